@@ -1,0 +1,1 @@
+"""The nouns: msgspec and the standard library only, no I/O."""

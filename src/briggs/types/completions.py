@@ -1,0 +1,90 @@
+"""The record: one `Completion` for every call, from the moment that it starts."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Literal
+
+import msgspec
+
+Status = Literal["started", "finished", "failed"]
+
+
+def create_id() -> str:
+    """A new completion id: a UUID of version 7 (RFC 9562), so that ids sort by time."""
+    milliseconds = time.time_ns() // 1_000_000
+    number = milliseconds << 80 | int.from_bytes(os.urandom(10))
+    number = number & ~(0xF << 76) | 0x7 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def current_time_us() -> int:
+    """The Unix time in microseconds, the unit of every `created_at` in the record."""
+    return time.time_ns() // 1_000
+
+
+class Completion(msgspec.Struct, kw_only=True):
+    """One call: what was asked, what was answered, and everything that is known of it.
+
+    `status` goes from `started` to `finished` or `failed` once and never back. The bytes
+    are kept as they came; the other members are read from them and can be read again.
+    """
+
+    id: str = msgspec.field(default_factory=create_id)
+    """Our own id. The upstream's is `response_id` and need not be unique."""
+    organization_id: str = "default"
+    created_at: int = msgspec.field(default_factory=current_time_us)
+    """Unix time in microseconds."""
+    status: Status = "started"
+    kind: Literal["chat"] = "chat"
+    stream: bool = False
+
+    provider: str | None = None
+    """The name of the provider that answered, or was asked last."""
+    model: str = ""
+    """The model as the caller named it, `provider/model` or a name from the file."""
+    response_model: str | None = None
+    """The model as the answer names it."""
+    response_id: str | None = None
+    system_fingerprint: str | None = None
+    seed: int | None = None
+    user: str | None = None
+    """The end user: `safety_identifier`, or the older `user`, of the request."""
+    session_id: str | None = None
+    tags: list[str] = []
+    metadata: dict[str, str] = {}
+
+    finish_reasons: list[str] = []
+    """One a choice, in the order of their indices."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    """US dollars; None where the price is not known, never 0 for that."""
+
+    duration_ms: float | None = None
+    first_token_ms: float | None = None
+    """From the arrival of the request to the first chunk that carries output."""
+    attempts: int = 0
+    """How many requests were sent upstream for this one call."""
+    retry_count: int = 0
+    """What the caller's SDK says of its own retries (`x-stainless-retry-count`)."""
+    http_status: int | None = None
+    """The status that the caller was answered with."""
+    failure_kind: str | None = None
+    """The `code` of the error that the caller got, or `interrupted` or `hang_up`."""
+    failure_reason: str | None = None
+
+    request: bytes = b""
+    """The caller's body, byte for byte."""
+    response: bytes | None = None
+    """The `CreateChatCompletionResponse` that the caller got, byte for byte; of a stream,
+    what its chunks fold to; of a stream that failed, as much of it as arrived."""
+    received: bytes | None = None
+    """What the upstream sent, byte for byte, where that is not `response`: a stream's
+    events, an answer before it was brought to the specification, an error's body."""

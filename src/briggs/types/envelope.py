@@ -1,0 +1,139 @@
+"""A request's outer members, decoded once; what they hold stays bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from briggs.types.errors import InvalidJson, InvalidRequest
+
+
+class _Message(msgspec.Struct):
+    """What every message has, whatever else its role or its vendor adds."""
+
+    role: str
+    content: str | list[dict[str, Raw]] | UnsetType | None = UNSET
+
+
+class StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+# The type of each member of CreateChatCompletionRequest whose type cannot vary between
+# vendors. Members that are not named here, and those that no specification knows, are the
+# upstream's to judge: they pass as they came.
+_TYPES: dict[str, Any] = {
+    "model": str,
+    "messages": list[_Message],
+    "stream": bool | None,
+    "stream_options": StreamOptions | None,
+    "n": int | None,
+    "frequency_penalty": float | None,
+    "presence_penalty": float | None,
+    "logit_bias": dict[str, float] | None,
+    "logprobs": bool | int | None,
+    "top_logprobs": int | None,
+    "max_completion_tokens": int | None,
+    "max_tokens": int | None,
+    "metadata": dict[str, str] | None,
+    "modalities": list[str] | None,
+    "parallel_tool_calls": bool | None,
+    "prompt_cache_key": str | None,
+    "reasoning_effort": str | None,
+    "response_format": dict[str, Raw] | None,
+    "safety_identifier": str | None,
+    "seed": int | None,
+    "service_tier": str | None,
+    "stop": str | list[str] | None,
+    "store": bool | None,
+    "temperature": float | None,
+    "tool_choice": str | dict[str, Raw] | None,
+    "tools": list[dict[str, Raw]] | None,
+    "top_p": float | None,
+    "user": str | None,
+    "verbosity": str | None,
+}
+_DECODERS = {name: msgspec.json.Decoder(type) for name, type in _TYPES.items()}
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Envelope(msgspec.Struct, kw_only=True):
+    """A `CreateChatCompletionRequest`: its members as bytes, and those that we act on."""
+
+    body: bytes
+    """The whole request as it came."""
+    members: dict[str, Raw]
+    """Every member in the caller's order; of one that was given twice, the last."""
+    values: dict[str, Any]
+    """The members of known type, decoded."""
+
+    @property
+    def model(self) -> str:
+        """The model as the caller names it."""
+        return self.values["model"]  # type: ignore[no-any-return]
+
+    @property
+    def stream(self) -> bool:
+        """Whether the caller wants chunks."""
+        return bool(self.values.get("stream"))
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether the caller asked for the usage chunk of a stream."""
+        options = self.values.get("stream_options")
+        return bool(options and options.include_usage)
+
+    @property
+    def choices_asked(self) -> int:
+        """`n`, which is 1 where it is not given."""
+        return self.values.get("n") or 1
+
+    def encode(self, **replaced: Any) -> bytes:
+        """The request as JSON bytes, with some members replaced and all others as they came."""
+        return msgspec.json.encode({**self.members, **replaced})
+
+    def ask_for_usage(self) -> Any:
+        """The caller's `stream_options`, with `include_usage` true whatever it was."""
+        given = self.members.get("stream_options")
+        options = _MEMBERS.decode(given) if given is not None and given != b"null" else {}
+        return {**options, "include_usage": True}
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """Decode a request body's envelope. Raises `InvalidRequest` that names the member."""
+    try:
+        members = _MEMBERS.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"The request body must be a JSON object: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidJson(f"The request body is not valid JSON: {error}.") from error
+    values = {name: _decode_member(name, raw) for name, raw in members.items() if name in _TYPES}
+    for name in ("model", "messages"):
+        if name not in values:
+            raise InvalidRequest(f"The member '{name}' is required.", param=name)
+    if not values["model"]:
+        raise InvalidRequest(
+            "'model' is empty: name one as provider/model, or one of GET /v1/models.",
+            param="model",
+        )
+    if not values["messages"]:
+        raise InvalidRequest("'messages' is empty: send at least one message.", param="messages")
+    return Envelope(body=body, members=members, values=values)
+
+
+def _decode_member(name: str, raw: Raw) -> Any:
+    try:
+        return _DECODERS[name].decode(raw)
+    except msgspec.ValidationError as error:
+        raise _explain(name, error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidJson(f"The member '{name}' is not valid JSON: {error}.") from error
+
+
+def _explain(name: str, error: msgspec.ValidationError) -> InvalidRequest:
+    """Turn msgspec's `Expected ... - at `$[0].role`` into a path from the body's root."""
+    expectation, _, place = str(error).partition(" - at `$")
+    path = name + place.rstrip("`")
+    return InvalidRequest(f"Invalid value for '{path}': {expectation}.", param=path)

@@ -1,0 +1,328 @@
+"""The fold: what the chunks of a stream spell, as one `CreateChatCompletionResponse`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import Any
+
+from briggs.types import wire
+from briggs.types.chunk import CreateChatCompletionStreamResponse
+from briggs.types.response import CreateChatCompletionResponse
+
+Pieces = dict[str, list[Any]]
+"""What came for each member of an object, in the order in which it came."""
+
+
+def fold(chunks: Iterable[CreateChatCompletionStreamResponse]) -> CreateChatCompletionResponse:
+    """The response that the chunks of a whole stream spell.
+
+    Raises `msgspec.ValidationError` where they spell none, such as when the stream was cut
+    and a choice has no finish_reason.
+    """
+    folded = Fold()
+    for chunk in chunks:
+        folded.add(wire.to_builtins(chunk))
+    return wire.from_builtins(folded.response(), CreateChatCompletionResponse)
+
+
+class Fold:
+    """Collects chunks as plain JSON, whatever their sender made of the specification.
+
+    It refuses nothing and invents nothing: what never came is null where the specification
+    requires the member, or empty where null is not allowed, and otherwise absent.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[str, Any] = {}
+        self._last: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {}
+
+    def add(self, chunk: dict[str, Any]) -> None:
+        """Takes the next chunk, whose parts must not be changed afterwards."""
+        first = self._first
+        for name, value in chunk.items():
+            if name in _FIRST:
+                if not first.get(name):
+                    first[name] = value
+            elif name == "choices":
+                for position, choice in enumerate(_objects(value)):
+                    self._choice_at(_index(choice, position)).add(choice)
+            elif value is not None:
+                self._last[name] = value
+            else:
+                self._last.setdefault(name)
+
+    def response(self) -> dict[str, Any]:
+        """The response as far as the chunks have spelled it; may be asked for at any time."""
+        choices = sorted(self._choices.items())
+        usage = self._usage()
+        return {
+            "id": self._first.get("id") or "",
+            "object": "chat.completion",
+            "created": self._first.get("created") or 0,
+            "model": self._first.get("model") or "",
+            "choices": [choice.folded(index) for index, choice in choices],
+            **({"usage": usage} if usage else {}),
+            **{name: self._first[name] for name in _FIRST_OPTIONAL if name in self._first},
+            **{name: value for name, value in self._last.items() if name not in _DROPPED},
+        }
+
+    def _choice_at(self, index: int) -> _Choice:
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Choice()
+        return choice
+
+    def _usage(self) -> dict[str, Any] | None:
+        """The last usage, or where there is none the one that Groq or Moonshot hides."""
+        hidden = [self._last.get("x_groq"), *(choice.last for choice in self._choices.values())]
+        found = [place.get("usage") for place in (self._last, *hidden) if isinstance(place, dict)]
+        return next((usage for usage in found if usage and isinstance(usage, dict)), None)
+
+
+# The chunks agree on these, or should: the first that is not empty counts.
+_FIRST_OPTIONAL = ("system_fingerprint", "service_tier")
+_FIRST = frozenset({"id", "created", "model", *_FIRST_OPTIONAL})
+
+# These belong to a chunk, or stand elsewhere in the response.
+_DROPPED = frozenset({"object", "usage", "obfuscation"})
+
+
+class _Choice:
+    """The choice of one index."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, Any] = {}
+        """The members that no fold is known for: the last one counts."""
+        self._finish_reason: Any = None
+        self._role: Any = None
+        self._logprobs: Pieces | None = None
+        self._message: Pieces = {}
+        self._calls: list[_ToolCall] = []
+        self._current: dict[int, _ToolCall] = {}
+        """The call that was last spelled at each index."""
+
+    def add(self, choice: dict[str, Any]) -> None:
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            # Some send all that they have to say as a message instead of deltas.
+            delta = choice.get("message")
+        if isinstance(delta, dict):
+            self._add_delta(delta)
+        for name, value in choice.items():
+            if name in _SPELLED:
+                continue
+            if name == "finish_reason":
+                self._finish_reason = value or self._finish_reason
+            elif name == "logprobs":
+                self._add_logprobs(value)
+            elif value is not None:
+                self.last[name] = value
+            else:
+                self.last.setdefault(name)
+
+    def folded(self, index: int) -> dict[str, Any]:
+        logprobs = self._logprobs
+        return {
+            "index": index,
+            "message": self._folded_message(),
+            "logprobs": None if logprobs is None else _joined_members(logprobs, *_LOGPROBS),
+            "finish_reason": self._finish_reason,
+            **self.last,
+        }
+
+    def _folded_message(self) -> dict[str, Any]:
+        message = _joined_members(self._message, "content", "refusal")
+        if message["refusal"] and not message["content"]:
+            # The empty content of a first chunk is no content: who refuses says nothing else.
+            message["content"] = None
+        for name in _NEVER_NULL:
+            if message.get(name, "") is None:
+                del message[name]
+        if calls := sorted(self._calls, key=lambda call: call.index):
+            message["tool_calls"] = [call.folded() for call in calls]
+        if function_call := _objects(self._message.get("function_call")):
+            pieces = _collect(function_call)
+            message["function_call"] = _folded_function(pieces, text="arguments")
+        if audio := _objects(self._message.get("audio")):
+            message["audio"] = _folded_audio(_collect(audio))
+        return {"role": self._role or "assistant", **message}
+
+    def _add_logprobs(self, logprobs: Any) -> None:
+        if isinstance(logprobs, dict):
+            self._logprobs = _add_members(logprobs, into=self._logprobs or {})
+
+    def _add_delta(self, delta: dict[str, Any]) -> None:
+        message = self._message
+        for name, value in delta.items():
+            if name == "role":
+                self._role = self._role or value
+            elif name == "tool_calls":
+                for position, call in enumerate(_objects(value)):
+                    self._call_of(call, _index(call, position)).add(call)
+            elif name in message:
+                message[name].append(value)
+            else:
+                message[name] = [value]
+
+    def _call_of(self, delta: dict[str, Any], index: int) -> _ToolCall:
+        """The call that a delta goes on with; a different id at a used index is another call."""
+        call = self._current.get(index)
+        if call is None or call.differs(delta):
+            id = delta.get("id")
+            same = (other for other in self._calls if other.index == index and other.id == id)
+            call = next(same, None) if id else None
+            if call is None:
+                call = _ToolCall(index)
+                self._calls.append(call)
+            self._current[index] = call
+        return call
+
+
+class _ToolCall:
+    """One call of a tool, function or custom."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.id: Any = None
+        self._type: Any = None
+        self._functions: dict[str, Pieces] = {}
+        self._last: dict[str, Any] = {}
+
+    def add(self, delta: dict[str, Any]) -> None:
+        for name, value in delta.items():
+            if name == "id":
+                self.id = self.id or value
+            elif name == "type":
+                self._type = self._type or value
+            elif isinstance(value, dict) and name in _FUNCTIONS:
+                _add_members(value, into=self._functions.setdefault(name, {}))
+            elif value is not None and name != "index":
+                self._last[name] = value
+
+    def differs(self, delta: dict[str, Any]) -> bool:
+        """Whether a delta at our index is not ours: by its id or, where nobody gives ids or
+        indices, by its name."""
+        id = delta.get("id")
+        if id or self.id or "index" in delta:
+            return bool(id and self.id and id != self.id)
+        function = delta.get("function")
+        name = function.get("name") if isinstance(function, dict) else None
+        ours = self._functions.get("function", {}).get("name", [])
+        return bool(name and any(ours) and name not in ours)
+
+    def folded(self) -> dict[str, Any]:
+        type = self._type or next(iter(self._functions), None)
+        return {
+            **({"id": self.id} if self.id is not None else {}),
+            **({"type": type} if type is not None else {}),
+            **{
+                name: _folded_function(pieces, text=_FUNCTIONS[name])
+                for name, pieces in self._functions.items()
+            },
+            **self._last,
+        }
+
+
+_SPELLED = frozenset({"delta", "index", "message"})
+_LOGPROBS = ("content", "refusal")
+_NEVER_NULL = ("annotations", "function_call")
+_FUNCTIONS = {"function": "arguments", "custom": "input"}
+
+
+def _folded_function(pieces: Pieces, *, text: str) -> dict[str, Any]:
+    """A function's name, which counts once, and in `text` what its arguments spell."""
+    folded: dict[str, Any] = {}
+    for name, values in ({text: []} | pieces).items():
+        given = [value for value in values if value is not None]
+        if name == text:
+            folded[name] = _join_text([_spelled(value) for value in given])
+        elif name == "name":
+            folded[name] = next(filter(None, given), "")
+        else:
+            folded[name] = given[-1] if given else None
+    return folded
+
+
+def _spelled(value: Any) -> str:
+    return value if isinstance(value, str) else _join_text([wire.encode(value).decode()])
+
+
+def _folded_audio(pieces: Pieces) -> dict[str, Any]:
+    audio = _joined_members({name: pieces[name] for name in pieces if name not in ("id", "data")})
+    ids = [id for id in pieces.get("id", []) if id]
+    data = [data for data in pieces.get("data", []) if isinstance(data, str)]
+    return {
+        **({"id": ids[0]} if ids else {}),
+        **({"data": _join_base64(data)} if data else {}),
+        **audio,
+    }
+
+
+def _join_base64(pieces: list[str]) -> str:
+    """One base64 text of pieces that each are one, or of one that was cut into pieces."""
+    try:
+        data = b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
+    except (binascii.Error, ValueError):
+        return "".join(pieces)
+    return base64.b64encode(data).decode()
+
+
+def _joined_members(pieces: Pieces, *required: str) -> dict[str, Any]:
+    members: dict[str, Any] = dict.fromkeys(required)
+    return members | {name: _joined(values) for name, values in pieces.items()}
+
+
+def _joined(values: list[Any]) -> Any:
+    """Text is joined, lists are extended, of anything else the last counts."""
+    given = [value for value in values if value is not None]
+    if not given:
+        return None
+    if all(isinstance(value, str) for value in given):
+        return _join_text(given)
+    if any(isinstance(value, list) for value in given):
+        lists = [value if isinstance(value, list) else [value] for value in given if value != ""]
+        return [item for items in lists for item in items]
+    return given[-1]
+
+
+def _join_text(pieces: list[str]) -> str:
+    text = "".join(pieces)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A surrogate pair may come as two deltas, and a half may stay alone.
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return text
+
+
+def _add_members(members: dict[str, Any], *, into: Pieces) -> Pieces:
+    for name, value in members.items():
+        into.setdefault(name, []).append(value)
+    return into
+
+
+def _collect(objects: list[dict[str, Any]]) -> Pieces:
+    pieces: Pieces = {}
+    for members in objects:
+        _add_members(members, into=pieces)
+    return pieces
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list, or the object that stands where a list belongs."""
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _index(item: dict[str, Any], position: int) -> int:
+    """The index of a choice or a call; its place in the list where it names none."""
+    index = item.get("index")
+    if type(index) is int:
+        return index
+    try:
+        return int(index)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return position

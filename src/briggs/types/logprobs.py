@@ -1,0 +1,44 @@
+"""Log probabilities: how likely each token was, and which others were likely in its place."""
+
+from __future__ import annotations
+
+from briggs.types.wire import Object
+
+
+class TopLogprobs(Object):
+    """One of the most likely tokens at a position."""
+
+    token: str
+    logprob: int | float
+    """Natural logarithm of the probability; -9999.0 stands for very unlikely."""
+    bytes: list[int] | None
+    """The token's UTF-8 bytes, 0 to 255; null where it has none."""
+
+
+class ChatCompletionTokenLogprob(Object):
+    """One token of the output, its log probability, and its likeliest alternatives.
+
+    A character can take several tokens: then only their `bytes` together make the text.
+    https://platform.openai.com/docs/api-reference/chat/object
+    """
+
+    token: str
+    logprob: int | float
+    """Natural logarithm of the probability; -9999.0 stands for very unlikely."""
+    bytes: list[int] | None
+    """The token's UTF-8 bytes, 0 to 255; null where it has none."""
+    top_logprobs: list[TopLogprobs]
+    """At most as many as `top_logprobs` asked for; the token itself may be missing."""
+
+
+class ChoiceLogprobs(Object):
+    """The log probabilities of one choice, token by token."""
+
+    content: list[ChatCompletionTokenLogprob] | None = None
+    """Those of the message's content; null where it has none."""
+    refusal: list[ChatCompletionTokenLogprob] | None = None
+    """Those of the message's refusal; null where it has none."""
+
+
+Logprobs = ChoiceLogprobs
+"""The name of `ChoiceLogprobs` in the Log10 SDKs."""

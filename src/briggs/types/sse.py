@@ -1,0 +1,129 @@
+"""Server-sent events, read from bytes by the WHATWG's rules, however the bytes are split."""
+
+from __future__ import annotations
+
+import msgspec
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One event of https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+
+    event: str
+    """Its type; `message` where the stream names none."""
+    data: bytes
+    """The values of its `data` lines, joined by line feeds."""
+
+
+class EventTooLarge(ValueError):
+    """One event is larger than the reader was told to accept."""
+
+
+class EventReader:
+    """Turns the writes of a stream into its events.
+
+    Lines end with LF, CR or CR LF and with nothing else; comments, `id` and `retry` are
+    skipped; an event without a `data` line is none.
+    """
+
+    def __init__(self, *, event_bytes_max: int = 32 * 1024 * 1024) -> None:
+        self._event_bytes_max = event_bytes_max
+        self._start: bytes | None = b""
+        """The first bytes, as long as they may still be a byte order mark."""
+        self._after_cr = False
+        """The last write ended with CR, so that an LF now would be its other half."""
+        self._line = bytearray()
+        """The line that has not ended yet."""
+        self._event = "message"
+        self._data: list[bytes] = []
+        self._size = 0
+        """The bytes of the event so far, without its line ends."""
+        self._too_large = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that end in this write.
+
+        Raises `EventTooLarge` once an event is too large, but not before the events that
+        came in front of it were returned.
+        """
+        if self._too_large:
+            raise self._refusal()
+        if self._start is not None:
+            data = self._skip_bom(self._start + data)
+        if self._after_cr or b"\r" in data:
+            data = self._with_line_feeds(data)
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if self._line and lines:
+            lines[0] = bytes(self._line) + lines[0]
+            self._line.clear()
+        events = self._read(lines)
+        if rest:
+            self._line += rest
+            self._too_large |= self._size + len(self._line) > self._event_bytes_max
+        if self._too_large and not events:
+            raise self._refusal()
+        return events
+
+    def close(self) -> Event | None:
+        """The event that the end of the stream cut off, None where there is none.
+
+        The rules drop such an event: the stream was cut, or its sender left out the last
+        blank line, and only the caller can tell which.
+        """
+        if self._too_large:
+            raise self._refusal()
+        events = self._read([(self._start or b"") + bytes(self._line), b""])
+        self._line.clear()
+        return events[0] if events else None
+
+    def _read(self, lines: list[bytes]) -> list[Event]:
+        events: list[Event] = []
+        data = self._data
+        size = self._size
+        for line in lines:
+            if line.startswith(b"data: "):
+                data.append(line[6:])
+            elif line:
+                self._read_field(line)
+            else:
+                if data:
+                    joined = data[0] if len(data) == 1 else b"\n".join(data)
+                    events.append(Event(self._event, joined))
+                    data.clear()
+                self._event = "message"
+                size = 0
+            size += len(line)
+            if size > self._event_bytes_max:
+                self._too_large = True
+                break
+        self._size = size
+        return events
+
+    def _read_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace") or "message"
+
+    def _skip_bom(self, start: bytes) -> bytes:
+        if len(start) < len(_BOM) and _BOM.startswith(start):
+            self._start = start
+            return b""
+        self._start = None
+        return start.removeprefix(_BOM)
+
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        if not data:
+            return data
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+        # A CR ends its line at once: the event must not wait for an LF that may not come.
+        self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _refusal(self) -> EventTooLarge:
+        return EventTooLarge(f"an event is larger than {self._event_bytes_max} bytes")

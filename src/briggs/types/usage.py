@@ -1,0 +1,47 @@
+"""Usage: how many tokens a completion read and wrote."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from briggs.types.wire import Object
+
+
+class PromptTokensDetails(Object):
+    """What the prompt's tokens were; each is a part of `prompt_tokens`."""
+
+    cached_tokens: int | UnsetType = UNSET
+    """Read from the provider's prompt cache."""
+    cache_write_tokens: int | UnsetType = UNSET
+    """Written to the provider's prompt cache."""
+    audio_tokens: int | UnsetType = UNSET
+    text_tokens: int | UnsetType = UNSET
+    image_tokens: int | UnsetType = UNSET
+
+
+class CompletionTokensDetails(Object):
+    """What the completion's tokens were; each is a part of `completion_tokens`."""
+
+    reasoning_tokens: int | UnsetType = UNSET
+    """Spent on reasoning, which the answer need not show."""
+    audio_tokens: int | UnsetType = UNSET
+    text_tokens: int | UnsetType = UNSET
+    accepted_prediction_tokens: int | UnsetType = UNSET
+    """Tokens of the request's `prediction` that appeared in the answer."""
+    rejected_prediction_tokens: int | UnsetType = UNSET
+    """Tokens of the request's `prediction` that did not; they are counted and billed too."""
+
+
+class CompletionUsage(Object):
+    """The tokens of one completion, over all of its choices.
+
+    https://platform.openai.com/docs/api-reference/chat/object
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    """Reasoning tokens and all choices included."""
+    total_tokens: int
+    """`prompt_tokens` and `completion_tokens` together."""
+    prompt_tokens_details: PromptTokensDetails | UnsetType = UNSET
+    completion_tokens_details: CompletionTokensDetails | UnsetType = UNSET

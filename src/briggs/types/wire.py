@@ -1,0 +1,258 @@
+"""Reading and writing JSON so that what is read can be written back with nothing lost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from functools import cache, cached_property
+from typing import Any, NoReturn, TypeVar, overload
+
+import msgspec
+from msgspec import UNSET
+
+T = TypeVar("T")
+
+
+class Object(msgspec.Struct, kw_only=True, dict=True):
+    """A JSON object of the wire: its fields are what the specification knows, `extra` is the rest.
+
+    An absent member is `UNSET` (or, where a value made by hand writes null, None); null is
+    None. `encode` writes the members in the order in which `decode` read them. A value that
+    a plain `msgspec.json.Decoder` has read is the same without the rest and the order.
+    """
+
+    @cached_property
+    def extra(self) -> dict[str, Any]:
+        """The members that the specification does not know, as plain JSON; may be edited."""
+        return {}
+
+
+class Unknown(Object):
+    """An object whose `type` or `role` the specification does not know, kept as it came."""
+
+    members: dict[str, Any]
+
+
+@overload
+def decode(data: bytes | str) -> Any: ...
+@overload
+def decode(data: bytes | str, type: type[T]) -> T: ...
+def decode(data: bytes | str, type: Any = Any) -> Any:
+    """Reads JSON (RFC 8259) as a value of `type`, which keeps everything that was there.
+
+    Raises `msgspec.DecodeError`, with the position, for what is no JSON, NaN and Infinity
+    included, and `msgspec.ValidationError`, with the path, for what is not of the type.
+    """
+    raw = _parse(data)
+    return raw if type is Any else from_builtins(raw, type)
+
+
+def encode(value: Any) -> bytes:
+    """Writes a value as compact JSON, unknown members, key order and lone surrogates included."""
+    raw = to_builtins(value)
+    try:
+        return msgspec.json.encode(raw)
+    except UnicodeEncodeError:
+        # Lone surrogates have no UTF-8; JSON can say them only as escapes.
+        return json.dumps(raw, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def from_builtins(raw: Any, type: type[T]) -> T:
+    """The same as `decode`, from dicts and lists that were already read."""
+    fill = _filler(type)  # type: ignore[arg-type]
+    value = msgspec.convert(raw if fill is None else fill(raw), type)
+    _attach(value, raw)
+    return value
+
+
+def to_builtins(value: Any) -> Any:
+    """A value as dicts, lists and scalars, which is what `encode` writes."""
+    if isinstance(value, Object):
+        return value.members if isinstance(value, Unknown) else _members(value)
+    if isinstance(value, list):
+        return [to_builtins(item) if isinstance(item, _NESTED) else item for item in value]
+    if isinstance(value, dict):
+        return {
+            key: to_builtins(item) if isinstance(item, _NESTED) else item
+            for key, item in value.items()
+        }
+    return value
+
+
+_NESTED = (Object, list, dict)
+
+
+def _parse(data: bytes | str) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise msgspec.DecodeError("JSON is nested too deeply") from None
+    except UnicodeError:
+        return _parse_with_surrogates(data)
+    except msgspec.DecodeError:
+        # msgspec refuses "\ud83d" alone, which JSON allows and split streams contain.
+        if not _has_surrogates(data):
+            raise
+        return _parse_with_surrogates(data)
+
+
+def _parse_with_surrogates(data: bytes | str) -> Any:
+    """Reads by the standard library, which takes lone surrogates, but must not take NaN."""
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
+    except UnicodeDecodeError as error:
+        raise _malformed("invalid UTF-8", error.start) from None
+    except json.JSONDecodeError as error:
+        before = text[: error.pos].encode("utf-8", "surrogatepass")
+        raise _malformed(error.msg, len(before)) from None
+    except RecursionError:
+        raise msgspec.DecodeError("JSON is nested too deeply") from None
+    except ValueError as error:
+        raise msgspec.DecodeError(f"JSON is malformed: {error}") from None
+
+
+def _has_surrogates(data: bytes | str) -> bool:
+    if isinstance(data, bytes):
+        return b"\\ud" in data.lower()
+    return "\\ud" in data.lower()
+
+
+def _malformed(reason: str, position: int) -> msgspec.DecodeError:
+    return msgspec.DecodeError(f"JSON is malformed: {reason} (byte {position})")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _parse_float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("Number out of range")
+    return number
+
+
+@cache
+def _layout(cls: type[Object]) -> tuple[str | None, Any, dict[str, Any]]:
+    """The member that holds the tag, the tag, and the fields with their defaults."""
+    config = cls.__struct_config__
+    defaults = {field.name: field.default for field in msgspec.structs.fields(cls)}
+    return config.tag_field, config.tag, defaults
+
+
+def _members(value: Object) -> dict[str, Any]:
+    """The members of an object: those that were read, in that order, then the new ones."""
+    tag_field, tag, defaults = _layout(type(value))
+    order: tuple[str, ...] | None = value.__dict__.get("_order")
+    members: dict[str, Any] = {} if tag_field is None else {tag_field: tag}
+    for name, default in defaults.items():
+        item = getattr(value, name)
+        # A field that was absent and still has its default is still absent.
+        still_absent = order is not None and name not in order and item == default
+        if item is not UNSET and not still_absent:
+            members[name] = to_builtins(item) if isinstance(item, _NESTED) else item
+    for name, item in value.__dict__.get("extra", {}).items():
+        members.setdefault(name, to_builtins(item))
+    if order is None:
+        return members
+    return {name: members[name] for name in order if name in members} | members
+
+
+def _attach(value: Any, raw: Any) -> None:
+    """Gives every object in `value` the rest and the order of the members that it came from."""
+    if isinstance(value, Object):
+        if isinstance(raw, dict):
+            _attach_object(value, raw)
+    elif isinstance(value, list):
+        for item, raw_item in zip(value, raw, strict=True):
+            if isinstance(item, _NESTED):
+                _attach(item, raw_item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, _NESTED):
+                _attach(item, raw[key])
+
+
+def _attach_object(value: Object, raw: dict[str, Any]) -> None:
+    if isinstance(value, Unknown):
+        return
+    tag_field, _, defaults = _layout(type(value))
+    value.__dict__["_order"] = tuple(raw)
+    extra = {name: item for name, item in raw.items() if name not in defaults}
+    extra.pop(tag_field, None)  # type: ignore[arg-type]
+    if extra:
+        value.extra = extra
+    for name in defaults:
+        item = getattr(value, name)
+        if isinstance(item, _NESTED):
+            _attach(item, raw[name])
+
+
+Filler = Callable[[Any], Any]
+
+
+@cache
+def _filler(type: Any) -> Filler | None:
+    """What puts an `Unknown` wherever `type` has a union and the JSON a tag outside of it."""
+    return _filler_of(msgspec.inspect.type_info(type))
+
+
+def _filler_of(info: msgspec.inspect.Type) -> Filler | None:
+    match info:
+        case msgspec.inspect.ListType(item_type=item):
+            return _list_filler(_filler_of(item))
+        case msgspec.inspect.StructType(fields=fields):
+            fillers = {field.name: _filler_of(field.type) for field in fields}
+            return _object_filler({name: fill for name, fill in fillers.items() if fill})
+        case msgspec.inspect.UnionType(types=types):
+            return _union_filler(types)
+    return None
+
+
+def _list_filler(fill: Filler | None) -> Filler | None:
+    if fill is None:
+        return None
+    return lambda raw: [fill(item) for item in raw] if isinstance(raw, list) else raw
+
+
+def _object_filler(fillers: dict[str, Filler]) -> Filler | None:
+    if not fillers:
+        return None
+
+    def fill(raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        return raw | {name: fill(raw[name]) for name, fill in fillers.items() if name in raw}
+
+    return fill
+
+
+def _union_filler(types: tuple[msgspec.inspect.Type, ...]) -> Filler | None:
+    structs = [info for info in types if isinstance(info, msgspec.inspect.StructType)]
+    fill_object = _tag_filler(structs) if len(structs) > 1 else None
+    others = [_filler_of(info) for info in types if len(structs) == 1 or info not in structs]
+    fill_other = next((fill for fill in others if fill), None)
+    if fill_object is None or fill_other is None:
+        return fill_object or fill_other
+    return lambda raw: fill_object(raw) if isinstance(raw, dict) else fill_other(raw)
+
+
+def _tag_filler(structs: list[msgspec.inspect.StructType]) -> Filler | None:
+    unknown = next((info.cls for info in structs if issubclass(info.cls, Unknown)), None)
+    if unknown is None:
+        return None
+    tag_field = structs[0].tag_field
+    fillers = {info.tag: _filler_of(info) for info in structs if info.cls is not unknown}
+
+    def fill(raw: Any) -> Any:
+        tag = raw.get(tag_field) if isinstance(raw, dict) else None
+        if not isinstance(tag, str):
+            return raw
+        if tag not in fillers:
+            return unknown(members=raw)
+        fill_known = fillers[tag]
+        return fill_known(raw) if fill_known else raw
+
+    return fill
