@@ -1,0 +1,227 @@
+"""GGUF files on this machine, each in a child process that is an upstream like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import importlib.resources
+import importlib.util
+import logging
+import resource
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from briggs.providers.base import Answer, Piece
+from briggs.providers.local_server import Order
+from briggs.providers.openai import OpenAIProvider
+from briggs.settings import LocalSettings
+from briggs.transport import Transport
+from briggs.types.envelope import Envelope
+from briggs.types.errors import ModelNotFound, ProviderNotReady, UpstreamUnreachable
+
+logger = logging.getLogger("briggs.local")
+
+BUILT_IN = "briggs-tiny"
+START_TIMEOUT_S = 300
+STOP_TIMEOUT_S = 5
+MEMORY_CHECKED_EVERY_S = 5
+
+
+class LocalProvider:
+    """The provider `local`. A model's process is started by the first call that asks for it."""
+
+    name = "local"
+    is_configured = True
+
+    def __init__(self, settings: LocalSettings, *, data: Path, timeout_s: float) -> None:
+        self._settings = settings
+        self._data = data
+        built_in = importlib.resources.files("briggs.providers") / f"{BUILT_IN}.gguf"
+        self._paths = {BUILT_IN: str(built_in), **settings.models}
+        self._transport = Transport(read_timeout_s=timeout_s, proxies=False)
+        self._children: dict[str, _Child] = {}
+        self._locks = {name: asyncio.Lock() for name in self._paths}
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def complete(self, envelope: Envelope, *, model: str) -> Answer:
+        async with self._use(model) as upstream:
+            return await upstream.complete(envelope, model=model)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, envelope: Envelope, *, model: str
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
+        async with self._use(model) as upstream, upstream.stream(envelope, model=model) as pieces:
+            yield pieces
+
+    async def list_models(self) -> list[dict[str, Any]]:
+        return [{"id": name, "owned_by": "local"} for name in self._paths]
+
+    async def close(self) -> None:
+        """Stop every child."""
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*(child.stop() for child in self._children.values()))
+        await self._transport.close()
+
+    @contextlib.asynccontextmanager
+    async def _use(self, model: str) -> AsyncIterator[OpenAIProvider]:
+        """The running process of a model, counted as in use."""
+        if model not in self._paths:
+            close = difflib.get_close_matches(model, self._paths, n=1)
+            raise ModelNotFound(
+                f"There is no local model '{model}'"
+                + (f"; did you mean 'local/{close[0]}'? " if close else ". ")
+                + f"There are {', '.join(f'local/{name}' for name in self._paths)}; "
+                "[local.models] in briggs.toml adds GGUF files.",
+                param="model",
+            )
+        child = await self._find_child(model)
+        with child.use() as upstream:
+            yield upstream
+
+    async def _find_child(self, model: str) -> _Child:
+        child = self._children.get(model)
+        if child is not None and child.is_alive:
+            return child
+        async with self._locks[model]:
+            child = self._children.get(model)
+            if child is None or not child.is_alive:
+                child = await self._start_child(model)
+                self._children[model] = child
+            return child
+
+    async def _start_child(self, model: str) -> _Child:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise ProviderNotReady(
+                "Local models need the package xllamacpp: pip install 'briggs[local]'."
+            )
+        order = Order(
+            model=model,
+            path=self._paths[model],
+            key=secrets.token_urlsafe(32),
+            context_tokens=self._settings.context_tokens,
+            parallel=self._settings.parallel,
+            threads=self._settings.threads,
+        )
+        log_path = self._data / f"local-{model.replace('/', '-')}.log"
+        process, address = await _spawn(order, log_path=log_path)
+        upstream = OpenAIProvider(
+            self.name,
+            base_url=f"{address}/v1",
+            key_variable=None,
+            key=order.key,
+            transport=self._transport,
+        )
+        child = _Child(process, upstream)
+        self._keep(self._watch(model, child))
+        return child
+
+    async def _watch(self, model: str, child: _Child) -> None:
+        """Retire a child that has grown past its limit; the next call starts another."""
+        while child.is_alive:
+            await asyncio.sleep(MEMORY_CHECKED_EVERY_S)
+            size = await asyncio.to_thread(_read_memory, child.process.pid)
+            if size > self._settings.memory_bytes_max:
+                logger.warning("local/%s has grown to %d bytes and is started anew", model, size)
+                if self._children.get(model) is child:
+                    del self._children[model]
+                await child.retire()
+                return
+        logger.warning("local/%s ended and is started anew by the next call", model)
+
+    def _keep(self, coroutine: Any) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+
+class _Child:
+    """One process, and the upstream that it is."""
+
+    def __init__(self, process: asyncio.subprocess.Process, upstream: OpenAIProvider) -> None:
+        self.process = process
+        self.upstream = upstream
+        self._in_use = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.returncode is None
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[OpenAIProvider]:
+        """The upstream, counted as in use."""
+        self._in_use += 1
+        self._idle.clear()
+        try:
+            yield self.upstream
+        finally:
+            self._in_use -= 1
+            if self._in_use == 0:
+                self._idle.set()
+
+    async def retire(self) -> None:
+        """Stop when the last call that uses it has ended."""
+        await self._idle.wait()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Close its input, which is how it knows; kill it if it does not listen."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+async def _spawn(order: Order, *, log_path: Path) -> tuple[asyncio.subprocess.Process, str]:
+    """Start a child and wait until it listens. Raises `UpstreamUnreachable`."""
+    with log_path.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "briggs.providers.local_server",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            # Ctrl-C in a terminal goes to the whole group; the child stops when we tell it.
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(msgspec.json.encode(order) + b"\n")
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while line := await process.stdout.readline():
+                if line.startswith(b"http://"):
+                    return process, line.decode().strip()
+    except TimeoutError:
+        pass
+    except BaseException:
+        process.kill()
+        raise
+    if process.returncode is None:
+        process.kill()
+    raise UpstreamUnreachable(
+        f"local/{order.model} could not be started: is {order.path} a GGUF model? "
+        f"{log_path} says what llama.cpp said."
+    )
+
+
+def _read_memory(pid: int) -> int:
+    """A process's resident memory in bytes; 0 where that cannot be read."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * resource.getpagesize()
