@@ -1,0 +1,1 @@
+"""The faces: who may come in, and what each address answers."""

@@ -1,0 +1,141 @@
+"""One request and its answer over ASGI, for the route that speaks it without a framework."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+from briggs.api.gate import Headers
+from briggs.types.errors import BriggsError, HangUp, RequestTimeout, RequestTooLarge
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# Most answers are there sooner than this, and then nobody needs to listen for a hang-up.
+_WATCH_AFTER_S = 0.05
+
+
+class Exchange:
+    """Reads one request and sends one answer, and notices when the caller is gone."""
+
+    def __init__(self, receive: Receive, send: Send, *, completion_id: str) -> None:
+        self._receive = receive
+        self._send = send
+        self._id = completion_id.encode()
+        self._watching: asyncio.TimerHandle | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._streams = False
+        self.hung_up = False
+        """Whether the caller closed the connection before the answer was whole."""
+
+    async def read_body(self, headers: Headers, *, bytes_max: int, timeout_s: float) -> bytes:
+        """The whole request body. Raises `RequestTooLarge`, `RequestTimeout`, `HangUp`."""
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > bytes_max:
+            raise _too_large(bytes_max)
+        message = await self._receive_in_time(timeout_s)
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+        pieces, size = [body], len(body)
+        while message.get("more_body"):
+            message = await self._receive_in_time(timeout_s)
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+        return b"".join(pieces)
+
+    def watch(self) -> None:
+        """From now on, cancel the calling task if the caller hangs up."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None, "an exchange is carried on inside of a task"
+        self._watching = loop.call_later(_WATCH_AFTER_S, self._listen, task)
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+
+    async def send_json(self, body: bytes) -> None:
+        """Send a whole answer."""
+        await self._send_whole(200, body)
+
+    async def send_error(self, error: BriggsError) -> None:
+        """Send an error object, behind a status or, in a stream, as its last frame."""
+        body = error.encode()
+        if self._streams:
+            await self._send_piece(b"data: " + body + b"\n\n", more=False)
+        elif not self.hung_up:
+            await self._send_whole(error.http_status, body, headers=error.headers)
+
+    async def send_stream(self, frames: AsyncIterator[bytes]) -> None:
+        """Send frames as they come. What is raised before the first is the caller's to send."""
+        async for frame in frames:
+            if not self._streams:
+                self._streams = True
+                await self._send_head(
+                    200,
+                    [
+                        (b"content-type", b"text/event-stream; charset=utf-8"),
+                        (b"cache-control", b"no-cache"),
+                        (b"x-accel-buffering", b"no"),
+                    ],
+                )
+            await self._send_piece(frame)
+        await self._send_piece(b"", more=False)
+
+    async def _send_whole(self, status: int, body: bytes, *, headers: Any = None) -> None:
+        head = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        if headers:
+            head.extend((name.encode(), value.encode("latin-1")) for name, value in headers.items())
+        await self._send_head(status, head)
+        await self._send_piece(body, more=False)
+
+    async def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        headers.append((b"x-briggs-completion-id", self._id))
+        headers.append((b"x-request-id", self._id))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _send_piece(self, body: bytes, *, more: bool = True) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _receive_in_time(self, timeout_s: float) -> Message:
+        try:
+            async with asyncio.timeout(timeout_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTimeout(
+                f"Nothing more of the request came for {timeout_s:g} s: send the whole body.",
+                headers={"connection": "close"},
+            ) from None
+        if message["type"] == "http.disconnect":
+            self.hung_up = True
+            raise HangUp
+        return message
+
+    def _listen(self, task: asyncio.Task[Any]) -> None:
+        self._listener = asyncio.ensure_future(self._wait_for_hang_up(task))
+
+    async def _wait_for_hang_up(self, task: asyncio.Task[Any]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.hung_up = True
+        task.cancel()
+
+
+def _too_large(bytes_max: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"The request body is larger than {bytes_max} bytes: send less, or raise "
+        "limits.body_bytes_max in briggs.toml.",
+        headers={"connection": "close"},
+    )

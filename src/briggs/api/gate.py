@@ -1,0 +1,129 @@
+"""Who may come in: the Host and Origin of a request, and its key."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from briggs.storage import Store
+from briggs.types.completions import current_time_us
+from briggs.types.errors import AuthenticationFailed, Forbidden
+from briggs.types.keys import PREFIX, Key, create_secret, hash_secret, redact
+
+Headers = Mapping[bytes, bytes]
+"""A request's headers, their names in lower case; of one that came twice, the last."""
+
+_HOSTS_REMEMBERED_MAX = 1000
+
+
+class Gate:
+    """Admits requests. The store's folder is locked, so what it remembers of keys holds."""
+
+    def __init__(self, store: Store, *, hosts: Collection[str], origins: Collection[str]) -> None:
+        self._store = store
+        self._hosts = {host.lower() for host in hosts}
+        self._origins = {origin.lower().rstrip("/") for origin in origins}
+        self._hosts_admitted: set[bytes] = set()
+        self._keys: dict[bytes, Key] = {}
+
+    async def admit(self, headers: Headers) -> Key:
+        """The key of a request. Raises `Forbidden`, `AuthenticationFailed`."""
+        self.check_address(headers)
+        secret = _read_secret(headers)
+        if secret is None:
+            raise AuthenticationFailed(
+                "No API key was sent. Send 'Authorization: Bearer sk-briggs-...'; the first key is "
+                "in the file admin.key of the data folder, `briggs keys create` makes more."
+            )
+        hash = hash_secret(secret)
+        key = self._keys.get(hash)
+        if key is None:
+            key = await self._store.find_key(hash)
+            if key is None:
+                raise AuthenticationFailed(_explain_unknown(secret))
+            self._keys[hash] = key
+        self._store.touch_key(key.id, at=current_time_us())
+        return key
+
+    def check_address(self, headers: Headers) -> None:
+        """Refuse what a page of somebody else's may have sent. Raises `Forbidden`."""
+        host = headers.get(b"host", b"")
+        if host not in self._hosts_admitted:
+            self._check_host(host)
+        origin = headers.get(b"origin")
+        if origin is not None:
+            self._check_origin(origin.decode("latin-1").lower(), host.decode("latin-1").lower())
+
+    async def create_key(self, name: str, *, organization_id: str) -> tuple[Key, str]:
+        """A new key and its secret, which is not kept."""
+        secret = create_secret()
+        created_at = current_time_us()
+        key = Key(
+            id=f"key_{created_at:x}{hash_secret(secret)[:4].hex()}",
+            organization_id=organization_id,
+            name=name,
+            hash=hash_secret(secret),
+            redacted_value=redact(secret),
+            created_at=created_at,
+        )
+        await self._store.create_key(key)
+        return key, secret
+
+    async def list_keys(self, *, organization_id: str) -> Sequence[Key]:
+        """The keys of an organization, the oldest first."""
+        return await self._store.list_keys(organization_id=organization_id)
+
+    async def revoke_key(self, id: str, *, organization_id: str) -> bool:
+        """Refuse a key from now on; False if there is none of this id."""
+        revoked = await self._store.revoke_key(id, organization_id=organization_id)
+        self._keys = {hash: key for hash, key in self._keys.items() if key.id != id}
+        return revoked
+
+    def _check_host(self, host: bytes) -> None:
+        name = _host_name(host.decode("latin-1").lower())
+        # A page that rebinds its own name to our address sends that name. It cannot send an
+        # address, so every address is as good as localhost.
+        if not (name == "localhost" or _is_address(name) or name in self._hosts):
+            raise Forbidden(
+                f"Briggs does not go by the name '{name}': add it to hosts in briggs.toml."
+            )
+        if len(self._hosts_admitted) < _HOSTS_REMEMBERED_MAX:
+            self._hosts_admitted.add(host)
+
+    def _check_origin(self, origin: str, host: str) -> None:
+        if origin in self._origins or urlsplit(origin).netloc == host:
+            return
+        raise Forbidden(
+            f"Pages of '{origin}' may not call Briggs: add it to origins in briggs.toml."
+        )
+
+
+def _read_secret(headers: Headers) -> str | None:
+    scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
+    secret = secret.strip()
+    return secret.decode("latin-1") if scheme.lower() == b"bearer" and secret else None
+
+
+def _explain_unknown(secret: str) -> str:
+    if not secret.startswith(PREFIX):
+        return (
+            "This is no key of Briggs: its keys begin with sk-briggs-. Providers' keys belong in "
+            "Briggs's own environment."
+        )
+    return f"Incorrect API key provided: {redact(secret)}. `briggs keys list` shows which exist."
+
+
+def _host_name(host: str) -> str:
+    """A Host header without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""`POST /v1/chat/completions`: the one route that is worth every microsecond."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing
+from typing import Any
+
+from briggs.api.exchange import Exchange, Receive, Scope, Send
+from briggs.api.gate import Gate, Headers
+from briggs.gateway.complete import complete
+from briggs.gateway.record import Call, Record
+from briggs.gateway.routes import Routes, resolve
+from briggs.gateway.stream import stream
+from briggs.settings import LimitSettings
+from briggs.types.completions import Completion
+from briggs.types.envelope import Envelope, open_envelope
+from briggs.types.errors import (
+    AuthenticationFailed,
+    BriggsError,
+    Forbidden,
+    MethodNotAllowed,
+    Overloaded,
+)
+
+logger = logging.getLogger("briggs")
+
+# Calls without a key are recorded too, but nobody may fill the disk with them.
+_STRANGERS_RECORDED_A_MINUTE = 60
+
+
+class Chat:
+    """The ASGI callable of the route, and how many calls are in it."""
+
+    def __init__(
+        self, *, gate: Gate, routes: Routes, record: Record, limits: LimitSettings
+    ) -> None:
+        self._gate = gate
+        self._routes = routes
+        self._record = record
+        self._limits = limits
+        self.in_flight = 0
+        self.strangers = 0
+        """Calls that were refused for want of a key."""
+        self._strangers_recorded = 0
+        self._minute_began = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        completion = Completion()
+        exchange = Exchange(receive, send, completion_id=completion.id)
+        self.in_flight += 1
+        try:
+            await self._answer(scope, exchange, completion)
+        except BriggsError as error:
+            await self._refuse(completion, error)
+            await exchange.send_error(error)
+        except asyncio.CancelledError:
+            if not exchange.hung_up:
+                raise
+        except Exception:
+            logger.exception("A call failed for a reason that is a defect of Briggs")
+            defect = BriggsError(
+                f"Briggs failed on the call {completion.id}; its log says why, and an issue "
+                "with that passage is welcome."
+            )
+            await self._refuse(completion, defect)
+            await exchange.send_error(defect)
+        finally:
+            self.in_flight -= 1
+            exchange.close()
+
+    async def _answer(self, scope: Scope, exchange: Exchange, completion: Completion) -> None:
+        headers: Headers = dict(scope["headers"])
+        key = await self._gate.admit(headers)
+        completion.organization_id = key.organization_id
+        _read_headers(headers, into=completion)
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(
+                f"{scope['method']} is not a method of /v1/chat/completions: POST a request, "
+                "or GET the list of what was recorded.",
+                headers={"allow": "GET, POST"},
+            )
+        if self.in_flight > self._limits.in_flight_max:
+            raise Overloaded(
+                f"{self._limits.in_flight_max} calls are in flight, and no more are taken: "
+                "try again in a second, or raise limits.in_flight_max.",
+                headers={"retry-after": "1", "connection": "close"},
+            )
+        completion.request = await exchange.read_body(
+            headers,
+            bytes_max=self._limits.body_bytes_max,
+            timeout_s=self._limits.body_timeout_s,
+        )
+        envelope = open_envelope(completion.request)
+        _read_envelope(envelope, into=completion)
+        targets = resolve(envelope.model, routes=self._routes)
+        call = Call(envelope, completion)
+        exchange.watch()
+        if envelope.stream:
+            async with aclosing(stream(call, targets=targets, record=self._record)) as frames:
+                await exchange.send_stream(frames)
+        else:
+            await exchange.send_json(await complete(call, targets=targets, record=self._record))
+
+    async def _refuse(self, completion: Completion, error: BriggsError) -> None:
+        """Record a call that never came as far as the gateway."""
+        if completion.status != "started":
+            return
+        if isinstance(error, AuthenticationFailed | Forbidden) and not self._admit_stranger():
+            return
+        await self._record.refuse(completion, error)
+
+    def _admit_stranger(self) -> bool:
+        self.strangers += 1
+        now = time.monotonic()
+        if now - self._minute_began > 60:
+            self._minute_began, self._strangers_recorded = now, 0
+        self._strangers_recorded += 1
+        return self._strangers_recorded <= _STRANGERS_RECORDED_A_MINUTE
+
+
+def _read_headers(headers: Headers, *, into: Completion) -> None:
+    """What a caller says of a call beside the request itself."""
+    if session := headers.get(b"x-briggs-session"):
+        into.session_id = _text(session)
+    if tags := headers.get(b"x-briggs-tags"):
+        listed = (tag.strip() for tag in _text(tags).split(","))
+        into.tags = list(dict.fromkeys(tag for tag in listed if tag))
+    retry_count = headers.get(b"x-stainless-retry-count", b"")
+    if retry_count.isdigit() and len(retry_count) < 10:
+        into.retry_count = int(retry_count)
+
+
+def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
+    values: dict[str, Any] = envelope.values
+    into.model = envelope.model
+    into.stream = envelope.stream
+    into.seed = values.get("seed")
+    into.user = values.get("safety_identifier") or values.get("user")
+    into.metadata = values.get("metadata") or {}
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,271 @@
+"""OpenAI's stored completions, over the record: so its own SDKs are our query client.
+
+https://platform.openai.com/docs/api-reference/chat/list
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from briggs.api.answers import Json, read_json_object
+from briggs.storage import Query, Store
+from briggs.types import wire
+from briggs.types.completions import Completion
+from briggs.types.errors import InvalidRequest, NotFound
+
+LIMIT_DEFAULT = 20
+LIMIT_MAX = 100
+
+_METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
+_CREATED = {"created[gte]": 0, "created[gt]": 1, "created[lt]": 0, "created[lte]": 1}
+_NAMES = (
+    "after", "include", "limit", "model", "order", "provider", "session_id", "status", "tag",
+    "text", "metadata[KEY]", *_CREATED,
+)  # fmt: skip
+_STATUSES = ("finished", "failed", "started", "any")
+_INCLUDABLE = ("request", "received")
+_METADATA_PAIRS_MAX, _METADATA_KEY_MAX, _METADATA_VALUE_MAX = 16, 64, 512
+_BODIES = frozenset({"request", "response", "received"})
+
+
+async def list_completions(request: Request) -> Json:
+    """`GET /v1/chat/completions`: a page of what was recorded."""
+    query, include = _read_query(request)
+    page = await _store(request).list(query)
+    data = [present(completion, include=include) for completion in page.completions]
+    return Json(_list_object(data, has_more=page.has_more))
+
+
+async def retrieve_completion(request: Request) -> Json:
+    """`GET /v1/chat/completions/{id}`: one, by our id or by the upstream's."""
+    include = _read_include(request.query_params.getlist("include"))
+    return Json(present(await _retrieve(request), include=include))
+
+
+async def update_completion(request: Request) -> Json:
+    """`POST /v1/chat/completions/{id}`: new metadata for what is recorded."""
+    completion = await _retrieve(request)
+    body = await read_json_object(request)
+    if set(body) != {"metadata"}:
+        raise InvalidRequest("Only 'metadata' of a completion can be updated.", param="metadata")
+    metadata = _read_metadata(body["metadata"])
+    await _store(request).update_metadata(
+        completion.id, metadata, organization_id=completion.organization_id
+    )
+    completion.metadata = metadata
+    return Json(present(completion))
+
+
+async def delete_completion(request: Request) -> Json:
+    """`DELETE /v1/chat/completions/{id}`: gone for good."""
+    completion = await _retrieve(request)
+    deleted = await _store(request).delete(
+        completion.id, organization_id=completion.organization_id
+    )
+    if not deleted:
+        raise _not_found(request.path_params["id"])
+    return Json({"object": "chat.completion.deleted", "id": completion.id, "deleted": True})
+
+
+async def list_messages(request: Request) -> Json:
+    """`GET /v1/chat/completions/{id}/messages`: what was asked, message by message."""
+    completion = await _retrieve(request)
+    parameters = request.query_params
+    messages = _read_messages(completion)
+    if _read_order(parameters.get("order")) == "desc":
+        messages.reverse()
+    if after := parameters.get("after"):
+        ids = [message["id"] for message in messages]
+        if after not in ids:
+            raise InvalidRequest(f"There is no message '{after}' here.", param="after")
+        messages = messages[ids.index(after) + 1 :]
+    limit = _read_limit(parameters.get("limit"))
+    return Json(_list_object(messages[:limit], has_more=len(messages) > limit > 0))
+
+
+def present(completion: Completion, *, include: Collection[str] = ()) -> dict[str, Any]:
+    """A completion as OpenAI's API shows it, with the rest of the record as `briggs`."""
+    response = wire.decode(completion.response) if completion.response else _unanswered(completion)
+    record = {
+        name: getattr(completion, name)
+        for name in completion.__struct_fields__
+        if name not in _BODIES and name != "metadata"
+    }
+    record["created_at"] = completion.created_at / 1_000_000
+    if "request" in include:
+        record["request"] = _decode_body(completion.request)
+    if "received" in include:
+        record["received"] = _decode_text(completion.received)
+    return {**response, "id": completion.id, "metadata": completion.metadata, "briggs": record}
+
+
+def _unanswered(completion: Completion) -> dict[str, Any]:
+    """The shape of a response for a call that has none."""
+    return {
+        "id": completion.id,
+        "object": "chat.completion",
+        "created": completion.created_at // 1_000_000,
+        "model": completion.response_model or completion.model,
+        "choices": [],
+    }
+
+
+def _decode_body(body: bytes) -> Any:
+    """A request's JSON; of one that is none, its text."""
+    try:
+        return wire.decode(body)
+    except msgspec.DecodeError:
+        return _decode_text(body)
+
+
+def _decode_text(body: bytes | None) -> str | None:
+    return None if body is None else body.decode("utf-8", "backslashreplace")
+
+
+def _read_messages(completion: Completion) -> list[dict[str, Any]]:
+    request = _decode_body(completion.request)
+    messages = request.get("messages") if isinstance(request, dict) else None
+    return [
+        {**message, **_read_content(message), "id": f"{completion.id}-{number}"}
+        for number, message in enumerate(messages if isinstance(messages, list) else ())
+        if isinstance(message, dict)
+    ]
+
+
+def _read_content(message: dict[str, Any]) -> dict[str, Any]:
+    """A message's text, and its parts where it was sent in parts."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return {"content": content, "content_parts": None}
+    parts = [part for part in content if isinstance(part, dict)]
+    texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+    return {"content": "".join(texts) if texts else None, "content_parts": parts}
+
+
+def _list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
+    # The specification wants both ids to be strings, so an empty page says "".
+    return {
+        "object": "list",
+        "data": data,
+        "first_id": data[0]["id"] if data else "",
+        "last_id": data[-1]["id"] if data else "",
+        "has_more": has_more,
+    }
+
+
+async def _retrieve(request: Request) -> Completion:
+    completion = await _store(request).retrieve(
+        request.path_params["id"], organization_id=request.state.key.organization_id
+    )
+    if completion is None:
+        raise _not_found(request.path_params["id"])
+    return completion
+
+
+def _not_found(id: str) -> NotFound:
+    return NotFound(f"There is no completion '{id}'.", param="id")
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store
+
+
+def _read_query(request: Request) -> tuple[Query, list[str]]:
+    """The query of a list. Raises `InvalidRequest`, also for a filter that does not exist."""
+    parameters = request.query_params
+    metadata: dict[str, str] = {}
+    for name, value in parameters.multi_items():
+        if match := _METADATA.fullmatch(name):
+            metadata[match[1]] = value
+        elif name not in _NAMES:
+            raise InvalidRequest(
+                f"There is no filter '{name}'; there are {', '.join(_NAMES)}.", param=name
+            )
+    created = {
+        name: _read_time(name, parameters[name]) + offset
+        for name, offset in _CREATED.items()
+        if name in parameters
+    }
+    status = parameters.get("status", "finished")
+    if status not in _STATUSES:
+        raise InvalidRequest(f"'status' is one of {', '.join(_STATUSES)}.", param="status")
+    query = Query(
+        organization_id=request.state.key.organization_id,
+        model=parameters.get("model"),
+        metadata=metadata,
+        status=None if status == "any" else status,  # type: ignore[arg-type]
+        tags=parameters.getlist("tag"),
+        session_id=parameters.get("session_id"),
+        provider=parameters.get("provider"),
+        text=parameters.get("text"),
+        created_from=max(
+            (created[name] for name in ("created[gte]", "created[gt]") if name in created),
+            default=None,
+        ),
+        created_to=min(
+            (created[name] for name in ("created[lt]", "created[lte]") if name in created),
+            default=None,
+        ),
+        after=parameters.get("after"),
+        limit=_read_limit(parameters.get("limit")),
+        order=_read_order(parameters.get("order")),  # type: ignore[arg-type]
+    )
+    return query, _read_include(parameters.getlist("include"))
+
+
+def _read_include(given: list[str]) -> list[str]:
+    for name in given:
+        if name not in _INCLUDABLE:
+            raise InvalidRequest(f"'include' is one of {', '.join(_INCLUDABLE)}.", param="include")
+    return given
+
+
+def _read_limit(given: str | None) -> int:
+    if given is None:
+        return LIMIT_DEFAULT
+    if not given.isascii() or not given.isdigit() or int(given) > LIMIT_MAX:
+        raise InvalidRequest(f"'limit' is a number from 0 to {LIMIT_MAX}.", param="limit")
+    return int(given)
+
+
+def _read_order(given: str | None) -> str:
+    if given not in (None, "asc", "desc"):
+        raise InvalidRequest("'order' is 'asc' or 'desc'.", param="order")
+    return given or "asc"
+
+
+def _read_time(name: str, given: str) -> int:
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < 10_000_000_000:
+        raise InvalidRequest(f"'{name}' is a Unix time in seconds.", param=name)
+    return round(seconds * 1_000_000)
+
+
+def _read_metadata(given: Any) -> dict[str, str]:
+    """Metadata within the specification's limits; null clears it. Raises `InvalidRequest`."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise InvalidRequest("'metadata' is an object of strings, or null.", param="metadata")
+    if len(given) > _METADATA_PAIRS_MAX:
+        raise InvalidRequest(
+            f"'metadata' has at most {_METADATA_PAIRS_MAX} members.", param="metadata"
+        )
+    for key, value in given.items():
+        if len(key) > _METADATA_KEY_MAX or len(value) > _METADATA_VALUE_MAX:
+            raise InvalidRequest(
+                f"A key of 'metadata' has at most {_METADATA_KEY_MAX} characters, a value "
+                f"{_METADATA_VALUE_MAX}.",
+                param=f"metadata.{key}",
+            )
+    return given

@@ -1,0 +1,33 @@
+"""`GET /v1/models`: everything that may be asked for.
+
+https://platform.openai.com/docs/api-reference/models
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from briggs.api.answers import Json
+from briggs.gateway.routes import Routes, list_models, resolve
+from briggs.types.errors import ModelNotFound
+
+
+async def list_all_models(request: Request) -> Json:
+    """`GET /v1/models`: the file's names, and what every provider lists."""
+    return Json({"object": "list", "data": await list_models(routes=_routes(request))})
+
+
+async def retrieve_model(request: Request) -> Json:
+    """`GET /v1/models/{id}`: one of them; the id may hold slashes and colons."""
+    id = request.path_params["id"]
+    routes = _routes(request)
+    resolve(id, routes=routes)
+    for model in await list_models(routes=routes):
+        if model["id"] == id:
+            return Json(model)
+    raise ModelNotFound(f"No provider lists a model '{id}'.", param="model")
+
+
+def _routes(request: Request) -> Routes:
+    routes: Routes = request.app.state.routes
+    return routes

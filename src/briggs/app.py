@@ -1,0 +1,250 @@
+"""Where the parts meet: the store, the providers, the faces, and the process that serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from briggs.api import health
+from briggs.api.answers import Json, answer_error
+from briggs.api.connection import create_protocol
+from briggs.api.exchange import Receive, Scope, Send
+from briggs.api.gate import Gate
+from briggs.api.openai.chat import Chat
+from briggs.api.openai.routes import ROUTES
+from briggs.gateway.record import Record
+from briggs.gateway.routes import Routes, open_routes
+from briggs.providers.base import Provider
+from briggs.providers.catalog import open_providers
+from briggs.providers.local import LocalProvider
+from briggs.settings import Settings
+from briggs.storage import Store
+from briggs.transport import Transport
+from briggs.types.errors import BriggsError, MethodNotAllowed, NotFound
+
+CHAT_PATH = "/v1/chat/completions"
+
+
+class App:
+    """The ASGI application: the chat route by itself, every other one through Starlette."""
+
+    def __init__(self, settings: Settings, *, store: Store, routes: Routes, gate: Gate) -> None:
+        limits = settings.file.limits
+        record = Record(store, on_failure=settings.file.on_store_failure)
+        self.record = record
+        self.chat = Chat(gate=gate, routes=routes, record=record, limits=limits)
+        self.gate = gate
+        self._starlette = Starlette(
+            routes=[*ROUTES, *health.ROUTES],
+            exception_handlers={
+                BriggsError: _answer_briggs_error,
+                HTTPException: _answer_http_exception,
+                Exception: _answer_defect,
+            },
+        )
+        state = self._starlette.state
+        state.store, state.routes, state.gate = store, routes, gate
+        state.chat, state.record, state.limits = self.chat, record, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._starlette(scope, receive, send)
+        elif scope["path"] == CHAT_PATH and scope["method"] not in ("GET", "HEAD"):
+            await self.chat(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in health.OPEN_PATHS:
+            try:
+                key = await self.gate.admit(dict(scope["headers"]))
+            except BriggsError as error:
+                await answer_error(error)(scope, receive, send)
+                return
+            scope["state"] = {**scope.get("state", {}), "key": key}
+        await self._starlette(scope, receive, send)
+
+
+@contextlib.asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    """Everything that a server needs, closed in the right order afterwards.
+
+    Raises `SettingsError`, and `StoreError` if the data folder cannot be used.
+    """
+    file, limits = settings.file, settings.file.limits
+    async with contextlib.AsyncExitStack() as stack:
+        store = await Store.open(
+            settings.data,
+            durability=file.durability,
+            queue_bytes_max=limits.queue_bytes_max,
+            wal_bytes_max=limits.wal_bytes_max,
+        )
+        stack.push_async_callback(store.close)
+        transport = Transport(
+            connect_timeout_s=limits.connect_timeout_s, read_timeout_s=limits.upstream_timeout_s
+        )
+        stack.push_async_callback(transport.close)
+        providers = open_providers(settings, transport=transport)
+        providers["local"] = LocalProvider(
+            file.local, data=settings.data, timeout_s=limits.upstream_timeout_s
+        )
+        for provider in providers.values():
+            stack.push_async_callback(provider.close)
+        routes = open_routes(
+            providers,
+            models={name: model.targets for name, model in file.models.items()},
+            default_provider=file.default_provider or _find_only(providers),
+        )
+        gate = Gate(store, hosts=file.hosts, origins=file.origins)
+        app = App(settings, store=store, routes=routes, gate=gate)
+        stack.push_async_callback(app.record.drain)
+        yield app
+
+
+async def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM; answers in flight are finished and recorded.
+
+    Prints one line with the address once it listens. Raises `OSError` if it cannot listen.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    with _listen(host, port) as listener:
+        address = _name_address(host, listener.getsockname()[1])
+        async with open_app(settings) as app:
+            await _create_first_key(app, settings.data, address=address)
+            limits = settings.file.limits
+            config = uvicorn.Config(
+                app,
+                http=create_protocol(header_timeout_s=limits.header_timeout_s),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=round(limits.keep_alive_timeout_s),
+                timeout_graceful_shutdown=round(limits.shutdown_timeout_s),
+            )
+            with _announced(settings.data / "server.url", address):
+                await _Server(
+                    config, on_started=lambda: _say(f"Briggs answers at {address}")
+                ).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, *, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What lives from here on to the end need not be walked at every collection.
+        gc.collect()
+        gc.freeze()
+        self._on_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal, and end as a process that was asked to, not one that was killed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def _find_only(providers: dict[str, Provider]) -> str | None:
+    """The only provider that can be asked; `local` does not count beside another."""
+    ready = [
+        name for name, provider in providers.items() if name != "local" and provider.is_configured
+    ]
+    return ready[0] if len(ready) == 1 else None if ready else "local"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _name_address(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+@contextlib.contextmanager
+def _announced(path: Path, address: str) -> Iterator[None]:
+    """Tell the commands on this machine where the server is, while it is there."""
+    path.write_text(f"{address}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _create_first_key(app: App, data: Path, *, address: str) -> None:
+    """The key that a fresh installation begins with, readable for its owner alone."""
+    gate = app.gate
+    if await gate.list_keys(organization_id="default"):
+        return
+    _, secret = await gate.create_key("admin", organization_id="default")
+    path = data / "admin.key"
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{secret}\n")
+    _say(
+        f"This is the first start: a key was made and is kept in {path}.\n"
+        f"  export OPENAI_BASE_URL={address}/v1\n"
+        f"  export OPENAI_API_KEY={secret}",
+        to=sys.stderr,
+    )
+
+
+def _say(line: str, *, to: TextIO | None = None) -> None:
+    """One passage for whoever started us, at once."""
+    stream = to or sys.stdout
+    stream.write(f"{line}\n")
+    stream.flush()
+
+
+async def _answer_briggs_error(request: Request, error: Exception) -> Json:
+    assert isinstance(error, BriggsError)
+    return answer_error(error)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Json:
+    """Starlette's own refusals, in our shape."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return answer_error(
+            MethodNotAllowed(
+                f"{request.method} is not a method of {request.url.path}.", headers=error.headers
+            )
+        )
+    return answer_error(NotFound(f"There is nothing at {request.url.path}."))
+
+
+async def _answer_defect(request: Request, error: Exception) -> Json:
+    return answer_error(
+        BriggsError("Briggs failed on this request; its log says why, and an issue is welcome.")
+    )

@@ -1,0 +1,66 @@
+"""`briggs serve`: answer and record, until told to stop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    default=10100,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of the record and the first key. [BRIGGS_DATA, else ~/.local/share/briggs]",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The briggs.toml. [BRIGGS_CONFIG, else ./briggs.toml if it is there]",
+)
+def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
+    """Answer chat completions and record every one of them.
+
+    The first start makes a key, prints it, and keeps it in the data folder as admin.key. Once
+    it listens, one line with the address is printed to standard output. SIGTERM and Ctrl-C
+    stop it after the answers in flight are finished and recorded.
+
+    \b
+    Examples:
+      briggs serve
+      briggs serve --port 0 --data /tmp/briggs --config team.toml
+    """
+    try:
+        from briggs import app, settings
+        from briggs.types.errors import BriggsError
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"the server needs {error.name}: pip install 'briggs[server]'"
+        ) from error
+    try:
+        opened = settings.open_settings(data=data, config=config)
+        _run(app.serve(opened, host=host, port=port))
+    except (settings.SettingsError, BriggsError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _run(main: object) -> None:
+    import asyncio
+
+    if sys.platform == "win32":
+        asyncio.run(main)  # type: ignore[arg-type]
+        return
+    import uvloop
+
+    uvloop.run(main)  # type: ignore[arg-type]

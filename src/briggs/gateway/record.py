@@ -1,0 +1,130 @@
+"""What becomes of every call: it starts once, and it finishes or fails once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, Literal
+
+import msgspec
+
+from briggs.storage import Store
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.conform import Facts
+from briggs.types.envelope import Envelope
+from briggs.types.errors import BriggsError, StoreUnavailable
+
+
+class Call(msgspec.Struct):
+    """One call on its way: what is asked, its record, and when it came."""
+
+    envelope: Envelope
+    completion: Completion
+    began: float = msgspec.field(default_factory=time.perf_counter)
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the call came."""
+        return (time.perf_counter() - self.began) * 1000
+
+
+class Record:
+    """The store as calls see it, and what happens to them when it cannot be written."""
+
+    def __init__(self, store: Store, *, on_failure: Literal["refuse", "answer"]) -> None:
+        self.store = store
+        self.unrecorded = 0
+        """Calls that were answered without a record."""
+        self._answers_unrecorded = on_failure == "answer"
+        self._settling: set[asyncio.Task[None]] = set()
+
+    async def start(self, completion: Completion) -> None:
+        """Queue the record of a call that begins. Raises `StoreUnavailable`."""
+        if self.store.failure is not None and not self._answers_unrecorded:
+            raise StoreUnavailable(
+                f"The record cannot be written ({self.store.failure}), so nothing is answered. "
+                "Calls are accepted again as soon as it can be."
+            )
+        await self.store.start(completion)
+
+    async def finish(self, call: Call, *, facts: Facts, response: bytes, received: bytes) -> None:
+        """Record an answer, and wait until it is safe. Raises `StoreUnavailable`."""
+        completion = call.completion
+        _write_facts(completion, facts)
+        completion.status = "finished"
+        completion.http_status = 200
+        completion.duration_ms = call.elapsed_ms
+        completion.response = response
+        completion.received = None if received is response or received == response else received
+        await self._settle(completion)
+
+    async def fail(
+        self,
+        call: Call,
+        error: BriggsError,
+        *,
+        facts: Facts | None = None,
+        response: bytes | None = None,
+        received: bytes | None = None,
+    ) -> None:
+        """Record a failure with what arrived of the answer, and wait until it is safe."""
+        completion = call.completion
+        if facts is not None:
+            _write_facts(completion, facts)
+        completion.status = "failed"
+        completion.http_status = error.http_status
+        completion.failure_kind = error.kind
+        completion.failure_reason = error.message
+        completion.duration_ms = call.elapsed_ms
+        completion.response = response
+        completion.received = received or error.received
+        await self._settle(completion)
+
+    async def refuse(self, completion: Completion, error: BriggsError) -> None:
+        """Record a call that was refused before anybody was asked."""
+        completion.status = "failed"
+        completion.http_status = error.http_status
+        completion.failure_kind = error.kind
+        completion.failure_reason = error.message
+        completion.duration_ms = (current_time_us() - completion.created_at) / 1000
+        try:
+            await self._settle(completion)
+        except StoreUnavailable:
+            # The caller gets the error that is already on its way, and the store counts this.
+            return
+
+    async def outlive(self, settling: Coroutine[Any, Any, None]) -> None:
+        """Record an outcome although the caller's task is being cancelled.
+
+        A caller who hangs up cancels us. That too is an outcome, so it is recorded, and the
+        recording must outlive the cancellation.
+        """
+        task = asyncio.ensure_future(settling)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for what outlives its caller."""
+        await asyncio.gather(*self._settling, return_exceptions=True)
+
+    async def _settle(self, completion: Completion) -> None:
+        try:
+            await self.store.settle(completion)
+        except StoreUnavailable:
+            if not self._answers_unrecorded:
+                raise
+            self.unrecorded += 1
+
+
+def _write_facts(completion: Completion, facts: Facts) -> None:
+    completion.response_id = facts.id
+    completion.response_model = facts.model
+    completion.system_fingerprint = facts.system_fingerprint
+    completion.finish_reasons = facts.finish_reasons
+    completion.prompt_tokens = facts.prompt_tokens
+    completion.completion_tokens = facts.completion_tokens
+    completion.total_tokens = facts.total_tokens
+    completion.cached_tokens = facts.cached_tokens
+    completion.reasoning_tokens = facts.reasoning_tokens

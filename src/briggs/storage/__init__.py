@@ -1,0 +1,27 @@
+"""The only package that speaks SQL."""
+
+from briggs.storage.completions import Page, Query
+from briggs.storage.errors import (
+    AlreadySettled,
+    NotRecorded,
+    StoreError,
+    StoreLocked,
+    StoreTooNew,
+)
+from briggs.storage.store import Statistics, Store
+from briggs.storage.writer import Durability
+from briggs.types.errors import StoreUnavailable
+
+__all__ = [
+    "AlreadySettled",
+    "Durability",
+    "NotRecorded",
+    "Page",
+    "Query",
+    "Statistics",
+    "Store",
+    "StoreError",
+    "StoreLocked",
+    "StoreTooNew",
+    "StoreUnavailable",
+]

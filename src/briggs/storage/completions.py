@@ -1,0 +1,388 @@
+"""Completions as rows: how one is written, read, listed, changed and deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, Select, Subquery, and_, or_, select, text, tuple_, update
+
+from briggs.storage import sqlite
+from briggs.storage.bodies import ZSTD, Bodies
+from briggs.storage.sqlite import original, storable
+from briggs.storage.tables import (
+    completion_metadata,
+    completion_tags,
+    completions,
+    deleted_completions,
+)
+from briggs.storage.text import contains
+from briggs.types.completions import Completion, Status
+from briggs.types.errors import InvalidRequest
+
+SCAN_ROWS = 100
+
+
+class Query(msgspec.Struct, kw_only=True, frozen=True):
+    """Which completions to list. What is None or empty is not asked for; the rest is ANDed."""
+
+    organization_id: str
+    model: str | None = None
+    """As the caller named it or as the answer names it."""
+    provider: str | None = None
+    status: Status | None = None
+    session_id: str | None = None
+    tags: list[str] = []
+    """All of them."""
+    metadata: dict[str, str] = {}
+    """All of these pairs."""
+    created_from: int | None = None
+    """Unix time in microseconds, inclusive."""
+    created_to: int | None = None
+    """Unix time in microseconds, exclusive."""
+    text: str | None = None
+    """What the messages of the request or of the response contain, in upper or lower case."""
+    after: str | None = None
+    """The id of the completion after which the page begins, which may be deleted by now."""
+    limit: int = 20
+    order: Literal["asc", "desc"] = "desc"
+    """By `created_at`, then by `id`."""
+    payloads: bool = True
+    """Whether the bodies are read. Where not, `request` is empty and the others are None."""
+
+
+class Page(msgspec.Struct, kw_only=True, frozen=True):
+    """A page of a list."""
+
+    completions: list[Completion]
+    has_more: bool
+
+
+def encode(completion: Completion, *, started: bool) -> list[Any]:
+    """The row of a completion, for `INSERT_SQL`."""
+    row: list[Any] = list(msgspec.structs.astuple(completion))
+    if started:
+        row[_STATUS] = "started"
+    row[_TAGS] = _encode_json(completion.tags)
+    row[_METADATA] = _encode_json(completion.metadata)
+    row[_FINISH_REASONS] = _encode_json(completion.finish_reasons)
+    return row
+
+
+def create_tags_and_metadata(connection: Connection, *, completion: Completion) -> None:
+    """The rows that find a completion by its tags and metadata."""
+    place = {
+        "organization_id": storable(completion.organization_id),
+        "created_at": completion.created_at,
+        "completion_id": storable(completion.id),
+    }
+    if completion.tags:
+        connection.execute(
+            completion_tags.insert().prefix_with("OR IGNORE"),
+            [{**place, "tag": storable(tag)} for tag in completion.tags],
+        )
+    if completion.metadata:
+        connection.execute(
+            completion_metadata.insert().prefix_with("OR IGNORE"),
+            [
+                {**place, "key": storable(key), "value": storable(value)}
+                for key, value in completion.metadata.items()
+            ],
+        )
+
+
+def retrieve(
+    connection: Connection, *, id: str, organization_id: str, bodies: Bodies
+) -> Completion | None:
+    """By our id, or else the newest that has the upstream's id."""
+    ours = _SELECT.where(completions.c.organization_id == storable(organization_id))
+    row = connection.execute(ours.where(completions.c.id == storable(id))).first()
+    if row is None:
+        theirs = ours.where(completions.c.response_id == storable(id))
+        rows = [
+            row
+            for condition in (_COMPRESSED_WITH_RESPONSE_ID, _UNCOMPRESSED, _STARTED)
+            for row in connection.execute(
+                theirs.where(condition).order_by(completions.c.created_at.desc()).limit(1)
+            )
+        ]
+        row = max(rows, key=lambda row: (row.created_at, row.id), default=None)
+    return None if row is None else decode(row, bodies=bodies)
+
+
+def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
+    """One page. With `text`, completions are read until the page is full."""
+    after = _place(connection, query=query) if query.after else None
+    if query.text:
+        found = _search(connection, query.text, query=query, after=after, bodies=bodies)
+    else:
+        statement = select_page(query, after=after, limit=query.limit + 1)
+        found = [decode(row, bodies=bodies) for row in connection.execute(statement)]
+    return Page(completions=found[: query.limit], has_more=len(found) > query.limit)
+
+
+def update_metadata(
+    connection: Connection, *, id: str, organization_id: str, metadata: dict[str, str]
+) -> bool:
+    """Replace the metadata, or say that there is no such completion."""
+    found = _retrieve_head(connection, id=id, organization_id=organization_id)
+    if found is None:
+        return False
+    _delete_tags_and_metadata(connection, completion=found)
+    found.metadata = metadata
+    connection.execute(
+        update(completions)
+        .where(completions.c.id == storable(id))
+        .values(metadata=_encode_json(metadata))
+    )
+    create_tags_and_metadata(connection, completion=found)
+    return True
+
+
+def delete(connection: Connection, *, id: str, organization_id: str) -> Completion | None:
+    """Delete everything that is known of a completion but its place, and return its head."""
+    found = _retrieve_head(connection, id=id, organization_id=organization_id)
+    if found is None:
+        return None
+    _delete_tags_and_metadata(connection, completion=found)
+    connection.execute(completions.delete().where(completions.c.id == storable(id)))
+    connection.execute(
+        deleted_completions.insert().values(
+            id=storable(id),
+            organization_id=storable(organization_id),
+            created_at=found.created_at,
+        )
+    )
+    return found
+
+
+def fail_started(
+    connection: Connection, *, ids: Iterable[str] | None = None, kind: str, reason: str
+) -> int:
+    """Fail what is `started` and will never settle: all of it, or these ids."""
+    statement = (
+        update(completions)
+        .where(_STARTED)
+        .values(status="failed", failure_kind=kind, failure_reason=reason)
+    )
+    if ids is None:
+        return connection.execute(statement).rowcount
+    return sum(
+        connection.execute(statement.where(completions.c.id == storable(id))).rowcount for id in ids
+    )
+
+
+def select_page(
+    query: Query, *, after: tuple[int, str] | None, limit: int
+) -> Select[tuple[Any, ...]]:
+    """The statement of a page, read from the narrowest index that the query allows."""
+    sources = [_find_tag(query, tag) for tag in query.tags]
+    sources += [_find_metadata(query, key, value) for key, value in query.metadata.items()]
+    lead = sources[0] if sources else None
+    created_at = completions.c.created_at if lead is None else lead.c.created_at
+    id = completions.c.id if lead is None else lead.c.completion_id
+
+    statement = _SELECT if query.payloads or query.text else _SELECT_HEADS
+    for source in sources:
+        statement = statement.join(
+            source,
+            and_(
+                source.c.completion_id == completions.c.id,
+                source.c.created_at == completions.c.created_at,
+            ),
+        )
+    statement = statement.where(
+        completions.c.organization_id == storable(query.organization_id), *_conditions(query)
+    )
+    if query.created_from is not None:
+        statement = statement.where(created_at >= query.created_from)
+    if query.created_to is not None:
+        statement = statement.where(created_at < query.created_to)
+    if query.order == "asc":
+        if after is not None:
+            statement = statement.where(tuple_(created_at, id) > tuple_(*after))
+        return statement.order_by(created_at, id).limit(limit)
+    if after is not None:
+        statement = statement.where(tuple_(created_at, id) < tuple_(*after))
+    return statement.order_by(created_at.desc(), id.desc()).limit(limit)
+
+
+def decode(row: Any, *, bodies: Bodies) -> Completion:
+    """The completion that a row holds, with its bodies if they were selected."""
+    values = {
+        name: original(value, type=type) for (name, type), value in zip(_HEAD, row, strict=False)
+    }
+    values["stream"] = bool(values["stream"])
+    values["tags"] = _decode_json(values["tags"]) or []
+    values["metadata"] = _decode_json(values["metadata"]) or {}
+    values["finish_reasons"] = _decode_json(values["finish_reasons"]) or []
+    completion = Completion(**values)
+    if len(row) > len(_HEAD):
+        expand = bodies.expand if row.encoding == ZSTD else bytes
+        completion.request = expand(row.request)
+        completion.response = None if row.response is None else expand(row.response)
+        completion.received = None if row.received is None else expand(row.received)
+    return completion
+
+
+_BODIES = ("request", "response", "received")
+_MEMBERS = Completion.__struct_fields__
+_STATUS = _MEMBERS.index("status")
+_TAGS = _MEMBERS.index("tags")
+_METADATA = _MEMBERS.index("metadata")
+_FINISH_REASONS = _MEMBERS.index("finish_reasons")
+_HEAD = [
+    (column.name, column.type.python_type)
+    for column in completions.columns
+    if column.name in _MEMBERS and column.name not in _BODIES
+]
+
+# What a call is does not change while it runs, and may have been updated meanwhile.
+_KEPT = ("id", "organization_id", "created_at", "kind", "tags", "metadata")
+INSERT_SQL = sqlite.insert_sql(completions, columns=_MEMBERS, kept=_KEPT)
+
+_SELECT_HEADS = select(*(completions.c[name] for name, _ in _HEAD))
+_SELECT = select(
+    *(completions.c[name] for name, _ in _HEAD),
+    completions.c.encoding,
+    *(completions.c[name] for name in _BODIES),
+)
+
+# The very words of the partial indexes, or SQLite does not use them.
+_COMPRESSED_WITH_RESPONSE_ID = text("encoding = 1 AND response_id IS NOT NULL")
+_UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
+_STARTED = text("status = 'started'")
+
+
+def _conditions(query: Query) -> list[Any]:
+    """The filters that are read from the row itself."""
+    conditions = []
+    if query.model is not None:
+        model = storable(query.model)
+        conditions.append(or_(completions.c.model == model, completions.c.response_model == model))
+    if query.provider is not None:
+        conditions.append(completions.c.provider == storable(query.provider))
+    if query.status is not None:
+        conditions.append(completions.c.status == query.status)
+    if query.session_id is not None:
+        conditions.append(completions.c.session_id == storable(query.session_id))
+    return conditions
+
+
+def _find_tag(query: Query, tag: str) -> Subquery:
+    return (
+        select(completion_tags)
+        .where(
+            completion_tags.c.organization_id == storable(query.organization_id),
+            completion_tags.c.tag == storable(tag),
+        )
+        .subquery()
+    )
+
+
+def _find_metadata(query: Query, key: str, value: str) -> Subquery:
+    return (
+        select(completion_metadata)
+        .where(
+            completion_metadata.c.organization_id == storable(query.organization_id),
+            completion_metadata.c.key == storable(key),
+            completion_metadata.c.value == storable(value),
+        )
+        .subquery()
+    )
+
+
+def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
+    """Where in the order the cursor stands, whether its completion is still there or not."""
+    for table in (completions, deleted_completions):
+        row = connection.execute(
+            select(table.c.created_at, table.c.id).where(
+                table.c.id == storable(query.after),
+                table.c.organization_id == storable(query.organization_id),
+            )
+        ).first()
+        if row is not None:
+            return row.created_at, row.id
+    raise InvalidRequest(f"after: there was never a completion {query.after!r}", param="after")
+
+
+def _search(
+    connection: Connection,
+    needle: str,
+    *,
+    query: Query,
+    after: tuple[int, str] | None,
+    bodies: Bodies,
+) -> list[Completion]:
+    """Read on until the page is full, a few rows at once so that no read lasts long."""
+    found: list[Completion] = []
+    while True:
+        statement = select_page(query, after=after, limit=SCAN_ROWS)
+        rows = connection.execute(statement).all()
+        for row in rows:
+            completion = decode(row, bodies=bodies)
+            if contains(completion, needle):
+                found.append(completion if query.payloads else _without_bodies(completion))
+                if len(found) > query.limit:
+                    return found
+        if len(rows) < SCAN_ROWS:
+            return found
+        after = (rows[-1].created_at, rows[-1].id)
+
+
+def _without_bodies(completion: Completion) -> Completion:
+    completion.request, completion.response, completion.received = b"", None, None
+    return completion
+
+
+def _retrieve_head(connection: Connection, *, id: str, organization_id: str) -> Completion | None:
+    row = connection.execute(
+        _SELECT_HEADS.where(
+            completions.c.id == storable(id),
+            completions.c.organization_id == storable(organization_id),
+        )
+    ).first()
+    return None if row is None else decode(row, bodies=Bodies())
+
+
+def _delete_tags_and_metadata(connection: Connection, *, completion: Completion) -> None:
+    """By their whole keys, so that no other index is needed."""
+    for tag in completion.tags:
+        connection.execute(
+            completion_tags.delete().where(
+                *_placed(completion_tags, completion), completion_tags.c.tag == storable(tag)
+            )
+        )
+    for key, value in completion.metadata.items():
+        connection.execute(
+            completion_metadata.delete().where(
+                *_placed(completion_metadata, completion),
+                completion_metadata.c.key == storable(key),
+                completion_metadata.c.value == storable(value),
+            )
+        )
+
+
+def _placed(table: Any, completion: Completion) -> tuple[Any, ...]:
+    return (
+        table.c.organization_id == storable(completion.organization_id),
+        table.c.created_at == completion.created_at,
+        table.c.completion_id == storable(completion.id),
+    )
+
+
+def _encode_json(value: list[str] | dict[str, str]) -> str | None:
+    """JSON text, or None for what is empty."""
+    if not value:
+        return None
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        # A lone surrogate has no UTF-8, but it has an escape.
+        return json.dumps(value)
+
+
+def _decode_json(value: str | None) -> Any:
+    return None if value is None else json.loads(value)

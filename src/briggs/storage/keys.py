@@ -1,0 +1,66 @@
+"""Keys as rows: created, listed, revoked, found by their hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from briggs.storage.sqlite import original, storable
+from briggs.storage.tables import keys
+from briggs.types.keys import Key
+
+
+def create(connection: Connection, *, key: Key) -> None:
+    """Remember a key."""
+    connection.execute(
+        keys.insert().values(
+            id=storable(key.id),
+            organization_id=storable(key.organization_id),
+            name=storable(key.name),
+            hash=key.hash,
+            redacted_value=storable(key.redacted_value),
+            created_at=key.created_at,
+            last_used_at=key.last_used_at,
+        )
+    )
+
+
+def list_all(connection: Connection, *, organization_id: str | None) -> list[Key]:
+    """The keys of an organization, or of all, the oldest first."""
+    statement = select(keys).order_by(keys.c.created_at, keys.c.id)
+    if organization_id is not None:
+        statement = statement.where(keys.c.organization_id == storable(organization_id))
+    return [_decode(row) for row in connection.execute(statement)]
+
+
+def find(connection: Connection, *, hash: bytes) -> Key | None:
+    """The key whose secret has this hash."""
+    row = connection.execute(select(keys).where(keys.c.hash == hash)).first()
+    return None if row is None else _decode(row)
+
+
+def revoke(connection: Connection, *, id: str, organization_id: str | None) -> bool:
+    """Forget a key, so that its secret opens nothing from now on."""
+    statement = keys.delete().where(keys.c.id == storable(id))
+    if organization_id is not None:
+        statement = statement.where(keys.c.organization_id == storable(organization_id))
+    return connection.execute(statement).rowcount > 0
+
+
+def touch(connection: Connection, *, used: Mapping[str, int]) -> None:
+    """Note when keys were last used: Unix times in microseconds, by id."""
+    connection.execute(
+        update(keys).where(keys.c.id == bindparam("which")).values(last_used_at=bindparam("at")),
+        [{"which": storable(id), "at": at} for id, at in used.items()],
+    )
+
+
+def _decode(row: Row[Any]) -> Key:
+    return Key(
+        **{
+            column.name: original(value, type=column.type.python_type)
+            for column, value in zip(keys.columns, row, strict=True)
+        }
+    )

@@ -1,0 +1,221 @@
+"""How the tables came to be: a list, a decorator and a runner; up on open, never down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    select,
+    text,
+)
+
+from briggs.storage import tables
+from briggs.storage.errors import StoreTooNew
+from briggs.types.completions import current_time_us
+
+Migration = Callable[[Connection], None]
+MIGRATIONS: list[Migration] = []
+
+
+def migration(function: Migration) -> Migration:
+    """Append to the list. What was released is never changed: what is wrong, the next mends."""
+    MIGRATIONS.append(function)
+    return function
+
+
+def migrate(connection: Connection, *, migrations: Sequence[Migration] = MIGRATIONS) -> list[str]:
+    """Bring the database up to date, each step in a transaction, and say what was done."""
+    tables.migrations.create(connection, checkfirst=True)
+    applied = set(connection.scalars(select(tables.migrations.c.number)))
+    if applied and max(applied) > len(migrations):
+        raise StoreTooNew(
+            f"this database is at version {max(applied)} and this Briggs knows {len(migrations)}: "
+            "install the newer Briggs, or go back to a copy made before it"
+        )
+    done = []
+    for number, step in enumerate(migrations, start=1):
+        if number not in applied:
+            _apply(connection, number=number, step=step)
+            done.append(step.__name__)
+    return done
+
+
+@migration
+def record_completions(connection: Connection) -> None:
+    metadata = MetaData()
+    completions = Table(
+        "completions",
+        metadata,
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("organization_id", Text, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("status", Text, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("stream", Boolean, nullable=False),
+        Column("provider", Text),
+        Column("model", Text, nullable=False),
+        Column("response_model", Text),
+        Column("response_id", Text),
+        Column("system_fingerprint", Text),
+        Column("seed", BigInteger),
+        Column("user", Text),
+        Column("session_id", Text),
+        Column("tags", Text),
+        Column("metadata", Text),
+        Column("finish_reasons", Text),
+        Column("prompt_tokens", BigInteger),
+        Column("completion_tokens", BigInteger),
+        Column("total_tokens", BigInteger),
+        Column("cached_tokens", BigInteger),
+        Column("reasoning_tokens", BigInteger),
+        Column("cost_usd", Float),
+        Column("duration_ms", Float),
+        Column("first_token_ms", Float),
+        Column("attempts", Integer, nullable=False),
+        Column("retry_count", Integer, nullable=False),
+        Column("http_status", Integer),
+        Column("failure_kind", Text),
+        Column("failure_reason", Text),
+        Column("encoding", SmallInteger, nullable=False, server_default=text("0")),
+        Column("request", LargeBinary, nullable=False),
+        Column("response", LargeBinary),
+        Column("received", LargeBinary),
+    )
+    Index("completions_by_time", completions.c.organization_id, completions.c.created_at)
+    _partial_index(
+        "completions_by_session",
+        [completions.c.organization_id, completions.c.session_id, completions.c.created_at],
+        where="session_id IS NOT NULL",
+    )
+    _partial_index("completions_started", [completions.c.created_at], where="status = 'started'")
+    metadata.create_all(connection)
+
+
+@migration
+def find_completions_by_tag_and_metadata(connection: Connection) -> None:
+    metadata = MetaData()
+    Table(
+        "completion_tags",
+        metadata,
+        Column("organization_id", Text, primary_key=True, nullable=False),
+        Column("tag", Text, primary_key=True, nullable=False),
+        Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+        Column("completion_id", Text, primary_key=True, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    Table(
+        "completion_metadata",
+        metadata,
+        Column("organization_id", Text, primary_key=True, nullable=False),
+        Column("key", Text, primary_key=True, nullable=False),
+        Column("value", Text, primary_key=True, nullable=False),
+        Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+        Column("completion_id", Text, primary_key=True, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    metadata.create_all(connection)
+
+
+@migration
+def remember_where_deleted_completions_stood(connection: Connection) -> None:
+    metadata = MetaData()
+    Table(
+        "deleted_completions",
+        metadata,
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("organization_id", Text, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    metadata.create_all(connection)
+
+
+@migration
+def compress_bodies_later(connection: Connection) -> None:
+    metadata = MetaData()
+    Table(
+        "dictionaries",
+        metadata,
+        Column("id", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("content", LargeBinary, nullable=False),
+    )
+    metadata.create_all(connection)
+    completions = Table(
+        "completions",
+        MetaData(),
+        *(Column(name, Text) for name in ("created_at", "response_id", "encoding", "status")),
+    )
+    for index in (
+        _partial_index(
+            "completions_by_response_id",
+            [completions.c.response_id],
+            where="encoding = 1 AND response_id IS NOT NULL",
+        ),
+        _partial_index(
+            "completions_to_compress",
+            [completions.c.created_at],
+            where="encoding = 0 AND status <> 'started'",
+        ),
+    ):
+        index.create(connection)
+
+
+@migration
+def recognise_keys(connection: Connection) -> None:
+    metadata = MetaData()
+    Table(
+        "keys",
+        metadata,
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("organization_id", Text, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("hash", LargeBinary, nullable=False, unique=True),
+        Column("redacted_value", Text, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("last_used_at", BigInteger),
+    )
+    metadata.create_all(connection)
+
+
+@migration
+def probe_a_store_that_failed(connection: Connection) -> None:
+    metadata = MetaData()
+    Table(
+        "probes",
+        metadata,
+        Column("id", Integer, primary_key=True, nullable=False),
+        Column("content", LargeBinary, nullable=False),
+    )
+    metadata.create_all(connection)
+
+
+def _partial_index(name: str, columns: Sequence[Column[str]], *, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+def _apply(connection: Connection, *, number: int, step: Migration) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        step(connection)
+        connection.execute(
+            tables.migrations.insert().values(
+                number=number, name=step.__name__, applied_at=current_time_us()
+            )
+        )
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")

@@ -1,0 +1,176 @@
+"""What waits to be written: bounded by count and bytes, filled by the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from briggs.types.completions import Completion
+
+LINGER_S = 0.05
+"""How long a `started` waits for its own end, so that both become one insert."""
+
+BATCH_OPERATIONS_MAX = 512
+OVERHEAD_BYTES = 512
+"""What an operation weighs beside its bodies."""
+
+
+class Operation(msgspec.Struct):
+    """One thing to write, and the future of whoever waits for it."""
+
+    completion: Completion | None = None
+    started: bool = False
+    """Whether the completion is written as `started`, whatever it has become since."""
+    action: Callable[[Connection], Any] | None = None
+    """Instead of a completion: anything else that writes."""
+    then: Callable[[Any], None] | None = None
+    """Called by the writer with the action's result, once that is committed."""
+    size: int = OVERHEAD_BYTES
+    future: asyncio.Future[Any] | None = None
+    result: Any = None
+    error: Exception | None = None
+
+
+class Queue:
+    """All methods but `take` belong to the thread of the event loop; `take` is the writer's."""
+
+    def __init__(
+        self, *, loop: asyncio.AbstractEventLoop, operations_max: int, bytes_max: int
+    ) -> None:
+        self.operations = 0
+        self.bytes = 0
+        self.merged = 0
+        self._loop = loop
+        self._operations_max = operations_max
+        self._bytes_max = bytes_max
+        self._ready: SimpleQueue[Operation | None] = SimpleQueue()
+        self._starts: dict[str, tuple[float, Operation]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    def start(self, completion: Completion) -> None:
+        """Queue a `started`, which is in no hurry."""
+        operation = Operation(completion=completion, started=True, size=size_of(completion))
+        self.operations += 1
+        self.bytes += operation.size
+        self._starts[completion.id] = (self._loop.time() + LINGER_S, operation)
+        if self._timer is None:
+            self._timer = self._loop.call_later(LINGER_S, self._ripen)
+
+    def settle(self, completion: Completion, *, future: asyncio.Future[Any] | None) -> None:
+        """Queue a `finished` or `failed` at once, in place of its `started` if that still waits."""
+        operation = Operation(completion=completion, size=size_of(completion), future=future)
+        waiting = self._starts.pop(completion.id, None)
+        if waiting is None:
+            self.operations += 1
+            self.bytes += operation.size
+        else:
+            self.merged += 1
+            self.bytes += operation.size - waiting[1].size
+        self._ready.put(operation)
+
+    def act(
+        self,
+        action: Callable[[Connection], Any],
+        *,
+        then: Callable[[Any], None] | None = None,
+        future: asyncio.Future[Any] | None = None,
+    ) -> None:
+        """Queue anything else that writes."""
+        operation = Operation(action=action, then=then, future=future)
+        self.operations += 1
+        self.bytes += operation.size
+        self._ready.put(operation)
+
+    def is_full(self, size: int) -> bool:
+        """Whether something of this size has to wait. Anything fits into an empty queue."""
+        return self.operations > 0 and (
+            self.operations >= self._operations_max or self.bytes + size > self._bytes_max
+        )
+
+    async def wait_for_room(self, size: int) -> None:
+        """Wait until something of this size fits: this is what slows callers down."""
+        while self.is_full(size):
+            self.hurry()
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def hurry(self) -> None:
+        """Let every `started` go to the writer now."""
+        for _, operation in self._starts.values():
+            self._ready.put(operation)
+        self._starts.clear()
+
+    def close(self) -> None:
+        """Let everything go, and tell the writer that this was the last."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.hurry()
+        self._ready.put(None)
+
+    def deliver(self, operations: list[Operation]) -> None:
+        """Tell everybody how it went, and let in as many as there is room for now."""
+        for operation in operations:
+            self.operations -= 1
+            self.bytes -= operation.size
+            future = operation.future
+            if future is None or future.done():
+                continue
+            if operation.error is None:
+                future.set_result(operation.result)
+            else:
+                future.set_exception(operation.error)
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def take(self, *, timeout_s: float, bytes_max: int) -> tuple[list[Operation], bool]:
+        """Everything that is ready, up to a batch, and whether the queue was closed after it."""
+        try:
+            operation = (
+                self._ready.get(timeout=timeout_s) if timeout_s else self._ready.get_nowait()
+            )
+            batch: list[Operation] = []
+            size = 0
+            while operation is not None:
+                batch.append(operation)
+                size += operation.size
+                if len(batch) >= BATCH_OPERATIONS_MAX or size >= bytes_max:
+                    return batch, False
+                try:
+                    operation = self._ready.get_nowait()
+                except Empty:
+                    return batch, False
+        except Empty:
+            return [], False
+        return batch, True
+
+    def _ripen(self) -> None:
+        """Let those go that have waited long enough for their ends."""
+        now = self._loop.time()
+        while self._starts:
+            id, (ripe_at, operation) = next(iter(self._starts.items()))
+            if ripe_at > now:
+                self._timer = self._loop.call_at(ripe_at, self._ripen)
+                return
+            del self._starts[id]
+            self._ready.put(operation)
+        self._timer = None
+
+
+def size_of(completion: Completion) -> int:
+    """What a completion weighs in the queue, in bytes."""
+    return (
+        OVERHEAD_BYTES
+        + len(completion.request)
+        + len(completion.response or b"")
+        + len(completion.received or b"")
+    )

@@ -1,0 +1,324 @@
+"""The record: what a gateway starts and settles, and what everybody else reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Engine
+
+from briggs.storage import completions, keys, sqlite
+from briggs.storage.bodies import Bodies, load_dictionaries
+from briggs.storage.completions import Page, Query
+from briggs.storage.migrations import migrate
+from briggs.storage.queue import Queue, size_of
+from briggs.storage.writer import Durability, Writer, synchronous
+from briggs.types.completions import Completion
+from briggs.types.errors import StoreUnavailable
+from briggs.types.keys import Key
+
+Result = TypeVar("Result")
+
+READERS_MAX = 4
+KEYS_TOUCHED_EVERY_S = 5.0
+
+
+class Statistics(msgspec.Struct, kw_only=True, frozen=True):
+    """What the store has done since it was opened, and what waits."""
+
+    queued: int
+    """Operations that wait to be written, or are being written."""
+    queued_bytes: int
+    batches: int
+    """Transactions."""
+    rows: int
+    """Rows written; a call whose start and end came in one batch is one."""
+    merged: int
+    """Calls whose start and end became one insert."""
+    uncompressed: int
+    """Settled completions whose bodies are still as received."""
+    wal_bytes: int
+    checkpoints: int
+    unrecorded: int
+    """Calls whose end could not be written."""
+    unrecorded_starts: int
+    """Calls whose start could not be written; their ends may have been."""
+
+
+class Store:
+    """One data folder, opened by one process. Belongs to the event loop that opened it."""
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        lock: int,
+        durability: Durability,
+        queue: Queue,
+        writer: Writer,
+        readers: Engine,
+        bodies: Bodies,
+        loop: asyncio.AbstractEventLoop,
+        interrupted: int,
+    ) -> None:
+        self.path = path
+        self.durability = durability
+        self.interrupted = interrupted
+        """How many calls a dead process had left `started`."""
+        self._lock = lock
+        self._queue = queue
+        self._writer = writer
+        self._readers = readers
+        self._bodies = bodies
+        self._loop = loop
+        self._threads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="briggs-reader")
+        self._key_changes = 0
+        self._keys_used: dict[str, int] = {}
+        self._keys_timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        durability: Durability = "strict",
+        queue_operations_max: int = 10_000,
+        queue_bytes_max: int = 64 * 1024 * 1024,
+        wal_bytes_max: int = 64 * 1024 * 1024,
+        compress: bool = True,
+    ) -> Store:
+        """Open a data folder: create it, lock it, migrate it, and fail what was interrupted.
+
+        Raises `StoreLocked` where another process has it, `StoreTooNew` where a newer Briggs
+        has migrated it, and `StoreUnavailable` where it cannot be read or written.
+        """
+        loop = asyncio.get_running_loop()
+        bodies = Bodies()
+        lock, path, connection, interrupted = await asyncio.to_thread(
+            _prepare, folder, durability=durability, bodies=bodies
+        )
+        queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
+        writer = Writer(
+            path=path,
+            connection=connection,
+            durability=durability,
+            queue=queue,
+            bodies=bodies,
+            loop=loop,
+            wal_bytes_max=wal_bytes_max,
+            compress=compress,
+        )
+        return cls(
+            path=path,
+            lock=lock,
+            durability=durability,
+            queue=queue,
+            writer=writer,
+            readers=sqlite.open_readers(path, connections_max=READERS_MAX),
+            bodies=bodies,
+            loop=loop,
+            interrupted=interrupted,
+        )
+
+    async def start(self, completion: Completion) -> None:
+        """Queue a completion as `started`. Waits only while the queue is full.
+
+        It is written within about 50 ms, unless its end comes first. Its organization, time,
+        tags and metadata are what they are now; the end does not change them.
+        """
+        self._refuse_when_failed()
+        size = size_of(completion)
+        if self._queue.is_full(size):
+            await self._queue.wait_for_room(size)
+        self._queue.start(completion)
+
+    async def settle(self, completion: Completion) -> None:
+        """Record a completion that is `finished` or `failed`.
+
+        Returns when it is committed (`strict`), on the disk (`fsync`), or queued (`relaxed`).
+        Raises `StoreUnavailable` or `NotRecorded` when it could not be written and
+        `AlreadySettled` when it was before. Once queued, it is written even if the caller is
+        cancelled. The completion must not change from now on.
+        """
+        if completion.status == "started":
+            raise ValueError(f"{completion.id} is not settled: it is still `started`")
+        size = size_of(completion)
+        if self._queue.is_full(size):
+            await self._queue.wait_for_room(size)
+        if self.durability == "relaxed":
+            self._queue.settle(completion, future=None)
+            return
+        future = self._loop.create_future()
+        self._queue.settle(completion, future=future)
+        await future
+
+    @property
+    def failure(self) -> str | None:
+        """Why new calls should be refused, or None. Becomes None again by itself."""
+        return self._writer.failure
+
+    @property
+    def unrecorded(self) -> int:
+        """How many calls' ends could not be written."""
+        return self._writer.unrecorded
+
+    @property
+    def keys_version(self) -> int:
+        """Changes when keys may have: at once by this store, within a second or so by others."""
+        return self._key_changes + self._writer.foreign_changes
+
+    def statistics(self) -> Statistics:
+        """For `/metrics`."""
+        return Statistics(
+            queued=self._queue.operations,
+            queued_bytes=self._queue.bytes,
+            batches=self._writer.batches,
+            rows=self._writer.rows,
+            merged=self._queue.merged,
+            uncompressed=self._writer.uncompressed,
+            wal_bytes=sqlite.wal_bytes(self.path),
+            checkpoints=self._writer.checkpoints,
+            unrecorded=self._writer.unrecorded,
+            unrecorded_starts=self._writer.unrecorded_starts,
+        )
+
+    async def retrieve(self, id: str, *, organization_id: str) -> Completion | None:
+        """By our id, or else the newest with that upstream `response_id`."""
+        return await self._read(
+            lambda connection: completions.retrieve(
+                connection, id=id, organization_id=organization_id, bodies=self._bodies
+            )
+        )
+
+    async def list(self, query: Query) -> Page:
+        """One page of what the query asks for. Raises `InvalidRequest` for an unknown `after`."""
+        return await self._read(
+            lambda connection: completions.list_page(connection, query=query, bodies=self._bodies)
+        )
+
+    async def update_metadata(
+        self, id: str, metadata: dict[str, str], *, organization_id: str
+    ) -> bool:
+        """Replace the metadata of a completion, by our id; False if there is no such."""
+        return await self._act(
+            lambda connection: completions.update_metadata(
+                connection, id=id, organization_id=organization_id, metadata=metadata
+            )
+        )
+
+    async def delete(self, id: str, *, organization_id: str) -> bool:
+        """Really delete a completion, by our id; False if there is no such."""
+        deleted = await self._act(
+            lambda connection: completions.delete(
+                connection, id=id, organization_id=organization_id
+            ),
+            then=self._discard_end,
+        )
+        return deleted is not None
+
+    async def create_key(self, key: Key) -> None:
+        """Remember a key."""
+        await self._act(lambda connection: keys.create(connection, key=key))
+        self._key_changes += 1
+
+    async def list_keys(self, *, organization_id: str | None = None) -> Sequence[Key]:
+        """The keys of an organization, or of all."""
+        return await self._read(
+            lambda connection: keys.list_all(connection, organization_id=organization_id)
+        )
+
+    async def find_key(self, hash: bytes) -> Key | None:
+        """The key whose secret has this hash. `keys_version` says how long it may be cached."""
+        return await self._read(lambda connection: keys.find(connection, hash=hash))
+
+    async def revoke_key(self, id: str, *, organization_id: str | None = None) -> bool:
+        """Forget a key; False if there is no such."""
+        revoked = await self._act(
+            lambda connection: keys.revoke(connection, id=id, organization_id=organization_id)
+        )
+        self._key_changes += revoked
+        return revoked
+
+    def touch_key(self, id: str, *, at: int) -> None:
+        """Note that a key was used; written within a few seconds, many at once."""
+        self._keys_used[id] = at
+        if self._keys_timer is None:
+            self._keys_timer = self._loop.call_later(KEYS_TOUCHED_EVERY_S, self._touch_keys)
+
+    async def close(self) -> None:
+        """Write everything that waits, move it to the database, and let the folder go."""
+        if self._closed:
+            return
+        self._closed = True
+        self._touch_keys()
+        self._queue.close()
+        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._threads.shutdown)
+        self._readers.dispose()
+        os.close(self._lock)
+
+    def _refuse_when_failed(self) -> None:
+        failure = self._writer.failure
+        if failure is not None:
+            raise StoreUnavailable(f"the record cannot be written: {failure}")
+
+    def _discard_end(self, deleted: Completion | None) -> None:
+        if deleted is not None and deleted.status == "started":
+            self._writer.discarded.add(deleted.id)
+
+    def _touch_keys(self) -> None:
+        if self._keys_timer is not None:
+            self._keys_timer.cancel()
+            self._keys_timer = None
+        used, self._keys_used = self._keys_used, {}
+        if used:
+            self._queue.act(lambda connection: keys.touch(connection, used=used))
+
+    async def _act(
+        self,
+        action: Callable[[Connection], Result],
+        *,
+        then: Callable[[Any], None] | None = None,
+    ) -> Result:
+        future = self._loop.create_future()
+        self._queue.act(action, then=then, future=future)
+        result: Result = await future
+        return result
+
+    async def _read(self, read: Callable[[Connection], Result]) -> Result:
+        def read_in_thread() -> Result:
+            with self._readers.connect() as connection:
+                return read(connection)
+
+        return await self._loop.run_in_executor(self._threads, read_in_thread)
+
+
+def _prepare(
+    folder: Path, *, durability: Durability, bodies: Bodies
+) -> tuple[int, Path, Connection, int]:
+    """Everything that blocks: the folder, its lock, the tables, and the orphans."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = sqlite.lock_folder(folder)
+    try:
+        path = sqlite.create_database(folder)
+        connection = sqlite.open_writer(path, synchronous=synchronous(durability))
+        migrate(connection)
+        interrupted = completions.fail_started(
+            connection,
+            kind="interrupted",
+            reason="the server died before this call ended",
+        )
+        load_dictionaries(connection, bodies=bodies)
+    except BaseException as error:
+        os.close(lock)
+        reason = sqlite.store_failure(error)
+        if reason is not None:
+            raise StoreUnavailable(f"{folder}: {reason}") from error
+        raise
+    return lock, path, connection, interrupted
