@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -16,6 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 # Most answers are there sooner than this, and then nobody needs to listen for a hang-up.
 _WATCH_AFTER_S = 0.05
+_LINGER_S = 2
 
 
 class Exchange:
@@ -73,7 +75,10 @@ class Exchange:
         if self._streams:
             await self._send_piece(b"data: " + body + b"\n\n", more=False)
         elif not self.hung_up:
-            await self._send_whole(error.http_status, body, headers=error.headers)
+            closes = error.headers.get("connection") == "close"
+            await self._send_whole(error.http_status, body, headers=error.headers, more=closes)
+            if closes:
+                await self._let_the_caller_read()
 
     async def send_stream(self, frames: AsyncIterator[bytes]) -> None:
         """Send frames as they come. What is raised before the first is the caller's to send."""
@@ -91,7 +96,21 @@ class Exchange:
             await self._send_piece(frame)
         await self._send_piece(b"", more=False)
 
-    async def _send_whole(self, status: int, body: bytes, *, headers: Any = None) -> None:
+    async def _let_the_caller_read(self) -> None:
+        """Read on for a while before the connection closes.
+
+        To close while the caller still sends would reset the connection, and the error that
+        says why would be lost on its way.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                while (await self._receive()).get("more_body"):
+                    pass
+        await self._send_piece(b"", more=False)
+
+    async def _send_whole(
+        self, status: int, body: bytes, *, headers: Any = None, more: bool = False
+    ) -> None:
         head = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -99,7 +118,7 @@ class Exchange:
         if headers:
             head.extend((name.encode(), value.encode("latin-1")) for name, value in headers.items())
         await self._send_head(status, head)
-        await self._send_piece(body, more=False)
+        await self._send_piece(body, more=more)
 
     async def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         headers.append((b"x-briggs-completion-id", self._id))

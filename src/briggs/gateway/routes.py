@@ -63,11 +63,28 @@ async def list_models(*, routes: Routes) -> list[dict[str, Any]]:
     """The file's names and what every provider that can be asked lists, as `provider/model`."""
     ready = [provider for provider in routes.providers.values() if provider.is_configured]
     listed = await asyncio.gather(*(_list_models(provider) for provider in ready))
-    own = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "briggs"}
-        for name in routes.models
-    ]
+    own = [_describe_name(name) for name in routes.models]
     return own + [model for models in listed for model in models]
+
+
+async def retrieve_model(id: str, *, routes: Routes) -> dict[str, Any]:
+    """One of them. Raises `ModelNotFound`, `ProviderNotFound`."""
+    if id in routes.models:
+        return _describe_name(id)
+    provider = resolve(id, routes=routes)[0].provider
+    listed = await _list_models(provider)
+    for model in listed:
+        if model["id"] in (id, f"{provider.name}/{id}"):
+            return model
+    raise ModelNotFound(
+        f"{provider.name} lists no model '{id}'. "
+        + _suggest(id, [model["id"] for model in listed], "It lists"),
+        param="model",
+    )
+
+
+def _describe_name(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "briggs"}
 
 
 async def _list_models(provider: Provider) -> list[dict[str, Any]]:

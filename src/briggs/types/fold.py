@@ -96,6 +96,8 @@ class _Choice:
     def __init__(self) -> None:
         self.last: dict[str, Any] = {}
         """The members that no fold is known for: the last one counts."""
+        self._lists: dict[str, list[Any]] = {}
+        """The same, where they are lists, such as vLLM's `token_ids`: each goes on."""
         self._finish_reason: Any = None
         self._role: Any = None
         self._logprobs: Pieces | None = None
@@ -118,6 +120,8 @@ class _Choice:
                 self._finish_reason = value or self._finish_reason
             elif name == "logprobs":
                 self._add_logprobs(value)
+            elif isinstance(value, list):
+                self._lists.setdefault(name, []).extend(value)
             elif value is not None:
                 self.last[name] = value
             else:
@@ -131,6 +135,7 @@ class _Choice:
             "logprobs": None if logprobs is None else _joined_members(logprobs, *_LOGPROBS),
             "finish_reason": self._finish_reason,
             **self.last,
+            **{name: list(items) for name, items in self._lists.items()},
         }
 
     def _folded_message(self) -> dict[str, Any]:
@@ -203,10 +208,9 @@ class _ToolCall:
                 self._last[name] = value
 
     def differs(self, delta: dict[str, Any]) -> bool:
-        """Whether a delta at our index is not ours: by its id or, where nobody gives ids or
-        indices, by its name."""
+        """Whether a delta at our index is not ours: by its id or, without ids, by its name."""
         id = delta.get("id")
-        if id or self.id or "index" in delta:
+        if id or self.id:
             return bool(id and self.id and id != self.id)
         function = delta.get("function")
         name = function.get("name") if isinstance(function, dict) else None
@@ -235,7 +239,7 @@ _FUNCTIONS = {"function": "arguments", "custom": "input"}
 def _folded_function(pieces: Pieces, *, text: str) -> dict[str, Any]:
     """A function's name, which counts once, and in `text` what its arguments spell."""
     folded: dict[str, Any] = {}
-    for name, values in ({text: []} | pieces).items():
+    for name, values in pieces.items():
         given = [value for value in values if value is not None]
         if name == text:
             folded[name] = _join_text([_spelled(value) for value in given])
@@ -243,6 +247,7 @@ def _folded_function(pieces: Pieces, *, text: str) -> dict[str, Any]:
             folded[name] = next(filter(None, given), "")
         else:
             folded[name] = given[-1] if given else None
+    folded.setdefault(text, "")
     return folded
 
 

@@ -122,10 +122,11 @@ class ChatCompletionResponseMessage(Object):
     content: str | None = None
     refusal: str | None = None
     """Why the model does not answer; null if it does."""
-    tool_calls: list[ToolCall] | UnsetType = UNSET
-    annotations: list[UrlCitationAnnotation | UnknownAnnotation] | UnsetType = UNSET
+    tool_calls: list[ToolCall] | UnsetType | None = UNSET
+    """Absent where there are none; in stored completions OpenAI has null there."""
+    annotations: list[UrlCitationAnnotation | UnknownAnnotation] | UnsetType | None = UNSET
     audio: ChatCompletionAudio | UnsetType | None = UNSET
-    function_call: FunctionCall | UnsetType = UNSET
+    function_call: FunctionCall | UnsetType | None = UNSET
     """Deprecated for `tool_calls`."""
 
 

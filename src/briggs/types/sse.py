@@ -74,7 +74,7 @@ class EventReader:
         """
         if self._too_large:
             raise self._refusal()
-        events = self._read([(self._start or b"") + bytes(self._line), b""])
+        events = self._read([bytes(self._line), b""])
         self._line.clear()
         return events[0] if events else None
 

@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Callable
 from functools import cache, cached_property
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, NoReturn, Self, TypeVar, overload
 
 import msgspec
 from msgspec import UNSET
 
 T = TypeVar("T")
+AnyObject = TypeVar("AnyObject", bound="Object")
 
 
 class Object(msgspec.Struct, kw_only=True, dict=True):
@@ -26,6 +27,13 @@ class Object(msgspec.Struct, kw_only=True, dict=True):
     def extra(self) -> dict[str, Any]:
         """The members that the specification does not know, as plain JSON; may be edited."""
         return {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies and pickles must not lose the rest either.
+        return _rebuild, (type(self), msgspec.structs.asdict(self), dict(self.__dict__))
+
+    def __copy__(self) -> Self:
+        return _rebuild(type(self), msgspec.structs.asdict(self), self.__dict__)
 
 
 class Unknown(Object):
@@ -81,6 +89,12 @@ def to_builtins(value: Any) -> Any:
 
 
 _NESTED = (Object, list, dict)
+
+
+def _rebuild(cls: type[AnyObject], fields: dict[str, Any], rest: dict[str, Any]) -> AnyObject:
+    value = cls(**fields)
+    value.__dict__.update(rest)
+    return value
 
 
 def _parse(data: bytes | str) -> Any:

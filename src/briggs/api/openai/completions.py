@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from briggs.api.answers import Json, read_json_object
@@ -44,7 +45,7 @@ async def list_completions(request: Request) -> Json:
 
 async def retrieve_completion(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}`: one, by our id or by the upstream's."""
-    include = _read_include(request.query_params.getlist("include"))
+    include = _read_include(_read_parameters(request).getlist("include"))
     return Json(present(await _retrieve(request), include=include))
 
 
@@ -179,7 +180,7 @@ def _store(request: Request) -> Store:
 
 def _read_query(request: Request) -> tuple[Query, list[str]]:
     """The query of a list. Raises `InvalidRequest`, also for a filter that does not exist."""
-    parameters = request.query_params
+    parameters = _read_parameters(request)
     metadata: dict[str, str] = {}
     for name, value in parameters.multi_items():
         if match := _METADATA.fullmatch(name):
@@ -218,6 +219,12 @@ def _read_query(request: Request) -> tuple[Query, list[str]]:
         order=_read_order(parameters.get("order")),  # type: ignore[arg-type]
     )
     return query, _read_include(parameters.getlist("include"))
+
+
+def _read_parameters(request: Request) -> QueryParams:
+    """The query, in which OpenAI's package writes each item of a list as `name[]=item`."""
+    items = request.query_params.multi_items()
+    return QueryParams([(name.removesuffix("[]"), value) for name, value in items])
 
 
 def _read_include(given: list[str]) -> list[str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from briggs.api.answers import Json
-from briggs.gateway.routes import Routes, list_models, resolve
-from briggs.types.errors import ModelNotFound
+from briggs.gateway.routes import Routes, list_models, retrieve_model
 
 
 async def list_all_models(request: Request) -> Json:
@@ -17,15 +16,9 @@ async def list_all_models(request: Request) -> Json:
     return Json({"object": "list", "data": await list_models(routes=_routes(request))})
 
 
-async def retrieve_model(request: Request) -> Json:
+async def retrieve_one_model(request: Request) -> Json:
     """`GET /v1/models/{id}`: one of them; the id may hold slashes and colons."""
-    id = request.path_params["id"]
-    routes = _routes(request)
-    resolve(id, routes=routes)
-    for model in await list_models(routes=routes):
-        if model["id"] == id:
-            return Json(model)
-    raise ModelNotFound(f"No provider lists a model '{id}'.", param="model")
+    return Json(await retrieve_model(request.path_params["id"], routes=_routes(request)))
 
 
 def _routes(request: Request) -> Routes:

@@ -1,0 +1,130 @@
+"""Upstreams that go wrong in every way that the table in docs/errors.md names."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import time
+from typing import Any
+
+from tests.processes import Behaviour, create_chunk, create_response
+
+DONE = b"data: [DONE]\n\n"
+
+
+def ok(handler: Any, seen: Any) -> None:
+    """Answers as it was asked, whole or streamed, with the text of the last message."""
+    request = seen.json
+    said = request["messages"][-1]["content"]
+    if not request.get("stream"):
+        handler.send_whole(200, json.dumps(create_response(str(said))).encode())
+        return
+    handler.begin_stream()
+    handler.write_piece(create_chunk({"role": "assistant", "content": ""}))
+    for word in str(said).split():
+        handler.write_piece(create_chunk({"content": word}))
+    handler.write_piece(create_chunk({}, finish_reason="stop"))
+    usage = create_response()["usage"]
+    chunk = {"id": "chatcmpl-upstream", "object": "chat.completion.chunk", "created": 1790000000}
+    chunk |= {"model": "m-1", "choices": [], "usage": usage}
+    handler.write_piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+    handler.write_piece(DONE)
+    handler.write_piece(b"")
+
+
+def gzipped(handler: Any, seen: Any) -> None:
+    body = gzip.compress(json.dumps(create_response("packed")).encode())
+    handler.send_whole(200, body, {"content-encoding": "gzip"})
+
+
+def answers(status: int, body: bytes, **headers: str) -> Behaviour:
+    """An upstream that always says the same."""
+
+    def behave(handler: Any, seen: Any) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        handler.send_whole(status, body, named)
+
+    return behave
+
+
+def error(status: int, message: str, **headers: str) -> Behaviour:
+    """An upstream that answers with OpenAI's error object."""
+    details = {"message": message, "type": "vendor_error", "param": "p", "code": "c"}
+    return answers(status, json.dumps({"error": details}).encode(), **headers)
+
+
+def hangs(handler: Any, seen: Any) -> None:
+    """Says nothing for longer than the limit."""
+    time.sleep(4)
+
+
+def breaks_off(handler: Any, seen: Any) -> None:
+    """Promises more than it sends."""
+    handler.send_response(200)
+    handler.send_header("content-type", "application/json")
+    handler.send_header("content-length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"id": "chatcmpl-1", ')
+    handler.wfile.flush()
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def cut_stream(handler: Any, seen: Any) -> None:
+    """Breaks off in mid-stream."""
+    handler.begin_stream()
+    handler.write_piece(create_chunk({"role": "assistant", "content": ""}))
+    handler.write_piece(create_chunk({"content": "Hel"}))
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def ends_early(handler: Any, seen: Any) -> None:
+    """Ends its stream in good order, but without a finish_reason."""
+    handler.begin_stream()
+    handler.write_piece(create_chunk({"role": "assistant", "content": "Hel"}))
+    handler.write_piece(b"")
+
+
+def without_done(handler: Any, seen: Any) -> None:
+    """Finishes every choice and never says [DONE]."""
+    handler.begin_stream()
+    handler.write_piece(create_chunk({"role": "assistant", "content": "Hello"}))
+    handler.write_piece(create_chunk({}, finish_reason="stop"))
+    handler.write_piece(b"")
+
+
+def goes_on(handler: Any, seen: Any) -> None:
+    """Streams a word every 20 ms until nobody listens."""
+    handler.begin_stream()
+    handler.write_piece(create_chunk({"role": "assistant", "content": ""}))
+    for number in range(500):
+        handler.write_piece(create_chunk({"content": f"w{number} "}))
+        time.sleep(0.02)
+    handler.write_piece(b"")
+
+
+def slow(handler: Any, seen: Any) -> None:
+    """Answers after a second and a half."""
+    time.sleep(1.5)
+    ok(handler, seen)
+
+
+BEHAVIOURS: dict[str, Behaviour] = {
+    "ok": ok,
+    "gzipped": gzipped,
+    "unauthorized": error(401, "bad key"),
+    "limited": error(429, "slow down", retry_after="7"),
+    "broken": error(500, "boom"),
+    "refusing": error(400, "no such parameter"),
+    "html": answers(200, b"<html>It works!</html>", content_type="text/html"),
+    "error200": answers(200, b'{"error": {"message": "quota is used up", "type": "quota"}}'),
+    "json_for_stream": answers(200, json.dumps(create_response()).encode()),
+    "nothing": answers(200, b""),
+    "hangs": hangs,
+    "breaks_off": breaks_off,
+    "cut_stream": cut_stream,
+    "ends_early": ends_early,
+    "without_done": without_done,
+    "goes_on": goes_on,
+    "slow": slow,
+}

@@ -1,0 +1,200 @@
+"""OpenAI's stored-completions API over the record, driven by OpenAI's own package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+
+from briggs.api import health
+from briggs.api.openai.routes import ROUTES
+from tests.processes import Server, Upstream, run_server
+
+
+@pytest.fixture(scope="module")
+def stored(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a record of its own: five finished calls and one that failed."""
+    data = tmp_path_factory.mktemp("stored") / "data"
+    with run_server(data, config=upstream.config()) as server:
+        for number in range(5):
+            reply = server.chat(
+                {
+                    "model": "ok/m-1" if number % 2 == 0 else "gzipped/m-2",
+                    "messages": [{"role": "user", "content": f"word{number} Ünïcode"}],
+                    "metadata": {
+                        "number": str(number),
+                        "kind": "even" if number % 2 == 0 else "odd",
+                    },
+                    "stream": number == 4,
+                    "user": "somebody",
+                    "seed": number,
+                },
+                headers={"x-briggs-session": "s-1", "x-briggs-tags": f"all, t{number}, all"},
+            )
+            assert reply.status == 200, reply.body
+        assert server.chat({"model": "broken/m", "messages": [{"role": "user", "content": "x"}]})
+        yield server
+
+
+@pytest.fixture
+def client(stored: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{stored.url}/v1", api_key=stored.key) as client:
+        yield client
+
+
+def test_list_walks_every_page(client: openai.OpenAI) -> None:
+    """The package's own paging visits every finished completion once, oldest first."""
+    ids = [completion.id for completion in client.chat.completions.list(limit=2)]
+    assert len(ids) == len(set(ids)) == 5
+    assert ids == sorted(ids)
+    backwards = [one.id for one in client.chat.completions.list(limit=2, order="desc")]
+    assert backwards == ids[::-1]
+
+
+async def test_async_list(stored: Server) -> None:
+    """The async client reads the same."""
+    async with openai.AsyncOpenAI(base_url=f"{stored.url}/v1", api_key=stored.key) as client:
+        contents = [
+            one.choices[0].message.content async for one in client.chat.completions.list(limit=3)
+        ]
+    assert len(contents) == 5
+    assert contents[4] == "word4Ünïcode"
+
+
+def test_filters(client: openai.OpenAI) -> None:
+    """Metadata pairs are ANDed; the model is the one asked or the one that answered."""
+    complete = client.chat.completions
+    assert len(complete.list(metadata={"kind": "even"}).data) == 3
+    assert len(complete.list(metadata={"kind": "even", "number": "2"}).data) == 1
+    assert len(complete.list(metadata={"kind": "odd", "number": "2"}).data) == 0
+    assert len(complete.list(model="gzipped/m-2").data) == 2
+    assert len(complete.list(model="m-1").data) == 5
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"status": "any"}, 6),
+        ({"status": "failed"}, 1),
+        ({"tag": "all"}, 5),
+        ({"tag": ["all", "t3"]}, 1),
+        ({"session_id": "s-1"}, 5),
+        ({"session_id": "s-2"}, 0),
+        ({"provider": "gzipped"}, 2),
+        ({"text": "ÜNÏ"}, 5),
+        ({"text": "word2"}, 1),
+        ({"created[gte]": "1"}, 5),
+        ({"created[lt]": "1"}, 0),
+        ({"limit": "0"}, 0),
+    ],
+)
+def test_more_filters(client: openai.OpenAI, query: dict[str, str], count: int) -> None:
+    """What OpenAI's API cannot ask goes in extra query keys."""
+    assert len(client.chat.completions.list(extra_query=query).data) == count
+
+
+def test_retrieve_by_either_id(client: openai.OpenAI) -> None:
+    """A completion is found by our id, and by the upstream's: then the newest of that id."""
+    ours = client.chat.completions.list(limit=1).data[0]
+    assert client.chat.completions.retrieve(ours.id).id == ours.id
+    newest = client.chat.completions.list(limit=1, order="desc", extra_query={"status": "any"})
+    by_theirs = client.chat.completions.retrieve("chatcmpl-upstream")
+    assert by_theirs.id != ours.id
+    assert by_theirs.id <= newest.data[0].id
+
+
+def test_record_beside_the_response(stored: Server, client: openai.OpenAI) -> None:
+    """What OpenAI's object has no place for is its member `briggs`."""
+    first = client.chat.completions.list(limit=1).data[0]
+    record = stored.retrieve(first.id, "request")["briggs"]
+    assert record["tags"] == ["all", "t0"]
+    assert record["session_id"] == "s-1"
+    assert record["user"] == "somebody"
+    assert record["seed"] == 0
+    assert record["response_id"] == "chatcmpl-upstream"
+    assert record["request"]["metadata"]["number"] == "0"
+    assert 0 < record["duration_ms"] < 60_000
+
+
+def test_messages(client: openai.OpenAI) -> None:
+    """The messages of the request have ids of their own and are paged."""
+    stored = client.chat.completions.list(limit=1).data[0]
+    messages = client.chat.completions.messages.list(stored.id)
+    assert [message.id for message in messages] == [f"{stored.id}-0"]
+    assert messages.data[0].content == "word0 Ünïcode"
+
+
+def test_update_metadata(client: openai.OpenAI) -> None:
+    """New metadata replaces the old, in what is shown and in what is found."""
+    stored = client.chat.completions.list(limit=1).data[0]
+    updated = client.chat.completions.update(stored.id, metadata={"grade": "good"})
+    assert updated.metadata == {"grade": "good"}
+    found = client.chat.completions.list(metadata={"grade": "good"}).data
+    assert [one.id for one in found] == [stored.id]
+    client.chat.completions.update(stored.id, metadata={"kind": "even", "number": "0"})
+
+
+def test_bad_metadata(stored: Server, client: openai.OpenAI) -> None:
+    """Metadata past the specification's limits is refused by name."""
+    one = client.chat.completions.list(limit=1).data[0]
+    for metadata in ({"k" * 65: "v"}, {"k": "v" * 513}, {str(n): "v" for n in range(17)}):
+        with pytest.raises(openai.BadRequestError):
+            client.chat.completions.update(one.id, metadata=metadata)
+    reply = stored.send("POST", f"/v1/chat/completions/{one.id}", {"status": "failed"})
+    assert reply.json["error"]["param"] == "metadata"
+
+
+def test_delete(stored: Server, client: openai.OpenAI) -> None:
+    """What is deleted is gone, and a second delete says so."""
+    reply = stored.chat({"model": "ok/m", "messages": [{"role": "user", "content": "secret-text"}]})
+    id = reply.headers["x-briggs-completion-id"]
+    assert client.chat.completions.delete(id).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.retrieve(id)
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.delete(id)
+    assert not client.chat.completions.list(extra_query={"text": "secret-text"}).data
+
+
+def test_keys(stored: Server) -> None:
+    """A key is shown once, works until it is revoked, and cannot revoke itself."""
+    path = "/v1/organization/admin_api_keys"
+    created = stored.send("POST", path, {"name": "laptop"}).json
+    assert created["value"].startswith("sk-briggs-")
+    assert stored.send("GET", "/v1/models", key=created["value"]).status == 200
+    listed = stored.send("GET", path).json["data"]
+    assert [key["name"] for key in listed] == ["admin", "laptop"]
+    assert all("value" not in key for key in listed)
+    own = stored.send("DELETE", f"{path}/{created['id']}", key=created["value"])
+    assert own.status == 400
+    assert stored.send("DELETE", f"{path}/{created['id']}").json["deleted"] is True
+    assert stored.send("GET", "/v1/models", key=created["value"]).status == 401
+    assert stored.send("DELETE", f"{path}/{created['id']}").status == 404
+
+
+def test_no_route_is_open(stored: Server) -> None:
+    """Every route but /health refuses a caller without a key."""
+    for route in [*ROUTES, *health.ROUTES]:
+        path = route.path.replace("{id}", "x").replace("{id:path}", "x")
+        for method in route.methods or ():
+            reply = stored.send(method, path, key=None)
+            assert reply.status == (200 if path in health.OPEN_PATHS else 401), (method, path)
+
+
+def test_models(client: openai.OpenAI) -> None:
+    """Models are listed as provider/model, and retrieved by ids that hold slashes."""
+    ids = [model.id for model in client.models.list()]
+    assert "local/briggs-tiny" in ids
+    assert client.models.retrieve("local/briggs-tiny").id == "local/briggs-tiny"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("local/none")
+
+
+def test_the_data_folder_is_private(stored: Server) -> None:
+    """Nobody but its owner reads the folder, the key or the record."""
+    folder: Path = stored.data
+    assert folder.stat().st_mode & 0o077 == 0
+    for name in ("admin.key", "briggs.db"):
+        assert (folder / name).stat().st_mode & 0o077 == 0

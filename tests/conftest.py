@@ -1,0 +1,46 @@
+"""What every floor's tests may ask for: a real server, and an upstream to put behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.behaviours import BEHAVIOURS
+from tests.processes import Server, Upstream, list_cases, load_case, replay, run_server
+
+# The key that every provider of the tests sends; it must be found nowhere on disk.
+CANARY = "canary-7f3a9c51e2"
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    """An upstream with every case and every way to go wrong."""
+    cases = {id: replay(load_case(id)) for id in list_cases()}
+    upstream = Upstream({**BEHAVIOURS, **cases})
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture(scope="session")
+def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One Briggs for all the tests that leave it as it was, in front of `upstream`."""
+    folder = tmp_path_factory.mktemp("briggs")
+    config = f"""
+default_provider = "ok"
+[limits]
+upstream_timeout_s = 2
+body_bytes_max = 3000000
+body_timeout_s = 1
+[models.fast]
+targets = ["ok/m-1"]
+[models.second]
+targets = ["broken/m-1", "ok/m-2"]
+[providers.keyless]
+kind = "groq"
+[providers.away]
+base_url = "http://127.0.0.1:1/v1"
+{upstream.config(key_variable="MINE_KEY")}
+"""
+    with run_server(folder / "data", config=config, environment={"MINE_KEY": CANARY}) as running:
+        yield running
