@@ -69,7 +69,11 @@ def encode(value: Any) -> bytes:
 def from_builtins(raw: Any, type: type[T]) -> T:
     """The same as `decode`, from dicts and lists that were already read."""
     fill = _filler(type)  # type: ignore[arg-type]
-    value = msgspec.convert(raw if fill is None else fill(raw), type)
+    try:
+        value = msgspec.convert(raw if fill is None else fill(raw), type)
+    except UnicodeEncodeError:
+        # msgspec wants UTF-8 of a text that it would read as something else, such as an enum.
+        raise msgspec.ValidationError("Expected no text with half a surrogate pair") from None
     _attach(value, raw)
     return value
 

@@ -1,0 +1,103 @@
+"""Answered is recorded: a real server, concurrent callers, and kill -9 at random moments."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+from pathlib import Path
+
+from briggs.storage import Query, Store
+from briggs.transport import Transport, TransportError
+from briggs.types.fold import Fold
+from tests.processes import Server, Upstream, read_frames, run_server
+
+ROUNDS = 12
+CALLERS = 8
+
+Answers = dict[str, tuple[bytes, bytes]]
+"""The request and the whole answer of each call, by the id in its headers."""
+
+
+async def test_kill_at_random_moments(upstream: Upstream, tmp_path: Path) -> None:
+    """Every answer that a caller got whole is in the database, byte for byte, none twice."""
+    data = tmp_path / "data"
+    chance = random.Random(20_260_101)
+    answers: Answers = {}
+    for round in range(ROUNDS):
+        with run_server(data, config=upstream.config()) as server:
+            await _call_until_killed(
+                server, round=round, after_s=chance.uniform(0.05, 0.5), answers=answers
+            )
+    assert len(answers) > 10 * ROUNDS, "the rounds were long enough to get answers"
+    store = await Store.open(data)
+    try:
+        for id, (request, answer) in answers.items():
+            completion = await store.retrieve(id, organization_id="default")
+            assert completion is not None, f"{id} was answered and is not recorded"
+            assert completion.status == "finished"
+            assert completion.request == request
+            if completion.stream:
+                assert json.loads(completion.response or b"") == _fold(answer)
+            else:
+                assert completion.response == answer
+        ids = await _list_ids(store)
+        assert len(ids) == len(set(ids))
+        assert set(answers) <= set(ids)
+    finally:
+        await store.close()
+
+
+async def _call_until_killed(
+    server: Server, *, round: int, after_s: float, answers: Answers
+) -> None:
+    transport = Transport()
+    callers = [
+        asyncio.create_task(_call(server, transport, f"{round}-{caller}", answers))
+        for caller in range(CALLERS)
+    ]
+    await asyncio.sleep(after_s)
+    await asyncio.to_thread(server.stop, signal.SIGKILL)
+    await asyncio.wait_for(asyncio.gather(*callers), timeout=30)
+    await transport.close()
+
+
+async def _call(server: Server, transport: Transport, name: str, answers: Answers) -> None:
+    """Call, whole and streamed by turns, until nobody answers any more."""
+    headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
+    url = f"{server.url}/v1/chat/completions"
+    for number in range(100_000):
+        stream = number % 3 == 2
+        messages = [{"role": "user", "content": f"call {name}-{number} says this"}]
+        request = {"model": "ok/m", "messages": messages, "stream": stream}
+        body = json.dumps(request).encode()
+        try:
+            reply = await transport.send("POST", url, headers=headers, body=body)
+        except TransportError:
+            return
+        if reply.status == 200 and (not stream or reply.body.endswith(b"data: [DONE]\n\n")):
+            answers[reply.headers["x-briggs-completion-id"]] = (body, reply.body)
+
+
+def _fold(answer: bytes) -> dict[str, object]:
+    fold = Fold()
+    for frame in read_frames(answer)[:-1]:
+        fold.add(json.loads(frame))
+    # The callers did not ask for usage, so it is in the record only.
+    return fold.response() | {
+        "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    }
+
+
+async def _list_ids(store: Store) -> list[str]:
+    ids: list[str] = []
+    after = None
+    while True:
+        page = await store.list(
+            Query(organization_id="default", limit=1000, after=after, order="asc", payloads=False)
+        )
+        ids += [completion.id for completion in page.completions]
+        if not page.has_more:
+            return ids
+        after = ids[-1]

@@ -1,0 +1,11 @@
+"""How the properties of this floor are tested."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure, so there is no deadline.
+settings.register_profile(
+    "types", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("types")

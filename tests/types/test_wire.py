@@ -1,0 +1,213 @@
+"""What is read can be written back with nothing lost."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import briggs
+from briggs.types import wire
+from briggs.types.chunk import CreateChatCompletionStreamResponse
+from briggs.types.messages import (
+    ChatCompletionRequestMessageContentPartText,
+    ChatCompletionRequestUserMessage,
+    UnknownContentPart,
+    UnknownMessage,
+)
+from briggs.types.request import CreateChatCompletionRequest
+from briggs.types.response import (
+    ChatCompletionResponseMessage,
+    ChatCompletionRole,
+    CreateChatCompletionResponse,
+)
+from briggs.types.tools import FunctionCallChunk
+from tests.types.strategies import json_of, json_values
+
+VOCABULARY = sorted(
+    (
+        value
+        for name in briggs.__all__
+        if isinstance(value := getattr(briggs, name), type)
+        and issubclass(value, wire.Object)
+        and not issubclass(value, wire.Unknown)
+        and value is not wire.Object
+    ),
+    key=lambda cls: cls.__name__,
+)
+WHOLE = [
+    CreateChatCompletionRequest,
+    CreateChatCompletionResponse,
+    CreateChatCompletionStreamResponse,
+]
+
+
+@given(value=json_values())
+def test_any_json_survives(value: Any) -> None:
+    """Any JSON value, lone surrogates and integers of any size included, comes back equal."""
+    assert wire.decode(wire.encode(value)) == value
+
+
+@pytest.mark.parametrize("cls", VOCABULARY, ids=lambda cls: cls.__name__)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_every_type_is_lossless(cls: type[wire.Object], data: st.DataObject) -> None:
+    """Unknown members at any depth, big integers, key order, and absent or null: all stay."""
+    received = wire.encode(data.draw(json_of(cls)))
+    value = wire.decode(received, cls)
+    assert wire.encode(value) == received
+    assert wire.decode(wire.encode(value), cls) == value
+    assert json.loads(wire.encode(value)) == json.loads(received)
+
+
+@pytest.mark.parametrize("cls", WHOLE, ids=lambda cls: cls.__name__)
+@given(data=st.data())
+def test_a_plain_decoder_reads_the_same(cls: type[wire.Object], data: st.DataObject) -> None:
+    """msgspec's own decoder gives an equal value wherever it reads the JSON at all."""
+    received = wire.encode(data.draw(json_of(cls)))
+    try:
+        plain = msgspec.json.Decoder(cls).decode(received)
+    except msgspec.DecodeError:
+        return
+    assert plain == wire.decode(received, cls)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, value: Any) -> Any:
+    """A value with something else in one place."""
+    if not value or not isinstance(value, dict | list) or draw(st.booleans()):
+        return draw(json_values())
+    place = draw(st.sampled_from(list(value) if isinstance(value, dict) else range(len(value))))
+    value[place] = draw(damaged(value[place]))
+    return value
+
+
+@pytest.mark.parametrize("cls", WHOLE, ids=lambda cls: cls.__name__)
+@given(data=st.data())
+def test_damage_is_refused_or_kept(cls: type[wire.Object], data: st.DataObject) -> None:
+    """What is not of the type raises DecodeError and nothing else; what is read is kept."""
+    received = wire.encode(data.draw(json_of(cls).flatmap(damaged)))
+    try:
+        value = wire.decode(received, cls)
+    except msgspec.DecodeError:
+        return
+    assert wire.encode(value) == received
+
+
+def test_the_last_of_two_equal_keys_wins() -> None:
+    """Where a key comes twice, its last value counts."""
+    assert wire.decode(b'{"a":1,"b":2,"a":3}') == {"a": 3, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (rb'"\ud83d"', "\ud83d"),
+        (rb'"x\uDE0A y\u0000"', "x\ude0a y\0"),
+        (rb'{"\ud83d":"\ud83d\ude0a"}', {"\ud83d": "😊"}),
+    ],
+)
+def test_lone_surrogates_are_read_and_written_as_escapes(data: bytes, value: Any) -> None:
+    """Half of a surrogate pair, which UTF-8 cannot say, is read, and is written as an escape."""
+    assert wire.decode(data) == value
+    assert wire.decode(data.decode()) == value
+    assert wire.encode(value).isascii()
+    assert wire.decode(wire.encode(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("data", "position"),
+    [
+        (b'{"a":NaN}', "byte 5"),
+        (b'{"a":1', "truncated"),
+        (b"[1,]", "byte 3"),
+        (rb'["\ud83d",]', "byte 10"),
+        (rb'["\ud83d",NaN]', "NaN"),
+        (rb'["\ud83d",-Infinity]', "-Infinity"),
+        (rb'["\ud83d",1e999]', "out of range"),
+        (b'"\xed\xa0\xbd"', "byte 1"),
+        (b'"\xff"', "byte 1"),
+        (b"[" * 100_000, "deep"),
+        (b'["\\ud83d",' + b"[" * 100_000, "deep"),
+        (b"\xef\xbb\xbf{}", "byte 0"),
+        (b"", "truncated"),
+    ],
+)
+def test_what_is_no_json_is_refused_with_its_position(data: bytes, position: str) -> None:
+    """Whatever RFC 8259 does not allow raises DecodeError, and the message says where."""
+    with pytest.raises(msgspec.DecodeError, match=position):
+        wire.decode(data)
+
+
+def test_a_wrong_type_is_refused_with_its_path() -> None:
+    """What is JSON but not of the type raises ValidationError, and the message says where."""
+    data = b'{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":5}]}]}'
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.messages\[0\]\.content\[0\]\.text"):
+        wire.decode(data, CreateChatCompletionRequest)
+
+
+def test_unknown_parts_and_roles_are_kept() -> None:
+    """A part or a message of an unknown kind is an `Unknown` with all of its members."""
+    data = (
+        b'{"model":"m","messages":[{"role":"user","content":[{"type":"video_url","video_url":{}},'
+        b'{"text":"hi","type":"text"}]},{"role":"critic","content":"no"}]}'
+    )
+    request = wire.decode(data, CreateChatCompletionRequest)
+    message, critic = request.messages
+    assert isinstance(message, ChatCompletionRequestUserMessage)
+    assert message.content == [
+        UnknownContentPart(members={"type": "video_url", "video_url": {}}),
+        ChatCompletionRequestMessageContentPartText(text="hi"),
+    ]
+    assert [part.extra for part in message.content] == [{}, {}]
+    assert critic == UnknownMessage(members={"role": "critic", "content": "no"})
+    assert wire.encode(request) == data
+
+
+def test_an_edit_wins_over_what_was_read() -> None:
+    """A changed field is written in its old place, a new one at the end, the rest as it was."""
+    message = wire.decode(
+        b'{"reasoning":"hm","content":"a","role":"assistant"}', ChatCompletionResponseMessage
+    )
+    message.content = "b"
+    message.refusal = "no"
+    message.extra["reasoning"] = "aha"
+    message.extra["mood"] = [1]
+    assert wire.encode(message) == (
+        b'{"reasoning":"aha","content":"b","role":"assistant","refusal":"no","mood":[1]}'
+    )
+
+
+def test_a_field_set_to_unset_is_left_out() -> None:
+    """UNSET takes a member away, and `del` an unknown one."""
+    choice = wire.decode(b'{"x":1,"name":"f","arguments":"{}"}', FunctionCallChunk)
+    choice.name = msgspec.UNSET
+    del choice.extra["x"]
+    assert wire.encode(choice) == b'{"arguments":"{}"}'
+
+
+def test_unknown_members_can_be_given_to_a_value_made_by_hand() -> None:
+    """`extra` of a new value is empty, takes typed values too, and is written after the fields."""
+    message = ChatCompletionResponseMessage(role=ChatCompletionRole.Assistant, content="a")
+    assert message.extra == {}
+    message.extra = {"call": FunctionCallChunk(name="f")}
+    assert wire.encode(message) == (
+        b'{"role":"assistant","content":"a","refusal":null,"call":{"name":"f"}}'
+    )
+
+
+@pytest.mark.parametrize(
+    "twin", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+)
+def test_copies_lose_nothing(twin: Callable[[Any], Any]) -> None:
+    """A copy, a deep copy and a pickle keep the unknown members and the order."""
+    data = b'{"choices":[],"x":{"y":1},"object":"chat.completion","model":"m","created":1,"id":"a"}'
+    value = wire.decode(data, CreateChatCompletionResponse)
+    assert wire.encode(twin(value)) == data
