@@ -111,7 +111,6 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         )
         gate = Gate(store, hosts=file.hosts, origins=file.origins)
         app = App(settings, store=store, routes=routes, gate=gate)
-        stack.push_async_callback(app.record.drain)
         yield app
 
 
@@ -155,6 +154,7 @@ class _Server(uvicorn.Server):
         # What lives from here on to the end need not be walked at every collection.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         self._on_started()
 
     @contextlib.contextmanager

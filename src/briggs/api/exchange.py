@@ -24,10 +24,15 @@ class Exchange:
     """Reads one request and sends one answer, and notices when the caller is gone."""
 
     def __init__(self, receive: Receive, send: Send, *, completion_id: str) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "an exchange is carried on inside of a task"
+        self._task = task
+        self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._send = send
         self._id = completion_id.encode()
-        self._watching: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timed_out = False
         self._listener: asyncio.Task[None] | None = None
         self._streams = False
         self.hung_up = False
@@ -38,30 +43,26 @@ class Exchange:
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > bytes_max:
             raise _too_large(bytes_max)
-        message = await self._receive_in_time(timeout_s)
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            return body
-        pieces, size = [body], len(body)
-        while message.get("more_body"):
+        pieces: list[bytes] = []
+        size = 0
+        more = True
+        while more:
             message = await self._receive_in_time(timeout_s)
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > bytes_max:
                 raise _too_large(bytes_max)
-        return b"".join(pieces)
+            more = message.get("more_body", False)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def watch(self) -> None:
         """From now on, cancel the calling task if the caller hangs up."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None, "an exchange is carried on inside of a task"
-        self._watching = loop.call_later(_WATCH_AFTER_S, self._listen, task)
+        self._timer = self._loop.call_later(_WATCH_AFTER_S, self._listen)
 
     def close(self) -> None:
         """Stop watching."""
-        if self._watching is not None:
-            self._watching.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._listener is not None:
             self._listener.cancel()
 
@@ -129,27 +130,37 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     async def _receive_in_time(self, timeout_s: float) -> Message:
+        # What asyncio.timeout does, at a quarter of its cost.
+        timer = self._loop.call_later(timeout_s, self._time_out)
         try:
-            async with asyncio.timeout(timeout_s):
-                message = await self._receive()
-        except TimeoutError:
+            message = await self._receive()
+        except asyncio.CancelledError:
+            if not self._timed_out:
+                raise
+            self._task.uncancel()
             raise RequestTimeout(
                 f"Nothing more of the request came for {timeout_s:g} s: send the whole body.",
                 headers={"connection": "close"},
             ) from None
+        finally:
+            timer.cancel()
         if message["type"] == "http.disconnect":
             self.hung_up = True
             raise HangUp
         return message
 
-    def _listen(self, task: asyncio.Task[Any]) -> None:
-        self._listener = asyncio.ensure_future(self._wait_for_hang_up(task))
+    def _time_out(self) -> None:
+        self._timed_out = True
+        self._task.cancel()
 
-    async def _wait_for_hang_up(self, task: asyncio.Task[Any]) -> None:
+    def _listen(self) -> None:
+        self._listener = self._loop.create_task(self._wait_for_hang_up())
+
+    async def _wait_for_hang_up(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.hung_up = True
-        task.cancel()
+        self._task.cancel()
 
 
 def _too_large(bytes_max: int) -> RequestTooLarge:

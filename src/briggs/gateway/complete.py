@@ -21,15 +21,13 @@ async def complete(call: Call, *, targets: Sequence[Target], record: Record) -> 
         answer = await _ask(call, targets)
         conformed = _conform(call, answer)
     except asyncio.CancelledError:
-        await record.outlive(record.fail(call, HangUp()))
+        await record.fail(call, HangUp())
         raise
     except BriggsError as error:
-        await record.outlive(record.fail(call, error))
+        await record.fail(call, error)
         raise
-    await record.outlive(
-        record.finish(
-            call, facts=conformed.facts, response=conformed.body, received=answer.received
-        )
+    await record.finish(
+        call, facts=conformed.facts, response=conformed.body, received=answer.received
     )
     return conformed.body
 
@@ -41,6 +39,7 @@ def read_asked(call: Call) -> Asked:
         completion_id=call.completion.id,
         model=envelope.model,
         choices=envelope.choices_asked,
+        top_logprobs=envelope.top_logprobs,
         include_usage=envelope.include_usage,
     )
 

@@ -1,11 +1,13 @@
-"""What becomes of every call: it starts once, and it finishes or fails once."""
+"""What becomes of every call: it starts once, and it finishes or fails once.
+
+A caller who hangs up cancels us. That too is an outcome, so it is recorded, and the recording
+must outlive the cancellation: it does, since the store has queued an outcome before it waits.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Coroutine
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -37,7 +39,6 @@ class Record:
         self.unrecorded = 0
         """Calls that were answered without a record."""
         self._answers_unrecorded = on_failure == "answer"
-        self._settling: set[asyncio.Task[None]] = set()
 
     async def start(self, completion: Completion) -> None:
         """Queue the record of a call that begins. Raises `StoreUnavailable`."""
@@ -93,21 +94,6 @@ class Record:
         except StoreUnavailable:
             # The caller gets the error that is already on its way, and the store counts this.
             return
-
-    async def outlive(self, settling: Coroutine[Any, Any, None]) -> None:
-        """Record an outcome although the caller's task is being cancelled.
-
-        A caller who hangs up cancels us. That too is an outcome, so it is recorded, and the
-        recording must outlive the cancellation.
-        """
-        task = asyncio.ensure_future(settling)
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
-        await asyncio.shield(task)
-
-    async def drain(self) -> None:
-        """Wait for what outlives its caller."""
-        await asyncio.gather(*self._settling, return_exceptions=True)
 
     async def _settle(self, completion: Completion) -> None:
         try:

@@ -58,15 +58,15 @@ async def stream(
                 if piece.done:
                     break
         ending = _end(state)
-        await record.outlive(_finish(state, record))
+        await _finish(state, record)
         yield ending + DONE
     except (asyncio.CancelledError, GeneratorExit):
         if call.completion.status == "started":
-            await record.outlive(_fail(state, HangUp(), record))
+            await _fail(state, HangUp(), record)
         raise
     except BriggsError as error:
         if call.completion.status == "started":
-            await record.outlive(_fail(state, error, record))
+            await _fail(state, error, record)
         if not begun:
             raise
         yield b"data: " + error.encode() + b"\n\n"

@@ -11,14 +11,14 @@ import msgspec
 Status = Literal["started", "finished", "failed"]
 
 
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+
+
 def create_id() -> str:
     """A new completion id: a UUID of version 7 (RFC 9562), so that ids sort by time."""
-    milliseconds = time.time_ns() // 1_000_000
-    number = milliseconds << 80 | int.from_bytes(os.urandom(10))
-    number = number & ~(0xF << 76) | 0x7 << 76
-    number = number & ~(0x3 << 62) | 0x2 << 62
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = (time.time_ns() // 1_000_000).to_bytes(6).hex() + os.urandom(10).hex()
+    # Version 7 takes the place of four random bits, and the variant that of two.
+    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:]}"
 
 
 def current_time_us() -> int:

@@ -37,6 +37,7 @@ class Asked(msgspec.Struct, kw_only=True, frozen=True):
     model: str
     """The model that was asked, for an upstream that does not name it."""
     choices: int = 1
+    top_logprobs: int = 0
     include_usage: bool = False
 
 
@@ -80,9 +81,9 @@ def _restore(body: bytes, *, asked: Asked) -> Conformed:
         raise NotConforming("it is JSON, but no object")
     # What conforms but for a lone surrogate, which only the slow reader takes, passes as it
     # came: nothing in it is changed by restoring.
-    before = wire.encode(value)
+    before = wire.encode_plain(value)
     restore_response(value, asked=asked)
-    after = wire.encode(value)
+    after = wire.encode_plain(value)
     try:
         response = msgspec.convert(value, _Response)
     except msgspec.ValidationError as error:
@@ -114,7 +115,9 @@ class _TokenLogprob(msgspec.Struct):
     top_logprobs: list[_TopLogprob]
 
 
-class _Logprobs(msgspec.Struct):
+class Logprobs(msgspec.Struct):
+    """The `logprobs` of a choice, as they are passed on."""
+
     content: list[_TokenLogprob] | None
     refusal: list[_TokenLogprob] | None
 
@@ -148,7 +151,7 @@ class _Choice(msgspec.Struct):
     finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
     index: _Count
     message: _Message
-    logprobs: _Logprobs | None
+    logprobs: Logprobs | None
 
 
 class _PromptTokensDetails(msgspec.Struct):
@@ -191,10 +194,20 @@ def _check(response: _Response, asked: Asked) -> None:
         calls = choice.message.tool_calls
         if choice.finish_reason == "tool_calls" and calls is UNSET:  # C4
             raise NotConforming("a choice ends with 'tool_calls' and has none")
+        if choice.logprobs is not None:
+            check_logprobs(choice.logprobs, top=asked.top_logprobs)
         if calls is not UNSET:
             _check_calls(calls)
     if response.usage is not UNSET:
         check_usage(response.usage)
+
+
+def check_logprobs(logprobs: Logprobs, *, top: int) -> None:
+    """L7: no more alternatives than were asked for. Raises `NotConforming`."""
+    for tokens in (logprobs.content, logprobs.refusal):
+        for token in tokens or ():
+            if len(token.top_logprobs) > top:
+                raise NotConforming(f"a token has more top_logprobs than the {top} asked for")
 
 
 def _check_calls(calls: list[_ToolCall]) -> None:
@@ -270,7 +283,7 @@ def restore_response(response: dict[str, Any], *, asked: Asked) -> None:
         else:
             response["usage"] = usage
     for choice in _list_of_objects(response.get("choices")):
-        restore_logprobs(choice)
+        restore_logprobs(choice, top=asked.top_logprobs)
         message = choice.get("message")
         if isinstance(message, dict):
             _restore_message(message)
@@ -323,16 +336,19 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def restore_logprobs(choice: dict[str, Any]) -> None:
-    """E5, L2: the required keys of `logprobs`, null where there is nothing."""
+def restore_logprobs(choice: dict[str, Any], *, top: int) -> None:
+    """E5, L2, L7: the required keys, null where there is nothing, and no more than was asked."""
     logprobs = choice.setdefault("logprobs", None)
     if not isinstance(logprobs, dict):
         return
     for name in ("content", "refusal"):
         for token in _list_of_objects(logprobs.setdefault(name, None)):
-            for alternative in _list_of_objects(token.setdefault("top_logprobs", [])):
-                alternative.setdefault("bytes", None)
             token.setdefault("bytes", None)
+            alternatives = token.setdefault("top_logprobs", [])
+            for alternative in _list_of_objects(alternatives):
+                alternative.setdefault("bytes", None)
+            if isinstance(alternatives, list):
+                token["top_logprobs"] = alternatives[:top]
 
 
 def _restore_message(message: dict[str, Any]) -> None:

@@ -1,25 +1,27 @@
 """Brings an upstream's stream to the specification, chunk by chunk, and folds what it passes.
 
 A conforming chunk passes as the bytes that came. What the caller got and what the record holds
-are one: the fold is fed with what is passed on.
+are one: the fold is fed with what is passed on, some chunks later.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Meta, UnsetType
 
 from briggs.types import wire
 from briggs.types.conform import (
     FINISH_REASONS,
     Asked,
     Facts,
+    Logprobs,
     NotConforming,
     Usage,
     check_created,
     check_indices,
+    check_logprobs,
     check_usage,
     describe_error,
     read_usage,
@@ -50,6 +52,45 @@ class InBandError(Exception):
         self.error = error
 
 
+# Nearly every chunk of nearly every stream has this shape, and then it may pass: one more piece
+# of text, with or without logprobs, from a choice that has begun and does not end here. Members
+# whose presence means more than that must be absent, or null where null says the same.
+_ABSENT = Literal["\0 only absence will do"]
+
+
+class _PlainDelta(msgspec.Struct):
+    content: str
+    role: _ABSENT | UnsetType = UNSET
+    tool_calls: _ABSENT | UnsetType = UNSET
+    function_call: _ABSENT | UnsetType = UNSET
+
+
+class _PlainChoice(msgspec.Struct):
+    index: int
+    delta: _PlainDelta
+    finish_reason: None
+    logprobs: Logprobs | UnsetType | None = UNSET
+    error: UnsetType | None = UNSET
+
+
+class _PlainChunk(msgspec.Struct):
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: Annotated[list[_PlainChoice], Meta(min_length=1)]
+    system_fingerprint: str | UnsetType = UNSET
+    usage: UnsetType | None = UNSET
+    error: UnsetType | None = UNSET
+    x_groq: UnsetType | None = UNSET
+
+
+_PLAIN = msgspec.json.Decoder(_PlainChunk)
+
+# A long stream is folded piece by piece, so that its end does not keep other calls waiting.
+_UNFOLDED_MAX = 64
+
+
 class _Choice(msgspec.Struct):
     """What has been passed on of one choice."""
 
@@ -67,8 +108,10 @@ class ConformStream:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._fold = Fold()
+        self._unfolded: list[bytes | dict[str, Any]] = []
         self._choices: dict[int, _Choice] = {}
         self._identity: dict[str, Any] | None = None
+        self._plain_identity: tuple[str, int, str, Any] | None = None
         self._held: list[dict[str, Any]] = []
         self._usage: dict[str, Any] | None = None
         self._usage_payload: bytes | None = None
@@ -77,6 +120,9 @@ class ConformStream:
 
     def add(self, payload: bytes) -> list[bytes]:
         """The payloads to pass on for one that came. Raises `NotConforming`, `InBandError`."""
+        if self._is_plain(payload):
+            self._keep_for_fold(payload)
+            return [_escape(payload)]
         try:
             chunk = wire.decode(payload)
         except msgspec.DecodeError as error:
@@ -114,13 +160,13 @@ class ConformStream:
         except msgspec.DecodeError:
             return
         if isinstance(chunk, dict):
-            self._fold.add(chunk)
+            self._keep_for_fold(chunk)
 
     def fold(self) -> bytes | None:
         """What has been passed on so far, as a response; None if there was nothing."""
         if self._identity is None:
             return None
-        return wire.encode(self._folded())
+        return wire.encode_plain(self._folded())
 
     def read_facts(self) -> Facts:
         """What the record wants to know of what has been passed on so far."""
@@ -138,7 +184,42 @@ class ConformStream:
             read_usage(msgspec.convert(self._usage, Usage), into=facts)
         return facts
 
+    def _is_plain(self, payload: bytes) -> bool:
+        """Whether a payload is nothing but more text of choices that have begun."""
+        try:
+            chunk = _PLAIN.decode(payload)
+        except (msgspec.DecodeError, UnicodeError):
+            return False
+        identity = (chunk.id, chunk.created, chunk.model, chunk.system_fingerprint)
+        if identity != self._plain_identity:
+            return False
+        for choice in chunk.choices:
+            state = self._choices.get(choice.index)
+            if state is None or state.finished:
+                return False
+            if not self.has_output:
+                if not choice.delta.content:
+                    return False
+                self.has_output = True
+            if choice.logprobs:
+                try:
+                    check_logprobs(choice.logprobs, top=self._asked.top_logprobs)
+                except NotConforming:
+                    return False
+        return True
+
+    def _keep_for_fold(self, chunk: bytes | dict[str, Any]) -> None:
+        self._unfolded.append(chunk)
+        if len(self._unfolded) >= _UNFOLDED_MAX:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        for chunk in self._unfolded:
+            self._fold.add(wire.decode(chunk) if isinstance(chunk, bytes) else chunk)
+        self._unfolded.clear()
+
     def _folded(self) -> dict[str, Any]:
+        self._catch_up()
         folded = self._fold.response()
         if self._usage is not None:
             folded["usage"] = self._usage
@@ -162,13 +243,19 @@ class ConformStream:
                 return None
             changed = changed or "restored" in verdicts or None in verdicts
             chunk["choices"] = kept
-        self._fold.add(chunk)
+        self._keep_for_fold(chunk)
         return _encode(chunk) if changed or payload is None else _escape(payload)
 
     def _restore_identity(self, chunk: dict[str, Any]) -> bool:
         """S4: id, created, model, object and system_fingerprint are those of the first chunk."""
         if self._identity is None:
             self._identity = self._read_identity(chunk)
+            self._plain_identity = (
+                self._identity["id"],
+                self._identity["created"],
+                self._identity["model"],
+                self._identity.get("system_fingerprint", UNSET),
+            )
         changed = False
         for name, value in self._identity.items():
             if chunk.get(name) != value or type(chunk.get(name)) is not type(value):
@@ -176,7 +263,7 @@ class ConformStream:
                 changed = True
         if "system_fingerprint" not in self._identity and chunk.get("system_fingerprint"):
             # vLLM names it at the end only. The record keeps it; the caller's chunks agree.
-            self._fold.add({"system_fingerprint": chunk.pop("system_fingerprint")})
+            self._keep_for_fold({"system_fingerprint": chunk.pop("system_fingerprint")})
             changed = True
         return changed
 
@@ -218,7 +305,7 @@ class ConformStream:
         """Restore a choice in place; None if it is not to be passed on."""
         if not isinstance(choice, dict) or not isinstance(choice.get("index", 0), int):
             raise NotConforming("a choice of a chunk is no object with an index")
-        changed = _fill_choice(choice)
+        changed = _fill_choice(choice, top=self._asked.top_logprobs)
         state = self._choices.setdefault(choice["index"], _Choice())
         delta, reason = choice["delta"], choice["finish_reason"]
         if state.finished:
@@ -243,7 +330,7 @@ def _finish(state: _Choice, reason: Any) -> None:
     state.finished = True
 
 
-def _fill_choice(choice: dict[str, Any]) -> bool:
+def _fill_choice(choice: dict[str, Any], *, top: int) -> bool:
     """S13, C3: an index, a delta and a finish_reason in every choice; "" is no reason."""
     changed = False
     if "index" not in choice:
@@ -253,9 +340,9 @@ def _fill_choice(choice: dict[str, Any]) -> bool:
     if choice.get("finish_reason", "") == "":
         choice["finish_reason"], changed = None, True
     if isinstance(choice.get("logprobs"), dict):
-        before = len(choice["logprobs"])
-        restore_logprobs(choice)
-        changed |= before != len(choice["logprobs"])
+        before = wire.encode_plain(choice["logprobs"])
+        restore_logprobs(choice, top=top)
+        changed |= before != wire.encode_plain(choice["logprobs"])
     return changed
 
 
@@ -298,7 +385,7 @@ def _restore_call(call: Any, state: _Choice) -> bool:
     function = call.get("function", {}) if isinstance(call, dict) else None
     if not isinstance(function, dict):
         raise NotConforming("a delta's tool call is no object")
-    before = wire.encode(call)
+    before = wire.encode_plain(call)
     position = _find_call(call, state)
     if position is None:
         _begin_call(call, function, state)
@@ -309,7 +396,7 @@ def _restore_call(call: Any, state: _Choice) -> bool:
         function.pop("name", None)
     if "arguments" in function:
         function["arguments"] = restore_arguments(function["arguments"])
-    return before != wire.encode(call)
+    return before != wire.encode_plain(call)
 
 
 def _find_call(call: dict[str, Any], state: _Choice) -> int | None:
@@ -354,7 +441,7 @@ def _raise_in_band_error(chunk: dict[str, Any]) -> None:
 
 
 def _encode(chunk: dict[str, Any]) -> bytes:
-    return _escape(wire.encode(chunk))
+    return _escape(wire.encode_plain(chunk))
 
 
 def _escape(payload: bytes) -> bytes:

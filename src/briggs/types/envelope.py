@@ -91,6 +91,16 @@ class Envelope(msgspec.Struct, kw_only=True):
         """`n`, which is 1 where it is not given."""
         return self.values.get("n") or 1
 
+    @property
+    def top_logprobs(self) -> int:
+        """How many alternatives to each token were asked for.
+
+        Some servers still take the older form, in which `logprobs` itself is the number.
+        """
+        logprobs = self.values.get("logprobs")
+        older = logprobs if isinstance(logprobs, int) and not isinstance(logprobs, bool) else 0
+        return self.values.get("top_logprobs") or older
+
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON bytes, with some members replaced and all others as they came."""
         return msgspec.json.encode({**self.members, **replaced})

@@ -58,7 +58,11 @@ def decode(data: bytes | str, type: Any = Any) -> Any:
 
 def encode(value: Any) -> bytes:
     """Writes a value as compact JSON, unknown members, key order and lone surrogates included."""
-    raw = to_builtins(value)
+    return encode_plain(to_builtins(value))
+
+
+def encode_plain(raw: Any) -> bytes:
+    """The same for what holds no `Object`, and so need not be walked first."""
     try:
         return msgspec.json.encode(raw)
     except UnicodeEncodeError:
