@@ -61,6 +61,9 @@ class Transport:
             .follow_redirects(False)
             .connect_timeout(timedelta(seconds=connect_timeout_s))
             .read_timeout(timedelta(seconds=read_timeout_s))
+            # uvicorn's servers and llama.cpp's close idle connections after 5 s. To be the one
+            # who closes means never to send into a connection that is being closed.
+            .pool_idle_timeout(timedelta(seconds=4))
         )
         self._client = (builder if proxies else builder.no_proxy()).build()
 

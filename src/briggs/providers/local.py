@@ -11,7 +11,7 @@ import logging
 import resource
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from briggs.providers.openai import OpenAIProvider
 from briggs.settings import LocalSettings
 from briggs.transport import Transport
 from briggs.types.envelope import Envelope
-from briggs.types.errors import ModelNotFound, ProviderNotReady, UpstreamUnreachable
+from briggs.types.errors import ModelNotFound, ProviderNotReady, UpstreamError, UpstreamUnreachable
 
 logger = logging.getLogger("briggs.local")
 
 BUILT_IN = "briggs-tiny"
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 5
+NOTICE_TIMEOUT_S = 0.5
 MEMORY_CHECKED_EVERY_S = 5
 
 
@@ -50,14 +51,31 @@ class LocalProvider:
         self._retiring: set[asyncio.Task[None]] = set()
 
     async def complete(self, envelope: Envelope, *, model: str) -> Answer:
-        async with self._use(model) as upstream:
-            return await upstream.complete(envelope, model=model)
+        translated = _translate(envelope)
+        child = await self._find_child(model)
+        try:
+            return await child.complete(translated, model=model)
+        except UpstreamError:
+            if not await child.has_ended():
+                raise
+        # It died, and what it was asked does not matter to the next one.
+        child = await self._find_child(model)
+        return await child.complete(translated, model=model)
 
     @contextlib.asynccontextmanager
     async def stream(
         self, envelope: Envelope, *, model: str
     ) -> AsyncIterator[AsyncIterator[Piece]]:
-        async with self._use(model) as upstream, upstream.stream(envelope, model=model) as pieces:
+        translated = _translate(envelope)
+        async with contextlib.AsyncExitStack() as stack:
+            child = await self._find_child(model)
+            try:
+                pieces = await stack.enter_async_context(child.stream(translated, model=model))
+            except UpstreamError:
+                if not await child.has_ended():
+                    raise
+                child = await self._find_child(model)
+                pieces = await stack.enter_async_context(child.stream(translated, model=model))
             yield pieces
 
     async def list_models(self) -> list[dict[str, Any]]:
@@ -70,23 +88,10 @@ class LocalProvider:
         await asyncio.gather(*(child.stop() for child in self._children.values()))
         await self._transport.close()
 
-    @contextlib.asynccontextmanager
-    async def _use(self, model: str) -> AsyncIterator[OpenAIProvider]:
-        """The running process of a model, counted as in use."""
-        if model not in self._paths:
-            close = difflib.get_close_matches(model, self._paths, n=1)
-            raise ModelNotFound(
-                f"There is no local model '{model}'"
-                + (f"; did you mean 'local/{close[0]}'? " if close else ". ")
-                + f"There are {', '.join(f'local/{name}' for name in self._paths)}; "
-                "[local.models] in briggs.toml adds GGUF files.",
-                param="model",
-            )
-        child = await self._find_child(model)
-        with child.use() as upstream:
-            yield upstream
-
     async def _find_child(self, model: str) -> _Child:
+        """The running process of a model. Raises `ModelNotFound` and whatever stops a start."""
+        if model not in self._paths:
+            raise _not_found(model, self._paths)
         child = self._children.get(model)
         if child is not None and child.is_alive:
             return child
@@ -108,7 +113,8 @@ class LocalProvider:
             key=secrets.token_urlsafe(32),
             context_tokens=self._settings.context_tokens,
             parallel=self._settings.parallel,
-            threads=self._settings.threads,
+            # More threads than one only slow a model this small down.
+            threads=self._settings.threads or (1 if model == BUILT_IN else None),
         )
         log_path = self._data / f"local-{model.replace('/', '-')}.log"
         process, address = await _spawn(order, log_path=log_path)
@@ -142,12 +148,36 @@ class LocalProvider:
         task.add_done_callback(self._retiring.discard)
 
 
+def _translate(envelope: Envelope) -> Envelope:
+    """A request as llama.cpp reads it.
+
+    To it `top_logprobs: 0` means no logprobs at all (llama.cpp b10549, seen 2026-11-23); the
+    one alternative that is asked for instead is not passed on, like all that nobody asked for.
+    """
+    if not envelope.values.get("logprobs") or envelope.values.get("top_logprobs") != 0:
+        return envelope
+    members = {**envelope.members, "top_logprobs": msgspec.Raw(b"1")}
+    return Envelope(body=envelope.body, members=members, values=envelope.values)
+
+
+def _not_found(model: str, known: Iterable[str]) -> ModelNotFound:
+    known = list(known)
+    close = difflib.get_close_matches(model, known, n=1)
+    return ModelNotFound(
+        f"There is no local model '{model}'"
+        + (f"; did you mean 'local/{close[0]}'? " if close else ". ")
+        + f"There are {', '.join(f'local/{name}' for name in known)}; "
+        "[local.models] in briggs.toml adds GGUF files.",
+        param="model",
+    )
+
+
 class _Child:
     """One process, and the upstream that it is."""
 
     def __init__(self, process: asyncio.subprocess.Process, upstream: OpenAIProvider) -> None:
         self.process = process
-        self.upstream = upstream
+        self._upstream = upstream
         self._in_use = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -156,13 +186,30 @@ class _Child:
     def is_alive(self) -> bool:
         return self.process.returncode is None
 
+    async def complete(self, envelope: Envelope, *, model: str) -> Answer:
+        with self._counted():
+            return await self._upstream.complete(envelope, model=model)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, envelope: Envelope, *, model: str
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
+        with self._counted():
+            async with self._upstream.stream(envelope, model=model) as pieces:
+                yield pieces
+
+    async def has_ended(self) -> bool:
+        """Whether it is gone, which we may learn a moment after its connections are."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), NOTICE_TIMEOUT_S)
+        return not self.is_alive
+
     @contextlib.contextmanager
-    def use(self) -> Iterator[OpenAIProvider]:
-        """The upstream, counted as in use."""
+    def _counted(self) -> Iterator[None]:
         self._in_use += 1
         self._idle.clear()
         try:
-            yield self.upstream
+            yield
         finally:
             self._in_use -= 1
             if self._in_use == 0:

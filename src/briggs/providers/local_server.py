@@ -36,15 +36,21 @@ def main() -> None:
     parameters.port = 0
     parameters.api_keys = [order.key]
     parameters.n_parallel = order.parallel
-    parameters.n_ctx = order.context_tokens or 0
+    parameters.n_ctx = (order.context_tokens or 0) * order.parallel
     if order.threads is not None:
         parameters.cpuparams.n_threads = order.threads
-    parameters.ui = False
-    parameters.endpoint_slots = False
-    # What was computed for another prompt changes the last digits of this one's
-    # probabilities, and then the same seed need not give the same answer.
+        parameters.cpuparams_batch.n_threads = order.threads
+    # Where a caller does not say how to sample, the specification's defaults hold.
+    parameters.sampling.temp = 1.0
+    parameters.sampling.top_p = 1.0
+    parameters.sampling.top_k = 0
+    parameters.sampling.min_p = 0.0
+    # The cache of prompts is what makes llama-server grow, 160 KiB a call, and what was
+    # computed for another prompt may change the last digits of this one's probabilities.
     parameters.cache_prompt = False
     parameters.cache_ram_mib = 0
+    parameters.ui = False
+    parameters.endpoint_slots = False
     parameters.warmup = False
     parameters.verbosity = -1
     server = xllamacpp.Server(parameters)
