@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test check bench bench-peers serve format docs
+.PHONY: demo test check lint bench bench-peers serve format docs
 
 demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop)
 	@$(RUN) briggs demo $(if $(ONCE),--once)
@@ -11,24 +11,30 @@ demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: t
 serve: .venv/ready  ## serve on port 10100
 	@$(RUN) briggs serve
 
-test: .venv/ready  ## every test
-	$(RUN) pytest
+# The clients that the tests put in front of Briggs, each in an environment of its own, since
+# they cannot live in one.
+CLIENTS = openai-1 openai-2 openai-3 pydantic-ai
 
-check: .venv/ready  ## lint, types, floors, docs and tests
+test: .venv/ready $(CLIENTS:%=.venvs/%/ready)  ## every test
+	$(RUN) pytest $(ARGS)
+
+check: test lint  ## what a change must pass
+
+lint: .venv/ready  ## style, types, floors
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(RUN) pytest
 
-bench: .venv/ready  ## measure against nginx and whoever else is installed; fills docs/performance.md
-	$(RUN) python bench/bench.py --write
+bench: .venv/ready  ## measure beside nginx and whoever is installed (ARGS=--write fills the page)
+	$(RUN) python -m bench.bench $(ARGS)
 
-bench-peers:  ## install the peers that the bench compares with
-	$(PYTHON) bench/peers.py
+bench-peers:  ## install the peers that the bench compares with, each by itself
+	$(PYTHON) -m bench.peers $(ARGS)
 
 docs: .venv/ready  ## write the generated parts of the documentation
-	$(RUN) python docs/generate.py
+	$(RUN) python docs/generate_cli.py
+	$(RUN) python docs/generate_catalog.py
 
 format: .venv/ready
 	$(RUN) ruff check --fix
@@ -36,6 +42,11 @@ format: .venv/ready
 
 .venv/ready: uv.lock pyproject.toml | $(if $(filter .venvs/%,$(UV)),$(UV))
 	$(UV) sync --frozen
+	@touch $@
+
+.venvs/%/ready: tests/clients/%.txt | $(if $(filter .venvs/%,$(UV)),$(UV))
+	$(UV) venv --quiet --clear --python $(PYTHON) .venvs/$*
+	$(UV) pip install --quiet --python .venvs/$*/bin/python --requirement $<
 	@touch $@
 
 .venvs/uv/bin/uv:

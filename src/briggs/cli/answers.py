@@ -1,0 +1,140 @@
+"""Shows an answer as its chunks arrive: as text, in colours on a terminal, or as raw JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol
+
+import click
+from msgspec import UNSET, UnsetType
+from rich.console import Console
+from rich.text import Text
+
+from briggs.cli.text import format_duration, printable
+from briggs.cli.tokens import Speller, choice_tokens, colour_tokens, create_legend
+from briggs.types.chunk import CreateChatCompletionStreamResponse, StreamChoice
+from briggs.types.usage import CompletionUsage
+from briggs.types.wire import encode, to_builtins
+
+
+class Answer(Protocol):
+    """An answer that is being shown."""
+
+    text: str
+    """What the model has said so far."""
+
+    def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
+        """Show what the chunk adds."""
+
+    def end(self, completion_id: str | None) -> None:
+        """The answer is whole."""
+
+
+def open_answer(*, as_json: bool, logprobs: bool) -> Answer:
+    """What shows an answer where standard output goes."""
+    if as_json:
+        return JsonAnswer()
+    if not sys.stdout.isatty():
+        return PlainAnswer()
+    return TerminalAnswer(Console(highlight=False), logprobs=logprobs)
+
+
+class JsonAnswer:
+    """Every chunk as a line of JSON."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
+        self.text += said(chunk)
+        click.echo(encode(chunk))
+
+    def end(self, completion_id: str | None) -> None:
+        pass
+
+
+class PlainAnswer:
+    """The text and nothing else, for a pipe."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
+        self.text += said(chunk)
+        click.echo(said(chunk).encode("utf-8", "replace"), nl=False)
+
+    def end(self, completion_id: str | None) -> None:
+        click.echo()
+
+
+class TerminalAnswer:
+    """The text as it is made, then its tokens, its time and its id on a line below."""
+
+    def __init__(self, console: Console, *, logprobs: bool) -> None:
+        self.text = ""
+        self._console = console
+        self._logprobs = logprobs
+        self._speller = Speller()
+        self._coloured = False
+        self._reasoned = False
+        """Whether what was shown last is reasoning."""
+        self._start = time.monotonic()
+        self._first: float | None = None
+        self._usage: CompletionUsage | None = None
+
+    def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
+        if isinstance(chunk.usage, CompletionUsage):
+            self._usage = chunk.usage
+        for choice in chunk.choices[:1]:
+            self.text += said(chunk)
+            shown = self._render(choice)
+            if shown and self._first is None:
+                self._first = time.monotonic()
+            self._console.print(shown, end="", soft_wrap=True)
+
+    def end(self, completion_id: str | None) -> None:
+        self._console.print()
+        if self._coloured:
+            self._console.print(create_legend())
+        elif self._logprobs:
+            self._console.print("[dim]whoever answered gave no logprobs[/]")
+        self._console.print(Text(" · ".join(self._amounts(completion_id)), style="dim"))
+
+    def _render(self, choice: StreamChoice) -> Text:
+        if reasoning := choice.delta.extra.get("reasoning_content"):
+            self._reasoned = True
+            return Text(printable(str(reasoning)), style="dim italic")
+        tokens = choice_tokens(to_builtins(choice)) if self._logprobs else []
+        if tokens:
+            self._coloured = True
+            text = colour_tokens(self._speller.spell(tokens))
+        else:
+            text = Text(printable(_delta_text(choice)))
+        if text and self._reasoned:
+            self._reasoned = False
+            return Text("\n\n").append_text(text)
+        return text
+
+    def _amounts(self, completion_id: str | None) -> list[str]:
+        amounts = [format_duration((time.monotonic() - self._start) * 1000)]
+        if self._first is not None:
+            amounts.append(f"first after {format_duration((self._first - self._start) * 1000)}")
+        if self._usage is not None:
+            spent = f"{self._usage.prompt_tokens} tokens in, {self._usage.completion_tokens} out"
+            amounts.insert(0, spent)
+        return [*amounts, f"id {completion_id[-8:]}"] if completion_id else amounts
+
+
+def said(chunk: CreateChatCompletionStreamResponse) -> str:
+    """What the chunk adds to the first choice's text."""
+    return "".join(_delta_text(choice) for choice in chunk.choices if choice.index == 0)
+
+
+def _delta_text(choice: StreamChoice) -> str:
+    delta = choice.delta
+    return _given(delta.content) + _given(delta.refusal)
+
+
+def _given(value: str | UnsetType | None) -> str:
+    return "" if value is None or value is UNSET else value

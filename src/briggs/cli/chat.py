@@ -1,0 +1,172 @@
+"""`briggs chat`: ask a model, once or in conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import sys
+from typing import Any, NamedTuple
+
+import click
+
+from briggs.cli.server import Server, server_options
+
+DEFAULT_MODEL = "local/briggs-tiny"
+
+
+class Question(NamedTuple):
+    """What every call of one `briggs chat` has in common."""
+
+    model: str
+    parameters: dict[str, Any]
+    tags: tuple[str, ...]
+    session_id: str | None
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@click.option(
+    "--model",
+    envvar="BRIGGS_MODEL",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    metavar="MODEL",
+    help="Who is asked: provider/model, or a name from `briggs models`.  [env: BRIGGS_MODEL]",
+)
+@click.option("--system", metavar="TEXT", help="A system message to begin with.")
+@click.option(
+    "--logprobs", is_flag=True, help="Colour each token by its probability; with a legend."
+)
+@click.option("--seed", type=int, metavar="NUMBER", help="The same seed asks for the same answer.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    metavar="0..2",
+    help="0 takes the likeliest token; higher is more varied.",
+)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=1), metavar="TOKENS", help="The longest answer."
+)
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="A tag for the record; repeatable."
+)
+@click.option(
+    "--session",
+    "session_id",
+    metavar="ID",
+    help="The session for the record.  [default: in a conversation, a new one]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The raw chunks, one line of JSON each.")
+@server_options
+def chat(
+    prompt: str | None,
+    model: str,
+    system: str | None,
+    logprobs: bool,
+    seed: int | None,
+    temperature: float | None,
+    max_tokens: int | None,
+    tags: tuple[str, ...],
+    session_id: str | None,
+    as_json: bool,
+    server: Server,
+) -> None:
+    """Ask a model PROMPT, and show the answer as it is made.
+
+    Without PROMPT on a terminal it is a conversation, until /exit or Ctrl-D; Ctrl-C stops
+    an answer. Without PROMPT in a pipe, standard input is the prompt. Like every call it is
+    on record: see `briggs completions list`.
+
+    \b
+    Examples:
+      briggs chat "What is 17 + 25?" --logprobs
+      briggs chat --model openai/gpt-5 --system "Answer in French."
+      git diff | briggs chat --model fast --system "Write a commit message." --tag commits
+    """
+    parameters: dict[str, Any] = {
+        "seed": seed,
+        "temperature": temperature,
+        "max_completion_tokens": max_tokens,
+        "logprobs": True if logprobs else None,
+        "stream_options": {"include_usage": True},
+    }
+    question = Question(
+        model=model,
+        parameters={name: value for name, value in parameters.items() if value is not None},
+        tags=tags,
+        session_id=session_id,
+    )
+    messages = [{"role": "system", "content": system}] if system else []
+    if prompt is None and sys.stdin.isatty():
+        _converse(question, messages, server=server, as_json=as_json)
+        return
+    if prompt is None:
+        prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    if not prompt:
+        raise click.UsageError("there is nothing to ask: the prompt is empty")
+    messages.append({"role": "user", "content": prompt})
+    asyncio.run(_ask(question, messages, server=server, as_json=as_json))
+
+
+def _converse(
+    question: Question, messages: list[dict[str, str]], *, server: Server, as_json: bool
+) -> None:
+    """Ask and answer until whoever asks has had enough; a turn that failed leaves no trace."""
+    import uuid
+
+    from briggs.client import ClientError
+
+    # It gives `input` its editing and history, where there is one.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("readline")
+    question = question._replace(session_id=question.session_id or str(uuid.uuid4()))
+    click.secho(f"{question.model} · /exit or Ctrl-D ends it", dim=True, err=True)
+    while (prompt := _read_prompt()) is not None:
+        asked = [*messages, {"role": "user", "content": prompt}]
+        try:
+            answer = asyncio.run(_ask(question, asked, server=server, as_json=as_json))
+        except KeyboardInterrupt:
+            click.secho("\n(stopped)", dim=True, err=True)
+        except ClientError as error:
+            click.secho(f"Error: {error}", fg="red", err=True)
+        else:
+            messages = [*asked, {"role": "assistant", "content": answer}]
+
+
+def _read_prompt() -> str | None:
+    """The next thing to ask; None at the end."""
+    while True:
+        try:
+            prompt = input("\n› ").strip()
+        except (EOFError, KeyboardInterrupt):
+            click.echo(err=True)
+            return None
+        if prompt in ("/exit", "/quit"):
+            return None
+        if prompt:
+            return prompt
+
+
+async def _ask(
+    question: Question, messages: list[dict[str, str]], *, server: Server, as_json: bool
+) -> str:
+    """One call: show its answer as it arrives, and return its text."""
+    from briggs.cli.answers import open_answer
+    from briggs.client import AsyncClient
+
+    async with AsyncClient(server.url, server.api_key) as client:
+        stream = await client.chat.completions.create(
+            model=question.model,
+            messages=messages,
+            stream=True,
+            tags=question.tags,
+            session_id=question.session_id,
+            **question.parameters,
+        )
+        answer = open_answer(as_json=as_json, logprobs="logprobs" in question.parameters)
+        async with stream:
+            async for chunk in stream:
+                answer.show(chunk)
+        answer.end(stream.completion_id)
+        return answer.text

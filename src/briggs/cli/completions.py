@@ -1,0 +1,255 @@
+"""`briggs completions`: list, get, delete, download and tail what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from briggs.cli.filters import change, filter_options
+from briggs.cli.groups import Group
+from briggs.cli.server import Server, server_options
+
+if TYPE_CHECKING:
+    from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
+
+
+@click.group(cls=Group)
+def completions() -> None:
+    """Look at what was recorded: every call, answered or not.
+
+    `list` and `tail` show tables on a terminal and JSON lines in a pipe. A line is OpenAI's
+    chat completion object, with the member `briggs` for all that Briggs knows of the call:
+    status, provider, tokens, cost, duration, tags, failure, and the request.
+
+    Where a command takes an ID, the last characters of it (at least 4, such as the 8 that
+    the tables show) will do for the newest 1,000 completions.
+    """
+
+
+@completions.command(name="list")
+@filter_options(status="any", limit=20, order="desc")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@server_options
+def list_completions(limit: int, filters: CompletionFilters, as_json: bool, server: Server) -> None:
+    """List completions, newest first.
+
+    \b
+    Examples:
+      briggs completions list --tag billing --from 2h
+      briggs completions list --status failed --from 7d --limit 100
+      briggs completions list --metadata customer=42 --text refund
+      briggs completions list --limit 1000 | jq -r '.briggs.cost_usd // 0' | paste -sd+ | bc
+    """
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    found: list[StoredCompletion] = []
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            async for item in client.completions.iterate(
+                limit=limit, **change(filters, include=["request"])
+            ):
+                if as_json or not sys.stdout.isatty():
+                    click.echo(encode(item))
+                else:
+                    found.append(item)
+
+    asyncio.run(ask())
+    if not as_json and sys.stdout.isatty():
+        from briggs.cli.tables import print_completions
+
+        print_completions(found)
+
+
+@completions.command()
+@click.argument("id")
+@click.option("--logprobs", is_flag=True, help="Colour the answer's tokens by probability.")
+@click.option("--json", "as_json", is_flag=True, help="The record as one line of JSON.")
+@server_options
+def get(id: str, logprobs: bool, as_json: bool, server: Server) -> None:
+    """Show the completion ID: what was asked, what was answered, tokens, time, failure.
+
+    ID is ours, its last characters, or the upstream's (`chatcmpl-...`).
+
+    \b
+    Examples:
+      briggs completions get 7f3a91c2
+      briggs completions get 7f3a91c2 --logprobs
+      briggs completions get chatcmpl-B9MHDbslfk --json | jq .briggs.request
+    """
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    async def ask() -> StoredCompletion:
+        async with AsyncClient(server.url, server.api_key) as client:
+            return await find_completion(client, id)
+
+    item = asyncio.run(ask())
+    if as_json or not sys.stdout.isatty():
+        click.echo(encode(item))
+        return
+    from briggs.cli.cards import print_completion
+
+    print_completion(item, logprobs=logprobs)
+
+
+@completions.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@server_options
+def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
+    """Delete completions for good, request and answer included.
+
+    Every ID is looked up before anything is deleted.
+
+    \b
+    Examples:
+      briggs completions delete 7f3a91c2
+      briggs completions list --tag test --limit 1000 | jq -r .id |
+        xargs briggs completions delete --yes
+    """
+    from briggs.client import AsyncClient
+
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: say --yes to delete")
+
+    async def look_up() -> list[str]:
+        async with AsyncClient(server.url, server.api_key) as client:
+            return [(await find_completion(client, id)).id for id in ids]
+
+    async def ask(found: list[str]) -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            for id in found:
+                await client.completions.delete(id)
+                click.echo(f"Deleted {id}.", err=True)
+
+    found = list(dict.fromkeys(asyncio.run(look_up())))
+    if not yes:
+        named = found[0] if len(found) == 1 else f"these {len(found)}: {', '.join(found)}"
+        click.confirm(f"Delete {named} for good?", abort=True)
+    asyncio.run(ask(found))
+
+
+@completions.command()
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@filter_options(status="finished", limit=None, order="asc")
+@server_options
+def download(file: Path, limit: int | None, filters: CompletionFilters, server: Server) -> None:
+    """Download completions to FILE as JSON lines, oldest first; `-` is standard output.
+
+    FILE appears, or is replaced, when all of it is there: a download that breaks off leaves
+    what was there before. On a terminal a bar shows how far it is.
+
+    \b
+    Examples:
+      briggs completions download all.jsonl
+      briggs completions download week.jsonl --from 7d --tag billing
+      briggs completions download - --model openai/gpt-5 | gzip > gpt-5.jsonl.gz
+    """
+    from briggs.cli.download import download_completions
+    from briggs.client import AsyncClient
+
+    async def ask() -> int:
+        async with AsyncClient(server.url, server.api_key) as client:
+            return await download_completions(
+                client, file=file, limit=limit, filters=change(filters, include=["request"])
+            )
+
+    count = asyncio.run(ask())
+    click.echo(f"{count} completions{'' if str(file) == '-' else f' in {file}'}.", err=True)
+
+
+@completions.command()
+@filter_options(status="any", limit=None, order=None)
+@click.option(
+    "--last",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    metavar="COUNT",
+    help="Begin with this many that are there already.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.05),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to look.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@server_options
+def tail(
+    limit: int | None,
+    filters: CompletionFilters,
+    last: int,
+    interval: float,
+    as_json: bool,
+    server: Server,
+) -> None:
+    """Follow completions as they come, until Ctrl-C, or until --limit lines were shown.
+
+    A call that takes longer than the interval is shown twice: when it is seen to have
+    started (`…`), and when it has finished (`✓`) or failed (`✗`).
+
+    \b
+    Examples:
+      briggs completions tail
+      briggs completions tail --tag billing --status failed
+      briggs completions tail --last 0 | jq -r .briggs.failure_reason
+    """
+    from briggs.cli.tail import follow, open_printer
+    from briggs.client import AsyncClient
+
+    async def ask() -> None:
+        show = open_printer(as_json=as_json or not sys.stdout.isatty())
+        left = limit
+        async with AsyncClient(server.url, server.api_key) as client:
+            async for item in follow(
+                client, filters=change(filters, include=["request"]), last=last, interval_s=interval
+            ):
+                show(item)
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+
+    try:
+        asyncio.run(ask())
+    except KeyboardInterrupt:
+        # This is how one stops watching, so it is no failure.
+        return
+
+
+async def find_completion(client: AsyncClient, id: str) -> StoredCompletion:
+    """The completion of this id, or the one of the newest 1,000 whose id ends so.
+
+    Raises `NotFound`, and `click.ClickException` where several ids end so.
+    """
+    from briggs.client import NotFound
+
+    try:
+        return await client.completions.retrieve(id, include=["request"])
+    except NotFound:
+        found = await _find_ids(client, end=id.lower()) if len(id) >= 4 else []
+        if not found:
+            raise
+    if len(found) > 1:
+        raise click.ClickException(f"{len(found)} ids end with {id}: {', '.join(found)}")
+    return await client.completions.retrieve(found[0], include=["request"])
+
+
+async def _find_ids(client: AsyncClient, *, end: str) -> list[str]:
+    """The ids that end so, on the newest page that has one."""
+    after = None
+    for _ in range(10):
+        page = await client.completions.list(limit=100, after=after, order="desc", status="any")
+        found = [item.id for item in page.data if item.id.endswith(end)]
+        if found or not page.has_more:
+            return found
+        after = page.last_id
+    return []

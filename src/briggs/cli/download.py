@@ -1,0 +1,98 @@
+"""Downloads completions into a file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from briggs.cli.filters import change
+from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
+from briggs.types.wire import encode
+
+
+async def download_completions(
+    client: AsyncClient, *, file: Path, limit: int | None, filters: CompletionFilters
+) -> int:
+    """Write the completions as JSON lines, `-` being standard output; returns how many."""
+    count = 0
+    ends = await _find_ends(client, filters) if sys.stderr.isatty() else None
+    with _open_target(file) as target, _show_progress(limit=limit, ends=ends) as advance:
+        async for item in client.completions.iterate(limit=limit, **filters):
+            target.write(encode(item) + b"\n")
+            count += 1
+            advance(item, count)
+    return count
+
+
+@contextmanager
+def _open_target(file: Path) -> Iterator[IO[bytes]]:
+    if str(file) == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    # In the same folder, because a rename is only atomic within a file system.
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            yield target
+        _allow_as_usual(Path(name))
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _allow_as_usual(path: Path) -> None:
+    """Gives a temporary file the permissions that the user's umask gives to any other."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
+async def _find_ends(client: AsyncClient, filters: CompletionFilters) -> tuple[float, float] | None:
+    """When the first and the last of these completions were made, in the order asked for."""
+    order = filters.get("order", "asc")
+    bare = change(filters, include=[])
+    reverse = change(bare, order="desc" if order == "asc" else "asc")
+    first = (await client.completions.list(limit=1, **bare)).data
+    last = (await client.completions.list(limit=1, **reverse)).data
+    return (first[0].briggs.created_at, last[0].briggs.created_at) if first and last else None
+
+
+@contextmanager
+def _show_progress(
+    *, limit: int | None, ends: tuple[float, float] | None
+) -> Iterator[Callable[[StoredCompletion, int], None]]:
+    """A bar, where the ends are known.
+
+    The server does not count what matches, so the bar shows how far in time the download
+    has come, or with a limit, how many of them.
+    """
+    if ends is None:
+        yield lambda item, count: None
+        return
+    columns = (
+        TextColumn("{task.fields[count]} completions"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    first, last = ends
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=1.0, count=0)
+
+        def advance(item: StoredCompletion, count: int) -> None:
+            share = abs(item.briggs.created_at - first) / (abs(last - first) or 1.0)
+            if limit is not None:
+                share = max(share, count / limit)
+            progress.update(task, completed=min(share, 1.0), count=count)
+
+        yield advance

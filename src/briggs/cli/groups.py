@@ -1,0 +1,71 @@
+"""Groups of commands: imported lazily, and every expected error is one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+
+class Group(click.Group):
+    """A group whose commands may raise the client's errors: one line, exit status 1."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """In the order in which they are written down, not that of the alphabet."""
+        return list(self.commands)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            # Whoever read our output, such as `head`, has seen enough. What is still in the
+            # buffer must not fail once more when the interpreter flushes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(0)
+        except Exception as error:
+            if message := _expected(error):
+                raise click.ClickException(message) from error
+            raise
+
+
+class LazyGroup(Group):
+    """A group that knows its commands by a table and imports one when it is used."""
+
+    def __init__(self, *, commands_table: dict[str, tuple[str, str]], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._table = commands_table
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self._table)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in self._table:
+            return None
+        module, _, attribute = self._table[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in self._table.items()])
+
+
+def _expected(error: Exception) -> str | None:
+    """What to say of an error that is no fault of ours; None for one that is."""
+    if isinstance(error, click.exceptions.Exit | click.Abort | click.ClickException):
+        return None
+    from briggs.client import AuthenticationFailed, ClientError
+
+    if isinstance(error, AuthenticationFailed):
+        return (
+            f"{error} Commands take a key by --api-key or BRIGGS_API_KEY, "
+            "or the server's data folder by --data."
+        )
+    if isinstance(error, ClientError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return None

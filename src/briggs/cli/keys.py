@@ -1,0 +1,103 @@
+"""`briggs keys`: create, list and revoke API keys."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from briggs.cli.groups import Group
+from briggs.cli.server import Server, server_options
+
+
+@click.group(cls=Group)
+def keys() -> None:
+    """Create, list and revoke API keys.
+
+    A key is a secret that clients send as `Authorization: Bearer sk-briggs-...`. The server
+    keeps only its hash, so that a secret is shown once, when it is made. The first key is
+    made by `briggs serve` and lies in the data folder as `admin.key`.
+    """
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
+@server_options
+def create(name: str, as_json: bool, server: Server) -> None:
+    """Make a key called NAME and print its secret, once.
+
+    The secret alone goes to standard output, so that it can be caught in a variable.
+
+    \b
+    Examples:
+      briggs keys create "night job"
+      OPENAI_API_KEY=$(briggs keys create ci) pytest
+    """
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            key = await client.keys.create(name)
+        if as_json:
+            click.echo(encode(key))
+            return
+        click.echo(key.value)
+        click.secho(
+            f"Key {key.id} ({name}). Keep the secret now: it is shown only here.",
+            err=True,
+            dim=sys.stderr.isatty(),
+        )
+
+    asyncio.run(ask())
+
+
+@keys.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@server_options
+def list_keys(as_json: bool, server: Server) -> None:
+    """List the keys: a table on a terminal, JSON lines in a pipe.
+
+    \b
+    Examples:
+      briggs keys list
+      briggs keys list | jq -r 'select(.last_used_at == null) | .id'
+    """
+    from briggs.cli.tables import print_keys
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            found = (await client.keys.list()).data
+        if as_json or not sys.stdout.isatty():
+            for key in found:
+                click.echo(encode(key))
+            return
+        print_keys(found)
+
+    asyncio.run(ask())
+
+
+@keys.command()
+@click.argument("id")
+@server_options
+def revoke(id: str, server: Server) -> None:
+    """Take the key ID back: from now on it opens nothing.
+
+    ID is the key's id as `briggs keys list` shows it, not its secret.
+
+    \b
+    Example:
+      briggs keys revoke key_019a3c
+    """
+    from briggs.client import AsyncClient
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            await client.keys.revoke(id)
+        click.echo(f"Revoked {id}.", err=True)
+
+    asyncio.run(ask())

@@ -1,0 +1,80 @@
+"""Which server a command talks to, and with which key."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+import click
+
+DEFAULT_URL = "http://127.0.0.1:10100"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Server(NamedTuple):
+    """An address and the key to it, if one was found."""
+
+    url: str
+    api_key: str | None
+
+
+def server_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--url`, `--api-key` and `--data`, and hand it a `server`."""
+
+    @click.option(
+        "--url",
+        envvar="BRIGGS_URL",
+        metavar="URL",
+        help="The server's address.  [env: BRIGGS_URL; default: what DIR/server.url says, "
+        f"else {DEFAULT_URL}]",
+    )
+    @click.option(
+        "--api-key",
+        envvar="BRIGGS_API_KEY",
+        metavar="KEY",
+        help="The key to it.  [env: BRIGGS_API_KEY; default: what DIR/admin.key says]",
+    )
+    @click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="The data folder of a server on this machine.  "
+        "[env: BRIGGS_DATA; default: ~/.local/share/briggs]",
+    )
+    @functools.wraps(command)
+    def with_server(
+        *args: Any, url: str | None, api_key: str | None, data: Path | None, **options: Any
+    ) -> R:
+        return command(*args, server=find_server(url=url, api_key=api_key, data=data), **options)
+
+    return with_server
+
+
+def find_server(*, url: str | None, api_key: str | None, data: Path | None) -> Server:
+    """What was given, else what the data folder says, else the default.
+
+    The folder's key opens the server that uses the folder, so that it goes to that server or
+    to this machine, and never to another one that `--url` may name.
+    """
+    from briggs.client.connection import is_loopback
+    from briggs.settings import default_data_folder
+
+    folder = data or default_data_folder()
+    running = _read_line(folder / "server.url")
+    address = (url or running or DEFAULT_URL).rstrip("/").removesuffix("/v1")
+    if not address.startswith(("http://", "https://")):
+        raise click.UsageError(f"--url {address!r}: write it as {DEFAULT_URL}")
+    if api_key is None and (is_loopback(address) or address == running):
+        api_key = _read_line(folder / "admin.key")
+    return Server(url=address, api_key=api_key)
+
+
+def _read_line(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8").strip() or None
+    except FileNotFoundError:
+        return None

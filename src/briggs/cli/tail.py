@@ -1,0 +1,140 @@
+"""Follows completions as they start, finish and fail."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import click
+
+from briggs.cli.filters import change
+from briggs.client import AsyncClient, CompletionFilters, NotFound, StoredCompletion
+from briggs.types.wire import encode
+
+_OVERLAP_S = 10.0
+"""How far back every look reaches: a row may be written a moment after its time."""
+_OVERLAP_OF_ANSWERS_S = 600.0
+"""The same where a filter asks for what only the answer tells, which may take minutes."""
+
+
+async def follow(
+    client: AsyncClient, *, filters: CompletionFilters, last: int, interval_s: float
+) -> AsyncIterator[StoredCompletion]:
+    """The `last` completions, then every new one; again when one that had started settles."""
+    status = filters.get("status", "any")
+    every = change(filters, status="any", order="asc")
+    answers = "text" in filters or "provider" in filters
+    seen = _Seen(overlap_s=_OVERLAP_OF_ANSWERS_S if answers else _OVERLAP_S)
+    newest = client.completions.iterate(limit=max(last, 1), **change(filters, order="desc"))
+    known = [item async for item in newest]
+    await _note_what_is_there(client, every=every, seen=seen)
+    for item in reversed(known[:last]):
+        seen.note(item)
+        yield item
+    while True:
+        await asyncio.sleep(interval_s)
+        async for item in _look(client, every=every, seen=seen):
+            if status in ("any", item.briggs.status):
+                yield item
+
+
+def open_printer(*, as_json: bool) -> Callable[[StoredCompletion], None]:
+    """What shows one completion: a line of JSON, or a row of the table."""
+    if as_json:
+        return _print_json
+    from rich.console import Console
+
+    from briggs.cli.tables import add_completion, create_completion_table
+
+    console = Console(highlight=False)
+    console.print(create_completion_table(width=console.width))
+
+    def show(item: StoredCompletion) -> None:
+        row = create_completion_table(width=console.width, show_header=False)
+        add_completion(row, item, now=time.time())
+        console.print(row)
+
+    return show
+
+
+def _print_json(item: StoredCompletion) -> None:
+    click.echo(encode(item))
+
+
+class _Seen:
+    """Which completions were seen, and in which status, as far back as a look reaches."""
+
+    def __init__(self, *, overlap_s: float) -> None:
+        self._overlap_s = overlap_s
+        self._newest = 0.0
+        self._statuses: dict[str, tuple[float, str]] = {}
+
+    @property
+    def horizon(self) -> float:
+        """The time from which on the next look must ask."""
+        return max(self._newest - self._overlap_s, 0.0)
+
+    def pending(self) -> list[str]:
+        """The ids of those that had started when they were last seen."""
+        return [id for id, (_, status) in self._statuses.items() if status == "started"]
+
+    def note(self, item: StoredCompletion) -> bool:
+        """Remember an item; whether it says something new."""
+        details = item.briggs
+        before = self._statuses.get(item.id)
+        self._newest = max(self._newest, details.created_at)
+        self._statuses[item.id] = (details.created_at, details.status)
+        return before is None or before[1] != details.status
+
+    def forget(self, id: str) -> None:
+        """Drop one that is no more."""
+        del self._statuses[id]
+
+    def forget_old(self) -> None:
+        """Drop those that no look will ever bring again."""
+        self._statuses = {
+            id: (moment, status)
+            for id, (moment, status) in self._statuses.items()
+            if status == "started" or moment >= self.horizon
+        }
+
+
+async def _note_what_is_there(
+    client: AsyncClient, *, every: CompletionFilters, seen: _Seen
+) -> None:
+    """Takes what was there before we looked as known, and what is under way as pending."""
+    newest = await client.completions.list(limit=1, **change(every, order="desc"))
+    for item in newest.data:
+        seen.note(item)
+    async for item in client.completions.iterate(**change(every, status="started")):
+        seen.note(item)
+    if newest.data:
+        start = newest.data[0].briggs.created_at
+        async for item in client.completions.iterate(**change(every, created_from=seen.horizon)):
+            # What came in the meantime is left to the first look.
+            if item.briggs.created_at <= start:
+                seen.note(item)
+
+
+async def _look(
+    client: AsyncClient, *, every: CompletionFilters, seen: _Seen
+) -> AsyncIterator[StoredCompletion]:
+    for id in seen.pending():
+        item = await _retrieve(client, id)
+        if item is None:
+            seen.forget(id)
+        elif seen.note(item):
+            yield item
+    since = max(seen.horizon, every.get("created_from", 0.0))
+    async for item in client.completions.iterate(**change(every, created_from=since)):
+        if seen.note(item):
+            yield item
+    seen.forget_old()
+
+
+async def _retrieve(client: AsyncClient, id: str) -> StoredCompletion | None:
+    try:
+        return await client.completions.retrieve(id, include=["request"])
+    except NotFound:
+        return None  # It was deleted while we watched.

@@ -1,0 +1,98 @@
+"""How messages, times and amounts read on a terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+# What a model or a caller wrote must not steer the terminal: control characters are shown
+# as their pictures, and what has no encoding as the replacement character.
+_PICTURES: dict[int, int] = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+    **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD),
+    # Marks that turn the direction of all that follows.
+    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD),
+}
+
+
+def printable(text: str) -> str:
+    """The text with nothing in it that a terminal would obey."""
+    return text.replace("\r\n", "\n").translate(_PICTURES)
+
+
+def one_line(text: str) -> str:
+    """The text on a single line, ready for a terminal."""
+    return printable(" ".join(text.split()))
+
+
+def content_text(content: Any) -> str:
+    """A message's content as text; of parts that are none, their type in brackets."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    return "".join(_part_text(part) for part in content if isinstance(part, dict))
+
+
+def message_text(message: Any) -> str:
+    """What a message says: its content, or its refusal, and the tools that it calls."""
+    if not isinstance(message, dict):
+        return ""
+    said = content_text(message.get("content")) or message.get("refusal") or ""
+    calls = [call_text(call) for call in message.get("tool_calls") or []]
+    return "\n".join([said, *calls] if said else calls)
+
+
+def call_text(call: Any) -> str:
+    """A tool call as `name(arguments)`."""
+    if not isinstance(call, dict):
+        return ""
+    called = call.get("function") or call.get("custom") or {}
+    arguments = called.get("arguments", called.get("input", ""))
+    return f"{called.get('name')}({arguments})"
+
+
+def format_duration(duration_ms: float | None) -> str:
+    """`38 ms`, `1.24 s` or `3 min`; nothing where it is not known."""
+    if duration_ms is None:
+        return ""
+    if duration_ms < 10:
+        return f"{duration_ms:.1f} ms"
+    if duration_ms < 1000:
+        return f"{duration_ms:.0f} ms"
+    if duration_ms < 120_000:
+        return f"{duration_ms / 1000:.2f} s"
+    return f"{duration_ms / 60_000:.0f} min"
+
+
+def format_time(moment: float, *, now: float) -> str:
+    """The local time of today, `22 Nov 14:03` of this year, else `Nov 2025`."""
+    then, today = time.localtime(moment), time.localtime(now)
+    if then[:3] == today[:3]:
+        return time.strftime("%H:%M:%S", then)
+    return time.strftime("%d %b %H:%M" if then[0] == today[0] else "%b %Y", then)
+
+
+def format_age(seconds: float) -> str:
+    """`12 s ago`, `3 min ago`, `2 h ago` or `5 days ago`."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size or (unit != "days" and seconds >= size):
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} s ago"
+
+
+def format_cost(cost_usd: float | None) -> str:
+    """US dollars to the digits that matter; nothing where the price is not known."""
+    if cost_usd is None:
+        return ""
+    return f"${cost_usd:.2f}" if cost_usd >= 1 else f"${cost_usd:.6f}".rstrip("0").rstrip(".")
+
+
+def _part_text(part: dict[str, Any]) -> str:
+    if part.get("type") == "text":
+        return str(part.get("text", ""))
+    if part.get("type") == "refusal":
+        return str(part.get("refusal", ""))
+    return f"[{part.get('type', 'part')}]"

@@ -1,0 +1,276 @@
+"""The tour of `briggs demo`: five real calls, each of them checked, and their record."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from briggs.cli.child import ServerProcess, open_server_process, read_end
+from briggs.cli.server import DEFAULT_URL
+from briggs.cli.tables import add_completion, create_completion_table
+from briggs.cli.text import format_duration, message_text, one_line, printable
+from briggs.cli.tokens import Speller, colour_tokens, create_legend
+from briggs.client import AsyncClient, StoredCompletion
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+    from openai.types.chat import ChatCompletion, ChatCompletionTokenLogprob
+
+MODEL = "local/briggs-tiny"
+HARD_QUESTION, HARD_ANSWER = "What is 347 + 589?", "936"
+"""Three digits are more than the built-in model is made for."""
+SEED = 1624
+"""The year in which Henry Briggs printed his tables."""
+TOKENS_MAX = 64
+ID_HEADER = "x-briggs-completion-id"
+_WIDTH_MAX = 100
+
+
+class TourFailed(Exception):
+    """Something was not as it should be; `str()` says what."""
+
+
+class Asked(NamedTuple):
+    """One call of the tour: our id of it, and what came."""
+
+    completion_id: str
+    content: str
+
+
+def run_tour(*, once: bool) -> int:
+    """Start a server, show the tour, and serve on unless `once`; returns the exit status."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = min(console.width, _WIDTH_MAX)
+    console.print("\n[bold]Briggs[/] answers, records and grades LLM chat completions.")
+    console.print("[dim]What follows is real: a server, a model, a record, all on this machine.[/]")
+    # Ctrl-C unwinds by itself; being told to stop must not leave a server behind either.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    with open_server_process() as server:
+        try:
+            _show_tour(console, server, once=once)
+        except TourFailed as failure:
+            console.print(Text(f"\n✗ {failure}", style="bold red1"))
+            console.print(Text(f"The server's log ends so:\n{read_end(server.log)}", style="dim"))
+            return 1
+        if once:
+            return 0
+        return _serve_on(console, server)
+
+
+def _show_tour(console: Console, server: ServerProcess, *, once: bool) -> None:
+    import openai
+
+    console.print(
+        f"\n[green3]✓[/] server  {server.url}  [dim]up in {format_duration(server.start_ms)}[/]"
+    )
+    with openai.DefaultHttpxClient(trust_env=False) as http_client:
+        client = openai.OpenAI(
+            base_url=f"{server.url}/v1",
+            api_key=server.api_key,
+            max_retries=0,
+            http_client=http_client,
+        )
+        steps = (_ask_whole, _ask_streamed, _ask_logprobs, _ask_twice)
+        try:
+            asked = [each for step in steps for each in step(console, client)]
+        except openai.OpenAIError as error:
+            raise TourFailed(f"the call did not succeed: {error}") from error
+    _show_record(console, server, asked)
+    _show_lines(console, server, once=once)
+
+
+def _ask_whole(console: Console, client: OpenAI) -> list[Asked]:
+    question = "What is 17 + 25?"
+    _title(console, 1, "Ask", "the official openai package, unchanged", question)
+    start = time.monotonic()
+    raw = _create(client, question, temperature=0)
+    duration_ms = (time.monotonic() - start) * 1000
+    answer: ChatCompletion = raw.parse()
+    asked = _read_answer(raw, answer)
+    console.print(Text(f"   {_shown(asked.content)}"))
+    usage = answer.usage
+    if usage is None:
+        raise TourFailed("the answer says nothing of its tokens")
+    _note(
+        console,
+        f"{usage.prompt_tokens} tokens in, {usage.completion_tokens} out",
+        format_duration(duration_ms),
+        f"finish_reason {answer.choices[0].finish_reason}",
+    )
+    return [asked]
+
+
+def _ask_streamed(console: Console, client: OpenAI) -> list[Asked]:
+    question = "What is Briggs?"
+    _title(console, 2, "Stream", "every piece as it is made", question)
+    start = time.monotonic()
+    raw = _create(client, question, temperature=0, stream=True)
+    pieces: list[str] = []
+    first_ms, reason = 0.0, None
+    console.print("   ", end="")
+    for chunk in raw.parse():
+        for choice in chunk.choices:
+            reason = choice.finish_reason or reason
+            if text := choice.delta.content:
+                first_ms = first_ms or (time.monotonic() - start) * 1000
+                pieces.append(text)
+                console.print(Text(_shown(text)), end="")
+    console.print()
+    _check(bool(pieces), "the stream holds no text")
+    _check(reason is not None, "the stream names no finish_reason")
+    _note(
+        console,
+        f"{len(pieces)} pieces",
+        f"first after {format_duration(first_ms)}",
+        f"finish_reason {reason}",
+    )
+    return [Asked(raw.headers[ID_HEADER], "".join(pieces))]
+
+
+def _ask_logprobs(console: Console, client: OpenAI) -> list[Asked]:
+    question = HARD_QUESTION
+    _title(console, 3, "Doubt", "how sure the model was of each token (logprobs)", question)
+    raw = _create(client, question, temperature=0, logprobs=True, top_logprobs=3)
+    answer: ChatCompletion = raw.parse()
+    asked = _read_answer(raw, answer)
+    logprobs = answer.choices[0].logprobs
+    tokens = (logprobs.content if logprobs else None) or []
+    pieces = list(Speller().spell([token.to_dict() for token in tokens]))
+    spelled = "".join(piece.text for piece in pieces)
+    _check(spelled == asked.content, "the tokens do not spell the answer")
+    _check(all(token.logprob <= 0 for token in tokens), "a logprob is above 0")
+    console.print(Text("   ").append_text(colour_tokens(pieces)))
+    console.print(Text("   ").append_text(create_legend()))
+    _show_doubt(console, tokens)
+    if HARD_ANSWER not in asked.content:
+        console.print(
+            f"   [dim]  (It is {HARD_ANSWER}: a small model errs, and shows its doubt.)[/]"
+        )
+    return [asked]
+
+
+def _ask_twice(console: Console, client: OpenAI) -> list[Asked]:
+    question = HARD_QUESTION
+    _title(console, 4, "Repeat", f"temperature 1, seed {SEED}, twice", question)
+    asked = []
+    for _ in range(2):
+        raw = _create(client, question, temperature=1, seed=SEED)
+        asked.append(_read_answer(raw, raw.parse()))
+        console.print(Text(f"   {_shown(asked[-1].content)}"))
+    _check(asked[0].content == asked[1].content, "one seed gave two different answers")
+    _note(console, "the same seed, the same answer")
+    return asked
+
+
+def _create(client: OpenAI, question: str, **parameters: Any) -> Any:
+    """Ask, and keep the headers, which hold our id of the call."""
+    return client.chat.completions.with_raw_response.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": question}],
+        max_completion_tokens=TOKENS_MAX,
+        **parameters,
+    )
+
+
+def _read_answer(raw: Any, answer: ChatCompletion) -> Asked:
+    content = answer.choices[0].message.content
+    if not content:
+        raise TourFailed("the answer is empty")
+    return Asked(raw.headers[ID_HEADER], content)
+
+
+def _show_record(console: Console, server: ServerProcess, asked: list[Asked]) -> None:
+    """The table of what was recorded, which must be exactly what was asked."""
+    items = asyncio.run(_list_record(server))
+    recorded = [Asked(item.id, _content(item)) for item in items]
+    _check(recorded == asked, "the record is not what was asked and answered")
+    _check(all(item.briggs.status == "finished" for item in items), "a call is not finished")
+    console.print("\n[bold]On record[/]  [dim]each was on disk before its caller saw the end[/]")
+    table = create_completion_table(width=console.width)
+    for item in items:
+        add_completion(table, item, now=time.time())
+    console.print(table, soft_wrap=False)
+
+
+async def _list_record(server: ServerProcess) -> list[StoredCompletion]:
+    async with AsyncClient(server.url, server.api_key) as client:
+        page = await client.completions.list(
+            status="any", order="asc", limit=100, include=["request"]
+        )
+    return page.data
+
+
+def _show_lines(console: Console, server: ServerProcess, *, once: bool) -> None:
+    """The lines by which to do the same oneself, on this server or on one's own."""
+    url, data = (DEFAULT_URL, "~/.local/share/briggs") if once else (server.url, str(server.data))
+    where = "after `briggs serve`" if once else "in another terminal"
+    lines = [
+        f"export OPENAI_BASE_URL={url}/v1",
+        f"export OPENAI_API_KEY=$(cat {data}/admin.key)",
+        "curl $OPENAI_BASE_URL/chat/completions -H 'Content-Type: application/json' \\",
+        '  -H "Authorization: Bearer $OPENAI_API_KEY" \\',
+        f"""  -d '{{"model": "{MODEL}",""",
+        """       "messages": [{"role": "user", "content": "What is 17 + 25?"}]}'""",
+        "python -c '",
+        "from openai import OpenAI",
+        f"""answer = OpenAI().chat.completions.create(model="{MODEL}",""",
+        """    messages=[{"role": "user", "content": "Spell tree."}])""",
+        "print(answer.choices[0].message.content)'",
+        "briggs completions list" + ("" if once else f" --data {data}"),
+    ]
+    console.print(f"\n[bold]Do it yourself[/]  [dim]{where}[/]")
+    for line in lines:
+        console.print(Text(line, style="cyan"))
+
+
+def _serve_on(console: Console, server: ServerProcess) -> int:
+    console.print(
+        f"\nServing at [bold]{server.url}[/] until Ctrl-C, "
+        "[dim]which also deletes the demo's data.[/]"
+    )
+    try:
+        status = server.process.wait()
+    except KeyboardInterrupt:
+        console.print()
+        return 0
+    console.print(f"[bold red1]✗ the server ended by itself, with status {status}[/]")
+    return 1
+
+
+def _title(console: Console, number: int, name: str, what: str, question: str) -> None:
+    console.print(f"\n[bold]{number}  {name}[/]  [dim]{what}[/]")
+    console.print(f"   [cyan]›[/] {question}")
+
+
+def _note(console: Console, *facts: str) -> None:
+    console.print(f"   [green3]✓[/] [dim]{' · '.join(facts)}[/]")
+
+
+def _show_doubt(console: Console, tokens: list[ChatCompletionTokenLogprob]) -> None:
+    """The token that the model was least sure of, and what else it might have said."""
+    doubted = min(tokens, key=lambda token: token.logprob)
+    likely = sorted(doubted.top_logprobs, key=lambda token: -token.logprob)
+    pieces = [
+        f"{one_line(repr(each.token))} {100 * math.exp(each.logprob):.1f} %" for each in likely
+    ]
+    _note(console, f"least sure of {one_line(repr(doubted.token))}: {', '.join(pieces)}")
+
+
+def _content(item: StoredCompletion) -> str:
+    return message_text(item.choices[0].get("message")) if item.choices else ""
+
+
+def _shown(text: str) -> str:
+    return printable(text).replace("\n", "\n   ")
+
+
+def _check(fact: bool, failure: str) -> None:
+    if not fact:
+        raise TourFailed(failure)

@@ -1,0 +1,161 @@
+"""Asking for a chat completion, whole or streamed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Literal, Self, overload
+
+import msgspec
+
+from briggs.client.connection import Connection, read_refusal
+from briggs.client.errors import ConnectionLost, InvalidAnswer
+from briggs.types.chunk import CreateChatCompletionStreamResponse
+from briggs.types.response import CreateChatCompletionResponse
+from briggs.types.sse import EventReader
+from briggs.types.wire import decode
+
+_PATH = "/v1/chat/completions"
+
+
+class ChatCompletionStream:
+    """The chunks of an answer as they arrive, by `async for`; leaving `async with` hangs up.
+
+    A stream that ends before its `[DONE]` raises `ConnectionLost`, one that the server gives
+    up raises `Refused`: an answer that was iterated to its end is whole.
+    """
+
+    def __init__(
+        self, body: AsyncIterator[bytes], *, headers: Mapping[str, str], open_parts: AsyncExitStack
+    ) -> None:
+        self.completion_id = headers.get("x-briggs-completion-id")
+        """Our id of this call, under which it can be retrieved."""
+        self._headers = headers
+        self._open_parts = open_parts
+        self._chunks = self._read(body)
+
+    def __aiter__(self) -> AsyncIterator[CreateChatCompletionStreamResponse]:
+        return self._chunks
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up, if the answer is not at its end; the server then records it as failed."""
+        await self._open_parts.aclose()
+
+    async def _read(
+        self, body: AsyncIterator[bytes]
+    ) -> AsyncIterator[CreateChatCompletionStreamResponse]:
+        reader = EventReader()
+        async with self._open_parts:
+            async for piece in body:
+                for event in reader.feed(piece):
+                    if event.data == b"[DONE]":
+                        return
+                    yield self._read_chunk(event.data)
+        raise ConnectionLost("the answer broke off before its end")
+
+    def _read_chunk(self, data: bytes) -> CreateChatCompletionStreamResponse:
+        try:
+            return decode(data, CreateChatCompletionStreamResponse)
+        except msgspec.DecodeError as error:
+            if b'"error"' in data:
+                raise read_refusal(data, status=None, headers=self._headers) from None
+            raise InvalidAnswer(f"a chunk is no chat completion chunk: {error}") from error
+
+
+class ChatCompletions:
+    """`client.chat.completions`. https://platform.openai.com/docs/api-reference/chat/create"""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @overload
+    async def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Any],
+        stream: Literal[False] = False,
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        **parameters: Any,
+    ) -> CreateChatCompletionResponse: ...
+    @overload
+    async def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Any],
+        stream: Literal[True],
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        **parameters: Any,
+    ) -> ChatCompletionStream: ...
+    @overload
+    async def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Any],
+        stream: bool,
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        **parameters: Any,
+    ) -> CreateChatCompletionResponse | ChatCompletionStream: ...
+    async def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Any],
+        stream: bool = False,
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        **parameters: Any,
+    ) -> CreateChatCompletionResponse | ChatCompletionStream:
+        """Ask `model`; `parameters` are all others of the specification, and any that is not.
+
+        `tags` and `session_id` are put on the record and not sent to whoever answers.
+        Raises `ClientError`.
+        """
+        body = {"model": model, "messages": list(messages), **parameters}
+        headers = record_headers(tags=tags, session_id=session_id)
+        if stream:
+            return await self._stream({**body, "stream": True}, headers)
+        return await self._connection.request(
+            "POST", _PATH, CreateChatCompletionResponse, body=body, headers=headers
+        )
+
+    async def _stream(
+        self, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> ChatCompletionStream:
+        async with AsyncExitStack() as stack:
+            reply = await stack.enter_async_context(
+                self._connection.stream(_PATH, body=body, headers=headers)
+            )
+            return ChatCompletionStream(
+                reply.body, headers=reply.headers, open_parts=stack.pop_all()
+            )
+
+
+class Chat:
+    """`client.chat`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.completions = ChatCompletions(connection)
+
+
+def record_headers(*, tags: Sequence[str], session_id: str | None) -> dict[str, str]:
+    """The headers by which a caller puts tags and a session on the record."""
+    headers = {"x-briggs-tags": ",".join(tags), "x-briggs-session": session_id or ""}
+    return {name: value for name, value in headers.items() if value}

@@ -1,0 +1,185 @@
+"""The record from outside: list, iterate, retrieve, update and delete completions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal, TypedDict, Unpack
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from briggs.client.connection import Connection
+from briggs.types.response import CreateChatCompletionResponse
+from briggs.types.stored import ChatCompletionDeleted
+from briggs.types.wire import Object, from_builtins, to_builtins
+
+_PATH = "/v1/chat/completions"
+_PAGE = 100
+"""How many completions the server returns at most at once."""
+
+Include = Literal["request", "received"]
+
+
+class CompletionDetails(Object):
+    """What Briggs knows of a call beside its answer; the member `briggs` of every item."""
+
+    id: str
+    created_at: float
+    """Unix time in seconds."""
+    status: Literal["started", "finished", "failed"]
+    organization_id: str | None = None
+    kind: str | None = None
+    stream: bool = False
+    provider: str | None = None
+    model: str | None = None
+    """The model as the caller named it."""
+    response_model: str | None = None
+    response_id: str | None = None
+    session_id: str | None = None
+    user: str | None = None
+    tags: list[str] = msgspec.field(default_factory=list)
+    finish_reasons: list[str | None] = msgspec.field(default_factory=list)
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    duration_ms: float | None = None
+    first_token_ms: float | None = None
+    attempts: int | None = None
+    retry_count: int | None = None
+    http_status: int | None = None
+    failure_kind: str | None = None
+    failure_reason: str | None = None
+    request: Any = UNSET
+    """The caller's request as JSON, where it was asked for by `include`."""
+    received: Any = UNSET
+    """What the upstream sent, where it was asked for by `include`."""
+
+
+class StoredCompletion(Object):
+    """One call as the server lists it: the answer, its metadata, and what Briggs knows of it.
+
+    The choices are plain JSON, because those of a call that failed are only as much of an
+    answer as arrived; `to_response` gives the whole answer of one that finished.
+    """
+
+    id: str
+    choices: list[dict[str, Any]]
+    briggs: CompletionDetails
+    object: str = "chat.completion"
+    created: int | None = None
+    model: str | None = None
+    metadata: dict[str, str] | None = None
+    usage: dict[str, Any] | UnsetType | None = UNSET
+
+    def to_response(self) -> CreateChatCompletionResponse:
+        """The answer as its caller got it. Raises `msgspec.ValidationError` for half of one."""
+        members = to_builtins(self)
+        del members["briggs"]
+        return from_builtins(members, CreateChatCompletionResponse)
+
+
+class CompletionPage(Object):
+    """One page of a list; go on with `after=page.last_id` while `has_more`."""
+
+    data: list[StoredCompletion]
+    has_more: bool
+    first_id: str | None = None
+    last_id: str | None = None
+
+
+class CompletionFilters(TypedDict, total=False):
+    """Which completions, in which order, and what of each; all that is given must hold."""
+
+    model: str
+    provider: str
+    status: Literal["finished", "failed", "started", "any"]
+    """The server's default is `finished`."""
+    tags: Sequence[str]
+    """All of them must be there."""
+    session_id: str
+    metadata: Mapping[str, str]
+    created_from: float
+    """Unix time in seconds, inclusive."""
+    created_to: float
+    """Unix time in seconds, exclusive."""
+    text: str
+    """Words of the request or the answer."""
+    order: Literal["asc", "desc"]
+    """By time; the server's default is `asc`, oldest first."""
+    include: Sequence[Include]
+
+
+class Completions:
+    """`client.completions`: OpenAI's stored-completions API with more filters.
+
+    https://platform.openai.com/docs/api-reference/chat/list
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        **filters: Unpack[CompletionFilters],
+    ) -> CompletionPage:
+        """One page of completions, at most 100."""
+        query = encode_filters(filters)
+        if limit is not None:
+            query.append(("limit", str(limit)))
+        if after is not None:
+            query.append(("after", after))
+        return await self._connection.request("GET", _PATH, CompletionPage, query=query)
+
+    async def iterate(
+        self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
+    ) -> AsyncIterator[StoredCompletion]:
+        """All completions, or the first `limit`, page after page as they are needed."""
+        left, after = limit, None
+        while left is None or left > 0:
+            page = await self.list(limit=min(left or _PAGE, _PAGE), after=after, **filters)
+            for item in page.data:
+                yield item
+            if not page.has_more or not page.data:
+                return
+            after = page.last_id or page.data[-1].id
+            left = None if left is None else left - len(page.data)
+
+    async def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
+        """One completion by our id or the upstream's. Raises `NotFound`."""
+        query = encode_filters({"include": include})
+        return await self._connection.request("GET", _path(id), StoredCompletion, query=query)
+
+    async def update(self, id: str, *, metadata: Mapping[str, str]) -> StoredCompletion:
+        """Replace a completion's metadata. Raises `NotFound`."""
+        body = {"metadata": dict(metadata)}
+        return await self._connection.request("POST", _path(id), StoredCompletion, body=body)
+
+    async def delete(self, id: str) -> ChatCompletionDeleted:
+        """Delete a completion for good. Raises `NotFound`."""
+        return await self._connection.request("DELETE", _path(id), ChatCompletionDeleted)
+
+
+def encode_filters(filters: CompletionFilters) -> list[tuple[str, str]]:
+    """The filters as the server's query keys, those of several values repeated."""
+    names = ("model", "provider", "status", "session_id", "text", "order")
+    given = [(name, value) for name, value in filters.items() if name in names]
+    query = [(name, str(value)) for name, value in given]
+    query += [("tag", tag) for tag in filters.get("tags", ())]
+    query += [("include", member) for member in filters.get("include", ())]
+    query += [(f"metadata[{key}]", value) for key, value in filters.get("metadata", {}).items()]
+    if "created_from" in filters:
+        query.append(("created[gte]", repr(filters["created_from"])))
+    if "created_to" in filters:
+        query.append(("created[lt]", repr(filters["created_to"])))
+    return query
+
+
+def _path(id: str) -> str:
+    return f"{_PATH}/{quote(id, safe='')}"

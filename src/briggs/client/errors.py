@@ -1,0 +1,64 @@
+"""Every error that the client raises, as one tree.
+
+ClientError
+├── ServerUnreachable       nobody listens at the address
+├── ConnectionLost          the answer broke off, or nothing came for too long
+├── InvalidAnswer           whoever answered does not speak as Briggs does
+└── Refused                 the server says no: `str()` is its `error.message`
+    ├── AuthenticationFailed    401
+    └── NotFound                404
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class ClientError(Exception):
+    """The call did not succeed, and `str()` says what to do about it."""
+
+
+class ServerUnreachable(ClientError):
+    """Nobody listens at the address."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(f"no Briggs server answers at {base_url}: start one with `briggs serve`")
+
+
+class ConnectionLost(ClientError):
+    """The answer broke off, or nothing came for longer than we wait."""
+
+
+class InvalidAnswer(ClientError):
+    """Whoever answered does not speak as Briggs does."""
+
+
+class Refused(ClientError):
+    """The server says no, by a status or, in the middle of a stream, by an error event."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None,
+        type: str | None = None,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        """The HTTP status; None where a stream had begun."""
+        self.type = type
+        self.param = param
+        self.code = code
+        self.completion_id = (headers or {}).get("x-briggs-completion-id")
+        """Our id of the call that failed, where it was recorded."""
+
+
+class AuthenticationFailed(Refused):
+    """No key, or one that the server does not know."""
+
+
+class NotFound(Refused):
+    """There is no such thing."""

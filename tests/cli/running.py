@@ -1,0 +1,198 @@
+"""A real server process with the tests' upstream behind it, and the commands against it."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from click.testing import CliRunner
+
+from briggs.cli import main
+from briggs.client import AsyncClient
+from tests.cli.upstream import open_upstream
+
+_UNWANTED = ("BRIGGS_", "OPENAI_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+
+
+class RunningServer(NamedTuple):
+    """A server that answers, and its data folder."""
+
+    url: str
+    api_key: str
+    data: Path
+
+
+class Finished(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    output: str
+    errors: str
+
+    @property
+    def lines(self) -> list[Any]:
+        """Its output, read as lines of JSON."""
+        return [json.loads(line) for line in self.output.splitlines()]
+
+
+@contextmanager
+def open_server(folder: Path) -> Iterator[RunningServer]:
+    """Run `briggs serve` with the provider `mine`, which is the tests' upstream."""
+    data, config = folder / "data", folder / "briggs.toml"
+    with open_upstream() as upstream:
+        config.write_text(f'[providers.mine]\nbase_url = "{upstream}"\n')
+        command = [sys.executable, "-m", "briggs", "serve", "--port", "0"]
+        process = subprocess.Popen(
+            [*command, "--data", str(data), "--config", str(config)],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            yield RunningServer(url, (data / "admin.key").read_text().strip(), data)
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without what would steer a command."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_UNWANTED)}
+    return {**kept, "PYTHONWARNINGS": "error::ResourceWarning", **more}
+
+
+def run(
+    *arguments: str, server: RunningServer | None = None, input: str = "", **variables: str
+) -> Finished:
+    """Run `briggs` in a pipe, within this process, with the server's data folder."""
+    known = {"BRIGGS_DATA": str(server.data)} if server else {}
+    unwanted = dict.fromkeys(name for name in os.environ if name.startswith(_UNWANTED))
+    done = CliRunner().invoke(
+        main, arguments, input=input.encode(), env={**unwanted, **known, **variables}
+    )
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Finished(done.exit_code, done.stdout_bytes.decode(), done.stderr_bytes.decode())
+
+
+@contextmanager
+def open_terminal(
+    *arguments: str, server: RunningServer | None = None, width: int = 100, **variables: str
+) -> Iterator[Terminal]:
+    """Run `briggs` on a terminal of its own."""
+    ours, theirs = pty.openpty()
+    known = {"BRIGGS_DATA": str(server.data)} if server else {}
+    settings = {"TERM": "xterm-256color", "COLUMNS": str(width), "LINES": "40"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "briggs", *arguments],
+        env=environment(**known, **settings, **variables),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        # So that Ctrl-C is a signal to whoever runs there.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(ours, process)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+class Terminal:
+    """The screen and the keyboard of a command."""
+
+    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.shown = ""
+        """Everything that was written so far, escape sequences included."""
+        self._descriptor = descriptor
+        self._position = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def type(self, keys: str) -> None:
+        """Press keys; `\\r` is return, `\\x03` is Ctrl-C, `\\x04` is Ctrl-D."""
+        os.write(self._descriptor, keys.encode())
+
+    def wait_for(self, text: str, *, timeout_s: float = 20) -> None:
+        """Read until `text` is shown behind what the last call waited for."""
+        deadline = time.monotonic() + timeout_s
+        while (found := self.shown.find(text, self._position)) < 0:
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"{text!r} was not shown in {self.shown!r}")
+        self._position = found + len(text)
+
+    def wait(self, *, timeout_s: float = 20) -> int:
+        """Read until the command ends; returns its exit status."""
+        deadline = time.monotonic() + timeout_s
+        while self._read(deadline - time.monotonic()):
+            pass
+        return self.process.wait(max(deadline - time.monotonic(), 0.1))
+
+    def _read(self, timeout_s: float) -> bool:
+        """Read what there is; whether there may be more."""
+        if not select.select([self._descriptor], [], [], max(timeout_s, 0))[0]:
+            return False
+        try:
+            data = os.read(self._descriptor, 65_536)
+        except OSError:
+            return False  # Linux's way to say that the other side is closed.
+        self.shown += self._decoder.decode(data)
+        return bool(data)
+
+
+def show(
+    *arguments: str, server: RunningServer, width: int = 100, **variables: str
+) -> tuple[int, str]:
+    """Run `briggs` on a terminal until it ends; its exit status and what it showed."""
+    with open_terminal(*arguments, server=server, width=width, **variables) as terminal:
+        status = terminal.wait()
+        return status, terminal.shown
+
+
+def plain(shown: str) -> str:
+    """What was shown, without its escape sequences."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+def create_completions(server: RunningServer, *prompts: str, **options: Any) -> list[str]:
+    """Ask `mine/echo` these, tagged and so on by `options`; returns the ids."""
+
+    async def ask() -> list[str]:
+        async with AsyncClient(server.url, server.api_key) as client:
+            return [await _create(client, prompt, options) for prompt in prompts]
+
+    return asyncio.run(ask())
+
+
+async def _create(client: AsyncClient, prompt: str, options: dict[str, Any]) -> str:
+    stream = await client.chat.completions.create(
+        **{
+            "model": "mine/echo",
+            "messages": [{"role": "user", "content": prompt}],
+            "stream": True,
+            **options,
+        }
+    )
+    assert [chunk async for chunk in stream]
+    id: str = stream.completion_id
+    return id

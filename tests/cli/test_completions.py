@@ -1,0 +1,165 @@
+"""`briggs completions list`, `get` and `delete`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.running import (
+    RunningServer,
+    create_completions,
+    environment,
+    open_terminal,
+    plain,
+    run,
+    show,
+)
+
+
+def test_list_in_a_pipe_is_json_lines(server: RunningServer) -> None:
+    """In a pipe a completion is a line of JSON with its request, newest first."""
+    ids = create_completions(server, "one", "two", "three", session_id="pipe")
+    items = run("completions", "list", "--session=pipe", server=server).lines
+    assert [item["id"] for item in items] == ids[::-1]
+    assert items[0]["briggs"]["request"]["messages"][0]["content"] == "three"
+    assert items[0]["choices"][0]["message"]["content"] == "You said: three"
+
+
+def test_filters_choose(server: RunningServer) -> None:
+    """Tags are joined by AND, and every filter narrows."""
+
+    def count(*filters: str) -> int:
+        listed = run("completions", "list", "--session=chosen", *filters, server=server)
+        assert listed.status == 0, listed.errors
+        return len(listed.lines)
+
+    create_completions(server, "red", session_id="chosen", tags=["r"])
+    create_completions(server, "purple", session_id="chosen", tags=["r", "b"])
+    run("chat", "x", "--model=mine/refuses", "--session=chosen", server=server)
+    assert count() == 3
+    assert count("--tag=r") == 2
+    assert count("--tag=r", "--tag=b") == 1
+    assert count("--status=failed") == 1
+    assert count("--status=finished", "--model=mine/echo", "--provider=mine") == 2
+    assert count("--text=purple") == 1
+    assert count("--metadata=k=v") == 0
+    assert count("--from=1h", "--to=1h") == 0
+    assert count("--from=1h") == 3
+    assert count("--limit=1", "--order=asc") == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 180])
+def test_list_on_a_terminal_is_a_table_that_fits(server: RunningServer, width: int) -> None:
+    """A row is a line of the terminal's width, however long the prompt is."""
+    (id,) = create_completions(server, "a long\nprompt " * 30, session_id=f"table-{width}")
+    status, shown = show(
+        "completions", "list", f"--session=table-{width}", server=server, width=width, NO_COLOR="1"
+    )
+    rows = [line for line in plain(shown).splitlines() if f"{id[-8:]}  ✓" in line]
+    assert status == 0
+    assert len(rows) == 1
+    assert "a l" in rows[0]
+    assert len(rows[0].rstrip()) <= width
+
+
+def test_an_empty_list_says_so(server: RunningServer) -> None:
+    """Nothing is a sentence on a terminal and nothing at all in a pipe."""
+    assert "No completions match." in show("completions", "list", "--tag=none", server=server)[1]
+    assert run("completions", "list", "--tag=none", server=server) == (0, "", "")
+
+
+def test_get_shows_the_record(server: RunningServer) -> None:
+    """On a terminal a record is shown whole: messages, answer, amounts, tags and session."""
+    (id,) = create_completions(server, "look", session_id="shown", tags=["t1", "t2"], seed=5)
+    status, shown = show("completions", "get", id, server=server, NO_COLOR="1")
+    assert status == 0
+    for said in (id, "look", "You said: look", "7 tokens in", "t1, t2", "shown", "seed=5", "user"):
+        assert said in shown
+
+
+def test_get_colours_recorded_logprobs(server: RunningServer) -> None:
+    """`--logprobs` colours what is on record, and says so where nothing is."""
+    with_logprobs, without = (
+        create_completions(server, "look", logprobs=logprobs)[0] for logprobs in (True, False)
+    )
+    shown = show("completions", "get", with_logprobs, "--logprobs", server=server)[1]
+    assert "\x1b[38;5;40mYou" in shown
+    assert "≥ 99 %" in shown
+    shown = show("completions", "get", without, "--logprobs", server=server)[1]
+    assert "no logprobs were recorded" in shown
+
+
+def test_get_shows_why_a_call_failed(server: RunningServer) -> None:
+    """A failed call is shown with its kind, its reason and the status of the answer."""
+    run("chat", "x", "--model=mine/refuses", "--session=get-failed", server=server)
+    (item,) = run("completions", "list", "--session=get-failed", server=server).lines
+    _, shown = show("completions", "get", item["id"], server=server, NO_COLOR="1")
+    for said in ("✗ failed", "upstream_400 · answered 400", "no, thank you"):
+        assert said in shown
+
+
+def test_the_last_characters_of_an_id_will_do(server: RunningServer) -> None:
+    """An id's last 8 characters, which the tables show, find it."""
+    (id,) = create_completions(server, "short")
+    (item,) = run("completions", "get", id[-8:].upper(), "--json", server=server).lines
+    assert item["id"] == id
+
+
+def test_the_upstreams_id_finds_it_too(server: RunningServer) -> None:
+    """`get` takes the id that the upstream gave."""
+    create_completions(server, "upstream's")
+    (item,) = run("completions", "get", "chatcmpl-streamed", server=server).lines
+    assert item["briggs"]["response_id"] == "chatcmpl-streamed"
+
+
+@pytest.mark.parametrize("id", ["ffffffff-0000-7000-8000-000000000000", "zzzz", "a b?c#d"])
+def test_an_unknown_id_is_one_line(server: RunningServer, id: str) -> None:
+    """What is not there is named on one line, with exit status 1."""
+    done = run("completions", "get", id, server=server)
+    assert done.status == 1
+    assert done.errors == f"Error: There is no completion '{id}'.\n"
+
+
+def test_delete_asks_for_a_yes(server: RunningServer) -> None:
+    """On a terminal `delete` asks; anything but a yes deletes nothing."""
+    (id,) = create_completions(server, "keep me")
+    for answer, status in (("n\r", 1), ("y\r", 0)):
+        with open_terminal("completions", "delete", id[-8:], server=server) as terminal:
+            terminal.wait_for(f"Delete {id} for good?")
+            terminal.type(answer)
+            assert terminal.wait() == status
+        gone = run("completions", "get", id, server=server).status == 1
+        assert gone == (status == 0)
+
+
+def test_delete_in_a_pipe_needs_yes(server: RunningServer) -> None:
+    """Where nobody can be asked, `--yes` must have been said; several go at once."""
+    ids = create_completions(server, "one", "two")
+    refused = run("completions", "delete", *ids, server=server)
+    assert refused.status == 2
+    assert "--yes" in refused.errors
+    assert run("completions", "delete", *ids, "--yes", server=server).status == 0
+    assert run("completions", "delete", ids[0], "--yes", server=server).status == 1
+
+
+def test_delete_looks_before_it_deletes(server: RunningServer) -> None:
+    """One unknown id among several, and nothing is deleted."""
+    (id,) = create_completions(server, "survivor")
+    assert run("completions", "delete", id, "nobody", "--yes", server=server).status == 1
+    assert run("completions", "get", id, server=server).status == 0
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(server: RunningServer) -> None:
+    """A broken pipe, as of `| head -1`, is quiet."""
+    create_completions(server, *["x" * 20_000] * 30, session_id="head")
+    done = subprocess.run(
+        f"{sys.executable} -m briggs completions list --session head --limit 30 | head -c 100",
+        shell=True,
+        env=environment(BRIGGS_DATA=str(server.data)),
+        capture_output=True,
+        timeout=60,
+    )
+    assert len(done.stdout) == 100
+    assert done.stderr == b""

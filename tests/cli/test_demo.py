@@ -1,0 +1,78 @@
+"""`briggs demo`, with the real server and the real model."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from briggs.cli import main
+from tests.cli.running import environment, open_terminal, plain, run
+
+
+def test_once_shows_all_of_it() -> None:
+    """`--once` runs the whole tour, checks it, and exits with 0."""
+    done = run("demo", "--once")
+    assert done.status == 0, done.output + done.errors
+    for said in ("up in", "tokens in", "probability", "the same seed", "On record", "curl"):
+        assert said in done.output
+    assert done.output.count("✓  ") == 5
+    assert done.errors == ""
+
+
+def test_it_serves_until_ctrl_c() -> None:
+    """Without `--once` it serves on, the lines that it shows work, and Ctrl-C leaves nothing."""
+    with open_terminal("demo") as terminal:
+        terminal.wait_for("until Ctrl-C", timeout_s=60)
+        data = re.search(r"cat (\S+)/admin.key", terminal.shown)
+        assert data is not None
+        lines = plain(terminal.shown).replace("\r", "").partition("in another terminal\n")[2]
+        answered = run_lines(lines.partition("\nServing at")[0])
+        assert '"object":"chat.completion"' in answered.replace(": ", ":")
+        assert "t-r-e-e" in answered.lower()
+        assert len(run("completions", "list", BRIGGS_DATA=data[1]).lines) == 7
+        terminal.type("\x03")
+        assert terminal.wait() == 0
+    assert not Path(data[1]).exists()
+    assert "Traceback" not in terminal.shown
+
+
+def run_lines(lines: str) -> str:
+    """What these lines print in a shell that finds our python, and is told of no server."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", lines], env=environment(PATH=path), capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a package that the demo needs, the error says how to install it."""
+    monkeypatch.setattr("briggs.cli.demo._NEEDED", ("uvicorn", "briggs_without_this"))
+    done = CliRunner().invoke(main, ["demo"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "Error: the demo needs briggs_without_this, not installed here: "
+        "pip install 'briggs[demo]'\n"
+    )
+
+
+def test_being_told_to_stop_leaves_nothing_behind() -> None:
+    """SIGTERM ends the demo, its server and its folder."""
+    with open_terminal("demo") as terminal:
+        terminal.wait_for("until Ctrl-C", timeout_s=60)
+        data = re.search(r"cat (\S+)/admin.key", terminal.shown)
+        url = re.search(r"http://\S+", terminal.shown)
+        assert data is not None
+        assert url is not None
+        terminal.process.terminate()
+        assert terminal.wait() == 128 + signal.SIGTERM
+    assert not Path(data[1]).exists()
+    assert "no Briggs server answers" in run("models", "--url", url[0]).errors

@@ -1,0 +1,70 @@
+"""`briggs completions download`."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import RunningServer, create_completions, run, show
+
+
+def test_a_file_holds_all_of_them(server: RunningServer, tmp_path: Path) -> None:
+    """A line a completion, oldest first, over several pages, and no other file remains."""
+    ids = create_completions(server, *map(str, range(120)), session_id="download")
+    file = tmp_path / "all.jsonl"
+    done = run("completions", "download", str(file), "--session=download", server=server)
+    assert done == (0, "", f"120 completions in {file}.\n")
+    items = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [item["id"] for item in items] == ids
+    assert items[7]["briggs"]["request"]["messages"][0]["content"] == "7"
+    assert list(tmp_path.iterdir()) == [file]
+    assert stat.S_IMODE(file.stat().st_mode) & 0o600 == 0o600
+    assert not file.stat().st_mode & 0o111
+
+
+def test_a_dash_is_standard_output(server: RunningServer) -> None:
+    """`-` writes the lines to standard output, and how many they are elsewhere."""
+    create_completions(server, "a", "b", "c", session_id="dash")
+    done = run("completions", "download", "-", "--session=dash", "--limit=2", server=server)
+    assert len(done.lines) == 2
+    assert done.errors == "2 completions.\n"
+
+
+def test_only_what_finished_by_default(server: RunningServer) -> None:
+    """Failed calls are downloaded only when they are asked for."""
+    run("chat", "x", "--model=mine/refuses", "--session=download-failed", server=server)
+    options = ["completions", "download", "-", "--session=download-failed"]
+    assert run(*options, server=server).lines == []
+    assert len(run(*options, "--status=any", server=server).lines) == 1
+
+
+def test_a_download_that_fails_leaves_what_was_there(server: RunningServer, tmp_path: Path) -> None:
+    """The file is replaced only once all of it has come."""
+    file = tmp_path / "old.jsonl"
+    file.write_text("old")
+    failed = run("completions", "download", str(file), "--url=http://127.0.0.1:9", server=server)
+    assert failed.status == 1
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_that_is_not_there_is_one_line(server: RunningServer, tmp_path: Path) -> None:
+    """Where the file cannot be written, the error names it."""
+    done = run("completions", "download", str(tmp_path / "no" / "x.jsonl"), server=server)
+    assert done.status == 1
+    assert "No such file or directory" in done.errors
+    assert len(done.errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_terminal_shows_a_bar(server: RunningServer, tmp_path: Path, order: str) -> None:
+    """On a terminal a bar comes to its end."""
+    create_completions(server, *map(str, range(5)), session_id=f"bar-{order}")
+    options = [f"--session=bar-{order}", f"--order={order}"]
+    status, shown = show("completions", "download", str(tmp_path / "x"), *options, server=server)
+    assert status == 0
+    assert "100%" in shown
+    assert "5 completions in" in shown

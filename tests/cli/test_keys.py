@@ -1,0 +1,49 @@
+"""`briggs keys` and `briggs models`."""
+
+from __future__ import annotations
+
+from tests.cli.running import RunningServer, run, show
+
+
+def test_a_key_from_creation_to_revocation(server: RunningServer) -> None:
+    """A key's secret is the output of `create`, opens the server, and is dead after `revoke`."""
+    created = run("keys", "create", "night job", server=server)
+    secret = created.output.strip()
+    assert secret.startswith("sk-briggs-")
+    assert "shown only here" in created.errors
+    assert run("models", server=server, BRIGGS_API_KEY=secret).status == 0
+    (key,) = [key for key in run("keys", "list", server=server).lines if key["name"] == "night job"]
+    assert "value" not in key
+    assert run("keys", "revoke", key["id"], server=server).status == 0
+    refused = run("models", server=server, BRIGGS_API_KEY=secret)
+    assert refused.status == 1
+    assert len(refused.errors.splitlines()) == 1
+
+
+def test_create_as_json_is_the_whole_key(server: RunningServer) -> None:
+    """`--json` prints all that is known of the new key."""
+    (key,) = run("keys", "create", "whole", "--json", server=server).lines
+    assert (key["name"], key["object"]) == ("whole", "organization.admin_api_key")
+    assert key["value"].startswith("sk-briggs-")
+
+
+def test_keys_on_a_terminal_are_a_table(server: RunningServer) -> None:
+    """The table names every key and no secret."""
+    secret = run("keys", "create", "of the table", server=server).output.strip()
+    status, shown = show("keys", "list", server=server, NO_COLOR="1")
+    assert status == 0
+    assert "of the table" in shown
+    assert "never" in shown
+    assert secret not in shown
+
+
+def test_revoking_what_is_not_there(server: RunningServer) -> None:
+    """An unknown key is named on one line."""
+    done = run("keys", "revoke", "key_nobody", server=server)
+    assert done == (1, "", "Error: There is no key 'key_nobody'.\n")
+
+
+def test_models(server: RunningServer) -> None:
+    """Models are a table on a terminal and JSON lines in a pipe."""
+    assert "mine/echo" in [model["id"] for model in run("models", server=server).lines]
+    assert "mine/echo" in show("models", server=server)[1]

@@ -1,0 +1,81 @@
+"""Which server and key a command uses, and what it says when it finds none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from briggs.cli.server import DEFAULT_URL, Server, find_server
+from tests.cli.running import RunningServer, run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder whose server runs somewhere else than usual."""
+    (tmp_path / "server.url").write_text("http://10.0.0.7:4000\n")
+    (tmp_path / "admin.key").write_text("sk-briggs-first\n")
+    return tmp_path
+
+
+def test_the_folder_says_where_and_how(folder: Path) -> None:
+    """Without options, the data folder's address and key are used."""
+    found = find_server(url=None, api_key=None, data=folder)
+    assert found == Server("http://10.0.0.7:4000", "sk-briggs-first")
+
+
+def test_options_come_first(folder: Path) -> None:
+    """An address and a key that are given are used as they are, `/v1` left off."""
+    found = find_server(url="https://briggs.example/v1/", api_key="sk-mine", data=folder)
+    assert found == Server("https://briggs.example", "sk-mine")
+
+
+def test_an_empty_folder_means_the_default(tmp_path: Path) -> None:
+    """Without anything, it is this machine's usual port and no key."""
+    assert find_server(url=None, api_key=None, data=tmp_path) == Server(DEFAULT_URL, None)
+
+
+def test_the_folders_key_goes_to_no_stranger(folder: Path) -> None:
+    """The folder's key is sent to its own server and to this machine, and nowhere else."""
+
+    def key_for(url: str) -> str | None:
+        return find_server(url=url, api_key=None, data=folder).api_key
+
+    assert key_for("http://localhost:10100") == "sk-briggs-first"
+    assert key_for("http://10.0.0.7:4000/v1") == "sk-briggs-first"
+    assert key_for("https://briggs.example") is None
+    assert key_for("http://127.0.0.1.example") is None
+
+
+def test_what_is_no_address_is_a_usage_error(tmp_path: Path) -> None:
+    """An address without its scheme is refused with one that is right."""
+    with pytest.raises(click.UsageError, match="http://127"):
+        find_server(url="localhost:10100", api_key=None, data=tmp_path)
+
+
+def test_nobody_there_says_how_to_start_one(tmp_path: Path) -> None:
+    """Where no server answers, the error says where, and how to start one."""
+    done = run("models", "--url=http://127.0.0.1:9", BRIGGS_DATA=str(tmp_path))
+    said = "no Briggs server answers at http://127.0.0.1:9: start one with `briggs serve`"
+    assert done == (1, "", f"Error: {said}\n")
+
+
+def test_no_key_says_where_keys_come_from(server: RunningServer, tmp_path: Path) -> None:
+    """A server that refuses us for want of a key brings out where a key can be given."""
+    done = run("models", f"--url={server.url}", BRIGGS_DATA=str(tmp_path))
+    assert done.status == 1
+    assert "--api-key" in done.errors
+    assert "BRIGGS_API_KEY" in done.errors
+    assert len(done.errors.splitlines()) == 1
+
+
+def test_variables_do_what_options_do(server: RunningServer, tmp_path: Path) -> None:
+    """`BRIGGS_URL` and `BRIGGS_API_KEY` are enough."""
+    done = run(
+        "models",
+        BRIGGS_DATA=str(tmp_path),
+        BRIGGS_URL=f"{server.url}/v1",
+        BRIGGS_API_KEY=server.api_key,
+    )
+    assert done.status == 0

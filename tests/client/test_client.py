@@ -1,0 +1,220 @@
+"""The client's calls, each against the real server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from briggs.client import (
+    AsyncClient,
+    AuthenticationFailed,
+    ConnectionLost,
+    InvalidAnswer,
+    NotFound,
+    Refused,
+    ServerUnreachable,
+    StoredCompletion,
+)
+from briggs.types.fold import fold
+from briggs.types.wire import encode
+from tests.cli.running import RunningServer
+from tests.cli.upstream import open_upstream
+
+MESSAGES = [{"role": "user", "content": "one two three"}]
+
+
+def open_client(server: RunningServer) -> AsyncClient:
+    return AsyncClient(server.url, server.api_key)
+
+
+async def test_whole_answer_is_typed(server: RunningServer) -> None:
+    """A whole answer is a CreateChatCompletionResponse."""
+    async with open_client(server) as client:
+        answer = await client.chat.completions.create(model="mine/echo", messages=MESSAGES)
+    assert answer.choices[0].message.content == "You said: one two three"
+    assert answer.choices[0].finish_reason == "stop"
+
+
+async def test_stream_spells_the_record(server: RunningServer) -> None:
+    """The chunks fold to the answer that is on record under the stream's completion_id."""
+    async with open_client(server) as client:
+        stream = await client.chat.completions.create(
+            model="mine/echo", messages=MESSAGES, stream=True, logprobs=True, tags=["a", "b"]
+        )
+        chunks = [chunk async for chunk in stream]
+        assert stream.completion_id is not None
+        item = await client.completions.retrieve(stream.completion_id)
+    assert len(chunks) > 3
+    assert item.to_response().choices == fold(chunks).choices
+    assert item.briggs.tags == ["a", "b"]
+    assert item.briggs.stream
+
+
+async def test_hanging_up_fails_the_call(server: RunningServer) -> None:
+    """Leaving a stream early is recorded as failed, with the text that had come."""
+    async with open_client(server) as client:
+        stream = await client.chat.completions.create(
+            model="mine/slow", messages=MESSAGES, stream=True, session_id="hangs-up"
+        )
+        async with stream:
+            async for chunk in stream:
+                if chunk.choices[0].delta.content:
+                    break
+        assert stream.completion_id is not None
+        item = await retrieve_settled(client, stream.completion_id)
+    assert item.briggs.status == "failed"
+    assert item.choices[0]["message"]["content"] == "You"
+
+
+async def retrieve_settled(client: AsyncClient, id: str) -> StoredCompletion:
+    """The completion, once the server has noticed that nobody listens any more."""
+    for _ in range(200):
+        with contextlib.suppress(NotFound):
+            item = await client.completions.retrieve(id)
+            if item.briggs.status != "started":
+                return item
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{id} never settled")
+
+
+async def test_cut_stream_is_no_success(server: RunningServer) -> None:
+    """A stream that its upstream cuts short raises; what had come was yielded before."""
+    async with open_client(server) as client:
+        stream = await client.chat.completions.create(
+            model="mine/cut", messages=MESSAGES, stream=True
+        )
+        with pytest.raises((Refused, ConnectionLost)):
+            [chunk async for chunk in stream]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_refusal_says_what_the_server_says(server: RunningServer, stream: bool) -> None:
+    """A refused call raises the server's own words, status and code, and names the record."""
+    async with open_client(server) as client:
+        with pytest.raises(Refused, match="no, thank you") as refusal:
+            await client.chat.completions.create(
+                model="mine/refuses", messages=MESSAGES, stream=stream
+            )
+        assert (refusal.value.status, refusal.value.code) == (400, "refused")
+        assert refusal.value.completion_id is not None
+        item = await client.completions.retrieve(refusal.value.completion_id)
+    assert item.briggs.status == "failed"
+
+
+async def test_iterate_turns_pages(server: RunningServer) -> None:
+    """`iterate` brings everything that matches, once, over as many pages as it takes."""
+    async with open_client(server) as client:
+        asked = [
+            client.chat.completions.create(model="mine/echo", messages=MESSAGES, session_id="pages")
+            for _ in range(103)
+        ]
+        await asyncio.gather(*asked)
+        found = [item.id async for item in client.completions.iterate(session_id="pages")]
+        newest = client.completions.iterate(session_id="pages", order="desc", limit=102)
+        assert [item.id async for item in newest] == found[:0:-1]
+    assert len(set(found)) == len(found) == 103
+
+
+async def test_filters_are_and(server: RunningServer) -> None:
+    """Every filter that is given must hold."""
+    async with open_client(server) as client:
+        for tags, model in (
+            (["x"], "mine/echo"),
+            (["x", "y"], "mine/echo"),
+            (["y"], "mine/thinks"),
+        ):
+            await client.chat.completions.create(
+                model=model, messages=MESSAGES, tags=tags, session_id="filters"
+            )
+
+        async def count(**filters: object) -> int:
+            page = await client.completions.list(session_id="filters", **filters)  # type: ignore[arg-type]
+            return len(page.data)
+
+        assert await count() == 3
+        assert await count(tags=["x", "y"]) == 1
+        assert await count(tags=["y"], model="mine/thinks") == 1
+        assert await count(provider="nobody") == 0
+        assert await count(text="three", model="mine/echo") == 2
+        assert await count(created_from=4e9) == 0
+        assert await count(created_to=4e9, status="any") == 3
+
+
+async def test_update_and_delete(server: RunningServer) -> None:
+    """Metadata can be replaced and searched; what was deleted is not found any more."""
+    async with open_client(server) as client:
+        stream = await client.chat.completions.create(
+            model="mine/echo", messages=MESSAGES, stream=True
+        )
+        assert [chunk async for chunk in stream]
+        id = stream.completion_id or ""
+        updated = await client.completions.update(id, metadata={"a b": "c&d"})
+        assert updated.metadata == {"a b": "c&d"}
+        page = await client.completions.list(metadata={"a b": "c&d"})
+        assert [item.id for item in page.data] == [id]
+        assert (await client.completions.delete(id)).deleted
+        with pytest.raises(NotFound, match=id):
+            await client.completions.retrieve(id)
+
+
+async def test_included_request_is_whole(server: RunningServer) -> None:
+    """An item that was asked for with its request holds it as JSON, and encodes it again."""
+    async with open_client(server) as client:
+        stream = await client.chat.completions.create(
+            model="mine/echo", messages=MESSAGES, stream=True, seed=2**60, unknown={"a": None}
+        )
+        assert [chunk async for chunk in stream]
+        item = await client.completions.retrieve(
+            stream.completion_id or "", include=["request", "received"]
+        )
+    assert item.briggs.request["seed"] == 2**60
+    assert item.briggs.request["unknown"] == {"a": None}
+    assert "[DONE]" in item.briggs.received
+    assert b'"unknown":{"a":null}' in encode(item)
+
+
+async def test_models(server: RunningServer) -> None:
+    """Models are listed, and retrieved by an id that holds a slash."""
+    async with open_client(server) as client:
+        listed = [model.id for model in (await client.models.list()).data]
+        assert "mine/echo" in listed
+        assert (await client.models.retrieve("mine/echo")).id == "mine/echo"
+        with pytest.raises(NotFound):
+            await client.models.retrieve("mine/nobody")
+
+
+async def test_keys(server: RunningServer) -> None:
+    """A key opens the server until it is revoked; its secret is in no list."""
+    async with open_client(server) as client:
+        key = await client.keys.create("of a test")
+        assert isinstance(key.value, str)
+        async with AsyncClient(server.url, key.value) as other:
+            assert (await other.models.list()).data
+            listed = (await client.keys.list()).data
+            assert key.id in [each.id for each in listed]
+            assert key.value.encode() not in encode(listed)
+            assert (await client.keys.revoke(key.id)).deleted
+            with pytest.raises(AuthenticationFailed):
+                await other.models.list()
+
+
+async def test_nobody_there() -> None:
+    """Where nobody listens, the error names the address and how to start a server."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        async with AsyncClient(url + "/v1/") as client:
+            with pytest.raises(ServerUnreachable) as error:
+                await client.models.list()
+    assert str(error.value) == f"no Briggs server answers at {url}: start one with `briggs serve`"
+
+
+async def test_somebody_else_is_there() -> None:
+    """What is not as Briggs answers is an InvalidAnswer that names the address."""
+    with open_upstream() as upstream:
+        async with AsyncClient(upstream) as client:
+            with pytest.raises(InvalidAnswer, match="is no Briggs server"):
+                await client.keys.list()

@@ -1,0 +1,40 @@
+"""A process that records until it is killed, and says of each call that it was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from briggs.storage import Durability, Store, compression
+from briggs.types.completions import Completion
+
+CALLERS = 8
+
+
+def create_bodies(id: str) -> tuple[bytes, bytes]:
+    """Bodies that follow from the id, so that anybody can tell whether they are right."""
+    return f"request {id} \0\xff".encode("latin-1") * 20, f"response {id}".encode() * 80
+
+
+async def record(store: Store) -> None:
+    while True:
+        completion = Completion(tags=["crash"])
+        completion.request, response = create_bodies(completion.id)
+        await store.start(completion)
+        completion.response = response
+        completion.status = "finished"
+        await store.settle(completion)
+        sys.stdout.write(f"{completion.id}\n")
+        sys.stdout.flush()
+
+
+async def main(folder: Path, durability: Durability) -> None:
+    # Compression is to be hit as well, which waits for an idle moment otherwise.
+    compression.UNCOMPRESSED_MAX = 10
+    store = await Store.open(folder, durability=durability, wal_bytes_max=2 * 1024 * 1024)
+    await asyncio.gather(*(record(store) for _ in range(CALLERS)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), "fsync" if sys.argv[2] == "fsync" else "strict"))

@@ -1,0 +1,78 @@
+"""Bodies: raw at first, compressed when there is time, the same bytes at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+from importlib.resources import files
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from briggs.storage import Store, compression
+from briggs.storage.bodies import Bodies
+from tests.storage.conftest import OpenStore, until
+from tests.storage.records import create_request, finished
+
+
+@given(st.binary(max_size=5_000) | st.just(b"") | st.just(bytes(100_000)))
+def test_round_trip(body: bytes) -> None:
+    """Every body expands to what it was."""
+    bodies = Bodies()
+    assert bodies.expand(bodies.compress(body)) == body
+
+
+def test_dictionary() -> None:
+    """The dictionary is the one that every compressed body in the world needs."""
+    content = files("briggs.storage").joinpath("dictionary_1.txt").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == DIGEST
+
+
+DIGEST = "ea37fa46d8368caa6884f4cadf6d38d75716ebc3597c0ce84b88414bfb0c5598"
+
+
+async def test_compressed_later(store: Store) -> None:
+    """A moment after the answer the bodies are smaller on disk, and read the same."""
+    completions = [
+        finished(request=create_request("Why? " * 100), received=received)
+        for received in (None, b"", b"\xff\0")
+    ]
+    for each in completions:
+        await store.settle(each)
+    assert store.statistics().uncompressed == 3
+    await until(lambda: store.statistics().uncompressed == 0)
+    with sqlite3.connect(store.path) as connection:
+        rows = connection.execute("SELECT encoding, length(request) FROM completions").fetchall()
+    connection.close()
+    for encoding, length in rows:
+        assert encoding == 1
+        assert length < len(completions[0].request) / 3
+    for each in completions:
+        assert await store.retrieve(each.id, organization_id="default") == each
+
+
+async def test_compressed_under_load(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no idle moment comes, compression begins once enough has gathered."""
+    monkeypatch.setattr(compression, "UNCOMPRESSED_MAX", 50)
+    store = await open_store()
+    async with asyncio.timeout(10):
+        while not 0 < store.statistics().uncompressed < store.statistics().rows:
+            await asyncio.gather(*(store.settle(finished()) for _ in range(20)))
+
+
+async def test_goes_on_after_reopening(open_store: OpenStore) -> None:
+    """What was not compressed when the store was closed is compressed after it was opened."""
+    store = await open_store(compress=False)
+    completions = [finished() for _ in range(100)]
+    for each in completions:
+        await store.settle(each)
+    await store.close()
+    store = await open_store()
+    assert store.statistics().uncompressed == 100
+    await until(lambda: store.statistics().uncompressed == 0)
+    for each in completions:
+        assert await store.retrieve(each.id, organization_id="default") == each

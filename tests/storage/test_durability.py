@@ -1,0 +1,70 @@
+"""Recorded is recorded: kill -9 at random moments, again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from briggs.storage import Query
+from tests.storage.conftest import OpenStore
+from tests.storage.crash import create_bodies
+
+ROUNDS = 4
+
+
+@pytest.mark.parametrize("durability", ["strict", "fsync"])
+async def test_killed(open_store: OpenStore, tmp_path: Path, durability: str) -> None:
+    """What a caller was told is recorded is there after kill -9, byte for byte, none twice."""
+    folder = tmp_path / "data"
+    acknowledged: list[str] = []
+    for seed in range(ROUNDS):
+        acknowledged += await record_until_killed(
+            folder, durability=durability, after_s=random.Random(seed).uniform(0.05, 0.5)
+        )
+    assert len(acknowledged) > 100
+    assert len(acknowledged) == len(set(acknowledged))
+
+    store = await open_store()
+    page = await store.list(Query(organization_id="default", tags=["crash"], limit=1_000_000))
+    found = {each.id: each for each in page.completions}
+    assert len(found) == len(page.completions), "none is there twice"
+    for id in acknowledged:
+        assert found[id].status == "finished"
+    for each in page.completions:
+        request, response = create_bodies(each.id)
+        if each.status == "finished":
+            assert (each.request, each.response) == (request, response)
+        else:
+            assert each.failure_kind == "interrupted"
+    await store.close()
+    with sqlite3.connect(folder / "briggs.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        compressed = connection.execute("SELECT count(*) FROM completions WHERE encoding = 1")
+        assert compressed.fetchone()[0] > 0, "compression was under way"
+    connection.close()
+
+
+async def record_until_killed(folder: Path, *, durability: str, after_s: float) -> list[str]:
+    """The ids of the calls that a process said were recorded before it was killed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.storage.crash",
+        str(folder),
+        durability,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    first = await process.stdout.readline()
+    reading = asyncio.create_task(process.stdout.read())
+    await asyncio.sleep(after_s)
+    process.kill()
+    rest = await reading
+    await process.wait()
+    # The last line may be cut off.
+    return (first + rest).decode().split("\n")[:-1]

@@ -1,0 +1,88 @@
+"""Keys: created, listed, found by their hash, touched, revoked."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from briggs.storage import NotRecorded, Store
+from briggs.types.completions import create_id
+from briggs.types.keys import Key, create_secret, hash_secret, redact
+from tests.storage.conftest import OpenStore, until
+
+
+def create_key(secret: str, *, name: str = "laptop", organization_id: str = "default") -> Key:
+    return Key(
+        id=create_id(),
+        name=name,
+        organization_id=organization_id,
+        hash=hash_secret(secret),
+        redacted_value=redact(secret),
+        created_at=1,
+    )
+
+
+async def test_life_of_a_key(store: Store) -> None:
+    """A key is found from its creation to its revocation, and its secret is never kept."""
+    secret = create_secret()
+    key = create_key(secret, name="\ud83d\0")
+    await store.create_key(key)
+    assert await store.find_key(hash_secret(secret)) == key
+    assert await store.list_keys() == [key]
+    assert await store.revoke_key(key.id)
+    assert not await store.revoke_key(key.id)
+    assert await store.find_key(hash_secret(secret)) is None
+    assert await store.list_keys() == []
+    assert secret.encode() not in store.path.read_bytes()
+
+
+async def test_organizations(store: Store) -> None:
+    """An organization lists and revokes its own keys only."""
+    mine, yours = (create_key(create_secret(), organization_id=each) for each in ("mine", "yours"))
+    await store.create_key(mine)
+    await store.create_key(yours)
+    assert await store.list_keys(organization_id="mine") == [mine]
+    assert not await store.revoke_key(yours.id, organization_id="mine")
+    assert await store.list_keys(organization_id="yours") == [yours]
+
+
+async def test_same_secret(store: Store) -> None:
+    """A secret is one key's: a second with the same hash is refused, and harms no one."""
+    secret = create_secret()
+    await store.create_key(create_key(secret))
+    with pytest.raises(NotRecorded):
+        await store.create_key(create_key(secret))
+    assert store.failure is None
+    assert len(await store.list_keys()) == 1
+
+
+async def test_version(store: Store) -> None:
+    """`keys_version` changes with every key created or revoked, by us or by another process."""
+    versions = [store.keys_version]
+    key = create_key(create_secret())
+    await store.create_key(key)
+    versions.append(store.keys_version)
+    await store.revoke_key(key.id)
+    versions.append(store.keys_version)
+    other = sqlite3.connect(store.path)
+    with other:
+        other.execute("UPDATE keys SET name = 'another'")
+        other.execute("INSERT INTO keys VALUES ('id', 'default', '', x'00', '', 1, NULL)")
+    other.close()
+    await until(lambda: store.keys_version != versions[-1])
+    versions.append(store.keys_version)
+    assert len(set(versions)) == 4
+
+
+async def test_touched(open_store: OpenStore) -> None:
+    """When a key was last used is written, at the latest on closing."""
+    store = await open_store()
+    key = create_key(create_secret())
+    await store.create_key(key)
+    store.touch_key(key.id, at=5)
+    store.touch_key(key.id, at=7)
+    store.touch_key("revoked meanwhile", at=7)
+    await store.close()
+    store = await open_store()
+    assert [each.last_used_at for each in await store.list_keys()] == [7]

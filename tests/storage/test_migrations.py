@@ -1,0 +1,134 @@
+"""Migrations: from any version to the newest, all or nothing, and never back."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy.schema import MetaData
+
+from briggs.storage import Query, StoreTooNew, sqlite, tables
+from briggs.storage.migrations import MIGRATIONS, migrate
+from briggs.types.completions import Completion
+from tests.storage.conftest import OpenStore
+
+VERSIONS = sorted((Path(__file__).parent / "versions").glob("*.sql"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "briggs.db"
+
+
+def describe(connection: Connection) -> dict[str, object]:
+    """Every table with its columns and indexes."""
+    inspector = inspect(connection)
+    return {
+        name: (
+            [
+                (column["name"], str(column["type"]), column["nullable"])
+                for column in inspector.get_columns(name)
+            ],
+            sorted(
+                (index["name"] or "", index["column_names"], _conditions(index))
+                for index in inspector.get_indexes(name)
+            ),
+        )
+        for name in inspector.get_table_names()
+    }
+
+
+def _conditions(index: Any) -> dict[str, str]:
+    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+
+
+def create_all(metadata: MetaData) -> dict[str, object]:
+    with create_engine("sqlite://").connect() as connection:
+        metadata.create_all(connection)
+        return describe(connection)
+
+
+def test_tables_are_what_migrations_make(path: Path) -> None:
+    """`tables.py` says what the migrations have come to."""
+    connection = sqlite.open_writer(path, synchronous="NORMAL")
+    migrate(connection)
+    assert describe(connection) == create_all(tables.metadata)
+    connection.close()
+
+
+def test_members_are_columns() -> None:
+    """Every member of a completion has a column, in the same order, with the bodies last."""
+    names = [column.name for column in tables.completions.columns]
+    names.remove("encoding")
+    assert tuple(names) == Completion.__struct_fields__
+    assert names[-3:] == ["request", "response", "received"]
+
+
+def test_once(path: Path) -> None:
+    """Each migration is applied once, in order, and remembered by its name."""
+    connection = sqlite.open_writer(path, synchronous="NORMAL")
+    names = [step.__name__ for step in MIGRATIONS]
+    assert migrate(connection) == names
+    assert migrate(connection) == []
+    rows = connection.execute(tables.migrations.select()).all()
+    assert [(row.number, row.name) for row in rows] == list(enumerate(names, start=1))
+    connection.close()
+
+
+def test_all_or_nothing(path: Path) -> None:
+    """A migration that fails half-way leaves nothing of itself, and is tried again."""
+
+    def fails(connection: Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE half (id INTEGER)")
+        raise OSError("no space")
+
+    connection = sqlite.open_writer(path, synchronous="NORMAL")
+    with pytest.raises(OSError, match="no space"):
+        migrate(connection, migrations=[*MIGRATIONS, fails])
+    assert "half" not in describe(connection)
+    assert migrate(connection) == []
+    connection.close()
+
+
+async def test_newer_version(open_store: OpenStore, tmp_path: Path) -> None:
+    """A database of a newer Briggs is left alone, and the error says what to do."""
+    store = await open_store()
+    await store.close()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
+    connection.close()
+    with pytest.raises(StoreTooNew, match="this database is at version 999"):
+        await open_store()
+
+
+def test_every_version_is_kept() -> None:
+    """There is a database of every version to migrate from."""
+    assert [path.stem for path in VERSIONS] == [
+        f"version_{number}" for number in range(1, len(MIGRATIONS) + 1)
+    ]
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.stem)
+async def test_from_version(open_store: OpenStore, tmp_path: Path, version: Path) -> None:
+    """A database of any version opens, and what was recorded in it is there."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with sqlite3.connect(folder / "briggs.db") as connection:
+        connection.executescript(version.read_text())  # noqa: ASYNC240
+    connection.close()
+    store = await open_store()
+    assert store.interrupted == 1
+    finished = await store.retrieve("chatcmpl-1", organization_id="default")
+    assert finished is not None
+    assert finished.id == "0199d5a0-0000-7000-8000-000000000001"
+    assert (finished.tags, finished.metadata) == (["a", "b"], {"k": "v"})
+    assert finished.request == b'{"model":"openai/gpt-4o","messages":[]}'
+    assert finished.response == b'{"id":"chatcmpl-1"}\x00\xff'
+    page = await store.list(Query(organization_id="default", status="failed"))
+    assert [each.failure_kind for each in page.completions] == ["interrupted"]
+    again = Completion(status="finished")
+    await store.settle(again)
+    assert await store.retrieve(again.id, organization_id="default") == again

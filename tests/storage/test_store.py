@@ -1,0 +1,278 @@
+"""The record through its public face: what is settled comes back, once, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from briggs.storage import AlreadySettled, Query, Store, StoreLocked, StoreUnavailable
+from briggs.types.completions import Completion
+from tests.storage.conftest import OpenStore, until
+from tests.storage.records import completions, finished
+
+
+@given(completion=completions())
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
+)
+async def test_byte_for_byte(store: Store, completion: Completion) -> None:
+    """A record comes back as it was, whatever is in it."""
+    await store.settle(completion)
+    found = await store.retrieve(completion.id, organization_id=completion.organization_id)
+    assert found == completion
+    for tag in completion.tags:
+        page = await store.list(
+            Query(organization_id=completion.organization_id, tags=[tag], limit=10_000)
+        )
+        assert completion.id in [each.id for each in page.completions]
+
+
+async def test_odd_neighbours(store: Store) -> None:
+    """A text that UTF-8 cannot say spoils nothing for the others of its batch."""
+    settled = [finished(), finished(model="\ud83d"), finished(seed=2**64), finished()]
+    await asyncio.gather(*(store.settle(each) for each in settled))
+    for each in settled:
+        assert await store.retrieve(each.id, organization_id="default") == each
+
+
+async def test_started(store: Store) -> None:
+    """A start alone is written, as `started`, even if its end is being prepared meanwhile."""
+    completion = finished(status="started")
+    await store.start(completion)
+    completion.status = "finished"
+    await asyncio.sleep(0.2)
+    found = await store.retrieve(completion.id, organization_id="default")
+    assert found is not None
+    assert found.status == "started"
+
+
+async def test_end_after_start(store: Store) -> None:
+    """The end replaces the start, whether that was written already or not."""
+    for pause_s in (0, 0.2):
+        completion = finished(status="started", response=None)
+        await store.start(completion)
+        await asyncio.sleep(pause_s)
+        completion.status = "failed"
+        completion.response = b"half an answer"
+        await store.settle(completion)
+        assert await store.retrieve(completion.id, organization_id="default") == completion
+
+
+async def test_settled_twice(store: Store) -> None:
+    """A second end is refused, and the first one stays."""
+    completion = finished()
+    await store.settle(completion)
+    again = copy.copy(completion)
+    again.response = b"another answer"
+    with pytest.raises(AlreadySettled):
+        await store.settle(again)
+    assert await store.retrieve(completion.id, organization_id="default") == completion
+
+
+async def test_settled_twice_at_once(store: Store) -> None:
+    """Of two ends in one batch one is refused, and the others of the batch are recorded."""
+    completion, other = finished(), finished()
+    outcomes = await asyncio.gather(
+        store.settle(completion),
+        store.settle(other),
+        store.settle(copy.copy(completion)),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [type(None), type(None), AlreadySettled]
+    assert await store.retrieve(other.id, organization_id="default") == other
+    assert store.unrecorded == 0
+
+
+async def test_not_settled(store: Store) -> None:
+    """A completion that is still `started` cannot be settled."""
+    with pytest.raises(ValueError, match="still `started`"):
+        await store.settle(Completion())
+
+
+async def test_start_after_end(store: Store) -> None:
+    """A start that comes late does not undo the end."""
+    completion = finished()
+    await store.settle(completion)
+    await store.start(completion)
+    await asyncio.sleep(0.2)
+    assert await store.retrieve(completion.id, organization_id="default") == completion
+
+
+async def test_relaxed(open_store: OpenStore) -> None:
+    """`relaxed` does not wait for the commit, and what was queued is recorded on closing."""
+    store = await open_store(durability="relaxed")
+    settled = [finished() for _ in range(200)]
+    for each in settled:
+        await store.settle(each)
+    await store.close()
+    store = await open_store()
+    for each in settled:
+        assert await store.retrieve(each.id, organization_id="default") == each
+
+
+async def test_reopened(open_store: OpenStore) -> None:
+    """What was recorded with any durability is there when the store is opened again."""
+    settled = []
+    for durability in ("strict", "fsync"):
+        store = await open_store(durability=durability)
+        settled.append(finished())
+        await store.settle(settled[-1])
+        await store.close()
+    store = await open_store()
+    for each in settled:
+        assert await store.retrieve(each.id, organization_id="default") == each
+
+
+async def test_interrupted(open_store: OpenStore) -> None:
+    """What a dead process left `started` is `failed` with kind `interrupted` afterwards."""
+    store = await open_store()
+    completion = Completion(model="openai/gpt-4o", request=b"{}")
+    await store.start(completion)
+    await store.close()
+    store = await open_store()
+    assert store.interrupted == 1
+    found = await store.retrieve(completion.id, organization_id="default")
+    assert found is not None
+    assert (found.status, found.failure_kind) == ("failed", "interrupted")
+    assert found.request == b"{}"
+
+
+async def test_retrieve_by_response_id(open_store: OpenStore) -> None:
+    """The upstream's id finds the newest that has it, before compression and after."""
+    store = await open_store()
+    older, newer, newest = (
+        finished(response_id="same", created_at=at, organization_id=organization)
+        for at, organization in ((1, "default"), (2, "default"), (3, "another"))
+    )
+    await store.settle(newer)
+    await until(lambda: store.statistics().uncompressed == 0)
+    await store.settle(older)
+    await store.settle(newest)
+    assert await store.retrieve("same", organization_id="default") == newer
+    assert await store.retrieve("same", organization_id="another") == newest
+    assert await store.retrieve("other", organization_id="default") is None
+
+
+async def test_organizations(store: Store) -> None:
+    """One organization neither sees, changes nor deletes what is another's."""
+    completion = finished(organization_id="mine")
+    await store.settle(completion)
+    assert await store.retrieve(completion.id, organization_id="yours") is None
+    assert not await store.update_metadata(completion.id, {"a": "b"}, organization_id="yours")
+    assert not await store.delete(completion.id, organization_id="yours")
+    assert (await store.list(Query(organization_id="yours"))).completions == []
+    assert await store.retrieve(completion.id, organization_id="mine") == completion
+
+
+async def test_update_metadata(store: Store) -> None:
+    """Metadata is replaced as a whole, and the completion is found by the new and not the old."""
+    completion = finished(metadata={"old": "1", "both": "1"})
+    await store.settle(completion)
+    new = {"both": "2", "\ud800": "\0"}
+    assert await store.update_metadata(completion.id, new, organization_id="default")
+    found = await store.retrieve(completion.id, organization_id="default")
+    assert found is not None
+    assert found.metadata == new
+    for pair, count in (({"both": "2"}, 1), ({"\ud800": "\0"}, 1), ({"both": "1"}, 0)):
+        page = await store.list(Query(organization_id="default", metadata=pair))
+        assert len(page.completions) == count
+
+
+async def test_update_metadata_while_it_runs(store: Store) -> None:
+    """Metadata that is changed between start and end stays changed."""
+    completion = Completion(metadata={"a": "1"})
+    await store.start(completion)
+    await asyncio.sleep(0.2)
+    assert await store.update_metadata(completion.id, {"a": "2"}, organization_id="default")
+    completion.status = "finished"
+    await store.settle(completion)
+    found = await store.retrieve(completion.id, organization_id="default")
+    assert found is not None
+    assert found.metadata == {"a": "2"}
+
+
+async def test_delete(open_store: OpenStore, tmp_path: Path) -> None:
+    """A deleted completion is found by nothing any more, nor its words in the files."""
+    store = await open_store(compress=False)
+    secret = "the words that were deleted"
+    completion = finished(
+        request=secret.encode(), tags=["tagged"], metadata={"key": "deleted value"}
+    )
+    await store.settle(completion)
+    await store.settle(finished())
+    assert await store.delete(completion.id, organization_id="default")
+    assert not await store.delete(completion.id, organization_id="default")
+    assert await store.retrieve(completion.id, organization_id="default") is None
+    for query in (
+        Query(organization_id="default", tags=["tagged"]),
+        Query(organization_id="default", metadata={"key": "deleted value"}),
+        Query(organization_id="default", text=secret),
+    ):
+        assert (await store.list(query)).completions == []
+    await store.close()
+    files = [path.read_bytes() for path in (tmp_path / "data").iterdir()]
+    assert not any(secret.encode() in content for content in files)
+    assert not any(b"deleted value" in content for content in files)
+
+
+async def test_delete_while_it_runs(store: Store) -> None:
+    """The end of a call that was deleted while it ran does not bring it back."""
+    completion = Completion()
+    await store.start(completion)
+    await asyncio.sleep(0.2)
+    assert await store.delete(completion.id, organization_id="default")
+    completion.status = "finished"
+    await store.settle(completion)
+    assert await store.retrieve(completion.id, organization_id="default") is None
+
+
+async def test_closed(open_store: OpenStore) -> None:
+    """A store that was closed refuses what it could not write, instead of keeping it waiting."""
+    store = await open_store()
+    await store.close()
+    for refused in (
+        store.start(Completion()),
+        store.settle(finished()),
+        store.delete("id", organization_id="default"),
+    ):
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await refused
+
+
+async def test_files_are_private(open_store: OpenStore, tmp_path: Path) -> None:
+    """Nobody else on the machine can read the folder or any file in it."""
+    store = await open_store()
+    await store.settle(finished())
+    folder = tmp_path / "data"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert set(modes) == {"briggs.db", "briggs.db-wal", "briggs.db-shm", "briggs.lock"}
+    assert set(modes.values()) == {0o600}
+
+
+async def test_closed_store_is_one_file(open_store: OpenStore, tmp_path: Path) -> None:
+    """After closing, everything is in the one database file, which may be copied."""
+    store = await open_store()
+    completion = finished()
+    await store.settle(completion)
+    await store.close()
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"briggs.db", "briggs.lock"}
+    copied = tmp_path / "copy"
+    copied.mkdir()
+    (copied / "briggs.db").write_bytes((tmp_path / "data" / "briggs.db").read_bytes())
+    store = await open_store(copied)
+    assert await store.retrieve(completion.id, organization_id="default") == completion
+
+
+async def test_second_server(open_store: OpenStore) -> None:
+    """A folder is opened by one process at a time, and the error says by whom."""
+    store = await open_store()
+    with pytest.raises(StoreLocked, match=r"in use by another server \(process \d+\)"):
+        await open_store()
+    await store.close()
+    await open_store()

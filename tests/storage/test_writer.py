@@ -1,0 +1,300 @@
+"""Group commit, back-pressure, the limits, and what happens when the disk does not play along."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from briggs.storage import NotRecorded, Query, Store, StoreUnavailable, sqlite, writer
+from tests.storage.conftest import OpenStore, until
+from tests.storage.records import finished
+
+KEPT_UP = 1.0
+"""Seconds in which nothing that should wait may go on."""
+
+
+async def call(store: Store, count: int = 1) -> None:
+    """As many calls as a caller makes one after the other."""
+    for _ in range(count):
+        completion = finished(status="started")
+        await store.start(completion)
+        completion.status = "finished"
+        await store.settle(completion)
+
+
+async def count(store: Store) -> int:
+    page = await store.list(Query(organization_id="default", limit=1_000_000, payloads=False))
+    return len(page.completions)
+
+
+@contextmanager
+def connect(store: Store) -> Iterator[sqlite3.Connection]:
+    """Another process's connection, as far as SQLite can tell."""
+    connection = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+async def set_pragma(store: Store, pragma: str) -> None:
+    """Change the writer's own connection, from the writer's own thread."""
+    await store._act(lambda connection: sqlite.driver(connection).execute(f"PRAGMA {pragma}"))
+
+
+async def test_one_insert(store: Store) -> None:
+    """A call whose end follows its start is one row written, not two."""
+    await call(store, 10)
+    statistics = store.statistics()
+    assert (statistics.rows, statistics.merged) == (10, 10)
+
+
+async def test_two_writes(store: Store) -> None:
+    """A start is not held back for longer than a moment."""
+    completion = finished(status="started")
+    await store.start(completion)
+    await until(lambda: store.statistics().rows == 1, timeout_s=1)
+    completion.status = "finished"
+    await store.settle(completion)
+    assert (store.statistics().rows, store.statistics().merged) == (2, 0)
+
+
+async def test_group_commit(store: Store) -> None:
+    """Callers who come at once share their commits."""
+    await asyncio.gather(*(call(store, 10) for _ in range(50)))
+    statistics = store.statistics()
+    assert statistics.rows == 500
+    assert statistics.batches <= 100
+    assert statistics.queued == statistics.queued_bytes == 0
+
+
+async def test_cancelled_caller(store: Store) -> None:
+    """What was queued is written although its caller has gone."""
+    completion = finished()
+    task = asyncio.create_task(store.settle(completion))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: store.statistics().queued == 0)
+    assert await store.retrieve(completion.id, organization_id="default") == completion
+
+
+@pytest.mark.parametrize(
+    ("operations_max", "bytes_max"), [(20, 64 * 1024 * 1024), (10_000, 20 * 1024)]
+)
+async def test_full_queue(open_store: OpenStore, operations_max: int, bytes_max: int) -> None:
+    """A queue that is full by count or by bytes makes callers wait, and drops nothing."""
+    store = await open_store(
+        durability="relaxed", queue_operations_max=operations_max, queue_bytes_max=bytes_max
+    )
+    with connect(store) as other:
+        other.execute("BEGIN IMMEDIATE")
+        callers = asyncio.gather(*(call(store) for _ in range(200)))
+        done, _ = await asyncio.wait([callers], timeout=KEPT_UP)
+        assert not done
+        statistics = store.statistics()
+        assert statistics.queued <= operations_max
+        assert statistics.queued_bytes <= bytes_max
+        other.execute("ROLLBACK")
+        await callers
+    await until(lambda: store.statistics().queued == 0)
+    assert await count(store) == 200
+
+
+async def test_larger_than_the_queue(open_store: OpenStore) -> None:
+    """A completion larger than the whole queue is recorded, alone."""
+    store = await open_store(queue_bytes_max=1_000)
+    completions = [finished(request=bytes(100_000)) for _ in range(3)]
+    await asyncio.gather(*(store.settle(each) for each in completions))
+    for each in completions:
+        assert await store.retrieve(each.id, organization_id="default") == each
+
+
+async def test_bad_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that the database refuses fails alone, and those of its batch are recorded."""
+    await set_limit(store, bytes_max=100_000)
+    bad = finished(request=bytes(200_000))
+    good = [finished() for _ in range(5)]
+    outcomes = await asyncio.gather(
+        *(store.settle(each) for each in [*good[:3], bad, *good[3:]]), return_exceptions=True
+    )
+    assert [type(each) for each in outcomes].count(NotRecorded) == 1
+    assert isinstance(outcomes[3], NotRecorded)
+    assert store.failure is None
+    assert store.unrecorded == 1
+    for each in good:
+        assert await store.retrieve(each.id, organization_id="default") == each
+
+
+async def set_limit(store: Store, *, bytes_max: int) -> None:
+    """Let SQLite itself refuse anything larger."""
+    await store._act(
+        lambda connection: sqlite.driver(connection).setlimit(
+            sqlite3.SQLITE_LIMIT_LENGTH, bytes_max
+        )
+    )
+
+
+async def test_log_limit(open_store: OpenStore) -> None:
+    """The log stays under its limit while many write and a slow reader reads."""
+    limit = 2 * 1024 * 1024
+    store = await open_store(wal_bytes_max=limit)
+    log = store.path.with_name("briggs.db-wal")
+    largest = 0
+    done = threading.Event()
+
+    def read_slowly() -> None:
+        with connect(store) as other:
+            while not done.is_set():
+                other.execute("BEGIN")
+                other.execute("SELECT count(*) FROM completions").fetchone()
+                time.sleep(0.1)
+                other.execute("COMMIT")
+
+    async def watch() -> None:
+        nonlocal largest
+        while not done.is_set():
+            largest = max(largest, log.stat().st_size)
+            await asyncio.sleep(0.001)
+
+    reader = asyncio.create_task(asyncio.to_thread(read_slowly))
+    watcher = asyncio.create_task(watch())
+    await asyncio.gather(*(call(store, 60) for _ in range(32)))
+    done.set()
+    await asyncio.gather(reader, watcher)
+    assert await count(store) == 32 * 60
+    assert limit // 2 < largest <= limit
+
+
+async def test_reader_who_does_not_end(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader who keeps the log from being emptied is named as the reason, until it ends."""
+    monkeypatch.setattr(writer, "LOG_WAIT_S", 0.2)
+    store = await open_store(wal_bytes_max=1024 * 1024)
+    with connect(store) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM completions").fetchone()
+        with pytest.raises(StoreUnavailable, match="a reader of the database"):
+            await call(store, 1_000)
+        assert store.failure is not None
+        other.execute("COMMIT")
+    await until(lambda: store.failure is None)
+    await call(store)
+
+
+async def test_writer_who_does_not_end(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that holds the database is named as the reason, until it lets go."""
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
+    store = await open_store()
+    with connect(store) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="another process holds the database"):
+            await call(store)
+        other.execute("ROLLBACK")
+    await until(lambda: store.failure is None)
+    await call(store)
+
+
+async def test_full_database(store: Store) -> None:
+    """A full disk is an error for who waits and a reason for who asks, until there is room."""
+    await call(store, 10)
+    await set_pragma(store, "max_page_count = 1")
+    with pytest.raises(StoreUnavailable, match="the disk is full"):
+        await call(store, 100)
+    recorded = await count(store)
+    assert store.failure is not None
+    assert store.unrecorded == 1
+    with pytest.raises(StoreUnavailable):
+        await store.settle(finished(request=bytes(100_000)))
+    assert store.unrecorded == 2
+    await store.start(finished(status="started", request=bytes(100_000)))
+    await until(lambda: store.statistics().unrecorded_starts == 1)
+    assert await count(store) == recorded, "what was recorded stays"
+
+    driver = sqlite.driver(store._writer._connection)
+    driver.execute("PRAGMA max_page_count = 1000000")
+    await until(lambda: store.failure is None)
+    await call(store)
+    assert await count(store) == recorded + 1
+
+
+async def test_end_that_could_not_be_written(store: Store) -> None:
+    """A call whose start is on disk and whose end is not is `failed` when the store recovers."""
+    completion = finished(status="started")
+    await store.start(completion)
+    await until(lambda: store.statistics().rows == 1)
+    await set_pragma(store, "query_only = ON")
+    completion.status = "finished"
+    with pytest.raises(StoreUnavailable, match="the database cannot be written to"):
+        await store.settle(completion)
+    assert store.failure is not None
+    sqlite.driver(store._writer._connection).execute("PRAGMA query_only = OFF")
+    await until(lambda: store.failure is None)
+    found = await store.retrieve(completion.id, organization_id="default")
+    assert found is not None
+    await asyncio.sleep(0.1)
+    found = await store.retrieve(completion.id, organization_id="default")
+    assert found is not None
+    assert (found.status, found.failure_kind) == ("failed", "not_recorded")
+
+
+@contextmanager
+def small_disk(path: Path, *, size: str) -> Iterator[Path]:
+    """A file system of its own, which needs root."""
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk needs the right to mount one")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+async def test_full_disk(open_store: OpenStore, tmp_path: Path) -> None:
+    """On a disk that is really full, what was acknowledged stays, and recording goes on after."""
+    with small_disk(tmp_path / "disk", size="3m") as disk:
+        filler = disk / "filler"
+        filler.write_bytes(bytes(1024 * 1024))
+        store = await open_store(disk / "data")
+        acknowledged = []
+        with pytest.raises(StoreUnavailable):
+            for _ in range(5_000):
+                completion = finished(received=bytes(2_000))
+                await store.settle(completion)
+                acknowledged.append(completion)
+        assert store.failure is not None
+        assert len(acknowledged) > 50
+        for each in acknowledged:
+            assert await store.retrieve(each.id, organization_id="default") == each
+
+        filler.unlink()
+        await until(lambda: store.failure is None)
+        completion = finished()
+        await store.settle(completion)
+        await store.close()
+        store = await open_store(disk / "data")
+        for each in [*acknowledged, completion]:
+            assert await store.retrieve(each.id, organization_id="default") == each
+        await store.close()
+
+
+async def test_folder_that_cannot_be_written(open_store: OpenStore, tmp_path: Path) -> None:
+    """A data folder that holds no database but something else is refused with its path."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "briggs.db").write_bytes(b"this is not a database, " * 1_000)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        await open_store()

@@ -1,0 +1,102 @@
+"""The house is in order: floors hold, pages are fresh, and what exists is documented."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from briggs.api import health
+from briggs.api.openai.routes import ROUTES
+from briggs.settings import FileSettings
+from briggs.types import errors
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_floors() -> None:
+    """Each floor imports only the floors below it, and every module is on one."""
+    ended = run("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("page", ["generate_cli.py", "generate_catalog.py"])
+def test_generated_pages_are_fresh(page: str) -> None:
+    """What is generated is what the generator would write now."""
+    ended = run(f"docs/{page}", "--check")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_every_module_says_what_it_is() -> None:
+    """A module's docstring begins with one line that a newcomer can repeat."""
+    for path in SOURCES:
+        text = path.read_text()
+        assert not text.strip() or text.startswith('"""'), path
+        assert not text.strip() or len(text.splitlines()[0]) <= 100, path
+
+
+def test_every_setting_is_documented() -> None:
+    """Every member of briggs.toml is in docs/settings.md, with its default where it has one."""
+    page = (ROOT / "docs" / "settings.md").read_text()
+    for name, default in _list_settings(FileSettings):
+        assert re.search(rf"\b{name}\b", page), name
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            assert f"{name} = {default:g}".replace("e+", "") in page or (
+                f"{name} = {int(default)}" in page
+            ), (name, default)
+
+
+def _list_settings(cls: Any) -> list[tuple[str, Any]]:
+    listed = []
+    for field in msgspec.structs.fields(cls):
+        listed.append((field.name, field.default))
+        for inner in (field.type, *typing.get_args(field.type)):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                listed += _list_settings(inner)
+    return listed
+
+
+def test_every_route_is_documented() -> None:
+    """Every address that answers is named in a page."""
+    pages = "".join(page.read_text() for page in PAGES)
+    for route in [*ROUTES, *health.ROUTES]:
+        assert route.path.replace("{id:path}", "{id}") in pages, route.path
+
+
+def test_the_error_tree_is_drawn() -> None:
+    """Every error class is in the tree at the top of its module, with its status and code."""
+    tree = errors.__doc__ or ""
+    for cls in vars(errors).values():
+        if isinstance(cls, type) and issubclass(cls, errors.BriggsError):
+            [line] = [line for line in tree.splitlines() if re.search(rf"\b{cls.__name__}\b", line)]
+            if cls is not errors.UpstreamRejected and cls is not errors.BriggsError:
+                assert str(cls.http_status) in line, line
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of the documentation leads to a file."""
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_readmes_vocabulary_runs() -> None:
+    """The README's Python that needs no server runs as it stands."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    [vocabulary] = [block for block in blocks if "from briggs import" in block]
+    exec(compile(vocabulary, "README.md", "exec"), {})
