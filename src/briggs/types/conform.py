@@ -11,12 +11,14 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from briggs.types import wire
+
+T = TypeVar("T")
 
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
 
@@ -84,12 +86,20 @@ def _restore(body: bytes, *, asked: Asked) -> Conformed:
     before = wire.encode_plain(value)
     restore_response(value, asked=asked)
     after = wire.encode_plain(value)
-    try:
-        response = msgspec.convert(value, _Response)
-    except msgspec.ValidationError as error:
-        raise NotConforming(str(error)) from error
+    response = convert(value, _Response)
     _check(response, asked)
     return Conformed(body if before == after else after, _read_facts(response))
+
+
+def convert(value: Any, type: type[T]) -> T:
+    """A JSON value as one of the types below. Raises `NotConforming`."""
+    try:
+        return msgspec.convert(value, type)
+    except msgspec.ValidationError as error:
+        raise NotConforming(str(error)) from error
+    except UnicodeEncodeError as error:
+        # msgspec stumbles over half a surrogate pair where it expects something else than text.
+        raise NotConforming("half a character stands where no text belongs") from error
 
 
 # What conforms, as types: msgspec checks all of it in the one decode. Members that are not

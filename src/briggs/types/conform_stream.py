@@ -23,6 +23,7 @@ from briggs.types.conform import (
     check_indices,
     check_logprobs,
     check_usage,
+    convert,
     describe_error,
     read_usage,
     restore_arguments,
@@ -85,6 +86,42 @@ class _PlainChunk(msgspec.Struct):
     x_groq: UnsetType | None = UNSET
 
 
+# What every other chunk must be in the end.
+class _DeltaFunction(msgspec.Struct):
+    name: str | UnsetType = UNSET
+    arguments: str | UnsetType = UNSET
+
+
+class _DeltaCall(msgspec.Struct):
+    index: int
+    id: str | UnsetType = UNSET
+    type: Literal["function", "custom"] | UnsetType = UNSET
+    function: _DeltaFunction | UnsetType = UNSET
+
+
+class _Delta(msgspec.Struct):
+    role: Literal["assistant"] | UnsetType = UNSET
+    content: str | UnsetType | None = UNSET
+    refusal: str | UnsetType | None = UNSET
+    tool_calls: list[_DeltaCall] | UnsetType = UNSET
+    function_call: _DeltaFunction | UnsetType = UNSET
+
+
+class _StreamChoice(msgspec.Struct):
+    index: Annotated[int, Meta(ge=0)]
+    delta: _Delta
+    finish_reason: str | None
+    logprobs: Logprobs | UnsetType | None = UNSET
+
+
+class _StreamChunk(msgspec.Struct):
+    id: str
+    created: int
+    model: str
+    choices: list[_StreamChoice]
+    system_fingerprint: str | UnsetType | None = UNSET
+
+
 _PLAIN = msgspec.json.Decoder(_PlainChunk)
 
 # A long stream is folded piece by piece, so that its end does not keep other calls waiting.
@@ -134,6 +171,8 @@ class ConformStream:
             # Azure's first chunk is about the prompt and names no id yet: it waits for one.
             self._held.append(chunk)
             return []
+        if self._identity is None:
+            self._remember_identity(chunk)
         held, self._held = self._held, []
         passed = [self._pass(early, None) for early in held]
         passed.append(self._pass(chunk, payload))
@@ -243,19 +282,13 @@ class ConformStream:
                 return None
             changed = changed or "restored" in verdicts or None in verdicts
             chunk["choices"] = kept
+        convert(chunk, _StreamChunk)
         self._keep_for_fold(chunk)
         return _encode(chunk) if changed or payload is None else _escape(payload)
 
     def _restore_identity(self, chunk: dict[str, Any]) -> bool:
         """S4: id, created, model, object and system_fingerprint are those of the first chunk."""
-        if self._identity is None:
-            self._identity = self._read_identity(chunk)
-            self._plain_identity = (
-                self._identity["id"],
-                self._identity["created"],
-                self._identity["model"],
-                self._identity.get("system_fingerprint", UNSET),
-            )
+        assert self._identity is not None, "the first chunk gives the stream its identity"
         changed = False
         for name, value in self._identity.items():
             if chunk.get(name) != value or type(chunk.get(name)) is not type(value):
@@ -267,12 +300,12 @@ class ConformStream:
             changed = True
         return changed
 
-    def _read_identity(self, chunk: dict[str, Any]) -> dict[str, Any]:
+    def _remember_identity(self, chunk: dict[str, Any]) -> None:
         created = restore_created(chunk.get("created"))
         if not isinstance(created, int):
             raise NotConforming(f"'created' is no time: {created!r}")
         check_created(created)
-        identity = {
+        identity: dict[str, Any] = {
             "id": restore_id(chunk.get("id"), asked=self._asked),
             "object": "chat.completion.chunk",
             "created": created,
@@ -280,7 +313,13 @@ class ConformStream:
         }
         if isinstance(chunk.get("system_fingerprint"), str):
             identity["system_fingerprint"] = chunk["system_fingerprint"]
-        return identity
+        self._identity = identity
+        self._plain_identity = (
+            identity["id"],
+            created,
+            identity["model"],
+            identity.get("system_fingerprint", UNSET),
+        )
 
     def _take_usage(self, chunk: dict[str, Any]) -> bool:
         """S8, U6: the last usage counts, and it goes out in a last chunk of its own."""
@@ -293,10 +332,7 @@ class ConformStream:
         restored = restore_usage(usage)
         conforms = restored == usage and chunk.get("choices") == []
         if restored is not None:
-            try:
-                check_usage(msgspec.convert(restored, Usage))
-            except msgspec.ValidationError as error:
-                raise NotConforming(f"the usage of the stream: {error}") from error
+            check_usage(convert(restored, Usage))
             self._usage = restored
             self._usage_payload = _encode(chunk) if conforms else None
         return chunk.pop("usage", None) is not None

@@ -1,0 +1,70 @@
+"""A disk that takes no more: what was recorded stays, and nobody is answered unrecorded."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+
+from tests.processes import Server, Upstream, read_rows, run_server
+
+MESSAGES = [{"role": "user", "content": "x" * 3000}]
+UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+def fill_disk(server: Server) -> None:
+    """Let the server's files grow no further, as if the disk were full."""
+    largest = max(path.stat().st_size for path in server.data.glob("briggs.db*"))
+    size = largest + 64 * 1024
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def call_until_refused(server: Server) -> list[str]:
+    """The ids of the calls that were answered before the first that was not."""
+    answered = []
+    for _ in range(500):
+        reply = server.chat({"model": "ok/m", "messages": MESSAGES})
+        if reply.status != 200:
+            assert reply.status == 503
+            assert reply.json["error"]["code"] == "store_unavailable"
+            return answered
+        answered.append(reply.headers["x-briggs-completion-id"])
+    raise AssertionError("the disk never filled")
+
+
+def test_full_disk(upstream: Upstream, tmp_path: Path) -> None:
+    """New calls get 503 before anybody is asked; when there is room again they are answered."""
+    data = tmp_path / "data"
+    with run_server(data, config=upstream.config()) as server:
+        fill_disk(server)
+        answered = call_until_refused(server)
+        asked = len(upstream.seen)
+        refused = server.chat({"model": "ok/m", "messages": MESSAGES})
+        assert refused.status == 503
+        assert len(upstream.seen) == asked, "nobody was asked for what cannot be recorded"
+        assert server.send("GET", "/health").status == 503
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, UNLIMITED)
+        deadline = time.monotonic() + 15
+        while server.send("GET", "/health").status != 200:
+            assert time.monotonic() < deadline, "it did not recover"
+            time.sleep(0.1)
+        again = server.chat({"model": "ok/m", "messages": MESSAGES})
+        assert again.status == 200
+        answered.append(again.headers["x-briggs-completion-id"])
+    finished = {row["id"] for row in read_rows(data) if row["status"] == "finished"}
+    assert set(answered) <= finished
+
+
+def test_answer_all_the_same(upstream: Upstream, tmp_path: Path) -> None:
+    """With on_store_failure = "answer", calls pass unrecorded and are counted."""
+    config = 'on_store_failure = "answer"\n' + upstream.config()
+    with run_server(tmp_path / "data", config=config) as server:
+        fill_disk(server)
+        for number in range(120):
+            stream = number % 2 == 1
+            reply = server.chat({"model": "ok/m", "messages": MESSAGES, "stream": stream})
+            assert reply.status == 200
+            assert not stream or reply.body.endswith(b"data: [DONE]\n\n")
+        metrics = server.send("GET", "/metrics").body.decode().splitlines()
+        [unrecorded] = [line for line in metrics if line.startswith("briggs_unrecorded_total ")]
+        assert float(unrecorded.split()[1]) > 0

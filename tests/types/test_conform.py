@@ -1,0 +1,221 @@
+"""Whatever an upstream sends: a conforming answer, unchanged if it was one, or a clear refusal."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from typing import Any
+
+import openai.types.chat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from briggs.types.conform import Asked, NotConforming, conform_response, describe_error
+from briggs.types.conform_stream import ConformStream, InBandError
+from tests.processes import create_chunk, create_response
+
+ASKED = Asked(completion_id="ours", model="provider/m", top_logprobs=1)
+TOKEN = {
+    "token": "Hello",
+    "logprob": -0.1,
+    "bytes": [72, 101, 108, 108, 111],
+    "top_logprobs": [{"token": "Hello", "logprob": -0.1, "bytes": None}],
+}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+
+ODD: list[Any] = [None, True, 0, -1, 1.5, 1e12, "", "x", "2026-01-18T00:00:00Z", [], {}, ["x"]]
+ODD += [[{}], {"x": 1}, [{"type": "text", "text": "t"}], 2**70, "\ud83d", "stop", "tool_calls"]
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def create_full_response() -> dict[str, Any]:
+    response = create_response(system_fingerprint="fp", service_tier="default")
+    response["choices"][0]["logprobs"] = {"content": [copy.deepcopy(TOKEN)], "refusal": None}
+    response["choices"][0]["message"]["tool_calls"] = [copy.deepcopy(CALL)]
+    response["usage"]["prompt_tokens_details"] = {"cached_tokens": 1}
+    return response
+
+
+def create_stream() -> list[dict[str, Any]]:
+    frames = [
+        create_chunk({"role": "assistant", "content": ""}),
+        create_chunk({"content": "Hel"}),
+        create_chunk({"content": "lo"}),
+        create_chunk({"tool_calls": [{"index": 0, **copy.deepcopy(CALL)}]}),
+        create_chunk({"tool_calls": [{"index": 0, "function": {"arguments": " "}}]}),
+        create_chunk({}, finish_reason="tool_calls"),
+    ]
+    chunks = [json.loads(frame.removeprefix(b"data: ")) for frame in frames]
+    chunks[1]["choices"][0]["logprobs"] = {"content": [copy.deepcopy(TOKEN)], "refusal": None}
+    return [*chunks, {**chunks[0], "choices": [], "usage": create_response()["usage"]}]
+
+
+def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    return [path, *(found for key, inner in items for found in list_paths(inner, (*path, key)))]
+
+
+@st.composite
+def mutated(draw: st.DrawFn, whole: Any) -> Any:
+    """A value in which some members are gone, odd, or there twice."""
+    value = copy.deepcopy(whole)
+    for _ in range(draw(st.integers(1, 3))):
+        path = draw(st.sampled_from([path for path in list_paths(value) if path]))
+        holder = value
+        for key in path[:-1]:
+            holder = holder[key]
+        action = draw(st.sampled_from(["replace", "delete", "repeat"]))
+        if action == "delete":
+            del holder[path[-1]]
+        elif action == "repeat" and isinstance(holder, list):
+            holder.append(copy.deepcopy(holder[path[-1]]))
+        else:
+            holder[path[-1]] = copy.deepcopy(draw(st.sampled_from(ODD)))
+        if not value:
+            break
+    return value
+
+
+def feed(payloads: list[bytes], *, asked: Asked = ASKED) -> tuple[list[bytes], ConformStream]:
+    stream = ConformStream(asked)
+    passed = [one for payload in payloads for one in stream.add(payload)]
+    return passed + stream.end(), stream
+
+
+def test_a_conforming_answer_passes_as_bytes() -> None:
+    """Nothing of a conforming answer changes, white space included."""
+    body = json.dumps(create_full_response(), indent=1).encode()
+    conformed = conform_response(body, asked=ASKED)
+    assert conformed.body is body
+    assert conformed.facts.finish_reasons == ["stop"]
+    assert conformed.facts.cached_tokens == 1
+
+
+def test_a_conforming_stream_passes_as_bytes() -> None:
+    """Nothing of a conforming stream changes but where its usage goes."""
+    payloads = [encode(chunk) for chunk in create_stream()]
+    passed, stream = feed(payloads)
+    assert passed == payloads[:-1]
+    assert stream.read_facts().total_tokens == 7
+    passed, _ = feed(
+        payloads, asked=Asked(completion_id="o", model="m", top_logprobs=1, include_usage=True)
+    )
+    assert [json.loads(one) for one in passed] == create_stream()
+
+
+@given(mutated(create_full_response()))
+def test_any_response(response: Any) -> None:
+    """A mutated answer is refused, or conforms: a second pass finds nothing to restore."""
+    try:
+        conformed = conform_response(encode(response), asked=ASKED)
+    except NotConforming as error:
+        assert str(error)
+        return
+    again = conform_response(conformed.body, asked=ASKED)
+    assert again.body == conformed.body
+    assert again.facts == conformed.facts
+    validated = openai.types.chat.ChatCompletion.model_validate_json(
+        conformed.body.replace(b"\\ud83d", b"?")
+    )
+    assert validated.choices[0].message.role == "assistant"
+
+
+@given(mutated(create_stream()))
+def test_any_stream(chunks: Any) -> None:
+    """A mutated stream is refused, or conforms: a second pass passes it as it is."""
+    try:
+        passed, stream = feed([encode(chunk) for chunk in chunks])
+    except (NotConforming, InBandError) as error:
+        assert str(error)
+        return
+    assert feed(passed)[0] == passed
+    for payload in passed:
+        openai.types.chat.ChatCompletionChunk.model_validate_json(payload.replace(b"\\ud83d", b"?"))
+    folded = conform_response(stream.fold() or b"", asked=ASKED)
+    assert folded.facts.finish_reasons == stream.read_facts().finish_reasons
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes(body: bytes) -> None:
+    """What is no JSON at all is refused and nothing worse."""
+    with pytest.raises(NotConforming):
+        conform_response(body, asked=ASKED)
+    with pytest.raises((NotConforming, InBandError)):
+        feed([body])
+
+
+@pytest.mark.parametrize(
+    ("created", "restored"),
+    [
+        (1_746_709_563.49, 1_746_709_563),
+        (1_746_709_563_492, 1_746_709_563),
+        ("2026-01-18T00:00:00Z", 1_768_694_400),
+        ("2026-01-18T00:00:00+00:00", 1_768_694_400),
+    ],
+)
+def test_created(created: Any, restored: int) -> None:
+    """Times in other units become whole seconds."""
+    body = conform_response(encode(create_response(created=created)), asked=ASKED).body
+    assert json.loads(body)["created"] == restored
+
+
+def test_created_that_is_missing() -> None:
+    """An answer without a time is of now."""
+    body = conform_response(encode(create_response(created=0)), asked=ASKED).body
+    assert abs(json.loads(body)["created"] - time.time()) < 60
+
+
+def test_more_alternatives_than_asked_for() -> None:
+    """Alternatives that nobody asked for are cut off, whole and streamed."""
+    none = Asked(completion_id="o", model="m")
+    body = conform_response(encode(create_full_response()), asked=none).body
+    [token] = json.loads(body)["choices"][0]["logprobs"]["content"]
+    assert token == {**TOKEN, "top_logprobs": []}
+    passed, _ = feed([encode(chunk) for chunk in create_stream()], asked=none)
+    assert b'"top_logprobs":[]' in passed[1]
+
+
+def test_ids_that_are_missing() -> None:
+    """An answer without an id goes by ours; a tool call without one gets one, once."""
+    body = conform_response(encode(create_response(id="")), asked=ASKED).body
+    assert json.loads(body)["id"] == "chatcmpl-ours"
+    chunks = create_stream()
+    del chunks[3]["choices"][0]["delta"]["tool_calls"][0]["id"]
+    passed, stream = feed([encode(chunk) for chunk in chunks])
+    [call] = json.loads(passed[3])["choices"][0]["delta"]["tool_calls"]
+    folded = json.loads(stream.fold() or b"")
+    assert folded["choices"][0]["message"]["tool_calls"][0]["id"] == call["id"] != ""
+
+
+def test_first_chunk_without_an_identity() -> None:
+    """A chunk about the prompt that comes before any id waits for one."""
+    chunks = create_stream()
+    early = {"id": "", "object": "", "created": 0, "model": "", "choices": [], "filter": [1]}
+    passed, _ = feed([encode(chunk) for chunk in [early, *chunks]])
+    assert json.loads(passed[0])["id"] == chunks[0]["id"]
+    assert json.loads(passed[0])["filter"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("plain", "plain"),
+        ({"message": "m"}, "m"),
+        ({"error": {"message": "m"}}, "m"),
+        ({"detail": [{"msg": "x"}]}, '[{"msg":"x"}]'),
+        ({"object": "error", "message": {"detail": [1]}}, "[1]"),
+        (17, "17"),
+    ],
+)
+def test_words_of_errors(error: Any, words: str) -> None:
+    """The words of an error are found in every shape that servers give it."""
+    assert describe_error(error) == words
