@@ -48,10 +48,13 @@ def test_the_folders_key_goes_to_no_stranger(folder: Path) -> None:
     assert key_for("http://127.0.0.1.example") is None
 
 
-def test_what_is_no_address_is_a_usage_error(tmp_path: Path) -> None:
-    """An address without its scheme is refused with one that is right."""
+@pytest.mark.parametrize(
+    "url", ["localhost:10100", "http://", "http://:x", "http://127.0.0.1:99999", "http://[::1"]
+)
+def test_what_is_no_address_is_a_usage_error(tmp_path: Path, url: str) -> None:
+    """An address that cannot be one is refused with one that can."""
     with pytest.raises(click.UsageError, match="http://127"):
-        find_server(url="localhost:10100", api_key=None, data=tmp_path)
+        find_server(url=url, api_key=None, data=tmp_path)
 
 
 def test_nobody_there_says_how_to_start_one(tmp_path: Path) -> None:

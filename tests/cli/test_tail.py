@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 
 from tests.cli.running import RunningServer, create_completions, environment, open_terminal, run
 
@@ -29,22 +28,18 @@ def test_tail_shows_what_comes(server: RunningServer) -> None:
 
 def test_tail_shows_what_starts_and_what_becomes_of_it(server: RunningServer) -> None:
     """A call that takes its time is shown when it starts and when it finishes."""
-    options = ["--session=slow-tail", "--interval=0.05", "--last=0", "--limit=2"]
+    create_completions(server, "before", session_id="slow-tail")
+    options = ["--session=slow-tail", "--interval=0.05", "--last=1", "--limit=3"]
     with subprocess.Popen(
         [sys.executable, "-m", "briggs", "completions", "tail", *options],
         env=environment(BRIGGS_DATA=str(server.data)),
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        asking = threading.Timer(
-            1.0,
-            create_completions,
-            (server, "x"),
-            {"model": "mine/slow", "session_id": "slow-tail"},
-        )
-        asking.start()
+        assert process.stdout is not None
+        assert "before" in process.stdout.readline()
+        create_completions(server, "x", model="mine/slow", session_id="slow-tail")
         output, _ = process.communicate(timeout=30)
-        asking.join()
     items = [json.loads(line) for line in output.splitlines()]
     assert [item["briggs"]["status"] for item in items] == ["started", "finished"]
     assert len({item["id"] for item in items}) == 1

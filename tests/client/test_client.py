@@ -13,6 +13,7 @@ from briggs.client import (
     AuthenticationFailed,
     ConnectionLost,
     InvalidAnswer,
+    InvalidCall,
     NotFound,
     Refused,
     ServerUnreachable,
@@ -199,6 +200,19 @@ async def test_keys(server: RunningServer) -> None:
             assert (await client.keys.revoke(key.id)).deleted
             with pytest.raises(AuthenticationFailed):
                 await other.models.list()
+
+
+async def test_what_no_header_can_hold_is_refused(server: RunningServer) -> None:
+    """A tag or a key with a line break is refused before anything is sent, and not repeated."""
+    async with open_client(server) as client:
+        with pytest.raises(InvalidCall, match="x-briggs-tags"):
+            await client.chat.completions.create(
+                model="mine/echo", messages=MESSAGES, tags=["a\nx-briggs-session: b"]
+            )
+    async with AsyncClient(server.url, "sk-briggs-secret\n") as client:
+        with pytest.raises(InvalidCall) as refusal:
+            await client.models.list()
+    assert "secret" not in str(refusal.value)
 
 
 async def test_nobody_there() -> None:

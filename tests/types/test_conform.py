@@ -112,6 +112,13 @@ def test_a_conforming_stream_passes_as_bytes() -> None:
     assert [json.loads(one) for one in passed] == create_stream()
 
 
+def readable(body: bytes) -> bytes:
+    """A body as pydantic can read it: no half characters, and no tier of a vendor's own."""
+    value = json.loads(body.replace(b"\\ud83d", b"?"))
+    value.pop("service_tier", None)
+    return encode(value)
+
+
 @given(mutated(create_full_response()))
 def test_any_response(response: Any) -> None:
     """A mutated answer is refused, or conforms: a second pass finds nothing to restore."""
@@ -123,9 +130,7 @@ def test_any_response(response: Any) -> None:
     again = conform_response(conformed.body, asked=ASKED)
     assert again.body == conformed.body
     assert again.facts == conformed.facts
-    validated = openai.types.chat.ChatCompletion.model_validate_json(
-        conformed.body.replace(b"\\ud83d", b"?")
-    )
+    validated = openai.types.chat.ChatCompletion.model_validate_json(readable(conformed.body))
     assert validated.choices[0].message.role == "assistant"
 
 
@@ -139,7 +144,7 @@ def test_any_stream(chunks: Any) -> None:
         return
     assert feed(passed)[0] == passed
     for payload in passed:
-        openai.types.chat.ChatCompletionChunk.model_validate_json(payload.replace(b"\\ud83d", b"?"))
+        openai.types.chat.ChatCompletionChunk.model_validate_json(readable(payload))
     folded = conform_response(stream.fold() or b"", asked=ASKED)
     assert folded.facts.finish_reasons == stream.read_facts().finish_reasons
 

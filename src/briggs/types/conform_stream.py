@@ -135,7 +135,7 @@ class _Choice(msgspec.Struct):
     finished: bool = False
     calls: list[str] = []
     """The ids of its tool calls; the position is the index that we pass on."""
-    positions: dict[Any, int] = {}
+    positions: dict[int, int] = {}
     """The upstream's index of a tool call to ours."""
 
 
@@ -455,7 +455,8 @@ def _begin_call(call: dict[str, Any], function: dict[str, Any], state: _Choice) 
     if "custom" not in call and not function.get("name"):
         raise NotConforming("a tool call begins without the name of its function")
     position = len(state.calls)
-    state.positions[call.get("index", position)] = position
+    if isinstance(call.get("index"), int):
+        state.positions[call["index"]] = position
     call["index"] = position
     call["id"] = restore_call_id(call.get("id"))
     call.setdefault("type", "function")
