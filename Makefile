@@ -1,5 +1,7 @@
 # Everything is installed into .venv by uv; uv itself, if it is missing, into .venvs/uv.
 PYTHON ?= python3
+# What is installed is what is here: uv fetches no Python of its own.
+export UV_PYTHON_DOWNLOADS = never
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN = $(UV) run --frozen
 

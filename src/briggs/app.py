@@ -10,14 +10,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from briggs.api import health
 from briggs.api.answers import Json, answer_error
@@ -126,7 +128,7 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
             await _create_first_key(app, settings.data, address=address)
             limits = settings.file.limits
             config = uvicorn.Config(
-                app,
+                _admit_pages(app, settings.file.origins),
                 http=create_protocol(header_timeout_s=limits.header_timeout_s),
                 ws="none",
                 lifespan="off",
@@ -142,6 +144,19 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
                 await _Server(
                     config, on_started=lambda: _say(f"Briggs answers at {address}")
                 ).serve(sockets=[listener])
+
+
+def _admit_pages(app: App, origins: Sequence[str]) -> ASGIApp:
+    """Let the pages of other origins read what they may ask for, where the file names any."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["x-briggs-completion-id", "x-request-id"],
+    )
 
 
 class _Server(uvicorn.Server):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -293,6 +294,34 @@ async def test_many_at_once(server: Server) -> None:
         await asyncio.gather(*(ask(number) for number in range(60)))
 
 
+def test_pages_of_other_origins(upstream: Upstream, tmp_path: Path) -> None:
+    """A page of an origin that the file names may call and read; its browser asks first."""
+    config = 'origins = ["https://app.example"]\n' + upstream.config()
+    page = {"origin": "https://app.example"}
+    with run_server(tmp_path / "data", config=config) as server:
+        preflight = server.send(
+            "OPTIONS",
+            "/v1/chat/completions",
+            headers={
+                **page,
+                "access-control-request-method": "POST",
+                "access-control-request-headers": "authorization",
+            },
+            key=None,
+        )
+        assert preflight.status == 200
+        assert preflight.headers["access-control-allow-origin"] == "https://app.example"
+        for stream in (False, True):
+            request = {"model": "ok/m", "messages": MESSAGES, "stream": stream}
+            reply = server.chat(request, headers=page)
+            assert reply.status == 200
+            assert reply.headers["access-control-allow-origin"] == "https://app.example"
+        other = server.chat(request, headers={"origin": "https://evil.example"})
+        assert other.status == 403
+        assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 def test_curl(server: Server) -> None:
     """curl works as the README shows it."""
     ended = subprocess.run(

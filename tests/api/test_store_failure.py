@@ -21,7 +21,7 @@ def fill_disk(server: Server) -> None:
 
 def call_until_refused(server: Server) -> list[str]:
     """The ids of the calls that were answered before the first that was not."""
-    answered = []
+    answered: list[str] = []
     for _ in range(500):
         reply = server.chat({"model": "ok/m", "messages": MESSAGES})
         if reply.status != 200:
