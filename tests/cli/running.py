@@ -24,6 +24,7 @@ from click.testing import CliRunner
 from briggs.cli import main
 from briggs.client import AsyncClient
 from tests.cli.upstream import open_upstream
+from tests.processes import run_server
 
 _UNWANTED = ("BRIGGS_", "OPENAI_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 
@@ -52,23 +53,10 @@ class Finished(NamedTuple):
 @contextmanager
 def open_server(folder: Path) -> Iterator[RunningServer]:
     """Run `briggs serve` with the provider `mine`, which is the tests' upstream."""
-    data, config = folder / "data", folder / "briggs.toml"
     with open_upstream() as upstream:
-        config.write_text(f'[providers.mine]\nbase_url = "{upstream}"\n')
-        command = [sys.executable, "-m", "briggs", "serve", "--port", "0"]
-        process = subprocess.Popen(
-            [*command, "--data", str(data), "--config", str(config)],
-            env=environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split()[-1]
-            yield RunningServer(url, (data / "admin.key").read_text().strip(), data)
-        finally:
-            process.terminate()
-            process.communicate(timeout=20)
+        config = f'[providers.mine]\nbase_url = "{upstream}"\n'
+        with run_server(folder / "data", config=config) as server:
+            yield RunningServer(server.url, server.key, server.data)
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -113,8 +101,9 @@ def open_terminal(
     try:
         yield Terminal(ours, process)
     finally:
-        process.kill()
-        process.wait()
+        # Not killed: the demo has a server of its own to stop.
+        process.terminate()
+        process.wait(30)
         os.close(ours)
 
 

@@ -64,15 +64,16 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_being_told_to_stop_leaves_nothing_behind() -> None:
-    """SIGTERM ends the demo, its server and its folder."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_stop_leaves_nothing_behind(number: signal.Signals) -> None:
+    """SIGTERM, or a terminal that is closed, ends the demo, its server and its folder."""
     with open_terminal("demo") as terminal:
         terminal.wait_for("until Ctrl-C", timeout_s=60)
         data = re.search(r"cat (\S+)/admin.key", terminal.shown)
         url = re.search(r"http://\S+", terminal.shown)
         assert data is not None
         assert url is not None
-        terminal.process.terminate()
-        assert terminal.wait() == 128 + signal.SIGTERM
+        terminal.process.send_signal(number)
+        assert terminal.wait() == 128 + number
     assert not Path(data[1]).exists()
     assert "no Briggs server answers" in run("models", "--url", url[0]).errors

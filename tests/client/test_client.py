@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from briggs.client import (
     AsyncClient,
     AuthenticationFailed,
+    CompletionFilters,
     ConnectionLost,
     InvalidAnswer,
     InvalidCall,
@@ -117,6 +119,25 @@ async def test_iterate_turns_pages(server: RunningServer) -> None:
         newest = client.completions.iterate(session_id="pages", order="desc", limit=102)
         assert [item.id async for item in newest] == found[:0:-1]
     assert len(set(found)) == len(found) == 103
+
+
+async def test_a_page_may_hold_lone_surrogates(server: RunningServer) -> None:
+    """Half a character, which JSON can say and UTF-8 cannot, is read and written again."""
+    content = "half \ud83d of it"
+    async with open_client(server) as client:
+        stream = await client.chat.completions.create(
+            model="mine/echo",
+            messages=MESSAGES,
+            stream=True,
+            unknown=content,
+            session_id="surrogates",
+        )
+        assert [chunk async for chunk in stream]
+        filters: CompletionFilters = {"session_id": "surrogates", "include": ["request"]}
+        (item,) = [item async for item in client.completions.iterate(**filters)]
+        (line,) = [line async for line in client.completions.download(**filters)]
+    assert item.briggs.request["unknown"] == content
+    assert json.loads(line)["briggs"]["request"]["unknown"] == content
 
 
 async def test_filters_are_and(server: RunningServer) -> None:

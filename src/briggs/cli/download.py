@@ -10,12 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from briggs.cli.filters import change
-from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
-from briggs.types.wire import encode
+from briggs.client import AsyncClient, CompletionFilters
+
+
+class _Details(msgspec.Struct):
+    created_at: float
+
+
+class _Item(msgspec.Struct):
+    """Of a completion, when it was made."""
+
+    briggs: _Details
 
 
 async def download_completions(
@@ -25,8 +35,8 @@ async def download_completions(
     count = 0
     ends = await _find_ends(client, filters) if sys.stderr.isatty() else None
     with _open_target(file) as target, _show_progress(limit=limit, ends=ends) as advance:
-        async for item in client.completions.iterate(limit=limit, **filters):
-            target.write(encode(item) + b"\n")
+        async for item in client.completions.download(limit=limit, **filters):
+            target.write(item + b"\n")
             count += 1
             advance(item, count)
     return count
@@ -70,7 +80,7 @@ async def _find_ends(client: AsyncClient, filters: CompletionFilters) -> tuple[f
 @contextmanager
 def _show_progress(
     *, limit: int | None, ends: tuple[float, float] | None
-) -> Iterator[Callable[[StoredCompletion, int], None]]:
+) -> Iterator[Callable[[bytes, int], None]]:
     """A bar, where the ends are known.
 
     The server does not count what matches, so the bar shows how far in time the download
@@ -89,8 +99,9 @@ def _show_progress(
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=1.0, count=0)
 
-        def advance(item: StoredCompletion, count: int) -> None:
-            share = abs(item.briggs.created_at - first) / (abs(last - first) or 1.0)
+        def advance(item: bytes, count: int) -> None:
+            moment = msgspec.json.decode(item, type=_Item).briggs.created_at
+            share = abs(moment - first) / (abs(last - first) or 1.0)
             if limit is not None:
                 share = max(share, count / limit)
             progress.update(task, completed=min(share, 1.0), count=count)

@@ -60,15 +60,18 @@ def find_server(*, url: str | None, api_key: str | None, data: Path | None) -> S
     The folder's key opens the server that uses the folder, so that it goes to that server or
     to this machine, and never to another one that `--url` may name.
     """
+    from briggs.client import InvalidCall
     from briggs.client.connection import is_loopback
     from briggs.settings import default_data_folder
 
     folder = data or default_data_folder()
     running = _read_line(folder / "server.url")
     address = (url or running or DEFAULT_URL).rstrip("/").removesuffix("/v1")
-    if not address.startswith(("http://", "https://")):
-        raise click.UsageError(f"--url {address!r}: write it as {DEFAULT_URL}")
-    if api_key is None and (is_loopback(address) or address == running):
+    try:
+        is_ours = is_loopback(address) or address == running
+    except InvalidCall as error:
+        raise click.UsageError(str(error)) from error
+    if api_key is None and is_ours:
         api_key = _read_line(folder / "admin.key")
     return Server(url=address, api_key=api_key)
 

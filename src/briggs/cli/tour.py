@@ -50,8 +50,11 @@ def run_tour(*, once: bool) -> int:
     console.width = min(console.width, _WIDTH_MAX)
     console.print("\n[bold]Briggs[/] answers, records and grades LLM chat completions.")
     console.print("[dim]What follows is real: a server, a model, a record, all on this machine.[/]")
-    # Ctrl-C unwinds by itself; being told to stop must not leave a server behind either.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    # Ctrl-C unwinds by itself; being told to stop, or a terminal that is closed, must not
+    # leave a server behind either. Windows has no SIGHUP.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, frame: sys.exit(128 + number))
     with open_server_process() as server:
         try:
             _show_tour(console, server, once=once)
@@ -221,7 +224,7 @@ def _show_lines(console: Console, server: ServerProcess, *, once: bool) -> None:
         "python -c '",
         "from openai import OpenAI",
         f"""answer = OpenAI().chat.completions.create(model="{MODEL}",""",
-        """    messages=[{"role": "user", "content": "Spell tree."}])""",
+        """    messages=[{"role": "user", "content": "What is Briggs?"}])""",
         "print(answer.choices[0].message.content)'",
         "briggs completions list" + ("" if once else f" --data {data}"),
     ]

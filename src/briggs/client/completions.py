@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from briggs.client.connection import Connection
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.stored import ChatCompletionDeleted
-from briggs.types.wire import Object, from_builtins, to_builtins
+from briggs.types.wire import Object, encode, from_builtins, to_builtins
 
 _PATH = "/v1/chat/completions"
 _PAGE = 100
@@ -91,6 +91,14 @@ class CompletionPage(Object):
     last_id: str | None = None
 
 
+class _Page(msgspec.Struct):
+    """A page whose items stay as they came."""
+
+    data: list[msgspec.Raw]
+    has_more: bool
+    last_id: str
+
+
 class CompletionFilters(TypedDict, total=False):
     """Which completions, in which order, and what of each; all that is given must hold."""
 
@@ -141,15 +149,34 @@ class Completions:
         self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
     ) -> AsyncIterator[StoredCompletion]:
         """All completions, or the first `limit`, page after page as they are needed."""
-        left, after = limit, None
+        async for item in self.download(limit=limit, **filters):
+            yield self._connection.read(item, StoredCompletion)
+
+    async def download(
+        self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
+    ) -> AsyncIterator[bytes]:
+        """The same, each as the line of JSON that the server sent."""
+        query, left, after = encode_filters(filters), limit, ""
         while left is None or left > 0:
-            page = await self.list(limit=min(left or _PAGE, _PAGE), after=after, **filters)
+            count = _PAGE if left is None else min(left, _PAGE)
+            more = [("limit", str(count)), *([("after", after)] if after else [])]
+            body = await self._connection.send("GET", _PATH, query=[*query, *more])
+            page = self._read_page(body)
             for item in page.data:
-                yield item
+                yield bytes(item)
             if not page.has_more or not page.data:
                 return
-            after = page.last_id or page.data[-1].id
+            after = page.last_id
             left = None if left is None else left - len(page.data)
+
+    def _read_page(self, body: bytes) -> _Page:
+        try:
+            return msgspec.json.decode(body, type=_Page)
+        except msgspec.DecodeError:
+            # The quick decoder refuses lone surrogates, which JSON allows.
+            page = self._connection.read(body, CompletionPage)
+            data = [msgspec.Raw(encode(item)) for item in page.data]
+            return _Page(data=data, has_more=page.has_more, last_id=page.last_id or "")
 
     async def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
         """One completion by our id or the upstream's. Raises `NotFound`."""

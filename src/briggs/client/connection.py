@@ -13,6 +13,7 @@ from briggs.client.errors import (
     AuthenticationFailed,
     ConnectionLost,
     InvalidAnswer,
+    InvalidCall,
     NotFound,
     Refused,
     ServerUnreachable,
@@ -26,7 +27,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Connection:
-    """Sends requests to one server and turns what it refuses into errors."""
+    """Sends requests to one server and turns what it refuses into errors.
+
+    Raises `InvalidCall` for an address that is none.
+    """
 
     def __init__(self, *, base_url: str, api_key: str | None) -> None:
         self.base_url = base_url.rstrip("/").removesuffix("/v1")
@@ -44,6 +48,19 @@ class Connection:
         headers: Mapping[str, str] | None = None,
     ) -> T:
         """Send a request and read the answer as `type`. Raises `ClientError`."""
+        answer = await self.send(method, path, query=query, body=body, headers=headers)
+        return self.read(answer, type)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Iterable[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Send a request and return the answer's body. Raises `ClientError`."""
         content = None if body is None else encode(body)
         try:
             reply = await self._transport.send(
@@ -53,10 +70,14 @@ class Connection:
             raise self._explain(error) from error
         if reply.status >= 400:
             raise read_refusal(reply.body, status=reply.status, headers=reply.headers)
+        return reply.body
+
+    def read(self, body: bytes, type: type[T]) -> T:
+        """Read JSON as `type`. Raises `InvalidAnswer`."""
         try:
-            return decode(reply.body, type)
+            return decode(body, type)
         except msgspec.DecodeError as error:
-            raise self._doubt(f"{method} {path}: {error}") from error
+            raise self._doubt(str(error)) from error
 
     @asynccontextmanager
     async def stream(
@@ -85,10 +106,13 @@ class Connection:
         return f"{self.base_url}{path}?{encoded}" if encoded else self.base_url + path
 
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
-        known = {"content-type": "application/json"}
+        known = {"content-type": "application/json", **(headers or {})}
         if self._api_key:
             known["authorization"] = f"Bearer {self._api_key}"
-        return {**known, **(headers or {})}
+        for name, value in known.items():
+            if any(ord(character) < 0x20 or character == "\x7f" for character in value):
+                raise InvalidCall(f"a line break or another control character in {name!r}")
+        return known
 
     def _explain(self, error: TransportError) -> ServerUnreachable | ConnectionLost:
         if isinstance(error, Unreachable):
@@ -100,8 +124,15 @@ class Connection:
 
 
 def is_loopback(base_url: str) -> bool:
-    """Whether the address is on this very machine."""
-    return urlsplit(base_url).hostname in _LOOPBACK
+    """Whether the address is on this very machine. Raises `InvalidCall` if it is none."""
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidCall(f"{base_url!r} is no address: write it as http://127.0.0.1:10100")
+    return parts.hostname in _LOOPBACK
 
 
 class _Error(msgspec.Struct):

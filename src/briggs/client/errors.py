@@ -1,6 +1,7 @@
 """Every error that the client raises, as one tree.
 
 ClientError
+├── InvalidCall             it cannot be sent as it stands
 ├── ServerUnreachable       nobody listens at the address
 ├── ConnectionLost          the answer broke off, or nothing came for too long
 ├── InvalidAnswer           whoever answered does not speak as Briggs does
@@ -16,6 +17,10 @@ from collections.abc import Mapping
 
 class ClientError(Exception):
     """The call did not succeed, and `str()` says what to do about it."""
+
+
+class InvalidCall(ClientError):
+    """What was given cannot be sent: an address that is none, a tag of two lines."""
 
 
 class ServerUnreachable(ClientError):
