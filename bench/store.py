@@ -3,7 +3,8 @@
     uv run python bench/store.py [--records 20000] [--rounds 3] [--folder DIR]
 
 One record is one call: `start`, then `settle` with a 1 KB request and a 2.4 KB response.
-CPU is user + system time of the whole process, the callers' own loop included.
+CPU is user + system time of the whole process, the callers' own loop included. The first
+two loads are closed loops; the third offers calls at a fixed rate, however long they take.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
@@ -28,7 +30,10 @@ WORDS = """
 the of and to in is that for it as was with be by on not he this are or his from at which but
 have an had they you were their one all we can her has there been if more when will would who
 so no logarithm table seventeenth century number decimal printed London answer
-""".split()
+""".split()  # noqa: SIM905
+
+LOADS = ("32 callers", "1 caller", "2000 a second")
+MODES: tuple[Durability, ...] = ("strict", "fsync", "relaxed")
 
 
 def create_bodies(count: int) -> list[tuple[bytes, bytes]]:
@@ -90,29 +95,49 @@ async def record_one(store: Store, *, request: bytes, response: bytes, number: i
 
 
 async def measure(
-    folder: Path, *, durability: Durability, callers: int, records: int, compress: bool
+    folder: Path, *, durability: Durability, load: str, records: int, compress: bool
 ) -> tuple[float, float, float]:
     """CPU us a record, and the p50 and p99 of `settle` in ms."""
     bodies = create_bodies(500)
     store = await Store.open(folder, durability=durability, compress=compress)
-    numbers = iter(range(records))
     waited: list[float] = []
 
-    async def call() -> None:
-        for number in numbers:
-            request, response = bodies[number % len(bodies)]
-            waited.append(
-                await record_one(store, request=request, response=response, number=number)
-            )
+    async def record(number: int) -> None:
+        request, response = bodies[number % len(bodies)]
+        waited.append(await record_one(store, request=request, response=response, number=number))
 
     before = cpu_s()
-    await asyncio.gather(*(call() for _ in range(callers)))
-    while store.statistics().queued:
-        await asyncio.sleep(0.001)  # noqa: ASYNC110
+    if load == "2000 a second":
+        await offer(record, count=records // 2, a_second=2_000)
+    else:
+        await keep_busy(record, count=records, callers=int(load.split()[0]))
+    while store.statistics().queued:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
     spent = cpu_s() - before
     await store.close()
     waited.sort()
-    return spent / records * 1e6, waited[len(waited) // 2], waited[int(len(waited) * 0.99)]
+    return spent / len(waited) * 1e6, waited[len(waited) // 2], waited[int(len(waited) * 0.99)]
+
+
+async def keep_busy(record: Callable[[int], Awaitable[None]], *, count: int, callers: int) -> None:
+    """A closed loop: each caller makes its next call when the last one is recorded."""
+    numbers = iter(range(count))
+
+    async def call() -> None:
+        for number in numbers:
+            await record(number)
+
+    await asyncio.gather(*(call() for _ in range(callers)))
+
+
+async def offer(record: Callable[[int], Awaitable[None]], *, count: int, a_second: int) -> None:
+    """An open arrival: calls come when they come, and waiting does not hold them up."""
+    begun = time.perf_counter()
+    calls = []
+    for number in range(count):
+        await asyncio.sleep(max(0, begun + number / a_second - time.perf_counter()))
+        calls.append(asyncio.ensure_future(record(number)))
+    await asyncio.gather(*calls)
 
 
 def cpu_s() -> float:
@@ -124,33 +149,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=None)
-    parser.add_argument("--compress", action="store_true")
+    parser.add_argument("--folder", type=Path, default=None, help="on the disk to measure")
+    parser.add_argument("--compress", action="store_true", help="compress meanwhile")
     arguments = parser.parse_args()
-    modes: tuple[Durability, ...] = ("strict", "fsync", "relaxed")
-    cases = [(mode, callers) for callers in (32, 1) for mode in modes]
-    results: dict[tuple[Durability, int], list[tuple[float, float, float]]] = {
-        case: [] for case in cases
+    results: dict[tuple[str, Durability], list[tuple[float, float, float]]] = {
+        (load, mode): [] for load in LOADS for mode in MODES
     }
     for _ in range(arguments.rounds):
-        for durability, callers in cases:
+        for (load, mode), figures in results.items():
             folder = Path(tempfile.mkdtemp(dir=arguments.folder))
-            results[durability, callers].append(
-                uvloop.run(
-                    measure(
-                        folder,
-                        durability=durability,
-                        callers=callers,
-                        records=arguments.records,
-                        compress=arguments.compress,
-                    )
-                )
+            measuring = measure(
+                folder,
+                durability=mode,
+                load=load,
+                records=arguments.records,
+                compress=arguments.compress,
             )
+            figures.append(uvloop.run(measuring))
             shutil.rmtree(folder)
-    print(f"{'durability':<12}{'callers':>8}{'CPU us':>10}{'p50 ms':>10}{'p99 ms':>10}")
-    for (durability, callers), rounds in results.items():
-        cpu, p50, p99 = (statistics.median(values) for values in zip(*rounds, strict=True))
-        print(f"{durability:<12}{callers:>8}{cpu:>10.1f}{p50:>10.3f}{p99:>10.3f}")
+    print("| load | durability | CPU us a record | p50 ms | p99 ms |\n|---|---|---|---|---|")
+    for (load, mode), figures in results.items():
+        cpu, p50, p99 = (statistics.median(values) for values in zip(*figures, strict=True))
+        print(f"| {load} | {mode} | {cpu:.0f} | {p50:.2f} | {p99:.2f} |")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -267,6 +268,26 @@ async def test_closed_store_is_one_file(open_store: OpenStore, tmp_path: Path) -
     (copied / "briggs.db").write_bytes((tmp_path / "data" / "briggs.db").read_bytes())
     store = await open_store(copied)
     assert await store.retrieve(completion.id, organization_id="default") == completion
+
+
+async def test_backup(open_store: OpenStore, tmp_path: Path) -> None:
+    """A copy that is made while the server runs is whole, and opens as a store of its own."""
+    store = await open_store()
+    settled = [finished(tags=["kept"]) for _ in range(50)]
+    await asyncio.gather(*(store.settle(each) for each in settled[:25]))
+    await until(lambda: store.statistics().uncompressed == 0)
+    await asyncio.gather(*(store.settle(each) for each in settled[25:]))
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("VACUUM INTO ?", (str(folder / "briggs.db"),))
+    connection.close()
+    await store.settle(finished(tags=["kept"]))
+    restored = await open_store(folder)
+    for each in settled:
+        assert await restored.retrieve(each.id, organization_id="default") == each
+    page = await restored.list(Query(organization_id="default", tags=["kept"], limit=100))
+    assert len(page.completions) == 50
 
 
 async def test_second_server(open_store: OpenStore) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -71,26 +71,20 @@ def encode(completion: Completion, *, started: bool) -> list[Any]:
     return row
 
 
-def create_tags_and_metadata(connection: Connection, *, completion: Completion) -> None:
-    """The rows that find a completion by its tags and metadata."""
-    place = {
-        "organization_id": storable(completion.organization_id),
-        "created_at": completion.created_at,
-        "completion_id": storable(completion.id),
-    }
-    if completion.tags:
-        connection.execute(
-            completion_tags.insert().prefix_with("OR IGNORE"),
-            [{**place, "tag": storable(tag)} for tag in completion.tags],
-        )
-    if completion.metadata:
-        connection.execute(
-            completion_metadata.insert().prefix_with("OR IGNORE"),
-            [
-                {**place, "key": storable(key), "value": storable(value)}
-                for key, value in completion.metadata.items()
-            ],
-        )
+def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]) -> None:
+    """The rows that find completions by their tags and metadata."""
+    tags = [
+        (each.organization_id, tag, each.created_at, each.id) for each in of for tag in each.tags
+    ]
+    pairs = [
+        (each.organization_id, key, value, each.created_at, each.id)
+        for each in of
+        for key, value in each.metadata.items()
+    ]
+    for sql, rows in ((_INSERT_TAGS_SQL, tags), (_INSERT_METADATA_SQL, pairs)):
+        if rows:
+            storables = [[storable(value) for value in row] for row in rows]
+            sqlite.driver(connection).executemany(sql, storables)
 
 
 def retrieve(
@@ -103,7 +97,7 @@ def retrieve(
         theirs = ours.where(completions.c.response_id == storable(id))
         rows = [
             row
-            for condition in (_COMPRESSED_WITH_RESPONSE_ID, _UNCOMPRESSED, _STARTED)
+            for condition in (_COMPRESSED_WITH_RESPONSE_ID, _UNCOMPRESSED)
             for row in connection.execute(
                 theirs.where(condition).order_by(completions.c.created_at.desc()).limit(1)
             )
@@ -137,7 +131,7 @@ def update_metadata(
         .where(completions.c.id == storable(id))
         .values(metadata=_encode_json(metadata))
     )
-    create_tags_and_metadata(connection, completion=found)
+    create_tags_and_metadata(connection, of=[found])
     return True
 
 
@@ -147,7 +141,8 @@ def delete(connection: Connection, *, id: str, organization_id: str) -> Completi
     if found is None:
         return None
     _delete_tags_and_metadata(connection, completion=found)
-    connection.execute(completions.delete().where(completions.c.id == storable(id)))
+    for table in (completions, deleted_completions):
+        connection.execute(table.delete().where(table.c.id == storable(id)))
     connection.execute(
         deleted_completions.insert().values(
             id=storable(id),
@@ -211,14 +206,7 @@ def select_page(
 
 def decode(row: Any, *, bodies: Bodies) -> Completion:
     """The completion that a row holds, with its bodies if they were selected."""
-    values = {
-        name: original(value, type=type) for (name, type), value in zip(_HEAD, row, strict=False)
-    }
-    values["stream"] = bool(values["stream"])
-    values["tags"] = _decode_json(values["tags"]) or []
-    values["metadata"] = _decode_json(values["metadata"]) or {}
-    values["finish_reasons"] = _decode_json(values["finish_reasons"]) or []
-    completion = Completion(**values)
+    completion = _decode_head(row)
     if len(row) > len(_HEAD):
         expand = bodies.expand if row.encoding == ZSTD else bytes
         completion.request = expand(row.request)
@@ -242,6 +230,8 @@ _HEAD = [
 # What a call is does not change while it runs, and may have been updated meanwhile.
 _KEPT = ("id", "organization_id", "created_at", "kind", "tags", "metadata")
 INSERT_SQL = sqlite.insert_sql(completions, columns=_MEMBERS, kept=_KEPT)
+_INSERT_TAGS_SQL = sqlite.insert_missing_sql(completion_tags)
+_INSERT_METADATA_SQL = sqlite.insert_missing_sql(completion_metadata)
 
 _SELECT_HEADS = select(*(completions.c[name] for name, _ in _HEAD))
 _SELECT = select(
@@ -258,13 +248,15 @@ _STARTED = text("status = 'started'")
 
 def _conditions(query: Query) -> list[Any]:
     """The filters that are read from the row itself."""
-    conditions = []
+    conditions: list[Any] = []
     if query.model is not None:
         model = storable(query.model)
         conditions.append(or_(completions.c.model == model, completions.c.response_model == model))
     if query.provider is not None:
         conditions.append(completions.c.provider == storable(query.provider))
-    if query.status is not None:
+    if query.status == "started":
+        conditions.append(_STARTED)
+    elif query.status is not None:
         conditions.append(completions.c.status == query.status)
     if query.session_id is not None:
         conditions.append(completions.c.session_id == storable(query.session_id))
@@ -337,6 +329,17 @@ def _without_bodies(completion: Completion) -> Completion:
     return completion
 
 
+def _decode_head(row: Any) -> Completion:
+    values = {
+        name: original(value, type=type) for (name, type), value in zip(_HEAD, row, strict=False)
+    }
+    values["stream"] = bool(values["stream"])
+    values["tags"] = _decode_json(values["tags"]) or []
+    values["metadata"] = _decode_json(values["metadata"]) or {}
+    values["finish_reasons"] = _decode_json(values["finish_reasons"]) or []
+    return Completion(**values)
+
+
 def _retrieve_head(connection: Connection, *, id: str, organization_id: str) -> Completion | None:
     row = connection.execute(
         _SELECT_HEADS.where(
@@ -344,7 +347,7 @@ def _retrieve_head(connection: Connection, *, id: str, organization_id: str) -> 
             completions.c.organization_id == storable(organization_id),
         )
     ).first()
-    return None if row is None else decode(row, bodies=Bodies())
+    return None if row is None else _decode_head(row)
 
 
 def _delete_tags_and_metadata(connection: Connection, *, completion: Completion) -> None:

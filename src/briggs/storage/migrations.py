@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from briggs.storage import tables
 from briggs.storage.errors import StoreTooNew
+from briggs.storage.sqlite import transaction
 from briggs.types.completions import current_time_us
 
 Migration = Callable[[Connection], None]
@@ -99,7 +100,11 @@ def record_completions(connection: Connection) -> None:
         [completions.c.organization_id, completions.c.session_id, completions.c.created_at],
         where="session_id IS NOT NULL",
     )
-    _partial_index("completions_started", [completions.c.created_at], where="status = 'started'")
+    _partial_index(
+        "completions_started",
+        [completions.c.organization_id, completions.c.status, completions.c.created_at],
+        where="status = 'started'",
+    )
     metadata.create_all(connection)
 
 
@@ -144,29 +149,27 @@ def remember_where_deleted_completions_stood(connection: Connection) -> None:
 
 @migration
 def compress_bodies_later(connection: Connection) -> None:
-    metadata = MetaData()
-    Table(
-        "dictionaries",
-        metadata,
-        Column("id", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-        Column("created_at", BigInteger, nullable=False),
-        Column("content", LargeBinary, nullable=False),
-    )
-    metadata.create_all(connection)
     completions = Table(
         "completions",
         MetaData(),
-        *(Column(name, Text) for name in ("created_at", "response_id", "encoding", "status")),
+        *(
+            Column(name, Text)
+            for name in ("organization_id", "created_at", "encoding", "response_id")
+        ),
     )
     for index in (
         _partial_index(
             "completions_by_response_id",
-            [completions.c.response_id],
+            [
+                completions.c.organization_id,
+                completions.c.response_id,
+                completions.c.created_at,
+            ],
             where="encoding = 1 AND response_id IS NOT NULL",
         ),
         _partial_index(
             "completions_to_compress",
-            [completions.c.created_at],
+            [completions.c.organization_id, completions.c.encoding, completions.c.created_at],
             where="encoding = 0 AND status <> 'started'",
         ),
     ):
@@ -207,15 +210,10 @@ def _partial_index(name: str, columns: Sequence[Column[str]], *, where: str) -> 
 
 
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         step(connection)
         connection.execute(
             tables.migrations.insert().values(
                 number=number, name=step.__name__, applied_at=current_time_us()
             )
         )
-    except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
-        raise
-    connection.exec_driver_sql("COMMIT")

@@ -21,20 +21,29 @@ OVERHEAD_BYTES = 512
 """What an operation weighs beside its bodies."""
 
 
-class Operation(msgspec.Struct):
+class Operation(msgspec.Struct, kw_only=True):
     """One thing to write, and the future of whoever waits for it."""
 
-    completion: Completion | None = None
-    started: bool = False
-    """Whether the completion is written as `started`, whatever it has become since."""
-    action: Callable[[Connection], Any] | None = None
-    """Instead of a completion: anything else that writes."""
-    then: Callable[[Any], None] | None = None
-    """Called by the writer with the action's result, once that is committed."""
     size: int = OVERHEAD_BYTES
     future: asyncio.Future[Any] | None = None
     result: Any = None
     error: Exception | None = None
+
+
+class Write(Operation, kw_only=True):
+    """A completion, as it is when it is written."""
+
+    completion: Completion
+    started: bool
+    """Whether it is written as `started`, whatever it has become since."""
+
+
+class Act(Operation, kw_only=True):
+    """Anything else that writes."""
+
+    action: Callable[[Connection], Any]
+    then: Callable[[Any], None] | None = None
+    """Called by the writer with the result, once that is committed."""
 
 
 class Queue:
@@ -56,7 +65,7 @@ class Queue:
 
     def start(self, completion: Completion) -> None:
         """Queue a `started`, which is in no hurry."""
-        operation = Operation(completion=completion, started=True, size=size_of(completion))
+        operation = Write(completion=completion, started=True, size=size_of(completion))
         self.operations += 1
         self.bytes += operation.size
         self._starts[completion.id] = (self._loop.time() + LINGER_S, operation)
@@ -65,7 +74,9 @@ class Queue:
 
     def settle(self, completion: Completion, *, future: asyncio.Future[Any] | None) -> None:
         """Queue a `finished` or `failed` at once, in place of its `started` if that still waits."""
-        operation = Operation(completion=completion, size=size_of(completion), future=future)
+        operation = Write(
+            completion=completion, started=False, size=size_of(completion), future=future
+        )
         waiting = self._starts.pop(completion.id, None)
         if waiting is None:
             self.operations += 1
@@ -83,7 +94,7 @@ class Queue:
         future: asyncio.Future[Any] | None = None,
     ) -> None:
         """Queue anything else that writes."""
-        operation = Operation(action=action, then=then, future=future)
+        operation = Act(action=action, then=then, future=future)
         self.operations += 1
         self.bytes += operation.size
         self._ready.put(operation)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import sqlite3
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
@@ -19,6 +22,12 @@ LOCK_NAME = "briggs.lock"
 BUSY_TIMEOUT_S = 5.0
 
 Synchronous = Literal["NORMAL", "FULL"]
+
+_INDEX_VERSION = 3007000
+_INDEX_HEADER_BYTES = 136
+_FRAMES_AT = 16
+_MOVED_AT = 96
+_FRAME_HEADER_BYTES = 24
 
 # The errors that say that the disk, not the row, is what is wrong.
 _STORE_FAILURES = {
@@ -35,16 +44,44 @@ _STORE_FAILURES = {
 }
 
 
-class Checkpoint(NamedTuple):
-    """What a checkpoint did, in frames (pages) of the write-ahead log."""
+class WriteAheadLog:
+    """How full the log is, read from its index in shared memory, which costs no system call.
 
-    busy: bool
-    frames: int
-    moved: int
+    The format is that of https://www.sqlite.org/walformat.html#the_wal_index_file_format.
+    Closing any file of the database drops the locks that SQLite holds on it for the whole
+    process, so this is opened with the first connection and closed after the last.
+    """
+
+    def __init__(self, path: Path, *, page_bytes: int) -> None:
+        self.database = os.open(path, os.O_RDONLY)
+        self._index_file = os.open(f"{path}-shm", os.O_RDONLY)
+        self._index = mmap.mmap(self._index_file, _INDEX_HEADER_BYTES, access=mmap.ACCESS_READ)
+        self._frame_bytes = page_bytes + _FRAME_HEADER_BYTES
+        version = self._read(0)
+        if version != _INDEX_VERSION:
+            raise RuntimeError(f"SQLite's log has an index of version {version}, unknown to us")
 
     @property
-    def complete(self) -> bool:
-        return self.frames == self.moved
+    def pages_left(self) -> int:
+        """How many pages are in the log that are not yet in the database."""
+        return self._read(_FRAMES_AT) - self._read(_MOVED_AT)
+
+    @property
+    def used_bytes(self) -> int:
+        """How much of the log's file is in use. Once all is moved, it starts anew."""
+        return self._read(_FRAMES_AT) * self._frame_bytes if self.pages_left else 0
+
+    def flush_database(self) -> None:
+        """Wait until what was moved is on the disk."""
+        os.fdatasync(self.database)
+
+    def close(self) -> None:
+        self._index.close()
+        os.close(self._index_file)
+        os.close(self.database)
+
+    def _read(self, offset: int) -> int:
+        return int.from_bytes(self._index[offset : offset + 4], sys.byteorder)
 
 
 def lock_folder(folder: Path) -> int:
@@ -89,9 +126,9 @@ def open_writer(path: Path, *, synchronous: Synchronous) -> Connection:
         "journal_mode = WAL",
         f"synchronous = {synchronous}",
         "wal_autocheckpoint = 0",
-        # The log's file is cut when it starts anew, so that its size says what is in it.
-        "journal_size_limit = 0",
         "cache_size = -16000",
+        # What is deleted is overwritten, not only forgotten.
+        "secure_delete = ON",
         "temp_store = MEMORY",
     ):
         connection.exec_driver_sql(f"PRAGMA {pragma}")
@@ -132,20 +169,34 @@ def driver(connection: Connection) -> sqlite3.Connection:
     return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 
-def checkpoint(
-    connection: sqlite3.Connection, mode: Literal["PASSIVE", "RESTART", "TRUNCATE"]
-) -> Checkpoint:
-    """Move pages from the log to the database."""
-    row: tuple[Any, ...] = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-    return Checkpoint(busy=bool(row[0]), frames=row[1], moved=row[2])
-
-
-def wal_bytes(path: Path) -> int:
-    """The size of the write-ahead log."""
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """All of it or none of it."""
+    inner = driver(connection)
+    inner.execute("BEGIN IMMEDIATE")
     try:
-        return path.with_name(f"{path.name}-wal").stat().st_size
-    except FileNotFoundError:
-        return 0
+        yield
+        inner.execute("COMMIT")
+    except BaseException:
+        # SQLite has sometimes rolled back by itself, as when the disk is full.
+        if inner.in_transaction:
+            inner.execute("ROLLBACK")
+        raise
+
+
+def checkpoint(connection: sqlite3.Connection, mode: Literal["PASSIVE", "RESTART"]) -> bool:
+    """Move pages from the log to the database; False where a reader was in the way.
+
+    PASSIVE moves what it can while others write; RESTART moves all, and lets the next
+    transaction start the log anew.
+    """
+    return not connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
+
+
+def open_log(connection: Connection, *, path: Path) -> WriteAheadLog:
+    """The log of a database that `connection` has open."""
+    page_bytes = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+    return WriteAheadLog(path, page_bytes=page_bytes)
 
 
 def foreign_changes(connection: sqlite3.Connection) -> int:
@@ -181,6 +232,22 @@ def insert_sql(table: Table, *, columns: Sequence[str], kept: Collection[str]) -
         f"ON CONFLICT (id) DO UPDATE SET {updates} "
         f"WHERE {table.name}.status = 'started' AND excluded.status <> 'started'"
     )
+
+
+def insert_missing_sql(table: Table) -> str:
+    """The insert of a row that may be there already."""
+    values = ", ".join("?" * len(table.columns))
+    return f"INSERT INTO {table.name} VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+# A row that shrinks leaves a hole that SQLite does not close, so it moves to the end, where
+# it lies close to its neighbours; what it leaves is a whole page, and that is used again.
+COMPRESS_SQL = """
+    UPDATE completions
+    SET rowid = (SELECT max(rowid) FROM completions) + 1,
+        encoding = 1, request = ?, response = ?, received = ?
+    WHERE id = ? AND encoding = 0
+"""
 
 
 def storable(value: Any) -> Any:

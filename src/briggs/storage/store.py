@@ -13,10 +13,12 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from briggs.storage import completions, keys, sqlite
-from briggs.storage.bodies import Bodies, load_dictionaries
+from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Page, Query
+from briggs.storage.compression import Compression
 from briggs.storage.migrations import migrate
 from briggs.storage.queue import Queue, size_of
+from briggs.storage.sqlite import WriteAheadLog
 from briggs.storage.writer import Durability, Writer, synchronous
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
@@ -43,6 +45,7 @@ class Statistics(msgspec.Struct, kw_only=True, frozen=True):
     uncompressed: int
     """Settled completions whose bodies are still as received."""
     wal_bytes: int
+    """How much of the write-ahead log is in use."""
     checkpoints: int
     unrecorded: int
     """Calls whose end could not be written."""
@@ -58,11 +61,13 @@ class Store:
         *,
         path: Path,
         lock: int,
+        log: WriteAheadLog,
         durability: Durability,
         queue: Queue,
         writer: Writer,
         readers: Engine,
         bodies: Bodies,
+        compression: Compression,
         loop: asyncio.AbstractEventLoop,
         interrupted: int,
     ) -> None:
@@ -71,10 +76,12 @@ class Store:
         self.interrupted = interrupted
         """How many calls a dead process had left `started`."""
         self._lock = lock
+        self._log = log
         self._queue = queue
         self._writer = writer
         self._readers = readers
         self._bodies = bodies
+        self._compression = compression
         self._loop = loop
         self._threads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="briggs-reader")
         self._key_changes = 0
@@ -101,27 +108,30 @@ class Store:
         loop = asyncio.get_running_loop()
         bodies = Bodies()
         lock, path, connection, interrupted = await asyncio.to_thread(
-            _prepare, folder, durability=durability, bodies=bodies
+            _prepare, folder, durability=durability
         )
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
+        compression = Compression(connection, bodies=bodies, wanted=compress)
+        log = sqlite.open_log(connection, path=path)
         writer = Writer(
             path=path,
             connection=connection,
-            durability=durability,
+            log=log,
             queue=queue,
-            bodies=bodies,
             loop=loop,
             wal_bytes_max=wal_bytes_max,
-            compress=compress,
+            compression=compression,
         )
         return cls(
             path=path,
             lock=lock,
+            log=log,
             durability=durability,
             queue=queue,
             writer=writer,
             readers=sqlite.open_readers(path, connections_max=READERS_MAX),
             bodies=bodies,
+            compression=compression,
             loop=loop,
             interrupted=interrupted,
         )
@@ -130,12 +140,13 @@ class Store:
         """Queue a completion as `started`. Waits only while the queue is full.
 
         It is written within about 50 ms, unless its end comes first. Its organization, time,
-        tags and metadata are what they are now; the end does not change them.
+        tags and metadata are what they are now; the end does not change them. One that could
+        not be written is counted, and written with its end.
         """
-        self._refuse_when_failed()
         size = size_of(completion)
         if self._queue.is_full(size):
             await self._queue.wait_for_room(size)
+        self._require_open()
         self._queue.start(completion)
 
     async def settle(self, completion: Completion) -> None:
@@ -150,7 +161,13 @@ class Store:
             raise ValueError(f"{completion.id} is not settled: it is still `started`")
         size = size_of(completion)
         if self._queue.is_full(size):
-            await self._queue.wait_for_room(size)
+            try:
+                await self._queue.wait_for_room(size)
+            except asyncio.CancelledError:
+                # Whoever waited is gone, but the outcome is not: it goes in past the limit.
+                self._queue.settle(completion, future=None)
+                raise
+        self._require_open()
         if self.durability == "relaxed":
             self._queue.settle(completion, future=None)
             return
@@ -181,8 +198,8 @@ class Store:
             batches=self._writer.batches,
             rows=self._writer.rows,
             merged=self._queue.merged,
-            uncompressed=self._writer.uncompressed,
-            wal_bytes=sqlite.wal_bytes(self.path),
+            uncompressed=self._compression.left,
+            wal_bytes=self._log.used_bytes,
             checkpoints=self._writer.checkpoints,
             unrecorded=self._writer.unrecorded,
             unrecorded_starts=self._writer.unrecorded_starts,
@@ -261,12 +278,12 @@ class Store:
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._threads.shutdown)
         self._readers.dispose()
+        self._log.close()
         os.close(self._lock)
 
-    def _refuse_when_failed(self) -> None:
-        failure = self._writer.failure
-        if failure is not None:
-            raise StoreUnavailable(f"the record cannot be written: {failure}")
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the record is closed: the server is stopping")
 
     def _discard_end(self, deleted: Completion | None) -> None:
         if deleted is not None and deleted.status == "started":
@@ -286,6 +303,7 @@ class Store:
         *,
         then: Callable[[Any], None] | None = None,
     ) -> Result:
+        self._require_open()
         future = self._loop.create_future()
         self._queue.act(action, then=then, future=future)
         result: Result = await future
@@ -299,22 +317,21 @@ class Store:
         return await self._loop.run_in_executor(self._threads, read_in_thread)
 
 
-def _prepare(
-    folder: Path, *, durability: Durability, bodies: Bodies
-) -> tuple[int, Path, Connection, int]:
+def _prepare(folder: Path, *, durability: Durability) -> tuple[int, Path, Connection, int]:
     """Everything that blocks: the folder, its lock, the tables, and the orphans."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = sqlite.lock_folder(folder)
     try:
         path = sqlite.create_database(folder)
         connection = sqlite.open_writer(path, synchronous=synchronous(durability))
-        migrate(connection)
-        interrupted = completions.fail_started(
-            connection,
-            kind="interrupted",
-            reason="the server died before this call ended",
-        )
-        load_dictionaries(connection, bodies=bodies)
+        try:
+            migrate(connection)
+            interrupted = completions.fail_started(
+                connection, kind="interrupted", reason="the server died before this call ended"
+            )
+        except BaseException:
+            connection.close()
+            raise
     except BaseException as error:
         os.close(lock)
         reason = sqlite.store_failure(error)

@@ -62,32 +62,40 @@ completions = Table(
     Column("received", LargeBinary),
 )
 
+# SQLite chooses the index of which most columns are asked for, so each holds all that its
+# question names, even where its own condition has said it already.
 Index("completions_by_time", completions.c.organization_id, completions.c.created_at)
-
-# Upstream ids are random, so each would dirty an index page of its own on the answer's
-# path. A row therefore enters this index when its bodies are compressed, later and in
-# batches; until then `completions_to_compress` finds it.
-Index(
-    "completions_by_response_id",
-    completions.c.response_id,
-    sqlite_where=text("encoding = 1 AND response_id IS NOT NULL"),
-)
-Index(
-    "completions_to_compress",
-    completions.c.created_at,
-    sqlite_where=text("encoding = 0 AND status <> 'started'"),
-)
-Index(
-    "completions_started",
-    completions.c.created_at,
-    sqlite_where=text("status = 'started'"),
-)
 Index(
     "completions_by_session",
     completions.c.organization_id,
     completions.c.session_id,
     completions.c.created_at,
     sqlite_where=text("session_id IS NOT NULL"),
+)
+Index(
+    "completions_started",
+    completions.c.organization_id,
+    completions.c.status,
+    completions.c.created_at,
+    sqlite_where=text("status = 'started'"),
+)
+
+# Upstream ids are random, so each would dirty an index page of its own on the answer's
+# path. A row therefore enters this index when its bodies are compressed, later and many
+# at once; until then it is one of the few in `completions_to_compress`.
+Index(
+    "completions_by_response_id",
+    completions.c.organization_id,
+    completions.c.response_id,
+    completions.c.created_at,
+    sqlite_where=text("encoding = 1 AND response_id IS NOT NULL"),
+)
+Index(
+    "completions_to_compress",
+    completions.c.organization_id,
+    completions.c.encoding,
+    completions.c.created_at,
+    sqlite_where=text("encoding = 0 AND status <> 'started'"),
 )
 
 # Filtering through a table takes 0.07 ms where searching the JSON takes 99 ms. Time and id
@@ -122,15 +130,6 @@ deleted_completions = Table(
     Column("organization_id", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
-)
-
-# What the zstd frames were compressed with. Never changed and never deleted.
-dictionaries = Table(
-    "dictionaries",
-    metadata,
-    Column("id", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("content", LargeBinary, nullable=False),
 )
 
 keys = Table(
