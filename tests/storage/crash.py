@@ -30,7 +30,8 @@ async def record(store: Store) -> None:
 
 
 async def main(folder: Path, durability: Durability) -> None:
-    # Compression is to be hit as well, which waits for an idle moment otherwise.
+    # Compression is to be hit as well, of rows that are there, and without an idle moment.
+    compression.AT_ONCE_BYTES_MAX = 4 * 1024
     compression.UNCOMPRESSED_MAX = 10
     store = await Store.open(folder, durability=durability, wal_bytes_max=2 * 1024 * 1024)
     await asyncio.gather(*(record(store) for _ in range(CALLERS)))

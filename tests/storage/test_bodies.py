@@ -1,4 +1,4 @@
-"""Bodies: raw at first, compressed when there is time, the same bytes at any time."""
+"""Bodies: compressed at once if small, later if large, the same bytes at any time."""
 
 from __future__ import annotations
 
@@ -33,6 +33,26 @@ def test_dictionary() -> None:
 DIGEST = "ea37fa46d8368caa6884f4cadf6d38d75716ebc3597c0ce84b88414bfb0c5598"
 
 
+@pytest.fixture
+def nothing_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every body is as large as those that are compressed later."""
+    monkeypatch.setattr(compression, "AT_ONCE_BYTES_MAX", 0)
+
+
+async def test_compressed_at_once(store: Store) -> None:
+    """A small record is written once, compressed; a large one is left for later."""
+    small, large = finished(), finished(request=create_request("Why? " * 20_000))
+    await store.settle(small)
+    assert store.statistics().uncompressed == 0
+    await store.settle(large)
+    assert store.statistics().uncompressed == 1
+    for each in (small, large):
+        assert await store.retrieve(each.id, organization_id="default") == each
+    await until(lambda: store.statistics().uncompressed == 0)
+    assert await store.retrieve(large.id, organization_id="default") == large
+
+
+@pytest.mark.usefixtures("nothing_at_once")
 async def test_compressed_later(store: Store) -> None:
     """A moment after the answer the bodies are smaller on disk, and read the same."""
     completions = [
@@ -53,6 +73,7 @@ async def test_compressed_later(store: Store) -> None:
         assert await store.retrieve(each.id, organization_id="default") == each
 
 
+@pytest.mark.usefixtures("nothing_at_once")
 async def test_compressed_under_load(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

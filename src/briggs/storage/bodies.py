@@ -1,4 +1,4 @@
-"""Requests and responses on disk: as received at first, a zstd frame later, the same bytes back."""
+"""Requests and responses on disk: a zstd frame each, or as received; the same bytes back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from zstandard import (
     ZstdDecompressor,
 )
 
+RAW = 0
 ZSTD = 1
 """With `dictionary_1.txt`, which is never changed: a better one gets a number of its own."""
 

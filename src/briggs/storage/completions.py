@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Select, Subquery, and_, or_, select, text, tuple_, update
 
 from briggs.storage import sqlite
-from briggs.storage.bodies import ZSTD, Bodies
+from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import (
     completion_metadata,
@@ -60,9 +60,13 @@ class Page(msgspec.Struct, kw_only=True, frozen=True):
     has_more: bool
 
 
-def encode(completion: Completion, *, started: bool) -> list[Any]:
-    """The row of a completion, for `INSERT_SQL`."""
-    row: list[Any] = list(msgspec.structs.astuple(completion))
+def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> list[Any]:
+    """The row of a completion, for `INSERT_SQL`, its bodies compressed if there is `bodies`."""
+    row: list[Any] = [*msgspec.structs.astuple(completion), RAW if bodies is None else ZSTD]
+    if bodies is not None:
+        for place in _BODY_PLACES:
+            if row[place] is not None:
+                row[place] = bodies.compress(row[place])
     if started:
         row[_STATUS] = "started"
     row[_TAGS] = _encode_json(completion.tags)
@@ -217,6 +221,7 @@ def decode(row: Any, *, bodies: Bodies) -> Completion:
 
 _BODIES = ("request", "response", "received")
 _MEMBERS = Completion.__struct_fields__
+_BODY_PLACES = [_MEMBERS.index(name) for name in _BODIES]
 _STATUS = _MEMBERS.index("status")
 _TAGS = _MEMBERS.index("tags")
 _METADATA = _MEMBERS.index("metadata")
@@ -229,7 +234,7 @@ _HEAD = [
 
 # What a call is does not change while it runs, and may have been updated meanwhile.
 _KEPT = ("id", "organization_id", "created_at", "kind", "tags", "metadata")
-INSERT_SQL = sqlite.insert_sql(completions, columns=_MEMBERS, kept=_KEPT)
+INSERT_SQL = sqlite.insert_sql(completions, columns=[*_MEMBERS, "encoding"], kept=_KEPT)
 _INSERT_TAGS_SQL = sqlite.insert_missing_sql(completion_tags)
 _INSERT_METADATA_SQL = sqlite.insert_missing_sql(completion_metadata)
 

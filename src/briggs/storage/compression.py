@@ -1,4 +1,4 @@
-"""Compression off the answer's path: in idle moments, or when too much has gathered."""
+"""When bodies are compressed: small ones as they are written, large ones in idle moments."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 ROWS_MAX = 32
 BYTES_MAX = 32 * 1024
 """So much takes one or two ms, which is how long a call may have to wait for it."""
+
+AT_ONCE_BYTES_MAX = 64 * 1024
+"""Of a whole record. To write so little twice would cost more than to compress it at once."""
 
 UNCOMPRESSED_MAX = 20_000
 """Past this many, compression does not wait for an idle moment."""
@@ -37,6 +40,15 @@ class Compression:
         self._bodies = bodies
         self._wanted = wanted
         self._at = 0.0
+
+    def take(self, *, size: int, started: bool) -> Bodies | None:
+        """What compresses a row that is about to be written; None if that is for later."""
+        small = self._wanted and not started and size <= AT_ONCE_BYTES_MAX
+        return self._bodies if small else None
+
+    def is_left(self, *, size: int, started: bool) -> bool:
+        """Whether a row was written that is to be compressed later."""
+        return not started and self.take(size=size, started=started) is None
 
     @property
     def waits(self) -> bool:

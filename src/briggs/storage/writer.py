@@ -134,7 +134,14 @@ class Writer:
 
     def _insert(self, writes: list[Write]) -> None:
         driver = sqlite.driver(self._connection)
-        rows = [completions.encode(each.completion, started=each.started) for each in writes]
+        rows = [
+            completions.encode(
+                each.completion,
+                started=each.started,
+                bodies=self._compression.take(size=each.size, started=each.started),
+            )
+            for each in writes
+        ]
         try:
             changes = driver.executemany(completions.INSERT_SQL, rows).rowcount
         except (UnicodeEncodeError, OverflowError):
@@ -167,7 +174,9 @@ class Writer:
         self.rows += rows
         for each in operations:
             if isinstance(each, Write):
-                self._compression.left += not each.started
+                self._compression.left += self._compression.is_left(
+                    size=each.size, started=each.started
+                )
             elif isinstance(each, Act) and each.then is not None and each.error is None:
                 each.then(each.result)
         if self.failure is not None:

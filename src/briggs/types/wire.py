@@ -184,6 +184,9 @@ def _members(value: Object) -> dict[str, Any]:
 
 def _attach(value: Any, raw: Any) -> None:
     """Gives every object in `value` the rest and the order of the members that it came from."""
+    if value is raw:
+        # Plain JSON, where the type takes any: it is all there.
+        return
     if isinstance(value, Object):
         if isinstance(raw, dict):
             _attach_object(value, raw)
