@@ -30,8 +30,7 @@ from briggs.api.openai.chat import Chat
 from briggs.api.openai.routes import ROUTES
 from briggs.gateway.record import Record
 from briggs.gateway.routes import Routes, open_routes
-from briggs.providers.base import Provider
-from briggs.providers.catalog import open_providers
+from briggs.providers.catalog import find_only, open_providers
 from briggs.providers.local import LocalProvider
 from briggs.settings import Settings
 from briggs.storage import Store
@@ -109,7 +108,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         routes = open_routes(
             providers,
             models={name: model.targets for name, model in file.models.items()},
-            default_provider=file.default_provider or _find_only(providers),
+            default_provider=file.default_provider or find_only(settings),
         )
         gate = Gate(store, hosts=file.hosts, origins=file.origins)
         app = App(settings, store=store, routes=routes, gate=gate)
@@ -179,14 +178,6 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
-
-
-def _find_only(providers: dict[str, Provider]) -> str | None:
-    """The only provider that can be asked; `local` does not count beside another."""
-    ready = [
-        name for name, provider in providers.items() if name != "local" and provider.is_configured
-    ]
-    return ready[0] if len(ready) == 1 else None if ready else "local"
 
 
 def _listen(host: str, port: int) -> socket.socket:

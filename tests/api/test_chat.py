@@ -128,6 +128,7 @@ def test_hang_up_in_a_stream(server: Server, upstream: Upstream) -> None:
     id = response.headers["x-briggs-completion-id"]
     response.read(900)
     connection.sock.shutdown(socket.SHUT_RDWR)
+    response.close()
     connection.close()
     assert upstream.hung_up.wait(5)
     wait_for(lambda: server.retrieve(id)["briggs"]["status"] == "failed")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from briggs.providers.catalog import CATALOG, VENDORS, open_providers
+from briggs.providers.catalog import CATALOG, VENDORS, find_only, open_providers
 from briggs.providers.openai import OpenAIProvider
 from briggs.settings import Settings, SettingsError, open_settings
 from briggs.transport import Transport
@@ -74,6 +74,23 @@ async def test_a_vendors_key_stays_with_the_vendor(tmp_path: Path, transport: Tr
     mine = open_providers(settings, transport=transport)["mine"]
     assert isinstance(mine, OpenAIProvider)
     assert "secret" not in repr(vars(mine))
+
+
+@pytest.mark.parametrize(
+    ("environment", "only"),
+    [
+        ({}, "local"),
+        ({"GROQ_API_KEY": "k"}, "groq"),
+        ({"GROQ_API_KEY": "k", "OPENAI_API_KEY": "k"}, None),
+    ],
+)
+def test_who_answers_a_bare_name(
+    tmp_path: Path, environment: dict[str, str], only: str | None
+) -> None:
+    """The only provider there is answers bare names; of several, none does unasked."""
+    assert find_only(Settings(data=tmp_path, environment=environment)) == only
+    assert find_only(read(tmp_path, "[providers.mine]\n", **environment)) == "mine"
+    assert find_only(read(tmp_path, "", **environment)) == "local"
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,7 @@ def test_nobody_else_may_ask_it(local: Server) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models/x", b"{}", timeout=5)
     assert refused.value.code == 401
+    refused.value.close()
     assert b"key" not in Path(f"/proc/{child}/cmdline").read_bytes()
 
 

@@ -72,6 +72,23 @@ def open_providers(settings: Settings, *, transport: Transport) -> dict[str, Pro
     }
 
 
+def find_only(settings: Settings) -> str | None:
+    """The only provider there is, who then answers bare names; `local` if there is none.
+
+    Without a file these are the vendors whose keys are in the environment: of the servers on
+    this machine that want none we do not know whether they are there.
+    """
+    if settings.config is None:
+        names = [vendor.name for vendor in CATALOG if _has_key(vendor, settings.environment)]
+    else:
+        names = list(settings.file.providers)
+    return "local" if not names else names[0] if len(names) == 1 else None
+
+
+def _has_key(vendor: Vendor, environment: Mapping[str, str]) -> bool:
+    return bool(vendor.base_url and vendor.key_variable and environment.get(vendor.key_variable))
+
+
 def _open_provider(
     name: str, row: ProviderSettings, *, environment: Mapping[str, str], transport: Transport
 ) -> Provider:

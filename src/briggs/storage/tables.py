@@ -80,9 +80,8 @@ Index(
     sqlite_where=text("status = 'started'"),
 )
 
-# Upstream ids are random, so each would dirty an index page of its own on the answer's
-# path. A row therefore enters this index when its bodies are compressed, later and many
-# at once; until then it is one of the few in `completions_to_compress`.
+# A row whose bodies wait to be compressed moves when they are, and enters this index then;
+# until then it is one of the few in `completions_to_compress`.
 Index(
     "completions_by_response_id",
     completions.c.organization_id,
