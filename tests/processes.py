@@ -145,6 +145,8 @@ class Seen(NamedTuple):
     path: str
     headers: Mapping[str, str]
     body: bytes
+    port: int
+    """Of the connection that it came by."""
 
     @property
     def json(self) -> Any:
@@ -210,7 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        seen = Seen(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        seen = Seen(self.path, headers, body, self.client_address[1])
         upstream = self.server.upstream
         upstream.seen.append(seen)
         name = self.path.split("/")[1]

@@ -109,6 +109,15 @@ def test_usage_is_always_asked_for(server: Server, upstream: Upstream) -> None:
     assert upstream.seen[-1].json["stream_options"]["include_obfuscation"] is False
 
 
+def test_connections_are_kept(server: Server, upstream: Upstream) -> None:
+    """Calls that follow each other use one connection to the upstream, streams too."""
+    ports = []
+    for stream in (False, True, True, False):
+        server.chat({"model": "ok/m", "messages": MESSAGES, "stream": stream})
+        ports.append(upstream.seen[-1].port)
+    assert len(set(ports)) == 1
+
+
 def test_surrogates_in_a_request(server: Server, upstream: Upstream) -> None:
     """Half a surrogate pair is legal JSON: it is passed on and recorded, not refused."""
     body = b'{"model":"ok/m","messages":[{"role":"user","content":"a \\ud83d b"}]}'

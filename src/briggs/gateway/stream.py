@@ -55,8 +55,6 @@ async def stream(
                 if frames := _add(state, piece):
                     begun = True
                     yield frames
-                if piece.done:
-                    break
         ending = _end(state)
         await _finish(state, record)
         yield ending + DONE

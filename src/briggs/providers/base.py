@@ -21,8 +21,6 @@ class Piece(NamedTuple):
 
     received: bytes
     payloads: list[bytes]
-    done: bool = False
-    """Whether the upstream said that the stream is whole."""
 
 
 class Provider(Protocol):

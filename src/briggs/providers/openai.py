@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from briggs.types.sse import EventReader, EventTooLarge
 # What an upstream says of waiting goes on to the caller, whose SDK acts on it.
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 _SHOWN_CHARACTERS_MAX = 500
+END_TIMEOUT_S = 0.2
 
 
 class OpenAIProvider:
@@ -75,7 +77,7 @@ class OpenAIProvider:
         self._refuse_error_object(reply.body, reply.headers)
         return Answer(reply.body, reply.body)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def stream(
         self, envelope: Envelope, *, model: str
     ) -> AsyncIterator[AsyncIterator[Piece]]:
@@ -119,24 +121,21 @@ class OpenAIProvider:
 
     async def _read_pieces(self, body: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
         reader = EventReader()
-        done = False
         try:
             async for data in body:
                 payloads: list[bytes] = []
                 for event in reader.feed(data):
-                    if done or event.data == b"[DONE]":
-                        done = True
-                    elif event.event == "error":
-                        payloads.append(_as_error(event.data))
-                    else:
-                        payloads.append(event.data)
-                yield Piece(data, payloads, done)
+                    if event.data == b"[DONE]":
+                        yield Piece(data, payloads)
+                        await _read_to_end(body)
+                        return
+                    is_error = event.event == "error"
+                    payloads.append(_as_error(event.data) if is_error else event.data)
+                yield Piece(data, payloads)
         except EventTooLarge as error:
             raise UpstreamInvalid(f"{self.name} sent an event that is too large") from error
         except TransportError as error:
             raise self._explain(error) from error
-        if not done and (last := reader.close()) is not None and last.data == b"[DONE]":
-            yield Piece(b"", [], True)
 
     def _require_key(self) -> None:
         if not self.is_configured:
@@ -199,6 +198,14 @@ class OpenAIProvider:
         )
         error.received = body
         return error
+
+
+async def _read_to_end(body: AsyncIterator[bytes]) -> None:
+    """What comes after [DONE] is nobody's; but a connection that is read to its end is kept."""
+    with contextlib.suppress(TimeoutError, TransportError):
+        async with asyncio.timeout(END_TIMEOUT_S):
+            async for _ in body:
+                pass
 
 
 def _is_event_stream(reply: StreamedReply) -> bool:
