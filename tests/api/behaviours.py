@@ -8,6 +8,8 @@ import socket
 import time
 from typing import Any
 
+import brotli
+
 from tests.processes import Behaviour, create_chunk, create_response
 
 DONE = b"data: [DONE]\n\n"
@@ -36,6 +38,11 @@ def ok(handler: Any, seen: Any) -> None:
 def gzipped(handler: Any, seen: Any) -> None:
     body = gzip.compress(json.dumps(create_response("packed")).encode())
     handler.send_whole(200, body, {"content-encoding": "gzip"})
+
+
+def brotlied(handler: Any, seen: Any) -> None:
+    body = brotli.compress(json.dumps(create_response("pressed")).encode())
+    handler.send_whole(200, body, {"content-encoding": "br"})
 
 
 def answers(status: int, body: bytes, **headers: str) -> Behaviour:
@@ -112,6 +119,7 @@ def slow(handler: Any, seen: Any) -> None:
 BEHAVIOURS: dict[str, Behaviour] = {
     "ok": ok,
     "gzipped": gzipped,
+    "brotlied": brotlied,
     "unauthorized": error(401, "bad key"),
     "limited": error(429, "slow down", retry_after="7"),
     "broken": error(500, "boom"),

@@ -94,10 +94,11 @@ def test_secrets_are_nowhere_on_disk(server: Server) -> None:
                 assert server.key.encode() not in content, path
 
 
-def test_gzip(server: Server) -> None:
+@pytest.mark.parametrize(("model", "content"), [("gzipped", "packed"), ("brotlied", "pressed")])
+def test_packed_answers(server: Server, model: str, content: str) -> None:
     """A packed answer is unpacked before it is read."""
-    reply = server.chat({"model": "gzipped/m", "messages": MESSAGES})
-    assert reply.json["choices"][0]["message"]["content"] == "packed"
+    reply = server.chat({"model": f"{model}/m", "messages": MESSAGES})
+    assert reply.json["choices"][0]["message"]["content"] == content
 
 
 def test_usage_is_always_asked_for(server: Server, upstream: Upstream) -> None:

@@ -1,0 +1,14 @@
+"""The one HTTP client, upstream and in the SDK."""
+
+from briggs.transport.errors import BrokenOff, TimedOut, TransportError, Unreachable
+from briggs.transport.transport import Reply, StreamedReply, Transport
+
+__all__ = [
+    "BrokenOff",
+    "Reply",
+    "StreamedReply",
+    "TimedOut",
+    "Transport",
+    "TransportError",
+    "Unreachable",
+]

@@ -1,0 +1,167 @@
+"""One connection, which carries one exchange after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from briggs.transport.errors import BrokenOff, TimedOut
+from briggs.transport.exchange import Exchange
+from briggs.transport.request import Origin
+
+# How far a stream's reader may lag before we stop reading ahead of it.
+_AHEAD_BYTES_MAX = 256 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """A connection that is open. `keep` and `lose` tell its pool that it is idle, or gone."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        read_timeout_s: float,
+        idle_timeout_s: float,
+        keep: Callable[[Connection], None],
+        lose: Callable[[Connection], None],
+    ) -> None:
+        self.origin = origin
+        self.is_open = False
+        self._read_timeout_s = read_timeout_s
+        self._idle_timeout_s = idle_timeout_s
+        self._keep = keep
+        self._lose = lose
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._exchange: Exchange | None = None
+        self._reused = False
+        self._paused = False
+        self._active_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def carry(self, exchange: Exchange, request: bytes) -> bool:
+        """Send a request and wait for its answer to begin. Raises `TransportError`.
+
+        False: the connection had been kept, and was closed before anything came.
+        """
+        assert self._exchange is None, "a connection carries one exchange at a time"
+        if not self.is_open:
+            raise BrokenOff("the connection was closed before anything was sent")
+        self._exchange = exchange
+        self._active_at = self._loop.time()
+        self._transport.write(request)
+        try:
+            await exchange.wait_until_begun()
+        except BrokenOff:
+            if self._reused and not exchange.heard:
+                return False
+            raise
+        except BaseException:
+            self.abandon(exchange)
+            raise
+        return True
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Close the connection if this exchange is still on it, so that the other side sees it."""
+        if self._exchange is exchange:
+            exchange.fail(BrokenOff("nobody listened any more"))
+            self._end(exchange)
+
+    def abort(self) -> None:
+        """Close the connection now; whoever waits for an answer gets `BrokenOff`."""
+        self.is_open = False
+        self._transport.abort()
+
+    def create_future(self) -> asyncio.Future[None]:
+        """What a reader waits for. To ask for the running loop each time is a system call."""
+        return self._loop.create_future()
+
+    def touch(self) -> None:
+        """The time that we wait begins now."""
+        self._active_at = self._loop.time()
+
+    def resume(self) -> None:
+        """The reader has taken what had come."""
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self.is_open = True
+        self._active_at = self._loop.time()
+        self._set_timer()
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            # Nobody asked for anything, and it must not become the answer to the next call.
+            self.abort()
+            return
+        self._active_at = self._loop.time()
+        exchange.feed(data)
+        if exchange.complete or exchange.error is not None:
+            self._end(exchange)
+        elif not exchange.whole:
+            exchange.wake()
+            if exchange.size > _AHEAD_BYTES_MAX and not self._paused:
+                self._paused = True
+                self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        self.is_open = False
+        if self._exchange is not None:
+            self._exchange.end()
+            self._end(self._exchange)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._exchange is not None:
+            reason = f": {exc}" if exc else ""
+            self._exchange.fail(BrokenOff(f"the connection was lost{reason}"))
+            self._end(self._exchange)
+        self._lose(self)
+
+    def _end(self, exchange: Exchange) -> None:
+        """Part from an exchange that is complete or has failed."""
+        self._exchange = None
+        exchange.release()
+        exchange.wake()
+        if exchange.complete and exchange.keeps_open and self._is_clean():
+            self.resume()
+            self._reused = True
+            self._keep(self)
+        else:
+            self.abort()
+
+    def _is_clean(self) -> bool:
+        # The other side may have answered before it has read all of the request.
+        return self.is_open and not self._transport.get_write_buffer_size()
+
+    def _set_timer(self) -> None:
+        """One timer for the whole life of a connection, since most of them never fire.
+
+        It looks at least as often as the shorter of the two times, and so is never late.
+        """
+        limit_s = self._idle_timeout_s if self._exchange is None else self._read_timeout_s
+        left_s = self._active_at + limit_s - self._loop.time()
+        delay_s = min(left_s, self._idle_timeout_s, self._read_timeout_s)
+        self._timer = self._loop.call_later(delay_s, self._look_at_the_time)
+
+    def _look_at_the_time(self) -> None:
+        exchange = self._exchange
+        now = self._loop.time()
+        if exchange is None:
+            if now >= self._active_at + self._idle_timeout_s:
+                self.abort()
+                return
+        elif not exchange.is_awaited:
+            # It is the reader who takes his time, not the other side.
+            self._active_at = now
+        elif now >= self._active_at + self._read_timeout_s:
+            exchange.fail(TimedOut(f"nothing came for {self._read_timeout_s:g} s"))
+            self._end(exchange)
+            return
+        self._set_timer()

@@ -1,0 +1,25 @@
+"""How talking to another server fails.
+
+TransportError
+├── Unreachable
+├── TimedOut
+└── BrokenOff
+"""
+
+from __future__ import annotations
+
+
+class TransportError(Exception):
+    """The other side could not be talked to; `str()` says in which way."""
+
+
+class Unreachable(TransportError):
+    """No connection was made, so nothing was sent."""
+
+
+class TimedOut(TransportError):
+    """Nothing came for longer than we wait."""
+
+
+class BrokenOff(TransportError):
+    """The connection ended before the answer did, or what came is no answer."""

@@ -1,0 +1,210 @@
+"""One answer, as it comes in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol, Self
+
+import httptools
+
+from briggs.transport.decoding import Decoder, create_decoder
+from briggs.transport.errors import BrokenOff, TransportError
+
+# How much may come that is no body: more is no head, or no end of one.
+_OVERHEAD_BYTES_MAX = 128 * 1024
+
+
+class Line(Protocol):
+    """What an exchange needs of the connection that carries it."""
+
+    def create_future(self) -> asyncio.Future[None]: ...
+    def touch(self) -> None: ...
+    def resume(self) -> None: ...
+    def abandon(self, exchange: Exchange) -> None: ...
+
+
+class Exchange(AsyncIterator[bytes]):
+    """The answer to one request. httptools calls the methods `on_...` while it is fed.
+
+    Iterating it gives the body, in pieces of all that has come since the last one.
+    """
+
+    def __init__(self, line: Line, *, method: str, whole: bool) -> None:
+        self.whole = whole
+        """Whether its reader waits for all of it, or takes each piece as it comes."""
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.begun = False
+        """Whether its head has come."""
+        self.heard = False
+        """Whether any byte has come."""
+        self.complete = False
+        self.error: TransportError | None = None
+        self.size = 0
+        """The bytes that have come and were not taken yet."""
+        self.keeps_open = False
+        """Whether the connection can carry another exchange after this one."""
+        self.ends_with_connection = False
+        self._line = line
+        self._is_head = method == "HEAD"
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._pieces: list[bytes] = []
+        self._overhead = 0
+        self._decoder: Decoder | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._pieces:
+            if self.error is not None:
+                raise self.error
+            if self.complete:
+                raise StopAsyncIteration
+            self._line.touch()
+            await self._wait()
+        self._line.resume()
+        return self.take()
+
+    def take(self) -> bytes:
+        """All of the body that has come and was not taken yet."""
+        pieces = self._pieces
+        self._pieces = []
+        self.size = 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def abandon(self) -> None:
+        """Close the connection unless the answer is complete."""
+        self._line.abandon(self)
+
+    async def wait_until_begun(self) -> None:
+        """Wait for the head, or for all of it if `whole`. Raises `TransportError`."""
+        while not (self.complete or (self.begun and not self.whole)):
+            if self.error is not None:
+                raise self.error
+            await self._wait()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its reader waits for something to come."""
+        return self._waiter is not None
+
+    def wake(self) -> None:
+        """Let the reader see what has changed."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def feed(self, data: bytes) -> None:
+        """Read what has come. What is wrong with it is in `error` afterwards."""
+        assert self._parser is not None, "an exchange that has ended is fed no more"
+        self.heard = True
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.fail(BrokenOff("it switched to another protocol, which nobody asked for"))
+        except httptools.HttpParserError as error:
+            self.fail(BrokenOff(f"what came is not HTTP/1.1: {error}"))
+        if self._overhead > _OVERHEAD_BYTES_MAX and not self.complete:
+            self.fail(BrokenOff(f"more than {_OVERHEAD_BYTES_MAX} bytes came that are no body"))
+
+    def end(self) -> None:
+        """The other side sends no more. What is then missing is in `error` afterwards."""
+        if self.begun and self.ends_with_connection:
+            self.on_message_complete()
+        else:
+            self.fail(BrokenOff("the connection was closed before the answer was whole"))
+
+    def fail(self, error: TransportError) -> None:
+        """End it, unless it has ended: what comes after the end is wrong, but no part of it."""
+        if self.complete:
+            self.keeps_open = False
+        elif self.error is None:
+            self.error = error
+
+    def release(self) -> None:
+        """Let go of the parser, which refers to us."""
+        self._parser = None
+
+    def on_message_begin(self) -> None:
+        if self.begun:
+            self.keeps_open = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Those behind a chunked body, trailers, come too late to be read.
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        if self.begun or status < 200:
+            self._fields.clear()
+            return
+        self.begun = True
+        self.status = status
+        self.keeps_open = self._parser.should_keep_alive()
+        self.headers = headers = _read_fields(self._fields)
+        self._fields.clear()
+        if "transfer-encoding" not in headers:
+            self.ends_with_connection = "content-length" not in headers
+        elif headers["transfer-encoding"].lower() != "chunked":
+            self.fail(BrokenOff(f"its transfer-encoding {headers['transfer-encoding']!r} is new"))
+        if "content-encoding" in headers:
+            self._open_decoder()
+        if self._is_head:
+            self.on_message_complete()
+
+    def on_body(self, data: bytes) -> None:
+        self._overhead = 0
+        if self.complete:
+            # A body where there must be none.
+            self.keeps_open = False
+            return
+        if self._decoder is not None:
+            try:
+                data = self._decoder.decode(data)
+            except ValueError as error:
+                self.fail(BrokenOff(str(error)))
+                return
+        if data:
+            self._pieces.append(data)
+            self.size += len(data)
+
+    def on_message_complete(self) -> None:
+        if not self.begun or self.error is not None:
+            return
+        if self._decoder is not None and not self._decoder.is_complete and not self._is_head:
+            self.fail(BrokenOff("its compressed body ends too soon"))
+        else:
+            self.complete = True
+
+    async def _wait(self) -> None:
+        self._waiter = self._line.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _open_decoder(self) -> None:
+        encoding = self.headers["content-encoding"]
+        try:
+            self._decoder = create_decoder(encoding)
+        except ValueError as error:
+            self.fail(BrokenOff(str(error)))
+        if self._decoder is not None and not self._is_head:
+            # They speak of the bytes that came, not of those that are handed over.
+            self.headers.pop("content-length", None)
+            del self.headers["content-encoding"]
+
+
+def _read_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name; those that came more than once are joined, as RFC 9110, 5.2 has it."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in fields:
+        name = raw_name.decode("latin-1").lower()
+        value = raw_value.decode("latin-1").strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

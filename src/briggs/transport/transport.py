@@ -1,0 +1,92 @@
+"""Sends requests over a pool of connections and hands over what is answered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from briggs.transport.exchange import Exchange
+from briggs.transport.pool import Pool
+from briggs.transport.proxies import Proxies
+from briggs.transport.request import encode_head
+
+# The heads of requests that are kept encoded: a provider sends the same one each time.
+_HEADS_MAX = 256
+
+
+class Reply(NamedTuple):
+    """A whole answer; the names of its headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class StreamedReply(NamedTuple):
+    """An answer whose body arrives piece by piece."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: AsyncIterator[bytes]
+
+
+class Transport:
+    """HTTP/1.1 for one event loop. Close it with `await transport.close()`.
+
+    Redirects are answers like any other: a base URL that moved is for a person to change.
+    `proxies=False` ignores `HTTP_PROXY` and its like, for what runs on this very machine.
+    """
+
+    def __init__(
+        self, *, connect_timeout_s: float = 10, read_timeout_s: float = 600, proxies: bool = True
+    ) -> None:
+        known = Proxies.from_environment(os.environ) if proxies else Proxies()
+        self._encode_head = lru_cache(maxsize=_HEADS_MAX)(partial(encode_head, proxies=known))
+        self._pool = Pool(connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
+
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Reply:
+        """Send a request and read the whole answer. Raises `TransportError`."""
+        exchange = await self._start(method, url, headers, body, whole=True)
+        return Reply(exchange.status, exchange.headers, exchange.take())
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AsyncIterator[StreamedReply]:
+        """Send a request and hand its body over as it arrives. Raises `TransportError`.
+
+        Leaving the block closes the connection if the body has not come to its end, so that
+        the other side sees that nobody listens any more.
+        """
+        exchange = await self._start(method, url, headers, body, whole=False)
+        try:
+            yield StreamedReply(exchange.status, exchange.headers, exchange)
+        finally:
+            exchange.abandon()
+
+    async def close(self) -> None:
+        """Close every connection; the calls in flight raise `BrokenOff`."""
+        await self._pool.close()
+
+    async def _start(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, whole: bool
+    ) -> Exchange:
+        """Send a request and wait for its answer: for all of it if `whole`, or for its head."""
+        head = self._encode_head(method, url, tuple(headers.items()))
+        request = head.join(body)
+        connection = self._pool.take(head.origin)
+        if connection is not None:
+            exchange = Exchange(connection, method=method, whole=whole)
+            if await connection.carry(exchange, request):
+                return exchange
+            # It had been closed on the other side while nobody used it. Nothing of an answer
+            # had come, so we ask once more, on a connection that is certainly open.
+        connection = await self._pool.connect(head.origin)
+        exchange = Exchange(connection, method=method, whole=whole)
+        await connection.carry(exchange, request)
+        return exchange

@@ -1,0 +1,64 @@
+"""Every test of the transport runs on both event loops, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from briggs.transport import Transport
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The server runs on uvloop, and the SDK on whichever its user has."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[Transport]:
+    """One that gives up soon, and that ignores the environment of whoever runs the tests.
+
+    No task outlives its test; a socket that did would warn here, and so fail the test.
+    """
+    transport = Transport(connect_timeout_s=2, read_timeout_s=2, proxies=False)
+    yield transport
+    await transport.close()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, left
+    gc.collect()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority (ca.pem) and a certificate (pair.pem) for localhost and 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("certificates")
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    (folder / "names").write_text(names)
+    new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    for command in (
+        f"req -x509 {new_key} -keyout ca.key -out ca.pem -subj /CN=CA",
+        f"req {new_key} -keyout key.pem -out request.pem -subj /CN=server",
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names "
+        "-days 2 -out certificate.pem",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+    pair = (folder / "certificate.pem").read_bytes() + (folder / "key.pem").read_bytes()
+    (folder / "pair.pem").write_bytes(pair)
+    return folder
+
+
+@pytest.fixture
+def tls(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's context, whose authority is trusted through the environment."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "pair.pem")
+    return context
