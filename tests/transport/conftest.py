@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 import uvloop
 
 from briggs.transport import Transport
@@ -40,18 +40,10 @@ async def transport() -> AsyncIterator[Transport]:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority (ca.pem) and a certificate (pair.pem) for localhost and 127.0.0.1."""
     folder = tmp_path_factory.mktemp("certificates")
-    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-    (folder / "names").write_text(names)
-    new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    for command in (
-        f"req -x509 {new_key} -keyout ca.key -out ca.pem -subj /CN=CA",
-        f"req {new_key} -keyout key.pem -out request.pem -subj /CN=server",
-        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names "
-        "-days 2 -out certificate.pem",
-    ):
-        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
-    pair = (folder / "certificate.pem").read_bytes() + (folder / "key.pem").read_bytes()
-    (folder / "pair.pem").write_bytes(pair)
+    authority = trustme.CA()
+    pair = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    pair.private_key_and_cert_chain_pem.write_to_path(str(folder / "pair.pem"))
     return folder
 
 

@@ -97,6 +97,8 @@ async def serve(
         yield server
     finally:
         listener.close()
+        # What was connected a moment ago may not have come to `accept` yet.
+        await asyncio.sleep(0.01)
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

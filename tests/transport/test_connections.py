@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -42,6 +44,56 @@ async def test_two_hundred_calls_at_once_get_their_own_answers(transport: Transp
         for _ in range(2):
             await asyncio.gather(*(call(number) for number in range(200)))
         assert server.connections <= 200
+
+
+async def test_a_burst_does_not_flood_a_short_queue(transport: Transport) -> None:
+    """A server that queues five connections and accepts slowly is not asked faster than that."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _EchoHandler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    try:
+        async with asyncio.timeout(15):
+            replies = await asyncio.gather(
+                *(transport.send("POST", url, headers={}, body=b"%d" % n) for n in range(150))
+            )
+        assert [reply.body for reply in replies] == [b"%d" % n for n in range(150)]
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+
+
+class _EchoHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Nobody reads an access log here."""
+
+
+@pytest.mark.parametrize("number", range(2))
+async def test_who_gives_up_waiting_leaves_the_line(number: int, transport: Transport) -> None:
+    """A call that is cancelled while it waits for a connection takes none from the others."""
+    async with serve(_echo) as server:
+        calls = [
+            asyncio.ensure_future(
+                transport.send("POST", server.url, headers={}, body=b"%d" % place)
+            )
+            for place in range(40)
+        ]
+        await asyncio.sleep(0.001 * number)
+        for call in calls[::2]:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        for place in range(1, 40, 2):
+            assert calls[place].result().body == b"%d" % place
 
 
 @pytest.mark.parametrize("streams", [False, True])

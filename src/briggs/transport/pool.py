@@ -8,16 +8,32 @@ import importlib.util
 import os
 import socket
 import ssl
+from collections import defaultdict, deque
 from functools import cached_property
 
 from briggs.transport.connection import Connection
-from briggs.transport.errors import Unreachable
+from briggs.transport.errors import TransportError, Unreachable
 from briggs.transport.proxies import open_tunnel
 from briggs.transport.request import Origin
 
 IDLE_TIMEOUT_S = 60
 # Of one origin.
 IDLE_CONNECTIONS_MAX = 256
+
+# Some servers queue no more than five connections that they have not accepted yet (llama.cpp's,
+# Python's http.server), and what does not fit is sent again after 1, 2, 4 ... 64 s. So we open a
+# few at once and give them a moment; a burst of a hundred is open in 50 ms.
+OPENING_MAX = 4
+OPENING_PAUSE_S = 0.002
+
+
+class _Line:
+    """What a pool knows of one origin."""
+
+    def __init__(self) -> None:
+        self.idle: list[Connection] = []
+        self.waiters: deque[asyncio.Future[Connection]] = deque()
+        self.opening = 0
 
 
 class Pool:
@@ -35,21 +51,37 @@ class Pool:
         self._read_timeout_s = read_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._idle_connections_max = idle_connections_max
-        self._idle: dict[Origin, list[Connection]] = {}
+        self._lines: defaultdict[Origin, _Line] = defaultdict(_Line)
         self._all: set[Connection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
         self._emptied: asyncio.Future[None] | None = None
 
     def take(self, origin: Origin) -> Connection | None:
         """The idle connection that was used last, the likeliest to be open at its other end."""
-        idle = self._idle.get(origin)
+        idle = self._lines[origin].idle
         while idle:
             connection = idle.pop()
             if connection.is_open:
                 return connection
         return None
 
-    async def connect(self, origin: Origin) -> Connection:
+    async def wait(self, origin: Origin) -> Connection:
+        """The next one to be free: newly opened, or given back meanwhile. Raises `Unreachable`."""
+        line = self._lines[origin]
+        waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        line.waiters.append(waiter)
+        self._open_more(origin)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter in line.waiters:
+                line.waiters.remove(waiter)
+            elif not waiter.cancelled() and waiter.exception() is None:
+                self._keep(waiter.result())
+            raise
+
+    async def open(self, origin: Origin) -> Connection:
         """A new connection. Raises `Unreachable`."""
         if self._closed:
             raise Unreachable("the transport is closed")
@@ -69,9 +101,33 @@ class Pool:
         self._closed = True
         for connection in self._all:
             connection.abort()
+        await asyncio.gather(*self._opening)
         if self._all:
             self._emptied = asyncio.get_running_loop().create_future()
             await self._emptied
+
+    def _open_more(self, origin: Origin) -> None:
+        line = self._lines[origin]
+        while line.opening < min(OPENING_MAX, len(line.waiters)):
+            line.opening += 1
+            task = asyncio.get_running_loop().create_task(self._open_for_next(origin))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _open_for_next(self, origin: Origin) -> None:
+        """Open a connection for whoever has waited longest, and pause before the next one."""
+        line = self._lines[origin]
+        try:
+            connection = await self.open(origin)
+        except TransportError as error:
+            if line.waiters and not (waiter := line.waiters.popleft()).done():
+                waiter.set_exception(error)
+        else:
+            self._keep(connection)
+        if line.waiters:
+            await asyncio.sleep(OPENING_PAUSE_S)
+        line.opening -= 1
+        self._open_more(origin)
 
     async def _connect(self, origin: Origin) -> Connection:
         hop = origin.proxy or origin
@@ -130,19 +186,22 @@ class Pool:
         )
 
     def _keep(self, connection: Connection) -> None:
-        idle = self._idle.setdefault(connection.origin, [])
-        if len(idle) < self._idle_connections_max:
-            idle.append(connection)
+        line = self._lines[connection.origin]
+        while line.waiters:
+            waiter = line.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        if len(line.idle) < self._idle_connections_max:
+            line.idle.append(connection)
         else:
             connection.abort()
 
     def _lose(self, connection: Connection) -> None:
         self._all.discard(connection)
-        idle = self._idle.get(connection.origin, [])
+        idle = self._lines[connection.origin].idle
         if connection in idle:
             idle.remove(connection)
-        if not idle:
-            self._idle.pop(connection.origin, None)
         if self._emptied is not None and not self._all and not self._emptied.done():
             self._emptied.set_result(None)
 

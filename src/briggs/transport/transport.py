@@ -79,14 +79,13 @@ class Transport:
         """Send a request and wait for its answer: for all of it if `whole`, or for its head."""
         head = self._encode_head(method, url, tuple(headers.items()))
         request = head.join(body)
-        connection = self._pool.take(head.origin)
-        if connection is not None:
-            exchange = Exchange(connection, method=method, whole=whole)
-            if await connection.carry(exchange, request):
-                return exchange
-            # It had been closed on the other side while nobody used it. Nothing of an answer
-            # had come, so we ask once more, on a connection that is certainly open.
-        connection = await self._pool.connect(head.origin)
+        connection = self._pool.take(head.origin) or await self._pool.wait(head.origin)
+        exchange = Exchange(connection, method=method, whole=whole)
+        if await connection.carry(exchange, request):
+            return exchange
+        # It had been closed on the other side while nobody used it. Nothing of an answer had
+        # come, so we ask once more, on a connection that is certainly open.
+        connection = await self._pool.open(head.origin)
         exchange = Exchange(connection, method=method, whole=whole)
         await connection.carry(exchange, request)
         return exchange
