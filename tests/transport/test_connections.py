@@ -128,6 +128,35 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced(
     assert bodies == [b"x"]
 
 
+async def test_calls_that_wait_for_a_connection_fail_together() -> None:
+    """What one attempt to connect found out is told to all who wait for one."""
+    transport = Transport(proxies=False)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+        calls = (transport.send("GET", url, headers={}) for _ in range(50))
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Unreachable}
+    await transport.close()
+
+
+async def test_closing_does_not_wait_for_a_connection_that_is_being_made() -> None:
+    """A host that does not react does not hold up the end."""
+    transport = Transport(connect_timeout_s=30, proxies=False)
+
+    async def behave(peer: Peer) -> None:
+        await peer.wait_until_closed()
+
+    async with serve(behave) as server:
+        url = server.url.replace("http", "https")
+        tasks = [asyncio.create_task(transport.send("GET", url, headers={})) for _ in range(70)]
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(2):
+            await transport.close()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {Unreachable}
+
+
 async def test_a_connection_closed_while_idle_is_not_used(transport: Transport) -> None:
     """What was closed and seen to be closed is not tried at all."""
 

@@ -34,7 +34,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._exchange: Exchange | None = None
-        self._reused = False
+        self.reused = False
+        """Whether it may have been closed on the other side since it was opened."""
         self._paused = False
         self._active_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -45,6 +46,8 @@ class Connection(asyncio.Protocol):
         False: the connection had been kept, and was closed before anything came.
         """
         assert self._exchange is None, "a connection carries one exchange at a time"
+        if not self.is_open and self.reused:
+            return False
         if not self.is_open:
             raise BrokenOff("the connection was closed before anything was sent")
         self._exchange = exchange
@@ -53,7 +56,7 @@ class Connection(asyncio.Protocol):
         try:
             await exchange.wait_until_begun()
         except BrokenOff:
-            if self._reused and not exchange.heard:
+            if self.reused and not exchange.heard:
                 return False
             raise
         except BaseException:
@@ -131,7 +134,7 @@ class Connection(asyncio.Protocol):
         exchange.wake()
         if exchange.complete and exchange.keeps_open and self._is_clean():
             self.resume()
-            self._reused = True
+            self.reused = True
             self._keep(self)
         else:
             self.abort()

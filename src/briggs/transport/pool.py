@@ -22,8 +22,9 @@ IDLE_CONNECTIONS_MAX = 256
 
 # Some servers queue no more than five connections that they have not accepted yet (llama.cpp's,
 # Python's http.server), and what does not fit is sent again after 1, 2, 4 ... 64 s. So we open a
-# few at once and give them a moment; a burst of a hundred is open in 50 ms.
-OPENING_MAX = 4
+# few at once and give them a moment; a burst of a hundred is open in 50 ms. Servers behind TLS
+# are larger, and so far away that a burst would take seconds.
+OPENING_MAX = {"http": 4, "https": 64}
 OPENING_PAUSE_S = 0.002
 
 
@@ -34,6 +35,13 @@ class _Line:
         self.idle: list[Connection] = []
         self.waiters: deque[asyncio.Future[Connection]] = deque()
         self.opening = 0
+
+    def fail(self, error: TransportError) -> None:
+        """Tell all who wait that there will be no connection."""
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
 
 
 class Pool:
@@ -99,16 +107,21 @@ class Pool:
     async def close(self) -> None:
         """Close every connection, and wait until they are."""
         self._closed = True
+        for line in self._lines.values():
+            line.fail(Unreachable("the transport is closed"))
+        opening = list(self._opening)
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
         for connection in self._all:
             connection.abort()
-        await asyncio.gather(*self._opening)
         if self._all:
             self._emptied = asyncio.get_running_loop().create_future()
             await self._emptied
 
     def _open_more(self, origin: Origin) -> None:
         line = self._lines[origin]
-        while line.opening < min(OPENING_MAX, len(line.waiters)):
+        while line.opening < min(OPENING_MAX[origin.scheme], len(line.waiters)):
             line.opening += 1
             task = asyncio.get_running_loop().create_task(self._open_for_next(origin))
             self._opening.add(task)
@@ -120,8 +133,8 @@ class Pool:
         try:
             connection = await self.open(origin)
         except TransportError as error:
-            if line.waiters and not (waiter := line.waiters.popleft()).done():
-                waiter.set_exception(error)
+            # All who wait would find out the same, each after as long a time.
+            line.fail(error)
         else:
             self._keep(connection)
         if line.waiters:
@@ -193,6 +206,7 @@ class Pool:
                 waiter.set_result(connection)
                 return
         if len(line.idle) < self._idle_connections_max:
+            connection.reused = True
             line.idle.append(connection)
         else:
             connection.abort()
