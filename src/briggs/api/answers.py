@@ -26,6 +26,20 @@ def answer_error(error: BriggsError) -> Json:
     return Json(error.to_object(), status_code=error.http_status, headers=dict(error.headers))
 
 
+def list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
+    """OpenAI's page of a list.
+
+    The specification wants both ids to be strings, so an empty page says "".
+    """
+    return {
+        "object": "list",
+        "data": data,
+        "first_id": data[0]["id"] if data else "",
+        "last_id": data[-1]["id"] if data else "",
+        "has_more": has_more,
+    }
+
+
 async def read_json_object(request: Request) -> dict[str, Any]:
     """A request's body. Raises `InvalidJson`, `InvalidRequest`, `RequestTooLarge`."""
     bytes_max: int = request.app.state.limits.body_bytes_max

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from briggs.gateway.attempts import ask_in_order
 from briggs.gateway.record import Call, Record
 from briggs.providers.base import Answer, Target
 from briggs.types.conform import Asked, Conformed, NotConforming, conform_response
-from briggs.types.errors import BriggsError, HangUp, UpstreamError, UpstreamInvalid
+from briggs.types.errors import BriggsError, HangUp, UpstreamInvalid
 
 
 async def complete(call: Call, *, targets: Sequence[Target], record: Record) -> bytes:
@@ -18,7 +19,11 @@ async def complete(call: Call, *, targets: Sequence[Target], record: Record) -> 
     """
     await record.start(call.completion)
     try:
-        answer = await _ask(call, targets)
+        answer = await ask_in_order(
+            call,
+            targets,
+            ask=lambda target: target.provider.complete(call.envelope, model=target.model),
+        )
         conformed = _conform(call, answer)
     except asyncio.CancelledError:
         await record.fail(call, HangUp())
@@ -42,23 +47,6 @@ def read_asked(call: Call) -> Asked:
         top_logprobs=envelope.top_logprobs,
         include_usage=envelope.include_usage,
     )
-
-
-async def _ask(call: Call, targets: Sequence[Target]) -> Answer:
-    """The first answer of the targets, in their order."""
-    for target in targets[:-1]:
-        try:
-            return await _ask_one(call, target)
-        except UpstreamError as error:
-            if not error.retryable:
-                raise
-    return await _ask_one(call, targets[-1])
-
-
-async def _ask_one(call: Call, target: Target) -> Answer:
-    call.completion.provider = target.provider.name
-    call.completion.attempts += 1
-    return await target.provider.complete(call.envelope, model=target.model)
 
 
 def _conform(call: Call, answer: Answer) -> Conformed:

@@ -73,10 +73,7 @@ class Record:
         completion = call.completion
         if facts is not None:
             _write_facts(completion, facts)
-        completion.status = "failed"
-        completion.http_status = error.http_status
-        completion.failure_kind = error.kind
-        completion.failure_reason = error.message
+        _write_failure(completion, error)
         completion.duration_ms = call.elapsed_ms
         completion.response = response
         completion.received = received or error.received
@@ -84,10 +81,7 @@ class Record:
 
     async def refuse(self, completion: Completion, error: BriggsError) -> None:
         """Record a call that was refused before anybody was asked."""
-        completion.status = "failed"
-        completion.http_status = error.http_status
-        completion.failure_kind = error.kind
-        completion.failure_reason = error.message
+        _write_failure(completion, error)
         completion.duration_ms = (current_time_us() - completion.created_at) / 1000
         try:
             await self._settle(completion)
@@ -102,6 +96,13 @@ class Record:
             if not self._answers_unrecorded:
                 raise
             self.unrecorded += 1
+
+
+def _write_failure(completion: Completion, error: BriggsError) -> None:
+    completion.status = "failed"
+    completion.http_status = error.http_status
+    completion.failure_kind = error.kind
+    completion.failure_reason = error.message
 
 
 def _write_facts(completion: Completion, facts: Facts) -> None:

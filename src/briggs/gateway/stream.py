@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 
 import msgspec
 
+from briggs.gateway.attempts import ask_in_order
 from briggs.gateway.complete import read_asked
 from briggs.gateway.record import Call, Record
 from briggs.providers.base import Piece, Target
@@ -16,7 +17,6 @@ from briggs.types.conform_stream import ConformStream, InBandError
 from briggs.types.errors import (
     BriggsError,
     HangUp,
-    UpstreamError,
     UpstreamInvalid,
     UpstreamRejected,
     UpstreamTruncated,
@@ -50,7 +50,13 @@ async def stream(
     begun = False
     try:
         async with AsyncExitStack() as stack:
-            pieces = await _open(call, targets, stack)
+            pieces = await ask_in_order(
+                call,
+                targets,
+                ask=lambda target: stack.enter_async_context(
+                    target.provider.stream(call.envelope, model=target.model)
+                ),
+            )
             async for piece in pieces:
                 if frames := _add(state, piece):
                     begun = True
@@ -68,26 +74,6 @@ async def stream(
         if not begun:
             raise
         yield b"data: " + error.encode() + b"\n\n"
-
-
-async def _open(
-    call: Call, targets: Sequence[Target], stack: AsyncExitStack
-) -> AsyncIterator[Piece]:
-    """The stream of the first target that gives one, in their order."""
-    for target in targets[:-1]:
-        try:
-            return await _open_one(call, target, stack)
-        except UpstreamError as error:
-            if not error.retryable:
-                raise
-    return await _open_one(call, targets[-1], stack)
-
-
-async def _open_one(call: Call, target: Target, stack: AsyncExitStack) -> AsyncIterator[Piece]:
-    call.completion.provider = target.provider.name
-    call.completion.attempts += 1
-    opening = target.provider.stream(call.envelope, model=target.model)
-    return await stack.enter_async_context(opening)
 
 
 def _add(state: _Stream, piece: Piece) -> bytes:
@@ -132,19 +118,22 @@ def _explain_in_band(state: _Stream, error: InBandError) -> UpstreamRejected:
 
 
 async def _finish(state: _Stream, record: Record) -> None:
+    folded = state.conform.fold()
+    assert folded is not None, "a stream that ended well has said something"
     await record.finish(
         state.call,
-        facts=state.conform.read_facts(),
-        response=state.conform.fold() or b"",
+        facts=folded.facts,
+        response=folded.body,
         received=b"".join(state.received),
     )
 
 
 async def _fail(state: _Stream, error: BriggsError, record: Record) -> None:
+    folded = state.conform.fold()
     await record.fail(
         state.call,
         error,
-        facts=state.conform.read_facts(),
-        response=state.conform.fold(),
+        facts=None if folded is None else folded.facts,
+        response=None if folded is None else folded.body,
         received=b"".join(state.received) or None,
     )

@@ -15,6 +15,7 @@ from briggs.types import wire
 from briggs.types.conform import (
     FINISH_REASONS,
     Asked,
+    Conformed,
     Facts,
     Logprobs,
     NotConforming,
@@ -201,27 +202,15 @@ class ConformStream:
         if isinstance(chunk, dict):
             self._keep_for_fold(chunk)
 
-    def fold(self) -> bytes | None:
-        """What has been passed on so far, as a response; None if there was nothing."""
+    def fold(self) -> Conformed | None:
+        """What has been passed on so far, as a response and its facts; None for nothing."""
         if self._identity is None:
             return None
-        return wire.encode_plain(self._folded())
-
-    def read_facts(self) -> Facts:
-        """What the record wants to know of what has been passed on so far."""
-        if self._identity is None:
-            return Facts()
-        folded = self._folded()
-        reasons = [choice["finish_reason"] for choice in folded["choices"]]
-        facts = Facts(
-            id=folded["id"],
-            model=folded["model"],
-            system_fingerprint=folded.get("system_fingerprint"),
-            finish_reasons=[reason for reason in reasons if reason is not None],
-        )
+        self._catch_up()
+        folded = self._fold.response()
         if self._usage is not None:
-            read_usage(msgspec.convert(self._usage, Usage), into=facts)
-        return facts
+            folded["usage"] = self._usage
+        return Conformed(wire.encode_plain(folded), self._read_facts(folded))
 
     def _is_plain(self, payload: bytes) -> bool:
         """Whether a payload is nothing but more text of choices that have begun."""
@@ -257,12 +246,19 @@ class ConformStream:
             self._fold.add(wire.decode(chunk) if isinstance(chunk, bytes) else chunk)
         self._unfolded.clear()
 
-    def _folded(self) -> dict[str, Any]:
-        self._catch_up()
-        folded = self._fold.response()
+    def _read_facts(self, folded: dict[str, Any]) -> Facts:
+        """A failed chunk is in the fold too, so its members may be of any type."""
+        fingerprint = folded.get("system_fingerprint")
+        reasons = [choice["finish_reason"] for choice in folded["choices"]]
+        facts = Facts(
+            id=folded["id"],
+            model=folded["model"],
+            system_fingerprint=fingerprint if isinstance(fingerprint, str) else None,
+            finish_reasons=[reason for reason in reasons if isinstance(reason, str)],
+        )
         if self._usage is not None:
-            folded["usage"] = self._usage
-        return folded
+            read_usage(msgspec.convert(self._usage, Usage), into=facts)
+        return facts
 
     def _pass(self, chunk: dict[str, Any], payload: bytes | None) -> bytes | None:
         """One chunk as it may be passed on: as it came if it conforms, None if it is not to."""

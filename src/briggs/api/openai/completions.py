@@ -14,7 +14,7 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from briggs.api.answers import Json, read_json_object
+from briggs.api.answers import Json, list_object, read_json_object
 from briggs.storage import Query, Store
 from briggs.types import wire
 from briggs.types.completions import Completion
@@ -40,7 +40,7 @@ async def list_completions(request: Request) -> Json:
     query, include = _read_query(request)
     page = await _store(request).list(query)
     data = [present(completion, include=include) for completion in page.completions]
-    return Json(_list_object(data, has_more=page.has_more))
+    return Json(list_object(data, has_more=page.has_more))
 
 
 async def retrieve_completion(request: Request) -> Json:
@@ -87,7 +87,7 @@ async def list_messages(request: Request) -> Json:
             raise InvalidRequest(f"There is no message '{after}' here.", param="after")
         messages = messages[ids.index(after) + 1 :]
     limit = _read_limit(parameters.get("limit"))
-    return Json(_list_object(messages[:limit], has_more=len(messages) > limit > 0))
+    return Json(list_object(messages[:limit], has_more=len(messages) > limit > 0))
 
 
 def present(completion: Completion, *, include: Collection[str] = ()) -> dict[str, Any]:
@@ -147,17 +147,6 @@ def _read_content(message: dict[str, Any]) -> dict[str, Any]:
     parts = [part for part in content if isinstance(part, dict)]
     texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
     return {"content": "".join(texts) if texts else None, "content_parts": parts}
-
-
-def _list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
-    # The specification wants both ids to be strings, so an empty page says "".
-    return {
-        "object": "list",
-        "data": data,
-        "first_id": data[0]["id"] if data else "",
-        "last_id": data[-1]["id"] if data else "",
-        "has_more": has_more,
-    }
 
 
 async def _retrieve(request: Request) -> Completion:

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from briggs.api.answers import Json, read_json_object
+from briggs.api.answers import Json, list_object, read_json_object
 from briggs.api.gate import Gate
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.keys import Key
@@ -34,16 +34,7 @@ async def create_key(request: Request) -> Json:
 async def list_keys(request: Request) -> Json:
     """`GET /v1/organization/admin_api_keys`: the organization's keys, without their secrets."""
     keys = await _gate(request).list_keys(organization_id=request.state.key.organization_id)
-    data = [_present(key) for key in keys]
-    return Json(
-        {
-            "object": "list",
-            "data": data,
-            "first_id": data[0]["id"] if data else "",
-            "last_id": data[-1]["id"] if data else "",
-            "has_more": False,
-        }
-    )
+    return Json(list_object([_present(key) for key in keys], has_more=False))
 
 
 async def revoke_key(request: Request) -> Json:
