@@ -10,15 +10,22 @@ import msgspec
 
 Status = Literal["started", "finished", "failed"]
 
-
 _VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 def create_id() -> str:
-    """A new completion id: a UUID of version 7 (RFC 9562), so that ids sort by time."""
-    text = (time.time_ns() // 1_000_000).to_bytes(6).hex() + os.urandom(10).hex()
-    # Version 7 takes the place of four random bits, and the variant that of two.
-    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:]}"
+    """A new completion id: a UUID of version 7 (RFC 9562), so that ids sort by time.
+
+    The twelve bits after the version count the 4,096th parts of the millisecond (the RFC's
+    method 3): calls that follow each other are sorted too.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    clock = f"{milliseconds << 16 | 0x7000 | (rest << 12) // 1_000_000:016x}"
+    random = os.urandom(8).hex()
+    # The variant takes the place of two random bits.
+    return (
+        f"{clock[:8]}-{clock[8:12]}-{clock[12:]}-{_VARIANTS[random[0]]}{random[1:4]}-{random[4:]}"
+    )
 
 
 def current_time_us() -> int:
