@@ -24,7 +24,7 @@ from pathlib import Path
 import uvloop
 
 from briggs.storage import Durability, Store
-from briggs.types.completions import Completion
+from briggs.types.completions import Attempt, Completion
 
 WORDS = """
 the of and to in is that for it as was with be by on not he this are or his from at which but
@@ -87,7 +87,7 @@ async def record_one(store: Store, *, request: bytes, response: bytes, number: i
     completion.completion_tokens = 60
     completion.total_tokens = 260
     completion.duration_ms = 812.3
-    completion.attempts = 1
+    completion.attempts = [Attempt(target="openai/gpt-5", status=200, duration_ms=912.5)]
     completion.http_status = 200
     begun = time.perf_counter()
     await store.settle(completion)

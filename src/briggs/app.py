@@ -154,7 +154,7 @@ def _admit_pages(app: App, origins: Sequence[str]) -> ASGIApp:
         allow_origins=origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["x-briggs-completion-id", "x-request-id"],
+        expose_headers=["x-briggs-completion-id", "x-briggs-dropped", "x-request-id"],
     )
 
 

@@ -30,6 +30,9 @@ class ProviderSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     key_variable: str | None = None
     """The environment variable that holds its key. Absent: the catalog's, or with a
     `base_url` of your own, no key is sent."""
+    drop_unsupported: bool = False
+    """Whether parameters that its wire has no word for are left out, and named in the answer's
+    `x-briggs-dropped`, instead of refused."""
 
 
 class ModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

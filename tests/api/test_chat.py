@@ -70,7 +70,11 @@ def test_next_target(server: Server) -> None:
         reply = server.chat({"model": "second", "messages": MESSAGES, "stream": stream})
         assert reply.status == 200
         record = server.find(reply)["briggs"]
-        assert (record["attempts"], record["provider"]) == (2, "ok")
+        assert record["provider"] == "ok"
+        first, second = record["attempts"]
+        assert (first["target"], first["status"]) == ("broken/m-1", 500)
+        assert first["reason"] == "upstream_500"
+        assert (second["target"], second["status"], second["reason"]) == ("ok/m-2", 200, None)
 
 
 def test_key_goes_to_the_upstream_only(server: Server, upstream: Upstream) -> None:

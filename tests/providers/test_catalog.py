@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from briggs.providers.catalog import CATALOG, VENDORS, find_only, open_providers
-from briggs.providers.openai import OpenAIProvider
+from briggs.providers.http import HttpProvider
 from briggs.settings import Settings, SettingsError, open_settings
 from briggs.transport import Transport
 
@@ -58,8 +58,8 @@ async def test_with_a_file(tmp_path: Path, transport: Transport) -> None:
     providers = open_providers(settings, transport=transport)
     assert set(providers) == {"mine", "fast"}
     mine, fast = providers["mine"], providers["fast"]
-    assert isinstance(mine, OpenAIProvider)
-    assert isinstance(fast, OpenAIProvider)
+    assert isinstance(mine, HttpProvider)
+    assert isinstance(fast, HttpProvider)
     assert mine.base_url == "http://127.0.0.1:9000/v1"
     assert fast.base_url == "https://api.groq.com/openai/v1"
 
@@ -72,7 +72,7 @@ async def test_a_vendors_key_stays_with_the_vendor(tmp_path: Path, transport: Tr
         OPENAI_API_KEY="secret",
     )
     mine = open_providers(settings, transport=transport)["mine"]
-    assert isinstance(mine, OpenAIProvider)
+    assert isinstance(mine, HttpProvider)
     assert "secret" not in repr(vars(mine))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from briggs.types.completions import Completion, create_id
+from briggs.types.completions import Attempt, Completion, Fix, create_id
 
 # Every code point, halves of surrogate pairs and NUL included, as Python's `str` has them.
 texts = st.text(st.characters(), max_size=12) | st.sampled_from(["\0", "\ud83d", "a\0\udfff", ""])
@@ -36,15 +36,30 @@ def completions() -> st.SearchStrategy[Completion]:
         tags=st.lists(texts, max_size=3),
         metadata=st.dictionaries(texts, texts, max_size=3),
         finish_reasons=st.lists(texts, max_size=3),
+        violates=st.lists(texts, max_size=3),
+        fixes=st.lists(st.builds(Fix, texts, texts), max_size=3),
+        dropped=st.lists(texts, max_size=3),
         prompt_tokens=st.none() | integers,
         completion_tokens=st.none() | integers,
         total_tokens=st.none() | integers,
         cached_tokens=st.none() | integers,
+        cache_write_tokens=st.none() | integers,
         reasoning_tokens=st.none() | integers,
+        usage_source=st.none() | st.just("provider"),
         cost_usd=st.none() | floats,
+        price_source=st.none() | texts,
         duration_ms=st.none() | floats,
         first_token_ms=st.none() | floats,
-        attempts=integers,
+        attempts=st.lists(
+            st.builds(
+                Attempt,
+                target=texts,
+                status=st.none() | st.integers(100, 599),
+                duration_ms=st.floats(allow_nan=False, allow_infinity=False),
+                reason=st.none() | texts,
+            ),
+            max_size=3,
+        ),
         retry_count=integers,
         http_status=st.none() | integers,
         failure_kind=st.none() | texts,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from briggs.api.gate import Headers
+from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError, HangUp, RequestTimeout, RequestTooLarge
 
 Scope = MutableMapping[str, Any]
@@ -23,14 +24,14 @@ _LINGER_S = 2
 class Exchange:
     """Reads one request and sends one answer, and notices when the caller is gone."""
 
-    def __init__(self, receive: Receive, send: Send, *, completion_id: str) -> None:
+    def __init__(self, receive: Receive, send: Send, *, completion: Completion) -> None:
         task = asyncio.current_task()
         assert task is not None, "an exchange is carried on inside of a task"
         self._task = task
         self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._send = send
-        self._id = completion_id.encode()
+        self._completion = completion
         self._timer: asyncio.TimerHandle | None = None
         self._timed_out = False
         self._listener: asyncio.Task[None] | None = None
@@ -122,8 +123,11 @@ class Exchange:
         await self._send_piece(body, more=more)
 
     async def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        headers.append((b"x-briggs-completion-id", self._id))
-        headers.append((b"x-request-id", self._id))
+        id = self._completion.id.encode()
+        headers.append((b"x-briggs-completion-id", id))
+        headers.append((b"x-request-id", id))
+        if self._completion.dropped:
+            headers.append((b"x-briggs-dropped", ", ".join(self._completion.dropped).encode()))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _send_piece(self, body: bytes, *, more: bool = True) -> None:

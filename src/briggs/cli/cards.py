@@ -161,7 +161,7 @@ def _amounts(item: StoredCompletion) -> Text:
         if details.first_token_ms is not None
         else "",
         format_cost(details.cost_usd),
-        f"{details.attempts} attempts" if (details.attempts or 0) > 1 else "",
+        f"{len(details.attempts)} attempts" if len(details.attempts) > 1 else "",
         f"retry {details.retry_count} of the caller" if details.retry_count else "",
         "streamed" if details.stream else "",
     ]

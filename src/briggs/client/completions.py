@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from briggs.client.connection import Connection
+from briggs.types.completions import Attempt, Fix
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.stored import ChatCompletionDeleted
 from briggs.types.wire import Object, encode, from_builtins, to_builtins
@@ -40,15 +41,21 @@ class CompletionDetails(Object):
     user: str | None = None
     tags: list[str] = msgspec.field(default_factory=list)
     finish_reasons: list[str | None] = msgspec.field(default_factory=list)
+    violates: list[str] = msgspec.field(default_factory=list)
+    fixes: list[Fix] = msgspec.field(default_factory=list)
+    dropped: list[str] = msgspec.field(default_factory=list)
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    usage_source: str | None = None
     cost_usd: float | None = None
+    price_source: str | None = None
     duration_ms: float | None = None
     first_token_ms: float | None = None
-    attempts: int | None = None
+    attempts: list[Attempt] = msgspec.field(default_factory=list)
     retry_count: int | None = None
     http_status: int | None = None
     failure_kind: str | None = None

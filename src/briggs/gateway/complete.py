@@ -22,7 +22,7 @@ async def complete(call: Call, *, targets: Sequence[Target], record: Record) -> 
         answer = await ask_in_order(
             call,
             targets,
-            ask=lambda target: target.provider.complete(call.envelope, model=target.model),
+            ask=lambda provider, prepared: provider.complete(prepared),
         )
         conformed = _conform(call, answer)
     except asyncio.CancelledError:
@@ -43,7 +43,7 @@ def read_asked(call: Call) -> Asked:
     return Asked(
         completion_id=call.completion.id,
         model=envelope.model,
-        choices=envelope.choices_asked,
+        choices=1 if "n" in call.completion.dropped else envelope.choices_asked,
         top_logprobs=envelope.top_logprobs,
         include_usage=envelope.include_usage,
     )

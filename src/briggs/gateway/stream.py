@@ -53,9 +53,7 @@ async def stream(
             pieces = await ask_in_order(
                 call,
                 targets,
-                ask=lambda target: stack.enter_async_context(
-                    target.provider.stream(call.envelope, model=target.model)
-                ),
+                ask=lambda provider, prepared: stack.enter_async_context(provider.stream(prepared)),
             )
             async for piece in pieces:
                 if frames := _add(state, piece):

@@ -1,12 +1,23 @@
-"""What the gateway asks of whoever answers."""
+"""What the gateway asks of whoever answers, and what a vendor's wire has to say for that."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
 from briggs.types.envelope import Envelope
+
+
+class Prepared(NamedTuple):
+    """A call as one provider will be asked it."""
+
+    envelope: Envelope
+    model: str
+    """As the provider calls it."""
+    body: bytes
+    dropped: Sequence[str] = ()
+    """Parameters of the caller's that are not in `body`, since the wire has no word for them."""
 
 
 class Answer(NamedTuple):
@@ -20,7 +31,7 @@ class Piece(NamedTuple):
     """What one read of a stream brought: the bytes, and the chunks that ended in them."""
 
     received: bytes
-    payloads: list[bytes]
+    payloads: Sequence[bytes]
 
 
 class Provider(Protocol):
@@ -33,13 +44,19 @@ class Provider(Protocol):
         """Whether it has what it needs to be asked, as far as can be told without asking."""
         ...
 
-    async def complete(self, envelope: Envelope, *, model: str) -> Answer:
+    def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
+        """Translate a call, asking nobody.
+
+        Raises `InvalidRequest` for what cannot be said on this wire, as `UnsupportedParameter`
+        where it is a parameter and this provider is not to drop those.
+        """
+        ...
+
+    async def complete(self, prepared: Prepared) -> Answer:
         """Ask for a whole answer. Raises `UpstreamError`, `ProviderNotReady`."""
         ...
 
-    def stream(
-        self, envelope: Envelope, *, model: str
-    ) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
+    def stream(self, prepared: Prepared) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
         """Ask for chunks. Raises `UpstreamError`, `ProviderNotReady`.
 
         Leaving the block early tells the upstream that nobody listens any more.
@@ -60,3 +77,80 @@ class Target(NamedTuple):
 
     provider: Provider
     model: str
+
+
+class Encoded(NamedTuple):
+    """A request in a vendor's words."""
+
+    body: bytes
+    unsupported: Sequence[str] = ()
+    """Members of the request that the wire has no word for, and that `body` leaves out."""
+
+
+class ErrorWords(NamedTuple):
+    """What an upstream's error body says."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+
+
+class StreamDecoder(Protocol):
+    """Turns the bytes of one stream, however they are split, into the payloads of chunks."""
+
+    done: bool
+    """Whether the stream has said that it is over; what comes after that is nobody's."""
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """The payloads that end in this read: chunks as JSON, and an error in mid-stream as
+        `{"error": ...}`. Raises `UpstreamInvalid` for what is not of this wire."""
+        ...
+
+
+class Wire(Protocol):
+    """How a vendor speaks: everything but `authorize` is a pure function.
+
+    What a vendor says need not conform, only be a chat completion in shape: all answers are
+    brought to the specification afterwards, in one place.
+    """
+
+    @property
+    def stream_types(self) -> Sequence[str]:
+        """How the content type of a stream begins."""
+        ...
+
+    def url(self, base_url: str, *, model: str, stream: bool) -> str:
+        """Where a call is posted."""
+        ...
+
+    def authorize(
+        self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
+    ) -> dict[str, str]:
+        """The headers of a request, with whatever proves who sends it."""
+        ...
+
+    def encode(self, envelope: Envelope, *, model: str) -> Encoded:
+        """A call in the vendor's words. Raises `InvalidRequest` for what cannot be said."""
+        ...
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        """A whole answer as a chat completion. Raises `UpstreamInvalid`."""
+        ...
+
+    def open_stream(self, prepared: Prepared) -> StreamDecoder:
+        """A decoder for the answer to one call."""
+        ...
+
+    def read_error(self, body: bytes) -> ErrorWords:
+        """An error's words."""
+        ...
+
+    def models_url(self, base_url: str) -> str:
+        """Where the models are listed."""
+        ...
+
+    def read_models(self, body: bytes) -> list[dict[str, Any]]:
+        """The models of that list, each with at least `id`. Raises `ValueError`, `KeyError`,
+        `TypeError` or `AttributeError` for what is none."""
+        ...

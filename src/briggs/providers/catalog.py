@@ -1,12 +1,13 @@
-"""The vendors that speak OpenAI's wire: one row each."""
+"""The vendors: one row each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from briggs.providers.base import Provider
-from briggs.providers.openai import OpenAIProvider
+from briggs.providers.base import Provider, Wire
+from briggs.providers.http import HttpProvider
+from briggs.providers.openai import OpenAIWire
 from briggs.settings import ProviderSettings, Settings, SettingsError
 from briggs.transport import Transport
 
@@ -19,23 +20,30 @@ class Vendor(NamedTuple):
     """Up to and including the version; None where it is the user's own (Azure's resource)."""
     key_variable: str | None = None
     """None for servers of one's own, which want no key."""
-    key_header: str = "authorization"
-    stream_options: bool = True
-    """Whether it knows `stream_options`; the others send usage unasked."""
+    wire: Wire = OpenAIWire()
+    """How it speaks."""
 
+
+# Some know no `stream_options`: they send the usage unasked.
+_WITHOUT_STREAM_OPTIONS = OpenAIWire(stream_options=False)
 
 CATALOG: tuple[Vendor, ...] = (
     Vendor("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
-    Vendor("azure", None, "AZURE_OPENAI_API_KEY", key_header="api-key"),
+    Vendor("azure", None, "AZURE_OPENAI_API_KEY", wire=OpenAIWire(key_header="api-key")),
     Vendor("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
     Vendor("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
     Vendor("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
     Vendor("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
     Vendor("fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
-    Vendor("perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY", stream_options=False),
+    Vendor(
+        "perplexity",
+        "https://api.perplexity.ai",
+        "PERPLEXITY_API_KEY",
+        wire=_WITHOUT_STREAM_OPTIONS,
+    ),
     Vendor("xai", "https://api.x.ai/v1", "XAI_API_KEY"),
     Vendor("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
-    Vendor("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", stream_options=False),
+    Vendor("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", wire=_WITHOUT_STREAM_OPTIONS),
     Vendor("nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"),
     Vendor("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
     Vendor("deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
@@ -106,12 +114,12 @@ def _open_provider(
         )
     # A vendor's key never goes to an address that is not the vendor's, unless told so.
     key_variable = row.key_variable or (vendor.key_variable if row.base_url is None else None)
-    return OpenAIProvider(
+    return HttpProvider(
         name,
+        wire=vendor.wire,
         base_url=base_url.rstrip("/"),
         key_variable=key_variable,
         key=environment.get(key_variable) if key_variable else None,
-        key_header=vendor.key_header,
-        stream_options=vendor.stream_options,
         transport=transport,
+        drop_unsupported=row.drop_unsupported,
     )

@@ -17,9 +17,10 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Answer, Piece
+from briggs.providers.base import Answer, Piece, Prepared
+from briggs.providers.http import HttpProvider
 from briggs.providers.local_server import Order
-from briggs.providers.openai import OpenAIProvider
+from briggs.providers.openai import OpenAIWire
 from briggs.settings import LocalSettings
 from briggs.transport import Transport
 from briggs.types.envelope import Envelope
@@ -29,6 +30,7 @@ logger = logging.getLogger("briggs.local")
 
 BUILT_IN = "briggs-tiny"
 START_TIMEOUT_S = 300
+_WIRE = OpenAIWire()
 STOP_TIMEOUT_S = 5
 NOTICE_TIMEOUT_S = 0.5
 MEMORY_CHECKED_EVERY_S = 5
@@ -50,32 +52,32 @@ class LocalProvider:
         self._locks = {name: asyncio.Lock() for name in self._paths}
         self._retiring: set[asyncio.Task[None]] = set()
 
-    async def complete(self, envelope: Envelope, *, model: str) -> Answer:
+    def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
         translated = _translate(envelope)
-        child = await self._find_child(model)
+        return Prepared(envelope, model, _WIRE.encode(translated, model=model).body)
+
+    async def complete(self, prepared: Prepared) -> Answer:
+        child = await self._find_child(prepared.model)
         try:
-            return await child.complete(translated, model=model)
+            return await child.complete(prepared)
         except UpstreamError:
             if not await child.has_ended():
                 raise
         # It died, and what it was asked does not matter to the next one.
-        child = await self._find_child(model)
-        return await child.complete(translated, model=model)
+        child = await self._find_child(prepared.model)
+        return await child.complete(prepared)
 
     @contextlib.asynccontextmanager
-    async def stream(
-        self, envelope: Envelope, *, model: str
-    ) -> AsyncIterator[AsyncIterator[Piece]]:
-        translated = _translate(envelope)
+    async def stream(self, prepared: Prepared) -> AsyncIterator[AsyncIterator[Piece]]:
         async with contextlib.AsyncExitStack() as stack:
-            child = await self._find_child(model)
+            child = await self._find_child(prepared.model)
             try:
-                pieces = await stack.enter_async_context(child.stream(translated, model=model))
+                pieces = await stack.enter_async_context(child.stream(prepared))
             except UpstreamError:
                 if not await child.has_ended():
                     raise
-                child = await self._find_child(model)
-                pieces = await stack.enter_async_context(child.stream(translated, model=model))
+                child = await self._find_child(prepared.model)
+                pieces = await stack.enter_async_context(child.stream(prepared))
             yield pieces
 
     async def list_models(self) -> list[dict[str, Any]]:
@@ -118,8 +120,9 @@ class LocalProvider:
         )
         log_path = self._data / f"local-{model.replace('/', '-')}.log"
         process, address = await _spawn(order, log_path=log_path)
-        upstream = OpenAIProvider(
+        upstream = HttpProvider(
             self.name,
+            wire=_WIRE,
             base_url=f"{address}/v1",
             key_variable=None,
             key=order.key,
@@ -175,7 +178,7 @@ def _not_found(model: str, known: Iterable[str]) -> ModelNotFound:
 class _Child:
     """One process, and the upstream that it is."""
 
-    def __init__(self, process: asyncio.subprocess.Process, upstream: OpenAIProvider) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, upstream: HttpProvider) -> None:
         self.process = process
         self._upstream = upstream
         self._in_use = 0
@@ -186,16 +189,14 @@ class _Child:
     def is_alive(self) -> bool:
         return self.process.returncode is None
 
-    async def complete(self, envelope: Envelope, *, model: str) -> Answer:
+    async def complete(self, prepared: Prepared) -> Answer:
         with self._counted():
-            return await self._upstream.complete(envelope, model=model)
+            return await self._upstream.complete(prepared)
 
     @contextlib.asynccontextmanager
-    async def stream(
-        self, envelope: Envelope, *, model: str
-    ) -> AsyncIterator[AsyncIterator[Piece]]:
+    async def stream(self, prepared: Prepared) -> AsyncIterator[AsyncIterator[Piece]]:
         with self._counted():
-            async with self._upstream.stream(envelope, model=model) as pieces:
+            async with self._upstream.stream(prepared) as pieces:
                 yield pieces
 
     async def has_ended(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 import msgspec
 from sqlalchemy import Connection, Select, Subquery, and_, or_, select, text, tuple_, update
@@ -19,6 +19,7 @@ from briggs.storage.tables import (
     deleted_completions,
 )
 from briggs.storage.text import contains
+from briggs.types import wire
 from briggs.types.completions import Completion, Status
 from briggs.types.errors import InvalidRequest
 
@@ -69,9 +70,8 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
                 row[place] = bodies.compress(row[place])
     if started:
         row[_STATUS] = "started"
-    row[_TAGS] = _encode_json(completion.tags)
-    row[_METADATA] = _encode_json(completion.metadata)
-    row[_FINISH_REASONS] = _encode_json(completion.finish_reasons)
+    for place in _JSON_PLACES:
+        row[place] = _encode_json(row[place])
     return row
 
 
@@ -223,9 +223,12 @@ _BODIES = ("request", "response", "received")
 _MEMBERS = Completion.__struct_fields__
 _BODY_PLACES = [_MEMBERS.index(name) for name in _BODIES]
 _STATUS = _MEMBERS.index("status")
-_TAGS = _MEMBERS.index("tags")
-_METADATA = _MEMBERS.index("metadata")
-_FINISH_REASONS = _MEMBERS.index("finish_reasons")
+_JSON = {
+    field.name: field.type
+    for field in msgspec.structs.fields(Completion)
+    if get_origin(field.type) in (list, dict)
+}
+_JSON_PLACES = [_MEMBERS.index(name) for name in _JSON]
 _HEAD = [
     (column.name, column.type.python_type)
     for column in completions.columns
@@ -339,9 +342,10 @@ def _decode_head(row: Any) -> Completion:
         name: original(value, type=type) for (name, type), value in zip(_HEAD, row, strict=False)
     }
     values["stream"] = bool(values["stream"])
-    values["tags"] = _decode_json(values["tags"]) or []
-    values["metadata"] = _decode_json(values["metadata"]) or {}
-    values["finish_reasons"] = _decode_json(values["finish_reasons"]) or []
+    for name, type in _JSON.items():
+        text = values.pop(name)
+        if text is not None:
+            values[name] = msgspec.convert(json.loads(text), type)
     return Completion(**values)
 
 
@@ -381,16 +385,6 @@ def _placed(table: Any, completion: Completion) -> tuple[Any, ...]:
     )
 
 
-def _encode_json(value: list[str] | dict[str, str]) -> str | None:
+def _encode_json(value: Sequence[Any] | dict[str, str]) -> str | None:
     """JSON text, or None for what is empty."""
-    if not value:
-        return None
-    try:
-        return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:
-        # A lone surrogate has no UTF-8, but it has an escape.
-        return json.dumps(value)
-
-
-def _decode_json(value: str | None) -> Any:
-    return None if value is None else json.loads(value)
+    return wire.encode_plain(value).decode() if value else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -205,7 +206,97 @@ def probe_a_store_that_failed(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-def _partial_index(name: str, columns: Sequence[Column[str]], *, where: str) -> Index:
+@migration
+def record_attempts_violations_and_prices(connection: Connection) -> None:
+    """The bodies stay the last columns, so the table is written anew.
+
+    Of the attempts only the number was recorded until now: whom they asked nobody knows.
+    """
+    connection.execute(text("ALTER TABLE completions RENAME TO completions_before"))
+    for name in (
+        "completions_by_time",
+        "completions_by_session",
+        "completions_started",
+        "completions_by_response_id",
+        "completions_to_compress",
+    ):
+        connection.execute(text(f"DROP INDEX {name}"))
+    metadata = MetaData()
+    completions = Table(
+        "completions",
+        metadata,
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("organization_id", Text, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("status", Text, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("stream", Boolean, nullable=False),
+        Column("provider", Text),
+        Column("model", Text, nullable=False),
+        Column("response_model", Text),
+        Column("response_id", Text),
+        Column("system_fingerprint", Text),
+        Column("seed", BigInteger),
+        Column("user", Text),
+        Column("session_id", Text),
+        Column("tags", Text),
+        Column("metadata", Text),
+        Column("finish_reasons", Text),
+        Column("violates", Text),
+        Column("fixes", Text),
+        Column("dropped", Text),
+        Column("prompt_tokens", BigInteger),
+        Column("completion_tokens", BigInteger),
+        Column("total_tokens", BigInteger),
+        Column("cached_tokens", BigInteger),
+        Column("cache_write_tokens", BigInteger),
+        Column("reasoning_tokens", BigInteger),
+        Column("usage_source", Text),
+        Column("cost_usd", Float),
+        Column("price_source", Text),
+        Column("duration_ms", Float),
+        Column("first_token_ms", Float),
+        Column("attempts", Text),
+        Column("retry_count", Integer, nullable=False),
+        Column("http_status", Integer),
+        Column("failure_kind", Text),
+        Column("failure_reason", Text),
+        Column("encoding", SmallInteger, nullable=False, server_default=text("0")),
+        Column("request", LargeBinary, nullable=False),
+        Column("response", LargeBinary),
+        Column("received", LargeBinary),
+    )
+    columns = completions.c
+    Index("completions_by_time", columns.organization_id, columns.created_at)
+    for name, middle, where in (
+        ("completions_by_session", columns.session_id, "session_id IS NOT NULL"),
+        ("completions_started", columns.status, "status = 'started'"),
+        (
+            "completions_by_response_id",
+            columns.response_id,
+            "encoding = 1 AND response_id IS NOT NULL",
+        ),
+        ("completions_to_compress", columns.encoding, "encoding = 0 AND status <> 'started'"),
+    ):
+        _partial_index(name, [columns.organization_id, middle, columns.created_at], where=where)
+    metadata.create_all(connection)
+    added = {
+        "violates",
+        "fixes",
+        "dropped",
+        "cache_write_tokens",
+        "usage_source",
+        "price_source",
+        "attempts",
+    }
+    kept = ", ".join(f'"{column.name}"' for column in columns if column.name not in added)
+    connection.execute(
+        text(f"INSERT INTO completions ({kept}) SELECT {kept} FROM completions_before")  # noqa: S608
+    )
+    connection.execute(text("DROP TABLE completions_before"))
+
+
+def _partial_index(name: str, columns: Sequence[Column[Any]], *, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 

@@ -33,6 +33,28 @@ def current_time_us() -> int:
     return time.time_ns() // 1_000
 
 
+class Attempt(msgspec.Struct, kw_only=True):
+    """One request that was sent upstream for a call."""
+
+    target: str
+    """`provider/model`, as the provider calls the model."""
+    status: int | None = None
+    """The upstream's HTTP status; None where none came."""
+    duration_ms: float
+    """Until the whole answer, the first chunk of a stream, or the failure."""
+    reason: str | None = None
+    """The `code` of the error that it ended with; None for the one that answered."""
+
+
+class Fix(msgspec.Struct, frozen=True):
+    """Something of an upstream's answer that was brought to the specification."""
+
+    rule: str
+    """The id of the rule that it broke."""
+    path: str
+    """Where, such as `choices[0].message.refusal`."""
+
+
 class Completion(msgspec.Struct, kw_only=True):
     """One call: what was asked, what was answered, and everything that is known of it.
 
@@ -66,19 +88,30 @@ class Completion(msgspec.Struct, kw_only=True):
 
     finish_reasons: list[str] = []
     """One a choice, in the order of their indices."""
+    violates: list[str] = []
+    """The ids of the rules that what the upstream sent breaks, sorted."""
+    fixes: list[Fix] = []
+    """What of it was mended on its way to the caller."""
+    dropped: list[str] = []
+    """Parameters of the request that the provider cannot express and that were left out."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    usage_source: Literal["provider"] | None = None
+    """Who counted the tokens; None where nobody did."""
     cost_usd: float | None = None
     """US dollars; None where the price is not known, never 0 for that."""
+    price_source: str | None = None
+    """Whose price that is, with its version: `genai-prices 0.0.61`, or `briggs.toml`."""
 
     duration_ms: float | None = None
     first_token_ms: float | None = None
     """From the arrival of the request to the first chunk that carries output."""
-    attempts: int = 0
-    """How many requests were sent upstream for this one call."""
+    attempts: list[Attempt] = []
+    """The requests that were sent upstream for this one call, in their order."""
     retry_count: int = 0
     """What the caller's SDK says of its own retries (`x-stainless-retry-count`)."""
     http_status: int | None = None

@@ -3,6 +3,7 @@
     BriggsError                      status  code
     ├── InvalidRequest                 400
     │   ├── InvalidJson                400   invalid_json
+    │   ├── UnsupportedParameter       400   unsupported_parameter
     │   └── RequestTooLarge            413   request_too_large
     ├── AuthenticationFailed           401   invalid_api_key
     ├── Forbidden                      403
@@ -88,6 +89,12 @@ class InvalidJson(InvalidRequest):
     """The body is not JSON."""
 
     code = "invalid_json"
+
+
+class UnsupportedParameter(InvalidRequest):
+    """Whoever would be asked has no word for a parameter of the request."""
+
+    code = "unsupported_parameter"
 
 
 class RequestTooLarge(InvalidRequest):

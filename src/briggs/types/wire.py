@@ -67,7 +67,8 @@ def encode_plain(raw: Any) -> bytes:
         return msgspec.json.encode(raw)
     except UnicodeEncodeError:
         # Lone surrogates have no UTF-8; JSON can say them only as escapes.
-        return json.dumps(raw, separators=(",", ":"), allow_nan=False).encode("ascii")
+        plain = msgspec.to_builtins(raw)
+        return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def from_builtins(raw: Any, type: type[T]) -> T:

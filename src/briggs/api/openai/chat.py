@@ -49,7 +49,7 @@ class Chat:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         completion = Completion()
-        exchange = Exchange(receive, send, completion_id=completion.id)
+        exchange = Exchange(receive, send, completion=completion)
         self.in_flight += 1
         try:
             await self._answer(scope, exchange, completion)

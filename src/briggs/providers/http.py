@@ -1,0 +1,212 @@
+"""A provider that is asked over HTTP, whatever its wire."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+
+from briggs.providers.base import Answer, Piece, Prepared, Wire
+from briggs.transport import BrokenOff, StreamedReply, TimedOut, Transport, TransportError
+from briggs.types import wire as json_wire
+from briggs.types.envelope import Envelope
+from briggs.types.errors import (
+    ProviderNotReady,
+    UnsupportedParameter,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamTruncated,
+    UpstreamUnreachable,
+)
+
+# What an upstream says of waiting goes on to the caller, whose SDK acts on it.
+_PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
+END_TIMEOUT_S = 0.2
+
+
+class HttpProvider:
+    """Whoever answers at `base_url` and speaks `wire`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        wire: Wire,
+        base_url: str,
+        key_variable: str | None,
+        key: str | None,
+        transport: Transport,
+        drop_unsupported: bool = False,
+    ) -> None:
+        self.name = name
+        self.base_url = base_url
+        self._wire = wire
+        self._key_variable = key_variable
+        self._key = key
+        self._drops_unsupported = drop_unsupported
+        self._transport = transport
+
+    @property
+    def is_configured(self) -> bool:
+        return self._key is not None or self._key_variable is None
+
+    def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
+        encoded = self._wire.encode(envelope, model=model)
+        if encoded.unsupported and not self._drops_unsupported:
+            name = encoded.unsupported[0]
+            raise UnsupportedParameter(
+                f"{self.name} cannot express {', '.join(map(repr, encoded.unsupported))}: leave "
+                f"it out, or let Briggs do so with drop_unsupported = true in "
+                f"[providers.{self.name}].",
+                param=name,
+            )
+        return Prepared(envelope, model, encoded.body, encoded.unsupported)
+
+    async def complete(self, prepared: Prepared) -> Answer:
+        self._require_key()
+        url, headers = self._address(prepared, stream=False)
+        try:
+            reply = await self._transport.send("POST", url, headers=headers, body=prepared.body)
+        except TransportError as error:
+            raise self._explain(error) from error
+        if reply.status != 200:
+            raise self._reject(reply.status, reply.headers, reply.body)
+        self._refuse_error_object(reply.body, reply.headers)
+        try:
+            return Answer(self._wire.decode(reply.body, prepared=prepared), reply.body)
+        except UpstreamError as error:
+            error.received = reply.body
+            raise
+
+    @contextlib.asynccontextmanager
+    async def stream(self, prepared: Prepared) -> AsyncIterator[AsyncIterator[Piece]]:
+        self._require_key()
+        url, headers = self._address(prepared, stream=True)
+        request = self._transport.stream("POST", url, headers=headers, body=prepared.body)
+        try:
+            async with request as reply:
+                if not self._is_stream(reply):
+                    raise await self._refuse(reply)
+                yield self._read_pieces(reply.body, prepared)
+        except TransportError as error:
+            raise self._explain(error) from error
+
+    async def list_models(self) -> list[dict[str, Any]]:
+        self._require_key()
+        url = self._wire.models_url(self.base_url)
+        headers = self._wire.authorize(
+            method="GET", url=url, headers={"accept": "application/json"}, body=b"", key=self._key
+        )
+        try:
+            reply = await self._transport.send("GET", url, headers=headers)
+        except TransportError as error:
+            raise self._explain(error) from error
+        if reply.status != 200:
+            raise self._reject(reply.status, reply.headers, reply.body)
+        try:
+            return self._wire.read_models(reply.body)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UpstreamInvalid(f"{self.name} answered {url} with no list of models") from error
+
+    async def close(self) -> None:
+        """Nothing is held here: the connections belong to the transport."""
+
+    def _address(self, prepared: Prepared, *, stream: bool) -> tuple[str, dict[str, str]]:
+        url = self._wire.url(self.base_url, model=prepared.model, stream=stream)
+        accepted = self._wire.stream_types[0] if stream else "application/json"
+        headers = {"content-type": "application/json", "accept": accepted}
+        return url, self._wire.authorize(
+            method="POST", url=url, headers=headers, body=prepared.body, key=self._key
+        )
+
+    async def _read_pieces(
+        self, body: AsyncIterator[bytes], prepared: Prepared
+    ) -> AsyncIterator[Piece]:
+        decoder = self._wire.open_stream(prepared)
+        try:
+            async for data in body:
+                yield Piece(data, decoder.feed(data))
+                if decoder.done:
+                    await _read_to_end(body)
+                    return
+        except TransportError as error:
+            raise self._explain(error) from error
+
+    def _is_stream(self, reply: StreamedReply) -> bool:
+        content_type = (reply.headers.get("content-type") or "").lower()
+        return reply.status == 200 and content_type.startswith(tuple(self._wire.stream_types))
+
+    def _require_key(self) -> None:
+        if not self.is_configured:
+            raise ProviderNotReady(
+                f"{self.name} needs a key: set the environment variable {self._key_variable} "
+                "and start Briggs again.",
+                headers={"x-should-retry": "false"},
+            )
+
+    def _explain(self, error: TransportError) -> UpstreamError:
+        if isinstance(error, TimedOut):
+            return UpstreamTimeout(f"{self.name} did not answer in time ({self.base_url}).")
+        if isinstance(error, BrokenOff):
+            return UpstreamTruncated(f"{self.name} broke off its answer: {error}.")
+        return UpstreamUnreachable(
+            f"{self.name} cannot be reached at {self.base_url}: {error}. Is it running?"
+        )
+
+    async def _refuse(self, reply: StreamedReply) -> UpstreamError:
+        """The error for an answer to a stream's request that is no stream."""
+        body = b"".join([piece async for piece in reply.body])
+        if reply.status != 200:
+            return self._reject(reply.status, reply.headers, body)
+        self._refuse_error_object(body, reply.headers)
+        kind = reply.headers.get("content-type") or "no content-type"
+        error = UpstreamInvalid(
+            f"{self.name} was asked for a stream and answered {kind}, which is none."
+        )
+        error.received = body
+        return error
+
+    def _refuse_error_object(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """An error behind a status of 200 is an error. Raises `UpstreamRejected`."""
+        # A chat completion has no such member, so nearly every answer ends here.
+        if b'"error"' not in body:
+            return
+        try:
+            value = json_wire.decode(body)
+        except msgspec.DecodeError:
+            return
+        if isinstance(value, dict) and value.get("error") and not value.get("choices"):
+            raise self._reject(200, headers, body)
+
+    def _reject(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRejected:
+        words = self._wire.read_error(body)
+        hint = ""
+        if status in (401, 403) and self._key_variable:
+            hint = f": check {self._key_variable}"
+        passed = {name: headers[name] for name in _PASSED_HEADERS if name in headers}
+        if status in (401, 403):
+            # Trying again with the same key of ours would fail again.
+            passed["x-should-retry"] = "false"
+        error = UpstreamRejected(
+            f"{self.name} answered {status}{hint}: {words.message}",
+            upstream_status=status,
+            type=words.type,
+            code=words.code,
+            param=words.param,
+            headers=passed,
+        )
+        error.received = body
+        return error
+
+
+async def _read_to_end(body: AsyncIterator[bytes]) -> None:
+    """What comes after the end is nobody's; but a connection that is read to its end is kept."""
+    with contextlib.suppress(TimeoutError, TransportError):
+        async with asyncio.timeout(END_TIMEOUT_S):
+            async for _ in body:
+                pass
