@@ -57,9 +57,11 @@ class CompletionDetails(Object):
     first_token_ms: float | None = None
     attempts: list[Attempt] = msgspec.field(default_factory=list)
     retry_count: int | None = None
+    retry_of: str | None = None
     http_status: int | None = None
     failure_kind: str | None = None
     failure_reason: str | None = None
+    call_site: dict[str, Any] = msgspec.field(default_factory=dict)
     request: Any = UNSET
     """The caller's request as JSON, where it was asked for by `include`."""
     received: Any = UNSET

@@ -258,9 +258,11 @@ def record_attempts_violations_and_prices(connection: Connection) -> None:
         Column("first_token_ms", Float),
         Column("attempts", Text),
         Column("retry_count", Integer, nullable=False),
+        Column("retry_of", Text),
         Column("http_status", Integer),
         Column("failure_kind", Text),
         Column("failure_reason", Text),
+        Column("call_site", Text),
         Column("encoding", SmallInteger, nullable=False, server_default=text("0")),
         Column("request", LargeBinary, nullable=False),
         Column("response", LargeBinary),
@@ -288,12 +290,29 @@ def record_attempts_violations_and_prices(connection: Connection) -> None:
         "usage_source",
         "price_source",
         "attempts",
+        "retry_of",
+        "call_site",
     }
     kept = ", ".join(f'"{column.name}"' for column in columns if column.name not in added)
     connection.execute(
         text(f"INSERT INTO completions ({kept}) SELECT {kept} FROM completions_before")  # noqa: S608
     )
     connection.execute(text("DROP TABLE completions_before"))
+
+
+@migration
+def find_completions_by_rule(connection: Connection) -> None:
+    metadata = MetaData()
+    Table(
+        "completion_rules",
+        metadata,
+        Column("organization_id", Text, primary_key=True, nullable=False),
+        Column("rule", Text, primary_key=True, nullable=False),
+        Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+        Column("completion_id", Text, primary_key=True, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    metadata.create_all(connection)
 
 
 def _partial_index(name: str, columns: Sequence[Column[Any]], *, where: str) -> Index:

@@ -58,9 +58,11 @@ completions = Table(
     Column("first_token_ms", Float),
     Column("attempts", Text),
     Column("retry_count", Integer, nullable=False),
+    Column("retry_of", Text),
     Column("http_status", Integer),
     Column("failure_kind", Text),
     Column("failure_reason", Text),
+    Column("call_site", Text),
     # 0: the bodies are as received. 1: each is a zstd frame, which names its dictionary.
     Column("encoding", SmallInteger, nullable=False, server_default=text("0")),
     Column("request", LargeBinary, nullable=False),
@@ -121,6 +123,17 @@ completion_metadata = Table(
     Column("organization_id", Text, primary_key=True, nullable=False),
     Column("key", Text, primary_key=True, nullable=False),
     Column("value", Text, primary_key=True, nullable=False),
+    Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+    Column("completion_id", Text, primary_key=True, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The rules that what an upstream sent breaks, of the few completions where there are any.
+completion_rules = Table(
+    "completion_rules",
+    metadata,
+    Column("organization_id", Text, primary_key=True, nullable=False),
+    Column("rule", Text, primary_key=True, nullable=False),
     Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
     Column("completion_id", Text, primary_key=True, nullable=False),
     sqlite_with_rowid=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -68,7 +68,8 @@ class Completion(msgspec.Struct, kw_only=True):
     created_at: int = msgspec.field(default_factory=current_time_us)
     """Unix time in microseconds."""
     status: Status = "started"
-    kind: Literal["chat"] = "chat"
+    kind: Literal["chat", "completion"] = "chat"
+    """`completion` is a completion of a plain prompt; only clients that log calls bring those."""
     stream: bool = False
 
     provider: str | None = None
@@ -114,11 +115,16 @@ class Completion(msgspec.Struct, kw_only=True):
     """The requests that were sent upstream for this one call, in their order."""
     retry_count: int = 0
     """What the caller's SDK says of its own retries (`x-stainless-retry-count`)."""
+    retry_of: str | None = None
+    """The id of the first try that this call repeats, where that is known."""
     http_status: int | None = None
     """The status that the caller was answered with."""
     failure_kind: str | None = None
     """The `code` of the error that the caller got, or `interrupted` or `hang_up`."""
     failure_reason: str | None = None
+    call_site: dict[str, Any] = {}
+    """Where in the caller's program it was made, as clients that log calls say: `stacktrace`,
+    `orig_module`, `orig_qualname`."""
 
     request: bytes = b""
     """The caller's body, byte for byte."""
