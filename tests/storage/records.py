@@ -24,6 +24,7 @@ def completions() -> st.SearchStrategy[Completion]:
         organization_id=texts,
         created_at=st.integers(0, 2**53),
         status=st.sampled_from(["finished", "failed"]),
+        source=st.sampled_from(["gateway", "client"]),
         stream=st.booleans(),
         provider=st.none() | texts,
         model=texts,

@@ -68,7 +68,10 @@ async def test_version(store: Store) -> None:
     other = sqlite3.connect(store.path)
     with other:
         other.execute("UPDATE keys SET name = 'another'")
-        other.execute("INSERT INTO keys VALUES ('id', 'default', '', x'00', '', 1, NULL)")
+        other.execute(
+            "INSERT INTO keys (id, organization_id, name, hash, redacted_value, created_at) "
+            "VALUES ('id', 'default', '', x'00', '', 1)"
+        )
     other.close()
     await until(lambda: store.keys_version != versions[-1])
     versions.append(store.keys_version)

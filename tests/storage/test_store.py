@@ -164,7 +164,7 @@ async def test_organizations(store: Store) -> None:
     completion = finished(organization_id="mine")
     await store.settle(completion)
     assert await store.retrieve(completion.id, organization_id="yours") is None
-    assert not await store.update_metadata(completion.id, {"a": "b"}, organization_id="yours")
+    assert not await store.relabel(completion.id, metadata={"a": "b"}, organization_id="yours")
     assert not await store.delete(completion.id, organization_id="yours")
     assert (await store.list(Query(organization_id="yours"))).completions == []
     assert await store.retrieve(completion.id, organization_id="mine") == completion
@@ -175,7 +175,7 @@ async def test_update_metadata(store: Store) -> None:
     completion = finished(metadata={"old": "1", "both": "1"})
     await store.settle(completion)
     new = {"both": "2", "\ud800": "\0"}
-    assert await store.update_metadata(completion.id, new, organization_id="default")
+    assert await store.relabel(completion.id, metadata=new, organization_id="default")
     found = await store.retrieve(completion.id, organization_id="default")
     assert found is not None
     assert found.metadata == new
@@ -189,7 +189,7 @@ async def test_update_metadata_while_it_runs(store: Store) -> None:
     completion = Completion(metadata={"a": "1"})
     await store.start(completion)
     await asyncio.sleep(0.2)
-    assert await store.update_metadata(completion.id, {"a": "2"}, organization_id="default")
+    assert await store.relabel(completion.id, metadata={"a": "2"}, organization_id="default")
     completion.status = "finished"
     await store.settle(completion)
     found = await store.retrieve(completion.id, organization_id="default")

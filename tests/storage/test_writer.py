@@ -47,7 +47,7 @@ def connect(store: Store) -> Iterator[sqlite3.Connection]:
 
 async def set_pragma(store: Store, pragma: str) -> None:
     """Change the writer's own connection, from the writer's own thread."""
-    await store._act(lambda connection: sqlite.driver(connection).execute(f"PRAGMA {pragma}"))
+    await store.act(lambda connection: sqlite.driver(connection).execute(f"PRAGMA {pragma}"))
 
 
 async def test_one_insert(store: Store) -> None:
@@ -137,7 +137,7 @@ async def test_bad_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def set_limit(store: Store, *, bytes_max: int) -> None:
     """Let SQLite itself refuse anything larger."""
-    await store._act(
+    await store.act(
         lambda connection: sqlite.driver(connection).setlimit(
             sqlite3.SQLITE_LIMIT_LENGTH, bytes_max
         )

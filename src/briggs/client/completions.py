@@ -31,6 +31,7 @@ class CompletionDetails(Object):
     status: Literal["started", "finished", "failed"]
     organization_id: str | None = None
     kind: str | None = None
+    source: str | None = None
     stream: bool = False
     provider: str | None = None
     model: str | None = None

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, get_origin
 
 import msgspec
-from sqlalchemy import Connection, Select, Subquery, and_, or_, select, text, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from briggs.storage import sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
@@ -17,11 +29,12 @@ from briggs.storage.tables import (
     completion_tags,
     completions,
     deleted_completions,
+    sessions,
 )
 from briggs.storage.text import contains
 from briggs.types import wire
 from briggs.types.completions import Completion, Status
-from briggs.types.errors import InvalidRequest
+from briggs.types.errors import InvalidRequest, NotFound
 
 SCAN_ROWS = 100
 
@@ -76,7 +89,7 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
 
 
 def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]) -> None:
-    """The rows that find completions by their tags and metadata."""
+    """The rows that find completions by their tags and metadata, and the sessions they name."""
     tags = [
         (each.organization_id, tag, each.created_at, each.id) for each in of for tag in each.tags
     ]
@@ -85,7 +98,16 @@ def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]
         for each in of
         for key, value in each.metadata.items()
     ]
-    for sql, rows in ((_INSERT_TAGS_SQL, tags), (_INSERT_METADATA_SQL, pairs)):
+    named = [
+        (each.organization_id, each.session_id, each.created_at)
+        for each in of
+        if each.session_id is not None
+    ]
+    for sql, rows in (
+        (_INSERT_TAGS_SQL, tags),
+        (_INSERT_METADATA_SQL, pairs),
+        (_INSERT_SESSIONS_SQL, named),
+    ):
         if rows:
             storables = [[storable(value) for value in row] for row in rows]
             sqlite.driver(connection).executemany(sql, storables)
@@ -121,22 +143,74 @@ def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
     return Page(completions=found[: query.limit], has_more=len(found) > query.limit)
 
 
-def update_metadata(
-    connection: Connection, *, id: str, organization_id: str, metadata: dict[str, str]
+def relabel(
+    connection: Connection,
+    *,
+    id: str,
+    organization_id: str,
+    tags: list[str] | None = None,
+    metadata: dict[str, str] | None = None,
 ) -> bool:
-    """Replace the metadata, or say that there is no such completion."""
+    """Replace the tags, the metadata or both, or say that there is no such completion."""
     found = _retrieve_head(connection, id=id, organization_id=organization_id)
     if found is None:
         return False
     _delete_tags_and_metadata(connection, completion=found)
-    found.metadata = metadata
+    found.tags = found.tags if tags is None else tags
+    found.metadata = found.metadata if metadata is None else metadata
     connection.execute(
         update(completions)
         .where(completions.c.id == storable(id))
-        .values(metadata=_encode_json(metadata))
+        .values(tags=_encode_json(found.tags), metadata=_encode_json(found.metadata))
     )
     create_tags_and_metadata(connection, of=[found])
     return True
+
+
+def merge(
+    connection: Connection,
+    *,
+    id: str,
+    organization_id: str,
+    change: Callable[[Completion | None], Completion],
+    bodies: Bodies,
+) -> Completion:
+    """Put what `change` makes of a completion, or of none, in its place, and return it.
+
+    Raises `NotFound` for an id that belongs to another organization.
+    """
+    row = connection.execute(_SELECT.where(completions.c.id == storable(id))).first()
+    before = None if row is None else decode(row, bodies=bodies)
+    if before is not None:
+        if before.organization_id != organization_id:
+            raise NotFound(f"There is no completion '{id}'.", param="id")
+        _delete_tags_and_metadata(connection, completion=before)
+    after = change(before)
+    if before is not None:
+        connection.execute(completions.delete().where(completions.c.id == storable(id)))
+    values = [storable(value) for value in encode(after, started=False, bodies=bodies)]
+    sqlite.driver(connection).execute(INSERT_SQL, values)
+    create_tags_and_metadata(connection, of=[after])
+    return after
+
+
+def list_tags(connection: Connection, *, organization_id: str, text: str, limit: int) -> list[str]:
+    """The tags that hold a text, in upper or lower case; one that is the text itself, alone.
+
+    The index holds a row a tag and completion, so it is walked from tag to tag.
+    """
+    organization = storable(organization_id)
+    exact = {"organization": organization, "tag": storable(text)}
+    if connection.scalar(_THIS_TAG, exact) is not None:
+        return [text]
+    found: list[str] = []
+    tag = connection.scalar(_FIRST_TAG, {"organization": organization})
+    while tag is not None and len(found) < limit:
+        name: str = original(tag, type=str)
+        if text.lower() in name.lower():
+            found.append(name)
+        tag = connection.scalar(_NEXT_TAG, {"organization": organization, "tag": tag})
+    return found
 
 
 def delete(connection: Connection, *, id: str, organization_id: str) -> Completion | None:
@@ -160,10 +234,13 @@ def delete(connection: Connection, *, id: str, organization_id: str) -> Completi
 def fail_started(
     connection: Connection, *, ids: Iterable[str] | None = None, kind: str, reason: str
 ) -> int:
-    """Fail what is `started` and will never settle: all of it, or these ids."""
+    """Fail what is `started` and will never settle: all of it, or these ids.
+
+    Whether a call that a client told of still runs, only that client knows.
+    """
     statement = (
         update(completions)
-        .where(_STARTED)
+        .where(_STARTED, completions.c.source == "gateway")
         .values(status="failed", failure_kind=kind, failure_reason=reason)
     )
     if ids is None:
@@ -236,10 +313,17 @@ _HEAD = [
 ]
 
 # What a call is does not change while it runs, and may have been updated meanwhile.
-_KEPT = ("id", "organization_id", "created_at", "kind", "tags", "metadata")
+_KEPT = ("id", "organization_id", "created_at", "kind", "source", "tags", "metadata")
 INSERT_SQL = sqlite.insert_sql(completions, columns=[*_MEMBERS, "encoding"], kept=_KEPT)
 _INSERT_TAGS_SQL = sqlite.insert_missing_sql(completion_tags)
 _INSERT_METADATA_SQL = sqlite.insert_missing_sql(completion_metadata)
+_INSERT_SESSIONS_SQL = sqlite.insert_missing_sql(sessions)
+
+_FIRST_TAG = select(func.min(completion_tags.c.tag)).where(
+    completion_tags.c.organization_id == bindparam("organization")
+)
+_THIS_TAG = _FIRST_TAG.where(completion_tags.c.tag == bindparam("tag"))
+_NEXT_TAG = _FIRST_TAG.where(completion_tags.c.tag > bindparam("tag"))
 
 _SELECT_HEADS = select(*(completions.c[name] for name, _ in _HEAD))
 _SELECT = select(

@@ -23,6 +23,8 @@ def create(connection: Connection, *, key: Key) -> None:
             redacted_value=storable(key.redacted_value),
             created_at=key.created_at,
             last_used_at=key.last_used_at,
+            scopes=",".join(key.scopes),
+            expires_at=key.expires_at,
         )
     )
 
@@ -58,9 +60,8 @@ def touch(connection: Connection, *, used: Mapping[str, int]) -> None:
 
 
 def _decode(row: Row[Any]) -> Key:
-    return Key(
-        **{
-            column.name: original(value, type=column.type.python_type)
-            for column, value in zip(keys.columns, row, strict=True)
-        }
-    )
+    values = {
+        column.name: original(value, type=column.type.python_type)
+        for column, value in zip(keys.columns, row, strict=True)
+    }
+    return Key(**{**values, "scopes": [name for name in values["scopes"].split(",") if name]})

@@ -230,6 +230,7 @@ def record_attempts_violations_and_prices(connection: Connection) -> None:
         Column("created_at", BigInteger, nullable=False),
         Column("status", Text, nullable=False),
         Column("kind", Text, nullable=False),
+        Column("source", Text, nullable=False, server_default=text("'gateway'")),
         Column("stream", Boolean, nullable=False),
         Column("provider", Text),
         Column("model", Text, nullable=False),
@@ -283,6 +284,7 @@ def record_attempts_violations_and_prices(connection: Connection) -> None:
         _partial_index(name, [columns.organization_id, middle, columns.created_at], where=where)
     metadata.create_all(connection)
     added = {
+        "source",
         "violates",
         "fixes",
         "dropped",
@@ -313,6 +315,43 @@ def find_completions_by_rule(connection: Connection) -> None:
         sqlite_with_rowid=False,
     )
     metadata.create_all(connection)
+
+
+@migration
+def tell_organizations_apart(connection: Connection) -> None:
+    metadata = MetaData()
+    organizations = Table(
+        "organizations",
+        metadata,
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("slug", Text, nullable=False, unique=True),
+        Column("name", Text, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+    )
+    sessions = Table(
+        "sessions",
+        metadata,
+        Column("organization_id", Text, primary_key=True, nullable=False),
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    Index("sessions_by_time", sessions.c.organization_id, sessions.c.created_at)
+    metadata.create_all(connection)
+    connection.execute(
+        organizations.insert().values(
+            id="default", slug="default", name="Default", created_at=current_time_us()
+        )
+    )
+    connection.execute(
+        text(
+            "INSERT INTO sessions SELECT organization_id, session_id, min(created_at) "
+            "FROM completions WHERE session_id IS NOT NULL GROUP BY 1, 2"
+        )
+    )
+    everything = "TEXT NOT NULL DEFAULT 'answer,read,grade,admin'"
+    connection.execute(text(f"ALTER TABLE keys ADD COLUMN scopes {everything}"))
+    connection.execute(text("ALTER TABLE keys ADD COLUMN expires_at BIGINT"))
 
 
 def _partial_index(name: str, columns: Sequence[Column[Any]], *, where: str) -> Index:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,9 @@ from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Page, Query
 from briggs.storage.compression import Compression
 from briggs.storage.migrations import migrate
+from briggs.storage.organizations import Organizations
 from briggs.storage.queue import Queue, size_of
+from briggs.storage.sessions import Sessions
 from briggs.storage.sqlite import WriteAheadLog
 from briggs.storage.writer import Durability, Writer, synchronous
 from briggs.types.completions import Completion
@@ -88,6 +91,8 @@ class Store:
         self._keys_used: dict[str, int] = {}
         self._keys_timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self.organizations = Organizations(self)
+        self.sessions = Sessions(self)
 
     @classmethod
     async def open(
@@ -207,7 +212,7 @@ class Store:
 
     async def retrieve(self, id: str, *, organization_id: str) -> Completion | None:
         """By our id, or else the newest with that upstream `response_id`."""
-        return await self._read(
+        return await self.read(
             lambda connection: completions.retrieve(
                 connection, id=id, organization_id=organization_id, bodies=self._bodies
             )
@@ -215,23 +220,61 @@ class Store:
 
     async def list(self, query: Query) -> Page:
         """One page of what the query asks for. Raises `InvalidRequest` for an unknown `after`."""
-        return await self._read(
+        return await self.read(
             lambda connection: completions.list_page(connection, query=query, bodies=self._bodies)
         )
 
-    async def update_metadata(
-        self, id: str, metadata: dict[str, str], *, organization_id: str
+    async def relabel(
+        self,
+        id: str,
+        *,
+        organization_id: str,
+        tags: builtins.list[str] | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> bool:
-        """Replace the metadata of a completion, by our id; False if there is no such."""
-        return await self._act(
-            lambda connection: completions.update_metadata(
-                connection, id=id, organization_id=organization_id, metadata=metadata
+        """Replace the tags, the metadata or both of a completion; False if there is no such."""
+        return await self.act(
+            lambda connection: completions.relabel(
+                connection, id=id, organization_id=organization_id, tags=tags, metadata=metadata
+            )
+        )
+
+    async def merge(
+        self,
+        id: str,
+        *,
+        organization_id: str,
+        change: Callable[[Completion | None], Completion],
+    ) -> Completion:
+        """Put what `change` makes of a completion, or of none, in its place, and return it.
+
+        For calls that others answered and tell of, in pieces and in any order. `change` runs
+        in the writer's thread and must only compute. Raises `NotFound` for an id of another
+        organization.
+        """
+        return await self.act(
+            lambda connection: completions.merge(
+                connection,
+                id=id,
+                organization_id=organization_id,
+                change=change,
+                bodies=self._bodies,
+            )
+        )
+
+    async def list_tags(
+        self, *, organization_id: str, text: str = "", limit: int = 100
+    ) -> Sequence[str]:
+        """The tags that hold a text; if one is the text itself, only that one."""
+        return await self.read(
+            lambda connection: completions.list_tags(
+                connection, organization_id=organization_id, text=text, limit=limit
             )
         )
 
     async def delete(self, id: str, *, organization_id: str) -> bool:
         """Really delete a completion, by our id; False if there is no such."""
-        deleted = await self._act(
+        deleted = await self.act(
             lambda connection: completions.delete(
                 connection, id=id, organization_id=organization_id
             ),
@@ -241,22 +284,22 @@ class Store:
 
     async def create_key(self, key: Key) -> None:
         """Remember a key."""
-        await self._act(lambda connection: keys.create(connection, key=key))
+        await self.act(lambda connection: keys.create(connection, key=key))
         self._key_changes += 1
 
     async def list_keys(self, *, organization_id: str | None = None) -> Sequence[Key]:
         """The keys of an organization, or of all."""
-        return await self._read(
+        return await self.read(
             lambda connection: keys.list_all(connection, organization_id=organization_id)
         )
 
     async def find_key(self, hash: bytes) -> Key | None:
         """The key whose secret has this hash. `keys_version` says how long it may be cached."""
-        return await self._read(lambda connection: keys.find(connection, hash=hash))
+        return await self.read(lambda connection: keys.find(connection, hash=hash))
 
     async def revoke_key(self, id: str, *, organization_id: str | None = None) -> bool:
         """Forget a key; False if there is no such."""
-        revoked = await self._act(
+        revoked = await self.act(
             lambda connection: keys.revoke(connection, id=id, organization_id=organization_id)
         )
         self._key_changes += revoked
@@ -297,19 +340,22 @@ class Store:
         if used:
             self._queue.act(lambda connection: keys.touch(connection, used=used))
 
-    async def _act(
+    async def act(
         self,
         action: Callable[[Connection], Result],
         *,
         then: Callable[[Any], None] | None = None,
     ) -> Result:
+        """Write, in the next transaction. For the nouns of this package."""
         self._require_open()
         future = self._loop.create_future()
         self._queue.act(action, then=then, future=future)
         result: Result = await future
         return result
 
-    async def _read(self, read: Callable[[Connection], Result]) -> Result:
+    async def read(self, read: Callable[[Connection], Result]) -> Result:
+        """Read, in a thread. For the nouns of this package."""
+
         def read_in_thread() -> Result:
             with self._readers.connect() as connection:
                 return read(connection)

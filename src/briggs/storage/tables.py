@@ -29,6 +29,7 @@ completions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("status", Text, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=False, server_default=text("'gateway'")),
     Column("stream", Boolean, nullable=False),
     Column("provider", Text),
     Column("model", Text, nullable=False),
@@ -160,7 +161,30 @@ keys = Table(
     Column("redacted_value", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
+    # Their names, with commas between them.
+    Column("scopes", Text, nullable=False, server_default=text("'answer,read,grade,admin'")),
+    Column("expires_at", BigInteger),
 )
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# Which there are; what is in them is read from their completions.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("organization_id", Text, primary_key=True, nullable=False),
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("sessions_by_time", sessions.c.organization_id, sessions.c.created_at)
 
 # A store that failed writes here, to find out whether it can write again.
 probes = Table(

@@ -70,6 +70,8 @@ class Completion(msgspec.Struct, kw_only=True):
     status: Status = "started"
     kind: Literal["chat", "completion"] = "chat"
     """`completion` is a completion of a plain prompt; only clients that log calls bring those."""
+    source: Literal["gateway", "client"] = "gateway"
+    """Whether Briggs answered it, or a client that got its answer elsewhere told of it."""
     stream: bool = False
 
     provider: str | None = None

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Literal, get_args
 
 import msgspec
 
 PREFIX = "sk-briggs-"
+
+Scope = Literal["answer", "read", "grade", "admin"]
+"""What a key may do: have calls answered and recorded, read the record, give feedback, and
+look after keys, feedback tasks and what is deleted."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 class Key(msgspec.Struct, kw_only=True):
@@ -23,6 +29,9 @@ class Key(msgspec.Struct, kw_only=True):
     created_at: int
     """Unix time in microseconds."""
     last_used_at: int | None = None
+    scopes: list[Scope] = msgspec.field(default_factory=lambda: list(SCOPES))
+    expires_at: int | None = None
+    """Unix time in microseconds; None for a key that does not expire."""
 
 
 def create_secret() -> str:

@@ -39,6 +39,7 @@ CREATE TABLE completions (
 	created_at BIGINT NOT NULL, 
 	status TEXT NOT NULL, 
 	kind TEXT NOT NULL, 
+	source TEXT DEFAULT 'gateway' NOT NULL, 
 	stream BOOLEAN NOT NULL, 
 	provider TEXT, 
 	model TEXT NOT NULL, 
@@ -78,8 +79,8 @@ CREATE TABLE completions (
 	received BLOB, 
 	PRIMARY KEY (id)
 );
-INSERT INTO "completions" VALUES('0199d5a0-0000-7000-8000-000000000001','default',1790000000000000,'finished','chat',0,NULL,'openai/gpt-4o',NULL,'chatcmpl-1',NULL,NULL,NULL,NULL,'["a","b"]','{"k":"v"}','["stop"]',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,X'7B226D6F64656C223A226F70656E61692F6770742D346F222C226D65737361676573223A5B5D7D',X'7B226964223A2263686174636D706C2D31227D00FF',NULL);
-INSERT INTO "completions" VALUES('0199d5a0-0000-7000-8000-000000000002','default',1790000000000001,'started','chat',1,NULL,'openai/gpt-4o',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,X'7B7D',NULL,NULL);
+INSERT INTO "completions" VALUES('0199d5a0-0000-7000-8000-000000000001','default',1790000000000000,'finished','chat','gateway',0,NULL,'openai/gpt-4o',NULL,'chatcmpl-1',NULL,NULL,NULL,NULL,'["a","b"]','{"k":"v"}','["stop"]',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,X'7B226D6F64656C223A226F70656E61692F6770742D346F222C226D65737361676573223A5B5D7D',X'7B226964223A2263686174636D706C2D31227D00FF',NULL);
+INSERT INTO "completions" VALUES('0199d5a0-0000-7000-8000-000000000002','default',1790000000000001,'started','chat','gateway',1,NULL,'openai/gpt-4o',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,X'7B7D',NULL,NULL);
 CREATE TABLE deleted_completions (
 	id TEXT NOT NULL, 
 	organization_id TEXT NOT NULL, 
@@ -119,9 +120,9 @@ CREATE TABLE probes (
 	content BLOB NOT NULL, 
 	PRIMARY KEY (id)
 );
+CREATE INDEX completions_to_compress ON completions (organization_id, encoding, created_at) WHERE encoding = 0 AND status <> 'started';
+CREATE INDEX completions_by_time ON completions (organization_id, created_at);
 CREATE INDEX completions_started ON completions (organization_id, status, created_at) WHERE status = 'started';
 CREATE INDEX completions_by_response_id ON completions (organization_id, response_id, created_at) WHERE encoding = 1 AND response_id IS NOT NULL;
-CREATE INDEX completions_to_compress ON completions (organization_id, encoding, created_at) WHERE encoding = 0 AND status <> 'started';
 CREATE INDEX completions_by_session ON completions (organization_id, session_id, created_at) WHERE session_id IS NOT NULL;
-CREATE INDEX completions_by_time ON completions (organization_id, created_at);
 COMMIT;

@@ -50,16 +50,23 @@ async def retrieve_completion(request: Request) -> Json:
 
 
 async def update_completion(request: Request) -> Json:
-    """`POST /v1/chat/completions/{id}`: new metadata for what is recorded."""
+    """`POST /v1/chat/completions/{id}`: new metadata, or new tags, for what is recorded."""
     completion = await _retrieve(request)
     body = await read_json_object(request)
-    if set(body) != {"metadata"}:
-        raise InvalidRequest("Only 'metadata' of a completion can be updated.", param="metadata")
-    metadata = _read_metadata(body["metadata"])
-    await _store(request).update_metadata(
-        completion.id, metadata, organization_id=completion.organization_id
+    if not body or set(body) - {"metadata", "tags"}:
+        raise InvalidRequest(
+            "Only 'metadata' and 'tags' of a completion can be updated.", param="metadata"
+        )
+    if "metadata" in body:
+        completion.metadata = _read_metadata(body["metadata"])
+    if "tags" in body:
+        completion.tags = _read_tags(body["tags"])
+    await _store(request).relabel(
+        completion.id,
+        organization_id=completion.organization_id,
+        tags=completion.tags if "tags" in body else None,
+        metadata=completion.metadata if "metadata" in body else None,
     )
-    completion.metadata = metadata
     return Json(present(completion))
 
 
@@ -245,6 +252,12 @@ def _read_time(name: str, given: str) -> int:
     if not 0 <= seconds < 10_000_000_000:
         raise InvalidRequest(f"'{name}' is a Unix time in seconds.", param=name)
     return round(seconds * 1_000_000)
+
+
+def _read_tags(tags: Any) -> list[str]:
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and tag for tag in tags):
+        raise InvalidRequest("'tags' must be a list of texts that are not empty.", param="tags")
+    return list(dict.fromkeys(tags))
 
 
 def _read_metadata(given: Any) -> dict[str, str]:

@@ -1,0 +1,66 @@
+"""Organizations as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select
+
+from briggs.storage.access import Access
+from briggs.storage.sqlite import original, storable
+from briggs.storage.tables import organizations
+from briggs.types.errors import InvalidRequest
+from briggs.types.organizations import Organization
+
+
+class Organizations:
+    """`store.organizations`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def create(self, organization: Organization) -> None:
+        """Remember an organization. Raises `InvalidRequest` if its slug is taken."""
+        await self._access.act(lambda connection: _create(connection, organization))
+
+    async def list(self) -> Sequence[Organization]:
+        """All of them, the oldest first."""
+        statement = select(organizations).order_by(organizations.c.created_at, organizations.c.id)
+        return await self._access.read(
+            lambda connection: [_decode(row) for row in connection.execute(statement)]
+        )
+
+    async def find(self, name: str) -> Organization | None:
+        """By its id or its slug."""
+        return await self._access.read(lambda connection: _find(connection, name))
+
+
+def _create(connection: Connection, organization: Organization) -> None:
+    if _find(connection, organization.slug) or _find(connection, organization.id):
+        raise InvalidRequest(
+            f"There is already an organization '{organization.slug}'.", param="slug"
+        )
+    connection.execute(
+        organizations.insert().values(
+            id=storable(organization.id),
+            slug=storable(organization.slug),
+            name=storable(organization.name),
+            created_at=organization.created_at,
+        )
+    )
+
+
+def _find(connection: Connection, name: str) -> Organization | None:
+    either = or_(organizations.c.id == storable(name), organizations.c.slug == storable(name))
+    row = connection.execute(select(organizations).where(either)).first()
+    return None if row is None else _decode(row)
+
+
+def _decode(row: Row[Any]) -> Organization:
+    return Organization(
+        **{
+            column.name: original(value, type=column.type.python_type)
+            for column, value in zip(organizations.columns, row, strict=True)
+        }
+    )

@@ -1,0 +1,94 @@
+"""Sessions as rows; their totals are read from their completions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from briggs.storage.access import Access
+from briggs.storage.sqlite import original, storable
+from briggs.storage.tables import completions, sessions
+from briggs.types.sessions import Session
+
+
+class Sessions:
+    """`store.sessions`. Those that a completion names are there without being created."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def create(self, session: Session) -> None:
+        """Remember a session; nothing changes if it is there already."""
+        row = {
+            "organization_id": storable(session.organization_id),
+            "id": storable(session.id),
+            "created_at": session.created_at,
+        }
+        statement = insert(sessions).values(row).on_conflict_do_nothing()
+        await self._access.act(lambda connection: connection.execute(statement).rowcount)
+
+    async def retrieve(self, id: str, *, organization_id: str) -> Session | None:
+        """One, with its totals."""
+        page = select(sessions).where(
+            sessions.c.organization_id == storable(organization_id), sessions.c.id == storable(id)
+        )
+        found = await self._access.read(lambda connection: _read(connection, page))
+        return found[0] if found else None
+
+    async def list(self, *, organization_id: str, limit: int, offset: int = 0) -> Sequence[Session]:
+        """The newest first, each with its totals."""
+        page = (
+            select(sessions)
+            .where(sessions.c.organization_id == storable(organization_id))
+            .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        return await self._access.read(lambda connection: _read(connection, page))
+
+
+def _read(connection: Connection, page: Select[Any]) -> list[Session]:
+    """The sessions of a page: only theirs are summed up, from the index by session."""
+    listed = page.subquery()
+    of_session = completions.c
+    statement = (
+        select(
+            listed,
+            func.count(of_session.id),
+            func.count(case((of_session.status == "failed", 1))),
+            func.coalesce(func.sum(of_session.prompt_tokens), 0),
+            func.coalesce(func.sum(of_session.completion_tokens), 0),
+            func.sum(of_session.cost_usd),
+            func.coalesce(func.sum(of_session.duration_ms), 0.0),
+            func.max(of_session.created_at),
+        )
+        .select_from(listed)
+        .outerjoin(
+            completions,
+            (of_session.organization_id == listed.c.organization_id)
+            & (of_session.session_id == listed.c.id)
+            & of_session.session_id.is_not(None),
+        )
+        .group_by(listed.c.organization_id, listed.c.id, listed.c.created_at)
+        .order_by(listed.c.created_at.desc(), listed.c.id.desc())
+    )
+    return [_decode(row) for row in connection.execute(statement)]
+
+
+def _decode(row: Row[Any]) -> Session:
+    organization_id, id, created_at, *totals = tuple[Any, ...](row)
+    return Session(
+        organization_id=original(organization_id, type=str),
+        id=original(id, type=str),
+        created_at=created_at,
+        completions=totals[0],
+        failed=totals[1],
+        prompt_tokens=totals[2],
+        completion_tokens=totals[3],
+        cost_usd=totals[4],
+        duration_ms=totals[5],
+        last_completion_at=totals[6],
+    )

@@ -1,0 +1,25 @@
+"""Organizations: whose completions, tasks and keys they are."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from briggs.types.completions import create_id, current_time_us
+
+DEFAULT = "default"
+"""The id and the slug of the first organization, whose administrators look after the others."""
+
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class Organization(msgspec.Struct, kw_only=True):
+    """A team. Nothing of it is visible to another. Both `id` and `slug` name it, for ever."""
+
+    id: str = msgspec.field(default_factory=create_id)
+    slug: str
+    """Lower-case letters, digits and hyphens, as in an address."""
+    name: str
+    created_at: int = msgspec.field(default_factory=current_time_us)
+    """Unix time in microseconds."""
