@@ -21,9 +21,16 @@ class Json(Response):
         return wire.encode(content)
 
 
-def answer_error(error: BriggsError) -> Json:
-    """An error as its object, behind its status."""
-    return Json(error.to_object(), status_code=error.http_status, headers=dict(error.headers))
+def answer_error(error: BriggsError, *, path: str) -> Json:
+    """An error behind its status, in the shape of the face that was asked.
+
+    Log10's clients read `error` as text; everybody else reads OpenAI's object.
+    """
+    body = error.to_object()
+    if path.startswith("/api/"):
+        body = {**body["error"], "error": error.message}
+        del body["message"]
+    return Json(body, status_code=error.http_status, headers=dict(error.headers))
 
 
 def list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
@@ -40,18 +47,37 @@ def list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]
     }
 
 
-async def read_json_object(request: Request) -> dict[str, Any]:
-    """A request's body. Raises `InvalidJson`, `InvalidRequest`, `RequestTooLarge`."""
+async def read_body(request: Request) -> bytes:
+    """A request's whole body. Raises `RequestTooLarge`."""
     bytes_max: int = request.app.state.limits.body_bytes_max
     body = bytearray()
     async for piece in request.stream():
         body += piece
         if len(body) > bytes_max:
             raise RequestTooLarge(f"The request body is larger than {bytes_max} bytes.")
+    return bytes(body)
+
+
+async def read_json_object(request: Request) -> dict[str, Any]:
+    """A request's body. Raises `InvalidJson`, `InvalidRequest`, `RequestTooLarge`."""
+    return decode_object(await read_body(request))
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """A body that must be a JSON object. Raises `InvalidJson`, `InvalidRequest`."""
     try:
-        value = wire.decode(bytes(body))
+        value = wire.decode(body)
     except msgspec.DecodeError as error:
         raise InvalidJson(f"The request body is not valid JSON: {error}.") from error
     if not isinstance(value, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return value
+
+
+def read_number(given: str | None, *, name: str, default: int, maximum: int) -> int:
+    """A number of the query, from 0. Raises `InvalidRequest` that names it."""
+    if given is None:
+        return default
+    if not given.isascii() or not given.isdigit() or int(given) > maximum:
+        raise InvalidRequest(f"'{name}' is a number from 0 to {maximum}.", param=name)
+    return int(given)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from briggs.storage import Store
 from briggs.types.completions import current_time_us
 from briggs.types.errors import AuthenticationFailed, Forbidden
-from briggs.types.keys import PREFIX, Key, create_secret, hash_secret, redact
+from briggs.types.keys import PREFIX, SCOPES, Key, Scope, create_secret, hash_secret, redact
 
 Headers = Mapping[bytes, bytes]
 """A request's headers, their names in lower case; of one that came twice, the last."""
@@ -43,7 +43,12 @@ class Gate:
             if key is None:
                 raise AuthenticationFailed(_explain_unknown(secret))
             self._keys[hash] = key
-        self._store.touch_key(key.id, at=current_time_us())
+        now = current_time_us()
+        if key.expires_at is not None and key.expires_at <= now:
+            raise AuthenticationFailed(
+                f"The key '{key.name}' has expired: `briggs keys create` makes another."
+            )
+        self._store.touch_key(key.id, at=now)
         return key
 
     def check_address(self, headers: Headers) -> None:
@@ -55,7 +60,14 @@ class Gate:
         if origin is not None:
             self._check_origin(origin.decode("latin-1").lower(), host.decode("latin-1").lower())
 
-    async def create_key(self, name: str, *, organization_id: str) -> tuple[Key, str]:
+    async def create_key(
+        self,
+        name: str,
+        *,
+        organization_id: str,
+        scopes: Sequence[Scope] = SCOPES,
+        expires_at: int | None = None,
+    ) -> tuple[Key, str]:
         """A new key and its secret, which is not kept."""
         secret = create_secret()
         created_at = current_time_us()
@@ -66,6 +78,8 @@ class Gate:
             hash=hash_secret(secret),
             redacted_value=redact(secret),
             created_at=created_at,
+            scopes=list(scopes),
+            expires_at=expires_at,
         )
         await self._store.create_key(key)
         return key, secret
@@ -99,7 +113,20 @@ class Gate:
         )
 
 
+def require(key: Key, scope: Scope) -> None:
+    """Raises `Forbidden` for a key that may not do what the scope names."""
+    if scope not in key.scopes:
+        raise Forbidden(
+            f"The key '{key.name}' may not do this: it lacks the scope '{scope}' and has "
+            f"{', '.join(key.scopes) or 'none'}."
+        )
+
+
 def _read_secret(headers: Headers) -> str | None:
+    # Log10's clients send their token so, and some an empty Basic authorization beside it.
+    for name in (b"x-log10-token", b"x-api-token"):
+        if token := headers.get(name, b"").strip():
+            return token.decode("latin-1")
     scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
     secret = secret.strip()
     return secret.decode("latin-1") if scheme.lower() == b"bearer" and secret else None

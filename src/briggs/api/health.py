@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -10,7 +11,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from briggs.api.answers import Json
+from briggs.gateway.prices import Spent
 from briggs.storage import Store
+
+_SPENT = {
+    "prompt_tokens": "Tokens of prompts.",
+    "completion_tokens": "Tokens of completions.",
+    "cost_usd": "US dollars, of the calls whose price is known.",
+}
 
 
 class _Metric(NamedTuple):
@@ -42,6 +50,10 @@ async def metrics(request: Request) -> PlainTextResponse:
             "briggs_unrecorded_total", "counter", "Calls answered without a record.",
             state.record.unrecorded,
         ),
+        _Metric(
+            "briggs_config_reload_failures_total", "counter",
+            "Times that briggs.toml was read again and was wrong.", state.app.reload_failures,
+        ),
     ]  # fmt: skip
     listed += [
         _Metric(f"briggs_store_{name}", "gauge", f"The store's {name.replace('_', ' ')}.", value)
@@ -52,7 +64,30 @@ async def metrics(request: Request) -> PlainTextResponse:
         f"{metric.name} {metric.value:g}\n"
         for metric in listed
     ]
+    lines += _describe_spent(state.record.prices.spent)
+    lines += _describe_broken(state.record.judge.broken)
     return PlainTextResponse("".join(lines), media_type="text/plain; version=0.0.4")
+
+
+def _describe_spent(spent: Mapping[tuple[str, str], Spent]) -> Iterator[str]:
+    """Counters of what was spent, by provider and model."""
+    for name, help in _SPENT.items():
+        yield f"# HELP briggs_{name}_total {help}\n# TYPE briggs_{name}_total counter\n"
+        for (provider, model), sums in spent.items():
+            labels = f'provider="{_escape(provider)}",model="{_escape(model)}"'
+            yield f"briggs_{name}_total{{{labels}}} {getattr(sums, name)}\n"
+
+
+def _describe_broken(broken: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    """A counter of the answers that break a rule, by provider and rule."""
+    name = "briggs_rules_broken_total"
+    yield f"# HELP {name} Answers that break a rule.\n# TYPE {name} counter\n"
+    for (provider, rule), count in broken.items():
+        yield f'{name}{{provider="{_escape(provider)}",rule="{rule}"}} {count}\n'
+
+
+def _escape(label: str) -> str:
+    return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 ROUTES = [Route("/health", health), Route("/metrics", metrics)]

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from briggs.gateway.judge import Evidence, Judge
+from briggs.gateway.prices import Prices
 from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.conform import Facts
@@ -24,6 +26,10 @@ class Call(msgspec.Struct):
     envelope: Envelope
     completion: Completion
     began: float = msgspec.field(default_factory=time.perf_counter)
+    patience: bytes = b""
+    """The seconds that its client says it waits, as the header has them."""
+    evidence: Evidence | None = None
+    """What its last target was asked and sent, to be judged."""
 
     @property
     def elapsed_ms(self) -> float:
@@ -34,8 +40,12 @@ class Call(msgspec.Struct):
 class Record:
     """The store as calls see it, and what happens to them when it cannot be written."""
 
-    def __init__(self, store: Store, *, on_failure: Literal["refuse", "answer"]) -> None:
+    def __init__(
+        self, store: Store, *, prices: Prices, on_failure: Literal["refuse", "answer"]
+    ) -> None:
         self.store = store
+        self.prices = prices
+        self.judge = Judge(store)
         self.unrecorded = 0
         """Calls that were answered without a record."""
         self._answers_unrecorded = on_failure == "answer"
@@ -53,12 +63,14 @@ class Record:
         """Record an answer, and wait until it is safe. Raises `StoreUnavailable`."""
         completion = call.completion
         _write_facts(completion, facts)
+        self._price(call, facts)
         completion.status = "finished"
         completion.http_status = 200
         completion.duration_ms = call.elapsed_ms
         completion.response = response
         completion.received = None if received is response or received == response else received
         await self._settle(completion)
+        await self.judge.take(completion, call.evidence)
 
     async def fail(
         self,
@@ -73,11 +85,13 @@ class Record:
         completion = call.completion
         if facts is not None:
             _write_facts(completion, facts)
+            self._price(call, facts)
         _write_failure(completion, error)
         completion.duration_ms = call.elapsed_ms
         completion.response = response
         completion.received = received or error.received
         await self._settle(completion)
+        await self.judge.take(completion, call.evidence, error)
 
     async def refuse(self, completion: Completion, error: BriggsError) -> None:
         """Record a call that was refused before anybody was asked."""
@@ -88,6 +102,10 @@ class Record:
         except StoreUnavailable:
             # The caller gets the error that is already on its way, and the store counts this.
             return
+
+    def _price(self, call: Call, facts: Facts) -> None:
+        asked = call.envelope.values.get("service_tier")
+        self.prices.price(call.completion, facts, tier=facts.service_tier or asked)
 
     async def _settle(self, completion: Completion) -> None:
         try:
@@ -114,4 +132,5 @@ def _write_facts(completion: Completion, facts: Facts) -> None:
     completion.completion_tokens = facts.completion_tokens
     completion.total_tokens = facts.total_tokens
     completion.cached_tokens = facts.cached_tokens
+    completion.cache_write_tokens = facts.cache_write_tokens
     completion.reasoning_tokens = facts.reasoning_tokens

@@ -9,9 +9,10 @@ from contextlib import aclosing
 from typing import Any
 
 from briggs.api.exchange import Exchange, Receive, Scope, Send
-from briggs.api.gate import Gate, Headers
+from briggs.api.gate import Gate, Headers, require
 from briggs.gateway.complete import complete
 from briggs.gateway.record import Call, Record
+from briggs.gateway.retries import Retries
 from briggs.gateway.routes import Routes, resolve
 from briggs.gateway.stream import stream
 from briggs.settings import LimitSettings
@@ -38,9 +39,10 @@ class Chat:
         self, *, gate: Gate, routes: Routes, record: Record, limits: LimitSettings
     ) -> None:
         self._gate = gate
-        self._routes = routes
+        self.routes = routes
         self._record = record
-        self._limits = limits
+        self.limits = limits
+        self._retries = Retries()
         self.in_flight = 0
         self.strangers = 0
         """Calls that were refused for want of a key."""
@@ -75,6 +77,7 @@ class Chat:
         headers: Headers = dict(scope["headers"])
         key = await self._gate.admit(headers)
         completion.organization_id = key.organization_id
+        require(key, "answer")
         _read_headers(headers, into=completion)
         if scope["method"] != "POST":
             raise MethodNotAllowed(
@@ -82,27 +85,42 @@ class Chat:
                 "or GET the list of what was recorded.",
                 headers={"allow": "GET, POST"},
             )
-        if self.in_flight > self._limits.in_flight_max:
+        if self.in_flight > self.limits.in_flight_max:
             raise Overloaded(
-                f"{self._limits.in_flight_max} calls are in flight, and no more are taken: "
+                f"{self.limits.in_flight_max} calls are in flight, and no more are taken: "
                 "try again in a second, or raise limits.in_flight_max.",
                 headers={"retry-after": "1", "connection": "close"},
             )
         completion.request = await exchange.read_body(
             headers,
-            bytes_max=self._limits.body_bytes_max,
-            timeout_s=self._limits.body_timeout_s,
+            bytes_max=self.limits.body_bytes_max,
+            timeout_s=self.limits.body_timeout_s,
         )
+        if completion.retry_count:
+            self._retries.link(completion, key_id=key.id)
+        try:
+            await self._ask(exchange, completion, headers)
+        finally:
+            if completion.status != "finished" or exchange.hung_up:
+                self._retries.remember(completion, key_id=key.id)
+
+    async def _ask(self, exchange: Exchange, completion: Completion, headers: Headers) -> None:
         envelope = open_envelope(completion.request)
         _read_envelope(envelope, into=completion)
-        targets = resolve(envelope.model, routes=self._routes)
-        call = Call(envelope, completion)
+        # They may be replaced while we are on our way; those that we go by stay until we leave.
+        routes = self.routes
+        route = resolve(envelope.model, routes=routes)
+        call = Call(envelope, completion, patience=_read_patience(headers))
         exchange.watch()
-        if envelope.stream:
-            async with aclosing(stream(call, targets=targets, record=self._record)) as frames:
-                await exchange.send_stream(frames)
-        else:
-            await exchange.send_json(await complete(call, targets=targets, record=self._record))
+        routes.calls += 1
+        try:
+            if envelope.stream:
+                async with aclosing(stream(call, route=route, record=self._record)) as frames:
+                    await exchange.send_stream(frames)
+            else:
+                await exchange.send_json(await complete(call, route=route, record=self._record))
+        finally:
+            routes.leave()
 
     async def _refuse(self, completion: Completion, error: BriggsError) -> None:
         """Record a call that never came as far as the gateway."""
@@ -126,11 +144,15 @@ def _read_headers(headers: Headers, *, into: Completion) -> None:
     if session := headers.get(b"x-briggs-session"):
         into.session_id = _text(session)
     if tags := headers.get(b"x-briggs-tags"):
-        listed = (tag.strip() for tag in _text(tags).split(","))
-        into.tags = list(dict.fromkeys(tag for tag in listed if tag))
+        into.tags = _split_tags(_text(tags))
     retry_count = headers.get(b"x-stainless-retry-count", b"")
     if retry_count.isdigit() and len(retry_count) < 10:
         into.retry_count = int(retry_count)
+
+
+def _read_patience(headers: Headers) -> bytes:
+    """The seconds that OpenAI's clients say they wait: those of Python, and those of Node."""
+    return headers.get(b"x-stainless-read-timeout") or headers.get(b"x-stainless-timeout") or b""
 
 
 def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
@@ -139,7 +161,16 @@ def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
     into.stream = envelope.stream
     into.seed = values.get("seed")
     into.user = values.get("safety_identifier") or values.get("user")
-    into.metadata = values.get("metadata") or {}
+    if metadata := values.get("metadata"):
+        into.metadata = metadata
+        # For clients that cannot set a header.
+        into.session_id = into.session_id or metadata.get("briggs_session")
+        into.tags = into.tags or _split_tags(metadata.get("briggs_tags", ""))
+
+
+def _split_tags(listed: str) -> list[str]:
+    tags = (tag.strip() for tag in listed.split(","))
+    return list(dict.fromkeys(tag for tag in tags if tag))
 
 
 def _text(value: bytes) -> str:

@@ -14,11 +14,12 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from briggs.api.answers import Json, list_object, read_json_object
+from briggs.api.answers import Json, list_object, read_json_object, read_number
 from briggs.storage import Query, Store
 from briggs.types import wire
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.rules import RULES
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
@@ -27,7 +28,7 @@ _METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 _CREATED = {"created[gte]": 0, "created[gt]": 1, "created[lt]": 0, "created[lte]": 1}
 _NAMES = (
     "after", "include", "limit", "model", "order", "provider", "session_id", "status", "tag",
-    "text", "metadata[KEY]", *_CREATED,
+    "text", "violates", "metadata[KEY]", *_CREATED,
 )  # fmt: skip
 _STATUSES = ("finished", "failed", "started", "any")
 _INCLUDABLE = ("request", "received")
@@ -199,6 +200,7 @@ def _read_query(request: Request) -> tuple[Query, list[str]]:
         metadata=metadata,
         status=None if status == "any" else status,  # type: ignore[arg-type]
         tags=parameters.getlist("tag"),
+        violates=_read_rules(parameters.getlist("violates")),
         session_id=parameters.get("session_id"),
         provider=parameters.get("provider"),
         text=parameters.get("text"),
@@ -230,12 +232,17 @@ def _read_include(given: list[str]) -> list[str]:
     return given
 
 
+def _read_rules(given: list[str]) -> list[str]:
+    for id in given:
+        if id not in RULES:
+            raise InvalidRequest(
+                f"There is no rule '{id}': `briggs rules` lists them.", param="violates"
+            )
+    return given
+
+
 def _read_limit(given: str | None) -> int:
-    if given is None:
-        return LIMIT_DEFAULT
-    if not given.isascii() or not given.isdigit() or int(given) > LIMIT_MAX:
-        raise InvalidRequest(f"'limit' is a number from 0 to {LIMIT_MAX}.", param="limit")
-    return int(given)
+    return read_number(given, name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX)
 
 
 def _read_order(given: str | None) -> str:

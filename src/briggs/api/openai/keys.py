@@ -11,30 +11,36 @@ from starlette.requests import Request
 
 from briggs.api.answers import Json, list_object, read_json_object
 from briggs.api.gate import Gate
+from briggs.types.completions import current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
-from briggs.types.keys import Key
+from briggs.types.keys import SCOPES, Key, Scope
 
 NAME_LENGTH_MAX = 200
+_EXPIRY_MAX_S = 100 * 365 * 86_400
 
 
 async def create_key(request: Request) -> Json:
     """`POST /v1/organization/admin_api_keys`: a new key; its secret is shown this once."""
-    name = (await read_json_object(request)).get("name")
+    body = await read_json_object(request)
+    name = body.get("name")
     if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH_MAX:
         raise InvalidRequest(
             f"'name' is required: 1 to {NAME_LENGTH_MAX} characters that say what the key is for.",
             param="name",
         )
     key, secret = await _gate(request).create_key(
-        name, organization_id=request.state.key.organization_id
+        name,
+        organization_id=request.state.key.organization_id,
+        scopes=read_scopes(body.get("scopes")),
+        expires_at=_read_expiry(body.get("expires_in_s")),
     )
-    return Json({**_present(key), "value": secret})
+    return Json({**present_key(key), "value": secret})
 
 
 async def list_keys(request: Request) -> Json:
     """`GET /v1/organization/admin_api_keys`: the organization's keys, without their secrets."""
     keys = await _gate(request).list_keys(organization_id=request.state.key.organization_id)
-    return Json(list_object([_present(key) for key in keys], has_more=False))
+    return Json(list_object([present_key(key) for key in keys], has_more=False))
 
 
 async def revoke_key(request: Request) -> Json:
@@ -51,7 +57,29 @@ async def revoke_key(request: Request) -> Json:
     return Json({"object": "organization.admin_api_key.deleted", "id": id, "deleted": True})
 
 
-def _present(key: Key) -> dict[str, Any]:
+def read_scopes(value: Any) -> list[Scope]:
+    """The scopes of a request, all of them where it names none. Raises `InvalidRequest`."""
+    if value is None:
+        return list(SCOPES)
+    if not isinstance(value, list) or not value or not all(scope in SCOPES for scope in value):
+        raise InvalidRequest(
+            f"'scopes' must be a list of some of {', '.join(SCOPES)}.", param="scopes"
+        )
+    return [scope for scope in SCOPES if scope in value]
+
+
+def _read_expiry(seconds: Any) -> int | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise InvalidRequest(
+            "'expires_in_s' must be a number of seconds from now.", param="expires_in_s"
+        )
+    return current_time_us() + int(min(seconds, _EXPIRY_MAX_S) * 1_000_000)
+
+
+def present_key(key: Key) -> dict[str, Any]:
+    """A key without its secret."""
     return {
         "object": "organization.admin_api_key",
         "id": key.id,
@@ -60,6 +88,8 @@ def _present(key: Key) -> dict[str, Any]:
         "organization_id": key.organization_id,
         "created_at": key.created_at // 1_000_000,
         "last_used_at": None if key.last_used_at is None else key.last_used_at // 1_000_000,
+        "scopes": key.scopes,
+        "expires_at": None if key.expires_at is None else key.expires_at // 1_000_000,
     }
 
 

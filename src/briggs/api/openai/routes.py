@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from starlette.routing import Route
-
 from briggs.api.openai import completions, keys, models
+from briggs.api.route import route
+
+_COMPLETIONS = "/v1/chat/completions"
+_COMPLETION = "/v1/chat/completions/{id}"
+_KEYS = "/v1/organization/admin_api_keys"
 
 ROUTES = [
-    Route("/v1/chat/completions", completions.list_completions, methods=["GET"]),
-    Route("/v1/chat/completions/{id}", completions.retrieve_completion, methods=["GET"]),
-    Route("/v1/chat/completions/{id}", completions.update_completion, methods=["POST"]),
-    Route("/v1/chat/completions/{id}", completions.delete_completion, methods=["DELETE"]),
-    Route("/v1/chat/completions/{id}/messages", completions.list_messages, methods=["GET"]),
-    Route("/v1/models", models.list_all_models, methods=["GET"]),
-    Route("/v1/models/{id:path}", models.retrieve_one_model, methods=["GET"]),
-    Route("/v1/organization/admin_api_keys", keys.create_key, methods=["POST"]),
-    Route("/v1/organization/admin_api_keys", keys.list_keys, methods=["GET"]),
-    Route("/v1/organization/admin_api_keys/{id}", keys.revoke_key, methods=["DELETE"]),
+    route("GET", _COMPLETIONS, completions.list_completions, scope="read"),
+    route("GET", _COMPLETION, completions.retrieve_completion, scope="read"),
+    route("POST", _COMPLETION, completions.update_completion, scope="answer"),
+    route("DELETE", _COMPLETION, completions.delete_completion, scope="admin"),
+    route("GET", f"{_COMPLETION}/messages", completions.list_messages, scope="read"),
+    route("GET", "/v1/models", models.list_all_models, scope="answer"),
+    route("GET", "/v1/models/{id:path}", models.retrieve_one_model, scope="answer"),
+    route("POST", _KEYS, keys.create_key, scope="admin"),
+    route("GET", _KEYS, keys.list_keys, scope="admin"),
+    route("DELETE", f"{_KEYS}/{{id}}", keys.revoke_key, scope="admin"),
 ]

@@ -1,0 +1,269 @@
+"""Log10's completions: told of by its clients, and read by its commands.
+
+What a client told and what Briggs answered are one kind of record, and both are on these lists.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+
+from briggs.api.answers import Json, read_body, read_number
+from briggs.api.log10.organizations import check_organization
+from briggs.api.log10.posts import read_post
+from briggs.api.log10.schema import fit_request, fit_response
+from briggs.gateway.logged import merge
+from briggs.storage import Query, Store
+from briggs.types import wire
+from briggs.types.completions import Completion, create_id
+from briggs.types.errors import InvalidRequest, NotFound
+
+LIMIT_DEFAULT = 25
+LIMIT_MAX = 1000
+OFFSET_MAX = 2**53
+TAGS_MAX = 100
+
+
+async def create_legacy(request: Request) -> Json:
+    """`POST /api/completions`: an id for a call that is about to be told of.
+
+    The clients want a UUID of version 4 in lower case, which ours is not.
+    """
+    organization = await check_organization(request, body=await read_body(request))
+    id = create_id_4()
+    return Json({"completionID": id, "organizationSlug": organization.slug})
+
+
+async def upsert_legacy(request: Request) -> Json:
+    """`POST /api/completions/{id}`: what there is to tell of a call so far."""
+    completion = await _merge(request, request.path_params["id"], duration_unit_ms=1)
+    return Json({"data": present_legacy(completion)})
+
+
+async def list_legacy(request: Request) -> Json:
+    """`GET /api/completions`: a page by offset, the newest first."""
+    organization = await check_organization(request)
+    parameters = request.query_params
+    created_from, created_to = _read_created(parameters.get("createdFilter"))
+    ids = [id for id in parameters.get("ids", "").split(",") if id]
+    store = _store(request)
+    if ids:
+        found = [await store.retrieve(id, organization_id=organization.id) for id in ids]
+        return Json({"data": [present_legacy(each) for each in found if each is not None]})
+    page = await store.list(
+        Query(
+            organization_id=organization.id,
+            tags=[decode_tag(id) for id in parameters.get("tagFilter", "").split(",") if id],
+            created_from=created_from,
+            created_to=created_to,
+            limit=read_number(
+                parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
+            ),
+            offset=read_number(
+                parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX
+            ),
+            order="asc" if parameters.get("desc", "true").lower() == "false" else "desc",
+        )
+    )
+    return Json({"data": [present_legacy(completion) for completion in page.completions]})
+
+
+async def retrieve_legacy(request: Request) -> Json:
+    """`GET /api/completions/{id}`: one, with its request and response as objects."""
+    organization = await check_organization(request)
+    return Json({"data": present_legacy(await _retrieve(request, organization.id))})
+
+
+async def create(request: Request) -> Json:
+    """`POST /api/v1/completions`: a call, usually one that has ended.
+
+    The status is 200, not 201: the generated clients check a 201 against their schema.
+    """
+    return Json(present(await _merge(request, create_id(), duration_unit_ms=1000)))
+
+
+async def update(request: Request) -> Json:
+    """`POST /api/v1/completions/{id}`: the same, under an id of the client's own."""
+    id: str = request.path_params["id"]
+    return Json(present(await _merge(request, id, duration_unit_ms=1000)))
+
+
+async def retrieve(request: Request) -> Json:
+    """`GET /api/v1/completions/{id}`: one, in the words of v1."""
+    organization = await check_organization(request)
+    return Json(present(await _retrieve(request, organization.id)))
+
+
+async def search_tags(request: Request) -> Json:
+    """`GET /api/tags/search`: tags that hold a text; one that is the text itself, alone."""
+    organization = await check_organization(request)
+    names = await _store(request).list_tags(
+        organization_id=organization.id,
+        text=request.query_params.get("query", ""),
+        limit=TAGS_MAX,
+    )
+    return Json({"data": [present_tag(name) for name in names]})
+
+
+async def find_in_browser(request: Request) -> RedirectResponse:
+    """`GET /app/{slug}/completions/{id}`: the address that Log10's clients print."""
+    path = f"/app/{request.path_params['slug']}/completions?id={request.path_params['id']}"
+    return RedirectResponse(path, status_code=302)
+
+
+def present(completion: Completion) -> dict[str, Any]:
+    """A completion in the words of v1: nothing is null, and what does not fit is left out."""
+    request, response = _decode(completion.request), _decode(completion.response)
+    members = {
+        "id": completion.id,
+        "organization_id": completion.organization_id,
+        "kind": "prompt" if completion.kind == "completion" else "chat",
+        "status": completion.status,
+        "tags": completion.tags,
+        "request": fit_request(request),
+        "response": fit_response(response, created=completion.created_at // 1_000_000),
+        "session_id": completion.session_id,
+        "duration": None if completion.duration_ms is None else completion.duration_ms / 1000,
+        "stacktrace": _fit_stack(completion.call_site.get("stacktrace")),
+        "failure_kind": completion.failure_kind,
+        "failure_reason": completion.failure_reason,
+        "created_at": _iso(completion.created_at),
+        "created_at_ms": completion.created_at // 1000,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def present_legacy(completion: Completion) -> dict[str, Any]:
+    """A completion as the Python client reads it: objects, never texts or null."""
+    members = {
+        "id": completion.id,
+        "organization_id": completion.organization_id,
+        "created_at": _iso(completion.created_at),
+        "created_at_ms": completion.created_at // 1000,
+        "kind": completion.kind,
+        "status": completion.status,
+        "request": _decode(completion.request) or {},
+        "response": _decode(completion.response) or {},
+        "tags": completion.tags,
+        "tagResolved": [present_tag(tag) for tag in completion.tags],
+        "session_id": completion.session_id,
+        "duration": completion.duration_ms,
+        "failure_kind": completion.failure_kind,
+        "failure_reason": completion.failure_reason,
+        **completion.call_site,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def present_tag(name: str) -> dict[str, str]:
+    """A tag, with an id that holds no comma and says which tag it is."""
+    return {"id": encode_tag(name), "name": name}
+
+
+def encode_tag(name: str) -> str:
+    """The id of a tag: its name in base64, so that no table is needed to find it again."""
+    return base64.urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+
+
+def decode_tag(id: str) -> str:
+    """The tag of an id. Raises `InvalidRequest`."""
+    try:
+        padded = id + "=" * (-len(id) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode(
+            "utf-8", "surrogatepass"
+        )
+    except (binascii.Error, UnicodeError) as error:
+        raise InvalidRequest(
+            f"'{id}' is no tag's id: GET /api/tags/search says which there are.",
+            param="tagFilter",
+        ) from error
+
+
+def create_id_4() -> str:
+    """An id that sorts by time and still reads as a UUID of version 4."""
+    id = create_id()
+    return f"{id[:14]}4{id[15:]}"
+
+
+async def _merge(request: Request, id: str, *, duration_unit_ms: float) -> Completion:
+    body = await read_body(request)
+    organization = await check_organization(request, body=body)
+    posted = read_post(body, organization_id=organization.id, duration_unit_ms=duration_unit_ms)
+    return await _store(request).merge(
+        id, organization_id=organization.id, change=merge(id, posted)
+    )
+
+
+async def _retrieve(request: Request, organization_id: str) -> Completion:
+    id = request.path_params["id"]
+    completion = await _store(request).retrieve(id, organization_id=organization_id)
+    if completion is None:
+        raise NotFound(f"There is no completion '{id}'.", param="id")
+    return completion
+
+
+def _fit_stack(stack: Any) -> list[dict[str, Any]] | None:
+    """Frames of four members; what is none of them is left out."""
+    if not isinstance(stack, list):
+        return None
+    return [
+        {
+            "file": str(frame.get("file", "")),
+            "line": str(frame.get("line", "")),
+            "lineno": frame["lineno"],
+            "name": str(frame.get("name", "")),
+        }
+        for frame in stack
+        if isinstance(frame, dict) and isinstance(frame.get("lineno"), int | float)
+    ]
+
+
+def _decode(body: bytes | None) -> Any:
+    """JSON that is an object, or nothing."""
+    try:
+        value = wire.decode(body or b"null")
+    except msgspec.DecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _iso(microseconds: int) -> str:
+    """As `datetime.isoformat` writes it, with all six digits: Python 3.10 reads nothing else."""
+    moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
+def _read_created(text: str | None) -> tuple[int | None, int | None]:
+    """`{"from": ISO, "to": ISO}`, both inclusive, taken literally. Raises `InvalidRequest`."""
+    if not text:
+        return None, None
+    try:
+        value = wire.decode(text)
+        begin, end = (value.get(name) for name in ("from", "to"))
+        return (
+            None if begin is None else _microseconds(begin),
+            None if end is None else _microseconds(end) + 1,
+        )
+    except (msgspec.DecodeError, ValueError, AttributeError, TypeError) as error:
+        raise InvalidRequest(
+            "'createdFilter' must be a JSON object with 'from' and 'to' as ISO 8601 times.",
+            param="createdFilter",
+        ) from error
+
+
+def _microseconds(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store

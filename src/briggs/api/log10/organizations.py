@@ -1,0 +1,117 @@
+"""Organizations: an installation may hold several, and none sees anything of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from briggs.api.answers import Json, read_json_object
+from briggs.api.gate import Gate
+from briggs.api.openai.keys import present_key
+from briggs.storage import Store
+from briggs.types.errors import Forbidden, InvalidRequest, NotFound
+from briggs.types.keys import Key
+from briggs.types.organizations import DEFAULT, SLUG, Organization
+
+NAME_LENGTH_MAX = 200
+_HEADERS = ("x-log10-organization-id", "x-log10-organization")
+
+
+async def create_organization(request: Request) -> Json:
+    """`POST /api/v1/organizations`: a new one, with the key of its first administrator."""
+    _require_installation(request)
+    body = await read_json_object(request)
+    slug, name = body.get("slug"), body.get("name", body.get("slug"))
+    if not isinstance(slug, str) or not SLUG.fullmatch(slug):
+        raise InvalidRequest(
+            "'slug' is required: 1 to 63 lower-case letters, digits and hyphens, "
+            "such as 'search-team'.",
+            param="slug",
+        )
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH_MAX:
+        raise InvalidRequest(f"'name' must have 1 to {NAME_LENGTH_MAX} characters.", param="name")
+    organization = Organization(slug=slug, name=name)
+    state = request.app.state
+    store: Store = state.store
+    await store.organizations.create(organization)
+    gate: Gate = state.gate
+    key, secret = await gate.create_key("admin", organization_id=organization.id)
+    return Json({**_present(organization), "key": {**present_key(key), "value": secret}})
+
+
+async def list_organizations(request: Request) -> Json:
+    """`GET /api/v1/organizations`: all of them for administrators of the first, else one's own."""
+    store: Store = request.app.state.store
+    listed = await store.organizations.list()
+    if not _looks_after_all(request.state.key):
+        listed = [each for each in listed if each.id == request.state.key.organization_id]
+    return Json({"data": [_present(each) for each in listed]})
+
+
+async def retrieve_organization(request: Request) -> Json:
+    """`GET /api/v1/organizations/{name}`: by its id or its slug."""
+    return Json(_present(await find_organization(request, request.path_params["name"])))
+
+
+class _Named(msgspec.Struct):
+    organization_id: Any = None
+
+
+async def check_organization(request: Request, *, body: bytes = b"") -> Organization:
+    """The organization of the key, which all that names one must mean too.
+
+    Log10's clients name it in one of two headers, in the query or in the body, or not at all.
+    Raises `NotFound`.
+    """
+    names = [request.headers.get(header) for header in _HEADERS]
+    names.append(request.query_params.get("organization_id"))
+    if b'"organization_id"' in body:
+        try:
+            names.append(msgspec.json.decode(body, type=_Named).organization_id)
+        except (msgspec.DecodeError, UnicodeError):
+            names.append(None)
+    key: Key = request.state.key
+    store: Store = request.app.state.store
+    own = await store.organizations.find(key.organization_id)
+    assert own is not None, f"the key {key.id} belongs to no organization"
+    for name in names:
+        if isinstance(name, str) and name and name not in (own.id, own.slug):
+            raise NotFound(
+                f"There is no organization '{name}' for this key: it belongs to '{own.slug}'.",
+                param="organization_id",
+            )
+    return own
+
+
+async def find_organization(request: Request, name: str) -> Organization:
+    """The organization of that id or slug, if the caller's key may see it. Raises `NotFound`."""
+    store: Store = request.app.state.store
+    key: Key = request.state.key
+    organization = await store.organizations.find(name)
+    if organization is None or not (
+        organization.id == key.organization_id or _looks_after_all(key)
+    ):
+        raise NotFound(f"There is no organization '{name}'.", param="organization_id")
+    return organization
+
+
+def _require_installation(request: Request) -> None:
+    if not _looks_after_all(request.state.key):
+        raise Forbidden(
+            f"Organizations are made with an administrator's key of '{DEFAULT}', the first one."
+        )
+
+
+def _looks_after_all(key: Key) -> bool:
+    return key.organization_id == DEFAULT and "admin" in key.scopes
+
+
+def _present(organization: Organization) -> dict[str, Any]:
+    return {
+        "id": organization.id,
+        "slug": organization.slug,
+        "name": organization.name,
+        "created_at": organization.created_at / 1_000_000,
+    }

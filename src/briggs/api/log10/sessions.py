@@ -1,0 +1,93 @@
+"""Sessions: made by clients before their first call, and read with all that was said in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from briggs.api.answers import Json, read_body, read_number
+from briggs.api.log10.completions import present_legacy
+from briggs.api.log10.organizations import check_organization
+from briggs.storage import Query, Store
+from briggs.types.errors import NotFound
+from briggs.types.sessions import Session
+
+LIMIT_DEFAULT = 25
+LIMIT_MAX = 1000
+OFFSET_MAX = 2**53
+
+
+async def create_legacy(request: Request) -> Json:
+    """`POST /api/sessions`: a new session."""
+    session = await _create(request)
+    return Json({"sessionID": session.id})
+
+
+async def create(request: Request) -> Json:
+    """`POST /api/v1/sessions`: the same; its clients take no status but 201."""
+    session = await _create(request)
+    return Json({"session": {"id": session.id}}, status_code=201)
+
+
+async def list_sessions(request: Request) -> Json:
+    """`GET /api/v1/sessions`: a page by offset, the newest first, each with its totals."""
+    organization = await check_organization(request)
+    parameters = request.query_params
+    listed = await _store(request).sessions.list(
+        organization_id=organization.id,
+        limit=read_number(
+            parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
+        ),
+        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+    )
+    return Json({"data": [present(session) for session in listed]})
+
+
+async def retrieve(request: Request) -> Json:
+    """`GET /api/v1/sessions/{id}`: its totals, and its completions in their order."""
+    organization = await check_organization(request)
+    id, store = request.path_params["id"], _store(request)
+    session = await store.sessions.retrieve(id, organization_id=organization.id)
+    if session is None:
+        raise NotFound(f"There is no session '{id}'.", param="id")
+    page = await store.list(
+        Query(organization_id=organization.id, session_id=id, limit=LIMIT_MAX, order="asc")
+    )
+    return Json(
+        {
+            **present(session),
+            "completions": [present_legacy(completion) for completion in page.completions],
+            "has_more": page.has_more,
+        }
+    )
+
+
+def present(session: Session) -> dict[str, Any]:
+    """A session and its totals."""
+    last = session.last_completion_at
+    return {
+        "id": session.id,
+        "created_at": session.created_at / 1_000_000,
+        "last_completion_at": None if last is None else last / 1_000_000,
+        "totals": {
+            "completions": session.completions,
+            "failed": session.failed,
+            "prompt_tokens": session.prompt_tokens,
+            "completion_tokens": session.completion_tokens,
+            "cost_usd": session.cost_usd,
+            "duration_ms": session.duration_ms,
+        },
+    }
+
+
+async def _create(request: Request) -> Session:
+    organization = await check_organization(request, body=await read_body(request))
+    session = Session(organization_id=organization.id)
+    await _store(request).sessions.create(session)
+    return session
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store

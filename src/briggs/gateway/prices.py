@@ -1,0 +1,295 @@
+"""What a call costs: by the file's prices, else by genai-prices, else nobody knows.
+
+Only what was counted is priced: tokens, and a fee a call where a vendor takes one. What a
+vendor bills beside them, such as its own web searches, is in no usage and so in no cost.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import re
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from briggs.providers.base import Provider
+from briggs.settings import PriceSettings
+from briggs.types.completions import Completion
+from briggs.types.conform import Facts
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+
+_MILLION = 1_000_000
+_MINUTE_US = 60_000_000
+SERIES_MAX = 200
+
+# What the vendors call the tier that costs the list's price.
+_STANDARD = frozenset({None, "auto", "default", "on_demand", "standard"})
+
+_HOUR = re.compile(rb'"ttl"\s*:\s*"1h"')
+
+# Our word for each price, and the list's.
+_LISTED = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cached_input": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
+    "reasoning": "output_reasoning_mtok",
+    "audio_input": "input_audio_mtok",
+    "audio_output": "output_audio_mtok",
+}
+# Billed for themselves, and a chat completion's usage has no place for them.
+_UNCOUNTED = "output_citation_mtok"
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """US dollars a million tokens.
+
+    What is None costs as much as `input` or `output`; of audio, nobody knows how much.
+    """
+
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    reasoning: Decimal | None = None
+    audio_input: Decimal | None = None
+    audio_output: Decimal | None = None
+
+
+class Price(NamedTuple):
+    """Whose price it is, and the rates by the length of the prompt."""
+
+    source: str
+    tiers: Sequence[tuple[int, Rates]]
+    """The rates of prompts of more than so many tokens, the longest first and 0 last."""
+    request: Decimal = Decimal(0)
+    """US dollars a call, beside its tokens."""
+
+
+class Spent(msgspec.Struct):
+    """What the calls to one model came to since the start."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+class Prices:
+    """Prices calls, and keeps the sums of what was spent."""
+
+    def __init__(
+        self,
+        listed: Mapping[str, PriceSettings] | None = None,
+        *,
+        providers: Collection[Provider] = (),
+    ) -> None:
+        self._own = {name: _read_settings(row) for name, row in (listed or {}).items()}
+        self._addresses = {
+            each.name: each.base_url
+            for each in providers
+            if each.base_url and _is_public(each.base_url)
+        }
+        self._is_needed = any(
+            each.is_configured for each in providers if each.name in self._addresses
+        )
+        self.spent: dict[tuple[str, str], Spent] = {}
+        """By provider and model; past `SERIES_MAX` of them all other models are one."""
+
+    def load(self) -> None:
+        """Read the list beside everything else, if there is a vendor who may be asked.
+
+        It takes up to a second and 25 MB. A call that ends before then waits for it.
+        """
+        if self._is_needed:
+            threading.Thread(target=_load, name="prices", daemon=True).start()
+
+    def price(self, completion: Completion, facts: Facts, *, tier: str | None) -> None:
+        """Write the cost of a call, as far as its tokens were counted and have a price."""
+        if facts.prompt_tokens is None or facts.completion_tokens is None:
+            return
+        completion.usage_source = "provider"
+        price = self._find(completion, tier=tier)
+        if price is not None and not _may_write_for_an_hour(completion, facts):
+            cost = calculate(price, facts)
+            if cost is not None:
+                completion.cost_usd, completion.price_source = float(cost), price.source
+        self._add(completion)
+
+    def _find(self, completion: Completion, *, tier: str | None) -> Price | None:
+        """By the model that answered; a price of one's own may be that of the one asked for."""
+        provider, served = completion.provider or "", completion.response_model
+        if served is None or served == completion.model:
+            # The caller's name stands in an answer that names no model.
+            served = _find_asked(completion)
+        if self._own:
+            for model in (served, _find_asked(completion)):
+                if own := self._own.get(f"{provider}/{model}"):
+                    return own
+        address = self._addresses.get(provider)
+        if address is None:
+            return None
+        tier = None if tier in _STANDARD else tier
+        return find_listed(address, served, tier, completion.created_at // _MINUTE_US)
+
+    def _add(self, completion: Completion) -> None:
+        series = (completion.provider or "", completion.response_model or completion.model)
+        if series not in self.spent and len(self.spent) >= SERIES_MAX:
+            series = (series[0], "other")
+        spent = self.spent.setdefault(series, Spent())
+        spent.prompt_tokens += completion.prompt_tokens or 0
+        spent.completion_tokens += completion.completion_tokens or 0
+        spent.cost_usd += completion.cost_usd or 0
+
+
+def calculate(price: Price, facts: Facts) -> Decimal | None:
+    """US dollars; None where the counts do not say what was used of each kind."""
+    prompt, completion = facts.prompt_tokens, facts.completion_tokens
+    assert prompt is not None and completion is not None, "only what was counted has a price"
+    rates = next((rates for start, rates in price.tiers if prompt > start), price.tiers[-1][1])
+    # Nobody says how much of the audio was cached, and audio costs many times what text does.
+    if facts.audio_input_tokens and (facts.cached_tokens or rates.audio_input is None):
+        return None
+    if facts.audio_output_tokens and rates.audio_output is None:
+        return None
+    written = facts.cache_write_tokens or 0
+    hour = min(facts.cache_write_1h_tokens or 0, written)
+    input = _sum(
+        prompt,
+        rates.input,
+        (facts.cached_tokens, rates.cached_input),
+        (written - hour, rates.cache_write),
+        (hour, rates.cache_write_1h or rates.cache_write),
+        (facts.audio_input_tokens, rates.audio_input),
+    )
+    output = _sum(
+        completion,
+        rates.output,
+        (facts.reasoning_tokens, rates.reasoning),
+        (facts.audio_output_tokens, rates.audio_output),
+    )
+    if input is None or output is None:
+        return None
+    return (input + output) / _MILLION + price.request
+
+
+@functools.lru_cache(maxsize=1024)
+def find_listed(address: str, model: str, tier: str | None, minute: int) -> Price | None:
+    """The list's price of a model of whoever answers at an address, in a minute of Unix time.
+
+    Prices change with the date and, of some vendors, with the time of day. A tier that the list
+    has no price for is None, not the price of another.
+    """
+    snapshot = _open_list()
+    try:
+        provider = snapshot.find_provider(None, None, address)
+    except LookupError:
+        return None
+    listed = provider.find_model(model, all_providers=snapshot.providers)
+    if listed is None or not listed.prices:
+        return None
+    moment = datetime.fromtimestamp(minute * 60, UTC)
+    if tier is None:
+        return _read_listed(listed.get_prices(moment))
+    # A vendor that sells another's models need not have the other's tiers.
+    own = any(listed is each for each in provider.models)
+    if not own or not _has_tier(listed, tier, moment=moment):
+        return None
+    return _read_listed(listed.get_prices(moment, {"service_tier": tier}))
+
+
+def _find_asked(completion: Completion) -> str:
+    """The model as the provider that answered was asked for it."""
+    targets = [attempt.target.partition("/") for attempt in reversed(completion.attempts)]
+    return next((model for name, _, model in targets if name == completion.provider), "")
+
+
+def _has_tier(listed: ModelInfo, tier: str, *, moment: datetime) -> bool:
+    return any(
+        variant.when == {"service_tier": tier}
+        and (variant.constraint is None or variant.constraint.active(moment))
+        for variant in listed.price_variants or ()
+    )
+
+
+def _read_listed(listed: ModelPrice) -> Price | None:
+    """None where the list lacks one of the two prices, or bills what is not counted."""
+    amounts = {name: getattr(listed, key) for name, key in _LISTED.items()}
+    if amounts["input"] is None or amounts["output"] is None or getattr(listed, _UNCOUNTED):
+        return None
+    starts = {0, *(tier.start for amount in amounts.values() for tier in _tiers(amount))}
+    tiers = [
+        (start, msgspec.convert({name: _at(start, each) for name, each in amounts.items()}, Rates))
+        for start in sorted(starts, reverse=True)
+    ]
+    thousand = listed.requests_kcount
+    request = thousand / 1000 if isinstance(thousand, Decimal) else Decimal(0)
+    return Price(f"genai-prices {version('genai-prices')}", tiers, request)
+
+
+def _tiers(amount: Decimal | TieredPrices | None) -> Sequence[Any]:
+    return getattr(amount, "tiers", ())
+
+
+def _at(start: int, amount: Decimal | TieredPrices | None) -> Decimal | None:
+    """An amount for prompts of more than `start` tokens."""
+    if amount is None or isinstance(amount, Decimal):
+        return amount
+    prices = [tier.price for tier in amount.tiers if tier.start <= start]
+    return prices[-1] if prices else amount.base
+
+
+def _sum(count: int, rate: Decimal, *parts: tuple[int | None, Decimal | None]) -> Decimal | None:
+    """Tokens at a rate, and those parts of them that have rates of their own at those."""
+    cost = Decimal(0)
+    for part, own in parts:
+        if part and own is not None:
+            cost += part * own
+            count -= part
+    return None if count < 0 else cost + count * rate
+
+
+def _read_settings(row: PriceSettings) -> Price:
+    """The file's floats as the decimals that were written there."""
+    return Price("briggs.toml", [(0, msgspec.convert(row, Rates, from_attributes=True))])
+
+
+def _may_write_for_an_hour(completion: Completion, facts: Facts) -> bool:
+    """Whether some writes to the cache may cost more, and the usage does not say which.
+
+    https://docs.claude.com/en/docs/build-with-claude/prompt-caching, 2026-11-23
+    """
+    if not facts.cache_write_tokens or facts.cache_write_1h_tokens is not None:
+        return False
+    return _HOUR.search(completion.request) is not None
+
+
+def _is_public(url: str) -> bool:
+    """Whether an address is a name of the internet: no vendor answers anywhere else."""
+    host, dot, top = (urlsplit(url).hostname or "").rpartition(".")
+    return bool(host and dot) and top.isalpha()
+
+
+def _open_list() -> DataSnapshot:
+    # Imported late, for its time and memory. It would update itself only if it were asked to.
+    from genai_prices.data_snapshot import get_snapshot
+
+    return get_snapshot()
+
+
+@functools.cache
+def _load() -> None:
+    _open_list()
+    # What lives to the end need not be walked at every collection.
+    gc.freeze()

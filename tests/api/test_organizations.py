@@ -1,0 +1,134 @@
+"""Organizations and scopes: who may do what, and that nobody sees anything of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.routing import Route
+
+from briggs.api import health
+from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
+from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
+from tests.processes import Server, run_server
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with run_server(tmp_path_factory.mktemp("organizations") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def acme(server: Server) -> str:
+    """The key of an administrator of another organization."""
+    made = server.send("POST", "/api/v1/organizations", {"slug": "acme", "name": "Acme"})
+    assert made.status == 200, made.body
+    key: str = made.json["key"]["value"]
+    return key
+
+
+def create_key(server: Server, *scopes: str, **members: object) -> str:
+    made = server.send(
+        "POST",
+        "/v1/organization/admin_api_keys",
+        {"name": "of the test", "scopes": list(scopes), **members},
+    )
+    assert made.status == 200, made.body
+    value: str = made.json["value"]
+    return value
+
+
+def walk(id: str) -> Iterator[tuple[str, str]]:
+    """Every method and path that a key opens, with an id where one belongs."""
+    for route in [*OPENAI_ROUTES, *LOG10_ROUTES, *health.ROUTES]:
+        assert isinstance(route, Route)
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            path = route.path
+            for place in route.param_convertors:
+                path = path.replace(f"{{{place}:path}}", id).replace(f"{{{place}}}", id)
+            if path not in health.OPEN_PATHS:
+                yield method, path
+
+
+def test_a_stranger_opens_nothing(server: Server) -> None:
+    """Every route but /health answers 401 to a caller without a key, or with a wrong one."""
+    for method, path in walk("x"):
+        for key in (None, "sk-briggs-wrong"):
+            assert server.send(method, path, key=key).status == 401, (method, path)
+
+
+def test_nothing_of_one_organization_is_visible_to_another(server: Server, acme: str) -> None:
+    """Another organization's key finds nothing under the id of a completion."""
+    recorded = server.chat({"model": "local/briggs-tiny", "messages": MESSAGES, "max_tokens": 1})
+    id = server.find(recorded)["id"]
+    for method, path in walk(id):
+        if id not in path:
+            continue
+        reply = server.send(method, path, {"metadata": {}}, key=acme)
+        assert reply.status == 404, (method, path, reply.body)
+    assert server.retrieve(id)["metadata"] == {}
+    assert server.send("GET", "/v1/chat/completions", key=acme).json["data"] == []
+
+
+def test_an_organization_is_made_by_the_first_alone(server: Server, acme: str) -> None:
+    """Administrators of the first organization make others; theirs see themselves only."""
+    refused = server.send("POST", "/api/v1/organizations", {"slug": "theirs"}, key=acme)
+    assert refused.status == 403
+    assert "first one" in refused.json["error"]
+    slugs = [each["slug"] for each in server.send("GET", "/api/v1/organizations").json["data"]]
+    assert slugs == ["default", "acme"]
+    (own,) = server.send("GET", "/api/v1/organizations", key=acme).json["data"]
+    assert own["slug"] == "acme"
+    for name in ("acme", own["id"]):
+        found = server.send("GET", f"/api/v1/organizations/{name}", key=acme)
+        assert found.json == own
+    assert server.send("GET", "/api/v1/organizations/default", key=acme).status == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [({}, "slug"), ({"slug": "Acme"}, "slug"), ({"slug": "a", "name": 1}, "name"),
+     ({"slug": "default"}, "slug")],
+)  # fmt: skip
+def test_a_bad_organization(server: Server, body: dict[str, object], param: str) -> None:
+    """What cannot be an organization is refused, and the member is named."""
+    reply = server.send("POST", "/api/v1/organizations", body)
+    assert (reply.status, reply.json["param"]) == (400, param)
+    assert isinstance(reply.json["error"], str)
+
+
+def test_scopes(server: Server) -> None:
+    """A key does what its scopes name, and is told which one it lacks."""
+    read = create_key(server, "read")
+    assert server.send("GET", "/v1/chat/completions", key=read).status == 200
+    call = {"model": "local/briggs-tiny", "messages": MESSAGES}
+    refused = server.send("POST", "/v1/chat/completions", call, key=read)
+    assert refused.status == 403
+    assert "scope 'answer'" in refused.json["error"]["message"]
+    assert server.send("GET", "/v1/organization/admin_api_keys", key=read).status == 403
+    bad = {"name": "k", "scopes": ["all"]}
+    reply = server.send("POST", "/v1/organization/admin_api_keys", bad)
+    assert (reply.status, reply.json["error"]["param"]) == (400, "scopes")
+
+
+def test_a_key_expires(server: Server) -> None:
+    """A key is refused after its time, and the answer says that it has expired."""
+    brief = create_key(server, "read", expires_in_s=0.000001)
+    reply = server.send("GET", "/v1/chat/completions", key=brief)
+    assert reply.status == 401
+    assert "has expired" in reply.json["error"]["message"]
+    long = create_key(server, "read", expires_in_s=1e12)
+    assert server.send("GET", "/v1/chat/completions", key=long).status == 200
+
+
+def test_log10s_headers(server: Server) -> None:
+    """A token comes in Log10's headers too, whatever an empty Basic authorization says."""
+    token = (server.data / "admin.key").read_text().strip()
+    for name in ("x-log10-token", "x-api-token"):
+        headers = {name: token, "authorization": "Basic Og=="}
+        reply = server.send("GET", "/v1/models", key=None, headers=headers)
+        assert reply.status == 200, reply.body

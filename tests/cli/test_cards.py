@@ -1,0 +1,20 @@
+"""The cards of one completion."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from briggs.cli.cards import print_completion
+from briggs.client import StoredCompletion
+
+
+def test_retry(capsys: pytest.CaptureFixture[str]) -> None:
+    """A retry names the call that it repeats."""
+    details = {"id": "id-3", "status": "finished", "created_at": 1790000000}
+    details |= {"retry_count": 2, "retry_of": "id-1"}
+    content = {"id": "id-3", "choices": [], "briggs": details}
+    print_completion(msgspec.convert(content, StoredCompletion), logprobs=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert ["retry", "of", "id-1"] in [line.split() for line in lines]
+    assert "retry 2 of the caller" in lines[-1]
