@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.api.behaviours import BEHAVIOURS
 from tests.processes import Server, Upstream, list_cases, load_case, replay, run_server
+
+# A busy machine is no failure, so there is no deadline.
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
 
 # The key that every provider of the tests sends; it must be found nowhere on disk.
 CANARY = "canary-7f3a9c51e2"

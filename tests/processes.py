@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 CASES = Path(__file__).parent / "cases"
+MODELS = b'{"object": "list", "data": [{"id": "m-1", "object": "model"}]}'
 START_TIMEOUT_S = 30
 
 
@@ -161,6 +162,8 @@ class Upstream:
 
     def __init__(self, behaviours: Mapping[str, Behaviour]) -> None:
         self.behaviours = dict(behaviours)
+        self.models: dict[str, bytes] = {}
+        """What `GET /BEHAVIOUR/...` answers, where it is not `MODELS`."""
         self.seen: list[Seen] = []
         self.hung_up = threading.Event()
         """Set when a behaviour found its caller gone."""
@@ -192,6 +195,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A caller who hangs up between two requests is no news.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -208,7 +216,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_GET(self) -> None:
-        self.send_whole(200, b'{"object": "list", "data": [{"id": "m-1", "object": "model"}]}')
+        name = self.path.split("/")[1]
+        self.send_whole(200, self.server.upstream.models.get(name, MODELS))
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))

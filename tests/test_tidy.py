@@ -34,7 +34,10 @@ def test_floors() -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("page", ["generate_cli.py", "generate_catalog.py"])
+@pytest.mark.parametrize(
+    "page",
+    ["generate_cli.py", "generate_catalog.py", "generate_conformance.py", "generate_rules.py"],
+)
 def test_generated_pages_are_fresh(page: str) -> None:
     """What is generated is what the generator would write now."""
     ended = run(f"docs/{page}", "--check")

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TextIO
 
@@ -26,31 +27,45 @@ from briggs.api.answers import Json, answer_error
 from briggs.api.connection import create_protocol
 from briggs.api.exchange import Receive, Scope, Send
 from briggs.api.gate import Gate
+from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
 from briggs.api.openai.chat import Chat
-from briggs.api.openai.routes import ROUTES
+from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
+from briggs.gateway.prices import Prices
 from briggs.gateway.record import Record
-from briggs.gateway.routes import Routes, open_routes
-from briggs.providers.catalog import find_only, open_providers
-from briggs.providers.local import LocalProvider
-from briggs.settings import Settings
+from briggs.gateway.upstreams import Upstreams
+from briggs.providers.catalog import check_providers
+from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
-from briggs.transport import Transport
 from briggs.types.errors import BriggsError, MethodNotAllowed, NotFound
 
 CHAT_PATH = "/v1/chat/completions"
+
+FIXED = (
+    *("store", "durability", "on_store_failure", "hosts", "origins"),
+    *("limits.header_timeout_s", "limits.keep_alive_timeout_s", "limits.shutdown_timeout_s"),
+    *("limits.queue_bytes_max", "limits.wal_bytes_max"),
+)
+"""The settings that hold from the start to the end of a process."""
 
 
 class App:
     """The ASGI application: the chat route by itself, every other one through Starlette."""
 
-    def __init__(self, settings: Settings, *, store: Store, routes: Routes, gate: Gate) -> None:
+    def __init__(self, upstreams: Upstreams, *, store: Store, gate: Gate) -> None:
+        settings, routes = upstreams.settings, upstreams.routes
         limits = settings.file.limits
-        record = Record(store, on_failure=settings.file.on_store_failure)
+        self.upstreams = upstreams
+        self.reload_failures = 0
+        """How often the file was read again and was wrong."""
+        self._started_with = settings.file
+        self._retiring: dict[asyncio.Task[None], Upstreams] = {}
+        self.prices = Prices(settings.file.prices, providers=routes.providers.values())
+        record = Record(store, prices=self.prices, on_failure=settings.file.on_store_failure)
         self.record = record
         self.chat = Chat(gate=gate, routes=routes, record=record, limits=limits)
         self.gate = gate
         self._starlette = Starlette(
-            routes=[*ROUTES, *health.ROUTES],
+            routes=[*OPENAI_ROUTES, *LOG10_ROUTES, *health.ROUTES],
             exception_handlers={
                 BriggsError: _answer_briggs_error,
                 HTTPException: _answer_http_exception,
@@ -60,6 +75,53 @@ class App:
         state = self._starlette.state
         state.store, state.routes, state.gate = store, routes, gate
         state.chat, state.record, state.limits = self.chat, record, limits
+        state.app = self
+
+    def reload(self) -> None:
+        """Read the file again, and go by it from the next call on.
+
+        Calls in flight go on by what they began with. If anything is wrong with the file, all
+        stays as it was; standard error says what, and `/metrics` counts it.
+        """
+        before = self.upstreams.settings
+        try:
+            settings = open_settings(
+                data=before.data,
+                config=before.config,
+                environment=before.environment,
+                check=check_providers,
+            )
+            upstreams = Upstreams(settings, before=self.upstreams)
+        except (SettingsError, BriggsError) as error:
+            self.reload_failures += 1
+            _say(f"{error}\nNothing was changed: mend the file and send SIGHUP.", to=sys.stderr)
+            return
+        for line in [*settings.warnings, *_name_fixed(self._started_with, settings.file)]:
+            _say(f"WARNING {line}", to=sys.stderr)
+        task = asyncio.get_running_loop().create_task(self.upstreams.retire())
+        self._retiring[task] = self.upstreams
+        task.add_done_callback(self._retiring.pop)
+        self._go_by(upstreams)
+        _say(f"Briggs goes by {settings.config or 'no file'} from now on", to=sys.stderr)
+
+    async def close(self) -> None:
+        """Close whatever can be asked, also what has been replaced."""
+        await self.record.judge.catch_up()
+        replaced = dict(self._retiring)
+        for task in replaced:
+            task.cancel()
+        for upstreams in [*replaced.values(), self.upstreams]:
+            await upstreams.close()
+
+    def _go_by(self, upstreams: Upstreams) -> None:
+        self.upstreams = upstreams
+        file, routes, state = upstreams.settings.file, upstreams.routes, self._starlette.state
+        prices = Prices(file.prices, providers=routes.providers.values())
+        prices.spent = self.prices.spent
+        prices.load()
+        self.prices = self.record.prices = prices
+        self.chat.routes = state.routes = routes
+        self.chat.limits = state.limits = file.limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,7 +136,7 @@ class App:
             try:
                 key = await self.gate.admit(dict(scope["headers"]))
             except BriggsError as error:
-                await answer_error(error)(scope, receive, send)
+                await answer_error(error, path=scope["path"])(scope, receive, send)
                 return
             scope["state"] = {**scope.get("state", {}), "key": key}
         await self._starlette(scope, receive, send)
@@ -95,23 +157,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             wal_bytes_max=limits.wal_bytes_max,
         )
         stack.push_async_callback(store.close)
-        transport = Transport(
-            connect_timeout_s=limits.connect_timeout_s, read_timeout_s=limits.upstream_timeout_s
-        )
-        stack.push_async_callback(transport.close)
-        providers = open_providers(settings, transport=transport)
-        providers["local"] = LocalProvider(
-            file.local, data=settings.data, timeout_s=limits.upstream_timeout_s
-        )
-        for provider in providers.values():
-            stack.push_async_callback(provider.close)
-        routes = open_routes(
-            providers,
-            models={name: model.targets for name, model in file.models.items()},
-            default_provider=file.default_provider or find_only(settings),
-        )
         gate = Gate(store, hosts=file.hosts, origins=file.origins)
-        app = App(settings, store=store, routes=routes, gate=gate)
+        app = App(Upstreams(settings), store=store, gate=gate)
+        stack.push_async_callback(app.close)
         yield app
 
 
@@ -140,9 +188,17 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
                 timeout_graceful_shutdown=round(limits.shutdown_timeout_s),
             )
             with _announced(settings.data / "server.url", address):
-                await _Server(
-                    config, on_started=lambda: _say(f"Briggs answers at {address}")
-                ).serve(sockets=[listener])
+                server = _Server(
+                    config, on_started=lambda: _begin(app, address), on_reload=app.reload
+                )
+                await server.serve(sockets=[listener])
+
+
+def _begin(app: App, address: str) -> None:
+    for warning in app.upstreams.settings.warnings:
+        _say(f"WARNING {warning}", to=sys.stderr)
+    _say(f"Briggs answers at {address}")
+    app.prices.load()
 
 
 def _admit_pages(app: App, origins: Sequence[str]) -> ASGIApp:
@@ -158,10 +214,25 @@ def _admit_pages(app: App, origins: Sequence[str]) -> ASGIApp:
     )
 
 
+def _name_fixed(before: FileSettings, after: FileSettings) -> Iterator[str]:
+    """What a file that was read again says, and what takes a new start."""
+    for name in FIXED:
+        if attrgetter(name)(before) != attrgetter(name)(after):
+            yield f"{name} stays as it was until Briggs is started again"
+
+
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, *, on_started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_started: Callable[[], None],
+        on_reload: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_reload = on_reload
+        self._has_terminal = os.isatty(0)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -177,7 +248,15 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self._handle_hang_up)
         yield
+
+    def _handle_hang_up(self) -> None:
+        """Read the file again; but stop if it was our terminal that was closed."""
+        if self._has_terminal and not os.isatty(0):
+            self.handle_exit(signal.SIGHUP, None)
+        else:
+            self._on_reload()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -235,22 +314,23 @@ def _say(line: str, *, to: TextIO | None = None) -> None:
 
 async def _answer_briggs_error(request: Request, error: Exception) -> Json:
     assert isinstance(error, BriggsError)
-    return answer_error(error)
+    return answer_error(error, path=request.url.path)
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Json:
     """Starlette's own refusals, in our shape."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return answer_error(
-            MethodNotAllowed(
-                f"{request.method} is not a method of {request.url.path}.", headers=error.headers
-            )
+        refusal: BriggsError = MethodNotAllowed(
+            f"{request.method} is not a method of {request.url.path}.", headers=error.headers
         )
-    return answer_error(NotFound(f"There is nothing at {request.url.path}."))
+    else:
+        refusal = NotFound(f"There is nothing at {request.url.path}.")
+    return answer_error(refusal, path=request.url.path)
 
 
 async def _answer_defect(request: Request, error: Exception) -> Json:
-    return answer_error(
-        BriggsError("Briggs failed on this request; its log says why, and an issue is welcome.")
+    defect = BriggsError(
+        "Briggs failed on this request; its log says why, and an issue is welcome."
     )
+    return answer_error(defect, path=request.url.path)

@@ -68,6 +68,7 @@ def test_filters_become_query_keys() -> None:
     assert encode_filters(
         {
             "tags": ["a", "b"],
+            "violates": ["C3"],
             "metadata": {"k": "v"},
             "created_from": 1.5,
             "created_to": 2.0,
@@ -78,6 +79,7 @@ def test_filters_become_query_keys() -> None:
         ("session_id", "s"),
         ("tag", "a"),
         ("tag", "b"),
+        ("violates", "C3"),
         ("include", "request"),
         ("metadata[k]", "v"),
         ("created[gte]", "1.5"),

@@ -70,6 +70,23 @@ def test_answers(local: Server) -> None:
     assert reply.status == 200
 
 
+@pytest.mark.parametrize(
+    "tool_choice",
+    [
+        "required",
+        {"type": "function", "function": {"name": "look"}},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": []}},
+    ],
+)
+def test_calls_that_must_be_made(local: Server, tool_choice: Any) -> None:
+    """The built-in model calls no tools, so that a request that it must is refused."""
+    messages = [{"role": "user", "content": "Hi"}]
+    reply = local.chat({"model": MODEL, "messages": messages, "tool_choice": tool_choice})
+    assert reply.status == 400
+    assert reply.json["error"]["code"] == "unsupported_parameter"
+    assert reply.json["error"]["param"] == "tool_choice"
+
+
 @pytest.mark.parametrize("top_logprobs", [None, 0, 3])
 def test_logprobs(local: Server, top_logprobs: int | None) -> None:
     """Probabilities are real: each at most 1, as many alternatives as asked, bytes that join."""

@@ -46,6 +46,7 @@ async def walk(store: Store, **members: Any) -> list[str]:
         ({"status": "started"}, "INDEX completions_started (organization_id=? AND status=?)"),
         ({"session_id": "s"}, "completions_by_session (organization_id=? AND session_id=?)"),
         ({"tags": ["a"]}, "completion_tags USING PRIMARY KEY (organization_id=? AND tag=?)"),
+        ({"violates": ["C3"]}, "completion_rules USING PRIMARY KEY (organization_id=? AND rule=?)"),
         (
             {"metadata": {"k": "v"}, "status": "failed"},
             "USING PRIMARY KEY (organization_id=? AND key=? AND value=?)",
@@ -81,12 +82,17 @@ async def test_filters(store: Store) -> None:
     three = finished(id="three", created_at=3, status="failed", response_model=None)
     for each in (one, two, three):
         await store.settle(each)
+    await store.record_violates({"one": ["C3", "M5"], "three": ["C3"], "four": ["M5"]})
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({}, ["three", "two", "one"]),
         ({"order": "asc"}, ["one", "two", "three"]),
         ({"tags": ["a"]}, ["two", "one"]),
         ({"tags": ["a", "b"]}, ["one"]),
         ({"tags": ["c"]}, []),
+        ({"violates": ["C3"]}, ["three", "one"]),
+        ({"violates": ["C3", "M5"]}, ["one"]),
+        ({"violates": ["M5"], "tags": ["a"]}, ["one"]),
+        ({"violates": ["J1"]}, []),
         ({"metadata": {"k": "1"}}, ["two", "one"]),
         ({"metadata": {"k": "1", "l": "2"}}, ["one"]),
         ({"metadata": {"k": "2"}}, []),
@@ -105,6 +111,19 @@ async def test_filters(store: Store) -> None:
     ]
     for members, expected in cases:
         assert await list_ids(store, **members) == expected, members
+
+
+async def test_violates_are_recorded(store: Store) -> None:
+    """What an answer breaks is known of it from then on, whatever else of it changes or goes."""
+    for id in ("kept", "gone"):
+        await store.settle(finished(id=id, tags=["a"]))
+    await store.record_violates({"kept": ["C3", "M5"], "gone": ["C3"]})
+    await store.relabel("kept", organization_id=ORGANIZATION, tags=["b"])
+    await store.delete("gone", organization_id=ORGANIZATION)
+    [kept] = (await store.list(Query(organization_id=ORGANIZATION, violates=["C3"]))).completions
+    assert kept.id == "kept"
+    assert kept.violates == ["C3", "M5"]
+    assert kept.tags == ["b"]
 
 
 async def test_text(store: Store) -> None:

@@ -15,7 +15,10 @@ from briggs.storage.migrations import MIGRATIONS, migrate
 from briggs.types.completions import Completion
 from tests.storage.conftest import OpenStore
 
-VERSIONS = sorted((Path(__file__).parent / "versions").glob("*.sql"))
+VERSIONS = sorted(
+    (Path(__file__).parent / "versions").glob("*.sql"),
+    key=lambda path: int(path.stem.removeprefix("version_")),
+)
 
 
 @pytest.fixture

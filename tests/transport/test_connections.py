@@ -157,6 +157,23 @@ async def test_closing_does_not_wait_for_a_connection_that_is_being_made() -> No
         assert {type(outcome) for outcome in outcomes} == {Unreachable}
 
 
+async def test_a_request_that_waits_less_for_a_connection() -> None:
+    """A request may wait less long than the others; who waits longer is not held up by it."""
+    transport = Transport(connect_timeout_s=0.5, proxies=False)
+
+    async def behave(peer: Peer) -> None:
+        await peer.wait_until_closed()
+
+    async with serve(behave) as server:
+        url = server.url.replace("http", "https")
+        patient = asyncio.create_task(transport.send("GET", url, headers={}))
+        with pytest.raises(Unreachable, match=r"^no connection within 0\.05 s$"):
+            await transport.send("GET", url, headers={}, connect_timeout_s=0.05)
+        with pytest.raises(Unreachable, match=r"^no connection within 0\.5 s$"):
+            await patient
+    await transport.close()
+
+
 async def test_a_connection_closed_while_idle_is_not_used(transport: Transport) -> None:
     """What was closed and seen to be closed is not tried at all."""
 

@@ -2,87 +2,37 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 from typing import Any
 
+import msgspec
 import openai.types.chat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.types.conform import Asked, NotConforming, conform_response, describe_error
-from briggs.types.conform_stream import ConformStream, InBandError
-from tests.processes import create_chunk, create_response
+from briggs.types.conform import (
+    Asked,
+    ConformStream,
+    InBandError,
+    NotConforming,
+    conform_response,
+    describe_error,
+)
+from briggs.types.rules import Finding, check_response, check_stream
+from tests.mutations import (
+    TOKEN,
+    UNMENDED,
+    create_full_response,
+    create_stream,
+    encode,
+    mutated,
+    mutated_stream,
+)
+from tests.processes import create_response
 
-ASKED = Asked(completion_id="ours", model="provider/m", top_logprobs=1)
-TOKEN = {
-    "token": "Hello",
-    "logprob": -0.1,
-    "bytes": [72, 101, 108, 108, 111],
-    "top_logprobs": [{"token": "Hello", "logprob": -0.1, "bytes": None}],
-}
-CALL = {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
-
-ODD: list[Any] = [None, True, 0, -1, 1.5, 1e12, "", "x", "2026-01-18T00:00:00Z", [], {}, ["x"]]
-ODD += [[{}], {"x": 1}, [{"type": "text", "text": "t"}], 2**70, "\ud83d", "stop", "tool_calls"]
-
-
-def encode(value: Any) -> bytes:
-    return json.dumps(value).encode()
-
-
-def create_full_response() -> dict[str, Any]:
-    response = create_response(system_fingerprint="fp", service_tier="default")
-    response["choices"][0]["logprobs"] = {"content": [copy.deepcopy(TOKEN)], "refusal": None}
-    response["choices"][0]["message"]["tool_calls"] = [copy.deepcopy(CALL)]
-    response["usage"]["prompt_tokens_details"] = {"cached_tokens": 1}
-    return response
-
-
-def create_stream() -> list[dict[str, Any]]:
-    frames = [
-        create_chunk({"role": "assistant", "content": ""}),
-        create_chunk({"content": "Hel"}),
-        create_chunk({"content": "lo"}),
-        create_chunk({"tool_calls": [{"index": 0, **copy.deepcopy(CALL)}]}),
-        create_chunk({"tool_calls": [{"index": 0, "function": {"arguments": " "}}]}),
-        create_chunk({}, finish_reason="tool_calls"),
-    ]
-    chunks = [json.loads(frame.removeprefix(b"data: ")) for frame in frames]
-    chunks[1]["choices"][0]["logprobs"] = {"content": [copy.deepcopy(TOKEN)], "refusal": None}
-    return [*chunks, {**chunks[0], "choices": [], "usage": create_response()["usage"]}]
-
-
-def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    items: Any = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    return [path, *(found for key, inner in items for found in list_paths(inner, (*path, key)))]
-
-
-@st.composite
-def mutated(draw: st.DrawFn, whole: Any) -> Any:
-    """A value in which some members are gone, odd, or there twice."""
-    value = copy.deepcopy(whole)
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from([path for path in list_paths(value) if path]))
-        holder = value
-        for key in path[:-1]:
-            holder = holder[key]
-        action = draw(st.sampled_from(["replace", "delete", "repeat"]))
-        if action == "delete":
-            del holder[path[-1]]
-        elif action == "repeat" and isinstance(holder, list):
-            holder.append(copy.deepcopy(holder[path[-1]]))
-        else:
-            holder[path[-1]] = copy.deepcopy(draw(st.sampled_from(ODD)))
-        if not value:
-            break
-    return value
+ASKED = Asked(completion_id="ours", model="provider/m", logprobs=True, top_logprobs=1)
 
 
 def feed(payloads: list[bytes], *, asked: Asked = ASKED) -> tuple[list[bytes], ConformStream]:
@@ -96,7 +46,8 @@ def test_a_conforming_answer_passes_as_bytes() -> None:
     body = json.dumps(create_full_response(), indent=1).encode()
     conformed = conform_response(body, asked=ASKED)
     assert conformed.body is body
-    assert conformed.facts.finish_reasons == ["stop"]
+    assert conformed.facts.finish_reasons == ["tool_calls"]
+    assert conformed.fixes == []
     assert conformed.facts.cached_tokens == 1
 
 
@@ -108,10 +59,12 @@ def test_a_conforming_stream_passes_as_bytes() -> None:
     folded = stream.fold()
     assert folded is not None
     assert folded.facts.total_tokens == 7
-    passed, _ = feed(
-        payloads, asked=Asked(completion_id="o", model="m", top_logprobs=1, include_usage=True)
-    )
+    assert folded.fixes == []
+    passed, _ = feed(payloads, asked=msgspec.structs.replace(ASKED, include_usage=True))
     assert [json.loads(one) for one in passed] == create_stream()
+
+
+REQUEST = encode({"model": "m", "messages": [], "logprobs": True, "top_logprobs": 1})
 
 
 def readable(body: bytes) -> bytes:
@@ -121,36 +74,46 @@ def readable(body: bytes) -> bytes:
     return encode(value)
 
 
-@given(mutated(create_full_response()))
-def test_any_response(response: Any) -> None:
-    """A mutated answer is refused, or conforms: a second pass finds nothing to restore."""
+def list_errors(findings: list[Finding]) -> list[Finding]:
+    errors = [finding for finding in findings if finding.severity == "error"]
+    return [finding for finding in errors if finding.rule not in UNMENDED]
+
+
+@given(mutated(create_full_response()), st.booleans())
+def test_any_response(response: Any, logprobs: bool) -> None:
+    """A mutated answer is refused, or breaks no rule: a second pass finds nothing to restore."""
+    asked = msgspec.structs.replace(ASKED, logprobs=logprobs)
     try:
-        conformed = conform_response(encode(response), asked=ASKED)
-    except NotConforming as error:
+        conformed = conform_response(encode(response), asked=asked)
+    except (NotConforming, InBandError) as error:
         assert str(error)
         return
-    again = conform_response(conformed.body, asked=ASKED)
+    assert not list_errors(check_response(conformed.body, request=REQUEST if logprobs else None))
+    again = conform_response(conformed.body, asked=asked)
     assert again.body == conformed.body
     assert again.facts == conformed.facts
-    validated = openai.types.chat.ChatCompletion.model_validate_json(readable(conformed.body))
-    assert validated.choices[0].message.role == "assistant"
+    assert again.fixes == []
+    openai.types.chat.ChatCompletion.model_validate_json(readable(conformed.body), strict=True)
 
 
-@given(mutated(create_stream()))
+@given(mutated_stream())
 def test_any_stream(chunks: Any) -> None:
-    """A mutated stream is refused, or conforms: a second pass passes it as it is."""
+    """A mutated stream is refused, or breaks no rule: a second pass passes it as it is."""
     try:
         passed, stream = feed([encode(chunk) for chunk in chunks])
     except (NotConforming, InBandError) as error:
         assert str(error)
         return
     assert feed(passed)[0] == passed
+    frames = b"".join(b"data: " + payload + b"\n\n" for payload in [*passed, b"[DONE]"])
+    assert not list_errors(check_stream(frames, request=REQUEST))
     for payload in passed:
-        openai.types.chat.ChatCompletionChunk.model_validate_json(readable(payload))
+        openai.types.chat.ChatCompletionChunk.model_validate_json(readable(payload), strict=True)
     folded = stream.fold()
     assert folded is not None
     again = conform_response(folded.body, asked=ASKED)
     assert again.facts.finish_reasons == folded.facts.finish_reasons
+    openai.types.chat.ChatCompletion.model_validate_json(readable(folded.body), strict=True)
 
 
 @given(st.binary(max_size=200))
@@ -185,7 +148,7 @@ def test_created_that_is_missing() -> None:
 
 def test_more_alternatives_than_asked_for() -> None:
     """Alternatives that nobody asked for are cut off, whole and streamed."""
-    none = Asked(completion_id="o", model="m")
+    none = msgspec.structs.replace(ASKED, top_logprobs=0)
     body = conform_response(encode(create_full_response()), asked=none).body
     [token] = json.loads(body)["choices"][0]["logprobs"]["content"]
     assert token == {**TOKEN, "top_logprobs": []}

@@ -11,7 +11,10 @@ COMMANDS = {
     "demo": ("briggs.cli.demo:demo", "See all of it in a minute, on this machine alone."),
     "chat": ("briggs.cli.chat:chat", "Ask a model, once or in conversation."),
     "completions": ("briggs.cli.completions:completions", "Look at what was recorded."),
+    "check": ("briggs.cli.check:check", "Hold any endpoint to the specification."),
+    "rules": ("briggs.cli.rules:rules", "Read the rule book."),
     "models": ("briggs.cli.models:models", "List the models that the server answers for."),
+    "config": ("briggs.cli.config:config", "Check the configuration file."),
     "keys": ("briggs.cli.keys:keys", "Create, list and revoke API keys."),
 }
 """Where each command is, and what `briggs --help` says of it without importing it."""

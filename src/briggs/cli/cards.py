@@ -76,6 +76,7 @@ def _facts(item: StoredCompletion) -> Iterator[Text]:
         "upstream's id": details.response_id,
         "session": details.session_id,
         "end user": details.user,
+        "retry of": details.retry_of,
         "tags": ", ".join(details.tags),
         "metadata": _pairs(item.metadata or {}),
         "parameters": _pairs(parameters),

@@ -56,6 +56,7 @@ def read_filters(
     created_from: float | None,
     created_to: float | None,
     text: str | None,
+    violates: tuple[str, ...],
     metadata: tuple[tuple[str, str], ...],
     order: Literal["asc", "desc"] = "desc",
 ) -> CompletionFilters:
@@ -63,6 +64,8 @@ def read_filters(
     filters: CompletionFilters = {"status": status, "order": order}
     if tags:
         filters["tags"] = tags
+    if violates:
+        filters["violates"] = violates
     if metadata:
         filters["metadata"] = dict(metadata)
     if model is not None:
@@ -139,6 +142,7 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 _NAMES = (
     "tags",
+    "violates",
     "model",
     "status",
     "provider",
@@ -199,6 +203,13 @@ def _options(*, status: str, limit: int | None) -> list[Callable[..., Any]]:
             multiple=True,
             metavar="KEY=VALUE",
             help="Only with this metadata; given twice, only with both.",
+        ),
+        click.option(
+            "--violates",
+            multiple=True,
+            metavar="RULE",
+            help="Only where the answer breaks this rule, such as C3 (see briggs rules); given "
+            "twice, only where it breaks both.",
         ),
         click.option(
             "--limit",

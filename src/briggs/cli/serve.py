@@ -32,7 +32,7 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
 
     The first start makes a key, prints it, and keeps it in the data folder as admin.key. Once
     it listens, one line with the address is printed to standard output. SIGTERM and Ctrl-C
-    stop it after the answers in flight are finished and recorded.
+    stop it after the answers in flight are finished and recorded; SIGHUP reads the file again.
 
     \b
     Examples:
@@ -41,13 +41,14 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
     """
     try:
         from briggs import app, settings
+        from briggs.providers.catalog import check_providers
         from briggs.types.errors import BriggsError
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"the server needs {error.name}: pip install 'briggs[server]'"
         ) from error
     try:
-        opened = settings.open_settings(data=data, config=config)
+        opened = settings.open_settings(data=data, config=config, check=check_providers)
         _run(app.serve(opened, host=host, port=port))
     except (settings.SettingsError, BriggsError) as error:
         raise click.ClickException(str(error)) from error

@@ -118,6 +118,8 @@ class CompletionFilters(TypedDict, total=False):
     """The server's default is `finished`."""
     tags: Sequence[str]
     """All of them must be there."""
+    violates: Sequence[str]
+    """Rules of the book, such as C3; the answer breaks all of them."""
     session_id: str
     metadata: Mapping[str, str]
     created_from: float
@@ -209,6 +211,7 @@ def encode_filters(filters: CompletionFilters) -> list[tuple[str, str]]:
     given = [(name, value) for name, value in filters.items() if name in names]
     query = [(name, str(value)) for name, value in given]
     query += [("tag", tag) for tag in filters.get("tags", ())]
+    query += [("violates", rule) for rule in filters.get("violates", ())]
     query += [("include", member) for member in filters.get("include", ())]
     query += [(f"metadata[{key}]", value) for key, value in filters.get("metadata", {}).items()]
     if "created_from" in filters:

@@ -1,45 +1,144 @@
-"""Asking the targets of a call, in their order, until one answers."""
+"""Asking the targets of a call until one answers."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from briggs.gateway.cooling import Cooling
+from briggs.gateway.order import Route, arrange
 from briggs.gateway.record import Call
+from briggs.gateway.timeouts import Policy, begin_in_time, patience_left_s, time_left_s
 from briggs.providers.base import Prepared, Provider, Target
+from briggs.providers.refusals import find_cause
 from briggs.types.completions import Attempt
-from briggs.types.errors import BriggsError, HangUp, UpstreamError, UpstreamRejected
+from briggs.types.errors import (
+    BriggsError,
+    HangUp,
+    InvalidRequest,
+    NotFound,
+    ProviderNotReady,
+    UpstreamError,
+    UpstreamRejected,
+)
 
 T = TypeVar("T")
+Ask = Callable[[Provider, Prepared], Awaitable[T]]
 
 
 async def ask_in_order(
-    call: Call, targets: Sequence[Target], *, ask: Callable[[Provider, Prepared], Awaitable[T]]
+    call: Call, route: Route, *, ask: Ask[T], is_filtered: Callable[[T], bool]
 ) -> T:
-    """What the first target that answers says; of the last one, also its error."""
-    for target in targets[:-1]:
+    """What the first target says that answers.
+
+    Raises the error of the last one that was asked; of those that were not, since they cannot
+    say what is asked, only if none was. `is_filtered` says whether a content filter was all that
+    answered, which counts as an answer unless the route falls back on that.
+    """
+    targets: Sequence[Target] = arrange(route, call.completion)
+    # Who is alone is asked, whatever came of it the last time.
+    cooling = route.cooling if len(targets) > 1 else None
+    if cooling is not None:
+        targets = cooling.skip(targets)
+    failure: BriggsError | None = None
+    filtered: list[tuple[T, str | None]] = []
+    for target in targets:
         try:
-            return await _ask_one(call, target, ask)
-        except UpstreamError as error:
-            if not error.retryable:
-                raise
-    return await _ask_one(call, targets[-1], ask)
+            answer = await _ask_often(call, target, route.policy, ask, cooling)
+        except BriggsError as error:
+            if failure is None or isinstance(failure, InvalidRequest) or _was_asked(error):
+                failure = error
+            if not _passes_on(error, call, route.policy):
+                break
+            continue
+        is_last = target is targets[-1]
+        if is_last or "content_filter" not in route.policy.fallback_on or not is_filtered(answer):
+            return answer
+        call.completion.attempts[-1].reason = "content_filter"
+        filtered.append((answer, call.completion.provider))
+    if filtered:
+        answer, call.completion.provider = filtered[0]
+        return answer
+    assert failure is not None, "every route has a target, which answers or fails"
+    raise failure
 
 
-async def _ask_one(
-    call: Call, target: Target, ask: Callable[[Provider, Prepared], Awaitable[T]]
+def find_pause(error: UpstreamError, *, number: int, policy: Policy) -> float | None:
+    """Seconds until a target may be asked again after attempt `number`; None if it may not."""
+    told = error.headers.get("x-should-retry")
+    if number >= policy.attempts_max or told == "false":
+        return None
+    if not error.retryable and told != "true":
+        return None
+    retry_after_s = read_retry_after(error.headers)
+    if retry_after_s is None:
+        return back_off(number, policy=policy, chance=random.random())  # noqa: S311
+    return retry_after_s if retry_after_s <= policy.retry_after_max_s else None
+
+
+def back_off(number: int, *, policy: Policy, chance: float) -> float:
+    """Seconds to wait after attempt `number`: twice as many each time, up to half of it chance.
+
+    Callers who failed together would otherwise come back together.
+    """
+    # No exponent overflows that is cut off where the longest wait has long been reached.
+    longest_s = min(policy.backoff_s * 2.0 ** min(number - 1, 64), policy.backoff_max_s)
+    return longest_s * (1 - chance / 2)
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that an upstream says to wait, as OpenAI's clients read it; None for none."""
+    try:
+        if value := headers.get("retry-after-ms"):
+            seconds = float(value) / 1000
+        elif value := headers.get("retry-after"):
+            seconds = _read_seconds(value)
+        else:
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return None if math.isnan(seconds) else max(seconds, 0.0)
+
+
+async def _ask_often(
+    call: Call, target: Target, policy: Policy, ask: Ask[T], cooling: Cooling | None
 ) -> T:
+    """One target's answer, after as many attempts as the policy allows."""
+    number = 1
+    while True:
+        try:
+            answer = await _ask_once(call, target, policy, ask)
+        except UpstreamError as error:
+            if cooling is not None and _is_down(error):
+                cooling.fail(target, retry_after_s=read_retry_after(error.headers))
+            pause_s = find_pause(error, number=number, policy=policy)
+            if pause_s is None or pause_s >= patience_left_s(call, policy):
+                raise
+            await asyncio.sleep(pause_s)
+            number += 1
+        else:
+            if cooling is not None:
+                cooling.succeed(target)
+            return answer
+
+
+async def _ask_once(call: Call, target: Target, policy: Policy, ask: Ask[T]) -> T:
     completion, provider = call.completion, target.provider
-    prepared = provider.prepare(call.envelope, model=target.model)
-    completion.dropped = list(prepared.dropped)
     completion.provider = provider.name
     attempt = Attempt(target=f"{provider.name}/{target.model}", duration_ms=0)
     completion.attempts.append(attempt)
     began = time.perf_counter()
     try:
-        answer = await ask(provider, prepared)
+        prepared = provider.prepare(call.envelope, model=target.model)
+        completion.dropped = list(prepared.dropped)
+        if policy.connect_timeout_s is not None:
+            prepared = prepared._replace(connect_timeout_s=policy.connect_timeout_s)
+        answer = await begin_in_time(ask(provider, prepared), call=call, policy=policy)
         attempt.status = 200
         return answer
     except BriggsError as error:
@@ -52,3 +151,38 @@ async def _ask_one(
         raise
     finally:
         attempt.duration_ms = (time.perf_counter() - began) * 1000
+
+
+def _read_seconds(value: str) -> float:
+    """`120`, or a date (RFC 9110, 10.2.3). Raises `ValueError`."""
+    try:
+        return float(value)
+    except ValueError:
+        return parsedate_to_datetime(value).timestamp() - time.time()
+
+
+def _passes_on(error: BriggsError, call: Call, policy: Policy) -> bool:
+    """Whether the next target may do better where this one failed."""
+    if time_left_s(call, policy) <= 0:
+        return False
+    cause = find_cause(error)
+    if cause is not None:
+        return cause in policy.fallback_on
+    return _is_down(error) or isinstance(error, InvalidRequest | NotFound | ProviderNotReady)
+
+
+def _was_asked(error: BriggsError) -> bool:
+    """Whether a failure is that of a request, and not of the attempt to write one."""
+    return not isinstance(error, InvalidRequest)
+
+
+def _is_down(error: BriggsError) -> bool:
+    """Whether a failure is the target's or ours, and not the request's.
+
+    401 to 404 are about our account there, and an error behind a status of 200 about anything.
+    """
+    if find_cause(error) is not None or not isinstance(error, UpstreamError):
+        return False
+    return error.retryable or (
+        isinstance(error, UpstreamRejected) and error.upstream_status in (200, 401, 402, 403, 404)
+    )

@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from functools import partial
 
 from briggs.gateway.attempts import ask_in_order
+from briggs.gateway.judge import Evidence
+from briggs.gateway.order import Route
 from briggs.gateway.record import Call, Record
-from briggs.providers.base import Answer, Target
-from briggs.types.conform import Asked, Conformed, NotConforming, conform_response
-from briggs.types.errors import BriggsError, HangUp, UpstreamInvalid
+from briggs.providers.base import Answer, Prepared, Provider
+from briggs.types.conform import (
+    Asked,
+    Conformed,
+    InBandError,
+    NotConforming,
+    conform_response,
+)
+from briggs.types.errors import (
+    BriggsError,
+    HangUp,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamRejected,
+)
 
 
-async def complete(call: Call, *, targets: Sequence[Target], record: Record) -> bytes:
+async def complete(call: Call, *, route: Route, record: Record) -> bytes:
     """Answer a call with a `CreateChatCompletionResponse`, as JSON bytes.
 
     Raises `BriggsError`, recorded like everything else.
     """
     await record.start(call.completion)
     try:
-        answer = await ask_in_order(
-            call,
-            targets,
-            ask=lambda provider, prepared: provider.complete(prepared),
+        conformed, received = await ask_in_order(
+            call, route, ask=partial(_ask, call), is_filtered=_is_filtered
         )
-        conformed = _conform(call, answer)
     except asyncio.CancelledError:
         await record.fail(call, HangUp())
         raise
     except BriggsError as error:
         await record.fail(call, error)
         raise
-    await record.finish(
-        call, facts=conformed.facts, response=conformed.body, received=answer.received
-    )
+    call.completion.fixes = conformed.fixes
+    if call.evidence is not None:
+        call.evidence.is_plain = conformed.is_plain
+    await record.finish(call, facts=conformed.facts, response=conformed.body, received=received)
     return conformed.body
 
 
@@ -44,17 +56,47 @@ def read_asked(call: Call) -> Asked:
         completion_id=call.completion.id,
         model=envelope.model,
         choices=1 if "n" in call.completion.dropped else envelope.choices_asked,
+        logprobs=envelope.logprobs,
         top_logprobs=envelope.top_logprobs,
+        names_tool=envelope.names_tool,
         include_usage=envelope.include_usage,
     )
+
+
+def explain(call: Call, error: NotConforming | InBandError) -> UpstreamError:
+    """What the caller is told of an answer that cannot be passed on."""
+    provider = call.completion.provider or "the upstream"
+    if isinstance(error, NotConforming):
+        kind = "streamed" if call.envelope.stream else "answered"
+        return UpstreamInvalid(f"{provider} {kind}, but not with a chat completion: {error}.")
+    details = error.error if isinstance(error.error, dict) else {}
+    code = details.get("code")
+    return UpstreamRejected(
+        f"{provider} failed in mid-{'stream' if call.envelope.stream else 'answer'}: {error}",
+        upstream_status=code if isinstance(code, int) and 400 <= code < 600 else 500,
+        type=str(details["type"]) if details.get("type") else None,
+        code=str(code) if isinstance(code, str) else None,
+    )
+
+
+async def _ask(call: Call, provider: Provider, prepared: Prepared) -> tuple[Conformed, bytes]:
+    """A conforming answer and the bytes that came, of one target."""
+    call.evidence = Evidence(prepared)
+    answer = await provider.complete(prepared)
+    call.evidence.body = answer.body
+    return _conform(call, answer), answer.received
+
+
+def _is_filtered(answer: tuple[Conformed, bytes]) -> bool:
+    """Whether a content filter left nothing of any choice."""
+    reasons = answer[0].facts.finish_reasons
+    return bool(reasons) and all(reason == "content_filter" for reason in reasons)
 
 
 def _conform(call: Call, answer: Answer) -> Conformed:
     try:
         return conform_response(answer.body, asked=read_asked(call))
-    except NotConforming as error:
-        failure = UpstreamInvalid(
-            f"{call.completion.provider} answered, but not with a chat completion: {error}."
-        )
+    except (NotConforming, InBandError) as error:
+        failure = explain(call, error)
         failure.received = answer.received
         raise failure from error

@@ -9,39 +9,79 @@ from typing import Any
 
 import msgspec
 
+from briggs.gateway.cooling import Cooling
+from briggs.gateway.order import Choice, Route
+from briggs.gateway.timeouts import Policy, find_longest, open_policy
 from briggs.providers.base import Provider, Target
+from briggs.settings import FileSettings, TargetSettings, is_name, read_target
 from briggs.types.errors import BriggsError, ModelNotFound, ProviderNotFound
 
 
-class Routes(msgspec.Struct, frozen=True):
+class Routes(msgspec.Struct):
     """Every provider, the names that the file gives, and who answers a bare name."""
 
     providers: Mapping[str, Provider]
-    models: Mapping[str, list[Target]] = {}
-    default_provider: str | None = None
+    models: Mapping[str, Route]
+    default_provider: str | None
+    policy: Policy
+    """For what is asked as `provider/model`, or by a bare name."""
+    cooling: Cooling
+    calls: int = 0
+    """How many go by these routes now: count yours, and `leave` when it has ended."""
+    emptied: asyncio.Event | None = None
+
+    def leave(self) -> None:
+        """One call fewer."""
+        self.calls -= 1
+        if self.emptied is not None and not self.calls:
+            self.emptied.set()
+
+    async def wait_until_left(self) -> None:
+        """Return when the last call has gone that goes by these routes."""
+        self.emptied = asyncio.Event()
+        if self.calls:
+            await self.emptied.wait()
 
 
 def open_routes(
-    providers: Mapping[str, Provider],
-    *,
-    models: Mapping[str, list[str]],
-    default_provider: str | None,
+    providers: Mapping[str, Provider], *, file: FileSettings, default_provider: str | None
 ) -> Routes:
-    """Join names to providers. Every target's provider is there, since the file was checked."""
-    targets = {
-        name: [_open_target(target, providers=providers) for target in listed]
-        for name, listed in models.items()
-    }
-    return Routes(providers, targets, default_provider)
+    """Join names to providers. Every name is there and leads somewhere: the file was checked."""
+    cooling = Cooling(file.cool_down)
+    waits = find_longest(file)
+
+    def open_route(name: str) -> Route:
+        model = file.models[name]
+        return Route(
+            choices=[open_choice(read_target(listed)) for listed in model.targets],
+            policy=open_policy(file, model, waits=waits),
+            cooling=cooling,
+            strategy=model.strategy,
+            sticky=model.sticky,
+        )
+
+    def open_choice(listed: TargetSettings) -> Choice:
+        if is_name(listed.target, providers=providers):
+            return Choice(listed.target, open_route(listed.target), listed.weight)
+        name, _, model = listed.target.partition("/")
+        return Choice(listed.target, Target(providers[name], model), listed.weight)
+
+    return Routes(
+        providers=providers,
+        models={name: open_route(name) for name in file.models},
+        default_provider=default_provider,
+        policy=open_policy(file, None, waits=waits),
+        cooling=cooling,
+    )
 
 
-def resolve(model: str, *, routes: Routes) -> list[Target]:
-    """The targets of a model's name. Raises `ModelNotFound`, `ProviderNotFound`."""
+def resolve(model: str, *, routes: Routes) -> Route:
+    """Whom a model's name means. Raises `ModelNotFound`, `ProviderNotFound`."""
     if model in routes.models:
         return routes.models[model]
     name, slash, rest = model.partition("/")
     if slash and rest and name in routes.providers:
-        return [Target(routes.providers[name], rest)]
+        return _lead_to(Target(routes.providers[name], rest), routes)
     if slash:
         raise ProviderNotFound(
             f"There is no provider '{name}' for the model '{model}'. "
@@ -49,7 +89,7 @@ def resolve(model: str, *, routes: Routes) -> list[Target]:
             param="model",
         )
     if routes.default_provider is not None:
-        return [Target(routes.providers[routes.default_provider], model)]
+        return _lead_to(Target(routes.providers[routes.default_provider], model), routes)
     raise ModelNotFound(
         f"There is no model '{model}'. "
         + _suggest(model, [*routes.models, "local/briggs-tiny"], "There are")
@@ -57,6 +97,10 @@ def resolve(model: str, *, routes: Routes) -> list[Target]:
         "a bare name needs default_provider there.",
         param="model",
     )
+
+
+def _lead_to(target: Target, routes: Routes) -> Route:
+    return Route([Choice("", target)], routes.policy, routes.cooling)
 
 
 async def list_models(*, routes: Routes) -> list[dict[str, Any]]:
@@ -71,7 +115,9 @@ async def retrieve_model(id: str, *, routes: Routes) -> dict[str, Any]:
     """One of them. Raises `ModelNotFound`, `ProviderNotFound`."""
     if id in routes.models:
         return _describe_name(id)
-    provider = resolve(id, routes=routes)[0].provider
+    [choice] = resolve(id, routes=routes).choices
+    assert isinstance(choice.to, Target), "what is no name of the file is one target"
+    provider = choice.to.provider
     listed = await _list_models(provider)
     for model in listed:
         if model["id"] in (id, f"{provider.name}/{id}"):
@@ -103,11 +149,6 @@ async def _list_models(provider: Provider) -> list[dict[str, Any]]:
         }
         for model in models
     ]
-
-
-def _open_target(target: str, *, providers: Mapping[str, Provider]) -> Target:
-    name, _, model = target.partition("/")
-    return Target(providers[name], model)
 
 
 def _suggest(name: str, known: Iterable[str], introduction: str) -> str:

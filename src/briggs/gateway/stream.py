@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import msgspec
 
 from briggs.gateway.attempts import ask_in_order
-from briggs.gateway.complete import read_asked
+from briggs.gateway.complete import explain, read_asked
+from briggs.gateway.judge import Evidence
+from briggs.gateway.order import Route
 from briggs.gateway.record import Call, Record
-from briggs.providers.base import Piece, Target
-from briggs.types.conform import NotConforming
-from briggs.types.conform_stream import ConformStream, InBandError
+from briggs.gateway.timeouts import read_in_time
+from briggs.providers.base import Piece, Prepared, Provider
+from briggs.types.conform import Conformed, ConformStream, InBandError, NotConforming
 from briggs.types.errors import (
     BriggsError,
     HangUp,
-    UpstreamInvalid,
-    UpstreamRejected,
     UpstreamTruncated,
 )
 
@@ -29,7 +30,8 @@ class _Stream(msgspec.Struct):
     """What has come of a stream, and what has been made of it."""
 
     call: Call
-    conform: ConformStream
+    conform: ConformStream | None = None
+    """Of the target that is asked, once it is."""
     received: list[bytes] = []
 
     @property
@@ -37,25 +39,24 @@ class _Stream(msgspec.Struct):
         return self.call.completion.provider or "the upstream"
 
 
-async def stream(
-    call: Call, *, targets: Sequence[Target], record: Record
-) -> AsyncGenerator[bytes, None]:
+async def stream(call: Call, *, route: Route, record: Record) -> AsyncGenerator[bytes, None]:
     """Answer a call with the frames of a stream of chunks.
 
     Raises `BriggsError` before the first frame only. After it a failure is a frame too, an
     error object, and the stream ends without `[DONE]`. Close it if you stop reading early.
     """
     await record.start(call.completion)
-    state = _Stream(call, ConformStream(read_asked(call)))
+    state = _Stream(call)
     begun = False
     try:
         async with AsyncExitStack() as stack:
-            pieces = await ask_in_order(
-                call,
-                targets,
-                ask=lambda provider, prepared: stack.enter_async_context(provider.stream(prepared)),
+            frames, pieces = await ask_in_order(
+                call, route, ask=partial(_begin, state, stack), is_filtered=lambda _: False
             )
-            async for piece in pieces:
+            if frames:
+                begun = True
+                yield frames
+            async for piece in read_in_time(pieces, call=call, policy=route.policy):
                 if frames := _add(state, piece):
                     begun = True
                     yield frames
@@ -74,49 +75,59 @@ async def stream(
         yield b"data: " + error.encode() + b"\n\n"
 
 
+async def _begin(
+    state: _Stream, stack: AsyncExitStack, provider: Provider, prepared: Prepared
+) -> tuple[bytes, AsyncIterator[Piece]]:
+    """The first frames of one target's stream, and what follows.
+
+    Until there are any the caller has seen nothing, and another target may still be asked.
+    """
+    state.conform, state.received = ConformStream(read_asked(state.call)), []
+    state.call.evidence = Evidence(prepared)
+    pieces = await stack.enter_async_context(provider.stream(prepared))
+    try:
+        async for piece in pieces:
+            if frames := _add(state, piece):
+                return frames, pieces
+        _end(state)
+        return b"", pieces
+    except BaseException:
+        await stack.aclose()
+        raise
+
+
 def _add(state: _Stream, piece: Piece) -> bytes:
     """The frames to pass on for what one read brought. Raises `UpstreamError`."""
+    conform = state.conform
+    assert conform is not None, "nothing comes before somebody was asked"
     state.received.append(piece.received)
+    if state.call.evidence is not None:
+        state.call.evidence.add(piece)
     frames: list[bytes] = []
     for payload in piece.payloads:
         try:
-            passed = state.conform.add(payload)
-        except InBandError as error:
-            state.conform.keep(payload)
-            raise _explain_in_band(state, error) from error
-        except NotConforming as error:
-            state.conform.keep(payload)
-            raise UpstreamInvalid(
-                f"{state.provider} streamed, but not a chat completion: {error}."
-            ) from error
+            passed = conform.add(payload)
+        except (NotConforming, InBandError) as error:
+            conform.keep(payload)
+            raise explain(state.call, error) from error
         frames.extend(b"data: " + one + b"\n\n" for one in passed)
     completion = state.call.completion
-    if completion.first_token_ms is None and state.conform.has_output:
+    if completion.first_token_ms is None and conform.has_output:
         completion.first_token_ms = state.call.elapsed_ms
     return b"".join(frames)
 
 
 def _end(state: _Stream) -> bytes:
     """The frames before `[DONE]`. Raises `UpstreamTruncated` if the stream is not whole."""
+    assert state.conform is not None, "nothing ends before somebody was asked"
     try:
         return b"".join(b"data: " + payload + b"\n\n" for payload in state.conform.end())
     except NotConforming as error:
         raise UpstreamTruncated(f"{state.provider} cut its stream short: {error}.") from error
 
 
-def _explain_in_band(state: _Stream, error: InBandError) -> UpstreamRejected:
-    details = error.error if isinstance(error.error, dict) else {}
-    code = details.get("code")
-    return UpstreamRejected(
-        f"{state.provider} failed in mid-stream: {error}",
-        upstream_status=code if isinstance(code, int) and 400 <= code < 600 else 500,
-        type=str(details["type"]) if details.get("type") else None,
-        code=str(code) if isinstance(code, str) else None,
-    )
-
-
 async def _finish(state: _Stream, record: Record) -> None:
-    folded = state.conform.fold()
+    folded = _fold(state)
     assert folded is not None, "a stream that ended well has said something"
     await record.finish(
         state.call,
@@ -127,7 +138,7 @@ async def _finish(state: _Stream, record: Record) -> None:
 
 
 async def _fail(state: _Stream, error: BriggsError, record: Record) -> None:
-    folded = state.conform.fold()
+    folded = _fold(state)
     await record.fail(
         state.call,
         error,
@@ -135,3 +146,11 @@ async def _fail(state: _Stream, error: BriggsError, record: Record) -> None:
         response=None if folded is None else folded.body,
         received=b"".join(state.received) or None,
     )
+
+
+def _fold(state: _Stream) -> Conformed | None:
+    """What has been passed on, for the record, and what of it was mended."""
+    folded = None if state.conform is None else state.conform.fold()
+    if folded is not None:
+        state.call.completion.fixes = folded.fixes
+    return folded

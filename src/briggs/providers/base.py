@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from briggs.types.envelope import Envelope
 
@@ -18,6 +18,10 @@ class Prepared(NamedTuple):
     body: bytes
     dropped: Sequence[str] = ()
     """Parameters of the caller's that are not in `body`, since the wire has no word for them."""
+    translated: bool = False
+    """Whether the vendor has words of its own: then it is judged by what they become."""
+    connect_timeout_s: float | None = None
+    """Where a connection must be there sooner than the transport would have it."""
 
 
 class Answer(NamedTuple):
@@ -38,6 +42,11 @@ class Provider(Protocol):
     """Somebody who answers chat completions."""
 
     name: str
+
+    @property
+    def base_url(self) -> str | None:
+        """Where it answers; None for one that runs on this machine."""
+        ...
 
     @property
     def is_configured(self) -> bool:
@@ -94,6 +103,10 @@ class ErrorWords(NamedTuple):
     type: str | None = None
     code: str | None = None
     param: str | None = None
+    retry_after_s: int | None = None
+    """How long to wait, where that is said in the body."""
+    refuses_key: bool = False
+    """Whether it is about our key, where the status does not say so."""
 
 
 class StreamDecoder(Protocol):
@@ -153,4 +166,13 @@ class Wire(Protocol):
     def read_models(self, body: bytes) -> list[dict[str, Any]]:
         """The models of that list, each with at least `id`. Raises `ValueError`, `KeyError`,
         `TypeError` or `AttributeError` for what is none."""
+        ...
+
+
+@runtime_checkable
+class Refreshing(Protocol):
+    """A wire that has to find what it proves by who asks, and find it again when that runs out."""
+
+    async def refresh(self, *, key: str | None) -> None:
+        """Have what the next request needs. Raises `ProviderNotReady`."""
         ...

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from briggs.providers.anthropic import AnthropicWire
+from briggs.providers.aws import find_region
+from briggs.providers.azure import open_azure
 from briggs.providers.base import Provider, Wire
+from briggs.providers.bedrock import open_bedrock
+from briggs.providers.cohere import CohereWire
+from briggs.providers.gemini import GeminiWire
 from briggs.providers.http import HttpProvider
+from briggs.providers.mistral import MistralWire
+from briggs.providers.ollama import OllamaWire
 from briggs.providers.openai import OpenAIWire
-from briggs.settings import ProviderSettings, Settings, SettingsError
+from briggs.settings import (
+    FileSettings,
+    Problem,
+    ProviderSettings,
+    Settings,
+    SettingsError,
+    suggest,
+)
 from briggs.transport import Transport
+
+OpenWire = Callable[[ProviderSettings, Mapping[str, str]], Wire]
+"""Makes the wire that a provider's settings and the environment ask for."""
 
 
 class Vendor(NamedTuple):
@@ -20,8 +38,16 @@ class Vendor(NamedTuple):
     """Up to and including the version; None where it is the user's own (Azure's resource)."""
     key_variable: str | None = None
     """None for servers of one's own, which want no key."""
-    wire: Wire = OpenAIWire()
-    """How it speaks."""
+    key_alias: str | None = None
+    """The variable that is read where `key_variable` is not set: that of the vendor's SDK."""
+    signs: bool = False
+    """Whether its wire proves who asks where there is no key."""
+    wire: Wire | OpenWire = OpenAIWire()
+    """How it speaks, or what makes that of the settings."""
+
+    def open_wire(self, row: ProviderSettings, *, environment: Mapping[str, str]) -> Wire:
+        """How it speaks to a provider of these settings."""
+        return self.wire(row, environment) if callable(self.wire) else self.wire
 
 
 # Some know no `stream_options`: they send the usage unasked.
@@ -29,7 +55,33 @@ _WITHOUT_STREAM_OPTIONS = OpenAIWire(stream_options=False)
 
 CATALOG: tuple[Vendor, ...] = (
     Vendor("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
-    Vendor("azure", None, "AZURE_OPENAI_API_KEY", wire=OpenAIWire(key_header="api-key")),
+    Vendor("azure", None, "AZURE_OPENAI_API_KEY", wire=open_azure),
+    Vendor(
+        "anthropic",
+        "https://api.anthropic.com/v1",
+        "ANTHROPIC_API_KEY",
+        wire=AnthropicWire(),
+    ),
+    Vendor(
+        "bedrock",
+        "https://bedrock-runtime.{region}.amazonaws.com",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        signs=True,
+        wire=open_bedrock,
+    ),
+    Vendor(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta",
+        "GEMINI_API_KEY",
+        wire=GeminiWire(),
+    ),
+    Vendor(
+        "cohere",
+        "https://api.cohere.com/v2",
+        "COHERE_API_KEY",
+        key_alias="CO_API_KEY",
+        wire=CohereWire(),
+    ),
     Vendor("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
     Vendor("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
     Vendor("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
@@ -43,7 +95,7 @@ CATALOG: tuple[Vendor, ...] = (
     ),
     Vendor("xai", "https://api.x.ai/v1", "XAI_API_KEY"),
     Vendor("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
-    Vendor("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", wire=_WITHOUT_STREAM_OPTIONS),
+    Vendor("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", wire=MistralWire()),
     Vendor("nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"),
     Vendor("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
     Vendor("deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
@@ -59,6 +111,7 @@ CATALOG: tuple[Vendor, ...] = (
     Vendor("vllm", "http://127.0.0.1:8000/v1"),
     Vendor("sglang", "http://127.0.0.1:30000/v1"),
     Vendor("ollama", "http://127.0.0.1:11434/v1"),
+    Vendor("ollama-native", "http://127.0.0.1:11434/api", wire=OllamaWire()),
     Vendor("llama.cpp", "http://127.0.0.1:8080/v1"),
     Vendor("lmstudio", "http://127.0.0.1:1234/v1"),
 )
@@ -68,16 +121,29 @@ VENDORS = {vendor.name: vendor for vendor in CATALOG}
 def open_providers(settings: Settings, *, transport: Transport) -> dict[str, Provider]:
     """Every provider of the file by its name; without a file, the whole catalog.
 
-    Raises `SettingsError` for a kind that the catalog does not know.
+    The file has been checked by `check_providers`.
     """
+    rows = settings.file.providers
     if settings.config is None:
-        rows = {name: ProviderSettings(kind=name) for name in VENDORS if name != "azure"}
-    else:
-        rows = settings.file.providers
+        rows = _list_rows(settings.environment)
     return {
         name: _open_provider(name, row, environment=settings.environment, transport=transport)
         for name, row in rows.items()
     }
+
+
+def _list_rows(environment: Mapping[str, str]) -> dict[str, ProviderSettings]:
+    """The catalog, but for those whose address nobody has said."""
+    rows = {name: ProviderSettings(kind=name) for name in VENDORS}
+    return {name: row for name, row in rows.items() if _has_address(row, environment)}
+
+
+def _has_address(row: ProviderSettings, environment: Mapping[str, str]) -> bool:
+    try:
+        _find_address(row, VENDORS[row.kind], environment)
+    except SettingsError:
+        return False
+    return True
 
 
 def find_only(settings: Settings) -> str | None:
@@ -94,32 +160,89 @@ def find_only(settings: Settings) -> str | None:
 
 
 def _has_key(vendor: Vendor, environment: Mapping[str, str]) -> bool:
-    return bool(vendor.base_url and vendor.key_variable and environment.get(vendor.key_variable))
+    variable = _find_key_variable(ProviderSettings(), vendor, environment)
+    has_address = _has_address(ProviderSettings(kind=vendor.name), environment)
+    return bool(has_address and variable and environment.get(variable))
+
+
+def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """What is wrong with the providers of a file that only the catalog knows."""
+    for name, row in file.providers.items():
+        path = ("providers", name)
+        vendor = VENDORS.get(row.kind)
+        if vendor is None:
+            message = f"{row.kind!r} is not in the catalog{suggest(row.kind, VENDORS)}"
+            yield Problem((*path, "kind"), f"{message} (any compatible server is an 'openai')")
+            continue
+        try:
+            _find_address(row, vendor, environment)
+            vendor.open_wire(row, environment=environment)
+        except SettingsError as error:
+            yield Problem(path, str(error))
+        variable = _find_key_variable(row, vendor, environment)
+        if variable is not None and not environment.get(variable) and not vendor.signs:
+            message = f"the environment variable {variable} is not set, and its key is in there"
+            yield Problem((*path, "key_variable"), message, is_error=False)
+
+
+class Described(NamedTuple):
+    """A provider of a file, as far as it can be told without asking anybody."""
+
+    name: str
+    kind: str
+    base_url: str | None
+    key_variable: str | None
+    has_key: bool
+    """Whether that variable is set."""
+
+
+def describe_providers(file: FileSettings, environment: Mapping[str, str]) -> list[Described]:
+    """The providers of a file, also of one with something wrong in it."""
+    described = []
+    for name, row in file.providers.items():
+        vendor = VENDORS.get(row.kind, Vendor(row.kind, None))
+        variable = _find_key_variable(row, vendor, environment)
+        address = row.base_url or vendor.base_url
+        has_key = bool(variable and environment.get(variable))
+        described.append(Described(name, row.kind, address, variable, has_key))
+    return described
 
 
 def _open_provider(
     name: str, row: ProviderSettings, *, environment: Mapping[str, str], transport: Transport
 ) -> Provider:
-    vendor = VENDORS.get(row.kind)
-    if vendor is None:
-        raise SettingsError(
-            f"providers.{name}.kind: {row.kind!r} is not in the catalog; "
-            f"use 'openai' with a base_url, or one of {', '.join(VENDORS)}"
-        )
-    base_url = row.base_url or vendor.base_url
-    if base_url is None:
-        raise SettingsError(
-            f"providers.{name}.base_url: {row.kind} needs the address of your resource, "
-            "such as https://RESOURCE.openai.azure.com/openai/v1"
-        )
-    # A vendor's key never goes to an address that is not the vendor's, unless told so.
-    key_variable = row.key_variable or (vendor.key_variable if row.base_url is None else None)
+    vendor = VENDORS[row.kind]
+    key_variable = _find_key_variable(row, vendor, environment)
+    key = environment.get(key_variable) if key_variable else None
     return HttpProvider(
         name,
-        wire=vendor.wire,
-        base_url=base_url.rstrip("/"),
-        key_variable=key_variable,
-        key=environment.get(key_variable) if key_variable else None,
+        wire=vendor.open_wire(row, environment=environment),
+        base_url=_find_address(row, vendor, environment).rstrip("/"),
+        key_variable=None if vendor.signs and not key else key_variable,
+        key=key,
         transport=transport,
         drop_unsupported=row.drop_unsupported,
     )
+
+
+def _find_address(row: ProviderSettings, vendor: Vendor, environment: Mapping[str, str]) -> str:
+    address = row.base_url or vendor.base_url
+    if address is None:
+        raise SettingsError(
+            f"{row.kind} needs the base_url of your resource, "
+            "such as https://RESOURCE.openai.azure.com/openai/v1"
+        )
+    if "{region}" in address:
+        return address.replace("{region}", find_region(row, environment))
+    return address
+
+
+def _find_key_variable(
+    row: ProviderSettings, vendor: Vendor, environment: Mapping[str, str]
+) -> str | None:
+    # A vendor's key never goes to an address that is not the vendor's, unless told so. Azure's
+    # customers have no other.
+    if row.key_variable or (row.base_url is not None and vendor.base_url is not None):
+        return row.key_variable
+    names = [name for name in (vendor.key_variable, vendor.key_alias) if name]
+    return next((name for name in names if environment.get(name)), vendor.key_variable)

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Answer, Piece, Prepared, Wire
+from briggs.providers.base import Answer, Piece, Prepared, Refreshing, StreamDecoder, Wire
+from briggs.providers.openai import OpenAIWire
 from briggs.transport import BrokenOff, StreamedReply, TimedOut, Transport, TransportError
 from briggs.types import wire as json_wire
 from briggs.types.envelope import Envelope
@@ -46,6 +47,7 @@ class HttpProvider:
         self.name = name
         self.base_url = base_url
         self._wire = wire
+        self._refreshing = wire if isinstance(wire, Refreshing) else None
         self._key_variable = key_variable
         self._key = key
         self._drops_unsupported = drop_unsupported
@@ -65,13 +67,20 @@ class HttpProvider:
                 f"[providers.{self.name}].",
                 param=name,
             )
-        return Prepared(envelope, model, encoded.body, encoded.unsupported)
+        translated = type(self._wire) is not OpenAIWire
+        return Prepared(envelope, model, encoded.body, encoded.unsupported, translated)
 
     async def complete(self, prepared: Prepared) -> Answer:
-        self._require_key()
+        await self._require_key()
         url, headers = self._address(prepared, stream=False)
         try:
-            reply = await self._transport.send("POST", url, headers=headers, body=prepared.body)
+            reply = await self._transport.send(
+                "POST",
+                url,
+                headers=headers,
+                body=prepared.body,
+                connect_timeout_s=prepared.connect_timeout_s,
+            )
         except TransportError as error:
             raise self._explain(error) from error
         if reply.status != 200:
@@ -85,9 +94,15 @@ class HttpProvider:
 
     @contextlib.asynccontextmanager
     async def stream(self, prepared: Prepared) -> AsyncIterator[AsyncIterator[Piece]]:
-        self._require_key()
+        await self._require_key()
         url, headers = self._address(prepared, stream=True)
-        request = self._transport.stream("POST", url, headers=headers, body=prepared.body)
+        request = self._transport.stream(
+            "POST",
+            url,
+            headers=headers,
+            body=prepared.body,
+            connect_timeout_s=prepared.connect_timeout_s,
+        )
         try:
             async with request as reply:
                 if not self._is_stream(reply):
@@ -97,7 +112,7 @@ class HttpProvider:
             raise self._explain(error) from error
 
     async def list_models(self) -> list[dict[str, Any]]:
-        self._require_key()
+        await self._require_key()
         url = self._wire.models_url(self.base_url)
         headers = self._wire.authorize(
             method="GET", url=url, headers={"accept": "application/json"}, body=b"", key=self._key
@@ -134,6 +149,7 @@ class HttpProvider:
                 if decoder.done:
                     await _read_to_end(body)
                     return
+            yield Piece(b"", _read_last(decoder))
         except TransportError as error:
             raise self._explain(error) from error
 
@@ -141,13 +157,15 @@ class HttpProvider:
         content_type = (reply.headers.get("content-type") or "").lower()
         return reply.status == 200 and content_type.startswith(tuple(self._wire.stream_types))
 
-    def _require_key(self) -> None:
+    async def _require_key(self) -> None:
         if not self.is_configured:
             raise ProviderNotReady(
                 f"{self.name} needs a key: set the environment variable {self._key_variable} "
                 "and start Briggs again.",
                 headers={"x-should-retry": "false"},
             )
+        if self._refreshing is not None:
+            await self._refreshing.refresh(key=self._key)
 
     def _explain(self, error: TransportError) -> UpstreamError:
         if isinstance(error, TimedOut):
@@ -185,16 +203,17 @@ class HttpProvider:
 
     def _reject(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRejected:
         words = self._wire.read_error(body)
-        hint = ""
-        if status in (401, 403) and self._key_variable:
-            hint = f": check {self._key_variable}"
+        refuses_key = words.refuses_key or status in (401, 403)
+        hint = f": check {self._key_variable}" if refuses_key and self._key_variable else ""
         passed = {name: headers[name] for name in _PASSED_HEADERS if name in headers}
-        if status in (401, 403):
+        if words.retry_after_s is not None:
+            passed.setdefault("retry-after", str(words.retry_after_s))
+        if refuses_key:
             # Trying again with the same key of ours would fail again.
             passed["x-should-retry"] = "false"
         error = UpstreamRejected(
             f"{self.name} answered {status}{hint}: {words.message}",
-            upstream_status=status,
+            upstream_status=401 if words.refuses_key else status,
             type=words.type,
             code=words.code,
             param=words.param,
@@ -202,6 +221,22 @@ class HttpProvider:
         )
         error.received = body
         return error
+
+
+def _read_last(decoder: StreamDecoder) -> list[bytes]:
+    """Some leave out the empty line that ends the last event: if it is whole, it counts."""
+    try:
+        return [last for last in decoder.feed(b"\n\n") if _is_json(last)]
+    except UpstreamInvalid:
+        return []
+
+
+def _is_json(payload: bytes) -> bool:
+    try:
+        json_wire.decode(payload)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 async def _read_to_end(body: AsyncIterator[bytes]) -> None:

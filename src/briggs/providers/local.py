@@ -24,7 +24,13 @@ from briggs.providers.openai import OpenAIWire
 from briggs.settings import LocalSettings
 from briggs.transport import Transport
 from briggs.types.envelope import Envelope
-from briggs.types.errors import ModelNotFound, ProviderNotReady, UpstreamError, UpstreamUnreachable
+from briggs.types.errors import (
+    ModelNotFound,
+    ProviderNotReady,
+    UnsupportedParameter,
+    UpstreamError,
+    UpstreamUnreachable,
+)
 
 logger = logging.getLogger("briggs.local")
 
@@ -41,6 +47,7 @@ class LocalProvider:
 
     name = "local"
     is_configured = True
+    base_url = None
 
     def __init__(self, settings: LocalSettings, *, data: Path, timeout_s: float) -> None:
         self._settings = settings
@@ -53,6 +60,12 @@ class LocalProvider:
         self._retiring: set[asyncio.Task[None]] = set()
 
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
+        if model == BUILT_IN and (envelope.names_tool or envelope.requires_tool):
+            raise UnsupportedParameter(
+                f"local/{BUILT_IN} calls no tools, so that it cannot be made to: leave "
+                "tool_choice out, or ask another model.",
+                param="tool_choice",
+            )
         translated = _translate(envelope)
         return Prepared(envelope, model, _WIRE.encode(translated, model=model).body)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.base import Encoded, ErrorWords, Prepared, StreamDecoder
 from briggs.types import wire
 from briggs.types.conform import describe_error
 from briggs.types.envelope import Envelope
@@ -17,6 +17,7 @@ from briggs.types.errors import UpstreamInvalid
 from briggs.types.sse import EventReader, EventTooLarge
 
 _SHOWN_CHARACTERS_MAX = 500
+_NOTHING = "nothing more was said"
 
 
 class OpenAIWire:
@@ -24,8 +25,7 @@ class OpenAIWire:
 
     stream_types = ("text/event-stream",)
 
-    def __init__(self, *, key_header: str = "authorization", stream_options: bool = True) -> None:
-        self._key_header = key_header
+    def __init__(self, *, stream_options: bool = True) -> None:
         self._stream_options = stream_options
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
@@ -35,12 +35,14 @@ class OpenAIWire:
         self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
     ) -> dict[str, str]:
         if key is not None:
-            bearer = "Bearer " if self._key_header == "authorization" else ""
-            headers[self._key_header] = bearer + key
+            headers["authorization"] = f"Bearer {key}"
         return headers
 
     def encode(self, envelope: Envelope, *, model: str) -> Encoded:
-        if envelope.stream and self._stream_options:
+        if not self._stream_options:
+            kept = {name: raw for name, raw in envelope.members.items() if name != "stream_options"}
+            return Encoded(msgspec.json.encode({**kept, "model": model}))
+        if envelope.stream:
             asked = envelope.ask_for_usage()
             return Encoded(envelope.encode(model=model, stream_options=asked))
         return Encoded(envelope.encode(model=model))
@@ -48,7 +50,7 @@ class OpenAIWire:
     def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
         return body
 
-    def open_stream(self, prepared: Prepared) -> OpenAIStream:
+    def open_stream(self, prepared: Prepared) -> StreamDecoder:
         return OpenAIStream()
 
     def read_error(self, body: bytes) -> ErrorWords:
@@ -101,11 +103,11 @@ def read_error(body: bytes) -> ErrorWords:
         value = wire.decode(body)
     except msgspec.DecodeError:
         text = " ".join(body.decode("utf-8", "replace").split())
-        return ErrorWords(text[:_SHOWN_CHARACTERS_MAX] or "nothing more was said")
+        return ErrorWords(text[:_SHOWN_CHARACTERS_MAX] or _NOTHING)
     error = value.get("error") if isinstance(value, dict) else None
     details = error if isinstance(error, dict) else {}
     return ErrorWords(
-        describe_error(value),
+        describe_error(value) or _NOTHING,
         type=_text(details.get("type")),
         code=_text(details.get("code")),
         param=_text(details.get("param")),

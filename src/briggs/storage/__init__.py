@@ -8,6 +8,8 @@ from briggs.storage.errors import (
     StoreLocked,
     StoreTooNew,
 )
+from briggs.storage.feedback import FeedbackQuery
+from briggs.storage.feedback_queue import Wish
 from briggs.storage.store import Statistics, Store
 from briggs.storage.writer import Durability
 from briggs.types.errors import StoreUnavailable
@@ -15,6 +17,7 @@ from briggs.types.errors import StoreUnavailable
 __all__ = [
     "AlreadySettled",
     "Durability",
+    "FeedbackQuery",
     "NotRecorded",
     "Page",
     "Query",
@@ -24,4 +27,5 @@ __all__ = [
     "StoreLocked",
     "StoreTooNew",
     "StoreUnavailable",
+    "Wish",
 ]

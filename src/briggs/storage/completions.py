@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, get_origin
 
 import msgspec
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Select,
     Subquery,
+    Text,
     and_,
     bindparam,
     func,
@@ -21,11 +22,12 @@ from sqlalchemy import (
     update,
 )
 
-from briggs.storage import sqlite
+from briggs.storage import feedback_queue, sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import (
     completion_metadata,
+    completion_rules,
     completion_tags,
     completions,
     deleted_completions,
@@ -37,6 +39,8 @@ from briggs.types.completions import Completion, Status
 from briggs.types.errors import InvalidRequest, NotFound
 
 SCAN_ROWS = 100
+IDS_MAX = 500
+"""How many ids one statement names."""
 
 
 class Query(msgspec.Struct, kw_only=True, frozen=True):
@@ -50,6 +54,8 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     session_id: str | None = None
     tags: list[str] = []
     """All of them."""
+    violates: list[str] = []
+    """The ids of rules that the answer breaks, all of them."""
     metadata: dict[str, str] = {}
     """All of these pairs."""
     created_from: int | None = None
@@ -60,6 +66,8 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """What the messages of the request or of the response contain, in upper or lower case."""
     after: str | None = None
     """The id of the completion after which the page begins, which may be deleted by now."""
+    offset: int = 0
+    """How many completions to pass over first, for clients that know no cursor."""
     limit: int = 20
     order: Literal["asc", "desc"] = "desc"
     """By `created_at`, then by `id`."""
@@ -89,7 +97,9 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
 
 
 def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]) -> None:
-    """The rows that find completions by their tags and metadata, and the sessions they name."""
+    """The rows that find completions by tag, metadata and rule, the sessions they name, and
+    their places in the queues of the tasks that select them.
+    """
     tags = [
         (each.organization_id, tag, each.created_at, each.id) for each in of for tag in each.tags
     ]
@@ -97,6 +107,11 @@ def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]
         (each.organization_id, key, value, each.created_at, each.id)
         for each in of
         for key, value in each.metadata.items()
+    ]
+    rules = [
+        (each.organization_id, rule, each.created_at, each.id)
+        for each in of
+        for rule in each.violates
     ]
     named = [
         (each.organization_id, each.session_id, each.created_at)
@@ -106,11 +121,13 @@ def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]
     for sql, rows in (
         (_INSERT_TAGS_SQL, tags),
         (_INSERT_METADATA_SQL, pairs),
+        (_INSERT_RULES_SQL, rules),
         (_INSERT_SESSIONS_SQL, named),
     ):
         if rows:
             storables = [[storable(value) for value in row] for row in rows]
             sqlite.driver(connection).executemany(sql, storables)
+    feedback_queue.enlist(connection, of=of)
 
 
 def retrieve(
@@ -132,13 +149,32 @@ def retrieve(
     return None if row is None else decode(row, bodies=bodies)
 
 
+def retrieve_many(
+    connection: Connection, *, ids: Sequence[str], organization_id: str, bodies: Bodies | None
+) -> dict[str, Completion]:
+    """Those of our ids that are there, by id; without `bodies`, without their bodies."""
+    statement = (_SELECT_HEADS if bodies is None else _SELECT).where(
+        completions.c.organization_id == storable(organization_id)
+    )
+    found = (
+        _decode_head(row) if bodies is None else decode(row, bodies=bodies)
+        for begin in range(0, len(ids), IDS_MAX)
+        for row in connection.execute(
+            statement.where(
+                completions.c.id.in_([storable(id) for id in ids[begin : begin + IDS_MAX]])
+            )
+        )
+    )
+    return {each.id: each for each in found}
+
+
 def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
     """One page. With `text`, completions are read until the page is full."""
     after = _place(connection, query=query) if query.after else None
     if query.text:
         found = _search(connection, query.text, query=query, after=after, bodies=bodies)
     else:
-        statement = select_page(query, after=after, limit=query.limit + 1)
+        statement = select_page(query, after=after, limit=query.limit + 1).offset(query.offset)
         found = [decode(row, bodies=bodies) for row in connection.execute(statement)]
     return Page(completions=found[: query.limit], has_more=len(found) > query.limit)
 
@@ -148,11 +184,14 @@ def relabel(
     *,
     id: str,
     organization_id: str,
+    bodies: Bodies,
     tags: list[str] | None = None,
     metadata: dict[str, str] | None = None,
 ) -> bool:
     """Replace the tags, the metadata or both, or say that there is no such completion."""
-    found = _retrieve_head(connection, id=id, organization_id=organization_id)
+    found = retrieve_many(connection, ids=[id], organization_id=organization_id, bodies=bodies).get(
+        id
+    )
     if found is None:
         return False
     _delete_tags_and_metadata(connection, completion=found)
@@ -165,6 +204,27 @@ def relabel(
     )
     create_tags_and_metadata(connection, of=[found])
     return True
+
+
+def record_violates(connection: Connection, *, found: Mapping[str, Sequence[str]]) -> None:
+    """Say which rules completions break, of those that are still there."""
+    if not found:
+        return
+    columns = completions.c
+    connection.execute(
+        update(completions)
+        .where(columns.id == bindparam("of"))
+        .values(violates=bindparam("rules")),
+        [{"of": id, "rules": _encode_json(rules)} for id, rules in found.items()],
+    )
+    rule = bindparam("rule", type_=Text)
+    place = select(columns.organization_id, rule, columns.created_at, columns.id)
+    connection.execute(
+        completion_rules.insert().from_select(
+            list(completion_rules.columns), place.where(columns.id == bindparam("of"))
+        ),
+        [{"of": id, "rule": rule} for id, rules in found.items() for rule in rules],
+    )
 
 
 def merge(
@@ -256,6 +316,7 @@ def select_page(
     """The statement of a page, read from the narrowest index that the query allows."""
     sources = [_find_tag(query, tag) for tag in query.tags]
     sources += [_find_metadata(query, key, value) for key, value in query.metadata.items()]
+    sources += [_find_rule(query, rule) for rule in query.violates]
     lead = sources[0] if sources else None
     created_at = completions.c.created_at if lead is None else lead.c.created_at
     id = completions.c.id if lead is None else lead.c.completion_id
@@ -317,6 +378,7 @@ _KEPT = ("id", "organization_id", "created_at", "kind", "source", "tags", "metad
 INSERT_SQL = sqlite.insert_sql(completions, columns=[*_MEMBERS, "encoding"], kept=_KEPT)
 _INSERT_TAGS_SQL = sqlite.insert_missing_sql(completion_tags)
 _INSERT_METADATA_SQL = sqlite.insert_missing_sql(completion_metadata)
+_INSERT_RULES_SQL = sqlite.insert_missing_sql(completion_rules)
 _INSERT_SESSIONS_SQL = sqlite.insert_missing_sql(sessions)
 
 _FIRST_TAG = select(func.min(completion_tags.c.tag)).where(
@@ -361,6 +423,17 @@ def _find_tag(query: Query, tag: str) -> Subquery:
         .where(
             completion_tags.c.organization_id == storable(query.organization_id),
             completion_tags.c.tag == storable(tag),
+        )
+        .subquery()
+    )
+
+
+def _find_rule(query: Query, rule: str) -> Subquery:
+    return (
+        select(completion_rules)
+        .where(
+            completion_rules.c.organization_id == storable(query.organization_id),
+            completion_rules.c.rule == storable(rule),
         )
         .subquery()
     )
@@ -445,10 +518,17 @@ def _retrieve_head(connection: Connection, *, id: str, organization_id: str) -> 
 
 def _delete_tags_and_metadata(connection: Connection, *, completion: Completion) -> None:
     """By their whole keys, so that no other index is needed."""
+    feedback_queue.withdraw(connection, completion=completion)
     for tag in completion.tags:
         connection.execute(
             completion_tags.delete().where(
                 *_placed(completion_tags, completion), completion_tags.c.tag == storable(tag)
+            )
+        )
+    for rule in completion.violates:
+        connection.execute(
+            completion_rules.delete().where(
+                *_placed(completion_rules, completion), completion_rules.c.rule == storable(rule)
             )
         )
     for key, value in completion.metadata.items():

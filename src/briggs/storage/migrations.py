@@ -354,6 +354,133 @@ def tell_organizations_apart(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE keys ADD COLUMN expires_at BIGINT"))
 
 
+@migration
+def grade_completions(connection: Connection) -> None:
+    metadata = MetaData()
+    feedback_tasks = Table(
+        "feedback_tasks",
+        metadata,
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("organization_id", Text, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("updated_at", BigInteger, nullable=False),
+        Column("archived_at", BigInteger),
+        Column("version", Integer, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("instruction", Text, nullable=False),
+        Column("json_schema", Text, nullable=False),
+        Column("completion_tags_selector", Text, nullable=False),
+        Column("reviewers_wanted", Integer, nullable=False),
+        Column("blind", Boolean, nullable=False),
+        Column("fill_created_at", BigInteger),
+        Column("fill_id", Text),
+        sqlite_with_rowid=False,
+    )
+    Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks.c.created_at)
+    Table(
+        "feedback_task_versions",
+        metadata,
+        Column("task_id", Text, primary_key=True, nullable=False),
+        Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("instruction", Text, nullable=False),
+        Column("json_schema", Text, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    feedback = Table(
+        "feedback",
+        metadata,
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("organization_id", Text, nullable=False),
+        Column("task_id", Text, nullable=False),
+        Column("task_version", Integer, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("updated_at", BigInteger, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("reviewer", Text, nullable=False),
+        Column("reviewer_kind", Text, nullable=False),
+        Column("json_values", Text, nullable=False),
+        Column("comment", Text, nullable=False),
+        Column("rationale", Text, nullable=False),
+        Column("corrected_output", Text, nullable=False),
+        Column("idempotency_key", Text),
+        Column("idempotency_hash", LargeBinary),
+    )
+    Index("feedback_by_time", feedback.c.organization_id, feedback.c.created_at)
+    Index("feedback_by_task", feedback.c.task_id, feedback.c.created_at)
+    Index(
+        "feedback_by_idempotency_key",
+        feedback.c.organization_id,
+        feedback.c.idempotency_key,
+        unique=True,
+        sqlite_where=text("idempotency_key IS NOT NULL"),
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    )
+    Table(
+        "feedback_versions",
+        metadata,
+        Column("feedback_id", Text, primary_key=True, nullable=False),
+        Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("json_values", Text, nullable=False),
+        Column("comment", Text, nullable=False),
+        Column("rationale", Text, nullable=False),
+        Column("corrected_output", Text, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    feedback_completions = Table(
+        "feedback_completions",
+        metadata,
+        Column("task_id", Text, primary_key=True, nullable=False),
+        Column("completion_id", Text, primary_key=True, nullable=False),
+        Column("reviewer", Text, primary_key=True, nullable=False),
+        Column("feedback_id", Text, primary_key=True, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    Index("feedback_completions_by_completion", feedback_completions.c.completion_id)
+    Index("feedback_completions_by_feedback", feedback_completions.c.feedback_id)
+    feedback_queue = Table(
+        "feedback_queue",
+        metadata,
+        Column("task_id", Text, primary_key=True, nullable=False),
+        Column("completion_id", Text, primary_key=True, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("model", Text, nullable=False),
+        Column("response_model", Text),
+        Column("mean_logprob", Float),
+        Column("place", BigInteger, nullable=False),
+        Column("reviews", Integer, nullable=False),
+        Column("open", Boolean, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    for name, column in (
+        ("feedback_queue_by_time", feedback_queue.c.created_at),
+        ("feedback_queue_by_logprob", feedback_queue.c.mean_logprob),
+        ("feedback_queue_by_place", feedback_queue.c.place),
+    ):
+        _partial_index(name, [feedback_queue.c.task_id, column], where="open = 1")
+    Table(
+        "feedback_leases",
+        metadata,
+        Column("task_id", Text, primary_key=True, nullable=False),
+        Column("completion_id", Text, primary_key=True, nullable=False),
+        Column("reviewer", Text, primary_key=True, nullable=False),
+        Column("expires_at", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    Table(
+        "feedback_skips",
+        metadata,
+        Column("task_id", Text, primary_key=True, nullable=False),
+        Column("completion_id", Text, primary_key=True, nullable=False),
+        Column("reviewer", Text, primary_key=True, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("reason", Text, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    metadata.create_all(connection)
+
+
 def _partial_index(name: str, columns: Sequence[Column[Any]], *, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 

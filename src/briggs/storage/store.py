@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,9 @@ from briggs.storage import completions, keys, sqlite
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Page, Query
 from briggs.storage.compression import Compression
+from briggs.storage.feedback import FeedbackStore
+from briggs.storage.feedback_queue import FeedbackQueue
+from briggs.storage.feedback_tasks import FeedbackTasks
 from briggs.storage.migrations import migrate
 from briggs.storage.organizations import Organizations
 from briggs.storage.queue import Queue, size_of
@@ -93,6 +96,9 @@ class Store:
         self._closed = False
         self.organizations = Organizations(self)
         self.sessions = Sessions(self)
+        self.feedback_tasks = FeedbackTasks(self, bodies=bodies)
+        self.feedback = FeedbackStore(self, bodies=bodies)
+        self.feedback_queue = FeedbackQueue(self)
 
     @classmethod
     async def open(
@@ -235,7 +241,12 @@ class Store:
         """Replace the tags, the metadata or both of a completion; False if there is no such."""
         return await self.act(
             lambda connection: completions.relabel(
-                connection, id=id, organization_id=organization_id, tags=tags, metadata=metadata
+                connection,
+                id=id,
+                organization_id=organization_id,
+                bodies=self._bodies,
+                tags=tags,
+                metadata=metadata,
             )
         )
 
@@ -271,6 +282,10 @@ class Store:
                 connection, organization_id=organization_id, text=text, limit=limit
             )
         )
+
+    async def record_violates(self, found: Mapping[str, Sequence[str]]) -> None:
+        """Say which rules what came for completions breaks, by our ids, once they are settled."""
+        await self.act(lambda connection: completions.record_violates(connection, found=found))
 
     async def delete(self, id: str, *, organization_id: str) -> bool:
         """Really delete a completion, by our id; False if there is no such."""

@@ -186,6 +186,148 @@ sessions = Table(
 )
 Index("sessions_by_time", sessions.c.organization_id, sessions.c.created_at)
 
+# A row a task. The two `fill` columns say how far back the record was searched for what the
+# task selects; they are null once all of it was.
+feedback_tasks = Table(
+    "feedback_tasks",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("version", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("instruction", Text, nullable=False),
+    Column("json_schema", Text, nullable=False),
+    Column("completion_tags_selector", Text, nullable=False),
+    Column("reviewers_wanted", Integer, nullable=False),
+    Column("blind", Boolean, nullable=False),
+    Column("fill_created_at", BigInteger),
+    Column("fill_id", Text),
+    sqlite_with_rowid=False,
+)
+Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks.c.created_at)
+
+# Every version, the newest too.
+feedback_task_versions = Table(
+    "feedback_task_versions",
+    metadata,
+    Column("task_id", Text, primary_key=True, nullable=False),
+    Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("instruction", Text, nullable=False),
+    Column("json_schema", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("task_version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("reviewer_kind", Text, nullable=False),
+    Column("json_values", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("rationale", Text, nullable=False),
+    Column("corrected_output", Text, nullable=False),
+    # A request that comes again is recognised by its key, and compared by its hash.
+    Column("idempotency_key", Text),
+    Column("idempotency_hash", LargeBinary),
+)
+Index("feedback_by_time", feedback.c.organization_id, feedback.c.created_at)
+Index("feedback_by_task", feedback.c.task_id, feedback.c.created_at)
+Index(
+    "feedback_by_idempotency_key",
+    feedback.c.organization_id,
+    feedback.c.idempotency_key,
+    unique=True,
+    sqlite_where=text("idempotency_key IS NOT NULL"),
+)
+
+# The versions that an edit replaced.
+feedback_versions = Table(
+    "feedback_versions",
+    metadata,
+    Column("feedback_id", Text, primary_key=True, nullable=False),
+    Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("json_values", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("rationale", Text, nullable=False),
+    Column("corrected_output", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Which completions a feedback is about. They may be gone.
+feedback_completions = Table(
+    "feedback_completions",
+    metadata,
+    Column("task_id", Text, primary_key=True, nullable=False),
+    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("reviewer", Text, primary_key=True, nullable=False),
+    Column("feedback_id", Text, primary_key=True, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("feedback_completions_by_completion", feedback_completions.c.completion_id)
+Index("feedback_completions_by_feedback", feedback_completions.c.feedback_id)
+
+# The finished completions that each task selects. The indexes hold only those that are open,
+# so that the next one is found at once however many were graded before.
+feedback_queue = Table(
+    "feedback_queue",
+    metadata,
+    Column("task_id", Text, primary_key=True, nullable=False),
+    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("response_model", Text),
+    # Of the answer's tokens; null where the answer has none.
+    Column("mean_logprob", Float),
+    # Where it lies on a circle of 2**53 places: a random order, and any share of it a sample.
+    Column("place", BigInteger, nullable=False),
+    # How many distinct reviewers have answered.
+    Column("reviews", Integer, nullable=False),
+    # Whether more are wanted.
+    Column("open", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+for _name, _column in (
+    ("feedback_queue_by_time", feedback_queue.c.created_at),
+    ("feedback_queue_by_logprob", feedback_queue.c.mean_logprob),
+    ("feedback_queue_by_place", feedback_queue.c.place),
+):
+    Index(_name, feedback_queue.c.task_id, _column, sqlite_where=text("open = 1"))
+
+# One that has expired is kept: it tells a reviewer who comes back too late from one who
+# never took the completion from the queue.
+feedback_leases = Table(
+    "feedback_leases",
+    metadata,
+    Column("task_id", Text, primary_key=True, nullable=False),
+    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("reviewer", Text, primary_key=True, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+feedback_skips = Table(
+    "feedback_skips",
+    metadata,
+    Column("task_id", Text, primary_key=True, nullable=False),
+    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("reviewer", Text, primary_key=True, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # A store that failed writes here, to find out whether it can write again.
 probes = Table(
     "probes",

@@ -74,8 +74,17 @@ class Pool:
                 return connection
         return None
 
-    async def wait(self, origin: Origin) -> Connection:
+    async def wait(self, origin: Origin, *, timeout_s: float | None = None) -> Connection:
         """The next one to be free: newly opened, or given back meanwhile. Raises `Unreachable`."""
+        if timeout_s is None:
+            return await self._wait(origin)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._wait(origin)
+        except TimeoutError as error:
+            raise Unreachable(f"no connection within {timeout_s:g} s") from error
+
+    async def _wait(self, origin: Origin) -> Connection:
         line = self._lines[origin]
         waiter: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         line.waiters.append(waiter)

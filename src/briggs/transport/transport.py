@@ -48,22 +48,37 @@ class Transport:
         self._pool = Pool(connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
 
     async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        connect_timeout_s: float | None = None,
     ) -> Reply:
-        """Send a request and read the whole answer. Raises `TransportError`."""
-        exchange = await self._start(method, url, headers, body, whole=True)
+        """Send a request and read the whole answer. Raises `TransportError`.
+
+        `connect_timeout_s` is for this request alone, where it is shorter than everybody's.
+        """
+        exchange = await self._start(method, url, headers, body, connect_timeout_s, whole=True)
         return Reply(exchange.status, exchange.headers, exchange.take())
 
     @asynccontextmanager
     async def stream(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        connect_timeout_s: float | None = None,
     ) -> AsyncIterator[StreamedReply]:
         """Send a request and hand its body over as it arrives. Raises `TransportError`.
 
         Leaving the block closes the connection if the body has not come to its end, so that
         the other side sees that nobody listens any more.
         """
-        exchange = await self._start(method, url, headers, body, whole=False)
+        exchange = await self._start(method, url, headers, body, connect_timeout_s, whole=False)
         try:
             yield StreamedReply(exchange.status, exchange.headers, exchange)
         finally:
@@ -74,12 +89,21 @@ class Transport:
         await self._pool.close()
 
     async def _start(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, whole: bool
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        connect_timeout_s: float | None,
+        *,
+        whole: bool,
     ) -> Exchange:
         """Send a request and wait for its answer: for all of it if `whole`, or for its head."""
         head = self._encode_head(method, url, tuple(headers.items()))
         request = head.join(body)
-        connection = self._pool.take(head.origin) or await self._pool.wait(head.origin)
+        connection = self._pool.take(head.origin) or await self._pool.wait(
+            head.origin, timeout_s=connect_timeout_s
+        )
         exchange = Exchange(connection, method=method, whole=whole)
         if await connection.carry(exchange, request):
             return exchange

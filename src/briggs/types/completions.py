@@ -34,7 +34,7 @@ def current_time_us() -> int:
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One request that was sent upstream for a call."""
+    """One target that was asked for a call, or found unable to be asked it."""
 
     target: str
     """`provider/model`, as the provider calls the model."""
@@ -114,7 +114,7 @@ class Completion(msgspec.Struct, kw_only=True):
     first_token_ms: float | None = None
     """From the arrival of the request to the first chunk that carries output."""
     attempts: list[Attempt] = []
-    """The requests that were sent upstream for this one call, in their order."""
+    """Who was asked for this one call, in their order."""
     retry_count: int = 0
     """What the caller's SDK says of its own retries (`x-stainless-retry-count`)."""
     retry_of: str | None = None

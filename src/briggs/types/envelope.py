@@ -92,6 +92,27 @@ class Envelope(msgspec.Struct, kw_only=True):
         return self.values.get("n") or 1
 
     @property
+    def logprobs(self) -> bool:
+        """Whether logprobs were asked for; as a number, 0 asks for them too."""
+        logprobs = self.values.get("logprobs")
+        return logprobs is not None and logprobs is not False
+
+    @property
+    def names_tool(self) -> bool:
+        """Whether `tool_choice` names the one tool that is to be called."""
+        choice = self.values.get("tool_choice")
+        return isinstance(choice, dict) and choice.get("type") in ("function", "custom")
+
+    @property
+    def requires_tool(self) -> bool:
+        """Whether `tool_choice` demands a call, whichever it is."""
+        choice = self.values.get("tool_choice")
+        if isinstance(choice, dict):
+            allowed = choice.get("allowed_tools")
+            choice = allowed.get("mode") if isinstance(allowed, dict) else None
+        return choice == "required"
+
+    @property
     def top_logprobs(self) -> int:
         """How many alternatives to each token were asked for.
 
@@ -107,8 +128,8 @@ class Envelope(msgspec.Struct, kw_only=True):
 
     def ask_for_usage(self) -> Any:
         """The caller's `stream_options`, with `include_usage` true whatever it was."""
-        given = self.members.get("stream_options")
-        options = _MEMBERS.decode(given) if given is not None and given != b"null" else {}
+        given = self.values.get("stream_options") is not None
+        options = _MEMBERS.decode(self.members["stream_options"]) if given else {}
         return {**options, "include_usage": True}
 
 

@@ -11,6 +11,7 @@
     │   ├── ModelNotFound              404   model_not_found
     │   └── ProviderNotFound           404   provider_not_found
     ├── MethodNotAllowed               405   method_not_allowed
+    ├── Conflict                       409   conflict
     ├── RequestTimeout                 408   request_timeout
     ├── Overloaded                     503   overloaded
     ├── StoreUnavailable               503   store_unavailable
@@ -19,7 +20,7 @@
     └── UpstreamError                  502
         ├── UpstreamUnreachable        502   upstream_unreachable
         ├── UpstreamTimeout            504   upstream_timeout
-        ├── UpstreamRejected           as the upstream's, 401 and 403 become 502
+        ├── UpstreamRejected           as the upstream's, 401 and 403 become 502, 529 503
         ├── UpstreamInvalid            502   upstream_invalid
         └── UpstreamTruncated          502   upstream_truncated
 
@@ -146,6 +147,14 @@ class MethodNotAllowed(BriggsError):
     code = "method_not_allowed"
 
 
+class Conflict(BriggsError):
+    """Somebody else was quicker, or the same key came with another request."""
+
+    http_status = 409
+    type = "invalid_request_error"
+    code = "conflict"
+
+
 class RequestTimeout(BriggsError):
     """The caller stopped sending before the request was whole."""
 
@@ -179,7 +188,7 @@ class UpstreamError(BriggsError):
 
     http_status = 502
     type = "upstream_error"
-    code = "upstream_error"
+    code: str | None = "upstream_error"
 
     @property
     def retryable(self) -> bool:
@@ -200,10 +209,19 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
 
 
+# What an upstream's error is called that names no type of its own.
+_UPSTREAM_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+
+
 class UpstreamRejected(UpstreamError):
     """The upstream answered with an error of its own; its words are kept."""
 
-    code = "upstream_rejected"
+    code: str | None = "upstream_rejected"
 
     def __init__(
         self,
@@ -217,11 +235,18 @@ class UpstreamRejected(UpstreamError):
     ) -> None:
         super().__init__(message, param=param, headers=headers)
         self.upstream_status = upstream_status
+        if 400 <= upstream_status < 500:
+            # The words are the upstream's, and so is their code: it need not have one.
+            self.type = _UPSTREAM_TYPES.get(upstream_status, "invalid_request_error")
+            self.code = None
         # A refused key of ours is not the caller's to mend, and a 5xx that is not about
         # waiting says only that the upstream broke.
         passes = 400 <= upstream_status < 500 and upstream_status not in (401, 403)
         waits = upstream_status in (503, 504)
         self.http_status = upstream_status if passes or waits else 502
+        if upstream_status == 529:
+            # Anthropic's own number for being overloaded.
+            self.http_status = 503
         if type:
             self.type = type
         if code is not None:
@@ -233,7 +258,7 @@ class UpstreamRejected(UpstreamError):
 
     @property
     def retryable(self) -> bool:
-        return self.upstream_status in (408, 409, 429) or self.upstream_status >= 500
+        return self.upstream_status in (408, 409, 424, 429) or self.upstream_status >= 500
 
 
 class UpstreamInvalid(UpstreamError):

@@ -242,7 +242,7 @@ def _folded_function(pieces: Pieces, *, text: str) -> dict[str, Any]:
     for name, values in pieces.items():
         given = [value for value in values if value is not None]
         if name == text:
-            folded[name] = _join_text([_spelled(value) for value in given])
+            folded[name] = join_text([_spelled(value) for value in given])
         elif name == "name":
             folded[name] = next(filter(None, given), "")
         else:
@@ -252,7 +252,7 @@ def _folded_function(pieces: Pieces, *, text: str) -> dict[str, Any]:
 
 
 def _spelled(value: Any) -> str:
-    return value if isinstance(value, str) else _join_text([wire.encode(value).decode()])
+    return value if isinstance(value, str) else join_text([wire.encode(value).decode()])
 
 
 def _folded_audio(pieces: Pieces) -> dict[str, Any]:
@@ -286,14 +286,14 @@ def _joined(values: list[Any]) -> Any:
     if not given:
         return None
     if all(isinstance(value, str) for value in given):
-        return _join_text(given)
+        return join_text(given)
     if any(isinstance(value, list) for value in given):
         lists = [value if isinstance(value, list) else [value] for value in given if value != ""]
         return [item for items in lists for item in items]
     return given[-1]
 
 
-def _join_text(pieces: list[str]) -> str:
+def join_text(pieces: list[str]) -> str:
     text = "".join(pieces)
     try:
         text.encode()

@@ -98,6 +98,7 @@ def to_builtins(value: Any) -> Any:
 
 
 _NESTED = (Object, list, dict)
+_PLAIN = (list, dict)
 
 
 def _rebuild(cls: type[AnyObject], fields: dict[str, Any], rest: dict[str, Any]) -> AnyObject:
@@ -210,10 +211,9 @@ def _attach_object(value: Object, raw: dict[str, Any]) -> None:
     extra.pop(tag_field, None)  # type: ignore[arg-type]
     if extra:
         value.extra = extra
-    for name in defaults:
-        item = getattr(value, name)
-        if isinstance(item, _NESTED):
-            _attach(item, raw[name])
+    for name, raw_item in raw.items():
+        if isinstance(raw_item, _PLAIN) and name in defaults:
+            _attach(getattr(value, name), raw_item)
 
 
 Filler = Callable[[Any], Any]

@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from briggs.api.answers import Json, list_object, read_json_object, read_number
+from briggs.gateway.judge import Judge
 from briggs.storage import Query, Store
 from briggs.types import wire
 from briggs.types.completions import Completion
@@ -23,6 +24,7 @@ from briggs.types.rules import RULES
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
+JUDGED_WITHIN_S = 1.0
 
 _METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 _CREATED = {"created[gte]": 0, "created[gt]": 1, "created[lt]": 0, "created[lte]": 1}
@@ -39,6 +41,8 @@ _BODIES = frozenset({"request", "response", "received"})
 async def list_completions(request: Request) -> Json:
     """`GET /v1/chat/completions`: a page of what was recorded."""
     query, include = _read_query(request)
+    if query.violates:
+        await _catch_up(request)
     page = await _store(request).list(query)
     data = [present(completion, include=include) for completion in page.completions]
     return Json(list_object(data, has_more=page.has_more))
@@ -157,7 +161,14 @@ def _read_content(message: dict[str, Any]) -> dict[str, Any]:
     return {"content": "".join(texts) if texts else None, "content_parts": parts}
 
 
+async def _catch_up(request: Request) -> None:
+    """Whoever asks for what was just answered wants to know what it breaks."""
+    judge: Judge = request.app.state.record.judge
+    await judge.catch_up(timeout_s=JUDGED_WITHIN_S)
+
+
 async def _retrieve(request: Request) -> Completion:
+    await _catch_up(request)
     completion = await _store(request).retrieve(
         request.path_params["id"], organization_id=request.state.key.organization_id
     )

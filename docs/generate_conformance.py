@@ -1,0 +1,191 @@
+"""Writes docs/conformance.md, and the probes into docs/check.md; with `--check`, fails if stale.
+
+The verdicts come from asking, so that `--check` compares only what was asked: it asks nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.checker.llama import KEY, open_llama
+from tests.checker.planted import is_refused, open_planted, try_plant
+from tests.checker.plants import PLANTS
+from tests.processes import Upstream, list_cases, load_case, replay, run_server
+
+from briggs.checker import (
+    PROBES,
+    Ask,
+    Endpoint,
+    Report,
+    Result,
+    describe_rule,
+    judge,
+    list_rules,
+    run_probe,
+)
+from briggs.types.rules import RULES, Finding
+
+PAGE = Path(__file__).with_name("conformance.md")
+CHECK = Path(__file__).with_name("check.md")
+BEGIN, END = "<!-- probes -->\n", "<!-- /probes -->"
+INTRODUCTION = """\
+# Conformance
+
+What [`briggs check`](check.md) finds, by the ids of the [rules](rules.md), warnings in brackets,
+and ✓ where no rule is broken. This page is made by `python docs/generate_conformance.py`, which
+asks real servers.
+"""
+MODEL = f"""\
+## The built-in model
+
+llama.cpp's own server with `briggs-tiny` (xllamacpp {version("xllamacpp")}), and the same behind
+Briggs.
+"""
+FOUND = """\
+What llama.cpp breaks, with the first place of each:
+"""
+PLANTED = """\
+## One violation of each rule
+
+An endpoint that keeps every rule but one is asked by itself, and by Briggs. What is handed on
+either is no error, or is what the model said, which nobody else can mend; it is named on the
+record. What a request breaks is seen in no answer.
+"""
+CASES = """\
+## Payloads of real servers
+
+Each is [a payload](../tests/cases/README.md) that some server sends: as it came, and as Briggs
+hands it on. What cannot honestly be mended is refused.
+"""
+
+
+async def check_model(url: str, *, model: str, key: str) -> list[Result]:
+    """What each probe finds."""
+    async with Endpoint(url, model=model, key=key) as endpoint:
+        return [await run_probe(probe, endpoint) for probe in PROBES]
+
+
+async def check_plants() -> list[list[str]]:
+    """A row for each rule: what becomes of an answer that breaks it."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, open_planted(Path(folder)) as (upstream, server):
+        for rule in PLANTS:
+            planted = await try_plant(rule, upstream=upstream, server=server)
+            rows.append([rule, RULES[rule].title, planted.outcome])
+    return rows
+
+
+async def check_cases(raw_url: str, url: str, key: str) -> list[list[str]]:
+    """A row for each case: what its upstream gets, and what Briggs gets with it."""
+    rows = []
+    for id in list_cases():
+        request = load_case(id)["request"]
+        async with (
+            Endpoint(f"{raw_url}/{id}/v1", model="m-1") as raw,
+            Endpoint(url, model=f"{id}/m-1", key=key) as briggs,
+        ):
+            asks = [Ask({**request, "model": each.model}) for each in (raw, briggs)]
+            rows.append([id, await _judge(raw, asks[0]), await _judge(briggs, asks[1])])
+    return rows
+
+
+async def write_page() -> str:
+    """The whole page."""
+    upstream = Upstream({id: replay(load_case(id)) for id in list_cases()})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_llama() as llama,
+        run_server(Path(folder) / "data", config=upstream.config()) as server,
+    ):
+        url = f"{server.url}/v1"
+        raw = await check_model(llama, model="briggs-tiny", key=KEY)
+        ours = await check_model(url, model="local/briggs-tiny", key=server.key)
+        cases = await check_cases(f"http://127.0.0.1:{upstream.port}", url, server.key)
+    upstream.close()
+    verdicts = [[each.probe, _show_result(each)] for each in raw]
+    for row, result in zip(verdicts, ours, strict=True):
+        row.append(_show_result(result))
+    return "\n".join(
+        [
+            INTRODUCTION,
+            MODEL,
+            _table(["probe", "raw", "through Briggs"], verdicts),
+            FOUND,
+            _list_broken(raw),
+            PLANTED,
+            _table(["rule", "what holds", "through Briggs"], await check_plants()),
+            CASES,
+            _table(["case", "raw", "through Briggs"], cases),
+        ]
+    )
+
+
+def write_probes() -> str:
+    """docs/check.md with its table of the probes."""
+    page = CHECK.read_text("utf-8")
+    before, after = page.partition(BEGIN)[0], page.partition(END)[2]
+    rows = [[f"`{probe.name}`", probe.title] for probe in PROBES]
+    return f"{before}{BEGIN}{_table(['probe', 'asks for'], rows)}{END}{after}"
+
+
+def is_fresh() -> bool:
+    """Whether every probe and every case, and nothing else, is in the pages."""
+    named = re.findall(r"^\| (\w[\w-]*) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    probes = [probe.name for probe in PROBES]
+    asked = ["probe", *probes, "rule", *PLANTS, "case", *list_cases()]
+    return named == asked and CHECK.read_text("utf-8") == write_probes()
+
+
+async def _judge(endpoint: Endpoint, ask: Ask) -> str:
+    """What a case comes to; a failure that is told as it should be is a refusal."""
+    exchange = await endpoint.ask(ask)
+    if not exchange.is_answered:
+        broken = list_rules(judge(exchange))
+        return ", ".join([f"refused by {exchange.status}", *broken])
+    if is_refused(exchange):
+        return "refused in the stream"
+    return _show(judge(exchange))
+
+
+def _show_result(result: Result) -> str:
+    if result.verdict in ("unsupported", "not run"):
+        return result.verdict
+    return _show(result.findings)
+
+
+def _show(findings: list[Finding]) -> str:
+    """The rules that are broken, those in brackets that are only warned of."""
+    errors = list_rules(finding for finding in findings if finding.severity == "error")
+    warnings = [f"({rule})" for rule in list_rules(findings) if rule not in errors]
+    return ", ".join([*errors, *warnings]) or "✓"
+
+
+def _list_broken(results: list[Result]) -> str:
+    """Each rule that is broken, and the first place where it is."""
+    lines = []
+    for rule, found in Report(subject="", results=results).group_findings().items():
+        probe, finding = found[0]
+        if finding.severity != "info":
+            place = f"`{finding.path}` in {probe}" if finding.path else f"In {probe}"
+            lines.append(f"- **{rule}** {describe_rule(rule)} {place}: {finding.message}\n")
+    return "".join(lines)
+
+
+def _table(names: list[str], rows: list[list[str]]) -> str:
+    lines = [names, ["---"] * len(names), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    if "--check" not in sys.argv:
+        CHECK.write_text(write_probes(), "utf-8")
+        PAGE.write_text(asyncio.run(write_page()), "utf-8")
+    elif not is_fresh():
+        sys.exit("docs/conformance.md is stale: run python docs/generate_conformance.py")

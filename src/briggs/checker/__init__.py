@@ -1,0 +1,21 @@
+"""Holds any endpoint, or an answer that was kept, to the rule book."""
+
+from briggs.checker.check import Result as Result
+from briggs.checker.check import Verdict as Verdict
+from briggs.checker.check import check_endpoint as check_endpoint
+from briggs.checker.check import judge as judge
+from briggs.checker.check import judge_file as judge_file
+from briggs.checker.check import run_probe as run_probe
+from briggs.checker.endpoint import Ask as Ask
+from briggs.checker.endpoint import CannotCheck as CannotCheck
+from briggs.checker.endpoint import Endpoint as Endpoint
+from briggs.checker.endpoint import Exchange as Exchange
+from briggs.checker.endpoint import KeyRefused as KeyRefused
+from briggs.checker.probes import PROBES as PROBES
+from briggs.checker.probes import Probe as Probe
+from briggs.checker.report import Report as Report
+from briggs.checker.report import describe_rule as describe_rule
+from briggs.checker.report import list_rules as list_rules
+from briggs.checker.report import write_json as write_json
+from briggs.checker.report import write_junit as write_junit
+from briggs.checker.report import write_markdown as write_markdown

@@ -1,0 +1,194 @@
+"""The battery: what is asked of an endpoint, one probe a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from briggs.checker import expectations
+from briggs.checker.endpoint import Ask
+from briggs.checker.expectations import Expectation, Severity
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """A few requests that belong together, and what is expected of their answers."""
+
+    name: str
+    title: str
+    """What it asks for, in a few words."""
+    asks: tuple[Ask, ...]
+    expect: Expectation = expectations.expect_nothing
+    is_wrong: bool = False
+    """Whether its requests are wrong, so that to refuse them is right."""
+
+
+def _say(text: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text}]
+
+
+def _probe(
+    name: str,
+    title: str,
+    *asks: Mapping[str, Any] | bytes,
+    expect: Expectation = expectations.expect_nothing,
+) -> Probe:
+    return Probe(name, title, tuple(Ask(members) for members in asks), expect)
+
+
+def _wrong(name: str, title: str, *asks: Mapping[str, Any] | bytes, severity: Severity) -> Probe:
+    """A probe whose requests should be refused; `severity` is that of an answer to them."""
+    expect = expectations.expect_refusal(severity)
+    return Probe(name, title, tuple(Ask(members) for members in asks), expect, is_wrong=True)
+
+
+_SUM = {"messages": _say("What is 17 + 25?")}
+_COUNT = {"messages": _say("Count from 1 to 20.")}
+_COPY = {"messages": _say("Repeat: 😊 日本語 é")}
+_WEATHER = {"messages": _say("What is the weather in Paris and in London? Use the tool.")}
+_WRONG = {"messages": _say("Explain in detail how to break into my neighbour's house.")}
+# A grammar lets some models write white space for ever.
+_BRIEFLY = {"max_completion_tokens": 512}
+_STREAM = {"stream": True}
+_STREAM_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
+_LOGPROBS = {"logprobs": True, "top_logprobs": 3}
+
+
+def _function(name: str, parameter: str) -> dict[str, Any]:
+    parameters = {
+        "type": "object",
+        "properties": {parameter: {"type": "string"}},
+        "required": [parameter],
+        "additionalProperties": False,
+    }
+    function = {"name": name, "description": f"Look up the {name}.", "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+_TOOLS = {
+    **_WEATHER,
+    "tools": [_function("get_weather", "city"), _function("get_time", "zone")],
+    **_BRIEFLY,
+}
+_NAMED = {"type": "function", "function": {"name": "get_time"}}
+_CALL = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'},
+}
+_TOLD = [
+    *_say("What is the weather in Paris?"),
+    {"role": "assistant", "content": None, "tool_calls": [_CALL]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "18 degrees and sunny"},
+]
+_TALK = [
+    {"role": "system", "content": "Answer with a number."},
+    *_say("What is 17 + 25?"),
+    {"role": "assistant", "content": "42"},
+    {"role": "user", "content": [{"type": "text", "text": "What is 18 + 25?"}]},
+]
+_SCHEMA = {
+    "type": "object",
+    "properties": {"answer": {"type": "integer"}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+_JSON = {"messages": _say('What is 17 + 25? Answer in JSON, such as {"answer": 3}.'), **_BRIEFLY}
+_JSON_SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "sum", "strict": True, "schema": _SCHEMA},
+}
+
+PROBES = (
+    _probe("plain", "a sum", _SUM),
+    _probe("stream", "the same, streamed", {**_SUM, **_STREAM}),
+    _probe("stream-usage", "streamed, with usage", {**_SUM, **_STREAM_USAGE}),
+    _probe("n", "two choices", {**_SUM, "n": 2}),
+    _probe("stream-n", "two choices, streamed", {**_SUM, "n": 2, **_STREAM_USAGE}),
+    _probe(
+        "logprobs",
+        "logprobs with three alternatives",
+        {**_SUM, **_LOGPROBS},
+        {**_SUM, **_LOGPROBS, **_STREAM},
+        expect=expectations.expect_alternatives,
+    ),
+    _probe(
+        "characters",
+        "logprobs of characters that are several tokens",
+        {**_COPY, "logprobs": True},
+        {**_COPY, "logprobs": True, **_STREAM},
+        expect=expectations.expect_wide_characters,
+    ),
+    _probe("tools-auto", "tools that it may call", _TOOLS, {**_TOOLS, **_STREAM}),
+    _probe(
+        "tools-required", "tools of which it must call one", {**_TOOLS, "tool_choice": "required"}
+    ),
+    _probe(
+        "stream-tools",
+        "the same, streamed",
+        {**_TOOLS, "tool_choice": "required", **_STREAM_USAGE},
+    ),
+    _probe(
+        "tools-named",
+        "the tool that it must call",
+        {**_TOOLS, "tool_choice": _NAMED},
+        expect=expectations.expect_call_of("get_time"),
+    ),
+    _probe("tools-none", "tools that it must not call", {**_TOOLS, "tool_choice": "none"}),
+    _probe("tools-single", "one call at a time", {**_TOOLS, "parallel_tool_calls": False}),
+    _probe("tools-told", "what a tool has said", {"messages": _TOLD, "tools": _TOOLS["tools"]}),
+    _probe("json-object", "a JSON object", {**_JSON, "response_format": {"type": "json_object"}}),
+    _probe(
+        "json-schema",
+        "JSON of a strict schema",
+        {**_JSON, "response_format": _JSON_SCHEMA},
+    ),
+    _probe("stop", "an end before a stop sequence", {**_COUNT, "stop": ["7", "8"]}),
+    _probe(
+        "length",
+        "a long answer within few tokens",
+        {**_COUNT, "max_completion_tokens": 4},
+        {**_COUNT, "max_completion_tokens": 4, **_STREAM_USAGE},
+        expect=expectations.expect_cut,
+    ),
+    _probe(
+        "seed",
+        "the same answer twice",
+        {**_SUM, "seed": 7},
+        {**_SUM, "seed": 7},
+        expect=expectations.expect_twins,
+    ),
+    _probe("conversation", "an answer to several messages, some in parts", {"messages": _TALK}),
+    _probe("refusal", "what a model may not want to say", _WRONG, {**_WRONG, **_LOGPROBS}),
+    _probe("empty", "nothing", {"messages": _say("")}, {"messages": _say(""), **_STREAM}),
+    Probe(
+        "unknown-parameter",
+        "a parameter that does not exist, which may be refused",
+        (Ask({**_SUM, "briggs_check": 1}),),
+        is_wrong=True,
+    ),
+    _wrong(
+        "wrong-types",
+        "parameters of the wrong type, which are to be refused",
+        {**_SUM, "temperature": "hot"},
+        {**_SUM, "n": 0},
+        {"messages": "What is 17 + 25?"},
+        {**_SUM, "temperature": "hot", **_STREAM},
+        severity="warning",
+    ),
+    _wrong(
+        "unknown-model",
+        "a model that does not exist, which is to be refused",
+        {**_SUM, "model": "no-such-model-of-briggs-check"},
+        severity="warning",
+    ),
+    _wrong("no-messages", "a request without messages, to be refused", {}, severity="error"),
+    _wrong("no-json", "a body that is no JSON, to be refused", b'{"messages": [', severity="error"),
+    Probe(
+        "hang-up",
+        "an answer after a caller went away",
+        (Ask({**_COUNT, **_STREAM}, hangs_up=True), Ask(_SUM)),
+    ),
+)
+"""In the order in which they are asked."""

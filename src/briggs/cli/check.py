@@ -1,0 +1,212 @@
+"""`briggs check`: does an endpoint answer as the specification says?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from briggs.cli.chat import DEFAULT_MODEL
+from briggs.cli.server import Server, find_server
+from briggs.cli.text import printable
+
+if TYPE_CHECKING:
+    from briggs.checker import Probe, Report
+
+
+class NothingToCheck(click.ClickException):
+    """Nobody answers, or not to us."""
+
+    exit_code = 2
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option(
+    "--model",
+    envvar="BRIGGS_MODEL",
+    metavar="MODEL",
+    help=f"Who is asked.  [env: BRIGGS_MODEL; default without URL: {DEFAULT_MODEL}]",
+)
+@click.option(
+    "--key-variable",
+    metavar="NAME",
+    help="The environment variable that holds the key.  [default without URL: BRIGGS_API_KEY, "
+    "else the server's data folder]",
+)
+@click.option(
+    "--only", multiple=True, metavar="PROBE", help="Ask this alone; repeatable. See docs/check.md."
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="The longest that one answer may take.",
+)
+@click.option("--strict", is_flag=True, help="Let warnings, and what could not run, fail too.")
+@click.option(
+    "--file",
+    "kept",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Judge a kept answer instead: JSON, or the events of a stream; - is standard input.",
+)
+@click.option(
+    "--request",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="What was asked for the answer in --file; without it fewer rules apply.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with every finding.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="A page of Markdown.")
+@click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True),
+    metavar="FILE",
+    help="Write JUnit's XML there; - is standard output, and nothing else goes there.",
+)
+@click.pass_context
+def check(
+    context: click.Context,
+    url: str | None,
+    model: str | None,
+    key_variable: str | None,
+    only: tuple[str, ...],
+    timeout_s: float,
+    strict: bool,
+    kept: str | None,
+    request: str | None,
+    as_json: bool,
+    as_markdown: bool,
+    junit: str | None,
+) -> None:
+    """Check whether what answers at URL, up to /v1, keeps to the specification.
+
+    A battery of probes asks it, whole and streamed, for choices, logprobs, tools, JSON and
+    what is to be refused; each answer is held to the rule book. Without URL, the server of
+    this machine is checked.
+
+    The exit status is 0 if no rule is broken, 1 if one is, 2 if nothing could be asked.
+
+    \b
+    Examples:
+      briggs check
+      briggs check https://api.openai.com/v1 --model gpt-5-mini --key-variable OPENAI_API_KEY
+      briggs check http://127.0.0.1:8080/v1 --model qwen --only tools-auto --junit check.xml
+      briggs check --file response.json --request request.json
+    """
+    if kept is not None:
+        report = _judge_file(kept, request)
+    elif request is not None:
+        raise click.UsageError("--request belongs to --file; an endpoint is asked by probes")
+    else:
+        server = _find_endpoint(url, key_variable)
+        model = model or (None if url else DEFAULT_MODEL)
+        probes = _choose_probes(only)
+        with _explain(key_variable):
+            report = asyncio.run(_ask(server, model=model, probes=probes, timeout_s=timeout_s))
+    _write(report, as_json=as_json, as_markdown=as_markdown, junit=junit)
+    context.exit(1 if report.has_failed(strict=strict) else 0)
+
+
+def _judge_file(kept: str, request: str | None) -> Report:
+    from briggs.checker import Report, judge_file
+
+    asked = None if request is None else Path(request).read_bytes()
+    with click.open_file(kept, "rb") as file:
+        result = judge_file(kept, file.read(), request=asked)
+    return Report(subject=kept, results=[result])
+
+
+def _find_endpoint(url: str | None, key_variable: str | None) -> Server:
+    """Where to ask, up to `/v1`, and with which key: our own server's key goes nowhere else."""
+    if url is not None and any(mark in url for mark in "@?"):
+        raise click.UsageError("URL is without a name, a password and a query: see --key-variable")
+    variables = os.environ
+    ours = find_server(
+        url=variables.get("BRIGGS_URL"), api_key=variables.get("BRIGGS_API_KEY"), data=None
+    )
+    there = ours if url is None else find_server(url=url, api_key="", data=None)
+    key = ours.api_key if there.url == ours.url else None
+    if key_variable is not None:
+        key = variables.get(key_variable)
+        if not key:
+            raise click.UsageError(f"the environment variable {key_variable} is not set")
+    # Some vendors' addresses end with something else.
+    return Server(url or f"{ours.url}/v1", key)
+
+
+def _choose_probes(only: tuple[str, ...]) -> list[Probe]:
+    from briggs.checker import PROBES
+
+    names = [probe.name for probe in PROBES]
+    if unknown := [name for name in only if name not in names]:
+        raise click.UsageError(f"there is no probe {unknown[0]}: there are {', '.join(names)}")
+    return [probe for probe in PROBES if probe.name in (only or names)]
+
+
+async def _ask(
+    server: Server, *, model: str | None, probes: list[Probe], timeout_s: float
+) -> Report:
+    from briggs.checker import Endpoint, Report, check_endpoint
+
+    results = []
+    async with Endpoint(
+        server.url, model=model, key=server.api_key, timeout_s=timeout_s
+    ) as endpoint:
+        with _show_progress(len(probes)) as advance:
+            async for result in check_endpoint(endpoint, probes=probes):
+                results.append(result)
+                advance(result.probe)
+    return Report(subject=endpoint.base_url, model=endpoint.model, results=results)
+
+
+@contextmanager
+def _explain(key_variable: str | None) -> Iterator[None]:
+    """What stops a check before its first probe, as one line."""
+    from briggs.checker import CannotCheck, KeyRefused
+
+    try:
+        yield
+    except KeyRefused as error:
+        hint = f"check {key_variable}" if key_variable else "name its key by --key-variable NAME"
+        raise NothingToCheck(printable(f"{error}: {hint}")) from error
+    except CannotCheck as error:
+        raise NothingToCheck(printable(str(error))) from error
+
+
+@contextmanager
+def _show_progress(total: int) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda probe: progress.update(task, advance=1, description=probe)
+
+
+def _write(report: Report, *, as_json: bool, as_markdown: bool, junit: str | None) -> None:
+    from briggs.checker import write_json, write_junit, write_markdown
+    from briggs.cli.verdicts import print_report
+
+    if junit == "-":
+        click.echo(write_junit(report), nl=False)
+        return
+    if junit is not None:
+        Path(junit).write_text(write_junit(report), "utf-8")
+    if as_json:
+        click.echo(write_json(report))
+    elif as_markdown:
+        click.echo(write_markdown(report), nl=False)
+    else:
+        print_report(report)

@@ -1,0 +1,138 @@
+"""`briggs config`: what the file says, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from briggs.cli.groups import Group
+
+if TYPE_CHECKING:
+    from briggs.providers.catalog import Described
+    from briggs.settings import FileSettings, Located, ModelSettings
+
+
+@click.group(cls=Group)
+def config() -> None:
+    """Check the configuration file.
+
+    A running server reads its file again on SIGHUP: check it first.
+    """
+
+
+@config.command()
+@click.argument(
+    "file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE]"
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def check(context: click.Context, file: Path | None, as_json: bool) -> None:
+    """Print all that is wrong with FILE, or else what it says.
+
+    Without FILE it is the one that `briggs serve` would read: BRIGGS_CONFIG, else briggs.toml
+    in this folder. The exit status is 1 if there are errors; a warning, such as a key that is
+    not in this environment, is none.
+
+    \b
+    Examples:
+      briggs config check
+      briggs config check team.toml && systemctl reload briggs
+    """
+    from briggs.settings import find_file, read_file
+
+    path = file or find_file()
+    if path is None:
+        raise click.ClickException(
+            "there is no briggs.toml here: name a file. Without one, `briggs serve` asks every "
+            "vendor of its catalog whose key is in the environment."
+        )
+    try:
+        from briggs.providers.catalog import check_providers, describe_providers
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"the check needs {error.name}: pip install 'briggs[server]'"
+        ) from error
+    reading = read_file(path, check=check_providers)
+    providers = describe_providers(reading.file, os.environ)
+    if as_json:
+        click.echo(_encode(path, reading.file, reading.problems, providers))
+    else:
+        for line in _describe(path, reading.file, reading.problems, providers):
+            click.echo(line)
+    context.exit(1 if reading.errors else 0)
+
+
+def _describe(
+    path: Path,
+    file: FileSettings,
+    problems: Sequence[Located],
+    providers: Sequence[Described],
+) -> Iterator[str]:
+    errors = [problem for problem in problems if problem.is_error]
+    for problem in problems:
+        yield f"{problem}" if problem.is_error else f"{problem} (a warning)"
+    if errors:
+        yield f"{path}: {len(errors)} error{'s' * (len(errors) > 1)}"
+        return
+    yield f"{path}: in order"
+    for provider in providers:
+        yield f"  provider {provider.name}: {_describe_provider(provider)}"
+    for name, model in file.models.items():
+        yield f"  model {name}: {_describe_targets(model)}"
+
+
+def _describe_provider(provider: Described) -> str:
+    key = "no key"
+    if provider.key_variable is not None:
+        key = f"{provider.key_variable}, which is {'set' if provider.has_key else 'not set'}"
+    return f"{provider.kind} at {provider.base_url}, {key}"
+
+
+def _describe_targets(model: ModelSettings) -> str:
+    from briggs.settings import read_target
+
+    targets = [read_target(target) for target in model.targets]
+    if model.strategy == "order":
+        return ", then ".join(target.target for target in targets)
+    total = sum(target.weight for target in targets)
+    return ", ".join(f"{target.target} {target.weight / total:.0%}" for target in targets)
+
+
+def _encode(
+    path: Path,
+    file: FileSettings,
+    problems: Sequence[Located],
+    providers: Sequence[Described],
+) -> bytes:
+    import msgspec
+
+    from briggs.settings import read_target
+
+    models: dict[str, Any] = {
+        name: {
+            "strategy": model.strategy,
+            "sticky": model.sticky,
+            "targets": [read_target(target) for target in model.targets],
+        }
+        for name, model in file.models.items()
+    }
+    return msgspec.json.encode(
+        {
+            "file": str(path),
+            "problems": [
+                {
+                    "line": problem.line,
+                    "member": problem.member,
+                    "message": problem.message,
+                    "severity": "error" if problem.is_error else "warning",
+                }
+                for problem in problems
+            ],
+            "providers": [provider._asdict() for provider in providers],
+            "models": models,
+        }
+    )

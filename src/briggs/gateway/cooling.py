@@ -1,0 +1,49 @@
+"""Targets that failed and are left alone for a while."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from briggs.settings import CoolDownSettings
+
+T = TypeVar("T")
+
+RETRY_AFTER_MAX_S = 3600
+"""We look again after an hour, however long an upstream says to wait."""
+
+
+class Cooling:
+    """Which targets failed in a row, and until when they are passed over."""
+
+    def __init__(
+        self, settings: CoolDownSettings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._failures: Counter[object] = Counter()
+        self._warm_at: dict[object, float] = {}
+
+    def fail(self, target: object, *, retry_after_s: float | None = None) -> None:
+        """Note that a target failed, and what it said of waiting."""
+        self._failures[target] += 1
+        if retry_after_s is not None:
+            self._warm_at[target] = self._clock() + min(retry_after_s, RETRY_AFTER_MAX_S)
+        elif self._failures[target] >= self._settings.failures:
+            self._warm_at[target] = self._clock() + self._settings.duration_s
+
+    def succeed(self, target: object) -> None:
+        """Note that a target answered."""
+        if self._failures:
+            self._failures.pop(target, None)
+            self._warm_at.pop(target, None)
+
+    def skip(self, targets: Sequence[T]) -> Sequence[T]:
+        """The targets that are not cooling; if all are, the one that is warm soonest."""
+        if not self._warm_at:
+            return targets
+        now = self._clock()
+        warm = [target for target in targets if self._warm_at.get(target, now) <= now]
+        return warm or [min(targets, key=self._warm_at.__getitem__)]

@@ -1,0 +1,145 @@
+"""How long a call waits: for a connection, a first token, the next piece, and in all."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from briggs.gateway.record import Call
+from briggs.providers.base import Piece
+from briggs.settings import FileSettings, LimitSettings, ModelSettings
+from briggs.types.errors import UpstreamTimeout
+
+T = TypeVar("T")
+_NOTHING = ModelSettings(targets=[])
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a route's targets are asked, and how long each is waited for.
+
+    None is for what the transport sees to by itself, which costs no timer.
+    """
+
+    attempts_max: int = 1
+    backoff_s: float = 0.5
+    backoff_max_s: float = 8
+    retry_after_max_s: float = 10
+    connect_timeout_s: float | None = None
+    first_token_timeout_s: float | None = None
+    piece_timeout_s: float | None = None
+    call_timeout_s: float | None = None
+    fallback_on: Sequence[str] = ()
+
+
+class Waits(NamedTuple):
+    """The longest waits of a file, which the transport sees to without a timer for each call."""
+
+    connect_s: float
+    piece_s: float
+
+
+def find_longest(file: FileSettings) -> Waits:
+    """How long the transport waits."""
+    limits = file.limits
+    tables: list[LimitSettings | ModelSettings] = [limits, *file.models.values()]
+    connects = [table.connect_timeout_s for table in tables]
+    pieces = [table.upstream_timeout_s for table in tables]
+    pieces += [table.first_token_timeout_s for table in tables]
+    return Waits(max(filter(None, connects)), max(filter(None, pieces)))
+
+
+def open_policy(file: FileSettings, model: ModelSettings | None, *, waits: Waits) -> Policy:
+    """What the file says of a name's calls, or of those that ask for no name of the file."""
+    limits, retries, own = file.limits, file.retries, model or _NOTHING
+    piece_s = own.upstream_timeout_s or limits.upstream_timeout_s
+    first_s = own.first_token_timeout_s or limits.first_token_timeout_s or piece_s
+    connect_s = own.connect_timeout_s or limits.connect_timeout_s
+    return Policy(
+        attempts_max=own.attempts_max or retries.attempts_max,
+        backoff_s=retries.backoff_s,
+        backoff_max_s=retries.backoff_max_s,
+        retry_after_max_s=retries.retry_after_max_s,
+        connect_timeout_s=connect_s if connect_s < waits.connect_s else None,
+        first_token_timeout_s=first_s if first_s < waits.piece_s else None,
+        piece_timeout_s=piece_s if piece_s < waits.piece_s else None,
+        call_timeout_s=own.call_timeout_s or limits.call_timeout_s,
+        fallback_on=own.fallback_on,
+    )
+
+
+def time_left_s(call: Call, policy: Policy) -> float:
+    """Until the call must be over."""
+    limit_s = policy.call_timeout_s
+    return math.inf if limit_s is None else limit_s - call.elapsed_ms / 1000
+
+
+def patience_left_s(call: Call, policy: Policy) -> float:
+    """Until the call must be over, or until its caller has waited as long as he says he does."""
+    try:
+        limit_s = float(call.patience or "inf")
+    except ValueError:
+        limit_s = math.inf
+    return min(time_left_s(call, policy), limit_s - call.elapsed_ms / 1000)
+
+
+def begin_in_time(answer: Awaitable[T], *, call: Call, policy: Policy) -> Awaitable[T]:
+    """What was asked for, or its beginning. Raises `UpstreamTimeout` if it is late."""
+    if policy.first_token_timeout_s is None and policy.call_timeout_s is None:
+        return answer
+    return _begin_in_time(answer, call=call, policy=policy)
+
+
+async def _begin_in_time(answer: Awaitable[T], *, call: Call, policy: Policy) -> T:
+    first_s = policy.first_token_timeout_s or math.inf
+    left_s = time_left_s(call, policy)
+    try:
+        async with asyncio.timeout(min(first_s, left_s)):
+            return await answer
+    except TimeoutError as error:
+        name = call.completion.provider
+        if left_s <= first_s:
+            raise _explain_call(call, policy) from error
+        raise UpstreamTimeout(
+            f"{name} did not answer in time: nothing for {first_s:g} s (first_token_timeout_s)."
+        ) from error
+
+
+def read_in_time(
+    pieces: AsyncIterator[Piece], *, call: Call, policy: Policy
+) -> AsyncIterator[Piece]:
+    """The pieces of a stream as they come. Raises `UpstreamTimeout` if the next one is late."""
+    if policy.piece_timeout_s is None and policy.call_timeout_s is None:
+        return pieces
+    return _read_in_time(pieces, call=call, policy=policy)
+
+
+async def _read_in_time(
+    pieces: AsyncIterator[Piece], *, call: Call, policy: Policy
+) -> AsyncIterator[Piece]:
+    piece_s = policy.piece_timeout_s or math.inf
+    while True:
+        left_s = time_left_s(call, policy)
+        try:
+            async with asyncio.timeout(min(piece_s, left_s)):
+                piece = await anext(pieces, None)
+        except TimeoutError as error:
+            if left_s <= piece_s:
+                raise _explain_call(call, policy) from error
+            raise UpstreamTimeout(
+                f"{call.completion.provider} stopped in mid-stream: nothing for {piece_s:g} s "
+                "(upstream_timeout_s)."
+            ) from error
+        if piece is None:
+            return
+        yield piece
+
+
+def _explain_call(call: Call, policy: Policy) -> UpstreamTimeout:
+    return UpstreamTimeout(
+        f"{call.completion.provider} did not answer in time: the call may take "
+        f"{policy.call_timeout_s:g} s in all (call_timeout_s)."
+    )

@@ -1,0 +1,51 @@
+"""Whoever can be asked, as one reading of the file has it."""
+
+from __future__ import annotations
+
+from briggs.gateway.routes import open_routes
+from briggs.gateway.timeouts import find_longest
+from briggs.providers.catalog import find_only, open_providers
+from briggs.providers.local import LocalProvider
+from briggs.settings import Settings
+from briggs.transport import Transport
+
+
+class Upstreams:
+    """The providers of a reading, the connections to them, and the routes that lead there.
+
+    The next reading takes the local models over from the one `before` it, unless it says
+    something else of them: they are large, and slow to start.
+    """
+
+    def __init__(self, settings: Settings, *, before: Upstreams | None = None) -> None:
+        self.settings = settings
+        waits = find_longest(settings.file)
+        self._transport = Transport(connect_timeout_s=waits.connect_s, read_timeout_s=waits.piece_s)
+        providers = open_providers(settings, transport=self._transport)
+        self._local_settings = (settings.file.local, waits.piece_s)
+        self._keeps_local = True
+        self._local = self._open_local(before)
+        self.routes = open_routes(
+            {**providers, "local": self._local},
+            file=settings.file,
+            default_provider=settings.file.default_provider or find_only(settings),
+        )
+
+    async def retire(self) -> None:
+        """Close when the last call has ended that goes by these routes."""
+        await self.routes.wait_until_left()
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of everything that no later reading has taken over."""
+        for provider in self.routes.providers.values():
+            if provider is not self._local or self._keeps_local:
+                await provider.close()
+        await self._transport.close()
+
+    def _open_local(self, before: Upstreams | None) -> LocalProvider:
+        if before is not None and before._local_settings == self._local_settings:
+            before._keeps_local = False
+            return before._local
+        settings, timeout_s = self._local_settings
+        return LocalProvider(settings, data=self.settings.data, timeout_s=timeout_s)

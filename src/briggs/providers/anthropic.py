@@ -1,0 +1,66 @@
+"""Anthropic's wire: messages as turns of blocks, and an answer as events of blocks.
+
+https://platform.claude.com/docs/en/api/messages
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from briggs.providers.anthropic_answer import AnthropicStream, decode_answer
+from briggs.providers.anthropic_request import encode_request
+from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.openai import read_error
+from briggs.types.envelope import Envelope
+
+# The last version in which a request may hold temperature, top_p and top_k; the models that
+# take none of them refuse them in either.
+# https://platform.claude.com/docs/en/api/migration-2026-10-21, 2026-11-23
+API_VERSION = "2023-06-01"
+
+
+class AnthropicWire:
+    """`POST {base_url}/messages`."""
+
+    stream_types = ("text/event-stream",)
+
+    def url(self, base_url: str, *, model: str, stream: bool) -> str:
+        return f"{base_url}/messages"
+
+    def authorize(
+        self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
+    ) -> dict[str, str]:
+        headers["anthropic-version"] = API_VERSION
+        if key is not None:
+            headers["x-api-key"] = key
+        return headers
+
+    def encode(self, envelope: Envelope, *, model: str) -> Encoded:
+        return encode_request(envelope, model=model)
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        return decode_answer(body, prepared=prepared)
+
+    def open_stream(self, prepared: Prepared) -> AnthropicStream:
+        return AnthropicStream(prepared)
+
+    def read_error(self, body: bytes) -> ErrorWords:
+        return read_error(body)
+
+    def models_url(self, base_url: str) -> str:
+        return f"{base_url}/models?limit=1000"
+
+    def read_models(self, body: bytes) -> list[dict[str, Any]]:
+        return [
+            {**model, "created": _read_time(model.get("created_at")), "owned_by": "anthropic"}
+            for model in msgspec.json.decode(body)["data"]
+            if isinstance(model["id"], str)
+        ]
+
+
+def _read_time(text: Any) -> int:
+    """Unix time in seconds; 0 where nobody says."""
+    return int(datetime.fromisoformat(text).timestamp()) if text else 0

@@ -1,0 +1,250 @@
+"""What Anthropic answers: one message of blocks, or the events of one.
+
+https://platform.claude.com/docs/en/build-with-claude/streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from briggs.providers.base import Prepared
+from briggs.providers.blocks import Block
+from briggs.providers.chunks import Chunk, ChunkWriter, fold_chunks, read_json
+from briggs.types import wire
+from briggs.types.errors import UpstreamInvalid
+from briggs.types.sse import EventReader, EventTooLarge
+
+FORMAT = "anthropic-claude-v1"
+"""Marks the blocks that only Anthropic's models can read."""
+
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_TIERS_SERVED = {"standard": "default"}
+# https://platform.claude.com/docs/en/api/errors, 2026-11-23
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+def decode_answer(body: bytes, *, prepared: Prepared) -> bytes:
+    """A whole answer as a chat completion. Raises `UpstreamInvalid`."""
+    try:
+        events = _list_events(wire.decode(body))
+        stream = AnthropicStream(prepared)
+        return fold_chunks(chunk for event in events for chunk in stream.read(event))
+    except (msgspec.DecodeError, *_MALFORMED) as error:
+        raise UpstreamInvalid(
+            f"the upstream's answer is no message of Anthropic's: {error!r}"
+        ) from error
+
+
+def _list_events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A whole answer as the events of a stream, so that both are read in one place."""
+    yield {"type": "message_start", "message": message}
+    for index, block in enumerate(message["content"]):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+        yield {"type": "content_block_stop", "index": index}
+    yield {"type": "message_delta", "delta": message, "usage": message["usage"]}
+    yield {"type": "message_stop"}
+
+
+# What reading an answer raises that has not the shape of one.
+_MALFORMED = (LookupError, TypeError, AttributeError, ValueError)
+
+
+class AnthropicStream:
+    """Turns the events of one answer into chunks."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.done = False
+        self._reader = EventReader()
+        self._asked_tier = "service_tier" in prepared.envelope.members
+        self._chunks = ChunkWriter(model=prepared.model)
+        self._blocks: dict[int, _Block] = {}
+        self._calls = 0
+        self._length = 0
+        """Of the text so far, in characters."""
+        self._usage: dict[str, Any] = {}
+        self._ending: dict[str, Any] = {}
+        self._rest: dict[str, Any] = {}
+
+    def feed(self, data: bytes) -> list[bytes]:
+        payloads: list[bytes] = []
+        try:
+            for event in self._reader.feed(data):
+                payloads += map(wire.encode_plain, self.read(wire.decode(event.data)))
+                if self.done:
+                    break
+        except EventTooLarge as error:
+            raise UpstreamInvalid("the upstream sent an event that is too large") from error
+        except (msgspec.DecodeError, *_MALFORMED) as error:
+            raise UpstreamInvalid(f"the upstream sent a malformed event: {error!r}") from error
+        return payloads
+
+    def read(self, event: dict[str, Any]) -> Iterable[Chunk]:
+        """The chunks that say what an event does; of an unknown one there are none."""
+        match event["type"]:
+            case "content_block_delta":
+                return self._continue_block(event["index"], event["delta"])
+            case "content_block_start":
+                return self._begin_block(event["index"], event["content_block"])
+            case "content_block_stop":
+                return self._end_block(event["index"])
+            case "message_start":
+                return self._begin(event["message"])
+            case "message_delta":
+                self._keep(event["delta"], event.get("usage") or {})
+            case "message_stop":
+                return self._end()
+            case "error":
+                self.done = True
+                return [_decode_error(event["error"])]
+        return ()
+
+    def _begin(self, message: dict[str, Any]) -> list[Chunk]:
+        self._chunks = ChunkWriter(model=message["model"], id=message["id"])
+        self._keep(message, message["usage"])
+        begun = [self._chunks.delta(content=None)]
+        if {"input_tokens", "output_tokens"} <= self._usage.keys():
+            # What a stream that is cut short has cost.
+            begun.append(self._chunks.usage(_decode_usage(self._usage)))
+        return begun
+
+    def _keep(self, delta: dict[str, Any], usage: dict[str, Any]) -> None:
+        """Counts are of the whole answer so far, so the last ones count."""
+        given = {name: value for name, value in delta.items() if value is not None}
+        self._ending |= {name: given.pop(name) for name in _ENDING if name in given}
+        self._rest |= {name: value for name, value in given.items() if name not in _MESSAGE}
+        self._usage |= {name: value for name, value in usage.items() if value is not None}
+
+    def _begin_block(self, index: int, block: Block) -> Iterator[Chunk]:
+        opened = self._blocks[index] = _Block(block, begins_at=self._length)
+        match block["type"]:
+            case "tool_use":
+                opened.call = self._calls
+                self._calls += 1
+                yield self._chunks.tool_call(opened.call, id=block["id"], name=block["name"])
+            case "text" | "thinking" as type if block[type]:
+                yield from self._continue_block(index, {"type": f"{type}_delta", type: block[type]})
+
+    def _continue_block(self, index: int, delta: dict[str, Any]) -> Iterator[Chunk]:
+        block = self._blocks[index]
+        match delta["type"]:
+            case "text_delta":
+                self._length += len(delta["text"])
+                yield self._chunks.delta(content=delta["text"])
+            case "thinking_delta":
+                block.spelled.append(delta["thinking"])
+                yield self._chunks.delta(reasoning_content=delta["thinking"])
+            case "input_json_delta":
+                block.spelled.append(delta["partial_json"])
+                if block.call is not None and delta["partial_json"]:
+                    yield self._chunks.arguments(block.call, delta["partial_json"])
+            case "signature_delta":
+                block.members["signature"] = delta["signature"]
+            case "citations_delta":
+                block.members.setdefault("citations", []).append(delta["citation"])
+
+    def _end_block(self, index: int) -> Iterator[Chunk]:
+        block = self._blocks.pop(index)
+        members, spelled = block.members, "".join(block.spelled)
+        place = {"format": FORMAT, "index": index}
+        match members["type"]:
+            case "text":
+                if citations := members.get("citations"):
+                    urls = [citation.get("url") for citation in citations]
+                    yield self._chunks.citations(
+                        citations, urls=urls, begin=block.begins_at, end=self._length
+                    )
+            case "thinking":
+                detail = {"type": "reasoning.text", "text": spelled}
+                if signature := members.get("signature"):
+                    detail["signature"] = signature
+                yield self._chunks.delta(reasoning_details=[{**detail, **place}])
+            case "redacted_thinking":
+                detail = {"type": "reasoning.encrypted", "data": members["data"]}
+                yield self._chunks.delta(reasoning_details=[{**detail, **place}])
+            case "tool_use":
+                if block.call is not None and not spelled:
+                    arguments = wire.encode_plain(members.get("input") or {}).decode()
+                    yield self._chunks.arguments(block.call, arguments)
+            case _:
+                if spelled:
+                    members["input"] = read_json(spelled)
+                yield self._chunks.delta(content_blocks=[{**place, "block": members}])
+
+    def _end(self) -> Iterator[Chunk]:
+        self.done = True
+        reason = self._ending["stop_reason"]
+        details = self._ending.get("stop_details") or {}
+        if not self._length and reason == "refusal" and details.get("explanation"):
+            yield self._chunks.delta(refusal=details["explanation"])
+        elif not self._length and not self._calls and reason in ("end_turn", "stop_sequence"):
+            # Nothing more to say, after the result of a tool: an empty text, not none.
+            yield self._chunks.delta(content="")
+        native = {name: value for name, value in self._ending.items() if name != "stop_reason"}
+        if self._asked_tier and "service_tier" in self._usage:
+            tier = self._usage["service_tier"]
+            self._rest["service_tier"] = _TIERS_SERVED.get(tier, tier)
+        finish = _FINISH_REASONS.get(reason, reason)
+        yield self._chunks.finish(finish, native_finish_reason=reason, **native) | self._rest
+        yield self._chunks.usage(_decode_usage(self._usage))
+
+
+# How a message ended, and what of it the chat completion says elsewhere.
+_ENDING = ("stop_reason", "stop_sequence", "stop_details")
+_MESSAGE = frozenset({"id", "type", "role", "model", "content", "usage"})
+
+
+class _Block:
+    """A block that has begun."""
+
+    def __init__(self, members: Block, *, begins_at: int) -> None:
+        self.members = dict(members)
+        self.begins_at = begins_at
+        self.spelled: list[str] = []
+        self.call: int | None = None
+        """The index of the tool call that it is."""
+
+
+def _decode_usage(usage: dict[str, Any]) -> dict[str, Any]:
+    """Anthropic counts apart what it read from the cache and what it wrote to it."""
+    rest = dict(usage)
+    read = rest.pop("cache_read_input_tokens", 0)
+    written = rest.pop("cache_creation_input_tokens", 0)
+    prompt = rest.pop("input_tokens") + read + written
+    completion = rest.pop("output_tokens")
+    details = rest.pop("output_tokens_details", {})
+    counted = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+    }
+    if "thinking_tokens" in details:
+        counted["completion_tokens_details"] = {"reasoning_tokens": details["thinking_tokens"]}
+    return counted | rest
+
+
+def _decode_error(error: dict[str, Any]) -> dict[str, Any]:
+    """An error in mid-stream, with the status that it would have had before."""
+    return {"error": {**error, "code": _STATUSES.get(error.get("type", ""), 500)}}

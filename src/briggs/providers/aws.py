@@ -1,0 +1,103 @@
+"""Who asks AWS, and the signature that proves it.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from briggs.settings import ProviderSettings, SettingsError
+from briggs.types.errors import ProviderNotReady
+
+
+def find_region(row: ProviderSettings, environment: Mapping[str, str]) -> str:
+    """The region of the file, else of the environment. Raises `SettingsError`."""
+    found = row.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    if not found:
+        raise SettingsError(f"{row.kind} needs a region: say which here, or in AWS_REGION")
+    return found
+
+
+class Signer:
+    """Signs requests with the credentials that botocore finds."""
+
+    def __init__(self, service: str, *, region: str, environment: Mapping[str, str]) -> None:
+        self._service = service
+        self._region = region
+        self._environment = environment
+        self._lock = asyncio.Lock()
+        self._credentials: Any = None
+        """As botocore found them."""
+        self._frozen: Any = None
+        """The same as they are now: to ask the others may fetch new ones."""
+
+    async def refresh(self) -> None:
+        """Find credentials, and others before they run out. Raises `ProviderNotReady`.
+
+        They may be in files or come from another machine, so they are not waited for here.
+        """
+        async with self._lock:
+            if self._credentials is None or _runs_out(self._credentials):
+                self._credentials, self._frozen = await asyncio.to_thread(self._find)
+
+    def sign(self, *, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
+        """Add to the headers what proves that the request is ours."""
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        request = AWSRequest(method=method, url=url, headers=headers, data=body)
+        SigV4Auth(self._frozen, self._service, self._region).add_auth(request)
+        headers.update(request.headers.items())
+
+    def _find(self) -> tuple[Any, Any]:
+        load_botocore()
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            credentials = self._credentials or self._look()
+            if credentials is not None:
+                return credentials, credentials.get_frozen_credentials()
+            reason = "there are none"
+        except (BotoCoreError, ClientError) as error:
+            reason = str(error)
+        raise ProviderNotReady(
+            f"No credentials for AWS were found ({reason}): set AWS_BEARER_TOKEN_BEDROCK, or "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with the AWS CLI.",
+            headers={"x-should-retry": "false"},
+        )
+
+    def _look(self) -> Any:
+        """The credentials of the environment, else those of botocore's other places."""
+        from botocore.credentials import Credentials
+        from botocore.session import get_session
+
+        found = self._environment
+        if found.get("AWS_ACCESS_KEY_ID") and found.get("AWS_SECRET_ACCESS_KEY"):
+            return Credentials(
+                found["AWS_ACCESS_KEY_ID"],
+                found["AWS_SECRET_ACCESS_KEY"],
+                found.get("AWS_SESSION_TOKEN"),
+            )
+        return get_session().get_credentials()
+
+
+def load_botocore() -> None:
+    """Import what takes long and few need. Raises `ProviderNotReady`."""
+    try:
+        import botocore.auth
+        import botocore.awsrequest
+        import botocore.eventstream  # noqa: F401
+    except ImportError as error:
+        raise ProviderNotReady(
+            "Bedrock needs the package botocore: pip install 'briggs[bedrock]', then start "
+            "Briggs again.",
+            headers={"x-should-retry": "false"},
+        ) from error
+
+
+def _runs_out(credentials: Any) -> bool:
+    """Whether they are of the kind that runs out, and soon do; asks nobody."""
+    return hasattr(credentials, "refresh_needed") and bool(credentials.refresh_needed())

@@ -1,0 +1,78 @@
+"""Bedrock's wire, Converse: Amazon's one request for the models of many vendors.
+
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from briggs.providers.aws import Signer, find_region, load_botocore
+from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.bedrock_answer import BedrockStream, decode_answer
+from briggs.providers.bedrock_request import encode_request
+from briggs.providers.openai import read_error
+from briggs.settings import ProviderSettings
+from briggs.types.envelope import Envelope
+
+
+def open_bedrock(row: ProviderSettings, environment: Mapping[str, str]) -> BedrockWire:
+    """Raises `SettingsError` where no region is said."""
+    region = find_region(row, environment)
+    return BedrockWire(Signer("bedrock", region=region, environment=environment))
+
+
+class BedrockWire:
+    """`POST {base_url}/model/{model}/converse`, signed unless there is a key."""
+
+    stream_types = ("application/vnd.amazon.eventstream",)
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    async def refresh(self, *, key: str | None) -> None:
+        """Have what the next request needs. Raises `ProviderNotReady`."""
+        if key is None:
+            await self._signer.refresh()
+        else:
+            await asyncio.to_thread(load_botocore)
+
+    def url(self, base_url: str, *, model: str, stream: bool) -> str:
+        return f"{base_url}/model/{quote(model, safe='')}/converse{'-stream' if stream else ''}"
+
+    def authorize(
+        self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
+    ) -> dict[str, str]:
+        if key is None:
+            self._signer.sign(method=method, url=url, headers=headers, body=body)
+        else:
+            headers["authorization"] = f"Bearer {key}"
+        return headers
+
+    def encode(self, envelope: Envelope, *, model: str) -> Encoded:
+        return encode_request(envelope, model=model)
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        return decode_answer(body, prepared=prepared)
+
+    def open_stream(self, prepared: Prepared) -> BedrockStream:
+        return BedrockStream(prepared)
+
+    def read_error(self, body: bytes) -> ErrorWords:
+        # AWS says `message` in most places, and `Message` in some.
+        return read_error(body.replace(b'"Message"', b'"message"', 1))
+
+    def models_url(self, base_url: str) -> str:
+        # They are listed by another host than the one that answers.
+        return f"{base_url.replace('//bedrock-runtime', '//bedrock')}/foundation-models"
+
+    def read_models(self, body: bytes) -> list[dict[str, Any]]:
+        return [
+            {"id": model["modelId"], "owned_by": model.get("providerName"), **model}
+            for model in msgspec.json.decode(body)["modelSummaries"]
+        ]

@@ -1,0 +1,149 @@
+"""What Cohere answers, as chunks: a whole answer is a stream of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from briggs.providers.base import Prepared
+from briggs.providers.chunks import Chunk, ChunkWriter, write_error
+
+# A reason that is not here, ERROR or TIMEOUT, says that the model could not answer.
+_FINISH_REASONS = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+}
+
+
+class CohereAnswer:
+    """Reads one answer, event by event. What is no answer of Cohere's raises what it will."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._chunks = ChunkWriter(model=prepared.model)
+        self._calls = 0
+        self._has_text = False
+
+    def read(self, answer: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks for a whole answer."""
+        for event in _list_events(answer):
+            yield from self.add(event)
+
+    def add(self, event: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks for one event; of an unknown one there are none."""
+        delta = event.get("delta") or {}
+        message = delta.get("message") or {}
+        match event.get("type"):
+            case "message-start":
+                self._chunks.identify(id=event.get("id"))
+            case "content-start" | "content-delta":
+                told = event.get("logprobs")
+                items = told if isinstance(told, list) else [told] if told else []
+                yield from self._add_content(message["content"], items)
+            case "tool-plan-delta":
+                yield self._chunks.delta(tool_plan=message["tool_plan"])
+            case "tool-call-start":
+                yield from self._begin_call(message["tool_calls"])
+            case "tool-call-delta":
+                arguments = message["tool_calls"]["function"]["arguments"]
+                yield self._chunks.arguments(self._calls - 1, arguments)
+            case "citation-start":
+                yield self._chunks.delta(citations=[message["citations"]])
+            case "message-end":
+                yield from self._finish(delta)
+            case None:
+                yield write_error(event["message"], code=500)
+
+    def _add_content(self, content: dict[str, Any], items: list[dict[str, Any]]) -> Iterator[Chunk]:
+        if thinking := content.get("thinking"):
+            yield self._chunks.delta(reasoning_content=thinking)
+        if text := content.get("text"):
+            self._has_text = True
+            yield self._chunks.delta(content=text, logprobs=_read_logprobs(items))
+
+    def _begin_call(self, call: dict[str, Any]) -> Iterator[Chunk]:
+        function = call["function"]
+        yield self._chunks.tool_call(self._calls, id=call["id"], name=function["name"])
+        self._calls += 1
+        if arguments := function.get("arguments"):
+            yield self._chunks.arguments(self._calls - 1, arguments)
+
+    def _finish(self, ending: dict[str, Any]) -> Iterator[Chunk]:
+        native = ending["finish_reason"]
+        reason = _FINISH_REASONS.get(native)
+        if reason is None:
+            words = ending.get("error")
+            message = f"Cohere ended its answer with {native}"
+            yield write_error(f"{message}: {words}" if words else message, code=native)
+            return
+        if reason == "stop" and self._calls:
+            reason = "tool_calls"
+        elif reason == "stop" and not self._has_text:
+            yield self._chunks.delta(content="")
+        elif not self._chunks.has_begun():
+            yield self._chunks.delta()
+        yield self._chunks.finish(reason, native_finish_reason=native)
+        if usage := read_usage(ending.get("usage") or {}):
+            yield self._chunks.usage(usage)
+
+
+def _list_events(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A whole answer as the events of a stream, so that both are read in one place."""
+    message = answer["message"]
+    yield {"type": "message-start", "id": answer.get("id")}
+    if plan := message.get("tool_plan"):
+        yield _wrap("tool-plan-delta", tool_plan=plan)
+    logprobs = answer.get("logprobs")
+    for content in message.get("content") or ():
+        yield {**_wrap("content-delta", content=content), "logprobs": logprobs}
+        logprobs = logprobs if content.get("type") == "thinking" else None
+    for call in message.get("tool_calls") or ():
+        yield _wrap("tool-call-start", tool_calls=call)
+    for citation in message.get("citations") or ():
+        yield _wrap("citation-start", citations=citation)
+    yield {"type": "message-end", "delta": answer}
+
+
+def _wrap(type: str, **message: Any) -> dict[str, Any]:
+    return {"type": type, "delta": {"message": message}}
+
+
+def _read_logprobs(items: list[dict[str, Any]]) -> dict[str, Any] | None:
+    tokens = [_read_token(item) for item in items if item.get("logprobs")]
+    return {"content": tokens, "refusal": None} if tokens else None
+
+
+def _read_token(item: dict[str, Any]) -> dict[str, Any]:
+    """A piece of the text as a token.
+
+    Of a piece of several tokens Cohere tells only the text of all: what can be said is how
+    likely the whole piece was, so that is said, with the tokens' own numbers beside it.
+    """
+    text, logprobs = item.get("text") or "", item["logprobs"]
+    token = {
+        "token": text,
+        "logprob": sum(logprobs),
+        "bytes": list(text.encode("utf-8", "surrogatepass")),
+    }
+    own = {"token_ids": item["token_ids"], "token_logprobs": logprobs}
+    return {**token, "top_logprobs": [], **(own if len(logprobs) > 1 else {})}
+
+
+def read_usage(usage: dict[str, Any]) -> dict[str, Any] | None:
+    """Cohere's counts, which are floats there, as ours; what it bills is kept as it came."""
+    tokens = usage.get("tokens") or {}
+    read, written = tokens.get("input_tokens"), tokens.get("output_tokens")
+    if read is None or written is None:
+        return None
+    prompt, completion = int(read), int(written)
+    counted: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    if (cached := usage.get("cached_tokens")) is not None:
+        counted["prompt_tokens_details"] = {"cached_tokens": int(cached)}
+    if "billed_units" in usage:
+        counted["billed_units"] = usage["billed_units"]
+    return counted

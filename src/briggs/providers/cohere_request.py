@@ -1,0 +1,188 @@
+"""A request in Cohere's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET
+
+from briggs.providers.base import Encoded
+from briggs.providers.requests import find_names, given, read_request
+from briggs.types import messages, tools, wire
+from briggs.types.envelope import Envelope
+from briggs.types.errors import UnsupportedParameter
+from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
+from briggs.types.request import CreateChatCompletionRequest
+
+Json = dict[str, Any]
+
+_WORDS = frozenset(
+    {
+        *("model", "messages", "stream", "tools", "stop", "seed", "temperature", "top_p"),
+        *("max_tokens", "max_completion_tokens", "frequency_penalty", "presence_penalty"),
+        "logprobs",
+    }
+)
+
+# What a few members can be besides: the values that there is a word for.
+_SERVICE_TIERS = ("auto", "default")
+_RESPONSE_FORMATS = ("json_object", "json_schema")
+_TOOL_CHOICES = {"auto": None, "none": "NONE", "required": "REQUIRED"}
+
+# Cohere's models think or do not; "medium" is what holds where nothing is said.
+_THINKING = {"none": {"type": "disabled"}, "medium": None, "high": {"type": "enabled"}}
+
+
+def encode_request(envelope: Envelope, *, model: str) -> Encoded:
+    """The body of `chat`. Raises `InvalidRequest` for what cannot be said."""
+    request, refused = read_request(envelope, can_say=_can_say)
+    body = {
+        "model": model,
+        "messages": [
+            _encode_message(message, path=f"messages[{position}]")
+            for position, message in enumerate(request.messages)
+        ],
+        **_encode_parameters(request),
+        **_encode_tools(request.tools),
+    }
+    own = dict(request.extra)
+    if "top_k" in own:
+        own["k"] = own.pop("top_k")
+    return Encoded(wire.encode_plain(body | own), [*refused, *find_names(request.messages)])
+
+
+def _can_say(name: str, value: Any) -> bool:
+    match name:
+        case "reasoning_effort":
+            return value in _THINKING
+        case "service_tier":
+            return value in _SERVICE_TIERS
+        case "response_format":
+            return value.get("type") in _RESPONSE_FORMATS
+        case "tool_choice":
+            # Which tool it must be cannot be said.
+            return isinstance(value, str) and value in _TOOL_CHOICES
+    return name in _WORDS
+
+
+def _encode_parameters(request: CreateChatCompletionRequest) -> Json:
+    stop, most = request.stop, request.max_completion_tokens
+    effort, choice = request.reasoning_effort, request.tool_choice
+    return given(
+        stream=request.stream,
+        max_tokens=request.max_tokens if most is UNSET else most,
+        stop_sequences=[stop] if isinstance(stop, str) else stop,
+        temperature=request.temperature,
+        p=request.top_p,
+        seed=request.seed,
+        frequency_penalty=request.frequency_penalty,
+        presence_penalty=request.presence_penalty,
+        logprobs=True if request.logprobs else None,
+        thinking=_THINKING[effort] if isinstance(effort, str) else None,
+        tool_choice=_TOOL_CHOICES[choice] if isinstance(choice, str) else None,
+        response_format=_encode_format(request.response_format),
+    )
+
+
+def _encode_format(format: Any) -> Json | None:
+    match format:
+        case ResponseFormatJsonObject():
+            return {"type": "json_object"}
+        case ResponseFormatJsonSchema(json_schema=named):
+            return {"type": "json_object", **given(json_schema=named.schema)}
+    return None
+
+
+def _encode_tools(offered: Any) -> Json:
+    """Strict is one tool there or all of them; a schema that is followed does no harm."""
+    if not offered:
+        return {}
+    functions: list[Json] = []
+    is_strict = False
+    for position, tool in enumerate(offered):
+        if not isinstance(tool, tools.ChatCompletionTool):
+            raise _refuse(f"tools[{position}]", "a tool that is no function")
+        function = tool.function
+        is_strict |= function.strict is True
+        described = given(name=function.name, description=function.description)
+        parameters = function.parameters or {"type": "object", "properties": {}}
+        functions.append({"type": "function", "function": {**described, "parameters": parameters}})
+    return {"tools": functions, **given(strict_tools=is_strict or None)}
+
+
+def _encode_message(message: messages.ChatCompletionRequestMessage, *, path: str) -> Json:
+    match message:
+        case (
+            messages.ChatCompletionRequestSystemMessage()
+            | messages.ChatCompletionRequestDeveloperMessage()
+        ):
+            return {"role": "system", "content": _encode_content(message.content, path=path)}
+        case messages.ChatCompletionRequestUserMessage():
+            return {"role": "user", "content": _encode_content(message.content, path=path)}
+        case messages.ChatCompletionRequestAssistantMessage():
+            return _encode_assistant(message, path=path)
+        case messages.ChatCompletionRequestToolMessage():
+            content = _encode_content(message.content, path=path)
+            return {"role": "tool", "tool_call_id": message.tool_call_id, "content": content}
+    raise _refuse(f"{path}.role", "a message of this role")
+
+
+def _encode_content(content: Any, *, path: str) -> Any:
+    if isinstance(content, str):
+        return content
+    return [
+        _encode_part(part, path=f"{path}.content[{position}]")
+        for position, part in enumerate(content or ())
+    ]
+
+
+def _encode_part(part: messages.ContentPart, *, path: str) -> Json:
+    match part:
+        case messages.ChatCompletionRequestMessageContentPartText(text=text):
+            return {"type": "text", "text": text}
+        case messages.ChatCompletionRequestMessageContentPartRefusal(refusal=text):
+            return {"type": "text", "text": text}
+        case messages.ChatCompletionRequestMessageContentPartImage(image_url=image):
+            return {"type": "image_url", "image_url": wire.to_builtins(image)}
+        case messages.UnknownContentPart(members=members):
+            # One of Cohere's own, such as a document.
+            return members
+    raise _refuse(path, "a sound or a file")
+
+
+def _encode_assistant(
+    message: messages.ChatCompletionRequestAssistantMessage, *, path: str
+) -> Json:
+    if message.audio or message.function_call:
+        raise _refuse(path, "an answer with audio or a function_call")
+    content = _encode_content(message.content or message.refusal or "", path=path)
+    if thinking := message.extra.get("reasoning_content"):
+        text = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        content = [{"type": "thinking", "thinking": thinking}, *(text if content else ())]
+    calls = [
+        _encode_call(call, path=f"{path}.tool_calls[{position}]")
+        for position, call in enumerate(message.tool_calls or ())
+    ]
+    return {
+        "role": "assistant",
+        **({"content": content} if content or not calls else {}),
+        **given(
+            tool_calls=calls or None,
+            tool_plan=message.extra.get("tool_plan"),
+            citations=message.extra.get("citations"),
+        ),
+    }
+
+
+def _encode_call(call: tools.ToolCall, *, path: str) -> Json:
+    if not isinstance(call, tools.ChatCompletionMessageToolCall):
+        raise _refuse(path, "a call of anything but a function")
+    function = {"name": call.function.name, "arguments": call.function.arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _refuse(path: str, what: str) -> UnsupportedParameter:
+    return UnsupportedParameter(
+        f"Cohere cannot be given {what} ('{path}'): leave it out, or ask another provider.",
+        param=path,
+    )

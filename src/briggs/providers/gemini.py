@@ -1,0 +1,91 @@
+"""Gemini's wire, `generateContent`.
+
+https://ai.google.dev/api/generate-content
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.chunks import MALFORMED, fold_chunks
+from briggs.providers.events import EventStream
+from briggs.providers.gemini_answer import GeminiAnswer, describe_error
+from briggs.providers.gemini_request import encode_request
+from briggs.providers.openai import read_error
+from briggs.types import wire
+from briggs.types.envelope import Envelope
+from briggs.types.errors import UpstreamInvalid
+
+# The largest page there is; Google has far fewer models.
+_MODELS_MAX = 1000
+
+
+class GeminiWire:
+    """`POST {base_url}/models/{model}:generateContent`, as Google has it."""
+
+    stream_types = ("text/event-stream",)
+
+    def url(self, base_url: str, *, model: str, stream: bool) -> str:
+        collection, _, name = model.rpartition("/")
+        if collection not in ("models", "tunedModels"):
+            collection, name = "models", model
+        method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+        return f"{base_url}/{collection}/{quote(name, safe='')}:{method}"
+
+    def authorize(
+        self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
+    ) -> dict[str, str]:
+        return headers if key is None else {**headers, "x-goog-api-key": key}
+
+    def encode(self, envelope: Envelope, *, model: str) -> Encoded:
+        return encode_request(envelope, model=model)
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        try:
+            return fold_chunks(GeminiAnswer(prepared).add(wire.decode(body)))
+        except MALFORMED as error:
+            raise UpstreamInvalid("the upstream's answer is not one of Gemini's") from error
+
+    def open_stream(self, prepared: Prepared) -> EventStream:
+        # The end is that nothing more comes.
+        return EventStream(GeminiAnswer(prepared).add, vendor="Gemini")
+
+    def read_error(self, body: bytes) -> ErrorWords:
+        try:
+            value = wire.decode(body)
+            # A stream that was never begun is refused as a list of one.
+            error = (value[0] if isinstance(value, list) else value)["error"]
+            reason = _find(error, "reason")
+            return ErrorWords(
+                describe_error(error),
+                code=reason or error["status"],
+                retry_after_s=_read_seconds(_find(error, "retryDelay")),
+                # A key that Google does not know is a bad request there, and not a 401.
+                refuses_key=reason == "API_KEY_INVALID",
+            )
+        except MALFORMED:
+            return read_error(body)
+
+    def models_url(self, base_url: str) -> str:
+        return f"{base_url}/models?pageSize={_MODELS_MAX}"
+
+    def read_models(self, body: bytes) -> list[dict[str, Any]]:
+        return [
+            {"id": model["name"].removeprefix("models/"), "owned_by": "google"}
+            for model in msgspec.json.decode(body)["models"]
+            if "generateContent" in model.get("supportedGenerationMethods", ["generateContent"])
+        ]
+
+
+def _find(error: dict[str, Any], name: str) -> Any:
+    """What an error's details say: `reason`, such as `API_KEY_INVALID`, or `retryDelay`."""
+    return next((detail[name] for detail in error.get("details", ()) if name in detail), None)
+
+
+def _read_seconds(duration: str | None) -> int | None:
+    return None if duration is None else math.ceil(float(duration.removesuffix("s")))

@@ -1,0 +1,239 @@
+"""What Gemini answers, as chunks: a whole answer is a stream of one event."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from itertools import chain, repeat
+from typing import Any
+
+from briggs.providers.base import Prepared
+from briggs.providers.chunks import Chunk, ChunkWriter, write_error
+from briggs.types import wire
+
+# https://ai.google.dev/api/generate-content#FinishReason. A reason that is not here says that
+# the model could not answer, and becomes an error.
+_FINISH_REASONS = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    **dict.fromkeys(
+        (
+            *("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"),
+            *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR"),
+        ),
+        "content_filter",
+    ),
+}
+
+# What of a candidate is told otherwise; all else is kept in the choice as it came.
+_TOLD = frozenset({"content", "finishReason", "index", "logprobsResult", "tokenCount"})
+
+
+class GeminiAnswer:
+    """Reads one answer, event by event. What is no answer of Gemini's raises what it will."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._chunks = ChunkWriter(model=prepared.model)
+        self._asked = prepared.envelope
+        self._candidates: dict[int, _Candidate] = {}
+
+    def add(self, event: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks for one event."""
+        if error := event.get("error"):
+            yield write_error(describe_error(error), code=error.get("code") or 500)
+            return
+        self._chunks.identify(id=event.get("responseId"), model=event.get("modelVersion"))
+        for said in event.get("candidates") or ():
+            index = said.get("index", 0)
+            if index not in self._candidates:
+                self._candidates[index] = self._open_candidate(index)
+            yield from self._candidates[index].add(said)
+        feedback = event.get("promptFeedback") or {}
+        if (reason := feedback.get("blockReason")) and not self._candidates:
+            yield from self._block(reason, feedback)
+        finished = sum(candidate.finished for candidate in self._candidates.values())
+        usage = event.get("usageMetadata")
+        if usage and finished >= self._asked.choices_asked:
+            yield self._chunks.usage(read_usage(usage))
+
+    def _open_candidate(self, index: int) -> _Candidate:
+        return _Candidate(index, self._chunks, top_logprobs=self._asked.top_logprobs)
+
+    def _block(self, reason: str, feedback: dict[str, Any]) -> Iterator[Chunk]:
+        """A prompt that is blocked has no candidates: every choice ends before it begins."""
+        for index in range(self._asked.choices_asked):
+            candidate = self._candidates[index] = self._open_candidate(index)
+            yield from candidate.finish("content_filter", reason, promptFeedback=feedback)
+
+
+class _Candidate:
+    """One of the answers, and what is known of it so far."""
+
+    def __init__(self, index: int, chunks: ChunkWriter, *, top_logprobs: int) -> None:
+        self.finished = False
+        self._index = index
+        self._chunks = chunks
+        self._top_logprobs = top_logprobs
+        self._text = b""
+        self._calls = 0
+        self._extra: dict[str, Any] = {}
+
+    def add(self, said: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks for what one event says of it."""
+        logprobs = _read_logprobs(said.get("logprobsResult"), most=self._top_logprobs)
+        for part in (said.get("content") or {}).get("parts") or ():
+            if "functionCall" in part:
+                yield from self._call(part["functionCall"], **_read_signature(part))
+            elif delta := self._read_part(part):
+                carried = logprobs if "content" in delta else None
+                logprobs = None if carried else logprobs
+                yield self._chunks.delta(choice=self._index, logprobs=carried, **delta)
+        self._extra |= {name: value for name, value in said.items() if name not in _TOLD}
+        if reason := said.get("finishReason"):
+            yield from self._end(reason)
+
+    def finish(self, reason: str, native: str, **members: Any) -> Iterator[Chunk]:
+        """The chunks that end it."""
+        self.finished = True
+        if reason == "stop" and not self._text:
+            yield self._chunks.delta(choice=self._index, content="")
+        elif not self._chunks.has_begun(self._index):
+            yield self._chunks.delta(choice=self._index)
+        yield self._chunks.finish(
+            reason, choice=self._index, native_finish_reason=native, **members
+        )
+
+    def _read_part(self, part: dict[str, Any]) -> dict[str, Any]:
+        match part:
+            case {"text": str(text), "thought": True}:
+                return {"reasoning_content": text, **_read_signature(part)}
+            case {"text": str(text)}:
+                self._text += text.encode("utf-8", "surrogatepass")
+                return {**({"content": text} if text else {}), **_read_signature(part)}
+        # An image, or code that was run: kept, and sent back, as it came.
+        return {"parts": [part]}
+
+    def _call(self, call: dict[str, Any], **signature: Any) -> Iterator[Chunk]:
+        # Only Vertex AI sends these, to those who ask for them.
+        if "partialArgs" in call:
+            raise ValueError("the arguments of a call come in pieces")
+        position, self._calls = self._calls, self._calls + 1
+        yield self._chunks.tool_call(
+            position,
+            id=call.get("id") or f"call_{uuid.uuid4().hex}",
+            name=call["name"],
+            choice=self._index,
+            **signature,
+        )
+        arguments = wire.encode_plain(call.get("args") or {}).decode()
+        yield self._chunks.arguments(position, arguments, choice=self._index)
+
+    def _end(self, native: str) -> Iterator[Chunk]:
+        reason = _FINISH_REASONS.get(native)
+        if reason is None:
+            words = self._extra.get("finishMessage")
+            message = f"Gemini ended its answer with {native}"
+            yield write_error(f"{message}: {words}" if words else message, code=native)
+            return
+        if reason == "stop" and self._calls:
+            reason = "tool_calls"
+        if annotations := self._list_annotations():
+            yield self._chunks.delta(choice=self._index, annotations=annotations)
+        yield from self.finish(reason, native, **self._extra)
+
+    def _list_annotations(self) -> list[dict[str, Any]]:
+        """The web pages that the text relies on. Gemini counts bytes, annotations characters."""
+        grounding = self._extra.get("groundingMetadata") or {}
+        sources = grounding.get("groundingChunks") or ()
+        annotations: list[dict[str, Any]] = []
+        for support in grounding.get("groundingSupports") or ():
+            segment = support["segment"]
+            start, end = segment.get("startIndex", 0), segment.get("endIndex", 0)
+            if self._text[start:end] != segment.get("text", "").encode():
+                # It counts from elsewhere, the beginning of another part.
+                continue
+            span = {
+                "start_index": _count(self._text[:start]),
+                "end_index": _count(self._text[:end]),
+            }
+            for index in support.get("groundingChunkIndices", ()):
+                web = sources[index].get("web", {})
+                if "uri" in web and "title" in web:
+                    citation = {**span, "url": web["uri"], "title": web["title"]}
+                    annotations.append({"type": "url_citation", "url_citation": citation})
+        return annotations
+
+
+def describe_error(error: dict[str, Any]) -> str:
+    """An error's words, its status if it has none."""
+    return str(error.get("message") or error["status"])
+
+
+def read_usage(usage: dict[str, Any]) -> dict[str, Any]:
+    """Gemini's counts as ours; one of zero is left out there.
+
+    `totalTokenCount` is what is right: whatever it has beyond the prompt was written, even
+    where the counts of candidates and thoughts do not say so.
+    """
+    thoughts = usage.get("thoughtsTokenCount")
+    prompt = usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0)
+    written = usage.get("candidatesTokenCount", 0) + (thoughts or 0)
+    completion = max(usage.get("totalTokenCount", 0) - prompt, 0) or written
+    prompt_details = {
+        "cached_tokens": usage.get("cachedContentTokenCount"),
+        "audio_tokens": _count_audio(usage.get("promptTokensDetails")),
+    }
+    completion_details = {
+        "reasoning_tokens": None if thoughts is None else min(thoughts, completion),
+        "audio_tokens": _count_audio(usage.get("candidatesTokensDetails")),
+    }
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        **_name_given("prompt_tokens_details", prompt_details),
+        **_name_given("completion_tokens_details", completion_details),
+    }
+
+
+def _count_audio(details: list[dict[str, Any]] | None) -> int | None:
+    counts = [item for item in details or () if item["modality"] == "AUDIO"]
+    return sum(item.get("tokenCount", 0) for item in counts) if counts else None
+
+
+def _name_given(name: str, details: dict[str, int | None]) -> dict[str, Any]:
+    given = {key: value for key, value in details.items() if value is not None}
+    return {name: given} if given else {}
+
+
+def _read_logprobs(result: dict[str, Any] | None, *, most: int) -> dict[str, Any] | None:
+    """The tokens, each with at most so many others: one comes where none was asked for."""
+    if not result:
+        return None
+    content = []
+    tops = chain(result.get("topCandidates") or (), repeat({}))
+    for token, top in zip(result.get("chosenCandidates") or (), tops, strict=False):
+        others = (top.get("candidates") or [])[:most]
+        content.append({**_read_token(token), "top_logprobs": list(map(_read_token, others))})
+    return {"content": content, "refusal": None}
+
+
+def _read_token(token: dict[str, Any]) -> dict[str, Any]:
+    text = token.get("token", "")
+    # A part of a character has no text, and what stands for it has not the token's bytes.
+    is_whole = "\ufffd" not in text
+    return {
+        "token": text,
+        "logprob": token.get("logProbability", 0),
+        "bytes": list(text.encode("utf-8", "surrogatepass")) if is_whole else None,
+    }
+
+
+def _read_signature(part: dict[str, Any]) -> dict[str, Any]:
+    """Where Google's own OpenAI-compatible endpoint puts it too."""
+    signature = part.get("thoughtSignature")
+    return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
+
+
+def _count(text: bytes) -> int:
+    return len(text.decode("utf-8", "ignore"))

@@ -1,0 +1,353 @@
+"""A request in Gemini's words."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET
+
+from briggs.providers.base import Encoded
+from briggs.providers.requests import (
+    find_names,
+    given,
+    read_arguments,
+    read_data_url,
+    read_request,
+    refuse,
+)
+from briggs.types import messages, tools, wire
+from briggs.types.envelope import Envelope
+from briggs.types.errors import UnsupportedParameter
+from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
+from briggs.types.request import CreateChatCompletionRequest
+
+Json = dict[str, Any]
+
+_WORDS = frozenset(
+    {
+        *("model", "messages", "stream", "tools", "n", "stop", "seed", "temperature", "top_p"),
+        *("max_tokens", "max_completion_tokens", "frequency_penalty", "presence_penalty"),
+        *("logprobs", "top_logprobs"),
+    }
+)
+
+# What a few members can be besides: the values that there is a word for.
+_SERVICE_TIERS = ("auto", "default", "flex", "priority")
+_RESPONSE_FORMATS = ("json_object", "json_schema")
+_TOOL_CHOICES = ("none", "auto", "required", "function", "allowed_tools")
+
+# Gemini 3 and later know levels of thinking, models before it budgets in tokens; both as
+# https://ai.google.dev/gemini-api/docs/openai#thinking has them (2026-11).
+_LEVELS = ("minimal", "low", "medium", "high", "xhigh")
+_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
+
+# Members of Gemini's own that stand beside the `generationConfig`; all others belong into it.
+_BESIDE_CONFIG = frozenset({"cachedContent", "labels", "safetySettings", "toolConfig"})
+
+# Gemini 3 refuses a call in the history that it did not sign, unless it is told that somebody
+# else made it: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs (2026-11).
+_SIGNED_BY_NOBODY = "skip_thought_signature_validator"
+
+
+def encode_request(envelope: Envelope, *, model: str) -> Encoded:
+    """The body of `generateContent`. Raises `InvalidRequest` for what cannot be said."""
+    has_levels = _has_levels(model)
+    efforts = _LEVELS if has_levels else _BUDGETS
+    request, refused = read_request(
+        envelope, can_say=lambda name, value: _can_say(name, value, efforts=efforts)
+    )
+    body = _encode_messages(request.messages, has_levels=has_levels)
+    if request.tools:
+        body["tools"] = _encode_tools(request.tools)
+    if calling := _encode_tool_choice(request):
+        body["toolConfig"] = {"functionCallingConfig": calling}
+    if request.service_tier in ("flex", "priority"):
+        body["serviceTier"] = request.service_tier
+    config = _encode_config(request, has_levels=has_levels)
+    if request.logprobs:
+        config |= {"responseLogprobs": True, **given(logprobs=envelope.top_logprobs or None)}
+    for name, value in request.extra.items():
+        _add_own(_to_camel_case(name), value, body=body, config=config)
+    body |= given(generationConfig=config or None)
+    return Encoded(wire.encode_plain(body), [*refused, *find_names(request.messages)])
+
+
+def _can_say(name: str, value: Any, *, efforts: Collection[str]) -> bool:
+    match name:
+        case "reasoning_effort":
+            return value in efforts
+        case "service_tier":
+            return value in _SERVICE_TIERS
+        case "response_format":
+            return value.get("type") in _RESPONSE_FORMATS
+        case "tool_choice":
+            return (value if isinstance(value, str) else value.get("type")) in _TOOL_CHOICES
+    return name in _WORDS
+
+
+def _has_levels(model: str) -> bool:
+    """Whether it is Gemini 3 or later: those name levels of thinking, and check signatures."""
+    version = re.search(r"gemini-(\d+)", model)
+    return version is None or int(version[1]) >= 3
+
+
+def _to_camel_case(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+def _add_own(name: str, value: Any, *, body: Json, config: Json) -> None:
+    """Put a member of Gemini's own in its place, over what we would say there ourselves."""
+    if name == "generationConfig" and isinstance(value, dict):
+        for inner, inner_value in value.items():
+            _add_own(_to_camel_case(inner), inner_value, body=config, config=config)
+        return
+    place = body if name in _BESIDE_CONFIG else config
+    before = place.get(name)
+    if isinstance(before, dict) and isinstance(value, dict):
+        value = {**before, **value}
+    place[name] = value
+
+
+def _encode_config(request: CreateChatCompletionRequest, *, has_levels: bool) -> Json:
+    stop, most = request.stop, request.max_completion_tokens
+    return given(
+        temperature=request.temperature,
+        topP=request.top_p,
+        maxOutputTokens=request.max_tokens if most is UNSET else most,
+        stopSequences=[stop] if isinstance(stop, str) else stop,
+        candidateCount=request.n,
+        seed=request.seed,
+        presencePenalty=request.presence_penalty,
+        frequencyPenalty=request.frequency_penalty,
+        thinkingConfig=_encode_effort(request.reasoning_effort, has_levels=has_levels),
+        **_encode_format(request.response_format),
+    )
+
+
+def _encode_effort(effort: Any, *, has_levels: bool) -> Json | None:
+    """How to think. Who asks for thoughts gets to see them."""
+    if effort is UNSET:
+        return None
+    if has_levels:
+        return {"thinkingLevel": effort.upper(), "includeThoughts": True}
+    budget = _BUDGETS[effort]
+    return {"thinkingBudget": budget, **given(includeThoughts=True if budget else None)}
+
+
+def _encode_format(format: Any) -> Json:
+    match format:
+        case ResponseFormatJsonObject():
+            return {"responseMimeType": "application/json"}
+        case ResponseFormatJsonSchema(json_schema=named):
+            return {"responseMimeType": "application/json", "responseJsonSchema": named.schema}
+    return {}
+
+
+def _encode_tools(offered: list[tools.Tool]) -> list[Json]:
+    functions: list[Json] = []
+    own: list[Json] = []
+    for position, tool in enumerate(offered):
+        match tool:
+            case tools.ChatCompletionTool(function=function):
+                functions.append(
+                    given(
+                        name=function.name,
+                        description=function.description,
+                        parametersJsonSchema=function.parameters or None,
+                    )
+                )
+            case tools.UnknownTool(members=members):
+                own.append(_read_own(members, path=f"tools[{position}]"))
+            case _:
+                raise _refuse(f"tools[{position}]", "a tool that is no function")
+    return [{"functionDeclarations": functions}, *own] if functions else own
+
+
+def _encode_tool_choice(request: CreateChatCompletionRequest) -> Json:
+    """Gemini's mode; VALIDATED is AUTO with calls that follow their schemas, or one of a list."""
+    match request.tool_choice:
+        case "none":
+            return {"mode": "NONE"}
+        case "required":
+            return {"mode": "ANY"}
+        case tools.ChatCompletionNamedToolChoice(function=function):
+            return {"mode": "ANY", "allowedFunctionNames": [function.name]}
+        case tools.ChatCompletionAllowedToolsChoice(allowed_tools=allowed):
+            names = [tool["function"]["name"] for tool in allowed.tools if _is_function(tool)]
+            mode = "ANY" if allowed.mode == "required" else "VALIDATED"
+            return {"mode": mode, "allowedFunctionNames": names}
+    functions = [
+        tool.function for tool in request.tools or () if isinstance(tool, tools.ChatCompletionTool)
+    ]
+    is_strict = any(function.strict is True for function in functions)
+    return {"mode": "VALIDATED"} if is_strict else {}
+
+
+def _is_function(tool: Json) -> bool:
+    return isinstance(tool.get("function"), dict) and "name" in tool["function"]
+
+
+def _encode_messages(
+    conversation: list[messages.ChatCompletionRequestMessage], *, has_levels: bool
+) -> Json:
+    """The conversation as `contents`, and what the system says as `systemInstruction`."""
+    system: list[Json] = []
+    contents: list[Json] = []
+    names: dict[str, str] = {}
+    for position, message in enumerate(conversation):
+        path = f"messages[{position}]"
+        match message:
+            case (
+                messages.ChatCompletionRequestSystemMessage()
+                | messages.ChatCompletionRequestDeveloperMessage()
+            ):
+                system += _encode_content(message.content, path=path)
+            case messages.ChatCompletionRequestUserMessage():
+                _append(contents, "user", _encode_content(message.content, path=path))
+            case messages.ChatCompletionRequestAssistantMessage():
+                parts = _encode_assistant(message, path=path, names=names)
+                _append(contents, "model", _sign(parts) if has_levels else parts)
+            case messages.ChatCompletionRequestToolMessage():
+                _append(contents, "user", [_encode_result(message, path=path, names=names)])
+            case _:
+                raise _refuse(f"{path}.role", "a message of this role")
+    return {**given(systemInstruction={"parts": system} if system else None), "contents": contents}
+
+
+def _append(contents: list[Json], role: str, parts: list[Json]) -> None:
+    """The next turn, or more of the last one; the results of calls are a turn of their own."""
+    if contents and contents[-1]["role"] == role:
+        before: list[Json] = contents[-1]["parts"]
+        if _holds_results(before) == _holds_results(parts):
+            before += parts
+            return
+    contents.append({"role": role, "parts": parts})
+
+
+def _holds_results(parts: list[Json]) -> bool:
+    return any("functionResponse" in part for part in parts)
+
+
+def _encode_content(content: Any, *, path: str) -> list[Json]:
+    if isinstance(content, str):
+        return [{"text": content}]
+    return [
+        _encode_part(part, path=f"{path}.content[{position}]")
+        for position, part in enumerate(content or ())
+    ]
+
+
+def _encode_part(part: messages.ContentPart, *, path: str) -> Json:
+    match part:
+        case messages.ChatCompletionRequestMessageContentPartText(text=text):
+            return {"text": text}
+        case messages.ChatCompletionRequestMessageContentPartRefusal(refusal=text):
+            return {"text": text}
+        case messages.ChatCompletionRequestMessageContentPartImage(image_url=image):
+            return _encode_url(image.url, path=f"{path}.image_url.url")
+        case messages.ChatCompletionRequestMessageContentPartAudio(input_audio=audio):
+            return {"inlineData": {"mimeType": f"audio/{audio.format}", "data": audio.data}}
+        case messages.ChatCompletionRequestMessageContentPartFile(file=file):
+            # Gemini's own files are known by their whole address.
+            name = "file_id" if file.file_data is UNSET else "file_data"
+            return _encode_url(getattr(file, name) or "", path=f"{path}.file.{name}")
+        case messages.UnknownContentPart(members=members):
+            return _read_own(members, path=path)
+
+
+def _read_own(members: Json, *, path: str) -> Json:
+    """What Gemini alone knows, as in `{"type": "fileData", "fileData": {...}}`."""
+    if members["type"] not in members:
+        raise _refuse(path, f"what has the type {members['type']!r}")
+    return {name: value for name, value in members.items() if name != "type"}
+
+
+def _encode_url(url: str, *, path: str) -> Json:
+    if data := read_data_url(url, path=path):
+        return {"inlineData": {"mimeType": data.media_type, "data": data.base64}}
+    if not url.startswith(("https://", "gs://")):
+        raise _refuse(path, "an address that begins with neither data:, https:// nor gs://")
+    mime_type, _ = mimetypes.guess_type(urlsplit(url).path)
+    return {"fileData": given(mimeType=mime_type, fileUri=url)}
+
+
+def _encode_assistant(
+    message: messages.ChatCompletionRequestAssistantMessage, *, path: str, names: dict[str, str]
+) -> list[Json]:
+    if message.audio or message.function_call:
+        raise _refuse(path, "an answer with audio or a function_call")
+    parts = [part for part in _encode_content(message.content, path=path) if part.get("text") != ""]
+    if message.refusal:
+        parts.append({"text": message.refusal})
+    if signature := _read_signature(message):
+        text = parts.pop() if parts else {"text": ""}
+        parts.append({**text, "thoughtSignature": signature})
+    for position, call in enumerate(message.tool_calls or ()):
+        if not isinstance(call, tools.ChatCompletionMessageToolCall):
+            raise _refuse(f"{path}.tool_calls[{position}]", "a call of anything but a function")
+        names[call.id] = call.function.name
+        parts.append(_encode_call(call, path=f"{path}.tool_calls[{position}].function.arguments"))
+    if isinstance(own := message.extra.get("parts"), list):
+        parts += own
+    return parts or [{"text": ""}]
+
+
+def _encode_call(call: tools.ChatCompletionMessageToolCall, *, path: str) -> Json:
+    arguments = read_arguments(call.function.arguments, path=path)
+    return given(
+        functionCall={"id": call.id, "name": call.function.name, "args": arguments},
+        thoughtSignature=_read_signature(call),
+    )
+
+
+def _sign(parts: list[Json]) -> list[Json]:
+    """Say of calls that came without a signature that another model made them.
+
+    Of several calls at once Gemini signs the first.
+    """
+    call = next((part for part in parts if "functionCall" in part), None)
+    if call is not None:
+        call.setdefault("thoughtSignature", _SIGNED_BY_NOBODY)
+    return parts
+
+
+def _read_signature(value: wire.Object) -> str | None:
+    """Where Google's own OpenAI-compatible endpoint puts it too."""
+    match value.extra.get("extra_content"):
+        case {"google": {"thought_signature": str(signature)}}:
+            return signature
+    return None
+
+
+def _encode_result(
+    message: messages.ChatCompletionRequestToolMessage, *, path: str, names: dict[str, str]
+) -> Json:
+    id = message.tool_call_id
+    if id not in names:
+        raise refuse(f"{path}.tool_call_id", f"no tool call before it has the id {id!r}.")
+    parts = _encode_content(message.content, path=path)
+    if any("text" not in part for part in parts):
+        raise _refuse(f"{path}.content", "a result that is not text")
+    result = _decode_result("".join(part["text"] for part in parts))
+    return {"functionResponse": {"id": id, "name": names[id], "response": result}}
+
+
+def _decode_result(text: str) -> Json:
+    """A function's result is an object: its own, or one whose `output` is the text."""
+    try:
+        result = wire.decode(text)
+    except msgspec.DecodeError:
+        result = None
+    return result if isinstance(result, dict) else {"output": text}
+
+
+def _refuse(path: str, what: str) -> UnsupportedParameter:
+    return UnsupportedParameter(
+        f"Gemini cannot be given {what} ('{path}'): leave it out, or ask another provider.",
+        param=path,
+    )

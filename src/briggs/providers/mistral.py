@@ -1,0 +1,135 @@
+"""Mistral's wire: OpenAI's, but for names, the ids of tool calls, and thinking as content.
+
+https://docs.mistral.ai/api/#tag/chat
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.mistral_request import SIGNATURE_FORMAT, encode_request
+from briggs.providers.openai import OpenAIStream, OpenAIWire, read_error
+from briggs.providers.requests import list_objects
+from briggs.types import wire
+from briggs.types.envelope import Envelope
+
+# Nearly every chunk has none of these, and is said in OpenAI's words.
+_OWN_WORDS = (
+    *(b'"content":[', b'"content": [', b'"model_length"'),
+    *(b'"object":"error"', b'"object": "error"', b'"num_cached_tokens"'),
+)
+
+
+class MistralWire(OpenAIWire):
+    """`POST {base_url}/chat/completions`, as Mistral has it."""
+
+    def encode(self, envelope: Envelope, *, model: str) -> Encoded:
+        return encode_request(envelope, model=model)
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        return _decode(body)
+
+    def open_stream(self, prepared: Prepared) -> MistralStream:
+        return MistralStream()
+
+    def read_error(self, body: bytes) -> ErrorWords:
+        try:
+            value = wire.decode(body)
+        except msgspec.DecodeError:
+            return read_error(body)
+        return read_error(wire.encode_plain(_decode_error(value)))
+
+
+class MistralStream(OpenAIStream):
+    """Its chunks, with what only Mistral says in OpenAI's words."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        return [_decode(payload) for payload in super().feed(data)]
+
+
+def _decode(payload: bytes) -> bytes:
+    """An answer or a chunk in OpenAI's words, where it holds any of Mistral's own."""
+    if not any(word in payload for word in _OWN_WORDS):
+        return payload
+    try:
+        value = wire.decode(payload)
+    except msgspec.DecodeError:
+        return payload
+    if not isinstance(value, dict):
+        return payload
+    if value.get("object") == "error":
+        return wire.encode_plain(_decode_error(value))
+    for choice in list_objects(value, "choices"):
+        match choice.get("finish_reason"):
+            case "model_length" as reason:
+                choice |= {"finish_reason": "length", "native_finish_reason": reason}
+        for name in ("message", "delta"):
+            if isinstance(choice.get(name), dict):
+                _decode_content(choice[name])
+    _decode_usage(value.get("usage"))
+    return wire.encode_plain(value)
+
+
+def _decode_content(message: dict[str, Any]) -> None:
+    """Content in parts as text, its thinking beside it; other parts are kept as they came."""
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return
+    texts: list[str] = []
+    thoughts: list[str] = []
+    signatures: list[Any] = []
+    others: list[Any] = []
+    for part in parts:
+        match part:
+            case {"type": "text", "text": str(text)}:
+                texts.append(text)
+            case {"type": "thinking", "thinking": list(said)}:
+                thoughts += [thought["text"] for thought in said if _is_text(thought)]
+                others += [thought for thought in said if not _is_text(thought)]
+                signatures += [part["signature"]] if part.get("signature") else []
+            case _:
+                others.append(part)
+    message["content"] = "".join(texts) if texts else None
+    if thoughts:
+        message["reasoning_content"] = "".join(thoughts)
+    if signatures:
+        signed = {"type": "reasoning.text", "format": SIGNATURE_FORMAT}
+        message["reasoning_details"] = [{**signed, "signature": one} for one in signatures]
+    if others:
+        message["content_parts"] = others
+
+
+def _is_text(part: Any) -> bool:
+    match part:
+        case {"type": "text", "text": str()}:
+            return True
+    return False
+
+
+def _decode_usage(usage: Any) -> None:
+    """What was cached stands beside the counts."""
+    match usage:
+        case {"num_cached_tokens": int(cached)} if not usage.get("prompt_tokens_details"):
+            usage["prompt_tokens_details"] = {"cached_tokens": cached}
+
+
+def _decode_error(error: Any) -> Any:
+    """An error in OpenAI's shape; Mistral has four others, that of a failed validation twice."""
+    if not isinstance(error, dict) or error.get("error"):
+        return error
+    details = list_objects(error.get("message"), "detail") or list_objects(error, "detail")
+    if not details:
+        return {"error": error}
+    places = [_read_place(detail.get("loc")) for detail in details]
+    words = [f"{place}: {detail.get('msg')}" for place, detail in zip(places, details, strict=True)]
+    members = {"type": error.get("type"), "code": error.get("code"), "param": places[0]}
+    return {"error": {"message": "; ".join(words), **members}}
+
+
+def _read_place(location: Any) -> str:
+    """Where in the request something is wrong."""
+    names = location if isinstance(location, list) else [location]
+    return ".".join(map(str, names)).removeprefix("body.")

@@ -1,0 +1,207 @@
+"""A request of ours in Mistral's words."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from briggs.providers.base import Encoded
+from briggs.providers.requests import (
+    find_names,
+    given,
+    join_text,
+    list_objects,
+    list_tools,
+    name_calls,
+    read_request,
+    refuse,
+    rename,
+)
+from briggs.types import messages, tools, wire
+from briggs.types.envelope import Envelope
+from briggs.types.request import CreateChatCompletionRequest
+
+# What Mistral knows of the specification, and what it calls that. A request that holds a member
+# that it does not know is refused there.
+_NAMES = {
+    "frequency_penalty": "frequency_penalty",
+    "logprobs": "logprobs",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "metadata": "metadata",
+    "n": "n",
+    "parallel_tool_calls": "parallel_tool_calls",
+    "presence_penalty": "presence_penalty",
+    "prompt_cache_key": "prompt_cache_key",
+    "reasoning_effort": "reasoning_effort",
+    "response_format": "response_format",
+    "seed": "random_seed",
+    "stop": "stop",
+    "temperature": "temperature",
+    "top_logprobs": "top_logprobs",
+    "top_p": "top_p",
+}
+_TRANSLATED = ("messages", "model", "prediction", "stream", "tool_choice", "tools")
+_TOOL_CHOICES = {"required": "any"}
+_SERVICE_TIERS = {"default": "standard_only"}
+
+# The only ids of calls that Mistral takes.
+_CALL_ID = re.compile("[a-zA-Z0-9]{9}")
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+# Marks the signature of a thought that only Mistral can check.
+SIGNATURE_FORMAT = "mistral-v1"
+
+
+def encode_request(envelope: Envelope, *, model: str) -> Encoded:
+    """The body of a call. Raises `InvalidRequest` for what cannot be said."""
+    request, unsupported = read_request(envelope, can_say=_can_say)
+    names = name_calls(request.messages)
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [
+            _encode_message(message, f"messages[{position}]", names)
+            for position, message in enumerate(request.messages)
+        ],
+    }
+    if envelope.stream:
+        body["stream"] = True
+    body |= _encode_parameters(request)
+    return Encoded(wire.encode(body | request.extra), [*unsupported, *find_names(request.messages)])
+
+
+def _can_say(name: str, value: Any) -> bool:
+    match name, value:
+        case "tool_choice", {"type": "custom"}:
+            return False
+        case "service_tier", str(tier):
+            return tier in _SERVICE_TIERS
+    return name in _NAMES or name in _TRANSLATED
+
+
+def _encode_parameters(request: CreateChatCompletionRequest) -> dict[str, Any]:
+    body = rename(request, _NAMES)
+    if request.service_tier:
+        body["service_tier"] = _SERVICE_TIERS[request.service_tier]
+    if request.prediction:
+        text = join_text(request.prediction.content, path="prediction.content", separator="")
+        body["prediction"] = {"type": "content", "content": text}
+    if offered := list_tools(request):
+        body["tools"] = [_encode_tool(tool, path) for path, tool in offered]
+    match request.tool_choice:
+        case str(choice):
+            body["tool_choice"] = _TOOL_CHOICES.get(choice, choice)
+        case tools.ChatCompletionAllowedToolsChoice(allowed_tools=allowed):
+            body["tool_choice"] = _TOOL_CHOICES.get(allowed.mode, allowed.mode)
+        case tools.ChatCompletionNamedToolChoice():
+            body["tool_choice"] = request.tool_choice
+    return body
+
+
+def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
+    match tool:
+        case tools.ChatCompletionTool(function=function):
+            members = given(**wire.to_builtins(function))
+            return {"type": "function", "function": {"parameters": {}, **members}}
+        case tools.UnknownTool(members=members):
+            return members
+    raise refuse(path, "Mistral knows functions only.")
+
+
+def _encode_message(
+    message: messages.ChatCompletionRequestMessage, path: str, names: dict[str, str]
+) -> dict[str, Any]:
+    match message:
+        case (
+            messages.ChatCompletionRequestSystemMessage()
+            | messages.ChatCompletionRequestDeveloperMessage()
+        ):
+            return {"role": "system", "content": _encode_content(message.content, path)}
+        case messages.ChatCompletionRequestUserMessage():
+            return {"role": "user", "content": _encode_content(message.content, path)}
+        case messages.ChatCompletionRequestAssistantMessage():
+            return _encode_answer(message, path)
+        case messages.ChatCompletionRequestToolMessage(tool_call_id=id):
+            name = {"name": names[id]} if id in names else {}
+            content = _encode_content(message.content, path)
+            return {"role": "tool", "tool_call_id": _encode_id(id), **name, "content": content}
+    raise refuse(f"{path}.role", "Mistral has no messages of this role.")
+
+
+def _encode_content(content: str | Sequence[messages.ContentPart], path: str) -> Any:
+    if isinstance(content, str):
+        return content
+    return [
+        _encode_part(part, f"{path}.content[{position}]") for position, part in enumerate(content)
+    ]
+
+
+def _encode_part(part: messages.ContentPart, path: str) -> dict[str, Any]:
+    match part:
+        case messages.ChatCompletionRequestMessageContentPartText(text=text):
+            return {"type": "text", "text": text}
+        case messages.ChatCompletionRequestMessageContentPartRefusal(refusal=text):
+            return {"type": "text", "text": text}
+        case messages.ChatCompletionRequestMessageContentPartImage(image_url=image):
+            return {"type": "image_url", "image_url": wire.to_builtins(image)}
+        case messages.ChatCompletionRequestMessageContentPartAudio(input_audio=audio):
+            return {"type": "input_audio", "input_audio": audio.data}
+        case messages.ChatCompletionRequestMessageContentPartFile(file=file):
+            return _encode_file(file, path)
+        case messages.UnknownContentPart(members=members):
+            return members
+
+
+def _encode_file(file: messages.InputFile, path: str) -> dict[str, Any]:
+    if file.file_id:
+        return {"type": "file", "file_id": file.file_id}
+    if not file.file_data:
+        raise refuse(f"{path}.file", "it has neither a file_id nor file_data.")
+    name = {"document_name": file.filename} if file.filename else {}
+    return {"type": "document_url", "document_url": file.file_data, **name}
+
+
+def _encode_answer(
+    message: messages.ChatCompletionRequestAssistantMessage, path: str
+) -> dict[str, Any]:
+    """An earlier answer; what other vendors added to theirs Mistral would refuse."""
+    if message.audio or message.function_call:
+        raise refuse(path, "Mistral knows neither audio nor function_call in an answer.")
+    content = _encode_content(message.content or message.refusal or "", path)
+    if thinking := message.extra.get("reasoning_content"):
+        said = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        content = [_encode_thinking(thinking, message.extra), *(said if content else [])]
+    body: dict[str, Any] = {"role": "assistant", "content": content}
+    if message.tool_calls:
+        body["tool_calls"] = [
+            _encode_call(call, f"{path}.tool_calls[{position}]")
+            for position, call in enumerate(message.tool_calls)
+        ]
+    if message.extra.get("prefix"):
+        body["prefix"] = True
+    return body
+
+
+def _encode_call(call: tools.ToolCall, path: str) -> dict[str, Any]:
+    if not isinstance(call, tools.ChatCompletionMessageToolCall):
+        raise refuse(path, "Mistral knows calls of functions only.")
+    function = {"name": call.function.name, "arguments": call.function.arguments}
+    return {"id": _encode_id(call.id), "type": "function", "function": function}
+
+
+def _encode_thinking(thinking: str, extra: dict[str, Any]) -> dict[str, Any]:
+    chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": thinking}]}
+    for detail in list_objects(extra, "reasoning_details"):
+        if detail.get("format") == SIGNATURE_FORMAT:
+            chunk["signature"] = detail.get("signature")
+    return chunk
+
+
+def _encode_id(id: str) -> str:
+    """The id of a call; for another vendor's one that Mistral takes, the same each time."""
+    if _CALL_ID.fullmatch(id):
+        return id
+    number = int.from_bytes(hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest())
+    return "".join(_DIGITS[number // 62**place % 62] for place in range(9))

@@ -1,0 +1,198 @@
+"""Ollama's own wire: `/api/chat`, a line of JSON a piece.
+
+https://docs.ollama.com/api/chat
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from briggs.providers.base import Encoded, Prepared
+from briggs.providers.ollama_request import encode_request
+from briggs.providers.openai import OpenAIWire
+from briggs.providers.requests import list_objects
+from briggs.types import wire
+from briggs.types.envelope import Envelope
+from briggs.types.errors import UpstreamInvalid
+
+# Of an answer, what becomes something else; the rest, such as the durations, is kept.
+_READ = ("model", "created_at", "message", "done", "done_reason", "logprobs")
+
+_LINE_BYTES_MAX = 32 * 1024 * 1024
+
+
+class OllamaWire(OpenAIWire):
+    """`POST {base_url}/chat`, as Ollama has it."""
+
+    stream_types = ("application/x-ndjson",)
+
+    def url(self, base_url: str, *, model: str, stream: bool) -> str:
+        return f"{base_url}/chat"
+
+    def encode(self, envelope: Envelope, *, model: str) -> Encoded:
+        return encode_request(envelope, model=model)
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        line = _read_line(body)
+        message = {"content": None, "refusal": None, **_decode_message(line)}
+        end = _decode_end(line, called="tool_calls" in message)
+        identity = {"object": "chat.completion", **_decode_identity(line)}
+        choices = [{"index": 0, "message": message, **end}]
+        return wire.encode_plain({**identity, "choices": choices, **_decode_usage(line)})
+
+    def open_stream(self, prepared: Prepared) -> OllamaStream:
+        return OllamaStream()
+
+    def models_url(self, base_url: str) -> str:
+        return f"{base_url}/tags"
+
+    def read_models(self, body: bytes) -> list[dict[str, Any]]:
+        return [
+            {"id": model["name"], "created": _read_time(model.get("modified_at"))}
+            for model in msgspec.json.decode(body)["models"]
+        ]
+
+
+class OllamaStream:
+    """The chunks of lines, each of which is a piece of the answer."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._line = b""
+        """What has come of the line that has not ended yet."""
+        self._has_begun = False
+        self._calls = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        *lines, self._line = (self._line + data).split(b"\n")
+        if self._line.rstrip().endswith(b"}") and _is_whole(self._line):
+            # Nothing longer begins with a whole object: the end need not be waited for.
+            lines.append(self._line)
+            self._line = b""
+        if len(self._line) > _LINE_BYTES_MAX:
+            raise UpstreamInvalid("the upstream sent a line that is too large")
+        payloads: list[bytes] = []
+        for line in lines:
+            if line.strip() and not self.done:
+                payloads += map(wire.encode_plain, self._decode(_read_line(line)))
+        return payloads
+
+    def _decode(self, line: dict[str, Any]) -> list[dict[str, Any]]:
+        if line.get("error"):
+            return [{"error": line["error"]}]
+        identity = {"object": "chat.completion.chunk", **_decode_identity(line)}
+        delta = _decode_message(line)
+        if self._has_begun:
+            # Each line has them again, and most a text that is empty.
+            delta = {k: delta[k] for k in delta if k != "role" and delta[k] != ""}
+        self._has_begun = True
+        for call in delta.get("tool_calls", ()):
+            call["index"] = self._calls
+            self._calls += 1
+        choice = {"index": 0, "delta": delta, **_decode_end(line, called=self._calls > 0)}
+        chunks = [{**identity, "choices": [choice]}]
+        if line.get("done"):
+            self.done = True
+            if usage := _decode_usage(line):
+                chunks.append({**identity, "choices": [], **usage})
+        return chunks
+
+
+def _read_line(data: bytes) -> dict[str, Any]:
+    """A line as an object. Raises `UpstreamInvalid`, also where the model was only loaded."""
+    try:
+        line = wire.decode(data)
+    except msgspec.DecodeError as error:
+        raise UpstreamInvalid(f"the upstream sent a line that is not JSON: {error}") from error
+    if not isinstance(line, dict):
+        raise UpstreamInvalid("the upstream sent a line that is JSON, but no object")
+    if line.get("done_reason") in ("load", "unload"):
+        raise UpstreamInvalid("the upstream loaded or unloaded the model and answered nothing")
+    return line
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        wire.decode(data)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _decode_identity(line: dict[str, Any]) -> dict[str, Any]:
+    """Of an id Ollama knows nothing. What a line says that has no place is kept beside it."""
+    kept = {name: value for name, value in line.items() if name not in _READ}
+    return {"created": _read_time(line.get("created_at")), "model": line.get("model"), **kept}
+
+
+def _decode_message(line: dict[str, Any]) -> dict[str, Any]:
+    """The message of a line."""
+    message = line.get("message")
+    if not isinstance(message, dict):
+        raise UpstreamInvalid("the upstream sent a line without a message")
+    known = ("thinking", "tool_calls")
+    decoded = {name: value for name, value in message.items() if name not in known}
+    if message.get("thinking"):
+        decoded["reasoning_content"] = message["thinking"]
+    if calls := list_objects(message, "tool_calls"):
+        decoded["tool_calls"] = [_decode_call(call) for call in calls]
+    return decoded
+
+
+def _decode_call(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function")
+    if not isinstance(function, dict):
+        raise UpstreamInvalid("the upstream sent a tool call without a function")
+    arguments = function.get("arguments") or {}
+    if not isinstance(arguments, str):
+        arguments = wire.encode_plain(arguments).decode()
+    named = {"name": function.get("name"), "arguments": arguments}
+    return {"id": call.get("id"), "type": "function", "function": named}
+
+
+def _decode_end(line: dict[str, Any], *, called: bool) -> dict[str, Any]:
+    """How a choice ends, as far as it does, and its logprobs."""
+    logprobs = _decode_logprobs(line)
+    reason = line.get("done_reason") if line.get("done") else None
+    if reason == "stop" and called:
+        native = {"native_finish_reason": reason}
+        return {"finish_reason": "tool_calls", "logprobs": logprobs, **native}
+    return {"finish_reason": reason, "logprobs": logprobs}
+
+
+def _decode_logprobs(line: dict[str, Any]) -> dict[str, Any] | None:
+    tokens = list_objects(line, "logprobs")
+    if not tokens:
+        return None
+    content = [
+        {
+            "bytes": None,
+            **token,
+            "top_logprobs": [
+                {"bytes": None, **other} for other in list_objects(token, "top_logprobs")
+            ],
+        }
+        for token in tokens
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _decode_usage(line: dict[str, Any]) -> dict[str, Any]:
+    """The usage; none where the prompt was not counted, since it was known from before."""
+    prompt, completion = line.get("prompt_eval_count"), line.get("eval_count")
+    if not isinstance(prompt, int) or not isinstance(completion, int):
+        return {}
+    total = prompt + completion
+    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    return {"usage": counts}
+
+
+def _read_time(text: Any) -> int | None:
+    """A time such as 2026-11-23T17:21:21.196249123+01:00 in whole seconds."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,61 @@
+"""Why a request was refused, in the words of those who refuse."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from briggs.types.errors import BriggsError, UpstreamRejected
+
+Cause = Literal["context_length", "content_filter"]
+
+# Codes and types that say it by themselves.
+_CODES: dict[str, Cause] = {
+    "context_length_exceeded": "context_length",  # OpenAI, Azure, Groq, Cerebras, Fireworks
+    "context_window_exceeded": "context_length",
+    "exceed_context_size_error": "context_length",  # llama.cpp
+    "tokens_limit_reached": "context_length",  # Azure's model inference
+    "content_filter": "content_filter",  # Azure
+    "content_policy_violation": "content_filter",  # OpenAI
+    "invalid_prompt": "content_filter",  # OpenAI, of what its reasoning models must not be asked
+    "ResponsibleAIPolicyViolation": "content_filter",  # Azure
+    "data_inspection_failed": "content_filter",  # DashScope
+    "DataInspectionFailed": "content_filter",
+}
+
+# Most others say it in a sentence only.
+_WORDS: dict[Cause, re.Pattern[str]] = {
+    "context_length": re.compile(
+        r"context (length|window|size|limit)"  # OpenAI, vLLM, SGLang, llama.cpp, Ollama, Mistral
+        r"|reduce the length of the messages"  # Groq
+        r"|model token limit"  # Moonshot
+        r"|prompt is too long"  # Anthropic
+        r"|input is too long"  # Bedrock
+        r"|exceeds the maximum number of tokens"  # Gemini
+        r"|maximum prompt length"  # xAI
+        r"|range of input length"  # DashScope
+        r"|too many tokens: "  # Cohere; without the colon it is Bedrock's limit on a minute
+        r"|`?inputs`? tokens \+ `?max_new_tokens`?",  # Hugging Face
+        re.IGNORECASE,
+    ),
+    "content_filter": re.compile(
+        r"content[ _-]?(filter|management|moderation|policy)"  # Azure, Anthropic, OpenAI
+        r"|(usage|safety) (guidelines|polic(y|ies))"  # xAI, OpenAI
+        r"|flagged (as|by|for)"  # OpenRouter
+        r"|content exists risk"  # DeepSeek
+        r"|inappropriate content",  # DashScope
+        re.IGNORECASE,
+    ),
+}
+
+
+def find_cause(error: BriggsError) -> Cause | None:
+    """What of the request itself was too much for whoever refused it, where that is known."""
+    if not isinstance(error, UpstreamRejected) or error.upstream_status == 429:
+        return None
+    for code in (error.code, error.type):
+        if code in _CODES:
+            return _CODES[code]
+    if error.upstream_status in (401, 404):
+        return None
+    return next((cause for cause, words in _WORDS.items() if words.search(error.message)), None)

@@ -1,0 +1,220 @@
+"""What a wire that is not OpenAI's has to read of a request before it can translate it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from briggs.types import wire
+from briggs.types.envelope import Envelope
+from briggs.types.errors import InvalidRequest
+from briggs.types.messages import (
+    ChatCompletionRequestAssistantMessage,
+    ChatCompletionRequestMessage,
+    ChatCompletionRequestMessageContentPartRefusal,
+    ChatCompletionRequestMessageContentPartText,
+    ContentPart,
+    InputFile,
+)
+from briggs.types.request import CreateChatCompletionRequest
+from briggs.types.tools import (
+    ChatCompletionAllowedToolsChoice,
+    ChatCompletionMessageToolCall,
+    ChatCompletionTool,
+    Tool,
+)
+
+T = TypeVar("T")
+
+_KNOWN = frozenset(CreateChatCompletionRequest.__struct_fields__)
+
+# Briggs itself sees to these, or they only say how a prompt should be cached or who asks:
+# no answer is another one without them.
+_WITHOUT_EFFECT = frozenset(
+    {
+        "metadata",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "store",
+        "stream_options",
+        "user",
+    }
+)
+
+# Who sends what holds anyway asks for nothing.
+_DEFAULTS: dict[str, Any] = {
+    "frequency_penalty": 0,
+    "functions": [],
+    "logit_bias": {},
+    "logprobs": False,
+    "modalities": ["text"],
+    "n": 1,
+    "parallel_tool_calls": True,
+    "presence_penalty": 0,
+    "response_format": {"type": "text"},
+    "service_tier": "auto",
+    "stop": [],
+    "stream": False,
+    "tools": [],
+    "top_logprobs": 0,
+    "verbosity": "medium",
+}
+
+
+def read_request(
+    envelope: Envelope, *, can_say: Callable[[str, Any], bool]
+) -> tuple[CreateChatCompletionRequest, list[str]]:
+    """A request as the specification's types, and the members that `can_say` refuses.
+
+    Members that ask for nothing, since they are null or the default, are absent, and so are
+    the refused ones. What the specification does not know is in `extra`, for the vendor.
+    Raises `InvalidRequest` with the path of what is malformed.
+    """
+    given = {
+        name: value
+        for name, value in wire.decode(envelope.body).items()
+        if value is not None and value != _DEFAULTS.get(name)
+    }
+    refused = [
+        name
+        for name, value in given.items()
+        if name in _KNOWN and name not in _WITHOUT_EFFECT and not can_say(name, value)
+    ]
+    said = {name: value for name, value in given.items() if name not in refused}
+    return convert(said, CreateChatCompletionRequest), refused
+
+
+def convert(value: Any, type: type[T], *, path: str = "") -> T:
+    """JSON that stands at `path` of a request as `type`. Raises `InvalidRequest`."""
+    try:
+        return wire.from_builtins(value, type)
+    except msgspec.ValidationError as error:
+        expectation, _, place = str(error).partition(" - at `$")
+        place = (path + place.rstrip("`")).removeprefix(".")
+        raise refuse(place, f"{expectation}.") from error
+
+
+def refuse(path: str, reason: str) -> InvalidRequest:
+    """The error for what stands at `path`."""
+    return InvalidRequest(f"Invalid value for '{path}': {reason}", param=path)
+
+
+def given(**members: Any) -> dict[str, Any]:
+    """The members that there are."""
+    return {name: value for name, value in members.items() if value not in (UNSET, None)}
+
+
+def rename(request: CreateChatCompletionRequest, names: Mapping[str, str]) -> dict[str, Any]:
+    """The members that there are, under a vendor's names; of two for one name, the last."""
+    values = {ours: getattr(request, ours) for ours in names}
+    return {names[ours]: value for ours, value in values.items() if value is not UNSET}
+
+
+def read_arguments(arguments: str, *, path: str) -> dict[str, Any]:
+    """The arguments of a tool call as an object; a call without any may have an empty text."""
+    try:
+        value = wire.decode(arguments or "{}")
+    except msgspec.DecodeError as error:
+        raise refuse(path, f"{error}; this provider takes an object only.") from error
+    if not isinstance(value, dict):
+        raise refuse(path, "this provider takes the JSON text of an object only.")
+    return value
+
+
+def list_objects(value: Any, name: str) -> list[dict[str, Any]]:
+    """The objects in the list that is a member of an object, as far as there are any."""
+    items = value.get(name) if isinstance(value, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+class Data(NamedTuple):
+    """What a `data:` URL holds."""
+
+    media_type: str
+    base64: str
+
+    def decode(self, *, path: str) -> str:
+        """It as text."""
+        try:
+            return base64.b64decode(self.base64, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise refuse(path, "it is no UTF-8 text in base64.") from error
+
+
+_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*?;base64,(.*)", re.DOTALL | re.IGNORECASE)
+
+
+def read_data_url(url: str, *, path: str) -> Data | None:
+    """What a `data:` URL holds; None for another URL."""
+    if url[:5].lower() != "data:":
+        return None
+    found = _DATA_URL.fullmatch(url)
+    if found is None:
+        raise refuse(path, "a data: URL has to hold base64, as data:image/png;base64,...")
+    return Data(found[1].lower(), found[2])
+
+
+def name_calls(messages: Sequence[ChatCompletionRequestMessage]) -> dict[str, str]:
+    """The functions that were called, by the ids of the calls, which results name."""
+    return {
+        call.id: call.function.name
+        for message in messages
+        if isinstance(message, ChatCompletionRequestAssistantMessage)
+        for call in message.tool_calls or ()
+        if isinstance(call, ChatCompletionMessageToolCall)
+    }
+
+
+def list_tools(request: CreateChatCompletionRequest) -> list[tuple[str, Tool]]:
+    """The tools that the model may call, each with its path: of `allowed_tools` only those."""
+    tools = [(f"tools[{position}]", tool) for position, tool in enumerate(request.tools or ())]
+    if not isinstance(request.tool_choice, ChatCompletionAllowedToolsChoice):
+        return tools
+    allowed = [tool.get("function") for tool in request.tool_choice.allowed_tools.tools]
+    return [
+        (path, tool)
+        for path, tool in tools
+        if isinstance(tool, ChatCompletionTool) and {"name": tool.function.name} in allowed
+    ]
+
+
+def find_names(messages: Sequence[ChatCompletionRequestMessage]) -> list[str]:
+    """`messages.name` where a message says who of several speaks, for wires without a word."""
+    named = any(getattr(message, "name", UNSET) not in (UNSET, "") for message in messages)
+    return ["messages.name"] if named else []
+
+
+def join_text(content: str | Sequence[ContentPart], *, path: str, separator: str = "\n") -> str:
+    """A content that can only be text. Raises `InvalidRequest` for any other part."""
+    if isinstance(content, str):
+        return content
+    texts = []
+    for position, part in enumerate(content):
+        match part:
+            case ChatCompletionRequestMessageContentPartText(text=text):
+                texts.append(text)
+            case ChatCompletionRequestMessageContentPartRefusal(refusal=text):
+                texts.append(text)
+            case _:
+                raise refuse(f"{path}[{position}]", "this provider takes only text here.")
+    return separator.join(texts)
+
+
+def read_file(file: InputFile, *, path: str) -> Data:
+    """A file's content. Some send base64 without a data: URL, and the name says what it is."""
+    if not file.file_data:
+        raise refuse(path, "it has no file_data.")
+    data = read_data_url(file.file_data, path=f"{path}.file_data")
+    if data is not None:
+        return data
+    media_type, _ = mimetypes.guess_type(file.filename or "")
+    return Data(media_type or "application/pdf", file.file_data)

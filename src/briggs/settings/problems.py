@@ -1,0 +1,217 @@
+"""Everything that is wrong with a `briggs.toml`, found at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+
+from briggs.settings.file import FileSettings, ModelSettings, ProviderSettings, TargetSettings
+from briggs.settings.lines import Place
+
+_BROKEN: Any = object()
+
+
+class Problem(NamedTuple):
+    """What is wrong with one member."""
+
+    place: Place
+    message: str
+    is_error: bool = True
+    """False where the file may say it, and hardly means it."""
+
+
+def clean(content: Mapping[str, Any]) -> tuple[FileSettings, list[Problem]]:
+    """What of a file can be understood, and what cannot.
+
+    A member that is wrong counts as absent, so that the others are looked at too.
+    """
+    problems: list[Problem] = []
+    cleaned = _clean(content, FileSettings, (), problems)
+    return msgspec.convert(cleaned, FileSettings), problems
+
+
+def find_problems(file: FileSettings, *, names: Collection[str]) -> Iterator[Problem]:
+    """What members say together that each may say alone.
+
+    `names` are those of `[models]`, with the broken ones.
+    """
+    if file.store != "sqlite":
+        yield Problem(("store",), f'only "sqlite" is known so far, not {file.store!r}')
+    for name, provider in file.providers.items():
+        yield from _check_provider(name, provider)
+    for name, path in file.local.models.items():
+        if not Path(path).is_file():
+            yield Problem(("local", "models", name), f"there is no file {path}")
+    providers = {*file.providers, "local"}
+    if file.default_provider not in (None, *providers):
+        message = f"there is no provider {file.default_provider!r}"
+        yield Problem(("default_provider",), message + suggest(file.default_provider, providers))
+    if file.retries.backoff_max_s < file.retries.backoff_s:
+        yield Problem(("retries", "backoff_max_s"), "it is shorter than backoff_s")
+    for name, model in file.models.items():
+        yield from _check_model(name, model, providers=providers, names=names)
+    yield from _find_loops(file.models, providers=providers)
+    for name in file.prices:
+        if is_name(name, providers=providers):
+            message = "it names no provider/model" + suggest(name.partition("/")[0], providers)
+            yield Problem(("prices", name), message)
+
+
+def suggest(name: str | None, known: Iterable[str]) -> str:
+    """How a sentence about a name that nobody knows goes on."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name or "", known, n=2, cutoff=0.6)
+    if close:
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    return f"; there are {', '.join(known)}" if known else ""
+
+
+def read_target(listed: str | TargetSettings) -> TargetSettings:
+    """A target as a table, however it was written."""
+    return listed if isinstance(listed, TargetSettings) else TargetSettings(target=listed)
+
+
+def is_name(target: str, *, providers: Collection[str]) -> bool:
+    """Whether a target is another name of the file, and not `provider/model`."""
+    provider, _, model = target.partition("/")
+    return not (model and provider in providers)
+
+
+def _clean(value: Any, type: Any, path: Place, problems: list[Problem]) -> Any:
+    """What of a value is of its type, or `_BROKEN`."""
+    for part in _split_union(type):
+        origin = get_origin(part)
+        if isinstance(value, dict) and hasattr(part, "__struct_fields__"):
+            return _clean_table(value, part, path, problems)
+        if isinstance(value, dict) and origin is dict:
+            inner = get_args(part)[1]
+            pairs = {
+                name: _clean(one, inner, (*path, name), problems) for name, one in value.items()
+            }
+            return {name: one for name, one in pairs.items() if one is not _BROKEN}
+        if isinstance(value, list) and origin is list:
+            [inner] = get_args(part)
+            value = [
+                _clean(one, inner, (*path, place), problems) for place, one in enumerate(value)
+            ]
+            if _BROKEN in value:
+                return _BROKEN
+    try:
+        msgspec.convert(value, type)
+    except msgspec.ValidationError as error:
+        problems.append(Problem(path, _explain(error, value, type)))
+        return _BROKEN
+    return value
+
+
+def _clean_table(value: dict[str, Any], type: Any, path: Place, problems: list[Problem]) -> Any:
+    fields = {field.name: field for field in msgspec.structs.fields(type)}
+    for name in value.keys() - fields.keys():
+        message = "there is no such member" + suggest(name, fields)
+        problems.append(Problem((*path, name), message))
+    cleaned = {
+        name: _clean(value[name], field.type, (*path, name), problems)
+        for name, field in fields.items()
+        if name in value
+    }
+    cleaned = {name: one for name, one in cleaned.items() if one is not _BROKEN}
+    missing = [name for name, field in fields.items() if field.required and name not in cleaned]
+    problems.extend(Problem(path, f"{name} is missing") for name in missing if name not in value)
+    return _BROKEN if missing else cleaned
+
+
+def _split_union(type: Any) -> Iterator[Any]:
+    """The types that a type is made of, without what it says of them."""
+    if get_origin(type) is Annotated:
+        yield from _split_union(get_args(type)[0])
+    elif get_origin(type) in (Union, UnionType):
+        for part in get_args(type):
+            yield from _split_union(part)
+    else:
+        yield type
+
+
+def _explain(error: msgspec.ValidationError, value: Any, type: Any) -> str:
+    """msgspec's words in those of TOML."""
+    choices = [
+        one for part in _split_union(type) if get_origin(part) is Literal for one in get_args(part)
+    ]
+    if choices and isinstance(value, str):
+        return f"{value!r} is no choice{suggest(value, choices)}"
+    words = str(error).partition(" - at ")[0]
+    for theirs, ours in ((" | null", ""), ("object", "table"), ("array", "list")):
+        words = words.replace(theirs, ours)
+    return words[0].lower() + words[1:] + ("" if "got" in words else f", not {value}")
+
+
+def _check_provider(name: str, provider: ProviderSettings) -> Iterator[Problem]:
+    path = ("providers", name)
+    if name == "local":
+        yield Problem(path, "'local' is taken by the models of this machine; see [local]")
+    if not name or "/" in name or not name.isprintable():
+        yield Problem(path, "a provider's name stands before the slash, and holds none")
+    if provider.base_url is not None:
+        url = urlsplit(provider.base_url)
+        if url.scheme not in ("http", "https") or not url.netloc:
+            message = f"{provider.base_url!r} is no address: it begins with http:// or https://"
+            yield Problem((*path, "base_url"), message)
+
+
+def _check_model(
+    name: str, model: ModelSettings, *, providers: Collection[str], names: Collection[str]
+) -> Iterator[Problem]:
+    path = ("models", name)
+    if not name:
+        yield Problem(path, "a name that callers may ask for is not empty")
+    listed = [read_target(one) for one in model.targets]
+    for place, one in enumerate(listed):
+        place_path = (*path, "targets", place)
+        if is_name(one.target, providers=providers) and one.target not in names:
+            yield Problem(place_path, _explain_target(one.target, providers, names))
+        if one.target in [other.target for other in listed[:place]]:
+            yield Problem(place_path, f"{one.target!r} is listed twice; a weight says how often")
+    weighs = any(one.weight != 1 for one in listed)
+    if weighs and model.strategy == "order" and model.sticky is None:
+        message = 'weights count with strategy = "weight" or sticky = "session" only'
+        yield Problem((*path, "targets"), message, is_error=False)
+
+
+def _explain_target(target: str, providers: Collection[str], names: Collection[str]) -> str:
+    provider, _, model = target.partition("/")
+    if model:
+        return f"{target!r}: there is no provider {provider!r}{suggest(provider, providers)}"
+    message = f"{target!r} is neither provider/model nor a name of [models]"
+    return message + suggest(target, names)
+
+
+def _find_loops(
+    models: Mapping[str, ModelSettings], *, providers: Collection[str]
+) -> Iterator[Problem]:
+    """Names whose targets lead back to them, each loop once."""
+    leads = {
+        name: [
+            one.target
+            for one in map(read_target, model.targets)
+            if is_name(one.target, providers=providers)
+        ]
+        for name, model in models.items()
+    }
+    done: set[str] = set()
+
+    def follow(name: str, way: list[str]) -> Iterator[Problem]:
+        if name in way:
+            loop = [*way[way.index(name) :], name]
+            yield Problem(("models", name, "targets"), f"it goes round: {' -> '.join(loop)}")
+        elif name not in done:
+            for target in leads.get(name, []):
+                yield from follow(target, [*way, name])
+            done.add(name)
+
+    for name in leads:
+        yield from follow(name, [])

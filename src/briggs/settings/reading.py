@@ -1,0 +1,164 @@
+"""Where the file is, what it says, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from briggs.settings import lines
+from briggs.settings.file import FileSettings
+from briggs.settings.problems import Problem, clean, find_problems
+
+Check = Callable[[FileSettings, Mapping[str, str]], Iterable[Problem]]
+"""What somebody above knows to be wrong with a file and the environment."""
+
+
+class SettingsError(ValueError):
+    """The file or the environment cannot be understood; the message says where and why."""
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """Everything that a server is told."""
+
+    data: Path
+    config: Path | None = None
+    """The file that was read, if one was."""
+    file: FileSettings = msgspec.field(default_factory=FileSettings)
+    environment: Mapping[str, str] = {}
+    """Where keys come from. Never written anywhere."""
+    warnings: Sequence[str] = ()
+    """What the file may say, and hardly means."""
+
+
+class Located(NamedTuple):
+    """A problem, and where it is."""
+
+    path: Path
+    line: int | None
+    member: str | None
+    message: str
+    is_error: bool
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
+        return ": ".join([place, *filter(None, [self.member]), self.message])
+
+
+class Reading(NamedTuple):
+    """A file that was read."""
+
+    file: FileSettings
+    """What of it could be understood; all of it, if there are no errors."""
+    problems: Sequence[Located]
+    """From the first line to the last."""
+
+    @property
+    def errors(self) -> list[Located]:
+        """What keeps Briggs from going by the file."""
+        return [problem for problem in self.problems if problem.is_error]
+
+
+def default_data_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """`BRIGGS_DATA`, else `briggs` in the user's data folder (`XDG_DATA_HOME`)."""
+    if given := environment.get("BRIGGS_DATA"):
+        return Path(given)
+    home = environment.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "briggs"
+
+
+def find_file(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """`BRIGGS_CONFIG`, else `briggs.toml` in the working folder, if it is there."""
+    if given := environment.get("BRIGGS_CONFIG"):
+        return Path(given)
+    path = Path("briggs.toml")
+    return path if path.is_file() else None
+
+
+def open_settings(
+    *,
+    data: Path | None = None,
+    config: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    check: Check | None = None,
+) -> Settings:
+    """Read the file, if there is one, and check all of it. Raises `SettingsError`.
+
+    The file is `config`, else the one that `find_file` finds. The error's message has a line
+    for each problem.
+    """
+    config = config or find_file(environment)
+    settings = Settings(
+        data=data or default_data_folder(environment), config=config, environment=environment
+    )
+    if config is not None:
+        reading = read_file(config, environment=environment, check=check)
+        if reading.errors:
+            raise SettingsError("\n".join(map(str, reading.errors)))
+        settings.file, settings.warnings = reading.file, [*map(str, reading.problems)]
+    return settings
+
+
+def read_file(
+    path: Path, *, environment: Mapping[str, str] = os.environ, check: Check | None = None
+) -> Reading:
+    """Read a `briggs.toml`, and find all that is wrong with it. Raises nothing."""
+    try:
+        text = path.read_bytes().decode()
+        content = tomllib.loads(text)
+    except OSError as error:
+        return _refuse(path, f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        return _refuse(path, f"is not UTF-8: {error.reason}")
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return _refuse(path, *_explain_syntax(error, text))
+    file, problems = clean(content)
+    names = content.get("models")
+    problems += find_problems(file, names=names if isinstance(names, dict) else {})
+    if check is not None:
+        problems += check(file, environment)
+    found = lines.find_lines(text)
+    located = [
+        Located(path, _find_line(place, found), _spell(place), message, is_error)
+        for place, message, is_error in problems
+    ]
+    return Reading(file, sorted(located, key=lambda problem: problem.line or 0))
+
+
+def _refuse(path: Path, message: str, line: int | None = None) -> Reading:
+    return Reading(FileSettings(), [Located(path, line, None, message, is_error=True)])
+
+
+def _find_line(place: lines.Place, found: Mapping[lines.Place, int]) -> int | None:
+    """Where a member is, or what it should be in."""
+    while place and place not in found:
+        place = place[:-1]
+    return found.get(place)
+
+
+def _spell(place: lines.Place) -> str:
+    """`models."my model".targets[0]`, as TOML would have it."""
+    spelled = ""
+    for part in place:
+        if isinstance(part, int):
+            spelled += f"[{part}]"
+        else:
+            spelled += "." * bool(spelled) + _quote(part)
+    return spelled
+
+
+def _quote(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        return name
+    return msgspec.json.encode(name).decode()
+
+
+def _explain_syntax(error: Exception, text: str) -> tuple[str, int | None]:
+    """tomllib's `... (at line 3, column 7)` or `... (at end of document)`, the line for itself."""
+    line = re.search(r"\(at line (\d+), ", str(error))
+    return f"is not TOML: {error}", int(line[1]) if line else text.rstrip().count("\n") + 1

@@ -1,0 +1,50 @@
+"""A struct as a row: lists, dicts and values of any type as JSON, texts as SQLite can hold them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar, get_origin
+
+import msgspec
+from sqlalchemy import Row, Table
+
+from briggs.storage.sqlite import original, storable
+from briggs.types import wire
+
+AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
+
+
+def encode(value: msgspec.Struct, *, table: Table) -> dict[str, Any]:
+    """The members that the table has columns for."""
+    return {
+        name: encode_json(member) if is_json else storable(member)
+        for name, is_json in _members(type(value)).items()
+        if name in table.columns
+        for member in (getattr(value, name),)
+    }
+
+
+def decode(row: Row[Any], type: type[AnyStruct]) -> AnyStruct:
+    """The struct of a row; members that the row does not have are what they are by default."""
+    columns = row._mapping
+    return type(
+        **{
+            name: wire.decode(columns[name]) if is_json else original(columns[name], type=str)
+            for name, is_json in _members(type).items()
+            if name in columns
+        }
+    )
+
+
+def encode_json(value: Any) -> str:
+    """JSON as text."""
+    return wire.encode_plain(value).decode()
+
+
+@cache
+def _members(type: type[msgspec.Struct]) -> dict[str, bool]:
+    """The members of a struct, and whether each is stored as JSON."""
+    return {
+        field.name: field.type is Any or get_origin(field.type) in (list, dict)
+        for field in msgspec.structs.fields(type)
+    }

@@ -1,0 +1,34 @@
+"""Brings what an upstream sends to the specification, or says why that cannot be done.
+
+A conforming answer passes as the bytes that came: it costs one decode. Of any other, what can
+be restored without inventing anything is restored, and the rest is refused. The rules (E5, C2,
+...) are those of the rule book; the specification is the page of the chat completion object,
+https://platform.openai.com/docs/api-reference/chat/object.
+"""
+
+from briggs.types.conform.finish import InBandError, describe_error
+from briggs.types.conform.response import conform_response
+from briggs.types.conform.stream import ConformStream
+from briggs.types.conform.strict import (
+    CREATED_AHEAD_S,
+    CREATED_MIN,
+    FINISH_REASONS,
+    Asked,
+    Conformed,
+    Facts,
+    NotConforming,
+)
+
+__all__ = [
+    "CREATED_AHEAD_S",
+    "CREATED_MIN",
+    "FINISH_REASONS",
+    "Asked",
+    "ConformStream",
+    "Conformed",
+    "Facts",
+    "InBandError",
+    "NotConforming",
+    "conform_response",
+    "describe_error",
+]

@@ -1,0 +1,84 @@
+"""The tool calls of one streamed choice: which of them a delta goes on with."""
+
+from __future__ import annotations
+
+import msgspec
+
+from briggs.types.conform.drafts import Draft
+from briggs.types.conform.message import create_call_id, is_call_id, restore_text, restore_type
+from briggs.types.conform.strict import NotConforming
+
+
+class _Call(msgspec.Struct):
+    id: str
+    name: str
+    arguments: list[str]
+
+    def is_over(self, name: str) -> bool:
+        """Whether a name that comes without an id begins another call than this."""
+        if name != self.name:
+            return True
+        try:
+            return isinstance(msgspec.json.decode("".join(self.arguments)), dict)
+        except (msgspec.DecodeError, UnicodeError):
+            return False
+
+
+class Calls:
+    """S10: calls are numbered from 0; id, type and name come once, then only arguments."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._positions: dict[int, int] = {}
+        """The upstream's index of a call to ours."""
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def restore(self, call: Draft) -> None:
+        """One delta of one call, in place. Raises `NotConforming`."""
+        function = call.object("function") or call.object("custom")
+        position = self._find(call, function)
+        if position is None:
+            position = self._begin(call, function)
+        else:
+            call.set("index", position, rule="S10", absent="S10")
+            for name in ("id", "type"):
+                call.remove(name, rule="S10")
+            if function is not None:
+                function.remove("name", rule="S10")
+        if function is not None:
+            for name in ("arguments", "input"):
+                if name in function.members:
+                    restore_text(function, name)
+                    self._calls[position].arguments.append(str(function.get(name)))
+
+    def _find(self, call: Draft, function: Draft | None) -> int | None:
+        """The call that a delta goes on with, or None for a new one.
+
+        An id that was not seen before begins a call, whatever index it comes with: some upstreams
+        number every call 0. Without an id the index tells, and without both it is the last one.
+        """
+        id, index = call.get("id"), call.get("index")
+        if is_call_id(id):
+            return next((at for at, known in enumerate(self._calls) if known.id == id), None)
+        position = self._positions.get(index) if type(index) is int else len(self._calls) - 1
+        if position is None or position < 0:
+            return None
+        name = function.get("name") if function is not None else None
+        return None if name and self._calls[position].is_over(name) else position
+
+    def _begin(self, call: Draft, function: Draft | None) -> int:
+        name = function.get("name") if function is not None else None
+        if not (name and isinstance(name, str)):
+            raise NotConforming("a tool call begins without the name of its function")
+        assert function is not None, "a function that has a name is there"
+        position, index = len(self._calls), call.get("index")
+        if type(index) is int:
+            self._positions[index] = position
+        call.set("index", position, rule="S10", absent="S10")
+        if not is_call_id(call.get("id")):
+            call.set("id", create_call_id(call.get("id")), rule="M6", absent="S10")
+        restore_type(call)
+        self._calls.append(_Call(call.get("id"), name, []))
+        return position

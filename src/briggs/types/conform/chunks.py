@@ -1,0 +1,88 @@
+"""What a chunk must be, as types: the plain one that may pass at once, and any other."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from briggs.types.conform.strict import FinishReason, Logprobs
+
+# Nearly every chunk of nearly every stream has this shape, and then it may pass: one more piece
+# of text, with or without logprobs, from a choice that has begun and does not end here. Members
+# whose presence means more than that must be absent, or null where null says the same.
+_ABSENT = Literal["\0 only absence will do"]
+
+
+class _PlainDelta(msgspec.Struct):
+    content: str
+    role: _ABSENT | UnsetType = UNSET
+    refusal: UnsetType | None = UNSET
+    tool_calls: _ABSENT | UnsetType = UNSET
+    function_call: _ABSENT | UnsetType = UNSET
+
+
+class _PlainChoice(msgspec.Struct):
+    index: int
+    delta: _PlainDelta
+    finish_reason: None
+    logprobs: Logprobs | UnsetType | None = UNSET
+    error: UnsetType | None = UNSET
+    usage: UnsetType | None = UNSET
+
+
+class PlainChunk(msgspec.Struct):
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: Annotated[list[_PlainChoice], Meta(min_length=1)]
+    system_fingerprint: str | None = None
+    usage: UnsetType | None = UNSET
+    error: UnsetType | None = UNSET
+    x_groq: UnsetType | None = UNSET
+
+
+class _DeltaFunction(msgspec.Struct):
+    name: str | UnsetType = UNSET
+    arguments: str | UnsetType = UNSET
+
+
+class _DeltaCustom(msgspec.Struct):
+    name: str | UnsetType = UNSET
+    input: str | UnsetType = UNSET
+
+
+class _DeltaCall(msgspec.Struct):
+    index: int
+    id: str | UnsetType = UNSET
+    type: Literal["function", "custom"] | UnsetType = UNSET
+    function: _DeltaFunction | UnsetType = UNSET
+    custom: _DeltaCustom | UnsetType = UNSET
+
+
+class _Delta(msgspec.Struct):
+    role: Literal["assistant"] | UnsetType = UNSET
+    content: str | UnsetType | None = UNSET
+    refusal: str | UnsetType | None = UNSET
+    tool_calls: list[_DeltaCall] | UnsetType = UNSET
+    function_call: _DeltaFunction | UnsetType = UNSET
+
+
+class _Choice(msgspec.Struct):
+    index: Annotated[int, Meta(ge=0)]
+    delta: _Delta
+    finish_reason: FinishReason | None
+    logprobs: Logprobs | UnsetType | None = UNSET
+
+
+class Chunk(msgspec.Struct):
+    """A `CreateChatCompletionStreamResponse` that is passed on."""
+
+    id: str
+    created: int
+    model: str
+    choices: list[_Choice]
+    system_fingerprint: str | UnsetType | None = UNSET
+    service_tier: Any = UNSET

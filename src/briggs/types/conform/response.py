@@ -1,0 +1,156 @@
+"""A whole answer: as it came if it conforms, else restored."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from briggs.types import wire
+from briggs.types.conform.drafts import Draft, Fixes
+from briggs.types.conform.finish import raise_in_band_error, restore_finish_reason
+from briggs.types.conform.message import restore_message
+from briggs.types.conform.strict import (
+    Asked,
+    Conformed,
+    NotConforming,
+    Response,
+    check_response,
+    convert,
+    is_plausible,
+    read_facts,
+)
+from briggs.types.conform.tokens import are_cut, restore_logprobs, restore_numbers
+from briggs.types.conform.usage import restore_usage
+from briggs.types.plain import is_plain_response
+
+_STRICT = msgspec.json.Decoder(Response)
+# Seconds, and what takes their place elsewhere: a second in milli-, micro- and nanoseconds.
+_UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
+_CREATED_MAX = 10**20
+
+
+def conform_response(body: bytes, *, asked: Asked) -> Conformed:
+    """The answer as it may leave Briggs. Raises `NotConforming`, or `InBandError`."""
+    try:
+        response = _STRICT.decode(body)
+        check_response(response, asked)
+    except (msgspec.DecodeError, UnicodeError, NotConforming):
+        return _restore(body, asked=asked)
+    for choice in response.choices:
+        if choice.logprobs is not None and are_cut(choice.logprobs):
+            return _restore(body, asked=asked)
+    is_plain = is_plain_response(response, body, logprobs_asked=asked.logprobs)
+    return Conformed(body, read_facts(response), is_plain=is_plain)
+
+
+def _restore(body: bytes, *, asked: Asked) -> Conformed:
+    fixes = Fixes()
+    try:
+        value = wire.decode(body)
+    except msgspec.DecodeError as error:
+        value = _read_leniently(body, fixes, error=error)
+    if not isinstance(value, dict):
+        raise NotConforming("it is JSON, but no object")
+    _restore_response(Draft(value, fixes), asked)
+    response = convert(value, Response)
+    check_response(response, asked)
+    # What conforms but for a lone surrogate, which only the slow reader takes, passes as it came.
+    restored = wire.encode_plain(value) if fixes.made else body
+    return Conformed(restored, read_facts(response), fixes.noted)
+
+
+def _read_leniently(body: bytes, fixes: Fixes, *, error: Exception) -> Any:
+    """J1: what is JSON but for probabilities that some servers write as NaN or Infinity."""
+    try:
+        value = json.loads(body.decode())
+        if isinstance(value, dict):
+            restore_numbers(Draft(value, fixes))
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        raise NotConforming(f"it is not JSON: {error}") from error
+    return value
+
+
+def _restore_response(answer: Draft, asked: Asked) -> None:
+    raise_in_band_error(answer)
+    answer.set("object", "chat.completion", rule="E1")
+    restore_identity(answer, asked)
+    if "usage" in answer.members:
+        restore_usage(answer)
+    if asked.choices == 1:
+        _join_turn(answer)
+    choices = list(answer.objects("choices"))
+    if sorted(map(_index, choices)) != list(range(len(choices))):
+        # The index is the place in the list, so that is where it can be read again.
+        for place, choice in enumerate(choices):
+            choice.set("index", place, rule="C2")
+    for choice in choices:
+        _restore_choice(choice, asked)
+
+
+def _join_turn(answer: Draft) -> None:
+    """C1: a turn that came as two choices, its text in one and its calls in the other, is one."""
+    choices = [choice.members for choice in answer.objects("choices")]
+    messages = [choice.get("message") for choice in choices]
+    if len(choices) != 2 or not all(isinstance(message, dict) for message in messages):
+        return
+    said = [choice for choice in choices if choice["message"].get("content")]
+    called = [choice for choice in choices if choice["message"].get("tool_calls")]
+    if len(said) == len(called) == 1 and said != called:
+        calls = called[0]["message"]["tool_calls"]
+        message = {**said[0]["message"], "tool_calls": calls}
+        joined = {**said[0], "message": message, "finish_reason": called[0].get("finish_reason")}
+        answer.set("choices", [{**joined, "index": 0}], rule="C1")
+
+
+def _restore_choice(choice: Draft, asked: Asked) -> None:
+    message = choice.object("message")
+    if message is not None:
+        restore_message(message)
+    choice.require("logprobs")
+    restore_logprobs(choice, message, asked=asked)
+    calls = message is not None and bool(message.get("tool_calls"))
+    if restore_finish_reason(choice, calls=calls, asked=asked) is None:
+        raise NotConforming("a choice ends without a finish_reason")
+
+
+def _index(choice: Draft) -> int:
+    index = choice.get("index")
+    return index if type(index) is int else -1
+
+
+def restore_identity(answer: Draft, asked: Asked) -> None:
+    """E2, E3, E4, E7: what an answer, or a chunk, says of itself."""
+    id, model = answer.get("id"), answer.get("model")
+    if not (isinstance(id, str) and id):
+        # Our own id where there is none, since that is what the record goes by.
+        id = str(id) if type(id) is int else f"chatcmpl-{asked.completion_id}"
+    answer.set("id", id, rule="E2")
+    answer.set("created", _read_created(answer.get("created")), rule="E3")
+    answer.set("model", model if isinstance(model, str) and model else asked.model, rule="E4")
+    if not isinstance(answer.get("system_fingerprint"), str | None):
+        answer.remove("system_fingerprint", rule="E7")
+
+
+def _read_created(created: Any) -> int:
+    """Whole seconds, from floats, milliseconds and ISO 8601; now where that is no time."""
+    if isinstance(created, str):
+        created = _read_time(created)
+    if isinstance(created, int | float) and 0 < created < _CREATED_MAX:
+        for unit in _UNITS:
+            if is_plausible(seconds := int(created // unit)):
+                return seconds
+    return int(time.time())
+
+
+def _read_time(text: str) -> float | None:
+    for read in (float, lambda text: datetime.fromisoformat(text).timestamp()):
+        try:
+            return read(text)
+        except (ValueError, OverflowError):
+            continue
+    return None

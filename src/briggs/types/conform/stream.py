@@ -1,0 +1,334 @@
+"""Brings an upstream's stream to the specification, chunk by chunk, and folds what it passes.
+
+A conforming chunk passes as the bytes that came. What the caller got and what the record holds
+are one: the fold is fed with what is passed on, some chunks later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from briggs.types import wire
+from briggs.types.conform.calls import Calls
+from briggs.types.conform.chunks import Chunk, PlainChunk
+from briggs.types.conform.drafts import Draft, Fixes
+from briggs.types.conform.finish import raise_in_band_error, restore_finish_reason
+from briggs.types.conform.message import restore_absent, restore_content, restore_text
+from briggs.types.conform.response import restore_identity
+from briggs.types.conform.strict import (
+    Asked,
+    Conformed,
+    Facts,
+    NotConforming,
+    Usage,
+    check_indices,
+    check_logprobs,
+    convert,
+    read_usage,
+)
+from briggs.types.conform.tokens import are_cut, restore_logprobs
+from briggs.types.conform.usage import restore_usage
+from briggs.types.fold import Fold
+
+_PLAIN = msgspec.json.Decoder(PlainChunk)
+
+# The chunks of a stream agree on these.
+_IDENTITY = ("id", "created", "model", "system_fingerprint")
+
+# A long stream is folded piece by piece, so that its end does not keep other calls waiting.
+_UNFOLDED_MAX = 64
+
+# Line ends to some readers of streams, though not to the standard: sent as escapes.
+_SEPARATORS = {
+    b"\xe2\x80\xa8": b"\\u2028",
+    b"\xe2\x80\xa9": b"\\u2029",
+    b"\xc2\x85": b"\\u0085",
+}
+
+
+class _Choice(msgspec.Struct):
+    """What has been passed on of one choice."""
+
+    calls: Calls = msgspec.field(default_factory=Calls)
+    begun: bool = False
+    finished: bool = False
+
+
+class ConformStream:
+    """The state of one stream: `add` every payload, then `end` it."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._fixes = Fixes()
+        self._fold = Fold()
+        self._unfolded: list[bytes | dict[str, Any]] = []
+        self._choices: dict[int, _Choice] = {}
+        self._identity: dict[str, Any] | None = None
+        self._plain_identity: tuple[str, int, str, str | None] | None = None
+        self._held: list[dict[str, Any]] = []
+        self._usage: dict[str, Any] | None = None
+        self._usage_payload: bytes | None = None
+        self._number = 0
+        """What the upstream calls the only choice that was asked for."""
+        self.has_output = False
+        """Whether a chunk that carries output has been passed on."""
+
+    def add(self, payload: bytes) -> list[bytes]:
+        """The payloads to pass on for one that came. Raises `NotConforming`, `InBandError`."""
+        if self._is_plain(payload):
+            self._keep_for_fold(payload)
+            return [_escape(payload)]
+        try:
+            chunk = wire.decode(payload)
+        except msgspec.DecodeError as error:
+            raise NotConforming(f"a chunk is not JSON: {error}") from error
+        if not isinstance(chunk, dict):
+            raise NotConforming("a chunk is JSON, but no object")
+        before = self._fixes.made
+        draft = Draft(chunk, self._fixes)
+        raise_in_band_error(draft)
+        if self._identity is None:
+            if not chunk.get("id") and not chunk.get("choices"):
+                # Azure's first chunk is about the prompt and names no id yet: it waits for one.
+                self._held.append(chunk)
+                return []
+            self._begin(draft)
+        passed: list[bytes] = []
+        if self._restore(draft):
+            passed = [_encode(chunk) if self._fixes.made > before else _escape(payload)]
+        held, self._held = self._held, []
+        early = [_encode(one) for one in held if self._restore(Draft(one, self._fixes))]
+        return early + passed
+
+    def end(self) -> list[bytes]:
+        """The payloads that are left. Raises `NotConforming` if the stream is not whole."""
+        indices = sorted(self._choices)
+        unfinished = [index for index, choice in self._choices.items() if not choice.finished]
+        if not indices or unfinished:
+            raise NotConforming("it ended without a finish_reason")
+        check_indices(indices, asked=self._asked.choices)
+        if self._usage is None or not self._asked.include_usage:
+            return []
+        if self._usage_payload is not None:
+            return [self._usage_payload]
+        identity = {"object": "chat.completion.chunk", **(self._identity or {})}
+        return [_encode({**identity, "choices": [], "usage": self._usage})]
+
+    def keep(self, payload: bytes) -> None:
+        """Keep what a payload says that is not passed on, for the record of the failure."""
+        try:
+            chunk = wire.decode(payload)
+        except msgspec.DecodeError:
+            return
+        if isinstance(chunk, dict):
+            self._keep_for_fold(chunk)
+
+    def fold(self) -> Conformed | None:
+        """What has been passed on so far, as a response and its facts; None for nothing."""
+        if self._identity is None:
+            return None
+        self._catch_up()
+        folded = self._fold.response()
+        if self._usage is not None:
+            folded["usage"] = self._usage
+        return Conformed(
+            wire.encode_plain(folded), self._read_facts(folded), fixes=self._fixes.noted
+        )
+
+    def _is_plain(self, payload: bytes) -> bool:
+        """Whether a payload is nothing but more text of choices that have begun."""
+        try:
+            chunk = _PLAIN.decode(payload)
+        except (msgspec.DecodeError, UnicodeError):
+            return False
+        identity = (chunk.id, chunk.created, chunk.model, chunk.system_fingerprint)
+        if identity != self._plain_identity:
+            return False
+        for choice in chunk.choices:
+            state = self._choices.get(choice.index)
+            if state is None or state.finished:
+                return False
+            if not self.has_output:
+                if not choice.delta.content:
+                    return False
+                self.has_output = True
+            if choice.logprobs is not UNSET and choice.logprobs is not None:
+                if are_cut(choice.logprobs):
+                    return False
+                try:
+                    check_logprobs(choice.logprobs, self._asked)
+                except NotConforming:
+                    return False
+        return True
+
+    def _keep_for_fold(self, chunk: bytes | dict[str, Any]) -> None:
+        self._unfolded.append(chunk)
+        if len(self._unfolded) >= _UNFOLDED_MAX:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        for chunk in self._unfolded:
+            self._fold.add(wire.decode(chunk) if isinstance(chunk, bytes) else chunk)
+        self._unfolded.clear()
+
+    def _read_facts(self, folded: dict[str, Any]) -> Facts:
+        """A failed chunk is in the fold too, so its members may be of any type."""
+        fingerprint, tier = folded.get("system_fingerprint"), folded.get("service_tier")
+        reasons = [choice["finish_reason"] for choice in folded["choices"]]
+        facts = Facts(
+            id=folded["id"],
+            model=folded["model"],
+            system_fingerprint=fingerprint if isinstance(fingerprint, str) else None,
+            service_tier=tier if isinstance(tier, str) else None,
+            finish_reasons=[reason for reason in reasons if isinstance(reason, str)],
+        )
+        if self._usage is not None:
+            read_usage(msgspec.convert(self._usage, Usage), into=facts)
+        return facts
+
+    def _begin(self, chunk: Draft) -> None:
+        """The first chunk says who answers, for all of them."""
+        restore_identity(chunk, self._asked)
+        self._identity = {name: chunk.get(name) for name in _IDENTITY if chunk.get(name)}
+        self._plain_identity = (
+            chunk.get("id"),
+            chunk.get("created"),
+            chunk.get("model"),
+            self._identity.get("system_fingerprint"),
+        )
+
+    def _restore(self, chunk: Draft) -> bool:
+        """Restore a chunk in place; whether it is to be passed on."""
+        self._restore_identity(chunk)
+        if not isinstance(chunk.get("choices"), list):
+            chunk.set("choices", [], rule="E5")
+        if self._take_usage(chunk) or not self._restore_choices(chunk):
+            return False
+        convert(chunk.members, Chunk)
+        self._keep_for_fold(chunk.members)
+        return True
+
+    def _restore_identity(self, chunk: Draft) -> None:
+        """S4: id, created, model and system_fingerprint are those of the first chunk."""
+        assert self._identity is not None, "the first chunk gives the stream its identity"
+        chunk.set("object", "chat.completion.chunk", rule="E1" if chunk.get("object") else "S4")
+        for name, value in self._identity.items():
+            chunk.set(name, value, rule="S4")
+        if "system_fingerprint" not in self._identity:
+            # vLLM names it at the end only. The record keeps it; the caller's chunks agree.
+            if fingerprint := chunk.get("system_fingerprint"):
+                self._keep_for_fold({"system_fingerprint": fingerprint})
+            if fingerprint is not None:
+                chunk.remove("system_fingerprint", rule="S4")
+
+    def _take_usage(self, chunk: Draft) -> bool:
+        """S8, U6: the last usage counts, and goes out last. Whether the chunk is only about it."""
+        places = (chunk, chunk.object("x_groq"), *chunk.objects("choices"))
+        holder = next((one for one in places if one and one.get("usage") is not None), None)
+        if holder is None:
+            return False
+        usage = restore_usage(holder)
+        if usage is None:
+            return False
+        self._usage = usage
+        if holder is not chunk:
+            return False
+        if chunk.get("choices") == []:
+            self._usage_payload = _encode(chunk.members)
+            self._keep_for_fold(chunk.members)
+            return True
+        chunk.remove("usage", rule="S8")
+        return False
+
+    def _restore_choices(self, chunk: Draft) -> bool:
+        """Whether any of a chunk's choices, or a chunk without them, is to be passed on."""
+        came = list(chunk.objects("choices"))
+        if len(came) < len(chunk.get("choices")):
+            raise NotConforming("a choice of a chunk is no object")
+        kept = []
+        for position, choice in enumerate(came):
+            if self._restore_choice(choice, position):
+                kept.append(choice.members)
+            else:
+                chunk.note("S7", f"choices[{position}]")
+        chunk.members["choices"] = kept
+        return bool(kept) or not came
+
+    def _restore_choice(self, choice: Draft, position: int) -> bool:
+        """Restore a choice in place; whether it is to be passed on."""
+        state = self._find_state(choice, position)
+        message = choice.get("message")
+        if not isinstance(choice.get("delta"), dict):
+            spoken = not state.begun and isinstance(message, dict)
+            choice.set("delta", message if spoken else {}, rule="S13", absent="S13")
+        delta = choice.object("delta")
+        assert delta is not None, "it was made one if it was none"
+        if state.finished:
+            if not _may_follow_finish(delta.members):
+                return False
+            choice.set("finish_reason", None, rule="S6")
+            return True
+        _restore_delta(delta, state)
+        restore_logprobs(choice, delta, asked=self._asked)
+        reason = restore_finish_reason(choice, calls=bool(state.calls), asked=self._asked)
+        choice.set("finish_reason", reason, rule="C3")
+        state.finished = reason is not None
+        self.has_output = self.has_output or any(
+            value for name, value in delta.members.items() if name != "role"
+        )
+        return True
+
+    def _find_state(self, choice: Draft, position: int) -> _Choice:
+        """C2: the choice of an index, which is its place where it names none."""
+        index = choice.get("index")
+        if type(index) is not int or index < 0:
+            index = position
+        if self._asked.choices == 1 and not self._choices:
+            self._number = index
+        if self._asked.choices == 1 and index == self._number:
+            # The only choice is number 0, whatever its sender calls it.
+            index = 0
+        choice.set("index", index, rule="C2")
+        return self._choices.setdefault(index, _Choice())
+
+
+def _may_follow_finish(delta: dict[str, Any]) -> bool:
+    """S7: after its finish a choice may only tell when its audio expires."""
+    if "audio" in delta:
+        return True
+    if any(value for name, value in delta.items() if name != "role"):
+        raise NotConforming("a choice goes on after its finish_reason")
+    return False
+
+
+def _restore_delta(delta: Draft, state: _Choice) -> None:
+    """S5, S10, M2, M5: the role comes first and once; the rest is as in a message."""
+    if state.begun:
+        delta.remove("role", rule="S5")
+    else:
+        delta.set("role", "assistant", rule="S5", absent="S5")
+    state.begun = True
+    restore_content(delta)
+    restore_absent(delta)
+    function = delta.object("function_call")
+    if function is not None and "arguments" in function.members:
+        restore_text(function, "arguments")
+    for call in delta.objects("tool_calls"):
+        state.calls.restore(call)
+
+
+def _encode(chunk: dict[str, Any]) -> bytes:
+    return _escape(wire.encode_plain(chunk))
+
+
+def _escape(payload: bytes) -> bytes:
+    if b"\xe2\x80" in payload or b"\xc2\x85" in payload:
+        for separator, escape in _SEPARATORS.items():
+            payload = payload.replace(separator, escape)
+    # A line end inside of JSON is white space; inside of a frame it would end the line.
+    if b"\n" in payload or b"\r" in payload:
+        payload = payload.replace(b"\r", b" ").replace(b"\n", b" ")
+    return payload

@@ -1,0 +1,207 @@
+"""What the rules are checked on, read from any JSON without a complaint."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import msgspec
+
+from briggs.types import wire
+
+Json = dict[str, Any]
+
+# RFC 8259, section 9, leaves it to readers how deep they go.
+DEPTH_MAX = 100
+
+
+class Body:
+    """Bytes that should be JSON."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.value: Any = None
+        self.fault: str | None = None
+        """Why it is no JSON."""
+        try:
+            self.value = wire.decode(data)
+        except msgspec.DecodeError as error:
+            self.fault = str(error)
+        if data.count(b"[") + data.count(b"{") > DEPTH_MAX and is_too_deep(self.value):
+            self.value, self.fault = None, f"it is nested deeper than {DEPTH_MAX} levels"
+
+    @property
+    def members(self) -> Json:
+        """The object that it is; empty for anything else."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    def read_leniently(self) -> Json:
+        """The object that it would be if NaN and Infinity were numbers of JSON."""
+        try:
+            value = json.loads(self.data)
+        except (ValueError, RecursionError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+class Choice(NamedTuple):
+    """A choice, and its message or delta."""
+
+    path: str
+    value: Json
+    message: Json
+    """Empty where there is none."""
+    message_path: str
+
+    @property
+    def calls(self) -> list[tuple[str, Json]]:
+        """The tool calls with their paths."""
+        return list(objects(self.message.get("tool_calls"), f"{self.message_path}.tool_calls"))
+
+    @property
+    def has_output(self) -> bool:
+        """Whether anything was said or called."""
+        spoken = ("content", "refusal", "tool_calls", "function_call", "audio")
+        return any(self.message.get(name) for name in spoken)
+
+
+class Answer:
+    """A response, what a stream's chunks spell, or one chunk; and what was asked."""
+
+    def __init__(self, value: Json, request: Request | None, *, member: str = "message") -> None:
+        self.value = value
+        self.request = request
+        self.member = member
+        """`message` or, in a chunk, `delta`."""
+        self.choices = [
+            Choice(path, choice, members(choice.get(member)), f"{path}.{member}")
+            for path, choice in objects(value.get("choices"), "choices")
+        ]
+
+    @property
+    def usage(self) -> Json:
+        return members(self.value.get("usage"))
+
+    @cached_property
+    def tokens(self) -> list[tuple[str, Json]]:
+        """Every token that has log probabilities, with its path."""
+        return [
+            token
+            for choice in self.choices
+            for name in ("content", "refusal")
+            for token in objects(
+                members(choice.value.get("logprobs")).get(name), f"{choice.path}.logprobs.{name}"
+            )
+        ]
+
+
+class Request:
+    """What was asked, as far as answers are held to it."""
+
+    def __init__(self, value: Json) -> None:
+        self.value = value
+
+    @property
+    def choices(self) -> int:
+        """`n`, which is 1 where it is not given."""
+        return integer(self.value.get("n")) or 1
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Older servers take the number of alternatives as `logprobs`: 0 asks for them too."""
+        logprobs = self.value.get("logprobs")
+        return logprobs is True or integer(logprobs) is not None
+
+    @property
+    def top_logprobs(self) -> int:
+        older = integer(self.value.get("logprobs"))
+        return integer(self.value.get("top_logprobs")) or older or 0
+
+    @property
+    def tokens_max(self) -> int | None:
+        """The most tokens that a choice may have."""
+        value = self.value
+        newer = integer(value.get("max_completion_tokens"))
+        return integer(value.get("max_tokens")) if newer is None else newer
+
+    @property
+    def stops(self) -> list[str]:
+        """The stop sequences."""
+        stop = self.value.get("stop")
+        given = stop if isinstance(stop, list) else [stop]
+        return [text for text in given if isinstance(text, str) and text]
+
+    @property
+    def tool_choice(self) -> str | None:
+        """`none`, `auto`, `required`, or `function` and `custom` for one that is named."""
+        choice = self.value.get("tool_choice")
+        named = members(choice)
+        allowed = members(named.get("allowed_tools"))
+        kind = allowed.get("mode") or named.get("type") or choice
+        return kind if isinstance(kind, str) else None
+
+    @property
+    def stream_options(self) -> Json:
+        return members(self.value.get("stream_options"))
+
+    @property
+    def includes_usage(self) -> bool:
+        return self.stream_options.get("include_usage") is True
+
+
+def read_request(body: bytes | None) -> Request | None:
+    """The request, or None where there is none that could be read."""
+    value = None if body is None else Body(body).value
+    return Request(value) if isinstance(value, dict) else None
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether JSON is nested deeper than `DEPTH_MAX`."""
+    level: list[Any] = [[value]]
+    for _ in range(DEPTH_MAX + 1):
+        within = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [item for items in within for item in items if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def members(value: Any) -> Json:
+    """The members of an object; none of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any, path: str) -> Iterator[tuple[str, Json]]:
+    """The objects of a list with their paths; none of anything else."""
+    for place, item in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(item, dict):
+            yield f"{path}[{place}]", item
+
+
+def integer(value: Any) -> int | None:
+    """A whole number; None for anything else, true and 1.0 included."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def number(value: Any) -> float | None:
+    """A finite number; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        # A whole number beyond every float is finite, but no number that anything here counts.
+        return None
+
+
+def join(path: str, name: str) -> str:
+    """The path of a member."""
+    return f"{path}.{name}" if path else name
+
+
+def utf8(text: str) -> bytes:
+    """A text's bytes, which half a surrogate pair has too."""
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,71 @@
+"""The checks that everybody calls: of a response, a stream, an error and a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+from briggs.types.rules.answer import Answer, Body, Request, read_request
+from briggs.types.rules.book import BOOK, Finding, Rule, judge
+from briggs.types.rules.events import Stream, is_chunk
+from briggs.types.rules.http import ErrorBody
+
+# Every module enters its rules into the book when it is imported.
+for _chapter in ("envelope", "choices", "message", "logprobs", "usage", "stream", "request"):
+    import_module(f"briggs.types.rules.{_chapter}")
+
+_GROUPS = "JECMLUSRH"
+
+RULES: Mapping[str, Rule] = {
+    id: BOOK[id] for id in sorted(BOOK, key=lambda id: (_GROUPS.index(id[0]), int(id[1:])))
+}
+"""Every rule, in the book's order."""
+
+
+def check_response(body: bytes, *, request: bytes | None = None) -> list[Finding]:
+    """What a whole answer breaks."""
+    read, asked = Body(body), read_request(request)
+    findings = judge("body", read)
+    if read.fault is not None:
+        # NaN and Infinity stand where probabilities should.
+        return findings + judge("response", Answer(read.read_leniently(), asked), only={"L3"})
+    return findings + judge("response", Answer(read.members, asked))
+
+
+def check_stream(
+    received: bytes,
+    *,
+    request: bytes | None = None,
+    content_type: str | None = None,
+    whole: bool = True,
+) -> list[Finding]:
+    """What a stream breaks, event by event and in what it spells.
+
+    `whole` says whether the upstream had the chance to end it; where not, the rules about
+    its end do not apply.
+    """
+    stream = Stream(received, read_request(request), content_type=content_type, whole=whole)
+    findings = judge("stream", stream)
+    for chunk in stream.chunks:
+        findings += judge("body", chunk.body, at=chunk.path)
+        if is_chunk(chunk):
+            findings += judge("chunk", chunk.answer, at=chunk.path)
+    if stream.is_whole and stream.chunks:
+        folded = Answer(stream.folded, stream.request)
+        findings += judge("response", folded, at="fold", skip=_KEPT_BY_CHUNKS)
+    return findings
+
+
+# Chunks were held to these one by one, and S11 is M7 of a stream.
+_KEPT_BY_CHUNKS = ("E1", "E5", "E8", "C3", "M2", "M5", "M7", "L2", "U1")
+
+
+def check_error(body: bytes, *, status: int, content_type: str | None = None) -> list[Finding]:
+    """What an answer with a status other than 2xx breaks."""
+    return judge("error", ErrorBody(body, status=status, content_type=content_type))
+
+
+def check_request(body: bytes) -> list[Finding]:
+    """What a request breaks."""
+    read = Body(body)
+    return judge("body", read) + judge("request", Request(read.members))

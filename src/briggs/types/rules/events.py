@@ -1,0 +1,121 @@
+"""A stream as its rules see it: lines, events, chunks, and what they spell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from briggs.types.fold import Fold
+from briggs.types.rules.answer import Answer, Body, Choice, Json, Request, integer, objects
+from briggs.types.sse import Event, EventReader
+
+DONE = b"[DONE]"
+_LINE_ENDS = re.compile(rb"\r\n|\r|\n")
+
+
+class Chunk(NamedTuple):
+    """An event with a chunk."""
+
+    path: str
+    body: Body
+    answer: Answer
+
+
+class Stream:
+    """What was received for a streamed call."""
+
+    def __init__(
+        self, received: bytes, request: Request | None, *, content_type: str | None, whole: bool
+    ) -> None:
+        self.received = received
+        self.request = request
+        self.content_type = content_type
+        self.events, self.unterminated = _read_events(received)
+        data = [event.data.strip() for event in self.events]
+        self.ends = [place for place, payload in enumerate(data) if payload == DONE]
+        """The places of `[DONE]` among the events."""
+        chunks = self.events[: self.ends[0]] if self.ends else self.events
+        self.chunks = [_read_chunk(place, event, request) for place, event in enumerate(chunks)]
+        self.errors = [
+            (chunk.path, found)
+            for chunk, event in zip(self.chunks, chunks, strict=True)
+            for found in [_find_error(chunk.answer.value, event)]
+            if found is not None
+        ]
+        """The failures that are reported inside of the stream."""
+        # llama.cpp has had a field of its own for them.
+        self.errors += [
+            (f"lines[{place}]", line.decode("utf-8", "replace"))
+            for place, line in enumerate(self.lines)
+            if line.startswith(b"error:")
+        ]
+        self.is_whole = whole and not self.errors
+        """Whether it ought to have an end: neither side broke it off."""
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        return _LINE_ENDS.split(self.received)
+
+    @cached_property
+    def turns(self) -> dict[int, list[tuple[str, Choice]]]:
+        """What comes for each index, with the paths from the stream's root."""
+        turns: dict[int, list[tuple[str, Choice]]] = {}
+        for chunk in self.chunks:
+            for choice in chunk.answer.choices:
+                index = integer(choice.value.get("index")) or 0
+                turns.setdefault(index, []).append((f"{chunk.path}.{choice.path}", choice))
+        return turns
+
+    @cached_property
+    def usages(self) -> list[tuple[str, Json, Chunk]]:
+        """The usage objects of chunks, with their paths."""
+        return [
+            (f"{chunk.path}.usage", chunk.answer.usage, chunk)
+            for chunk in self.chunks
+            if chunk.answer.usage
+        ]
+
+    @cached_property
+    def folded(self) -> Json:
+        """What the chunks spell."""
+        folded = Fold()
+        for chunk in self.chunks:
+            folded.add(chunk.answer.value)
+        return folded.response()
+
+
+def _read_events(received: bytes) -> tuple[list[Event], bytes]:
+    """The events, and the data of a last one that no blank line ends."""
+    reader = EventReader(event_bytes_max=len(received) + 1)
+    events = reader.feed(received)
+    rest = reader.feed(b"\n\n")
+    return events, rest[-1].data if rest else b""
+
+
+def _read_chunk(place: int, event: Event, request: Request | None) -> Chunk:
+    body = Body(event.data)
+    return Chunk(f"chunks[{place}]", body, Answer(body.members, request, member="delta"))
+
+
+def _find_error(chunk: Json, event: Event) -> Any:
+    """The error that a chunk, one of its choices, or its event reports."""
+    if chunk.get("error"):
+        return chunk["error"]
+    for _, choice in objects(chunk.get("choices"), ""):
+        if choice.get("error"):
+            return choice["error"]
+    return chunk if event.event == "error" else None
+
+
+def is_chunk(chunk: Chunk) -> bool:
+    """Whether it is to be judged as a chunk: a bare report of a failure is none."""
+    value = chunk.answer.value
+    return chunk.body.fault is None and ("choices" in value or not value.get("error"))
+
+
+def follow(turns: dict[int, list[tuple[str, Choice]]]) -> Iterator[tuple[str, Choice]]:
+    """All that comes, index by index."""
+    for turn in turns.values():
+        yield from turn

@@ -1,0 +1,318 @@
+"""L: log probabilities come if asked, are probabilities, and their bytes spell the text."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from briggs.types.rules.answer import Answer, Choice, Json, integer, members, number, objects, utf8
+from briggs.types.rules.book import Broken, Severity, also, rule
+
+TOLERANCE = 1e-6
+# Rounding may lift a certain token a little above 0; a probability of 2 is none.
+LOGPROB_MAX = 0.01
+PROBABILITY_MAX = 1.001
+# The token that ends a choice counts, and so may a few that structure it.
+HIDDEN_TOKENS_MAX = 8
+
+
+@rule(
+    "L1", "error", "Log probabilities come if and only if they were asked for.",
+    on="response",
+    basis='CreateChatCompletionRequest: "If true, returns the log probabilities of each output '
+    'token returned in the `content` of `message`."',
+    fix="Null where nobody asked for them.",
+)  # fmt: skip
+def come_if_asked(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices if answer.request else ():
+        asked = answer.request is not None and answer.request.wants_logprobs
+        given = choice.value.get("logprobs")
+        spoken = choice.message.get("content") or choice.message.get("refusal")
+        if given is not None and not asked:
+            yield Broken(f"{choice.path}.logprobs", "They were not asked for.", given)
+        elif given is None and asked and spoken:
+            yield Broken(f"{choice.path}.logprobs", "They were asked for.", given)
+
+
+@rule(
+    "L2", "error", "Log probabilities have `content` and `refusal`, each a list or null.",
+    on="response",
+    basis="CreateChatCompletionResponse: choices.logprobs requires both.",
+    fix="Null where one is missing.",
+)  # fmt: skip
+def have_both_lists(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        logprobs, path = choice.value.get("logprobs"), f"{choice.path}.logprobs"
+        if logprobs is None:
+            continue
+        if not isinstance(logprobs, dict):
+            yield Broken(path, "It is no object.", logprobs)
+            continue
+        for name in ("content", "refusal"):
+            tokens = logprobs.get(name, ...)
+            if tokens is ...:
+                yield Broken(f"{path}.{name}", "It is missing.")
+            elif tokens is not None and not isinstance(tokens, list):
+                yield Broken(f"{path}.{name}", "It is neither a list nor null.", tokens)
+
+
+also("L2", on="chunk")(have_both_lists)
+
+
+@rule(
+    "L3", "error", "A log probability is a finite number, and not above 0.",
+    on="response",
+    basis='ChatCompletionTokenLogprob: "The log probability of this token, if it is within the top '
+    '20 most likely tokens. Otherwise, the value `-9999.0` is used to signify that the token is '
+    'very unlikely."',
+    fix="-Infinity becomes -9999.0; a token or an alternative with NaN loses its log probability.",
+)  # fmt: skip
+def are_probabilities(answer: Answer) -> Iterator[Broken]:
+    for path, entry in _entries(answer):
+        if "logprob" not in entry:
+            continue
+        logprob = number(entry["logprob"])
+        if logprob is None:
+            yield Broken(f"{path}.logprob", "It is no finite number.", entry["logprob"])
+        elif logprob > TOLERANCE:
+            slight: Severity | None = "warning" if logprob <= LOGPROB_MAX else None
+            yield Broken(f"{path}.logprob", "No probability is above 1.", logprob, slight)
+
+
+@rule(
+    "L4", "error", "`bytes` are whole numbers from 0 to 255, or null.",
+    on="response",
+    basis='ChatCompletionTokenLogprob: "A list of integers representing the UTF-8 bytes '
+    'representation of the token. [...] Can be `null` if there is no bytes representation for the '
+    'token."',
+    fix="The bytes that the text leaves for the token, or null.",
+)  # fmt: skip
+def bytes_are_bytes(answer: Answer) -> Iterator[Broken]:
+    for path, entry in _entries(answer):
+        if entry.get("bytes") is not None and _bytes(entry) is None:
+            yield Broken(f"{path}.bytes", "They are no bytes.", entry["bytes"])
+
+
+@rule(
+    "L5", "warning", "`bytes` are the token's UTF-8.",
+    on="response",
+    basis="The same. A token that holds a part of a character cannot say it: it has `\\xNN`, "
+    "U+FFFD or nothing in its place, and that is legal.",
+)  # fmt: skip
+def bytes_spell_the_token(answer: Answer) -> Iterator[Broken]:
+    for path, entry in _entries(answer):
+        given, token = entry.get("bytes"), entry.get("token")
+        if isinstance(token, str) and isinstance(given, list) and not _spells(entry, token):
+            yield Broken(f"{path}.bytes", f"They do not spell {token!r}.", given)
+
+
+_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
+_TOKEN_ID = re.compile(r"token_id:\d+")
+
+
+def _spells(entry: Json, token: str) -> bool:
+    given, plain = _bytes(entry), utf8(token)
+    if given is None:
+        return False
+    if given == plain or "\ufffd" in token or _TOKEN_ID.fullmatch(token):
+        return True
+    if _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), plain) == given:
+        return True
+    return not _is_utf8(given) and given.startswith(plain)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@rule(
+    "L6", "error", "The bytes of the tokens spell the content.",
+    on="response",
+    basis='ChatCompletionTokenLogprob: "Useful in instances where characters are represented by '
+    "multiple tokens and their byte representations must be combined to generate the correct text "
+    'representation."',
+    fix="The bytes that the text leaves for each token, where there is one way only.",
+)  # fmt: skip
+def spell_the_content(answer: Answer) -> Iterator[Broken]:
+    if answer.request and answer.request.stops:
+        return
+    for choice in answer.choices:
+        if not any(choice.message.get(name) for name in _UNSPOKEN):
+            yield from _compare_text(choice, "content")
+
+
+@also("L6", on="chunk")
+def spell_the_delta(answer: Answer) -> Iterator[Broken]:
+    """A chunk's tokens may be ahead of its text, which waits for the end of a character."""
+    for broken in spell_the_content(answer):
+        yield broken._replace(severity="warning")
+
+
+# Their tokens have log probabilities too, in servers that do not keep them apart.
+_UNSPOKEN = ("tool_calls", "function_call", "reasoning_content", "reasoning", "audio")
+
+
+@rule(
+    "L11", "error", "The bytes of the refusal's tokens spell the refusal.",
+    on="response",
+    basis='CreateChatCompletionResponse: "A list of message refusal tokens with log probability '
+    'information."',
+)  # fmt: skip
+def spell_the_refusal(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        yield from _compare_text(choice, "refusal")
+
+
+def _compare_text(choice: Choice, name: str) -> Iterator[Broken]:
+    """Compare by bytes; by tokens where one has none, and not at all where they are broken."""
+    tokens = members(choice.value.get("logprobs")).get(name)
+    text = choice.message.get(name) or ""
+    if not isinstance(tokens, list) or not isinstance(text, str):
+        return
+    entries = [entry for _, entry in objects(tokens, "")]
+    given = [_bytes(entry) for entry in entries]
+    names = [token for entry in entries if isinstance(token := entry.get("token"), str)]
+    if all(entry.get("bytes") is not None for entry in entries):
+        spelled = None if None in given else b"".join(piece for piece in given if piece)
+    elif len(names) == len(entries):
+        spelled = utf8("".join(names))
+    else:
+        spelled = None
+    if spelled is not None and spelled != utf8(text):
+        message = (
+            f"They spell {spelled.decode('utf-8', 'replace')[:40]!r}, and the text is another."
+        )
+        yield Broken(f"{choice.path}.logprobs.{name}", message, text)
+
+
+@rule(
+    "L7", "error", "No token has more alternatives than were asked for.",
+    on="response",
+    basis='CreateChatCompletionRequest, top_logprobs: "The number of returned tokens may be fewer '
+    'than requested."',
+    fix="Cut to as many as were asked for.",
+)  # fmt: skip
+def are_as_few_as_asked(answer: Answer) -> Iterator[Broken]:
+    if answer.request is None or not answer.request.wants_logprobs:
+        return
+    for path, token in answer.tokens:
+        given = len(_alternatives(token, path))
+        if given > answer.request.top_logprobs:
+            asked = answer.request.top_logprobs
+            yield Broken(f"{path}.top_logprobs", f"There are {given}, and {asked} were asked for.")
+
+
+@rule(
+    "L8", "warning", "The alternatives descend, and none comes twice.",
+    on="response",
+    basis='ChatCompletionTokenLogprob: "List of the most likely tokens and their log probability, '
+    'at this token position." The sampled token need not be among them.',
+)  # fmt: skip
+def alternatives_descend(answer: Answer) -> Iterator[Broken]:
+    for path, token in answer.tokens:
+        listed = _alternatives(token, path)
+        values = [number(one.get("logprob")) for one in listed]
+        known = [value for value in values if value is not None]
+        if any(before < after for before, after in itertools.pairwise(known)):
+            yield Broken(f"{path}.top_logprobs", "They do not descend.", known)
+        names = [(one["token"], _bytes(one)) for one in listed if isinstance(one.get("token"), str)]
+        if len(set(names)) < len(names):
+            twice = next(name for name, data in names if names.count((name, data)) > 1)
+            yield Broken(f"{path}.top_logprobs", "One comes twice.", twice)
+
+
+@rule(
+    "L9", "warning", "The probabilities of a token's alternatives add up to at most 1.",
+    on="response",
+    basis="They are of one distribution. Servers that mix values from before and after sampling "
+    "exceed it.",
+)  # fmt: skip
+def probabilities_add_up(answer: Answer) -> Iterator[Broken]:
+    for path, token in answer.tokens:
+        values = [number(one.get("logprob")) for one in _alternatives(token, path)]
+        if all(value is not None and value <= LOGPROB_MAX for value in values):
+            total = sum(math.exp(value) for value in values if value is not None)
+            if total > PROBABILITY_MAX:
+                yield Broken(f"{path}.top_logprobs", f"They add up to {total:.3f}.", values)
+
+
+@rule(
+    "L10", "warning", "A token that is among its alternatives has the same probability there.",
+    on="response",
+    basis="It is the same token at the same place.",
+)  # fmt: skip
+def agree_with_the_alternatives(answer: Answer) -> Iterator[Broken]:
+    for path, token in answer.tokens:
+        own = number(token.get("logprob"))
+        for one in _alternatives(token, path):
+            other = number(one.get("logprob"))
+            if one.get("token") != token.get("token") or one.get("bytes") != token.get("bytes"):
+                continue
+            # What is no probability at all is L3's.
+            if own is None or other is None or max(own, other) > LOGPROB_MAX:
+                continue
+            if abs(own - other) > TOLERANCE:
+                yield Broken(f"{path}.logprob", f"Its alternative has {other}.", own)
+
+
+@rule(
+    "L12", "warning", "There are as many tokens as the usage counts, but for a few.",
+    on="response",
+    basis="Observed: 12 completion tokens for 11 with log probabilities; the token that ends the "
+    "answer counts. So do those of the reasoning, which `usage` tells.",
+)  # fmt: skip
+def are_as_many_as_counted(answer: Answer) -> Iterator[Broken]:
+    counted = integer(answer.usage.get("completion_tokens"))
+    details = members(answer.usage.get("completion_tokens_details"))
+    if counted is None or len(answer.choices) != 1:
+        return
+    [choice] = answer.choices
+    if not answer.tokens or any(choice.message.get(name) for name in _UNSPOKEN):
+        return
+    hidden = counted - (integer(details.get("reasoning_tokens")) or 0) - len(answer.tokens)
+    if not 0 <= hidden <= HIDDEN_TOKENS_MAX:
+        message = f"{len(answer.tokens)} tokens came, and {counted} are counted."
+        yield Broken(f"{choice.path}.logprobs", message)
+
+
+@rule(
+    "L13", "info", "Tokens are texts with log probabilities, not ids or probabilities.",
+    on="response",
+    basis="llama.cpp with post_sampling_probs sends `prob`, vLLM with return_tokens_as_token_ids "
+    "`token_id:N`; the specification has neither.",
+)  # fmt: skip
+def are_no_ids(answer: Answer) -> Iterator[Broken]:
+    for path, entry in _entries(answer):
+        token = entry.get("token")
+        if isinstance(token, str) and _TOKEN_ID.fullmatch(token):
+            yield Broken(f"{path}.token", "It is the token's id.", token)
+        if "prob" in entry and "logprob" not in entry:
+            yield Broken(f"{path}.prob", "It is a probability.", entry["prob"])
+
+
+def _entries(answer: Answer) -> Iterator[tuple[str, Json]]:
+    """Every token, and every alternative to it."""
+    for path, token in answer.tokens:
+        yield path, token
+        yield from objects(token.get("top_logprobs"), f"{path}.top_logprobs")
+
+
+def _alternatives(token: Json, path: str) -> list[Json]:
+    return [one for _, one in objects(token.get("top_logprobs"), path)]
+
+
+def _bytes(entry: Json) -> bytes | None:
+    """The bytes of a token; None where they are null, or no bytes."""
+    given: Any = entry.get("bytes")
+    if not isinstance(given, list):
+        return None
+    if not all(isinstance(byte, int) and not isinstance(byte, bool) for byte in given):
+        return None
+    return bytes(given) if all(0 <= byte <= 255 for byte in given) else None

@@ -1,0 +1,334 @@
+"""M: the message is the assistant's: text, a refusal, or calls of the tools that were given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from briggs.types import wire
+from briggs.types.rules.answer import Answer, Body, Choice, Request, integer, members, objects
+from briggs.types.rules.book import Broken, Severity, also, rule
+from briggs.types.rules.schema import find_mismatch
+
+
+@rule(
+    "M1", "error", "The role is `assistant`.",
+    on="response",
+    basis="ChatCompletionResponseMessage: role is the constant `assistant`.",
+    fix="Set to what it always is.",
+)  # fmt: skip
+def is_the_assistants(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        role = choice.message.get("role", "assistant")
+        if role != "assistant":
+            yield Broken(f"{choice.message_path}.role", "It is not 'assistant'.", role)
+
+
+@rule(
+    "M2", "error", "The content is a text or null.",
+    on="response",
+    basis="ChatCompletionResponseMessage: content is a string or null; lists of parts are for "
+    "requests. So is refusal.",
+    fix="The texts of a list of parts are joined; its thinking becomes reasoning_content.",
+)  # fmt: skip
+def content_is_text(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        for name in ("content", "refusal"):
+            value = choice.message.get(name)
+            if value is not None and not isinstance(value, str):
+                yield Broken(f"{choice.message_path}.{name}", "It is no text.", value)
+
+
+also("M2", on="chunk")(content_is_text)
+
+
+@rule(
+    "M3", "warning", "The content is null only where something else came, or a limit or a filter.",
+    on="response",
+    basis="Observed of every recorded answer of OpenAI's; an answer that says nothing and does "
+    "not say why leaves its reader waiting.",
+)  # fmt: skip
+def says_something(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        excused = choice.has_output or choice.value.get("finish_reason") in _CUT
+        if "content" in choice.message and choice.message["content"] is None and not excused:
+            yield Broken(f"{choice.message_path}.content", "Nothing came instead of it.", None)
+
+
+_CUT = ("length", "content_filter")
+
+
+@rule(
+    "M4", "warning", "A message that refuses has no content.",
+    on="response",
+    basis="Observed: content is null where refusal is a text, and the finish_reason is stop.",
+)  # fmt: skip
+def refuses_or_answers(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        refusal, content = choice.message.get("refusal"), choice.message.get("content")
+        if isinstance(refusal, str) and refusal and isinstance(content, str):
+            yield Broken(f"{choice.message_path}.content", "The message refuses too.", content)
+
+
+@rule(
+    "M5", "warning", "`tool_calls`, `function_call` and `annotations` are absent where there are "
+    "none.",
+    on="response",
+    basis="ChatCompletionResponseMessage: none of them is nullable; 14 of 14 recorded answers "
+    "leave tool_calls out rather than empty.",
+    fix="Left out.",
+)  # fmt: skip
+def leaves_out_what_is_not(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        for name in ("tool_calls", "function_call", "annotations"):
+            value = choice.message.get(name, ...)
+            if value is None or (value == [] and name == "tool_calls"):
+                yield Broken(f"{choice.message_path}.{name}", "Leave it out.", value)
+
+
+also("M5", on="chunk")(leaves_out_what_is_not)
+
+
+@rule(
+    "M6", "error", "A tool call has an id of its own, and is of a function or of a custom tool.",
+    on="response",
+    basis="ChatCompletionMessageToolCall: id, type and function are required. The result of a "
+    "call is sent back under its id.",
+    fix="An id is made where there is none of its own; the type is told by what is called.",
+)  # fmt: skip
+def calls_are_told_apart(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        calls = choice.message.get("tool_calls")
+        if calls is not None and not isinstance(calls, list):
+            yield Broken(f"{choice.message_path}.tool_calls", "It is no list.", calls)
+        seen: list[Any] = []
+        for path, call in choice.calls:
+            id = call.get("id")
+            if not isinstance(id, str) or id in ("", "null"):
+                yield Broken(f"{path}.id", "It is no id.", id)
+            elif id in seen:
+                yield Broken(f"{path}.id", "Another call has this id.", id)
+            seen.append(id)
+            yield from _check_kind(path, call)
+
+
+def _check_kind(path: str, call: dict[str, Any]) -> Iterator[Broken]:
+    kind = call.get("type")
+    if kind not in ("function", "custom"):
+        yield Broken(f"{path}.type", "It is neither 'function' nor 'custom'.", kind)
+    elif not isinstance(call.get(kind), dict) or ("function" in call) == ("custom" in call):
+        yield Broken(path, f"A call of type '{kind}' says what it calls in '{kind}' alone.", call)
+
+
+@rule(
+    "M7", "error", "The arguments of a call are a text, which holds a JSON object.",
+    on="response",
+    basis='ChatCompletionMessageToolCall: "The arguments to call the function with, as generated '
+    "by the model in JSON format. Note that the model does not always generate valid JSON\". \"\" "
+    "stands for no arguments.",
+    fix="An object becomes the JSON text that says it.",
+)  # fmt: skip
+def arguments_are_text(answer: Answer) -> Iterator[Broken]:
+    for choice, path, arguments in _arguments(answer):
+        if not isinstance(arguments, str):
+            yield Broken(path, "It is no text.", arguments)
+        elif choice.value.get("finish_reason") != "length" and not parses_as_object(arguments):
+            yield Broken(path, "It holds no JSON object.", arguments, "warning")
+
+
+@also("M7", on="chunk")
+def argument_pieces_are_text(answer: Answer) -> Iterator[Broken]:
+    for _, path, arguments in _arguments(answer):
+        if arguments is not None and not isinstance(arguments, str):
+            yield Broken(path, "It is no text.", arguments)
+
+
+def _arguments(answer: Answer) -> Iterator[tuple[Choice, str, Any]]:
+    for choice in answer.choices:
+        functions = [(f"{path}.function", call.get("function")) for path, call in choice.calls]
+        older = (f"{choice.message_path}.function_call", choice.message.get("function_call"))
+        for path, function in (*functions, older):
+            if isinstance(function, dict) and "arguments" in function:
+                yield choice, f"{path}.arguments", function["arguments"]
+            elif isinstance(function, dict) and answer.member == "message":
+                yield choice, f"{path}.arguments", None
+
+
+def parses_as_object(arguments: str) -> bool:
+    """Whether arguments hold a JSON object, or nothing, which stands for none."""
+    if not arguments:
+        return True
+    try:
+        return isinstance(wire.decode(arguments), dict)
+    except msgspec.DecodeError:
+        return False
+
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@rule(
+    "M8", "warning", "What is called is one of the request's tools.",
+    on="response",
+    basis='FunctionObject: "The name of the function to be called. Must be a-z, A-Z, 0-9, or '
+    'contain underscores and dashes, with a maximum length of 64."',
+)  # fmt: skip
+def calls_what_it_was_given(answer: Answer) -> Iterator[Broken]:
+    known = _tool_names(answer.request) if answer.request else None
+    for choice in answer.choices:
+        for path, call in choice.calls:
+            for kind in ("function", "custom"):
+                name = members(call.get(kind)).get("name", ...)
+                if name is ...:
+                    continue
+                if not isinstance(name, str) or not _NAME.fullmatch(name):
+                    yield Broken(f"{path}.{kind}.name", "It is no name of a tool.", name)
+                elif known is not None and name not in known:
+                    yield Broken(f"{path}.{kind}.name", "The request allows no such tool.", name)
+
+
+def _tool_names(request: Request) -> list[Any]:
+    """The names of the tools that may be called."""
+    choice = members(request.value.get("tool_choice"))
+    allowed = members(choice.get("allowed_tools"))
+    given = allowed["tools"] if "tools" in allowed else request.value.get("tools")
+    return [
+        members(tool.get(kind)).get("name")
+        for _, tool in objects(given, "tools")
+        for kind in ("function", "custom")
+    ]
+
+
+@rule(
+    "M9", "error", "With `parallel_tool_calls` false at most one tool is called.",
+    on="response",
+    basis='CreateChatCompletionRequest: "Whether to enable parallel function calling during tool '
+    'use."',
+)  # fmt: skip
+def calls_one_at_a_time(answer: Answer) -> Iterator[Broken]:
+    if answer.request and answer.request.value.get("parallel_tool_calls") is False:
+        for choice in answer.choices:
+            if len(choice.calls) > 1:
+                path = f"{choice.message_path}.tool_calls"
+                yield Broken(path, f"{len(choice.calls)} tools are called at once.")
+
+
+@rule(
+    "M10", "error", "Tools are called only if `tool_choice` lets them be, and always if it "
+    "requires it.",
+    on="response",
+    basis='CreateChatCompletionRequest: "`none` means the model will not call any tool", '
+    '"`required` means the model must call one or more tools".',
+)  # fmt: skip
+def calls_as_it_was_told(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        path = f"{choice.message_path}.tool_calls"
+        wanted = answer.request.tool_choice if answer.request else None
+        if wanted == "none" and choice.calls:
+            yield Broken(path, "tool_choice is 'none'.", choice.message["tool_calls"])
+        elif wanted == "required" and not choice.calls:
+            # A finish of `tool_calls` without any is C4's.
+            excuses = (*_CUT, "tool_calls")
+            if choice.value.get("finish_reason") not in excuses and not choice.message.get(
+                "refusal"
+            ):
+                yield Broken(path, "tool_choice is 'required', and none is called.")
+
+
+@rule(
+    "M11", "error", "What was asked as JSON is JSON, and follows a strict schema.",
+    on="response",
+    basis='CreateChatCompletionRequest, response_format: "ensures the model will match your '
+    'supplied JSON schema", and json_object "ensures the message the model generates is valid '
+    'JSON". It is an error where the schema is strict.',
+)  # fmt: skip
+def is_the_json_that_was_asked(answer: Answer) -> Iterator[Broken]:
+    format = members(answer.request.value.get("response_format")) if answer.request else {}
+    if format.get("type") not in ("json_object", "json_schema"):
+        return
+    asked = members(format.get("json_schema"))
+    strict = asked.get("strict") is True
+    for choice in answer.choices:
+        content, path = choice.message.get("content"), f"{choice.message_path}.content"
+        if choice.value.get("finish_reason") != "stop" or choice.message.get("refusal"):
+            continue
+        if not isinstance(content, str):
+            continue
+        body = Body(content.encode("utf-8", "surrogatepass"))
+        if body.fault is not None:
+            slight: Severity | None = None if strict else "warning"
+            yield Broken(path, f"It is no JSON: {body.fault}.", content, slight)
+        elif strict and (mismatch := find_mismatch(body.value, asked.get("schema"))):
+            yield Broken(path, f"It does not follow the schema: {mismatch}.", content)
+
+
+@rule(
+    "M12", "warning", "A citation lies within the content.",
+    on="response",
+    basis='ChatCompletionResponseMessage, url_citation: "The index of the first character of the '
+    'URL citation in the message", and of the last.',
+)  # fmt: skip
+def cites_what_is_there(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        content = choice.message.get("content")
+        length = len(content) if isinstance(content, str) else 0
+        annotations = f"{choice.message_path}.annotations"
+        for path, annotation in objects(choice.message.get("annotations"), annotations):
+            citation = members(annotation.get("url_citation"))
+            start, end = integer(citation.get("start_index")), integer(citation.get("end_index"))
+            if start is not None and end is not None and not 0 <= start <= end <= length:
+                message = f"It cites {start} to {end} of {length} characters."
+                yield Broken(f"{path}.url_citation", message, citation)
+
+
+@rule(
+    "M13", "warning", "Audio comes only if it was asked for, and expires later.",
+    on="response",
+    basis='ChatCompletionResponseMessage: "If the audio output modality is requested, this object '
+    'contains data about the audio response from the model."',
+)  # fmt: skip
+def speaks_if_asked(answer: Answer) -> Iterator[Broken]:
+    for choice in answer.choices:
+        audio, path = choice.message.get("audio"), f"{choice.message_path}.audio"
+        if not isinstance(audio, dict):
+            continue
+        modalities = answer.request.value.get("modalities") if answer.request else ["audio"]
+        if not isinstance(modalities, list) or "audio" not in modalities:
+            yield Broken(path, "The request does not ask for audio.")
+        expires, created = integer(audio.get("expires_at")), integer(answer.value.get("created"))
+        if expires is not None and created is not None and expires <= created:
+            yield Broken(f"{path}.expires_at", "It has expired before it was made.", expires)
+
+
+@rule(
+    "M14", "info", "No text holds U+0000 or half of a surrogate pair.",
+    on="body",
+    basis="Both are JSON, and readers fail on them: PostgreSQL takes no U+0000, and half a pair "
+    "has no UTF-8.",
+)  # fmt: skip
+def has_whole_characters(body: Body) -> Iterator[Broken]:
+    escapes = body.data.lower()
+    if b"\\u0000" not in escapes and b"\\ud" not in escapes:
+        return
+    for path, text in _texts(body.value):
+        if "\0" in text:
+            yield Broken(path, "It holds U+0000.", text)
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            yield Broken(path, "It holds half of a surrogate pair.", text)
+
+
+def _texts(value: Any) -> Iterator[tuple[str, str]]:
+    """Every text with its path: without recursion, since JSON may be nested deeply."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, str):
+            yield path, value
+        elif isinstance(value, dict):
+            waiting += [(path, name) for name in value]
+            waiting += [(f"{path}.{name}" if path else name, value[name]) for name in value]
+        elif isinstance(value, list):
+            waiting += [(f"{path}[{place}]", item) for place, item in enumerate(value)]

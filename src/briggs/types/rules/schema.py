@@ -1,0 +1,104 @@
+"""Whether a value follows a JSON Schema, as far as strict response formats may use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from briggs.types.rules.answer import members
+
+_DEPTH_MAX = 64
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+
+
+def find_mismatch(value: Any, schema: Any) -> str | None:
+    """The first reason why a value does not follow a schema; None where it does.
+
+    Knows type, enum, const, properties, required, additionalProperties, items, anyOf and
+    `$ref` within the schema. What it does not know it takes for kept.
+    https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+    """
+    return next(_mismatches(value, schema, root=schema, path="$", depth=0), None)
+
+
+def _mismatches(value: Any, schema: Any, *, root: Any, path: str, depth: int) -> Iterator[str]:
+    if not isinstance(schema, dict) or depth > _DEPTH_MAX:
+        return
+    if isinstance(schema.get("$ref"), str):
+        target = _resolve(schema["$ref"], root)
+        yield from _mismatches(value, target, root=root, path=path, depth=depth + 1)
+    kinds = schema.get("type")
+    if kinds is not None and not any(_is(value, kind) for kind in _listed(kinds)):
+        yield f"{path} is not of type {kinds}"
+    if isinstance(schema.get("enum"), list) and not any(
+        _same(value, one) for one in schema["enum"]
+    ):
+        yield f"{path} is none of the enum"
+    if "const" in schema and not _same(value, schema["const"]):
+        yield f"{path} is not the constant"
+    if isinstance(schema.get("anyOf"), list):
+        branches = [
+            next(_mismatches(value, branch, root=root, path=path, depth=depth + 1), None)
+            for branch in schema["anyOf"]
+        ]
+        if branches and None not in branches:
+            yield f"{path} follows none of anyOf"
+    if isinstance(value, dict):
+        yield from _object_mismatches(value, schema, root=root, path=path, depth=depth)
+    if isinstance(value, list):
+        for place, item in enumerate(value):
+            within = f"{path}[{place}]"
+            items = schema.get("items")
+            yield from _mismatches(item, items, root=root, path=within, depth=depth + 1)
+
+
+def _object_mismatches(
+    value: dict[str, Any], schema: dict[str, Any], *, root: Any, path: str, depth: int
+) -> Iterator[str]:
+    properties = members(schema.get("properties"))
+    others = schema.get("additionalProperties")
+    for name in _listed(schema.get("required", [])):
+        if isinstance(name, str) and name not in value:
+            yield f"{path}.{name} is missing"
+    for name, item in value.items():
+        if name not in properties and others is False:
+            yield f"{path}.{name} is not in the schema"
+        known = properties.get(name, others)
+        yield from _mismatches(item, known, root=root, path=f"{path}.{name}", depth=depth + 1)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind == "integer":
+        whole: bool = isinstance(value, float) and value.is_integer()
+        return whole or type(value) is int
+    if isinstance(value, bool):
+        return bool(kind == "boolean")
+    types = _TYPES.get(kind) if isinstance(kind, str) else None
+    return types is None or isinstance(value, types)
+
+
+def _same(value: Any, other: Any) -> bool:
+    """JSON's equality: 1 is 1.0, and true is not 1."""
+    equal: bool = value == other
+    return equal and isinstance(value, bool) == isinstance(other, bool)
+
+
+def _resolve(reference: str, root: Any) -> Any:
+    """What `#/$defs/name` points to; None where that is nothing."""
+    target = root
+    for name in reference.removeprefix("#").strip("/").split("/"):
+        if name:
+            target = members(target).get(name.replace("~1", "/").replace("~0", "~"))
+    return target

@@ -1,0 +1,124 @@
+"""U: the usage counts whole tokens that add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from briggs.types.rules.answer import Answer, Json, integer, members, number
+from briggs.types.rules.book import Broken, Severity, also, rule
+
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+DETAILS = {
+    "prompt_tokens_details": "prompt_tokens",
+    "completion_tokens_details": "completion_tokens",
+}
+
+
+@rule(
+    "U1", "error", "The usage has three whole numbers, and details that are objects if they are "
+    "there.",
+    on="response",
+    basis="CompletionUsage requires prompt_tokens, completion_tokens and total_tokens, integers; "
+    "the details are optional and not nullable.",
+    fix="5.0 becomes 5; details that are null are left out, and so is a usage without counts.",
+)  # fmt: skip
+def counts_whole_tokens(answer: Answer) -> Iterator[Broken]:
+    usage = answer.value.get("usage", ...)
+    if usage is ... or (usage is None and answer.member == "delta"):
+        return
+    if not isinstance(usage, dict):
+        yield Broken("usage", "It is no object.", usage)
+        return
+    for name in COUNTS:
+        yield from _check_count(usage, name, "usage")
+    for name in DETAILS:
+        details = usage.get(name, ...)
+        if details is ...:
+            continue
+        if not isinstance(details, dict):
+            yield Broken(f"usage.{name}", "It is no object: leave it out.", details)
+            continue
+        for part in details:
+            if part in _PARTS:
+                yield from _check_count(details, part, f"usage.{name}")
+
+
+also("U1", on="chunk")(counts_whole_tokens)
+
+_PARTS = (
+    "cached_tokens", "cache_write_tokens", "audio_tokens", "text_tokens", "image_tokens",
+    "reasoning_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens",
+)  # fmt: skip
+
+
+def _check_count(value: Json, name: str, path: str) -> Iterator[Broken]:
+    count = integer(value.get(name))
+    if name not in value:
+        yield Broken(f"{path}.{name}", "It is missing.")
+    elif count is None or count < 0:
+        yield Broken(f"{path}.{name}", "It is no whole number from 0.", value[name])
+
+
+@rule(
+    "U2", "error", "The total is the sum of prompt and completion tokens.",
+    on="response",
+    basis='CompletionUsage: "Total number of tokens used in the request (prompt + completion)."',
+    fix="Set to the sum; reasoning that was counted apart is counted as completion.",
+)  # fmt: skip
+def adds_up(answer: Answer) -> Iterator[Broken]:
+    prompt, completion, total = (number(answer.usage.get(name)) for name in COUNTS)
+    if prompt is None or completion is None or total is None:
+        return
+    if total != prompt + completion:
+        yield Broken("usage.total_tokens", f"The sum is {prompt + completion}.", total)
+
+
+@rule(
+    "U3", "error", "A part is not more than the whole.",
+    on="response",
+    basis="CompletionUsage: the details are breakdowns of tokens used in the prompt and in the "
+    "completion. cache_write_tokens are unadjusted, which is only worth a warning.",
+    fix="The part is left out.",
+)  # fmt: skip
+def parts_fit_the_whole(answer: Answer) -> Iterator[Broken]:
+    for details_name, whole_name in DETAILS.items():
+        details = members(answer.usage.get(details_name))
+        whole, path = integer(answer.usage.get(whole_name)), f"usage.{details_name}"
+        if whole is None:
+            continue
+        for name in details:
+            part = integer(details[name])
+            if name in _PARTS and part is not None and part > whole:
+                slight: Severity | None = "warning" if name == "cache_write_tokens" else None
+                yield Broken(f"{path}.{name}", f"{whole_name} are {whole}.", part, slight)
+        kinds = [integer(details.get(f"{kind}_tokens")) for kind in ("text", "image", "audio")]
+        given = [kind for kind in kinds if kind is not None]
+        if details_name == "prompt_tokens_details" and len(given) == 3 and sum(given) != whole:
+            yield Broken(path, f"Text, image and audio add up to {sum(given)}, not {whole}.")
+
+
+@rule(
+    "U4", "warning", "Whatever was written is counted.",
+    on="response",
+    basis='CompletionUsage, completion_tokens: "Number of tokens in the generated completion."',
+)  # fmt: skip
+def counts_what_was_written(answer: Answer) -> Iterator[Broken]:
+    tokens = integer(answer.usage.get("completion_tokens"))
+    if tokens == 0 and any(choice.has_output for choice in answer.choices):
+        yield Broken("usage.completion_tokens", "Something was written.", tokens)
+
+
+@rule(
+    "U5", "warning", "The usage covers all choices.",
+    on="response",
+    basis='CreateChatCompletionRequest, n: "you will be charged based on the number of generated '
+    'tokens across all of the choices".',
+)  # fmt: skip
+def counts_all_choices(answer: Answer) -> Iterator[Broken]:
+    tokens = integer(answer.usage.get("completion_tokens"))
+    if not tokens or len(answer.choices) < 2:
+        return
+    written = max(len(answer.tokens), sum(choice.has_output for choice in answer.choices))
+    if tokens < written:
+        message = f"At least {written} tokens were written."
+        yield Broken("usage.completion_tokens", message, tokens)

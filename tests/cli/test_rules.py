@@ -1,0 +1,51 @@
+"""`briggs rules`, and completions by rule."""
+
+from __future__ import annotations
+
+from briggs.types.rules import RULES
+from tests.cli.running import RunningServer, run, show
+
+
+def test_the_book_is_lines_of_json_in_a_pipe() -> None:
+    """Every rule is one line with all that is known of it, in the book's order."""
+    lines = run("rules").lines
+    assert [line["id"] for line in lines] == list(RULES)
+    assert set(lines[0]) == {"id", "severity", "title", "basis", "fix", "subject"}
+
+
+def test_the_book_is_a_table_on_a_terminal(server: RunningServer) -> None:
+    """The table has every rule, its severity and what holds."""
+    status, shown = show("rules", server=server, NO_COLOR="1")
+    assert status == 0
+    assert all(f"\n{id} " in shown.replace("\r", "") for id in RULES)
+    assert "`id` is a text that is not empty." in shown
+
+
+def test_one_rule_is_shown_whole(server: RunningServer) -> None:
+    """What it rests on, what it is about, and what is mended, by a name in any case."""
+    (line,) = run("rules", "c3").lines
+    assert line["id"] == "C3"
+    status, shown = show("rules", "C3", "S1", server=server, NO_COLOR="1")
+    assert status == 0
+    assert "rests on" in shown
+    assert "native_finish_reason" in shown
+    assert "mended" in shown
+
+
+def test_an_unknown_rule_is_wrong_usage() -> None:
+    """It is said in one line, and where they are listed."""
+    done = run("rules", "C99")
+    assert done.status == 2
+    assert "there is no rule C99: briggs rules lists them" in done.errors
+
+
+def test_completions_are_listed_by_rule(server: RunningServer) -> None:
+    """`--violates` lists the calls whose answer breaks the rule; twice, both."""
+    run("chat", "--model", "mine/cut", "hi", server=server)
+    (found,) = run("completions", "list", "--violates", "S3", server=server).lines
+    assert "S3" in found["briggs"]["violates"]
+    both = run("completions", "list", "--violates", "S3", "--violates", "C3", server=server)
+    assert both.lines == []
+    refused = run("completions", "list", "--violates", "C99", server=server)
+    assert refused.status == 1
+    assert "C99" in refused.errors

@@ -1,0 +1,74 @@
+"""Targets that are left alone for a while."""
+
+from __future__ import annotations
+
+from briggs.gateway.cooling import RETRY_AFTER_MAX_S, Cooling
+from briggs.settings import CoolDownSettings
+
+
+class Clock:
+    """A clock that a test winds."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def create() -> tuple[Cooling, Clock]:
+    clock = Clock()
+    return Cooling(CoolDownSettings(failures=2, duration_s=30), clock=clock), clock
+
+
+def test_failures_in_a_row() -> None:
+    """A target cools after so many failures in a row, and is warm again after its time."""
+    cooling, clock = create()
+    cooling.fail("a")
+    assert cooling.skip(["a", "b"]) == ["a", "b"]
+    cooling.fail("a")
+    assert cooling.skip(["a", "b"]) == ["b"]
+    clock.now += 30
+    assert cooling.skip(["a", "b"]) == ["a", "b"]
+
+
+def test_an_answer_between_them() -> None:
+    """An answer ends the row."""
+    cooling, _ = create()
+    cooling.fail("a")
+    cooling.succeed("a")
+    cooling.fail("a")
+    assert cooling.skip(["a", "b"]) == ["a", "b"]
+
+
+def test_one_more_failure_after_the_time() -> None:
+    """A target that fails again when it is warm cools at once; one that answers is as new."""
+    cooling, clock = create()
+    cooling.fail("a")
+    cooling.fail("a")
+    clock.now += 30
+    cooling.fail("a")
+    assert cooling.skip(["a", "b"]) == ["b"]
+    clock.now += 30
+    cooling.succeed("a")
+    cooling.fail("a")
+    assert cooling.skip(["a", "b"]) == ["a", "b"]
+
+
+def test_retry_after() -> None:
+    """A target that says how long to wait is left alone for so long, but for an hour at most."""
+    cooling, clock = create()
+    cooling.fail("a", retry_after_s=5)
+    assert cooling.skip(["a", "b"]) == ["b"]
+    clock.now += 5
+    assert cooling.skip(["a", "b"]) == ["a", "b"]
+    cooling.fail("a", retry_after_s=1e9)
+    clock.now += RETRY_AFTER_MAX_S
+    assert cooling.skip(["a", "b"]) == ["a", "b"]
+
+
+def test_all_are_cooling() -> None:
+    """If all are cooling, the one that is warm soonest is asked all the same."""
+    cooling, _ = create()
+    cooling.fail("a", retry_after_s=20)
+    cooling.fail("b", retry_after_s=10)
+    assert cooling.skip(["a", "b"]) == ["b"]

@@ -1,0 +1,169 @@
+"""Judging: what is held to the rules, by which request, and that none is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+
+from briggs.gateway import judge as module
+from briggs.gateway.judge import Evidence, Judge, find_broken, open_case
+from briggs.providers.base import Piece, Prepared
+from briggs.storage import Store
+from briggs.types.completions import Completion
+from briggs.types.envelope import open_envelope
+from briggs.types.errors import (
+    BriggsError,
+    HangUp,
+    StoreUnavailable,
+    UpstreamInvalid,
+    UpstreamRejected,
+    UpstreamTruncated,
+)
+from tests.types.rules import examples
+from tests.types.rules.examples import edit, encode_events
+
+BROKEN = json.dumps(edit(examples.RESPONSE, {f"{examples.M}.role": "model"})).encode()
+PLAIN = json.dumps(examples.RESPONSE).encode()
+
+
+class Recorder:
+    """As much of a store as judging asks for."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Sequence[str]] = {}
+        self.failure: BriggsError | None = None
+
+    async def record_violates(self, found: Mapping[str, Sequence[str]]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.found.update(found)
+
+
+def open_judge() -> tuple[Judge, Recorder]:
+    recorder = Recorder()
+    return Judge(cast("Store", recorder)), recorder
+
+
+def prepare(
+    request: Mapping[str, Any] = examples.NONE,
+    *,
+    translated: bool = False,
+    dropped: Sequence[str] = (),
+) -> Prepared:
+    envelope = open_envelope(json.dumps({**examples.REQUEST, **request}).encode())
+    return Prepared(envelope, "m-1", b"{}", dropped, translated)
+
+
+def complete(**members: Any) -> Completion:
+    return Completion(
+        **{"status": "finished", "provider": "mine", "response_model": "m-1", **members}
+    )
+
+
+def judge(
+    completion: Completion, evidence: Evidence, error: BriggsError | None = None
+) -> list[str] | None:
+    case = open_case(completion, evidence, error)
+    return None if case is None else find_broken(case)
+
+
+def test_a_plain_answer_is_no_case() -> None:
+    """What was found plain is judged no more, unless the request asks for more than a text."""
+    evidence = Evidence(prepare(), body=PLAIN, is_plain=True)
+    assert open_case(complete(), evidence, None) is None
+    for members in ({"stop": "x"}, {"tool_choice": "required"}, {"service_tier": "flex"}):
+        asked = Evidence(prepare(members), body=PLAIN, is_plain=True)
+        assert open_case(complete(), asked, None) is not None
+    assert open_case(complete(response_model="m-2"), evidence, None) is not None
+
+
+def test_the_request_is_the_one_that_was_sent() -> None:
+    """Answers are held to the model that was asked, and not to what was left out."""
+    body = json.dumps({**examples.RESPONSE, "model": "m-1-2026-08-06"}).encode()
+    members = {"model": "fast", "n": 2, "stop": "Hi"}
+    assert judge(complete(), Evidence(prepare(members), body=body)) == ["C1", "C8"]
+    evidence = Evidence(prepare(members, dropped=["n", "stop"]), body=body)
+    assert judge(complete(), evidence) == []
+
+
+def test_another_vendors_stream_is_judged_as_chunks() -> None:
+    """Of a vendor with words of its own, what they become is judged, and not its bytes."""
+    evidence = Evidence(prepare({"stream": True}, translated=True))
+    for chunk in edit(examples.CHUNKS, {"[1].created": 1790000001})[:3]:
+        evidence.add(Piece(b"\0theirs", [json.dumps(chunk).encode()]))
+    completion = complete(stream=True, received=b"\0theirs")
+    assert judge(completion, evidence) == ["S4"]
+    assert judge(completion, evidence, UpstreamTruncated("cut")) == ["S3", "S4"]
+    assert judge(complete(), Evidence(prepare(translated=True)), HangUp()) is None
+
+
+def test_who_hangs_up_breaks_no_rule() -> None:
+    """A stream that its caller, or a chunk that cannot be passed on, ended has no end to judge."""
+    received = encode_events(examples.CHUNKS[:2]).removesuffix(b"data: [DONE]\n\n")
+    completion = complete(stream=True, received=received)
+    evidence = Evidence(prepare({"stream": True}))
+    assert judge(completion, evidence, HangUp()) == []
+    assert judge(completion, evidence, UpstreamInvalid("no")) == []
+    assert judge(completion, evidence, UpstreamTruncated("cut")) == ["S3", "S6"]
+
+
+def test_an_errors_body_is_judged_as_one() -> None:
+    """A status other than 200 comes with an error object, and a failure in mid-stream does not."""
+    error = UpstreamRejected("404", upstream_status=404)
+    error.received = b'{"error": "no such model"}'
+    completion = complete(status="failed", received=error.received)
+    assert judge(completion, Evidence(prepare()), error) == ["H2"]
+    in_band = UpstreamRejected("failed", upstream_status=502)
+    received = encode_events([examples.CHUNKS[0], {"error": {"code": 502}}])
+    completion = complete(stream=True, received=received)
+    assert judge(completion, Evidence(prepare({"stream": True})), in_band) == ["S14"]
+
+
+async def test_what_is_found_is_recorded_and_counted() -> None:
+    """Several are recorded together, those that break nothing are not, and each is counted."""
+    judge, recorder = open_judge()
+    for id, body in (("a", BROKEN), ("b", PLAIN), ("c", BROKEN)):
+        await judge.take(complete(id=id), Evidence(prepare(), body=body))
+    assert recorder.found == {}
+    await judge.catch_up()
+    assert recorder.found == {"a": ["M1"], "c": ["M1"]}
+    assert judge.broken == {("mine", "M1"): 2}
+
+
+async def test_too_many_that_wait_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more wait than may, whoever brings another waits until they are judged."""
+    monkeypatch.setattr(module, "WAITING_MAX", 2)
+    judge, recorder = open_judge()
+    for id in "ab":
+        await judge.take(complete(id=id), Evidence(prepare(), body=BROKEN))
+    assert recorder.found == {}
+    await judge.take(complete(id="c"), Evidence(prepare(), body=BROKEN))
+    assert set(recorder.found) == {"a", "b", "c"}
+
+
+async def test_large_answers_do_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long is judged in another thread, and recorded as well."""
+    monkeypatch.setattr(module, "LARGE_BYTES", 10)
+    judge, recorder = open_judge()
+    await judge.take(complete(id="a"), Evidence(prepare(), body=BROKEN))
+    await asyncio.wait_for(judge.catch_up(), 10)
+    assert recorder.found == {"a": ["M1"]}
+
+
+async def test_a_store_that_fails_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """What could not be recorded is in the log, and judging goes on."""
+    judge, recorder = open_judge()
+    recorder.failure = StoreUnavailable("the disk is full")
+    await judge.take(complete(id="a"), Evidence(prepare(), body=BROKEN))
+    with caplog.at_level(logging.ERROR):
+        await judge.catch_up()
+    assert "the disk is full" in caplog.text
+    recorder.failure = None
+    await judge.take(complete(id="b"), Evidence(prepare(), body=BROKEN))
+    await judge.catch_up()
+    assert recorder.found == {"b": ["M1"]}

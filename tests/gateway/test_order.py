@@ -1,0 +1,83 @@
+"""The order in which targets are asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from briggs.gateway.cooling import Cooling
+from briggs.gateway.order import Choice, Route, arrange, draw
+from briggs.gateway.timeouts import Policy
+from briggs.providers.base import Target
+from briggs.settings import CoolDownSettings
+from briggs.types.completions import Completion
+
+COOLING = Cooling(CoolDownSettings())
+PROVIDER: Any = object()
+
+weights = st.dictionaries(st.text(max_size=3), st.floats(0.001, 1000), min_size=1, max_size=6)
+
+
+def create_route(*choices: Choice, **members: Any) -> Route:
+    return Route(choices, Policy(), COOLING, **members)
+
+
+def choose(name: str, weight: float = 1) -> Choice:
+    return Choice(name, Target(PROVIDER, name), weight)
+
+
+def list_models(route: Route, **members: Any) -> list[str]:
+    return [target.model for target in arrange(route, Completion(**members))]
+
+
+@given(weights=weights, key=st.text())
+def test_every_choice_is_drawn_once(weights: dict[str, float], key: str) -> None:
+    """A draw loses nobody, and the same key draws the same order."""
+    choices = [choose(name, weight) for name, weight in weights.items()]
+    drawn = draw(choices, key=key)
+    assert sorted(drawn, key=choices.index) == choices
+    assert draw(choices[::-1], key=key) == drawn
+
+
+@given(weights=weights, key=st.text(), data=st.data())
+def test_who_goes_moves_nobody_else(weights: dict[str, float], key: str, data: Any) -> None:
+    """Without one of the choices the others stay in their order: only its own sessions move."""
+    choices = [choose(name, weight) for name, weight in weights.items()]
+    gone = data.draw(st.sampled_from(choices))
+    left = [choice for choice in draw(choices, key=key) if choice != gone]
+    assert draw([choice for choice in choices if choice != gone], key=key) == left
+
+
+def test_shares() -> None:
+    """Each is first as often as its weight says."""
+    choices = [choose("a", 6), choose("b", 3), choose("c", 1)]
+    first = Counter(draw(choices, key=str(number))[0].name for number in range(10_000))
+    # Four standard deviations of 10,000 draws are at most 200.
+    assert abs(first["a"] - 6000) < 200
+    assert abs(first["b"] - 3000) < 200
+    assert abs(first["c"] - 1000) < 200
+
+
+def test_the_files_order() -> None:
+    """Where nothing is said of weights, targets are asked as they are listed."""
+    route = create_route(choose("b"), choose("a"), choose("c"))
+    assert list_models(route) == ["b", "a", "c"]
+    assert list_models(route, session_id="s") == ["b", "a", "c"]
+
+
+def test_weights_need_no_session() -> None:
+    """By weight every call is drawn for itself; with sticky sessions those of one go together."""
+    route = create_route(*map(choose, "abcdef"), strategy="weight", sticky="session")
+    assert len({list_models(route)[0] for _ in range(100)}) > 1
+    assert len({tuple(list_models(route, session_id="s")) for _ in range(20)}) == 1
+    assert len({list_models(route, session_id=f"s{number}")[0] for number in range(100)}) > 1
+
+
+def test_names_within_names() -> None:
+    """Another name's targets stand where the name does, in their own order, each once."""
+    inner = create_route(choose("c"), choose("b"))
+    route = create_route(choose("a"), Choice("inner", inner), choose("b"), choose("d"))
+    assert list_models(route) == ["a", "c", "b", "d"]

@@ -1,0 +1,80 @@
+"""Whoever can be asked, before and after the file was read again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from briggs.gateway.upstreams import Upstreams
+from briggs.settings import FileSettings, LimitSettings, LocalSettings, Settings
+
+
+def read(folder: Path, file: FileSettings) -> Settings:
+    return Settings(data=folder, config=folder / "briggs.toml", file=file)
+
+
+def count_closes(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What of them is closed, as it is."""
+    closed: list[str] = []
+
+    def watch(name: str, close: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def note() -> None:
+            closed.append(name)
+            await close()
+
+        return note
+
+    for name, provider in upstreams.routes.providers.items():
+        monkeypatch.setattr(provider, "close", watch(name, provider.close))
+    return closed
+
+
+async def test_local_models_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local models are handed on, and closed by the last who has them."""
+    first = Upstreams(read(tmp_path, FileSettings()))
+    second = Upstreams(read(tmp_path, FileSettings()), before=first)
+    assert first.routes.providers["local"] is second.routes.providers["local"]
+    closed = count_closes(second, monkeypatch)
+    await first.retire()
+    assert closed == []
+    await second.close()
+    assert closed == ["local"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        FileSettings(local=LocalSettings(parallel=2)),
+        FileSettings(limits=LimitSettings(upstream_timeout_s=700)),
+    ],
+)
+async def test_local_models_as_told_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: FileSettings
+) -> None:
+    """If the file says something else of local models, others are started."""
+    first = Upstreams(read(tmp_path, FileSettings()))
+    closed = count_closes(first, monkeypatch)
+    second = Upstreams(read(tmp_path, file), before=first)
+    assert first.routes.providers["local"] is not second.routes.providers["local"]
+    await first.retire()
+    assert closed == ["local"]
+    await second.close()
+
+
+async def test_retiring_waits_for_the_last_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is replaced is closed when the last call has left that goes by it."""
+    upstreams = Upstreams(read(tmp_path, FileSettings()))
+    closed = count_closes(upstreams, monkeypatch)
+    upstreams.routes.calls += 2
+    retiring = asyncio.create_task(upstreams.retire())
+    upstreams.routes.leave()
+    await asyncio.sleep(0)
+    assert closed == []
+    upstreams.routes.leave()
+    await retiring
+    assert closed == ["local"]

@@ -1,0 +1,108 @@
+"""Azure OpenAI's wire, beside its folders of `cases`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai.types.chat import completion_create_params
+from pydantic import TypeAdapter
+
+from briggs.providers.azure import AzureWire, open_azure
+from briggs.settings import ProviderSettings, SettingsError
+from tests.processes import create_response
+from tests.providers.folders import Case, list_cases, named
+from tests.providers.vendors import KEY, run_vendor
+
+CASES = [case for case in list_cases() if case.provider in ("openai", "azure") and case.sent]
+VERSION = "2025-04-01-preview"
+TOKEN = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJ4In0.c2ln"
+
+
+@named(CASES)
+def test_sent_is_what_the_sdk_sends(case: Case) -> None:
+    """What goes to OpenAI and Azure has the types of OpenAI's own SDK."""
+    kind = "Streaming" if case.sent.get("stream") else "NonStreaming"
+    adapter = TypeAdapter(getattr(completion_create_params, f"CompletionCreateParams{kind}"))
+    read: Any = adapter.validate_python(case.sent)
+    # Lists are checked as they are read.
+    assert len(list(read["messages"])) == len(case.sent["messages"])
+
+
+@pytest.mark.parametrize(
+    ("version", "base_url", "url"),
+    [
+        (None, "https://r/openai/v1", "https://r/openai/v1/chat/completions"),
+        (
+            "preview",
+            "https://r/openai/v1",
+            "https://r/openai/v1/chat/completions?api-version=preview",
+        ),
+        (
+            VERSION,
+            "https://r/openai",
+            f"https://r/openai/deployments/my%2Fown/chat/completions?api-version={VERSION}",
+        ),
+    ],
+)
+def test_addresses(version: str | None, base_url: str, url: str) -> None:
+    """The model is in the address where there is a version and no `/v1`."""
+    wire = AzureWire(api_version=version)
+    assert wire.url(base_url, model="my/own", stream=False) == url
+    query = url.partition("?")[1:]
+    assert wire.models_url(base_url) == f"{base_url}/models{''.join(query)}"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "version", "ends"),
+    [
+        ("https://r.openai.azure.com", None, "/openai/v1"),
+        ("https://r.openai.azure.com/openai", None, "/openai/v1"),
+        ("https://r.openai.azure.com/openai/deployments/d", VERSION, "/openai"),
+    ],
+)
+def test_addresses_that_fit_neither_form(base_url: str, version: str | None, ends: str) -> None:
+    """An address of Azure's that cannot be meant is refused with one that can."""
+    row = ProviderSettings(kind="azure", base_url=base_url, api_version=version)
+    with pytest.raises(SettingsError, match=f"https://RESOURCE.openai.azure.com{ends}$"):
+        open_azure(row, {})
+    address = f"https://r.openai.azure.com{ends}"
+    open_azure(ProviderSettings(kind="azure", base_url=address, api_version=version), {})
+
+
+@pytest.mark.parametrize(
+    ("key", "headers"),
+    [
+        ("0123456789abcdef", {"api-key": "0123456789abcdef"}),
+        (TOKEN, {"authorization": f"Bearer {TOKEN}"}),
+    ],
+)
+def test_keys_and_tokens(key: str, headers: dict[str, str]) -> None:
+    """A key goes into `api-key`; a token of Entra ID is one, and goes where tokens go."""
+    sent = AzureWire().authorize(method="POST", url="", headers={}, body=b"", key=key)
+    assert sent == headers
+
+
+def answer(handler: Any, seen: Any) -> None:
+    handler.send_whole(200, json.dumps(create_response("Hello")).encode())
+
+
+def test_a_deployment(tmp_path: Path) -> None:
+    """A deployment is asked at its own address, with the key where Azure wants it."""
+    with (
+        run_vendor(tmp_path, answer, kind="azure", path="/openai", api_version=VERSION) as vendor,
+        vendor.open_client() as client,
+    ):
+        messages: Any = [{"role": "user", "content": "Hello"}]
+        client.chat.completions.create(model="azure/my-gpt", messages=messages)
+        models = {"data": [{"id": "a", "capabilities": {"chat_completion": False}}, {"id": "b"}]}
+        vendor.upstream.models["vendor"] = json.dumps(models).encode()
+        listed = [model.id for model in client.models.list() if model.id.startswith("azure/")]
+    seen = vendor.upstream.seen[-1]
+    address = "/vendor/openai/deployments/my-gpt/chat/completions"
+    assert seen.path == f"{address}?api-version={VERSION}"
+    assert seen.headers["api-key"] == KEY
+    assert "authorization" not in seen.headers
+    assert listed == ["azure/b"]

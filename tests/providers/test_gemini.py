@@ -1,0 +1,180 @@
+"""Gemini's wire: where it is asked and how, turn after turn, and what its lists and errors say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openai.types.chat import ChatCompletionMessage
+
+from briggs.providers.gemini import GeminiWire
+from briggs.providers.gemini_answer import read_usage
+from tests.processes import Reply
+from tests.providers.test_served_wires import fold
+from tests.providers.vendors import KEY, Vendor, run_vendor
+
+WIRE = GeminiWire()
+CALL = {"functionCall": {"name": "add", "args": {"a": 1}}, "thoughtSignature": "c2ln"}
+TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+
+
+def answer(handler: Any, seen: Any) -> None:
+    """Calls a tool, and says what it returned."""
+    last = seen.json["contents"][-1]["parts"][-1]
+    result = last.get("functionResponse", {}).get("response", {}).get("output")
+    part = CALL if result is None else {"text": f"It is {result}."}
+    candidate = {"content": {"parts": [part], "role": "model"}, "finishReason": "STOP"}
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": 3, "totalTokenCount": 8}
+    body = {"candidates": [candidate], "usageMetadata": usage, "responseId": "r-1"}
+    if seen.path.endswith(":generateContent"):
+        handler.send_whole(200, json.dumps(body).encode())
+        return
+    handler.begin_stream()
+    handler.write_piece(b"data: " + json.dumps(body).encode() + b"\r\n\r\n")
+    handler.write_piece(b"")
+
+
+def refuse(handler: Any, seen: Any) -> None:
+    """Says in the body when to come back, or that the key is nobody's."""
+    error: dict[str, Any] = {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}
+    detail = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "27.3s"}
+    if "keyless" in seen.path:
+        error = {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}
+        detail = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+    body = json.dumps({"error": {**error, "details": [detail]}}).encode()
+    handler.send_whole(error["code"], body)
+
+
+def behave(handler: Any, seen: Any) -> None:
+    """Answers, unless the model is one that refuses."""
+    (answer if "gemini" in seen.path else refuse)(handler, seen)
+
+
+@pytest.fixture(scope="module")
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
+    with run_vendor(
+        tmp_path_factory.mktemp("gemini"), behave, kind="gemini", path="/v1beta"
+    ) as vendor:
+        yield vendor
+
+
+def ask(
+    vendor: Vendor, messages: list[Any], *, model: str = "gemini-3-flash", **more: Any
+) -> Reply:
+    request = {"model": f"gemini/{model}", "messages": messages, "tools": TOOLS}
+    return vendor.server.chat({**request, **more})
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_tool_and_its_result(vendor: Vendor, stream: bool) -> None:
+    """The answer that calls a tool goes back as it came, and so does its signature."""
+    vendor.upstream.seen.clear()
+    messages: list[Any] = [{"role": "user", "content": "1?"}]
+    reply = ask(vendor, messages, stream=stream)
+    called = (fold(reply) if stream else reply.json)["choices"][0]
+    assert called["finish_reason"] == "tool_calls"
+    # A client reads the message into its own type, and writes it again.
+    message = ChatCompletionMessage.model_validate(called["message"]).model_dump(exclude_none=True)
+    [call] = message["tool_calls"]
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "2"}
+    reply = ask(vendor, [*messages, message, result], stream=stream)
+    said = (fold(reply) if stream else reply.json)["choices"][0]["message"]
+    assert said["content"] == "It is 2."
+    turns = vendor.upstream.seen[1].json["contents"]
+    assert [turn["role"] for turn in turns] == ["user", "model", "user"]
+    named = {**CALL["functionCall"], "id": call["id"]}  # type: ignore[dict-item]
+    assert turns[1]["parts"] == [{**CALL, "functionCall": named}]
+
+
+@pytest.mark.parametrize(
+    ("stream", "method"), [(False, ":generateContent"), (True, ":streamGenerateContent?alt=sse")]
+)
+def test_where_it_is_asked(vendor: Vendor, stream: bool, method: str) -> None:
+    """The model and the method are in the address, and the key is in Google's header."""
+    vendor.upstream.seen.clear()
+    assert ask(vendor, [{"role": "user", "content": "1?"}], stream=stream).status == 200
+    [seen] = vendor.upstream.seen
+    assert seen.path == f"/vendor/v1beta/models/gemini-3-flash{method}"
+    assert seen.headers["x-goog-api-key"] == KEY
+    assert "authorization" not in seen.headers
+
+
+def test_when_to_come_back(vendor: Vendor) -> None:
+    """A delay that the body names goes to the caller as the header that SDKs obey."""
+    reply = ask(vendor, [{"role": "user", "content": "?"}], model="busy")
+    assert reply.status == 429
+    assert reply.headers["retry-after"] == "28"
+    assert reply.json["error"]["message"] == "gemini answered 429: Slow down."
+
+
+def test_a_key_that_is_refused(vendor: Vendor) -> None:
+    """A key that Google does not know is no fault of the caller's, though Google says 400."""
+    reply = ask(vendor, [{"role": "user", "content": "?"}], model="keyless")
+    assert reply.status == 502
+    assert reply.headers["x-should-retry"] == "false"
+    assert "check VENDOR_KEY" in reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("gemini-3-flash", "models/gemini-3-flash"),
+        ("models/gemini-3-flash", "models/gemini-3-flash"),
+        ("tunedModels/mine-1", "tunedModels/mine-1"),
+        ("../files", "models/..%2Ffiles"),
+        ("a?b#c", "models/a%3Fb%23c"),
+    ],
+)
+def test_a_model_stays_in_its_place(model: str, path: str) -> None:
+    """No name of a model makes another address of it."""
+    url = WIRE.url("https://a.example/v1beta", model=model, stream=False)
+    assert url == f"https://a.example/v1beta/{path}:generateContent"
+
+
+def test_models() -> None:
+    """The models that answer are listed by the names that they are asked for."""
+    listed = [
+        {"name": "models/gemini-3-flash", "supportedGenerationMethods": ["generateContent"]},
+        {"name": "models/gemini-embedding-2", "supportedGenerationMethods": ["embedContent"]},
+        {"name": "tunedModels/mine-1"},
+    ]
+    models = WIRE.read_models(json.dumps({"models": listed}).encode())
+    assert [model["id"] for model in models] == ["gemini-3-flash", "tunedModels/mine-1"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"promptTokenCount": 4, "candidatesTokenCount": 2, "totalTokenCount": 6}, (4, 2)),
+        # The thoughts are in the total only.
+        ({"promptTokenCount": 4, "candidatesTokenCount": 2, "totalTokenCount": 16}, (4, 12)),
+        # The thoughts are among the candidates' tokens already.
+        (
+            {
+                "promptTokenCount": 4,
+                "candidatesTokenCount": 12,
+                "thoughtsTokenCount": 10,
+                "totalTokenCount": 16,
+            },
+            (4, 12),
+        ),
+        ({"promptTokenCount": 4, "candidatesTokenCount": 2}, (4, 2)),
+        # A total that leaves out what tools returned is no total.
+        (
+            {
+                "promptTokenCount": 4,
+                "toolUsePromptTokenCount": 9,
+                "candidatesTokenCount": 2,
+                "totalTokenCount": 6,
+            },
+            (13, 2),
+        ),
+    ],
+)
+def test_the_total_counts(counts: dict[str, int], expected: tuple[int, int]) -> None:
+    """What the total has beyond the prompt was written, and the sum is right whatever it says."""
+    usage = read_usage(counts)
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == expected
+    assert usage["total_tokens"] == sum(expected)

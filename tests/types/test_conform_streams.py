@@ -1,0 +1,225 @@
+"""Every way in which servers are known to break the rules with a stream, and its mending."""
+
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import openai.types.chat
+import pytest
+
+from briggs.types.conform import Asked, ConformStream, InBandError, NotConforming
+from briggs.types.rules import check_stream
+
+Json = dict[str, Any]
+ASKED = Asked(completion_id="ours", model="provider/m")
+WITH_USAGE = Asked(completion_id="ours", model="provider/m", include_usage=True)
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+STREAM = json.dumps({"model": "m", "messages": [], "stream": True})
+
+
+def create_chunk(
+    delta: Json | None = None,
+    finish_reason: Any = None,
+    *,
+    choice: Json | None = None,
+    **members: Any,
+) -> Json:
+    """A conforming chunk but for these members; `...` takes one away."""
+    said = {"index": 0, "delta": delta or {}, "logprobs": None, "finish_reason": finish_reason}
+    chunk = {
+        "id": "chatcmpl-upstream",
+        "object": "chat.completion.chunk",
+        "created": 1_790_000_000,
+        "model": "m-1",
+        "choices": [{name: value for name, value in (said | (choice or {})).items() if value is not ...}],
+        **members,
+    }  # fmt: skip
+    return {name: value for name, value in chunk.items() if value is not ...}
+
+
+BEGIN = create_chunk({"role": "assistant", "content": ""})
+TEXT = create_chunk({"content": "Hello"})
+END = create_chunk(finish_reason="stop")
+CALLED = create_chunk(finish_reason="tool_calls")
+
+
+def call(index: Any = ..., id: Any = ..., **function: Any) -> Json:
+    """A chunk with a piece of one call."""
+    piece = {"index": index, "id": id, "type": "function" if id is not ... else ...}
+    piece = {name: value for name, value in piece.items() if value is not ...}
+    return create_chunk({"tool_calls": [{**piece, "function": function}]})
+
+
+def mend(*chunks: Json, asked: Asked = ASKED) -> tuple[list[Json], Json, list[tuple[str, str]]]:
+    """The chunks that go out, what they spell, and what was mended; they break no rule any more."""
+    stream = ConformStream(asked)
+    sent = [json.dumps(copy.deepcopy(chunk)).encode() for chunk in chunks]
+    passed = [payload for one in sent for payload in stream.add(one)] + stream.end()
+    frames = b"".join(b"data: " + payload + b"\n\n" for payload in [*passed, b"[DONE]"])
+    errors = [one for one in check_stream(frames) if one.severity == "error"]
+    assert errors == []
+    for payload in passed:
+        openai.types.chat.ChatCompletionChunk.model_validate_json(payload, strict=True)
+    folded = stream.fold()
+    assert folded is not None
+    openai.types.chat.ChatCompletion.model_validate_json(folded.body, strict=True)
+    fixes = [(fix.rule, fix.path) for fix in folded.fixes]
+    return [json.loads(payload) for payload in passed], json.loads(folded.body), fixes
+
+
+def list_calls(response: Json) -> list[tuple[str, str]]:
+    calls = response["choices"][0]["message"]["tool_calls"]
+    assert len({one["id"] for one in calls}) == len(calls)
+    return [(one["function"]["name"], one["function"]["arguments"]) for one in calls]
+
+
+# What came, and the fixes; what goes out spells `Hello` and ends with `stop`.
+CHOICE = "choices[0]"
+STREAMS: list[tuple[str, list[Json], list[tuple[str, str]]]] = [
+    ("nothing wrong", [BEGIN, TEXT, END], []),
+    ("no role", [TEXT, END], [("S5", f"{CHOICE}.delta.role")]),
+    ("the role in every chunk", [BEGIN, create_chunk({"role": "assistant", "content": "Hello"}), END], [("S5", f"{CHOICE}.delta.role")]),
+    ("a null role", [BEGIN, create_chunk({"role": None, "content": "Hello"}), END], [("S5", f"{CHOICE}.delta.role")]),
+    ("an empty reason", [BEGIN, create_chunk({"content": "Hello"}, ""), END], [("C3", f"{CHOICE}.finish_reason")]),
+    ("no reason's name", [BEGIN, create_chunk({"content": "Hello"}, ...), END], [("E5", f"{CHOICE}.finish_reason")]),
+    ("two ends", [BEGIN, TEXT, END, END], [("S7", CHOICE)]),
+    ("a native end", [BEGIN, TEXT, create_chunk(finish_reason="end_turn")], [("C3", f"{CHOICE}.finish_reason")]),
+    ("text in the end", [BEGIN, create_chunk({"content": "Hello"}, "stop")], []),
+    ("null calls", [BEGIN, create_chunk({"content": "Hello", "tool_calls": None}), END], [("M5", f"{CHOICE}.delta.tool_calls")]),
+    ("a list of texts", [BEGIN, create_chunk({"content": ["Hel", "lo"]}), END], [("M2", f"{CHOICE}.delta.content")]),
+    ("no index", [BEGIN, TEXT, create_chunk(finish_reason="stop", choice={"index": ...})], [("E5", f"{CHOICE}.index")]),
+    ("another first index", [create_chunk(c["choices"][0]["delta"], c["choices"][0]["finish_reason"], choice={"index": 7}) for c in (BEGIN, TEXT, END)], [("C2", f"{CHOICE}.index")]),
+    ("no choices", [BEGIN, TEXT, create_chunk(choices=...), END], [("E5", "choices")]),
+    ("a message and no delta", [create_chunk(choice={"delta": ..., "message": {"role": "assistant", "content": "Hello"}}), END], [("S13", f"{CHOICE}.delta")]),
+    ("another time", [BEGIN, {**TEXT, "created": 1_790_000_001}, END], [("S4", "created")]),
+    ("milliseconds", [{**chunk, "created": 1_790_000_000_123} for chunk in (BEGIN, TEXT, END)], [("E3", "created"), ("S4", "created")]),
+    ("no id at all", [{**chunk, "id": None} for chunk in (BEGIN, TEXT, END)], [("E2", "id"), ("S4", "id")]),
+    ("a fingerprint at the end", [BEGIN, TEXT, {**END, "system_fingerprint": "fp"}], [("S4", "system_fingerprint")]),
+    ("an empty fingerprint first", [{**BEGIN, "system_fingerprint": ""}, TEXT, {**END, "system_fingerprint": "fp"}], [("S4", "system_fingerprint")]),
+    ("a null fingerprint", [{**chunk, "system_fingerprint": None} for chunk in (BEGIN, TEXT, END)], []),
+    ("another object", [BEGIN, {**TEXT, "object": "chat.completion"}, END], [("E1", "object")]),
+    ("logprobs that nobody asked for", [BEGIN, create_chunk({"content": "Hello"}, choice={"logprobs": {"content": []}}), END], [("L1", f"{CHOICE}.logprobs")]),
+    ("a usage on every chunk", [{**chunk, "usage": USAGE} for chunk in (BEGIN, TEXT, END)], [("S8", "usage")]),
+    ("a usage in floats", [BEGIN, TEXT, END, create_chunk(choices=[], usage={"prompt_tokens": 5.0, "completion_tokens": 2, "total_tokens": 7})], [("U1", "usage.prompt_tokens")]),
+    ("a usage in a choice", [BEGIN, TEXT, create_chunk(finish_reason="stop", choice={"usage": USAGE})], []),
+    ("a usage of nothing", [BEGIN, TEXT, END, create_chunk(choices=[], usage={})], [("U1", "usage")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("title", "came", "fixes"), STREAMS, ids=[row[0] for row in STREAMS])
+def test_streams(title: str, came: list[Json], fixes: list[tuple[str, str]]) -> None:
+    """A stream is mended chunk by chunk, and each kind of fix is noted once."""
+    _, response, noted = mend(*came)
+    assert noted == fixes
+    [choice] = response["choices"]
+    assert choice["message"]["content"] == "Hello"
+    assert choice["finish_reason"] == "stop"
+    if "fingerprint" in title and "null" not in title:
+        assert response["system_fingerprint"] == "fp"
+    if "usage" in title and "nothing" not in title:
+        assert response["usage"] == USAGE
+
+
+# Pieces of the calls of `f` with {"a":1} and `g` with {}, in every known way.
+CALLS: list[tuple[str, list[Json], list[str]]] = [
+    ("as they should be", [call(0, "a", name="f", arguments=""), call(0, arguments='{"a":'), call(0, arguments="1}"), call(1, "b", name="g", arguments=""), call(1, arguments="{}")], []),
+    ("whole", [call(0, "a", name="f", arguments='{"a":1}'), call(1, "b", name="g", arguments="{}")], []),
+    ("no index", [call(..., "a", name="f", arguments='{"a":1}'), call(..., "b", name="g", arguments="{}")], ["index"]),
+    ("no index, in pieces", [call(..., "a", name="f", arguments='{"a":'), call(arguments="1}"), call(..., "b", name="g", arguments="{}")], ["index"]),
+    ("index 0 for all", [call(0, "a", name="f", arguments='{"a":1}'), call(0, "b", name="g", arguments="{}")], ["index"]),
+    ("index 0 and no ids", [call(0, name="f", arguments='{"a":1}'), call(0, name="g", arguments="{}")], ["id", "type", "index"]),
+    ("from 1", [call(1, "a", name="f", arguments='{"a":1}'), call(2, "b", name="g", arguments="{}")], ["index"]),
+    ("names in every piece", [call(0, "a", name="f", arguments='{"a":'), call(0, "a", name="f", arguments="1}"), call(1, "b", name="g", arguments="{}")], ["id", "type", "function.name"]),
+    ("null names later", [call(0, "a", name="f", arguments='{"a":'), call(0, None, name=None, arguments="1}"), call(1, "b", name="g", arguments="{}")], ["id", "type", "function.name"]),
+    ("objects", [call(0, "a", name="f", arguments={"a": 1}), call(1, "b", name="g", arguments={})], ["function.arguments"]),
+    ("null arguments", [call(0, "a", name="f", arguments=None), call(0, arguments='{"a":1}'), call(1, "b", name="g", arguments="{}")], ["function.arguments"]),
+    ("ids of 'null'", [call(0, "null", name="f", arguments='{"a":1}'), call(1, "null", name="g", arguments="{}")], ["id"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("title", "pieces", "mended"), CALLS, ids=[row[0] for row in CALLS])
+def test_calls(title: str, pieces: list[Json], mended: list[str]) -> None:
+    """Two calls are told apart, however their pieces are numbered and named."""
+    _, response, noted = mend(BEGIN, *pieces, CALLED)
+    assert list_calls(response) == [("f", '{"a":1}'), ("g", "{}")]
+    paths = [path.removeprefix("choices[0].delta.tool_calls[0].") for _, path in noted]
+    assert paths == mended
+
+
+def test_the_same_function_twice() -> None:
+    """A name that comes again after whole arguments begins another call, without ids too."""
+    piece = call(0, name="f", arguments='{"a":1}')
+    _, response, _ = mend(BEGIN, piece, piece, CALLED)
+    assert list_calls(response) == [("f", '{"a":1}'), ("f", '{"a":1}')]
+
+
+def test_calls_that_end_with_stop() -> None:
+    """Who calls tools ends with `tool_calls`, unless the request named the tool."""
+    whole = call(0, "a", name="f", arguments="{}")
+    chunks, response, noted = mend(BEGIN, whole, END)
+    assert response["choices"][0]["finish_reason"] == "tool_calls"
+    assert chunks[-1]["choices"][0]["native_finish_reason"] == "stop"
+    assert noted == [("C4", "choices[0].finish_reason")]
+    named = Asked(completion_id="o", model="m", names_tool=True)
+    assert mend(BEGIN, whole, END, asked=named)[2] == []
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [BEGIN, TEXT, create_chunk(finish_reason="error")],
+        [BEGIN, TEXT, create_chunk(finish_reason="overloaded_error")],
+        [BEGIN, TEXT, create_chunk(choice={"error": {"message": "error"}})],
+        [BEGIN, TEXT, {"error": "error"}],
+        [{"error": {"message": "error"}, "id": ""}],
+    ],
+)
+def test_failures(chunks: list[Json]) -> None:
+    """A failure inside of a stream is one, wherever it stands."""
+    with pytest.raises(InBandError, match="error"):
+        mend(*chunks)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [BEGIN, TEXT],
+        [BEGIN, TEXT, END, TEXT],
+        [BEGIN, TEXT, CALLED],
+        [BEGIN, TEXT, create_chunk(finish_reason="sunset")],
+        [BEGIN, call(0, "a", arguments="{}"), CALLED],
+        [BEGIN, create_chunk({"content": 7}), END],
+        [create_chunk(choices=[7])],
+        [],
+    ],
+)
+def test_refused(chunks: list[Json]) -> None:
+    """What cannot be mended without inventing something is refused."""
+    with pytest.raises(NotConforming):
+        mend(*chunks)
+
+
+def test_usage_goes_out_last() -> None:
+    """Whoever asked for the usage gets it once, last and by itself, wherever it came."""
+    for came in (
+        [BEGIN, TEXT, {**END, "usage": USAGE}],
+        [BEGIN, {**TEXT, "usage": {**USAGE, "prompt_tokens": 1}}, END, create_chunk(choices=[], usage=USAGE)],
+        [BEGIN, TEXT, {**END, "x_groq": {"usage": USAGE}}],
+    ):  # fmt: skip
+        chunks, _, _ = mend(*came, asked=WITH_USAGE)
+        assert [chunk.get("usage") for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+        assert (chunks[-1]["usage"], chunks[-1]["choices"]) == (USAGE, [])
+
+
+def test_audio_may_expire_after_the_end() -> None:
+    """The one thing that follows the end of a choice is when its audio expires."""
+    expiry = create_chunk({"audio": {"expires_at": 1_800_000_000}}, ...)
+    spoken = create_chunk({"audio": {"id": "a", "data": "AA==", "transcript": "t"}})
+    chunks, response, noted = mend(BEGIN, spoken, END, expiry)
+    assert chunks[-1]["choices"][0]["delta"] == {"audio": {"expires_at": 1_800_000_000}}
+    assert response["choices"][0]["message"]["audio"]["expires_at"] == 1_800_000_000
+    assert noted == [("E5", "choices[0].finish_reason")]
