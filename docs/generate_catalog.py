@@ -10,21 +10,20 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from briggs.providers.base import Wire
-from briggs.providers.catalog import CATALOG, VENDORS, Vendor
+from briggs.providers.catalog import CATALOG, Vendor
 from briggs.settings import ProviderSettings
 from briggs.types.envelope import open_envelope
 from briggs.types.errors import InvalidRequest
 
 PAGE = Path(__file__).with_name("providers.md")
 
-# Whose wires translate, each with a model of today.
-TRANSLATED = {
+# Whose requests pass as they came.
+SAME = ("OpenAI", "Azure")
+# Where it matters what the model is: one of today.
+MODELS = {
     "anthropic": "claude-sonnet-4-5",
     "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
     "gemini": "gemini-3-pro",
-    "cohere": "command-a-03-2025",
-    "mistral": "mistral-medium-latest",
-    "ollama-native": "qwen3:8b",
 }
 ENVIRONMENT = {"AWS_REGION": "us-east-1"}
 
@@ -155,8 +154,9 @@ def open_wire(vendor: Vendor) -> Wire:
 
 def write_parameters() -> str:
     """A line for each thing to say, a column for each wire that translates."""
-    wires = [(open_wire(VENDORS[name]), model) for name, model in TRANSLATED.items()]
-    head = "| | " + " | ".join(f"`{name}`" for name in TRANSLATED) + " |\n"
+    vendors = [vendor for vendor in CATALOG if name_wire(vendor) not in SAME]
+    wires = [(open_wire(vendor), MODELS.get(vendor.name, "m")) for vendor in vendors]
+    head = "| | " + " | ".join(f"`{vendor.name}`" for vendor in vendors) + " |\n"
     lines = [
         f"| {probe.label} | " + " | ".join(try_out(probe, *wire) for wire in wires) + " |\n"
         for probe in PROBES

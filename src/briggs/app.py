@@ -106,7 +106,7 @@ class App:
 
     async def close(self) -> None:
         """Close whatever can be asked, also what has been replaced."""
-        await self.record.judge.catch_up()
+        await self.record.judge.close()
         replaced = dict(self._retiring)
         for task in replaced:
             task.cancel()

@@ -44,6 +44,9 @@ def test_completions_are_listed_by_rule(server: RunningServer) -> None:
     run("chat", "--model", "mine/cut", "hi", server=server)
     (found,) = run("completions", "list", "--violates", "S3", server=server).lines
     assert "S3" in found["briggs"]["violates"]
+    status, shown = show("completions", "get", found["id"], server=server, NO_COLOR="1")
+    assert status == 0
+    assert "S3, S6" in shown
     both = run("completions", "list", "--violates", "S3", "--violates", "C3", server=server)
     assert both.lines == []
     refused = run("completions", "list", "--violates", "C99", server=server)

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from briggs.gateway import judge as module
-from briggs.gateway.judge import Evidence, Judge, find_broken, open_case
+from briggs.gateway.evidence import Evidence, find_broken, open_case
+from briggs.gateway.judge import Judge
 from briggs.providers.base import Piece, Prepared
 from briggs.storage import Store
 from briggs.types.completions import Completion
@@ -37,10 +38,13 @@ class Recorder:
     def __init__(self) -> None:
         self.found: dict[str, Sequence[str]] = {}
         self.failure: BriggsError | None = None
+        self.recording = asyncio.Event()
 
     async def record_violates(self, found: Mapping[str, Sequence[str]]) -> None:
         if self.failure is not None:
             raise self.failure
+        self.recording.set()
+        await asyncio.sleep(0)
         self.found.update(found)
 
 
@@ -130,7 +134,7 @@ async def test_what_is_found_is_recorded_and_counted() -> None:
     for id, body in (("a", BROKEN), ("b", PLAIN), ("c", BROKEN)):
         await judge.take(complete(id=id), Evidence(prepare(), body=body))
     assert recorder.found == {}
-    await judge.catch_up()
+    await judge.close()
     assert recorder.found == {"a": ["M1"], "c": ["M1"]}
     assert judge.broken == {("mine", "M1"): 2}
 
@@ -146,12 +150,22 @@ async def test_too_many_that_wait_are_waited_for(monkeypatch: pytest.MonkeyPatch
     assert set(recorder.found) == {"a", "b", "c"}
 
 
+async def test_whoever_asks_waits_for_what_was_answered_before() -> None:
+    """All that was taken before is recorded then, whether it was being judged or still waited."""
+    judge, recorder = open_judge()
+    await judge.take(complete(id="a"), Evidence(prepare(), body=BROKEN))
+    await recorder.recording.wait()
+    await judge.take(complete(id="b"), Evidence(prepare(), body=BROKEN))
+    await judge.catch_up(timeout_s=10)
+    assert set(recorder.found) == {"a", "b"}
+
+
 async def test_large_answers_do_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes long is judged in another thread, and recorded as well."""
     monkeypatch.setattr(module, "LARGE_BYTES", 10)
     judge, recorder = open_judge()
     await judge.take(complete(id="a"), Evidence(prepare(), body=BROKEN))
-    await asyncio.wait_for(judge.catch_up(), 10)
+    await asyncio.wait_for(judge.close(), 10)
     assert recorder.found == {"a": ["M1"]}
 
 
@@ -161,9 +175,9 @@ async def test_a_store_that_fails_is_told_of(caplog: pytest.LogCaptureFixture) -
     recorder.failure = StoreUnavailable("the disk is full")
     await judge.take(complete(id="a"), Evidence(prepare(), body=BROKEN))
     with caplog.at_level(logging.ERROR):
-        await judge.catch_up()
+        await judge.close()
     assert "the disk is full" in caplog.text
     recorder.failure = None
     await judge.take(complete(id="b"), Evidence(prepare(), body=BROKEN))
-    await judge.catch_up()
+    await judge.close()
     assert recorder.found == {"b": ["M1"]}

@@ -70,6 +70,7 @@ class Case:
         self.received: bytes | None = None
         self.streams = False
         """Whether what is received is a stream."""
+        self.is_binary = False
         self._read_received()
 
     @property
@@ -120,7 +121,8 @@ class Case:
             path = self._folder / name
             if path.exists():
                 data = path.read_bytes()
-                self.received = base64.b64decode(data) if path.suffix == ".b64" else data
+                self.is_binary = path.suffix == ".b64"
+                self.received = base64.b64decode(data) if self.is_binary else data
                 self.streams = path.suffix != ".json"
 
 

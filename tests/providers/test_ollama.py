@@ -19,6 +19,7 @@ from tests.providers.vendors import KEY, Vendor, run_vendor
 KIND = "ollama-native"
 CASES = [case for case in list_cases() if case.provider == KIND and case.sent]
 TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
+LINE = b'{"model": "m", "message": {"role": "assistant", "content": "H"}, "done": false}\n'
 TAGS = {
     "models": [
         {"name": "qwen3:8b", "model": "qwen3:8b", "modified_at": "2026-09-21T14:53:20.5+02:00"},
@@ -44,8 +45,13 @@ def test_what_is_no_line(data: bytes) -> None:
     prepared: Any = (envelope, "m", b"", ())
     with pytest.raises(UpstreamInvalid):
         wire.decode(data, prepared=prepared)
+    decoder = wire.open_stream(prepared)
     with pytest.raises(UpstreamInvalid):
-        wire.open_stream(prepared).feed(data)
+        decoder.feed(data)
+    decoder = wire.open_stream(prepared)
+    assert len(decoder.feed(LINE + data)) == 1
+    with pytest.raises(UpstreamInvalid):
+        decoder.feed(b"")
 
 
 def answer(handler: Any, seen: Any) -> None:

@@ -119,8 +119,10 @@ def test_the_caller_gets_the_same(server: Server, vendors: Upstream, case: Case)
     reply = server.chat({**case.request, "model": f"{name_of(case)}/{case.model}"})
     assert [seen.json for seen in vendors.seen] == ([] if case.sent is None else [case.sent])
     assert reply.headers.get("x-briggs-dropped", "") == ", ".join(case.dropped)
-    recorded = server.find(reply)
-    assert recorded["briggs"]["status"] == ("finished" if case.error is None else "failed")
+    recorded = server.find(reply, "received")["briggs"]
+    assert recorded["status"] == ("finished" if case.error is None else "failed")
+    if not case.is_binary and case.received:
+        check_received(recorded["received"], case)
     if case.error is not None:
         error = json.dumps(read_error(reply)).replace(name_of(case), case.provider)
         assert as_text(json.loads(error)) == as_text(case.error)
@@ -132,6 +134,17 @@ def test_the_caller_gets_the_same(server: Server, vendors: Upstream, case: Case)
         expected.pop("usage", None)
     id = reply.headers["x-briggs-completion-id"]
     assert as_text(normalise(answer, completion_id=id)) == as_text(expected)
+
+
+def check_received(received: str | None, case: Case) -> None:
+    """What the vendor sent is on record; what conforms as it came is there once."""
+    sent = (case.received or b"").decode()
+    if case.error is None:
+        assert received in (None, sent)
+    else:
+        # Nobody reads on after a failure, not even to the end of a character.
+        assert received
+        assert sent.startswith(received.rstrip("\ufffd"))
 
 
 @named(BROKEN)

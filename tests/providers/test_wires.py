@@ -92,7 +92,8 @@ def test_received_streamed(case: Case, seed: int) -> None:
     decoder = wire.open_stream(prepare(case, wire))
     conform = ConformStream(create_asked(case))
     passed: list[bytes] = []
-    for data in split(case, seed):
+    # An empty line at the end is what the provider adds.
+    for data in [*split(case, seed), *([] if case.is_binary else [b"\n\n"])]:
         if decoder.done:
             break
         for payload in decoder.feed(data):
@@ -155,7 +156,7 @@ def test_odd_answers(case: Case) -> None:
             conform_response(decoded, asked=create_asked(case))
 
 
-@named([case for case in CASES if case.streams and b"{" in (case.received or b"")[:30]])
+@named([case for case in CASES if case.streams and not case.is_binary])
 def test_odd_streams(case: Case) -> None:
     """Whatever a vendor streams is understood, or refused as an error that is known."""
     wire = open_wire(case)

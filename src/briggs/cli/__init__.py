@@ -11,10 +11,20 @@ COMMANDS = {
     "demo": ("briggs.cli.demo:demo", "See all of it in a minute, on this machine alone."),
     "chat": ("briggs.cli.chat:chat", "Ask a model, once or in conversation."),
     "completions": ("briggs.cli.completions:completions", "Look at what was recorded."),
+    "sessions": ("briggs.cli.sessions:sessions", "Look at what was said in one session."),
+    "feedback": ("briggs.cli.feedback:feedback", "Grade completions, and read what was graded."),
+    "feedback-task": (
+        "briggs.cli.feedback_task:feedback_task",
+        "Say what is asked about which completions.",
+    ),
     "check": ("briggs.cli.check:check", "Hold any endpoint to the specification."),
     "rules": ("briggs.cli.rules:rules", "Read the rule book."),
     "models": ("briggs.cli.models:models", "List the models that the server answers for."),
     "config": ("briggs.cli.config:config", "Check the configuration file."),
+    "organizations": (
+        "briggs.cli.organizations:organizations",
+        "Create and list organizations.",
+    ),
     "keys": ("briggs.cli.keys:keys", "Create, list and revoke API keys."),
 }
 """Where each command is, and what `briggs --help` says of it without importing it."""

@@ -77,6 +77,7 @@ def _facts(item: StoredCompletion) -> Iterator[Text]:
         "session": details.session_id,
         "end user": details.user,
         "retry of": details.retry_of,
+        "breaks": ", ".join(details.violates),
         "tags": ", ".join(details.tags),
         "metadata": _pairs(item.metadata or {}),
         "parameters": _pairs(parameters),

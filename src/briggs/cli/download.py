@@ -34,7 +34,7 @@ async def download_completions(
     """Write the completions as JSON lines, `-` being standard output; returns how many."""
     count = 0
     ends = await _find_ends(client, filters) if sys.stderr.isatty() else None
-    with _open_target(file) as target, _show_progress(limit=limit, ends=ends) as advance:
+    with open_target(file) as target, _show_progress(limit=limit, ends=ends) as advance:
         async for item in client.completions.download(limit=limit, **filters):
             target.write(item + b"\n")
             count += 1
@@ -43,7 +43,8 @@ async def download_completions(
 
 
 @contextmanager
-def _open_target(file: Path) -> Iterator[IO[bytes]]:
+def open_target(file: Path) -> Iterator[IO[bytes]]:
+    """Where to write a file that is there whole or not at all; `-` is standard output."""
     if str(file) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

@@ -32,7 +32,10 @@ class Group(click.Group):
 
 
 class LazyGroup(Group):
-    """A group that knows its commands by a table and imports one when it is used."""
+    """A group that knows its commands by a table and imports one when it is used.
+
+    A noun is found in the singular and in the plural, whichever the table has.
+    """
 
     def __init__(self, *, commands_table: dict[str, tuple[str, str]], **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -42,9 +45,11 @@ class LazyGroup(Group):
         return list(self._table)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in self._table:
+        found = self._table.get(name) or self._table.get(f"{name}s")
+        found = found or self._table.get(name.removesuffix("s"))
+        if found is None:
             return None
-        module, _, attribute = self._table[name][0].partition(":")
+        module, _, attribute = found[0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 

@@ -8,7 +8,16 @@ import sys
 import click
 
 from briggs.cli.groups import Group
+from briggs.cli.options import Span, json_option
 from briggs.cli.server import Server, server_options
+from briggs.types.keys import SCOPES, Scope
+
+organization_option = click.option(
+    "--organization",
+    metavar="ORGANIZATION",
+    help="Of this organization, by slug or ID; for administrators of the first one.  "
+    "[default: the key's own]",
+)
 
 
 @click.group(cls=Group)
@@ -23,24 +32,47 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="What it may do; may be repeated.  [default: all of it]",
+)
+@click.option(
+    "--expires-in", type=Span(), metavar="SPAN", help="How long it lives: 12h, 30d or 4w."
+)
+@organization_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @server_options
-def create(name: str, as_json: bool, server: Server) -> None:
+def create(
+    name: str,
+    scopes: tuple[Scope, ...],
+    expires_in: float | None,
+    organization: str | None,
+    as_json: bool,
+    server: Server,
+) -> None:
     """Make a key called NAME and print its secret, once.
 
-    The secret alone goes to standard output, so that it can be caught in a variable.
+    The secret alone goes to standard output, so that it can be caught in a variable. The scope
+    answer has calls answered and recorded, read reads the record, grade gives feedback, and
+    admin looks after keys, tasks and what is deleted.
 
     \b
     Examples:
       briggs keys create "night job"
-      OPENAI_API_KEY=$(briggs keys create ci) pytest
+      OPENAI_API_KEY=$(briggs keys create ci --scope answer --expires-in 30d) pytest
+      briggs keys create ann --scope read --scope grade --organization search-team
     """
     from briggs.client import AsyncClient
     from briggs.types.wire import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            key = await client.keys.create(name)
+            key = await client.keys.create(
+                name, scopes=scopes or None, expires_in_s=expires_in, organization=organization
+            )
         if as_json:
             click.echo(encode(key))
             return
@@ -55,9 +87,10 @@ def create(name: str, as_json: bool, server: Server) -> None:
 
 
 @keys.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@organization_option
+@json_option
 @server_options
-def list_keys(as_json: bool, server: Server) -> None:
+def list_keys(organization: str | None, as_json: bool, server: Server) -> None:
     """List the keys: a table on a terminal, JSON lines in a pipe.
 
     \b
@@ -71,7 +104,7 @@ def list_keys(as_json: bool, server: Server) -> None:
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            found = (await client.keys.list()).data
+            found = (await client.keys.list(organization=organization)).data
         if as_json or not sys.stdout.isatty():
             for key in found:
                 click.echo(encode(key))
@@ -83,8 +116,9 @@ def list_keys(as_json: bool, server: Server) -> None:
 
 @keys.command()
 @click.argument("id")
+@organization_option
 @server_options
-def revoke(id: str, server: Server) -> None:
+def revoke(id: str, organization: str | None, server: Server) -> None:
     """Take the key ID back: from now on it opens nothing.
 
     ID is the key's id as `briggs keys list` shows it, not its secret.
@@ -97,7 +131,7 @@ def revoke(id: str, server: Server) -> None:
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            await client.keys.revoke(id)
+            await client.keys.revoke(id, organization=organization)
         click.echo(f"Revoked {id}.", err=True)
 
     asyncio.run(ask())

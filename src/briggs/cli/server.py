@@ -55,29 +55,11 @@ def server_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def find_server(*, url: str | None, api_key: str | None, data: Path | None) -> Server:
-    """What was given, else what the data folder says, else the default.
-
-    The folder's key opens the server that uses the folder, so that it goes to that server or
-    to this machine, and never to another one that `--url` may name.
-    """
+    """What was given, else what the data folder says, else the default."""
     from briggs.client import InvalidCall
-    from briggs.client.connection import is_loopback
-    from briggs.settings import default_data_folder
+    from briggs.client import server as servers
 
-    folder = data or default_data_folder()
-    running = _read_line(folder / "server.url")
-    address = (url or running or DEFAULT_URL).rstrip("/").removesuffix("/v1")
     try:
-        is_ours = is_loopback(address) or address == running
+        return Server(*servers.find_server(url=url, api_key=api_key, data=data))
     except InvalidCall as error:
         raise click.UsageError(str(error)) from error
-    if api_key is None and is_ours:
-        api_key = _read_line(folder / "admin.key")
-    return Server(url=address, api_key=api_key)
-
-
-def _read_line(path: Path) -> str | None:
-    try:
-        return path.read_text("utf-8").strip() or None
-    except FileNotFoundError:
-        return None

@@ -1,17 +1,36 @@
-"""Completions, keys and models as tables."""
+"""What was listed, as tables."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from briggs.cli.text import format_duration, format_time, message_text, one_line, printable
-from briggs.client import ApiKey, Model, StoredCompletion
+from briggs.cli.text import (
+    format_cost,
+    format_duration,
+    format_time,
+    format_value,
+    message_text,
+    one_line,
+    printable,
+)
+from briggs.client import (
+    ApiKey,
+    Feedback,
+    FeedbackTask,
+    Model,
+    Organization,
+    Session,
+    StoredCompletion,
+)
+from briggs.types.wire import encode
 
 STATUS_MARKS = {
     "finished": ("✓", "green3"),
@@ -91,14 +110,108 @@ def answered_cell(item: StoredCompletion) -> Text:
 def print_keys(found: Iterable[ApiKey]) -> None:
     """The keys as a table."""
     table = _create_table()
-    for name in ("id", "name", "key", "made", "last used"):
+    for name in ("id", "name", "key", "may", "made", "last used", "ends"):
         table.add_column(name, overflow="fold", style="cyan" if name == "id" else "")
     now = time.time()
     for key in found:
-        used = "never" if key.last_used_at is None else format_time(key.last_used_at, now=now)
-        made = format_time(key.created_at, now=now)
-        table.add_row(key.id, Text(printable(key.name)), key.redacted_value, made, used)
+        made, used, ends = (
+            "never" if moment is None else format_time(moment, now=now)
+            for moment in (key.created_at, key.last_used_at, key.expires_at)
+        )
+        may = " ".join(key.scopes)
+        table.add_row(key.id, Text(printable(key.name)), key.redacted_value, may, made, used, ends)
     Console(highlight=False).print(table)
+
+
+def print_organizations(found: Iterable[Organization]) -> None:
+    """The organizations as a table."""
+    table = _create_table()
+    table.add_column("slug", style="cyan", overflow="fold")
+    table.add_column("name", overflow="fold")
+    table.add_column("id", style="dim", overflow="fold")
+    table.add_column("made", style="dim")
+    for each in found:
+        made = format_time(each.created_at, now=time.time())
+        table.add_row(each.slug, Text(printable(each.name)), each.id, made)
+    Console(highlight=False).print(table)
+
+
+def print_sessions(found: Sequence[Session]) -> None:
+    """The sessions and their totals as a table."""
+    table = _create_table()
+    table.add_column("session", style="cyan", overflow="fold")
+    table.add_column("last call", style="dim")
+    for name in ("calls", "failed", "tokens", "cost", "took"):
+        table.add_column(name, justify="right")
+    for each in found:
+        totals = each.totals
+        table.add_row(
+            Text(printable(each.id)),
+            format_time(each.last_completion_at or each.created_at, now=time.time()),
+            str(totals.completions),
+            str(totals.failed or ""),
+            f"{_count(totals.prompt_tokens)}→{_count(totals.completion_tokens)}",
+            format_cost(totals.cost_usd),
+            format_duration(totals.duration_ms),
+        )
+    _print_or_say(table, "No sessions yet.")
+
+
+def print_tasks(found: Sequence[FeedbackTask]) -> None:
+    """The feedback tasks as a table."""
+    table = _create_table()
+    table.add_column("id", style="cyan", no_wrap=True)
+    table.add_column("made", style="dim", no_wrap=True)
+    for name in ("name", "required", "tags", "instruction"):
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
+    for task in found:
+        table.add_row(
+            task.id[-8:],
+            format_time((task.created_at_ms or 0) / 1000, now=time.time()),
+            *(
+                Text(one_line(text))
+                for text in (
+                    task.name,
+                    ", ".join(task.json_schema.get("required", ())),
+                    ", ".join(task.completion_tags_selector),
+                    task.instruction,
+                )
+            ),
+        )
+    _print_or_say(table, "No feedback tasks yet.")
+
+
+def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
+    """Feedback as a table, with how much more there is."""
+    table = _create_table()
+    table.add_column("id", style="cyan", no_wrap=True)
+    table.add_column("given", style="dim", no_wrap=True)
+    table.add_column("task", overflow="ellipsis", no_wrap=True)
+    table.add_column("by", overflow="ellipsis", no_wrap=True)
+    table.add_column("values", overflow="fold")
+    table.add_column("comment", overflow="ellipsis", no_wrap=True)
+    table.add_column("completions", style="dim", overflow="ellipsis", no_wrap=True)
+    for each in found:
+        table.add_row(
+            each.id[-8:],
+            format_time((each.created_at_ms or 0) / 1000, now=time.time()),
+            Text(one_line(each.task_name)),
+            Text(one_line(each.reviewer or "")),
+            Text("  ".join(f"{k}={format_value(v)}" for k, v in each.json_values.items())),
+            Text(one_line(each.comment)),
+            " ".join(id[-8:] for id in each.matched_completion_ids),
+        )
+    _print_or_say(table, "No feedback matches.")
+    if total > len(found) > 0:
+        Console(highlight=False).print(f"\n[dim]{len(found)} of {total}[/]")
+
+
+def print_json(value: Any) -> None:
+    """One thing as JSON: readable on a terminal, a line in a pipe."""
+    if sys.stdout.isatty():
+        Console().print_json(encode(value).decode("utf-8", "replace"))
+    else:
+        click.echo(encode(value))
 
 
 def print_models(found: Sequence[Model]) -> None:
@@ -109,6 +222,11 @@ def print_models(found: Sequence[Model]) -> None:
     for model in found:
         table.add_row(Text(printable(model.id)), Text(printable(model.owned_by)))
     Console(highlight=False).print(table)
+
+
+def _print_or_say(table: Table, nothing: str) -> None:
+    console = Console(highlight=False)
+    console.print(table if table.rows else f"[dim]{nothing}[/]")
 
 
 def _create_table(**attributes: Any) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -25,6 +26,11 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The text on a single line, ready for a terminal."""
     return printable(" ".join(text.split()))
+
+
+def format_value(value: Any) -> str:
+    """A value on a single line: a text as it is, all else as JSON."""
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def content_text(content: Any) -> str:

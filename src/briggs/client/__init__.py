@@ -1,7 +1,8 @@
-"""The SDK's client: knows the types and the transport, and nothing else of ours."""
+"""The SDK: clients of a server, and the logging of calls that are answered elsewhere."""
 
 from briggs.client.chat import ChatCompletionStream as ChatCompletionStream
 from briggs.client.client import AsyncClient as AsyncClient
+from briggs.client.client import RawResponse as RawResponse
 from briggs.client.completions import CompletionDetails as CompletionDetails
 from briggs.client.completions import CompletionFilters as CompletionFilters
 from briggs.client.completions import CompletionPage as CompletionPage
@@ -14,5 +15,19 @@ from briggs.client.errors import InvalidCall as InvalidCall
 from briggs.client.errors import NotFound as NotFound
 from briggs.client.errors import Refused as Refused
 from briggs.client.errors import ServerUnreachable as ServerUnreachable
+from briggs.client.feedback import Feedback as Feedback
+from briggs.client.feedback import FeedbackEdit as FeedbackEdit
+from briggs.client.feedback import FeedbackFilters as FeedbackFilters
+from briggs.client.feedback import FeedbackPage as FeedbackPage
+from briggs.client.feedback_tasks import AgreementReport as AgreementReport
+from briggs.client.feedback_tasks import FeedbackTask as FeedbackTask
+from briggs.client.feedback_tasks import FeedbackTaskChange as FeedbackTaskChange
+from briggs.client.feedback_tasks import Lease as Lease
+from briggs.client.feedback_tasks import QueueFilters as QueueFilters
+from briggs.client.feedback_tasks import QueueItem as QueueItem
 from briggs.client.keys import ApiKey as ApiKey
+from briggs.client.logged import LoggedCompletion as LoggedCompletion
+from briggs.client.organizations import Organization as Organization
+from briggs.client.sessions import Session as Session
+from briggs.client.sessions import SessionDetails as SessionDetails
 from briggs.types.models import Model as Model

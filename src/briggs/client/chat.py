@@ -141,7 +141,9 @@ class ChatCompletions:
     ) -> ChatCompletionStream:
         async with AsyncExitStack() as stack:
             reply = await stack.enter_async_context(
-                self._connection.stream(_PATH, body=body, headers=headers)
+                self._connection.stream(
+                    "POST", _PATH, content_type="text/event-stream", body=body, headers=headers
+                )
             )
             return ChatCompletionStream(
                 reply.body, headers=reply.headers, open_parts=stack.pop_all()

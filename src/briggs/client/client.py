@@ -1,38 +1,90 @@
-"""`AsyncClient`: one server's completions, chat, models and keys."""
+"""`AsyncClient`: everything that one server offers, for asyncio."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Generic, NamedTuple, ParamSpec, Self, TypeVar
 
 from briggs.client.chat import Chat
 from briggs.client.completions import Completions
-from briggs.client.connection import Connection
+from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, Connection, replies
+from briggs.client.feedback import FeedbackCalls
+from briggs.client.feedback_tasks import FeedbackTasks
 from briggs.client.keys import Keys
 from briggs.client.models import Models
+from briggs.client.organizations import Organizations
+from briggs.client.server import choose_server
+from briggs.client.sessions import Sessions
+from briggs.transport import Reply
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RawResponse(NamedTuple, Generic[T]):
+    """An answer beside what it was read as."""
+
+    value: T
+    """What the call returns."""
+    replies: list[Reply]
+    """The answers behind it, in their order: `status`, `headers`, `body`. Usually one."""
 
 
 class AsyncClient:
     """A client of one Briggs server, for asyncio. Every call raises `ClientError`.
 
+    The address and the key are those given, else `BRIGGS_URL` and `BRIGGS_API_KEY`, else those
+    of the server that runs on this machine. A request that the server could not answer (429,
+    5xx), or that did not reach it, is repeated `retries_max` times. `timeout_s` is the longest
+    silence that is waited through.
+
     ```python
-    async with AsyncClient("http://127.0.0.1:10100", api_key="sk-briggs-...") as client:
+    async with AsyncClient() as client:
         async for completion in client.completions.iterate(tags=["billing"]):
             print(completion.id)
     ```
     """
 
-    def __init__(self, base_url: str, api_key: str | None = None) -> None:
-        self._connection = Connection(base_url=base_url, api_key=api_key)
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retries_max: int = RETRIES_MAX,
+    ) -> None:
+        server = choose_server(base_url, api_key)
+        self._connection = Connection(
+            base_url=server.url,
+            api_key=server.api_key,
+            timeout_s=timeout_s,
+            retries_max=retries_max,
+        )
         self.chat = Chat(self._connection)
         self.completions = Completions(self._connection)
+        self.sessions = Sessions(self._connection)
+        self.feedback = FeedbackCalls(self._connection)
+        self.feedback_tasks = FeedbackTasks(self._connection)
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
+        self.organizations = Organizations(self._connection)
 
     @property
     def base_url(self) -> str:
         """The server's address, without `/v1`."""
         return self._connection.base_url
+
+    async def with_raw_response(
+        self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> RawResponse[T]:
+        """Make a call and see what was answered: `with_raw_response(client.models.list)`."""
+        seen: list[Reply] = []
+        token = replies.set(seen)
+        try:
+            return RawResponse(await call(*args, **kwargs), seen)
+        finally:
+            replies.reset(token)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,4 +1,4 @@
-"""The record from outside: list, iterate, retrieve, update and delete completions."""
+"""The record from outside: create, retrieve, list, iterate, update and delete completions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.client.connection import Connection
-from briggs.types.completions import Attempt, Fix
+from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.client.logged import LoggedCompletion
+from briggs.types.completions import Attempt, Fix, Status, create_id
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.stored import ChatCompletionDeleted
 from briggs.types.wire import Object, encode, from_builtins, to_builtins
 
 _PATH = "/v1/chat/completions"
+_LOGGED = "/api/v1/completions"
 _PAGE = 100
 """How many completions the server returns at most at once."""
 
@@ -133,6 +135,10 @@ class CompletionFilters(TypedDict, total=False):
     include: Sequence[Include]
 
 
+class _Ungraded(Object):
+    completions: list[LoggedCompletion]
+
+
 class Completions:
     """`client.completions`: OpenAI's stored-completions API with more filters.
 
@@ -141,6 +147,48 @@ class Completions:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def create(
+        self,
+        request: Any,
+        response: Any = None,
+        *,
+        id: str | None = None,
+        status: Status = "finished",
+        kind: Literal["chat", "completion"] = "chat",
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        duration_ms: float | None = None,
+        failure_kind: str | None = None,
+        failure_reason: str | None = None,
+    ) -> LoggedCompletion:
+        """Tell of a call that was answered elsewhere, once or bit by bit under the same `id`.
+
+        A request or response may be plain JSON or one of our types. `briggs.log` does the same
+        without waiting for the server, and also while it is away.
+        """
+        body = omit_none(
+            status=status,
+            kind=kind,
+            request=request,
+            response=response,
+            tags=list(tags),
+            session_id=session_id,
+            duration=None if duration_ms is None else duration_ms / 1000,
+            failure_kind=failure_kind,
+            failure_reason=failure_reason,
+        )
+        path = f"{_LOGGED}/{quote(id or create_id(), safe='')}"
+        told = await self._connection.send("POST", path, body=body, is_idempotent=True)
+        return self._connection.read(told, LoggedCompletion)
+
+    async def list_ungraded(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[LoggedCompletion]:
+        """Completions that await a feedback task and have no feedback yet, the newest first."""
+        query = encode_query(limit=limit, offset=offset)
+        path = f"{_LOGGED}/ungraded"
+        return (await self._connection.request("GET", path, _Ungraded, query=query)).completions
 
     async def list(
         self,
@@ -195,9 +243,15 @@ class Completions:
         query = encode_filters({"include": include})
         return await self._connection.request("GET", _path(id), StoredCompletion, query=query)
 
-    async def update(self, id: str, *, metadata: Mapping[str, str]) -> StoredCompletion:
-        """Replace a completion's metadata. Raises `NotFound`."""
-        body = {"metadata": dict(metadata)}
+    async def update(
+        self,
+        id: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> StoredCompletion:
+        """Replace a completion's metadata, its tags, or both. Raises `NotFound`."""
+        body = omit_none(metadata=metadata, tags=tags)
         return await self._connection.request("POST", _path(id), StoredCompletion, body=body)
 
     async def delete(self, id: str) -> ChatCompletionDeleted:

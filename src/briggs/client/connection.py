@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -18,12 +21,21 @@ from briggs.client.errors import (
     Refused,
     ServerUnreachable,
 )
-from briggs.transport import StreamedReply, Transport, TransportError, Unreachable
+from briggs.client.retries import repeat
+from briggs.transport import Reply, StreamedReply, Transport, TransportError, Unreachable
 from briggs.types.wire import decode, encode
 
 T = TypeVar("T")
 
+TIMEOUT_S = 600.0
+"""How long to wait for the next sign of life: a model may think for minutes."""
+RETRIES_MAX = 2
+
+replies: ContextVar[list[Reply] | None] = ContextVar("replies", default=None)
+"""Where somebody wants to see the answers as they came, they are put here too."""
+
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_IDEMPOTENT = ("GET", "PUT", "DELETE")
 
 
 class Connection:
@@ -32,10 +44,21 @@ class Connection:
     Raises `InvalidCall` for an address that is none.
     """
 
-    def __init__(self, *, base_url: str, api_key: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str | None,
+        timeout_s: float = TIMEOUT_S,
+        retries_max: int = RETRIES_MAX,
+    ) -> None:
         self.base_url = base_url.rstrip("/").removesuffix("/v1")
         self._api_key = api_key
-        self._transport = Transport(proxies=not is_loopback(self.base_url))
+        self._is_near = is_loopback(self.base_url)
+        self._timeout_s = timeout_s
+        self._retries_max = retries_max
+        self._transport: Transport | None = None
+        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
 
     async def request(
         self,
@@ -57,20 +80,34 @@ class Connection:
         path: str,
         *,
         query: Iterable[tuple[str, str]] = (),
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        is_idempotent: bool | None = None,
     ) -> bytes:
-        """Send a request and return the answer's body. Raises `ClientError`."""
-        content = None if body is None else encode(body)
-        try:
-            reply = await self._transport.send(
-                method, self._url(path, query), headers=self._headers(headers), body=content
-            )
-        except TransportError as error:
-            raise self._explain(error) from error
-        if reply.status >= 400:
-            raise read_refusal(reply.body, status=reply.status, headers=reply.headers)
-        return reply.body
+        """Send a request and return the answer's body. Raises `ClientError`.
+
+        One that may be sent twice, by its method or an idempotency key, is repeated also
+        where nobody knows whether the server got it.
+        """
+        content = encode(body) if isinstance(body, Mapping) else body
+        url, sent = self._url(path, query), self._headers(headers)
+
+        async def ask(retry: int) -> bytes:
+            try:
+                reply = await self._open().send(
+                    method, url, headers=_count(sent, retry), body=content
+                )
+            except TransportError as error:
+                raise self._explain(error) from error
+            if reply.status >= 400:
+                raise read_refusal(reply.body, status=reply.status, headers=reply.headers)
+            if (seen := replies.get()) is not None:
+                seen.append(reply)
+            return reply.body
+
+        if is_idempotent is None:
+            is_idempotent = method in _IDEMPOTENT or "idempotency-key" in sent
+        return await repeat(ask, retries_max=self._retries_max, is_idempotent=is_idempotent)
 
     def read(self, body: bytes, type: type[T]) -> T:
         """Read JSON as `type`. Raises `InvalidAnswer`."""
@@ -81,25 +118,63 @@ class Connection:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, *, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        content_type: str,
+        query: Iterable[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[StreamedReply]:
-        """POST `body` and hand over the answer as it arrives. Raises `ClientError`."""
-        try:
-            async with self._transport.stream(
-                "POST", self._url(path), headers=self._headers(headers), body=encode(body)
-            ) as reply:
+        """Send a request and hand over the answer as it arrives. Raises `ClientError`."""
+        content = None if body is None else encode(body)
+        url, sent = self._url(path, query), self._headers(headers)
+
+        async def ask(retry: int) -> tuple[StreamedReply, AsyncExitStack]:
+            async with AsyncExitStack() as stack:
+                reply = await stack.enter_async_context(
+                    self._open().stream(method, url, headers=_count(sent, retry), body=content)
+                )
                 if reply.status >= 400:
-                    content = b"".join([piece async for piece in reply.body])
-                    raise read_refusal(content, status=reply.status, headers=reply.headers)
-                if not reply.headers.get("content-type", "").startswith("text/event-stream"):
-                    raise self._doubt(f"POST {path} was answered with no event stream")
+                    refusal = b"".join([piece async for piece in reply.body])
+                    raise read_refusal(refusal, status=reply.status, headers=reply.headers)
+                if not reply.headers.get("content-type", "").startswith(content_type):
+                    raise self._doubt(f"{method} {path} was answered with no {content_type}")
+                return reply, stack.pop_all()
+
+        async def ask_and_explain(retry: int) -> tuple[StreamedReply, AsyncExitStack]:
+            try:
+                return await ask(retry)
+            except TransportError as error:
+                raise self._explain(error) from error
+
+        reply, stack = await repeat(
+            ask_and_explain, retries_max=self._retries_max, is_idempotent=method in _IDEMPOTENT
+        )
+        async with stack:
+            try:
                 yield reply
-        except TransportError as error:
-            raise self._explain(error) from error
+            except TransportError as error:
+                raise self._explain(error) from error
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._transport.close()
+        transport, self._transport, self._home = self._transport, None, None
+        if transport is not None:
+            await transport.close()
+
+    def _open(self) -> Transport:
+        """The transport of this event loop. In a forked process the parent's is not ours."""
+        home = (os.getpid(), asyncio.get_running_loop())
+        if self._transport is None or self._home != home:
+            self._transport = Transport(
+                read_timeout_s=self._timeout_s,
+                connect_timeout_s=min(10, self._timeout_s),
+                proxies=not self._is_near,
+            )
+            self._home = home
+        return self._transport
 
     def _url(self, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
         encoded = urlencode(list(query))
@@ -116,7 +191,7 @@ class Connection:
 
     def _explain(self, error: TransportError) -> ServerUnreachable | ConnectionLost:
         if isinstance(error, Unreachable):
-            return ServerUnreachable(self.base_url)
+            return ServerUnreachable(self.base_url, is_near=self._is_near)
         return ConnectionLost(f"the connection to {self.base_url} was lost: {error}")
 
     def _doubt(self, reason: str) -> InvalidAnswer:
@@ -135,6 +210,21 @@ def is_loopback(base_url: str) -> bool:
     return parts.hostname in _LOOPBACK
 
 
+def encode_query(**parameters: Any) -> list[tuple[str, str]]:
+    """Those that are not None, as the query of an address."""
+    return [(name, str(value)) for name, value in parameters.items() if value is not None]
+
+
+def omit_none(**members: Any) -> dict[str, Any]:
+    """The members of a body that say something."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _count(headers: dict[str, str], retry: int) -> dict[str, str]:
+    """The server links the tries of one call by the header that OpenAI's packages send."""
+    return {**headers, "x-stainless-retry-count": str(retry)} if retry else headers
+
+
 class _Error(msgspec.Struct):
     message: str
     type: str | None = None
@@ -143,7 +233,12 @@ class _Error(msgspec.Struct):
 
 
 class _ErrorAnswer(msgspec.Struct):
-    error: _Error
+    """On `/v1` the error is an object; on `/api` it is its message, and the rest beside it."""
+
+    error: _Error | str
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
 
 
 def read_refusal(
@@ -151,10 +246,16 @@ def read_refusal(
 ) -> Refused:
     """The error that an error object spells; of any other body, the status and its start."""
     try:
-        error = msgspec.json.decode(body, type=_ErrorAnswer).error
+        answer = msgspec.json.decode(body, type=_ErrorAnswer)
     except (msgspec.DecodeError, UnicodeDecodeError):
         start = " ".join(body[:200].decode("utf-8", "replace").split())
         error = _Error(f"the server answered {status}: {start or 'nothing more'}")
+    else:
+        error = (
+            answer.error
+            if isinstance(answer.error, _Error)
+            else _Error(answer.error, answer.type, answer.param, answer.code)
+        )
     kinds = {401: AuthenticationFailed, 404: NotFound}
     return kinds.get(status or 0, Refused)(
         error.message,

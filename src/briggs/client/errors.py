@@ -26,8 +26,10 @@ class InvalidCall(ClientError):
 class ServerUnreachable(ClientError):
     """Nobody listens at the address."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, is_near: bool = True) -> None:
         super().__init__(f"no Briggs server answers at {base_url}: start one with `briggs serve`")
+        self.is_near = is_near
+        """Whether that is on this very machine, where nobody is there who is not there now."""
 
 
 class ConnectionLost(ClientError):
@@ -57,7 +59,9 @@ class Refused(ClientError):
         self.type = type
         self.param = param
         self.code = code
-        self.completion_id = (headers or {}).get("x-briggs-completion-id")
+        self.headers: Mapping[str, str] = headers or {}
+        """The answer's headers, their names in lower case."""
+        self.completion_id = self.headers.get("x-briggs-completion-id")
         """Our id of the call that failed, where it was recorded."""
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.client.connection import Connection
+from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.types.keys import Scope
 from briggs.types.wire import Object
 
 _PATH = "/v1/organization/admin_api_keys"
@@ -23,6 +26,10 @@ class ApiKey(Object):
     """Unix time in seconds."""
     last_used_at: int | None = None
     organization_id: str | UnsetType = UNSET
+    scopes: list[str] = msgspec.field(default_factory=list)
+    """What it may do: some of answer, read, grade and admin."""
+    expires_at: int | None = None
+    """Unix time in seconds; None for a key that does not expire."""
     value: str | UnsetType = UNSET
     """The secret; only in the answer to `create`."""
     object: str = "organization.admin_api_key"
@@ -48,15 +55,30 @@ class Keys:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def create(self, name: str) -> ApiKey:
-        """A new key; `value` is its secret, which nobody can ask for again."""
-        return await self._connection.request("POST", _PATH, ApiKey, body={"name": name})
+    async def create(
+        self,
+        name: str,
+        *,
+        scopes: Sequence[Scope] | None = None,
+        expires_in_s: float | None = None,
+        organization: str | None = None,
+    ) -> ApiKey:
+        """A new key; `value` is its secret, which nobody can ask for again.
 
-    async def list(self) -> ApiKeyList:
+        It may do everything unless `scopes` says what. `organization`, an id or a slug, is
+        for administrators of the first organization, who make keys of all; here and below.
+        """
+        body = omit_none(
+            name=name, scopes=scopes, expires_in_s=expires_in_s, organization=organization
+        )
+        return await self._connection.request("POST", _PATH, ApiKey, body=body)
+
+    async def list(self, *, organization: str | None = None) -> ApiKeyList:
         """Every key of the organization that was not revoked."""
-        return await self._connection.request("GET", _PATH, ApiKeyList)
+        query = encode_query(organization=organization)
+        return await self._connection.request("GET", _PATH, ApiKeyList, query=query)
 
-    async def revoke(self, id: str) -> ApiKeyRevoked:
+    async def revoke(self, id: str, *, organization: str | None = None) -> ApiKeyRevoked:
         """Take a key back: it opens nothing from now on. Raises `NotFound`."""
-        path = f"{_PATH}/{quote(id, safe='')}"
-        return await self._connection.request("DELETE", path, ApiKeyRevoked)
+        path, query = f"{_PATH}/{quote(id, safe='')}", encode_query(organization=organization)
+        return await self._connection.request("DELETE", path, ApiKeyRevoked, query=query)

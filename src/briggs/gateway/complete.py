@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 from briggs.gateway.attempts import ask_in_order
-from briggs.gateway.judge import Evidence
+from briggs.gateway.evidence import Evidence
 from briggs.gateway.order import Route
 from briggs.gateway.record import Call, Record
 from briggs.providers.base import Answer, Prepared, Provider

@@ -7,14 +7,27 @@ put another call's request and tags into the post of its end.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from briggs.gateway.judge import LARGE_BYTES
+from briggs.gateway.prices import Prices
+from briggs.gateway.record import Record, write_facts
 from briggs.types import wire
 from briggs.types.completions import Completion, Status, current_time_us
+from briggs.types.conform import Facts
+from briggs.types.rules import check_response
+
+TOLD = "told"
+"""The member of `call_site` that lists the statuses of the posts that came."""
+
+_COUNT_MAX = 2**53
+# An answer that came says more than a failure that was seen on its way.
+_FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
 
 
 class Posted(msgspec.Struct, kw_only=True):
@@ -36,51 +49,82 @@ class Posted(msgspec.Struct, kw_only=True):
     """Unix time in microseconds, for what is told long after it happened."""
 
 
-def merge(id: str, posted: Posted) -> Callable[[Completion | None], Completion]:
+async def tell(id: str, posted: Posted, *, record: Record) -> Completion:
+    """Record what a post says of a call, and return all that is known of it by now.
+
+    Raises `NotFound` for the id of a call of another organization.
+    """
+    violates: list[str] = []
+    if posted.response is not UNSET:
+        await asyncio.to_thread(record.prices.open_list)
+        if posted.kind != "completion":
+            violates = await _judge(posted.response)
+    return await record.store.merge(
+        id,
+        organization_id=posted.organization_id,
+        change=merge(id, posted, prices=record.prices, violates=violates),
+    )
+
+
+def merge(
+    id: str, posted: Posted, *, prices: Prices, violates: list[str]
+) -> Callable[[Completion | None], Completion]:
     """What a post makes of the completion that is there, or of none."""
 
     def change(before: Completion | None) -> Completion:
-        if before is None:
-            created_at = current_time_us() if posted.created_at is UNSET else posted.created_at
-            completion = Completion(
-                id=id,
-                organization_id=posted.organization_id,
-                created_at=created_at,
-                source="client",
-            )
-        elif before.source != "client":
-            # What Briggs answered itself it knows better than anybody who tells of it.
-            return before
+        completion = before or Completion(
+            id=id,
+            organization_id=posted.organization_id,
+            created_at=current_time_us() if posted.created_at is UNSET else posted.created_at,
+            source="client",
+        )
+        told = set(completion.call_site.get(TOLD, ()))
+        if completion.source == "client":
+            if posted.status == "started" or posted.status is UNSET or "started" not in told:
+                _write_question(completion, posted)
+            _write_outcome(completion, posted, violates=violates)
+            if completion.response is not None:
+                _read_response(completion, prices=prices)
         else:
-            completion = before
-        _write_question(completion, posted, is_new=before is None)
-        _write_outcome(completion, posted)
+            # What Briggs answered itself it knows better than anybody who tells of it.
+            _add_labels(completion, posted)
+        if posted.status is not UNSET:
+            told.add(posted.status)
+        completion.call_site = {**completion.call_site, **posted.call_site, TOLD: sorted(told)}
         return completion
 
     return change
 
 
-def _write_question(completion: Completion, posted: Posted, *, is_new: bool) -> None:
-    """What was asked: the word of a `started` counts, and before it whatever came first."""
-    decides = is_new or posted.status == "started"
-    if posted.request is not UNSET and (decides or not completion.request):
+def _write_question(completion: Completion, posted: Posted) -> None:
+    """What was asked. A `started` tells all of it; what it is silent about was not there."""
+    if posted.request is not UNSET:
         completion.request = posted.request
         _read_request(completion)
-    if posted.kind is not UNSET and decides:
+    if posted.kind is not UNSET:
         completion.kind = posted.kind
-    if posted.session_id is not UNSET and (decides or completion.session_id is None):
+    if posted.session_id is not UNSET:
         completion.session_id = posted.session_id
-    if posted.tags is not UNSET and (decides or not completion.tags):
-        completion.tags = posted.tags
-    if posted.metadata is not UNSET and (decides or not completion.metadata):
-        completion.metadata = posted.metadata
-    completion.call_site = {**completion.call_site, **posted.call_site}
+    if posted.tags is not UNSET or posted.status == "started":
+        completion.tags = posted.tags or []
+    if posted.metadata is not UNSET or posted.status == "started":
+        completion.metadata = posted.metadata or {}
 
 
-def _write_outcome(completion: Completion, posted: Posted) -> None:
+def _add_labels(completion: Completion, posted: Posted) -> None:
+    if posted.session_id is not UNSET:
+        completion.session_id = completion.session_id or posted.session_id
+    if posted.status == "started" or posted.status is UNSET:
+        completion.tags = list(dict.fromkeys([*completion.tags, *(posted.tags or ())]))
+        completion.metadata = {**(posted.metadata or {}), **completion.metadata}
+
+
+def _write_outcome(completion: Completion, posted: Posted, *, violates: list[str]) -> None:
     """How it ended. A call that has ended does not start again; a later end adds to it."""
-    if posted.status in ("finished", "failed"):
-        completion.status = posted.status
+    if posted.status is not UNSET:
+        if posted.status == "started" and completion.status != "started":
+            return
+        completion.status = max(completion.status, posted.status, key=_FINALITY.__getitem__)
     if posted.duration_ms is not UNSET:
         completion.duration_ms = posted.duration_ms
     if posted.failure_kind is not UNSET:
@@ -89,70 +133,97 @@ def _write_outcome(completion: Completion, posted: Posted) -> None:
         completion.failure_reason = posted.failure_reason
     if posted.response is not UNSET:
         completion.response = posted.response
-        _read_response(completion)
+        completion.violates = violates
 
 
 def _read_request(completion: Completion) -> None:
     request = _decode_object(completion.request)
-    completion.model = _text(request.get("model")) or completion.model
+    completion.model = _text(request.get("model")) or ""
     completion.stream = request.get("stream") is True
     completion.seed = _integer(request.get("seed"))
     completion.user = _text(request.get("safety_identifier")) or _text(request.get("user"))
 
 
-def _read_response(completion: Completion) -> None:
+def _read_response(completion: Completion, *, prices: Prices) -> None:
+    assert completion.response is not None, "the caller has looked"
+    facts = _read_facts(_decode_object(completion.response))
+    write_facts(completion, facts)
+    completion.model = completion.model or facts.model or ""
+    prices.price_logged(completion, facts)
+
+
+def _read_facts(response: dict[str, Any]) -> Facts:
     """The facts of an answer of any shape; whatever is not what it should be is not known."""
-    response = _decode_object(completion.response or b"")
-    completion.response_id = _text(response.get("id"))
-    completion.response_model = _text(response.get("model"))
-    completion.model = completion.model or completion.response_model or ""
-    completion.system_fingerprint = _text(response.get("system_fingerprint"))
     choices = response.get("choices")
-    reasons = [
-        choice.get("finish_reason")
-        for choice in (choices if isinstance(choices, list) else ())
-        if isinstance(choice, dict)
+    ends = [
+        *(choice.get("finish_reason") for choice in _objects(choices)),
+        response.get("stop_reason"),
     ]
-    reasons.append(response.get("stop_reason"))
-    completion.finish_reasons = [reason for reason in reasons if isinstance(reason, str)]
-    usage = response.get("usage")
-    if isinstance(usage, dict):
-        _read_usage(completion, usage)
-
-
-def _read_usage(completion: Completion, usage: dict[str, Any]) -> None:
-    """Counts in OpenAI's words or in Anthropic's. Some clients write -1 or 0 for unknown."""
+    facts = Facts(
+        id=_text(response.get("id")),
+        model=_text(response.get("model")),
+        system_fingerprint=_text(response.get("system_fingerprint")),
+        finish_reasons=[reason for reason in ends if isinstance(reason, str)],
+        service_tier=_text(response.get("service_tier")),
+    )
+    usage = _object(response.get("usage"))
     if "input_tokens" in usage:
-        cached = _count(usage.get("cache_read_input_tokens")) or 0
-        written = _count(usage.get("cache_creation_input_tokens")) or 0
-        prompt = _count(usage["input_tokens"])
-        completion.prompt_tokens = None if prompt is None else prompt + cached + written
-        completion.completion_tokens = _count(usage.get("output_tokens"))
-        completion.cached_tokens, completion.cache_write_tokens = cached, written
+        _read_anthropic_usage(usage, into=facts)
     else:
-        completion.prompt_tokens = _count(usage.get("prompt_tokens"))
-        completion.completion_tokens = _count(usage.get("completion_tokens"))
-        prompt_details = usage.get("prompt_tokens_details")
-        if isinstance(prompt_details, dict):
-            completion.cached_tokens = _count(prompt_details.get("cached_tokens"))
-        details = usage.get("completion_tokens_details")
-        if isinstance(details, dict):
-            completion.reasoning_tokens = _count(details.get("reasoning_tokens"))
-    counts = (completion.prompt_tokens, completion.completion_tokens)
-    if not any(counts):
-        completion.prompt_tokens = completion.completion_tokens = None
-        return
-    completion.usage_source = "provider"
-    if counts[0] is not None and counts[1] is not None:
-        completion.total_tokens = counts[0] + counts[1]
+        _read_usage(usage, into=facts)
+    # Some clients write -1 or 0 where nobody counted.
+    if not facts.prompt_tokens and not facts.completion_tokens:
+        facts.prompt_tokens = facts.completion_tokens = None
+    if facts.prompt_tokens is not None and facts.completion_tokens is not None:
+        facts.total_tokens = facts.prompt_tokens + facts.completion_tokens
+    return facts
+
+
+def _read_usage(usage: dict[str, Any], *, into: Facts) -> None:
+    into.prompt_tokens = _count(usage.get("prompt_tokens"))
+    into.completion_tokens = _count(usage.get("completion_tokens"))
+    prompt = _object(usage.get("prompt_tokens_details"))
+    into.cached_tokens = _count(prompt.get("cached_tokens"))
+    into.audio_input_tokens = _count(prompt.get("audio_tokens"))
+    completion = _object(usage.get("completion_tokens_details"))
+    into.reasoning_tokens = _count(completion.get("reasoning_tokens"))
+    into.audio_output_tokens = _count(completion.get("audio_tokens"))
+
+
+def _read_anthropic_usage(usage: dict[str, Any], *, into: Facts) -> None:
+    """There the cache's tokens are counted beside those of the prompt."""
+    into.cached_tokens = _count(usage.get("cache_read_input_tokens")) or 0
+    into.cache_write_tokens = _count(usage.get("cache_creation_input_tokens")) or 0
+    prompt = _count(usage["input_tokens"])
+    if prompt is not None:
+        into.prompt_tokens = prompt + into.cached_tokens + into.cache_write_tokens
+    into.completion_tokens = _count(usage.get("output_tokens"))
+    created = _object(usage.get("cache_creation"))
+    into.cache_write_1h_tokens = _count(created.get("ephemeral_1h_input_tokens"))
+
+
+async def _judge(response: bytes) -> list[str]:
+    """The rules that an answer breaks by itself: whose request comes with it is not certain."""
+    if len(response) < LARGE_BYTES:
+        findings = check_response(response)
+    else:
+        findings = await asyncio.to_thread(check_response, response)
+    return sorted({finding.rule for finding in findings if finding.severity != "info"})
 
 
 def _decode_object(body: bytes) -> dict[str, Any]:
     try:
-        value = wire.decode(body)
+        return _object(wire.decode(body))
     except msgspec.DecodeError:
         return {}
+
+
+def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _objects(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if type(values) is list else []
 
 
 def _text(value: Any) -> str | None:
@@ -165,4 +236,4 @@ def _integer(value: Any) -> int | None:
 
 def _count(value: Any) -> int | None:
     count = _integer(value)
-    return count if count is not None and count >= 0 else None
+    return count if count is not None and 0 <= count < _COUNT_MAX else None

@@ -127,6 +127,25 @@ class Prices:
                 completion.cost_usd, completion.price_source = float(cost), price.source
         self._add(completion)
 
+    def price_logged(self, completion: Completion, facts: Facts) -> None:
+        """Write the cost of a call that was answered elsewhere, if its model has one maker."""
+        completion.cost_usd = completion.price_source = completion.usage_source = None
+        if facts.prompt_tokens is None or facts.completion_tokens is None:
+            return
+        completion.usage_source = "provider"
+        model, minute = facts.model or completion.model, completion.created_at // _MINUTE_US
+        price = self._own.get(model)
+        if price is None and facts.service_tier in _STANDARD:
+            price = find_named(model, minute)
+        if price is not None and not _may_write_for_an_hour(completion, facts):
+            cost = calculate(price, facts)
+            if cost is not None:
+                completion.cost_usd, completion.price_source = float(cost), price.source
+
+    def open_list(self) -> None:
+        """Read the list, if that was not done yet, and wait until it is there."""
+        _load()
+
     def _find(self, completion: Completion, *, tier: str | None) -> Price | None:
         """By the model that answered; a price of one's own may be that of the one asked for."""
         provider, served = completion.provider or "", completion.response_model
@@ -207,6 +226,24 @@ def find_listed(address: str, model: str, tier: str | None, minute: int) -> Pric
     if not own or not _has_tier(listed, tier, moment=moment):
         return None
     return _read_listed(listed.get_prices(moment, {"service_tier": tier}))
+
+
+@functools.lru_cache(maxsize=1024)
+def find_named(model: str, minute: int) -> Price | None:
+    """The list's price of a model of whoever makes it, if the name says who that is."""
+    snapshot, name = _open_list(), model.lower()
+    makers = [
+        provider
+        for provider in snapshot.providers
+        if provider.model_match is not None and provider.model_match.is_match(name)
+    ]
+    if len(makers) != 1:
+        return None
+    listed = makers[0].find_model(name, all_providers=snapshot.providers)
+    # Open models are sold by others only.
+    if listed is None or not any(listed is each for each in makers[0].models):
+        return None
+    return _read_listed(listed.get_prices(datetime.fromtimestamp(minute * 60, UTC)))
 
 
 def _find_asked(completion: Completion) -> str:

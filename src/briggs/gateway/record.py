@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from briggs.gateway.judge import Evidence, Judge
+from briggs.gateway.evidence import Evidence
+from briggs.gateway.judge import Judge
 from briggs.gateway.prices import Prices
 from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
@@ -62,7 +63,7 @@ class Record:
     async def finish(self, call: Call, *, facts: Facts, response: bytes, received: bytes) -> None:
         """Record an answer, and wait until it is safe. Raises `StoreUnavailable`."""
         completion = call.completion
-        _write_facts(completion, facts)
+        write_facts(completion, facts)
         self._price(call, facts)
         completion.status = "finished"
         completion.http_status = 200
@@ -84,7 +85,7 @@ class Record:
         """Record a failure with what arrived of the answer, and wait until it is safe."""
         completion = call.completion
         if facts is not None:
-            _write_facts(completion, facts)
+            write_facts(completion, facts)
             self._price(call, facts)
         _write_failure(completion, error)
         completion.duration_ms = call.elapsed_ms
@@ -123,7 +124,8 @@ def _write_failure(completion: Completion, error: BriggsError) -> None:
     completion.failure_reason = error.message
 
 
-def _write_facts(completion: Completion, facts: Facts) -> None:
+def write_facts(completion: Completion, facts: Facts) -> None:
+    """What an answer says, as the record's members."""
     completion.response_id = facts.id
     completion.response_model = facts.model
     completion.system_fingerprint = facts.system_fingerprint

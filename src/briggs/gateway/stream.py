@@ -11,7 +11,7 @@ import msgspec
 
 from briggs.gateway.attempts import ask_in_order
 from briggs.gateway.complete import explain, read_asked
-from briggs.gateway.judge import Evidence
+from briggs.gateway.evidence import Evidence
 from briggs.gateway.order import Route
 from briggs.gateway.record import Call, Record
 from briggs.gateway.timeouts import read_in_time

@@ -145,10 +145,18 @@ class HttpProvider:
         decoder = self._wire.open_stream(prepared)
         try:
             async for data in body:
-                yield Piece(data, decoder.feed(data))
+                try:
+                    payloads = decoder.feed(data)
+                except UpstreamInvalid:
+                    # What cannot be read is on record all the same.
+                    yield Piece(data, ())
+                    raise
+                yield Piece(data, payloads)
                 if decoder.done:
                     await _read_to_end(body)
                     return
+            # What was wrong in a read that had good chunks too is said after them.
+            decoder.feed(b"")
             yield Piece(b"", _read_last(decoder))
         except TransportError as error:
             raise self._explain(error) from error

@@ -63,21 +63,28 @@ class OllamaStream:
         self.done = False
         self._line = b""
         """What has come of the line that has not ended yet."""
+        self._failure: UpstreamInvalid | None = None
+        """What is wrong with a line whose forerunners of the same read were good."""
         self._has_begun = False
         self._calls = 0
 
     def feed(self, data: bytes) -> list[bytes]:
+        if self._failure is not None:
+            raise self._failure
         *lines, self._line = (self._line + data).split(b"\n")
-        if self._line.rstrip().endswith(b"}") and _is_whole(self._line):
-            # Nothing longer begins with a whole object: the end need not be waited for.
-            lines.append(self._line)
-            self._line = b""
         if len(self._line) > _LINE_BYTES_MAX:
             raise UpstreamInvalid("the upstream sent a line that is too large")
         payloads: list[bytes] = []
         for line in lines:
-            if line.strip() and not self.done:
+            if not line.strip() or self.done:
+                continue
+            try:
                 payloads += map(wire.encode_plain, self._decode(_read_line(line)))
+            except UpstreamInvalid as error:
+                if not payloads:
+                    raise
+                self._failure = error
+                break
         return payloads
 
     def _decode(self, line: dict[str, Any]) -> list[dict[str, Any]]:
@@ -112,14 +119,6 @@ def _read_line(data: bytes) -> dict[str, Any]:
     if line.get("done_reason") in ("load", "unload"):
         raise UpstreamInvalid("the upstream loaded or unloaded the model and answered nothing")
     return line
-
-
-def _is_whole(data: bytes) -> bool:
-    try:
-        wire.decode(data)
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def _decode_identity(line: dict[str, Any]) -> dict[str, Any]:

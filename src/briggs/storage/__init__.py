@@ -9,7 +9,7 @@ from briggs.storage.errors import (
     StoreTooNew,
 )
 from briggs.storage.feedback import FeedbackQuery
-from briggs.storage.feedback_queue import Wish
+from briggs.storage.feedback_queue import Order, Wish
 from briggs.storage.store import Statistics, Store
 from briggs.storage.writer import Durability
 from briggs.types.errors import StoreUnavailable
@@ -19,6 +19,7 @@ __all__ = [
     "Durability",
     "FeedbackQuery",
     "NotRecorded",
+    "Order",
     "Page",
     "Query",
     "Statistics",

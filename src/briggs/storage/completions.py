@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_origin
 
 import msgspec
@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from briggs.storage import feedback_queue, sqlite
+from briggs.storage import feedback_queue, rows, sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import (
@@ -150,22 +150,19 @@ def retrieve(
 
 
 def retrieve_many(
-    connection: Connection, *, ids: Sequence[str], organization_id: str, bodies: Bodies | None
+    connection: Connection, *, ids: Sequence[str], organization_id: str, bodies: Bodies
 ) -> dict[str, Completion]:
-    """Those of our ids that are there, by id; without `bodies`, without their bodies."""
-    statement = (_SELECT_HEADS if bodies is None else _SELECT).where(
-        completions.c.organization_id == storable(organization_id)
-    )
-    found = (
-        _decode_head(row) if bodies is None else decode(row, bodies=bodies)
-        for begin in range(0, len(ids), IDS_MAX)
-        for row in connection.execute(
-            statement.where(
-                completions.c.id.in_([storable(id) for id in ids[begin : begin + IDS_MAX]])
-            )
-        )
-    )
-    return {each.id: each for each in found}
+    """Those of our ids that are there, by id."""
+    rows = _read_many(connection, _SELECT, ids=ids, organization_id=organization_id)
+    return {each.id: each for each in (decode(row, bodies=bodies) for row in rows)}
+
+
+def retrieve_labels(
+    connection: Connection, *, ids: Sequence[str], organization_id: str
+) -> dict[str, Completion]:
+    """The same with their times, models and tags only, 10 times as fast."""
+    found = _read_many(connection, _SELECT_LABELS, ids=ids, organization_id=organization_id)
+    return {each.id: each for each in (rows.decode(row, Completion) for row in found)}
 
 
 def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
@@ -394,6 +391,10 @@ _SELECT = select(
     *(completions.c[name] for name in _BODIES),
 )
 
+_SELECT_LABELS = select(
+    *(completions.c[name] for name in ("id", "created_at", "model", "response_model", "tags"))
+)
+
 # The very words of the partial indexes, or SQLite does not use them.
 _COMPRESSED_WITH_RESPONSE_ID = text("encoding = 1 AND response_id IS NOT NULL")
 _UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
@@ -449,6 +450,15 @@ def _find_metadata(query: Query, key: str, value: str) -> Subquery:
         )
         .subquery()
     )
+
+
+def _read_many(
+    connection: Connection, statement: Select[Any], *, ids: Sequence[str], organization_id: str
+) -> Iterator[Any]:
+    statement = statement.where(completions.c.organization_id == storable(organization_id))
+    for begin in range(0, len(ids), IDS_MAX):
+        some = [storable(id) for id in ids[begin : begin + IDS_MAX]]
+        yield from connection.execute(statement.where(completions.c.id.in_(some)))
 
 
 def _place(connection: Connection, *, query: Query) -> tuple[int, str]:

@@ -25,15 +25,18 @@ def encode(value: msgspec.Struct, *, table: Table) -> dict[str, Any]:
 
 
 def decode(row: Row[Any], type: type[AnyStruct]) -> AnyStruct:
-    """The struct of a row; members that the row does not have are what they are by default."""
-    columns = row._mapping
-    return type(
-        **{
-            name: wire.decode(columns[name]) if is_json else original(columns[name], type=str)
-            for name, is_json in _members(type).items()
-            if name in columns
-        }
-    )
+    """The struct of a row; members that the row does not have, and lists and dicts that are
+    NULL there, are what they are by default.
+    """
+    known = _members(type)
+    members: dict[str, Any] = {}
+    for name, value in row._mapping.items():
+        if known.get(name):
+            if value is not None:
+                members[name] = wire.decode(value)
+        elif name in known:
+            members[name] = original(value, type=str)
+    return type(**members)
 
 
 def encode_json(value: Any) -> str:

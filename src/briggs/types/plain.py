@@ -152,7 +152,14 @@ def _is_plain_frame(*frames: bytes) -> bool:
             and usage["choices"] == []
             and bool(usage["usage"]["completion_tokens"])
         )
-    except (msgspec.DecodeError, UnicodeError, KeyError, TypeError, ValueError, AttributeError):
+    except (
+        msgspec.DecodeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):
         return False
 
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
 
 from briggs.api.answers import Json, read_body, read_number
 from briggs.api.log10.organizations import check_organization
-from briggs.api.log10.posts import read_post
+from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
-from briggs.gateway.logged import merge
+from briggs.gateway.logged import tell
 from briggs.storage import Query, Store
 from briggs.types import wire
 from briggs.types.completions import Completion, create_id
@@ -28,6 +27,8 @@ LIMIT_DEFAULT = 25
 LIMIT_MAX = 1000
 OFFSET_MAX = 2**53
 TAGS_MAX = 100
+_CALL_SITE = ("stacktrace", "orig_module", "orig_qualname")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def create_legacy(request: Request) -> Json:
@@ -36,13 +37,13 @@ async def create_legacy(request: Request) -> Json:
     The clients want a UUID of version 4 in lower case, which ours is not.
     """
     organization = await check_organization(request, body=await read_body(request))
-    id = create_id_4()
-    return Json({"completionID": id, "organizationSlug": organization.slug})
+    return Json({"completionID": create_id_4(), "organizationSlug": organization.slug})
 
 
 async def upsert_legacy(request: Request) -> Json:
     """`POST /api/completions/{id}`: what there is to tell of a call so far."""
-    completion = await _merge(request, request.path_params["id"], duration_unit_ms=1)
+    body = await read_body(request)
+    completion = await _tell(request, request.path_params["id"], body, duration_unit_ms=1)
     return Json({"data": present_legacy(completion)})
 
 
@@ -54,8 +55,10 @@ async def list_legacy(request: Request) -> Json:
     ids = [id for id in parameters.get("ids", "").split(",") if id]
     store = _store(request)
     if ids:
-        found = [await store.retrieve(id, organization_id=organization.id) for id in ids]
-        return Json({"data": [present_legacy(each) for each in found if each is not None]})
+        by_id = await store.feedback.list_completions(
+            ids, organization_id=organization.id, payloads=True
+        )
+        return Json({"data": [present_legacy(by_id[id]) for id in ids if id in by_id]})
     page = await store.list(
         Query(
             organization_id=organization.id,
@@ -85,13 +88,15 @@ async def create(request: Request) -> Json:
 
     The status is 200, not 201: the generated clients check a 201 against their schema.
     """
-    return Json(present(await _merge(request, create_id(), duration_unit_ms=1000)))
+    body = await read_body(request)
+    id = read_id(body) or create_id()
+    return Json(present(await _tell(request, id, body, duration_unit_ms=1000)))
 
 
 async def update(request: Request) -> Json:
     """`POST /api/v1/completions/{id}`: the same, under an id of the client's own."""
-    id: str = request.path_params["id"]
-    return Json(present(await _merge(request, id, duration_unit_ms=1000)))
+    id, body = request.path_params["id"], await read_body(request)
+    return Json(present(await _tell(request, id, body, duration_unit_ms=1000)))
 
 
 async def retrieve(request: Request) -> Json:
@@ -111,12 +116,6 @@ async def search_tags(request: Request) -> Json:
     return Json({"data": [present_tag(name) for name in names]})
 
 
-async def find_in_browser(request: Request) -> RedirectResponse:
-    """`GET /app/{slug}/completions/{id}`: the address that Log10's clients print."""
-    path = f"/app/{request.path_params['slug']}/completions?id={request.path_params['id']}"
-    return RedirectResponse(path, status_code=302)
-
-
 def present(completion: Completion) -> dict[str, Any]:
     """A completion in the words of v1: nothing is null, and what does not fit is left out."""
     request, response = _decode(completion.request), _decode(completion.response)
@@ -133,7 +132,7 @@ def present(completion: Completion) -> dict[str, Any]:
         "stacktrace": _fit_stack(completion.call_site.get("stacktrace")),
         "failure_kind": completion.failure_kind,
         "failure_reason": completion.failure_reason,
-        "created_at": _iso(completion.created_at),
+        "created_at": iso(completion.created_at),
         "created_at_ms": completion.created_at // 1000,
     }
     return {name: value for name, value in members.items() if value is not None}
@@ -144,7 +143,7 @@ def present_legacy(completion: Completion) -> dict[str, Any]:
     members = {
         "id": completion.id,
         "organization_id": completion.organization_id,
-        "created_at": _iso(completion.created_at),
+        "created_at": iso(completion.created_at),
         "created_at_ms": completion.created_at // 1000,
         "kind": completion.kind,
         "status": completion.status,
@@ -153,10 +152,10 @@ def present_legacy(completion: Completion) -> dict[str, Any]:
         "tags": completion.tags,
         "tagResolved": [present_tag(tag) for tag in completion.tags],
         "session_id": completion.session_id,
-        "duration": completion.duration_ms,
+        "duration": None if completion.duration_ms is None else round(completion.duration_ms),
         "failure_kind": completion.failure_kind,
         "failure_reason": completion.failure_reason,
-        **completion.call_site,
+        **{name: completion.call_site.get(name) for name in _CALL_SITE},
     }
     return {name: value for name, value in members.items() if value is not None}
 
@@ -191,13 +190,10 @@ def create_id_4() -> str:
     return f"{id[:14]}4{id[15:]}"
 
 
-async def _merge(request: Request, id: str, *, duration_unit_ms: float) -> Completion:
-    body = await read_body(request)
+async def _tell(request: Request, id: str, body: bytes, *, duration_unit_ms: float) -> Completion:
     organization = await check_organization(request, body=body)
     posted = read_post(body, organization_id=organization.id, duration_unit_ms=duration_unit_ms)
-    return await _store(request).merge(
-        id, organization_id=organization.id, change=merge(id, posted)
-    )
+    return await tell(id, posted, record=request.app.state.record)
 
 
 async def _retrieve(request: Request, organization_id: str) -> Completion:
@@ -233,10 +229,9 @@ def _decode(body: bytes | None) -> Any:
     return value if isinstance(value, dict) else None
 
 
-def _iso(microseconds: int) -> str:
+def iso(microseconds: int) -> str:
     """As `datetime.isoformat` writes it, with all six digits: Python 3.10 reads nothing else."""
-    moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
-    return moment.isoformat(timespec="microseconds")
+    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
 
 
 def _read_created(text: str | None) -> tuple[int | None, int | None]:
@@ -261,7 +256,7 @@ def _microseconds(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1_000_000)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _store(request: Request) -> Store:

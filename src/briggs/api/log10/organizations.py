@@ -10,6 +10,7 @@ from starlette.requests import Request
 from briggs.api.answers import Json, read_json_object
 from briggs.api.gate import Gate
 from briggs.api.openai.keys import present_key
+from briggs.api.organizations import find_organization, looks_after_all
 from briggs.storage import Store
 from briggs.types.errors import Forbidden, InvalidRequest, NotFound
 from briggs.types.keys import Key
@@ -45,7 +46,7 @@ async def list_organizations(request: Request) -> Json:
     """`GET /api/v1/organizations`: all of them for administrators of the first, else one's own."""
     store: Store = request.app.state.store
     listed = await store.organizations.list()
-    if not _looks_after_all(request.state.key):
+    if not looks_after_all(request.state.key):
         listed = [each for each in listed if each.id == request.state.key.organization_id]
     return Json({"data": [_present(each) for each in listed]})
 
@@ -85,27 +86,11 @@ async def check_organization(request: Request, *, body: bytes = b"") -> Organiza
     return own
 
 
-async def find_organization(request: Request, name: str) -> Organization:
-    """The organization of that id or slug, if the caller's key may see it. Raises `NotFound`."""
-    store: Store = request.app.state.store
-    key: Key = request.state.key
-    organization = await store.organizations.find(name)
-    if organization is None or not (
-        organization.id == key.organization_id or _looks_after_all(key)
-    ):
-        raise NotFound(f"There is no organization '{name}'.", param="organization_id")
-    return organization
-
-
 def _require_installation(request: Request) -> None:
-    if not _looks_after_all(request.state.key):
+    if not looks_after_all(request.state.key):
         raise Forbidden(
             f"Organizations are made with an administrator's key of '{DEFAULT}', the first one."
         )
-
-
-def _looks_after_all(key: Key) -> bool:
-    return key.organization_id == DEFAULT and "admin" in key.scopes
 
 
 def _present(organization: Organization) -> dict[str, Any]:

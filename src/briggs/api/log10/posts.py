@@ -7,7 +7,8 @@ kept as it came.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, TypeGuard
+import re
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -17,17 +18,26 @@ from briggs.types import wire
 from briggs.types.completions import Status
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_STATUSES: dict[Any, Status] = {
+_READ = frozenset(
+    {
+        "status", "kind", "duration", "session_id", "tags", "metadata", "stacktrace", "stack_trace",
+        "orig_module", "orig_qualname", "failure_kind", "failure_reason", "created_at_ms",
+    }
+)  # fmt: skip
+_STATUSES: dict[str | None, Status] = {
     "started": "started",
     "finished": "finished",
     "failed": "failed",
     "success": "finished",
 }
-_KINDS: dict[Any, Literal["chat", "completion"]] = {
+_KINDS: dict[str | None, Literal["chat", "completion"]] = {
     "chat": "chat",
     "completion": "completion",
     "prompt": "completion",
 }
+_ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+CREATED_MAX_US = 253_402_300_799_000_000
+"""The end of the year 9999, the last that a date can be written of."""
 
 
 def read_post(body: bytes, *, organization_id: str, duration_unit_ms: float) -> Posted:
@@ -35,43 +45,47 @@ def read_post(body: bytes, *, organization_id: str, duration_unit_ms: float) -> 
     members = _read_members(body)
     if members is None:
         return Posted(organization_id=organization_id, status="finished", request=body)
-    values = {
-        name: wire.decode(bytes(raw))
-        for name, raw in members.items()
-        if name not in ("request", "response")
-    }
-    duration = values.get("duration")
+    values = {name: _decode(members[name]) for name in _READ & members.keys()}
+    request, response = (_read_body(members.get(name)) for name in ("request", "response"))
     return Posted(
         organization_id=organization_id,
-        status=_read_status(values, members),
-        kind=_KINDS.get(_hashable(values.get("kind")), UNSET),
-        request=_read_body(members.get("request")),
-        response=_read_body(members.get("response")),
-        duration_ms=duration * duration_unit_ms if _is_number(duration) else UNSET,
+        status=_read_status(values, response),
+        kind=_KINDS.get(_word(values.get("kind")), UNSET),
+        request=request,
+        response=response,
+        duration_ms=_read_number(values.get("duration"), unit=duration_unit_ms),
         session_id=_text(values.get("session_id")),
         tags=_read_tags(values.get("tags")),
         metadata=_read_metadata(values.get("metadata")),
         call_site=_read_call_site(values),
         failure_kind=_text(values.get("failure_kind")),
         failure_reason=_text(values.get("failure_reason")),
+        created_at=_read_created(values.get("created_at_ms")),
     )
 
 
-def _read_status(values: dict[str, Any], members: dict[str, Raw]) -> Status | UnsetType:
+def read_id(body: bytes) -> str | None:
+    """The id that a client chose for a call, if it did and it can stand in an address."""
+    members = _read_members(body) or {}
+    id = _decode(members.get("id"))
+    return id if isinstance(id, str) and _ID.fullmatch(id) else None
+
+
+def _read_status(values: dict[str, Any], response: bytes | UnsetType) -> Status | UnsetType:
     """The status, or what the rest of the post says of it: one client tells failures only."""
-    status = _STATUSES.get(_hashable(values.get("status")))
+    status = _STATUSES.get(_word(values.get("status")))
     if status is not None:
         return status
     if values.get("failure_kind") or values.get("failure_reason"):
         return "failed"
-    return UNSET if _read_body(members.get("response")) is UNSET else "finished"
+    return UNSET if response is UNSET else "finished"
 
 
 def _read_members(body: bytes) -> dict[str, Raw] | None:
     """The members as bytes, so that requests and responses are kept as they came."""
     try:
         return _MEMBERS.decode(body or b"{}")
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     try:
         value = wire.decode(body)
@@ -83,14 +97,20 @@ def _read_members(body: bytes) -> dict[str, Raw] | None:
 
 
 def _read_body(raw: Raw | None) -> bytes | UnsetType:
-    """A request or a response: an object as its bytes, a text of JSON as that text."""
-    if raw is None:
-        return UNSET
-    body = bytes(raw)
-    if not body.startswith(b'"'):
-        return UNSET if body in (b"null", b"{}") else body
-    text: str = wire.decode(body)
-    return text.encode("utf-8", "surrogatepass") if text else UNSET
+    """A request or a response: JSON as its bytes, a text of JSON as that text."""
+    body = bytes(raw or b"null")
+    text = _decode(raw) if body.startswith(b'"') else None
+    if text is not None:
+        body = text.encode("utf-8", "surrogatepass")
+    return UNSET if body.strip() in (b"", b"null", b"{}") else body
+
+
+def _decode(raw: Raw | None) -> Any:
+    """A member's value; None for what cannot be read."""
+    try:
+        return wire.decode(bytes(raw or b"null"))
+    except msgspec.DecodeError:
+        return None
 
 
 def _read_tags(tags: Any) -> list[str] | UnsetType:
@@ -121,13 +141,28 @@ def _read_call_site(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value}
 
 
+def _read_created(milliseconds: Any) -> int | UnsetType:
+    moment = _read_number(milliseconds, unit=1000)
+    return UNSET if moment is UNSET or moment > CREATED_MAX_US else int(moment)
+
+
+def _read_number(value: Any, *, unit: float) -> float | UnsetType:
+    """A number of 0 or more in our unit."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return UNSET
+    try:
+        number = float(value * unit)
+    except OverflowError:
+        return UNSET
+    return number if math.isfinite(number) and number >= 0 else UNSET
+
+
 def _text(value: Any) -> str | UnsetType:
-    return value if isinstance(value, str) and value else UNSET
+    """A text as it is, anything else that is there as JSON."""
+    if value in (None, ""):
+        return UNSET
+    return value if isinstance(value, str) else wire.encode(value).decode("utf-8", "surrogatepass")
 
 
-def _hashable(value: Any) -> Any:
+def _word(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,26 +1,29 @@
 """A completion as Log10's clients check it: the request and the response of June 2024.
 
 Their generated types refuse a whole answer for one member that they do not expect, and take
-null nowhere but where their specification says so. So what can be said in their words is, and a
-request or a response that cannot be is left out: both are optional there.
+null nowhere but where their specification says so. So what can be said in their words is, a
+parameter that cannot be is left out, and so is a request or a response without its essentials:
+both are optional there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-_OLD_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
-
-# What the specification of 2024 lets be null in a request; null elsewhere is left out.
-_NULLABLE = frozenset(
-    {
-        "model", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "max_tokens", "n",
-        "presence_penalty", "seed", "stop", "stream", "stream_options", "temperature", "top_p",
-    }
-)  # fmt: skip
+# How an answer ended, by the words that Log10's clients write; of some of their streams, none.
+_REASONS = {
+    **{name: name for name in ("stop", "length", "tool_calls", "content_filter", "function_call")},
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_NEW_ROLES = {"developer": "system"}
 
 
 class _FunctionCall(msgspec.Struct):
@@ -102,29 +105,31 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool
 
 
-class _Request(msgspec.Struct):
-    messages: Annotated[
+_REQUEST: Mapping[str, Any] = {
+    "messages": Annotated[
         list[_System | _User | _Assistant | _Tool | _FunctionMessage], Meta(min_length=1)
-    ]
-    frequency_penalty: float | UnsetType | None = UNSET
-    logit_bias: dict[str, int] | UnsetType | None = UNSET
-    logprobs: bool | UnsetType | None = UNSET
-    top_logprobs: int | UnsetType | None = UNSET
-    max_tokens: int | UnsetType | None = UNSET
-    n: int | UnsetType | None = UNSET
-    presence_penalty: float | UnsetType | None = UNSET
-    response_format: _Format | UnsetType = UNSET
-    seed: int | UnsetType | None = UNSET
-    stop: str | list[str] | UnsetType | None = UNSET
-    stream: bool | UnsetType | None = UNSET
-    stream_options: _StreamOptions | UnsetType | None = UNSET
-    temperature: float | UnsetType | None = UNSET
-    top_p: float | UnsetType | None = UNSET
-    tools: list[_ToolOffered] | UnsetType = UNSET
-    tool_choice: Literal["none", "auto", "required"] | _Chosen | UnsetType = UNSET
-    user: str | UnsetType = UNSET
-    function_call: Literal["none", "auto"] | _Named | UnsetType = UNSET
-    functions: list[_Function] | UnsetType = UNSET
+    ],
+    "model": Any,
+    "frequency_penalty": float | None,
+    "logit_bias": dict[str, int] | None,
+    "logprobs": bool | None,
+    "top_logprobs": int | None,
+    "max_tokens": int | None,
+    "n": int | None,
+    "presence_penalty": float | None,
+    "response_format": _Format,
+    "seed": int | None,
+    "stop": str | list[str] | None,
+    "stream": bool | None,
+    "stream_options": _StreamOptions | None,
+    "temperature": float | None,
+    "top_p": float | None,
+    "tools": list[_ToolOffered],
+    "tool_choice": Literal["none", "auto", "required"] | _Chosen,
+    "user": str,
+    "function_call": Literal["none", "auto"] | _Named,
+    "functions": list[_Function],
+}
 
 
 class _TopLogprob(msgspec.Struct):
@@ -161,64 +166,108 @@ class _Usage(msgspec.Struct):
     total_tokens: int
 
 
-class _Response(msgspec.Struct):
-    id: str
-    choices: list[_Choice]
-    created: int
-    object: Literal["chat.completion"]
-    system_fingerprint: str | UnsetType = UNSET
-    usage: _Usage | UnsetType = UNSET
+_RESPONSE: Mapping[str, Any] = {
+    "id": str,
+    "choices": list[_Choice],
+    "created": int,
+    "object": Literal["chat.completion"],
+    "system_fingerprint": str,
+    "usage": _Usage,
+}
 
 
 def fit_request(request: Any) -> dict[str, Any] | None:
     """A request in the words of 2024, or None where they do not suffice."""
     if not isinstance(request, dict):
         return None
-    fitted = {
-        name: value for name, value in request.items() if value is not None or name in _NULLABLE
-    }
-    messages = fitted.get("messages")
-    if isinstance(messages, list):
-        fitted["messages"] = [_fit_message(message) for message in messages]
-    return fitted if _fits(fitted, _Request) else None
+    messages = _list(request.get("messages"))
+    tools = _list(request.get("tools"))
+    fitted = _keep_fitting(
+        {
+            **request,
+            "messages": [_fit_asked(message) for message in messages],
+            "tools": [_drop_nulls(tool) for tool in tools] or None,
+        },
+        _REQUEST,
+    )
+    return fitted if "messages" in fitted else None
 
 
 def fit_response(response: Any, *, created: int) -> dict[str, Any] | None:
     """A response in the words of 2024, or None where they do not suffice."""
-    if not isinstance(response, dict):
+    if not isinstance(response, dict) or not isinstance(response.get("choices"), list):
         return None
-    fitted = {name: value for name, value in response.items() if value is not None}
-    fitted["object"] = "chat.completion"
-    fitted.setdefault("created", created)
-    choices = fitted.get("choices")
-    if isinstance(choices, list):
-        fitted["choices"] = [_fit_choice(choice) for choice in choices]
-    return fitted if _fits(fitted, _Response) else None
+    given = response.get("created")
+    fitted = _keep_fitting(
+        {
+            **response,
+            "object": "chat.completion",
+            "created": int(given) if isinstance(given, int | float) else created,
+            "choices": [
+                _fit_choice(choice, index=index) for index, choice in enumerate(response["choices"])
+            ],
+        },
+        _RESPONSE,
+    )
+    return fitted if {"id", "choices"} <= fitted.keys() else None
 
 
-def _fit_choice(choice: Any) -> Any:
-    if not isinstance(choice, dict):
-        return choice
-    reason = choice.get("finish_reason")
-    message = choice.get("message")
+def _keep_fitting(members: dict[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that are of their types; those that have none may be anything but null."""
     return {
-        **choice,
-        "finish_reason": reason if reason in _OLD_REASONS else "stop" if reason is None else reason,
-        "message": {"content": None, **_fit_message(message)} if message else message,
-        "logprobs": choice.get("logprobs"),
+        name: value
+        for name, value in members.items()
+        if (_fits(value, types[name]) if name in types else value is not None)
     }
 
 
-def _fit_message(message: Any) -> Any:
-    """Null is a content and nothing else."""
+def _fit_choice(choice: Any, *, index: int) -> Any:
+    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        return choice
+    message = {"role": "assistant", "content": None, **_drop_nulls(choice["message"])}
+    reason, logprobs = choice.get("finish_reason"), choice.get("logprobs")
+    if reason is None:
+        reason = "tool_calls" if message.get("tool_calls") else "stop"
+    return {
+        "index": index,
+        **choice,
+        "finish_reason": _REASONS.get(reason) if isinstance(reason, str) else None,
+        "message": message,
+        "logprobs": logprobs if _fits(logprobs, _Logprobs) else None,
+    }
+
+
+def _fit_asked(message: Any) -> Any:
+    """A message of the request. Only users spoke in parts then."""
     if not isinstance(message, dict):
         return message
+    fitted: dict[str, Any] = _drop_nulls(message)
+    role, content = fitted.get("role"), fitted.get("content")
+    if isinstance(role, str):
+        fitted["role"] = role = _NEW_ROLES.get(role, role)
+    if role != "user" and _fits(content, list[_TextPart]):
+        fitted["content"] = "".join(part["text"] for part in _list(content))
+    return fitted
+
+
+def _drop_nulls(value: Any, *, levels: int = 8) -> Any:
+    """An object without what is null, but for `content`; a schema's own nulls stay."""
+    if levels and isinstance(value, list):
+        return [_drop_nulls(each, levels=levels - 1) for each in value]
+    if not levels or not isinstance(value, dict):
+        return value
     return {
-        name: value for name, value in message.items() if value is not None or name == "content"
+        name: member if name == "parameters" else _drop_nulls(member, levels=levels - 1)
+        for name, member in value.items()
+        if member is not None or name == "content"
     }
 
 
-def _fits(value: dict[str, Any], type: Any) -> bool:
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _fits(value: Any, type: Any) -> bool:
     try:
         msgspec.convert(value, type)
     except (msgspec.ValidationError, UnicodeEncodeError):

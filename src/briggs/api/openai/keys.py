@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from briggs.api.answers import Json, list_object, read_json_object
 from briggs.api.gate import Gate
+from briggs.api.organizations import find_organization
 from briggs.types.completions import current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.keys import SCOPES, Key, Scope
@@ -20,7 +21,10 @@ _EXPIRY_MAX_S = 100 * 365 * 86_400
 
 
 async def create_key(request: Request) -> Json:
-    """`POST /v1/organization/admin_api_keys`: a new key; its secret is shown this once."""
+    """`POST /v1/organization/admin_api_keys`: a new key; its secret is shown this once.
+
+    Administrators of the first organization make keys of others too, and look after them.
+    """
     body = await read_json_object(request)
     name = body.get("name")
     if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH_MAX:
@@ -30,7 +34,7 @@ async def create_key(request: Request) -> Json:
         )
     key, secret = await _gate(request).create_key(
         name,
-        organization_id=request.state.key.organization_id,
+        organization_id=await _read_organization(request, body.get("organization")),
         scopes=read_scopes(body.get("scopes")),
         expires_at=_read_expiry(body.get("expires_in_s")),
     )
@@ -39,7 +43,8 @@ async def create_key(request: Request) -> Json:
 
 async def list_keys(request: Request) -> Json:
     """`GET /v1/organization/admin_api_keys`: the organization's keys, without their secrets."""
-    keys = await _gate(request).list_keys(organization_id=request.state.key.organization_id)
+    organization_id = await _read_organization(request, request.query_params.get("organization"))
+    keys = await _gate(request).list_keys(organization_id=organization_id)
     return Json(list_object([present_key(key) for key in keys], has_more=False))
 
 
@@ -51,7 +56,7 @@ async def revoke_key(request: Request) -> Json:
             "A key cannot revoke itself: use another one, so that you are not locked out.",
             param="id",
         )
-    organization_id = request.state.key.organization_id
+    organization_id = await _read_organization(request, request.query_params.get("organization"))
     if not await _gate(request).revoke_key(id, organization_id=organization_id):
         raise NotFound(f"There is no key '{id}'.", param="id")
     return Json({"object": "organization.admin_api_key.deleted", "id": id, "deleted": True})
@@ -66,6 +71,18 @@ def read_scopes(value: Any) -> list[Scope]:
             f"'scopes' must be a list of some of {', '.join(SCOPES)}.", param="scopes"
         )
     return [scope for scope in SCOPES if scope in value]
+
+
+async def _read_organization(request: Request, name: Any) -> str:
+    """The id of the organization that is named, by default the key's own. Raises `NotFound`."""
+    if name is None:
+        own: str = request.state.key.organization_id
+        return own
+    if not isinstance(name, str):
+        raise InvalidRequest(
+            "'organization' is the id or the slug of an organization.", param="organization"
+        )
+    return (await find_organization(request, name)).id
 
 
 def _read_expiry(seconds: Any) -> int | None:

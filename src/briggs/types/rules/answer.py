@@ -68,6 +68,14 @@ class Choice(NamedTuple):
         return any(self.message.get(name) for name in spoken)
 
 
+class Token(NamedTuple):
+    """A token of the output, and the alternatives to it with their paths."""
+
+    path: str
+    value: Json
+    others: list[tuple[str, Json]]
+
+
 class Answer:
     """A response, what a stream's chunks spell, or one chunk; and what was asked."""
 
@@ -86,15 +94,22 @@ class Answer:
         return members(self.value.get("usage"))
 
     @cached_property
-    def tokens(self) -> list[tuple[str, Json]]:
-        """Every token that has log probabilities, with its path."""
+    def tokens(self) -> list[Token]:
+        """Every token that has log probabilities."""
         return [
-            token
+            Token(path, value, [*objects(value.get("top_logprobs"), f"{path}.top_logprobs")])
             for choice in self.choices
             for name in ("content", "refusal")
-            for token in objects(
+            for path, value in objects(
                 members(choice.value.get("logprobs")).get(name), f"{choice.path}.logprobs.{name}"
             )
+        ]
+
+    @cached_property
+    def entries(self) -> list[tuple[str, Json]]:
+        """Every token and every alternative to it, with their paths."""
+        return [
+            entry for token in self.tokens for entry in ((token.path, token.value), *token.others)
         ]
 
 

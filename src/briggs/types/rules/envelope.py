@@ -175,9 +175,8 @@ def chunk_has_what_is_required(answer: Answer) -> Iterator[Broken]:
 
 
 def _require_tokens(answer: Answer) -> Iterator[Broken]:
-    for path, token in answer.tokens:
+    for path, token, others in answer.tokens:
         yield from _require(token, path, ("token", "logprob", "bytes", "top_logprobs"))
-        others = objects(token.get("top_logprobs"), f"{path}.top_logprobs")
         for other_path, other in others:
             yield from _require(other, other_path, ("token", "logprob", "bytes"))
 
@@ -254,7 +253,7 @@ def has_known_members(answer: Answer) -> Iterator[Broken]:
         yield from _list_unknown(audio, f"{choice.message_path}.audio", ChatCompletionAudio)
         for path, call in choice.calls:
             yield from _list_names(call, path, ("id", "type", "function", "custom"))
-    for path, token in answer.tokens:
+    for path, token, _ in answer.tokens:
         yield from _list_names(token, path, ("token", "logprob", "bytes", "top_logprobs"))
     yield from _list_unknown(answer.usage, "usage", CompletionUsage)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -32,31 +31,37 @@ class Stream:
         self.received = received
         self.request = request
         self.content_type = content_type
+        self._whole = whole
         self.events, self.unterminated = _read_events(received)
         data = [event.data.strip() for event in self.events]
         self.ends = [place for place, payload in enumerate(data) if payload == DONE]
         """The places of `[DONE]` among the events."""
-        chunks = self.events[: self.ends[0]] if self.ends else self.events
-        self.chunks = [_read_chunk(place, event, request) for place, event in enumerate(chunks)]
-        self.errors = [
-            (chunk.path, found)
-            for chunk, event in zip(self.chunks, chunks, strict=True)
-            for found in [_find_error(chunk.answer.value, event)]
-            if found is not None
-        ]
-        """The failures that are reported inside of the stream."""
-        # llama.cpp has had a field of its own for them.
-        self.errors += [
-            (f"lines[{place}]", line.decode("utf-8", "replace"))
-            for place, line in enumerate(self.lines)
-            if line.startswith(b"error:")
-        ]
-        self.is_whole = whole and not self.errors
+        before = self.events[: self.ends[0]] if self.ends else self.events
+        self.chunks = [_read_chunk(place, event, request) for place, event in enumerate(before)]
+
+    @property
+    def is_whole(self) -> bool:
         """Whether it ought to have an end: neither side broke it off."""
+        return self._whole and not self.errors
 
     @cached_property
     def lines(self) -> list[bytes]:
         return _LINE_ENDS.split(self.received)
+
+    @cached_property
+    def errors(self) -> list[tuple[str, Any]]:
+        """The failures that are reported inside of the stream, with their paths."""
+        found = [
+            (chunk.path, _find_error(chunk.answer.value, event))
+            for chunk, event in zip(self.chunks, self.events, strict=False)
+        ]
+        # llama.cpp has had a field of its own for them.
+        found += [
+            (f"lines[{place}]", line.decode("utf-8", "replace"))
+            for place, line in enumerate(self.lines)
+            if line.startswith(b"error:")
+        ]
+        return [(path, error) for path, error in found if error is not None]
 
     @cached_property
     def turns(self) -> dict[int, list[tuple[str, Choice]]]:
@@ -113,9 +118,3 @@ def is_chunk(chunk: Chunk) -> bool:
     """Whether it is to be judged as a chunk: a bare report of a failure is none."""
     value = chunk.answer.value
     return chunk.body.fault is None and ("choices" in value or not value.get("error"))
-
-
-def follow(turns: dict[int, list[tuple[str, Choice]]]) -> Iterator[tuple[str, Choice]]:
-    """All that comes, index by index."""
-    for turn in turns.values():
-        yield from turn

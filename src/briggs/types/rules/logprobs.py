@@ -71,7 +71,7 @@ also("L2", on="chunk")(have_both_lists)
     fix="-Infinity becomes -9999.0; a token or an alternative with NaN loses its log probability.",
 )  # fmt: skip
 def are_probabilities(answer: Answer) -> Iterator[Broken]:
-    for path, entry in _entries(answer):
+    for path, entry in answer.entries:
         if "logprob" not in entry:
             continue
         logprob = number(entry["logprob"])
@@ -91,7 +91,7 @@ def are_probabilities(answer: Answer) -> Iterator[Broken]:
     fix="The bytes that the text leaves for the token, or null.",
 )  # fmt: skip
 def bytes_are_bytes(answer: Answer) -> Iterator[Broken]:
-    for path, entry in _entries(answer):
+    for path, entry in answer.entries:
         if entry.get("bytes") is not None and _bytes(entry) is None:
             yield Broken(f"{path}.bytes", "They are no bytes.", entry["bytes"])
 
@@ -103,7 +103,7 @@ def bytes_are_bytes(answer: Answer) -> Iterator[Broken]:
     "U+FFFD or nothing in its place, and that is legal.",
 )  # fmt: skip
 def bytes_spell_the_token(answer: Answer) -> Iterator[Broken]:
-    for path, entry in _entries(answer):
+    for path, entry in answer.entries:
         given, token = entry.get("bytes"), entry.get("token")
         if isinstance(token, str) and isinstance(given, list) and not _spells(entry, token):
             yield Broken(f"{path}.bytes", f"They do not spell {token!r}.", given)
@@ -202,11 +202,11 @@ def _compare_text(choice: Choice, name: str) -> Iterator[Broken]:
 def are_as_few_as_asked(answer: Answer) -> Iterator[Broken]:
     if answer.request is None or not answer.request.wants_logprobs:
         return
-    for path, token in answer.tokens:
-        given = len(_alternatives(token, path))
-        if given > answer.request.top_logprobs:
-            asked = answer.request.top_logprobs
-            yield Broken(f"{path}.top_logprobs", f"There are {given}, and {asked} were asked for.")
+    asked = answer.request.top_logprobs
+    for path, _, others in answer.tokens:
+        if len(others) > asked:
+            message = f"There are {len(others)}, and {asked} were asked for."
+            yield Broken(f"{path}.top_logprobs", message)
 
 
 @rule(
@@ -216,13 +216,14 @@ def are_as_few_as_asked(answer: Answer) -> Iterator[Broken]:
     'at this token position." The sampled token need not be among them.',
 )  # fmt: skip
 def alternatives_descend(answer: Answer) -> Iterator[Broken]:
-    for path, token in answer.tokens:
-        listed = _alternatives(token, path)
-        values = [number(one.get("logprob")) for one in listed]
+    for path, _, others in answer.tokens:
+        values = [number(one.get("logprob")) for _, one in others]
         known = [value for value in values if value is not None]
         if any(before < after for before, after in itertools.pairwise(known)):
             yield Broken(f"{path}.top_logprobs", "They do not descend.", known)
-        names = [(one["token"], _bytes(one)) for one in listed if isinstance(one.get("token"), str)]
+        names = [
+            (one["token"], _bytes(one)) for _, one in others if isinstance(one.get("token"), str)
+        ]
         if len(set(names)) < len(names):
             twice = next(name for name, data in names if names.count((name, data)) > 1)
             yield Broken(f"{path}.top_logprobs", "One comes twice.", twice)
@@ -235,8 +236,8 @@ def alternatives_descend(answer: Answer) -> Iterator[Broken]:
     "exceed it.",
 )  # fmt: skip
 def probabilities_add_up(answer: Answer) -> Iterator[Broken]:
-    for path, token in answer.tokens:
-        values = [number(one.get("logprob")) for one in _alternatives(token, path)]
+    for path, _, others in answer.tokens:
+        values = [number(one.get("logprob")) for _, one in others]
         if all(value is not None and value <= LOGPROB_MAX for value in values):
             total = sum(math.exp(value) for value in values if value is not None)
             if total > PROBABILITY_MAX:
@@ -249,9 +250,9 @@ def probabilities_add_up(answer: Answer) -> Iterator[Broken]:
     basis="It is the same token at the same place.",
 )  # fmt: skip
 def agree_with_the_alternatives(answer: Answer) -> Iterator[Broken]:
-    for path, token in answer.tokens:
+    for path, token, others in answer.tokens:
         own = number(token.get("logprob"))
-        for one in _alternatives(token, path):
+        for _, one in others:
             other = number(one.get("logprob"))
             if one.get("token") != token.get("token") or one.get("bytes") != token.get("bytes"):
                 continue
@@ -289,7 +290,7 @@ def are_as_many_as_counted(answer: Answer) -> Iterator[Broken]:
     "`token_id:N`; the specification has neither.",
 )  # fmt: skip
 def are_no_ids(answer: Answer) -> Iterator[Broken]:
-    for path, entry in _entries(answer):
+    for path, entry in answer.entries:
         token = entry.get("token")
         if isinstance(token, str) and _TOKEN_ID.fullmatch(token):
             yield Broken(f"{path}.token", "It is the token's id.", token)
@@ -297,22 +298,12 @@ def are_no_ids(answer: Answer) -> Iterator[Broken]:
             yield Broken(f"{path}.prob", "It is a probability.", entry["prob"])
 
 
-def _entries(answer: Answer) -> Iterator[tuple[str, Json]]:
-    """Every token, and every alternative to it."""
-    for path, token in answer.tokens:
-        yield path, token
-        yield from objects(token.get("top_logprobs"), f"{path}.top_logprobs")
-
-
-def _alternatives(token: Json, path: str) -> list[Json]:
-    return [one for _, one in objects(token.get("top_logprobs"), path)]
-
-
 def _bytes(entry: Json) -> bytes | None:
     """The bytes of a token; None where they are null, or no bytes."""
     given: Any = entry.get("bytes")
-    if not isinstance(given, list):
+    if not isinstance(given, list) or not {*map(type, given)} <= {int}:
         return None
-    if not all(isinstance(byte, int) and not isinstance(byte, bool) for byte in given):
+    try:
+        return bytes(given)
+    except (ValueError, OverflowError):
         return None
-    return bytes(given) if all(0 <= byte <= 255 for byte in given) else None

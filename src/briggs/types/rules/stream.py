@@ -142,8 +142,8 @@ def choices_end_once(stream: Stream) -> Iterator[Broken]:
             yield Broken(path, f"Choice {index} has no finish_reason.")
             continue
         if len(ends) > 1 or ends[0] < len(turn) - 1:
-            again = "It ends again." if len(ends) > 1 else "It goes on after its finish_reason."
-            yield Broken(path, f"{again[:-1]} (choice {index}).")
+            then = "ends again" if len(ends) > 1 else "goes on after its finish_reason"
+            yield Broken(path, f"Choice {index} {then}.")
         _, last = turn[ends[-1]]
         if any(last.message.values()) or last.value.get("logprobs"):
             place = f"{turn[ends[-1]][0]}.delta"

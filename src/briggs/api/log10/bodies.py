@@ -1,0 +1,60 @@
+"""Bodies of requests as structs: whatever is wrong names the member."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from briggs.api.answers import decode_object
+from briggs.types import wire
+from briggs.types.errors import InvalidRequest
+
+Members = TypeVar("Members", bound=msgspec.Struct)
+
+_AT = re.compile(r"(?P<problem>.*) - at `\$\.?(?P<path>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
+
+
+def read_members(
+    body: bytes, type: type[Members], *, nulls: bool = True, **defaults: Any
+) -> Members:
+    """The members of a JSON object; without `nulls`, one that is null is not there.
+
+    Members that nobody asks for are ignored. Raises `InvalidJson`, `InvalidRequest`.
+    """
+    members = {**defaults, **(decode_object(body) if body else {})}
+    if not nulls:
+        members = {name: value for name, value in members.items() if value is not None}
+    try:
+        return wire.from_builtins(members, type)
+    except msgspec.ValidationError as error:
+        raise _refuse(str(error)) from error
+
+
+def read_moment(given: str | float | None, *, name: str) -> int | None:
+    """ISO 8601, or Unix seconds, as microseconds. Raises `InvalidRequest`."""
+    if given is None:
+        return None
+    try:
+        if isinstance(given, str):
+            moment = datetime.fromisoformat(given)
+            given = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return round(given * 1_000_000)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"'{name}' is a time such as 2026-11-23T14:00:00Z, or Unix seconds.", param=name
+        ) from None
+
+
+def _refuse(text: str) -> InvalidRequest:
+    at = _AT.fullmatch(text)
+    problem, path = (at["problem"], at["path"]) if at else (text, "")
+    if missing := _MISSING.fullmatch(problem):
+        path = f"{path}.{missing['name']}" if path else missing["name"]
+        return InvalidRequest(f"'{path}' is required.", param=path)
+    return InvalidRequest(
+        f"'{path}' is wrong: {problem[:1].lower()}{problem[1:]}.", param=path or None
+    )

@@ -1,0 +1,195 @@
+"""Feedback in Log10's shapes, and what Briggs has beside it: edits, filters, exports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from briggs.api.answers import Json, decode_object, read_body, read_number
+from briggs.api.log10.bodies import read_members
+from briggs.api.log10.completions import iso, present_legacy
+from briggs.api.log10.organizations import check_organization
+from briggs.feedback.feedback import (
+    FeedbackEdit,
+    FeedbackPost,
+    create_feedback,
+    delete_feedback,
+    export_feedback,
+    list_feedback,
+    read_filter,
+    retrieve_feedback,
+    update_feedback,
+)
+from briggs.feedback.filters import Filter
+from briggs.feedback.tasks import retrieve_task
+from briggs.storage import FeedbackQuery, Store
+from briggs.types import wire
+from briggs.types.feedback import Feedback
+from briggs.types.keys import Key
+
+LIMIT_DEFAULT = 25
+LIMIT_MAX = 1000
+OFFSET_MAX = 2**53
+
+
+async def create(request: Request) -> Json:
+    """`POST /api/v1/feedback`: an answer about completions, by their ids or their tags."""
+    body = await read_body(request)
+    organization = await check_organization(request, body=body)
+    post = read_members(body, FeedbackPost)
+    post.idempotency_key = request.headers.get("idempotency-key") or post.idempotency_key
+    key: Key = request.state.key
+    feedback = await create_feedback(
+        _store(request), post, organization_id=organization.id, reviewer=key.name
+    )
+    return Json(present(feedback))
+
+
+async def list_all(request: Request) -> Json:
+    """`GET /api/v1/feedback`: the newest first, in both shapes that clients read.
+
+    Some of them send the parameters in a body, though it is a GET.
+    """
+    parameters = await _read_parameters(request)
+    query = await _read_query(request, parameters)
+    feedback, total = await list_feedback(
+        _store(request),
+        **msgspec.structs.asdict(query),
+        filter=parameters.get("filter"),
+        limit=read_number(
+            parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
+        ),
+        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+    )
+    listed = [present(each) for each in feedback]
+    return Json({"data": listed, "total": total, "feedback": listed})
+
+
+async def retrieve(request: Request) -> Json:
+    """`GET /api/v1/feedback/{id}`: one."""
+    return Json(present(await _retrieve(request)))
+
+
+async def update(request: Request) -> Json:
+    """`POST /api/v1/feedback/{id}`: a new version; the older ones stay readable."""
+    feedback = await _retrieve(request)
+    edit = read_members(await read_body(request), FeedbackEdit)
+    edited = await update_feedback(
+        _store(request), feedback.id, edit, query=await _read_query(request, {})
+    )
+    return Json(present(edited))
+
+
+async def delete(request: Request) -> Json:
+    """`DELETE /api/v1/feedback/{id}`: for good."""
+    feedback = await _retrieve(request)
+    await delete_feedback(_store(request), feedback.id, organization_id=feedback.organization_id)
+    return Json({"id": feedback.id, "deleted": True})
+
+
+async def list_versions(request: Request) -> Json:
+    """`GET /api/v1/feedback/{id}/versions`: what it said, from the first to the newest."""
+    feedback = await _retrieve(request)
+    versions = await _store(request).feedback.list_versions(feedback)
+    return Json(
+        {
+            "data": [
+                {**msgspec.structs.asdict(version), "created_at": iso(version.created_at)}
+                for version in versions
+            ]
+        }
+    )
+
+
+async def export(request: Request) -> StreamingResponse:
+    """`GET /api/v1/feedback/export`: JSON lines, the oldest first, each complete in itself."""
+    query = await _read_query(request, request.query_params)
+    if query.task_id is not None:
+        await retrieve_task(_store(request), query.task_id, organization_id=query.organization_id)
+    text = request.query_params.get("filter", "")
+    filter = await read_filter(_store(request), text, query=query)
+    return StreamingResponse(
+        _write_lines(_store(request), query, filter), media_type="application/x-ndjson"
+    )
+
+
+def present(feedback: Feedback) -> dict[str, Any]:
+    """A feedback; no member that Log10's clients know is ever null."""
+    members: dict[str, Any] = {
+        "id": feedback.id,
+        "organization_id": feedback.organization_id,
+        "created_at": iso(feedback.created_at),
+        "created_at_ms": feedback.created_at // 1000,
+        "updated_at": iso(feedback.updated_at),
+        "task_id": feedback.task_id,
+        "task_name": feedback.task_name,
+        "task_version": feedback.task_version,
+        "version": feedback.version,
+        "json_values": feedback.json_values,
+        "comment": feedback.comment,
+        "matched_completion_ids": feedback.completion_ids,
+        "deleted_completion_ids": feedback.deleted_completion_ids,
+        "reviewer": feedback.reviewer,
+        "reviewer_kind": feedback.reviewer_kind,
+        "rationale": feedback.rationale,
+        "corrected_output": feedback.corrected_output,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+async def _write_lines(
+    store: Store, query: FeedbackQuery, filter: Filter | None
+) -> AsyncIterator[bytes]:
+    async for feedback, version, completions in export_feedback(store, query=query, filter=filter):
+        line = {
+            "feedback": present(feedback),
+            "task": {
+                "id": feedback.task_id,
+                "name": feedback.task_name,
+                "version": version.version,
+                "instruction": version.instruction,
+                "json_schema": version.json_schema,
+            },
+            "completions": [present_legacy(completion) for completion in completions],
+        }
+        yield wire.encode(line) + b"\n"
+
+
+async def _retrieve(request: Request) -> Feedback:
+    query = await _read_query(request, {})
+    return await retrieve_feedback(_store(request), request.path_params["id"], query=query)
+
+
+async def _read_parameters(request: Request) -> Mapping[str, str]:
+    """The query's, and those of a body, as texts."""
+    body = await read_body(request)
+    members = decode_object(body) if body.strip() else {}
+    said = {name: str(value) for name, value in members.items() if value is not None}
+    return {**said, **request.query_params}
+
+
+async def _read_query(request: Request, parameters: Mapping[str, str]) -> FeedbackQuery:
+    """Which feedback is asked for, and may be seen.
+
+    Whoever grades sees other answers to a blind task after answering; administrators, and
+    those who only read, see all.
+    """
+    organization = await check_organization(request)
+    key: Key = request.state.key
+    grades = "grade" in key.scopes and "admin" not in key.scopes
+    return FeedbackQuery(
+        organization_id=organization.id,
+        task_id=parameters.get("task_id") or None,
+        completion_id=parameters.get("completion_id") or None,
+        reviewer=parameters.get("reviewer") or None,
+        hidden_from=key.name if grades else None,
+    )
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store

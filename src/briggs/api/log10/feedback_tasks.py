@@ -1,0 +1,148 @@
+"""Feedback tasks in Log10's shapes: its two generations of clients read lists differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from briggs.api.answers import Json, read_body, read_number
+from briggs.api.log10.bodies import read_members
+from briggs.api.log10.completions import iso
+from briggs.api.log10.organizations import check_organization
+from briggs.feedback.queue import measure_progress
+from briggs.feedback.report import report
+from briggs.feedback.tasks import (
+    TaskChange,
+    archive_task,
+    create_task,
+    retrieve_task,
+    update_task,
+)
+from briggs.storage import Store
+from briggs.types.feedback import FeedbackTask, Progress
+
+LIMIT_MAX = 1000
+OFFSET_MAX = 2**53
+
+
+async def create(request: Request) -> Json:
+    """`POST /api/v1/feedback_task`: a new task; 200, since some clients take no 201."""
+    body = await read_body(request)
+    organization = await check_organization(request, body=body)
+    said = read_members(body, TaskChange, nulls=False)
+    task = await create_task(_store(request), said, organization_id=organization.id)
+    return Json(present(task))
+
+
+async def list_tasks(request: Request) -> Json:
+    """`GET /api/v1/feedback_task`: the newest first.
+
+    The Python client names its organization in the query and reads `data`; the generated ones
+    do not, and read a bare array.
+    """
+    organization = await check_organization(request)
+    parameters = request.query_params
+    tasks = await _store(request).feedback_tasks.list(
+        organization_id=organization.id,
+        limit=read_number(
+            parameters.get("limit"), name="limit", default=LIMIT_MAX, maximum=LIMIT_MAX
+        ),
+        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+    )
+    if "organization_id" not in parameters:
+        return Json([present(task) for task in tasks])
+    return Json({"data": [_present_with_required(task) for task in tasks]})
+
+
+async def retrieve(request: Request) -> Json:
+    """`GET /api/v1/feedback_task/{id}`: one, also if it was deleted."""
+    return Json(present(await find_task(request)))
+
+
+async def update(request: Request) -> Json:
+    """`POST /api/v1/feedback_task/{id}`: change what is named."""
+    task = await find_task(request)
+    said = read_members(await read_body(request), TaskChange, nulls=False)
+    changed = await update_task(
+        _store(request), task.id, said, organization_id=task.organization_id
+    )
+    return Json(present(changed))
+
+
+async def delete(request: Request) -> Json:
+    """`DELETE /api/v1/feedback_task/{id}`: nothing awaits it any more; its feedback stays."""
+    task = await find_task(request)
+    await archive_task(_store(request), task.id, organization_id=task.organization_id)
+    return Json({"id": task.id, "deleted": True})
+
+
+async def list_versions(request: Request) -> Json:
+    """`GET /api/v1/feedback_task/{id}/versions`: what it asked, from the first to the newest."""
+    task = await find_task(request)
+    versions = await _store(request).feedback_tasks.list_versions(task.id)
+    return Json(
+        {
+            "data": [
+                {**msgspec.structs.asdict(version), "created_at": iso(version.created_at)}
+                for version in versions
+            ]
+        }
+    )
+
+
+async def retrieve_progress(request: Request) -> Json:
+    """`GET /api/v1/feedback_task/{id}/progress`: how far its queue is."""
+    task = await find_task(request)
+    return Json(present_progress(await measure_progress(_store(request), task)))
+
+
+async def retrieve_agreement(request: Request) -> Json:
+    """`GET /api/v1/feedback_task/{id}/agreement`: how far reviewers agree, field by field."""
+    task = await find_task(request)
+    fields = await report(_store(request), task)
+    return Json({"task_id": task.id, "fields": msgspec.to_builtins(fields)})
+
+
+async def find_task(request: Request) -> FeedbackTask:
+    """The task of the path. Raises `NotFound`."""
+    organization = await check_organization(request)
+    return await retrieve_task(
+        _store(request), request.path_params["id"], organization_id=organization.id
+    )
+
+
+def present(task: FeedbackTask) -> dict[str, Any]:
+    """A task; nothing in it is null."""
+    archived = {} if task.archived_at is None else {"archived_at": iso(task.archived_at)}
+    return {
+        "id": task.id,
+        "organization_id": task.organization_id,
+        "created_at": iso(task.created_at),
+        "created_at_ms": task.created_at // 1000,
+        "updated_at": iso(task.updated_at),
+        "name": task.name,
+        "instruction": task.instruction,
+        "json_schema": task.json_schema,
+        "completion_tags_selector": task.completion_tags_selector,
+        "reviewers_wanted": task.reviewers_wanted,
+        "blind": task.blind,
+        "version": task.version,
+        **archived,
+    }
+
+
+def present_progress(progress: Progress) -> dict[str, int]:
+    """The counts of a queue."""
+    return msgspec.structs.asdict(progress)
+
+
+def _present_with_required(task: FeedbackTask) -> dict[str, Any]:
+    """The Python client's table fails on a schema that requires nothing without saying so."""
+    return {**present(task), "json_schema": {"required": [], **task.json_schema}}
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store

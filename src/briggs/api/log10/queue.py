@@ -1,0 +1,180 @@
+"""The queue of a task, served: the next completion, its lease, and passing it over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from briggs.api.answers import Json, read_body, read_number
+from briggs.api.log10.bodies import read_members, read_moment
+from briggs.api.log10.completions import iso, present, present_legacy
+from briggs.api.log10.feedback import present as present_feedback
+from briggs.api.log10.feedback_tasks import find_task, present_progress
+from briggs.api.log10.feedback_tasks import present as present_task
+from briggs.api.log10.organizations import check_organization
+from briggs.feedback import queue
+from briggs.feedback.tasks import retrieve_open_task
+from briggs.storage import Order, Store, Wish
+from briggs.types.errors import InvalidRequest
+from briggs.types.feedback import Lease
+from briggs.types.keys import Key
+
+UNGRADED_DEFAULT = 100
+UNGRADED_MAX = 1000
+OFFSET_MAX = 2**53
+REASON_LENGTH_MAX = 1000
+
+
+class NextPost(msgspec.Struct, kw_only=True):
+    """Who wants a completion, and which."""
+
+    reviewer: str | None = None
+    model: str | None = None
+    created_from: str | float | None = None
+    created_to: str | float | None = None
+    order: Order = "oldest"
+    sample: float = 1
+    seed: str | int = ""
+    lease_s: float = queue.LEASE_S
+
+
+class LeasePost(msgspec.Struct, kw_only=True):
+    """Whose lease it is, and what is to become of it."""
+
+    reviewer: str | None = None
+    lease_s: float = queue.LEASE_S
+    reason: str = ""
+
+
+async def take_next(request: Request) -> Json:
+    """`POST /api/v1/feedback_task/{id}/next`: the next completion, with a lease.
+
+    Where none is free, `completion` is null and `progress` says whether others have some in
+    hand.
+    """
+    task = await find_task(request)
+    post = read_members(await read_body(request), NextPost, nulls=False)
+    store = _store(request)
+    await retrieve_open_task(store, task.id, organization_id=task.organization_id)
+    item = await queue.take_next(
+        store,
+        task,
+        reviewer=_name_reviewer(request, post.reviewer),
+        wish=_read_wish(post),
+        lease_s=post.lease_s,
+    )
+    answer: dict[str, Any] = {"task": present_task(task), "completion": None, "lease": None}
+    if item is None:
+        progress = await queue.measure_progress(store, task)
+        return Json({**answer, "feedback": [], "progress": present_progress(progress)})
+    return Json(
+        {
+            **answer,
+            "completion": present_legacy(item.completion),
+            "lease": present_lease(item.lease),
+            "feedback": [present_feedback(each) for each in item.feedback],
+        }
+    )
+
+
+async def renew(request: Request) -> Json:
+    """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/renew`: keep it for longer."""
+    task = await find_task(request)
+    post = await _read_lease(request)
+    lease = await queue.renew(
+        _store(request),
+        task,
+        request.path_params["completion_id"],
+        reviewer=_name_reviewer(request, post.reviewer),
+        lease_s=post.lease_s,
+    )
+    return Json(present_lease(lease))
+
+
+async def release(request: Request) -> Json:
+    """`DELETE /api/v1/feedback_task/{id}/leases/{completion_id}`: give it back."""
+    task = await find_task(request)
+    post = await _read_lease(request)
+    id: str = request.path_params["completion_id"]
+    reviewer = _name_reviewer(request, post.reviewer)
+    await queue.release(_store(request), task, id, reviewer=reviewer)
+    return Json({"completion_id": id, "released": True})
+
+
+async def skip(request: Request) -> Json:
+    """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/skip`: pass it over, and say why."""
+    task = await find_task(request)
+    post = await _read_lease(request)
+    if not 0 < len(post.reason.strip()) <= REASON_LENGTH_MAX:
+        raise InvalidRequest(
+            f"'reason' is required: why it is passed over, in up to {REASON_LENGTH_MAX} "
+            "characters.",
+            param="reason",
+        )
+    id: str = request.path_params["completion_id"]
+    reviewer = _name_reviewer(request, post.reviewer)
+    await queue.skip(_store(request), task, id, reviewer=reviewer, reason=post.reason)
+    return Json({"completion_id": id, "skipped": True})
+
+
+async def list_ungraded(request: Request) -> Json:
+    """`GET /api/v1/completions/ungraded`: what awaits a task and has no feedback yet."""
+    organization = await check_organization(request)
+    parameters = request.query_params
+    found = await queue.list_ungraded(
+        _store(request),
+        organization_id=organization.id,
+        limit=read_number(
+            parameters.get("limit"), name="limit", default=UNGRADED_DEFAULT, maximum=UNGRADED_MAX
+        ),
+        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+    )
+    return Json({"completions": [present(completion) for completion in found]})
+
+
+def present_lease(lease: Lease) -> dict[str, Any]:
+    """A lease, and when it ends."""
+    return {
+        "completion_id": lease.completion_id,
+        "reviewer": lease.reviewer,
+        "expires_at": iso(lease.expires_at),
+        "expires_at_ms": lease.expires_at // 1000,
+    }
+
+
+async def _read_lease(request: Request) -> LeasePost:
+    """Of the body; the reviewer may be in the query, for a DELETE has no body in many clients."""
+    return read_members(
+        await read_body(request),
+        LeasePost,
+        nulls=False,
+        reviewer=request.query_params.get("reviewer"),
+    )
+
+
+def _read_wish(post: NextPost) -> Wish:
+    if not 0 < post.sample <= 1:
+        raise InvalidRequest(
+            "'sample' is a share: more than 0 and at most 1, such as 0.1 for a tenth.",
+            param="sample",
+        )
+    return Wish(
+        model=post.model,
+        created_from=read_moment(post.created_from, name="created_from"),
+        created_to=read_moment(post.created_to, name="created_to"),
+        order=post.order,
+        sample=post.sample,
+        seed=str(post.seed),
+    )
+
+
+def _name_reviewer(request: Request, said: str | None) -> str:
+    key: Key = request.state.key
+    return said or key.name
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.app.state.store
+    return store

@@ -1,0 +1,137 @@
+"""Options that several nouns share, with the spellings of Log10's command line beside ours."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+R = TypeVar("R")
+Item = TypeVar("Item")
+
+
+class Tags(click.ParamType[list[str]]):
+    """`a,b`."""
+
+    name = "tags"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> list[str]:
+        if isinstance(value, list):
+            return value
+        return [tag for tag in (part.strip() for part in str(value).split(",")) if tag]
+
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A JSON object, or `@FILE` that holds one."""
+
+    name = "json"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        try:
+            text = Path(value[1:]).read_text("utf-8") if value.startswith("@") else value
+            return msgspec.json.decode(text, type=dict[str, Any])
+        except (OSError, UnicodeError, msgspec.DecodeError) as error:
+            self.fail(f"{value!r} is no JSON object: {error}", parameter, context)
+
+
+class Span(click.ParamType[float]):
+    """How long: `90s`, `30m`, `12h`, `7d` or `4w`, as seconds."""
+
+    name = "span"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", value.strip())
+        if found is None:
+            self.fail(f"{value!r} is no time span: write 12h, 30d or 4w", parameter, context)
+        return float(found[1]) * seconds[found[2]]
+
+
+def id_argument(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command an argument ID, which `--id` may say too, and hand it `id`."""
+
+    @click.argument("id", required=False, metavar="ID")
+    @click.option("--id", "named_id", metavar="ID", help="The ID, said as an option.")
+    @functools.wraps(command)
+    def with_id(*args: Any, id: str | None, named_id: str | None, **options: Any) -> R:
+        if (named := id or named_id) is None:
+            raise click.UsageError("Missing argument 'ID'.")
+        return command(*args, id=named, **options)
+
+    return with_id
+
+
+def json_option(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--json`, as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")(
+        command
+    )
+
+
+def page_options(*, limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command `--limit` and `--offset`."""
+
+    def decorate(command: Callable[..., R]) -> Callable[..., R]:
+        return limit_option(limit)(offset_option(command))
+
+    return decorate
+
+
+def limit_option(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command `--limit`."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        default=limit,
+        show_default=True,
+        metavar="COUNT",
+        help="At most this many.",
+    )
+
+
+def offset_option(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--offset`."""
+    return click.option(
+        "--offset",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="COUNT",
+        help="Leave this many out first.",
+    )(command)
+
+
+def task_option(*, required: bool) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command `--task`, as `task`: a name or an id, for `find_task`."""
+    return click.option(
+        "--task",
+        "--task-id",
+        "--task_id",
+        "task",
+        required=required,
+        metavar="TASK",
+        help="The task's name or ID." if required else "Only of this task, by name or ID.",
+    )
+
+
+async def leave_out(items: AsyncIterator[Item], count: int) -> AsyncIterator[Item]:
+    """What comes after the first `count`."""
+    async for item in items:
+        if count > 0:
+            count -= 1
+        else:
+            yield item

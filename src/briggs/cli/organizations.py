@@ -1,0 +1,85 @@
+"""`briggs organizations`: create and list organizations."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from briggs.cli.groups import Group
+from briggs.cli.options import json_option
+from briggs.cli.server import Server, server_options
+
+
+@click.group(cls=Group)
+def organizations() -> None:
+    """Create and list organizations.
+
+    Completions, tasks, feedback and keys belong to an organization, and nothing of one is
+    visible to another. The first is `default`; its administrators look after the others.
+    """
+
+
+@organizations.command()
+@click.argument("slug")
+@click.option("--name", metavar="NAME", help="What people call it.  [default: the slug]")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
+@server_options
+def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
+    """Make the organization SLUG and print the secret of its first key, once.
+
+    SLUG is 1 to 63 lower-case letters, digits and hyphens, and stays what it is. The secret
+    alone goes to standard output; it is an administrator's of the new organization.
+
+    \b
+    Examples:
+      briggs organizations create search-team --name "Search team"
+      BRIGGS_API_KEY=$(briggs organizations create acme) briggs keys list
+    """
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            made = await client.organizations.create(slug, name=name)
+        if as_json:
+            click.echo(encode(made))
+            return
+        click.echo(made.key.value)
+        click.secho(
+            f"Organization {made.slug} ({made.id}). Keep the secret now: it is shown only here.",
+            err=True,
+            dim=sys.stderr.isatty(),
+        )
+
+    asyncio.run(ask())
+
+
+@organizations.command(name="list")
+@json_option
+@server_options
+def list_organizations(as_json: bool, server: Server) -> None:
+    """List the organizations: a table on a terminal, JSON lines in a pipe.
+
+    An administrator of the first one sees all of them, everybody else their own.
+
+    \b
+    Examples:
+      briggs organizations list
+      briggs organizations list | jq -r .slug
+    """
+    from briggs.cli.tables import print_organizations
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            found = await client.organizations.list()
+        if as_json or not sys.stdout.isatty():
+            for organization in found:
+                click.echo(encode(organization))
+            return
+        print_organizations(found)
+
+    asyncio.run(ask())

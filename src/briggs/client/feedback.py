@@ -1,0 +1,181 @@
+"""Feedback from outside: create, retrieve, list, iterate, export, update and delete."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET
+
+from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.types.completions import create_id
+from briggs.types.feedback import ReviewerKind
+from briggs.types.wire import Object
+
+_PATH = "/api/v1/feedback"
+_PAGE = 100
+
+
+class Feedback(Object):
+    """One reviewer's answer to a task, about one completion or several."""
+
+    id: str
+    task_id: str
+    json_values: dict[str, Any]
+    comment: str = ""
+    organization_id: str | None = None
+    task_name: str = ""
+    task_version: int = 1
+    version: int = 1
+    """Counts its edits."""
+    created_at: str | None = None
+    """ISO 8601."""
+    created_at_ms: float | None = None
+    """Unix time in milliseconds."""
+    updated_at: str | None = None
+    matched_completion_ids: list[str] = msgspec.field(default_factory=list)
+    deleted_completion_ids: list[str] = msgspec.field(default_factory=list)
+    """Those of them that are gone."""
+    reviewer: str | None = None
+    reviewer_kind: str | None = None
+    rationale: dict[str, str] = msgspec.field(default_factory=dict)
+    """Why, field by field."""
+    corrected_output: Any = UNSET
+    """What should have been answered, where the reviewer said."""
+
+
+class FeedbackPage(Object):
+    """One page of a list, and how many there are in all."""
+
+    data: list[Feedback]
+    total: int
+
+
+class FeedbackDeleted(Object):
+    """Says that a feedback is no more."""
+
+    id: str
+    deleted: bool
+
+
+class FeedbackFilters(TypedDict, total=False):
+    """Which feedback; all that is given must hold."""
+
+    task_id: str
+    completion_id: str
+    reviewer: str
+    filter: str
+    """Such as `relevance <= 5 and model = "gpt-5"`."""
+
+
+class FeedbackEdit(TypedDict, total=False):
+    """What is to change of a feedback; the rest stays."""
+
+    json_values: Mapping[str, Any]
+    comment: str
+    rationale: Mapping[str, str]
+    corrected_output: Any
+
+
+class FeedbackCalls:
+    """`client.feedback`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def create(
+        self,
+        task_id: str,
+        json_values: Mapping[str, Any],
+        *,
+        completion_ids: Sequence[str] | None = None,
+        completion_tags_selector: Sequence[str] | None = None,
+        comment: str = "",
+        rationale: Mapping[str, str] | None = None,
+        corrected_output: Any = None,
+        reviewer: str | None = None,
+        reviewer_kind: ReviewerKind | None = None,
+        allow_unmatched_feedback: bool = False,
+        max_matched_completions: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Feedback:
+        """Answer a task about completions, by their ids or by tags that all of them have.
+
+        The values are checked by the task's schema; `Refused` names every error. The same
+        idempotency key again gives the first answer again; without one, a key is made.
+        """
+        body = omit_none(
+            task_id=task_id,
+            json_values=json_values,
+            completion_ids=completion_ids,
+            completion_tags_selector=completion_tags_selector,
+            comment=comment,
+            rationale=rationale,
+            corrected_output=corrected_output,
+            reviewer=reviewer,
+            reviewer_kind=reviewer_kind,
+            allow_unmatched_feedback=allow_unmatched_feedback,
+            max_matched_completions=max_matched_completions,
+        )
+        headers = {"idempotency-key": idempotency_key or create_id()}
+        return await self._connection.request("POST", _PATH, Feedback, body=body, headers=headers)
+
+    async def retrieve(self, id: str) -> Feedback:
+        """One. Raises `NotFound`."""
+        return await self._connection.request("GET", _path(id), Feedback)
+
+    async def list(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        **filters: Unpack[FeedbackFilters],
+    ) -> FeedbackPage:
+        """A page, the newest first: 25 unless `limit` says otherwise, at most 1,000."""
+        query = encode_query(limit=limit, offset=offset, **filters)
+        return await self._connection.request("GET", _PATH, FeedbackPage, query=query)
+
+    async def iterate(
+        self, *, limit: int | None = None, **filters: Unpack[FeedbackFilters]
+    ) -> AsyncIterator[Feedback]:
+        """All of it, or the first `limit`, the newest first, page after page as needed.
+
+        What is given meanwhile shifts the pages, so what was already seen is left out.
+        """
+        seen: set[str] = set()
+        offset = 0
+        while limit is None or len(seen) < limit:
+            page = await self.list(limit=_PAGE, offset=offset, **filters)
+            for item in page.data:
+                if item.id not in seen and (limit is None or len(seen) < limit):
+                    seen.add(item.id)
+                    yield item
+            offset += _PAGE
+            if not page.data or offset >= page.total:
+                return
+
+    async def export(self, **filters: Unpack[FeedbackFilters]) -> AsyncIterator[dict[str, Any]]:
+        """All of it, the oldest first: `feedback`, the version of its `task`, `completions`."""
+        query = encode_query(**filters)
+        async with self._connection.stream(
+            "GET", f"{_PATH}/export", content_type="application/x-ndjson", query=query
+        ) as reply:
+            rest = b""
+            async for piece in reply.body:
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield self._connection.read(line, dict)
+
+    async def update(self, id: str, **edit: Unpack[FeedbackEdit]) -> Feedback:
+        """Change what is named: a new version. Raises `NotFound`."""
+        return await self._connection.request("POST", _path(id), Feedback, body=edit)
+
+    async def delete(self, id: str) -> FeedbackDeleted:
+        """Delete a feedback for good. Raises `NotFound`."""
+        return await self._connection.request("DELETE", _path(id), FeedbackDeleted)
+
+
+def _path(id: str) -> str:
+    return f"{_PATH}/{quote(id, safe='')}"

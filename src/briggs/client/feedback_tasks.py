@@ -1,0 +1,219 @@
+"""Feedback tasks from outside, and their queues: next, renew, release, skip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, Unpack
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.client.feedback import Feedback
+from briggs.client.logged import LoggedCompletion
+from briggs.types.feedback import Progress
+from briggs.types.wire import Object
+
+_PATH = "/api/v1/feedback_task"
+
+
+class FeedbackTask(Object):
+    """What is asked of whoever grades, and about which completions."""
+
+    id: str
+    name: str
+    json_schema: dict[str, Any]
+    instruction: str = ""
+    completion_tags_selector: list[str] = msgspec.field(default_factory=list)
+    """A completion that has all of them awaits the task."""
+    organization_id: str | None = None
+    created_at: str | None = None
+    """ISO 8601."""
+    created_at_ms: float | None = None
+    """Unix time in milliseconds."""
+    updated_at: str | None = None
+    reviewers_wanted: int = 1
+    blind: bool = True
+    version: int = 1
+    """A changed schema or instruction is a new one."""
+    archived_at: str | UnsetType = UNSET
+    """When it was deleted; its feedback stays."""
+
+
+class FeedbackTaskDeleted(Object):
+    """Says that nothing awaits a task any more."""
+
+    id: str
+    deleted: bool
+
+
+class FeedbackTaskChange(TypedDict, total=False):
+    """What is to change of a task; the rest stays."""
+
+    name: str
+    instruction: str
+    json_schema: Mapping[str, Any]
+    completion_tags_selector: Sequence[str]
+    reviewers_wanted: int
+    blind: bool
+
+
+class QueueFilters(TypedDict, total=False):
+    """Which completions of a queue, and in which order."""
+
+    model: str
+    created_from: str | float
+    """ISO 8601, or Unix time in seconds; inclusive."""
+    created_to: str | float
+    order: Literal["oldest", "newest", "low_logprob", "random"]
+    sample: float
+    """A share of them, the same for everybody who gives the same `seed`."""
+    seed: str
+
+
+class Lease(Object):
+    """A completion that is kept for one reviewer for a while."""
+
+    completion_id: str
+    reviewer: str
+    expires_at: str
+    """ISO 8601."""
+    expires_at_ms: float
+
+
+class QueueItem(Object):
+    """The next completion of a queue; `completion` is None where none is free."""
+
+    task: FeedbackTask
+    completion: LoggedCompletion | None
+    lease: Lease | None
+    feedback: list[Feedback] = msgspec.field(default_factory=list)
+    """What others answered, unless the task is blind."""
+    progress: Progress | UnsetType = UNSET
+    """How far the queue is, where none is free."""
+
+
+class AgreementReport(Object):
+    """How far reviewers agree; `fields` has percent, kappas, alpha and means for each field."""
+
+    task_id: str
+    fields: dict[str, dict[str, Any]]
+
+
+class _Released(Object):
+    completion_id: str
+
+
+class FeedbackTasks:
+    """`client.feedback_tasks`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def create(
+        self,
+        name: str,
+        json_schema: Mapping[str, Any],
+        *,
+        instruction: str = "",
+        completion_tags_selector: Sequence[str] = (),
+        reviewers_wanted: int = 1,
+        blind: bool = True,
+    ) -> FeedbackTask:
+        """A new task; `Refused` says what is wrong with its schema, if anything is."""
+        body = {
+            "name": name,
+            "json_schema": json_schema,
+            "instruction": instruction,
+            "completion_tags_selector": list(completion_tags_selector),
+            "reviewers_wanted": reviewers_wanted,
+            "blind": blind,
+        }
+        return await self._connection.request("POST", _PATH, FeedbackTask, body=body)
+
+    async def retrieve(self, id: str) -> FeedbackTask:
+        """One, also if it was deleted. Raises `NotFound`."""
+        return await self._connection.request("GET", _path(id), FeedbackTask)
+
+    async def list(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[FeedbackTask]:
+        """The newest first, at most 1,000."""
+        query = encode_query(limit=limit, offset=offset)
+        return await self._connection.request("GET", _PATH, list[FeedbackTask], query=query)
+
+    async def update(self, id: str, **change: Unpack[FeedbackTaskChange]) -> FeedbackTask:
+        """Change what is named. Raises `NotFound`."""
+        return await self._connection.request("POST", _path(id), FeedbackTask, body=change)
+
+    async def delete(self, id: str) -> FeedbackTaskDeleted:
+        """Let nothing await a task any more; its feedback stays. Raises `NotFound`."""
+        return await self._connection.request("DELETE", _path(id), FeedbackTaskDeleted)
+
+    async def next(
+        self,
+        id: str,
+        *,
+        reviewer: str | None = None,
+        lease_s: float | None = None,
+        **filters: Unpack[QueueFilters],
+    ) -> QueueItem:
+        """Borrow the next completion for `lease_s` seconds, 600 unless said otherwise.
+
+        The reviewer is the key's name unless one is given, here and below.
+        """
+        body = omit_none(reviewer=reviewer, lease_s=lease_s, **filters)
+        return await self._connection.request("POST", f"{_path(id)}/next", QueueItem, body=body)
+
+    async def renew(
+        self,
+        id: str,
+        completion_id: str,
+        *,
+        reviewer: str | None = None,
+        lease_s: float | None = None,
+    ) -> Lease:
+        """Keep a completion for longer. Raises `NotFound` where it is not in hand."""
+        return await self._connection.request(
+            "POST",
+            f"{_lease(id, completion_id)}/renew",
+            Lease,
+            body=omit_none(reviewer=reviewer, lease_s=lease_s),
+        )
+
+    async def release(self, id: str, completion_id: str, *, reviewer: str | None = None) -> None:
+        """Give a completion back without an answer. Raises `NotFound`."""
+        await self._connection.request(
+            "DELETE",
+            _lease(id, completion_id),
+            _Released,
+            query=encode_query(reviewer=reviewer),
+        )
+
+    async def skip(
+        self, id: str, completion_id: str, reason: str, *, reviewer: str | None = None
+    ) -> None:
+        """Pass a completion over, and say why; others are still offered it."""
+        await self._connection.request(
+            "POST",
+            f"{_lease(id, completion_id)}/skip",
+            _Released,
+            body=omit_none(reviewer=reviewer, reason=reason),
+        )
+
+    async def progress(self, id: str) -> Progress:
+        """How far its queue is. Raises `NotFound`."""
+        return await self._connection.request("GET", f"{_path(id)}/progress", Progress)
+
+    async def agreement(self, id: str) -> AgreementReport:
+        """How far reviewers agree, field by field. Raises `NotFound`."""
+        return await self._connection.request("GET", f"{_path(id)}/agreement", AgreementReport)
+
+
+def _path(id: str) -> str:
+    return f"{_PATH}/{quote(id, safe='')}"
+
+
+def _lease(id: str, completion_id: str) -> str:
+    return f"{_path(id)}/leases/{quote(completion_id, safe='')}"

@@ -1,0 +1,55 @@
+"""Organizations from outside: create, retrieve and list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from msgspec import UNSET, UnsetType
+
+from briggs.client.connection import Connection, omit_none
+from briggs.client.keys import ApiKey
+from briggs.types.wire import Object
+
+_PATH = "/api/v1/organizations"
+
+
+class Organization(Object):
+    """A team; nothing of it is visible to another."""
+
+    id: str
+    slug: str
+    name: str
+    created_at: float
+    """Unix time in seconds."""
+    key: ApiKey | UnsetType = UNSET
+    """The first key of its administrator; only in the answer to `create`."""
+
+
+class _Listed(Object):
+    data: list[Organization]
+
+
+class Organizations:
+    """`client.organizations`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def create(self, slug: str, *, name: str | None = None) -> Organization:
+        """A new one, with the key of its first administrator.
+
+        It takes an administrator's key of the first organization.
+        """
+        body = omit_none(slug=slug, name=name)
+        return await self._connection.request("POST", _PATH, Organization, body=body)
+
+    async def list(self) -> Sequence[Organization]:
+        """All that the key may see: its own, or every one for administrators of the first."""
+        return (await self._connection.request("GET", _PATH, _Listed)).data
+
+    async def retrieve(self, name: str) -> Organization:
+        """By its id or its slug. Raises `NotFound`."""
+        return await self._connection.request(
+            "GET", f"{_PATH}/{quote(name, safe='')}", Organization
+        )

@@ -1,0 +1,120 @@
+"""What a target was asked and what it sent, and which rules that breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from briggs.providers.base import Piece, Prepared
+from briggs.types.completions import Completion
+from briggs.types.errors import BriggsError, UpstreamRejected, UpstreamTruncated
+from briggs.types.plain import is_plain_stream
+from briggs.types.rules import Finding, check_error, check_response, check_stream
+from briggs.types.rules.envelope import is_version_of
+
+DONE = b"data: [DONE]\n\n"
+
+
+class Evidence(msgspec.Struct):
+    """What one target was asked, and what it sent, as chat completions."""
+
+    prepared: Prepared
+    body: bytes | None = None
+    """A whole answer."""
+    is_plain: bool = False
+    """Whether a short look at it was enough."""
+    frames: list[bytes] = []
+    """A stream's chunks as events, where the upstream's own are another vendor's."""
+
+    def add(self, piece: Piece) -> None:
+        """Note what one read of a stream brought."""
+        if self.prepared.translated:
+            self.frames += [b"data: " + payload + b"\n\n" for payload in piece.payloads]
+
+
+class Case(msgspec.Struct):
+    """What is to be judged."""
+
+    completion: Completion
+    evidence: Evidence
+    body: bytes
+    """The answer, the stream, or an error's body."""
+    error: BriggsError | None = None
+    """What the call failed with."""
+
+
+def open_case(
+    completion: Completion, evidence: Evidence | None, error: BriggsError | None
+) -> Case | None:
+    """The case of a call; None where nothing came, or nothing can be wrong with what did."""
+    body = None if evidence is None else _read_body(completion, evidence, error)
+    if evidence is None or not body:
+        return None
+    if error is None and not completion.fixes and _is_plain(completion, evidence, body):
+        return None
+    return Case(completion, evidence, body, error)
+
+
+def _is_plain(completion: Completion, evidence: Evidence, body: bytes) -> bool:
+    """Whether a short look tells that it breaks no rule."""
+    if not _is_plainly_asked(completion, evidence):
+        return False
+    return is_plain_stream(body) if completion.stream else evidence.is_plain
+
+
+def _read_body(
+    completion: Completion, evidence: Evidence, error: BriggsError | None
+) -> bytes | None:
+    """What came, in the words of a chat completion."""
+    if evidence.frames:
+        return b"".join(evidence.frames) + (DONE if error is None else b"")
+    if evidence.body is not None or evidence.prepared.translated:
+        return evidence.body
+    return completion.received
+
+
+def _is_plainly_asked(completion: Completion, evidence: Evidence) -> bool:
+    """Whether a text that came to its end is all that the request allows."""
+    prepared, values = evidence.prepared, evidence.prepared.envelope.values
+    limit = values.get("max_completion_tokens") or values.get("max_tokens")
+    return (
+        not any(values.get(name) for name in ("stop", "response_format", "service_tier"))
+        and values.get("tool_choice") in (None, "none", "auto")
+        and (limit is None or (completion.completion_tokens or 0) <= limit)
+        and not (completion.stream and prepared.envelope.logprobs)
+        and is_version_of(completion.response_model or "", prepared.model)
+    )
+
+
+def find_broken(case: Case) -> list[str]:
+    """The ids of the rules that are broken, sorted; what is only worth knowing is left out."""
+    findings = _find(case)
+    broken = {finding.rule for finding in findings if finding.severity != "info"}
+    # Usage is asked for whoever did not, so that it is there to be recorded.
+    return sorted(broken - {"S9"})
+
+
+def _find(case: Case) -> list[Finding]:
+    error, evidence = case.error, case.evidence
+    request = _read_request(evidence.prepared)
+    if isinstance(error, UpstreamRejected) and _is_status(case, error):
+        return check_error(case.body, status=error.upstream_status)
+    if not case.completion.stream:
+        return check_response(case.body, request=request)
+    whole = error is None or isinstance(error, UpstreamTruncated)
+    return check_stream(case.body, request=request, whole=whole)
+
+
+def _is_status(case: Case, error: UpstreamRejected) -> bool:
+    """Whether the answer had another status than 200; what comes after that one has no body."""
+    is_body = case.evidence.body is None and case.body is error.received
+    return is_body and error.upstream_status != 200
+
+
+def _read_request(prepared: Prepared) -> bytes:
+    """The caller's request, of the model that was asked and without what was left out."""
+    members: dict[str, Any] = dict(prepared.envelope.members)
+    for name in prepared.dropped:
+        members.pop(name, None)
+    return msgspec.json.encode({**members, "model": prepared.model})
