@@ -27,6 +27,7 @@ from briggs.api.answers import Json, answer_error
 from briggs.api.connection import create_protocol
 from briggs.api.exchange import Receive, Scope, Send
 from briggs.api.gate import Gate
+from briggs.api.log10.routes import OPEN_ROUTES
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
 from briggs.api.openai.chat import Chat
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
@@ -65,7 +66,7 @@ class App:
         self.chat = Chat(gate=gate, routes=routes, record=record, limits=limits)
         self.gate = gate
         self._starlette = Starlette(
-            routes=[*OPENAI_ROUTES, *LOG10_ROUTES, *health.ROUTES],
+            routes=[*OPENAI_ROUTES, *LOG10_ROUTES, *OPEN_ROUTES, *health.ROUTES],
             exception_handlers={
                 BriggsError: _answer_briggs_error,
                 HTTPException: _answer_http_exception,
@@ -132,7 +133,10 @@ class App:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] not in health.OPEN_PATHS:
+        if scope["path"].startswith("//"):
+            # Log10's clients put their paths behind an address that may end with a slash.
+            scope["path"] = "/" + scope["path"].lstrip("/")
+        if not health.is_open(scope["path"]):
             try:
                 key = await self.gate.admit(dict(scope["headers"]))
             except BriggsError as error:

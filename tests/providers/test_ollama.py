@@ -13,6 +13,7 @@ from ollama._types import ChatRequest
 from briggs.providers.ollama import OllamaWire
 from briggs.types.envelope import open_envelope
 from briggs.types.errors import UpstreamInvalid
+from tests.processes import read_frames
 from tests.providers.folders import Case, list_cases, named
 from tests.providers.vendors import KEY, Vendor, run_vendor
 
@@ -105,6 +106,24 @@ def test_tools_round_trip(tmp_path: Path) -> None:
     assert seen.path == "/vendor/api/chat"
     assert seen.headers["accept"] == "application/x-ndjson"
     assert seen.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_bad_line_behind_a_good_one(tmp_path: Path) -> None:
+    """What came before a line that cannot be read gets to the caller, and then the reason."""
+
+    def stumble(handler: Any, seen: Any) -> None:
+        handler.begin_stream("application/x-ndjson")
+        handler.write_piece(LINE + b"oops\n")
+        handler.write_piece(b"")
+
+    request = {"model": f"{KIND}/m", "messages": [{"role": "user", "content": "?"}], "stream": True}
+    with run_vendor(tmp_path, stumble, kind=KIND, path="/api") as vendor:
+        reply = vendor.server.chat(request)
+        recorded = vendor.server.find(reply, "received")
+    said, error = map(json.loads, read_frames(reply.body))
+    assert said["choices"][0]["delta"]["content"] == "H"
+    assert error["error"]["code"] == "upstream_invalid"
+    assert recorded["briggs"]["received"] == LINE.decode() + "oops\n"
 
 
 def test_models(tmp_path: Path) -> None:

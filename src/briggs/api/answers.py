@@ -24,10 +24,14 @@ class Json(Response):
 def answer_error(error: BriggsError, *, path: str) -> Json:
     """An error behind its status, in the shape of the face that was asked.
 
-    Log10's clients read `error` as text; everybody else reads OpenAI's object.
+    Log10's clients read `error` as text, those of GraphQL a list; everybody else reads OpenAI's
+    object.
     """
     body = error.to_object()
-    if path.startswith("/api/"):
+    if path == "/graphql":
+        details = body["error"]
+        body = {"errors": [{"message": details.pop("message"), "extensions": details}]}
+    elif path.startswith("/api/"):
         body = {**body["error"], "error": error.message}
         del body["message"]
     return Json(body, status_code=error.http_status, headers=dict(error.headers))

@@ -92,3 +92,9 @@ def _escape(label: str) -> str:
 
 ROUTES = [Route("/health", health), Route("/metrics", metrics)]
 OPEN_PATHS = frozenset({"/health"})
+OPEN_PREFIXES = ("/app/", "/uploads/")
+
+
+def is_open(path: str) -> bool:
+    """Whether no key is asked for: it says nothing of the record, or holds a secret itself."""
+    return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)

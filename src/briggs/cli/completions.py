@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from briggs.cli.filters import change, filter_options
 from briggs.cli.groups import Group
+from briggs.cli.options import file_argument, id_argument, leave_out, offset_option
 from briggs.cli.server import Server, server_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
 
 
@@ -32,9 +34,12 @@ def completions() -> None:
 
 @completions.command(name="list")
 @filter_options(status="any", limit=20, order="desc")
+@offset_option
 @click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
 @server_options
-def list_completions(limit: int, filters: CompletionFilters, as_json: bool, server: Server) -> None:
+def list_completions(
+    limit: int, offset: int, filters: CompletionFilters, as_json: bool, server: Server
+) -> None:
     """List completions, newest first.
 
     \b
@@ -51,9 +56,10 @@ def list_completions(limit: int, filters: CompletionFilters, as_json: bool, serv
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            async for item in client.completions.iterate(
-                limit=limit, **change(filters, include=["request"])
-            ):
+            listed = client.completions.iterate(
+                limit=offset + limit, **change(filters, include=["request"])
+            )
+            async for item in leave_out(listed, offset):
                 if as_json or not sys.stdout.isatty():
                     click.echo(encode(item))
                 else:
@@ -67,7 +73,7 @@ def list_completions(limit: int, filters: CompletionFilters, as_json: bool, serv
 
 
 @completions.command()
-@click.argument("id")
+@id_argument
 @click.option("--logprobs", is_flag=True, help="Colour the answer's tokens by probability.")
 @click.option("--json", "as_json", is_flag=True, help="The record as one line of JSON.")
 @server_options
@@ -136,11 +142,16 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
 
 
 @completions.command()
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@file_argument
 @filter_options(status="finished", limit=None, order="asc")
+@offset_option
 @server_options
-def download(file: Path, limit: int | None, filters: CompletionFilters, server: Server) -> None:
-    """Download completions to FILE as JSON lines, oldest first; `-` is standard output.
+def download(
+    file: Path, limit: int | None, offset: int, filters: CompletionFilters, server: Server
+) -> None:
+    """Download completions to FILE as JSON lines, oldest first.
+
+    Without FILE, or with `-`, they go to standard output.
 
     FILE appears, or is replaced, when all of it is there: a download that breaks off leaves
     what was there before. On a terminal a bar shows how far it is.
@@ -157,7 +168,11 @@ def download(file: Path, limit: int | None, filters: CompletionFilters, server: 
     async def ask() -> int:
         async with AsyncClient(server.url, server.api_key) as client:
             return await download_completions(
-                client, file=file, limit=limit, filters=change(filters, include=["request"])
+                client,
+                file=file,
+                limit=limit,
+                offset=offset,
+                filters=change(filters, include=["request"]),
             )
 
     count = asyncio.run(ask())

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from briggs.cli.filters import change
+from briggs.cli.options import leave_out
 from briggs.client import AsyncClient, CompletionFilters
 
 
@@ -29,13 +30,20 @@ class _Item(msgspec.Struct):
 
 
 async def download_completions(
-    client: AsyncClient, *, file: Path, limit: int | None, filters: CompletionFilters
+    client: AsyncClient,
+    *,
+    file: Path,
+    limit: int | None,
+    offset: int = 0,
+    filters: CompletionFilters,
 ) -> int:
     """Write the completions as JSON lines, `-` being standard output; returns how many."""
     count = 0
     ends = await _find_ends(client, filters) if sys.stderr.isatty() else None
     with open_target(file) as target, _show_progress(limit=limit, ends=ends) as advance:
-        async for item in client.completions.download(limit=limit, **filters):
+        wanted = None if limit is None else offset + limit
+        items = client.completions.download(limit=wanted, **filters)
+        async for item in leave_out(items, offset):
             target.write(item + b"\n")
             count += 1
             advance(item, count)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,6 +14,7 @@ from briggs.cli.groups import Group
 from briggs.cli.options import (
     JsonObject,
     Tags,
+    file_argument,
     id_argument,
     json_option,
     offset_option,
@@ -23,7 +24,10 @@ from briggs.cli.options import (
 from briggs.cli.server import Server, server_options
 
 if TYPE_CHECKING:
-    from briggs.client import AsyncClient
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    from briggs.client import AsyncClient, FeedbackFilters, QueueFilters
 
 filter_option = click.option(
     "--filter",
@@ -168,9 +172,8 @@ def list_feedback(
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            page = await client.feedback.list(
-                task_id=await _find_task_id(client, task), filter=filter, limit=limit, offset=offset
-            )
+            chosen = await _choose(client, task=task, filter=filter)
+            page = await client.feedback.list(limit=limit, offset=offset, **chosen)
         if as_json or not sys.stdout.isatty():
             for item in page.data:
                 click.echo(encode(item))
@@ -205,8 +208,7 @@ def get(id: str, server: Server) -> None:
 
 
 @feedback.command()
-@click.argument("file", required=False, metavar="[FILE]")
-@click.option("-f", "--file", "named_file", metavar="FILE", help="The FILE, said as an option.")
+@file_argument
 @task_option(required=False)
 @filter_option
 @click.option(
@@ -222,8 +224,7 @@ def get(id: str, server: Server) -> None:
 )
 @server_options
 def download(
-    file: str | None,
-    named_file: str | None,
+    file: Path,
     task: str | None,
     filter: str,
     limit: int | None,
@@ -231,9 +232,10 @@ def download(
     with_completions: bool,
     server: Server,
 ) -> None:
-    """Download feedback to FILE as JSON lines, newest first; without FILE, to standard output.
+    """Download feedback to FILE as JSON lines, newest first.
 
-    FILE appears, or is replaced, when all of it is there.
+    Without FILE, or with `-`, it goes to standard output. FILE appears, or is replaced, when
+    all of it is there.
 
     \b
     Examples:
@@ -245,23 +247,22 @@ def download(
     from briggs.client import AsyncClient
     from briggs.types.wire import encode
 
-    path = Path(named_file or file or "-")
-
     async def ask() -> int:
         count = 0
         async with AsyncClient(server.url, server.api_key) as client:
-            with open_target(path) as target:
-                ask_for = client.feedback.export if with_completions else client.feedback.iterate
-                lines = ask_for(task_id=await _find_task_id(client, task), filter=filter)
-                async for line in leave_out(lines, offset):
-                    target.write(encode(line) + b"\n")
-                    count += 1
-                    if count == limit:
-                        break
+            with open_target(file) as target:
+                chosen = await _choose(client, task=task, filter=filter)
+                list_all = client.feedback.export if with_completions else client.feedback.iterate
+                async with aclosing(cast("AsyncGenerator[Any]", list_all(**chosen))) as lines:
+                    async for line in leave_out(lines, offset):
+                        target.write(encode(line) + b"\n")
+                        count += 1
+                        if count == limit:
+                            break
         return count
 
     count = asyncio.run(ask())
-    click.echo(f"{count} feedback{'' if str(path) == '-' else f' in {path}'}.", err=True)
+    click.echo(f"{count} feedback{'' if str(file) == '-' else f' in {file}'}.", err=True)
 
 
 @feedback.command()
@@ -327,6 +328,7 @@ def grade(
     from briggs.client import AsyncClient
 
     wish["order"] = order.replace("-", "_")
+    filters = cast("QueueFilters", {n: value for n, value in wish.items() if value is not None})
     # One loop for all of it, so that connections live on between the keys.
     with asyncio.Runner() as runner:
         client = AsyncClient(server.url, server.api_key)
@@ -337,7 +339,7 @@ def grade(
                 runner=runner,
                 keyboard=PipeKeyboard() if piped else TerminalKeyboard(),
                 reviewer=reviewer,
-                wish={name: value for name, value in wish.items() if value is not None},
+                filters=filters,
             )
             grading.run(limit=limit)
         finally:
@@ -345,7 +347,10 @@ def grade(
     click.echo(f"{grading.graded} graded, {grading.skipped} skipped.", err=True)
 
 
-async def _find_task_id(client: AsyncClient, named: str | None) -> str | None:
+async def _choose(client: AsyncClient, *, task: str | None, filter: str) -> FeedbackFilters:
     from briggs.cli.finding import find_task
 
-    return (await find_task(client, named)).id if named else None
+    chosen: FeedbackFilters = {"filter": filter}
+    if task:
+        chosen["task_id"] = (await find_task(client, task)).id
+    return chosen

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 import click
 
+from briggs.cli.options import Tags
+
 if TYPE_CHECKING:
     from briggs.client import CompletionFilters
 
@@ -49,6 +51,7 @@ def filter_options(
 def read_filters(
     *,
     tags: tuple[str, ...],
+    tag_list: list[str],
     model: str | None,
     status: Literal["finished", "failed", "started", "any"],
     provider: str | None,
@@ -62,8 +65,8 @@ def read_filters(
 ) -> CompletionFilters:
     """The options as the client's filters; what was not given is absent."""
     filters: CompletionFilters = {"status": status, "order": order}
-    if tags:
-        filters["tags"] = tags
+    if tags or tag_list:
+        filters["tags"] = [*tags, *tag_list]
     if violates:
         filters["violates"] = violates
     if metadata:
@@ -142,6 +145,7 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 _NAMES = (
     "tags",
+    "tag_list",
     "violates",
     "model",
     "status",
@@ -163,6 +167,14 @@ def _options(*, status: str, limit: int | None) -> list[Callable[..., Any]]:
             multiple=True,
             metavar="TAG",
             help="Only with this tag; given twice, only with both.",
+        ),
+        click.option(
+            "--tags",
+            "tag_list",
+            type=Tags(),
+            default="",
+            metavar="TAG,TAG",
+            help="Only with all of these tags; --tag takes one that has a comma in it.",
         ),
         click.option(
             "--model", metavar="MODEL", help="Only for this model, as the caller named it."

@@ -58,14 +58,14 @@ class Grading:
         runner: asyncio.Runner,
         keyboard: Keyboard,
         reviewer: str | None,
-        wish: QueueFilters,
+        filters: QueueFilters,
     ) -> None:
         self._client = client
         self._task = task
         self._runner = runner
         self._keyboard = keyboard
         self._reviewer = reviewer
-        self._wish = wish
+        self._filters = filters
         self._console = Console(highlight=False)
         self._fields = read_fields(task.json_schema)
         self._interview = Interview(self._fields, keyboard=keyboard, console=self._console)
@@ -96,7 +96,7 @@ class Grading:
         """Ask about one completion until it is settled; False to quit."""
         while True:
             self._show(item)
-            said = self._interview.ask(Answer({}))
+            said: Answer | Command | None = self._interview.ask(Answer({}))
             if said is Command.BACK:
                 said = self._edit_last()
             if said is Command.QUIT:
@@ -166,7 +166,7 @@ class Grading:
     def _take_next(self) -> Item | None:
         taken = self._wait(
             self._client.feedback_tasks.next(
-                self._task.id, reviewer=self._reviewer, lease_s=LEASE_S, **self._wish
+                self._task.id, reviewer=self._reviewer, lease_s=LEASE_S, **self._filters
             )
         )
         if taken.completion is None:

@@ -76,6 +76,24 @@ def id_argument(command: Callable[..., R]) -> Callable[..., R]:
     return with_id
 
 
+def file_argument(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command an argument FILE, which `-f` may say too, and hand it `file`.
+
+    Without either it is `-`, standard output.
+    """
+    path = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+
+    @click.argument("file", required=False, type=path)
+    @click.option(
+        "-f", "--file", "named", type=path, metavar="FILE", help="The FILE, said as an option."
+    )
+    @functools.wraps(command)
+    def with_file(*args: Any, file: Path | None, named: Path | None, **options: Any) -> R:
+        return command(*args, file=file or named or Path("-"), **options)
+
+    return with_file
+
+
 def json_option(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command `--json`, as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")(

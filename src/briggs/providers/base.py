@@ -117,7 +117,8 @@ class StreamDecoder(Protocol):
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         """The payloads that end in this read: chunks as JSON, and an error in mid-stream as
-        `{"error": ...}`. Raises `UpstreamInvalid` for what is not of this wire."""
+        `{"error": ...}`. Raises `UpstreamInvalid` for what is not of this wire; where good
+        chunks came in the same read, not before it is fed again."""
         ...
 
 

@@ -22,8 +22,9 @@ from sqlalchemy import (
     update,
 )
 
-from briggs.storage import feedback_queue, rows, sqlite
+from briggs.storage import feedback_queue, sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
+from briggs.storage.rows import decode as decode_row
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import (
     completion_metadata,
@@ -160,9 +161,9 @@ def retrieve_many(
 def retrieve_labels(
     connection: Connection, *, ids: Sequence[str], organization_id: str
 ) -> dict[str, Completion]:
-    """The same with their times, models and tags only, 10 times as fast."""
+    """The same with their times, models and tags only, several times as fast."""
     found = _read_many(connection, _SELECT_LABELS, ids=ids, organization_id=organization_id)
-    return {each.id: each for each in (rows.decode(row, Completion) for row in found)}
+    return {each.id: each for each in (decode_row(row, Completion) for row in found)}
 
 
 def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:

@@ -481,6 +481,25 @@ def grade_completions(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
+@migration
+def keep_test_runs(connection: Connection) -> None:
+    metadata = MetaData()
+    test_runs = Table(
+        "test_runs",
+        metadata,
+        Column("id", Text, primary_key=True, nullable=False),
+        Column("organization_id", Text, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("upload_hash", Text, nullable=False),
+        Column("upload_expires_at", BigInteger, nullable=False),
+        Column("reported_at", BigInteger),
+        Column("report", LargeBinary),
+    )
+    Index("test_runs_by_time", test_runs.c.organization_id, test_runs.c.created_at)
+    metadata.create_all(connection)
+
+
 def _partial_index(name: str, columns: Sequence[Column[Any]], *, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 

@@ -328,6 +328,21 @@ feedback_skips = Table(
     sqlite_with_rowid=False,
 )
 
+# Evaluations that ran as tests elsewhere. A report is a zstd frame.
+test_runs = Table(
+    "test_runs",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("upload_hash", Text, nullable=False),
+    Column("upload_expires_at", BigInteger, nullable=False),
+    Column("reported_at", BigInteger),
+    Column("report", LargeBinary),
+)
+Index("test_runs_by_time", test_runs.c.organization_id, test_runs.c.created_at)
+
 # A store that failed writes here, to find out whether it can write again.
 probes = Table(
     "probes",

@@ -13,6 +13,7 @@
     ├── MethodNotAllowed               405   method_not_allowed
     ├── Conflict                       409   conflict
     ├── RequestTimeout                 408   request_timeout
+    ├── NotOffered                     501   not_offered
     ├── Overloaded                     503   overloaded
     ├── StoreUnavailable               503   store_unavailable
     ├── ProviderNotReady               500   provider_not_ready
@@ -161,6 +162,13 @@ class RequestTimeout(BriggsError):
     http_status = 408
     type = "invalid_request_error"
     code = "request_timeout"
+
+
+class NotOffered(BriggsError):
+    """Log10 did this, and Briggs does not."""
+
+    http_status = 501
+    code = "not_offered"
 
 
 class Overloaded(BriggsError):

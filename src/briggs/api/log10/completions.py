@@ -55,9 +55,7 @@ async def list_legacy(request: Request) -> Json:
     ids = [id for id in parameters.get("ids", "").split(",") if id]
     store = _store(request)
     if ids:
-        by_id = await store.feedback.list_completions(
-            ids, organization_id=organization.id, payloads=True
-        )
+        by_id = await store.retrieve_many(ids, organization_id=organization.id)
         return Json({"data": [present_legacy(by_id[id]) for id in ids if id in by_id]})
     page = await store.list(
         Query(
@@ -234,6 +232,13 @@ def iso(microseconds: int) -> str:
     return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
 
 
+def to_microseconds(moment: datetime) -> int:
+    """Unix time in microseconds, of UTC where it names no zone."""
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
+        microseconds=1
+    )
+
+
 def _read_created(text: str | None) -> tuple[int | None, int | None]:
     """`{"from": ISO, "to": ISO}`, both inclusive, taken literally. Raises `InvalidRequest`."""
     if not text:
@@ -242,21 +247,14 @@ def _read_created(text: str | None) -> tuple[int | None, int | None]:
         value = wire.decode(text)
         begin, end = (value.get(name) for name in ("from", "to"))
         return (
-            None if begin is None else _microseconds(begin),
-            None if end is None else _microseconds(end) + 1,
+            None if begin is None else to_microseconds(datetime.fromisoformat(begin)),
+            None if end is None else to_microseconds(datetime.fromisoformat(end)) + 1,
         )
     except (msgspec.DecodeError, ValueError, AttributeError, TypeError) as error:
         raise InvalidRequest(
             "'createdFilter' must be a JSON object with 'from' and 'to' as ISO 8601 times.",
             param="createdFilter",
         ) from error
-
-
-def _microseconds(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _store(request: Request) -> Store:

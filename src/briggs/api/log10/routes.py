@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from starlette.routing import Route
+
 from briggs.api.log10 import (
+    autoprompt,
+    browser,
     completions,
     feedback,
     feedback_tasks,
+    graphql,
     organizations,
     queue,
     sessions,
+    statistics,
+    test_runs,
 )
 from briggs.api.route import route
 
@@ -18,6 +25,7 @@ _SESSIONS = "/api/v1/sessions"
 _TASKS = "/api/v1/feedback_task"
 _LEASE = f"{_TASKS}/{{id}}/leases/{{completion_id}}"
 _FEEDBACK = "/api/v1/feedback"
+_TEST_RUNS = "/api/v1/test_runs"
 _ORGANIZATIONS = "/api/v1/organizations"
 
 ROUTES = [
@@ -53,7 +61,20 @@ ROUTES = [
     route("POST", f"{_FEEDBACK}/{{id}}", feedback.update, scope="grade"),
     route("DELETE", f"{_FEEDBACK}/{{id}}", feedback.delete, scope="admin"),
     route("GET", f"{_FEEDBACK}/{{id}}/versions", feedback.list_versions, scope="read"),
+    route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
+    route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
+    route("GET", "/api/metrics/modelStats", statistics.list_usage, scope="read"),
+    route("POST", "/api/experimental/autoprompt/{step}", autoprompt.refuse, scope="read"),
+    route("POST", "/graphql", graphql.answer, scope="read"),
     route("POST", _ORGANIZATIONS, organizations.create_organization, scope="admin"),
     route("GET", _ORGANIZATIONS, organizations.list_organizations, scope="read"),
     route("GET", f"{_ORGANIZATIONS}/{{name}}", organizations.retrieve_organization, scope="read"),
 ]
+
+OPEN_ROUTES = [
+    Route("/app/{slug}/completions/{id}", browser.redirect, methods=["GET"]),
+    Route("/app/{slug}/completions", browser.show_completion, methods=["GET"]),
+    Route("/app/{slug}/evaluations", browser.show_test_run, methods=["GET"]),
+    Route(f"{test_runs.UPLOADS}/{{id}}/{{secret}}", test_runs.upload, methods=["PUT"]),
+]
+"""What Log10's clients open without a key."""

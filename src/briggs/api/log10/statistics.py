@@ -1,0 +1,58 @@
+"""What each model was used for, day by day: Log10's documented statistics."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from starlette.requests import Request
+
+from briggs.api.answers import Json
+from briggs.api.log10.completions import iso, to_microseconds
+from briggs.api.log10.organizations import check_organization
+from briggs.storage import Query, Store
+from briggs.types.errors import InvalidRequest
+
+METRIC = "tokens_per_model_per_day"
+
+
+async def list_usage(request: Request) -> Json:
+    """`GET /api/metrics/modelStats`: finished completions by model and day, the newest first."""
+    organization = await check_organization(request)
+    store: Store = request.app.state.store
+    tags = (tag for listed in request.query_params.getlist("tags") for tag in listed.split(","))
+    query = Query(
+        organization_id=organization.id,
+        tags=[tag for tag in dict.fromkeys(tag.strip() for tag in tags) if tag],
+        created_from=_read_date(request, "startDate", is_end=False),
+        created_to=_read_date(request, "endDate", is_end=True),
+    )
+    return Json(
+        {
+            "data": [
+                {
+                    "metric": METRIC,
+                    "timestamp": iso(used.day),
+                    "total_tokens": used.prompt_tokens + used.completion_tokens,
+                    "input_tokens": used.prompt_tokens,
+                    "output_tokens": used.completion_tokens,
+                    "completions_count": used.completions,
+                    "cost_usd": used.cost_usd,
+                    "model": used.model,
+                }
+                for used in await store.usage.list_daily(query)
+            ]
+        }
+    )
+
+
+def _read_date(request: Request, name: str, *, is_end: bool) -> int:
+    """A moment, or a day; of the last day, its end. Raises `InvalidRequest`."""
+    given = request.query_params.get(name, "")
+    try:
+        moment = datetime.fromisoformat(given)
+        is_day = len(given) <= len("2026-11-23")
+        return to_microseconds(moment + timedelta(days=1) if is_end and is_day else moment)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"'{name}' is required: a day such as 2026-11-23, or a time in ISO 8601.", param=name
+        ) from None

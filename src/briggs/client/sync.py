@@ -1,0 +1,554 @@
+"""`Client`: `AsyncClient` for callers who wait. Written by docs/generate_sdk.py."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+
+from briggs.client import chat as _chat
+from briggs.client import client as _client
+from briggs.client import completions as _completions
+from briggs.client import feedback as _feedback
+from briggs.client import feedback_tasks as _feedback_tasks
+from briggs.client import keys as _keys
+from briggs.client import models as _models
+from briggs.client import organizations as _organizations
+from briggs.client import sessions as _sessions
+from briggs.client.completions import CompletionFilters, CompletionPage, Include, StoredCompletion
+from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, replies
+from briggs.client.feedback import (
+    Feedback,
+    FeedbackDeleted,
+    FeedbackEdit,
+    FeedbackFilters,
+    FeedbackPage,
+)
+from briggs.client.feedback_tasks import (
+    AgreementReport,
+    FeedbackTask,
+    FeedbackTaskChange,
+    FeedbackTaskDeleted,
+    Lease,
+    QueueFilters,
+    QueueItem,
+)
+from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
+from briggs.client.logged import LoggedCompletion
+from briggs.client.organizations import Organization
+from briggs.client.runner import ChatCompletionStream, Runner
+from briggs.client.sessions import Session, SessionCreated, SessionDetails
+from briggs.transport import Reply
+from briggs.types.completions import Status
+from briggs.types.feedback import Progress, ReviewerKind
+from briggs.types.keys import Scope
+from briggs.types.models import ListModelsResponse, Model
+from briggs.types.response import CreateChatCompletionResponse
+from briggs.types.stored import ChatCompletionDeleted
+
+
+class ChatCompletions:
+    """`client.chat.completions`. https://platform.openai.com/docs/api-reference/chat/create"""
+
+    def __init__(self, calls: _chat.ChatCompletions, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    @overload
+    def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Any],
+        stream: Literal[False] = False,
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        **parameters: Any,
+    ) -> CreateChatCompletionResponse: ...
+
+    @overload
+    def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Any],
+        stream: Literal[True],
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        **parameters: Any,
+    ) -> ChatCompletionStream: ...
+
+    @overload
+    def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Any],
+        stream: bool,
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        **parameters: Any,
+    ) -> CreateChatCompletionResponse | ChatCompletionStream: ...
+
+    def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Any],
+        stream: bool = False,
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        **parameters: Any,
+    ) -> CreateChatCompletionResponse | ChatCompletionStream:
+        """Ask `model`; `parameters` are all others of the specification, and any that is not.
+
+        `tags` and `session_id` are put on the record and not sent to whoever answers.
+        Raises `ClientError`.
+        """
+        answer = self._runner.run(
+            self._calls.create(
+                model=model,
+                messages=messages,
+                stream=stream,
+                tags=tags,
+                session_id=session_id,
+                **parameters,
+            )
+        )
+        if isinstance(answer, CreateChatCompletionResponse):
+            return answer
+        return ChatCompletionStream(answer, self._runner)
+
+
+class Chat:
+    """`client.chat`."""
+
+    def __init__(self, chat: _chat.Chat, runner: Runner) -> None:
+        self.completions = ChatCompletions(chat.completions, runner)
+
+
+class Completions:
+    """`client.completions`: OpenAI's stored-completions API with more filters.
+
+    https://platform.openai.com/docs/api-reference/chat/list
+    """
+
+    def __init__(self, calls: _completions.Completions, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(
+        self,
+        request: Any,
+        response: Any = None,
+        *,
+        id: str | None = None,
+        status: Status = "finished",
+        kind: Literal["chat", "completion"] = "chat",
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+        duration_ms: float | None = None,
+        failure_kind: str | None = None,
+        failure_reason: str | None = None,
+    ) -> LoggedCompletion:
+        """Tell of a call that was answered elsewhere, once or bit by bit under the same `id`.
+
+        A request or response may be plain JSON or one of our types. `briggs.log` does the same
+        without waiting for the server, and also while it is away.
+        """
+        return self._runner.run(
+            self._calls.create(
+                request,
+                response,
+                id=id,
+                status=status,
+                kind=kind,
+                tags=tags,
+                session_id=session_id,
+                duration_ms=duration_ms,
+                failure_kind=failure_kind,
+                failure_reason=failure_reason,
+            )
+        )
+
+    def list_ungraded(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[LoggedCompletion]:
+        """Completions that await a feedback task and have no feedback yet, the newest first."""
+        return self._runner.run(self._calls.list_ungraded(limit=limit, offset=offset))
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        **filters: Unpack[CompletionFilters],
+    ) -> CompletionPage:
+        """One page of completions, at most 100."""
+        return self._runner.run(self._calls.list(limit=limit, after=after, **filters))
+
+    def iterate(
+        self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
+    ) -> Iterator[StoredCompletion]:
+        """All completions, or the first `limit`, page after page as they are needed."""
+        return self._runner.iterate(self._calls.iterate(limit=limit, **filters))
+
+    def download(
+        self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
+    ) -> Iterator[bytes]:
+        """The same, each as the line of JSON that the server sent."""
+        return self._runner.iterate(self._calls.download(limit=limit, **filters))
+
+    def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
+        """One completion by our id or the upstream's. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(id, include=include))
+
+    def update(
+        self,
+        id: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> StoredCompletion:
+        """Replace a completion's metadata, its tags, or both. Raises `NotFound`."""
+        return self._runner.run(self._calls.update(id, metadata=metadata, tags=tags))
+
+    def delete(self, id: str) -> ChatCompletionDeleted:
+        """Delete a completion for good. Raises `NotFound`."""
+        return self._runner.run(self._calls.delete(id))
+
+
+class Sessions:
+    """`client.sessions`: completions that belong together, such as those of one conversation."""
+
+    def __init__(self, calls: _sessions.Sessions, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(self) -> SessionCreated:
+        """A new session. One is also made when a call first names an id of your own."""
+        return self._runner.run(self._calls.create())
+
+    def list(self, *, limit: int | None = None, offset: int | None = None) -> Sequence[Session]:
+        """The newest first, 25 unless `limit` says otherwise, at most 1,000."""
+        return self._runner.run(self._calls.list(limit=limit, offset=offset))
+
+    def retrieve(self, id: str) -> SessionDetails:
+        """One session with its completions. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(id))
+
+
+class FeedbackCalls:
+    """`client.feedback`."""
+
+    def __init__(self, calls: _feedback.FeedbackCalls, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(
+        self,
+        task_id: str,
+        json_values: Mapping[str, Any],
+        *,
+        completion_ids: Sequence[str] | None = None,
+        completion_tags_selector: Sequence[str] | None = None,
+        comment: str = "",
+        rationale: Mapping[str, str] | None = None,
+        corrected_output: Any = None,
+        reviewer: str | None = None,
+        reviewer_kind: ReviewerKind | None = None,
+        allow_unmatched_feedback: bool = False,
+        max_matched_completions: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Feedback:
+        """Answer a task about completions, by their ids or by tags that all of them have.
+
+        The values are checked by the task's schema; `Refused` names every error. The same
+        idempotency key again gives the first answer again; without one, a key is made.
+        """
+        return self._runner.run(
+            self._calls.create(
+                task_id,
+                json_values,
+                completion_ids=completion_ids,
+                completion_tags_selector=completion_tags_selector,
+                comment=comment,
+                rationale=rationale,
+                corrected_output=corrected_output,
+                reviewer=reviewer,
+                reviewer_kind=reviewer_kind,
+                allow_unmatched_feedback=allow_unmatched_feedback,
+                max_matched_completions=max_matched_completions,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def retrieve(self, id: str) -> Feedback:
+        """One. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(id))
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        **filters: Unpack[FeedbackFilters],
+    ) -> FeedbackPage:
+        """A page, the newest first: 25 unless `limit` says otherwise, at most 1,000."""
+        return self._runner.run(self._calls.list(limit=limit, offset=offset, **filters))
+
+    def iterate(
+        self, *, limit: int | None = None, **filters: Unpack[FeedbackFilters]
+    ) -> Iterator[Feedback]:
+        """All of it, or the first `limit`, the newest first, page after page as needed.
+
+        What is given meanwhile shifts the pages, so what was already seen is left out.
+        """
+        return self._runner.iterate(self._calls.iterate(limit=limit, **filters))
+
+    def export(self, **filters: Unpack[FeedbackFilters]) -> Iterator[dict[str, Any]]:
+        """All of it, the oldest first: `feedback`, the version of its `task`, `completions`."""
+        return self._runner.iterate(self._calls.export(**filters))
+
+    def update(self, id: str, **edit: Unpack[FeedbackEdit]) -> Feedback:
+        """Change what is named: a new version. Raises `NotFound`."""
+        return self._runner.run(self._calls.update(id, **edit))
+
+    def delete(self, id: str) -> FeedbackDeleted:
+        """Delete a feedback for good. Raises `NotFound`."""
+        return self._runner.run(self._calls.delete(id))
+
+
+class FeedbackTasks:
+    """`client.feedback_tasks`."""
+
+    def __init__(self, calls: _feedback_tasks.FeedbackTasks, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(
+        self,
+        name: str,
+        json_schema: Mapping[str, Any],
+        *,
+        instruction: str = "",
+        completion_tags_selector: Sequence[str] = (),
+        reviewers_wanted: int = 1,
+        blind: bool = True,
+    ) -> FeedbackTask:
+        """A new task; `Refused` says what is wrong with its schema, if anything is."""
+        return self._runner.run(
+            self._calls.create(
+                name,
+                json_schema,
+                instruction=instruction,
+                completion_tags_selector=completion_tags_selector,
+                reviewers_wanted=reviewers_wanted,
+                blind=blind,
+            )
+        )
+
+    def retrieve(self, id: str) -> FeedbackTask:
+        """One, also if it was deleted. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(id))
+
+    def list(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[FeedbackTask]:
+        """The newest first, at most 1,000."""
+        return self._runner.run(self._calls.list(limit=limit, offset=offset))
+
+    def update(self, id: str, **change: Unpack[FeedbackTaskChange]) -> FeedbackTask:
+        """Change what is named. Raises `NotFound`."""
+        return self._runner.run(self._calls.update(id, **change))
+
+    def delete(self, id: str) -> FeedbackTaskDeleted:
+        """Let nothing await a task any more; its feedback stays. Raises `NotFound`."""
+        return self._runner.run(self._calls.delete(id))
+
+    def next(
+        self,
+        id: str,
+        *,
+        reviewer: str | None = None,
+        lease_s: float | None = None,
+        **filters: Unpack[QueueFilters],
+    ) -> QueueItem:
+        """Borrow the next completion for `lease_s` seconds, 600 unless said otherwise.
+
+        The reviewer is the key's name unless one is given, here and below.
+        """
+        return self._runner.run(self._calls.next(id, reviewer=reviewer, lease_s=lease_s, **filters))
+
+    def renew(
+        self,
+        id: str,
+        completion_id: str,
+        *,
+        reviewer: str | None = None,
+        lease_s: float | None = None,
+    ) -> Lease:
+        """Keep a completion for longer. Raises `NotFound` where it is not in hand."""
+        return self._runner.run(
+            self._calls.renew(id, completion_id, reviewer=reviewer, lease_s=lease_s)
+        )
+
+    def release(self, id: str, completion_id: str, *, reviewer: str | None = None) -> None:
+        """Give a completion back without an answer. Raises `NotFound`."""
+        return self._runner.run(self._calls.release(id, completion_id, reviewer=reviewer))
+
+    def skip(
+        self, id: str, completion_id: str, reason: str, *, reviewer: str | None = None
+    ) -> None:
+        """Pass a completion over, and say why; others are still offered it."""
+        return self._runner.run(self._calls.skip(id, completion_id, reason, reviewer=reviewer))
+
+    def progress(self, id: str) -> Progress:
+        """How far its queue is. Raises `NotFound`."""
+        return self._runner.run(self._calls.progress(id))
+
+    def agreement(self, id: str) -> AgreementReport:
+        """How far reviewers agree, field by field. Raises `NotFound`."""
+        return self._runner.run(self._calls.agreement(id))
+
+
+class Models:
+    """`client.models`. https://platform.openai.com/docs/api-reference/models"""
+
+    def __init__(self, calls: _models.Models, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def list(self) -> ListModelsResponse:
+        """Every model that the server answers for."""
+        return self._runner.run(self._calls.list())
+
+    def retrieve(self, id: str) -> Model:
+        """One model; its id may hold slashes and colons. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(id))
+
+
+class Keys:
+    """`client.keys`. https://platform.openai.com/docs/api-reference/admin-api-keys"""
+
+    def __init__(self, calls: _keys.Keys, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: Sequence[Scope] | None = None,
+        expires_in_s: float | None = None,
+        organization: str | None = None,
+    ) -> ApiKey:
+        """A new key; `value` is its secret, which nobody can ask for again.
+
+        It may do everything unless `scopes` says what. `organization`, an id or a slug, is
+        for administrators of the first organization, who make keys of all; here and below.
+        """
+        return self._runner.run(
+            self._calls.create(
+                name, scopes=scopes, expires_in_s=expires_in_s, organization=organization
+            )
+        )
+
+    def list(self, *, organization: str | None = None) -> ApiKeyList:
+        """Every key of the organization that was not revoked."""
+        return self._runner.run(self._calls.list(organization=organization))
+
+    def revoke(self, id: str, *, organization: str | None = None) -> ApiKeyRevoked:
+        """Take a key back: it opens nothing from now on. Raises `NotFound`."""
+        return self._runner.run(self._calls.revoke(id, organization=organization))
+
+
+class Organizations:
+    """`client.organizations`."""
+
+    def __init__(self, calls: _organizations.Organizations, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(self, slug: str, *, name: str | None = None) -> Organization:
+        """A new one, with the key of its first administrator.
+
+        It takes an administrator's key of the first organization.
+        """
+        return self._runner.run(self._calls.create(slug, name=name))
+
+    def list(self) -> Sequence[Organization]:
+        """All that the key may see: its own, or every one for administrators of the first."""
+        return self._runner.run(self._calls.list())
+
+    def retrieve(self, name: str) -> Organization:
+        """By its id or its slug. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(name))
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Client:
+    """A client of one Briggs server. Every call raises `ClientError`.
+
+    It takes what `AsyncClient` takes. Threads may share it; a forked process may go on with it.
+
+    ```python
+    with Client() as client:
+        for completion in client.completions.iterate(tags=["billing"]):
+            print(completion.id)
+    ```
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retries_max: int = RETRIES_MAX,
+    ) -> None:
+        client = _client.AsyncClient(
+            base_url, api_key, timeout_s=timeout_s, retries_max=retries_max
+        )
+        runner = Runner()
+        self.base_url = client.base_url
+        """The server's address, without `/v1`."""
+        self.chat = Chat(client.chat, runner)
+        self.completions = Completions(client.completions, runner)
+        self.sessions = Sessions(client.sessions, runner)
+        self.feedback = FeedbackCalls(client.feedback, runner)
+        self.feedback_tasks = FeedbackTasks(client.feedback_tasks, runner)
+        self.models = Models(client.models, runner)
+        self.keys = Keys(client.keys, runner)
+        self.organizations = Organizations(client.organizations, runner)
+        self._finalizer = weakref.finalize(self, runner.close, client._connection)
+
+    def with_raw_response(
+        self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> _client.RawResponse[T]:
+        """Make a call and see what was answered: `with_raw_response(client.models.list)`."""
+        seen: list[Reply] = []
+        token = replies.set(seen)
+        try:
+            return _client.RawResponse(call(*args, **kwargs), seen)
+        finally:
+            replies.reset(token)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,76 @@
+"""Test runs as rows; their reports are kept as they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from sqlalchemy import Row, select, update
+
+from briggs.storage import rows
+from briggs.storage.access import Access
+from briggs.storage.bodies import Bodies
+from briggs.storage.sqlite import storable
+from briggs.storage.tables import test_runs
+from briggs.types.completions import current_time_us
+from briggs.types.test_runs import TestRun
+
+_HEAD = [column for column in test_runs.columns if column.name != "report"]
+
+
+class TestRuns:
+    """`store.test_runs`."""
+
+    def __init__(self, access: Access, *, bodies: Bodies) -> None:
+        self._access = access
+        self._bodies = bodies
+
+    async def create(self, run: TestRun) -> None:
+        """Remember a run that begins."""
+        statement = test_runs.insert().values(rows.encode(run, table=test_runs))
+        await self._access.act(lambda connection: connection.execute(statement).rowcount)
+
+    async def retrieve(
+        self, id: str, *, organization_id: str
+    ) -> tuple[TestRun, bytes | None] | None:
+        """One, and its report if that has come."""
+        statement = select(test_runs).where(
+            test_runs.c.id == storable(id),
+            test_runs.c.organization_id == storable(organization_id),
+        )
+        row = await self._access.read(lambda connection: connection.execute(statement).first())
+        if row is None:
+            return None
+        return _decode(row), None if row.report is None else self._bodies.expand(row.report)
+
+    async def list(self, *, organization_id: str, limit: int, offset: int) -> Sequence[TestRun]:
+        """The newest first."""
+        statement = (
+            select(*_HEAD)
+            .where(test_runs.c.organization_id == storable(organization_id))
+            .order_by(test_runs.c.created_at.desc(), test_runs.c.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        return await self._access.read(
+            lambda connection: [_decode(row) for row in connection.execute(statement)]
+        )
+
+    async def report(self, id: str, report: bytes, *, upload_hash: str) -> bool:
+        """Keep a report in the place of any before it, if its sender was told where to send it."""
+        now = current_time_us()
+        frame = await asyncio.to_thread(self._bodies.compress, report)
+        statement = (
+            update(test_runs)
+            .where(
+                test_runs.c.id == storable(id),
+                test_runs.c.upload_hash == upload_hash,
+                test_runs.c.upload_expires_at > now,
+            )
+            .values(report=frame, reported_at=now)
+        )
+        return await self._access.act(lambda connection: connection.execute(statement).rowcount > 0)
+
+
+def _decode(row: Row[tuple[object, ...]]) -> TestRun:
+    return rows.decode(row, TestRun)

@@ -1,0 +1,116 @@
+"""Agreement, measured on the examples that the papers and textbooks publish."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from briggs.feedback.agreement import (
+    Level,
+    cohens_kappa,
+    fleiss_kappa,
+    krippendorffs_alpha,
+    measure,
+    percent_agreement,
+)
+
+# Fleiss (1971) as https://en.wikipedia.org/wiki/Fleiss%27_kappa gives it: ten subjects, each
+# put into one of five categories by fourteen raters.
+FLEISS = [
+    [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
+    [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
+]  # fmt: skip
+
+# Krippendorff (2011), example C: four observers, twelve units, values 1 to 5, some missing.
+NONE = None
+KRIPPENDORFF = [
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, NONE, NONE, NONE],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NONE, 3],
+    [NONE, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, NONE],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, NONE],
+]
+
+
+def krippendorffs_units() -> list[dict[str, Any]]:
+    return [
+        {f"observer {row}": value for row, value in enumerate(column) if value is not None}
+        for column in zip(*KRIPPENDORFF, strict=True)
+    ]
+
+
+def test_fleiss_1971() -> None:
+    """The table of fourteen raters has a kappa of 0.210."""
+    answers = [
+        [category for category, count in enumerate(row) for _ in range(count)] for row in FLEISS
+    ]
+    kappa = fleiss_kappa(answers)
+    assert kappa == pytest.approx(0.210, abs=0.0005)
+    assert percent_agreement(answers) == pytest.approx(0.378, abs=0.0005)
+
+
+@pytest.mark.parametrize(
+    ("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)]
+)
+def test_krippendorff_2011(level: Level, alpha: float) -> None:
+    """The example with missing data has the published alpha on every scale."""
+    found = measure(krippendorffs_units(), level=level).krippendorffs_alpha
+    assert found == pytest.approx(alpha, abs=0.0005)
+
+
+def test_cohen_1960() -> None:
+    """The textbook's grants, 20 and 15 alike of 50, have a kappa of 0.40; and it is 0 by chance."""
+    grants = [("yes", "yes")] * 20 + [("yes", "no")] * 5 + [("no", "yes")] * 10
+    grants += [("no", "no")] * 15
+    assert cohens_kappa(grants) == pytest.approx(0.4)
+    chance = [(a, b) for a in "yn" for b in "yn"]
+    assert cohens_kappa(chance) == pytest.approx(0)
+
+
+def test_two_reviewers() -> None:
+    """Two reviewers get every measure, and a table with the first's answers in the rows."""
+    units: list[dict[str, Any]] = [
+        {"ann": True, "bob": True}, {"ann": True, "bob": False}, {"bob": False, "ann": False},
+        {"ann": False}, {"ann": False, "bob": False},
+    ]  # fmt: skip
+    found = measure(units, level="nominal")
+    assert (found.reviewers, found.ratings, found.units) == (["ann", "bob"], 9, 4)
+    assert found.percent == 0.75
+    assert found.cohens_kappa == pytest.approx(0.5)
+    assert found.confusion.values == [False, True]
+    assert found.confusion.counts == [[2, 0], [1, 1]]
+
+
+def test_nothing_to_say() -> None:
+    """Too few answers, or only one value, give no number rather than a made-up one."""
+    for units in ([], [{}], [{"ann": 1}], [{"ann": 1}, {"bob": 2}]):
+        found = measure(units, level="interval")
+        assert found.percent is None
+        assert (found.cohens_kappa, found.fleiss_kappa) == (None, None)
+        assert found.krippendorffs_alpha is None
+    same = measure([{"ann": 1, "bob": 1}], level="interval")
+    assert (same.percent, same.krippendorffs_alpha, same.cohens_kappa) == (1, None, None)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 5)), max_size=12),
+    st.sampled_from(["nominal", "ordinal", "interval"]),
+)
+def test_bounds(units: list[dict[str, int]], level: Level) -> None:
+    """Nothing is more than 1, percent is a share, and whoever agrees wholly gets 1."""
+    found = measure(units, level=level)
+    for number in (found.cohens_kappa, found.fleiss_kappa, found.krippendorffs_alpha):
+        assert number is None or number <= 1 + 1e-9
+    assert found.percent is None or 0 <= found.percent <= 1
+    whole = measure([dict.fromkeys(unit, len(unit)) for unit in units], level=level)
+    assert whole.krippendorffs_alpha in (None, 1)
+
+
+def test_alpha_of_uneven_units() -> None:
+    """A unit that one reviewer graded says nothing of agreement."""
+    answers = [[1, 1], [2, 2], [1, 2]]
+    assert krippendorffs_alpha([*answers, [5]], level="nominal") == krippendorffs_alpha(
+        answers, level="nominal"
+    )
