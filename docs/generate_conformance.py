@@ -146,12 +146,7 @@ def is_fresh() -> bool:
 async def _judge(endpoint: Endpoint, ask: Ask) -> str:
     """What a case comes to; a failure that is told as it should be is a refusal."""
     exchange = await endpoint.ask(ask)
-    if not exchange.is_answered:
-        broken = list_rules(judge(exchange))
-        return ", ".join([f"refused by {exchange.status}", *broken])
-    if is_refused(exchange):
-        return "refused in the stream"
-    return _show(judge(exchange))
+    return "refused" if is_refused(exchange) else _show(judge(exchange))
 
 
 def _show_result(result: Result) -> str:

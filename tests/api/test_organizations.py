@@ -89,6 +89,12 @@ def test_an_organization_is_made_by_the_first_alone(server: Server, acme: str) -
     assert server.send("GET", "/api/v1/organizations/default", key=acme).status == 404
 
 
+def test_figures_of_all_are_for_the_first_alone(server: Server, acme: str) -> None:
+    """What Prometheus reads is summed over all organizations, so the others may not."""
+    assert server.send("GET", "/metrics").status == 200
+    assert server.send("GET", "/metrics", key=acme).status == 403
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [({}, "slug"), ({"slug": "Acme"}, "slug"), ({"slug": "a", "name": 1}, "name"),

@@ -11,8 +11,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from briggs.api.answers import Json
+from briggs.api.route import route
 from briggs.gateway.prices import Spent
 from briggs.storage import Store
+from briggs.types.errors import Forbidden
+from briggs.types.organizations import DEFAULT
 
 _SPENT = {
     "prompt_tokens": "Tokens of prompts.",
@@ -37,7 +40,9 @@ async def health(request: Request) -> Json:
 
 
 async def metrics(request: Request) -> PlainTextResponse:
-    """Counters and gauges in Prometheus's text format."""
+    """Counters and gauges in Prometheus's text format, of all organizations together."""
+    if request.state.key.organization_id != DEFAULT:
+        raise Forbidden(f"Only keys of '{DEFAULT}', the first organization, read these figures.")
     state = request.app.state
     statistics = state.store.statistics()
     listed = [
@@ -90,7 +95,7 @@ def _escape(label: str) -> str:
     return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-ROUTES = [Route("/health", health), Route("/metrics", metrics)]
+ROUTES = [Route("/health", health), route("GET", "/metrics", metrics, scope="read")]
 OPEN_PATHS = frozenset({"/health"})
 OPEN_PREFIXES = ("/app/", "/uploads/")
 
