@@ -85,7 +85,8 @@ def test_two_reviewers() -> None:
 
 def test_nothing_to_say() -> None:
     """Too few answers, or only one value, give no number rather than a made-up one."""
-    for units in ([], [{}], [{"ann": 1}], [{"ann": 1}, {"bob": 2}]):
+    few: list[list[dict[str, Any]]] = [[], [{}], [{"ann": 1}], [{"ann": 1}, {"bob": 2}]]
+    for units in few:
         found = measure(units, level="interval")
         assert found.percent is None
         assert (found.cohens_kappa, found.fleiss_kappa) == (None, None)

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from briggs.storage import feedback_queue, sqlite
+from briggs.storage import feedback_matches, sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.sqlite import original, storable
@@ -128,7 +128,7 @@ def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]
         if rows:
             storables = [[storable(value) for value in row] for row in rows]
             sqlite.driver(connection).executemany(sql, storables)
-    feedback_queue.enlist(connection, of=of)
+    feedback_matches.enlist(connection, of=of)
 
 
 def retrieve(
@@ -372,7 +372,10 @@ _HEAD = [
 ]
 
 # What a call is does not change while it runs, and may have been updated meanwhile.
-_KEPT = ("id", "organization_id", "created_at", "kind", "source", "tags", "metadata")
+_KEPT = (
+    *("id", "organization_id", "created_at", "kind", "source"),
+    *("session_id", "tags", "metadata", "call_site"),
+)
 INSERT_SQL = sqlite.insert_sql(completions, columns=[*_MEMBERS, "encoding"], kept=_KEPT)
 _INSERT_TAGS_SQL = sqlite.insert_missing_sql(completion_tags)
 _INSERT_METADATA_SQL = sqlite.insert_missing_sql(completion_metadata)
@@ -529,7 +532,7 @@ def _retrieve_head(connection: Connection, *, id: str, organization_id: str) -> 
 
 def _delete_tags_and_metadata(connection: Connection, *, completion: Completion) -> None:
     """By their whole keys, so that no other index is needed."""
-    feedback_queue.withdraw(connection, completion=completion)
+    feedback_matches.withdraw(connection, completion=completion)
     for tag in completion.tags:
         connection.execute(
             completion_tags.delete().where(

@@ -24,7 +24,7 @@ class EventReader:
     """Turns the writes of a stream into its events.
 
     Lines end with LF, CR or CR LF and with nothing else; comments, `id` and `retry` are
-    skipped; an event without a `data` line is none.
+    skipped; an event without a `data` line is none. An `error` line is an event of that type.
     """
 
     def __init__(self, *, event_bytes_max: int = 32 * 1024 * 1024) -> None:
@@ -108,6 +108,10 @@ class EventReader:
             self._data.append(value)
         elif name == b"event":
             self._event = value.decode("utf-8", "replace") or "message"
+        elif name == b"error":
+            # llama.cpp has had a field of its own for failures (its issue 16109, 2025).
+            self._event = "error"
+            self._data.append(value)
 
     def _skip_bom(self, start: bytes) -> bytes:
         if len(start) < len(_BOM) and _BOM.startswith(start):

@@ -9,7 +9,7 @@ from briggs.types.errors import NotOffered
 
 
 async def refuse(request: Request) -> Response:
-    """`POST /api/experimental/autoprompt/{step}`. Raises `NotOffered`."""
+    """`POST /api/experimental/autoprompt/...`. Raises `NotOffered`."""
     raise NotOffered(
         "Briggs does not analyze prompts: compare two of them by feedback on the completions "
         "of each instead."

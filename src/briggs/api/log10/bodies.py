@@ -14,6 +14,8 @@ from briggs.types.errors import InvalidRequest
 
 Members = TypeVar("Members", bound=msgspec.Struct)
 
+SECONDS_MAX = 10**12
+
 _AT = re.compile(r"(?P<problem>.*) - at `\$\.?(?P<path>.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
 
@@ -42,6 +44,8 @@ def read_moment(given: str | float | None, *, name: str) -> int | None:
         if isinstance(given, str):
             moment = datetime.fromisoformat(given)
             given = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        if abs(given) > SECONDS_MAX:
+            raise ValueError("no such time")
         return round(given * 1_000_000)
     except (ValueError, OverflowError):
         raise InvalidRequest(

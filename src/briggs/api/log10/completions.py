@@ -191,7 +191,7 @@ def create_id_4() -> str:
 async def _tell(request: Request, id: str, body: bytes, *, duration_unit_ms: float) -> Completion:
     organization = await check_organization(request, body=body)
     posted = read_post(body, organization_id=organization.id, duration_unit_ms=duration_unit_ms)
-    return await tell(id, posted, record=request.app.state.record)
+    return await tell(id, posted, store=_store(request))
 
 
 async def _retrieve(request: Request, organization_id: str) -> Completion:

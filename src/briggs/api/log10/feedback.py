@@ -173,21 +173,24 @@ async def _read_parameters(request: Request) -> Mapping[str, str]:
 
 
 async def _read_query(request: Request, parameters: Mapping[str, str]) -> FeedbackQuery:
-    """Which feedback is asked for, and may be seen.
-
-    Whoever grades sees other answers to a blind task after answering; administrators, and
-    those who only read, see all.
-    """
+    """Which feedback is asked for, and may be seen."""
     organization = await check_organization(request)
-    key: Key = request.state.key
-    grades = "grade" in key.scopes and "admin" not in key.scopes
     return FeedbackQuery(
         organization_id=organization.id,
         task_id=parameters.get("task_id") or None,
         completion_id=parameters.get("completion_id") or None,
         reviewer=parameters.get("reviewer") or None,
-        hidden_from=key.name if grades else None,
+        hidden_from=find_blinded(request.state.key),
     )
+
+
+def find_blinded(key: Key) -> str | None:
+    """The reviewer who must not see others' answers yet.
+
+    Whoever grades sees other answers to a blind task after answering; administrators, and
+    those who only read, see all.
+    """
+    return key.name if "grade" in key.scopes and "admin" not in key.scopes else None
 
 
 def _store(request: Request) -> Store:

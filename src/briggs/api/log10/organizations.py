@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -73,6 +74,11 @@ async def check_organization(request: Request, *, body: bytes = b"") -> Organiza
             names.append(msgspec.json.decode(body, type=_Named).organization_id)
         except (msgspec.DecodeError, UnicodeError):
             names.append(None)
+    return await agree(request, names)
+
+
+async def agree(request: Request, names: Iterable[Any]) -> Organization:
+    """The organization of the key, which these names must mean too. Raises `NotFound`."""
     key: Key = request.state.key
     store: Store = request.app.state.store
     own = await store.organizations.find(key.organization_id)

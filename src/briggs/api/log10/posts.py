@@ -143,7 +143,7 @@ def _read_call_site(values: dict[str, Any]) -> dict[str, Any]:
 
 def _read_created(milliseconds: Any) -> int | UnsetType:
     moment = _read_number(milliseconds, unit=1000)
-    return UNSET if moment is UNSET or moment > CREATED_MAX_US else int(moment)
+    return UNSET if moment is UNSET or moment > CREATED_MAX_US else round(moment)
 
 
 def _read_number(value: Any, *, unit: float) -> float | UnsetType:

@@ -6,7 +6,7 @@ be restored without inventing anything is restored, and the rest is refused. The
 https://platform.openai.com/docs/api-reference/chat/object.
 """
 
-from briggs.types.conform.finish import InBandError, describe_error
+from briggs.types.conform.finish import InBandError, describe_error, find_finish_reason
 from briggs.types.conform.response import conform_response
 from briggs.types.conform.stream import ConformStream
 from briggs.types.conform.strict import (
@@ -31,4 +31,5 @@ __all__ = [
     "NotConforming",
     "conform_response",
     "describe_error",
+    "find_finish_reason",
 ]

@@ -50,7 +50,7 @@ class Calls:
         if function is not None:
             for name in ("arguments", "input"):
                 if name in function.members:
-                    restore_text(function, name)
+                    restore_text(function, name, absent="S10")
                     self._calls[position].arguments.append(str(function.get(name)))
 
     def _find(self, call: Draft, function: Draft | None) -> int | None:
@@ -60,12 +60,15 @@ class Calls:
         number every call 0. Without an id the index tells, and without both it is the last one.
         """
         id, index = call.get("id"), call.get("index")
-        if is_call_id(id):
-            return next((at for at, known in enumerate(self._calls) if known.id == id), None)
+        name = function.get("name") if function is not None else None
+        known = [one.id for one in self._calls]
+        if id in known:
+            return known.index(id)
+        if is_call_id(id) and name:
+            return None
         position = self._positions.get(index) if type(index) is int else len(self._calls) - 1
         if position is None or position < 0:
             return None
-        name = function.get("name") if function is not None else None
         return None if name and self._calls[position].is_over(name) else position
 
     def _begin(self, call: Draft, function: Draft | None) -> int:
@@ -79,6 +82,6 @@ class Calls:
         call.set("index", position, rule="S10", absent="S10")
         if not is_call_id(call.get("id")):
             call.set("id", create_call_id(call.get("id")), rule="M6", absent="S10")
-        restore_type(call)
+        restore_type(call, rule="S10")
         self._calls.append(_Call(call.get("id"), name, []))
         return position

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from briggs.types.conform.strict import FinishReason, Logprobs
+from briggs.types.conform.strict import FinishReason, Logprobs, ServiceTier
 
 # Nearly every chunk of nearly every stream has this shape, and then it may pass: one more piece
 # of text, with or without logprobs, from a choice that has begun and does not end here. Members
@@ -26,7 +26,7 @@ class _PlainDelta(msgspec.Struct):
 class _PlainChoice(msgspec.Struct):
     index: int
     delta: _PlainDelta
-    finish_reason: None
+    finish_reason: None = None
     logprobs: Logprobs | UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     usage: UnsetType | None = UNSET
@@ -39,6 +39,7 @@ class PlainChunk(msgspec.Struct):
     model: str
     choices: Annotated[list[_PlainChoice], Meta(min_length=1)]
     system_fingerprint: str | None = None
+    service_tier: ServiceTier | UnsetType | None = UNSET
     usage: UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     x_groq: UnsetType | None = UNSET
@@ -73,7 +74,7 @@ class _Delta(msgspec.Struct):
 class _Choice(msgspec.Struct):
     index: Annotated[int, Meta(ge=0)]
     delta: _Delta
-    finish_reason: FinishReason | None
+    finish_reason: FinishReason | UnsetType | None = UNSET
     logprobs: Logprobs | UnsetType | None = UNSET
 
 
@@ -85,4 +86,4 @@ class Chunk(msgspec.Struct):
     model: str
     choices: list[_Choice]
     system_fingerprint: str | UnsetType | None = UNSET
-    service_tier: Any = UNSET
+    service_tier: ServiceTier | UnsetType | None = UNSET

@@ -85,6 +85,9 @@ _FAILURES = frozenset(
 )
 """Reasons that say that there is no whole answer."""
 
+# An error lies in an error, that in a list, and so on; nobody goes deeper than this.
+_WRAPPINGS_MAX = 8
+
 
 class InBandError(Exception):
     """The upstream reported a failure inside of its answer, in its own words."""
@@ -95,18 +98,25 @@ class InBandError(Exception):
 
 
 def raise_in_band_error(answer: Draft) -> None:
-    """S14: an error at the top of an answer or a chunk, or in a choice. Raises `InBandError`."""
-    for place in (answer, *answer.objects("choices")):
-        if error := place.get("error"):
+    """S14: an error in an answer or a chunk, or in place of one. Raises `InBandError`."""
+    for place in (answer, answer.object("x_groq"), *answer.objects("choices")):
+        error = place.get("error") if place is not None else None
+        if error:
             raise InBandError(describe_error(error), error=error)
-        if (
-            place.get(
-                "error",
-            )
-            is not None
-        ):
+        if place is not None and error is not None:
             # Nothing is wrong where an error is empty, but not every client knows that.
             place.set("error", None, rule="S14")
+    match answer.members:
+        case {"choices": _}:
+            return
+        case {"object": "error"} | {"detail": _} | {"message": str()}:
+            # vLLM, FastAPI and AWS say what failed without a member `error`.
+            raise InBandError(describe_error(answer.members), error=answer.members)
+
+
+def find_finish_reason(native: str) -> FinishReason | None:
+    """What the specification calls a vendor's reason; None for a failure, and for what is new."""
+    return _SAME_AS.get(native.lower())
 
 
 def restore_finish_reason(choice: Draft, *, calls: bool, asked: Asked) -> FinishReason | None:
@@ -147,12 +157,24 @@ def _find_native(choice: Draft) -> str | None:
 
 def describe_error(error: Any) -> str:
     """The words of an upstream's error, whatever its shape: a string, an object, a list."""
-    match error:
-        case str():
-            return error
-        case {"message": str(message)} if message:
-            return message
-        case {"error": inner} | {"detail": inner} | {"message": inner}:
-            return describe_error(inner)
-        case _:
-            return wire.encode(error).decode("utf-8", "replace")
+    inner = error
+    for _ in range(_WRAPPINGS_MAX):
+        match inner:
+            case str():
+                return inner
+            case {"message": str(message)} if message:
+                return message
+            case {"msg": str(message), "loc": list(place)}:
+                # FastAPI's, of a request that it does not take.
+                return f"{'.'.join(map(str, place))}: {message}"
+            case (
+                [inner]
+                | {"error": inner}
+                | {"detail": inner}
+                | {"message": inner}
+                | {"errors": inner}
+            ):
+                continue
+            case _:
+                break
+    return wire.encode_plain(inner or error).decode("utf-8", "replace")

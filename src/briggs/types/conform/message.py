@@ -30,7 +30,7 @@ def restore_message(message: Draft) -> None:
         if not is_call_id(call.get("id")) or call.get("id") in ids:
             call.set("id", create_call_id(call.get("id")), rule="M6", absent="M6")
         ids.add(call.get("id"))
-        restore_type(call)
+        restore_type(call, rule="M6")
 
 
 def restore_annotations(message: Draft) -> None:
@@ -107,24 +107,24 @@ def create_call_id(given: Any = None) -> str:
     return str(given) if type(given) is int else f"call_{uuid.uuid4().hex}"
 
 
-def restore_type(call: Draft) -> None:
-    """M6, M7: a call is of a function or of a custom tool, and what it is called with is text."""
+def restore_type(call: Draft, *, rule: str) -> None:
+    """M6, S10: a call is of a function or of a custom tool, and of one alone."""
     given = call.get("type")
     kinds = [name for name in _INPUTS if isinstance(call.get(name), dict)]
     kind = given if given in kinds else next(iter(kinds), "function")
-    call.set("type", kind, rule="M6")
+    call.set("type", kind, rule=rule, absent=rule)
     for name in _INPUTS:
         if name != kind:
-            call.remove(name, rule="M6")
+            call.remove(name, rule=rule)
     called = call.object(kind)
     if called is not None:
-        restore_text(called, _INPUTS[kind])
+        restore_text(called, _INPUTS[kind], absent="M7" if rule == "M6" else rule)
 
 
-def restore_text(function: Draft, name: str) -> None:
-    """M7: text, where some send the object that the text spells."""
+def restore_text(function: Draft, name: str, *, absent: str = "M7") -> None:
+    """M7: text, where some send the object that the text spells, and some nothing."""
     given = function.get(name)
     if given is None:
-        function.set(name, "", rule="M7")
+        function.set(name, "", rule=absent, absent=absent)
     elif isinstance(given, dict | list):
         function.set(name, wire.encode(given).decode(), rule="M7")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import time
 from datetime import datetime
@@ -14,6 +15,7 @@ from briggs.types.conform.drafts import Draft, Fixes
 from briggs.types.conform.finish import raise_in_band_error, restore_finish_reason
 from briggs.types.conform.message import restore_message
 from briggs.types.conform.strict import (
+    SERVICE_TIERS,
     Asked,
     Conformed,
     NotConforming,
@@ -38,7 +40,7 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     try:
         response = _STRICT.decode(body)
         check_response(response, asked)
-    except (msgspec.DecodeError, UnicodeError, NotConforming):
+    except (msgspec.DecodeError, UnicodeError, RecursionError, NotConforming):
         return _restore(body, asked=asked)
     for choice in response.choices:
         if choice.logprobs is not None and are_cut(choice.logprobs):
@@ -49,12 +51,7 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
 
 def _restore(body: bytes, *, asked: Asked) -> Conformed:
     fixes = Fixes()
-    try:
-        value = wire.decode(body)
-    except msgspec.DecodeError as error:
-        value = _read_leniently(body, fixes, error=error)
-    if not isinstance(value, dict):
-        raise NotConforming("it is JSON, but no object")
+    value = read_object(body, fixes)
     _restore_response(Draft(value, fixes), asked)
     response = convert(value, Response)
     check_response(response, asked)
@@ -63,15 +60,28 @@ def _restore(body: bytes, *, asked: Asked) -> Conformed:
     return Conformed(restored, read_facts(response), fixes.noted)
 
 
-def _read_leniently(body: bytes, fixes: Fixes, *, error: Exception) -> Any:
-    """J1: what is JSON but for probabilities that some servers write as NaN or Infinity."""
+def read_object(data: bytes, fixes: Fixes) -> dict[str, Any]:
+    """The object that is an answer or a chunk. Raises `NotConforming`."""
     try:
-        value = json.loads(body.decode())
+        value = wire.decode(data)
+    except msgspec.DecodeError as error:
+        value = _read_leniently(data, fixes, error=error)
+    if not isinstance(value, dict):
+        raise NotConforming("it is JSON, but no object")
+    return value
+
+
+def _read_leniently(data: bytes, fixes: Fixes, *, error: Exception) -> Any:
+    """J1: what is JSON but for a byte order mark, or probabilities that are NaN or Infinity."""
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
         if isinstance(value, dict):
             restore_numbers(Draft(value, fixes))
         json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         raise NotConforming(f"it is not JSON: {error}") from error
+    if data.startswith(codecs.BOM_UTF8):
+        fixes.note("J1", "body")
     return value
 
 
@@ -134,6 +144,15 @@ def restore_identity(answer: Draft, asked: Asked) -> None:
     answer.set("model", model if isinstance(model, str) and model else asked.model, rule="E4")
     if not isinstance(answer.get("system_fingerprint"), str | None):
         answer.remove("system_fingerprint", rule="E7")
+    restore_service_tier(answer)
+
+
+def restore_service_tier(answer: Draft) -> None:
+    """E6: a tier of the vendor's own stands beside, since strict clients know no other names."""
+    tier = answer.get("service_tier")
+    if tier is not None and tier not in SERVICE_TIERS:
+        answer.members["native_service_tier"] = tier
+        answer.remove("service_tier", rule="E6")
 
 
 def _read_created(created: Any) -> int:

@@ -17,7 +17,7 @@ from briggs.types.conform.chunks import Chunk, PlainChunk
 from briggs.types.conform.drafts import Draft, Fixes
 from briggs.types.conform.finish import raise_in_band_error, restore_finish_reason
 from briggs.types.conform.message import restore_absent, restore_content, restore_text
-from briggs.types.conform.response import restore_identity
+from briggs.types.conform.response import read_object, restore_identity, restore_service_tier
 from briggs.types.conform.strict import (
     Asked,
     Conformed,
@@ -35,8 +35,9 @@ from briggs.types.fold import Fold
 
 _PLAIN = msgspec.json.Decoder(PlainChunk)
 
-# The chunks of a stream agree on these.
-_IDENTITY = ("id", "created", "model", "system_fingerprint")
+# The chunks of a stream agree on these, each of which has a rule of its own.
+_RULES = {"id": "E2", "created": "E3", "model": "E4", "system_fingerprint": "E7"}
+_IDENTITY = tuple(_RULES)
 
 # A long stream is folded piece by piece, so that its end does not keep other calls waiting.
 _UNFOLDED_MAX = 64
@@ -66,6 +67,8 @@ class ConformStream:
         self._fold = Fold()
         self._unfolded: list[bytes | dict[str, Any]] = []
         self._choices: dict[int, _Choice] = {}
+        self._given: dict[str, Any] = {}
+        """The first chunk's identity, as it came."""
         self._identity: dict[str, Any] | None = None
         self._plain_identity: tuple[str, int, str, str | None] | None = None
         self._held: list[dict[str, Any]] = []
@@ -81,13 +84,8 @@ class ConformStream:
         if self._is_plain(payload):
             self._keep_for_fold(payload)
             return [_escape(payload)]
-        try:
-            chunk = wire.decode(payload)
-        except msgspec.DecodeError as error:
-            raise NotConforming(f"a chunk is not JSON: {error}") from error
-        if not isinstance(chunk, dict):
-            raise NotConforming("a chunk is JSON, but no object")
         before = self._fixes.made
+        chunk = read_object(payload, self._fixes)
         draft = Draft(chunk, self._fixes)
         raise_in_band_error(draft)
         if self._identity is None:
@@ -142,7 +140,7 @@ class ConformStream:
         """Whether a payload is nothing but more text of choices that have begun."""
         try:
             chunk = _PLAIN.decode(payload)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return False
         identity = (chunk.id, chunk.created, chunk.model, chunk.system_fingerprint)
         if identity != self._plain_identity:
@@ -176,7 +174,8 @@ class ConformStream:
 
     def _read_facts(self, folded: dict[str, Any]) -> Facts:
         """A failed chunk is in the fold too, so its members may be of any type."""
-        fingerprint, tier = folded.get("system_fingerprint"), folded.get("service_tier")
+        fingerprint = folded.get("system_fingerprint")
+        tier = folded.get("service_tier") or folded.get("native_service_tier")
         reasons = [choice["finish_reason"] for choice in folded["choices"]]
         facts = Facts(
             id=folded["id"],
@@ -191,6 +190,7 @@ class ConformStream:
 
     def _begin(self, chunk: Draft) -> None:
         """The first chunk says who answers, for all of them."""
+        self._given = {name: chunk.get(name) for name in _IDENTITY}
         restore_identity(chunk, self._asked)
         self._identity = {name: chunk.get(name) for name in _IDENTITY if chunk.get(name)}
         self._plain_identity = (
@@ -216,7 +216,10 @@ class ConformStream:
         assert self._identity is not None, "the first chunk gives the stream its identity"
         chunk.set("object", "chat.completion.chunk", rule="E1" if chunk.get("object") else "S4")
         for name, value in self._identity.items():
-            chunk.set(name, value, rule="S4")
+            # What is wrong in every chunk alike was noted in the first.
+            is_noted = chunk.get(name) == self._given[name] != value
+            chunk.set(name, value, rule=_RULES[name] if is_noted else "S4")
+        restore_service_tier(chunk)
         if "system_fingerprint" not in self._identity:
             # vLLM names it at the end only. The record keeps it; the caller's chunks agree.
             if fingerprint := chunk.get("system_fingerprint"):
@@ -226,6 +229,8 @@ class ConformStream:
 
     def _take_usage(self, chunk: Draft) -> bool:
         """S8, U6: the last usage counts, and goes out last. Whether the chunk is only about it."""
+        if self._usage_payload is not None:
+            self._note_usage(chunk)
         places = (chunk, chunk.object("x_groq"), *chunk.objects("choices"))
         holder = next((one for one in places if one and one.get("usage") is not None), None)
         if holder is None:
@@ -235,6 +240,7 @@ class ConformStream:
             return False
         self._usage = usage
         if holder is not chunk:
+            self._note_usage(holder)
             return False
         if chunk.get("choices") == []:
             self._usage_payload = _encode(chunk.members)
@@ -242,6 +248,11 @@ class ConformStream:
             return True
         chunk.remove("usage", rule="S8")
         return False
+
+    def _note_usage(self, place: Draft) -> None:
+        """S8: a usage that goes out elsewhere than where it came, if it goes out at all."""
+        if self._asked.include_usage:
+            place.note("S8", "usage")
 
     def _restore_choices(self, chunk: Draft) -> bool:
         """Whether any of a chunk's choices, or a chunk without them, is to be passed on."""
@@ -269,12 +280,14 @@ class ConformStream:
         if state.finished:
             if not _may_follow_finish(delta.members):
                 return False
-            choice.set("finish_reason", None, rule="S6")
+            if "finish_reason" in choice.members:
+                choice.set("finish_reason", None, rule="S6")
             return True
         _restore_delta(delta, state)
         restore_logprobs(choice, delta, asked=self._asked)
         reason = restore_finish_reason(choice, calls=bool(state.calls), asked=self._asked)
-        choice.set("finish_reason", reason, rule="C3")
+        if reason is not None or "finish_reason" in choice.members:
+            choice.set("finish_reason", reason, rule="C3")
         state.finished = reason is not None
         self.has_output = self.has_output or any(
             value for name, value in delta.members.items() if name != "role"
@@ -314,8 +327,11 @@ def _restore_delta(delta: Draft, state: _Choice) -> None:
     restore_content(delta)
     restore_absent(delta)
     function = delta.object("function_call")
-    if function is not None and "arguments" in function.members:
-        restore_text(function, "arguments")
+    if function is not None:
+        if function.get("name") is None:
+            function.remove("name", rule="M5")
+        if "arguments" in function.members:
+            restore_text(function, "arguments")
     for call in delta.objects("tool_calls"):
         state.calls.restore(call)
 

@@ -16,6 +16,8 @@ from briggs.types.completions import Fix
 
 T = TypeVar("T")
 
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+SERVICE_TIERS: tuple[ServiceTier, ...] = get_args(ServiceTier)
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 FINISH_REASONS: tuple[FinishReason, ...] = get_args(FinishReason)
 
@@ -200,7 +202,8 @@ class Response(msgspec.Struct):
     choices: list[Choice]
     usage: Usage | UnsetType = UNSET
     system_fingerprint: str | UnsetType | None = UNSET
-    service_tier: Any = UNSET
+    service_tier: ServiceTier | UnsetType | None = UNSET
+    native_service_tier: Any = UNSET
     error: UnsetType | None = UNSET
 
 
@@ -299,11 +302,12 @@ PARTS = tuple(Details.__struct_fields__)
 
 def read_facts(response: Response) -> Facts:
     """What the record wants to know of a response."""
+    tiers = (response.service_tier, response.native_service_tier)
     facts = Facts(
         id=response.id,
         model=response.model,
         system_fingerprint=response.system_fingerprint or None,
-        service_tier=response.service_tier if isinstance(response.service_tier, str) else None,
+        service_tier=next((tier for tier in tiers if isinstance(tier, str)), None),
         finish_reasons=[choice.finish_reason for choice in response.choices],
     )
     if response.usage is not UNSET:

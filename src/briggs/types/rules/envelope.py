@@ -35,6 +35,7 @@ from briggs.types.usage import CompletionUsage
     on="body",
     basis='RFC 8259: "Numeric values that cannot be represented in the grammar (such as Infinity '
     'and NaN) are not permitted." `JSON.parse` refuses them.',
+    fix="A byte order mark is left out; for numbers that are none see L3.",
 )  # fmt: skip
 def is_json(body: Body) -> Iterator[Broken]:
     if body.fault is not None:
@@ -177,6 +178,8 @@ def chunk_has_what_is_required(answer: Answer) -> Iterator[Broken]:
 def _require_tokens(answer: Answer) -> Iterator[Broken]:
     for path, token, others in answer.tokens:
         yield from _require(token, path, ("token", "logprob", "bytes", "top_logprobs"))
+        if token.get("top_logprobs", []) is None:
+            yield Broken(f"{path}.top_logprobs", "It is null, and may not be.")
         for other_path, other in others:
             yield from _require(other, other_path, ("token", "logprob", "bytes"))
 
@@ -194,6 +197,9 @@ def _require_parts(message: Json, path: str) -> Iterator[Broken]:
     ):
         if isinstance(message.get(name), dict):
             yield from _require(message[name], f"{path}.{name}", required)
+    for call_path, call in objects(message.get("tool_calls"), f"{path}.tool_calls"):
+        if isinstance(call.get("function"), dict):
+            yield from _require(call["function"], f"{call_path}.function", ("name",))
     for note_path, note in objects(message.get("annotations"), f"{path}.annotations"):
         if isinstance(note.get("url_citation"), dict):
             names = UrlCitation.__struct_fields__
@@ -216,6 +222,7 @@ def _require_text(value: Json, name: str) -> Iterator[Broken]:
     on="response",
     basis='CreateChatCompletionResponse: "When the `service_tier` parameter is set, the response '
     'body will include the `service_tier` value based on the processing mode actually used."',
+    fix="A tier of the vendor's own goes out as `native_service_tier`.",
 )  # fmt: skip
 def names_its_service_tier(answer: Answer) -> Iterator[Broken]:
     tier = answer.value.get("service_tier")

@@ -20,6 +20,8 @@ class Chunk(NamedTuple):
     path: str
     body: Body
     answer: Answer
+    event: str
+    """The type of its event."""
 
 
 class Stream:
@@ -51,16 +53,7 @@ class Stream:
     @cached_property
     def errors(self) -> list[tuple[str, Any]]:
         """The failures that are reported inside of the stream, with their paths."""
-        found = [
-            (chunk.path, _find_error(chunk.answer.value, event))
-            for chunk, event in zip(self.chunks, self.events, strict=False)
-        ]
-        # llama.cpp has had a field of its own for them.
-        found += [
-            (f"lines[{place}]", line.decode("utf-8", "replace"))
-            for place, line in enumerate(self.lines)
-            if line.startswith(b"error:")
-        ]
+        found = [(chunk.path, _find_error(chunk)) for chunk in self.chunks]
         return [(path, error) for path, error in found if error is not None]
 
     @cached_property
@@ -101,20 +94,28 @@ def _read_events(received: bytes) -> tuple[list[Event], bytes]:
 
 def _read_chunk(place: int, event: Event, request: Request | None) -> Chunk:
     body = Body(event.data)
-    return Chunk(f"chunks[{place}]", body, Answer(body.members, request, member="delta"))
+    answer = Answer(body.members, request, member="delta")
+    return Chunk(f"chunks[{place}]", body, answer, event.event)
 
 
-def _find_error(chunk: Json, event: Event) -> Any:
+def _find_error(chunk: Chunk) -> Any:
     """The error that a chunk, one of its choices, or its event reports."""
-    if chunk.get("error"):
-        return chunk["error"]
-    for _, choice in objects(chunk.get("choices"), ""):
-        if choice.get("error"):
-            return choice["error"]
-    return chunk if event.event == "error" else None
+    value = chunk.answer.value
+    groq = value.get("x_groq")
+    choices = [choice for _, choice in objects(value.get("choices"), "")]
+    for place in (value, groq if isinstance(groq, dict) else {}, *choices):
+        if place.get("error"):
+            return place["error"]
+    return value if chunk.event == "error" or is_bare_error(value) else None
+
+
+def is_bare_error(value: Json) -> bool:
+    """Whether a failure stands where an answer belongs, without a member `error`."""
+    return "choices" not in value and (value.get("object") == "error" or "detail" in value)
 
 
 def is_chunk(chunk: Chunk) -> bool:
     """Whether it is to be judged as a chunk: a bare report of a failure is none."""
     value = chunk.answer.value
-    return chunk.body.fault is None and ("choices" in value or not value.get("error"))
+    is_error = chunk.event == "error" or value.get("error") or is_bare_error(value)
+    return chunk.body.fault is None and ("choices" in value or not is_error)

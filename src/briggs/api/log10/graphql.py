@@ -1,0 +1,253 @@
+"""The three operations that Log10's clients ask over GraphQL."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from inspect import isawaitable
+from typing import Any
+
+import msgspec
+from graphql import (
+    ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    SelectionSetNode,
+    build_schema,
+    execute,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.language import DocumentNode
+from graphql.validation import NoSchemaIntrospectionCustomRule
+from starlette.requests import Request
+
+from briggs.api.answers import Json, read_body
+from briggs.api.gate import require
+from briggs.api.log10.bodies import read_members
+from briggs.api.log10.completions import iso
+from briggs.api.log10.feedback import find_blinded
+from briggs.api.log10.organizations import agree
+from briggs.api.log10.test_runs import create_run
+from briggs.feedback.feedback import list_feedback
+from briggs.storage import Store
+from briggs.types.errors import BriggsError, InvalidRequest, NotFound
+from briggs.types.feedback import Feedback
+from briggs.types.organizations import Organization
+
+logger = logging.getLogger("briggs")
+
+TOKENS_MAX = 1000
+DEPTH_MAX = 10
+FIELDS_MAX = 100
+PAGE_SIZE_DEFAULT = 25
+PAGE_SIZE_MAX = 1000
+PAGE_MAX = 2**31 - 1
+NAME_LENGTH_MAX = 1000
+
+# Ids are String, not ID, since the clients declare their variables so.
+SCHEMA = build_schema(
+    """
+    scalar JSON
+    type Query { organization(id: String!): Organization }
+    type Mutation { createTestRun(input: CreateTestRunInput!): TestRun }
+    input CreateTestRunInput { name: String!, organizationId: String! }
+    type TestRun {
+      id: String!
+      name: String!
+      createdAt: String!
+      reportUploadUrl: String!
+      organization: Organization!
+    }
+    type Organization {
+      id: String!
+      slug: String!
+      name: String!
+      completion(id: String!): Completion
+      feedbackV2(filter: String, taskId: String, page: Int, limit: Int): FeedbackPage
+    }
+    type Completion { id: String!, autoFeedback: AutoFeedback }
+    type AutoFeedback {
+      id: String!
+      status: String!
+      jsonValues: JSON
+      comment: String
+      task: FeedbackTask
+    }
+    type FeedbackTask { id: String!, name: String! }
+    type FeedbackPage { pageInfo: PageInfo!, nodes: [Feedback!]! }
+    type PageInfo { totalCount: Int!, currentPage: Int! }
+    type Feedback {
+      id: String!
+      jsonValues: JSON!
+      comment: String!
+      task: FeedbackTask!
+      completions: [FeedbackCompletion!]!
+    }
+    type FeedbackCompletion { id: String! }
+    """
+)
+
+
+class _Asked(msgspec.Struct):
+    query: str
+    variables: dict[str, Any] | None = None
+    operationName: str | None = None  # noqa: N815
+
+
+async def answer(request: Request) -> Json:
+    """`POST /graphql`: 200 with `data`, `errors` or both, as long as a query came."""
+    asked = read_members(await read_body(request) or b"{}", _Asked)
+    try:
+        result = await _execute(asked, request)
+    except GraphQLError as error:
+        result = ExecutionResult(errors=[error])
+    answered: dict[str, Any] = {}
+    if result.data is not None:
+        answered["data"] = result.data
+    if result.errors:
+        answered["errors"] = [_present_error(error) for error in result.errors]
+    return Json(answered)
+
+
+async def _execute(asked: _Asked, request: Request) -> ExecutionResult:
+    try:
+        document = parse(asked.query, max_tokens=TOKENS_MAX)
+    except RecursionError:
+        raise GraphQLError("The query is nested too deeply.") from None
+    _check_size(document)
+    if errors := validate(SCHEMA, document, [*specified_rules, NoSchemaIntrospectionCustomRule]):
+        return ExecutionResult(errors=errors)
+    result = execute(
+        SCHEMA,
+        document,
+        _Root(request),
+        variable_values=asked.variables or {},
+        operation_name=asked.operationName,
+    )
+    return await result if isawaitable(result) else result
+
+
+class _Root:
+    """What can be asked for at the top."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._store: Store = request.app.state.store
+
+    async def organization(self, info: Any, *, id: str) -> dict[str, Any]:
+        return self._show_organization(await agree(self._request, [id]))
+
+    async def createTestRun(  # noqa: N802
+        self, info: Any, *, input: Mapping[str, str]
+    ) -> dict[str, Any]:
+        require(self._request.state.key, "answer")
+        organization = await agree(self._request, [input["organizationId"]])
+        if not 0 < len(input["name"]) <= NAME_LENGTH_MAX:
+            raise InvalidRequest(f"'name' must have 1 to {NAME_LENGTH_MAX} characters.")
+        run, address = await create_run(
+            self._request, name=input["name"], organization_id=organization.id
+        )
+        return {
+            "id": run.id,
+            "name": run.name,
+            "createdAt": iso(run.created_at),
+            "reportUploadUrl": address,
+            "organization": self._show_organization(organization),
+        }
+
+    def _show_organization(self, organization: Organization) -> dict[str, Any]:
+        async def find_completion(info: Any, *, id: str) -> dict[str, Any]:
+            found = await self._store.retrieve(id, organization_id=organization.id)
+            if found is None:
+                raise NotFound(f"There is no completion '{id}'.")
+            return {"id": found.id, "autoFeedback": None}
+
+        async def list_page(info: Any, **said: Any) -> dict[str, Any]:
+            page = _read_int(said, "page", default=1, maximum=PAGE_MAX)
+            limit = _read_int(said, "limit", default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
+            listed, total = await list_feedback(
+                self._store,
+                organization_id=organization.id,
+                task_id=said.get("taskId"),
+                filter=said.get("filter") or None,
+                offset=(page - 1) * limit,
+                limit=limit,
+                hidden_from=find_blinded(self._request.state.key),
+            )
+            return {
+                "pageInfo": {"totalCount": total, "currentPage": page},
+                "nodes": [_show_feedback(feedback) for feedback in listed],
+            }
+
+        return {
+            "id": organization.id,
+            "slug": organization.slug,
+            "name": organization.name,
+            "completion": find_completion,
+            "feedbackV2": list_page,
+        }
+
+
+def _show_feedback(feedback: Feedback) -> dict[str, Any]:
+    return {
+        "id": feedback.id,
+        "jsonValues": feedback.json_values,
+        "comment": feedback.comment,
+        "task": {"id": feedback.task_id, "name": feedback.task_name},
+        "completions": [{"id": id} for id in feedback.completion_ids],
+    }
+
+
+def _read_int(said: Mapping[str, Any], name: str, *, default: int, maximum: int) -> int:
+    value = said.get(name)
+    if value is None:
+        return default
+    if not 1 <= value <= maximum:
+        raise InvalidRequest(f"'{name}' is a number from 1 to {maximum}.")
+    return int(value)
+
+
+def _check_size(document: DocumentNode) -> None:
+    """Fragments multiply and nest what is asked for. Raises `GraphQLError`."""
+    fragments = {
+        node.name.value: node.selection_set
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
+    count = 0
+
+    def walk(selected: SelectionSetNode | None, depth: int) -> None:
+        nonlocal count
+        for node in () if selected is None else selected.selections:
+            count += 1
+            if depth > DEPTH_MAX or count > FIELDS_MAX:
+                raise GraphQLError(
+                    f"A query has at most {FIELDS_MAX} fields, {DEPTH_MAX} levels deep, with its "
+                    "fragments written out."
+                )
+            if isinstance(node, FragmentSpreadNode):
+                walk(fragments.get(node.name.value), depth + 1)
+            else:
+                walk(getattr(node, "selection_set", None), depth + isinstance(node, FieldNode))
+
+    for definition in document.definitions:
+        if not isinstance(definition, FragmentDefinitionNode):
+            walk(getattr(definition, "selection_set", None), 1)
+
+
+def _present_error(error: GraphQLError) -> dict[str, Any]:
+    """An error in GraphQL's shape; of a defect, no more than that it is one."""
+    cause = error.original_error
+    presented: dict[str, Any] = {**error.formatted}
+    if isinstance(cause, BriggsError):
+        presented["extensions"] = {"type": cause.type, "code": cause.code}
+    elif cause is not None and not isinstance(cause, GraphQLError):
+        logger.error(
+            "A GraphQL query failed for a reason that is a defect of Briggs", exc_info=cause
+        )
+        presented["message"] = "Briggs failed on this query; its log says why."
+    return presented

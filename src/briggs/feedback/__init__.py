@@ -1,0 +1,1 @@
+"""Grading: what is asked about completions, who answers next, and how far the answers agree."""

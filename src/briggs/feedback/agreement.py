@@ -1,0 +1,163 @@
+"""How far reviewers agree: percent, two kappas, Krippendorff's alpha, confusion, and means.
+
+Cohen, "A coefficient of agreement for nominal scales" (1960); Fleiss, "Measuring nominal scale
+agreement among many raters" (1971); Krippendorff, "Computing Krippendorff's Alpha-Reliability"
+(2011). Where nothing can be said, because too few answered or all say the same, they are None.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import combinations, permutations
+from typing import Any, Literal
+
+import msgspec
+
+Level = Literal["nominal", "ordinal", "interval"]
+Units = Sequence[Mapping[str, Hashable]]
+"""For each thing that was graded, who answered what; not everybody grades everything."""
+
+
+class Confusion(msgspec.Struct, frozen=True):
+    """How often one reviewer says the row's value where another says the column's.
+
+    Of two reviewers the rows are the first's, by name; of more it is all of their pairs.
+    """
+
+    values: list[Any]
+    counts: list[list[int]]
+
+
+class Agreement(msgspec.Struct, kw_only=True, frozen=True):
+    """How far the answers to one field agree."""
+
+    level: Level
+    """Boolean and text are nominal, integers ordinal, other numbers interval."""
+    reviewers: list[str]
+    ratings: int
+    units: int
+    """Completions that two or more reviewers graded."""
+    percent: float | None
+    """Of all pairs of answers about the same completion."""
+    cohens_kappa: float | None
+    """Of two reviewers; None where there are more or fewer."""
+    fleiss_kappa: float | None
+    """Of the completions that have the most common number of answers."""
+    krippendorffs_alpha: float | None
+    confusion: Confusion
+
+
+def measure(units: Units, *, level: Level) -> Agreement:
+    """Everything that can be said of one field."""
+    reviewers = sorted({reviewer for unit in units for reviewer in unit})
+    shared = [unit for unit in units if len(unit) > 1]
+    pairs = [(unit[reviewers[0]], unit[reviewers[1]]) for unit in shared if len(reviewers) == 2]
+    answers = [list(unit.values()) for unit in shared]
+    return Agreement(
+        level=level,
+        reviewers=reviewers,
+        ratings=sum(map(len, units)),
+        units=len(shared),
+        percent=percent_agreement(answers),
+        cohens_kappa=cohens_kappa(pairs),
+        fleiss_kappa=fleiss_kappa(_most_common_size(answers)),
+        krippendorffs_alpha=krippendorffs_alpha(answers, level=level),
+        confusion=confuse(shared),
+    )
+
+
+def percent_agreement(answers: Iterable[Sequence[Hashable]]) -> float | None:
+    """Which share of the pairs of answers about the same thing are equal."""
+    same = total = 0
+    for unit in answers:
+        total += len(unit) * (len(unit) - 1)
+        same += sum(count * (count - 1) for count in Counter(unit).values())
+    return same / total if total else None
+
+
+def cohens_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
+    """Two reviewers: how much more they agree than two would who answer by habit."""
+    if not pairs:
+        return None
+    total = len(pairs)
+    rows, columns = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
+    observed = sum(a == b for a, b in pairs) / total
+    expected = sum(rows[value] * columns[value] for value in rows) / total**2
+    return _above_chance(observed, expected)
+
+
+def fleiss_kappa(answers: Sequence[Sequence[Hashable]]) -> float | None:
+    """Any reviewers, the same number for each thing."""
+    observed = percent_agreement(answers)
+    if observed is None:
+        return None
+    assert len({len(unit) for unit in answers}) == 1, "each has as many answers"
+    values = Counter(value for unit in answers for value in unit)
+    total = values.total()
+    return _above_chance(observed, sum((count / total) ** 2 for count in values.values()))
+
+
+def krippendorffs_alpha(answers: Iterable[Sequence[Any]], *, level: Level) -> float | None:
+    """Any reviewers, any number of answers, on any scale."""
+    coincidences: Counter[tuple[Any, Any]] = Counter()
+    for unit in answers:
+        for pair, count in _count_pairs(unit).items():
+            coincidences[pair] += count / (len(unit) - 1)  # type: ignore[assignment]
+    values: Counter[Any] = Counter()
+    for (value, _), weight in coincidences.items():
+        values[value] += weight
+    total = values.total()
+    differ = _difference(values, level)
+    observed = sum(weight * differ(a, b) for (a, b), weight in coincidences.items())
+    expected = sum(2 * values[a] * values[b] * differ(a, b) for a, b in combinations(values, 2))
+    return 1 - (total - 1) * observed / expected if expected else None
+
+
+def confuse(units: Units) -> Confusion:
+    """Who says what where another says something else."""
+    counts = Counter(
+        (unit[first], unit[second])
+        for unit in units
+        for first, second in combinations(sorted(unit), 2)
+    )
+    values = sorted({value for pair in counts for value in pair}, key=_sort_key)
+    return Confusion(values, [[counts[row, column] for column in values] for row in values])
+
+
+def _count_pairs(unit: Sequence[Any]) -> Counter[tuple[Any, Any]]:
+    """The ordered pairs of answers of different reviewers."""
+    if len(unit) < 2:
+        return Counter()
+    return Counter(permutations(unit, 2))
+
+
+def _difference(values: Mapping[Any, float], level: Level) -> Callable[[Any, Any], float]:
+    """The squared difference of two values, on their scale."""
+    if level == "nominal":
+        return lambda a, b: float(a != b)
+    if level == "interval":
+        return lambda a, b: float((a - b) ** 2)
+    # How many answers lie between two, their own by half.
+    reached: dict[Any, float] = {}
+    below = 0.0
+    for value in sorted(values):
+        reached[value] = below + values[value] / 2
+        below += values[value]
+    return lambda a, b: (reached[a] - reached[b]) ** 2
+
+
+def _most_common_size(answers: Sequence[Sequence[Hashable]]) -> list[Sequence[Hashable]]:
+    sizes = Counter(map(len, answers))
+    size = max(sizes, key=lambda size: (sizes[size], size), default=0)
+    return [unit for unit in answers if len(unit) == size]
+
+
+def _above_chance(observed: float, expected: float) -> float | None:
+    return None if expected == 1 else (observed - expected) / (1 - expected)
+
+
+def _sort_key(value: Any) -> tuple[str, Any]:
+    """Numbers by size, whatever else by its text."""
+    is_number = isinstance(value, int | float)
+    return ("", value) if is_number else (type(value).__name__, str(value))

@@ -1,0 +1,299 @@
+"""Feedback: given about completions, checked by its task, edited in versions, listed, exported."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from briggs.feedback.filters import Filter, parse_filter
+from briggs.feedback.schemas import check_values, list_fields
+from briggs.feedback.tasks import retrieve_open_task
+from briggs.storage import FeedbackQuery, Query, Store
+from briggs.types import wire
+from briggs.types.completions import Completion
+from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.feedback import Feedback, ReviewerKind, TaskVersion
+
+MATCHED_MAX = 1000
+NAME_LENGTH_MAX = 200
+TASKS_MAX = 1000
+
+
+class FeedbackPost(msgspec.Struct, kw_only=True):
+    """What a reviewer answers, and about what: completions by id, or by all of their tags."""
+
+    task_id: str
+    json_values: dict[str, Any]
+    comment: str | None = None
+    completion_ids: list[str] | None = None
+    completion_tags_selector: list[str] | None = None
+    allow_unmatched_feedback: bool | None = False
+    """Whether feedback about nothing is taken."""
+    max_matched_completions: int | None = None
+    """How many the tags may match; 100 where that is not said."""
+    reviewer: str | None = None
+    reviewer_kind: ReviewerKind | None = None
+    rationale: dict[str, str] | None = None
+    corrected_output: Any = None
+    idempotency_key: str | None = None
+
+
+class FeedbackEdit(msgspec.Struct, kw_only=True):
+    """What is changed of a feedback; what is not said stays."""
+
+    json_values: dict[str, Any] | UnsetType = UNSET
+    comment: str | UnsetType | None = UNSET
+    rationale: dict[str, str] | UnsetType | None = UNSET
+    corrected_output: Any = UNSET
+
+
+async def create_feedback(
+    store: Store, post: FeedbackPost, *, organization_id: str, reviewer: str
+) -> Feedback:
+    """Remember an answer; `reviewer` is who gave it where the post does not say.
+
+    Raises `NotFound` for a task or completion that is not there, `InvalidRequest` that names
+    what is wrong, and `Conflict` for a completion that others took after the lease expired.
+    """
+    task = await retrieve_open_task(store, post.task_id, organization_id=organization_id)
+    check_values(post.json_values, schema=task.json_schema)
+    reviewer = post.reviewer or reviewer
+    if len(reviewer) > NAME_LENGTH_MAX:
+        raise InvalidRequest(
+            f"'reviewer' has at most {NAME_LENGTH_MAX} characters.", param="reviewer"
+        )
+    _check_rationale(post.rationale or {}, task.json_schema)
+    given = Feedback(
+        organization_id=organization_id,
+        task_id=task.id,
+        task_name=task.name,
+        task_version=task.version,
+        reviewer=reviewer,
+        reviewer_kind=post.reviewer_kind or "api",
+        json_values=post.json_values,
+        comment=post.comment or "",
+        rationale=post.rationale or {},
+        corrected_output=post.corrected_output,
+        completion_ids=sorted(await _match(store, post, organization_id=organization_id)),
+    )
+    given.updated_at = given.created_at
+    return await store.feedback.create(
+        given,
+        task=task,
+        idempotency_key=post.idempotency_key or None,
+        idempotency_hash=_hash(post, reviewer=reviewer) if post.idempotency_key else None,
+    )
+
+
+async def update_feedback(
+    store: Store, id: str, edit: FeedbackEdit, *, query: FeedbackQuery
+) -> Feedback:
+    """A new version of a feedback, by the version of the task that it was given for.
+
+    Raises `NotFound`, `InvalidRequest`.
+    """
+    before = await retrieve_feedback(store, id, query=query)
+    versions = await store.feedback_tasks.list_versions(before.task_id)
+    schema = versions[before.task_version - 1].json_schema
+    if edit.json_values is not UNSET:
+        check_values(edit.json_values, schema=schema)
+    _check_rationale(edit.rationale or {}, schema)
+    said = {
+        name: value for name, value in msgspec.structs.asdict(edit).items() if value is not UNSET
+    }
+    for name, empty in (("comment", ""), ("rationale", {})):
+        if name in said:
+            said[name] = said[name] or empty
+    after = await store.feedback.update(
+        id,
+        organization_id=query.organization_id,
+        change=lambda feedback: msgspec.structs.replace(feedback, **said),
+    )
+    if after is None:
+        raise _not_found(id)
+    return after
+
+
+async def retrieve_feedback(store: Store, id: str, *, query: FeedbackQuery) -> Feedback:
+    """One, if the query allows it. Raises `NotFound`."""
+    found = await store.feedback.retrieve(query, id=id)
+    if found is None:
+        raise _not_found(id)
+    return found
+
+
+async def delete_feedback(store: Store, id: str, *, organization_id: str) -> None:
+    """Delete a feedback for good. Raises `NotFound`."""
+    if not await store.feedback.delete(id, organization_id=organization_id):
+        raise _not_found(id)
+
+
+async def list_feedback(
+    store: Store,
+    *,
+    organization_id: str,
+    task_id: str | None = None,
+    filter: str | Filter | None = None,
+    offset: int = 0,
+    limit: int = 25,
+    completion_id: str | None = None,
+    reviewer: str | None = None,
+    hidden_from: str | None = None,
+) -> tuple[Sequence[Feedback], int]:
+    """A page, the newest first, and how many there are in all.
+
+    A filter as text is parsed with the fields of the task, or of all tasks. Raises
+    `InvalidRequest` where that is not possible.
+    """
+    query = FeedbackQuery(
+        organization_id=organization_id,
+        task_id=task_id or None,
+        completion_id=completion_id or None,
+        reviewer=reviewer or None,
+        hidden_from=hidden_from,
+    )
+    if isinstance(filter, str):
+        filter = await read_filter(store, filter, query=query)
+    if filter is None:
+        return await store.feedback.list(query, limit=limit, offset=offset)
+    found: list[Feedback] = []
+    total = 0
+    async for page in iterate_feedback(store, query=query, filter=filter):
+        total += len(page)
+        found += page[: max(0, offset + limit - len(found))]
+    return found[offset:], total
+
+
+async def iterate_feedback(
+    store: Store, *, query: FeedbackQuery, filter: Filter | None, newest_first: bool = True
+) -> AsyncIterator[Sequence[Feedback]]:
+    """What the query and the filter let through, in pages."""
+    async for page in store.feedback.iterate(query, newest_first=newest_first):
+        if filter is None:
+            yield page
+            continue
+        about = await list_labels(store, page) if filter.asks_completions else {}
+        yield [each for each in page if _matches(filter, each, about)]
+
+
+async def read_filter(store: Store, text: str, *, query: FeedbackQuery) -> Filter | None:
+    """A filter with the fields of the tasks that the query asks for. Raises `InvalidRequest`."""
+    if not text.strip():
+        return None
+    organization_id = query.organization_id
+    if query.task_id is None:
+        tasks = await store.feedback_tasks.list(organization_id=organization_id, limit=TASKS_MAX)
+    else:
+        task = await store.feedback_tasks.retrieve(query.task_id, organization_id=organization_id)
+        tasks = [] if task is None else [task]
+    fields = [list_fields(task.json_schema) for task in tasks]
+    # A schema may name no fields; then there may be any.
+    if not fields or not all(fields):
+        return parse_filter(text)
+    return parse_filter(text, list(dict.fromkeys(name for names in fields for name in names)))
+
+
+async def list_labels(store: Store, feedback: Sequence[Feedback]) -> Mapping[str, Completion]:
+    """The completions that feedback is about, by id, with their times, models and tags only."""
+    if not feedback:
+        return {}
+    ids = {id for each in feedback for id in each.completion_ids}
+    return await store.retrieve_labels(ids, organization_id=feedback[0].organization_id)
+
+
+async def export_feedback(
+    store: Store, *, query: FeedbackQuery, filter: Filter | None = None
+) -> AsyncIterator[tuple[Feedback, TaskVersion, Sequence[Completion]]]:
+    """Everything, the oldest first: each with the version of its task and its completions."""
+    versions: dict[str, Sequence[TaskVersion]] = {}
+    async for page in iterate_feedback(store, query=query, filter=filter, newest_first=False):
+        for each in page:
+            known = versions.get(each.task_id, ())
+            if len(known) < each.task_version:
+                known = versions[each.task_id] = await store.feedback_tasks.list_versions(
+                    each.task_id
+                )
+            about = await store.retrieve_many(
+                each.completion_ids, organization_id=each.organization_id
+            )
+            yield each, known[each.task_version - 1], list(about.values())
+
+
+def _matches(filter: Filter, feedback: Feedback, about: Mapping[str, Completion]) -> bool:
+    completions = [about.get(id) for id in feedback.completion_ids] or [None]
+    return any(filter.matches(feedback, completion) for completion in completions)
+
+
+async def _match(store: Store, post: FeedbackPost, *, organization_id: str) -> list[str]:
+    """The ids of what a post is about."""
+    if post.completion_ids:
+        return await _find(store, post.completion_ids, organization_id=organization_id)
+    maximum = 100 if post.max_matched_completions is None else post.max_matched_completions
+    if not 1 <= maximum <= MATCHED_MAX:
+        raise InvalidRequest(
+            f"'max_matched_completions' is a number from 1 to {MATCHED_MAX}.",
+            param="max_matched_completions",
+        )
+    tags = list(dict.fromkeys(post.completion_tags_selector or ()))
+    matched: list[str] = []
+    if tags:
+        query = Query(organization_id=organization_id, tags=tags, limit=maximum, payloads=False)
+        page = await store.list(query)
+        if page.has_more:
+            raise InvalidRequest(
+                f"More than {maximum} completions have all of the tags {', '.join(tags)}: name "
+                "more tags, or raise 'max_matched_completions'.",
+                param="completion_tags_selector",
+            )
+        matched = [each.id for each in page.completions]
+    if not matched and not post.allow_unmatched_feedback:
+        name = "completion_ids" if post.completion_ids is not None else "completion_tags_selector"
+        raise InvalidRequest(
+            f"No completion has all of the tags {', '.join(tags)}. Name other tags, "
+            "or say 'allow_unmatched_feedback'."
+            if tags
+            else "The feedback is about nothing: name 'completion_ids' or "
+            "'completion_tags_selector', or say 'allow_unmatched_feedback'.",
+            param=name,
+        )
+    return matched
+
+
+async def _find(store: Store, ids: Sequence[str], *, organization_id: str) -> list[str]:
+    """Our ids of completions that are named by ours or by the upstream's."""
+    if len(ids) > MATCHED_MAX:
+        raise InvalidRequest(
+            f"'completion_ids' names at most {MATCHED_MAX}.", param="completion_ids"
+        )
+    ours = await store.retrieve_labels(ids, organization_id=organization_id)
+    found: dict[str, None] = {}
+    for id in ids:
+        completion = ours.get(id) or await store.retrieve(id, organization_id=organization_id)
+        if completion is None:
+            raise NotFound(f"There is no completion '{id}'.", param="completion_ids")
+        found[completion.id] = None
+    return list(found)
+
+
+def _check_rationale(rationale: Mapping[str, str], schema: Mapping[str, Any]) -> None:
+    """A reason is one for a field that is asked for."""
+    fields = list_fields(schema)
+    for name in rationale:
+        if fields and name not in fields:
+            raise InvalidRequest(
+                f"'rationale.{name}' is of no field of this task: it has {', '.join(fields)}.",
+                param=f"rationale.{name}",
+            )
+
+
+def _hash(post: FeedbackPost, *, reviewer: str) -> bytes:
+    members = {**msgspec.structs.asdict(post), "reviewer": reviewer}
+    return hashlib.sha256(wire.encode_plain(members)).digest()
+
+
+def _not_found(id: str) -> NotFound:
+    return NotFound(f"There is no feedback '{id}'.", param="id")

@@ -1,0 +1,127 @@
+"""The queue of a task: the next completion for a reviewer, kept for a while, or passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from briggs.feedback.feedback import list_feedback
+from briggs.storage import Store, Wish
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress
+
+LEASE_S = 600.0
+LEASE_S_MAX = 86_400.0
+
+
+class Item(msgspec.Struct, kw_only=True, frozen=True):
+    """A completion to be graded."""
+
+    lease: Lease
+    completion: Completion
+    feedback: Sequence[Feedback]
+    """What others answered; nothing where the task is blind."""
+
+
+async def take_next(
+    store: Store, task: FeedbackTask, *, reviewer: str, wish: Wish, lease_s: float = LEASE_S
+) -> Item | None:
+    """Lend a reviewer the next completion; None where nothing is left that is free."""
+    await store.feedback_tasks.fill(organization_id=task.organization_id)
+    while True:
+        lease = await store.feedback_queue.claim(
+            task, reviewer=reviewer, wish=wish, expires_at=_end(lease_s)
+        )
+        if lease is None:
+            return None
+        completion = await store.retrieve(lease.completion_id, organization_id=task.organization_id)
+        # It may have been deleted in this very moment.
+        if completion is not None:
+            return Item(
+                lease=lease,
+                completion=completion,
+                feedback=[] if task.blind else await _list_answers(store, task, completion),
+            )
+
+
+async def renew(
+    store: Store,
+    task: FeedbackTask,
+    completion_id: str,
+    *,
+    reviewer: str,
+    lease_s: float = LEASE_S,
+) -> Lease:
+    """Keep a completion for longer. Raises `NotFound`, and `Conflict` where it is too late."""
+    lease = await store.feedback_queue.renew(
+        task, completion_id=completion_id, reviewer=reviewer, expires_at=_end(lease_s)
+    )
+    if lease is None:
+        raise _not_lent(completion_id, reviewer)
+    return lease
+
+
+async def release(store: Store, task: FeedbackTask, completion_id: str, *, reviewer: str) -> None:
+    """Give a completion back. Raises `NotFound`."""
+    if not await store.feedback_queue.release(task, completion_id=completion_id, reviewer=reviewer):
+        raise _not_lent(completion_id, reviewer)
+
+
+async def skip(
+    store: Store, task: FeedbackTask, completion_id: str, *, reviewer: str, reason: str
+) -> None:
+    """Pass a completion over for good; others are still offered it. Raises `NotFound`."""
+    if not await store.feedback_queue.skip(
+        task, completion_id=completion_id, reviewer=reviewer, reason=reason
+    ):
+        raise NotFound(
+            f"The completion '{completion_id}' does not await this task.", param="completion_id"
+        )
+
+
+async def measure_progress(store: Store, task: FeedbackTask) -> Progress:
+    """How far a task is."""
+    await store.feedback_tasks.fill(organization_id=task.organization_id)
+    return await store.feedback_queue.measure(task)
+
+
+async def list_ungraded(
+    store: Store, *, organization_id: str, limit: int, offset: int = 0
+) -> Sequence[Completion]:
+    """Completions that await a task and have no feedback yet, the newest first."""
+    await store.feedback_tasks.fill(organization_id=organization_id)
+    ids = await store.feedback_queue.list_ungraded(
+        organization_id=organization_id, limit=limit, offset=offset
+    )
+    found = await store.retrieve_many(ids, organization_id=organization_id)
+    return [found[id] for id in ids if id in found]
+
+
+async def _list_answers(
+    store: Store, task: FeedbackTask, completion: Completion
+) -> Sequence[Feedback]:
+    listed, _ = await list_feedback(
+        store,
+        organization_id=task.organization_id,
+        task_id=task.id,
+        completion_id=completion.id,
+        limit=100,
+    )
+    return listed
+
+
+def _end(lease_s: float) -> int:
+    if not 0 < lease_s <= LEASE_S_MAX:
+        raise InvalidRequest(
+            f"'lease_s' is a number of seconds up to {LEASE_S_MAX:g}.", param="lease_s"
+        )
+    return current_time_us() + round(lease_s * 1_000_000)
+
+
+def _not_lent(completion_id: str, reviewer: str) -> NotFound:
+    return NotFound(
+        f"'{reviewer}' does not have the completion '{completion_id}' in hand: ask for the next.",
+        param="completion_id",
+    )

@@ -1,0 +1,112 @@
+"""Feedback tasks: made, changed and archived, with a schema that was checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from briggs.feedback.schemas import check_schema
+from briggs.storage import Store
+from briggs.types.completions import current_time_us
+from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.feedback import REVIEWERS_MAX, FeedbackTask
+
+NAME_LENGTH_MAX = 500
+
+
+class TaskChange(msgspec.Struct, kw_only=True):
+    """What is said of a task; what is not said stays, or is what it is by default."""
+
+    name: str | UnsetType = UNSET
+    instruction: str | UnsetType = UNSET
+    json_schema: dict[str, Any] | UnsetType = UNSET
+    completion_tags_selector: list[str] | UnsetType = UNSET
+    reviewers_wanted: int | UnsetType = UNSET
+    blind: bool | UnsetType = UNSET
+
+
+async def create_task(store: Store, said: TaskChange, *, organization_id: str) -> FeedbackTask:
+    """A new task. Raises `InvalidRequest` that names what is wrong."""
+    for name in ("name", "json_schema"):
+        if getattr(said, name) is UNSET:
+            raise InvalidRequest(f"'{name}' is required.", param=name)
+    _check(said)
+    now = current_time_us()
+    task = FeedbackTask(
+        organization_id=organization_id, created_at=now, updated_at=now, **_members(said)
+    )
+    await store.feedback_tasks.create(task)
+    return task
+
+
+async def retrieve_task(store: Store, id: str, *, organization_id: str) -> FeedbackTask:
+    """A task of an organization, archived or not. Raises `NotFound`."""
+    task = await store.feedback_tasks.retrieve(id, organization_id=organization_id)
+    if task is None:
+        raise _not_found(id)
+    return task
+
+
+async def retrieve_open_task(store: Store, id: str, *, organization_id: str) -> FeedbackTask:
+    """A task that can still be answered. Raises `NotFound`, `InvalidRequest`."""
+    task = await retrieve_task(store, id, organization_id=organization_id)
+    if task.archived_at is not None:
+        raise InvalidRequest(
+            f"The feedback task '{task.name}' was deleted: what was answered can be read, and "
+            "nothing more can be answered.",
+            param="task_id",
+        )
+    return task
+
+
+async def update_task(
+    store: Store, id: str, said: TaskChange, *, organization_id: str
+) -> FeedbackTask:
+    """Change a task; a changed schema or instruction is a new version. Raises `NotFound`."""
+    await retrieve_open_task(store, id, organization_id=organization_id)
+    _check(said)
+    task = await store.feedback_tasks.update(
+        id,
+        organization_id=organization_id,
+        change=lambda task: msgspec.structs.replace(task, **_members(said)),
+    )
+    if task is None:
+        raise _not_found(id)
+    return task
+
+
+async def archive_task(store: Store, id: str, *, organization_id: str) -> FeedbackTask:
+    """Let nothing await a task any more; its feedback stays. Raises `NotFound`."""
+    task = await store.feedback_tasks.update(
+        id,
+        organization_id=organization_id,
+        change=lambda task: msgspec.structs.replace(
+            task, archived_at=task.archived_at or current_time_us()
+        ),
+    )
+    if task is None:
+        raise _not_found(id)
+    return task
+
+
+def _check(said: TaskChange) -> None:
+    if said.name is not UNSET and not 0 < len(said.name.strip()) <= NAME_LENGTH_MAX:
+        raise InvalidRequest(f"'name' must have 1 to {NAME_LENGTH_MAX} characters.", param="name")
+    if said.reviewers_wanted is not UNSET and not 1 <= said.reviewers_wanted <= REVIEWERS_MAX:
+        raise InvalidRequest(
+            f"'reviewers_wanted' is a number from 1 to {REVIEWERS_MAX}.", param="reviewers_wanted"
+        )
+    if said.json_schema is not UNSET:
+        check_schema(said.json_schema)
+
+
+def _members(said: TaskChange) -> dict[str, Any]:
+    return {
+        name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET
+    }
+
+
+def _not_found(id: str) -> NotFound:
+    return NotFound(f"There is no feedback task '{id}'.", param="task_id")

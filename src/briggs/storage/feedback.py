@@ -1,0 +1,308 @@
+"""Feedback as rows: given once for a key, edited in versions, found by task and completion."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, and_, exists, func, select, tuple_, update
+
+from briggs.storage import feedback_matches, feedback_queue, rows, tables
+from briggs.storage.access import Access
+from briggs.storage.sqlite import original, storable
+from briggs.storage.tables import (
+    feedback,
+    feedback_completions,
+    feedback_tasks,
+    feedback_versions,
+)
+from briggs.types.completions import current_time_us
+from briggs.types.errors import Conflict
+from briggs.types.feedback import Feedback, FeedbackTask, FeedbackVersion
+
+PAGE_ROWS = 200
+
+
+class FeedbackQuery(msgspec.Struct, kw_only=True, frozen=True):
+    """Which feedback to list. What is None is not asked for; the rest is ANDed."""
+
+    organization_id: str
+    task_id: str | None = None
+    completion_id: str | None = None
+    reviewer: str | None = None
+    hidden_from: str | None = None
+    """A reviewer who sees others' answers to a blind task only after answering."""
+
+
+class FeedbackStore:
+    """`store.feedback`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def create(
+        self,
+        given: Feedback,
+        *,
+        task: FeedbackTask,
+        idempotency_key: str | None = None,
+        idempotency_hash: bytes | None = None,
+    ) -> Feedback:
+        """Remember a feedback, or return what was remembered under the same key.
+
+        Raises `Conflict` for a key that came with another hash, and for a reviewer whose lease
+        on the completion expired before others took it.
+        """
+        row = {
+            **rows.encode(given, table=feedback),
+            "idempotency_key": storable(idempotency_key),
+            "idempotency_hash": idempotency_hash,
+        }
+        return await self._access.act(lambda connection: _create(connection, given, row, task))
+
+    async def retrieve(self, query: FeedbackQuery, *, id: str) -> Feedback | None:
+        """One, if the query allows it."""
+        statement = _select(query).where(feedback.c.id == storable(id))
+        found = await self._access.read(lambda connection: _read(connection, statement))
+        return found[0] if found else None
+
+    async def list(
+        self, query: FeedbackQuery, *, limit: int, offset: int = 0
+    ) -> tuple[Sequence[Feedback], int]:
+        """A page, the newest first, and how many there are in all."""
+        columns = feedback.c
+        page = (
+            _select(query)
+            .order_by(columns.created_at.desc(), columns.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        count = select(func.count()).select_from(_select(query).subquery())
+        return await self._access.read(
+            lambda connection: (_read(connection, page), connection.scalar(count) or 0)
+        )
+
+    async def iterate(
+        self, query: FeedbackQuery, *, newest_first: bool = True
+    ) -> AsyncIterator[Sequence[Feedback]]:
+        """All of it, in pages, so that no more than one is in memory."""
+        place = tuple_(feedback.c.created_at, feedback.c.id)
+        columns = (feedback.c.created_at, feedback.c.id)
+        in_order = [column.desc() if newest_first else column for column in columns]
+        statement = page = _select(query).order_by(*in_order).limit(PAGE_ROWS)
+        while found := await self._access.read(_reader(page)):
+            yield found
+            last = tuple_(found[-1].created_at, storable(found[-1].id))
+            page = statement.where(place < last if newest_first else place > last)
+
+    async def update(
+        self, id: str, *, organization_id: str, change: Callable[[Feedback], Feedback]
+    ) -> Feedback | None:
+        """Make a new version of what `change` makes of a feedback; None if there is none.
+
+        `change` runs in the writer's thread and must only compute.
+        """
+        return await self._access.act(
+            lambda connection: _update(
+                connection, id, organization_id=organization_id, change=change
+            )
+        )
+
+    async def list_versions(self, of: Feedback) -> Sequence[FeedbackVersion]:
+        """What a feedback said, from its first version to its newest."""
+        replaced = await self._access.read(lambda connection: _read_versions(connection, of.id))
+        return [*replaced, _as_version(of)]
+
+    async def delete(self, id: str, *, organization_id: str) -> bool:
+        """Really delete a feedback; what it was about may await its task again."""
+        return await self._access.act(
+            lambda connection: _delete(connection, id, organization_id=organization_id)
+        )
+
+
+def _create(
+    connection: Connection, given: Feedback, row: dict[str, Any], task: FeedbackTask
+) -> Feedback:
+    if row["idempotency_key"] is not None:
+        first = _find_first(connection, given.organization_id, row)
+        if first is not None:
+            return first
+    for id in given.completion_ids:
+        feedback_queue.check_late(connection, task=task, completion_id=id, reviewer=given.reviewer)
+        feedback_queue.drop_lease(connection, task=task, completion_id=id, reviewer=given.reviewer)
+    connection.execute(_INSERT, row)
+    if given.completion_ids:
+        connection.execute(_INSERT_COMPLETIONS, _list_rows(given))
+    feedback_matches.count_reviews(connection, task_id=task.id, completion_ids=given.completion_ids)
+    return given
+
+
+def _find_first(
+    connection: Connection, organization_id: str, row: dict[str, Any]
+) -> Feedback | None:
+    """What was answered to the same key the first time."""
+    query = FeedbackQuery(organization_id=organization_id)
+    statement = (
+        _select(query)
+        .add_columns(feedback.c.idempotency_hash)
+        .where(feedback.c.idempotency_key == row["idempotency_key"])
+    )
+    found = connection.execute(statement).first()
+    if found is None:
+        return None
+    if found.idempotency_hash != row["idempotency_hash"]:
+        raise Conflict(
+            "This idempotency key came with another request before: every request needs its own.",
+            param="idempotency_key",
+        )
+    [first] = _read(connection, statement)
+    versions = _read_versions(connection, first.id)
+    if versions:
+        said = msgspec.structs.asdict(versions[0])
+        first = msgspec.structs.replace(first, updated_at=said.pop("created_at"), **said)
+    return first
+
+
+def _list_rows(of: Feedback) -> list[dict[str, Any]]:
+    """What a feedback is about, as rows."""
+    return [
+        {
+            "task_id": storable(of.task_id),
+            "completion_id": storable(id),
+            "reviewer": storable(of.reviewer),
+            "feedback_id": storable(of.id),
+        }
+        for id in of.completion_ids
+    ]
+
+
+_INSERT = feedback.insert()
+_INSERT_COMPLETIONS = feedback_completions.insert()
+
+
+def _update(
+    connection: Connection,
+    id: str,
+    *,
+    organization_id: str,
+    change: Callable[[Feedback], Feedback],
+) -> Feedback | None:
+    ours = feedback.c.id == storable(id)
+    query = FeedbackQuery(organization_id=organization_id)
+    found = _read(connection, _select(query).where(ours))
+    if not found:
+        return None
+    before = found[0]
+    row = rows.encode(_as_version(before), table=feedback_versions)
+    connection.execute(feedback_versions.insert().values(feedback_id=storable(id), **row))
+    after = change(before)
+    after.version += 1
+    after.updated_at = current_time_us()
+    connection.execute(update(feedback).where(ours).values(rows.encode(after, table=feedback)))
+    return after
+
+
+def _delete(connection: Connection, id: str, *, organization_id: str) -> bool:
+    query = FeedbackQuery(organization_id=organization_id)
+    found = _read(connection, _select(query).where(feedback.c.id == storable(id)))
+    if not found:
+        return False
+    for table, column in (
+        (feedback_versions, feedback_versions.c.feedback_id),
+        (feedback_completions, feedback_completions.c.feedback_id),
+        (feedback, feedback.c.id),
+    ):
+        connection.execute(table.delete().where(column == storable(id)))
+    feedback_matches.count_reviews(
+        connection, task_id=found[0].task_id, completion_ids=found[0].completion_ids
+    )
+    return True
+
+
+def _select(query: FeedbackQuery) -> Select[Any]:
+    """What the query allows, with the names of the tasks."""
+    columns = feedback.c
+    statement = (
+        select(feedback, feedback_tasks.c.name.label("task_name"))
+        .join(feedback_tasks, feedback_tasks.c.id == columns.task_id)
+        .where(columns.organization_id == storable(query.organization_id))
+    )
+    if query.task_id is not None:
+        statement = statement.where(columns.task_id == storable(query.task_id))
+    if query.reviewer is not None:
+        statement = statement.where(columns.reviewer == storable(query.reviewer))
+    if query.completion_id is not None:
+        about = feedback_completions.alias().c
+        statement = statement.where(
+            exists().where(
+                about.feedback_id == columns.id,
+                about.completion_id == storable(query.completion_id),
+            )
+        )
+    if query.hidden_from is not None:
+        statement = statement.where(_is_shown_to(query.hidden_from))
+    return statement
+
+
+def _is_shown_to(reviewer: str) -> Any:
+    """One's own, what is about no blind task, and what is about what one has answered."""
+    about, own = feedback_completions.alias().c, feedback_completions.alias().c
+    answered = exists().where(
+        and_(
+            about.feedback_id == feedback.c.id,
+            own.task_id == about.task_id,
+            own.completion_id == about.completion_id,
+            own.reviewer == storable(reviewer),
+        )
+    )
+    return (feedback.c.reviewer == storable(reviewer)) | ~feedback_tasks.c.blind | answered
+
+
+def _reader(statement: Select[Any]) -> Callable[[Connection], list[Feedback]]:
+    return lambda connection: _read(connection, statement)
+
+
+def _read(connection: Connection, statement: Select[Any]) -> list[Feedback]:
+    """Feedback, with the ids of what it is about."""
+    found = [rows.decode(row, Feedback) for row in connection.execute(statement)]
+    by_id = {each.id: each for each in found}
+    for row in _read_completion_ids(connection, list(by_id)):
+        each = by_id[original(row.feedback_id, type=str)]
+        id = original(row.completion_id, type=str)
+        each.completion_ids.append(id)
+        if row.id is None:
+            each.deleted_completion_ids.append(id)
+    return found
+
+
+def _read_completion_ids(connection: Connection, ids: Sequence[str]) -> Iterable[Row[Any]]:
+    about, there = feedback_completions, tables.completions
+    statement = (
+        select(about.c.feedback_id, about.c.completion_id, there.c.id)
+        .outerjoin(there, there.c.id == about.c.completion_id)
+        .where(about.c.feedback_id.in_([storable(id) for id in ids]))
+        .order_by(about.c.feedback_id, about.c.completion_id)
+    )
+    return connection.execute(statement) if ids else ()
+
+
+def _read_versions(connection: Connection, id: str) -> list[FeedbackVersion]:
+    columns = feedback_versions.c
+    statement = (
+        select(feedback_versions)
+        .where(columns.feedback_id == storable(id))
+        .order_by(columns.version)
+    )
+    return [rows.decode(row, FeedbackVersion) for row in connection.execute(statement)]
+
+
+def _as_version(of: Feedback) -> FeedbackVersion:
+    return FeedbackVersion(
+        version=of.version,
+        created_at=of.updated_at,
+        json_values=of.json_values,
+        comment=of.comment,
+        rationale=of.rationale,
+        corrected_output=of.corrected_output,
+    )

@@ -1,0 +1,199 @@
+"""Which completions await which task: in step with their tags, and with what was answered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from briggs.storage import sqlite
+from briggs.storage.sqlite import original, storable
+from briggs.storage.tables import feedback_completions, feedback_queue, feedback_tasks
+from briggs.types import wire
+from briggs.types.completions import Completion
+
+PLACES = 2**53
+"""How many places the circle has on which completions lie at random."""
+
+
+class _Selector(NamedTuple):
+    """What a task that is not archived selects."""
+
+    task_id: str
+    organization_id: str
+    tags: frozenset[str]
+    wanted: int
+
+
+def enlist(connection: Connection, *, of: Sequence[Completion]) -> None:
+    """Put completions into the queues of the tasks that select them."""
+    for selector in _list_selectors(connection):
+        chosen = [
+            each
+            for each in of
+            if each.status == "finished"
+            and each.organization_id == selector.organization_id
+            and selector.tags.issubset(each.tags)
+        ]
+        if chosen:
+            put(connection, task_id=selector.task_id, wanted=selector.wanted, of=chosen)
+
+
+def withdraw(connection: Connection, *, completion: Completion) -> None:
+    """Take a completion out of every queue."""
+    keys = [
+        {"task": storable(selector.task_id), "completion": storable(completion.id)}
+        for selector in _list_selectors(connection)
+        if selector.organization_id == completion.organization_id
+    ]
+    if keys:
+        connection.execute(_DELETE, keys)
+
+
+def forget_selectors(connection: Connection) -> None:
+    """Read anew which tasks there are, after one was made or changed."""
+    connection.info.pop(_SELECTORS, None)
+
+
+def _list_selectors(connection: Connection) -> list[_Selector]:
+    """Remembered by the connection that writes, for this is on the path of every answer."""
+    selectors: list[_Selector] | None = connection.info.get(_SELECTORS)
+    if selectors is None:
+        selectors = connection.info[_SELECTORS] = _read_selectors(connection)
+    return selectors
+
+
+def _read_selectors(connection: Connection) -> list[_Selector]:
+    columns = feedback_tasks.c
+    statement = select(
+        columns.id,
+        columns.organization_id,
+        columns.completion_tags_selector,
+        columns.reviewers_wanted,
+    ).where(columns.archived_at.is_(None))
+    return [
+        _Selector(
+            original(id, type=str),
+            original(organization_id, type=str),
+            frozenset(wire.decode(tags)),
+            wanted,
+        )
+        for id, organization_id, tags, wanted in connection.execute(statement)
+    ]
+
+
+def put(connection: Connection, *, task_id: str, wanted: int, of: Sequence[Completion]) -> None:
+    """Put completions into a task's queue."""
+    parameters = {"task": storable(task_id), "completions": [storable(each.id) for each in of]}
+    reviews = {row[0]: row[1] for row in connection.execute(_COUNT_REVIEWS, parameters)}
+    ready = [
+        (
+            storable(task_id),
+            id,
+            each.created_at,
+            storable(each.model),
+            storable(each.response_model),
+            _mean_logprob(each.response),
+            find_place(each.id),
+            reviews.get(id, 0),
+            reviews.get(id, 0) < wanted,
+        )
+        for each in of
+        for id in (storable(each.id),)
+    ]
+    sqlite.driver(connection).executemany(_INSERT_SQL, ready)
+
+
+def count_reviews(
+    connection: Connection, *, task_id: str, completion_ids: Collection[str] | None = None
+) -> None:
+    """Bring the queue to what has been answered, for some completions or for all."""
+    task = storable(task_id)
+    if completion_ids is None:
+        connection.execute(_RECOUNT_ALL, {"task": task})
+    elif completion_ids:
+        each = [{"task": task, "completion": storable(id)} for id in completion_ids]
+        connection.execute(_RECOUNT, each)
+
+
+def find_place(name: str) -> int:
+    """Where on the circle a name lies."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest) % PLACES
+
+
+_SELECTORS = "feedback selectors"
+_INSERT_SQL = sqlite.insert_missing_sql(feedback_queue)
+_QUEUE = feedback_queue.c
+_REVIEWS = (
+    select(func.count(feedback_completions.c.reviewer.distinct()))
+    .where(
+        feedback_completions.c.task_id == _QUEUE.task_id,
+        feedback_completions.c.completion_id == _QUEUE.completion_id,
+    )
+    .scalar_subquery()
+)
+_WANTED = (
+    select(feedback_tasks.c.reviewers_wanted)
+    .where(feedback_tasks.c.id == _QUEUE.task_id)
+    .scalar_subquery()
+)
+_COUNT_REVIEWS = (
+    select(
+        feedback_completions.c.completion_id,
+        func.count(feedback_completions.c.reviewer.distinct()),
+    )
+    .where(
+        feedback_completions.c.task_id == bindparam("task"),
+        feedback_completions.c.completion_id.in_(bindparam("completions", expanding=True)),
+    )
+    .group_by(feedback_completions.c.completion_id)
+)
+_RECOUNT_ALL = (
+    update(feedback_queue)
+    .where(_QUEUE.task_id == bindparam("task"))
+    .values(reviews=_REVIEWS, open=_REVIEWS < _WANTED)
+)
+_DELETE = feedback_queue.delete().where(
+    _QUEUE.task_id == bindparam("task"), _QUEUE.completion_id == bindparam("completion")
+)
+_RECOUNT = _RECOUNT_ALL.where(_QUEUE.completion_id == bindparam("completion"))
+
+
+class _Token(msgspec.Struct):
+    logprob: float
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Token] | None = None
+
+
+class _Choice(msgspec.Struct):
+    logprobs: _Logprobs | None = None
+
+
+class _Response(msgspec.Struct):
+    choices: list[_Choice] = []
+
+
+_RESPONSES = msgspec.json.Decoder(_Response)
+
+
+def _mean_logprob(response: bytes | None) -> float | None:
+    """Of all tokens of an answer; None where it has none."""
+    if not response or b'"logprob"' not in response:
+        return None
+    try:
+        choices = _RESPONSES.decode(response).choices
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    tokens = [
+        token.logprob
+        for choice in choices
+        if choice.logprobs is not None
+        for token in choice.logprobs.content or ()
+    ]
+    return sum(tokens) / len(tokens) if tokens else None

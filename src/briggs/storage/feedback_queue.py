@@ -1,0 +1,398 @@
+"""The queue of a task: who gets which completion next, has it in hand, or passed it over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    nulls_last,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.dialects.sqlite import insert
+
+from briggs.storage import rows
+from briggs.storage.access import Access
+from briggs.storage.feedback_matches import PLACES, find_place
+from briggs.storage.sqlite import original, storable
+from briggs.storage.tables import (
+    feedback_completions,
+    feedback_leases,
+    feedback_queue,
+    feedback_skips,
+    feedback_tasks,
+)
+from briggs.types.completions import current_time_us
+from briggs.types.errors import Conflict
+from briggs.types.feedback import FeedbackTask, Lease, Progress
+
+CANDIDATES = 32
+POSITIONS_MAX = 10_000
+
+Order = Literal["oldest", "newest", "low_logprob", "random"]
+
+
+class Wish(msgspec.Struct, kw_only=True, frozen=True):
+    """Which completion a reviewer wants next."""
+
+    model: str | None = None
+    """As the caller named it or as the answer names it."""
+    created_from: int | None = None
+    """Unix time in microseconds, inclusive."""
+    created_to: int | None = None
+    """Unix time in microseconds, exclusive."""
+    order: Order = "oldest"
+    sample: float = 1
+    """Which share of all completions, from 0 to 1; the same for the same seed."""
+    seed: str = ""
+    """Where on the circle a sample and a random order begin."""
+
+
+class FeedbackQueue:
+    """`store.feedback_queue`. Who gets what is decided in the writer's thread."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._positions: dict[tuple[str, str, Wish], Any] = {}
+        """Where each reviewer's last one was found, in the order that was asked for."""
+
+    async def claim(
+        self, task: FeedbackTask, *, reviewer: str, wish: Wish, expires_at: int
+    ) -> Lease | None:
+        """Keep the next completion for a reviewer, or say that there is none.
+
+        Candidates are found beside whatever is written; that one is still free is decided in
+        the writer's thread. Somebody else got all of them only if others got on. A reviewer
+        who goes on begins where the last one was found, and comes back to what was passed by
+        at the end.
+        """
+        search = (task.id, reviewer, wish)
+        lease = Lease(completion_id="", reviewer=reviewer, expires_at=expires_at)
+        position = self._positions.pop(search, None)
+        find = partial(_find, task=task, reviewer=reviewer, wish=wish, position=position)
+        while found := await self._access.read(find):
+            claimed = await self._access.act(partial(_claim, task=task, lease=lease, among=found))
+            if claimed is not None:
+                self._positions[search] = found[claimed.completion_id]
+                if len(self._positions) > POSITIONS_MAX:
+                    del self._positions[next(iter(self._positions))]
+                return claimed
+        return None
+
+    async def renew(
+        self, task: FeedbackTask, *, completion_id: str, reviewer: str, expires_at: int
+    ) -> Lease | None:
+        """Keep a completion for longer; None if the reviewer never took it.
+
+        Raises `Conflict` if it expired and was given to others meanwhile.
+        """
+        lease = Lease(completion_id=completion_id, reviewer=reviewer, expires_at=expires_at)
+        return await self._access.act(lambda connection: _renew(connection, task, lease))
+
+    async def release(self, task: FeedbackTask, *, completion_id: str, reviewer: str) -> bool:
+        """Let a completion go; False if the reviewer did not have it."""
+        return await self._access.act(
+            lambda connection: drop_lease(
+                connection, task=task, completion_id=completion_id, reviewer=reviewer
+            )
+        )
+
+    async def skip(
+        self, task: FeedbackTask, *, completion_id: str, reviewer: str, reason: str
+    ) -> bool:
+        """Never offer a completion to this reviewer again; False if it does not await the task."""
+        return await self._access.act(
+            lambda connection: _skip(
+                connection, task, completion_id=completion_id, reviewer=reviewer, reason=reason
+            )
+        )
+
+    async def measure(self, task: FeedbackTask) -> Progress:
+        """How far it is."""
+        return await self._access.read(lambda connection: _measure(connection, task))
+
+    async def list_ungraded(
+        self, *, organization_id: str, limit: int, offset: int
+    ) -> Sequence[str]:
+        """The ids of completions that await a task and have no feedback yet, the newest first."""
+        queue = feedback_queue.c
+        of_organization = select(feedback_tasks.c.id).where(
+            feedback_tasks.c.organization_id == storable(organization_id)
+        )
+        graded = exists().where(feedback_completions.c.completion_id == queue.completion_id)
+        statement = (
+            select(queue.completion_id)
+            .where(_OPEN, queue.reviews == 0, queue.task_id.in_(of_organization), ~graded)
+            .group_by(queue.completion_id, queue.created_at)
+            .order_by(queue.created_at.desc(), queue.completion_id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        return await self._access.read(
+            lambda connection: [original(id, type=str) for id in connection.scalars(statement)]
+        )
+
+
+def drop_lease(
+    connection: Connection, *, task: FeedbackTask, completion_id: str, reviewer: str
+) -> bool:
+    """Let a completion go; False if the reviewer did not have it."""
+    key = _lease_of(task, completion_id, reviewer)
+    return bool(connection.execute(_DELETE_LEASE, key).rowcount)
+
+
+def check_late(
+    connection: Connection, *, task: FeedbackTask, completion_id: str, reviewer: str
+) -> None:
+    """Raises `Conflict` for a reviewer whose completion went to others after its lease expired.
+
+    Whoever never took it from the queue is not late: only the queue counts reviewers.
+    """
+    now = current_time_us()
+    parameters = {**_lease_of(task, completion_id, reviewer), "now": now}
+    expires_at = connection.scalar(_SELECT_LEASE, parameters)
+    if expires_at is None or expires_at > now:
+        return
+    taken = connection.execute(_SELECT_TAKEN, parameters).scalar()
+    if taken is not None and taken >= task.reviewers_wanted:
+        raise Conflict(
+            f"The lease on completion '{completion_id}' has expired and others took it: "
+            "ask for the next one, and renew a lease that takes long.",
+            param="completion_ids",
+        )
+
+
+# The very words of the partial indexes, or SQLite does not use them.
+_OPEN = text("feedback_queue.open = 1")
+
+
+def _find(
+    connection: Connection, *, task: FeedbackTask, reviewer: str, wish: Wish, position: Any
+) -> dict[str, Any]:
+    """A few completions that are free for the reviewer, in the order of the wish, with where."""
+    begin = find_place(wish.seed)
+    end = begin + round(wish.sample * PLACES)
+    parameters = {
+        **_name(task, reviewer),
+        "model": storable(wish.model),
+        "created_from": wish.created_from,
+        "created_to": wish.created_to,
+        "begin": begin,
+        "end": end,
+        "turned_end": end - PLACES,
+        "position": begin if position is None and wish.order == "random" else position,
+    }
+    asked = (
+        wish.model is not None,
+        wish.created_from is not None,
+        wish.created_to is not None,
+        wish.sample < 1,
+    )
+    for statement in _select_in_order(wish.order, parameters["position"] is not None, *asked):
+        rows = connection.execute(statement, parameters).all()
+        if rows:
+            return {original(id, type=str): where for id, where in rows}
+    return {}
+
+
+def _claim(
+    connection: Connection, *, task: FeedbackTask, lease: Lease, among: Iterable[str]
+) -> Lease | None:
+    """Give out the first that is still free."""
+    parameters = _name(task, lease.reviewer)
+    for id in among:
+        if connection.execute(_SELECT_FREE, {**parameters, "completion": storable(id)}).first():
+            lease.completion_id = id
+            _write_lease(connection, task, lease)
+            return lease
+    return None
+
+
+def _renew(connection: Connection, task: FeedbackTask, lease: Lease) -> Lease | None:
+    key = _lease_of(task, lease.completion_id, lease.reviewer)
+    if connection.scalar(_SELECT_LEASE, key) is None:
+        return None
+    check_late(connection, task=task, completion_id=lease.completion_id, reviewer=lease.reviewer)
+    _write_lease(connection, task, lease)
+    return lease
+
+
+def _write_lease(connection: Connection, task: FeedbackTask, lease: Lease) -> None:
+    row = rows.encode(lease, table=feedback_leases)
+    connection.execute(_UPSERT_LEASE, {"task_id": storable(task.id), **row})
+
+
+def _skip(
+    connection: Connection, task: FeedbackTask, *, completion_id: str, reviewer: str, reason: str
+) -> bool:
+    queue = feedback_queue.c
+    awaits = select(queue.task_id).where(
+        queue.task_id == storable(task.id), queue.completion_id == storable(completion_id)
+    )
+    if connection.execute(awaits).first() is None:
+        return False
+    statement = insert(feedback_skips).values(
+        task_id=storable(task.id),
+        completion_id=storable(completion_id),
+        reviewer=storable(reviewer),
+        created_at=current_time_us(),
+        reason=storable(reason),
+    )
+    connection.execute(statement.on_conflict_do_update(set_={"reason": statement.excluded.reason}))
+    drop_lease(connection, task=task, completion_id=completion_id, reviewer=reviewer)
+    return True
+
+
+def _measure(connection: Connection, task: FeedbackTask) -> Progress:
+    queue, now = feedback_queue.c, current_time_us()
+    left = and_(queue.task_id == storable(task.id), _OPEN)
+    count = select(func.count(queue.completion_id.distinct()))
+
+    def among_left(table: Table, *conditions: ColumnElement[bool]) -> int:
+        others = and_(
+            table.c.task_id == queue.task_id, table.c.completion_id == queue.completion_id
+        )
+        joined = count.select_from(table.join(feedback_queue, others))
+        return connection.scalar(joined.where(left, *conditions)) or 0
+
+    matching = connection.scalar(
+        select(func.count()).select_from(feedback_queue).where(queue.task_id == storable(task.id))
+    )
+    open = connection.scalar(select(func.count()).select_from(feedback_queue).where(left))
+    return Progress(
+        matching=matching or 0,
+        graded=(matching or 0) - (open or 0),
+        left=open or 0,
+        in_progress=among_left(feedback_leases, feedback_leases.c.expires_at > now),
+        skipped=among_left(feedback_skips),
+    )
+
+
+def _name(task: FeedbackTask, reviewer: str) -> dict[str, Any]:
+    """The parameters of `_IS_FREE`."""
+    return {
+        "task": storable(task.id),
+        "wanted": task.reviewers_wanted,
+        "reviewer": storable(reviewer),
+        "now": current_time_us(),
+    }
+
+
+def _is_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """That a table has a row about the queue's one."""
+    return exists().where(
+        table.c.task_id == _QUEUE.task_id,
+        table.c.completion_id == _QUEUE.completion_id,
+        *conditions,
+    )
+
+
+_QUEUE = feedback_queue.c
+_REVIEWER, _NOW = bindparam("reviewer", type_=Text), bindparam("now", type_=BigInteger)
+_IN_HAND = (
+    select(func.count())
+    .select_from(feedback_leases)
+    .where(
+        feedback_leases.c.task_id == _QUEUE.task_id,
+        feedback_leases.c.completion_id == _QUEUE.completion_id,
+        feedback_leases.c.expires_at > _NOW,
+    )
+    .scalar_subquery()
+)
+# That a reviewer may have a completion now, and has not had it. Made once: to put these
+# together takes ten times as long as to execute them.
+_IS_FREE = (
+    _QUEUE.task_id == bindparam("task"),
+    _OPEN,
+    ~_is_of(feedback_completions, feedback_completions.c.reviewer == _REVIEWER),
+    ~_is_of(feedback_skips, feedback_skips.c.reviewer == _REVIEWER),
+    ~_is_of(
+        feedback_leases,
+        feedback_leases.c.reviewer == _REVIEWER,
+        feedback_leases.c.expires_at > _NOW,
+    ),
+    _QUEUE.reviews + _IN_HAND < bindparam("wanted"),
+)
+_SELECT_FREE = select(_QUEUE.completion_id).where(
+    _QUEUE.completion_id == bindparam("completion"), *_IS_FREE
+)
+_SELECT_TAKEN = select(_QUEUE.reviews + _IN_HAND).where(
+    _QUEUE.task_id == bindparam("task"), _QUEUE.completion_id == bindparam("completion")
+)
+
+
+@cache
+def _select_in_order(
+    order: Order,
+    resumes: bool,
+    of_model: bool,
+    has_beginning: bool,
+    has_end: bool,
+    is_sample: bool,
+) -> list[Select[Any]]:
+    """The statements that, one after the other, read the queue in an order."""
+    key = _KEYS[order]
+    position: Any = bindparam("position")
+    statement = select(_QUEUE.completion_id, key).where(*_IS_FREE).limit(CANDIDATES)
+    if of_model:
+        model: Any = bindparam("model")
+        statement = statement.where(or_(_QUEUE.model == model, _QUEUE.response_model == model))
+    if has_beginning:
+        statement = statement.where(_QUEUE.created_at >= bindparam("created_from"))
+    if has_end:
+        statement = statement.where(_QUEUE.created_at < bindparam("created_to"))
+    if is_sample:
+        within = and_(_QUEUE.place >= bindparam("begin"), _QUEUE.place < bindparam("end"))
+        statement = statement.where(or_(within, _QUEUE.place < bindparam("turned_end")))
+    if order == "newest":
+        statement = statement.order_by(key.desc(), _QUEUE.completion_id.desc())
+        return [statement.where(key <= position), statement] if resumes else [statement]
+    statement = statement.order_by(nulls_last(key), _QUEUE.completion_id)
+    if order == "random":
+        # Once around the circle.
+        return [statement.where(key >= position), statement.where(key < position)]
+    return [statement.where(key >= position), statement] if resumes else [statement]
+
+
+_KEYS: Mapping[Order, ColumnElement[Any]] = {
+    "oldest": _QUEUE.created_at,
+    "newest": _QUEUE.created_at,
+    "low_logprob": _QUEUE.mean_logprob,
+    "random": _QUEUE.place,
+}
+
+
+def _lease_of(task: FeedbackTask, completion_id: str, reviewer: str) -> dict[str, Any]:
+    """The parameters of `_LEASE`."""
+    return {
+        "task": storable(task.id),
+        "completion": storable(completion_id),
+        "reviewer": storable(reviewer),
+    }
+
+
+_LEASE = (
+    feedback_leases.c.task_id == bindparam("task"),
+    feedback_leases.c.completion_id == bindparam("completion"),
+    feedback_leases.c.reviewer == bindparam("reviewer"),
+)
+_SELECT_LEASE = select(feedback_leases.c.expires_at).where(*_LEASE)
+_DELETE_LEASE = feedback_leases.delete().where(*_LEASE)
+_INSERT_LEASE = insert(feedback_leases)
+_UPSERT_LEASE = _INSERT_LEASE.on_conflict_do_update(
+    set_={"expires_at": _INSERT_LEASE.excluded.expires_at}
+)

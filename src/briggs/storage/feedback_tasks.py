@@ -1,0 +1,213 @@
+"""Feedback tasks as rows, their versions, and how a new one finds what was recorded before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, select, update
+
+from briggs.storage import completions, feedback_matches, rows, tables
+from briggs.storage.access import Access
+from briggs.storage.bodies import ZSTD, Bodies
+from briggs.storage.sqlite import original, storable
+from briggs.storage.tables import feedback_queue as queue
+from briggs.storage.tables import feedback_task_versions, feedback_tasks
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.feedback import FeedbackTask, TaskVersion
+
+FILL_ROWS = 500
+"""How many completions one action looks at, so that no answer waits for it for long."""
+
+_BEGINNING = {"fill_created_at": 2**62, "fill_id": ""}
+_NAMES = ("id", "created_at", "model", "response_model", "encoding", "response")
+_PUT_COLUMNS = [tables.completions.c[name] for name in _NAMES]
+_UNFILLED = select(func.min(feedback_tasks.c.id)).where(
+    feedback_tasks.c.organization_id == bindparam("organization"),
+    feedback_tasks.c.fill_created_at.is_not(None),
+)
+_FILLED = {"fill_created_at": None, "fill_id": None}
+
+
+class FeedbackTasks:
+    """`store.feedback_tasks`."""
+
+    def __init__(self, access: Access, *, bodies: Bodies) -> None:
+        self._access = access
+        self._bodies = bodies
+
+    async def create(self, task: FeedbackTask) -> None:
+        """Remember a task."""
+        await self._access.act(lambda connection: _create(connection, task))
+
+    async def retrieve(self, id: str, *, organization_id: str) -> FeedbackTask | None:
+        """One, also if it is archived."""
+        return await self._access.read(
+            lambda connection: _retrieve(connection, id, organization_id=organization_id)
+        )
+
+    async def list(
+        self, *, organization_id: str, limit: int, offset: int = 0
+    ) -> Sequence[FeedbackTask]:
+        """Those that are not archived, the newest first."""
+        columns = feedback_tasks.c
+        statement = (
+            select(feedback_tasks)
+            .where(
+                columns.organization_id == storable(organization_id), columns.archived_at.is_(None)
+            )
+            .order_by(columns.created_at.desc(), columns.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        return await self._access.read(
+            lambda connection: [
+                rows.decode(row, FeedbackTask) for row in connection.execute(statement)
+            ]
+        )
+
+    async def list_versions(self, id: str) -> Sequence[TaskVersion]:
+        """What a task asked, from its first version to its newest."""
+        columns = feedback_task_versions.c
+        statement = (
+            select(feedback_task_versions)
+            .where(columns.task_id == storable(id))
+            .order_by(columns.version)
+        )
+        return await self._access.read(
+            lambda connection: [
+                rows.decode(row, TaskVersion) for row in connection.execute(statement)
+            ]
+        )
+
+    async def update(
+        self,
+        id: str,
+        *,
+        organization_id: str,
+        change: Callable[[FeedbackTask], FeedbackTask],
+    ) -> FeedbackTask | None:
+        """Put what `change` makes of a task in its place, and return it; None if there is none.
+
+        `change` runs in the writer's thread and must only compute.
+        """
+        return await self._access.act(
+            lambda connection: _update(
+                connection, id, organization_id=organization_id, change=change
+            )
+        )
+
+    async def fill(self, *, organization_id: str) -> None:
+        """Go on until the queues hold all that was recorded before their tasks were made."""
+        while await self._access.read(
+            lambda connection: _find_unfilled(connection, organization_id=organization_id)
+        ):
+            await self._access.act(
+                lambda connection: _fill(
+                    connection, organization_id=organization_id, bodies=self._bodies
+                )
+            )
+
+
+def _create(connection: Connection, task: FeedbackTask) -> None:
+    row = rows.encode(task, table=feedback_tasks)
+    connection.execute(feedback_tasks.insert().values(row | _BEGINNING))
+    feedback_matches.forget_selectors(connection)
+    _create_version(connection, task)
+
+
+def _create_version(connection: Connection, task: FeedbackTask) -> None:
+    version = TaskVersion(
+        version=task.version,
+        created_at=task.updated_at,
+        instruction=task.instruction,
+        json_schema=task.json_schema,
+    )
+    row = rows.encode(version, table=feedback_task_versions)
+    connection.execute(feedback_task_versions.insert().values(task_id=storable(task.id), **row))
+
+
+def _retrieve(connection: Connection, id: str, *, organization_id: str) -> FeedbackTask | None:
+    row = connection.execute(
+        select(feedback_tasks).where(
+            feedback_tasks.c.id == storable(id),
+            feedback_tasks.c.organization_id == storable(organization_id),
+        )
+    ).first()
+    return None if row is None else rows.decode(row, FeedbackTask)
+
+
+def _update(
+    connection: Connection,
+    id: str,
+    *,
+    organization_id: str,
+    change: Callable[[FeedbackTask], FeedbackTask],
+) -> FeedbackTask | None:
+    before = _retrieve(connection, id, organization_id=organization_id)
+    if before is None:
+        return None
+    after = change(before)
+    after.updated_at = current_time_us()
+    asks_anew = (after.instruction, after.json_schema) != (before.instruction, before.json_schema)
+    if asks_anew:
+        after.version += 1
+        _create_version(connection, after)
+    row = rows.encode(after, table=feedback_tasks)
+    if after.archived_at is not None:
+        row |= _FILLED
+    elif set(after.completion_tags_selector) != set(before.completion_tags_selector):
+        row |= _BEGINNING
+    if "fill_id" in row:
+        connection.execute(queue.delete().where(queue.c.task_id == storable(id)))
+    connection.execute(
+        update(feedback_tasks).where(feedback_tasks.c.id == storable(id)).values(row)
+    )
+    feedback_matches.forget_selectors(connection)
+    if after.reviewers_wanted != before.reviewers_wanted:
+        feedback_matches.count_reviews(connection, task_id=id)
+    return after
+
+
+def _find_unfilled(connection: Connection, *, organization_id: str) -> str | None:
+    id = connection.scalar(_UNFILLED, {"organization": storable(organization_id)})
+    return None if id is None else original(id, type=str)
+
+
+def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> None:
+    """Look at the next completions that a task may select, going back in time."""
+    id = _find_unfilled(connection, organization_id=organization_id)
+    if id is None:
+        return
+    ours = feedback_tasks.c.id == storable(id)
+    row = connection.execute(select(feedback_tasks).where(ours)).one()
+    task = rows.decode(row, FeedbackTask)
+    query = completions.Query(
+        organization_id=organization_id,
+        status="finished",
+        tags=list(dict.fromkeys(task.completion_tags_selector)),
+    )
+    place = (row.fill_created_at, row.fill_id)
+    statement = completions.select_page(query, after=place, limit=FILL_ROWS)
+    page = connection.execute(statement.with_only_columns(*_PUT_COLUMNS)).all()
+    found = [_decode_put(each, bodies=bodies) for each in page]
+    if found:
+        feedback_matches.put(connection, task_id=id, wanted=task.reviewers_wanted, of=found)
+    place_after = (
+        {"fill_created_at": page[-1].created_at, "fill_id": page[-1].id}
+        if len(page) == FILL_ROWS
+        else _FILLED
+    )
+    connection.execute(update(feedback_tasks).where(ours).values(place_after))
+
+
+def _decode_put(row: Row[Any], *, bodies: Bodies) -> Completion:
+    """As much of a completion as its place in a queue takes."""
+    expand = bodies.expand if row.encoding == ZSTD else bytes
+    return Completion(
+        id=original(row.id, type=str),
+        created_at=row.created_at,
+        model=original(row.model, type=str),
+        response_model=original(row.response_model, type=str),
+        response=None if row.response is None else expand(row.response),
+    )

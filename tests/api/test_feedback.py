@@ -1,0 +1,570 @@
+"""Feedback, its tasks and their queues over HTTP, in the shapes that each client reads."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.processes import Reply, Server, create_response, run_server
+
+TASKS, FEEDBACK = "/api/v1/feedback_task", "/api/v1/feedback"
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "relevance": {"type": "integer", "minimum": 1, "maximum": 7},
+        "safe": {"type": "boolean"},
+    },
+    "required": ["relevance"],
+}
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with run_server(tmp_path_factory.mktemp("feedback") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def tag() -> str:
+    """A tag of this test's own."""
+    return f"tag-{next(_numbers)}"
+
+
+def ask(server: Server, method: str, path: str, body: Any = None, **options: Any) -> Any:
+    """What is answered where it must be 200."""
+    reply = server.send(method, path, body, **options)
+    assert reply.status == 200, reply.body
+    return reply.json
+
+
+def create_key(server: Server, name: str, *scopes: str) -> str:
+    body = {"name": name, "scopes": list(scopes)}
+    value: str = ask(server, "POST", "/v1/organization/admin_api_keys", body)["value"]
+    return value
+
+
+def record(server: Server, *tags: str, model: str = "m-1", **members: Any) -> str:
+    """A completion that a client tells of."""
+    body = {
+        "organization_id": "default",
+        "kind": "chat",
+        "status": "finished",
+        "tags": list(tags),
+        "request": {"model": model, "messages": [{"role": "user", "content": "hi"}]},
+        "response": create_response(model=model),
+        **members,
+    }
+    id: str = ask(server, "POST", "/api/v1/completions", body)["id"]
+    return id
+
+
+def create_task(server: Server, *tags: str, **members: Any) -> dict[str, Any]:
+    body = {
+        "name": "quality",
+        "instruction": "How good is it?",
+        "json_schema": SCHEMA,
+        "completion_tags_selector": list(tags),
+        "organization_id": "default",
+        **members,
+    }
+    task: dict[str, Any] = ask(server, "POST", TASKS, body)
+    return task
+
+
+def grade(
+    server: Server,
+    task: dict[str, Any],
+    *ids: str,
+    status: int = 200,
+    key: str = "",
+    **members: Any,
+) -> dict[str, Any]:
+    body = {
+        "task_id": task["id"],
+        "json_values": {"relevance": 5},
+        "completion_ids": list(ids),
+        **members,
+    }
+    reply = server.send("POST", FEEDBACK, body, key=key)
+    assert reply.status == status, reply.body
+    answer: dict[str, Any] = reply.json
+    return answer
+
+
+def take(server: Server, task: dict[str, Any], reviewer: str = "", **members: Any) -> Any:
+    """The next completion's id."""
+    body = {"reviewer": reviewer or None, **members}
+    answer = ask(server, "POST", f"{TASKS}/{task['id']}/next", body)
+    return answer["completion"] and answer["completion"]["id"]
+
+
+def test_a_task(server: Server, tag: str) -> None:
+    """A task has what every client reads, and nothing that is null."""
+    task = create_task(server, tag)
+    assert task["completion_tags_selector"] == [tag]
+    assert (task["version"], task["reviewers_wanted"], task["blind"]) == (1, 1, True)
+    assert (task["organization_id"], task["json_schema"]) == ("default", SCHEMA)
+    created = datetime.fromisoformat(task["created_at"])
+    assert round(created.timestamp() * 1000) == pytest.approx(task["created_at_ms"], abs=1)
+    assert None not in task.values()
+    assert ask(server, "GET", f"{TASKS}/{task['id']}") == task
+
+
+def test_the_python_clients_task(server: Server) -> None:
+    """No instruction and a selector of null are taken; its list has `data` and `required`."""
+    body = {
+        "json_schema": {"type": "object"},
+        "name": "bare",
+        "completion_tags_selector": None,
+        "organization_id": "default",
+    }
+    headers = {"x-log10-organization-id": "default"}
+    task = ask(server, "POST", TASKS, body, headers=headers)
+    assert (task["instruction"], task["completion_tags_selector"]) == ("", [])
+    query = "?organization_id=default&offset=0&limit=1"
+    [first] = ask(server, "GET", f"{TASKS}{query}", headers=headers)["data"]
+    assert (first["id"], first["json_schema"]) == (task["id"], {"required": [], "type": "object"})
+    bare = ask(server, "GET", TASKS)
+    assert (bare[0]["id"], bare[0]["json_schema"]) == (task["id"], {"type": "object"})
+    ask(server, "DELETE", f"{TASKS}/{task['id']}")
+
+
+def test_versions_of_a_task(server: Server, tag: str) -> None:
+    """A changed schema is a new version; feedback keeps the one that it was given for."""
+    task, id = create_task(server, tag), record(server, tag)
+    old = grade(server, task, id)
+    path = f"{TASKS}/{task['id']}"
+    schema = {"properties": {"tone": {"type": "string"}}, "required": ["tone"]}
+    assert ask(server, "POST", path, {"name": "renamed"})["version"] == 1
+    changed = ask(server, "POST", path, {"json_schema": schema, "reviewers_wanted": 2})
+    assert (changed["version"], changed["name"]) == (2, "renamed")
+    refused = grade(server, task, id, status=400)
+    assert refused["param"] == "json_values"
+    new = grade(server, task, id, json_values={"tone": "warm"})
+    assert (old["task_version"], new["task_version"]) == (1, 2)
+    versions = ask(server, "GET", f"{path}/versions")["data"]
+    assert [each["json_schema"] for each in versions] == [SCHEMA, schema]
+    edited = ask(server, "POST", f"{FEEDBACK}/{old['id']}", {"json_values": {"relevance": 1}})
+    assert (edited["version"], edited["task_version"]) == (2, 1)
+
+
+def test_an_archived_task(server: Server, tag: str) -> None:
+    """A deleted task is on no list and takes nothing more; its feedback stays."""
+    task, id = create_task(server, tag), record(server, tag)
+    given = grade(server, task, id)
+    assert ask(server, "DELETE", f"{TASKS}/{task['id']}") == {"id": task["id"], "deleted": True}
+    assert task["id"] not in [each["id"] for each in ask(server, "GET", TASKS)]
+    assert "archived_at" in ask(server, "GET", f"{TASKS}/{task['id']}")
+    assert "was deleted" in grade(server, task, id, status=400)["error"]
+    assert server.send("POST", f"{TASKS}/{task['id']}/next").status == 400
+    assert ask(server, "GET", f"{FEEDBACK}/{given['id']}") == given
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"name": None}, "name"), ({"name": ""}, "name"), ({"name": 7}, "name"),
+        ({"json_schema": None}, "json_schema"), ({"json_schema": "{}"}, "json_schema"),
+        ({"json_schema": {"properties": {"a": {"type": "int"}}}},
+         "json_schema.properties.a.type"),
+        ({"completion_tags_selector": "t"}, "completion_tags_selector"),
+        ({"completion_tags_selector": ["t", 1]}, "completion_tags_selector[1]"),
+        ({"instruction": []}, "instruction"), ({"blind": "no"}, "blind"),
+        ({"reviewers_wanted": 0}, "reviewers_wanted"),
+        ({"reviewers_wanted": 1.5}, "reviewers_wanted"),
+    ],
+)  # fmt: skip
+def test_a_bad_task(server: Server, change: dict[str, Any], param: str) -> None:
+    """What is wrong with a task is named, as text in `error`."""
+    body = {"name": "n", "json_schema": SCHEMA, **change}
+    reply = server.send("POST", TASKS, body)
+    assert (reply.status, reply.json["param"]) == (400, param)
+    assert param in reply.json["error"]
+
+
+def test_by_id(server: Server, tag: str) -> None:
+    """Feedback about completions by their ids has all that the TypeScript client checks."""
+    task, ids = create_task(server, tag), [record(server, tag), record(server)]
+    given = grade(
+        server, task, *ids, comment=None, reviewer_kind="person",
+        rationale={"relevance": "on the point"}, corrected_output="Hallo",
+    )  # fmt: skip
+    assert given["comment"] == ""
+    assert given["matched_completion_ids"] == sorted(ids)
+    assert given["deleted_completion_ids"] == []
+    assert (given["task_name"], given["task_id"]) == ("quality", task["id"])
+    assert (given["reviewer"], given["reviewer_kind"]) == ("admin", "person")
+    assert (given["rationale"], given["corrected_output"]) == (
+        {"relevance": "on the point"},
+        "Hallo",
+    )
+    assert given["json_values"] == {"relevance": 5}
+    assert (given["organization_id"], type(given["created_at_ms"])) == ("default", int)
+    assert ask(server, "GET", f"{FEEDBACK}/{given['id']}?organization_id=default") == given
+
+
+def test_by_tags(server: Server, tag: str) -> None:
+    """By tags, it is about all that have all of them, and about something unless that is said."""
+    task, extra = create_task(server), f"{tag}-2"
+    ids = [record(server, tag, extra), record(server, extra, tag)]
+    record(server, tag)
+
+    def by_tags(*tags: str, status: int = 200, **members: Any) -> dict[str, Any]:
+        body = {"completion_ids": None, "completion_tags_selector": list(tags), **members}
+        return grade(server, task, status=status, **body)
+
+    assert by_tags(tag, extra)["matched_completion_ids"] == sorted(ids)
+    nothing = by_tags("nobody", status=400)
+    assert nothing["param"] == "completion_tags_selector"
+    assert "allow_unmatched_feedback" in nothing["error"]
+    assert by_tags("nobody", allow_unmatched_feedback=True)["matched_completion_ids"] == []
+    assert by_tags(allow_unmatched_feedback=True)["matched_completion_ids"] == []
+    assert by_tags(status=400)["param"] == "completion_tags_selector"
+    many = by_tags(tag, max_matched_completions=2, status=400)
+    assert "More than 2" in many["error"]
+    assert by_tags(tag, max_matched_completions=0, status=400)["param"] == "max_matched_completions"
+    ask(server, "DELETE", f"{TASKS}/{task['id']}")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "param"),
+    [
+        ({"task_id": "none"}, 404, "task_id"), ({"task_id": None}, 400, "task_id"),
+        ({"json_values": []}, 400, "json_values"),
+        ({"json_values": {"relevance": 9}}, 400, "json_values.relevance"),
+        ({"completion_ids": "x"}, 400, "completion_ids"),
+        ({"completion_ids": ["none"]}, 404, "completion_ids"),
+        ({"completion_ids": []}, 400, "completion_ids"),
+        ({"comment": 1}, 400, "comment"), ({"reviewer_kind": "cat"}, 400, "reviewer_kind"),
+        ({"rationale": {"relevance": 1}}, 400, "rationale[...]"),
+        ({"rationale": {"mood": "good"}}, 400, "rationale.mood"),
+        ({"reviewer": "x" * 300}, 400, "reviewer"),
+    ],
+)  # fmt: skip
+def test_bad_feedback(server: Server, change: dict[str, Any], status: int, param: str) -> None:
+    """What is wrong with feedback is named."""
+    task = create_task(server, "nobody-has-this")
+    body = {"task_id": task["id"], "json_values": {"relevance": 1}, **change}
+    reply = server.send("POST", FEEDBACK, body)
+    assert (reply.status, reply.json["param"]) == (status, param), reply.body
+    assert reply.json["error"]
+
+
+def test_every_problem_of_values(server: Server, tag: str) -> None:
+    """All that is wrong with values is said at once, each with its path."""
+    task, id = create_task(server, tag), record(server, tag)
+    refused = grade(server, task, id, json_values={"relevance": "5", "safe": 1}, status=400)
+    assert [each["path"] for each in refused["problems"]] == [
+        "json_values.relevance",
+        "json_values.safe",
+    ]
+    assert "json_values.safe: 1 is not of type 'boolean'" in refused["error"]
+
+
+def test_lists(server: Server, tag: str) -> None:
+    """Both list shapes at once, counted after the filter, with parameters in a body too."""
+    task, ids = create_task(server, tag), [record(server, tag) for _ in range(3)]
+    given = [grade(server, task, id) for id in ids]
+    query = f"?organization_id=default&offset=1&limit=1&task_id={task['id']}"
+    page = ask(server, "GET", f"{FEEDBACK}{query}")
+    assert page == {"data": [given[1]], "total": 3, "feedback": [given[1]]}
+    body = {"offset": 0, "limit": 5, "completion_id": ids[0], "task_id": task["id"]}
+    headers = {"x-log10-organization": "default"}
+    assert ask(server, "GET", FEEDBACK, body, headers=headers)["feedback"] == [given[0]]
+    empty = {"offset": 0, "limit": 50, "completion_id": "", "task_id": ""}
+    assert ask(server, "GET", FEEDBACK, empty)["total"] >= 3
+    assert ask(server, "GET", f"{FEEDBACK}{query}&offset=9")["total"] == 3
+    bad = server.send("GET", f"{FEEDBACK}?limit=many")
+    assert (bad.status, bad.json["param"]) == (400, "limit")
+
+
+def test_filters(server: Server, tag: str) -> None:
+    """A filter asks for values and for the completions; a wrong one says which fields exist."""
+    task = create_task(server, tag)
+    for model, relevance in (("m-1", 2), ("m-1", 6), ("m-2", 2)):
+        id = record(server, tag, model=model)
+        grade(server, task, id, json_values={"relevance": relevance})
+
+    def count(filter: str) -> Reply:
+        path = f"{FEEDBACK}?task_id={task['id']}&filter="
+        return server.send("GET", path + filter.replace(" ", "%20").replace("<", "%3C"))
+
+    assert count("relevance <= 5").json["total"] == 2
+    found = count("relevance <= 5 and model = m-2").json
+    assert (found["total"], len(found["data"])) == (1, 1)
+    assert count(f"tag = {tag}").json["total"] == 3
+    refused = count("relevanse <= 5")
+    assert (refused.status, refused.json["param"]) == (400, "filter")
+    assert "Did you mean 'relevance'? There are relevance, safe, task" in refused.json["error"]
+
+
+def test_edits(server: Server, tag: str) -> None:
+    """An edit changes what it names, and every version stays readable."""
+    task, id = create_task(server, tag), record(server, tag)
+    given = grade(server, task, id, comment="first", corrected_output={"content": "x"})
+    path = f"{FEEDBACK}/{given['id']}"
+    edited = ask(server, "POST", path, {"comment": "second", "corrected_output": None})
+    assert (edited["comment"], edited["version"]) == ("second", 2)
+    assert edited["json_values"] == given["json_values"]
+    assert "corrected_output" not in edited
+    versions = ask(server, "GET", f"{path}/versions")["data"]
+    assert [(each["comment"], each["corrected_output"]) for each in versions] == [
+        ("first", {"content": "x"}),
+        ("second", None),
+    ]
+    refused = server.send("POST", path, {"json_values": {}})
+    assert (refused.status, refused.json["param"]) == (400, "json_values")
+    assert ask(server, "DELETE", path) == {"id": given["id"], "deleted": True}
+    for method in ("GET", "POST", "DELETE"):
+        assert server.send(method, path, {}).status == 404
+
+
+def test_idempotency(server: Server, tag: str) -> None:
+    """The same key again gives the first answer; with another body it is refused."""
+    task, id = create_task(server, tag), record(server, tag)
+    body = {"task_id": task["id"], "json_values": {"relevance": 1}, "completion_ids": [id]}
+    headers = {"idempotency-key": tag}
+    first = ask(server, "POST", FEEDBACK, body, headers=headers)
+    assert ask(server, "POST", FEEDBACK, body, headers=headers) == first
+    assert ask(server, "POST", FEEDBACK, {**body, "idempotency_key": tag}) == first
+    other = server.send("POST", FEEDBACK, {**body, "comment": "?"}, headers=headers)
+    assert (other.status, other.json["param"]) == (409, "idempotency_key")
+    assert ask(server, "GET", f"{FEEDBACK}?task_id={task['id']}")["total"] == 1
+
+
+def test_a_deleted_completion(server: Server, tag: str) -> None:
+    """Its feedback keeps its values and says that it is gone; it leaves the queue."""
+    task, id = create_task(server, tag, reviewers_wanted=2), record(server, tag)
+    given = grade(server, task, id)
+    assert server.send("DELETE", f"/v1/chat/completions/{id}").status == 200
+    found = ask(server, "GET", f"{FEEDBACK}/{given['id']}")
+    assert (found["deleted_completion_ids"], found["json_values"]) == ([id], {"relevance": 5})
+    assert take(server, task, "bob") is None
+
+
+def test_the_queue(server: Server, tag: str) -> None:
+    """The next item comes with the task, the completion and a lease; then there are no more."""
+    task, id = create_task(server, tag), record(server, tag)
+    path = f"{TASKS}/{task['id']}"
+    item = ask(server, "POST", f"{path}/next", {"reviewer": "ann", "lease_s": 60})
+    assert (item["task"], item["feedback"]) == (task, [])
+    assert item["completion"]["request"]["messages"][0]["content"] == "hi"
+    assert item["completion"]["response"]["choices"][0]["message"]["content"] == "Hello"
+    assert (item["lease"]["completion_id"], item["lease"]["reviewer"]) == (id, "ann")
+    none = ask(server, "POST", f"{path}/next")
+    assert (none["completion"], none["lease"]) == (None, None)
+    assert none["progress"] == {
+        "matching": 1, "graded": 0, "left": 1, "in_progress": 1, "skipped": 0,
+    }  # fmt: skip
+    lease = f"{path}/leases/{id}"
+    renewed = ask(server, "POST", f"{lease}/renew", {"reviewer": "ann", "lease_s": 900})
+    assert renewed["expires_at_ms"] > item["lease"]["expires_at_ms"]
+    assert ask(server, "DELETE", f"{lease}?reviewer=ann")["released"] is True
+    assert server.send("DELETE", f"{lease}?reviewer=ann").status == 404
+    assert server.send("POST", f"{lease}/renew", {"reviewer": "ann"}).status == 404
+    assert take(server, task, "bob") == id
+    refused = server.send("POST", f"{lease}/skip", {"reviewer": "bob"})
+    assert (refused.status, refused.json["param"]) == (400, "reason")
+    ask(server, "POST", f"{lease}/skip", {"reviewer": "bob", "reason": "no German"})
+    assert take(server, task, "bob") is None
+    assert take(server, task, "ann") == id
+    grade(server, task, id, reviewer="ann")
+    progress = ask(server, "GET", f"{path}/progress")
+    assert (progress["matching"], progress["graded"], progress["left"]) == (1, 1, 0)
+
+
+def test_a_lease_that_expired(server: Server, tag: str) -> None:
+    """Whoever comes after others took the completion over is told so."""
+    task, id = create_task(server, tag), record(server, tag)
+    assert take(server, task, "slow", lease_s=0.000001) == id
+    assert take(server, task, "quick") == id
+    assert "expired" in grade(server, task, id, reviewer="slow", status=409)["error"]
+    grade(server, task, id, reviewer="quick")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"order": "best"}, "order"), ({"sample": 0}, "sample"), ({"sample": 2}, "sample"),
+        ({"created_from": "monday"}, "created_from"), ({"created_to": 1e300}, "created_to"),
+        ({"lease_s": 0}, "lease_s"),
+        ({"reviewer": 1}, "reviewer"),
+    ],
+)  # fmt: skip
+def test_a_bad_wish(server: Server, body: dict[str, Any], param: str) -> None:
+    """What cannot be asked of the queue is named."""
+    task = create_task(server, "nobody-has-this")
+    reply = server.send("POST", f"{TASKS}/{task['id']}/next", body)
+    assert (reply.status, reply.json["param"]) == (400, param)
+
+
+def test_wishes(server: Server, tag: str) -> None:
+    """The queue goes by model, time, order and sample."""
+    task = create_task(server, tag, reviewers_wanted=9)
+    old, new = record(server, tag), record(server, tag, model="m-2")
+    assert take(server, task, "a", order="newest") == new
+    assert take(server, task, "b", model="m-1") == old
+    assert take(server, task, "c", created_from="2100-01-01") is None
+    assert take(server, task, "d", created_from=0, created_to="2100-01-01T00:00Z") == old
+    shares = [take(server, task, f"e{n}", sample=0.5, seed=n) for n in range(12)]
+    assert {old, new} <= set(shares)
+
+
+def test_blind(server: Server, tag: str) -> None:
+    """A grader sees others' answers after answering, or at once where the task is not blind."""
+    task, id = create_task(server, tag, reviewers_wanted=2), record(server, tag)
+    open = create_task(server, tag, reviewers_wanted=2, blind=False)
+    theirs = [grade(server, each, id, reviewer="ann") for each in (task, open)]
+    key = create_key(server, "bob", "read", "grade")
+
+    def see() -> list[str]:
+        listed = ask(server, "GET", f"{FEEDBACK}?completion_id={id}", key=key)
+        return [each["id"] for each in listed["data"]]
+
+    def next(of: dict[str, Any]) -> Any:
+        return ask(server, "POST", f"{TASKS}/{of['id']}/next", key=key)["feedback"]
+
+    assert (next(task), next(open)) == ([], [theirs[1]])
+    assert see() == [theirs[1]["id"]]
+    hidden = f"{FEEDBACK}/{theirs[0]['id']}"
+    assert server.send("GET", hidden, key=key).status == 404
+    assert server.send("POST", hidden, {"comment": "x"}, key=key).status == 404
+    assert server.send("GET", hidden).status == 200
+    mine = grade(server, task, id, key=key)
+    assert mine["reviewer"] == "bob"
+    assert see() == [mine["id"], theirs[1]["id"], theirs[0]["id"]]
+
+
+def test_scopes(server: Server, tag: str) -> None:
+    """Reading takes `read`, giving feedback `grade`, tasks and deleting `admin`."""
+    task, id = create_task(server, tag), record(server, tag)
+    reads, grades = create_key(server, "reads", "read"), create_key(server, "grades", "grade")
+    assert server.send("GET", f"{TASKS}/{task['id']}", key=reads).status == 200
+    for method, path in (("POST", FEEDBACK), ("POST", f"{TASKS}/{task['id']}/next")):
+        assert server.send(method, path, {}, key=reads).status == 403
+    given = grade(server, task, id, key=grades)
+    for method, path in (
+        ("POST", TASKS), ("POST", f"{TASKS}/{task['id']}"), ("DELETE", f"{TASKS}/{task['id']}"),
+        ("DELETE", f"{FEEDBACK}/{given['id']}"), ("GET", FEEDBACK),
+    ):  # fmt: skip
+        assert server.send(method, path, {}, key=grades).status == 403
+
+
+def test_ungraded(server: Server, tag: str) -> None:
+    """What awaits a task and has no feedback, in the words of v1; not of other organizations."""
+    task, ids = create_task(server, tag), [record(server, tag) for _ in range(3)]
+    record(server, "nobody-selects-this")
+    grade(server, task, ids[1])
+
+    def ungraded(key: str = "") -> list[str]:
+        listed = ask(server, "GET", "/api/v1/completions/ungraded", key=key)["completions"]
+        assert all(each["request"]["messages"] for each in listed)
+        return [each["id"] for each in listed]
+
+    assert [id for id in ungraded() if id in ids] == [ids[2], ids[0]]
+    made = ask(server, "POST", "/api/v1/organizations", {"slug": f"of-{tag}"})
+    assert ungraded(key=made["key"]["value"]) == []
+
+
+def test_agreement(server: Server, tag: str) -> None:
+    """Agreement is told field by field, with means by model, tag and week."""
+    task = create_task(server, tag, reviewers_wanted=2)
+    answers = [("m-1", 1, 1), ("m-1", 2, 2), ("m-2", 3, 3), ("m-2", 3, 7)]
+    for model, one, other in answers:
+        id = record(server, tag, model=model)
+        grade(server, task, id, reviewer="ann", json_values={"relevance": one, "safe": True})
+        grade(server, task, id, reviewer="bob", json_values={"relevance": other})
+    fields = ask(server, "GET", f"{TASKS}/{task['id']}/agreement")["fields"]
+    relevance = fields["relevance"]
+    assert relevance["agreement"]["percent"] == 0.75
+    assert relevance["agreement"]["level"] == "ordinal"
+    assert relevance["agreement"]["cohens_kappa"] == pytest.approx(2 / 3)
+    assert relevance["agreement"]["confusion"]["values"] == [1, 2, 3, 7]
+    assert relevance["mean"] == {"mean": 22 / 8, "ratings": 8}
+    assert relevance["by_model"] == {
+        "m-1": {"mean": 1.5, "ratings": 4},
+        "m-2": {"mean": 4.0, "ratings": 4},
+    }
+    assert relevance["by_tag"][tag]["ratings"] == 8
+    assert [each["ratings"] for each in relevance["by_week"].values()] == [8]
+    assert fields["safe"]["mean"] == {"mean": 1.0, "ratings": 4}
+    assert fields["safe"]["agreement"]["percent"] is None
+
+
+def test_export(server: Server, tag: str) -> None:
+    """Every line is complete: the feedback, its task as it was, its completions with bodies."""
+    task, ids = create_task(server, tag), [record(server, tag), record(server, tag)]
+    first = grade(server, task, *ids)
+    ask(server, "POST", f"{TASKS}/{task['id']}", {"instruction": "Again."})
+    second = grade(server, task, ids[0])
+    reply = server.send("GET", f"{FEEDBACK}/export?task_id={task['id']}")
+    assert reply.headers["content-type"].startswith("application/x-ndjson")
+    lines = [json.loads(line) for line in reply.body.splitlines()]
+    assert [line["feedback"] for line in lines] == [first, second]
+    assert [line["task"]["instruction"] for line in lines] == ["How good is it?", "Again."]
+    assert [each["id"] for each in lines[0]["completions"]] == sorted(ids)
+    assert lines[1]["completions"][0]["response"]["choices"][0]["message"]["content"] == "Hello"
+    assert server.send("GET", f"{FEEDBACK}/export?task_id=none").status == 404
+
+
+def test_many_graders(server: Server, tag: str) -> None:
+    """Eight graders at once get all of it, each completion as often as wanted, nobody twice."""
+    task = create_task(server, tag, reviewers_wanted=2)
+    ids = [record(server, tag) for _ in range(25)]
+    taken: list[tuple[str, str]] = []
+
+    def work(name: str) -> None:
+        while (id := take(server, task, name)) is not None:
+            taken.append((id, name))
+            grade(server, task, id, reviewer=name)
+
+    threads = [threading.Thread(target=work, args=(f"grader {n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == len(set(taken)) == 2 * len(ids)
+    listed = ask(server, "GET", f"{FEEDBACK}?task_id={task['id']}&limit=100")
+    per_completion = Counter(id for each in listed["data"] for id in each["matched_completion_ids"])
+    assert per_completion == Counter(ids * 2)
+    progress = ask(server, "GET", f"{TASKS}/{task['id']}/progress")
+    assert (progress["graded"], progress["left"], progress["in_progress"]) == (len(ids), 0, 0)
+
+
+def test_any_text(server: Server, tag: str) -> None:
+    """Halves of surrogate pairs are kept wherever a text is."""
+    task, id = create_task(server, tag, name="\ud83d", instruction="\udc00"), record(server, tag)
+    assert take(server, task, "\ud83d", seed="\ud83d", order="random") == id
+    given = grade(
+        server, task, id, reviewer="\ud83d", comment="\ud83d", corrected_output="\ud83d",
+        json_values={"relevance": 1, "\ud83d": "\ud83d"}, idempotency_key=f"{tag}\ud83d",
+    )  # fmt: skip
+    assert (given["reviewer"], given["comment"], given["task_name"]) == ("\ud83d",) * 3
+    assert given["json_values"]["\ud83d"] == "\ud83d"
+    page = f"{FEEDBACK}?task_id={task['id']}&filter=comment%20!=%20x"
+    assert ask(server, "GET", page)["data"] == [given]
+    assert server.send("GET", f"{FEEDBACK}/export?task_id={task['id']}").status == 200
+
+
+def test_another_organization(server: Server, tag: str) -> None:
+    """Nothing of a task or its feedback is there for another organization's key."""
+    task, id = create_task(server, tag), record(server, tag)
+    given = grade(server, task, id)
+    made = ask(server, "POST", "/api/v1/organizations", {"slug": f"other-{tag}"})
+    key = made["key"]["value"]
+    for path in (f"{TASKS}/{task['id']}", f"{FEEDBACK}/{given['id']}"):
+        assert server.send("GET", path, key=key).status == 404
+    assert ask(server, "GET", TASKS, key=key) == []
+    assert ask(server, "GET", FEEDBACK, key=key)["total"] == 0
+    assert grade(server, task, id, key=key, status=404)["param"] == "task_id"
+    own = ask(server, "POST", TASKS, {"name": "own", "json_schema": {}}, key=key)
+    assert grade(server, own, id, key=key, status=404)["param"] == "completion_ids"
+    assert ask(server, "POST", f"{TASKS}/{own['id']}/next", key=key)["completion"] is None
