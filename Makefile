@@ -15,7 +15,7 @@ serve: .venv/ready  ## serve on port 10100
 
 # The clients that the tests put in front of Briggs, each in an environment of its own, since
 # they cannot live in one.
-CLIENTS = openai-1 openai-2 openai-3 pydantic-ai vendors
+CLIENTS = log10 langchain openai-1 openai-2 openai-3 pydantic-ai vendors
 
 test: .venv/ready $(CLIENTS:%=.venvs/%/ready)  ## every test
 	$(RUN) pytest $(ARGS)
@@ -39,6 +39,7 @@ docs: .venv/ready  ## write the generated parts of the documentation
 	$(RUN) python docs/generate_catalog.py
 	$(RUN) python docs/generate_conformance.py
 	$(RUN) python docs/generate_rules.py
+	$(RUN) python docs/generate_sdk.py
 
 format: .venv/ready
 	$(RUN) ruff check --fix

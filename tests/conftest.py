@@ -43,6 +43,9 @@ targets = ["ok/m-1"]
 targets = ["broken/m-1", "ok/m-2"]
 [providers.keyless]
 kind = "groq"
+[providers.mistral-wire]
+kind = "mistral"
+base_url = "http://127.0.0.1:1/v1"
 [providers.away]
 base_url = "http://127.0.0.1:1/v1"
 {upstream.config(key_variable="MINE_KEY")}

@@ -36,7 +36,13 @@ def test_floors() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["generate_cli.py", "generate_catalog.py", "generate_conformance.py", "generate_rules.py"],
+    [
+        "generate_cli.py",
+        "generate_catalog.py",
+        "generate_conformance.py",
+        "generate_rules.py",
+        "generate_sdk.py",
+    ],
 )
 def test_generated_pages_are_fresh(page: str) -> None:
     """What is generated is what the generator would write now."""

@@ -140,7 +140,9 @@ from briggs.types.wire import (
 
 __all__ = [
     "UNSET",
+    "AsyncClient",
     "AudioId",
+    "AuthenticationFailed",
     "BriggsError",
     "ChatCompletionAllowedTools",
     "ChatCompletionAllowedToolsChoice",
@@ -180,9 +182,12 @@ __all__ = [
     "Choice",
     "ChoiceLogprobs",
     "Choices",
+    "Client",
+    "ClientError",
     "Completion",
     "CompletionTokensDetails",
     "CompletionUsage",
+    "ConnectionLost",
     "ContentPart",
     "CreateChatCompletionRequest",
     "CreateChatCompletionResponse",
@@ -202,23 +207,29 @@ __all__ = [
     "ImageUrl",
     "InputAudio",
     "InputFile",
+    "InvalidAnswer",
+    "InvalidCall",
     "JsonSchemaFormat",
     "ListModelsResponse",
     "Logprobs",
     "Model",
     "Moderation",
     "ModerationParam",
+    "NotFound",
     "Object",
     "ObjectT",
     "PredictionContent",
     "PromptCacheBreakpoint",
     "PromptCacheOptions",
     "PromptTokensDetails",
+    "RawResponse",
     "ReasoningEffort",
+    "Refused",
     "ResponseFormat",
     "ResponseFormatJsonObject",
     "ResponseFormatJsonSchema",
     "ResponseFormatText",
+    "ServerUnreachable",
     "ServiceTier",
     "StreamChoice",
     "Tool",
@@ -243,19 +254,68 @@ __all__ = [
     "WebSearchOptions",
     "WebSearchUserLocation",
     "__version__",
+    "configure",
     "decode",
     "encode",
+    "flush",
     "fold",
+    "log",
+    "session",
+    "tags",
+    "wrap",
 ]
 
 __version__: str
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from briggs.client.client import AsyncClient, RawResponse
+    from briggs.client.errors import (
+        AuthenticationFailed,
+        ClientError,
+        ConnectionLost,
+        InvalidAnswer,
+        InvalidCall,
+        NotFound,
+        Refused,
+        ServerUnreachable,
+    )
+    from briggs.client.log import configure, flush, log
+    from briggs.client.marks import Session as session  # noqa: N813
+    from briggs.client.marks import Tags as tags  # noqa: N813
+    from briggs.client.sync import Client
+    from briggs.client.wrap import wrap
+else:
+    _LATER = {
+        "AsyncClient": ("briggs.client.client", "AsyncClient"),
+        "AuthenticationFailed": ("briggs.client.errors", "AuthenticationFailed"),
+        "Client": ("briggs.client.sync", "Client"),
+        "ClientError": ("briggs.client.errors", "ClientError"),
+        "ConnectionLost": ("briggs.client.errors", "ConnectionLost"),
+        "InvalidAnswer": ("briggs.client.errors", "InvalidAnswer"),
+        "InvalidCall": ("briggs.client.errors", "InvalidCall"),
+        "NotFound": ("briggs.client.errors", "NotFound"),
+        "RawResponse": ("briggs.client.client", "RawResponse"),
+        "Refused": ("briggs.client.errors", "Refused"),
+        "ServerUnreachable": ("briggs.client.errors", "ServerUnreachable"),
+        "configure": ("briggs.client.log", "configure"),
+        "flush": ("briggs.client.log", "flush"),
+        "log": ("briggs.client.log", "log"),
+        "session": ("briggs.client.marks", "Session"),
+        "tags": ("briggs.client.marks", "Tags"),
+        "wrap": ("briggs.client.wrap", "wrap"),
+    }
+    """Loaded when they are asked for: the server has no use for them."""
 
-    def __getattr__(name: str) -> str:
+    def __getattr__(name: str) -> object:
         # The installed metadata takes longer to load than everything above.
         if name == "__version__":
             from importlib.metadata import version
 
             return version("briggs")
+        if name in _LATER:
+            from importlib import import_module
+
+            module, member = _LATER[name]
+            value = globals()[name] = getattr(import_module(module), member)
+            return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -128,6 +128,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "error200": answers(200, b'{"error": {"message": "quota is used up", "type": "quota"}}'),
     "json_for_stream": answers(200, json.dumps(create_response()).encode()),
     "nothing": answers(200, b""),
+    "deep": answers(200, b'{"id": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
     "hangs": hangs,
     "breaks_off": breaks_off,
     "cut_stream": cut_stream,

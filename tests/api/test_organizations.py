@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from starlette.routing import Route
@@ -105,6 +104,31 @@ def test_a_bad_organization(server: Server, body: dict[str, object], param: str)
     reply = server.send("POST", "/api/v1/organizations", body)
     assert (reply.status, reply.json["param"]) == (400, param)
     assert isinstance(reply.json["error"], str)
+
+
+def test_keys_of_another_organization(server: Server, acme: str) -> None:
+    """Administrators of the first make, list and revoke keys of others; theirs see their own."""
+    keys = "/v1/organization/admin_api_keys"
+    made = server.send("POST", keys, {"name": "guest", "organization": "acme"})
+    assert made.status == 200, made.body
+    assert server.send("GET", "/v1/chat/completions", key=made.json["value"]).status == 200
+    listed = server.send("GET", f"{keys}?organization=acme").json["data"]
+    assert [each["name"] for each in listed] == ["admin", "guest"]
+    assert server.send("DELETE", f"{keys}/{made.json['id']}").status == 404
+    for key in (acme, ""):
+        name = "default" if key else "nowhere"
+        for method, path, body in (
+            ("POST", keys, {"name": "spy", "organization": name}),
+            ("GET", f"{keys}?organization={name}", None),
+            ("DELETE", f"{keys}/x?organization={name}", None),
+        ):
+            reply = server.send(method, path, body, key=key)
+            assert (reply.status, reply.json["error"]["param"]) == (404, "organization")
+    path = f"{keys}/{made.json['id']}?organization=acme"
+    assert server.send("DELETE", path).json["deleted"] is True
+    assert server.send("GET", "/v1/chat/completions", key=made.json["value"]).status == 401
+    reply = server.send("POST", keys, {"name": "k", "organization": 1})
+    assert (reply.status, reply.json["error"]["param"]) == (400, "organization")
 
 
 def test_scopes(server: Server) -> None:

@@ -64,6 +64,20 @@ def test_list_on_a_terminal_is_a_table_that_fits(server: RunningServer, width: i
     assert len(rows[0].rstrip()) <= width
 
 
+def test_the_options_of_log10(server: RunningServer) -> None:
+    """Tags may be one list, a page may have an offset, and an id may be an option."""
+    ids = create_completions(server, "1", "2", "3", tags=["log10", "options"])
+    listed = run("completions", "list", "--tags=log10,options", "--offset=1", server=server).lines
+    assert [item["id"] for item in listed] == ids[1::-1]
+    page = ["--tags", "log10", "--tag", "options", "--offset=1", "--limit=1"]
+    (item,) = run("completions", "list", *page, server=server).lines
+    assert item["id"] == ids[1]
+    assert run("completions", "list", "--tags=log10,other", server=server).lines == []
+    (item,) = run("completions", "get", "--id", ids[0], server=server).lines
+    assert item["id"] == ids[0]
+    assert run("completions", "get", server=server).status == 2
+
+
 def test_an_empty_list_says_so(server: RunningServer) -> None:
     """Nothing is a sentence on a terminal and nothing at all in a pipe."""
     assert "No completions match." in show("completions", "list", "--tag=none", server=server)[1]

@@ -33,6 +33,17 @@ def test_a_dash_is_standard_output(server: RunningServer) -> None:
     assert done.errors == "2 completions.\n"
 
 
+def test_the_file_may_be_an_option(server: RunningServer, tmp_path: Path) -> None:
+    """`-f` names the file too, and neither is standard output; an offset leaves some out."""
+    ids = create_completions(server, "1", "2", "3", session_id="option")
+    page = ["--session=option", "--offset=1", "--limit=1"]
+    done = run("completions", "download", *page, server=server)
+    assert [item["id"] for item in done.lines] == [ids[1]]
+    file = tmp_path / "page.jsonl"
+    assert run("completions", "download", "-f", str(file), *page, server=server).status == 0
+    assert file.read_text() == done.output
+
+
 def test_only_what_finished_by_default(server: RunningServer) -> None:
     """Failed calls are downloaded only when they are asked for."""
     run("chat", "x", "--model=mine/refuses", "--session=download-failed", server=server)

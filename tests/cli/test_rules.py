@@ -41,8 +41,9 @@ def test_an_unknown_rule_is_wrong_usage() -> None:
 
 def test_completions_are_listed_by_rule(server: RunningServer) -> None:
     """`--violates` lists the calls whose answer breaks the rule; twice, both."""
-    run("chat", "--model", "mine/cut", "hi", server=server)
-    (found,) = run("completions", "list", "--violates", "S3", server=server).lines
+    run("chat", "--model", "mine/cut", "--tag", "by-rule", "hi", server=server)
+    options = ["--tag", "by-rule", "--violates", "S3"]
+    (found,) = run("completions", "list", *options, server=server).lines
     assert "S3" in found["briggs"]["violates"]
     status, shown = show("completions", "get", found["id"], server=server, NO_COLOR="1")
     assert status == 0

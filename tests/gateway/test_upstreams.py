@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from briggs.gateway.routes import list_models
 from briggs.gateway.upstreams import Upstreams
 from briggs.settings import FileSettings, LimitSettings, LocalSettings, Settings
 
@@ -78,3 +80,19 @@ async def test_retiring_waits_for_the_last_call(
     upstreams.routes.leave()
     await retiring
     assert closed == ["local"]
+
+
+async def test_a_server_of_two_wires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file a server that speaks two wires lists its models once, and answers by both."""
+    upstreams = Upstreams(Settings(data=tmp_path))
+
+    async def tell() -> list[dict[str, Any]]:
+        return [{"id": "m"}]
+
+    for provider in upstreams.routes.providers.values():
+        monkeypatch.setattr(provider, "list_models", tell)
+    listed = [model["id"] for model in await list_models(routes=upstreams.routes)]
+    assert "ollama/m" in listed
+    assert "ollama-native/m" not in listed
+    assert "ollama-native" in upstreams.routes.providers
+    await upstreams.close()

@@ -11,7 +11,6 @@ from anthropic.types import Message, MessageCreateParams
 from pydantic import TypeAdapter
 
 from briggs.providers.anthropic import API_VERSION, AnthropicWire
-from briggs.providers.anthropic_answer import AnthropicStream
 from briggs.providers.anthropic_request import encode_effort
 from briggs.providers.base import Prepared
 from briggs.types.envelope import open_envelope
@@ -229,8 +228,8 @@ def create_prepared() -> Prepared:
 )
 def test_malformed_events(data: bytes) -> None:
     """What is not of this wire is refused as such."""
-    with pytest.raises(UpstreamInvalid, match="malformed event"):
-        AnthropicStream(create_prepared()).feed(data)
+    with pytest.raises(UpstreamInvalid, match="no event of Anthropic's"):
+        AnthropicWire().open_stream(create_prepared()).feed(data)
 
 
 def test_models() -> None:

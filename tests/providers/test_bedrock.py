@@ -18,8 +18,9 @@ from botocore.validate import ParamValidator
 from briggs.providers.aws import Signer, load_botocore
 from briggs.providers.base import Prepared
 from briggs.providers.bedrock import open_bedrock
-from briggs.providers.bedrock_answer import BedrockStream
+from briggs.providers.bedrock_answer import BedrockReader, split_frames
 from briggs.providers.catalog import find_only, open_providers
+from briggs.providers.events import EventStream
 from briggs.settings import ProviderSettings, Settings, SettingsError
 from briggs.transport import Transport
 from briggs.types.envelope import open_envelope
@@ -196,8 +197,9 @@ def create_prepared() -> Prepared:
 )
 def test_malformed_events(data: bytes) -> None:
     """What is no frame, or whose checksum is wrong, is refused."""
-    with pytest.raises(UpstreamInvalid, match="malformed event"):
-        BedrockStream(create_prepared()).feed(data)
+    with pytest.raises(UpstreamInvalid, match="no event of AWS's"):
+        stream = EventStream(BedrockReader(create_prepared()), split=split_frames(), vendor="AWS")
+        stream.feed(data)
 
 
 def test_no_region() -> None:

@@ -107,7 +107,7 @@ MESSAGES: list[tuple[str, Json, Json, list[tuple[str, str]]]] = [
         "an id that is a number, and no type",
         calling({"id": 7, "function": FUNCTION}),
         {"tool_calls": [{"id": "7", "function": FUNCTION, "type": "function"}]},
-        [("M6", "tool_calls[0].id"), ("E5", "tool_calls[0].type")],
+        [("M6", "tool_calls[0].id"), ("M6", "tool_calls[0].type")],
     ),
     (
         "one id for two calls",
@@ -408,3 +408,10 @@ def test_what_is_unknown_is_kept() -> None:
     assert answer["timings"] == {"a": 1}
     assert answer["choices"][0]["stop_reason"] == 7
     assert answer["choices"][0]["message"]["reasoning"] == "hm"
+
+
+def test_calls_of_nothing() -> None:
+    """A call that does not say what it calls is refused, whatever its type."""
+    for kind in ("function", "custom"):
+        with pytest.raises(NotConforming):
+            mend(calling({"id": "call_1", "type": kind}))

@@ -85,7 +85,7 @@ STREAMS: list[tuple[str, list[Json], list[tuple[str, str]]]] = [
     ("the role in every chunk", [BEGIN, create_chunk({"role": "assistant", "content": "Hello"}), END], [("S5", f"{CHOICE}.delta.role")]),
     ("a null role", [BEGIN, create_chunk({"role": None, "content": "Hello"}), END], [("S5", f"{CHOICE}.delta.role")]),
     ("an empty reason", [BEGIN, create_chunk({"content": "Hello"}, ""), END], [("C3", f"{CHOICE}.finish_reason")]),
-    ("no reason's name", [BEGIN, create_chunk({"content": "Hello"}, ...), END], [("E5", f"{CHOICE}.finish_reason")]),
+    ("no reason's name", [BEGIN, create_chunk({"content": "Hello"}, ...), END], []),
     ("two ends", [BEGIN, TEXT, END, END], [("S7", CHOICE)]),
     ("a native end", [BEGIN, TEXT, create_chunk(finish_reason="end_turn")], [("C3", f"{CHOICE}.finish_reason")]),
     ("text in the end", [BEGIN, create_chunk({"content": "Hello"}, "stop")], []),
@@ -96,8 +96,9 @@ STREAMS: list[tuple[str, list[Json], list[tuple[str, str]]]] = [
     ("no choices", [BEGIN, TEXT, create_chunk(choices=...), END], [("E5", "choices")]),
     ("a message and no delta", [create_chunk(choice={"delta": ..., "message": {"role": "assistant", "content": "Hello"}}), END], [("S13", f"{CHOICE}.delta")]),
     ("another time", [BEGIN, {**TEXT, "created": 1_790_000_001}, END], [("S4", "created")]),
-    ("milliseconds", [{**chunk, "created": 1_790_000_000_123} for chunk in (BEGIN, TEXT, END)], [("E3", "created"), ("S4", "created")]),
-    ("no id at all", [{**chunk, "id": None} for chunk in (BEGIN, TEXT, END)], [("E2", "id"), ("S4", "id")]),
+    ("milliseconds", [{**chunk, "created": 1_790_000_000_123} for chunk in (BEGIN, TEXT, END)], [("E3", "created")]),
+    ("milliseconds of each chunk", [{**chunk, "created": 1_790_000_000_000 + 1000 * at} for at, chunk in enumerate((BEGIN, TEXT, END))], [("E3", "created"), ("S4", "created")]),
+    ("no id at all", [{**chunk, "id": None} for chunk in (BEGIN, TEXT, END)], [("E2", "id")]),
     ("a fingerprint at the end", [BEGIN, TEXT, {**END, "system_fingerprint": "fp"}], [("S4", "system_fingerprint")]),
     ("an empty fingerprint first", [{**BEGIN, "system_fingerprint": ""}, TEXT, {**END, "system_fingerprint": "fp"}], [("S4", "system_fingerprint")]),
     ("a null fingerprint", [{**chunk, "system_fingerprint": None} for chunk in (BEGIN, TEXT, END)], []),
@@ -106,6 +107,9 @@ STREAMS: list[tuple[str, list[Json], list[tuple[str, str]]]] = [
     ("a usage on every chunk", [{**chunk, "usage": USAGE} for chunk in (BEGIN, TEXT, END)], [("S8", "usage")]),
     ("a usage in floats", [BEGIN, TEXT, END, create_chunk(choices=[], usage={"prompt_tokens": 5.0, "completion_tokens": 2, "total_tokens": 7})], [("U1", "usage.prompt_tokens")]),
     ("a usage in a choice", [BEGIN, TEXT, create_chunk(finish_reason="stop", choice={"usage": USAGE})], []),
+    ("a tier of the vendor's own", [{**chunk, "service_tier": "on_demand"} for chunk in (BEGIN, TEXT, END)], [("E6", "service_tier")]),
+    ("an error that is none", [BEGIN, {**TEXT, "error": ""}, END], [("S14", "error")]),
+    ("a citation of nothing", [BEGIN, create_chunk({"content": "Hello", "annotations": [{"type": "url_citation"}]}), END], [("E5", f"{CHOICE}.delta.annotations")]),
     ("a usage of nothing", [BEGIN, TEXT, END, create_chunk(choices=[], usage={})], [("U1", "usage")]),
 ]  # fmt: skip
 
@@ -137,6 +141,7 @@ CALLS: list[tuple[str, list[Json], list[str]]] = [
     ("null names later", [call(0, "a", name="f", arguments='{"a":'), call(0, None, name=None, arguments="1}"), call(1, "b", name="g", arguments="{}")], ["id", "type", "function.name"]),
     ("objects", [call(0, "a", name="f", arguments={"a": 1}), call(1, "b", name="g", arguments={})], ["function.arguments"]),
     ("null arguments", [call(0, "a", name="f", arguments=None), call(0, arguments='{"a":1}'), call(1, "b", name="g", arguments="{}")], ["function.arguments"]),
+    ("an id that comes later", [call(0, name="f", arguments='{"a":'), call(0, "a", arguments="1}"), call(1, "b", name="g", arguments="{}")], ["id", "type"]),
     ("ids of 'null'", [call(0, "null", name="f", arguments='{"a":1}'), call(1, "null", name="g", arguments="{}")], ["id"]),
 ]  # fmt: skip
 
@@ -176,6 +181,9 @@ def test_calls_that_end_with_stop() -> None:
         [BEGIN, TEXT, create_chunk(choice={"error": {"message": "error"}})],
         [BEGIN, TEXT, {"error": "error"}],
         [{"error": {"message": "error"}, "id": ""}],
+        [BEGIN, TEXT, {**TEXT, "x_groq": {"id": "r", "error": "error"}}],
+        [BEGIN, TEXT, {"object": "error", "message": "an error", "code": 400}],
+        [{"detail": "error"}],
     ],
 )
 def test_failures(chunks: list[Json]) -> None:
@@ -193,6 +201,8 @@ def test_failures(chunks: list[Json]) -> None:
         [BEGIN, TEXT, create_chunk(finish_reason="sunset")],
         [BEGIN, call(0, "a", arguments="{}"), CALLED],
         [BEGIN, create_chunk({"content": 7}), END],
+        [BEGIN, create_chunk({"function_call": {"arguments": "{}"}}), END],
+        [BEGIN, create_chunk({"content": "Hello", "audio": False}), END],
         [create_chunk(choices=[7])],
         [],
     ],
@@ -209,8 +219,11 @@ def test_usage_goes_out_last() -> None:
         [BEGIN, TEXT, {**END, "usage": USAGE}],
         [BEGIN, {**TEXT, "usage": {**USAGE, "prompt_tokens": 1}}, END, create_chunk(choices=[], usage=USAGE)],
         [BEGIN, TEXT, {**END, "x_groq": {"usage": USAGE}}],
+        [BEGIN, TEXT, create_chunk(choices=[], usage=USAGE), END],
+        [BEGIN, TEXT, END, create_chunk(choices=[], usage=USAGE), create_chunk(choices=[], usage=USAGE)],
     ):  # fmt: skip
-        chunks, _, _ = mend(*came, asked=WITH_USAGE)
+        chunks, _, noted = mend(*came, asked=WITH_USAGE)
+        assert "S8" in {rule for rule, _ in noted}
         assert [chunk.get("usage") for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
         assert (chunks[-1]["usage"], chunks[-1]["choices"]) == (USAGE, [])
 
@@ -222,4 +235,39 @@ def test_audio_may_expire_after_the_end() -> None:
     chunks, response, noted = mend(BEGIN, spoken, END, expiry)
     assert chunks[-1]["choices"][0]["delta"] == {"audio": {"expires_at": 1_800_000_000}}
     assert response["choices"][0]["message"]["audio"]["expires_at"] == 1_800_000_000
-    assert noted == [("E5", "choices[0].finish_reason")]
+    assert noted == []
+
+
+def test_a_function_call_is_named_once() -> None:
+    """A name that is null where the arguments go on says nothing, and is left out."""
+    _, response, noted = mend(
+        create_chunk({"role": "assistant", "function_call": {"name": "f", "arguments": ""}}),
+        create_chunk({"function_call": {"name": None, "arguments": "{}"}}),
+        create_chunk(finish_reason="function_call"),
+    )
+    message = response["choices"][0]["message"]
+    assert message["function_call"] == {"name": "f", "arguments": "{}"}
+    assert noted == [("M5", "choices[0].delta.function_call.name")]
+
+
+def test_a_probability_that_is_no_number() -> None:
+    """NaN is no JSON: the logprobs that have it are left out of their chunk, and its text is not."""
+    token = {"token": "Hello", "logprob": float("nan"), "bytes": None, "top_logprobs": []}
+    logprobs = {"content": [token], "refusal": None}
+    asked = Asked(completion_id="o", model="m", logprobs=True)
+    text = create_chunk({"content": "Hello"}, choice={"logprobs": logprobs})
+    _, response, noted = mend(BEGIN, text, END, asked=asked)
+    assert response["choices"][0]["message"]["content"] == "Hello"
+    assert noted == [("L3", "choices[0].logprobs")]
+
+
+@pytest.mark.parametrize("depth", [500, 5_000, 200_000])
+def test_a_chunk_that_is_nested_too_deeply(depth: int) -> None:
+    """However deep a chunk is, it is passed on or refused."""
+    chunk = json.dumps({**TEXT, "x": "@"}).replace('"@"', "[" * depth + "]" * depth).encode()
+    stream = ConformStream(ASKED)
+    stream.add(json.dumps(BEGIN).encode())
+    try:
+        assert len(stream.add(chunk)) == 1
+    except NotConforming as error:
+        assert "too deeply" in str(error)

@@ -17,6 +17,7 @@ COMMANDS = {
         "briggs.cli.feedback_task:feedback_task",
         "Say what is asked about which completions.",
     ),
+    "spool": ("briggs.cli.spool:spool", "Send what programs recorded while it was away."),
     "check": ("briggs.cli.check:check", "Hold any endpoint to the specification."),
     "rules": ("briggs.cli.rules:rules", "Read the rule book."),
     "models": ("briggs.cli.models:models", "List the models that the server answers for."),

@@ -19,7 +19,12 @@ from briggs.cli.text import (
     format_age,
     format_cost,
     format_duration,
+    list_choices,
+    list_messages,
+    list_objects,
     printable,
+    read_called,
+    read_message,
 )
 from briggs.cli.tokens import Speller, choice_tokens, colour_tokens, create_legend
 from briggs.client import StoredCompletion
@@ -39,11 +44,11 @@ def _parts(item: StoredCompletion, *, logprobs: bool) -> Iterator[RenderableType
     yield _headline(item)
     yield from _facts(item)
     request = item.briggs.request if isinstance(item.briggs.request, dict) else {}
-    for message in request.get("messages") or []:
+    for message in list_messages(request):
         yield _message_card(message)
     if tools := _tool_names(request):
         yield Text(f"tools  {printable(', '.join(tools))}", style="dim")
-    for choice in item.choices:
+    for choice in list_choices(item):
         yield _choice_card(choice, several=len(item.choices) > 1, logprobs=logprobs)
     if logprobs:
         coloured = any(choice_tokens(choice) for choice in item.choices)
@@ -111,7 +116,7 @@ def _message_card(message: Any) -> Panel:
 
 
 def _choice_card(choice: dict[str, Any], *, several: bool, logprobs: bool) -> Panel:
-    message = choice.get("message") or {}
+    message = read_message(choice)
     title = "assistant" + (f" {choice.get('index')}" if several else "")
     if reason := choice.get("finish_reason"):
         title += f" · {reason}"
@@ -127,13 +132,13 @@ def _message_body(message: dict[str, Any]) -> Text:
     body.append(printable(content_text(message.get("content"))))
     if refusal := message.get("refusal"):
         body.append(printable(str(refusal)), style="italic")
-    for call in message.get("tool_calls") or []:
+    for call in list_objects(message.get("tool_calls")):
         _append_call(body, call)
     return body
 
 
 def _append_call(body: Text, call: dict[str, Any]) -> None:
-    called = call.get("function") or call.get("custom") or {}
+    called = read_called(call)
     arguments = str(called.get("arguments", called.get("input", "")))
     # What a model writes need not be JSON, and is then shown as it is.
     with contextlib.suppress(ValueError):
@@ -178,9 +183,7 @@ def _tokens(name: str, count: int | None, **parts: int | None) -> str:
 
 
 def _tool_names(request: dict[str, Any]) -> list[str]:
-    tools = [tool for tool in request.get("tools") or [] if isinstance(tool, dict)]
-    called = [tool.get("function") or tool.get("custom") or {} for tool in tools]
-    return [str(each.get("name")) for each in called]
+    return [str(read_called(tool).get("name")) for tool in list_objects(request.get("tools"))]
 
 
 def _card(body: RenderableType, *, title: str, style: str) -> Panel:

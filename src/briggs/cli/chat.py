@@ -155,7 +155,8 @@ async def _ask(
     from briggs.cli.answers import open_answer
     from briggs.client import AsyncClient
 
-    async with AsyncClient(server.url, server.api_key) as client:
+    # What a person asks once is asked once; the server has its own retries behind it.
+    async with AsyncClient(server.url, server.api_key, retries_max=0) as client:
         stream = await client.chat.completions.create(
             model=question.model,
             messages=messages,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
@@ -293,6 +294,7 @@ def download(
 )
 @click.option("--seed", default="", metavar="TEXT", help="What random and --sample begin from.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="COUNT", help="Stop after so many.")
+@click.option("--logprobs", is_flag=True, help="Colour the answers' tokens by probability.")
 @click.option(
     "--piped", is_flag=True, help="Read the keys from a pipe, one a line, without a terminal."
 )
@@ -302,6 +304,7 @@ def grade(
     reviewer: str | None,
     order: str,
     limit: int | None,
+    logprobs: bool,
     piped: bool,
     server: Server,
     **wish: Any,
@@ -324,22 +327,27 @@ def grade(
         )
     from briggs.cli.finding import find_task
     from briggs.cli.grading import Grading
-    from briggs.cli.keyboard import PipeKeyboard, TerminalKeyboard
+    from briggs.cli.keyboard import open_keyboard
     from briggs.client import AsyncClient
 
     wish["order"] = order.replace("-", "_")
     filters = cast("QueueFilters", {n: value for n, value in wish.items() if value is not None})
+    # Whoever closes the window, or ends us otherwise, leaves as if by Ctrl-C: what is at hand
+    # goes back to the queue.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     # One loop for all of it, so that connections live on between the keys.
-    with asyncio.Runner() as runner:
+    with open_keyboard(piped=piped) as keyboard, asyncio.Runner() as runner:
         client = AsyncClient(server.url, server.api_key)
         try:
             grading = Grading(
                 client,
                 runner.run(find_task(client, task)),
                 runner=runner,
-                keyboard=PipeKeyboard() if piped else TerminalKeyboard(),
+                keyboard=keyboard,
                 reviewer=reviewer,
                 filters=filters,
+                logprobs=logprobs,
             )
             grading.run(limit=limit)
         finally:

@@ -1,4 +1,4 @@
-"""`briggs feedback-task`: create, list and get feedback tasks."""
+"""`briggs feedback-task`: create, list and get feedback tasks, and how far answers agree."""
 
 from __future__ import annotations
 
@@ -130,5 +130,36 @@ def get(id: str, server: Server) -> None:
             task = await find_task(client, id)
             progress = await client.feedback_tasks.progress(task.id)
         print_json({**to_builtins(task), "progress": to_builtins(progress)})
+
+    asyncio.run(ask())
+
+
+@feedback_task.command()
+@id_argument
+@json_option
+@server_options
+def agreement(id: str, as_json: bool, server: Server) -> None:
+    """Show how far reviewers agree on the task ID, or the one of this name, field by field.
+
+    A kappa or alpha of 1 is full agreement, 0 what chance would do. A pipe gets all that is
+    known as one line of JSON, with confusion and the means by model, tag and week.
+
+    \b
+    Examples:
+      briggs feedback-task agreement quality
+      briggs feedback-task agreement quality | jq .fields.relevance.by_model
+    """
+    from briggs.cli.finding import find_task
+    from briggs.cli.tables import print_agreement
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            report = await client.feedback_tasks.agreement((await find_task(client, id)).id)
+        if as_json or not sys.stdout.isatty():
+            click.echo(encode(report))
+            return
+        print_agreement(report)
 
     asyncio.run(ask())

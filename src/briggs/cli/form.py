@@ -41,7 +41,7 @@ class Field(NamedTuple):
 def read_fields(schema: Mapping[str, Any]) -> list[Field]:
     """The fields of a schema in its order, those of objects within it by their path."""
     fields = list(_walk(schema, root=schema, path=(), required=True))
-    return fields or [Field((), schema, required=True)]
+    return fields or [Field((), {**schema, "type": "object"}, required=True)]
 
 
 def read_line(field: Field, line: str) -> Any:
@@ -53,21 +53,15 @@ def read_line(field: Field, line: str) -> Any:
     if kind == "string":
         return line
     if kind == "array" and not line.lstrip().startswith("["):
-        return [read_item(field, part.strip()) for part in line.split(",") if part.strip()]
+        return [_read_item(field, part.strip()) for part in line.split(",") if part.strip()]
     try:
-        return json.loads(line)
+        value = json.loads(line)
+        if kind != "object" or isinstance(value, dict):
+            return value
     except ValueError:
         if kind is None:
             return line
-        wanted = {"array": "values with commas between", "object": "a JSON object"}
-        raise ValueError(f"write {wanted.get(kind, f'a {kind}')}") from None
-
-
-def read_item(field: Field, text: str) -> Any:
-    """One of several values that commas separate."""
-    items = field.schema.get("items")
-    inner = items if isinstance(items, dict) else {"type": "string"}
-    return read_line(Field(field.path, inner, required=True), text)
+    raise ValueError(f"write {_WANTED.get(kind, 'JSON')}")
 
 
 def build_values(said: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
@@ -98,6 +92,19 @@ def flatten_values(
 
 
 _ABSENT = object()
+_WANTED: Mapping[str | None, str] = {
+    "array": "values with commas between",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "object": "a JSON object",
+}
+
+
+def _read_item(field: Field, text: str) -> Any:
+    items = field.schema.get("items")
+    inner = items if isinstance(items, dict) else {"type": "string"}
+    return read_line(Field(field.path, inner, required=True), text)
 
 
 def _walk(

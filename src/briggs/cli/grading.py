@@ -59,6 +59,7 @@ class Grading:
         keyboard: Keyboard,
         reviewer: str | None,
         filters: QueueFilters,
+        logprobs: bool,
     ) -> None:
         self._client = client
         self._task = task
@@ -66,6 +67,7 @@ class Grading:
         self._keyboard = keyboard
         self._reviewer = reviewer
         self._filters = filters
+        self._logprobs = logprobs
         self._console = Console(highlight=False)
         self._fields = read_fields(task.json_schema)
         self._interview = Interview(self._fields, keyboard=keyboard, console=self._console)
@@ -78,19 +80,31 @@ class Grading:
         self._say(self._task.name, style="bold")
         if self._task.instruction:
             self._say(self._task.instruction)
-        while limit is None or self.graded < limit:
-            self._say(self._describe_progress(), style="dim")
-            item = self._take_next()
-            if item is None:
-                self._say("Nothing is left here for you.")
-                return
-            try:
-                goes_on = self._grade(item)
-            except (EOFError, KeyboardInterrupt):
-                goes_on = False
+        with contextlib.suppress(EOFError, KeyboardInterrupt):
+            while (limit is None or self.graded < limit) and self._take_turn():
+                pass
+
+    def _take_turn(self) -> bool:
+        """The next completion; whether to go on with the one after it."""
+        self._say(self._describe_progress(), style="dim")
+        item = self._take_next()
+        if item is None:
+            return self._offer_edit()
+        goes_on = False
+        try:
+            goes_on = self._grade(item)
+        finally:
             if not goes_on:
                 self._release(item)
-                return
+        return goes_on
+
+    def _offer_edit(self) -> bool:
+        """At the end of the queue what was said last can be edited; whether to go on."""
+        self._say("Nothing is left here for you.")
+        if self._last is None:
+            return False
+        self._say("u edits the last one, any other key ends. › ", end="")
+        return self._keyboard.read_key() == "u" and self._edit_last() is not Command.QUIT
 
     def _grade(self, item: Item) -> bool:
         """Ask about one completion until it is settled; False to quit."""
@@ -164,16 +178,19 @@ class Grading:
         self.skipped += 1
 
     def _take_next(self) -> Item | None:
-        taken = self._wait(
-            self._client.feedback_tasks.next(
-                self._task.id, reviewer=self._reviewer, lease_s=LEASE_S, **self._filters
+        while True:
+            taken = self._wait(
+                self._client.feedback_tasks.next(
+                    self._task.id, reviewer=self._reviewer, lease_s=LEASE_S, **self._filters
+                )
             )
-        )
-        if taken.completion is None:
-            return None
-        id = taken.completion.id
-        whole = self._wait(self._client.completions.retrieve(id, include=["request"]))
-        return Item(whole, taken.feedback)
+            if taken.completion is None:
+                return None
+            # It may be deleted in this very moment.
+            with contextlib.suppress(NotFound):
+                id = taken.completion.id
+                whole = self._wait(self._client.completions.retrieve(id, include=["request"]))
+                return Item(whole, taken.feedback)
 
     def _release(self, item: Item) -> None:
         # The lease may have expired, or the completion may be gone.
@@ -188,7 +205,7 @@ class Grading:
         """The completion, and what others answered, where that may be seen."""
         self._keyboard.forget()
         self._console.rule(style="dim")
-        print_completion(item.completion, logprobs=False)
+        print_completion(item.completion, logprobs=self._logprobs)
         for each in item.feedback:
             said = flatten_values(self._fields, each.json_values)
             values = "  ".join(
@@ -205,8 +222,8 @@ class Grading:
         ]
         return " · ".join(part for part in parts if part)
 
-    def _say(self, text: str, *, style: str = "") -> None:
-        self._console.print(Text(printable(text), style=style))
+    def _say(self, text: str, *, style: str = "", end: str = "\n") -> None:
+        self._console.print(Text(printable(text), style=style), end=end)
 
     def _wait(self, answer: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(answer)

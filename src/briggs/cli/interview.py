@@ -99,7 +99,7 @@ class Interview:
         if choices := field.choices:
             parts = [(key, format_value(value)) for key, value in choices.items()]
             shown = "   ".join(key if key == value else f"{key} {value}" for key, value in parts)
-            self._console.print(Text(f"  {shown}", style="cyan"))
+            self._console.print(Text(f"{shown}  › ", style="cyan"), end="")
 
     def _read(self, field: Field) -> Any:
         """A value, a command, or nothing for return alone."""
@@ -107,12 +107,12 @@ class Interview:
 
     def _read_choice(self, choices: Mapping[str, Any]) -> Any:
         while key := self._keyboard.read_key():
-            if key in choices:
-                self._console.print(Text(f"  → {format_value(choices[key])}", style="green3"))
-                return choices[key]
-            if key in _COMMANDS:
-                return _COMMANDS[key]
+            said = choices[key] if key in choices else _COMMANDS.get(key, _NOTHING)
+            if said is not _NOTHING:
+                self._console.print(Text(format_value(choices.get(key, key)), style="green3"))
+                return said
             self.complain(f"'{key}' is no choice here: press one of {' '.join(choices)}, or ?")
+        self._console.print()
         return _NOTHING
 
     def _read_text(self, field: Field) -> Any:

@@ -1,18 +1,23 @@
-"""Where answers come from: single keys on a terminal, or lines of a pipe."""
+"""Where answers come from: single keys of a terminal, or lines of a pipe."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
 import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
-
-import click
 
 
 class Keyboard(Protocol):
     """Whoever answers. Both raise `EOFError` where there is nobody any more."""
 
     def read_key(self) -> str:
-        """One key."""
+        """One key; nothing for return."""
         ...
 
     def read_line(self, prompt: str) -> str:
@@ -24,26 +29,57 @@ class Keyboard(Protocol):
         ...
 
 
-class TerminalKeyboard:
-    """A terminal, where a key need not be followed by return."""
+@contextmanager
+def open_keyboard(*, piped: bool) -> Iterator[Keyboard]:
+    """The keyboard of this process; its terminal is afterwards as it was."""
+    if piped:
+        yield PipeKeyboard()
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    # It gives `input` its editing, where there is one.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("readline")
+    try:
+        yield TerminalKeyboard(descriptor)
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
-    def __init__(self) -> None:
+
+class TerminalKeyboard:
+    """A terminal, where a key counts as soon as it is pressed."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._by_line = termios.tcgetattr(descriptor)
         self._pressed = ""
+        self._listen()
 
     def read_key(self) -> str:
         while not self._pressed:
-            keys = click.getchar()
-            # Arrows and the like are several characters, and mean nothing here.
-            self._pressed = "" if keys.startswith("\x1b") else keys
+            pressed = os.read(self._descriptor, 64).decode("utf-8", "replace")
+            if pressed in ("", "\x04"):
+                raise EOFError
+            # Arrows and the like come as several characters, and mean nothing here.
+            self._pressed = "" if pressed.startswith("\x1b") else pressed
         key, self._pressed = self._pressed[0], self._pressed[1:]
         return "" if key in "\r\n" else key
 
     def read_line(self, prompt: str) -> str:
-        self.forget()
-        return input(prompt).strip()
+        self._pressed = ""
+        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._by_line)
+        try:
+            return input(prompt).strip()
+        finally:
+            self._listen()
 
     def forget(self) -> None:
         self._pressed = ""
+        termios.tcflush(self._descriptor, termios.TCIFLUSH)
+
+    def _listen(self) -> None:
+        """Hand over keys one by one, unseen. Ctrl-C interrupts as ever."""
+        tty.setcbreak(self._descriptor, termios.TCSADRAIN)
 
 
 class PipeKeyboard:

@@ -17,11 +17,15 @@ from briggs.cli.text import (
     format_duration,
     format_time,
     format_value,
+    list_choices,
+    list_messages,
     message_text,
     one_line,
     printable,
+    read_message,
 )
 from briggs.client import (
+    AgreementReport,
     ApiKey,
     Feedback,
     FeedbackTask,
@@ -92,9 +96,9 @@ def print_completions(items: Sequence[StoredCompletion]) -> None:
 
 def asked_text(item: StoredCompletion) -> str:
     """The last message of the request, where the request was included."""
-    request = item.briggs.request
-    messages = request.get("messages") if isinstance(request, dict) else None
-    return message_text(messages[-1]) if isinstance(messages, list) and messages else ""
+    messages = list_messages(item.briggs.request)
+    last = messages[-1] if messages else ""
+    return message_text(last) if isinstance(last, dict) else str(last)
 
 
 def answered_cell(item: StoredCompletion) -> Text:
@@ -103,7 +107,7 @@ def answered_cell(item: StoredCompletion) -> Text:
     if details.status == "failed":
         reason = details.failure_reason or details.failure_kind or "failed"
         return Text(one_line(reason), style="red1")
-    texts = [message_text(choice.get("message")) for choice in item.choices[:1]]
+    texts = [message_text(read_message(choice)) for choice in list_choices(item)[:1]]
     return Text(one_line(texts[0] if texts else ""))
 
 
@@ -206,6 +210,27 @@ def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
         Console(highlight=False).print(f"\n[dim]{len(found)} of {total}[/]")
 
 
+def print_agreement(report: AgreementReport) -> None:
+    """How far reviewers agree, as a table of a row a field."""
+    table = _create_table()
+    table.add_column("field", style="cyan", overflow="fold")
+    for name in ("answers", "shared", "agree", "kappa", "alpha", "mean"):
+        table.add_column(name, justify="right")
+    for name, field in report.fields.items():
+        found = field["agreement"]
+        kappa = found["cohens_kappa"] if len(found["reviewers"]) == 2 else found["fleiss_kappa"]
+        table.add_row(
+            Text(printable(name)),
+            str(found["ratings"]),
+            str(found["units"]),
+            "" if found["percent"] is None else f"{found['percent']:.0%}",
+            _figure(kappa),
+            _figure(found["krippendorffs_alpha"]),
+            _figure((field["mean"] or {}).get("mean")),
+        )
+    _print_or_say(table, "This task asks for no fields.")
+
+
 def print_json(value: Any) -> None:
     """One thing as JSON: readable on a terminal, a line in a pipe."""
     if sys.stdout.isatty():
@@ -231,6 +256,10 @@ def _print_or_say(table: Table, nothing: str) -> None:
 
 def _create_table(**attributes: Any) -> Table:
     return Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False, **attributes)
+
+
+def _figure(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f}"
 
 
 def _tokens_text(item: StoredCompletion) -> str:

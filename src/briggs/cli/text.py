@@ -1,10 +1,16 @@
-"""How messages, times and amounts read on a terminal."""
+"""How messages, times and amounts read on a terminal.
+
+A program may have told of anything, so nothing here expects a record to be what it should be.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from briggs.client import StoredCompletion
 
 # What a model or a caller wrote must not steer the terminal: control characters are shown
 # as their pictures, and what has no encoding as the replacement character.
@@ -46,18 +52,47 @@ def message_text(message: Any) -> str:
     """What a message says: its content, or its refusal, and the tools that it calls."""
     if not isinstance(message, dict):
         return ""
-    said = content_text(message.get("content")) or message.get("refusal") or ""
-    calls = [call_text(call) for call in message.get("tool_calls") or []]
+    said = content_text(message.get("content")) or str(message.get("refusal") or "")
+    calls = [call_text(call) for call in list_objects(message.get("tool_calls"))]
     return "\n".join([said, *calls] if said else calls)
 
 
-def call_text(call: Any) -> str:
+def call_text(call: dict[str, Any]) -> str:
     """A tool call as `name(arguments)`."""
-    if not isinstance(call, dict):
-        return ""
-    called = call.get("function") or call.get("custom") or {}
-    arguments = called.get("arguments", called.get("input", ""))
-    return f"{called.get('name')}({arguments})"
+    called = read_called(call)
+    return f"{called.get('name')}({called.get('arguments', called.get('input', ''))})"
+
+
+def read_called(call: dict[str, Any]) -> dict[str, Any]:
+    """The function, or custom tool, that is called or offered."""
+    called = call.get("function") or call.get("custom")
+    return called if isinstance(called, dict) else {}
+
+
+def list_messages(request: Any) -> list[Any]:
+    """What was asked: the messages of a chat, or the prompts of what was none yet."""
+    asked = request.get("messages", request.get("prompt")) if isinstance(request, dict) else None
+    return asked if isinstance(asked, list) else [asked] if asked else []
+
+
+def list_choices(item: StoredCompletion) -> list[dict[str, Any]]:
+    """What was answered; an answer of another shape, such as Anthropic's, is a choice."""
+    told = item.extra.get("content") or item.extra.get("response")
+    if item.choices or not told:
+        return item.choices
+    return [{"text": content_text(told) or json.dumps(told, ensure_ascii=False)}]
+
+
+def read_message(choice: dict[str, Any]) -> dict[str, Any]:
+    """A choice's message; of a completion that was no chat, its text as one."""
+    message = choice.get("message", choice.get("text"))
+    return message if isinstance(message, dict) else {"content": message}
+
+
+def list_objects(values: Any) -> list[dict[str, Any]]:
+    """Those of a list that are objects."""
+    values = values if isinstance(values, list) else []
+    return [value for value in values if isinstance(value, dict)]
 
 
 def format_duration(duration_ms: float | None) -> str:

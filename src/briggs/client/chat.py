@@ -11,6 +11,7 @@ import msgspec
 
 from briggs.client.connection import Connection, read_refusal
 from briggs.client.errors import ConnectionLost, InvalidAnswer
+from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.sse import EventReader
@@ -125,7 +126,8 @@ class ChatCompletions:
     ) -> CreateChatCompletionResponse | ChatCompletionStream:
         """Ask `model`; `parameters` are all others of the specification, and any that is not.
 
-        `tags` and `session_id` are put on the record and not sent to whoever answers.
+        `tags` and `session_id` are put on the record and not sent to whoever answers, and so
+        are those of the `briggs.tags` and `briggs.session` blocks around the call.
         Raises `ClientError`.
         """
         body = {"model": model, "messages": list(messages), **parameters}
@@ -159,5 +161,9 @@ class Chat:
 
 def record_headers(*, tags: Sequence[str], session_id: str | None) -> dict[str, str]:
     """The headers by which a caller puts tags and a session on the record."""
-    headers = {"x-briggs-tags": ",".join(tags), "x-briggs-session": session_id or ""}
+    session = current_session()
+    headers = {
+        "x-briggs-tags": ",".join(join_tags(current_tags(), tags)),
+        "x-briggs-session": session_id or (session.id if session else ""),
+    }
     return {name: value for name, value in headers.items() if value}

@@ -79,8 +79,9 @@ class StoredCompletion(Object):
     """
 
     id: str
-    choices: list[dict[str, Any]]
     briggs: CompletionDetails
+    choices: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    """None where a client told of an answer of another vendor's shape; that is in `extra`."""
     object: str = "chat.completion"
     created: int | None = None
     model: str | None = None

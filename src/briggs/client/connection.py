@@ -21,6 +21,7 @@ from briggs.client.errors import (
     Refused,
     ServerUnreachable,
 )
+from briggs.client.marks import current_session
 from briggs.client.retries import repeat
 from briggs.transport import Reply, StreamedReply, Transport, TransportError, Unreachable
 from briggs.types.wire import decode, encode
@@ -101,6 +102,7 @@ class Connection:
                 raise self._explain(error) from error
             if reply.status >= 400:
                 raise read_refusal(reply.body, status=reply.status, headers=reply.headers)
+            _note(reply.headers)
             if (seen := replies.get()) is not None:
                 seen.append(reply)
             return reply.body
@@ -141,6 +143,7 @@ class Connection:
                     raise read_refusal(refusal, status=reply.status, headers=reply.headers)
                 if not reply.headers.get("content-type", "").startswith(content_type):
                     raise self._doubt(f"{method} {path} was answered with no {content_type}")
+                _note(reply.headers)
                 return reply, stack.pop_all()
 
         async def ask_and_explain(retry: int) -> tuple[StreamedReply, AsyncExitStack]:
@@ -218,6 +221,13 @@ def encode_query(**parameters: Any) -> list[tuple[str, str]]:
 def omit_none(**members: Any) -> dict[str, Any]:
     """The members of a body that say something."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _note(headers: Mapping[str, str]) -> None:
+    """A session knows which call of its block was recorded last."""
+    session, id = current_session(), headers.get("x-briggs-completion-id")
+    if session is not None and id:
+        session.last_completion_id = id
 
 
 def _count(headers: dict[str, str], retry: int) -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -69,7 +70,7 @@ class Runner:
             self._pid, self._lock, self._loop = os.getpid(), threading.Lock(), None
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = open_loop()
                 self._thread = threading.Thread(
                     target=self._loop.run_forever, name="briggs-client", daemon=True
                 )
@@ -107,6 +108,25 @@ class ChatCompletionStream:
     def close(self) -> None:
         """Hang up, if the answer is not at its end; the server then records it as failed."""
         self._runner.run(self._stream.close())
+
+
+def open_loop() -> asyncio.AbstractEventLoop:
+    """An event loop that starts no threads, which nobody may do while a program ends."""
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(_Here())
+    return loop
+
+
+class _Here(ThreadPoolExecutor):
+    """Does on the spot what a loop would give to a thread, which is to look up addresses."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
 
 async def _take(items: AsyncIterator[T]) -> T:

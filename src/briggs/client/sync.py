@@ -103,7 +103,8 @@ class ChatCompletions:
     ) -> CreateChatCompletionResponse | ChatCompletionStream:
         """Ask `model`; `parameters` are all others of the specification, and any that is not.
 
-        `tags` and `session_id` are put on the record and not sent to whoever answers.
+        `tags` and `session_id` are put on the record and not sent to whoever answers, and so
+        are those of the `briggs.tags` and `briggs.session` blocks around the call.
         Raises `ClientError`.
         """
         answer = self._runner.run(

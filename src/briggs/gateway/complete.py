@@ -31,7 +31,7 @@ async def complete(call: Call, *, route: Route, record: Record) -> bytes:
 
     Raises `BriggsError`, recorded like everything else.
     """
-    await record.start(call.completion)
+    await record.start(call)
     try:
         conformed, received = await ask_in_order(
             call, route, ask=partial(_ask, call), is_filtered=_is_filtered

@@ -8,6 +8,7 @@ put another call's request and tags into the post of its end.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -15,16 +16,19 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from briggs.gateway.judge import LARGE_BYTES
-from briggs.gateway.prices import Prices
-from briggs.gateway.record import Record, write_facts
+from briggs.gateway.prices import load_list, price_logged
+from briggs.gateway.record import Call, write_facts
+from briggs.storage import Store
 from briggs.types import wire
 from briggs.types.completions import Completion, Status, current_time_us
 from briggs.types.conform import Facts
+from briggs.types.errors import Conflict, NotFound, StoreUnavailable
 from briggs.types.rules import check_response
 
 TOLD = "told"
 """The member of `call_site` that lists the statuses of the posts that came."""
 
+_ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _COUNT_MAX = 2**53
 # An answer that came says more than a failure that was seen on its way.
 _FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
@@ -49,25 +53,50 @@ class Posted(msgspec.Struct, kw_only=True):
     """Unix time in microseconds, for what is told long after it happened."""
 
 
-async def tell(id: str, posted: Posted, *, record: Record) -> Completion:
+async def tell(id: str, posted: Posted, *, store: Store) -> Completion:
     """Record what a post says of a call, and return all that is known of it by now.
 
     Raises `NotFound` for the id of a call of another organization.
     """
     violates: list[str] = []
     if posted.response is not UNSET:
-        await asyncio.to_thread(record.prices.open_list)
+        await asyncio.to_thread(load_list)
         if posted.kind != "completion":
             violates = await _judge(posted.response)
-    return await record.store.merge(
-        id,
-        organization_id=posted.organization_id,
-        change=merge(id, posted, prices=record.prices, violates=violates),
+    return await store.merge(
+        id, organization_id=posted.organization_id, change=merge(id, posted, violates=violates)
     )
 
 
+async def adopt(call: Call, id: bytes, *, store: Store) -> None:
+    """Start a call under the id by which its client tells of it, so that both are one record.
+
+    If that id is not free for it, the call keeps its own: it belongs to another organization,
+    or to a call that has ended or that Briggs answers already.
+    """
+    if not _ID.fullmatch(id):
+        return
+    completion = call.completion
+
+    def begin(told: Completion | None) -> Completion:
+        if told is not None and (told.source != "client" or told.status != "started"):
+            raise Conflict(f"The id '{told.id}' is another call's.")
+        named = msgspec.structs.replace(completion, id=id.decode())
+        return named if told is None else _label(named, told)
+
+    try:
+        adopted = await store.merge(
+            id.decode(), organization_id=completion.organization_id, change=begin
+        )
+    except (Conflict, NotFound, StoreUnavailable):
+        return
+    for name in ("id", "session_id", "tags", "metadata", "call_site"):
+        setattr(completion, name, getattr(adopted, name))
+    call.is_started = True
+
+
 def merge(
-    id: str, posted: Posted, *, prices: Prices, violates: list[str]
+    id: str, posted: Posted, *, violates: list[str]
 ) -> Callable[[Completion | None], Completion]:
     """What a post makes of the completion that is there, or of none."""
 
@@ -84,7 +113,7 @@ def merge(
                 _write_question(completion, posted)
             _write_outcome(completion, posted, violates=violates)
             if completion.response is not None:
-                _read_response(completion, prices=prices)
+                _read_response(completion)
         else:
             # What Briggs answered itself it knows better than anybody who tells of it.
             _add_labels(completion, posted)
@@ -114,9 +143,23 @@ def _write_question(completion: Completion, posted: Posted) -> None:
 def _add_labels(completion: Completion, posted: Posted) -> None:
     if posted.session_id is not UNSET:
         completion.session_id = completion.session_id or posted.session_id
-    if posted.status == "started" or posted.status is UNSET:
+    if posted.status is UNSET:
+        completion.tags = completion.tags if posted.tags is UNSET else posted.tags
+        completion.metadata = completion.metadata if posted.metadata is UNSET else posted.metadata
+    elif posted.status == "started":
         completion.tags = list(dict.fromkeys([*completion.tags, *(posted.tags or ())]))
         completion.metadata = {**(posted.metadata or {}), **completion.metadata}
+
+
+def _label(completion: Completion, told: Completion) -> Completion:
+    """A call that begins, with what its client has told of it before."""
+    return msgspec.structs.replace(
+        completion,
+        session_id=completion.session_id or told.session_id,
+        tags=list(dict.fromkeys([*completion.tags, *told.tags])),
+        metadata={**told.metadata, **completion.metadata},
+        call_site=told.call_site,
+    )
 
 
 def _write_outcome(completion: Completion, posted: Posted, *, violates: list[str]) -> None:
@@ -144,12 +187,12 @@ def _read_request(completion: Completion) -> None:
     completion.user = _text(request.get("safety_identifier")) or _text(request.get("user"))
 
 
-def _read_response(completion: Completion, *, prices: Prices) -> None:
+def _read_response(completion: Completion) -> None:
     assert completion.response is not None, "the caller has looked"
     facts = _read_facts(_decode_object(completion.response))
     write_facts(completion, facts)
     completion.model = completion.model or facts.model or ""
-    prices.price_logged(completion, facts)
+    price_logged(completion, facts)
 
 
 def _read_facts(response: dict[str, Any]) -> Facts:

@@ -113,7 +113,7 @@ class Prices:
         It takes up to a second and 25 MB. A call that ends before then waits for it.
         """
         if self._is_needed:
-            threading.Thread(target=_load, name="prices", daemon=True).start()
+            threading.Thread(target=load_list, name="prices", daemon=True).start()
 
     def price(self, completion: Completion, facts: Facts, *, tier: str | None) -> None:
         """Write the cost of a call, as far as its tokens were counted and have a price."""
@@ -126,25 +126,6 @@ class Prices:
             if cost is not None:
                 completion.cost_usd, completion.price_source = float(cost), price.source
         self._add(completion)
-
-    def price_logged(self, completion: Completion, facts: Facts) -> None:
-        """Write the cost of a call that was answered elsewhere, if its model has one maker."""
-        completion.cost_usd = completion.price_source = completion.usage_source = None
-        if facts.prompt_tokens is None or facts.completion_tokens is None:
-            return
-        completion.usage_source = "provider"
-        model, minute = facts.model or completion.model, completion.created_at // _MINUTE_US
-        price = self._own.get(model)
-        if price is None and facts.service_tier in _STANDARD:
-            price = find_named(model, minute)
-        if price is not None and not _may_write_for_an_hour(completion, facts):
-            cost = calculate(price, facts)
-            if cost is not None:
-                completion.cost_usd, completion.price_source = float(cost), price.source
-
-    def open_list(self) -> None:
-        """Read the list, if that was not done yet, and wait until it is there."""
-        _load()
 
     def _find(self, completion: Completion, *, tier: str | None) -> Price | None:
         """By the model that answered; a price of one's own may be that of the one asked for."""
@@ -170,6 +151,21 @@ class Prices:
         spent.prompt_tokens += completion.prompt_tokens or 0
         spent.completion_tokens += completion.completion_tokens or 0
         spent.cost_usd += completion.cost_usd or 0
+
+
+def price_logged(completion: Completion, facts: Facts) -> None:
+    """Write the cost of a call that was answered elsewhere, if it costs the same everywhere."""
+    completion.cost_usd = completion.price_source = completion.usage_source = None
+    if facts.prompt_tokens is None or facts.completion_tokens is None:
+        return
+    completion.usage_source = "provider"
+    if facts.service_tier not in _STANDARD or _may_write_for_an_hour(completion, facts):
+        return
+    offers = list_offers(facts.model or completion.model, completion.created_at // _MINUTE_US)
+    costs = {calculate(offer, facts) for offer in offers}
+    cost = costs.pop() if len(costs) == 1 else None
+    if cost is not None:
+        completion.cost_usd, completion.price_source = float(cost), offers[0].source
 
 
 def calculate(price: Price, facts: Facts) -> Decimal | None:
@@ -228,22 +224,18 @@ def find_listed(address: str, model: str, tier: str | None, minute: int) -> Pric
     return _read_listed(listed.get_prices(moment, {"service_tier": tier}))
 
 
+def list_offers(model: str, minute: int) -> Sequence[Price]:
+    """The list's prices of a model at all vendors who sell one of this name."""
+    moment = datetime.fromtimestamp(minute * 60, UTC)
+    offers = (_read_listed(each.get_prices(moment)) for each in _list_sold(model))
+    return [offer for offer in offers if offer is not None]
+
+
 @functools.lru_cache(maxsize=1024)
-def find_named(model: str, minute: int) -> Price | None:
-    """The list's price of a model of whoever makes it, if the name says who that is."""
-    snapshot, name = _open_list(), model.lower()
-    makers = [
-        provider
-        for provider in snapshot.providers
-        if provider.model_match is not None and provider.model_match.is_match(name)
-    ]
-    if len(makers) != 1:
-        return None
-    listed = makers[0].find_model(name, all_providers=snapshot.providers)
-    # Open models are sold by others only.
-    if listed is None or not any(listed is each for each in makers[0].models):
-        return None
-    return _read_listed(listed.get_prices(datetime.fromtimestamp(minute * 60, UTC)))
+def _list_sold(model: str) -> Sequence[ModelInfo]:
+    # It takes ten milliseconds.
+    sold = (provider.find_model(model.lower()) for provider in _open_list().providers)
+    return [each for each in sold if each is not None and each.prices]
 
 
 def _find_asked(completion: Completion) -> str:
@@ -272,7 +264,12 @@ def _read_listed(listed: ModelPrice) -> Price | None:
     ]
     thousand = listed.requests_kcount
     request = thousand / 1000 if isinstance(thousand, Decimal) else Decimal(0)
-    return Price(f"genai-prices {version('genai-prices')}", tiers, request)
+    return Price(_name_list(), tiers, request)
+
+
+@functools.cache
+def _name_list() -> str:
+    return f"genai-prices {version('genai-prices')}"
 
 
 def _tiers(amount: Decimal | TieredPrices | None) -> Sequence[Any]:
@@ -326,7 +323,8 @@ def _open_list() -> DataSnapshot:
 
 
 @functools.cache
-def _load() -> None:
+def load_list() -> None:
+    """Read the list, once. It takes up to a second and 25 MB."""
     _open_list()
     # What lives to the end need not be walked at every collection.
     gc.freeze()

@@ -27,6 +27,8 @@ class Call(msgspec.Struct):
     envelope: Envelope
     completion: Completion
     began: float = msgspec.field(default_factory=time.perf_counter)
+    is_started: bool = False
+    """Whether its start is recorded already."""
     patience: bytes = b""
     """The seconds that its client says it waits, as the header has them."""
     evidence: Evidence | None = None
@@ -51,14 +53,15 @@ class Record:
         """Calls that were answered without a record."""
         self._answers_unrecorded = on_failure == "answer"
 
-    async def start(self, completion: Completion) -> None:
+    async def start(self, call: Call) -> None:
         """Queue the record of a call that begins. Raises `StoreUnavailable`."""
         if self.store.failure is not None and not self._answers_unrecorded:
             raise StoreUnavailable(
                 f"The record cannot be written ({self.store.failure}), so nothing is answered. "
                 "Calls are accepted again as soon as it can be."
             )
-        await self.store.start(completion)
+        if not call.is_started:
+            await self.store.start(call.completion)
 
     async def finish(self, call: Call, *, facts: Facts, response: bytes, received: bytes) -> None:
         """Record an answer, and wait until it is safe. Raises `StoreUnavailable`."""

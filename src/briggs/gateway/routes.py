@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -26,6 +26,8 @@ class Routes(msgspec.Struct):
     policy: Policy
     """For what is asked as `provider/model`, or by a bare name."""
     cooling: Cooling
+    twins: Collection[str] = ()
+    """The providers whose models another one lists."""
     calls: int = 0
     """How many go by these routes now: count yours, and `leave` when it has ended."""
     emptied: asyncio.Event | None = None
@@ -44,7 +46,11 @@ class Routes(msgspec.Struct):
 
 
 def open_routes(
-    providers: Mapping[str, Provider], *, file: FileSettings, default_provider: str | None
+    providers: Mapping[str, Provider],
+    *,
+    file: FileSettings,
+    default_provider: str | None,
+    twins: Collection[str] = (),
 ) -> Routes:
     """Join names to providers. Every name is there and leads somewhere: the file was checked."""
     cooling = Cooling(file.cool_down)
@@ -72,6 +78,7 @@ def open_routes(
         default_provider=default_provider,
         policy=open_policy(file, None, waits=waits),
         cooling=cooling,
+        twins=twins,
     )
 
 
@@ -105,7 +112,11 @@ def _lead_to(target: Target, routes: Routes) -> Route:
 
 async def list_models(*, routes: Routes) -> list[dict[str, Any]]:
     """The file's names and what every provider that can be asked lists, as `provider/model`."""
-    ready = [provider for provider in routes.providers.values() if provider.is_configured]
+    ready = [
+        provider
+        for name, provider in routes.providers.items()
+        if provider.is_configured and name not in routes.twins
+    ]
     listed = await asyncio.gather(*(_list_models(provider) for provider in ready))
     own = [_describe_name(name) for name in routes.models]
     return own + [model for models in listed for model in models]

@@ -11,7 +11,7 @@ import msgspec
 
 from briggs.gateway.attempts import ask_in_order
 from briggs.gateway.complete import explain, read_asked
-from briggs.gateway.evidence import Evidence
+from briggs.gateway.evidence import DONE, Evidence
 from briggs.gateway.order import Route
 from briggs.gateway.record import Call, Record
 from briggs.gateway.timeouts import read_in_time
@@ -20,10 +20,9 @@ from briggs.types.conform import Conformed, ConformStream, InBandError, NotConfo
 from briggs.types.errors import (
     BriggsError,
     HangUp,
+    UpstreamError,
     UpstreamTruncated,
 )
-
-DONE = b"data: [DONE]\n\n"
 
 
 class _Stream(msgspec.Struct):
@@ -33,6 +32,8 @@ class _Stream(msgspec.Struct):
     conform: ConformStream | None = None
     """Of the target that is asked, once it is."""
     received: list[bytes] = []
+    failure: UpstreamError | None = None
+    """What ended it. What came before that, even in the same read, goes out first."""
 
     @property
     def provider(self) -> str:
@@ -45,7 +46,7 @@ async def stream(call: Call, *, route: Route, record: Record) -> AsyncGenerator[
     Raises `BriggsError` before the first frame only. After it a failure is a frame too, an
     error object, and the stream ends without `[DONE]`. Close it if you stop reading early.
     """
-    await record.start(call.completion)
+    await record.start(call)
     state = _Stream(call)
     begun = False
     try:
@@ -56,10 +57,12 @@ async def stream(call: Call, *, route: Route, record: Record) -> AsyncGenerator[
             if frames:
                 begun = True
                 yield frames
+            _require_sound(state)
             async for piece in read_in_time(pieces, call=call, policy=route.policy):
                 if frames := _add(state, piece):
                     begun = True
                     yield frames
+                _require_sound(state)
         ending = _end(state)
         await _finish(state, record)
         yield ending + DONE
@@ -83,12 +86,14 @@ async def _begin(
     Until there are any the caller has seen nothing, and another target may still be asked.
     """
     state.conform, state.received = ConformStream(read_asked(state.call)), []
+    state.failure = None
     state.call.evidence = Evidence(prepared)
     pieces = await stack.enter_async_context(provider.stream(prepared))
     try:
         async for piece in pieces:
             if frames := _add(state, piece):
                 return frames, pieces
+            _require_sound(state)
         _end(state)
         return b"", pieces
     except BaseException:
@@ -97,7 +102,7 @@ async def _begin(
 
 
 def _add(state: _Stream, piece: Piece) -> bytes:
-    """The frames to pass on for what one read brought. Raises `UpstreamError`."""
+    """The frames to pass on for what one read brought, up to a failure."""
     conform = state.conform
     assert conform is not None, "nothing comes before somebody was asked"
     state.received.append(piece.received)
@@ -109,12 +114,19 @@ def _add(state: _Stream, piece: Piece) -> bytes:
             passed = conform.add(payload)
         except (NotConforming, InBandError) as error:
             conform.keep(payload)
-            raise explain(state.call, error) from error
+            state.failure = explain(state.call, error)
+            break
         frames.extend(b"data: " + one + b"\n\n" for one in passed)
     completion = state.call.completion
     if completion.first_token_ms is None and conform.has_output:
         completion.first_token_ms = state.call.elapsed_ms
     return b"".join(frames)
+
+
+def _require_sound(state: _Stream) -> None:
+    """Raises the `UpstreamError` that ended the stream, if one did."""
+    if state.failure is not None:
+        raise state.failure
 
 
 def _end(state: _Stream) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from briggs.gateway.routes import open_routes
 from briggs.gateway.timeouts import find_longest
-from briggs.providers.catalog import find_only, open_providers
+from briggs.providers.catalog import find_only, list_twins, open_providers
 from briggs.providers.local import LocalProvider
 from briggs.settings import Settings
 from briggs.transport import Transport
@@ -29,6 +29,7 @@ class Upstreams:
             {**providers, "local": self._local},
             file=settings.file,
             default_provider=settings.file.default_provider or find_only(settings),
+            twins=list_twins(settings),
         )
 
     async def retire(self) -> None:

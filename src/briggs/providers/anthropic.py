@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.anthropic_answer import AnthropicStream, decode_answer
+from briggs.providers.anthropic_answer import AnthropicReader
 from briggs.providers.anthropic_request import encode_request
 from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.chunks import decode_answer
+from briggs.providers.events import EventStream, split_events
 from briggs.providers.openai import read_error
 from briggs.types.envelope import Envelope
 
@@ -25,6 +27,7 @@ API_VERSION = "2023-06-01"
 class AnthropicWire:
     """`POST {base_url}/messages`."""
 
+    translates = True
     stream_types = ("text/event-stream",)
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
@@ -42,10 +45,11 @@ class AnthropicWire:
         return encode_request(envelope, model=model)
 
     def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
-        return decode_answer(body, prepared=prepared)
+        return decode_answer(body, AnthropicReader(prepared).read_whole, vendor="Anthropic")
 
-    def open_stream(self, prepared: Prepared) -> AnthropicStream:
-        return AnthropicStream(prepared)
+    def open_stream(self, prepared: Prepared) -> EventStream:
+        reader = AnthropicReader(prepared)
+        return EventStream(reader, split=split_events(), vendor="Anthropic")
 
     def read_error(self, body: bytes) -> ErrorWords:
         return read_error(body)

@@ -8,27 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
-
 from briggs.providers.base import Prepared
 from briggs.providers.blocks import Block
-from briggs.providers.chunks import Chunk, ChunkWriter, fold_chunks, read_json
+from briggs.providers.chunks import Chunk, ChunkWriter, read_json, write_usage
 from briggs.types import wire
-from briggs.types.errors import UpstreamInvalid
-from briggs.types.sse import EventReader, EventTooLarge
 
 FORMAT = "anthropic-claude-v1"
 """Marks the blocks that only Anthropic's models can read."""
 
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
 _TIERS_SERVED = {"standard": "default"}
 # https://platform.claude.com/docs/en/api/errors, 2026-11-23
 _STATUSES = {
@@ -45,18 +32,6 @@ _STATUSES = {
 }
 
 
-def decode_answer(body: bytes, *, prepared: Prepared) -> bytes:
-    """A whole answer as a chat completion. Raises `UpstreamInvalid`."""
-    try:
-        events = _list_events(wire.decode(body))
-        stream = AnthropicStream(prepared)
-        return fold_chunks(chunk for event in events for chunk in stream.read(event))
-    except (msgspec.DecodeError, *_MALFORMED) as error:
-        raise UpstreamInvalid(
-            f"the upstream's answer is no message of Anthropic's: {error!r}"
-        ) from error
-
-
 def _list_events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A whole answer as the events of a stream, so that both are read in one place."""
     yield {"type": "message_start", "message": message}
@@ -67,38 +42,24 @@ def _list_events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"type": "message_stop"}
 
 
-# What reading an answer raises that has not the shape of one.
-_MALFORMED = (LookupError, TypeError, AttributeError, ValueError)
-
-
-class AnthropicStream:
+class AnthropicReader:
     """Turns the events of one answer into chunks."""
 
     def __init__(self, prepared: Prepared) -> None:
         self.done = False
-        self._reader = EventReader()
         self._asked_tier = "service_tier" in prepared.envelope.members
         self._chunks = ChunkWriter(model=prepared.model)
         self._blocks: dict[int, _Block] = {}
-        self._calls = 0
         self._length = 0
         """Of the text so far, in characters."""
         self._usage: dict[str, Any] = {}
         self._ending: dict[str, Any] = {}
         self._rest: dict[str, Any] = {}
 
-    def feed(self, data: bytes) -> list[bytes]:
-        payloads: list[bytes] = []
-        try:
-            for event in self._reader.feed(data):
-                payloads += map(wire.encode_plain, self.read(wire.decode(event.data)))
-                if self.done:
-                    break
-        except EventTooLarge as error:
-            raise UpstreamInvalid("the upstream sent an event that is too large") from error
-        except (msgspec.DecodeError, *_MALFORMED) as error:
-            raise UpstreamInvalid(f"the upstream sent a malformed event: {error!r}") from error
-        return payloads
+    def read_whole(self, message: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks that say what a whole answer says."""
+        for event in _list_events(message):
+            yield from self.read(event)
 
     def read(self, event: dict[str, Any]) -> Iterable[Chunk]:
         """The chunks that say what an event does; of an unknown one there are none."""
@@ -121,7 +82,7 @@ class AnthropicStream:
         return ()
 
     def _begin(self, message: dict[str, Any]) -> list[Chunk]:
-        self._chunks = ChunkWriter(model=message["model"], id=message["id"])
+        self._chunks.identify(id=message["id"], model=message["model"])
         self._keep(message, message["usage"])
         begun = [self._chunks.delta(content=None)]
         if {"input_tokens", "output_tokens"} <= self._usage.keys():
@@ -140,9 +101,8 @@ class AnthropicStream:
         opened = self._blocks[index] = _Block(block, begins_at=self._length)
         match block["type"]:
             case "tool_use":
-                opened.call = self._calls
-                self._calls += 1
-                yield self._chunks.tool_call(opened.call, id=block["id"], name=block["name"])
+                opened.call = self._chunks.count_calls()
+                yield self._chunks.tool_call(id=block["id"], name=block["name"])
             case "text" | "thinking" as type if block[type]:
                 yield from self._continue_block(index, {"type": f"{type}_delta", type: block[type]})
 
@@ -158,7 +118,7 @@ class AnthropicStream:
             case "input_json_delta":
                 block.spelled.append(delta["partial_json"])
                 if block.call is not None and delta["partial_json"]:
-                    yield self._chunks.arguments(block.call, delta["partial_json"])
+                    yield self._chunks.arguments(delta["partial_json"], call=block.call)
             case "signature_delta":
                 block.members["signature"] = delta["signature"]
             case "citations_delta":
@@ -186,7 +146,7 @@ class AnthropicStream:
             case "tool_use":
                 if block.call is not None and not spelled:
                     arguments = wire.encode_plain(members.get("input") or {}).decode()
-                    yield self._chunks.arguments(block.call, arguments)
+                    yield self._chunks.arguments(arguments, call=block.call)
             case _:
                 if spelled:
                     members["input"] = read_json(spelled)
@@ -198,15 +158,11 @@ class AnthropicStream:
         details = self._ending.get("stop_details") or {}
         if not self._length and reason == "refusal" and details.get("explanation"):
             yield self._chunks.delta(refusal=details["explanation"])
-        elif not self._length and not self._calls and reason in ("end_turn", "stop_sequence"):
-            # Nothing more to say, after the result of a tool: an empty text, not none.
-            yield self._chunks.delta(content="")
         native = {name: value for name, value in self._ending.items() if name != "stop_reason"}
         if self._asked_tier and "service_tier" in self._usage:
             tier = self._usage["service_tier"]
             self._rest["service_tier"] = _TIERS_SERVED.get(tier, tier)
-        finish = _FINISH_REASONS.get(reason, reason)
-        yield self._chunks.finish(finish, native_finish_reason=reason, **native) | self._rest
+        yield from self._chunks.finish(reason, beside=self._rest, **native)
         yield self._chunks.usage(_decode_usage(self._usage))
 
 
@@ -234,15 +190,13 @@ def _decode_usage(usage: dict[str, Any]) -> dict[str, Any]:
     prompt = rest.pop("input_tokens") + read + written
     completion = rest.pop("output_tokens")
     details = rest.pop("output_tokens_details", {})
-    counted = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
-    }
-    if "thinking_tokens" in details:
-        counted["completion_tokens_details"] = {"reasoning_tokens": details["thinking_tokens"]}
-    return counted | rest
+    usage = write_usage(
+        prompt,
+        completion,
+        prompt_details={"cached_tokens": read, "cache_write_tokens": written},
+        completion_details={"reasoning_tokens": details.get("thinking_tokens")},
+    )
+    return usage | rest
 
 
 def _decode_error(error: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from briggs.providers.anthropic_answer import FORMAT
 from briggs.providers.base import Encoded
 from briggs.providers.blocks import Block, encode_conversation
 from briggs.providers.requests import (
+    find_limit,
     find_names,
     given,
+    list_stops,
     list_tools,
     read_data_url,
     read_file,
@@ -37,8 +39,6 @@ _WORDS = frozenset(
         *("top_p", "stop", "tools", "parallel_tool_calls", "reasoning_effort"),
     }
 )
-
-
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 _SERVICE_TIERS = {"default": "standard_only", "standard_only": "standard_only"}
 
@@ -50,16 +50,15 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     if conversation.system and "system" in request.extra:
         raise refuse("system", "there is one among the messages too.")
     user = request.safety_identifier or request.user
-    stop = request.stop
     body = given(
         model=model,
-        max_tokens=_find_limit(request),
+        max_tokens=_require_limit(request),
         system=conversation.system or None,
         messages=conversation.turns,
         stream=request.stream,
         temperature=_unless_default(request.temperature),
         top_p=_unless_default(request.top_p),
-        stop_sequences=[stop] if isinstance(stop, str) else stop,
+        stop_sequences=list_stops(request),
         metadata={"user_id": user} if user else None,
         service_tier=_SERVICE_TIERS.get(request.service_tier or ""),
         **_encode_tools(request),
@@ -88,11 +87,9 @@ def can_say(
 _can_say = partial(can_say, words=_WORDS, service_tiers=_SERVICE_TIERS)
 
 
-def _find_limit(request: CreateChatCompletionRequest) -> int:
-    for limit in (request.max_completion_tokens, request.max_tokens):
-        if isinstance(limit, int):
-            return limit
-    return MAX_TOKENS
+def _require_limit(request: CreateChatCompletionRequest) -> int:
+    limit = find_limit(request)
+    return MAX_TOKENS if limit is None else limit
 
 
 def _unless_default(value: Any) -> Any:
@@ -151,7 +148,7 @@ def _encode_output(request: CreateChatCompletionRequest, *, model: str) -> dict[
     thinking = None
     config: dict[str, Any] = {}
     if effort := request.reasoning_effort:
-        limit = _find_limit(request)
+        limit = _require_limit(request)
         thinking, config = encode_effort(effort, model=model, max_tokens=limit)
     if isinstance(request.response_format, ResponseFormatJsonSchema):
         schema = request.response_format.json_schema.schema or {"type": "object"}
@@ -165,7 +162,8 @@ def _encode_output(request: CreateChatCompletionRequest, *, model: str) -> dict[
 # https://platform.claude.com/docs/en/build-with-claude/thinking, 2026-11-23
 _BUDGETED = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(?!-[6-9]))")
 _BUDGET_MIN = 1024
-_SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
+# Percent of the tokens that may be written at all.
+_SHARES = {"minimal": 10, "low": 20, "medium": 50, "high": 80, "xhigh": 95, "max": 95}
 
 
 class Effort(NamedTuple):
@@ -180,7 +178,7 @@ def encode_effort(effort: str, *, model: str, max_tokens: int) -> Effort:
     if effort == "none":
         return Effort({"type": "disabled"}, {})
     if _BUDGETED.search(model):
-        budget = max(_BUDGET_MIN, int(max_tokens * _SHARES.get(effort, 0.5)))
+        budget = max(_BUDGET_MIN, max_tokens * _SHARES.get(effort, 50) // 100)
         return Effort({"type": "enabled", "budget_tokens": budget}, {})
     return Effort({"type": "adaptive"}, {"effort": "low" if effort == "minimal" else effort})
 

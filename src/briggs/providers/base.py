@@ -130,6 +130,11 @@ class Wire(Protocol):
     """
 
     @property
+    def translates(self) -> bool:
+        """Whether the vendor has words of its own."""
+        ...
+
+    @property
     def stream_types(self) -> Sequence[str]:
         """How the content type of a stream begins."""
         ...

@@ -14,8 +14,10 @@ import msgspec
 
 from briggs.providers.aws import Signer, find_region, load_botocore
 from briggs.providers.base import Encoded, ErrorWords, Prepared
-from briggs.providers.bedrock_answer import BedrockStream, decode_answer
+from briggs.providers.bedrock_answer import BedrockReader, split_frames
 from briggs.providers.bedrock_request import encode_request
+from briggs.providers.chunks import decode_answer
+from briggs.providers.events import EventStream
 from briggs.providers.openai import read_error
 from briggs.settings import ProviderSettings
 from briggs.types.envelope import Envelope
@@ -30,6 +32,7 @@ def open_bedrock(row: ProviderSettings, environment: Mapping[str, str]) -> Bedro
 class BedrockWire:
     """`POST {base_url}/model/{model}/converse`, signed unless there is a key."""
 
+    translates = True
     stream_types = ("application/vnd.amazon.eventstream",)
 
     def __init__(self, signer: Signer) -> None:
@@ -58,10 +61,10 @@ class BedrockWire:
         return encode_request(envelope, model=model)
 
     def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
-        return decode_answer(body, prepared=prepared)
+        return decode_answer(body, BedrockReader(prepared).read_whole, vendor="Bedrock")
 
-    def open_stream(self, prepared: Prepared) -> BedrockStream:
-        return BedrockStream(prepared)
+    def open_stream(self, prepared: Prepared) -> EventStream:
+        return EventStream(BedrockReader(prepared), split=split_frames(), vendor="Bedrock")
 
     def read_error(self, body: bytes) -> ErrorWords:
         # AWS says `message` in most places, and `Message` in some.

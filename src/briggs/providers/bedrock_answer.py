@@ -8,27 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
-
 from briggs.providers import anthropic_answer
 from briggs.providers.base import Prepared
 from briggs.providers.blocks import Block
-from briggs.providers.chunks import Chunk, ChunkWriter, fold_chunks, read_json, write_error
+from briggs.providers.chunks import Chunk, ChunkWriter, read_json, write_error, write_usage
+from briggs.providers.events import Split
 from briggs.types import wire
-from briggs.types.errors import UpstreamInvalid
 
 FORMAT = "bedrock-converse-v1"
 """Marks the blocks that only Converse can read."""
 
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-}
 # The model began something that Bedrock could not read to its end.
 _FAILED = ("malformed_model_output", "malformed_tool_use")
 _STATUSES = {
@@ -39,8 +28,9 @@ _STATUSES = {
     "internalServerException": 500,
     "serviceUnavailableException": 503,
 }
-# What reading an answer raises that has not the shape of one.
-_MALFORMED = (LookupError, TypeError, AttributeError, ValueError)
+
+Event = tuple[str, dict[str, Any]]
+"""A type, and what it says."""
 
 
 def find_reasoning_format(model: str) -> str:
@@ -48,19 +38,7 @@ def find_reasoning_format(model: str) -> str:
     return anthropic_answer.FORMAT if "claude" in model else FORMAT
 
 
-def decode_answer(body: bytes, *, prepared: Prepared) -> bytes:
-    """A whole answer as a chat completion. Raises `UpstreamInvalid`."""
-    try:
-        events = _list_events(wire.decode(body))
-        reader = BedrockReader(prepared)
-        return fold_chunks(chunk for event in events for chunk in reader.read(*event))
-    except (msgspec.DecodeError, *_MALFORMED) as error:
-        raise UpstreamInvalid(
-            f"the upstream's answer is no message of Converse's: {error!r}"
-        ) from error
-
-
-def _list_events(answer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _list_events(answer: dict[str, Any]) -> Iterator[Event]:
     """A whole answer as the events of a stream, so that both are read in one place."""
     yield "messageStart", answer["output"]["message"]
     for index, block in enumerate(answer["output"]["message"]["content"]):
@@ -73,7 +51,7 @@ def _list_events(answer: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 _MESSAGE = frozenset({"output", "stopReason", "additionalModelResponseFields"})
 
 
-def _list_block_events(block: Block) -> Iterator[tuple[str, dict[str, Any]]]:
+def _list_block_events(block: Block) -> Iterator[Event]:
     match block:
         case {"toolUse": use} if "type" not in use:
             yield "contentBlockStart", {"start": block}
@@ -101,14 +79,19 @@ class BedrockReader:
         self._asked_tier = "service_tier" in prepared.envelope.members
         self._reasoning_format = find_reasoning_format(prepared.model)
         self._blocks: dict[int, _Block] = {}
-        self._calls = 0
         self._length = 0
         """Of the text so far, in characters."""
         self._reason = ""
         self._rest: dict[str, Any] = {}
 
-    def read(self, type: str, event: dict[str, Any]) -> Iterable[Chunk]:
+    def read_whole(self, answer: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks that say what a whole answer says."""
+        for event in _list_events(answer):
+            yield from self.read(event)
+
+    def read(self, typed: Event) -> Iterable[Chunk]:
         """The chunks that say what an event does; of an unknown one there are none."""
+        type, event = typed
         match type:
             case "contentBlockDelta":
                 return self._continue_block(self._block_of(event), event["delta"])
@@ -122,6 +105,9 @@ class BedrockReader:
                 return self._stop(event)
             case "metadata":
                 return self._end(event)
+            case "error":
+                self.done = True
+                return [{"error": event}]
         return ()
 
     def _block_of(self, event: dict[str, Any]) -> _Block:
@@ -134,9 +120,8 @@ class BedrockReader:
     def _begin_block(self, block: _Block, start: Block) -> Iterator[Chunk]:
         match start:
             case {"toolUse": use} if "type" not in use:
-                block.call = self._calls
-                self._calls += 1
-                yield self._chunks.tool_call(block.call, id=use["toolUseId"], name=use["name"])
+                block.call = self._chunks.count_calls()
+                yield self._chunks.tool_call(id=use["toolUseId"], name=use["name"])
             case _:
                 block.merge(start)
 
@@ -148,7 +133,7 @@ class BedrockReader:
             case {"toolUse": {"input": str(arguments)}} if block.call is not None:
                 if arguments:
                     block.spelled.append(arguments)
-                    yield self._chunks.arguments(block.call, arguments)
+                    yield self._chunks.arguments(arguments, call=block.call)
             case {"reasoningContent": {"text": text}}:
                 block.spelled.append(text)
                 block.reasoning |= {"type": "reasoning.text"}
@@ -173,7 +158,7 @@ class BedrockReader:
                 detail["text"] = "".join(block.spelled)
             yield self._chunks.delta(reasoning_details=[detail])
         elif block.call is not None and not block.spelled:
-            yield self._chunks.arguments(block.call, "{}")
+            yield self._chunks.arguments("{}", call=block.call)
         if block.citations:
             places = [citation.get("location") or {} for citation in block.citations]
             yield self._chunks.citations(
@@ -200,15 +185,10 @@ class BedrockReader:
     def _end(self, event: dict[str, Any]) -> Iterator[Chunk]:
         """The end comes with the usage, after the reason for it."""
         self.done = True
-        reason = _FINISH_REASONS.get(self._reason, self._reason)
-        if not self._length and not self._calls and reason == "stop":
-            # Nothing more to say, after the result of a tool: an empty text, not none.
-            yield self._chunks.delta(content="")
         rest = {name: value for name, value in event.items() if name not in _NOT_KEPT}
         if self._asked_tier and "serviceTier" in event:
             rest["service_tier"] = event["serviceTier"]["type"]
-        finish = self._chunks.finish(reason, native_finish_reason=self._reason)
-        yield {**finish, **self._rest, **rest}
+        yield from self._chunks.finish(self._reason, beside=self._rest | rest)
         yield self._chunks.usage(_decode_usage(event["usage"]))
 
 
@@ -251,45 +231,34 @@ def _decode_usage(usage: dict[str, Any]) -> dict[str, Any]:
     prompt, completion = rest.pop("inputTokens"), rest.pop("outputTokens")
     if rest.pop("totalTokens", None) != prompt + completion or read + written > prompt:
         prompt += read + written
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
-        **rest,
-    }
+    cached = {"cached_tokens": read, "cache_write_tokens": written}
+    return write_usage(prompt, completion, prompt_details=cached) | rest
 
 
-class BedrockStream(BedrockReader):
-    """https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html: the frames
-    of events, which all of AWS shares."""
+def split_frames() -> Split:
+    """Reads the frames of events that all of AWS shares.
 
-    def __init__(self, prepared: Prepared) -> None:
-        from botocore.eventstream import EventStreamBuffer
+    https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
+    """
+    from botocore.eventstream import EventStreamBuffer, ParserError
 
-        super().__init__(prepared)
-        self._buffer = EventStreamBuffer()
+    frames = EventStreamBuffer()
 
-    def feed(self, data: bytes) -> list[bytes]:
-        from botocore.eventstream import ParserError
-
-        payloads: list[bytes] = []
-        self._buffer.add_data(data)
+    def split(data: bytes) -> Iterator[Event]:
+        frames.add_data(data)
         try:
-            for message in self._buffer:
-                payloads += map(wire.encode_plain, self._read_message(message))
-                if self.done:
-                    break
-        except (ParserError, msgspec.DecodeError, *_MALFORMED) as error:
-            raise UpstreamInvalid(f"the upstream sent a malformed event: {error!r}") from error
-        return payloads
+            for frame in frames:
+                yield _read_frame(frame.headers, frame.payload)
+        except ParserError as error:
+            raise ValueError(error) from error
 
-    def _read_message(self, message: Any) -> Iterable[dict[str, Any]]:
-        headers = message.headers
-        if headers.get(":message-type") == "event":
-            return self.read(headers[":event-type"], wire.decode(message.payload))
-        self.done = True
-        type = headers.get(":exception-type") or headers.get(":error-code") or "error"
-        said = wire.decode(message.payload or b"{}")
-        words = said.get("message") or headers.get(":error-message") or type
-        return [{"error": {"message": words, "type": type, "code": _STATUSES.get(type, 500)}}]
+    return split
+
+
+def _read_frame(headers: dict[str, Any], payload: bytes) -> Event:
+    said = wire.decode(payload or b"{}")
+    if headers.get(":message-type") == "event":
+        return headers[":event-type"], said
+    type = headers.get(":exception-type") or headers.get(":error-code") or "error"
+    words = said.get("message") or headers.get(":error-message") or type
+    return "error", {"message": words, "type": type, "code": _STATUSES.get(type, 500)}

@@ -15,8 +15,10 @@ from briggs.providers.base import Encoded
 from briggs.providers.bedrock_answer import FORMAT, find_reasoning_format
 from briggs.providers.blocks import Block, encode_conversation
 from briggs.providers.requests import (
+    find_limit,
     find_names,
     given,
+    list_stops,
     list_tools,
     name_calls,
     read_data_url,
@@ -73,14 +75,13 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
 
 
 def _encode_sampling(request: CreateChatCompletionRequest, model: str) -> dict[str, Any]:
-    limit = request.max_completion_tokens
     # 1 holds at Claude anyway, which refuses either beside the other, whatever it is.
     default = 1 if "claude" in model else None
     return given(
-        maxTokens=limit if isinstance(limit, int) else request.max_tokens,
+        maxTokens=find_limit(request),
         temperature=None if request.temperature == default else request.temperature,
         topP=None if request.top_p == default else request.top_p,
-        stopSequences=[request.stop] if isinstance(request.stop, str) else request.stop,
+        stopSequences=list_stops(request),
     )
 
 
@@ -128,7 +129,7 @@ def _encode_output(request: CreateChatCompletionRequest, *, model: str) -> dict[
     if effort := request.reasoning_effort:
         config = {"effort": effort}
         if "claude" in model:
-            limit = request.max_completion_tokens or request.max_tokens or MAX_TOKENS
+            limit = find_limit(request) or MAX_TOKENS
             thinking, config = encode_effort(effort, model=model, max_tokens=limit)
             fields.setdefault("thinking", thinking)
     if isinstance(request.response_format, ResponseFormatJsonSchema):

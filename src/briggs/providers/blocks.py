@@ -146,7 +146,7 @@ def _encode_answer(
     for position, call in enumerate(message.tool_calls or ()):
         content.append(_encode_call(call, f"{path}.tool_calls[{position}]", blocks))
     for index, block in sorted(_list_carried(message.extra, blocks), key=lambda found: found[0]):
-        content.insert(index, block)
+        content.insert(min(index, len(content)), block)
     return content
 
 
@@ -172,4 +172,4 @@ def _list_carried(extra: dict[str, Any], blocks: Blocks) -> Iterator[tuple[int, 
 
 def _place(carried: dict[str, Any]) -> int:
     index = carried.get("index")
-    return index if isinstance(index, int) else 0
+    return max(index, 0) if isinstance(index, int) else 0

@@ -44,6 +44,8 @@ class Vendor(NamedTuple):
     """Whether its wire proves who asks where there is no key."""
     wire: Wire | OpenWire = OpenAIWire()
     """How it speaks, or what makes that of the settings."""
+    twin: str | None = None
+    """Another row for the same server, which lists its models."""
 
     def open_wire(self, row: ProviderSettings, *, environment: Mapping[str, str]) -> Wire:
         """How it speaks to a provider of these settings."""
@@ -111,7 +113,7 @@ CATALOG: tuple[Vendor, ...] = (
     Vendor("vllm", "http://127.0.0.1:8000/v1"),
     Vendor("sglang", "http://127.0.0.1:30000/v1"),
     Vendor("ollama", "http://127.0.0.1:11434/v1"),
-    Vendor("ollama-native", "http://127.0.0.1:11434/api", wire=OllamaWire()),
+    Vendor("ollama-native", "http://127.0.0.1:11434/api", wire=OllamaWire(), twin="ollama"),
     Vendor("llama.cpp", "http://127.0.0.1:8080/v1"),
     Vendor("lmstudio", "http://127.0.0.1:1234/v1"),
 )
@@ -159,6 +161,11 @@ def find_only(settings: Settings) -> str | None:
     return "local" if not names else names[0] if len(names) == 1 else None
 
 
+def list_twins(settings: Settings) -> list[str]:
+    """The providers whose models another one lists: without a file there are both."""
+    return [] if settings.config else [vendor.name for vendor in CATALOG if vendor.twin]
+
+
 def _has_key(vendor: Vendor, environment: Mapping[str, str]) -> bool:
     variable = _find_key_variable(ProviderSettings(), vendor, environment)
     has_address = _has_address(ProviderSettings(kind=vendor.name), environment)
@@ -174,13 +181,15 @@ def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Itera
             message = f"{row.kind!r} is not in the catalog{suggest(row.kind, VENDORS)}"
             yield Problem((*path, "kind"), f"{message} (any compatible server is an 'openai')")
             continue
+        if row.kind == "openai" != name and name in VENDORS and row.base_url is None:
+            yield Problem(path, f"it would be OpenAI's: write kind = {name!r}")
         try:
             _find_address(row, vendor, environment)
             vendor.open_wire(row, environment=environment)
         except SettingsError as error:
             yield Problem(path, str(error))
-        variable = _find_key_variable(row, vendor, environment)
-        if variable is not None and not environment.get(variable) and not vendor.signs:
+        variable = _find_key_variable(row, vendor, environment) or ""
+        if variable.isidentifier() and not environment.get(variable) and not vendor.signs:
             message = f"the environment variable {variable} is not set, and its key is in there"
             yield Problem((*path, "key_variable"), message, is_error=False)
 

@@ -6,32 +6,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from briggs.providers.base import Prepared
-from briggs.providers.chunks import Chunk, ChunkWriter, write_error
-
-# A reason that is not here, ERROR or TIMEOUT, says that the model could not answer.
-_FINISH_REASONS = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop",
-    "MAX_TOKENS": "length",
-    "TOOL_CALL": "tool_calls",
-}
+from briggs.providers.chunks import Chunk, ChunkWriter, write_error, write_usage
+from briggs.types.conform import find_finish_reason
 
 
-class CohereAnswer:
-    """Reads one answer, event by event. What is no answer of Cohere's raises what it will."""
+class CohereReader:
+    """Turns the events of one answer into chunks."""
 
     def __init__(self, prepared: Prepared) -> None:
+        self.done = False
         self._chunks = ChunkWriter(model=prepared.model)
-        self._calls = 0
-        self._has_text = False
 
-    def read(self, answer: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks for a whole answer."""
+    def read_whole(self, answer: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks that say what a whole answer says."""
         for event in _list_events(answer):
-            yield from self.add(event)
+            yield from self.read(event)
 
-    def add(self, event: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks for one event; of an unknown one there are none."""
+    def read(self, event: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks that say what an event does; of an unknown one there are none."""
         delta = event.get("delta") or {}
         message = delta.get("message") or {}
         match event.get("type"):
@@ -46,11 +38,11 @@ class CohereAnswer:
             case "tool-call-start":
                 yield from self._begin_call(message["tool_calls"])
             case "tool-call-delta":
-                arguments = message["tool_calls"]["function"]["arguments"]
-                yield self._chunks.arguments(self._calls - 1, arguments)
+                yield self._chunks.arguments(message["tool_calls"]["function"]["arguments"])
             case "citation-start":
                 yield self._chunks.delta(citations=[message["citations"]])
             case "message-end":
+                self.done = True
                 yield from self._finish(delta)
             case None:
                 yield write_error(event["message"], code=500)
@@ -59,31 +51,22 @@ class CohereAnswer:
         if thinking := content.get("thinking"):
             yield self._chunks.delta(reasoning_content=thinking)
         if text := content.get("text"):
-            self._has_text = True
             yield self._chunks.delta(content=text, logprobs=_read_logprobs(items))
 
     def _begin_call(self, call: dict[str, Any]) -> Iterator[Chunk]:
         function = call["function"]
-        yield self._chunks.tool_call(self._calls, id=call["id"], name=function["name"])
-        self._calls += 1
+        yield self._chunks.tool_call(id=call["id"], name=function["name"])
         if arguments := function.get("arguments"):
-            yield self._chunks.arguments(self._calls - 1, arguments)
+            yield self._chunks.arguments(arguments)
 
     def _finish(self, ending: dict[str, Any]) -> Iterator[Chunk]:
         native = ending["finish_reason"]
-        reason = _FINISH_REASONS.get(native)
-        if reason is None:
+        if find_finish_reason(native) is None:
             words = ending.get("error")
             message = f"Cohere ended its answer with {native}"
             yield write_error(f"{message}: {words}" if words else message, code=native)
             return
-        if reason == "stop" and self._calls:
-            reason = "tool_calls"
-        elif reason == "stop" and not self._has_text:
-            yield self._chunks.delta(content="")
-        elif not self._chunks.has_begun():
-            yield self._chunks.delta()
-        yield self._chunks.finish(reason, native_finish_reason=native)
+        yield from self._chunks.finish(native)
         if usage := read_usage(ending.get("usage") or {}):
             yield self._chunks.usage(usage)
 
@@ -136,14 +119,9 @@ def read_usage(usage: dict[str, Any]) -> dict[str, Any] | None:
     read, written = tokens.get("input_tokens"), tokens.get("output_tokens")
     if read is None or written is None:
         return None
-    prompt, completion = int(read), int(written)
-    counted: dict[str, Any] = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    if (cached := usage.get("cached_tokens")) is not None:
-        counted["prompt_tokens_details"] = {"cached_tokens": int(cached)}
+    cached = usage.get("cached_tokens")
+    details = {"cached_tokens": None if cached is None else int(cached)}
+    counted = write_usage(int(read), int(written), prompt_details=details)
     if "billed_units" in usage:
         counted["billed_units"] = usage["billed_units"]
     return counted

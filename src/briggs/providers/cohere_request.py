@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from msgspec import UNSET
-
 from briggs.providers.base import Encoded
-from briggs.providers.requests import find_names, given, read_request
+from briggs.providers.requests import (
+    copy_part,
+    encode_parts,
+    find_limit,
+    find_names,
+    given,
+    list_stops,
+    read_request,
+    refuse_unsaid,
+)
 from briggs.types import messages, tools, wire
 from briggs.types.envelope import Envelope
-from briggs.types.errors import UnsupportedParameter
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
 from briggs.types.request import CreateChatCompletionRequest
 
@@ -31,6 +38,8 @@ _TOOL_CHOICES = {"auto": None, "none": "NONE", "required": "REQUIRED"}
 
 # Cohere's models think or do not; "medium" is what holds where nothing is said.
 _THINKING = {"none": {"type": "disabled"}, "medium": None, "high": {"type": "enabled"}}
+
+_refuse = partial(refuse_unsaid, vendor="Cohere")
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
@@ -66,12 +75,11 @@ def _can_say(name: str, value: Any) -> bool:
 
 
 def _encode_parameters(request: CreateChatCompletionRequest) -> Json:
-    stop, most = request.stop, request.max_completion_tokens
     effort, choice = request.reasoning_effort, request.tool_choice
     return given(
         stream=request.stream,
-        max_tokens=request.max_tokens if most is UNSET else most,
-        stop_sequences=[stop] if isinstance(stop, str) else stop,
+        max_tokens=find_limit(request),
+        stop_sequences=list_stops(request),
         temperature=request.temperature,
         p=request.top_p,
         seed=request.seed,
@@ -130,24 +138,14 @@ def _encode_message(message: messages.ChatCompletionRequestMessage, *, path: str
 def _encode_content(content: Any, *, path: str) -> Any:
     if isinstance(content, str):
         return content
-    return [
-        _encode_part(part, path=f"{path}.content[{position}]")
-        for position, part in enumerate(content or ())
-    ]
+    return encode_parts(content or (), _encode_part, path=path)
 
 
-def _encode_part(part: messages.ContentPart, *, path: str) -> Json:
-    match part:
-        case messages.ChatCompletionRequestMessageContentPartText(text=text):
-            return {"type": "text", "text": text}
-        case messages.ChatCompletionRequestMessageContentPartRefusal(refusal=text):
-            return {"type": "text", "text": text}
-        case messages.ChatCompletionRequestMessageContentPartImage(image_url=image):
-            return {"type": "image_url", "image_url": wire.to_builtins(image)}
-        case messages.UnknownContentPart(members=members):
-            # One of Cohere's own, such as a document.
-            return members
-    raise _refuse(path, "a sound or a file")
+def _encode_part(part: messages.ContentPart, path: str) -> Json:
+    copied = copy_part(part)
+    if copied is None:
+        raise _refuse(path, "a sound or a file")
+    return copied
 
 
 def _encode_assistant(
@@ -179,10 +177,3 @@ def _encode_call(call: tools.ToolCall, *, path: str) -> Json:
         raise _refuse(path, "a call of anything but a function")
     function = {"name": call.function.name, "arguments": call.function.arguments}
     return {"id": call.id, "type": "function", "function": function}
-
-
-def _refuse(path: str, what: str) -> UnsupportedParameter:
-    return UnsupportedParameter(
-        f"Cohere cannot be given {what} ('{path}'): leave it out, or ask another provider.",
-        param=path,
-    )

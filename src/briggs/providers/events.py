@@ -1,49 +1,65 @@
-"""Server-sent events in another vendor's words, as the payloads of chunks."""
+"""A stream in another vendor's words, as the payloads of chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
-import msgspec
-
-from briggs.providers.chunks import MALFORMED, Chunk, write_error
+from briggs.providers.chunks import MALFORMED, Chunk
 from briggs.types import wire
 from briggs.types.errors import UpstreamInvalid
-from briggs.types.sse import EventReader, EventTooLarge
+from briggs.types.sse import EventReader
+
+Split = Callable[[bytes], Iterable[Any]]
+"""Gives the events that end in one read of a stream."""
+
+
+class Reader(Protocol):
+    """What reads the events of one answer."""
+
+    done: bool
+    """Whether the vendor has said that it is over."""
+
+    def read(self, event: Any) -> Iterable[Chunk]:
+        """The chunks that say what an event does. What is no event raises what it will."""
+        ...
 
 
 class EventStream:
-    """Reads events by `read`, up to one of type `last`; without such a type, as long as they come.
+    """Reads one stream. What came before an event that cannot be read goes out first."""
 
-    JSON that is no event of the vendor's becomes an error in its place: what came before it
-    goes out.
-    """
-
-    def __init__(
-        self, read: Callable[[Any], Iterable[Chunk]], *, vendor: str, last: str | None = None
-    ) -> None:
+    def __init__(self, reader: Reader, *, split: Split, vendor: str) -> None:
         self.done = False
-        self._read = read
+        self._reader = reader
+        self._split = split
         self._vendor = vendor
-        self._last = last
-        self._events = EventReader()
+        self._failure: UpstreamInvalid | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads of the chunks for the events that end in this read."""
         payloads: list[bytes] = []
         try:
-            for event in self._events.feed(data):
-                value = wire.decode(event.data)
-                payloads.extend(map(wire.encode_plain, self._read(value)))
-                if self._last is not None and value["type"] == self._last:
-                    self.done = True
+            for event in self._split(data) if self._failure is None else ():
+                payloads += map(wire.encode_plain, self._reader.read(event))
+                self.done = self._reader.done
+                if self.done:
                     break
-        except EventTooLarge as error:
-            raise UpstreamInvalid("the upstream sent an event that is too large") from error
-        except msgspec.DecodeError as error:
-            raise UpstreamInvalid("the upstream sent an event that is not JSON") from error
+        except UpstreamInvalid as error:
+            self._failure = error
         except MALFORMED:
-            message = f"it sent what is no event of {self._vendor}'s"
-            payloads.append(wire.encode_plain(write_error(message, code="upstream_invalid")))
+            message = f"the upstream sent what is no event of {self._vendor}'s"
+            self._failure = UpstreamInvalid(message)
+        if self._failure is not None and not payloads:
+            raise self._failure
         return payloads
+
+
+def split_events() -> Split:
+    """Reads server-sent events, each of which is JSON."""
+    events = EventReader()
+
+    def split(data: bytes) -> Iterator[Any]:
+        for event in events.feed(data):
+            yield wire.decode(event.data)
+
+    return split

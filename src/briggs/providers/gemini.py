@@ -12,14 +12,13 @@ from urllib.parse import quote
 import msgspec
 
 from briggs.providers.base import Encoded, ErrorWords, Prepared
-from briggs.providers.chunks import MALFORMED, fold_chunks
-from briggs.providers.events import EventStream
-from briggs.providers.gemini_answer import GeminiAnswer, describe_error
+from briggs.providers.chunks import MALFORMED, decode_answer
+from briggs.providers.events import EventStream, split_events
+from briggs.providers.gemini_answer import GeminiReader, describe_error
 from briggs.providers.gemini_request import encode_request
 from briggs.providers.openai import read_error
 from briggs.types import wire
 from briggs.types.envelope import Envelope
-from briggs.types.errors import UpstreamInvalid
 
 # The largest page there is; Google has far fewer models.
 _MODELS_MAX = 1000
@@ -28,6 +27,7 @@ _MODELS_MAX = 1000
 class GeminiWire:
     """`POST {base_url}/models/{model}:generateContent`, as Google has it."""
 
+    translates = True
     stream_types = ("text/event-stream",)
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
@@ -46,14 +46,10 @@ class GeminiWire:
         return encode_request(envelope, model=model)
 
     def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
-        try:
-            return fold_chunks(GeminiAnswer(prepared).add(wire.decode(body)))
-        except MALFORMED as error:
-            raise UpstreamInvalid("the upstream's answer is not one of Gemini's") from error
+        return decode_answer(body, GeminiReader(prepared).read, vendor="Gemini")
 
     def open_stream(self, prepared: Prepared) -> EventStream:
-        # The end is that nothing more comes.
-        return EventStream(GeminiAnswer(prepared).add, vendor="Gemini")
+        return EventStream(GeminiReader(prepared), split=split_events(), vendor="Gemini")
 
     def read_error(self, body: bytes) -> ErrorWords:
         try:

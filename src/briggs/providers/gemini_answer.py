@@ -8,37 +8,26 @@ from itertools import chain, repeat
 from typing import Any
 
 from briggs.providers.base import Prepared
-from briggs.providers.chunks import Chunk, ChunkWriter, write_error
+from briggs.providers.chunks import Chunk, ChunkWriter, write_error, write_usage
 from briggs.types import wire
-
-# https://ai.google.dev/api/generate-content#FinishReason. A reason that is not here says that
-# the model could not answer, and becomes an error.
-_FINISH_REASONS = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    **dict.fromkeys(
-        (
-            *("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"),
-            *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR"),
-        ),
-        "content_filter",
-    ),
-}
+from briggs.types.conform import find_finish_reason
 
 # What of a candidate is told otherwise; all else is kept in the choice as it came.
 _TOLD = frozenset({"content", "finishReason", "index", "logprobsResult", "tokenCount"})
 
 
-class GeminiAnswer:
-    """Reads one answer, event by event. What is no answer of Gemini's raises what it will."""
+class GeminiReader:
+    """Turns the events of one answer into chunks."""
 
     def __init__(self, prepared: Prepared) -> None:
+        # The end is that nothing more comes.
+        self.done = False
         self._chunks = ChunkWriter(model=prepared.model)
         self._asked = prepared.envelope
         self._candidates: dict[int, _Candidate] = {}
 
-    def add(self, event: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks for one event."""
+    def read(self, event: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks that say what an event does."""
         if error := event.get("error"):
             yield write_error(describe_error(error), code=error.get("code") or 500)
             return
@@ -63,7 +52,7 @@ class GeminiAnswer:
         """A prompt that is blocked has no candidates: every choice ends before it begins."""
         for index in range(self._asked.choices_asked):
             candidate = self._candidates[index] = self._open_candidate(index)
-            yield from candidate.finish("content_filter", reason, promptFeedback=feedback)
+            yield from candidate.block(reason, feedback)
 
 
 class _Candidate:
@@ -75,7 +64,6 @@ class _Candidate:
         self._chunks = chunks
         self._top_logprobs = top_logprobs
         self._text = b""
-        self._calls = 0
         self._extra: dict[str, Any] = {}
 
     def add(self, said: dict[str, Any]) -> Iterator[Chunk]:
@@ -92,15 +80,14 @@ class _Candidate:
         if reason := said.get("finishReason"):
             yield from self._end(reason)
 
-    def finish(self, reason: str, native: str, **members: Any) -> Iterator[Chunk]:
-        """The chunks that end it."""
+    def block(self, native: str, feedback: dict[str, Any]) -> Iterator[Chunk]:
+        """The chunks that end it before it begins."""
         self.finished = True
-        if reason == "stop" and not self._text:
-            yield self._chunks.delta(choice=self._index, content="")
-        elif not self._chunks.has_begun(self._index):
-            yield self._chunks.delta(choice=self._index)
-        yield self._chunks.finish(
-            reason, choice=self._index, native_finish_reason=native, **members
+        yield from self._chunks.finish(
+            "content_filter",
+            choice=self._index,
+            native_finish_reason=native,
+            promptFeedback=feedback,
         )
 
     def _read_part(self, part: dict[str, Any]) -> dict[str, Any]:
@@ -117,29 +104,25 @@ class _Candidate:
         # Only Vertex AI sends these, to those who ask for them.
         if "partialArgs" in call:
             raise ValueError("the arguments of a call come in pieces")
-        position, self._calls = self._calls, self._calls + 1
         yield self._chunks.tool_call(
-            position,
             id=call.get("id") or f"call_{uuid.uuid4().hex}",
             name=call["name"],
             choice=self._index,
             **signature,
         )
         arguments = wire.encode_plain(call.get("args") or {}).decode()
-        yield self._chunks.arguments(position, arguments, choice=self._index)
+        yield self._chunks.arguments(arguments, choice=self._index)
 
     def _end(self, native: str) -> Iterator[Chunk]:
-        reason = _FINISH_REASONS.get(native)
-        if reason is None:
+        if find_finish_reason(native) is None:
             words = self._extra.get("finishMessage")
             message = f"Gemini ended its answer with {native}"
             yield write_error(f"{message}: {words}" if words else message, code=native)
             return
-        if reason == "stop" and self._calls:
-            reason = "tool_calls"
+        self.finished = True
         if annotations := self._list_annotations():
             yield self._chunks.delta(choice=self._index, annotations=annotations)
-        yield from self.finish(reason, native, **self._extra)
+        yield from self._chunks.finish(native, choice=self._index, **self._extra)
 
     def _list_annotations(self) -> list[dict[str, Any]]:
         """The web pages that the text relies on. Gemini counts bytes, annotations characters."""
@@ -179,31 +162,23 @@ def read_usage(usage: dict[str, Any]) -> dict[str, Any]:
     prompt = usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0)
     written = usage.get("candidatesTokenCount", 0) + (thoughts or 0)
     completion = max(usage.get("totalTokenCount", 0) - prompt, 0) or written
-    prompt_details = {
-        "cached_tokens": usage.get("cachedContentTokenCount"),
-        "audio_tokens": _count_audio(usage.get("promptTokensDetails")),
-    }
-    completion_details = {
-        "reasoning_tokens": None if thoughts is None else min(thoughts, completion),
-        "audio_tokens": _count_audio(usage.get("candidatesTokensDetails")),
-    }
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        **_name_given("prompt_tokens_details", prompt_details),
-        **_name_given("completion_tokens_details", completion_details),
-    }
+    return write_usage(
+        prompt,
+        completion,
+        prompt_details={
+            "cached_tokens": usage.get("cachedContentTokenCount"),
+            "audio_tokens": _count_audio(usage.get("promptTokensDetails")),
+        },
+        completion_details={
+            "reasoning_tokens": None if thoughts is None else min(thoughts, completion),
+            "audio_tokens": _count_audio(usage.get("candidatesTokensDetails")),
+        },
+    )
 
 
 def _count_audio(details: list[dict[str, Any]] | None) -> int | None:
     counts = [item for item in details or () if item["modality"] == "AUDIO"]
     return sum(item.get("tokenCount", 0) for item in counts) if counts else None
-
-
-def _name_given(name: str, details: dict[str, int | None]) -> dict[str, Any]:
-    given = {key: value for key, value in details.items() if value is not None}
-    return {name: given} if given else {}
 
 
 def _read_logprobs(result: dict[str, Any] | None, *, most: int) -> dict[str, Any] | None:

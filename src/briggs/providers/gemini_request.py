@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,16 +14,19 @@ from msgspec import UNSET
 
 from briggs.providers.base import Encoded
 from briggs.providers.requests import (
+    encode_parts,
+    find_limit,
     find_names,
     given,
+    list_stops,
     read_arguments,
     read_data_url,
     read_request,
     refuse,
+    refuse_unsaid,
 )
 from briggs.types import messages, tools, wire
 from briggs.types.envelope import Envelope
-from briggs.types.errors import UnsupportedParameter
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
 from briggs.types.request import CreateChatCompletionRequest
 
@@ -52,6 +56,8 @@ _BESIDE_CONFIG = frozenset({"cachedContent", "labels", "safetySettings", "toolCo
 # Gemini 3 refuses a call in the history that it did not sign, unless it is told that somebody
 # else made it: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs (2026-11).
 _SIGNED_BY_NOBODY = "skip_thought_signature_validator"
+
+_refuse = partial(refuse_unsaid, vendor="Gemini")
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
@@ -114,12 +120,11 @@ def _add_own(name: str, value: Any, *, body: Json, config: Json) -> None:
 
 
 def _encode_config(request: CreateChatCompletionRequest, *, has_levels: bool) -> Json:
-    stop, most = request.stop, request.max_completion_tokens
     return given(
         temperature=request.temperature,
         topP=request.top_p,
-        maxOutputTokens=request.max_tokens if most is UNSET else most,
-        stopSequences=[stop] if isinstance(stop, str) else stop,
+        maxOutputTokens=find_limit(request),
+        stopSequences=list_stops(request),
         candidateCount=request.n,
         seed=request.seed,
         presencePenalty=request.presence_penalty,
@@ -236,13 +241,10 @@ def _holds_results(parts: list[Json]) -> bool:
 def _encode_content(content: Any, *, path: str) -> list[Json]:
     if isinstance(content, str):
         return [{"text": content}]
-    return [
-        _encode_part(part, path=f"{path}.content[{position}]")
-        for position, part in enumerate(content or ())
-    ]
+    return encode_parts(content or (), _encode_part, path=path)
 
 
-def _encode_part(part: messages.ContentPart, *, path: str) -> Json:
+def _encode_part(part: messages.ContentPart, path: str) -> Json:
     match part:
         case messages.ChatCompletionRequestMessageContentPartText(text=text):
             return {"text": text}
@@ -344,10 +346,3 @@ def _decode_result(text: str) -> Json:
     except msgspec.DecodeError:
         result = None
     return result if isinstance(result, dict) else {"output": text}
-
-
-def _refuse(path: str, what: str) -> UnsupportedParameter:
-    return UnsupportedParameter(
-        f"Gemini cannot be given {what} ('{path}'): leave it out, or ask another provider.",
-        param=path,
-    )

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from briggs.providers.base import Answer, Piece, Prepared, Refreshing, StreamDecoder, Wire
-from briggs.providers.openai import OpenAIWire
 from briggs.transport import BrokenOff, StreamedReply, TimedOut, Transport, TransportError
 from briggs.types import wire as json_wire
 from briggs.types.envelope import Envelope
 from briggs.types.errors import (
+    InvalidRequest,
     ProviderNotReady,
     UnsupportedParameter,
     UpstreamError,
@@ -58,7 +58,11 @@ class HttpProvider:
         return self._key is not None or self._key_variable is None
 
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
-        encoded = self._wire.encode(envelope, model=model)
+        try:
+            encoded = self._wire.encode(envelope, model=model)
+        except (RecursionError, msgspec.DecodeError) as error:
+            # The envelope could be read, so that only what is inside of it is too much.
+            raise InvalidRequest(f"The request is nested too deeply for {self.name}.") from error
         if encoded.unsupported and not self._drops_unsupported:
             name = encoded.unsupported[0]
             raise UnsupportedParameter(
@@ -67,8 +71,7 @@ class HttpProvider:
                 f"[providers.{self.name}].",
                 param=name,
             )
-        translated = type(self._wire) is not OpenAIWire
-        return Prepared(envelope, model, encoded.body, encoded.unsupported, translated)
+        return Prepared(envelope, model, encoded.body, encoded.unsupported, self._wire.translates)
 
     async def complete(self, prepared: Prepared) -> Answer:
         await self._require_key()

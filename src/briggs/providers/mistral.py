@@ -26,6 +26,8 @@ _OWN_WORDS = (
 class MistralWire(OpenAIWire):
     """`POST {base_url}/chat/completions`, as Mistral has it."""
 
+    translates = True
+
     def encode(self, envelope: Envelope, *, model: str) -> Encoded:
         return encode_request(envelope, model=model)
 

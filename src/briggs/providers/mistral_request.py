@@ -9,6 +9,8 @@ from typing import Any
 
 from briggs.providers.base import Encoded
 from briggs.providers.requests import (
+    copy_part,
+    encode_parts,
     find_names,
     given,
     join_text,
@@ -133,25 +135,16 @@ def _encode_message(
 def _encode_content(content: str | Sequence[messages.ContentPart], path: str) -> Any:
     if isinstance(content, str):
         return content
-    return [
-        _encode_part(part, f"{path}.content[{position}]") for position, part in enumerate(content)
-    ]
+    return encode_parts(content, _encode_part, path=path)
 
 
-def _encode_part(part: messages.ContentPart, path: str) -> dict[str, Any]:
+def _encode_part(part: messages.ContentPart, path: str) -> dict[str, Any] | None:
     match part:
-        case messages.ChatCompletionRequestMessageContentPartText(text=text):
-            return {"type": "text", "text": text}
-        case messages.ChatCompletionRequestMessageContentPartRefusal(refusal=text):
-            return {"type": "text", "text": text}
-        case messages.ChatCompletionRequestMessageContentPartImage(image_url=image):
-            return {"type": "image_url", "image_url": wire.to_builtins(image)}
         case messages.ChatCompletionRequestMessageContentPartAudio(input_audio=audio):
             return {"type": "input_audio", "input_audio": audio.data}
         case messages.ChatCompletionRequestMessageContentPartFile(file=file):
             return _encode_file(file, path)
-        case messages.UnknownContentPart(members=members):
-            return members
+    return copy_part(part)
 
 
 def _encode_file(file: messages.InputFile, path: str) -> dict[str, Any]:

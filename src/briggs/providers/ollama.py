@@ -5,12 +5,15 @@ https://docs.ollama.com/api/chat
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from briggs.providers.base import Encoded, Prepared
+from briggs.providers.chunks import Chunk, write_usage
+from briggs.providers.events import EventStream, Split
 from briggs.providers.ollama_request import encode_request
 from briggs.providers.openai import OpenAIWire
 from briggs.providers.requests import list_objects
@@ -27,6 +30,7 @@ _LINE_BYTES_MAX = 32 * 1024 * 1024
 class OllamaWire(OpenAIWire):
     """`POST {base_url}/chat`, as Ollama has it."""
 
+    translates = True
     stream_types = ("application/x-ndjson",)
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
@@ -43,8 +47,8 @@ class OllamaWire(OpenAIWire):
         choices = [{"index": 0, "message": message, **end}]
         return wire.encode_plain({**identity, "choices": choices, **_decode_usage(line)})
 
-    def open_stream(self, prepared: Prepared) -> OllamaStream:
-        return OllamaStream()
+    def open_stream(self, prepared: Prepared) -> EventStream:
+        return EventStream(OllamaReader(), split=_split_lines(), vendor="Ollama")
 
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/tags"
@@ -56,38 +60,16 @@ class OllamaWire(OpenAIWire):
         ]
 
 
-class OllamaStream:
-    """The chunks of lines, each of which is a piece of the answer."""
+class OllamaReader:
+    """Turns lines, each of which is a piece of the answer, into chunks."""
 
     def __init__(self) -> None:
         self.done = False
-        self._line = b""
-        """What has come of the line that has not ended yet."""
-        self._failure: UpstreamInvalid | None = None
-        """What is wrong with a line whose forerunners of the same read were good."""
         self._has_begun = False
         self._calls = 0
 
-    def feed(self, data: bytes) -> list[bytes]:
-        if self._failure is not None:
-            raise self._failure
-        *lines, self._line = (self._line + data).split(b"\n")
-        if len(self._line) > _LINE_BYTES_MAX:
-            raise UpstreamInvalid("the upstream sent a line that is too large")
-        payloads: list[bytes] = []
-        for line in lines:
-            if not line.strip() or self.done:
-                continue
-            try:
-                payloads += map(wire.encode_plain, self._decode(_read_line(line)))
-            except UpstreamInvalid as error:
-                if not payloads:
-                    raise
-                self._failure = error
-                break
-        return payloads
-
-    def _decode(self, line: dict[str, Any]) -> list[dict[str, Any]]:
+    def read(self, line: dict[str, Any]) -> list[Chunk]:
+        """The chunks that say what a line says."""
         if line.get("error"):
             return [{"error": line["error"]}]
         identity = {"object": "chat.completion.chunk", **_decode_identity(line)}
@@ -106,6 +88,20 @@ class OllamaStream:
             if usage := _decode_usage(line):
                 chunks.append({**identity, "choices": [], **usage})
         return chunks
+
+
+def _split_lines() -> Split:
+    """Reads lines, each of which is JSON."""
+    rest = b""
+
+    def split(data: bytes) -> Iterator[dict[str, Any]]:
+        nonlocal rest
+        *lines, rest = (rest + data).split(b"\n")
+        if len(rest) > _LINE_BYTES_MAX:
+            raise UpstreamInvalid("the upstream sent a line that is too large")
+        yield from (_read_line(line) for line in lines if line.strip())
+
+    return split
 
 
 def _read_line(data: bytes) -> dict[str, Any]:
@@ -184,9 +180,7 @@ def _decode_usage(line: dict[str, Any]) -> dict[str, Any]:
     prompt, completion = line.get("prompt_eval_count"), line.get("eval_count")
     if not isinstance(prompt, int) or not isinstance(completion, int):
         return {}
-    total = prompt + completion
-    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-    return {"usage": counts}
+    return {"usage": write_usage(prompt, completion)}
 
 
 def _read_time(text: Any) -> int | None:

@@ -19,10 +19,14 @@ from briggs.types.sse import EventReader, EventTooLarge
 _SHOWN_CHARACTERS_MAX = 500
 _NOTHING = "nothing more was said"
 
+# Events that only say that somebody is still there.
+_KEEP_ALIVE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+
 
 class OpenAIWire:
     """`POST {base_url}/chat/completions`, as OpenAI has it."""
 
+    translates = False
     stream_types = ("text/event-stream",)
 
     def __init__(self, *, stream_options: bool = True) -> None:
@@ -79,10 +83,14 @@ class OpenAIStream:
         except EventTooLarge as error:
             raise UpstreamInvalid("the upstream sent an event that is too large") from error
         for event in events:
-            if event.data == b"[DONE]":
+            data = event.data.strip()
+            if data == b"[DONE]":
                 self.done = True
                 break
-            payloads.append(as_error(event.data) if event.event == "error" else event.data)
+            if event.event == "error":
+                payloads.append(as_error(data))
+            elif data and event.event not in _KEEP_ALIVE:
+                payloads.append(event.data)
         return payloads
 
 

@@ -14,14 +14,16 @@ from msgspec import UNSET
 
 from briggs.types import wire
 from briggs.types.envelope import Envelope
-from briggs.types.errors import InvalidRequest
+from briggs.types.errors import InvalidRequest, UnsupportedParameter
 from briggs.types.messages import (
     ChatCompletionRequestAssistantMessage,
     ChatCompletionRequestMessage,
+    ChatCompletionRequestMessageContentPartImage,
     ChatCompletionRequestMessageContentPartRefusal,
     ChatCompletionRequestMessageContentPartText,
     ContentPart,
     InputFile,
+    UnknownContentPart,
 )
 from briggs.types.request import CreateChatCompletionRequest
 from briggs.types.tools import (
@@ -108,6 +110,14 @@ def refuse(path: str, reason: str) -> InvalidRequest:
     return InvalidRequest(f"Invalid value for '{path}': {reason}", param=path)
 
 
+def refuse_unsaid(path: str, what: str, *, vendor: str) -> UnsupportedParameter:
+    """The error for what stands at `path` and this vendor has no word for."""
+    return UnsupportedParameter(
+        f"{vendor} cannot be given {what} ('{path}'): leave it out, or ask another provider.",
+        param=path,
+    )
+
+
 def given(**members: Any) -> dict[str, Any]:
     """The members that there are."""
     return {name: value for name, value in members.items() if value not in (UNSET, None)}
@@ -117,6 +127,22 @@ def rename(request: CreateChatCompletionRequest, names: Mapping[str, str]) -> di
     """The members that there are, under a vendor's names; of two for one name, the last."""
     values = {ours: getattr(request, ours) for ours in names}
     return {names[ours]: value for ours, value in values.items() if value is not UNSET}
+
+
+def find_limit(request: CreateChatCompletionRequest) -> int | None:
+    """The most tokens that may be written, if that is said."""
+    for limit in (request.max_completion_tokens, request.max_tokens):
+        if isinstance(limit, int):
+            return limit
+    return None
+
+
+def list_stops(request: CreateChatCompletionRequest) -> list[str] | None:
+    """The stop sequences, if there are any."""
+    stop = request.stop
+    if isinstance(stop, str):
+        return [stop]
+    return stop if isinstance(stop, list) else None
 
 
 def read_arguments(arguments: str, *, path: str) -> dict[str, Any]:
@@ -191,6 +217,27 @@ def find_names(messages: Sequence[ChatCompletionRequestMessage]) -> list[str]:
     """`messages.name` where a message says who of several speaks, for wires without a word."""
     named = any(getattr(message, "name", UNSET) not in (UNSET, "") for message in messages)
     return ["messages.name"] if named else []
+
+
+def encode_parts(
+    parts: Sequence[ContentPart], encode: Callable[[ContentPart, str], T], *, path: str
+) -> list[T]:
+    """The parts of a message's content, each by `encode`, which is told its path."""
+    return [encode(part, f"{path}.content[{position}]") for position, part in enumerate(parts)]
+
+
+def copy_part(part: ContentPart) -> dict[str, Any] | None:
+    """A text, an image or a vendor's own part as OpenAI writes it; None for any other."""
+    match part:
+        case ChatCompletionRequestMessageContentPartText(text=text):
+            return {"type": "text", "text": text}
+        case ChatCompletionRequestMessageContentPartRefusal(refusal=text):
+            return {"type": "text", "text": text}
+        case ChatCompletionRequestMessageContentPartImage(image_url=image):
+            return {"type": "image_url", "image_url": wire.to_builtins(image)}
+        case UnknownContentPart(members=members):
+            return members
+    return None
 
 
 def join_text(content: str | Sequence[ContentPart], *, path: str, separator: str = "\n") -> str:

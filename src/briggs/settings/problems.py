@@ -16,6 +16,10 @@ from briggs.settings.lines import Place
 
 _BROKEN: Any = object()
 
+# Names that lead to names: each is tried in its order, so that their number may grow with every
+# step, and nobody means that many.
+_NAMES_MAX = 8
+
 
 class Problem(NamedTuple):
     """What is wrong with one member."""
@@ -161,6 +165,13 @@ def _check_provider(name: str, provider: ProviderSettings) -> Iterator[Problem]:
         if url.scheme not in ("http", "https") or not url.netloc:
             message = f"{provider.base_url!r} is no address: it begins with http:// or https://"
             yield Problem((*path, "base_url"), message)
+        elif "@" in url.netloc:
+            message = "an address holds no name and password: key_variable says where its key is"
+            yield Problem((*path, "base_url"), message)
+    if provider.key_variable is not None and not provider.key_variable.isidentifier():
+        # Perhaps it is the key, so it is not said again.
+        message = "it is no name of an environment variable; the key itself does not belong here"
+        yield Problem((*path, "key_variable"), message)
 
 
 def _check_model(
@@ -185,7 +196,9 @@ def _check_model(
 def _explain_target(target: str, providers: Collection[str], names: Collection[str]) -> str:
     provider, _, model = target.partition("/")
     if model:
-        return f"{target!r}: there is no provider {provider!r}{suggest(provider, providers)}"
+        message = f"{target!r}: there is no provider {provider!r}{suggest(provider, providers)}"
+        is_typo = message.endswith("?")
+        return message if is_typo else f"{message}; add [providers.{provider}] with its kind"
     message = f"{target!r} is neither provider/model nor a name of [models]"
     return message + suggest(target, names)
 
@@ -193,7 +206,7 @@ def _explain_target(target: str, providers: Collection[str], names: Collection[s
 def _find_loops(
     models: Mapping[str, ModelSettings], *, providers: Collection[str]
 ) -> Iterator[Problem]:
-    """Names whose targets lead back to them, each loop once."""
+    """Names whose targets lead back to them, each loop once, and those that lead too far."""
     leads = {
         name: [
             one.target
@@ -202,16 +215,21 @@ def _find_loops(
         ]
         for name, model in models.items()
     }
-    done: set[str] = set()
+    depths: dict[str, int] = {}
 
     def follow(name: str, way: list[str]) -> Iterator[Problem]:
+        path = ("models", name, "targets")
         if name in way:
             loop = [*way[way.index(name) :], name]
-            yield Problem(("models", name, "targets"), f"it goes round: {' -> '.join(loop)}")
-        elif name not in done:
+            yield Problem(path, f"it goes round: {' -> '.join(loop)}")
+        elif name not in depths and len(way) <= _NAMES_MAX:
             for target in leads.get(name, []):
                 yield from follow(target, [*way, name])
-            done.add(name)
+            depths[name] = 1 + max(
+                (depths.get(target, 0) for target in leads.get(name, [])), default=0
+            )
+            if depths[name] == _NAMES_MAX + 1:
+                yield Problem(path, f"it leads through more than {_NAMES_MAX} names to a provider")
 
     for name in leads:
         yield from follow(name, [])

@@ -109,7 +109,7 @@ def read_file(
 ) -> Reading:
     """Read a `briggs.toml`, and find all that is wrong with it. Raises nothing."""
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
         content = tomllib.loads(text)
     except OSError as error:
         return _refuse(path, f"cannot be read: {error.strerror}")

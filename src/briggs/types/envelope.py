@@ -140,7 +140,7 @@ def open_envelope(body: bytes) -> Envelope:
         values = {
             name: _DECODERS[name].decode(raw) for name, raw in members.items() if name in _TYPES
         }
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         members, values = _open_slowly(body)
     for name in ("model", "messages"):
         if name not in values:
@@ -166,7 +166,7 @@ def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:
         raise InvalidJson(f"The request body is not valid JSON: {error}.") from error
     if not isinstance(request, dict):
         raise InvalidRequest("The request body must be a JSON object.")
-    members = {name: Raw(wire.encode(value)) for name, value in request.items()}
+    members = {name: Raw(wire.encode_plain(value)) for name, value in request.items()}
     return members, {
         name: _convert_member(name, value) for name, value in request.items() if name in _TYPES
     }

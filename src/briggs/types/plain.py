@@ -17,8 +17,10 @@ from msgspec import UNSET
 if TYPE_CHECKING:
     from briggs.types.conform.strict import Logprobs, Response, Usage
 
-LOGPROB_MAX = 1e-6
+TOLERANCE = 1e-6
+"""How far two log probabilities may be apart, or one above 0, and be right but for rounding."""
 HIDDEN_TOKENS_MAX = 8
+"""The token that ends a choice counts, and so may a few that structure it."""
 
 # The members that every response has, at its top, in its choice, and in its message.
 _MEMBERS = 5 + 4 + 3
@@ -85,7 +87,7 @@ def _are_plain(logprobs: Logprobs, content: str, usage: Usage) -> bool:
         "".join(names) == content
         and [*map(len, encoded)] == [*map(len, pieces)]
         and bytes(chain.from_iterable(pieces)) == content.encode()
-        and max([token.logprob for token in tokens]) <= LOGPROB_MAX
+        and max([token.logprob for token in tokens]) <= TOLERANCE
         and not any(map(_ALTERNATIVES, tokens))
         and (details is UNSET or details.reasoning_tokens <= 0)
         and 0 <= usage.completion_tokens - len(tokens) <= HIDDEN_TOKENS_MAX

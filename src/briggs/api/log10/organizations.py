@@ -72,7 +72,7 @@ async def check_organization(request: Request, *, body: bytes = b"") -> Organiza
     if b'"organization_id"' in body:
         try:
             names.append(msgspec.json.decode(body, type=_Named).organization_id)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             names.append(None)
     return await agree(request, names)
 

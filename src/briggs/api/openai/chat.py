@@ -11,6 +11,7 @@ from typing import Any
 from briggs.api.exchange import Exchange, Receive, Scope, Send
 from briggs.api.gate import Gate, Headers, require
 from briggs.gateway.complete import complete
+from briggs.gateway.logged import adopt
 from briggs.gateway.record import Call, Record
 from briggs.gateway.retries import Retries
 from briggs.gateway.routes import Routes, resolve
@@ -107,10 +108,12 @@ class Chat:
     async def _ask(self, exchange: Exchange, completion: Completion, headers: Headers) -> None:
         envelope = open_envelope(completion.request)
         _read_envelope(envelope, into=completion)
+        call = Call(envelope, completion, patience=_read_patience(headers))
+        if id := headers.get(b"x-log10-completion-id"):
+            await adopt(call, id, store=self._record.store)
         # They may be replaced while we are on our way; those that we go by stay until we leave.
         routes = self.routes
         route = resolve(envelope.model, routes=routes)
-        call = Call(envelope, completion, patience=_read_patience(headers))
         exchange.watch()
         routes.calls += 1
         try:

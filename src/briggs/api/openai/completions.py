@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -35,6 +35,7 @@ _NAMES = (
 _STATUSES = ("finished", "failed", "started", "any")
 _INCLUDABLE = ("request", "received")
 _METADATA_PAIRS_MAX, _METADATA_KEY_MAX, _METADATA_VALUE_MAX = 16, 64, 512
+_TYPES: Mapping[str, Any] = {"object": str, "created": int, "model": str, "usage": dict | None}
 _BODIES = frozenset({"request", "response", "received"})
 
 
@@ -104,7 +105,7 @@ async def list_messages(request: Request) -> Json:
 
 def present(completion: Completion, *, include: Collection[str] = ()) -> dict[str, Any]:
     """A completion as OpenAI's API shows it, with the rest of the record as `briggs`."""
-    response = wire.decode(completion.response) if completion.response else _unanswered(completion)
+    response = _read_response(completion)
     record = {
         name: getattr(completion, name)
         for name in completion.__struct_fields__
@@ -116,6 +117,29 @@ def present(completion: Completion, *, include: Collection[str] = ()) -> dict[st
     if "received" in include:
         record["received"] = _decode_text(completion.received)
     return {**response, "id": completion.id, "metadata": completion.metadata, "briggs": record}
+
+
+def _read_response(completion: Completion) -> dict[str, Any]:
+    """The answer in the shape of a response.
+
+    What a client told of may be anything: a member that the shape cannot have is that of a call
+    without an answer, and what is no object at all is `response`.
+    """
+    unanswered = _unanswered(completion)
+    if not completion.response:
+        return unanswered
+    response = _decode_body(completion.response)
+    if not isinstance(response, dict):
+        return {**unanswered, "response": response}
+    if completion.source == "gateway":
+        return response
+    return unanswered | {name: value for name, value in response.items() if _fits(name, value)}
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "choices":
+        return isinstance(value, list) and all(isinstance(choice, dict) for choice in value)
+    return isinstance(value, _TYPES.get(name, object))
 
 
 def _unanswered(completion: Completion) -> dict[str, Any]:

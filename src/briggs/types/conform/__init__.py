@@ -10,8 +10,6 @@ from briggs.types.conform.finish import InBandError, describe_error, find_finish
 from briggs.types.conform.response import conform_response
 from briggs.types.conform.stream import ConformStream
 from briggs.types.conform.strict import (
-    CREATED_AHEAD_S,
-    CREATED_MIN,
     FINISH_REASONS,
     Asked,
     Conformed,
@@ -20,8 +18,6 @@ from briggs.types.conform.strict import (
 )
 
 __all__ = [
-    "CREATED_AHEAD_S",
-    "CREATED_MIN",
     "FINISH_REASONS",
     "Asked",
     "ConformStream",

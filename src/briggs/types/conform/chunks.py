@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from briggs.types.conform.strict import FinishReason, Logprobs, ServiceTier
+from briggs.types.conform.strict import Annotation, FinishReason, Logprobs, ServiceTier
 
 # Nearly every chunk of nearly every stream has this shape, and then it may pass: one more piece
 # of text, with or without logprobs, from a choice that has begun and does not end here. Members
@@ -21,6 +21,8 @@ class _PlainDelta(msgspec.Struct):
     refusal: UnsetType | None = UNSET
     tool_calls: _ABSENT | UnsetType = UNSET
     function_call: _ABSENT | UnsetType = UNSET
+    annotations: _ABSENT | UnsetType = UNSET
+    audio: _ABSENT | UnsetType = UNSET
 
 
 class _PlainChoice(msgspec.Struct):
@@ -63,12 +65,21 @@ class _DeltaCall(msgspec.Struct):
     custom: _DeltaCustom | UnsetType = UNSET
 
 
+class _DeltaAudio(msgspec.Struct):
+    id: str | UnsetType = UNSET
+    data: str | UnsetType = UNSET
+    transcript: str | UnsetType = UNSET
+    expires_at: int | UnsetType = UNSET
+
+
 class _Delta(msgspec.Struct):
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType | None = UNSET
     refusal: str | UnsetType | None = UNSET
     tool_calls: list[_DeltaCall] | UnsetType = UNSET
     function_call: _DeltaFunction | UnsetType = UNSET
+    annotations: list[Annotation] | UnsetType = UNSET
+    audio: _DeltaAudio | UnsetType | None = UNSET
 
 
 class _Choice(msgspec.Struct):

@@ -16,7 +16,12 @@ from briggs.types.conform.calls import Calls
 from briggs.types.conform.chunks import Chunk, PlainChunk
 from briggs.types.conform.drafts import Draft, Fixes
 from briggs.types.conform.finish import raise_in_band_error, restore_finish_reason
-from briggs.types.conform.message import restore_absent, restore_content, restore_text
+from briggs.types.conform.message import (
+    restore_absent,
+    restore_annotations,
+    restore_content,
+    restore_text,
+)
 from briggs.types.conform.response import read_object, restore_identity, restore_service_tier
 from briggs.types.conform.strict import (
     Asked,
@@ -54,6 +59,8 @@ class _Choice(msgspec.Struct):
     """What has been passed on of one choice."""
 
     calls: Calls = msgspec.field(default_factory=Calls)
+    function: bool = False
+    """Whether the function of a `function_call` has its name."""
     begun: bool = False
     finished: bool = False
 
@@ -222,7 +229,8 @@ class ConformStream:
         restore_service_tier(chunk)
         if "system_fingerprint" not in self._identity:
             # vLLM names it at the end only. The record keeps it; the caller's chunks agree.
-            if fingerprint := chunk.get("system_fingerprint"):
+            fingerprint = chunk.get("system_fingerprint")
+            if fingerprint and isinstance(fingerprint, str):
                 self._keep_for_fold({"system_fingerprint": fingerprint})
             if fingerprint is not None:
                 chunk.remove("system_fingerprint", rule="S4")
@@ -326,10 +334,14 @@ def _restore_delta(delta: Draft, state: _Choice) -> None:
     state.begun = True
     restore_content(delta)
     restore_absent(delta)
+    restore_annotations(delta)
     function = delta.object("function_call")
     if function is not None:
         if function.get("name") is None:
             function.remove("name", rule="M5")
+        state.function |= bool(function.get("name"))
+        if not state.function:
+            raise NotConforming("a function_call begins without the name of its function")
         if "arguments" in function.members:
             restore_text(function, "arguments")
     for call in delta.objects("tool_calls"):

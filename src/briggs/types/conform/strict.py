@@ -92,7 +92,8 @@ _NonEmpty = Annotated[str, Meta(min_length=1)]
 ABSENT = -1
 _Byte = Annotated[int, Meta(ge=0, le=255)]
 # Rounding may lift a certain token a little above 0; a probability of 2 is no probability.
-_LogProbability = Annotated[float, Meta(le=0.01)]
+LOGPROB_MAX = 0.01
+_LogProbability = Annotated[float, Meta(le=LOGPROB_MAX)]
 
 
 class TopLogprob(msgspec.Struct):
@@ -245,7 +246,8 @@ def _check_calls(calls: list[_ToolCall]) -> None:
     if len(ids) < len(calls) or "null" in ids:  # M6
         raise NotConforming("two tool calls have one id")
     for call in calls:
-        if (call.function is UNSET) == (call.type == "function"):
+        is_function = call.type == "function"
+        if (call.function is UNSET) == is_function or (call.custom is UNSET) != is_function:
             raise NotConforming(f"a tool call of type '{call.type}' does not say what it calls")
 
 

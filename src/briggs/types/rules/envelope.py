@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -15,7 +14,7 @@ from briggs.types.chunk import (
     CreateChatCompletionStreamResponse,
     StreamChoice,
 )
-from briggs.types.conform import CREATED_AHEAD_S, CREATED_MIN
+from briggs.types.conform.strict import is_plausible
 from briggs.types.response import (
     ChatCompletionAudio,
     ChatCompletionResponseMessage,
@@ -108,7 +107,7 @@ def has_a_plausible_time(answer: Answer) -> Iterator[Broken]:
     seconds = integer(created)
     if seconds is None:
         yield Broken("created", "It is no whole number of seconds.", created)
-    elif not CREATED_MIN <= seconds <= time.time() + CREATED_AHEAD_S:
+    elif not is_plausible(seconds):
         yield Broken("created", "It is no plausible Unix time in seconds.", created)
 
 

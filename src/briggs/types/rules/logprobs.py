@@ -8,15 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from briggs.types.conform.strict import LOGPROB_MAX
+from briggs.types.plain import HIDDEN_TOKENS_MAX, TOLERANCE
 from briggs.types.rules.answer import Answer, Choice, Json, integer, members, number, objects, utf8
 from briggs.types.rules.book import Broken, Severity, also, rule
 
-TOLERANCE = 1e-6
-# Rounding may lift a certain token a little above 0; a probability of 2 is none.
-LOGPROB_MAX = 0.01
 PROBABILITY_MAX = 1.001
-# The token that ends a choice counts, and so may a few that structure it.
-HIDDEN_TOKENS_MAX = 8
 
 
 @rule(

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from briggs.types import wire
+from briggs.types.conform.message import is_call_id
 from briggs.types.rules.answer import Answer, Body, Choice, Request, integer, members, objects
 from briggs.types.rules.book import Broken, Severity, also, rule
 from briggs.types.rules.schema import find_mismatch
@@ -107,7 +108,7 @@ def calls_are_told_apart(answer: Answer) -> Iterator[Broken]:
         seen: list[Any] = []
         for path, call in choice.calls:
             id = call.get("id")
-            if not isinstance(id, str) or id in ("", "null"):
+            if not is_call_id(id):
                 yield Broken(f"{path}.id", "It is no id.", id)
             elif id in seen:
                 yield Broken(f"{path}.id", "Another call has this id.", id)

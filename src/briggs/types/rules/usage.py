@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from briggs.types.conform.strict import PARTS
 from briggs.types.rules.answer import Answer, Json, integer, members, number
 from briggs.types.rules.book import Broken, Severity, also, rule
 
@@ -39,16 +40,11 @@ def counts_whole_tokens(answer: Answer) -> Iterator[Broken]:
             yield Broken(f"usage.{name}", "It is no object: leave it out.", details)
             continue
         for part in details:
-            if part in _PARTS:
+            if part in PARTS:
                 yield from _check_count(details, part, f"usage.{name}")
 
 
 also("U1", on="chunk")(counts_whole_tokens)
-
-_PARTS = (
-    "cached_tokens", "cache_write_tokens", "audio_tokens", "text_tokens", "image_tokens",
-    "reasoning_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens",
-)  # fmt: skip
 
 
 def _check_count(value: Json, name: str, path: str) -> Iterator[Broken]:
@@ -88,7 +84,7 @@ def parts_fit_the_whole(answer: Answer) -> Iterator[Broken]:
             continue
         for name in details:
             part = integer(details[name])
-            if name in _PARTS and part is not None and part > whole:
+            if name in PARTS and part is not None and part > whole:
                 slight: Severity | None = "warning" if name == "cache_write_tokens" else None
                 yield Broken(f"{path}.{name}", f"{whole_name} are {whole}.", part, slight)
         kinds = [integer(details.get(f"{kind}_tokens")) for kind in ("text", "image", "audio")]

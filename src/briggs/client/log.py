@@ -1,0 +1,142 @@
+"""Logging calls that do not go through the server: `briggs.log`, and where all logging goes."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from briggs.client.marks import Session, current_session, current_tags, join_tags
+from briggs.client.records import Record, encode_body
+from briggs.client.sender import Sender
+from briggs.client.server import Server, choose_server, data_folder
+from briggs.client.spool import Spool, SpoolFull
+from briggs.types.completions import current_time_us
+
+EXIT_TIMEOUT_S = 5.0
+"""How long a program that ends waits for a slow server, unless `BRIGGS_EXIT_TIMEOUT_S` says."""
+WARNING_PAUSE_S = 60.0
+
+logger = logging.getLogger("briggs")
+
+
+class Log:
+    """Takes records: each is on disk when `put` returns, and at the server a little later.
+
+    Raises `InvalidCall` for an address that is none.
+    """
+
+    def __init__(self, base_url: str | None = None, api_key: str | None = None) -> None:
+        self._base_url = base_url
+        self._api_key = api_key
+        self.spool = Spool(find_spool(base_url, api_key))
+        self.url = self.find_server().url
+        """Where the server was when the program began."""
+        self.sender = Sender(self.spool, self.find_server)
+        self._warned_at = -WARNING_PAUSE_S
+
+    def find_server(self) -> Server:
+        """Where the records go; one that runs here may have moved to another port meanwhile."""
+        return choose_server(self._base_url, self._api_key)
+
+    def put(self, record: Record, *, session: Session | None) -> None:
+        """Take a record. The program that logs goes on, also where that is impossible."""
+        try:
+            self.spool.put(record)
+        except (OSError, SpoolFull) as error:
+            if time.monotonic() - self._warned_at > WARNING_PAUSE_S:
+                self._warned_at = time.monotonic()
+                logger.warning("A call is not recorded: %s", error)
+            return
+        self.sender.wake()
+        if session is not None:
+            session.last_completion_id = record.id
+
+
+def log(
+    request: Any,
+    response: Any = None,
+    *,
+    id: str | None = None,
+    tags: Sequence[str] = (),
+    duration_ms: float | None = None,
+    error: BaseException | str | None = None,
+) -> str:
+    """Record a call that was answered elsewhere, and return its id.
+
+    Both sides are JSON as a dict, a text or bytes, or objects of the packages of OpenAI,
+    Anthropic or Briggs. A call with an `error` failed. It counts as having ended just now; this
+    does not wait for the server.
+    """
+    record = Record(
+        created_at=current_time_us() - round((duration_ms or 0) * 1000),
+        request=encode_body(request),
+        received=b"" if response is None else encode_body(response),
+        duration_ms=duration_ms,
+        tags=list(join_tags(current_tags(), tags)),
+    )
+    record.id = id or record.id
+    session = current_session()
+    if session is not None:
+        record.session_id = session.id
+    if error is not None:
+        record.status = "failed"
+        record.failure_kind = type(error).__name__ if isinstance(error, BaseException) else "error"
+        record.failure_reason = str(error)
+    current_log().put(record, session=session)
+    return record.id
+
+
+def flush(timeout_s: float = 30.0) -> int:
+    """Wait until what was logged has arrived; how many records wait still."""
+    return current_log().sender.flush(timeout_s)
+
+
+def configure(base_url: str | None = None, api_key: str | None = None) -> None:
+    """Log to this server from now on, and not to the one of the environment."""
+    global _log
+    _log = Log(base_url, api_key)
+
+
+def current_log() -> Log:
+    """Where this process logs to."""
+    global _log
+    if _log is None:
+        _log = Log()
+    return _log
+
+
+def find_spool(
+    base_url: str | None = None, api_key: str | None = None, *, data: Path | None = None
+) -> Path:
+    """The folder for one server and key, so that nothing goes to another organization."""
+    url = base_url or os.environ.get("BRIGGS_URL") or str((data or data_folder()).absolute())
+    key = api_key or os.environ.get("BRIGGS_API_KEY") or ""
+    name = hashlib.sha256(f"{url.rstrip('/').removesuffix('/v1')}\n{key}".encode()).hexdigest()
+    return spool_root(data) / name[:16]
+
+
+def spool_root(data: Path | None = None) -> Path:
+    """The folder of all spools of this user: `BRIGGS_SPOOL`, or `spool` in the data folder."""
+    given = os.environ.get("BRIGGS_SPOOL")
+    return Path(given) if given else (data or data_folder()) / "spool"
+
+
+_log: Log | None = None
+
+
+@atexit.register
+def _flush_at_exit() -> None:
+    """What has not arrived by then waits on disk."""
+    if _log is None:
+        return
+    try:
+        timeout_s = float(os.environ.get("BRIGGS_EXIT_TIMEOUT_S", EXIT_TIMEOUT_S))
+    except ValueError:
+        timeout_s = EXIT_TIMEOUT_S
+    _log.sender.flush(timeout_s)

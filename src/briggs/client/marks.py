@@ -1,0 +1,132 @@
+"""The tags and the session that calls are marked with while a block runs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from briggs.types.completions import create_id
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_tags: ContextVar[tuple[str, ...]] = ContextVar("briggs_tags", default=())
+_session: ContextVar[Session | None] = ContextVar("briggs_session", default=None)
+
+
+class Session:
+    """A block whose calls belong together: `with briggs.session(tags=["checkout"]) as session`.
+
+    Blocks within add their tags to it, and one with a session of its own has that one. What a
+    thread or task starts with is what was in force where it began; what it opens is its own.
+    """
+
+    def __init__(self, id: str | None = None, *, tags: Sequence[str] = ()) -> None:
+        self.id = id or create_id()
+        self.last_completion_id: str | None = None
+        """Of the call that was recorded last, from whichever thread or task."""
+        self._tags = Tags(*tags)
+        self._tokens: list[Token[Session | None]] = []
+
+    @property
+    def last_completion_url(self) -> str | None:
+        """Where a browser shows it."""
+        from briggs.client.log import current_log
+
+        if self.last_completion_id is None:
+            return None
+        return f"{current_log().url}/app/default/completions/{self.last_completion_id}"
+
+    def __enter__(self) -> Self:
+        self._tags.__enter__()
+        self._tokens.append(_session.set(self))
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _session.reset(self._tokens.pop())
+        self._tags.__exit__(error_type, error, traceback)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(error_type, error, traceback)
+
+
+class Tags:
+    """A block, or a function, whose calls have these tags: `@briggs.tags("billing", "eu")`."""
+
+    def __init__(self, *names: str) -> None:
+        if not all(isinstance(name, str) and name for name in names):
+            raise TypeError(f"tags are texts that are not empty, and not {names!r}")
+        self._names = names
+        self._tokens: list[Token[tuple[str, ...]]] = []
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_tags.set(join_tags(_tags.get(), self._names)))
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _tags.reset(self._tokens.pop())
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(error_type, error, traceback)
+
+    def __call__(self, function: Function) -> Function:
+        """The function with a block of its own around each call."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def tagged(*args: Any, **kwargs: Any) -> Any:
+                with Tags(*self._names):
+                    return await function(*args, **kwargs)
+
+        else:
+
+            @functools.wraps(function)
+            def tagged(*args: Any, **kwargs: Any) -> Any:
+                with Tags(*self._names):
+                    return function(*args, **kwargs)
+
+        return tagged  # type: ignore[return-value]
+
+
+def join_tags(*groups: Sequence[str]) -> tuple[str, ...]:
+    """All of them, each once, in their order."""
+    return tuple(dict.fromkeys(tag for group in groups for tag in group))
+
+
+def current_tags() -> tuple[str, ...]:
+    """The tags of the blocks that run here, the outermost first."""
+    return _tags.get()
+
+
+def current_session() -> Session | None:
+    """The session of the innermost block that has one."""
+    return _session.get()

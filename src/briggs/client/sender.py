@@ -1,0 +1,160 @@
+"""Brings what waits in a spool to the server, in a thread that nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
+from briggs.client.connection import Connection
+from briggs.client.errors import ClientError, Refused
+from briggs.client.records import tell
+from briggs.client.runner import open_loop
+from briggs.client.server import Server
+from briggs.client.spool import Spool
+
+AT_ONCE = 16
+TIMEOUT_S = 30.0
+PAUSE_S = 1.0
+PAUSE_S_MAX = 60.0
+LOCKED_PAUSE_S = 0.2
+
+_UNWANTED = frozenset({400, 409, 413, 415, 422})
+"""Answers about the record itself; after any other one it can be sent again."""
+
+logger = logging.getLogger("briggs")
+
+
+class Sender:
+    """Sends the records of a spool as long as the program runs.
+
+    While the server is away it tries again after pauses that grow. In a forked process the
+    thread starts anew; what the parent has in hand there stays the parent's.
+    """
+
+    _thread: threading.Thread | None
+    _starting: threading.Lock
+    _wanted: threading.Event
+    _urgent: threading.Event
+    """Somebody waits, so a pause is over."""
+    _swept: threading.Event
+    _is_away: bool
+
+    def __init__(self, spool: Spool, find_server: Callable[[], Server]) -> None:
+        self._spool = spool
+        self._find_server = find_server
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._reset)
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._wanted.set()
+        with self._starting:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, name="briggs-sender", daemon=True)
+            # While a program ends no thread can be started; then its records wait on disk.
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until everything is sent, the server proves to be away, or time is up.
+
+        Returns how many records wait still.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._spool.list():
+            self._swept.clear()
+            self._urgent.set()
+            self.wake()
+            if not self._swept.wait(max(0.0, deadline - time.monotonic())) or self._is_away:
+                break
+        return len(self._spool.list())
+
+    def _reset(self) -> None:
+        self._thread = None
+        self._starting = threading.Lock()
+        self._wanted = threading.Event()
+        self._urgent = threading.Event()
+        self._swept = threading.Event()
+        self._is_away = False
+
+    def _run(self) -> None:
+        loop = open_loop()
+        pause_s = 0.0
+        while True:
+            if pause_s:
+                self._urgent.wait(pause_s)
+            else:
+                # Other processes may have left something here without waking us.
+                self._wanted.wait(PAUSE_S_MAX)
+            self._urgent.clear()
+            self._wanted.clear()
+            pause_s = loop.run_until_complete(self._sweep(pause_s))
+            self._swept.set()
+
+    async def _sweep(self, pause_s: float) -> float:
+        """Send what waits; for how long to pause before the next try, 0 where all went."""
+        try:
+            self._spool.measure()
+            if self._spool.list():
+                with self._spool.lock() as is_ours:
+                    if not is_ours:
+                        return LOCKED_PAUSE_S
+                    await self._connect_and_send()
+        except (ClientError, OSError) as error:
+            if not self._is_away:
+                logger.warning("Records wait in %s for now: %s", self._spool.folder, error)
+            self._is_away = True
+            return min(max(PAUSE_S, pause_s * 2), PAUSE_S_MAX)
+        self._is_away = False
+        return 0
+
+    async def _connect_and_send(self) -> None:
+        server = self._find_server()
+        connection = Connection(
+            base_url=server.url, api_key=server.api_key, timeout_s=TIMEOUT_S, retries_max=0
+        )
+        try:
+            await send_all(self._spool, connection)
+        finally:
+            await connection.close()
+
+
+async def send_all(spool: Spool, connection: Connection) -> None:
+    """Send what waits, and what comes meanwhile. Raises `ClientError` if it cannot be."""
+    while ids := spool.list():
+        for start in range(0, len(ids), AT_ONCE):
+            sending = [_send(id, spool, connection) for id in ids[start : start + AT_ONCE]]
+            for error in await asyncio.gather(*sending, return_exceptions=True):
+                if error is not None:
+                    raise error
+
+
+async def _send(id: str, spool: Spool, connection: Connection) -> None:
+    record = spool.read(id)
+    if record is None:
+        return
+    try:
+        body = tell(record)
+    except Exception as error:
+        # One that cannot be told must not stand in the way of all that come after it.
+        spool.reject(id, f"it cannot be told: {error!r}")
+        return
+    path = f"/api/v1/completions/{quote(id, safe='')}"
+    try:
+        await connection.send("POST", path, body=body, is_idempotent=True)
+    except Refused as error:
+        if error.status not in _UNWANTED:
+            raise
+        logger.warning("Briggs does not take the record %s: %s", id, error)
+        spool.reject(id, f"{error.status}: {error}")
+    else:
+        spool.delete(id)

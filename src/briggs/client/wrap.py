@@ -1,0 +1,275 @@
+"""`briggs.wrap(client)`: a client of OpenAI's or Anthropic's package whose calls are recorded.
+
+The client stays what it is. Beneath it, where its package hands a request to its HTTP client, we
+look at what goes out and comes back; so tools, streams, parsing and raw responses need nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from briggs.client.log import current_log
+from briggs.client.marks import current_session, current_tags, join_tags
+from briggs.client.records import Record, read_error
+
+Client = TypeVar("Client")
+P = ParamSpec("P")
+
+FRAMES_MAX = 20
+
+_BETWEEN = frozenset({"anthropic", "asyncio", "briggs", "httpx", "httpx2", "openai", "runpy"})
+_LEFT = "The program left the stream before its end."
+
+logger = logging.getLogger("briggs")
+
+
+def wrap(client: Client, *, tags: Sequence[str] = ()) -> Client:
+    """Record every chat completion of this client, and of those that it is copied to.
+
+    Takes clients of the packages `openai` (1 to 3) and `anthropic`, sync and async, and gives
+    back the very same object. A call that goes to Briggs itself is on record there already,
+    so it gets the tags and the session only. Wrapping twice changes nothing.
+    """
+    http = getattr(client, "_client", None)
+    if http is None or not hasattr(http, "send") or not hasattr(http, "build_request"):
+        raise TypeError(
+            f"a {type(client).__name__} cannot be wrapped: OpenAI() and Anthropic(), and their "
+            "async twins, can; for others there is briggs.log(request, response)"
+        )
+    if not hasattr(http.send, "_recorded_by_briggs"):
+        record = _record_async if inspect.iscoroutinefunction(http.send) else _record_sync
+        http.send = record(http.send, tuple(tags))
+        http.send._recorded_by_briggs = True
+    current_log().sender.wake()
+    return client
+
+
+def _record_sync(send: Callable[..., Any], tags: tuple[str, ...]) -> Any:
+    @functools.wraps(send)
+    def recorded(request: Any, **options: Any) -> Any:
+        call = _open_call(request, tags)
+        if call is None:
+            return send(request, **options)
+        try:
+            response = send(request, **options)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.begin(response, is_streamed=bool(options.get("stream")))
+        return response
+
+    return recorded
+
+
+def _record_async(send: Callable[..., Any], tags: tuple[str, ...]) -> Any:
+    @functools.wraps(send)
+    async def recorded(request: Any, **options: Any) -> Any:
+        call = _open_call(request, tags)
+        if call is None:
+            return await send(request, **options)
+        try:
+            response = await send(request, **options)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.begin(response, is_streamed=bool(options.get("stream")))
+        return response
+
+    return recorded
+
+
+def _harmless(method: Callable[P, None]) -> Callable[P, None]:
+    """What goes wrong in here is ours, and no reason for a program to stop."""
+
+    @functools.wraps(method)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(*args, **kwargs)
+        except Exception:
+            logger.warning("A call is not recorded.", exc_info=True)
+
+    return tried
+
+
+def _open_call(request: Any, tags: tuple[str, ...]) -> _Call | None:
+    """The call that a request is; None where it is another kind of request."""
+    if request.method != "POST":
+        return None
+    path = request.url.path
+    if path.endswith("/chat/completions"):
+        return _Call(request, "openai", tags)
+    if path.endswith("/messages") and "anthropic-version" in request.headers:
+        return _Call(request, "anthropic", tags)
+    return None
+
+
+class _Call:
+    """One call, from what is sent to the end of what comes."""
+
+    def __init__(
+        self, request: Any, speaks: Literal["openai", "anthropic"], tags: tuple[str, ...]
+    ) -> None:
+        self._log = current_log()
+        self._started_at = time.perf_counter()
+        self._session = current_session()
+        self._decode: Callable[[bytes], bytes] = bytes
+        self._pieces: list[bytes] = []
+        self._is_reading = False
+        self._is_settled = False
+        self._record = Record(
+            speaks=speaks,
+            request=b"",
+            tags=list(join_tags(current_tags(), tags)),
+            session_id=self._session.id if self._session else None,
+        )
+        self._open(request)
+
+    @_harmless
+    def _open(self, request: Any) -> None:
+        self._record.request = request.content
+        self._record.stacktrace = _read_stack()
+        if str(request.url).startswith(f"{self._log.url}/"):
+            if self._record.tags:
+                request.headers.setdefault("x-briggs-tags", ",".join(self._record.tags))
+            if self._record.session_id:
+                request.headers.setdefault("x-briggs-session", self._record.session_id)
+
+    @_harmless
+    def begin(self, response: Any, *, is_streamed: bool) -> None:
+        """The head of the answer is there, and the rest of it too unless it is streamed."""
+        if id := response.headers.get("x-briggs-completion-id"):
+            # Briggs answered, and has it on record.
+            self._is_settled = True
+            if self._session:
+                self._session.last_completion_id = id
+            return
+        self._record.is_stream = "event-stream" in response.headers.get("content-type", "")
+        if response.status_code >= 400:
+            self._record.status = "failed"
+            self._record.failure_kind = f"upstream_{response.status_code}"
+        if not is_streamed:
+            self._settle(response.content)
+            return
+        if response.headers.get("content-encoding"):
+            self._decode = functools.partial(_decode, response)
+        if _is_async(response):
+            response.aiter_raw = self._listen_async(response.aiter_raw)
+            response.aclose = self._leave_async(response.aclose)
+        else:
+            response.iter_raw = self._listen(response.iter_raw)
+            response.close = self._leave(response.close)
+
+    @_harmless
+    def fail(self, error: BaseException) -> None:
+        """No answer came, or the rest of it did not, or nobody wanted it."""
+        left = isinstance(error, GeneratorExit | asyncio.CancelledError | KeyboardInterrupt)
+        self._record.status = "failed"
+        self._record.failure_kind = "hang_up" if left else type(error).__name__
+        self._record.failure_reason = _LEFT if left else str(error)
+        self._settle(b"".join(self._pieces))
+
+    def _listen(self, iter_raw: Callable[..., Iterator[bytes]]) -> Callable[..., Iterator[bytes]]:
+        def listened(chunk_size: int | None = None) -> Iterator[bytes]:
+            pieces = iter_raw(chunk_size)
+            try:
+                while True:
+                    self._is_reading = True
+                    piece = next(pieces, None)
+                    self._is_reading = False
+                    if piece is None:
+                        break
+                    self._pieces.append(piece)
+                    yield piece
+            except BaseException as error:
+                self.fail(error)
+                raise
+            self._settle(b"".join(self._pieces))
+
+        return listened
+
+    def _listen_async(
+        self, aiter_raw: Callable[..., AsyncIterator[bytes]]
+    ) -> Callable[..., AsyncIterator[bytes]]:
+        async def listened(chunk_size: int | None = None) -> AsyncIterator[bytes]:
+            pieces = aiter_raw(chunk_size)
+            try:
+                while True:
+                    self._is_reading = True
+                    piece = await anext(pieces, None)
+                    self._is_reading = False
+                    if piece is None:
+                        break
+                    self._pieces.append(piece)
+                    yield piece
+            except BaseException as error:
+                self.fail(error)
+                raise
+            self._settle(b"".join(self._pieces))
+
+        return listened
+
+    def _leave(self, close: Callable[[], None]) -> Callable[[], None]:
+        def closed() -> None:
+            close()
+            # At the end of the body the reading closes by itself.
+            if not self._is_reading:
+                self.fail(GeneratorExit())
+
+        return closed
+
+    def _leave_async(self, aclose: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def closed() -> None:
+            await aclose()
+            if not self._is_reading:
+                self.fail(GeneratorExit())
+
+        return closed
+
+    @_harmless
+    def _settle(self, body: bytes) -> None:
+        if self._is_settled:
+            return
+        self._is_settled = True
+        record = self._record
+        record.received = self._decode(body)
+        record.duration_ms = (time.perf_counter() - self._started_at) * 1000
+        if record.status == "failed" and record.failure_reason is None:
+            record.failure_reason = read_error(record.received)
+        self._log.put(record, session=self._session)
+
+
+def _is_async(response: Any) -> bool:
+    """Whether the body comes from an asynchronous client."""
+    return hasattr(response.stream, "__aiter__") and not hasattr(response.stream, "__iter__")
+
+
+def _decode(response: Any, body: bytes) -> bytes:
+    """A body that came compressed, by the decoders that its HTTP client has asked for it with."""
+    return bytes(type(response)(200, headers=response.headers, content=body).content)
+
+
+def _read_stack() -> list[dict[str, Any]]:
+    """Where the call was made, the outermost first, without the packages in between."""
+    frames: list[dict[str, Any]] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and len(frames) < FRAMES_MAX:
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in _BETWEEN:
+            code = frame.f_code
+            frames.append(
+                {
+                    "file": code.co_filename,
+                    "line": "",
+                    "lineno": frame.f_lineno,
+                    "name": code.co_name,
+                }
+            )
+        frame = frame.f_back
+    return frames[::-1]

@@ -1,0 +1,178 @@
+"""Completions of v1 pass the checks of log10ts, whatever was told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from briggs.api.log10.completions import present
+from briggs.types.completions import Completion
+from tests.api.log10.zod import Refused, check_completion
+from tests.processes import create_response
+
+USER = {"role": "user", "content": "What is 12 + 34?"}
+CALL = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["role", "content", "name", "type", "text", "tool_calls", "function", "arguments", "id",
+             "message", "logprobs", "finish_reason", "index", "x"]
+        ), inner, max_size=4,
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+def show(**members: Any) -> dict[str, Any]:
+    """The v1 face's view of a completion, checked as log10ts would."""
+    told: dict[str, Any] = {
+        name: json.dumps(value).encode() if name in ("request", "response") else value
+        for name, value in members.items()
+    }
+    completion = present(Completion(source="client", status="finished", **told))
+    check_completion(completion)
+    return json.loads(json.dumps(completion))  # type: ignore[no-any-return]
+
+
+def ask(**members: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [USER], **members}
+
+
+def answer(message: Any = None, **choice: Any) -> dict[str, Any]:
+    """A response whose only choice has these members."""
+    response = create_response()
+    response["choices"][0].update(choice)
+    response["choices"][0]["message"].update(message or {})
+    return response
+
+
+def test_the_checks_refuse() -> None:
+    """The checks themselves are as strict as what they stand for."""
+    good = {"organization_id": "o", "kind": "chat"}
+    check_completion(good)
+    bad: list[dict[str, Any]] = [
+        {"kind": "completion"}, {"id": None}, {"tags": None}, {"duration": None},
+        {"request": {}}, {"response": {}}, {"session_id": None}, {"response": answer(logprobs={})},
+        {"request": ask(messages=[{"role": "developer", "content": ""}])},
+        {"request": ask(response_format={"type": "json_schema"})},
+        {"request": ask(tool_choice={"type": "any"})},
+        {"response": answer({"tool_calls": None})}, {"response": answer(finish_reason=None)},
+        {"response": {**create_response(), "object": "chat"}},
+        {"response": {**create_response(), "usage": None}}, {"stacktrace": "text"},
+    ]  # fmt: skip
+    for each in bad:
+        with pytest.raises(Refused):
+            check_completion({**good, **each})
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ask(),
+        ask(messages=[{"role": "developer", "content": [{"type": "text", "text": "a"}]}, USER]),
+        ask(messages=[{**USER, "name": None}]),
+        ask(messages=[USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}]),
+        ask(messages=[{"role": "assistant", "tool_calls": None, "function_call": None,
+                       "refusal": None, "content": "a"}]),
+        ask(messages=[{"role": "tool", "tool_call_id": "c", "content": "46"}]),
+        ask(messages=[{"role": "user", "content": [
+            {"type": "image_url", "image_url": {"url": "u", "detail": None}}]}]),
+        ask(response_format={"type": "json_schema", "json_schema": {"name": "n"}}),
+        ask(tool_choice={"type": "any"}),
+        ask(tools=[{"type": "function", "function": {
+            "name": "f", "description": None, "parameters": {"enum": [None]}}}]),
+        ask(**dict.fromkeys(("temperature", "user", "tools", "stream_options", "max_tokens"))),
+        ask(stop=["a", "b"], logit_bias={"1": 2}, seed=3.0, top_p=1, n=1, stream=False),
+        ask(model=None), ask(max_completion_tokens=5, reasoning_effort=None),
+    ],
+)  # fmt: skip
+def test_requests_that_can_be_said(request_: dict[str, Any]) -> None:
+    """A request is shown in the words of 2024, without the parameters that they lack."""
+    shown = show(request=request_)["request"]
+    assert len(shown["messages"]) == len(request_["messages"])
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        None, [], "text", {}, {"prompt": "Twice upon a time"}, ask(messages=[]),
+        ask(messages=[{"role": "user", "content": [{"type": "tool_result", "content": "a"}]}]),
+        ask(messages=[{"role": "nobody", "content": "a"}]), ask(messages=[7]), ask(messages=None),
+    ],
+)  # fmt: skip
+def test_requests_that_cannot(request_: Any) -> None:
+    """A request without messages of 2024 is left out, and the rest is shown."""
+    assert "request" not in show(request=request_)
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (answer(), "stop"),
+        (answer({"refusal": None, "audio": None, "tool_calls": None, "function_call": None,
+                 "annotations": None}), "stop"),
+        (answer({"content": None, "tool_calls": [CALL]}, finish_reason="tool_calls"), "tool_calls"),
+        (answer({"content": None, "tool_calls": [CALL]}, finish_reason=None), "tool_calls"),
+        (answer(finish_reason="end_turn"), "stop"), (answer(finish_reason="max_tokens"), "length"),
+        (answer(finish_reason=None), "stop"), (answer(logprobs={"tokens": []}), "stop"),
+        (answer(logprobs={"content": [
+            {"token": "a", "logprob": 0, "bytes": None, "top_logprobs": []}]}), "stop"),
+        (create_response(object="completion"), "stop"), (create_response(object="chat"), "stop"),
+        (create_response(system_fingerprint=None, usage=None, created=None), "stop"),
+        (create_response(created=1_790_000_000_000, usage={"prompt_tokens": 5}), "stop"),
+        (create_response(service_tier=None, system_fingerprint=""), "stop"),
+        (create_response(choices=[{"message": {"content": "a"}, "delta": {}}]), "stop"),
+    ],
+)  # fmt: skip
+def test_responses_that_can_be_said(response: dict[str, Any], reason: str) -> None:
+    """A response is brought to the words of 2024, and what was said stays."""
+    [choice] = show(response=response)["response"]["choices"]
+    assert choice["finish_reason"] == reason
+    message = response["choices"][0]["message"]
+    assert choice["message"]["content"] == message.get("content")
+    assert choice["message"].get("tool_calls") == (message.get("tool_calls") or None)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        None, [], {}, create_response(id=None), create_response(choices=None),
+        create_response(choices=[None]), answer(finish_reason="exploded"),
+        create_response(choices=[{"text": "of a prompt", "index": 0, "finish_reason": "stop"}]),
+        {"type": "message", "content": [{"type": "text", "text": "of Anthropic"}]},
+        answer({"tool_calls": [{"id": "c", "type": "custom", "custom": {}}]}),
+    ],
+)  # fmt: skip
+def test_responses_that_cannot(response: Any) -> None:
+    """A response that is none of 2024 is left out, and the rest is shown."""
+    assert "response" not in show(response=response)
+
+
+def test_the_rest_of_a_completion() -> None:
+    """What is not known is not there, and the kinds and stacks are those of v1."""
+    bare = show(kind="completion")
+    assert bare["kind"] == "prompt"
+    assert None not in bare.values()
+    frames: list[Any] = [
+        {"file": "a", "line": 7, "lineno": 7, "name": "f"}, {"lineno": None}, "text", {"lineno": 1},
+    ]  # fmt: skip
+    shown = show(call_site={"stacktrace": frames}, duration_ms=1500.0, tags=["a"], session_id="s")
+    assert [frame["line"] for frame in shown["stacktrace"]] == ["7", ""]
+    assert (shown["duration"], shown["tags"], shown["session_id"]) == (1.5, ["a"], "s")
+    assert "stacktrace" not in show(call_site={"stacktrace": "text"})
+
+
+@given(JSON, JSON)
+def test_anything(inside: Any, around: Any) -> None:
+    """No request and no response is shown that log10ts would refuse."""
+    message = inside if isinstance(inside, dict) else {"tool_calls": inside}
+    show(request=ask(messages=[inside, {**USER, **message}]), response=answer(message))
+    show(request=inside, response=inside)
+    show(request=ask(tools=around, stop=inside), response=create_response(choices=[inside, around]))
+    show(request=ask(messages=around), response=answer(logprobs=inside, finish_reason=around))

@@ -1,0 +1,185 @@
+"""Every noun of the client against the real server: completions, sessions, feedback, tasks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from briggs.client import AsyncClient, FeedbackTask, LoggedCompletion, NotFound, Refused
+from tests.cli.running import RunningServer
+from tests.processes import create_response
+
+REQUEST = {"model": "elsewhere", "messages": [{"role": "user", "content": "one"}]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"score": {"type": "integer", "minimum": 1, "maximum": 5}},
+    "required": ["score"],
+}
+
+
+@pytest.fixture
+async def client(server: RunningServer) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(server.url, server.api_key) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tag() -> Iterator[str]:
+    """A tag that no other test has."""
+    _count[0] += 1
+    yield f"nouns-{_count[0]}"
+
+
+_count = [0]
+
+
+async def tell(client: AsyncClient, tag: str, count: int = 1) -> list[LoggedCompletion]:
+    return [
+        await client.completions.create(REQUEST, create_response(), tags=[tag])
+        for _ in range(count)
+    ]
+
+
+async def create_task(client: AsyncClient, tag: str, *, reviewers_wanted: int = 1) -> FeedbackTask:
+    return await client.feedback_tasks.create(
+        tag,
+        SCHEMA,
+        instruction="How good?",
+        completion_tags_selector=[tag],
+        reviewers_wanted=reviewers_wanted,
+    )
+
+
+async def test_a_call_is_told_in_two_pieces(client: AsyncClient, tag: str) -> None:
+    """A started call and its end under the same id are one completion."""
+    started = await client.completions.create(REQUEST, status="started", tags=[tag])
+    ended = await client.completions.create(
+        REQUEST, create_response(), id=started.id, duration_ms=250
+    )
+    assert ended.id == started.id
+    item = await client.completions.retrieve(started.id)
+    assert (item.briggs.status, item.briggs.tags) == ("finished", [tag])
+    assert item.briggs.duration_ms == 250
+
+
+async def test_tags_and_metadata_change(client: AsyncClient, tag: str) -> None:
+    """Each is replaced by itself, and a deleted completion is gone."""
+    [told] = await tell(client, tag)
+    await client.completions.update(told.id, tags=[f"{tag}-new"])
+    item = await client.completions.update(told.id, metadata={"a": "b"})
+    assert (item.briggs.tags, item.metadata) == ([f"{tag}-new"], {"a": "b"})
+    assert (await client.completions.delete(told.id)).deleted
+    with pytest.raises(NotFound):
+        await client.completions.retrieve(told.id)
+
+
+async def test_a_session_has_its_completions(client: AsyncClient, tag: str) -> None:
+    """A session is made, listed, and read with its completions and their totals."""
+    session = await client.sessions.create()
+    for _ in range(2):
+        await client.completions.create(REQUEST, create_response(), session_id=session.id)
+    found = await client.sessions.retrieve(session.id)
+    assert (found.totals.completions, found.totals.prompt_tokens) == (2, 10)
+    assert [each.request for each in found.completions] == [REQUEST, REQUEST]
+    assert session.id in [each.id for each in await client.sessions.list(limit=1000)]
+
+
+async def test_a_task_is_made_changed_and_deleted(client: AsyncClient, tag: str) -> None:
+    """A changed schema is a new version; a deleted task stays readable."""
+    task = await create_task(client, tag, reviewers_wanted=2)
+    changed = await client.feedback_tasks.update(task.id, json_schema={"type": "object"})
+    assert (changed.version, changed.reviewers_wanted) == (2, 2)
+    assert task.id in [each.id for each in await client.feedback_tasks.list()]
+    assert (await client.feedback_tasks.delete(task.id)).deleted
+    assert (await client.feedback_tasks.retrieve(task.id)).archived_at
+
+
+async def test_a_queue_is_worked_through(client: AsyncClient, tag: str) -> None:
+    """Next, renew, release, skip and answer, until nothing is left; the counts say so."""
+    told = await tell(client, tag, 3)
+    task = await create_task(client, tag)
+    ungraded = [each.id for each in await client.completions.list_ungraded(limit=1000)]
+    assert {each.id for each in told} <= set(ungraded)
+
+    first = await client.feedback_tasks.next(task.id, reviewer="ann", order="oldest")
+    assert first.completion is not None and first.lease is not None
+    assert first.completion.id == told[0].id
+    renewed = await client.feedback_tasks.renew(
+        task.id, first.completion.id, reviewer="ann", lease_s=3600
+    )
+    assert renewed.expires_at_ms > first.lease.expires_at_ms
+    await client.feedback_tasks.release(task.id, first.completion.id, reviewer="ann")
+    await client.feedback_tasks.skip(task.id, told[1].id, "not mine", reviewer="ann")
+    for id in (told[0].id, told[2].id):
+        item = await client.feedback_tasks.next(task.id, reviewer="ann")
+        assert item.completion is not None and item.completion.id == id
+        await client.feedback.create(task.id, {"score": 4}, completion_ids=[id], reviewer="ann")
+    nothing = await client.feedback_tasks.next(task.id, reviewer="ann")
+    assert nothing.completion is None and nothing.progress
+    progress = await client.feedback_tasks.progress(task.id)
+    assert (progress.matching, progress.graded, progress.skipped) == (3, 2, 1)
+    assert "score" in (await client.feedback_tasks.agreement(task.id)).fields
+
+
+async def test_feedback_is_given_edited_and_found(client: AsyncClient, tag: str) -> None:
+    """By tags or ids, once for a key, in versions; listed by filter; exported; deleted."""
+    told = await tell(client, tag, 2)
+    task = await create_task(client, tag)
+    ids = [each.id for each in told]
+    given = await client.feedback.create(
+        task.id, {"score": 2}, completion_tags_selector=[tag], idempotency_key=tag
+    )
+    again = await client.feedback.create(
+        task.id, {"score": 2}, completion_tags_selector=[tag], idempotency_key=tag
+    )
+    assert again.id == given.id
+    assert sorted(given.matched_completion_ids) == sorted(ids)
+    edited = await client.feedback.update(given.id, json_values={"score": 5}, comment="better")
+    assert (edited.version, edited.comment) == (2, "better")
+    assert (await client.feedback.retrieve(given.id)).json_values == {"score": 5}
+
+    found = client.feedback.iterate(task_id=task.id, filter="score > 4")
+    assert [each.id async for each in found] == [given.id]
+    page = await client.feedback.list(task_id=task.id, filter="score < 5")
+    assert (page.data, page.total) == ([], 0)
+    exported = [line async for line in client.feedback.export(task_id=task.id)]
+    assert [each["id"] for each in exported[0]["completions"]] != []
+    assert exported[0]["task"]["name"] == tag
+    assert (await client.feedback.delete(given.id)).deleted
+
+
+async def test_feedback_turns_pages(client: AsyncClient, tag: str) -> None:
+    """`iterate` brings all of it once, or as much as is wanted."""
+    [told] = await tell(client, tag)
+    task = await create_task(client, tag)
+    for number in range(103):
+        await client.feedback.create(
+            task.id, {"score": 1}, completion_ids=[told.id], reviewer=f"r{number}"
+        )
+    found = [each.reviewer async for each in client.feedback.iterate(task_id=task.id)]
+    assert found == [f"r{number}" for number in reversed(range(103))]
+    some = [each async for each in client.feedback.iterate(task_id=task.id, limit=101)]
+    assert len(some) == 101
+
+
+async def test_a_refusal_names_what_is_wrong(client: AsyncClient, tag: str) -> None:
+    """Values that the schema does not allow are refused in the server's words."""
+    task = await create_task(client, tag)
+    with pytest.raises(Refused, match="score") as refusal:
+        await client.feedback.create(task.id, {"score": 9}, allow_unmatched_feedback=True)
+    assert refusal.value.status == 400
+    assert refusal.value.param
+
+
+async def test_organizations_and_their_keys(client: AsyncClient, server: RunningServer) -> None:
+    """A new organization has a key of its own, which sees nothing of the first one."""
+    made = await client.organizations.create("search-team", name="Search")
+    assert made.key and made.key.value
+    assert (await client.organizations.retrieve("search-team")).id == made.id
+    assert {each.slug for each in await client.organizations.list()} >= {"default", "search-team"}
+    async with AsyncClient(server.url, made.key.value) as theirs:
+        assert [each.slug for each in await theirs.organizations.list()] == ["search-team"]
+        assert [each async for each in theirs.completions.iterate()] == []
+    key = await client.keys.create("reader", scopes=["read"], expires_in_s=3600)
+    assert (key.scopes, key.expires_at is not None) == (["read"], True)

@@ -1,0 +1,120 @@
+"""How records are told: what is folded, what is whole, and what was never JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from briggs.client.anthropic import fold_events
+from briggs.client.records import Record, encode_body, read_error, tell
+from tests.processes import create_chunk
+
+REQUEST = b'{"model": "m", "messages": []}'
+CHUNKS = create_chunk({"role": "assistant", "content": "Hel"}) + create_chunk({"content": "lo"})
+LAST = create_chunk({}, finish_reason="stop")
+
+
+def read_told(**members: Any) -> dict[str, Any]:
+    record = Record(**{"request": REQUEST, **members})
+    return dict(json.loads(tell(record)))
+
+
+def test_both_sides_are_told_as_they_were() -> None:
+    """A request and a response are JSON in the post, with the moment and the duration."""
+    told = read_told(received=b'{"id": "1"}', created_at=1_790_000_000_000_000, duration_ms=1500)
+    assert told["request"] == json.loads(REQUEST)
+    assert told["response"] == {"id": "1"}
+    assert told["status"] == "finished"
+    assert (told["created_at_ms"], told["duration"]) == (1_790_000_000_000, 1.5)
+
+
+def test_a_stream_is_told_folded() -> None:
+    """The chunks of a stream are told as the answer that they spell."""
+    told = read_told(received=CHUNKS + LAST + b"data: [DONE]\n\n", is_stream=True)
+    assert told["response"]["choices"][0]["message"]["content"] == "Hello"
+
+
+def test_a_stream_that_was_left_at_its_end_was_finished() -> None:
+    """Whoever stops reading at [DONE] has read all there is; who stops before has not."""
+    left = {"is_stream": True, "status": "failed", "failure_kind": "hang_up"}
+    whole = read_told(received=CHUNKS + LAST + b"data: [DONE]\n\n", **left)
+    half = read_told(received=CHUNKS, **left)
+    assert (whole["status"], "failure_kind" in whole) == ("finished", False)
+    assert (half["status"], half["failure_kind"]) == ("failed", "hang_up")
+    assert half["response"]["choices"][0]["message"]["content"] == "Hello"
+
+
+@given(received=st.binary(max_size=200), is_stream=st.booleans())
+def test_anything_can_be_told(received: bytes, is_stream: bool) -> None:
+    """Whatever bytes came, what is told is JSON with the request in it."""
+    told = read_told(received=received, is_stream=is_stream)
+    assert told["request"] == json.loads(REQUEST)
+
+
+@given(request=st.binary(max_size=50))
+def test_a_request_that_is_no_json_is_told_as_text(request: bytes) -> None:
+    """What was sent is never left out."""
+    assert "request" in read_told(request=request)
+
+
+def test_anthropics_events_spell_a_message() -> None:
+    """Text, thinking with its signature, a tool's input and the usage are put together."""
+    deltas = [
+        (0, {"type": "thinking_delta", "thinking": "hm"}),
+        (0, {"type": "signature_delta", "signature": "s"}),
+        (1, {"type": "text_delta", "text": "He"}),
+        (1, {"type": "text_delta", "text": "llo"}),
+        (2, {"type": "input_json_delta", "partial_json": '{"a": '}),
+        (2, {"type": "input_json_delta", "partial_json": "1}"}),
+    ]
+    blocks = [
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "text", "text": ""},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+    ]
+    message = fold_events(
+        [
+            {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 3}}},
+            *(
+                {"type": "content_block_start", "index": index, "content_block": block}
+                for index, block in enumerate(blocks)
+            ),
+            *(
+                {"type": "content_block_delta", "index": index, "delta": delta}
+                for index, delta in deltas
+            ),
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "tool_use"},
+                "usage": {"output_tokens": 2},
+            },
+            {"type": "message_stop"},
+        ]
+    )
+    assert message == {
+        "id": "m",
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+        "content": [
+            {"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"type": "text", "text": "Hello"},
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+        ],
+    }
+
+
+def test_errors_are_read_in_every_shape() -> None:
+    """OpenAI's object, a bare text and what is no JSON all say something."""
+    assert read_error(b'{"error": {"message": "no"}}') == "no"
+    assert read_error(b'{"error": "no"}') == "no"
+    assert read_error(b"<html>no</html>") == "<html>no</html>"
+
+
+def test_bodies_of_every_kind() -> None:
+    """Bytes and texts stay as they are; dicts become JSON."""
+    assert encode_body(b"{}") == b"{}"
+    assert encode_body("{}") == b"{}"
+    assert encode_body({"a": 1}) == b'{"a":1}'

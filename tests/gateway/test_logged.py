@@ -1,0 +1,142 @@
+"""Calls that were answered elsewhere: the same record, in whatever order its pieces come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from briggs.gateway.logged import Posted, merge
+from briggs.types.completions import Completion, Status
+from tests.processes import create_response
+
+FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
+
+
+def tell(posts: Iterable[Posted], before: Completion | None = None) -> Completion:
+    """What comes of posts in this order."""
+    for posted in posts:
+        status = "started" if before is None else before.status
+        before = merge("c", posted, violates=[])(before)
+        assert FINALITY[before.status] >= FINALITY[status], "a call that has ended starts again"
+    assert before is not None
+    return before
+
+
+def request_of(call: int) -> bytes:
+    return json.dumps({"model": f"model-{call}", "messages": []}).encode()
+
+
+def post(status: Status, call: int = 0, **members: Any) -> Posted:
+    """A post that carries the question of some call."""
+    question = {"request": request_of(call), "tags": [f"tag-{call}"], "session_id": f"s-{call}"}
+    return Posted(organization_id="default", status=status, **{**question, **members})
+
+
+def finished(call: int = 0, **members: Any) -> Posted:
+    response = json.dumps(create_response(model="gpt-4o")).encode()
+    return post("finished", call, response=response, duration_ms=5.0, **members)
+
+
+@st.composite
+def mixed_up(draw: st.DrawFn) -> list[Posted]:
+    """The posts of call 0: its start, and ends that carry another call's question."""
+    other = draw(st.integers(1, 2))
+    tags = draw(st.sampled_from([UNSET, [], ["tag-0"], ["a", "b"]]))
+    started = post("started", 0, tags=tags)
+    ends = draw(
+        st.lists(
+            st.sampled_from(
+                [finished(other), post("failed", other, failure_kind="E", failure_reason="no")]
+            ),
+            max_size=4,
+        )
+    )
+    return draw(st.permutations([started] * draw(st.integers(1, 2)) + ends))
+
+
+@given(mixed_up())
+def test_any_order(posts: list[Posted]) -> None:
+    """In any order, and however often, posts end in one record with the question of its start."""
+    completion = tell(posts)
+    in_order = tell(sorted(posts, key=lambda posted: FINALITY[posted.status or "started"]))
+    for each in (completion, in_order):
+        each.created_at = 0
+    assert completion == in_order
+    started = next(posted for posted in posts if posted.status == "started")
+    assert completion.request == started.request
+    assert (completion.model, completion.session_id) == ("model-0", "s-0")
+    assert completion.tags == (started.tags or [])
+
+
+def test_the_first_word_counts_until_the_start_comes() -> None:
+    """Before its start came, a call was asked what its end says."""
+    completion = tell([finished(2)])
+    assert (completion.model, completion.tags, completion.source) == (
+        "model-2", ["tag-2"], "client",
+    )  # fmt: skip
+
+
+def test_a_post_of_no_status_corrects() -> None:
+    """What a client says of a call later, without an outcome, takes the place of what it said."""
+    corrected = Posted(organization_id="default", tags=["better"])
+    completion = tell([post("started"), finished(), corrected])
+    assert (completion.tags, completion.status) == (["better"], "finished")
+
+
+def test_the_price_of_a_known_model() -> None:
+    """A call has a price where all who sell a model of that name ask the same."""
+    completion = tell([finished()])
+    assert completion.response_model == "gpt-4o"
+    assert completion.cost_usd == pytest.approx((5 * 2.5 + 2 * 10) / 1e6)
+    assert completion.price_source and completion.price_source.startswith("genai-prices")
+    for model in ("mine", "gpt-oss-120b", ""):
+        response = json.dumps(create_response(model=model)).encode()
+        unknown = tell([post("finished", response=response)])
+        assert (unknown.total_tokens, unknown.cost_usd, unknown.price_source) == (7, None, None)
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": -1, "completion_tokens": -1, "total_tokens": -1}, (None, None, None)),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, (None, None, None)),
+        ({"prompt_tokens": 2**70, "completion_tokens": 1}, (None, 1, None)),
+        ({"prompt_tokens": "3", "completion_tokens": True}, (None, None, None)),
+        ({"input_tokens": 3, "output_tokens": 4, "cache_read_input_tokens": 2}, (5, 4, 9)),
+        ([], (None, None, None)),
+        (None, (None, None, None)),
+    ],
+)
+def test_usage(usage: object, counted: tuple[int | None, ...]) -> None:
+    """Tokens that nobody counted are not known; Anthropic's cache belongs to the prompt."""
+    response = json.dumps(create_response(usage=usage)).encode()
+    told = tell([post("finished", response=response)])
+    assert (told.prompt_tokens, told.completion_tokens, told.total_tokens) == counted
+
+
+@pytest.mark.parametrize("response", [b"[]", b"null", b"\xff", b'{"choices": 7}', b"[" * 5000])
+def test_any_response(response: bytes) -> None:
+    """An answer of any shape is kept as it came."""
+    completion = tell([post("finished", response=response)])
+    assert (completion.response, completion.finish_reasons) == (response, [])
+
+
+def test_what_briggs_answered_itself() -> None:
+    """Of its own call Briggs learns session, tags and call site from clients, and no outcome."""
+    own = Completion(id="c", status="finished", request=b"{}", response=b"{}", tags=["own"])
+    before = msgspec.structs.replace(own)
+    site = {"stacktrace": [{"line": "f()"}]}
+    after = tell([post("started"), finished(1, call_site=site)], own)
+    assert (after.source, after.request, after.response) == ("gateway", b"{}", b"{}")
+    assert (after.duration_ms, after.status) == (before.duration_ms, "finished")
+    assert (after.tags, after.session_id) == (["own", "tag-0"], "s-0")
+    assert after.call_site["stacktrace"] == site["stacktrace"]
+    corrected = tell([Posted(organization_id="default", tags=["better"])], after)
+    assert corrected.tags == ["better"]
