@@ -32,7 +32,7 @@ class Feedback(Object):
     """Counts its edits."""
     created_at: str | None = None
     """ISO 8601."""
-    created_at_ms: float | None = None
+    created_at_ms: int | None = None
     """Unix time in milliseconds."""
     updated_at: str | None = None
     matched_completion_ids: list[str] = msgspec.field(default_factory=list)

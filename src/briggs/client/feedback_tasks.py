@@ -30,7 +30,7 @@ class FeedbackTask(Object):
     organization_id: str | None = None
     created_at: str | None = None
     """ISO 8601."""
-    created_at_ms: float | None = None
+    created_at_ms: int | None = None
     """Unix time in milliseconds."""
     updated_at: str | None = None
     reviewers_wanted: int = 1

@@ -19,7 +19,7 @@ class LoggedCompletion(Object):
     kind: Literal["chat", "completion", "prompt"] | None = None
     created_at: str | None = None
     """ISO 8601."""
-    created_at_ms: float | None = None
+    created_at_ms: int | None = None
     """Unix time in milliseconds."""
     request: Any = UNSET
     response: Any = UNSET
