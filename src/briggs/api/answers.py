@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from briggs.storage import Store
 from briggs.types import wire
 from briggs.types.errors import BriggsError, InvalidJson, InvalidRequest, RequestTooLarge
+
+LIMIT_DEFAULT = 25
+LIMIT_MAX = 1000
+OFFSET_MAX = 2**53
 
 
 class Json(Response):
@@ -85,3 +91,26 @@ def read_number(given: str | None, *, name: str, default: int, maximum: int) -> 
     if not given.isascii() or not given.isdigit() or int(given) > maximum:
         raise InvalidRequest(f"'{name}' is a number from 0 to {maximum}.", param=name)
     return int(given)
+
+
+class Window(NamedTuple):
+    """Which part of a list is asked for, by clients that know no cursor."""
+
+    limit: int
+    offset: int
+
+
+def read_window(
+    parameters: Mapping[str, str], *, default: int = LIMIT_DEFAULT, maximum: int = LIMIT_MAX
+) -> Window:
+    """The `limit` and the `offset` of a query. Raises `InvalidRequest` that names the wrong one."""
+    return Window(
+        limit=read_number(parameters.get("limit"), name="limit", default=default, maximum=maximum),
+        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+    )
+
+
+def find_store(request: Request) -> Store:
+    """The record of the server that was asked."""
+    store: Store = request.app.state.store
+    return store

@@ -13,19 +13,16 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from briggs.api.answers import Json, read_body, read_number
+from briggs.api.answers import Json, find_store, read_body, read_window
 from briggs.api.log10.organizations import check_organization
 from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
 from briggs.gateway.logged import tell
-from briggs.storage import Query, Store
+from briggs.storage import Query
 from briggs.types import wire
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest, NotFound
 
-LIMIT_DEFAULT = 25
-LIMIT_MAX = 1000
-OFFSET_MAX = 2**53
 TAGS_MAX = 100
 _CALL_SITE = ("stacktrace", "orig_module", "orig_qualname")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,22 +50,19 @@ async def list_legacy(request: Request) -> Json:
     parameters = request.query_params
     created_from, created_to = _read_created(parameters.get("createdFilter"))
     ids = [id for id in parameters.get("ids", "").split(",") if id]
-    store = _store(request)
+    store = find_store(request)
     if ids:
         by_id = await store.retrieve_many(ids, organization_id=organization.id)
         return Json({"data": [present_legacy(by_id[id]) for id in ids if id in by_id]})
+    window = read_window(parameters)
     page = await store.list(
         Query(
             organization_id=organization.id,
             tags=[decode_tag(id) for id in parameters.get("tagFilter", "").split(",") if id],
             created_from=created_from,
             created_to=created_to,
-            limit=read_number(
-                parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
-            ),
-            offset=read_number(
-                parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX
-            ),
+            limit=window.limit,
+            offset=window.offset,
             order="asc" if parameters.get("desc", "true").lower() == "false" else "desc",
         )
     )
@@ -106,7 +100,7 @@ async def retrieve(request: Request) -> Json:
 async def search_tags(request: Request) -> Json:
     """`GET /api/tags/search`: tags that hold a text; one that is the text itself, alone."""
     organization = await check_organization(request)
-    names = await _store(request).list_tags(
+    names = await find_store(request).list_tags(
         organization_id=organization.id,
         text=request.query_params.get("query", ""),
         limit=TAGS_MAX,
@@ -191,12 +185,12 @@ def create_id_4() -> str:
 async def _tell(request: Request, id: str, body: bytes, *, duration_unit_ms: float) -> Completion:
     organization = await check_organization(request, body=body)
     posted = read_post(body, organization_id=organization.id, duration_unit_ms=duration_unit_ms)
-    return await tell(id, posted, store=_store(request))
+    return await tell(id, posted, store=find_store(request))
 
 
 async def _retrieve(request: Request, organization_id: str) -> Completion:
     id = request.path_params["id"]
-    completion = await _store(request).retrieve(id, organization_id=organization_id)
+    completion = await find_store(request).retrieve(id, organization_id=organization_id)
     if completion is None:
         raise NotFound(f"There is no completion '{id}'.", param="id")
     return completion
@@ -255,8 +249,3 @@ def _read_created(text: str | None) -> tuple[int | None, int | None]:
             "'createdFilter' must be a JSON object with 'from' and 'to' as ISO 8601 times.",
             param="createdFilter",
         ) from error
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store

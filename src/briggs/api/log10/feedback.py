@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from briggs.api.answers import Json, decode_object, read_body, read_number
+from briggs.api.answers import Json, decode_object, find_store, read_body, read_window
 from briggs.api.log10.bodies import read_members
 from briggs.api.log10.completions import iso, present_legacy
 from briggs.api.log10.organizations import check_organization
@@ -31,10 +31,6 @@ from briggs.types import wire
 from briggs.types.feedback import Feedback
 from briggs.types.keys import Key
 
-LIMIT_DEFAULT = 25
-LIMIT_MAX = 1000
-OFFSET_MAX = 2**53
-
 
 async def create(request: Request) -> Json:
     """`POST /api/v1/feedback`: an answer about completions, by their ids or their tags."""
@@ -44,7 +40,7 @@ async def create(request: Request) -> Json:
     post.idempotency_key = request.headers.get("idempotency-key") or post.idempotency_key
     key: Key = request.state.key
     feedback = await create_feedback(
-        _store(request), post, organization_id=organization.id, reviewer=key.name
+        find_store(request), post, organization_id=organization.id, reviewer=key.name
     )
     return Json(present(feedback))
 
@@ -56,14 +52,13 @@ async def list_all(request: Request) -> Json:
     """
     parameters = await _read_parameters(request)
     query = await _read_query(request, parameters)
+    window = read_window(parameters)
     feedback, total = await list_feedback(
-        _store(request),
+        find_store(request),
         **msgspec.structs.asdict(query),
         filter=parameters.get("filter"),
-        limit=read_number(
-            parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
-        ),
-        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+        limit=window.limit,
+        offset=window.offset,
     )
     listed = [present(each) for each in feedback]
     return Json({"data": listed, "total": total, "feedback": listed})
@@ -79,7 +74,7 @@ async def update(request: Request) -> Json:
     feedback = await _retrieve(request)
     edit = read_members(await read_body(request), FeedbackEdit)
     edited = await update_feedback(
-        _store(request), feedback.id, edit, query=await _read_query(request, {})
+        find_store(request), feedback.id, edit, query=await _read_query(request, {})
     )
     return Json(present(edited))
 
@@ -87,14 +82,16 @@ async def update(request: Request) -> Json:
 async def delete(request: Request) -> Json:
     """`DELETE /api/v1/feedback/{id}`: for good."""
     feedback = await _retrieve(request)
-    await delete_feedback(_store(request), feedback.id, organization_id=feedback.organization_id)
+    await delete_feedback(
+        find_store(request), feedback.id, organization_id=feedback.organization_id
+    )
     return Json({"id": feedback.id, "deleted": True})
 
 
 async def list_versions(request: Request) -> Json:
     """`GET /api/v1/feedback/{id}/versions`: what it said, from the first to the newest."""
     feedback = await _retrieve(request)
-    versions = await _store(request).feedback.list_versions(feedback)
+    versions = await find_store(request).feedback.list_versions(feedback)
     return Json(
         {
             "data": [
@@ -109,11 +106,13 @@ async def export(request: Request) -> StreamingResponse:
     """`GET /api/v1/feedback/export`: JSON lines, the oldest first, each complete in itself."""
     query = await _read_query(request, request.query_params)
     if query.task_id is not None:
-        await retrieve_task(_store(request), query.task_id, organization_id=query.organization_id)
+        await retrieve_task(
+            find_store(request), query.task_id, organization_id=query.organization_id
+        )
     text = request.query_params.get("filter", "")
-    filter = await read_filter(_store(request), text, query=query)
+    filter = await read_filter(find_store(request), text, query=query)
     return StreamingResponse(
-        _write_lines(_store(request), query, filter), media_type="application/x-ndjson"
+        _write_lines(find_store(request), query, filter), media_type="application/x-ndjson"
     )
 
 
@@ -161,7 +160,7 @@ async def _write_lines(
 
 async def _retrieve(request: Request) -> Feedback:
     query = await _read_query(request, {})
-    return await retrieve_feedback(_store(request), request.path_params["id"], query=query)
+    return await retrieve_feedback(find_store(request), request.path_params["id"], query=query)
 
 
 async def _read_parameters(request: Request) -> Mapping[str, str]:
@@ -191,8 +190,3 @@ def find_blinded(key: Key) -> str | None:
     those who only read, see all.
     """
     return key.name if "grade" in key.scopes and "admin" not in key.scopes else None
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store

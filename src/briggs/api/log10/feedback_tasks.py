@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from briggs.api.answers import Json, read_body, read_number
+from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_window
 from briggs.api.log10.bodies import read_members
 from briggs.api.log10.completions import iso
 from briggs.api.log10.organizations import check_organization
@@ -20,11 +20,7 @@ from briggs.feedback.tasks import (
     retrieve_task,
     update_task,
 )
-from briggs.storage import Store
 from briggs.types.feedback import FeedbackTask, Progress
-
-LIMIT_MAX = 1000
-OFFSET_MAX = 2**53
 
 
 async def create(request: Request) -> Json:
@@ -32,7 +28,7 @@ async def create(request: Request) -> Json:
     body = await read_body(request)
     organization = await check_organization(request, body=body)
     said = read_members(body, TaskChange, nulls=False)
-    task = await create_task(_store(request), said, organization_id=organization.id)
+    task = await create_task(find_store(request), said, organization_id=organization.id)
     return Json(present(task))
 
 
@@ -44,12 +40,11 @@ async def list_tasks(request: Request) -> Json:
     """
     organization = await check_organization(request)
     parameters = request.query_params
-    tasks = await _store(request).feedback_tasks.list(
+    window = read_window(parameters, default=LIMIT_MAX)
+    tasks = await find_store(request).feedback_tasks.list(
         organization_id=organization.id,
-        limit=read_number(
-            parameters.get("limit"), name="limit", default=LIMIT_MAX, maximum=LIMIT_MAX
-        ),
-        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+        limit=window.limit,
+        offset=window.offset,
     )
     if "organization_id" not in parameters:
         return Json([present(task) for task in tasks])
@@ -66,7 +61,7 @@ async def update(request: Request) -> Json:
     task = await find_task(request)
     said = read_members(await read_body(request), TaskChange, nulls=False)
     changed = await update_task(
-        _store(request), task.id, said, organization_id=task.organization_id
+        find_store(request), task.id, said, organization_id=task.organization_id
     )
     return Json(present(changed))
 
@@ -74,14 +69,14 @@ async def update(request: Request) -> Json:
 async def delete(request: Request) -> Json:
     """`DELETE /api/v1/feedback_task/{id}`: nothing awaits it any more; its feedback stays."""
     task = await find_task(request)
-    await archive_task(_store(request), task.id, organization_id=task.organization_id)
+    await archive_task(find_store(request), task.id, organization_id=task.organization_id)
     return Json({"id": task.id, "deleted": True})
 
 
 async def list_versions(request: Request) -> Json:
     """`GET /api/v1/feedback_task/{id}/versions`: what it asked, from the first to the newest."""
     task = await find_task(request)
-    versions = await _store(request).feedback_tasks.list_versions(task.id)
+    versions = await find_store(request).feedback_tasks.list_versions(task.id)
     return Json(
         {
             "data": [
@@ -95,13 +90,13 @@ async def list_versions(request: Request) -> Json:
 async def retrieve_progress(request: Request) -> Json:
     """`GET /api/v1/feedback_task/{id}/progress`: how far its queue is."""
     task = await find_task(request)
-    return Json(present_progress(await measure_progress(_store(request), task)))
+    return Json(present_progress(await measure_progress(find_store(request), task)))
 
 
 async def retrieve_agreement(request: Request) -> Json:
     """`GET /api/v1/feedback_task/{id}/agreement`: how far reviewers agree, field by field."""
     task = await find_task(request)
-    fields = await report(_store(request), task)
+    fields = await report(find_store(request), task)
     return Json({"task_id": task.id, "fields": msgspec.to_builtins(fields)})
 
 
@@ -109,7 +104,7 @@ async def find_task(request: Request) -> FeedbackTask:
     """The task of the path. Raises `NotFound`."""
     organization = await check_organization(request)
     return await retrieve_task(
-        _store(request), request.path_params["id"], organization_id=organization.id
+        find_store(request), request.path_params["id"], organization_id=organization.id
     )
 
 
@@ -141,8 +136,3 @@ def present_progress(progress: Progress) -> dict[str, int]:
 def _present_with_required(task: FeedbackTask) -> dict[str, Any]:
     """The Python client's table fails on a schema that requires nothing without saying so."""
     return {**present(task), "json_schema": {"required": [], **task.json_schema}}
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from briggs.api.answers import Json, read_body, read_number
+from briggs.api.answers import Json, find_store, read_body, read_window
 from briggs.api.log10.bodies import read_members, read_moment
 from briggs.api.log10.completions import iso, present, present_legacy
 from briggs.api.log10.feedback import present as present_feedback
@@ -16,14 +16,13 @@ from briggs.api.log10.feedback_tasks import present as present_task
 from briggs.api.log10.organizations import check_organization
 from briggs.feedback import queue
 from briggs.feedback.tasks import retrieve_open_task
-from briggs.storage import Order, Store, Wish
+from briggs.storage import Order, Wish
 from briggs.types.errors import InvalidRequest
 from briggs.types.feedback import Lease
 from briggs.types.keys import Key
 
 UNGRADED_DEFAULT = 100
 UNGRADED_MAX = 1000
-OFFSET_MAX = 2**53
 REASON_LENGTH_MAX = 1000
 
 
@@ -56,7 +55,7 @@ async def take_next(request: Request) -> Json:
     """
     task = await find_task(request)
     post = read_members(await read_body(request), NextPost, nulls=False)
-    store = _store(request)
+    store = find_store(request)
     await retrieve_open_task(store, task.id, organization_id=task.organization_id)
     item = await queue.take_next(
         store,
@@ -84,7 +83,7 @@ async def renew(request: Request) -> Json:
     task = await find_task(request)
     post = await _read_lease(request)
     lease = await queue.renew(
-        _store(request),
+        find_store(request),
         task,
         request.path_params["completion_id"],
         reviewer=_name_reviewer(request, post.reviewer),
@@ -99,7 +98,7 @@ async def release(request: Request) -> Json:
     post = await _read_lease(request)
     id: str = request.path_params["completion_id"]
     reviewer = _name_reviewer(request, post.reviewer)
-    await queue.release(_store(request), task, id, reviewer=reviewer)
+    await queue.release(find_store(request), task, id, reviewer=reviewer)
     return Json({"completion_id": id, "released": True})
 
 
@@ -115,7 +114,7 @@ async def skip(request: Request) -> Json:
         )
     id: str = request.path_params["completion_id"]
     reviewer = _name_reviewer(request, post.reviewer)
-    await queue.skip(_store(request), task, id, reviewer=reviewer, reason=post.reason)
+    await queue.skip(find_store(request), task, id, reviewer=reviewer, reason=post.reason)
     return Json({"completion_id": id, "skipped": True})
 
 
@@ -123,13 +122,12 @@ async def list_ungraded(request: Request) -> Json:
     """`GET /api/v1/completions/ungraded`: what awaits a task and has no feedback yet."""
     organization = await check_organization(request)
     parameters = request.query_params
+    window = read_window(parameters, default=UNGRADED_DEFAULT, maximum=UNGRADED_MAX)
     found = await queue.list_ungraded(
-        _store(request),
+        find_store(request),
         organization_id=organization.id,
-        limit=read_number(
-            parameters.get("limit"), name="limit", default=UNGRADED_DEFAULT, maximum=UNGRADED_MAX
-        ),
-        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+        limit=window.limit,
+        offset=window.offset,
     )
     return Json({"completions": [present(completion) for completion in found]})
 
@@ -173,8 +171,3 @@ def _read_wish(post: NextPost) -> Wish:
 def _name_reviewer(request: Request, said: str | None) -> str:
     key: Key = request.state.key
     return said or key.name
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store

@@ -6,16 +6,12 @@ from typing import Any
 
 from starlette.requests import Request
 
-from briggs.api.answers import Json, read_body, read_number
+from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_window
 from briggs.api.log10.completions import present_legacy
 from briggs.api.log10.organizations import check_organization
-from briggs.storage import Query, Store
+from briggs.storage import Query
 from briggs.types.errors import NotFound
 from briggs.types.sessions import Session
-
-LIMIT_DEFAULT = 25
-LIMIT_MAX = 1000
-OFFSET_MAX = 2**53
 
 
 async def create_legacy(request: Request) -> Json:
@@ -34,12 +30,11 @@ async def list_sessions(request: Request) -> Json:
     """`GET /api/v1/sessions`: a page by offset, the newest first, each with its totals."""
     organization = await check_organization(request)
     parameters = request.query_params
-    listed = await _store(request).sessions.list(
+    window = read_window(parameters)
+    listed = await find_store(request).sessions.list(
         organization_id=organization.id,
-        limit=read_number(
-            parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
-        ),
-        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+        limit=window.limit,
+        offset=window.offset,
     )
     return Json({"data": [present(session) for session in listed]})
 
@@ -47,7 +42,7 @@ async def list_sessions(request: Request) -> Json:
 async def retrieve(request: Request) -> Json:
     """`GET /api/v1/sessions/{id}`: its totals, and its completions in their order."""
     organization = await check_organization(request)
-    id, store = request.path_params["id"], _store(request)
+    id, store = request.path_params["id"], find_store(request)
     session = await store.sessions.retrieve(id, organization_id=organization.id)
     if session is None:
         raise NotFound(f"There is no session '{id}'.", param="id")
@@ -84,10 +79,5 @@ def present(session: Session) -> dict[str, Any]:
 async def _create(request: Request) -> Session:
     organization = await check_organization(request, body=await read_body(request))
     session = Session(organization_id=organization.id)
-    await _store(request).sessions.create(session)
+    await find_store(request).sessions.create(session)
     return session
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store

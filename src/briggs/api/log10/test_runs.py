@@ -10,10 +10,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from briggs.api.answers import Json, read_body, read_number
-from briggs.api.log10.completions import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX, iso
+from briggs.api.answers import Json, find_store, read_body, read_window
+from briggs.api.log10.completions import iso
 from briggs.api.log10.organizations import check_organization
-from briggs.storage import Store
 from briggs.types import wire
 from briggs.types.completions import current_time_us
 from briggs.types.errors import Forbidden, InvalidJson, NotFound
@@ -34,7 +33,7 @@ async def create_run(request: Request, *, name: str, organization_id: str) -> tu
         upload_hash=_hash(secret),
         upload_expires_at=current_time_us() + UPLOAD_S * 1_000_000,
     )
-    await _store(request).test_runs.create(run)
+    await find_store(request).test_runs.create(run)
     # Behind a proxy that ends TLS, the proxy knows what the client calls us by.
     scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
     scheme = scheme if scheme in ("http", "https") else request.url.scheme
@@ -49,7 +48,7 @@ async def upload(request: Request) -> Response:
     except msgspec.DecodeError as error:
         raise InvalidJson(f"The report is not valid JSON: {error}.") from error
     id, secret = request.path_params["id"], request.path_params["secret"]
-    if not await _store(request).test_runs.report(id, report, upload_hash=_hash(secret)):
+    if not await find_store(request).test_runs.report(id, report, upload_hash=_hash(secret)):
         raise Forbidden(
             "This address takes no report, or none any more: create the test run again and put "
             f"its report to its reportUploadUrl within {UPLOAD_S // 60} minutes."
@@ -61,12 +60,11 @@ async def list_runs(request: Request) -> Json:
     """`GET /api/v1/test_runs`: a page by offset, the newest first, without their reports."""
     organization = await check_organization(request)
     parameters = request.query_params
-    listed = await _store(request).test_runs.list(
+    window = read_window(parameters)
+    listed = await find_store(request).test_runs.list(
         organization_id=organization.id,
-        limit=read_number(
-            parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
-        ),
-        offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
+        limit=window.limit,
+        offset=window.offset,
     )
     return Json({"data": [_present(run) for run in listed]})
 
@@ -75,7 +73,7 @@ async def retrieve(request: Request) -> Json:
     """`GET /api/v1/test_runs/{id}`: one with its report, which is null until that has come."""
     organization = await check_organization(request)
     id = request.path_params["id"]
-    found = await _store(request).test_runs.retrieve(id, organization_id=organization.id)
+    found = await find_store(request).test_runs.retrieve(id, organization_id=organization.id)
     if found is None:
         raise NotFound(f"There is no test run '{id}'.", param="id")
     run, report = found
@@ -94,8 +92,3 @@ def _present(run: TestRun) -> dict[str, Any]:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store

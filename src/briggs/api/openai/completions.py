@@ -14,9 +14,9 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from briggs.api.answers import Json, list_object, read_json_object, read_number
+from briggs.api.answers import Json, find_store, list_object, read_json_object, read_number
 from briggs.gateway.judge import Judge
-from briggs.storage import Query, Store
+from briggs.storage import Query
 from briggs.types import wire
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
@@ -44,7 +44,7 @@ async def list_completions(request: Request) -> Json:
     query, include = _read_query(request)
     if query.violates:
         await _catch_up(request)
-    page = await _store(request).list(query)
+    page = await find_store(request).list(query)
     data = [present(completion, include=include) for completion in page.completions]
     return Json(list_object(data, has_more=page.has_more))
 
@@ -67,7 +67,7 @@ async def update_completion(request: Request) -> Json:
         completion.metadata = _read_metadata(body["metadata"])
     if "tags" in body:
         completion.tags = _read_tags(body["tags"])
-    await _store(request).relabel(
+    await find_store(request).relabel(
         completion.id,
         organization_id=completion.organization_id,
         tags=completion.tags if "tags" in body else None,
@@ -79,7 +79,7 @@ async def update_completion(request: Request) -> Json:
 async def delete_completion(request: Request) -> Json:
     """`DELETE /v1/chat/completions/{id}`: gone for good."""
     completion = await _retrieve(request)
-    deleted = await _store(request).delete(
+    deleted = await find_store(request).delete(
         completion.id, organization_id=completion.organization_id
     )
     if not deleted:
@@ -193,7 +193,7 @@ async def _catch_up(request: Request) -> None:
 
 async def _retrieve(request: Request) -> Completion:
     await _catch_up(request)
-    completion = await _store(request).retrieve(
+    completion = await find_store(request).retrieve(
         request.path_params["id"], organization_id=request.state.key.organization_id
     )
     if completion is None:
@@ -203,11 +203,6 @@ async def _retrieve(request: Request) -> Completion:
 
 def _not_found(id: str) -> NotFound:
     return NotFound(f"There is no completion '{id}'.", param="id")
-
-
-def _store(request: Request) -> Store:
-    store: Store = request.app.state.store
-    return store
 
 
 def _read_query(request: Request) -> tuple[Query, list[str]]:
