@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from typing import Any, Literal
 
@@ -10,7 +11,10 @@ import msgspec
 
 Status = Literal["started", "finished", "failed"]
 
-_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+# To ask the system for each id would let go of the interpreter, which a busy writer then takes.
+_random = random.Random()  # noqa: S311
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
 
 
 def create_id() -> str:
@@ -20,12 +24,9 @@ def create_id() -> str:
     method 3): calls that follow each other are sorted too.
     """
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    clock = f"{milliseconds << 16 | 0x7000 | (rest << 12) // 1_000_000:016x}"
-    random = os.urandom(8).hex()
-    # The variant takes the place of two random bits.
-    return (
-        f"{clock[:8]}-{clock[8:12]}-{clock[12:]}-{_VARIANTS[random[0]]}{random[1:4]}-{random[4:]}"
-    )
+    clock = milliseconds << 16 | 0x7000 | (rest << 12) // 1_000_000
+    digits = f"{clock << 64 | 1 << 63 | _random.getrandbits(62):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def current_time_us() -> int:
