@@ -97,6 +97,18 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
     return row
 
 
+def insert(connection: Connection, rows: Sequence[list[Any]]) -> int:
+    """Write rows, and say how many were written: not those that were settled before."""
+    driver = sqlite.driver(connection)
+    written = begin = 0
+    for size, sql in _INSERT_SQL.items():
+        while begin + size <= len(rows):
+            values = [value for row in rows[begin : begin + size] for value in row]
+            written += driver.execute(sql, values).rowcount
+            begin += size
+    return written
+
+
 def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]) -> None:
     """The rows that find completions by tag, metadata and rule, the sessions they name, and
     their places in the queues of the tasks that select them.
@@ -247,7 +259,7 @@ def merge(
     if before is not None:
         connection.execute(completions.delete().where(completions.c.id == storable(id)))
     values = [storable(value) for value in encode(after, started=False, bodies=bodies)]
-    sqlite.driver(connection).execute(INSERT_SQL, values)
+    insert(connection, [values])
     create_tags_and_metadata(connection, of=[after])
     return after
 
@@ -376,7 +388,13 @@ _KEPT = (
     *("id", "organization_id", "created_at", "kind", "source"),
     *("session_id", "tags", "metadata", "call_site"),
 )
-INSERT_SQL = sqlite.insert_sql(completions, columns=[*_MEMBERS, "encoding"], kept=_KEPT)
+_COLUMNS = [*_MEMBERS, "encoding"]
+# The driver lets go of the interpreter for every statement, and has to wait for it afterwards:
+# a batch is a few statements, of at most so many rows.
+_INSERT_SQL = {
+    rows: sqlite.insert_sql(completions, columns=_COLUMNS, kept=_KEPT, rows=rows)
+    for rows in (32, 16, 8, 4, 2, 1)
+}
 _INSERT_TAGS_SQL = sqlite.insert_missing_sql(completion_tags)
 _INSERT_METADATA_SQL = sqlite.insert_missing_sql(completion_metadata)
 _INSERT_RULES_SQL = sqlite.insert_missing_sql(completion_rules)

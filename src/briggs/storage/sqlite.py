@@ -29,6 +29,11 @@ _FRAMES_AT = 16
 _MOVED_AT = 96
 _FRAME_HEADER_BYTES = 24
 
+# A value of a type that has no adapter is looked at in four more places whenever it is bound,
+# and half of a record is NULL. These give back what they are given.
+sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
+
 # The errors that say that the disk, not the row, is what is wrong.
 _STORE_FAILURES = {
     sqlite3.SQLITE_FULL: "the disk is full",
@@ -217,8 +222,10 @@ def store_failure(error: BaseException) -> str | None:
     return f"{reason} ({original})" if reason else None
 
 
-def insert_sql(table: Table, *, columns: Sequence[str], kept: Collection[str]) -> str:
-    """The insert of a record, in whatever order its two halves come.
+def insert_sql(
+    table: Table, *, columns: Sequence[str], kept: Collection[str], rows: int = 1
+) -> str:
+    """The insert of records, in whatever order their two halves come.
 
     A row that is there is overwritten only by a settled one and only while it is `started`;
     the columns in `kept` stay as they first were. A row that may not be written changes
@@ -226,9 +233,10 @@ def insert_sql(table: Table, *, columns: Sequence[str], kept: Collection[str]) -
     """
     quoted = [f'"{name}"' for name in columns]
     updates = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in kept)
+    values = f"({', '.join('?' * len(columns))})"
     return (  # Every name in it is our own.
         f"INSERT INTO {table.name} ({', '.join(quoted)}) "  # noqa: S608
-        f"VALUES ({', '.join('?' * len(columns))}) "
+        f"VALUES {', '.join([values] * rows)} "
         f"ON CONFLICT (id) DO UPDATE SET {updates} "
         f"WHERE {table.name}.status = 'started' AND excluded.status <> 'started'"
     )

@@ -143,12 +143,12 @@ class Writer:
             for each in writes
         ]
         try:
-            changes = driver.executemany(completions.INSERT_SQL, rows).rowcount
+            changes = completions.insert(self._connection, rows)
         except (UnicodeEncodeError, OverflowError):
             driver.execute("ROLLBACK")
             driver.execute("BEGIN IMMEDIATE")
             storable = [[sqlite.storable(value) for value in row] for row in rows]
-            changes = driver.executemany(completions.INSERT_SQL, storable).rowcount
+            changes = completions.insert(self._connection, storable)
         if changes != len(rows):
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")
         completions.create_tags_and_metadata(
