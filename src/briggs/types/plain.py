@@ -1,100 +1,28 @@
-"""Answers of which a short look tells that they break no rule: nearly all of them.
+"""Streams of which a short look tells that they break no rule: nearly all of them.
 
-Both functions are asked of answers that conform as they came, so that most rules are known to
-be kept, and say False wherever they are not sure. What remains is looked for in the book.
+It is asked of streams that conform as they came, so that most rules are known to be kept, and
+says False wherever it is not sure. What remains is looked for in the book. Of whole answers,
+`conform/plain.py` tells it.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import chain
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
-
-if TYPE_CHECKING:
-    from briggs.types.conform.strict import Logprobs, Response, Usage
 
 TOLERANCE = 1e-6
 """How far two log probabilities may be apart, or one above 0, and be right but for rounding."""
 HIDDEN_TOKENS_MAX = 8
 """The token that ends a choice counts, and so may a few that structure it."""
 
-# The members that every response has, at its top, in its choice, and in its message.
-_MEMBERS = 5 + 4 + 3
 _TIERS = (None, UNSET, "default", "flex", "priority", "scale", "auto", "fast")
 
 _PADDING = re.compile(rb', ?"obfuscation": ?"\w*"')
 _CONTENT = re.compile(rb'"content": ?"')
 _TEXT = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
-
-
-def is_plain_response(response: Response, body: bytes, *, logprobs_asked: bool) -> bool:
-    """Whether it is one text that came to its end, and nothing else."""
-    usage, choice = response.usage, response.choices[0]
-    message, logprobs = choice.message, choice.logprobs
-    if (
-        len(response.choices) > 1
-        or choice.finish_reason != "stop"
-        or not message.content
-        or message.refusal is not None
-        or message.tool_calls is not UNSET
-        or message.function_call is not UNSET
-        or message.annotations
-        or message.audio is not UNSET
-        or (logprobs is None) == logprobs_asked
-        or usage is UNSET
-        or not usage.completion_tokens
-        or response.service_tier not in _TIERS
-        or response.system_fingerprint is None
-    ):
-        return False
-    members = _MEMBERS + _count_members(usage)
-    members += message.annotations is not UNSET
-    members += response.service_tier is not UNSET
-    members += response.system_fingerprint is not UNSET
-    if logprobs is not None:
-        if not _are_plain(logprobs, message.content, usage):
-            return False
-        members += 2 + 4 * len(logprobs.content or ())
-    # A name that came twice, and one that nobody knows, is one too many; a text may have some.
-    names = body.count(b'":')
-    return names == members or names - body.count(b'\\":') == members
-
-
-def _count_members(usage: Usage) -> int:
-    """The members of a usage, and that it is one."""
-    count = 4
-    for details in (usage.prompt_tokens_details, usage.completion_tokens_details):
-        if details is not UNSET:
-            # Those that are not there are less than 0.
-            count += 1 + sum(part >= 0 for part in msgspec.structs.astuple(details))
-    return count
-
-
-def _are_plain(logprobs: Logprobs, content: str, usage: Usage) -> bool:
-    """L3, L5, L6, L12: tokens that are certain, spell the content, and have its bytes."""
-    tokens = logprobs.content
-    if not tokens or logprobs.refusal is not None:
-        return False
-    names = [token.token for token in tokens]
-    pieces = [token.bytes or [] for token in tokens]
-    encoded = names if content.isascii() else [name.encode() for name in names]
-    details = usage.completion_tokens_details
-    return (
-        "".join(names) == content
-        and [*map(len, encoded)] == [*map(len, pieces)]
-        and bytes(chain.from_iterable(pieces)) == content.encode()
-        and max([token.logprob for token in tokens]) <= TOLERANCE
-        and not any(map(_ALTERNATIVES, tokens))
-        and (details is UNSET or details.reasoning_tokens <= 0)
-        and 0 <= usage.completion_tokens - len(tokens) <= HIDDEN_TOKENS_MAX
-    )
-
-
-_ALTERNATIVES = attrgetter("top_logprobs")
 
 
 def is_plain_stream(stream: bytes) -> bool:

@@ -14,6 +14,7 @@ from briggs.types import wire
 from briggs.types.conform.drafts import Draft, Fixes
 from briggs.types.conform.finish import raise_in_band_error, restore_finish_reason
 from briggs.types.conform.message import restore_message
+from briggs.types.conform.plain import read_plain
 from briggs.types.conform.strict import (
     SERVICE_TIERS,
     Asked,
@@ -27,7 +28,6 @@ from briggs.types.conform.strict import (
 )
 from briggs.types.conform.tokens import are_cut, restore_logprobs, restore_numbers
 from briggs.types.conform.usage import restore_usage
-from briggs.types.plain import is_plain_response
 
 _STRICT = msgspec.json.Decoder(Response)
 # Seconds, and what takes their place elsewhere: a second in milli-, micro- and nanoseconds.
@@ -37,6 +37,8 @@ _CREATED_MAX = 10**20
 
 def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     """The answer as it may leave Briggs. Raises `NotConforming`, or `InBandError`."""
+    if (plain := read_plain(body, asked)) is not None:
+        return Conformed(body, read_facts(plain), is_plain=True)
     try:
         response = _STRICT.decode(body)
         check_response(response, asked)
@@ -45,8 +47,7 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     for choice in response.choices:
         if choice.logprobs is not None and are_cut(choice.logprobs):
             return _restore(body, asked=asked)
-    is_plain = is_plain_response(response, body, logprobs_asked=asked.logprobs)
-    return Conformed(body, read_facts(response), is_plain=is_plain)
+    return Conformed(body, read_facts(response))
 
 
 def _restore(body: bytes, *, asked: Asked) -> Conformed:

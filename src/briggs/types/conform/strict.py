@@ -86,11 +86,11 @@ def convert(value: Any, type: type[T]) -> T:
         raise NotConforming("half a character stands where no text belongs") from error
 
 
-_Count = Annotated[int, Meta(ge=0)]
-_NonEmpty = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=0)]
+NonEmpty = Annotated[str, Meta(min_length=1)]
 # Less than any count, so that parts can be compared whether or not they are there.
 ABSENT = -1
-_Byte = Annotated[int, Meta(ge=0, le=255)]
+Byte = Annotated[int, Meta(ge=0, le=255)]
 # Rounding may lift a certain token a little above 0; a probability of 2 is no probability.
 LOGPROB_MAX = 0.01
 _LogProbability = Annotated[float, Meta(le=LOGPROB_MAX)]
@@ -99,13 +99,13 @@ _LogProbability = Annotated[float, Meta(le=LOGPROB_MAX)]
 class TopLogprob(msgspec.Struct):
     token: str
     logprob: _LogProbability
-    bytes: list[_Byte] | None
+    bytes: list[Byte] | None
 
 
 class TokenLogprob(msgspec.Struct):
     token: str
     logprob: _LogProbability
-    bytes: list[_Byte] | None
+    bytes: list[Byte] | None
     top_logprobs: list[TopLogprob]
 
 
@@ -127,7 +127,7 @@ class _Custom(msgspec.Struct):
 
 
 class _ToolCall(msgspec.Struct):
-    id: _NonEmpty
+    id: NonEmpty
     type: Literal["function", "custom"]
     function: _Function | UnsetType = UNSET
     custom: _Custom | UnsetType = UNSET
@@ -164,29 +164,29 @@ class _Message(msgspec.Struct):
 
 class Choice(msgspec.Struct):
     finish_reason: FinishReason
-    index: _Count
+    index: Count
     message: _Message
     logprobs: Logprobs | None
     error: UnsetType | None = UNSET
 
 
 class Details(msgspec.Struct):
-    cached_tokens: _Count = ABSENT
-    cache_write_tokens: _Count = ABSENT
-    audio_tokens: _Count = ABSENT
-    text_tokens: _Count = ABSENT
-    image_tokens: _Count = ABSENT
-    reasoning_tokens: _Count = ABSENT
-    accepted_prediction_tokens: _Count = ABSENT
-    rejected_prediction_tokens: _Count = ABSENT
+    cached_tokens: Count = ABSENT
+    cache_write_tokens: Count = ABSENT
+    audio_tokens: Count = ABSENT
+    text_tokens: Count = ABSENT
+    image_tokens: Count = ABSENT
+    reasoning_tokens: Count = ABSENT
+    accepted_prediction_tokens: Count = ABSENT
+    rejected_prediction_tokens: Count = ABSENT
 
 
 class Usage(msgspec.Struct):
     """The `CompletionUsage` that is passed on: whole numbers that add up."""
 
-    prompt_tokens: _Count
-    completion_tokens: _Count
-    total_tokens: _Count
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count
     prompt_tokens_details: Details | UnsetType = UNSET
     completion_tokens_details: Details | UnsetType = UNSET
     # Anthropic's, which only a price asks for. Nobody judges it.
@@ -196,10 +196,10 @@ class Usage(msgspec.Struct):
 class Response(msgspec.Struct):
     """The `CreateChatCompletionResponse` that is passed on."""
 
-    id: _NonEmpty
+    id: NonEmpty
     object: Literal["chat.completion"]
     created: int
-    model: _NonEmpty
+    model: NonEmpty
     choices: list[Choice]
     usage: Usage | UnsetType = UNSET
     system_fingerprint: str | UnsetType | None = UNSET

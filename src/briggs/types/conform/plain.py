@@ -1,0 +1,134 @@
+"""Whole answers that need no long look, nearly all: one text that came to its end, and no more.
+
+What is said here as types is checked by the one decode; unlike in `strict`, no member is free.
+Wherever this is not sure it says no, and the rest of the floor looks.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from briggs.types.conform.strict import (
+    ABSENT,
+    Asked,
+    Byte,
+    Choice,
+    Details,
+    NonEmpty,
+    NotConforming,
+    Response,
+    Usage,
+    check_usage,
+    is_plausible,
+)
+from briggs.types.plain import HIDDEN_TOKENS_MAX, TOLERANCE
+
+_REPLACEMENT = "\ufffd"
+_Nothing = Annotated[list[Any], Meta(max_length=0)]
+
+
+class _Token(msgspec.Struct, forbid_unknown_fields=True):
+    token: str
+    logprob: Annotated[float, Meta(le=TOLERANCE)]
+    bytes: list[Byte]
+    top_logprobs: _Nothing
+
+
+class _Logprobs(msgspec.Struct, forbid_unknown_fields=True):
+    content: list[_Token]
+    refusal: None
+
+
+class _Message(msgspec.Struct, forbid_unknown_fields=True):
+    role: Literal["assistant"]
+    content: NonEmpty
+    refusal: None
+    annotations: _Nothing | UnsetType = UNSET
+
+
+class _Choice(Choice, forbid_unknown_fields=True):
+    finish_reason: Literal["stop"]
+    index: Literal[0]
+    message: _Message  # type: ignore[assignment]
+    logprobs: _Logprobs | None  # type: ignore[assignment]
+
+
+class _Details(Details, forbid_unknown_fields=True):
+    pass
+
+
+class _Usage(Usage, forbid_unknown_fields=True):
+    completion_tokens: Annotated[int, Meta(ge=1)]
+    prompt_tokens_details: _Details | UnsetType = UNSET
+    completion_tokens_details: _Details | UnsetType = UNSET
+
+
+class _Response(Response, forbid_unknown_fields=True):
+    choices: Annotated[list[_Choice], Meta(min_length=1, max_length=1)]  # type: ignore[assignment]
+    usage: _Usage
+    system_fingerprint: str | UnsetType = UNSET
+
+
+_DECODER = msgspec.json.Decoder(_Response)
+
+# The members that every one has, at its top, in its choice, and in its message; and its usage.
+_MEMBERS = 5 + 4 + 3 + 4
+_DETAILS = len(Details.__struct_fields__)
+
+
+def read_plain(body: bytes, asked: Asked) -> Response | None:
+    """An answer that breaks no rule that shows in it; None where that takes a longer look."""
+    if asked.choices != 1:
+        return None
+    try:
+        response = _DECODER.decode(body)
+        check_usage(response.usage)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, NotConforming):
+        return None
+    choice = response.choices[0]
+    if (choice.logprobs is not None) != asked.logprobs or not is_plausible(response.created):
+        return None
+    members = _MEMBERS + _count_optional(response)
+    if choice.logprobs is not None:
+        if not _are_plain(choice.logprobs.content, choice.message.content, response.usage):
+            return None
+        members += 2 + 4 * len(choice.logprobs.content)
+    # A name that came twice is one too many; a text may have some.
+    names = body.count(b'":')
+    if names != members and names - body.count(b'\\":') != members:
+        return None
+    return response
+
+
+def _count_optional(response: _Response) -> int:
+    """The members that some have and some do not."""
+    count = (
+        (response.choices[0].message.annotations is not UNSET)
+        + (response.service_tier is not UNSET)
+        + (response.system_fingerprint is not UNSET)
+    )
+    usage = response.usage
+    for details in (usage.prompt_tokens_details, usage.completion_tokens_details):
+        if details is not UNSET:
+            count += 1 + _DETAILS - msgspec.structs.astuple(details).count(ABSENT)
+    return count
+
+
+def _are_plain(tokens: list[_Token], content: str, usage: Usage) -> bool:
+    """L3, L5, L6, L12: tokens that spell the content, and have its bytes."""
+    names = [token.token for token in tokens]
+    pieces = [token.bytes for token in tokens]
+    encoded = names if content.isascii() else [name.encode() for name in names]
+    details = usage.completion_tokens_details
+    return (
+        "".join(names) == content
+        and _REPLACEMENT not in content
+        and [*map(len, encoded)] == [*map(len, pieces)]
+        and bytes(chain.from_iterable(pieces)) == content.encode()
+        and (details is UNSET or details.reasoning_tokens <= 0)
+        and 0 <= usage.completion_tokens - len(tokens) <= HIDDEN_TOKENS_MAX
+    )
