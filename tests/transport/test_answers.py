@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from briggs.transport import BrokenOff, Reply, Transport
-from briggs.transport.exchange import Exchange
+from briggs.transport.exchange import Exchange, Reader
 from tests.transport.servers import LAST, Peer, begin_chunked, chunk, chunked, serve, whole
 
 BODY = b'{"content": "\xe2\x82\xac 5", "more": [1, 2, 3]}'
@@ -47,7 +47,7 @@ class _NoLine:
 
 
 def _read(pieces: Sequence[bytes], *, method: str = "GET", ended: bool = True) -> Exchange:
-    exchange = Exchange(_NoLine(), method=method, whole=True)
+    exchange = Exchange(_NoLine(), Reader(), method=method, whole=True)
     for piece in pieces:
         if exchange.complete or exchange.error:
             break

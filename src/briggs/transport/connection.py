@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from briggs.transport.errors import BrokenOff, TimedOut
-from briggs.transport.exchange import Exchange
+from briggs.transport.exchange import Exchange, Reader
 from briggs.transport.request import Origin
 
 # How far a stream's reader may lag before we stop reading ahead of it.
@@ -26,6 +26,7 @@ class Connection(asyncio.Protocol):
         lose: Callable[[Connection], None],
     ) -> None:
         self.origin = origin
+        self.reader = Reader()
         self.is_open = False
         self._read_timeout_s = read_timeout_s
         self._idle_timeout_s = idle_timeout_s
@@ -132,6 +133,9 @@ class Connection(asyncio.Protocol):
         self._exchange = None
         exchange.release()
         exchange.wake()
+        if exchange.is_head:
+            # It would go on and wait for the body that it was told of.
+            self.reader = Reader()
         if exchange.complete and exchange.keeps_open and self._is_clean():
             self.resume()
             self.reused = True

@@ -24,13 +24,57 @@ class Line(Protocol):
     def abandon(self, exchange: Exchange) -> None: ...
 
 
+class Reader:
+    """Reads one answer after the other, since to make a parser costs more than an answer does.
+
+    httptools calls the methods `on_...` while it is fed.
+    """
+
+    def __init__(self) -> None:
+        self.exchange: Exchange | None = None
+        """Whose answer is read."""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Raises what httptools does."""
+        self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        assert self.exchange is not None
+        if self.exchange.begun:
+            self.exchange.keeps_open = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Those behind a chunked body, trailers, come too late to be read.
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        assert self.exchange is not None
+        fields, self._fields = self._fields, []
+        status = self._parser.get_status_code()
+        if not self.exchange.begun and status >= 200:
+            self.exchange.begin(
+                status, _read_fields(fields), keeps_open=self._parser.should_keep_alive()
+            )
+
+    def on_body(self, data: bytes) -> None:
+        assert self.exchange is not None
+        self.exchange.add(data)
+
+    def on_message_complete(self) -> None:
+        assert self.exchange is not None
+        self._fields.clear()
+        self.exchange.finish()
+
+
 class Exchange(AsyncIterator[bytes]):
-    """The answer to one request. httptools calls the methods `on_...` while it is fed.
+    """The answer to one request.
 
     Iterating it gives the body, in pieces of all that has come since the last one.
     """
 
-    def __init__(self, line: Line, *, method: str, whole: bool) -> None:
+    def __init__(self, line: Line, reader: Reader, *, method: str, whole: bool) -> None:
         self.whole = whole
         """Whether its reader waits for all of it, or takes each piece as it comes."""
         self.status = 0
@@ -47,13 +91,13 @@ class Exchange(AsyncIterator[bytes]):
         """Whether the connection can carry another exchange after this one."""
         self.ends_with_connection = False
         self._line = line
-        self._is_head = method == "HEAD"
-        self._fields: list[tuple[bytes, bytes]] = []
+        self.is_head = method == "HEAD"
         self._pieces: list[bytes] = []
         self._overhead = 0
         self._decoder: Decoder | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._reader: Reader | None = reader
+        reader.exchange = self
 
     def __aiter__(self) -> Self:
         return self
@@ -99,11 +143,11 @@ class Exchange(AsyncIterator[bytes]):
 
     def feed(self, data: bytes) -> None:
         """Read what has come. What is wrong with it is in `error` afterwards."""
-        assert self._parser is not None, "an exchange that has ended is fed no more"
+        assert self._reader is not None, "an exchange that has ended is fed no more"
         self.heard = True
         self._overhead += len(data)
         try:
-            self._parser.feed_data(data)
+            self._reader.feed(data)
         except httptools.HttpParserUpgrade:
             self.fail(BrokenOff("it switched to another protocol, which nobody asked for"))
         except httptools.HttpParserError as error:
@@ -114,7 +158,7 @@ class Exchange(AsyncIterator[bytes]):
     def end(self) -> None:
         """The other side sends no more. What is then missing is in `error` afterwards."""
         if self.begun and self.ends_with_connection:
-            self.on_message_complete()
+            self.finish()
         else:
             self.fail(BrokenOff("the connection was closed before the answer was whole"))
 
@@ -126,38 +170,28 @@ class Exchange(AsyncIterator[bytes]):
             self.error = error
 
     def release(self) -> None:
-        """Let go of the parser, which refers to us."""
-        self._parser = None
+        """Let go of the reader, which reads another answer next."""
+        if self._reader is not None:
+            self._reader.exchange = None
+            self._reader = None
 
-    def on_message_begin(self) -> None:
-        if self.begun:
-            self.keeps_open = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # Those behind a chunked body, trailers, come too late to be read.
-        self._fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        assert self._parser is not None
-        status = self._parser.get_status_code()
-        if self.begun or status < 200:
-            self._fields.clear()
-            return
+    def begin(self, status: int, headers: dict[str, str], *, keeps_open: bool) -> None:
+        """The head has come."""
         self.begun = True
         self.status = status
-        self.keeps_open = self._parser.should_keep_alive()
-        self.headers = headers = _read_fields(self._fields)
-        self._fields.clear()
+        self.keeps_open = keeps_open
+        self.headers = headers
         if "transfer-encoding" not in headers:
             self.ends_with_connection = "content-length" not in headers
         elif headers["transfer-encoding"].lower() != "chunked":
             self.fail(BrokenOff(f"its transfer-encoding {headers['transfer-encoding']!r} is new"))
         if "content-encoding" in headers:
             self._open_decoder()
-        if self._is_head:
-            self.on_message_complete()
+        if self.is_head:
+            self.finish()
 
-    def on_body(self, data: bytes) -> None:
+    def add(self, data: bytes) -> None:
+        """A piece of the body, as it was sent."""
         self._overhead = 0
         if self.complete:
             # A body where there must be none.
@@ -173,10 +207,11 @@ class Exchange(AsyncIterator[bytes]):
             self._pieces.append(data)
             self.size += len(data)
 
-    def on_message_complete(self) -> None:
+    def finish(self) -> None:
+        """The body is whole, as it was sent."""
         if not self.begun or self.error is not None:
             return
-        if self._decoder is not None and not self._decoder.is_complete and not self._is_head:
+        if self._decoder is not None and not self._decoder.is_complete and not self.is_head:
             self.fail(BrokenOff("its compressed body ends too soon"))
         else:
             self.complete = True
@@ -194,7 +229,7 @@ class Exchange(AsyncIterator[bytes]):
             self._decoder = create_decoder(encoding)
         except ValueError as error:
             self.fail(BrokenOff(str(error)))
-        if self._decoder is not None and not self._is_head:
+        if self._decoder is not None and not self.is_head:
             # They speak of the bytes that came, not of those that are handed over.
             self.headers.pop("content-length", None)
             del self.headers["content-encoding"]

@@ -104,12 +104,12 @@ class Transport:
         connection = self._pool.take(head.origin) or await self._pool.wait(
             head.origin, timeout_s=connect_timeout_s
         )
-        exchange = Exchange(connection, method=method, whole=whole)
+        exchange = Exchange(connection, connection.reader, method=method, whole=whole)
         if await connection.carry(exchange, request):
             return exchange
         # It had been closed on the other side while nobody used it. Nothing of an answer had
         # come, so we ask once more, on a connection that is certainly open.
         connection = await self._pool.open(head.origin)
-        exchange = Exchange(connection, method=method, whole=whole)
+        exchange = Exchange(connection, connection.reader, method=method, whole=whole)
         await connection.carry(exchange, request)
         return exchange
