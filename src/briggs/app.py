@@ -23,9 +23,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from briggs.api import health
-from briggs.api.answers import Json, answer_error
-from briggs.api.connection import create_protocol
-from briggs.api.exchange import Receive, Scope, Send
+from briggs.api.answers import Json, answer_error, refuse_late
 from briggs.api.gate import Gate
 from briggs.api.log10.routes import OPEN_ROUTES
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
@@ -37,14 +35,16 @@ from briggs.gateway.upstreams import Upstreams
 from briggs.providers.catalog import check_providers
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
-from briggs.types.errors import BriggsError, MethodNotAllowed, NotFound
+from briggs.transport.asgi import Receive, Scope, Send
+from briggs.transport.caller import Caller, Patience, Server
+from briggs.transport.errors import TimedOut
+from briggs.types.errors import BriggsError, InvalidRequest, MethodNotAllowed, NotFound
 
 CHAT_PATH = "/v1/chat/completions"
 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins"),
-    *("limits.header_timeout_s", "limits.keep_alive_timeout_s", "limits.shutdown_timeout_s"),
-    *("limits.queue_bytes_max", "limits.wal_bytes_max"),
+    *("limits.shutdown_timeout_s", "limits.queue_bytes_max", "limits.wal_bytes_max"),
 )
 """The settings that hold from the start to the end of a process."""
 
@@ -56,6 +56,7 @@ class App:
         settings, routes = upstreams.settings, upstreams.routes
         limits = settings.file.limits
         self.upstreams = upstreams
+        self.patience = _read_patience(settings.file)
         self.reload_failures = 0
         """How often the file was read again and was wrong."""
         self._started_with = settings.file
@@ -70,6 +71,7 @@ class App:
             exception_handlers={
                 BriggsError: _answer_briggs_error,
                 HTTPException: _answer_http_exception,
+                TimedOut: _answer_late,
                 Exception: _answer_defect,
             },
         )
@@ -123,6 +125,7 @@ class App:
         self.prices = self.record.prices = prices
         self.chat.routes = state.routes = routes
         self.chat.limits = state.limits = file.limits
+        self.patience = _read_patience(file)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -178,9 +181,16 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
         async with open_app(settings) as app:
             await _create_first_key(app, settings.data, address=address)
             limits = settings.file.limits
+            application = _admit_pages(app, settings.file.origins)
+
+            def accept(*, server_state: Server, **_: object) -> Caller:
+                return Caller(
+                    application, server=server_state, patience=app.patience, refuse=_refuse
+                )
+
             config = uvicorn.Config(
-                _admit_pages(app, settings.file.origins),
-                http=create_protocol(header_timeout_s=limits.header_timeout_s),
+                application,
+                http=accept,  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -188,7 +198,6 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
                 server_header=False,
                 date_header=False,
                 proxy_headers=False,
-                timeout_keep_alive=round(limits.keep_alive_timeout_s),
                 timeout_graceful_shutdown=round(limits.shutdown_timeout_s),
             )
             with _announced(settings.data / "server.url", address):
@@ -216,6 +225,20 @@ def _admit_pages(app: App, origins: Sequence[str]) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=["x-briggs-completion-id", "x-briggs-dropped", "x-request-id"],
     )
+
+
+def _read_patience(file: FileSettings) -> Patience:
+    limits = file.limits
+    return Patience(
+        head_s=limits.header_timeout_s,
+        body_s=limits.body_timeout_s,
+        idle_s=limits.keep_alive_timeout_s,
+    )
+
+
+def _refuse(message: str) -> bytes:
+    """What is not HTTP is told so in the shape that callers expect of us."""
+    return InvalidRequest(f"{message} Send HTTP/1.1.").encode()
 
 
 def _name_fixed(before: FileSettings, after: FileSettings) -> Iterator[str]:
@@ -331,6 +354,11 @@ async def _answer_http_exception(request: Request, error: Exception) -> Json:
     else:
         refusal = NotFound(f"There is nothing at {request.url.path}.")
     return answer_error(refusal, path=request.url.path)
+
+
+async def _answer_late(request: Request, error: Exception) -> Json:
+    assert isinstance(error, TimedOut)
+    return answer_error(refuse_late(error), path=request.url.path)
 
 
 async def _answer_defect(request: Request, error: Exception) -> Json:

@@ -10,8 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.storage import Store
+from briggs.transport.errors import TimedOut
 from briggs.types import wire
-from briggs.types.errors import BriggsError, InvalidJson, InvalidRequest, RequestTooLarge
+from briggs.types.errors import (
+    BriggsError,
+    InvalidJson,
+    InvalidRequest,
+    RequestTimeout,
+    RequestTooLarge,
+)
 
 LIMIT_DEFAULT = 25
 LIMIT_MAX = 1000
@@ -57,8 +64,15 @@ def list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]
     }
 
 
+def refuse_late(error: TimedOut) -> RequestTimeout:
+    """What a caller hears whose body does not come; then nothing more can be read from him."""
+    return RequestTimeout(
+        f"{str(error).capitalize()}: send the whole body.", headers={"connection": "close"}
+    )
+
+
 async def read_body(request: Request) -> bytes:
-    """A request's whole body. Raises `RequestTooLarge`."""
+    """A request's whole body. Raises `RequestTooLarge`, and what the connection does."""
     bytes_max: int = request.app.state.limits.body_bytes_max
     body = bytearray()
     async for piece in request.stream():

@@ -8,7 +8,7 @@ import time
 from contextlib import aclosing
 from typing import Any
 
-from briggs.api.exchange import Exchange, Receive, Scope, Send
+from briggs.api.exchange import Exchange
 from briggs.api.gate import Gate, Headers, require
 from briggs.gateway.complete import complete
 from briggs.gateway.logged import adopt
@@ -17,6 +17,7 @@ from briggs.gateway.retries import Retries
 from briggs.gateway.routes import Routes, resolve
 from briggs.gateway.stream import stream
 from briggs.settings import LimitSettings
+from briggs.transport.asgi import Receive, Scope, Send
 from briggs.types.completions import Completion
 from briggs.types.envelope import Envelope, open_envelope
 from briggs.types.errors import (
@@ -52,7 +53,7 @@ class Chat:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         completion = Completion()
-        exchange = Exchange(receive, send, completion=completion)
+        exchange = Exchange(scope, receive, send, completion=completion)
         self.in_flight += 1
         try:
             await self._answer(scope, exchange, completion)
@@ -72,7 +73,6 @@ class Chat:
             await exchange.send_error(defect)
         finally:
             self.in_flight -= 1
-            exchange.close()
 
     async def _answer(self, scope: Scope, exchange: Exchange, completion: Completion) -> None:
         headers: Headers = dict(scope["headers"])
@@ -92,11 +92,7 @@ class Chat:
                 "try again in a second, or raise limits.in_flight_max.",
                 headers={"retry-after": "1", "connection": "close"},
             )
-        completion.request = await exchange.read_body(
-            headers,
-            bytes_max=self.limits.body_bytes_max,
-            timeout_s=self.limits.body_timeout_s,
-        )
+        completion.request = await exchange.read_body(headers, bytes_max=self.limits.body_bytes_max)
         if completion.retry_count:
             self._retries.link(completion, key_id=key.id)
         try:

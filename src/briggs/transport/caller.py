@@ -1,0 +1,280 @@
+"""A caller's connection: HTTP/1.1 outside, ASGI inside."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+import httptools
+import msgspec
+
+from briggs.transport.asgi import Application, Cycle
+from briggs.transport.errors import TimedOut
+
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+class Patience(msgspec.Struct, kw_only=True, frozen=True):
+    """How long a connection waits for its caller, in seconds."""
+
+    head_s: float
+    """For all of a request's head."""
+    body_s: float
+    """Between two pieces of a request's body."""
+    idle_s: float
+    """For the next request."""
+
+    @property
+    def shortest_s(self) -> float:
+        return min(self.head_s, self.body_s, self.idle_s)
+
+
+class Server(Protocol):
+    """What a connection needs of the server that accepted it: uvicorn's `ServerState`."""
+
+    connections: Any
+    tasks: set[asyncio.Task[None]]
+    total_requests: int
+
+
+class Caller(asyncio.Protocol):
+    """A connection that a caller opened. httptools calls the methods `on_...` while it is fed.
+
+    `refuse` says as JSON what is wrong with something that is not HTTP.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        server: Server,
+        patience: Patience,
+        refuse: Callable[[str], bytes],
+    ) -> None:
+        self._application = application
+        self._server = server
+        self._patience = patience
+        self._refuse = refuse
+        self._loop = asyncio.get_running_loop()
+        self._parser = self._create_parser()
+        self._transport: asyncio.Transport
+        self._addresses: dict[str, Any] = {}
+        self._cycle: Cycle | None = None
+        """The request that came last, until it is answered and another one comes."""
+        self._waiting: deque[Cycle] = deque()
+        """Those that came before the ones before them were answered, and that one's too."""
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+        self._is_reading = True
+        self._writable: asyncio.Future[None] | None = None
+        """What waits until the caller has read, while there is more to be read than he does."""
+        self._is_stopping = False
+        self._deadline = math.inf
+        self._timer: asyncio.TimerHandle
+
+    # ---- What the event loop says ---------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        for name, key in (("server", "sockname"), ("client", "peername")):
+            address = transport.get_extra_info(key)
+            self._addresses[name] = tuple(address[:2]) if address else None
+        self._server.connections.add(self)
+        self._expect_in(self._patience.head_s)
+        self._set_timer()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Nobody here speaks anything else, which the caller sees by the answer.
+            self._parser = self._create_parser()
+            if rest := data[upgrade.args[0] :]:
+                self.data_received(rest)
+        except httptools.HttpParserError:
+            self._send_refusal("Invalid HTTP request received.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        self._timer.cancel()
+        self._waiting.clear()
+        if self._cycle is not None and not self._cycle.is_complete:
+            self._cycle.disconnect()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def shutdown(self) -> None:
+        """End as soon as what has been asked is answered; uvicorn calls it when it stops."""
+        self._is_stopping = True
+        if self._cycle is None or self._cycle.is_complete:
+            self.close()
+        else:
+            self._cycle.keeps_open = False
+
+    # ---- What the parser says -------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._expects_continue = False
+        self._expect_in(self._patience.head_s)
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        version = parser.get_http_version()
+        path, query = _read_url(self._url)
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii"),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            **self._addresses,
+        }
+        cycle = Cycle(
+            self,
+            scope,
+            keeps_open=version == "1.1" and parser.should_keep_alive() and not self._is_stopping,
+            expects_continue=self._expects_continue,
+        )
+        self._expect_in(self._patience.body_s)
+        before, self._cycle = self._cycle, cycle
+        if before is None or before.is_complete:
+            self._start(cycle)
+        else:
+            self.pause()
+            self._waiting.append(cycle)
+
+    def on_body(self, body: bytes) -> None:
+        assert self._cycle is not None, "a body comes after its head"
+        self._expect_in(self._patience.body_s)
+        self._cycle.feed(body)
+
+    def on_message_complete(self) -> None:
+        assert self._cycle is not None, "a request ends after it has begun"
+        self._cycle.end()
+        self._expect_in(self._patience.idle_s if self._cycle.is_complete else math.inf)
+
+    # ---- What a cycle says ----------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def is_full(self) -> bool:
+        return self._writable is not None
+
+    async def drain(self) -> None:
+        if self._writable is not None:
+            # Whoever waits may be cancelled, and others wait for it too.
+            await asyncio.shield(self._writable)
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if self._is_reading:
+            self._is_reading = False
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._is_reading and not self._waiting:
+            self._is_reading = True
+            self._transport.resume_reading()
+
+    def finish(self, cycle: Cycle) -> None:
+        """A request is answered: the next one, if there can be one."""
+        self._server.total_requests += 1
+        if not cycle.keeps_open:
+            self.close()
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+        else:
+            self._expect_in(self._patience.idle_s)
+        self.resume()
+
+    def close(self) -> None:
+        """End the connection when what was written is sent."""
+        self._transport.close()
+
+    # ---- In between -----------------------------------------------------------------------
+
+    def _start(self, cycle: Cycle) -> None:
+        task = cycle.task = self._loop.create_task(cycle.run(self._application))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def _create_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # Some end a request that is their last with an empty line.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+    def _send_refusal(self, message: str) -> None:
+        if self._cycle is not None and self._cycle.is_whole and not self._cycle.is_complete:
+            # It comes behind a request whose answer is on its way.
+            self._cycle.keeps_open = False
+            self.pause()
+            return
+        body = self._refuse(message)
+        self._transport.write(
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
+        )
+        self._transport.close()
+
+    def _expect_in(self, seconds: float) -> None:
+        self._deadline = self._loop.time() + seconds
+
+    def _set_timer(self) -> None:
+        """One timer for the whole life of a connection, since most of them never fire.
+
+        It looks at least as often as the shortest of the times, and so is never late.
+        """
+        left_s = self._deadline - self._loop.time()
+        delay_s = min(left_s, self._patience.shortest_s)
+        self._timer = self._loop.call_later(delay_s, self._look_at_the_time)
+
+    def _look_at_the_time(self) -> None:
+        if self._loop.time() >= self._deadline:
+            if self._cycle is None or self._cycle.is_complete:
+                self.close()
+                return
+            if not self._cycle.is_whole:
+                limit_s = self._patience.body_s
+                self._cycle.fail(TimedOut(f"nothing more of the request came for {limit_s:g} s"))
+            self._deadline = math.inf
+        self._set_timer()
+
+
+def _read_url(url: bytes) -> tuple[bytes, bytes]:
+    """The path and the query of a request's target, which may name a host too."""
+    if url.startswith(b"/"):
+        path, _, query = url.partition(b"?")
+        return path, query
+    parsed = httptools.parse_url(url)
+    return parsed.path or b"/", parsed.query or b""
