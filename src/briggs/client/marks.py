@@ -6,7 +6,6 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from briggs.types.completions import create_id
@@ -17,7 +16,23 @@ _tags: ContextVar[tuple[str, ...]] = ContextVar("briggs_tags", default=())
 _session: ContextVar[Session | None] = ContextVar("briggs_session", default=None)
 
 
-class Session:
+class _Block:
+    """What holds for the calls of a `with`, or as well of an `async with`: it never waits."""
+
+    def __enter__(self) -> Self:
+        raise NotImplementedError
+
+    def __exit__(self, *raised: object) -> None:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, *raised: object) -> None:
+        self.__exit__(*raised)
+
+
+class Session(_Block):
     """A block whose calls belong together: `with briggs.session(tags=["checkout"]) as session`.
 
     Blocks within add their tags to it, and one with a session of its own has that one. What a
@@ -45,28 +60,12 @@ class Session:
         self._tokens.append(_session.set(self))
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         _session.reset(self._tokens.pop())
-        self._tags.__exit__(error_type, error, traceback)
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(error_type, error, traceback)
+        self._tags.__exit__(*raised)
 
 
-class Tags:
+class Tags(_Block):
     """A block, or a function, whose calls have these tags: `@briggs.tags("billing", "eu")`."""
 
     def __init__(self, *names: str) -> None:
@@ -79,24 +78,8 @@ class Tags:
         self._tokens.append(_tags.set(join_tags(_tags.get(), self._names)))
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         _tags.reset(self._tokens.pop())
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(error_type, error, traceback)
 
     def __call__(self, function: Function) -> Function:
         """The function with a block of its own around each call."""
