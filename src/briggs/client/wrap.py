@@ -7,6 +7,7 @@ look at what goes out and comes back; so tools, streams, parsing and raw respons
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -55,15 +56,11 @@ def wrap(client: Client, *, tags: Sequence[str] = ()) -> Client:
 def _record_sync(send: Callable[..., Any], tags: tuple[str, ...]) -> Any:
     @functools.wraps(send)
     def recorded(request: Any, **options: Any) -> Any:
-        call = _open_call(request, tags)
-        if call is None:
+        if (call := _open_call(request, tags)) is None:
             return send(request, **options)
-        try:
+        with call.failing():
             response = send(request, **options)
-        except BaseException as error:
-            call.fail(error)
-            raise
-        call.begin(response, is_streamed=bool(options.get("stream")))
+        call.begin(response, **options)
         return response
 
     return recorded
@@ -72,15 +69,11 @@ def _record_sync(send: Callable[..., Any], tags: tuple[str, ...]) -> Any:
 def _record_async(send: Callable[..., Any], tags: tuple[str, ...]) -> Any:
     @functools.wraps(send)
     async def recorded(request: Any, **options: Any) -> Any:
-        call = _open_call(request, tags)
-        if call is None:
+        if (call := _open_call(request, tags)) is None:
             return await send(request, **options)
-        try:
+        with call.failing():
             response = await send(request, **options)
-        except BaseException as error:
-            call.fail(error)
-            raise
-        call.begin(response, is_streamed=bool(options.get("stream")))
+        call.begin(response, **options)
         return response
 
     return recorded
@@ -143,7 +136,7 @@ class _Call:
                 request.headers.setdefault("x-briggs-session", self._record.session_id)
 
     @_harmless
-    def begin(self, response: Any, *, is_streamed: bool) -> None:
+    def begin(self, response: Any, *, stream: bool = False, **options: Any) -> None:
         """The head of the answer is there, and the rest of it too unless it is streamed."""
         if id := response.headers.get("x-briggs-completion-id"):
             # Briggs answered, and has it on record.
@@ -155,7 +148,7 @@ class _Call:
         if response.status_code >= 400:
             self._record.status = "failed"
             self._record.failure_kind = f"upstream_{response.status_code}"
-        if not is_streamed:
+        if not stream:
             self._settle(response.content)
             return
         if response.headers.get("content-encoding"):
@@ -167,31 +160,30 @@ class _Call:
             response.iter_raw = self._listen(response.iter_raw)
             response.close = self._leave(response.close)
 
-    @_harmless
-    def fail(self, error: BaseException) -> None:
-        """No answer came, or the rest of it did not, or nobody wanted it."""
-        left = isinstance(error, GeneratorExit | asyncio.CancelledError | KeyboardInterrupt)
-        self._record.status = "failed"
-        self._record.failure_kind = "hang_up" if left else type(error).__name__
-        self._record.failure_reason = _LEFT if left else str(error)
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """A part of the call that ends it where it raises."""
+        try:
+            yield
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    @contextlib.contextmanager
+    def _hearing(self) -> Iterator[None]:
+        """The reading of the body, which ends the call in any case."""
+        with self.failing():
+            self._is_reading = True
+            yield
         self._settle(b"".join(self._pieces))
 
     def _listen(self, iter_raw: Callable[..., Iterator[bytes]]) -> Callable[..., Iterator[bytes]]:
         def listened(chunk_size: int | None = None) -> Iterator[bytes]:
-            pieces = iter_raw(chunk_size)
-            try:
-                while True:
-                    self._is_reading = True
-                    piece = next(pieces, None)
-                    self._is_reading = False
-                    if piece is None:
-                        break
-                    self._pieces.append(piece)
+            with self._hearing():
+                for piece in iter_raw(chunk_size):
+                    self._hear(piece)
                     yield piece
-            except BaseException as error:
-                self.fail(error)
-                raise
-            self._settle(b"".join(self._pieces))
+                    self._is_reading = True
 
         return listened
 
@@ -199,39 +191,46 @@ class _Call:
         self, aiter_raw: Callable[..., AsyncIterator[bytes]]
     ) -> Callable[..., AsyncIterator[bytes]]:
         async def listened(chunk_size: int | None = None) -> AsyncIterator[bytes]:
-            pieces = aiter_raw(chunk_size)
-            try:
-                while True:
-                    self._is_reading = True
-                    piece = await anext(pieces, None)
-                    self._is_reading = False
-                    if piece is None:
-                        break
-                    self._pieces.append(piece)
+            with self._hearing():
+                async for piece in aiter_raw(chunk_size):
+                    self._hear(piece)
                     yield piece
-            except BaseException as error:
-                self.fail(error)
-                raise
-            self._settle(b"".join(self._pieces))
+                    self._is_reading = True
 
         return listened
+
+    def _hear(self, piece: bytes) -> None:
+        """Keep what came, before the program has it."""
+        self._pieces.append(piece)
+        self._is_reading = False
 
     def _leave(self, close: Callable[[], None]) -> Callable[[], None]:
         def closed() -> None:
             close()
-            # At the end of the body the reading closes by itself.
-            if not self._is_reading:
-                self.fail(GeneratorExit())
+            self._note_leaving()
 
         return closed
 
     def _leave_async(self, aclose: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def closed() -> None:
             await aclose()
-            if not self._is_reading:
-                self.fail(GeneratorExit())
+            self._note_leaving()
 
         return closed
+
+    def _note_leaving(self) -> None:
+        # At the end of the body the reading closes by itself.
+        if not self._is_reading:
+            self._fail(GeneratorExit())
+
+    @_harmless
+    def _fail(self, error: BaseException) -> None:
+        """No answer came, or the rest of it did not, or nobody wanted it."""
+        left = isinstance(error, GeneratorExit | asyncio.CancelledError | KeyboardInterrupt)
+        self._record.status = "failed"
+        self._record.failure_kind = "hang_up" if left else type(error).__name__
+        self._record.failure_reason = _LEFT if left else str(error)
+        self._settle(b"".join(self._pieces))
 
     @_harmless
     def _settle(self, body: bytes) -> None:
