@@ -36,6 +36,20 @@ def test_what_is_put_is_read_back(spool: Spool) -> None:
     assert spool.read(first.id) is None
 
 
+def test_the_end_of_a_call_takes_the_place_of_its_beginning(spool: Spool) -> None:
+    """A call that has begun waits like any other, until its end is there."""
+    begun = create_record(status="started")
+    spool.put(begun)
+    [name] = spool.list()
+    assert spool.read(name) == begun
+    ended = create_record(id=begun.id)
+    spool.put(ended)
+    assert spool.list() == [begun.id]
+    # Whoever was sending the beginning meanwhile has sent it.
+    spool.delete(name)
+    assert spool.read(begun.id) == ended
+
+
 def test_an_id_may_be_anything(spool: Spool, tmp_path: Path) -> None:
     """An id with slashes and dots names no other folder."""
     record = create_record(id="../../out/side?")

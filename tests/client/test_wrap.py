@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +188,68 @@ def test_compressed_answers_are_read(records: Any) -> None:
     whole, streamed = records()
     assert json.loads(whole.received) == create_response("Hi")
     assert streamed.received == create_chunk({"content": "Hi"}) + b"data: [DONE]\n\n"
+
+
+SCRIPT = """
+import os, signal, sys
+import briggs, openai
+client = briggs.wrap(openai.OpenAI(base_url=sys.argv[1], api_key="k"))
+with briggs.session("killed", tags=["all"]):
+    ask = {"model": "m", "messages": [{"role": "user", "content": "one two"}], "stream": True}
+    assert list(client.chat.completions.create(**ask))
+    next(iter(client.chat.completions.create(**ask)))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_stream_that_is_read_at_the_death_of_its_process_is_recorded(
+    server: RunningServer, vendors: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `kill -9` in the middle of a stream what was asked arrives, as a call that started."""
+    killed = subprocess.run(
+        [sys.executable, "-c", SCRIPT, f"http://127.0.0.1:{vendors.port}/openai/v1"],
+        env={
+            **os.environ,
+            "BRIGGS_SPOOL": str(tmp_path),
+            "BRIGGS_URL": server.url,
+            "BRIGGS_API_KEY": server.api_key,
+        },
+        timeout=60,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    with (
+        recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
+        briggs.Client(server.url, server.api_key) as reader,
+    ):
+        assert briggs.flush() == 0
+        found = [item for item in list_all(reader) if item["session_id"] == "killed"]
+    assert [item["status"] for item in found] == ["finished", "started"]
+    assert found[1]["request"] == {"model": "m", "messages": MESSAGES, "stream": True}
+    assert found[1]["tags"] == ["all"]
+
+
+def test_a_stream_may_end_after_its_beginning_was_sent(
+    server: RunningServer, vendors: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long stream is on record as started before it ends, and as finished when it has."""
+    with (
+        recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
+        briggs.Client(server.url, server.api_key) as reader,
+        briggs.wrap(open_openai(vendors)) as client,
+        briggs.session("long"),
+    ):
+        stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+        found = []
+        for read in (next, list):
+            assert read(stream)
+            assert briggs.flush() == 0
+            found += [item for item in list_all(reader) if item["session_id"] == "long"]
+    assert [(item["status"], item["said"]) for item in found] == [
+        ("started", ""),
+        ("finished", "Hello"),
+    ]
+    assert found[0]["id"] == found[1]["id"]
 
 
 async def test_async_calls_do_not_mix(vendors: Upstream, records: Any) -> None:

@@ -45,13 +45,18 @@ class Log:
         return choose_server(self._base_url, self._api_key)
 
     def put(self, record: Record, *, session: Session | None) -> None:
-        """Take a record. The program that logs goes on, also where that is impossible."""
+        """Take a record. The program that logs goes on, also where that is impossible.
+
+        That a call has begun is sent a little later, since most have ended by then.
+        """
         try:
             self.spool.put(record)
         except (OSError, SpoolFull) as error:
             if time.monotonic() - self._warned_at > WARNING_PAUSE_S:
                 self._warned_at = time.monotonic()
                 logger.warning("A call is not recorded: %s", error)
+            return
+        if record.status == "started":
             return
         self.sender.wake()
         if session is not None:

@@ -130,31 +130,31 @@ class Sender:
 
 async def send_all(spool: Spool, connection: Connection) -> None:
     """Send what waits, and what comes meanwhile. Raises `ClientError` if it cannot be."""
-    while ids := spool.list():
-        for start in range(0, len(ids), AT_ONCE):
-            sending = [_send(id, spool, connection) for id in ids[start : start + AT_ONCE]]
+    while names := spool.list():
+        for start in range(0, len(names), AT_ONCE):
+            sending = [_send(name, spool, connection) for name in names[start : start + AT_ONCE]]
             for error in await asyncio.gather(*sending, return_exceptions=True):
                 if error is not None:
                     raise error
 
 
-async def _send(id: str, spool: Spool, connection: Connection) -> None:
-    record = spool.read(id)
+async def _send(name: str, spool: Spool, connection: Connection) -> None:
+    record = spool.read(name)
     if record is None:
         return
     try:
         body = tell(record)
     except Exception as error:
         # One that cannot be told must not stand in the way of all that come after it.
-        spool.reject(id, f"it cannot be told: {error!r}")
+        spool.reject(name, f"it cannot be told: {error!r}")
         return
-    path = f"/api/v1/completions/{quote(id, safe='')}"
+    path = f"/api/v1/completions/{quote(record.id, safe='')}"
     try:
         await connection.send("POST", path, body=body, is_idempotent=True)
     except Refused as error:
         if error.status not in _UNWANTED:
             raise
-        logger.warning("Briggs does not take the record %s: %s", id, error)
-        spool.reject(id, f"{error.status}: {error}")
+        logger.warning("Briggs does not take the record %s: %s", name, error)
+        spool.reject(name, f"{error.status}: {error}")
     else:
-        spool.delete(id)
+        spool.delete(name)

@@ -23,6 +23,8 @@ BYTES_MAX = 1 << 30
 _SUFFIX = ".record"
 _REASON = ".reason"
 _HALF = ".half"
+_BEGUN = ".started"
+"""Ends the name of a record of a call whose end is not known."""
 _HALF_AGE_S = 3600
 """A file that was never finished, after this long, never will be."""
 
@@ -55,45 +57,52 @@ class Spool:
         self._bytes = 0
 
     def put(self, record: Record) -> None:
-        """Write a record. Raises `SpoolFull`, `OSError`."""
+        """Write a record. Raises `SpoolFull`, `OSError`.
+
+        That a call has begun has a file of its own, which goes when the end of the call comes:
+        that may be while the beginning is being sent.
+        """
+        name = record.id + (_BEGUN if record.status == "started" else "")
         body = _encoder.encode(record)
         if self._bytes + len(body) > self._bytes_max:
             raise SpoolFull(
                 f"{self.folder} holds {self._bytes:,} bytes that the server has not taken"
             )
-        half = self.folder / _name(record.id, _HALF)
+        half = self.folder / _file(name, _HALF)
         try:
             _write(half, body)
         except FileNotFoundError:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(half, body)
-        half.replace(self._path(record.id))
+        half.replace(self._path(name))
         self._bytes += len(body)
+        if name == record.id:
+            self.delete(record.id + _BEGUN)
 
     def list(self) -> list[str]:
-        """The ids of what waits, the oldest first."""
+        """The names of what waits, the oldest first: of calls that have ended their ids."""
         return sorted(unquote(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
 
-    def read(self, id: str) -> Record | None:
+    def read(self, name: str) -> Record | None:
         """A record; None where it is gone or cannot be read, and then it is set aside."""
         try:
-            return _decoder.decode(self._path(id).read_bytes())
+            return _decoder.decode(self._path(name).read_bytes())
         except FileNotFoundError:
             return None
         except msgspec.DecodeError as error:
-            self.reject(id, f"the file is damaged: {error}")
+            self.reject(name, f"the file is damaged: {error}")
             return None
 
-    def delete(self, id: str) -> None:
+    def delete(self, name: str) -> None:
         """Forget a record that the server has."""
-        self._path(id).unlink(missing_ok=True)
+        self._path(name).unlink(missing_ok=True)
 
-    def reject(self, id: str, reason: str) -> None:
+    def reject(self, name: str, reason: str) -> None:
         """Set a record aside, with the reason beside it."""
         self._rejected.mkdir(mode=0o700, exist_ok=True)
-        _write(self._rejected / _name(id, _REASON), reason.encode("utf-8", "replace"))
+        _write(self._rejected / _file(name, _REASON), reason.encode("utf-8", "replace"))
         with contextlib.suppress(FileNotFoundError):
-            self._path(id).rename(self._rejected / _name(id, _SUFFIX))
+            self._path(name).rename(self._rejected / _file(name, _SUFFIX))
 
     def list_rejected(self) -> Sequence[Rejected]:
         """What was set aside, the oldest first."""
@@ -106,8 +115,8 @@ class Spool:
         """Let all that was set aside wait again."""
         for each in self.list_rejected():
             with contextlib.suppress(FileNotFoundError):
-                (self._rejected / _name(each.id, _SUFFIX)).rename(self._path(each.id))
-            (self._rejected / _name(each.id, _REASON)).unlink(missing_ok=True)
+                (self._rejected / _file(each.id, _SUFFIX)).rename(self._path(each.id))
+            (self._rejected / _file(each.id, _REASON)).unlink(missing_ok=True)
 
     def measure(self) -> None:
         """Count again what is there, and sweep out what was never finished."""
@@ -141,13 +150,13 @@ class Spool:
             return 0
         return found.st_size if entry.is_file() else 0
 
-    def _path(self, id: str) -> Path:
-        return self.folder / _name(id, _SUFFIX)
+    def _path(self, name: str) -> Path:
+        return self.folder / _file(name, _SUFFIX)
 
 
-def _name(id: str, suffix: str) -> str:
+def _file(name: str, suffix: str) -> str:
     """The file of a record, whatever its id is made of."""
-    return quote(id, safe="") + suffix
+    return quote(name, safe="") + suffix
 
 
 def _write(path: Path, body: bytes) -> None:

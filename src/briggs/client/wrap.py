@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from types import FrameType
 from typing import Any, Literal, ParamSpec, TypeVar
 
+import msgspec
+
 from briggs.client.log import current_log
 from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.client.records import Record, read_error
@@ -159,6 +161,10 @@ class _Call:
         else:
             response.iter_raw = self._listen(response.iter_raw)
             response.close = self._leave(response.close)
+        if self._record.status != "failed":
+            # Whoever is killed while it reads leaves this behind.
+            begun = msgspec.structs.replace(self._record, status="started")
+            self._log.put(begun, session=self._session)
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:
