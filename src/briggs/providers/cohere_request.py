@@ -8,7 +8,7 @@ from typing import Any
 from briggs.providers.base import Encoded
 from briggs.providers.requests import (
     copy_part,
-    encode_parts,
+    encode_each,
     find_limit,
     find_names,
     given,
@@ -47,10 +47,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     request, refused = read_request(envelope, can_say=_can_say)
     body = {
         "model": model,
-        "messages": [
-            _encode_message(message, path=f"messages[{position}]")
-            for position, message in enumerate(request.messages)
-        ],
+        "messages": encode_each(request.messages, _encode_message, path="messages"),
         **_encode_parameters(request),
         **_encode_tools(request.tools),
     }
@@ -118,7 +115,7 @@ def _encode_tools(offered: Any) -> Json:
     return {"tools": functions, **given(strict_tools=is_strict or None)}
 
 
-def _encode_message(message: messages.ChatCompletionRequestMessage, *, path: str) -> Json:
+def _encode_message(message: messages.ChatCompletionRequestMessage, path: str) -> Json:
     match message:
         case (
             messages.ChatCompletionRequestSystemMessage()
@@ -138,7 +135,7 @@ def _encode_message(message: messages.ChatCompletionRequestMessage, *, path: str
 def _encode_content(content: Any, *, path: str) -> Any:
     if isinstance(content, str):
         return content
-    return encode_parts(content or (), _encode_part, path=path)
+    return encode_each(content or (), _encode_part, path=f"{path}.content")
 
 
 def _encode_part(part: messages.ContentPart, path: str) -> Json:
@@ -157,10 +154,7 @@ def _encode_assistant(
     if thinking := message.extra.get("reasoning_content"):
         text = [{"type": "text", "text": content}] if isinstance(content, str) else content
         content = [{"type": "thinking", "thinking": thinking}, *(text if content else ())]
-    calls = [
-        _encode_call(call, path=f"{path}.tool_calls[{position}]")
-        for position, call in enumerate(message.tool_calls or ())
-    ]
+    calls = encode_each(message.tool_calls or (), _encode_call, path=f"{path}.tool_calls")
     return {
         "role": "assistant",
         **({"content": content} if content or not calls else {}),
@@ -172,7 +166,7 @@ def _encode_assistant(
     }
 
 
-def _encode_call(call: tools.ToolCall, *, path: str) -> Json:
+def _encode_call(call: tools.ToolCall, path: str) -> Json:
     if not isinstance(call, tools.ChatCompletionMessageToolCall):
         raise _refuse(path, "a call of anything but a function")
     function = {"name": call.function.name, "arguments": call.function.arguments}

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from briggs.providers.base import Encoded
 from briggs.providers.requests import (
-    encode_parts,
+    encode_each,
     find_limit,
     find_names,
     given,
@@ -241,7 +241,7 @@ def _holds_results(parts: list[Json]) -> bool:
 def _encode_content(content: Any, *, path: str) -> list[Json]:
     if isinstance(content, str):
         return [{"text": content}]
-    return encode_parts(content or (), _encode_part, path=path)
+    return encode_each(content or (), _encode_part, path=f"{path}.content")
 
 
 def _encode_part(part: messages.ContentPart, path: str) -> Json:

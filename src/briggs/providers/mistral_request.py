@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from briggs.providers.base import Encoded
 from briggs.providers.requests import (
     copy_part,
-    encode_parts,
+    encode_each,
     find_names,
     given,
     join_text,
@@ -60,13 +61,10 @@ SIGNATURE_FORMAT = "mistral-v1"
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     """The body of a call. Raises `InvalidRequest` for what cannot be said."""
     request, unsupported = read_request(envelope, can_say=_can_say)
-    names = name_calls(request.messages)
+    encode = partial(_encode_message, names=name_calls(request.messages))
     body: dict[str, Any] = {
         "model": model,
-        "messages": [
-            _encode_message(message, f"messages[{position}]", names)
-            for position, message in enumerate(request.messages)
-        ],
+        "messages": encode_each(request.messages, encode, path="messages"),
     }
     if envelope.stream:
         body["stream"] = True
@@ -135,7 +133,7 @@ def _encode_message(
 def _encode_content(content: str | Sequence[messages.ContentPart], path: str) -> Any:
     if isinstance(content, str):
         return content
-    return encode_parts(content, _encode_part, path=path)
+    return encode_each(content, _encode_part, path=f"{path}.content")
 
 
 def _encode_part(part: messages.ContentPart, path: str) -> dict[str, Any] | None:
@@ -168,10 +166,9 @@ def _encode_answer(
         content = [_encode_thinking(thinking, message.extra), *(said if content else [])]
     body: dict[str, Any] = {"role": "assistant", "content": content}
     if message.tool_calls:
-        body["tool_calls"] = [
-            _encode_call(call, f"{path}.tool_calls[{position}]")
-            for position, call in enumerate(message.tool_calls)
-        ]
+        body["tool_calls"] = encode_each(
+            message.tool_calls, _encode_call, path=f"{path}.tool_calls"
+        )
     if message.extra.get("prefix"):
         body["prefix"] = True
     return body

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from briggs.providers.base import Encoded
 from briggs.providers.requests import (
+    encode_each,
     find_names,
     given,
     join_text,
@@ -44,13 +46,10 @@ _BESIDE_OPTIONS = ("format", "keep_alive", "shift", "think", "truncate", "_debug
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     """The body of `/api/chat`. Raises `InvalidRequest` for what cannot be said."""
     request, unsupported = read_request(envelope, can_say=_can_say)
-    names = name_calls(request.messages)
+    encode = partial(_encode_message, names=name_calls(request.messages))
     body: dict[str, Any] = {
         "model": model,
-        "messages": [
-            _encode_message(message, f"messages[{position}]", names)
-            for position, message in enumerate(request.messages)
-        ],
+        "messages": encode_each(request.messages, encode, path="messages"),
         "stream": envelope.stream,
     }
     if request.tool_choice != "none" and (offered := list_tools(request)):
@@ -167,10 +166,9 @@ def _encode_answer(
     if thinking := message.extra.get("reasoning_content"):
         body["thinking"] = thinking
     if message.tool_calls:
-        body["tool_calls"] = [
-            _encode_call(call, f"{path}.tool_calls[{position}]")
-            for position, call in enumerate(message.tool_calls)
-        ]
+        body["tool_calls"] = encode_each(
+            message.tool_calls, _encode_call, path=f"{path}.tool_calls"
+        )
     return body
 
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 import mimetypes
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -33,6 +33,7 @@ from briggs.types.tools import (
     Tool,
 )
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _KNOWN = frozenset(CreateChatCompletionRequest.__struct_fields__)
@@ -219,11 +220,9 @@ def find_names(messages: Sequence[ChatCompletionRequestMessage]) -> list[str]:
     return ["messages.name"] if named else []
 
 
-def encode_parts(
-    parts: Sequence[ContentPart], encode: Callable[[ContentPart, str], T], *, path: str
-) -> list[T]:
-    """The parts of a message's content, each by `encode`, which is told its path."""
-    return [encode(part, f"{path}.content[{position}]") for position, part in enumerate(parts)]
+def encode_each(items: Iterable[S], encode: Callable[[S, str], T], *, path: str) -> list[T]:
+    """The items of a list that stands at `path`, each by `encode`, which is told its own path."""
+    return [encode(item, f"{path}[{position}]") for position, item in enumerate(items)]
 
 
 def copy_part(part: ContentPart) -> dict[str, Any] | None:
