@@ -20,6 +20,7 @@ from briggs.gateway.prices import load_list, price_logged
 from briggs.gateway.record import Call, write_facts
 from briggs.storage import Store
 from briggs.types import wire
+from briggs.types.any_json import integer, members, objects, text
 from briggs.types.completions import Completion, Status, current_time_us
 from briggs.types.conform import Facts
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
@@ -181,10 +182,10 @@ def _write_outcome(completion: Completion, posted: Posted, *, violates: list[str
 
 def _read_request(completion: Completion) -> None:
     request = _decode_object(completion.request)
-    completion.model = _text(request.get("model")) or ""
+    completion.model = text(request.get("model")) or ""
     completion.stream = request.get("stream") is True
-    completion.seed = _integer(request.get("seed"))
-    completion.user = _text(request.get("safety_identifier")) or _text(request.get("user"))
+    completion.seed = integer(request.get("seed"))
+    completion.user = text(request.get("safety_identifier")) or text(request.get("user"))
 
 
 def _read_response(completion: Completion) -> None:
@@ -197,19 +198,16 @@ def _read_response(completion: Completion) -> None:
 
 def _read_facts(response: dict[str, Any]) -> Facts:
     """The facts of an answer of any shape; whatever is not what it should be is not known."""
-    choices = response.get("choices")
-    ends = [
-        *(choice.get("finish_reason") for choice in _objects(choices)),
-        response.get("stop_reason"),
-    ]
+    choices = objects(response.get("choices"), "choices")
+    ends = [*(choice.get("finish_reason") for _, choice in choices), response.get("stop_reason")]
     facts = Facts(
-        id=_text(response.get("id")),
-        model=_text(response.get("model")),
-        system_fingerprint=_text(response.get("system_fingerprint")),
+        id=text(response.get("id")),
+        model=text(response.get("model")),
+        system_fingerprint=text(response.get("system_fingerprint")),
         finish_reasons=[reason for reason in ends if isinstance(reason, str)],
-        service_tier=_text(response.get("service_tier")),
+        service_tier=text(response.get("service_tier")),
     )
-    usage = _object(response.get("usage"))
+    usage = members(response.get("usage"))
     if "input_tokens" in usage:
         _read_anthropic_usage(usage, into=facts)
     else:
@@ -225,10 +223,10 @@ def _read_facts(response: dict[str, Any]) -> Facts:
 def _read_usage(usage: dict[str, Any], *, into: Facts) -> None:
     into.prompt_tokens = _count(usage.get("prompt_tokens"))
     into.completion_tokens = _count(usage.get("completion_tokens"))
-    prompt = _object(usage.get("prompt_tokens_details"))
+    prompt = members(usage.get("prompt_tokens_details"))
     into.cached_tokens = _count(prompt.get("cached_tokens"))
     into.audio_input_tokens = _count(prompt.get("audio_tokens"))
-    completion = _object(usage.get("completion_tokens_details"))
+    completion = members(usage.get("completion_tokens_details"))
     into.reasoning_tokens = _count(completion.get("reasoning_tokens"))
     into.audio_output_tokens = _count(completion.get("audio_tokens"))
 
@@ -241,7 +239,7 @@ def _read_anthropic_usage(usage: dict[str, Any], *, into: Facts) -> None:
     if prompt is not None:
         into.prompt_tokens = prompt + into.cached_tokens + into.cache_write_tokens
     into.completion_tokens = _count(usage.get("output_tokens"))
-    created = _object(usage.get("cache_creation"))
+    created = members(usage.get("cache_creation"))
     into.cache_write_1h_tokens = _count(created.get("ephemeral_1h_input_tokens"))
 
 
@@ -256,27 +254,11 @@ async def _judge(response: bytes) -> list[str]:
 
 def _decode_object(body: bytes) -> dict[str, Any]:
     try:
-        return _object(wire.decode(body))
+        return members(wire.decode(body))
     except msgspec.DecodeError:
         return {}
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(values: Any) -> list[dict[str, Any]]:
-    return [value for value in values if isinstance(value, dict)] if type(values) is list else []
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def _count(value: Any) -> int | None:
-    count = _integer(value)
+    count = integer(value)
     return count if count is not None and 0 <= count < _COUNT_MAX else None

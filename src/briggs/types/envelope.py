@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from briggs.types import wire
+from briggs.types.any_json import integer, members
 from briggs.types.errors import InvalidJson, InvalidRequest
 
 
@@ -108,8 +109,7 @@ class Envelope(msgspec.Struct, kw_only=True):
         """Whether `tool_choice` demands a call, whichever it is."""
         choice = self.values.get("tool_choice")
         if isinstance(choice, dict):
-            allowed = choice.get("allowed_tools")
-            choice = allowed.get("mode") if isinstance(allowed, dict) else None
+            choice = members(choice.get("allowed_tools")).get("mode")
         return choice == "required"
 
     @property
@@ -118,9 +118,8 @@ class Envelope(msgspec.Struct, kw_only=True):
 
         Some servers still take the older form, in which `logprobs` itself is the number.
         """
-        logprobs = self.values.get("logprobs")
-        older = logprobs if isinstance(logprobs, int) and not isinstance(logprobs, bool) else 0
-        return self.values.get("top_logprobs") or older
+        older = integer(self.values.get("logprobs"))
+        return self.values.get("top_logprobs") or older or 0
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON bytes, with some members replaced and all others as they came."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
 
 from briggs.types import wire
-
-Json = dict[str, Any]
+from briggs.types.any_json import Json, integer, members, objects
 
 # RFC 8259, section 9, leaves it to readers how deep they go.
 DEPTH_MAX = 100
@@ -36,7 +33,7 @@ class Body:
     @property
     def members(self) -> Json:
         """The object that it is; empty for anything else."""
-        return self.value if isinstance(self.value, dict) else {}
+        return members(self.value)
 
     def read_leniently(self) -> Json:
         """The object that it would be if NaN and Infinity were numbers of JSON."""
@@ -182,34 +179,6 @@ def is_too_deep(value: Any) -> bool:
         if not level:
             return False
     return True
-
-
-def members(value: Any) -> Json:
-    """The members of an object; none of anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def objects(value: Any, path: str) -> Iterator[tuple[str, Json]]:
-    """The objects of a list with their paths; none of anything else."""
-    for place, item in enumerate(value if isinstance(value, list) else ()):
-        if isinstance(item, dict):
-            yield f"{path}[{place}]", item
-
-
-def integer(value: Any) -> int | None:
-    """A whole number; None for anything else, true and 1.0 included."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def number(value: Any) -> float | None:
-    """A finite number; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return value if math.isfinite(value) else None
-    except OverflowError:
-        # A whole number beyond every float is finite, but no number that anything here counts.
-        return None
 
 
 def join(path: str, name: str) -> str:

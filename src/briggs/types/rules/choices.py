@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from briggs.types.any_json import integer
 from briggs.types.conform import FINISH_REASONS
-from briggs.types.rules.answer import Answer, Request, integer
+from briggs.types.rules.answer import Answer, Request
 from briggs.types.rules.book import Broken, also, rule
 
 # No model's window is smaller, so that whoever writes less has not come to its end.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from briggs.types.any_json import Json, integer, members, objects
 from briggs.types.chunk import (
     ChatCompletionAudioDelta,
     ChatCompletionStreamResponseDelta,
@@ -23,7 +24,7 @@ from briggs.types.response import (
     ServiceTier,
     UrlCitation,
 )
-from briggs.types.rules.answer import Answer, Body, Json, integer, join, members, objects
+from briggs.types.rules.answer import Answer, Body, join
 from briggs.types.rules.book import Broken, also, rule
 from briggs.types.rules.events import Stream
 from briggs.types.usage import CompletionUsage

@@ -6,8 +6,9 @@ import re
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from briggs.types.any_json import Json, integer, objects
 from briggs.types.fold import Fold
-from briggs.types.rules.answer import Answer, Body, Choice, Json, Request, integer, objects
+from briggs.types.rules.answer import Answer, Body, Choice, Request
 from briggs.types.sse import Event, EventReader
 
 DONE = b"[DONE]"

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from briggs.types.any_json import Json, integer, members, number, objects
 from briggs.types.conform.strict import LOGPROB_MAX
 from briggs.types.plain import HIDDEN_TOKENS_MAX, TOLERANCE
-from briggs.types.rules.answer import Answer, Choice, Json, integer, members, number, objects, utf8
+from briggs.types.rules.answer import Answer, Choice, utf8
 from briggs.types.rules.book import Broken, Severity, also, rule
 
 PROBABILITY_MAX = 1.001

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from briggs.types import wire
+from briggs.types.any_json import integer, members, objects
 from briggs.types.conform.message import is_call_id
-from briggs.types.rules.answer import Answer, Body, Choice, Request, integer, members, objects
+from briggs.types.rules.answer import Answer, Body, Choice, Request
 from briggs.types.rules.book import Broken, Severity, also, rule
 from briggs.types.rules.schema import find_mismatch
 

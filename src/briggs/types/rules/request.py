@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from briggs.types.rules.answer import Request, integer, members, objects
+from briggs.types.any_json import integer, members, objects
+from briggs.types.rules.answer import Request
 from briggs.types.rules.book import Broken, rule
 
 

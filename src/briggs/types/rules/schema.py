@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from briggs.types.rules.answer import members
+from briggs.types.any_json import members
 
 _DEPTH_MAX = 64
 

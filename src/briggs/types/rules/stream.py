@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from briggs.types import wire
+from briggs.types.any_json import Json, integer, members, objects
 from briggs.types.response import CreateChatCompletionResponse
-from briggs.types.rules.answer import Choice, Json, integer, members, objects
+from briggs.types.rules.answer import Choice
 from briggs.types.rules.book import Broken, rule
 from briggs.types.rules.events import Stream
 from briggs.types.rules.message import parses_as_object

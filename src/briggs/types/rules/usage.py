@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from briggs.types.any_json import Json, integer, members, number
 from briggs.types.conform.strict import PARTS
-from briggs.types.rules.answer import Answer, Json, integer, members, number
+from briggs.types.rules.answer import Answer
 from briggs.types.rules.book import Broken, Severity, also, rule
 
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
