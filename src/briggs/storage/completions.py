@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Select,
     Subquery,
+    Table,
     Text,
     and_,
     bindparam,
@@ -324,9 +325,12 @@ def select_page(
     query: Query, *, after: tuple[int, str] | None, limit: int
 ) -> Select[tuple[Any, ...]]:
     """The statement of a page, read from the narrowest index that the query allows."""
-    sources = [_find_tag(query, tag) for tag in query.tags]
-    sources += [_find_metadata(query, key, value) for key, value in query.metadata.items()]
-    sources += [_find_rule(query, rule) for rule in query.violates]
+    sources = [_find(completion_tags, query, tag=tag) for tag in query.tags]
+    sources += [
+        _find(completion_metadata, query, key=key, value=value)
+        for key, value in query.metadata.items()
+    ]
+    sources += [_find(completion_rules, query, rule=rule) for rule in query.violates]
     lead = sources[0] if sources else None
     created_at = completions.c.created_at if lead is None else lead.c.created_at
     id = completions.c.id if lead is None else lead.c.completion_id
@@ -440,38 +444,11 @@ def _conditions(query: Query) -> list[Any]:
     return conditions
 
 
-def _find_tag(query: Query, tag: str) -> Subquery:
-    return (
-        select(completion_tags)
-        .where(
-            completion_tags.c.organization_id == storable(query.organization_id),
-            completion_tags.c.tag == storable(tag),
-        )
-        .subquery()
-    )
-
-
-def _find_rule(query: Query, rule: str) -> Subquery:
-    return (
-        select(completion_rules)
-        .where(
-            completion_rules.c.organization_id == storable(query.organization_id),
-            completion_rules.c.rule == storable(rule),
-        )
-        .subquery()
-    )
-
-
-def _find_metadata(query: Query, key: str, value: str) -> Subquery:
-    return (
-        select(completion_metadata)
-        .where(
-            completion_metadata.c.organization_id == storable(query.organization_id),
-            completion_metadata.c.key == storable(key),
-            completion_metadata.c.value == storable(value),
-        )
-        .subquery()
-    )
+def _find(table: Table, query: Query, **values: str) -> Subquery:
+    """The completions of the query's organization that a table finds by these values."""
+    wanted = {"organization_id": query.organization_id, **values}
+    conditions = [table.c[name] == storable(value) for name, value in wanted.items()]
+    return select(table).where(*conditions).subquery()
 
 
 def _read_many(
