@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -168,20 +169,14 @@ def list_feedback(
       briggs feedback list --filter 'reviewer = ann and model = "gpt-5"' --limit 100
       briggs feedback list --task quality | jq -r .json_values.relevance
     """
+    from briggs.cli.tables import print_feedback, print_list
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             chosen = await _choose(client, task=task, filter=filter)
             page = await client.feedback.list(limit=limit, offset=offset, **chosen)
-        if as_json or not sys.stdout.isatty():
-            for item in page.data:
-                click.echo(encode(item))
-            return
-        from briggs.cli.tables import print_feedback
-
-        print_feedback(page.data, total=page.total)
+        print_list(page.data, partial(print_feedback, total=page.total), as_json=as_json)
 
     asyncio.run(ask())
 

@@ -93,18 +93,13 @@ def list_tasks(limit: int, offset: int, as_json: bool, server: Server) -> None:
       briggs feedback-task list
       briggs feedback-task list | jq -r '.id + " " + .name'
     """
-    from briggs.cli.tables import print_tasks
+    from briggs.cli.tables import print_list, print_tasks
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = await client.feedback_tasks.list(limit=limit, offset=offset)
-        if as_json or not sys.stdout.isatty():
-            for task in found:
-                click.echo(encode(task))
-            return
-        print_tasks(found)
+        print_list(found, print_tasks, as_json=as_json)
 
     asyncio.run(ask())
 

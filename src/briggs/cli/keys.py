@@ -76,12 +76,7 @@ def create(
         if as_json:
             click.echo(encode(key))
             return
-        click.echo(key.value)
-        click.secho(
-            f"Key {key.id} ({name}). Keep the secret now: it is shown only here.",
-            err=True,
-            dim=sys.stderr.isatty(),
-        )
+        print_secret(key.value, of=f"Key {key.id} ({name})")
 
     asyncio.run(ask())
 
@@ -98,18 +93,13 @@ def list_keys(organization: str | None, as_json: bool, server: Server) -> None:
       briggs keys list
       briggs keys list | jq -r 'select(.last_used_at == null) | .id'
     """
-    from briggs.cli.tables import print_keys
+    from briggs.cli.tables import print_keys, print_list
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = (await client.keys.list(organization=organization)).data
-        if as_json or not sys.stdout.isatty():
-            for key in found:
-                click.echo(encode(key))
-            return
-        print_keys(found)
+        print_list(found, print_keys, as_json=as_json)
 
     asyncio.run(ask())
 
@@ -135,3 +125,10 @@ def revoke(id: str, organization: str | None, server: Server) -> None:
         click.echo(f"Revoked {id}.", err=True)
 
     asyncio.run(ask())
+
+
+def print_secret(secret: object, *, of: str) -> None:
+    """A new key by itself, so that it may go into a pipe; what it is for stands beside it."""
+    click.echo(secret)
+    note = f"{of}. Keep the secret now: it is shown only here."
+    click.secho(note, err=True, dim=sys.stderr.isatty())

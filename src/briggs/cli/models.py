@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import click
 
@@ -24,17 +23,12 @@ def models(as_json: bool, server: Server) -> None:
       briggs models
       briggs models | jq -r .id
     """
-    from briggs.cli.tables import print_models
+    from briggs.cli.tables import print_list, print_models
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = (await client.models.list()).data
-        if as_json or not sys.stdout.isatty():
-            for model in found:
-                click.echo(encode(model))
-            return
-        print_models(found)
+        print_list(found, print_models, as_json=as_json)
 
     asyncio.run(ask())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import click
 
 from briggs.cli.groups import Group
+from briggs.cli.keys import print_secret
 from briggs.cli.options import json_option
 from briggs.cli.server import Server, server_options
 
@@ -46,12 +46,7 @@ def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
         if as_json:
             click.echo(encode(made))
             return
-        click.echo(made.key.value)
-        click.secho(
-            f"Organization {made.slug} ({made.id}). Keep the secret now: it is shown only here.",
-            err=True,
-            dim=sys.stderr.isatty(),
-        )
+        print_secret(made.key.value, of=f"Organization {made.slug} ({made.id})")
 
     asyncio.run(ask())
 
@@ -69,17 +64,12 @@ def list_organizations(as_json: bool, server: Server) -> None:
       briggs organizations list
       briggs organizations list | jq -r .slug
     """
-    from briggs.cli.tables import print_organizations
+    from briggs.cli.tables import print_list, print_organizations
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = await client.organizations.list()
-        if as_json or not sys.stdout.isatty():
-            for organization in found:
-                click.echo(encode(organization))
-            return
-        print_organizations(found)
+        print_list(found, print_organizations, as_json=as_json)
 
     asyncio.run(ask())

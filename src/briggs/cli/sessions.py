@@ -33,18 +33,13 @@ def list_sessions(limit: int, offset: int, as_json: bool, server: Server) -> Non
       briggs sessions list
       briggs sessions list --limit 100 | jq -r 'select(.totals.failed > 0) | .id'
     """
-    from briggs.cli.tables import print_sessions
+    from briggs.cli.tables import print_list, print_sessions
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = await client.sessions.list(limit=limit, offset=offset)
-        if as_json or not sys.stdout.isatty():
-            for session in found:
-                click.echo(encode(session))
-            return
-        print_sessions(found)
+        print_list(found, print_sessions, as_json=as_json)
 
     asyncio.run(ask())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -36,11 +36,24 @@ from briggs.client import (
 )
 from briggs.types.wire import encode
 
+T = TypeVar("T")
+
 STATUS_MARKS = {
     "finished": ("✓", "green3"),
     "failed": ("✗", "bold red1"),
     "started": ("…", "gold3"),
 }
+
+
+def print_list(
+    found: Sequence[T], print_table: Callable[[Sequence[T]], None], *, as_json: bool
+) -> None:
+    """What was found, on a terminal as a table, and in a pipe as JSON lines."""
+    if not as_json and sys.stdout.isatty():
+        print_table(found)
+        return
+    for item in found:
+        click.echo(encode(item))
 
 
 def create_completion_table(*, width: int, show_header: bool = True) -> Table:
