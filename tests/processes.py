@@ -163,7 +163,7 @@ class Upstream:
     def __init__(self, behaviours: Mapping[str, Behaviour]) -> None:
         self.behaviours = dict(behaviours)
         self.models: dict[str, bytes] = {}
-        """What `GET /BEHAVIOUR/...` answers, where it is not `MODELS`."""
+        """What `GET /BEHAVIOUR/...` answers, where it is not `MODELS`, or by a whole path."""
         self.seen: list[Seen] = []
         self.hung_up = threading.Event()
         """Set when a behaviour found its caller gone."""
@@ -216,8 +216,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_GET(self) -> None:
-        name = self.path.split("/")[1]
-        self.send_whole(200, self.server.upstream.models.get(name, MODELS))
+        models = self.server.upstream.models
+        found = models.get(self.path) or models.get(self.path.split("/")[1], MODELS)
+        self.send_whole(200, found)
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))

@@ -235,10 +235,14 @@ def test_malformed_events(data: bytes) -> None:
 def test_models() -> None:
     """The models are listed with their times as OpenAI has them."""
     listed = {"data": [{"id": "claude-opus-5-5", "created_at": "2026-09-01T00:00:00Z"}]}
-    models = AnthropicWire().read_models(json.dumps(listed).encode())
-    assert [(model["id"], model["created"]) for model in models] == [
+    page = AnthropicWire().read_models(json.dumps(listed).encode())
+    assert [(model["id"], model["created"]) for model in page.models] == [
         ("claude-opus-5-5", 1788220800)
     ]
+    assert page.more == ""
+    more = {**listed, "has_more": True, "last_id": "claude-opus-5-5"}
+    page = AnthropicWire().read_models(json.dumps(more).encode())
+    assert page.more == "&after_id=claude-opus-5-5"
 
 
 @pytest.mark.parametrize(

@@ -283,5 +283,5 @@ def test_models() -> None:
     url = wire.models_url("https://bedrock-runtime.us-east-1.amazonaws.com")
     assert url == "https://bedrock.us-east-1.amazonaws.com/foundation-models"
     listed = {"modelSummaries": [{"modelId": "amazon.nova-pro-v1:0", "providerName": "Amazon"}]}
-    (model,) = wire.read_models(json.dumps(listed).encode())
+    (model,) = wire.read_models(json.dumps(listed).encode()).models
     assert (model["id"], model["owned_by"]) == ("amazon.nova-pro-v1:0", "Amazon")

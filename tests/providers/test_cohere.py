@@ -15,7 +15,7 @@ from briggs.providers.cohere import CohereWire
 from briggs.settings import Settings
 from tests.processes import Reply
 from tests.providers.test_served_wires import fold
-from tests.providers.vendors import KEY, Vendor, run_vendor
+from tests.providers.vendors import KEY, Vendor, list_ids, run_vendor
 
 WIRE = CohereWire()
 PLAN = "I will add."
@@ -97,7 +97,18 @@ def test_models() -> None:
     url = WIRE.models_url("https://api.cohere.com/v2")
     assert url == "https://api.cohere.com/v1/models?endpoint=chat&page_size=1000"
     listed = {"models": [{"name": "command-a-03-2025", "endpoints": ["chat"]}]}
-    assert WIRE.read_models(json.dumps(listed).encode())[0]["id"] == "command-a-03-2025"
+    assert WIRE.read_models(json.dumps(listed).encode()).models[0]["id"] == "command-a-03-2025"
+
+
+def test_models_on_several_pages(vendor: Vendor) -> None:
+    """The list is read to its end."""
+    path = "/vendor/v1/models?endpoint=chat&page_size=1000"
+    for token, page in (
+        ("", {"models": [{"name": "one"}], "next_page_token": "a b"}),
+        ("&page_token=a%20b", {"models": [{"name": "two"}], "next_page_token": ""}),
+    ):
+        vendor.upstream.models[path + token] = json.dumps(page).encode()
+    assert list_ids(vendor) == ["cohere/one", "cohere/two"]
 
 
 def test_either_name_of_the_key(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from openai.types.chat import ChatCompletionMessage
 
 from briggs.providers.gemini import GeminiWire
 from briggs.providers.gemini_answer import read_usage
+from briggs.providers.http import PAGES_MAX
 from tests.processes import Reply
 from tests.providers.test_served_wires import fold
-from tests.providers.vendors import KEY, Vendor, run_vendor
+from tests.providers.vendors import KEY, Vendor, list_ids, run_vendor
 
 WIRE = GeminiWire()
 CALL = {"functionCall": {"name": "add", "args": {"a": 1}}, "thoughtSignature": "c2ln"}
@@ -140,8 +141,28 @@ def test_models() -> None:
         {"name": "models/gemini-embedding-2", "supportedGenerationMethods": ["embedContent"]},
         {"name": "tunedModels/mine-1"},
     ]
-    models = WIRE.read_models(json.dumps({"models": listed}).encode())
-    assert [model["id"] for model in models] == ["gemini-3-flash", "tunedModels/mine-1"]
+    page = WIRE.read_models(json.dumps({"models": listed}).encode())
+    assert [model["id"] for model in page.models] == ["gemini-3-flash", "tunedModels/mine-1"]
+
+
+def test_models_on_several_pages(vendor: Vendor) -> None:
+    """The list is read to its end, which may be an empty page."""
+    path = "/vendor/v1beta/models?pageSize=1000"
+    for token, page in (
+        ("", {"models": [{"name": "models/one"}], "nextPageToken": "a/b="}),
+        ("&pageToken=a%2Fb%3D", {"models": [{"name": "models/two"}], "nextPageToken": "c"}),
+        ("&pageToken=c", {}),
+    ):
+        vendor.upstream.models[path + token] = json.dumps(page).encode()
+    assert list_ids(vendor) == ["gemini/one", "gemini/two"]
+
+
+def test_a_list_of_models_without_an_end(vendor: Vendor) -> None:
+    """A vendor who always says that there is more is not asked for ever."""
+    vendor.upstream.models.clear()
+    page = {"models": [{"name": "models/one"}], "nextPageToken": "again"}
+    vendor.upstream.models["vendor"] = json.dumps(page).encode()
+    assert len(list_ids(vendor)) == PAGES_MAX
 
 
 @pytest.mark.parametrize(

@@ -46,3 +46,9 @@ def run_vendor(
         run_server(folder / "data", config=config, environment={"VENDOR_KEY": KEY}) as server,
     ):
         yield Vendor(upstream, server)
+
+
+def list_ids(vendor: Vendor) -> list[str]:
+    """The models that Briggs lists as this vendor's."""
+    listed = vendor.server.send("GET", "/v1/models").json["data"]
+    return [model["id"] for model in listed if not model["id"].startswith("local/")]

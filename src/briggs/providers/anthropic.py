@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from briggs.providers.anthropic_answer import AnthropicReader
 from briggs.providers.anthropic_request import encode_request
-from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.base import Encoded, ErrorWords, ModelPage, Prepared
 from briggs.providers.chunks import decode_answer
 from briggs.providers.events import EventStream, split_events
 from briggs.providers.openai import read_error
@@ -57,12 +58,15 @@ class AnthropicWire:
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/models?limit=1000"
 
-    def read_models(self, body: bytes) -> list[dict[str, Any]]:
-        return [
+    def read_models(self, body: bytes) -> ModelPage:
+        page = msgspec.json.decode(body)
+        models = [
             {**model, "created": _read_time(model.get("created_at")), "owned_by": "anthropic"}
-            for model in msgspec.json.decode(body)["data"]
+            for model in page["data"]
             if isinstance(model["id"], str)
         ]
+        more = f"&after_id={quote(page['last_id'], safe='')}" if page.get("has_more") else ""
+        return ModelPage(models, more)
 
 
 def _read_time(text: Any) -> int:

@@ -6,9 +6,9 @@ https://learn.microsoft.com/azure/ai-foundry/openai/latest
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, urlsplit
 
+from briggs.providers.base import ModelPage
 from briggs.providers.openai import OpenAIWire
 from briggs.settings import ProviderSettings, SettingsError
 
@@ -42,12 +42,15 @@ class AzureWire(OpenAIWire):
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/models{self._query}"
 
-    def read_models(self, body: bytes) -> list[dict[str, Any]]:
-        return [
-            model
-            for model in super().read_models(body)
-            if model.get("capabilities", {}).get("chat_completion", True)
-        ]
+    def read_models(self, body: bytes) -> ModelPage:
+        page = super().read_models(body)
+        return ModelPage(
+            [
+                model
+                for model in page.models
+                if model.get("capabilities", {}).get("chat_completion", True)
+            ]
+        )
 
 
 def open_azure(row: ProviderSettings, environment: Mapping[str, str]) -> AzureWire:

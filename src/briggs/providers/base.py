@@ -109,6 +109,15 @@ class ErrorWords(NamedTuple):
     """Whether it is about our key, where the status does not say so."""
 
 
+class ModelPage(NamedTuple):
+    """A page of a vendor's list of models."""
+
+    models: Sequence[dict[str, Any]]
+    """Each with at least `id`."""
+    more: str = ""
+    """What the address of the list ends in for the next page; empty where this is the last."""
+
+
 class StreamDecoder(Protocol):
     """Turns the bytes of one stream, however they are split, into the payloads of chunks."""
 
@@ -166,12 +175,12 @@ class Wire(Protocol):
         ...
 
     def models_url(self, base_url: str) -> str:
-        """Where the models are listed."""
+        """Where the models are listed, from the first on."""
         ...
 
-    def read_models(self, body: bytes) -> list[dict[str, Any]]:
-        """The models of that list, each with at least `id`. Raises `ValueError`, `KeyError`,
-        `TypeError` or `AttributeError` for what is none."""
+    def read_models(self, body: bytes) -> ModelPage:
+        """A page of that list. Raises `ValueError`, `KeyError`, `TypeError` or `AttributeError`
+        for what is none."""
         ...
 
 

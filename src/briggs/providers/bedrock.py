@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from briggs.providers.aws import Signer, find_region, load_botocore
-from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.base import Encoded, ErrorWords, ModelPage, Prepared
 from briggs.providers.bedrock_answer import BedrockReader, split_frames
 from briggs.providers.bedrock_request import encode_request
 from briggs.providers.chunks import decode_answer
@@ -74,8 +73,11 @@ class BedrockWire:
         # They are listed by another host than the one that answers.
         return f"{base_url.replace('//bedrock-runtime', '//bedrock')}/foundation-models"
 
-    def read_models(self, body: bytes) -> list[dict[str, Any]]:
-        return [
-            {"id": model["modelId"], "owned_by": model.get("providerName"), **model}
-            for model in msgspec.json.decode(body)["modelSummaries"]
-        ]
+    def read_models(self, body: bytes) -> ModelPage:
+        models = msgspec.json.decode(body)["modelSummaries"]
+        return ModelPage(
+            [
+                {"id": model["modelId"], "owned_by": model.get("providerName"), **model}
+                for model in models
+            ]
+        )

@@ -5,11 +5,11 @@ https://docs.cohere.com/reference/chat
 
 from __future__ import annotations
 
-from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
-from briggs.providers.base import Encoded, Prepared
+from briggs.providers.base import Encoded, ModelPage, Prepared
 from briggs.providers.chunks import decode_answer
 from briggs.providers.cohere_answer import CohereReader
 from briggs.providers.cohere_request import encode_request
@@ -17,7 +17,7 @@ from briggs.providers.events import EventStream, split_events
 from briggs.providers.openai import OpenAIWire
 from briggs.types.envelope import Envelope
 
-# The largest page there is; Cohere has far fewer models.
+# The largest page there is.
 _MODELS_MAX = 1000
 
 
@@ -42,6 +42,8 @@ class CohereWire(OpenAIWire):
         # The list has not moved on to version 2.
         return f"{base_url.removesuffix('/v2')}/v1/models?endpoint=chat&page_size={_MODELS_MAX}"
 
-    def read_models(self, body: bytes) -> list[dict[str, Any]]:
-        models = msgspec.json.decode(body)["models"]
-        return [{"id": model["name"], "owned_by": "cohere"} for model in models]
+    def read_models(self, body: bytes) -> ModelPage:
+        page = msgspec.json.decode(body)
+        models = [{"id": model["name"], "owned_by": "cohere"} for model in page["models"]]
+        token = page.get("next_page_token")
+        return ModelPage(models, f"&page_token={quote(token, safe='')}" if token else "")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from briggs.providers.base import Encoded, ErrorWords, Prepared
+from briggs.providers.base import Encoded, ErrorWords, ModelPage, Prepared
 from briggs.providers.chunks import MALFORMED, decode_answer
 from briggs.providers.events import EventStream, split_events
 from briggs.providers.gemini_answer import GeminiReader, describe_error
@@ -20,7 +20,7 @@ from briggs.providers.openai import read_error
 from briggs.types import wire
 from briggs.types.envelope import Envelope
 
-# The largest page there is; Google has far fewer models.
+# The largest page there is.
 _MODELS_MAX = 1000
 
 
@@ -70,12 +70,16 @@ class GeminiWire:
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/models?pageSize={_MODELS_MAX}"
 
-    def read_models(self, body: bytes) -> list[dict[str, Any]]:
-        return [
+    def read_models(self, body: bytes) -> ModelPage:
+        page = msgspec.json.decode(body)
+        models = [
             {"id": model["name"].removeprefix("models/"), "owned_by": "google"}
-            for model in msgspec.json.decode(body)["models"]
+            # Google leaves out what is empty.
+            for model in (page["models"] if page else ())
             if "generateContent" in model.get("supportedGenerationMethods", ["generateContent"])
         ]
+        token = page.get("nextPageToken")
+        return ModelPage(models, f"&pageToken={quote(token, safe='')}" if token else "")
 
 
 def _find(error: dict[str, Any], name: str) -> Any:

@@ -9,7 +9,15 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Answer, Piece, Prepared, Refreshing, StreamDecoder, Wire
+from briggs.providers.base import (
+    Answer,
+    ModelPage,
+    Piece,
+    Prepared,
+    Refreshing,
+    StreamDecoder,
+    Wire,
+)
 from briggs.transport import BrokenOff, StreamedReply, TimedOut, Transport, TransportError
 from briggs.types import wire as json_wire
 from briggs.types.envelope import Envelope
@@ -28,6 +36,8 @@ from briggs.types.errors import (
 # What an upstream says of waiting goes on to the caller, whose SDK acts on it.
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 END_TIMEOUT_S = 0.2
+PAGES_MAX = 20
+"""Of a list of models; nobody has so many, but one might say without end that there are more."""
 
 
 class HttpProvider:
@@ -117,6 +127,20 @@ class HttpProvider:
     async def list_models(self) -> list[dict[str, Any]]:
         await self._require_key()
         url = self._wire.models_url(self.base_url)
+        models: list[dict[str, Any]] = []
+        more = ""
+        for _ in range(PAGES_MAX):
+            page = await self._list_page(url + more)
+            models += page.models
+            more = page.more
+            if not more:
+                break
+        return models
+
+    async def close(self) -> None:
+        """Nothing is held here: the connections belong to the transport."""
+
+    async def _list_page(self, url: str) -> ModelPage:
         headers = self._wire.authorize(
             method="GET", url=url, headers={"accept": "application/json"}, body=b"", key=self._key
         )
@@ -130,9 +154,6 @@ class HttpProvider:
             return self._wire.read_models(reply.body)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UpstreamInvalid(f"{self.name} answered {url} with no list of models") from error
-
-    async def close(self) -> None:
-        """Nothing is held here: the connections belong to the transport."""
 
     def _address(self, prepared: Prepared, *, stream: bool) -> tuple[str, dict[str, str]]:
         url = self._wire.url(self.base_url, model=prepared.model, stream=stream)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Encoded, Prepared
+from briggs.providers.base import Encoded, ModelPage, Prepared
 from briggs.providers.chunks import Chunk, write_usage
 from briggs.providers.events import EventStream, Split
 from briggs.providers.ollama_request import encode_request
@@ -53,11 +53,14 @@ class OllamaWire(OpenAIWire):
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/tags"
 
-    def read_models(self, body: bytes) -> list[dict[str, Any]]:
-        return [
-            {"id": model["name"], "created": _read_time(model.get("modified_at"))}
-            for model in msgspec.json.decode(body)["models"]
-        ]
+    def read_models(self, body: bytes) -> ModelPage:
+        models = msgspec.json.decode(body)["models"]
+        return ModelPage(
+            [
+                {"id": model["name"], "created": _read_time(model.get("modified_at"))}
+                for model in models
+            ]
+        )
 
 
 class OllamaReader:

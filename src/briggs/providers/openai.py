@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Encoded, ErrorWords, Prepared, StreamDecoder
+from briggs.providers.base import Encoded, ErrorWords, ModelPage, Prepared, StreamDecoder
 from briggs.types import wire
 from briggs.types.conform import describe_error
 from briggs.types.envelope import Envelope
@@ -63,10 +63,10 @@ class OpenAIWire:
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/models"
 
-    def read_models(self, body: bytes) -> list[dict[str, Any]]:
+    def read_models(self, body: bytes) -> ModelPage:
         listed = msgspec.json.decode(body)
         models = listed if isinstance(listed, list) else listed["data"]
-        return [model for model in models if isinstance(model.get("id"), str)]
+        return ModelPage([model for model in models if isinstance(model.get("id"), str)])
 
 
 class OpenAIStream:
