@@ -58,9 +58,10 @@ def prepare(
     *,
     translated: bool = False,
     dropped: Sequence[str] = (),
+    names_deployment: bool = False,
 ) -> Prepared:
     envelope = open_envelope(json.dumps({**examples.REQUEST, **request}).encode())
-    return Prepared(envelope, "m-1", b"{}", dropped, translated)
+    return Prepared(envelope, "m-1", b"{}", dropped, translated, names_deployment)
 
 
 def complete(**members: Any) -> Completion:
@@ -93,6 +94,18 @@ def test_the_request_is_the_one_that_was_sent() -> None:
     assert judge(complete(), Evidence(prepare(members), body=body)) == ["C1", "C8"]
     evidence = Evidence(prepare(members, dropped=["n", "stop"]), body=body)
     assert judge(complete(), evidence) == []
+
+
+def test_a_deployment_may_be_any_model() -> None:
+    """Where the name that was asked is a deployment's, the answer names a model, whichever."""
+    prepared = prepare(names_deployment=True)
+    other = json.dumps({**examples.RESPONSE, "model": "gpt-5"}).encode()
+    nameless = json.dumps({**examples.RESPONSE, "model": ""}).encode()
+    completion = complete(response_model="gpt-5")
+    assert judge(completion, Evidence(prepare(), body=other)) == ["E4"]
+    assert judge(completion, Evidence(prepared, body=other)) == []
+    assert judge(completion, Evidence(prepared, body=nameless)) == ["E4"]
+    assert open_case(completion, Evidence(prepared, body=other, is_plain=True), None) is None
 
 
 def test_another_vendors_stream_is_judged_as_chunks() -> None:

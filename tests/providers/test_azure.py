@@ -96,10 +96,13 @@ def test_a_deployment(tmp_path: Path) -> None:
         vendor.open_client() as client,
     ):
         messages: Any = [{"role": "user", "content": "Hello"}]
-        client.chat.completions.create(model="azure/my-gpt", messages=messages)
+        answered = client.chat.completions.create(model="azure/my-gpt", messages=messages)
         models = {"data": [{"id": "a", "capabilities": {"chat_completion": False}}, {"id": "b"}]}
         vendor.upstream.models["vendor"] = json.dumps(models).encode()
         listed = [model.id for model in client.models.list() if model.id.startswith("azure/")]
+        query = "/v1/chat/completions?violates=E4"
+        assert vendor.server.send("GET", query).json["data"] == []
+    assert answered.model == "m-1"
     seen = vendor.upstream.seen[-1]
     address = "/vendor/openai/deployments/my-gpt/chat/completions"
     assert seen.path == f"{address}?api-version={VERSION}"

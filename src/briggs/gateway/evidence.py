@@ -83,7 +83,10 @@ def _is_plainly_asked(completion: Completion, evidence: Evidence) -> bool:
         and values.get("tool_choice") in (None, "none", "auto")
         and (limit is None or (completion.completion_tokens or 0) <= limit)
         and not (completion.stream and prepared.envelope.logprobs)
-        and is_version_of(completion.response_model or "", prepared.model)
+        and (
+            prepared.names_deployment
+            or is_version_of(completion.response_model or "", prepared.model)
+        )
     )
 
 
@@ -113,8 +116,8 @@ def _is_status(case: Case, error: UpstreamRejected) -> bool:
 
 
 def _read_request(prepared: Prepared) -> bytes:
-    """The caller's request, of the model that was asked and without what was left out."""
-    members: dict[str, Any] = dict(prepared.envelope.members)
-    for name in prepared.dropped:
+    """The caller's request, of the model that was asked, if one was, without what was left out."""
+    members: dict[str, Any] = {**prepared.envelope.members, "model": prepared.model}
+    for name in (*prepared.dropped, *(("model",) if prepared.names_deployment else ())):
         members.pop(name, None)
-    return msgspec.json.encode({**members, "model": prepared.model})
+    return msgspec.json.encode(members)

@@ -29,6 +29,7 @@ class AnthropicWire:
     """`POST {base_url}/messages`."""
 
     translates = True
+    names_deployments = False
     stream_types = ("text/event-stream",)
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:

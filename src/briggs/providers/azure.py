@@ -20,6 +20,8 @@ _STREAM_OPTIONS_SINCE = "2024-09-01"
 class AzureWire(OpenAIWire):
     """`POST {base_url}/chat/completions`, or with an `api_version` a deployment's address."""
 
+    names_deployments = True
+
     def __init__(self, *, api_version: str | None = None) -> None:
         super().__init__(stream_options=(api_version or "v1") >= _STREAM_OPTIONS_SINCE)
         self._query = f"?api-version={quote(api_version)}" if api_version else ""

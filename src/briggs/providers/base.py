@@ -20,6 +20,8 @@ class Prepared(NamedTuple):
     """Parameters of the caller's that are not in `body`, since the wire has no word for them."""
     translated: bool = False
     """Whether the vendor has words of its own: then it is judged by what they become."""
+    names_deployment: bool = False
+    """Whether `model` is a name that its owner chose: the answer may name any model."""
     connect_timeout_s: float | None = None
     """Where a connection must be there sooner than the transport would have it."""
 
@@ -141,6 +143,11 @@ class Wire(Protocol):
     @property
     def translates(self) -> bool:
         """Whether the vendor has words of its own."""
+        ...
+
+    @property
+    def names_deployments(self) -> bool:
+        """Whether it is asked for deployments, whose names their owner chooses."""
         ...
 
     @property

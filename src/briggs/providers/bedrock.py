@@ -32,6 +32,7 @@ class BedrockWire:
     """`POST {base_url}/model/{model}/converse`, signed unless there is a key."""
 
     translates = True
+    names_deployments = False
     stream_types = ("application/vnd.amazon.eventstream",)
 
     def __init__(self, signer: Signer) -> None:

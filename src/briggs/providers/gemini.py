@@ -28,6 +28,7 @@ class GeminiWire:
     """`POST {base_url}/models/{model}:generateContent`, as Google has it."""
 
     translates = True
+    names_deployments = False
     stream_types = ("text/event-stream",)
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:

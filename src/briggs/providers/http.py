@@ -81,7 +81,14 @@ class HttpProvider:
                 f"[providers.{self.name}].",
                 param=name,
             )
-        return Prepared(envelope, model, encoded.body, encoded.unsupported, self._wire.translates)
+        return Prepared(
+            envelope,
+            model,
+            encoded.body,
+            encoded.unsupported,
+            translated=self._wire.translates,
+            names_deployment=self._wire.names_deployments,
+        )
 
     async def complete(self, prepared: Prepared) -> Answer:
         await self._require_key()

@@ -27,6 +27,7 @@ class OpenAIWire:
     """`POST {base_url}/chat/completions`, as OpenAI has it."""
 
     translates = False
+    names_deployments = False
     stream_types = ("text/event-stream",)
 
     def __init__(self, *, stream_options: bool = True) -> None:
