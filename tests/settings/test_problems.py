@@ -179,6 +179,15 @@ def test_not_utf8(tmp_path: Path) -> None:
         open_settings(config=path)
 
 
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    """An editor's byte order mark before the file is no part of it, and moves no line."""
+    path = tmp_path / "briggs.toml"
+    path.write_bytes(b"\xef\xbb\xbfdurability = 'relaxed'\nhost = 1")
+    reading = read_file(path, environment={})
+    assert reading.file.durability == "relaxed"
+    assert [problem.line for problem in reading.errors] == [2]
+
+
 def test_an_example_of_everything(tmp_path: Path) -> None:
     """The example of docs/settings.md is in order, but for the file and the keys that it names."""
     page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()

@@ -284,12 +284,14 @@ def test_usage_that_counts_nothing(usage: Any) -> None:
         ({"created": 1_746_709_563_492_141_000}, [("E3", "created")]),
         ({"model": ""}, [("E4", "model")]),
         ({"system_fingerprint": 7}, [("E7", "system_fingerprint")]),
+        ({"system_fingerprint": {"hash": "fp"}}, [("E7", "system_fingerprint")]),
     ],
 )
 def test_what_an_answer_says_of_itself(members: Json, fixes: list[tuple[str, str]]) -> None:
     """Its id, time and model are there and of their types."""
     answer, noted = mend(create_answer(**members))
     assert noted == fixes
+    assert "system_fingerprint" not in answer
     if members.get("created") in ("1746709563", 1_746_709_563_492_141_000):
         assert answer["created"] == 1_746_709_563
 
@@ -379,6 +381,17 @@ def test_numbers_that_are_no_json() -> None:
     assert fixes == [("L3", "choices[0].logprobs")]
     with pytest.raises(NotConforming, match="not JSON"):
         mend(create_answer(temperature=float("nan")))
+
+
+def test_a_byte_order_mark() -> None:
+    """A byte order mark before an answer is left out; within one, it is text like any other."""
+    body = json.dumps(
+        create_answer(message={"content": "\ufeffHello"}), ensure_ascii=False
+    ).encode()
+    conformed = conform_response(b"\xef\xbb\xbf" + body, asked=ASKED)
+    assert json.loads(conformed.body) == json.loads(body)
+    assert [(fix.rule, fix.path) for fix in conformed.fixes] == [("J1", "body")]
+    assert conform_response(body, asked=ASKED).fixes == []
 
 
 def test_tokens_without_their_members() -> None:

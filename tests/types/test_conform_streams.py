@@ -102,6 +102,7 @@ STREAMS: list[tuple[str, list[Json], list[tuple[str, str]]]] = [
     ("a fingerprint at the end", [BEGIN, TEXT, {**END, "system_fingerprint": "fp"}], [("S4", "system_fingerprint")]),
     ("an empty fingerprint first", [{**BEGIN, "system_fingerprint": ""}, TEXT, {**END, "system_fingerprint": "fp"}], [("S4", "system_fingerprint")]),
     ("a null fingerprint", [{**chunk, "system_fingerprint": None} for chunk in (BEGIN, TEXT, END)], []),
+    ("a fingerprint that is an object", [{**chunk, "system_fingerprint": {"hash": "fp"}} for chunk in (BEGIN, TEXT, END)], [("E7", "system_fingerprint")]),
     ("another object", [BEGIN, {**TEXT, "object": "chat.completion"}, END], [("E1", "object")]),
     ("logprobs that nobody asked for", [BEGIN, create_chunk({"content": "Hello"}, choice={"logprobs": {"content": []}}), END], [("L1", f"{CHOICE}.logprobs")]),
     ("a usage on every chunk", [{**chunk, "usage": USAGE} for chunk in (BEGIN, TEXT, END)], [("S8", "usage")]),
@@ -122,8 +123,9 @@ def test_streams(title: str, came: list[Json], fixes: list[tuple[str, str]]) -> 
     [choice] = response["choices"]
     assert choice["message"]["content"] == "Hello"
     assert choice["finish_reason"] == "stop"
-    if "fingerprint" in title and "null" not in title:
-        assert response["system_fingerprint"] == "fp"
+    if "fingerprint" in title:
+        is_named = "null" not in title and "object" not in title
+        assert response.get("system_fingerprint") == ("fp" if is_named else None)
     if "usage" in title and "nothing" not in title:
         assert response["usage"] == USAGE
 
@@ -259,6 +261,20 @@ def test_a_probability_that_is_no_number() -> None:
     _, response, noted = mend(BEGIN, text, END, asked=asked)
     assert response["choices"][0]["message"]["content"] == "Hello"
     assert noted == [("L3", "choices[0].logprobs")]
+
+
+def test_a_failed_chunk_may_say_anything_of_itself() -> None:
+    """What cannot be passed on is kept for the record, whose columns hold texts only."""
+    stream = ConformStream(ASKED)
+    stream.add(json.dumps(BEGIN).encode())
+    failed = {**TEXT, "system_fingerprint": {"hash": "fp"}, "service_tier": [1], "choices": [7]}
+    with pytest.raises(NotConforming, match="no object"):
+        stream.add(json.dumps(failed).encode())
+    stream.keep(json.dumps(failed).encode())
+    folded = stream.fold()
+    assert folded is not None
+    assert json.loads(folded.body)["system_fingerprint"] == {"hash": "fp"}
+    assert (folded.facts.system_fingerprint, folded.facts.service_tier) == (None, None)
 
 
 @pytest.mark.parametrize("depth", [500, 5_000, 200_000])

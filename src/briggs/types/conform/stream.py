@@ -233,7 +233,8 @@ class ConformStream:
             if fingerprint and isinstance(fingerprint, str):
                 self._keep_for_fold({"system_fingerprint": fingerprint})
             if fingerprint is not None:
-                chunk.remove("system_fingerprint", rule="S4")
+                rule = "S4" if isinstance(fingerprint, str) else "E7"
+                chunk.remove("system_fingerprint", rule=rule)
 
     def _take_usage(self, chunk: Draft) -> bool:
         """S8, U6: the last usage counts, and goes out last. Whether the chunk is only about it."""
