@@ -46,6 +46,13 @@ async def test_functions_can_be_tagged() -> None:
     assert current_tags() == ()
 
 
+async def test_blocks_may_be_asynchronous() -> None:
+    """`async with` is as good as `with`, for tags and sessions alike."""
+    async with briggs.tags("a"), briggs.session(tags=["b"]) as session:
+        assert (current_tags(), current_session()) == (("a", "b"), session)
+    assert (current_tags(), current_session()) == ((), None)
+
+
 async def test_tasks_keep_their_own() -> None:
     """Tasks that run at the same time do not see each other's tags or sessions."""
     arrived, barrier = [], asyncio.Barrier(3)
