@@ -16,6 +16,11 @@ from briggs.storage.bodies import Bodies
 from tests.storage.conftest import OpenStore, until
 from tests.storage.records import create_request, finished
 
+DIGESTS = {
+    "dictionary_1.txt": "ea37fa46d8368caa6884f4cadf6d38d75716ebc3597c0ce84b88414bfb0c5598",
+    "dictionary_2.zdict": "6a6474af296fa4c4d8ff336920e642410baa9802cb18c33286420828d88eae18",
+}
+
 
 @given(st.binary(max_size=5_000) | st.just(b"") | st.just(bytes(100_000)))
 def test_round_trip(body: bytes) -> None:
@@ -24,13 +29,18 @@ def test_round_trip(body: bytes) -> None:
     assert bodies.expand(bodies.compress(body)) == body
 
 
-def test_dictionary() -> None:
-    """The dictionary is the one that every compressed body in the world needs."""
-    content = files("briggs.storage").joinpath("dictionary_1.txt").read_bytes()
-    assert hashlib.sha256(content).hexdigest() == DIGEST
+@pytest.mark.parametrize("name", sorted(DIGESTS))
+def test_dictionaries(name: str) -> None:
+    """Each dictionary is the one that bodies in the world were compressed with."""
+    content = files("briggs.storage").joinpath(name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == DIGESTS[name]
 
 
-DIGEST = "ea37fa46d8368caa6884f4cadf6d38d75716ebc3597c0ce84b88414bfb0c5598"
+def test_what_the_first_dictionary_compressed() -> None:
+    """A body that was compressed with the dictionary before is still what it was."""
+    frame = "28b52ffd2451bd0000603137202b2032353f227d5d7d02006f850bb45a130201e0e17622"
+    said = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"What is 17 + 25?"}]}'
+    assert Bodies().expand(bytes.fromhex(frame)) == said
 
 
 @pytest.fixture

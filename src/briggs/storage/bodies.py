@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from importlib.resources import files
 
 from zstandard import (
+    DICT_TYPE_FULLDICT,
     DICT_TYPE_RAWCONTENT,
     ZstdCompressionDict,
     ZstdCompressor,
     ZstdDecompressor,
+    get_frame_parameters,
 )
 
 RAW = 0
 ZSTD = 1
-"""With `dictionary_1.txt`, which is never changed: a better one gets a number of its own."""
+"""Each frame names its dictionary, by the number that is in it; the first one has none."""
 
 LEVEL = 3
+# They are never changed, for what was compressed with one needs it: a better one comes beside.
+_FIRST, _NOW = "dictionary_1.txt", "dictionary_2.zdict"
 
 
 class Bodies:
@@ -27,9 +32,7 @@ class Bodies:
     """
 
     def __init__(self) -> None:
-        content = files("briggs.storage").joinpath("dictionary_1.txt").read_bytes()
-        self._dictionary = ZstdCompressionDict(content, dict_type=DICT_TYPE_RAWCONTENT)
-        self._dictionary.precompute_compress(level=LEVEL)
+        self._dictionary = _read(_NOW)
         # The compressors are not safe to share between threads.
         self._local = threading.local()
 
@@ -44,7 +47,20 @@ class Bodies:
 
     def expand(self, frame: bytes) -> bytes:
         """The body that a frame was made of."""
-        decompressor: ZstdDecompressor | None = getattr(self._local, "decompressor", None)
-        if decompressor is None:
-            decompressor = self._local.decompressor = ZstdDecompressor(dict_data=self._dictionary)
-        return decompressor.decompress(frame)
+        expanders: dict[int, ZstdDecompressor] | None = getattr(self._local, "expanders", None)
+        if expanders is None:
+            expanders = self._local.expanders = {}
+        number = get_frame_parameters(frame).dict_id
+        if number not in expanders:
+            dictionary = _read(_FIRST) if number == 0 else self._dictionary
+            expanders[number] = ZstdDecompressor(dict_data=dictionary)
+        return expanders[number].decompress(frame)
+
+
+@cache
+def _read(name: str) -> ZstdCompressionDict:
+    content = files("briggs.storage").joinpath(name).read_bytes()
+    kind = DICT_TYPE_RAWCONTENT if name == _FIRST else DICT_TYPE_FULLDICT
+    dictionary = ZstdCompressionDict(content, dict_type=kind)
+    dictionary.precompute_compress(level=LEVEL)
+    return dictionary
