@@ -79,7 +79,7 @@ def _is_plainly_asked(completion: Completion, evidence: Evidence) -> bool:
     prepared, values = evidence.prepared, evidence.prepared.envelope.values
     limit = values.get("max_completion_tokens") or values.get("max_tokens")
     return (
-        not any(values.get(name) for name in ("stop", "response_format", "service_tier"))
+        not (values.get("stop") or values.get("response_format") or values.get("service_tier"))
         and values.get("tool_choice") in (None, "none", "auto")
         and (limit is None or (completion.completion_tokens or 0) <= limit)
         and not (completion.stream and prepared.envelope.logprobs)

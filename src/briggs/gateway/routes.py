@@ -16,6 +16,9 @@ from briggs.providers.base import Provider, Target
 from briggs.settings import FileSettings, TargetSettings, is_name, read_target
 from briggs.types.errors import BriggsError, ModelNotFound, ProviderNotFound
 
+_DIRECT_MAX = 1_000
+_DIRECT_CHARACTERS_MAX = 200
+
 
 class Routes(msgspec.Struct):
     """Every provider, the names that the file gives, and who answers a bare name."""
@@ -31,6 +34,8 @@ class Routes(msgspec.Struct):
     calls: int = 0
     """How many go by these routes now: count yours, and `leave` when it has ended."""
     emptied: asyncio.Event | None = None
+    direct: dict[str, Route] = {}
+    """Those of the models that were asked for without a name of the file, up to a number."""
 
     def leave(self) -> None:
         """One call fewer."""
@@ -84,8 +89,15 @@ def open_routes(
 
 def resolve(model: str, *, routes: Routes) -> Route:
     """Whom a model's name means. Raises `ModelNotFound`, `ProviderNotFound`."""
-    if model in routes.models:
-        return routes.models[model]
+    route = routes.models.get(model) or routes.direct.get(model)
+    if route is None:
+        route = _find(model, routes)
+        if len(routes.direct) < _DIRECT_MAX and len(model) < _DIRECT_CHARACTERS_MAX:
+            routes.direct[model] = route
+    return route
+
+
+def _find(model: str, routes: Routes) -> Route:
     name, slash, rest = model.partition("/")
     if slash and rest and name in routes.providers:
         return _lead_to(Target(routes.providers[name], rest), routes)

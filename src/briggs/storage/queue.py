@@ -63,20 +63,20 @@ class Queue:
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: deque[asyncio.Future[None]] = deque()
 
-    def start(self, completion: Completion) -> None:
+    def start(self, completion: Completion, *, size: int) -> None:
         """Queue a `started`, which is in no hurry."""
-        operation = Write(completion=completion, started=True, size=size_of(completion))
+        operation = Write(completion=completion, started=True, size=size)
         self.operations += 1
         self.bytes += operation.size
         self._starts[completion.id] = (self._loop.time() + LINGER_S, operation)
         if self._timer is None:
             self._timer = self._loop.call_later(LINGER_S, self._ripen)
 
-    def settle(self, completion: Completion, *, future: asyncio.Future[Any] | None) -> None:
+    def settle(
+        self, completion: Completion, *, size: int, future: asyncio.Future[Any] | None
+    ) -> None:
         """Queue a `finished` or `failed` at once, in place of its `started` if that still waits."""
-        operation = Write(
-            completion=completion, started=False, size=size_of(completion), future=future
-        )
+        operation = Write(completion=completion, started=False, size=size, future=future)
         waiting = self._starts.pop(completion.id, None)
         if waiting is None:
             self.operations += 1

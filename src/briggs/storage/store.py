@@ -162,7 +162,7 @@ class Store:
         if self._queue.is_full(size):
             await self._queue.wait_for_room(size)
         self._require_open()
-        self._queue.start(completion)
+        self._queue.start(completion, size=size)
 
     async def settle(self, completion: Completion) -> None:
         """Record a completion that is `finished` or `failed`.
@@ -180,14 +180,14 @@ class Store:
                 await self._queue.wait_for_room(size)
             except asyncio.CancelledError:
                 # Whoever waited is gone, but the outcome is not: it goes in past the limit.
-                self._queue.settle(completion, future=None)
+                self._queue.settle(completion, size=size, future=None)
                 raise
         self._require_open()
         if self.durability == "relaxed":
-            self._queue.settle(completion, future=None)
+            self._queue.settle(completion, size=size, future=None)
             return
         future = self._loop.create_future()
-        self._queue.settle(completion, future=future)
+        self._queue.settle(completion, size=size, future=future)
         await future
 
     @property

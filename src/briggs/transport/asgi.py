@@ -38,8 +38,11 @@ _DEFECT = b'{"error":{"message":"Briggs failed on this request.","type":"server_
 class Line(Protocol):
     """What a cycle needs of the connection that carries it."""
 
-    def write(self, data: bytes) -> None: ...
-    def is_full(self) -> bool: ...
+    @property
+    def writable(self) -> asyncio.Future[None] | None:
+        """What waits until the caller has read, while he lags behind."""
+        ...
+
     async def drain(self) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
@@ -51,7 +54,13 @@ class Cycle:
     """What came of a request so far, and what has been sent of its answer."""
 
     def __init__(
-        self, line: Line, scope: Scope, *, keeps_open: bool, expects_continue: bool
+        self,
+        line: Line,
+        write: Callable[[bytes], None],
+        scope: Scope,
+        *,
+        keeps_open: bool,
+        expects_continue: bool,
     ) -> None:
         self.scope = scope
         self.keeps_open = keeps_open
@@ -61,6 +70,7 @@ class Cycle:
         self.is_whole = False
         """Whether all of the request has come."""
         self._line = line
+        self._write = write
         self._is_bodyless = scope["method"] == "HEAD"
         self._may_chunk = scope["http_version"] == "1.1"
         self._expects_continue = expects_continue
@@ -128,7 +138,7 @@ class Cycle:
         """The next piece of the body, or that the caller is gone. Raises `TimedOut`."""
         if self._expects_continue and not self.is_whole:
             self._expects_continue = False
-            self._line.write(_CONTINUE)
+            self._write(_CONTINUE)
         while not self._disconnected and not self.is_complete:
             if self._pieces or (self.is_whole and not self._is_read):
                 return self._take()
@@ -142,7 +152,7 @@ class Cycle:
 
     async def send(self, message: Message) -> None:
         """The head of the answer, which waits for the first piece of its body, or a piece."""
-        if self._line.is_full():
+        if self._line.writable is not None:
             await self._line.drain()
         if self._disconnected:
             return
@@ -157,7 +167,7 @@ class Cycle:
             data, self._head, self._is_started = self._head + data, None, True
         assert self._is_started, "an answer begins with its head"
         if data:
-            self._line.write(data)
+            self._write(data)
         if not more:
             self.is_complete = True
             self._wake()

@@ -70,8 +70,9 @@ class Caller(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
+        self._is_in_head = False
         self._is_reading = True
-        self._writable: asyncio.Future[None] | None = None
+        self.writable: asyncio.Future[None] | None = None
         """What waits until the caller has read, while there is more to be read than he does."""
         self._is_stopping = False
         self._deadline = math.inf
@@ -85,12 +86,14 @@ class Caller(asyncio.Protocol):
             address = transport.get_extra_info(key)
             self._addresses[name] = tuple(address[:2]) if address else None
         self._server.connections.add(self)
-        self._expect_in(self._patience.head_s)
+        self._deadline = self._loop.time() + self._patience.head_s
         self._set_timer()
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
+            if not self._is_in_head:
+                self._set_deadline()
         except httptools.HttpParserUpgrade as upgrade:
             # Nobody here speaks anything else, which the caller sees by the answer.
             self._parser = self._create_parser()
@@ -108,12 +111,12 @@ class Caller(asyncio.Protocol):
         self.resume_writing()
 
     def pause_writing(self) -> None:
-        self._writable = self._loop.create_future()
+        self.writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        if self.writable is not None and not self.writable.done():
+            self.writable.set_result(None)
+        self.writable = None
 
     def shutdown(self) -> None:
         """End as soon as what has been asked is answered; uvicorn calls it when it stops."""
@@ -129,7 +132,8 @@ class Caller(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._expects_continue = False
-        self._expect_in(self._patience.head_s)
+        self._is_in_head = True
+        self._deadline = self._loop.time() + self._patience.head_s
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -159,11 +163,12 @@ class Caller(asyncio.Protocol):
         }
         cycle = Cycle(
             self,
+            self._transport.write,
             scope,
             keeps_open=version == "1.1" and parser.should_keep_alive() and not self._is_stopping,
             expects_continue=self._expects_continue,
         )
-        self._expect_in(self._patience.body_s)
+        self._is_in_head = False
         before, self._cycle = self._cycle, cycle
         if before is None or before.is_complete:
             self._start(cycle)
@@ -173,26 +178,19 @@ class Caller(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         assert self._cycle is not None, "a body comes after its head"
-        self._expect_in(self._patience.body_s)
         self._cycle.feed(body)
 
     def on_message_complete(self) -> None:
         assert self._cycle is not None, "a request ends after it has begun"
         self._cycle.end()
-        self._expect_in(self._patience.idle_s if self._cycle.is_complete else math.inf)
 
     # ---- What a cycle says ----------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
-
-    def is_full(self) -> bool:
-        return self._writable is not None
-
     async def drain(self) -> None:
-        if self._writable is not None:
+        """Wait until the caller has read."""
+        if self.writable is not None:
             # Whoever waits may be cancelled, and others wait for it too.
-            await asyncio.shield(self._writable)
+            await asyncio.shield(self.writable)
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -213,9 +211,10 @@ class Caller(asyncio.Protocol):
             self.close()
         elif self._waiting:
             self._start(self._waiting.popleft())
-        else:
-            self._expect_in(self._patience.idle_s)
-        self.resume()
+        elif not self._is_in_head:
+            self._set_deadline()
+        if not self._is_reading:
+            self.resume()
 
     def close(self) -> None:
         """End the connection when what was written is sent."""
@@ -247,8 +246,14 @@ class Caller(asyncio.Protocol):
         )
         self._transport.close()
 
-    def _expect_in(self, seconds: float) -> None:
-        self._deadline = self._loop.time() + seconds
+    def _set_deadline(self) -> None:
+        """Until when something has to come, if anything has to, and it is no head."""
+        if self._cycle is None or self._cycle.is_complete:
+            self._deadline = self._loop.time() + self._patience.idle_s
+        elif self._cycle.is_whole:
+            self._deadline = math.inf
+        else:
+            self._deadline = self._loop.time() + self._patience.body_s
 
     def _set_timer(self) -> None:
         """One timer for the whole life of a connection, since most of them never fire.

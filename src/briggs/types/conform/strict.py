@@ -304,12 +304,14 @@ PARTS = tuple(Details.__struct_fields__)
 
 def read_facts(response: Response) -> Facts:
     """What the record wants to know of a response."""
-    tiers = (response.service_tier, response.native_service_tier)
+    tier = response.service_tier
+    if not isinstance(tier, str):
+        tier = response.native_service_tier
     facts = Facts(
         id=response.id,
         model=response.model,
         system_fingerprint=response.system_fingerprint or None,
-        service_tier=next((tier for tier in tiers if isinstance(tier, str)), None),
+        service_tier=tier if isinstance(tier, str) else None,
         finish_reasons=[choice.finish_reason for choice in response.choices],
     )
     if response.usage is not UNSET:
