@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal, get_origin
 
 import msgspec
@@ -94,7 +95,7 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
     if started:
         row[_STATUS] = "started"
     for place in _JSON_PLACES:
-        row[place] = _encode_json(row[place])
+        row[place] = _encode_json(row[place]) if row[place] else None
     return row
 
 
@@ -104,8 +105,8 @@ def insert(connection: Connection, rows: Sequence[list[Any]]) -> int:
     written = begin = 0
     for size, sql in _INSERT_SQL.items():
         while begin + size <= len(rows):
-            values = [value for row in rows[begin : begin + size] for value in row]
-            written += driver.execute(sql, values).rowcount
+            values = chain.from_iterable(rows[begin : begin + size])
+            written += driver.execute(sql, list(values)).rowcount
             begin += size
     return written
 

@@ -31,7 +31,7 @@ _REPLACEMENT = "\ufffd"
 _Nothing = Annotated[list[Any], Meta(max_length=0)]
 
 
-class _Token(msgspec.Struct, forbid_unknown_fields=True):
+class _Token(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     token: str
     logprob: Annotated[float, Meta(le=TOLERANCE)]
     bytes: list[Byte]
