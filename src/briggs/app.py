@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TextIO
@@ -127,13 +127,10 @@ class App:
         self.chat.limits = state.limits = file.limits
         self.patience = _read_patience(file)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._starlette(scope, receive, send)
-        elif scope["path"] == CHAT_PATH and scope["method"] not in ("GET", "HEAD"):
-            await self.chat(scope, receive, send)
-        else:
-            await self._answer(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["path"] == CHAT_PATH and scope["method"] not in ("GET", "HEAD"):
+            return self.chat(scope, receive, send)
+        return self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("//"):

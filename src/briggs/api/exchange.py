@@ -66,7 +66,7 @@ class Exchange:
     async def send_json(self, body: bytes) -> None:
         """Send a whole answer."""
         await self._send(self._head(200, _describe(body)))
-        await self._send(_piece(body, more=False))
+        await self._send({"type": "http.response.body", "body": body})
 
     async def send_error(self, error: BriggsError) -> None:
         """Send an error object, behind a status or, in a stream, as its last frame."""

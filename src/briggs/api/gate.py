@@ -124,12 +124,11 @@ def require(key: Key, scope: Scope) -> None:
 
 def _read_secret(headers: Headers) -> str | None:
     # Log10's clients send their token so, and some an empty Basic authorization beside it.
-    for name in (b"x-log10-token", b"x-api-token"):
-        if token := headers.get(name, b"").strip():
-            return token.decode("latin-1")
-    scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
-    secret = secret.strip()
-    return secret.decode("latin-1") if scheme.lower() == b"bearer" and secret else None
+    secret = (headers.get(b"x-log10-token") or headers.get(b"x-api-token") or b"").strip()
+    if not secret:
+        scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
+        secret = secret.strip() if scheme.lower() == b"bearer" else b""
+    return secret.decode("latin-1") or None
 
 
 def _explain_unknown(secret: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from briggs.transport.errors import TimedOut
@@ -28,8 +28,7 @@ gone; it is told first, by what it gives."""
 # How much of a body may wait for the application before we stop reading.
 _AHEAD_BYTES_MAX = 64 * 1024
 _STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
-    for status in http.HTTPStatus
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in http.HTTPStatus
 }
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DEFECT = b'{"error":{"message":"Briggs failed on this request.","type":"server_error"}}'
@@ -199,28 +198,26 @@ class Cycle:
             "more_body": not self.is_whole,
         }
 
-    def _encode_head(self, status: int, headers: Any) -> bytes:
-        lines = [_STATUS_LINES[status]]
-        is_sized = self._is_bodyless or status in (204, 304)
-        for name, value in headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
-            lowered = name.lower()
-            if lowered in (b"content-length", b"transfer-encoding"):
-                is_sized = True
-            elif lowered == b"connection" and b"close" in value.lower():
-                self.keeps_open = False
-        if not is_sized:
-            self._is_chunked = self._may_chunk
+    def _encode_head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The status line and the headers, whose names are in lower case, as ASGI has it."""
+        fields = dict(headers)
+        added: list[bytes] = []
+        if b"close" in fields.get(b"connection", b"").lower():
+            self.keeps_open = False
+        if not (b"content-length" in fields or self._is_bodyless or status in (204, 304)):
             # Who knows of no chunks reads on until the connection ends.
-            self.keeps_open = self.keeps_open and self._may_chunk
+            self._is_chunked = self._may_chunk
             if self._is_chunked:
-                lines.append(b"transfer-encoding: chunked\r\n")
-        if not self.keeps_open:
-            lines.append(b"connection: close\r\n")
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+                added.append(b"transfer-encoding: chunked")
+            else:
+                self.keeps_open = False
+        if not self.keeps_open and b"connection" not in fields:
+            added.append(b"connection: close")
+        lines = [_STATUS_LINES[status], *map(b": ".join, headers), *added]
+        head = b"\r\n".join(lines)
+        if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
             raise ValueError("a header holds a line break")
-        return head + b"\r\n"
+        return head + b"\r\n\r\n"
 
     def _encode_piece(self, body: bytes, *, more: bool) -> bytes:
         if self._is_bodyless:

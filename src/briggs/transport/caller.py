@@ -64,9 +64,14 @@ class Caller(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._addresses: dict[str, Any] = {}
         self._cycle: Cycle | None = None
-        """The request that came last, until it is answered and another one comes."""
+        """The request that came last."""
         self._waiting: deque[Cycle] = deque()
-        """Those that came before the ones before them were answered, and that one's too."""
+        """Those that nobody has begun to answer."""
+        self._answering: Cycle | None = None
+        self._task: asyncio.Task[None]
+        self._idle: asyncio.Future[None] | None = None
+        """What the task waits for while there is nothing to answer."""
+        self._is_lost = False
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
@@ -86,6 +91,9 @@ class Caller(asyncio.Protocol):
             address = transport.get_extra_info(key)
             self._addresses[name] = tuple(address[:2]) if address else None
         self._server.connections.add(self)
+        self._task = self._loop.create_task(self._answer_all())
+        self._server.tasks.add(self._task)
+        self._task.add_done_callback(self._server.tasks.discard)
         self._deadline = self._loop.time() + self._patience.head_s
         self._set_timer()
 
@@ -106,8 +114,10 @@ class Caller(asyncio.Protocol):
         self._server.connections.discard(self)
         self._timer.cancel()
         self._waiting.clear()
-        if self._cycle is not None and not self._cycle.is_complete:
-            self._cycle.disconnect()
+        self._is_lost = True
+        self._wake()
+        if self._answering is not None:
+            self._answering.disconnect()
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -169,12 +179,11 @@ class Caller(asyncio.Protocol):
             expects_continue=self._expects_continue,
         )
         self._is_in_head = False
-        before, self._cycle = self._cycle, cycle
-        if before is None or before.is_complete:
-            self._start(cycle)
-        else:
+        self._cycle = cycle
+        self._waiting.append(cycle)
+        if self._answering is not None:
             self.pause()
-            self._waiting.append(cycle)
+        self._wake()
 
     def on_body(self, body: bytes) -> None:
         assert self._cycle is not None, "a body comes after its head"
@@ -209,23 +218,35 @@ class Caller(asyncio.Protocol):
         self._server.total_requests += 1
         if not cycle.keeps_open:
             self.close()
-        elif self._waiting:
-            self._start(self._waiting.popleft())
         elif not self._is_in_head:
             self._set_deadline()
-        if not self._is_reading:
-            self.resume()
 
     def close(self) -> None:
-        """End the connection when what was written is sent."""
+        """End the connection when what was written has been sent."""
         self._transport.close()
 
     # ---- In between -----------------------------------------------------------------------
 
-    def _start(self, cycle: Cycle) -> None:
-        task = cycle.task = self._loop.create_task(cycle.run(self._application))
-        self._server.tasks.add(task)
-        task.add_done_callback(self._server.tasks.discard)
+    async def _answer_all(self) -> None:
+        """One request after the other: a task for each would cost more than to wake this one."""
+        try:
+            while not self._is_lost:
+                if self._waiting:
+                    cycle = self._answering = self._waiting.popleft()
+                    cycle.task = self._task
+                    self.resume()
+                    await cycle.run(self._application)
+                    self._answering = None
+                else:
+                    self._idle = self._loop.create_future()
+                    await self._idle
+                    self._idle = None
+        finally:
+            self.close()
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     def _create_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)

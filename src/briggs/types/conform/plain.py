@@ -128,7 +128,7 @@ def _are_plain(tokens: list[_Token], content: str, usage: Usage) -> bool:
         "".join(names) == content
         and _REPLACEMENT not in content
         and [*map(len, encoded)] == [*map(len, pieces)]
-        and bytes(chain.from_iterable(pieces)) == content.encode()
+        and bytes([*chain.from_iterable(pieces)]) == content.encode()
         and (details is UNSET or details.reasoning_tokens <= 0)
         and 0 <= usage.completion_tokens - len(tokens) <= HIDDEN_TOKENS_MAX
     )
