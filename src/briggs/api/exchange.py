@@ -41,10 +41,8 @@ class Exchange:
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > bytes_max:
             raise _too_large(bytes_max)
-        pieces: list[bytes] = []
-        size = 0
-        more = True
-        while more:
+        body = bytearray()
+        while True:
             try:
                 message = await self._receive()
             except TimedOut as error:
@@ -52,12 +50,12 @@ class Exchange:
             if message["type"] == "http.disconnect":
                 self.hung_up = True
                 raise HangUp
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
-            if size > bytes_max:
+            piece: bytes = message["body"]
+            if len(body) + len(piece) > bytes_max:
                 raise _too_large(bytes_max)
-            more = message.get("more_body", False)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if not message["more_body"]:
+                return bytes(body + piece) if body else piece
+            body += piece
 
     def watch(self) -> None:
         """From now on, cancel the calling task if the caller hangs up."""

@@ -52,6 +52,22 @@ class Line(Protocol):
 class Cycle:
     """What came of a request so far, and what has been sent of its answer."""
 
+    # What most of them never change belongs to the class, which saves them its making.
+    is_complete = False
+    """Whether the answer has been given."""
+    is_whole = False
+    """Whether all of the request has come."""
+    task: asyncio.Task[None] | None = None
+    """What runs it, once it runs."""
+    _is_read = False
+    _failure: TimedOut | None = None
+    _disconnected = False
+    _changed: asyncio.Event | None = None
+    _on_hang_up: Callable[[], None] | None = None
+    _head: bytes | None = None
+    _is_started = False
+    _is_chunked = False
+
     def __init__(
         self,
         line: Line,
@@ -64,27 +80,11 @@ class Cycle:
         self.scope = scope
         self.keeps_open = keeps_open
         """Whether the connection can carry another request after this one."""
-        self.is_complete = False
-        """Whether the answer has been given."""
-        self.is_whole = False
-        """Whether all of the request has come."""
         self._line = line
         self._write = write
-        self._is_bodyless = scope["method"] == "HEAD"
-        self._may_chunk = scope["http_version"] == "1.1"
         self._expects_continue = expects_continue
         self._pieces: list[bytes] = []
         self._size = 0
-        self._is_read = False
-        self._failure: TimedOut | None = None
-        self._disconnected = False
-        self._changed: asyncio.Event | None = None
-        self._on_hang_up: Callable[[], None] | None = None
-        self.task: asyncio.Task[None] | None = None
-        """What runs it, once it runs."""
-        self._head: bytes | None = None
-        self._is_started = False
-        self._is_chunked = False
         scope["extensions"] = {HANG_UP: self._watch}
 
     # ---- What the connection says ---------------------------------------------------------
@@ -201,12 +201,13 @@ class Cycle:
     def _encode_head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """The status line and the headers, whose names are in lower case, as ASGI has it."""
         fields = dict(headers)
+        is_bodyless = self.scope["method"] == "HEAD" or status in (204, 304)
         added: list[bytes] = []
         if b"close" in fields.get(b"connection", b"").lower():
             self.keeps_open = False
-        if not (b"content-length" in fields or self._is_bodyless or status in (204, 304)):
+        if b"content-length" not in fields and not is_bodyless:
             # Who knows of no chunks reads on until the connection ends.
-            self._is_chunked = self._may_chunk
+            self._is_chunked = self.scope["http_version"] == "1.1"
             if self._is_chunked:
                 added.append(b"transfer-encoding: chunked")
             else:
@@ -220,10 +221,8 @@ class Cycle:
         return head + b"\r\n\r\n"
 
     def _encode_piece(self, body: bytes, *, more: bool) -> bytes:
-        if self._is_bodyless:
-            return b""
         if not self._is_chunked:
-            return body
+            return b"" if self.scope["method"] == "HEAD" else body
         piece = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
         return piece if more else piece + b"0\r\n\r\n"
 

@@ -74,28 +74,30 @@ class Exchange(AsyncIterator[bytes]):
     Iterating it gives the body, in pieces of all that has come since the last one.
     """
 
+    # What most of them never change belongs to the class, which saves them its making.
+    begun = False
+    """Whether its head has come."""
+    heard = False
+    """Whether any byte has come."""
+    complete = False
+    error: TransportError | None = None
+    keeps_open = False
+    """Whether the connection can carry another exchange after this one."""
+    ends_with_connection = False
+    _decoder: Decoder | None = None
+    _waiter: asyncio.Future[None] | None = None
+
     def __init__(self, line: Line, reader: Reader, *, method: str, whole: bool) -> None:
         self.whole = whole
         """Whether its reader waits for all of it, or takes each piece as it comes."""
+        self.is_head = method == "HEAD"
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.begun = False
-        """Whether its head has come."""
-        self.heard = False
-        """Whether any byte has come."""
-        self.complete = False
-        self.error: TransportError | None = None
         self.size = 0
         """The bytes that have come and were not taken yet."""
-        self.keeps_open = False
-        """Whether the connection can carry another exchange after this one."""
-        self.ends_with_connection = False
         self._line = line
-        self.is_head = method == "HEAD"
         self._pieces: list[bytes] = []
         self._overhead = 0
-        self._decoder: Decoder | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self._reader: Reader | None = reader
         reader.exchange = self
 

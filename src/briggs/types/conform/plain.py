@@ -19,10 +19,8 @@ from briggs.types.conform.strict import (
     Choice,
     Details,
     NonEmpty,
-    NotConforming,
     Response,
     Usage,
-    check_usage,
     is_plausible,
 )
 from briggs.types.plain import HIDDEN_TOKENS_MAX, TOLERANCE
@@ -75,9 +73,8 @@ class _Response(Response, forbid_unknown_fields=True):
 
 _DECODER = msgspec.json.Decoder(_Response)
 
-# The members that every one has, at its top, in its choice, and in its message; and its usage.
-_MEMBERS = 5 + 4 + 3 + 4
-_DETAILS = len(Details.__struct_fields__)
+# The members that every one has, at its top, in its choice, and in its message.
+_MEMBERS = 5 + 4 + 3
 
 
 def read_plain(body: bytes, asked: Asked) -> Response | None:
@@ -86,15 +83,23 @@ def read_plain(body: bytes, asked: Asked) -> Response | None:
         return None
     try:
         response = _DECODER.decode(body)
-        check_usage(response.usage)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, NotConforming):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    choice = response.choices[0]
+    choice, usage = response.choices[0], response.usage
     if (choice.logprobs is not None) != asked.logprobs or not is_plausible(response.created):
         return None
-    members = _MEMBERS + _count_optional(response)
+    counted = _count_usage(usage)
+    if counted is None:
+        return None
+    members = (
+        _MEMBERS
+        + counted
+        + (choice.message.annotations is not UNSET)
+        + (response.service_tier is not UNSET)
+        + (response.system_fingerprint is not UNSET)
+    )
     if choice.logprobs is not None:
-        if not _are_plain(choice.logprobs.content, choice.message.content, response.usage):
+        if not _are_plain(choice.logprobs.content, choice.message.content, usage):
             return None
         members += 2 + 4 * len(choice.logprobs.content)
     # A name that came twice is one too many; a text may have some.
@@ -104,17 +109,21 @@ def read_plain(body: bytes, asked: Asked) -> Response | None:
     return response
 
 
-def _count_optional(response: _Response) -> int:
-    """The members that some have and some do not."""
-    count = (
-        (response.choices[0].message.annotations is not UNSET)
-        + (response.service_tier is not UNSET)
-        + (response.system_fingerprint is not UNSET)
-    )
-    usage = response.usage
-    for details in (usage.prompt_tokens_details, usage.completion_tokens_details):
+def _count_usage(usage: _Usage) -> int | None:
+    """The members of a usage that adds up, in itself and in each part; None for any other."""
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if usage.total_tokens != prompt + completion:
+        return None
+    count = 4
+    for details, whole in (
+        (usage.prompt_tokens_details, prompt),
+        (usage.completion_tokens_details, completion),
+    ):
         if details is not UNSET:
-            count += 1 + _DETAILS - msgspec.structs.astuple(details).count(ABSENT)
+            parts = msgspec.structs.astuple(details)
+            if max(parts) > whole or details.image_tokens > ABSENT:
+                return None
+            count += 1 + len(parts) - parts.count(ABSENT)
     return count
 
 
