@@ -25,7 +25,8 @@ class Gate:
         self._hosts = {host.lower() for host in hosts}
         self._origins = {origin.lower().rstrip("/") for origin in origins}
         self._hosts_admitted: set[bytes] = set()
-        self._keys: dict[bytes, Key] = {}
+        self._keys: dict[str, Key] = {}
+        """Those that have come, by their whole secrets."""
 
     async def admit(self, headers: Headers) -> Key:
         """The key of a request. Raises `Forbidden`, `AuthenticationFailed`."""
@@ -36,13 +37,12 @@ class Gate:
                 "No API key was sent. Send 'Authorization: Bearer sk-briggs-...'; the first key is "
                 "in the file admin.key of the data folder, `briggs keys create` makes more."
             )
-        hash = hash_secret(secret)
-        key = self._keys.get(hash)
+        key = self._keys.get(secret)
         if key is None:
-            key = await self._store.find_key(hash)
+            key = await self._store.find_key(hash_secret(secret))
             if key is None:
                 raise AuthenticationFailed(_explain_unknown(secret))
-            self._keys[hash] = key
+            self._keys[secret] = key
         now = current_time_us()
         if key.expires_at is not None and key.expires_at <= now:
             raise AuthenticationFailed(
@@ -91,7 +91,7 @@ class Gate:
     async def revoke_key(self, id: str, *, organization_id: str) -> bool:
         """Refuse a key from now on; False if there is none of this id."""
         revoked = await self._store.revoke_key(id, organization_id=organization_id)
-        self._keys = {hash: key for hash, key in self._keys.items() if key.id != id}
+        self._keys = {secret: key for secret, key in self._keys.items() if key.id != id}
         return revoked
 
     def _check_host(self, host: bytes) -> None:

@@ -147,7 +147,7 @@ class Prices:
         series = (completion.provider or "", completion.response_model or completion.model)
         if series not in self.spent and len(self.spent) >= SERIES_MAX:
             series = (series[0], "other")
-        spent = self.spent.setdefault(series, Spent())
+        spent = self.spent.get(series) or self.spent.setdefault(series, Spent())
         spent.prompt_tokens += completion.prompt_tokens or 0
         spent.completion_tokens += completion.completion_tokens or 0
         spent.cost_usd += completion.cost_usd or 0

@@ -15,6 +15,7 @@ import msgspec
 from briggs.transport.asgi import Application, Cycle
 from briggs.transport.errors import TimedOut
 
+_OFFERS = (b"connection", b"upgrade", b"http2-settings")
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -103,10 +104,7 @@ class Caller(asyncio.Protocol):
             if not self._is_in_head:
                 self._set_deadline()
         except httptools.HttpParserUpgrade as upgrade:
-            # Nobody here speaks anything else, which the caller sees by the answer.
-            self._parser = self._create_parser()
-            if rest := data[upgrade.args[0] :]:
-                self.data_received(rest)
+            self._decline_upgrade(rest=data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._send_refusal("Invalid HTTP request received.")
 
@@ -156,6 +154,9 @@ class Caller(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        if parser.should_upgrade():
+            # The parser reads no further, and what it raises says so.
+            return
         version = parser.get_http_version()
         path, query = _read_url(self._url)
         scope = {
@@ -190,6 +191,8 @@ class Caller(asyncio.Protocol):
         self._cycle.feed(body)
 
     def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return
         assert self._cycle is not None, "a request ends after it has begun"
         self._cycle.end()
 
@@ -253,6 +256,20 @@ class Caller(asyncio.Protocol):
         # Some end a request that is their last with an empty line.
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return parser
+
+    def _decline_upgrade(self, *, rest: bytes) -> None:
+        """Read a request as if it had not offered another protocol, as some always do.
+
+        Nobody here speaks one, which the caller sees by the answer.
+        """
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._send_refusal("CONNECT is for proxies.")
+            return
+        kept = [b"%b: %b" % field for field in self._headers if field[0] not in _OFFERS]
+        head = b"\r\n".join([b"%b %b HTTP/1.1" % (method, self._url), *kept, b"", b""])
+        self._parser = self._create_parser()
+        self.data_received(head + rest)
 
     def _send_refusal(self, message: str) -> None:
         if self._cycle is not None and self._cycle.is_whole and not self._cycle.is_complete:

@@ -1,0 +1,378 @@
+"""Callers' connections, driven by bytes over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import weakref
+from collections.abc import AsyncIterator
+
+import pytest
+
+from briggs.transport.asgi import HANG_UP, Application, Receive, Scope, Send
+from briggs.transport.caller import Caller, Patience
+from briggs.transport.errors import TimedOut
+
+ASK = b"POST /echo?a=%20b HTTP/1.1\r\nHost: here\r\ncontent-length: 5\r\n\r\nhello"
+GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
+
+
+class _Server:
+    """What uvicorn keeps of its connections."""
+
+    def __init__(self) -> None:
+        self.connections: set[Caller] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.total_requests = 0
+        self.port = 0
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    application: Application,
+    *,
+    head_s: float = 5,
+    body_s: float = 5,
+    idle_s: float = 5,
+) -> AsyncIterator[_Server]:
+    """An application on a port of its own, which has no call left at the end."""
+    server = _Server()
+    patience = Patience(head_s=head_s, body_s=body_s, idle_s=idle_s)
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: Caller(
+            application, server=server, patience=patience, refuse=lambda message: message.encode()
+        ),
+        "127.0.0.1",
+        0,
+    )
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        for connection in list(server.connections):
+            connection.shutdown()
+        async with asyncio.timeout(5):
+            while server.connections or server.tasks:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
+async def send(server: _Server, *pieces: bytes, closes: bool = True) -> bytes:
+    """What is answered until the connection ends, or for as long as nothing more comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.01)
+    answer = b""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(5 if closes else 0.2):
+            while piece := await reader.read(65536):
+                answer += piece
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return answer
+
+
+async def send_all(server: _Server, *pieces: bytes) -> bytes:
+    """What is answered on a connection that stays open."""
+    return await send(server, *pieces, closes=False)
+
+
+async def read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        piece: bytes = message["body"]
+        body += piece
+        if not message["more_body"]:
+            return body
+
+
+async def answer(send: Send, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [length, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(send, b"%b:%b" % (scope["method"].encode(), await read(receive)))
+
+
+async def test_the_scope_is_what_was_asked() -> None:
+    """Path, query, headers and addresses are those of ASGI."""
+    seen: list[Scope] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(dict(scope))
+        await echo(scope, receive, send)
+
+    async with serve(application) as server:
+        await send_all(server, ASK)
+        await send_all(server, b"GET http://other.example/a%2Fb HTTP/1.1\r\nhost: x\r\n\r\n")
+    first, second = seen
+    assert (first["type"], first["method"], first["path"]) == ("http", "POST", "/echo")
+    assert (first["query_string"], first["http_version"]) == (b"a=%20b", "1.1")
+    assert first["headers"] == [(b"host", b"here"), (b"content-length", b"5")]
+    assert first["client"][0] == "127.0.0.1"
+    assert first["server"] == ("127.0.0.1", server.port)
+    assert (second["path"], second["raw_path"]) == ("/a/b", b"/a%2Fb")
+
+
+async def test_requests_are_answered_in_their_order() -> None:
+    """Those that come before the first is answered wait, and none is lost."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read(receive)
+        await asyncio.sleep(0.05 if body == b"slow!" else 0)
+        await answer(send, body)
+
+    slow = ASK.replace(b"hello", b"slow!")
+    async with serve(application) as server:
+        got = await send_all(server, slow + ASK + ASK[:30], ASK[30:] + slow)
+        assert server.total_requests == 4
+    assert [part.rpartition(b"\n")[2] for part in got.split(b"HTTP/1.1 200 OK")[1:]] == [
+        b"slow!",
+        b"hello",
+        b"hello",
+        b"slow!",
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_body_may_come_in_pieces(size: int) -> None:
+    """However it is cut or framed, it is the same body."""
+    head = b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
+    framed = head + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+    async with serve(echo) as server:
+        for whole in (ASK, framed):
+            pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+            assert (await send_all(server, *pieces)).endswith(b"\r\n\r\nPOST:hello")
+
+
+async def test_a_large_body_is_read_as_it_is_taken() -> None:
+    """We stop reading while the application lags behind, and go on when it does."""
+    size = 3_000_000
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.05)
+        await answer(send, b"%d" % len(await read(receive)))
+
+    request = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % size
+    async with serve(application) as server:
+        assert (await send_all(server, request, bytes(size))).endswith(b"\r\n\r\n%d" % size)
+
+
+async def test_an_answer_without_a_length_is_chunked() -> None:
+    """Its head waits for its first piece, and its end is said."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        await send({"type": "http.response.body", "body": b"three"})
+
+    async with serve(application) as server:
+        got = await send_all(server, GET)
+        older = await send(server, GET.replace(b"1.1", b"1.0"))
+    assert got == (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n\r\n"
+    )
+    # Who knows of no chunks reads until the end.
+    assert older == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nonethree"
+
+
+async def test_no_body_where_none_belongs() -> None:
+    """HEAD gets the length of what GET would get, and nothing after it."""
+    async with serve(echo) as server:
+        got = await send_all(server, b"HEAD / HTTP/1.1\r\nhost: h\r\n\r\n" + GET)
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
+    assert got == head % 5 + head % 4 + b"GET:"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET.replace(b"host: here", b"host: here\r\nconnection: close"),
+        GET.replace(b"1.1", b"1.0"),
+    ],
+)
+async def test_the_last_request_of_a_connection(request_: bytes) -> None:
+    """Who says that it is the last one, by whichever way, is answered and left."""
+    async with serve(echo) as server:
+        got = await send(server, request_ + b"\r\n")
+    assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close\r\n" in got
+    assert got.endswith(b"\r\n\r\nGET:")
+
+
+async def test_a_caller_who_waits_to_be_told_to_go_on() -> None:
+    """`Expect: 100-continue` is answered when the body is wanted, and not before."""
+    head, _, body = ASK.replace(b"Host", b"expect: 100-continue\r\nHost").partition(b"\r\n\r\n")
+    async with serve(echo) as server:
+        got = await send_all(server, head + b"\r\n\r\n", body)
+    assert got.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert got.endswith(b"POST:hello")
+
+
+async def test_nobody_changes_to_another_protocol() -> None:
+    """A request that offers another protocol is answered in this one, and so is the next."""
+    offer = ASK.replace(b"Host", b"connection: upgrade\r\nupgrade: h2c\r\nHost")
+    async with serve(echo) as server:
+        assert (await send_all(server, offer + ASK)).count(b"POST:hello") == 2
+        assert (await send_all(server, offer[:-3], offer[-3:])).endswith(b"POST:hello")
+        tunnel = b"CONNECT here:80 HTTP/1.1\r\nhost: here\r\n\r\n"
+        assert (await send(server, tunnel)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_what_is_not_http() -> None:
+    """It is told so; behind a request, that one is answered first."""
+    async with serve(echo) as server:
+        assert (await send(server, b"\x16\x03\x01\x02\x00")).startswith(b"HTTP/1.1 400 ")
+        assert (await send(server, b"GET /\xff HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+        both = await send(server, ASK + b"\x16\x03\x01\x02\x00\r\n\r\n")
+    assert both.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"400" not in both
+
+
+async def test_connections_that_say_nothing_are_closed() -> None:
+    """Before a head, within one, and after an answer, each after its own time."""
+    async with serve(echo, head_s=0.1, idle_s=0.2) as server:
+        assert await send(server) == b""
+        assert await send(server, GET[:10]) == b""
+        assert (await send(server, GET)).endswith(b"GET:")
+
+
+async def test_a_body_that_stops_coming() -> None:
+    """Who waits for it is told; the answer to that is sent."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await read(receive)
+        except TimedOut as error:
+            await answer(send, str(error).encode(), (b"connection", b"close"))
+
+    async with serve(application, body_s=0.1) as server:
+        assert (await send(server, ASK[:-1])).endswith(b"came for 0.1 s")
+
+
+async def test_a_slow_answer_outlasts_every_time() -> None:
+    """What the caller waits for is not his to hurry."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.4)
+        await echo(scope, receive, send)
+
+    async with serve(application, head_s=0.1, body_s=0.1, idle_s=0.1) as server:
+        assert (await send(server, ASK)).endswith(b"POST:hello")
+
+
+async def test_a_caller_who_reads_slowly_slows_us_down() -> None:
+    """No more than a little is ever kept for him."""
+    sent = 0
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(200):
+            await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+            sent += 1
+        await send({"type": "http.response.body"})
+
+    async with serve(application) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+        writer.write(GET)
+        await asyncio.sleep(0.2)
+        assert sent < 150
+        while await reader.read(1_000_000):
+            if sent == 200:
+                break
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_hang_up_cancels_who_asked_to_be() -> None:
+    """An application hears that its caller is gone by the extension, or by `receive`."""
+    heard: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await read(receive)
+        if scope["path"] == "/":
+            heard.append((await receive())["type"])
+            await answer(send, b"nobody reads this")
+            return
+        scope["extensions"][HANG_UP](lambda: heard.append("hang-up"))
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            heard.append("cancelled")
+            raise
+
+    async with serve(application) as server:
+        for request in (ASK, GET):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(request)
+            await asyncio.sleep(0.05)
+            writer.close()
+            await asyncio.sleep(0.05)
+    assert heard == ["hang-up", "cancelled", "http.disconnect"]
+
+
+@pytest.mark.parametrize("after", ["nothing", "the head", "a piece"])
+async def test_a_defect_is_no_answer(after: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and answered with 500, or the connection breaks off in mid-answer."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if after != "nothing":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        if after == "a piece":
+            await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        raise ZeroDivisionError
+
+    async with serve(application) as server:
+        got = await send(server, GET)
+    assert "ZeroDivisionError" in caplog.text
+    if after == "a piece":
+        assert not got.endswith(b"0\r\n\r\n")
+    else:
+        assert got.startswith(b"HTTP/1.1 500 ")
+
+
+async def test_a_header_cannot_hold_another(caplog: pytest.LogCaptureFixture) -> None:
+    """A line break in a header is a defect, whoever put it there."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"", (b"x-text", b"a\r\nset-cookie: b"))
+
+    async with serve(application) as server:
+        got = await send(server, GET)
+    assert got.startswith(b"HTTP/1.1 500 ")
+    assert b"set-cookie" not in got
+    assert "line break" in caplog.text
+
+
+async def test_a_call_leaves_nothing_for_the_collector() -> None:
+    """What a call made is gone with it: to search for it later would cost more than the call."""
+    left: list[weakref.ref[object]] = []
+
+    class Witness:
+        def hang_up(self) -> None: ...
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        witness = Witness()
+        # As an exchange does, which keeps what it was given.
+        witness.given = (scope, receive, send)  # type: ignore[attr-defined]
+        scope["extensions"][HANG_UP](witness.hang_up)
+        left.append(weakref.ref(witness))
+        await echo(scope, receive, send)
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with serve(application) as server:
+            for _ in range(3):
+                await send_all(server, ASK)
+        assert [one() for one in left] == [None, None, None]
+    finally:
+        gc.enable()
