@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import msgspec
 
 from briggs.transport.asgi import Application, Cycle
 from briggs.transport.errors import TimedOut
+
+logger = logging.getLogger(__name__)
 
 _OFFERS = (b"connection", b"upgrade", b"http2-settings")
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
@@ -100,13 +103,13 @@ class Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            self._parser.feed_data(data)
-            if not self._is_in_head:
-                self._set_deadline()
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(rest=data[upgrade.args[0] :])
-        except httptools.HttpParserError:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            if isinstance(error, httptools.HttpParserCallbackError):
+                logger.exception("A request could not be read, which is a defect of Briggs")
             self._send_refusal("Invalid HTTP request received.")
+        if not self._is_in_head:
+            self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
@@ -165,7 +168,7 @@ class Caller(asyncio.Protocol):
             "http_version": version,
             "method": parser.get_method().decode("ascii"),
             "scheme": "http",
-            "path": unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii"),
+            "path": unquote(path.decode("latin-1")) if b"%" in path else path.decode("latin-1"),
             "raw_path": path,
             "query_string": query,
             "root_path": "",
@@ -206,13 +209,13 @@ class Caller(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more for now."""
-        if self._is_reading:
+        if self._is_reading and not self._transport.is_closing():
             self._is_reading = False
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        if not self._is_reading and not self._waiting:
+        if not self._is_reading and not self._waiting and not self._transport.is_closing():
             self._is_reading = True
             self._transport.resume_reading()
 
@@ -220,6 +223,7 @@ class Caller(asyncio.Protocol):
         """A request is answered: the next one, if there can be one."""
         self._server.total_requests += 1
         if not cycle.keeps_open:
+            self._waiting.clear()
             self.close()
         elif not self._is_in_head:
             self._set_deadline()
@@ -257,19 +261,25 @@ class Caller(asyncio.Protocol):
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return parser
 
-    def _decline_upgrade(self, *, rest: bytes) -> None:
-        """Read a request as if it had not offered another protocol, as some always do.
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self._parser.feed_data(data)
+                data = b""
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._decline_upgrade() + data[upgrade.args[0] :]
+
+    def _decline_upgrade(self) -> bytes:
+        """The head of a request as if it had not offered another protocol, as some always do.
 
         Nobody here speaks one, which the caller sees by the answer.
         """
         method = self._parser.get_method()
         if method == b"CONNECT":
-            self._send_refusal("CONNECT is for proxies.")
-            return
+            raise httptools.HttpParserError("only proxies are asked to connect")
         kept = [b"%b: %b" % field for field in self._headers if field[0] not in _OFFERS]
-        head = b"\r\n".join([b"%b %b HTTP/1.1" % (method, self._url), *kept, b"", b""])
         self._parser = self._create_parser()
-        self.data_received(head + rest)
+        return b"\r\n".join([b"%b %b HTTP/1.1" % (method, self._url), *kept, b"", b""])
 
     def _send_refusal(self, message: str) -> None:
         if self._cycle is not None and self._cycle.is_whole and not self._cycle.is_complete:
