@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import TextIO
@@ -18,9 +18,7 @@ from typing import TextIO
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.types import ASGIApp
 
 from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_late
@@ -29,18 +27,20 @@ from briggs.api.log10.routes import OPEN_ROUTES
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
 from briggs.api.openai.chat import Chat
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
+from briggs.api.origins import admit_page
 from briggs.gateway.prices import Prices
 from briggs.gateway.record import Record
 from briggs.gateway.upstreams import Upstreams
 from briggs.providers.catalog import check_providers
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
-from briggs.transport.asgi import Receive, Scope, Send
+from briggs.transport.asgi import Receive, Scope, Send, answer_by
 from briggs.transport.caller import Caller, Patience, Server
+from briggs.transport.cycle import Cycle
 from briggs.transport.errors import TimedOut
 from briggs.types.errors import BriggsError, InvalidRequest, MethodNotAllowed, NotFound
 
-CHAT_PATH = "/v1/chat/completions"
+CHAT_PATH = b"/v1/chat/completions"
 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins"),
@@ -50,7 +50,7 @@ FIXED = (
 
 
 class App:
-    """The ASGI application: the chat route by itself, every other one through Starlette."""
+    """What answers: the chat route by itself, every other one through Starlette."""
 
     def __init__(self, upstreams: Upstreams, *, store: Store, gate: Gate) -> None:
         settings, routes = upstreams.settings, upstreams.routes
@@ -60,6 +60,7 @@ class App:
         self.reload_failures = 0
         """How often the file was read again and was wrong."""
         self._started_with = settings.file
+        self._origins = {origin.lower().rstrip("/") for origin in settings.file.origins}
         self._retiring: dict[asyncio.Task[None], Upstreams] = {}
         self.prices = Prices(settings.file.prices, providers=routes.providers.values())
         record = Record(store, prices=self.prices, on_failure=settings.file.on_store_failure)
@@ -127,22 +128,24 @@ class App:
         self.chat.limits = state.limits = file.limits
         self.patience = _read_patience(file)
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["path"] == CHAT_PATH and scope["method"] not in ("GET", "HEAD"):
-            return self.chat(scope, receive, send)
-        return self._answer(scope, receive, send)
+    async def __call__(self, cycle: Cycle) -> None:
+        if self._origins and admit_page(cycle, origins=self._origins):
+            return
+        if cycle.path == CHAT_PATH and cycle.method not in ("GET", "HEAD"):
+            await self.chat(cycle)
+            return
+        if cycle.path.startswith(b"//"):
+            # Log10's clients put their paths behind an address that may end with a slash.
+            cycle.path = b"/" + cycle.path.lstrip(b"/")
+        await answer_by(self._answer, cycle, state={})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith("//"):
-            # Log10's clients put their paths behind an address that may end with a slash.
-            scope["path"] = "/" + scope["path"].lstrip("/")
         if not health.is_open(scope["path"]):
             try:
-                key = await self.gate.admit(dict(scope["headers"]))
+                scope["state"]["key"] = await self.gate.admit(dict(scope["headers"]))
             except BriggsError as error:
                 await answer_error(error, path=scope["path"])(scope, receive, send)
                 return
-            scope["state"] = {**scope.get("state", {}), "key": key}
         await self._starlette(scope, receive, send)
 
 
@@ -178,15 +181,12 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
         async with open_app(settings) as app:
             await _create_first_key(app, settings.data, address=address)
             limits = settings.file.limits
-            application = _admit_pages(app, settings.file.origins)
 
             def accept(*, server_state: Server, **_: object) -> Caller:
-                return Caller(
-                    application, server=server_state, patience=app.patience, refuse=_refuse
-                )
+                return Caller(app, server=server_state, patience=app.patience, refuse=_refuse)
 
             config = uvicorn.Config(
-                application,
+                app,
                 http=accept,  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
@@ -209,19 +209,6 @@ def _begin(app: App, address: str) -> None:
         _say(f"WARNING {warning}", to=sys.stderr)
     _say(f"Briggs answers at {address}")
     app.prices.load()
-
-
-def _admit_pages(app: App, origins: Sequence[str]) -> ASGIApp:
-    """Let the pages of other origins read what they may ask for, where the file names any."""
-    if not origins:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=["*"],
-        allow_headers=["*"],
-        expose_headers=["x-briggs-completion-id", "x-briggs-dropped", "x-request-id"],
-    )
 
 
 def _read_patience(file: FileSettings) -> Patience:

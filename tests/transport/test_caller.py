@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from briggs.transport.asgi import HANG_UP, Application, Receive, Scope, Send
+from briggs.transport.asgi import Framework, Receive, Scope, Send, answer_by
 from briggs.transport.caller import Caller, Patience
+from briggs.transport.cycle import Application, Cycle
 from briggs.transport.errors import TimedOut
 
 ASK = b"POST /echo?a=%20b HTTP/1.1\r\nHost: here\r\ncontent-length: 5\r\n\r\nhello"
@@ -56,6 +57,11 @@ async def serve(
         async with asyncio.timeout(5):
             while server.connections or server.tasks:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
+
+
+def by(framework: Framework) -> Application:
+    """The application that lets a framework answer."""
+    return lambda cycle: answer_by(framework, cycle, state={})
 
 
 async def send(server: _Server, *pieces: bytes, closes: bool = True) -> bytes:
@@ -108,7 +114,7 @@ async def test_the_scope_is_what_was_asked() -> None:
         seen.append(dict(scope))
         await echo(scope, receive, send)
 
-    async with serve(application) as server:
+    async with serve(by(application)) as server:
         await send_all(server, ASK)
         await send_all(server, b"GET http://other.example/a%2Fb HTTP/1.1\r\nhost: x\r\n\r\n")
     first, second = seen
@@ -129,7 +135,7 @@ async def test_requests_are_answered_in_their_order() -> None:
         await answer(send, body)
 
     slow = ASK.replace(b"hello", b"slow!")
-    async with serve(application) as server:
+    async with serve(by(application)) as server:
         got = await send_all(server, slow + ASK + ASK[:30], ASK[30:] + slow)
         assert server.total_requests == 4
     assert [part.rpartition(b"\n")[2] for part in got.split(b"HTTP/1.1 200 OK")[1:]] == [
@@ -145,7 +151,7 @@ async def test_a_body_may_come_in_pieces(size: int) -> None:
     """However it is cut or framed, it is the same body."""
     head = b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
     framed = head + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
-    async with serve(echo) as server:
+    async with serve(by(echo)) as server:
         for whole in (ASK, framed):
             pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
             assert (await send_all(server, *pieces)).endswith(b"\r\n\r\nPOST:hello")
@@ -160,7 +166,7 @@ async def test_a_large_body_is_read_as_it_is_taken() -> None:
         await answer(send, b"%d" % len(await read(receive)))
 
     request = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n" % size
-    async with serve(application) as server:
+    async with serve(by(application)) as server:
         assert (await send_all(server, request, bytes(size))).endswith(b"\r\n\r\n%d" % size)
 
 
@@ -173,7 +179,7 @@ async def test_an_answer_without_a_length_is_chunked() -> None:
         await send({"type": "http.response.body", "body": b"", "more_body": True})
         await send({"type": "http.response.body", "body": b"three"})
 
-    async with serve(application) as server:
+    async with serve(by(application)) as server:
         got = await send_all(server, GET)
         older = await send(server, GET.replace(b"1.1", b"1.0"))
     assert got == (
@@ -185,7 +191,7 @@ async def test_an_answer_without_a_length_is_chunked() -> None:
 
 async def test_no_body_where_none_belongs() -> None:
     """HEAD gets the length of what GET would get, and nothing after it."""
-    async with serve(echo) as server:
+    async with serve(by(echo)) as server:
         got = await send_all(server, b"HEAD / HTTP/1.1\r\nhost: h\r\n\r\n" + GET)
     head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
     assert got == head % 5 + head % 4 + b"GET:"
@@ -199,7 +205,7 @@ async def test_nothing_is_asked_behind_the_last_request() -> None:
         asked.append(scope["path"])
         await echo(scope, receive, send)
 
-    async with serve(application) as server:
+    async with serve(by(application)) as server:
         await send(server, GET.replace(b"host", b"connection: close\r\nhost") + ASK)
     assert asked == ["/"]
 
@@ -213,7 +219,7 @@ async def test_nothing_is_asked_behind_the_last_request() -> None:
 )
 async def test_the_last_request_of_a_connection(request_: bytes) -> None:
     """Who says that it is the last one, by whichever way, is answered and left."""
-    async with serve(echo) as server:
+    async with serve(by(echo)) as server:
         got = await send(server, request_ + b"\r\n")
     assert got.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"connection: close\r\n" in got
@@ -223,7 +229,7 @@ async def test_the_last_request_of_a_connection(request_: bytes) -> None:
 async def test_a_caller_who_waits_to_be_told_to_go_on() -> None:
     """`Expect: 100-continue` is answered when the body is wanted, and not before."""
     head, _, body = ASK.replace(b"Host", b"expect: 100-continue\r\nHost").partition(b"\r\n\r\n")
-    async with serve(echo) as server:
+    async with serve(by(echo)) as server:
         got = await send_all(server, head + b"\r\n\r\n", body)
     assert got.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
     assert got.endswith(b"POST:hello")
@@ -232,7 +238,7 @@ async def test_a_caller_who_waits_to_be_told_to_go_on() -> None:
 async def test_nobody_changes_to_another_protocol() -> None:
     """A request that offers another protocol is answered in this one, and so is the next."""
     offer = ASK.replace(b"Host", b"connection: upgrade\r\nupgrade: h2c\r\nHost")
-    async with serve(echo) as server:
+    async with serve(by(echo)) as server:
         assert (await send_all(server, offer + ASK)).count(b"POST:hello") == 2
         assert (await send_all(server, offer[:-3], offer[-3:])).endswith(b"POST:hello")
         tunnel = b"CONNECT here:80 HTTP/1.1\r\nhost: here\r\n\r\n"
@@ -241,7 +247,7 @@ async def test_nobody_changes_to_another_protocol() -> None:
 
 async def test_what_is_not_http() -> None:
     """It is told so; behind a request, that one is answered first."""
-    async with serve(echo) as server:
+    async with serve(by(echo)) as server:
         assert (await send(server, b"\x16\x03\x01\x02\x00")).startswith(b"HTTP/1.1 400 ")
         both = await send(server, ASK + b"\x16\x03\x01\x02\x00\r\n\r\n")
     assert both.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -250,7 +256,7 @@ async def test_what_is_not_http() -> None:
 
 async def test_connections_that_say_nothing_are_closed() -> None:
     """Before a head, within one, and after an answer, each after its own time."""
-    async with serve(echo, head_s=0.1, idle_s=0.2) as server:
+    async with serve(by(echo), head_s=0.1, idle_s=0.2) as server:
         assert await send(server) == b""
         assert await send(server, GET[:10]) == b""
         assert (await send(server, GET)).endswith(b"GET:")
@@ -265,7 +271,7 @@ async def test_a_body_that_stops_coming() -> None:
         except TimedOut as error:
             await answer(send, str(error).encode(), (b"connection", b"close"))
 
-    async with serve(application, body_s=0.1) as server:
+    async with serve(by(application), body_s=0.1) as server:
         assert (await send(server, ASK[:-1])).endswith(b"came for 0.1 s")
 
 
@@ -276,7 +282,7 @@ async def test_a_slow_answer_outlasts_every_time() -> None:
         await asyncio.sleep(0.4)
         await echo(scope, receive, send)
 
-    async with serve(application, head_s=0.1, body_s=0.1, idle_s=0.1) as server:
+    async with serve(by(application), head_s=0.1, body_s=0.1, idle_s=0.1) as server:
         assert (await send(server, ASK)).endswith(b"POST:hello")
 
 
@@ -292,7 +298,7 @@ async def test_a_caller_who_reads_slowly_slows_us_down() -> None:
             sent += 1
         await send({"type": "http.response.body"})
 
-    async with serve(application) as server:
+    async with serve(by(application)) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
         writer.write(GET)
         await asyncio.sleep(0.2)
@@ -304,17 +310,27 @@ async def test_a_caller_who_reads_slowly_slows_us_down() -> None:
         await writer.wait_closed()
 
 
-async def test_a_hang_up_cancels_who_asked_to_be() -> None:
-    """An application hears that its caller is gone by the extension, or by `receive`."""
+async def test_a_framework_hears_of_a_hang_up() -> None:
+    """Who waits for more than the body hears that there is nobody any more."""
     heard: list[str] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await read(receive)
-        if scope["path"] == "/":
-            heard.append((await receive())["type"])
-            await answer(send, b"nobody reads this")
-            return
-        scope["extensions"][HANG_UP](lambda: heard.append("hang-up"))
+        heard.append((await receive())["type"])
+        await answer(send, b"nobody reads this")
+
+    async with serve(by(application)) as server:
+        await hang_up(server, ASK)
+        await hang_up(server, GET)
+    assert heard == ["http.disconnect", "http.disconnect"]
+
+
+async def test_a_hang_up_cancels_who_watches_for_it() -> None:
+    """It is said first, so that the cancellation can be told from any other."""
+    heard: list[str] = []
+
+    async def application(cycle: Cycle) -> None:
+        cycle.watch(lambda: heard.append("hang-up"))
         try:
             await asyncio.sleep(5)
         except asyncio.CancelledError:
@@ -322,13 +338,16 @@ async def test_a_hang_up_cancels_who_asked_to_be() -> None:
             raise
 
     async with serve(application) as server:
-        for request in (ASK, GET):
-            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(request)
-            await asyncio.sleep(0.05)
-            writer.close()
-            await asyncio.sleep(0.05)
-    assert heard == ["hang-up", "cancelled", "http.disconnect"]
+        await hang_up(server, ASK)
+    assert heard == ["hang-up", "cancelled"]
+
+
+async def hang_up(server: _Server, request: bytes) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request)
+    await asyncio.sleep(0.05)
+    writer.close()
+    await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("after", ["nothing", "the head", "a piece"])
@@ -342,7 +361,7 @@ async def test_a_defect_is_no_answer(after: str, caplog: pytest.LogCaptureFixtur
             await send({"type": "http.response.body", "body": b"one", "more_body": True})
         raise ZeroDivisionError
 
-    async with serve(application) as server:
+    async with serve(by(application)) as server:
         got = await send(server, GET)
     assert "ZeroDivisionError" in caplog.text
     if after == "a piece":
@@ -357,7 +376,7 @@ async def test_a_header_cannot_hold_another(caplog: pytest.LogCaptureFixture) ->
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, b"", (b"x-text", b"a\r\nset-cookie: b"))
 
-    async with serve(application) as server:
+    async with serve(by(application)) as server:
         got = await send(server, GET)
     assert got.startswith(b"HTTP/1.1 500 ")
     assert b"set-cookie" not in got
@@ -369,22 +388,26 @@ async def test_a_call_leaves_nothing_for_the_collector() -> None:
     left: list[weakref.ref[object]] = []
 
     class Witness:
+        """Keeps what it was given, as an exchange does."""
+
+        def __init__(self, cycle: Cycle) -> None:
+            self.cycle = cycle
+            cycle.watch(self.hang_up)
+            left.append(weakref.ref(self))
+
         def hang_up(self) -> None: ...
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        witness = Witness()
-        # As an exchange does, which keeps what it was given.
-        witness.given = (scope, receive, send)  # type: ignore[attr-defined]
-        scope["extensions"][HANG_UP](witness.hang_up)
-        left.append(weakref.ref(witness))
-        await echo(scope, receive, send)
+    async def application(cycle: Cycle) -> None:
+        Witness(cycle)
+        await cycle.wait()
+        cycle.answer(200, [(b"content-length", b"5")], cycle.take())
 
     gc.collect()
     gc.disable()
     try:
         async with serve(application) as server:
             for _ in range(3):
-                await send_all(server, ASK)
+                assert (await send_all(server, ASK)).endswith(b"hello")
         assert [one() for one in left] == [None, None, None]
     finally:
         gc.enable()

@@ -1,4 +1,4 @@
-"""A caller's connection: HTTP/1.1 outside, ASGI inside."""
+"""A caller's connection, which carries one request after the other."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 import httptools
 import msgspec
 
-from briggs.transport.asgi import Application, Cycle
+from briggs.transport.cycle import Application, Cycle, Header
 from briggs.transport.errors import TimedOut
 
 logger = logging.getLogger(__name__)
 
 _OFFERS = (b"connection", b"upgrade", b"http2-settings")
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class Patience(msgspec.Struct, kw_only=True, frozen=True):
@@ -66,7 +64,7 @@ class Caller(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = self._create_parser()
         self._transport: asyncio.Transport
-        self._addresses: dict[str, Any] = {}
+        self.addresses: dict[str, tuple[str, int] | None] = {}
         self._cycle: Cycle | None = None
         """The request that came last."""
         self._waiting: deque[Cycle] = deque()
@@ -77,7 +75,7 @@ class Caller(asyncio.Protocol):
         """What the task waits for while there is nothing to answer."""
         self._is_lost = False
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[Header] = []
         self._expects_continue = False
         self._is_in_head = False
         self._is_reading = True
@@ -93,7 +91,7 @@ class Caller(asyncio.Protocol):
         self._transport = transport
         for name, key in (("server", "sockname"), ("client", "peername")):
             address = transport.get_extra_info(key)
-            self._addresses[name] = tuple(address[:2]) if address else None
+            self.addresses[name] = tuple(address[:2]) if address else None
         self._server.connections.add(self)
         self._task = self._loop.create_task(self._answer_all())
         self._server.tasks.add(self._task)
@@ -161,24 +159,13 @@ class Caller(asyncio.Protocol):
             # The parser reads no further, and what it raises says so.
             return
         version = parser.get_http_version()
-        path, query = _read_url(self._url)
-        scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "method": parser.get_method().decode("ascii"),
-            "scheme": "http",
-            "path": unquote(path.decode("latin-1")) if b"%" in path else path.decode("latin-1"),
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
-            "headers": self._headers,
-            **self._addresses,
-        }
         cycle = Cycle(
             self,
             self._transport.write,
-            scope,
+            method=parser.get_method().decode("ascii"),
+            target=_read_url(self._url),
+            version=version,
+            headers=self._headers,
             keeps_open=version == "1.1" and parser.should_keep_alive() and not self._is_stopping,
             expects_continue=self._expects_continue,
         )

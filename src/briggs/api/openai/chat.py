@@ -17,7 +17,7 @@ from briggs.gateway.retries import Retries
 from briggs.gateway.routes import Routes, resolve
 from briggs.gateway.stream import stream
 from briggs.settings import LimitSettings
-from briggs.transport.asgi import Receive, Scope, Send
+from briggs.transport.cycle import Cycle
 from briggs.types.completions import Completion
 from briggs.types.envelope import Envelope, open_envelope
 from briggs.types.errors import (
@@ -35,7 +35,7 @@ _STRANGERS_RECORDED_A_MINUTE = 60
 
 
 class Chat:
-    """The ASGI callable of the route, and how many calls are in it."""
+    """What answers the route, and how many calls are in it."""
 
     def __init__(
         self, *, gate: Gate, routes: Routes, record: Record, limits: LimitSettings
@@ -51,12 +51,12 @@ class Chat:
         self._strangers_recorded = 0
         self._minute_began = 0.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, cycle: Cycle) -> None:
         completion = Completion()
-        exchange = Exchange(scope, receive, send, completion=completion)
+        exchange = Exchange(cycle, completion=completion)
         self.in_flight += 1
         try:
-            await self._answer(scope, exchange, completion)
+            await self._answer(cycle, exchange, completion)
         except BriggsError as error:
             await self._refuse(completion, error)
             await exchange.send_error(error)
@@ -74,15 +74,15 @@ class Chat:
         finally:
             self.in_flight -= 1
 
-    async def _answer(self, scope: Scope, exchange: Exchange, completion: Completion) -> None:
-        headers: Headers = dict(scope["headers"])
+    async def _answer(self, cycle: Cycle, exchange: Exchange, completion: Completion) -> None:
+        headers: Headers = cycle.fields
         key = await self._gate.admit(headers)
         completion.organization_id = key.organization_id
         require(key, "answer")
         _read_headers(headers, into=completion)
-        if scope["method"] != "POST":
+        if cycle.method != "POST":
             raise MethodNotAllowed(
-                f"{scope['method']} is not a method of /v1/chat/completions: POST a request, "
+                f"{cycle.method} is not a method of /v1/chat/completions: POST a request, "
                 "or GET the list of what was recorded.",
                 headers={"allow": "GET, POST"},
             )
@@ -92,7 +92,7 @@ class Chat:
                 "try again in a second, or raise limits.in_flight_max.",
                 headers={"retry-after": "1", "connection": "close"},
             )
-        completion.request = await exchange.read_body(headers, bytes_max=self.limits.body_bytes_max)
+        completion.request = await exchange.read_body(bytes_max=self.limits.body_bytes_max)
         if completion.retry_count:
             self._retries.link(completion, key_id=key.id)
         try:
@@ -117,7 +117,7 @@ class Chat:
                 async with aclosing(stream(call, route=route, record=self._record)) as frames:
                     await exchange.send_stream(frames)
             else:
-                await exchange.send_json(await complete(call, route=route, record=self._record))
+                exchange.send_json(await complete(call, route=route, record=self._record))
         finally:
             routes.leave()
 

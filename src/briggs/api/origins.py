@@ -1,0 +1,37 @@
+"""Pages of other origins, as far as the file lets them call (https://fetch.spec.whatwg.org)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from briggs.transport.cycle import Cycle, Header
+
+_METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+_SHOWN = b"x-briggs-completion-id, x-briggs-dropped, x-request-id"
+_REMEMBERED_S = b"600"
+
+
+def admit_page(cycle: Cycle, *, origins: Collection[str]) -> bool:
+    """Let a page read the answer, if it may; whether that is all that was asked.
+
+    A browser asks so, without a key, before it lets a page of one origin call another.
+    """
+    origin = cycle.fields.get(b"origin", b"")
+    if origin.decode("latin-1").lower() not in origins:
+        return False
+    cycle.added = [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", _SHOWN),
+        (b"vary", b"Origin"),
+    ]
+    if cycle.method != "OPTIONS" or b"access-control-request-method" not in cycle.fields:
+        return False
+    headers: list[Header] = [
+        (b"content-length", b"0"),
+        (b"access-control-allow-methods", _METHODS),
+        (b"access-control-max-age", _REMEMBERED_S),
+    ]
+    if asked := cycle.fields.get(b"access-control-request-headers"):
+        headers.append((b"access-control-allow-headers", asked))
+    cycle.answer(200, headers, b"")
+    return True
