@@ -77,6 +77,12 @@ def judge(
     return None if case is None else find_broken(case)
 
 
+async def take(judge: Judge, completion: Completion, evidence: Evidence) -> None:
+    case = open_case(completion, evidence, None)
+    assert case is not None
+    await judge.take(case)
+
+
 def test_a_plain_answer_is_no_case() -> None:
     """What was found plain is judged no more, unless the request asks for more than a text."""
     evidence = Evidence(prepare(), body=PLAIN, is_plain=True)
@@ -145,7 +151,7 @@ async def test_what_is_found_is_recorded_and_counted() -> None:
     """Several are recorded together, those that break nothing are not, and each is counted."""
     judge, recorder = open_judge()
     for id, body in (("a", BROKEN), ("b", PLAIN), ("c", BROKEN)):
-        await judge.take(complete(id=id), Evidence(prepare(), body=body))
+        await take(judge, complete(id=id), Evidence(prepare(), body=body))
     assert recorder.found == {}
     await judge.close()
     assert recorder.found == {"a": ["M1"], "c": ["M1"]}
@@ -157,18 +163,18 @@ async def test_too_many_that_wait_are_waited_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "WAITING_MAX", 2)
     judge, recorder = open_judge()
     for id in "ab":
-        await judge.take(complete(id=id), Evidence(prepare(), body=BROKEN))
+        await take(judge, complete(id=id), Evidence(prepare(), body=BROKEN))
     assert recorder.found == {}
-    await judge.take(complete(id="c"), Evidence(prepare(), body=BROKEN))
+    await take(judge, complete(id="c"), Evidence(prepare(), body=BROKEN))
     assert set(recorder.found) == {"a", "b", "c"}
 
 
 async def test_whoever_asks_waits_for_what_was_answered_before() -> None:
     """All that was taken before is recorded then, whether it was being judged or still waited."""
     judge, recorder = open_judge()
-    await judge.take(complete(id="a"), Evidence(prepare(), body=BROKEN))
+    await take(judge, complete(id="a"), Evidence(prepare(), body=BROKEN))
     await recorder.recording.wait()
-    await judge.take(complete(id="b"), Evidence(prepare(), body=BROKEN))
+    await take(judge, complete(id="b"), Evidence(prepare(), body=BROKEN))
     await judge.catch_up(timeout_s=10)
     assert set(recorder.found) == {"a", "b"}
 
@@ -177,7 +183,7 @@ async def test_large_answers_do_not_hold_up_the_loop(monkeypatch: pytest.MonkeyP
     """What takes long is judged in another thread, and recorded as well."""
     monkeypatch.setattr(module, "LARGE_BYTES", 10)
     judge, recorder = open_judge()
-    await judge.take(complete(id="a"), Evidence(prepare(), body=BROKEN))
+    await take(judge, complete(id="a"), Evidence(prepare(), body=BROKEN))
     await asyncio.wait_for(judge.close(), 10)
     assert recorder.found == {"a": ["M1"]}
 
@@ -186,11 +192,11 @@ async def test_a_store_that_fails_is_told_of(caplog: pytest.LogCaptureFixture) -
     """What could not be recorded is in the log, and judging goes on."""
     judge, recorder = open_judge()
     recorder.failure = StoreUnavailable("the disk is full")
-    await judge.take(complete(id="a"), Evidence(prepare(), body=BROKEN))
+    await take(judge, complete(id="a"), Evidence(prepare(), body=BROKEN))
     with caplog.at_level(logging.ERROR):
         await judge.close()
     assert "the disk is full" in caplog.text
     recorder.failure = None
-    await judge.take(complete(id="b"), Evidence(prepare(), body=BROKEN))
+    await take(judge, complete(id="b"), Evidence(prepare(), body=BROKEN))
     await judge.close()
     assert recorder.found == {"b": ["M1"]}

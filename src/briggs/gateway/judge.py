@@ -6,9 +6,8 @@ import asyncio
 import logging
 from collections import Counter
 
-from briggs.gateway.evidence import Case, Evidence, find_broken, open_case
+from briggs.gateway.evidence import Case, find_broken
 from briggs.storage import Store
-from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError
 
 logger = logging.getLogger(__name__)
@@ -31,13 +30,8 @@ class Judge:
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def take(
-        self, completion: Completion, evidence: Evidence | None, error: BriggsError | None = None
-    ) -> None:
-        """Take a call that is recorded; waits only where too many wait already."""
-        case = open_case(completion, evidence, error)
-        if case is None:
-            return
+    async def take(self, case: Case) -> None:
+        """Take the case of a call that is recorded; waits only where too many wait already."""
         self._waiting.append(case)
         self._bytes += len(case.body)
         if self._task is None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from briggs.gateway.evidence import Evidence
+from briggs.gateway.evidence import Evidence, open_case
 from briggs.gateway.judge import Judge
 from briggs.gateway.prices import Prices
 from briggs.storage import Store
@@ -74,7 +74,8 @@ class Record:
         completion.response = response
         completion.received = None if received is response or received == response else received
         await self._settle(completion)
-        await self.judge.take(completion, call.evidence)
+        if (case := open_case(completion, call.evidence, None)) is not None:
+            await self.judge.take(case)
 
     async def fail(
         self,
@@ -95,7 +96,8 @@ class Record:
         completion.response = response
         completion.received = received or error.received
         await self._settle(completion)
-        await self.judge.take(completion, call.evidence, error)
+        if (case := open_case(completion, call.evidence, error)) is not None:
+            await self.judge.take(case)
 
     async def refuse(self, completion: Completion, error: BriggsError) -> None:
         """Record a call that was refused before anybody was asked."""

@@ -62,6 +62,8 @@ class HttpProvider:
         self._key = key
         self._drops_unsupported = drop_unsupported
         self._transport = transport
+        self._is_ready = self.is_configured and self._refreshing is None
+        """Whether there is nothing to see to before a call, as for most."""
 
     @property
     def is_configured(self) -> bool:
@@ -91,7 +93,8 @@ class HttpProvider:
         )
 
     async def complete(self, prepared: Prepared) -> Answer:
-        await self._require_key()
+        if not self._is_ready:
+            await self._require_key()
         url, headers = self._address(prepared, stream=False)
         try:
             reply = await self._transport.send(

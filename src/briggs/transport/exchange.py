@@ -140,8 +140,9 @@ class Exchange(AsyncIterator[bytes]):
 
     def wake(self) -> None:
         """Let the reader see what has changed."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def feed(self, data: bytes) -> None:
         """Read what has come. What is wrong with it is in `error` afterwards."""
@@ -218,12 +219,10 @@ class Exchange(AsyncIterator[bytes]):
         else:
             self.complete = True
 
-    async def _wait(self) -> None:
+    def _wait(self) -> asyncio.Future[None]:
+        """What is done when something has come; nobody else waits meanwhile."""
         self._waiter = self._line.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _open_decoder(self) -> None:
         encoding = self.headers["content-encoding"]
