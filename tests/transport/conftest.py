@@ -28,6 +28,8 @@ async def transport() -> AsyncIterator[Transport]:
 
     No task outlives its test; a socket that did would warn here, and so fail the test.
     """
+    # What all the tests before have left is not looked through again after each of these.
+    gc.freeze()
     transport = Transport(connect_timeout_s=2, read_timeout_s=2, proxies=False)
     yield transport
     await transport.close()
@@ -36,6 +38,7 @@ async def transport() -> AsyncIterator[Transport]:
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, left
     gc.collect()
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
