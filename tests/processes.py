@@ -169,7 +169,10 @@ class Upstream:
         """Set when a behaviour found its caller gone."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.upstream = self
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        # It looks so often, in seconds, whether it shall end: each that a test opens ends with it.
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self._thread.start()
 
     @property
