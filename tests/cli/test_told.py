@@ -30,11 +30,11 @@ TOLD: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
-def tell(server: RunningServer, name: str) -> str:
+def tell(server: RunningServer, name: str, *, tag: str) -> str:
     """Tell of a call as Log10's clients do, its bodies as JSON texts; its id."""
     id = str(uuid.uuid4())
     asked, said = (json.dumps(body) for body in TOLD[name])
-    row = {"status": "finished", "request": asked, "response": said, "tags": [name]}
+    row = {"status": "finished", "request": asked, "response": said, "tags": [tag]}
     request = urllib.request.Request(
         f"{server.url}/api/completions/{id}",
         data=json.dumps(row).encode(),
@@ -48,7 +48,7 @@ def tell(server: RunningServer, name: str) -> str:
 @pytest.mark.parametrize("name", TOLD)
 def test_what_was_told_is_shown(server: RunningServer, name: str) -> None:
     """It is on the list and by itself, in a pipe and on a terminal."""
-    id = tell(server, name)
+    id = tell(server, name, tag=name)
     (item,) = run("completions", "list", "--tag", name, server=server).lines
     (alone,) = run("completions", "get", id, server=server).lines
     assert item == alone
@@ -64,8 +64,9 @@ def test_what_was_told_can_be_graded(server: RunningServer) -> None:
     """Every one of them comes up in the queue of its task and can be answered."""
     schema = '{"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}'
     for name in TOLD:
-        tell(server, name)
-        task = ["--name", name, "--task-schema", schema, "--completion-tags-selector", name]
+        tag = f"to grade: {name}"
+        tell(server, name, tag=tag)
+        task = ["--name", name, "--task-schema", schema, "--completion-tags-selector", tag]
         assert run("feedback-task", "create", *task, server=server).status == 0
         done = run("feedback", "grade", "--task", name, "--piped", input="y\n" * 9, server=server)
         assert done.status == 0
