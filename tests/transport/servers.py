@@ -96,8 +96,12 @@ async def serve(
     try:
         yield server
     finally:
+        # What was connected a moment ago may not have come to `accept` yet: a round of the loop
+        # takes it from the kernel, a few more bring it there. asyncio forgets, unclosed, what it
+        # took and had no transport for yet when the listener closed.
+        for _ in range(10):
+            await asyncio.sleep(0)
         listener.close()
-        # What was connected a moment ago may not have come to `accept` yet.
         await asyncio.sleep(0.01)
         for task in list(tasks):
             task.cancel()
