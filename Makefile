@@ -2,6 +2,9 @@
 PYTHON ?= python3
 # What is installed is what is here: uv fetches no Python of its own.
 export UV_PYTHON_DOWNLOADS = never
+# What Python compiled is kept, whatever the environment says of it: most of a server's start
+# would go into compiling SQLAlchemy again, and the tests start a hundred of them.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN = $(UV) run --frozen
 
@@ -18,7 +21,7 @@ serve: .venv/ready  ## serve on port 10100
 CLIENTS = log10 langchain openai-1 openai-2 openai-3 pydantic-ai vendors
 
 test: .venv/ready $(CLIENTS:%=.venvs/%/ready)  ## every test
-	$(RUN) pytest $(ARGS)
+	$(RUN) pytest --numprocesses auto --dist worksteal $(ARGS)
 
 check: test lint  ## what a change must pass
 
