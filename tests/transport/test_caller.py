@@ -189,6 +189,17 @@ async def test_an_answer_without_a_length_is_chunked() -> None:
     assert older == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nonethree"
 
 
+@pytest.mark.parametrize(("status", "line"), [(404, b"404 Not Found"), (498, b"498 ")])
+async def test_any_status_can_be_answered(status: int, line: bytes) -> None:
+    """Those that no standard knows have no words."""
+
+    async def application(cycle: Cycle) -> None:
+        cycle.answer(status, [(b"content-length", b"0")], b"")
+
+    async with serve(application) as server:
+        assert (await send_all(server, GET)).startswith(b"HTTP/1.1 " + line + b"\r\n")
+
+
 async def test_no_body_where_none_belongs() -> None:
     """HEAD gets the length of what GET would get, and nothing after it."""
     async with serve(by(echo)) as server:

@@ -18,9 +18,9 @@ Application = Callable[["Cycle"], Awaitable[None]]
 
 # How much of a body may wait for the application before we stop reading.
 _AHEAD_BYTES_MAX = 64 * 1024
-_STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in http.HTTPStatus
-}
+_PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
+# Upstreams have some that no standard knows, such as 498, and callers get those too.
+_STATUS_LINES = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}".encode() for status in range(600)]
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DEFECT = b'{"error":{"message":"Briggs failed on this request.","type":"server_error"}}'
 
