@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import select
 import sys
 import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+_LISTEN_S = 0.25
 
 
 class Keyboard(Protocol):
@@ -57,6 +60,9 @@ class TerminalKeyboard:
 
     def read_key(self) -> str:
         while not self._pressed:
+            # A signal that comes just before a read that has no end is not heard until a key is.
+            while not select.select([self._descriptor], [], [], _LISTEN_S)[0]:
+                pass
             pressed = os.read(self._descriptor, 64).decode("utf-8", "replace")
             if pressed in ("", "\x04"):
                 raise EOFError
