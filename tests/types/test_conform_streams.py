@@ -10,6 +10,8 @@ from typing import Any
 
 import openai.types.chat
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from briggs.types.conform import Asked, ConformStream, InBandError, NotConforming
 from briggs.types.rules import check_stream
@@ -213,6 +215,39 @@ def test_refused(chunks: list[Json]) -> None:
     """What cannot be mended without inventing something is refused."""
     with pytest.raises(NotConforming):
         mend(*chunks)
+
+
+ODD = [
+    create_chunk({"content": "a"}, id="chatcmpl-other"),
+    create_chunk({"content": "b"}, choice={"token_ids": [1]}),
+    create_chunk({"content": "c", "reasoning_content": "r"}),
+    create_chunk({"content": None, "refusal": "no"}),
+    create_chunk({"content": "d"}, metadata={"content": "of something else"}),
+]
+"""Chunks that are like others, but for more than their text."""
+
+
+@given(
+    st.lists(
+        st.text(max_size=8) | st.sampled_from(["", " one", '"', "\\", "é\n", *ODD]), max_size=30
+    ),
+    st.sampled_from([(",", ":"), (", ", ": ")]),
+)
+def test_chunks_that_differ_in_their_text_alone(
+    said: list[str | Json], separators: tuple[str, str]
+) -> None:
+    """They pass and fold as any others do, wherever they begin, end, and go on."""
+    chunks = [create_chunk({"content": text}) if isinstance(text, str) else text for text in said]
+    at_once, slowly = ConformStream(ASKED), ConformStream(ASKED)
+    for chunk in [BEGIN, TEXT, *chunks, END]:
+        compact = json.dumps(chunk, separators=separators, ensure_ascii=False).encode()
+        passed = at_once.add(compact)
+        # Of this stream it is no more asked whether its chunks are alike.
+        slowly._runs = 1_000
+        assert passed == slowly.add(compact)
+    folded, other = at_once.fold(), slowly.fold()
+    assert folded is not None
+    assert folded == other
 
 
 def test_usage_goes_out_last() -> None:

@@ -54,6 +54,10 @@ class Fold:
             else:
                 self._last.setdefault(name)
 
+    def contents(self, index: int) -> list[Any]:
+        """The pieces of a choice's content, for whoever has more of nothing else."""
+        return self._choice_at(index).contents()
+
     def response(self) -> dict[str, Any]:
         """The response as far as the chunks have spelled it; may be asked for at any time."""
         choices = sorted(self._choices.items())
@@ -126,6 +130,9 @@ class _Choice:
                 self.last[name] = value
             else:
                 self.last.setdefault(name)
+
+    def contents(self) -> list[Any]:
+        return self._message.setdefault("content", [])
 
     def folded(self, index: int) -> dict[str, Any]:
         logprobs = self._logprobs

@@ -49,6 +49,8 @@ class EventReader:
         """
         if self._too_large:
             raise self._refusal()
+        if self._is_between and self._is_one_event(data):
+            return [Event("message", data[6:-2])]
         if self._start is not None:
             data = self._skip_bom(self._start + data)
         if self._after_cr or b"\r" in data:
@@ -65,6 +67,23 @@ class EventReader:
         if self._too_large and not events:
             raise self._refusal()
         return events
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """Whether it is one event and no more, as most servers write them."""
+        return (
+            data.startswith(b"data: ")
+            and data.endswith(b"\n\n")
+            and data.count(b"\n") == 2
+            and b"\r" not in data
+            and len(data) <= self._event_bytes_max
+        )
+
+    @property
+    def _is_between(self) -> bool:
+        """Whether the last event has ended, and nothing of the next one has come."""
+        return not (self._line or self._data or self._after_cr or self._size) and (
+            self._start is None and self._event == "message"
+        )
 
     def close(self) -> Event | None:
         """The event that the end of the stream cut off, None where there is none.

@@ -6,7 +6,8 @@ are one: the fold is fed with what is passed on, some chunks later.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -40,6 +41,12 @@ from briggs.types.fold import Fold
 
 _PLAIN = msgspec.json.Decoder(PlainChunk)
 
+_SIMPLE = re.compile(rb"[ !#-\[\]-~]*")
+_RUN = re.compile(rb'(.*"content": ?")[ !#-\[\]-~]*(".*)', re.DOTALL)
+_TEXT_MEMBERS = frozenset({"index", "delta", "finish_reason", "logprobs"})
+# Of streams whose chunks are never alike, such as those with padding, it is asked so often.
+_RUNS_MAX = 20
+
 # The chunks of a stream agree on these, each of which has a rule of its own.
 _RULES = {"id": "E2", "created": "E3", "model": "E4", "system_fingerprint": "E7"}
 _IDENTITY = tuple(_RULES)
@@ -65,6 +72,27 @@ class _Choice(msgspec.Struct):
     finished: bool = False
 
 
+class _Run(NamedTuple):
+    """Chunks of which only the text of one content is new: most of most streams."""
+
+    before: bytes
+    after: bytes
+    """What stands around the text, in all of them."""
+    contents: list[Any]
+    """Where the texts go."""
+
+    def take(self, payload: bytes) -> bool:
+        """Whether it is one more of them; texts with escapes or beyond ASCII take a longer look."""
+        begin, end = len(self.before), len(payload) - len(self.after)
+        if not (payload.startswith(self.before) and payload.endswith(self.after) and begin <= end):
+            return False
+        text = payload[begin:end]
+        if _SIMPLE.fullmatch(text) is None:
+            return False
+        self.contents.append(text.decode("ascii"))
+        return True
+
+
 class ConformStream:
     """The state of one stream: `add` every payload, then `end` it."""
 
@@ -85,12 +113,22 @@ class ConformStream:
         """What the upstream calls the only choice that was asked for."""
         self.has_output = False
         """Whether a chunk that carries output has been passed on."""
+        self._run: _Run | None = None
+        """The chunks that come now, if they differ in their text alone."""
+        self._runs = 0
 
     def add(self, payload: bytes) -> list[bytes]:
         """The payloads to pass on for one that came. Raises `NotConforming`, `InBandError`."""
+        if self._run is not None:
+            if self._run.take(payload):
+                return [payload]
+            self._run = None
         if self._is_plain(payload):
             self._keep_for_fold(payload)
-            return [_escape(payload)]
+            escaped = _escape(payload)
+            if self.has_output and self._runs < _RUNS_MAX and escaped is payload:
+                self._begin_run(payload)
+            return [escaped]
         before = self._fixes.made
         chunk = read_object(payload, self._fixes)
         draft = Draft(chunk, self._fixes)
@@ -168,6 +206,19 @@ class ConformStream:
                 except NotConforming:
                     return False
         return True
+
+    def _begin_run(self, payload: bytes) -> None:
+        """Expect more chunks like this one, if it says nothing but text in its own way."""
+        self._runs += 1
+        parts = _RUN.fullmatch(payload)
+        if parts is None or payload.count(b'"content"') != 1:
+            return
+        [choice, *others] = wire.decode(payload)["choices"]
+        is_text = choice["delta"].keys() == {"content"} and choice.get("logprobs") is None
+        if is_text and not others and choice.keys() <= _TEXT_MEMBERS:
+            self._catch_up()
+            contents = self._fold.contents(choice["index"])
+            self._run = _Run(parts[1], parts[2], contents)
 
     def _keep_for_fold(self, chunk: bytes | dict[str, Any]) -> None:
         self._unfolded.append(chunk)
