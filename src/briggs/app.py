@@ -222,7 +222,7 @@ def _read_patience(file: FileSettings) -> Patience:
 
 def _refuse(message: str) -> bytes:
     """What is not HTTP is told so in the shape that callers expect of us."""
-    return InvalidRequest(f"{message} Send HTTP/1.1.").encode()
+    return InvalidRequest(message).encode()
 
 
 def _name_fixed(before: FileSettings, after: FileSettings) -> Iterator[str]:

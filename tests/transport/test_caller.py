@@ -265,6 +265,13 @@ async def test_what_is_not_http() -> None:
     assert b"400" not in both
 
 
+async def test_a_head_without_an_end() -> None:
+    """Nobody fills our memory with headers."""
+    async with serve(by(echo)) as server:
+        got = await send(server, GET[:-2], *[b"x-more: " + bytes([97]) * 30_000 + b"\r\n"] * 4)
+    assert got.startswith(b"HTTP/1.1 400 ")
+
+
 async def test_connections_that_say_nothing_are_closed() -> None:
     """Before a head, within one, and after an answer, each after its own time."""
     async with serve(by(echo), head_s=0.1, idle_s=0.2) as server:

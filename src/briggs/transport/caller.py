@@ -17,6 +17,8 @@ from briggs.transport.errors import TimedOut
 
 logger = logging.getLogger(__name__)
 
+# Who sends one that has no end has shown no key yet.
+_HEAD_BYTES_MAX = 64 * 1024
 _OFFERS = (b"connection", b"upgrade", b"http2-settings")
 
 
@@ -78,6 +80,7 @@ class Caller(asyncio.Protocol):
         self._headers: list[Header] = []
         self._expects_continue = False
         self._is_in_head = False
+        self._head_bytes = 0
         self._is_reading = True
         self.writable: asyncio.Future[None] | None = None
         """What waits until the caller has read, while there is more to be read than he does."""
@@ -105,9 +108,14 @@ class Caller(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if isinstance(error, httptools.HttpParserCallbackError):
                 logger.exception("A request could not be read, which is a defect of Briggs")
-            self._send_refusal("Invalid HTTP request received.")
+            self._send_refusal("This is no HTTP/1.1, or a request that is malformed.")
+            return
         if not self._is_in_head:
             self._set_deadline()
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > _HEAD_BYTES_MAX:
+            self._send_refusal(f"The head of the request is larger than {_HEAD_BYTES_MAX} bytes.")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
@@ -142,6 +150,7 @@ class Caller(asyncio.Protocol):
         self._headers = []
         self._expects_continue = False
         self._is_in_head = True
+        self._head_bytes = 0
         self._deadline = self._loop.time() + self._patience.head_s
 
     def on_url(self, url: bytes) -> None:
