@@ -193,6 +193,15 @@ async def test_no_pause_beyond_the_callers_patience() -> None:
         assert flaky.asked == 1
 
 
+async def test_nobody_is_asked_in_the_last_moment() -> None:
+    """A timer that was done a little early has ended the call, and not only one target."""
+    other = FakeProvider("b", "fine")
+    with pytest.raises(UpstreamTimeout):
+        # Of a call that may take a millisecond in all, less than that is left.
+        await ask(FakeProvider("a", UpstreamTimeout("x")), other, call_timeout_s=0.001)
+    assert other.asked == 0
+
+
 async def test_the_last_error() -> None:
     """If nobody answers, the error is that of the last one that was asked."""
     unable = UnsupportedParameter("b cannot", param="n")

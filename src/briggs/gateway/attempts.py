@@ -27,6 +27,9 @@ from briggs.types.errors import (
     UpstreamRejected,
 )
 
+# uvloop counts whole milliseconds, so that a timer may be done a little before its time.
+_TIMERS_EARLY_S = 0.002
+
 T = TypeVar("T")
 Ask = Callable[[Provider, Prepared], Awaitable[T]]
 
@@ -163,7 +166,7 @@ def _read_seconds(value: str) -> float:
 
 def _passes_on(error: BriggsError, call: Call, policy: Policy) -> bool:
     """Whether the next target may do better where this one failed."""
-    if time_left_s(call, policy) <= 0:
+    if time_left_s(call, policy) <= _TIMERS_EARLY_S:
         return False
     cause = find_cause(error)
     if cause is not None:
