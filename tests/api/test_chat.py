@@ -184,6 +184,22 @@ def test_body_that_stops_coming(server: Server) -> None:
     assert b"request_timeout" in answer
 
 
+def test_a_large_body_without_a_length(upstream: Upstream, tmp_path: Path) -> None:
+    """A body that does not say how large it is may be no larger, even if it came at once."""
+    config = "[limits]\nbody_bytes_max = 100\n" + upstream.config()
+    with (
+        run_server(tmp_path / "data", config=config) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection,
+    ):
+        head = (
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+            f"authorization: Bearer {server.key}\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        connection.sendall(head.encode() + b"65\r\n" + b" " * 101 + b"\r\n0\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
 def test_headers_that_stop_coming(upstream: Upstream, tmp_path: Path) -> None:
     """A connection that does not send its headers in time is closed."""
     config = "[limits]\nheader_timeout_s = 0.3\n" + upstream.config()

@@ -36,8 +36,16 @@ class Exchange:
         length = cycle.fields.get(b"content-length", b"")
         if length.isdigit() and int(length) > bytes_max:
             raise _too_large(bytes_max)
-        body = cycle.take()
-        while not cycle.is_whole:
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            is_whole = cycle.is_whole
+            pieces.append(cycle.take())
+            size += len(pieces[-1])
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+            if is_whole:
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
             try:
                 await cycle.wait()
             except TimedOut as error:
@@ -45,10 +53,6 @@ class Exchange:
             if cycle.is_left:
                 self.hung_up = True
                 raise HangUp
-            body += cycle.take()
-            if len(body) > bytes_max:
-                raise _too_large(bytes_max)
-        return body
 
     def watch(self) -> None:
         """From now on, cancel the calling task if the caller hangs up."""
