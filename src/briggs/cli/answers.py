@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from briggs.cli.text import format_duration, printable
+from briggs.cli.text import format_duration, print_line, printable
 from briggs.cli.tokens import Speller, choice_tokens, colour_tokens, create_legend
 from briggs.types.chunk import CreateChatCompletionStreamResponse, StreamChoice
 from briggs.types.usage import CompletionUsage
@@ -48,7 +48,7 @@ class JsonAnswer:
 
     def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
         self.text += said(chunk)
-        click.echo(encode(chunk))
+        print_line(encode(chunk))
 
     def end(self, completion_id: str | None) -> None:
         pass

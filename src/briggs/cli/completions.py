@@ -12,6 +12,7 @@ from briggs.cli.filters import change, filter_options
 from briggs.cli.groups import Group
 from briggs.cli.options import file_argument, id_argument, leave_out, offset_option
 from briggs.cli.server import Server, server_options
+from briggs.cli.text import print_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ def list_completions(
             )
             async for item in leave_out(listed, offset):
                 if as_json or not sys.stdout.isatty():
-                    click.echo(encode(item))
+                    print_line(encode(item))
                 else:
                     found.append(item)
 
@@ -97,7 +98,7 @@ def get(id: str, logprobs: bool, as_json: bool, server: Server) -> None:
 
     item = asyncio.run(ask())
     if as_json or not sys.stdout.isatty():
-        click.echo(encode(item))
+        print_line(encode(item))
         return
     from briggs.cli.cards import print_completion
 

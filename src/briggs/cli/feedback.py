@@ -24,6 +24,7 @@ from briggs.cli.options import (
     task_option,
 )
 from briggs.cli.server import Server, server_options
+from briggs.cli.text import print_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -147,7 +148,7 @@ def create(
                 ]
             found = await find_task(client, task)
             made = await client.feedback.create(task_id=found.id, json_values=values, **given)
-        click.echo(encode(made))
+        print_line(encode(made))
 
     asyncio.run(ask())
 

@@ -11,6 +11,7 @@ import click
 from briggs.cli.groups import Group
 from briggs.cli.options import JsonObject, Tags, id_argument, json_option, page_options
 from briggs.cli.server import Server, server_options
+from briggs.cli.text import print_line
 
 
 @click.group(cls=Group)
@@ -76,7 +77,7 @@ def create(schema: dict[str, Any], selector: list[str], server: Server, **said: 
                 completion_tags_selector=selector,
                 **{name: value for name, value in said.items() if value is not None},
             )
-        click.echo(encode(made))
+        print_line(encode(made))
 
     asyncio.run(ask())
 
@@ -153,7 +154,7 @@ def agreement(id: str, as_json: bool, server: Server) -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             report = await client.feedback_tasks.agreement((await find_task(client, id)).id)
         if as_json or not sys.stdout.isatty():
-            click.echo(encode(report))
+            print_line(encode(report))
             return
         print_agreement(report)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 from typing import Any
 
 import click
+
+from briggs.cli.text import one_line
 
 
 class Group(click.Group):
@@ -19,15 +23,21 @@ class Group(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            result = super().invoke(context)
+            # A disk that is full says so here, not when the interpreter ends.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return result
         except BrokenPipeError:
-            # Whoever read our output, such as `head`, has seen enough. What is still in the
-            # buffer must not fail once more when the interpreter flushes it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # The reader of our output, such as `head`, has seen enough.
+            _drop_output()
             context.exit(0)
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                _drop_output()
             if message := _expected(error):
-                raise click.ClickException(message) from error
+                # It may hold what an upstream said, or another server than ours.
+                raise click.ClickException(one_line(message)) from error
             raise
 
 
@@ -44,6 +54,13 @@ class LazyGroup(Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self._table)
 
+    def invoke(self, context: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # Where the terminal cannot show a character, a question mark stands for it.
+                stream.reconfigure(errors="replace")
+        return super().invoke(context)
+
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         found = self._table.get(name) or self._table.get(f"{name}s")
         found = found or self._table.get(name.removesuffix("s"))
@@ -56,6 +73,11 @@ class LazyGroup(Group):
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in self._table.items()])
+
+
+def _drop_output() -> None:
+    """Throw away what is still in the buffer, so that it does not fail again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _expected(error: Exception) -> str | None:
@@ -71,6 +93,7 @@ def _expected(error: Exception) -> str | None:
         )
     if isinstance(error, ClientError):
         return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        return f"{error.filename}: {reason}" if error.filename is not None else reason
     return None

@@ -10,6 +10,7 @@ import click
 from briggs.cli.groups import Group
 from briggs.cli.options import Span, json_option
 from briggs.cli.server import Server, server_options
+from briggs.cli.text import print_line
 from briggs.types.keys import SCOPES, Scope
 
 organization_option = click.option(
@@ -74,7 +75,7 @@ def create(
                 name, scopes=scopes or None, expires_in_s=expires_in, organization=organization
             )
         if as_json:
-            click.echo(encode(key))
+            print_line(encode(key))
             return
         print_secret(key.value, of=f"Key {key.id} ({name})")
 

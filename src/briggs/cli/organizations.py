@@ -10,6 +10,7 @@ from briggs.cli.groups import Group
 from briggs.cli.keys import print_secret
 from briggs.cli.options import json_option
 from briggs.cli.server import Server, server_options
+from briggs.cli.text import print_line
 
 
 @click.group(cls=Group)
@@ -44,7 +45,7 @@ def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             made = await client.organizations.create(slug, name=name)
         if as_json:
-            click.echo(encode(made))
+            print_line(encode(made))
             return
         print_secret(made.key.value, of=f"Organization {made.slug} ({made.id})")
 

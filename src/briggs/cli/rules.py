@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from briggs.cli.text import print_line
+
 if TYPE_CHECKING:
     from briggs.types.rules import Rule
 
@@ -36,7 +38,7 @@ def rules(ids: tuple[str, ...], as_json: bool) -> None:
     found = [RULES[id] for id in wanted or RULES]
     if as_json or not sys.stdout.isatty():
         for rule in found:
-            click.echo(encode_plain(rule))
+            print_line(encode_plain(rule))
     elif wanted:
         _print_cards(found)
     else:

@@ -10,6 +10,7 @@ import click
 from briggs.cli.groups import Group
 from briggs.cli.options import id_argument, json_option, page_options
 from briggs.cli.server import Server, server_options
+from briggs.cli.text import print_line
 
 
 @click.group(cls=Group)
@@ -63,7 +64,7 @@ def get(id: str, as_json: bool, server: Server) -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             session = await client.sessions.retrieve(id)
             if as_json or not sys.stdout.isatty():
-                click.echo(encode(session))
+                print_line(encode(session))
                 return
             items = [
                 item

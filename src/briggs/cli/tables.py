@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +20,7 @@ from briggs.cli.text import (
     list_messages,
     message_text,
     one_line,
+    print_line,
     printable,
     read_message,
 )
@@ -53,7 +53,7 @@ def print_list(
         print_table(found)
         return
     for item in found:
-        click.echo(encode(item))
+        print_line(encode(item))
 
 
 def create_completion_table(*, width: int, show_header: bool = True) -> Table:
@@ -249,7 +249,7 @@ def print_json(value: Any) -> None:
     if sys.stdout.isatty():
         Console().print_json(encode(value).decode("utf-8", "replace"))
     else:
-        click.echo(encode(value))
+        print_line(encode(value))
 
 
 def print_models(found: Sequence[Model]) -> None:

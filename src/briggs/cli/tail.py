@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
-import click
-
 from briggs.cli.filters import change
+from briggs.cli.text import print_line
 from briggs.client import AsyncClient, CompletionFilters, NotFound, StoredCompletion
 from briggs.types.wire import encode
 
@@ -59,7 +58,7 @@ def open_printer(*, as_json: bool) -> Callable[[StoredCompletion], None]:
 
 
 def _print_json(item: StoredCompletion) -> None:
-    click.echo(encode(item))
+    print_line(encode(item))
 
 
 class _Seen:

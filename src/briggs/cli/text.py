@@ -6,27 +6,47 @@ A program may have told of anything, so nothing here expects a record to be what
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import TYPE_CHECKING, Any
+
+import click
 
 if TYPE_CHECKING:
     from briggs.client import StoredCompletion
 
 # What a model or a caller wrote must not steer the terminal: control characters are shown
-# as their pictures, and what has no encoding as the replacement character.
+# as their pictures, and what has no encoding or cannot be seen as the replacement character.
 _PICTURES: dict[int, int] = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
     **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD),
-    # Marks that turn the direction of all that follows.
-    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD),
+    # Marks that turn the direction of what follows, and separators that break lines.
+    **dict.fromkeys(
+        [0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)], 0xFFFD
+    ),
+    # Marks of annotations, which hide text between them.
+    **dict.fromkeys(range(0xFFF9, 0xFFFC), 0xFFFD),
 }
 
 
 def printable(text: str) -> str:
     """The text with nothing in it that a terminal would obey."""
     return text.replace("\r\n", "\n").translate(_PICTURES)
+
+
+def printable_json(line: bytes) -> bytes:
+    """A line of JSON, in which JSON's own escapes stand for all that a terminal would obey."""
+    text = line.decode("utf-8", "replace")
+    return "".join(
+        f"\\u{ord(each):04x}" if ord(each) in _PICTURES else each for each in text
+    ).encode()
+
+
+def print_line(line: bytes) -> None:
+    """Print a line of JSON: in a pipe as it is, on a terminal with nothing that steers it."""
+    click.echo(printable_json(line) if sys.stdout.isatty() else line)
 
 
 def one_line(text: str) -> str:
@@ -109,8 +129,11 @@ def format_duration(duration_ms: float | None) -> str:
 
 
 def format_time(moment: float, *, now: float) -> str:
-    """The local time of today, `22 Nov 14:03` of this year, else `Nov 2025`."""
-    then, today = time.localtime(moment), time.localtime(now)
+    """The local time of today, `22 Nov 14:03` of this year, else `Nov 2025`; `?` for no time."""
+    try:
+        then, today = time.localtime(moment), time.localtime(now)
+    except (OverflowError, ValueError, OSError):
+        return "?"
     if then[:3] == today[:3]:
         return time.strftime("%H:%M:%S", then)
     return time.strftime("%d %b %H:%M" if then[0] == today[0] else "%b %Y", then)

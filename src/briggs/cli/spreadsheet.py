@@ -1,0 +1,65 @@
+"""Rows as CSV in which no cell is a formula, for spreadsheets and everything else."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from briggs.cli.text import printable
+
+# What spreadsheets read as the start of a formula, also when it is full-width:
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+class Sheet:
+    """Writes a header and then rows, as RFC 4180 and UTF-8."""
+
+    def __init__(self, target: IO[bytes], columns: Sequence[str]) -> None:
+        self._target = target
+        self._columns = columns
+        # A terminal obeys control characters; a file keeps every character.
+        self._is_terminal = target.isatty()
+        self._buffer = io.StringIO(newline="")
+        self._writer = csv.writer(self._buffer)
+        self.write({name: name for name in columns})
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write one row; a column that the row does not have is an empty cell."""
+        self._writer.writerow([format_cell(row.get(name)) for name in self._columns])
+        text = self._buffer.getvalue()
+        self._buffer.seek(0)
+        self._buffer.truncate()
+        if self._is_terminal:
+            text = printable(text)
+        self._target.write(text.encode("utf-8", "replace"))
+
+
+def is_csv(file: Path, *, as_csv: bool) -> bool:
+    """Whether a file is to be written as CSV: by option, or by the end of its name."""
+    return as_csv or file.suffix.lower() == ".csv"
+
+
+def open_sheet(columns: Sequence[str]) -> Sheet:
+    """A sheet on standard output."""
+    return Sheet(sys.stdout.buffer, columns)
+
+
+def format_cell(value: Any) -> str:
+    """A value as a cell. A text that would be a formula begins with `'`; numbers stay numbers."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = ", ".join(value)
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False)
+    return f"'{value}" if value.startswith(_FORMULA) else value
