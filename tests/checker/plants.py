@@ -71,8 +71,8 @@ def in_alternatives(spoil: Callable[[list[Json]], object]) -> Plant:
     return in_logprobs(spoil_tokens)
 
 
-def in_usage(**members: Any) -> Plant:
-    return Plant(whole=lambda response: response["usage"].update(members))
+def in_usage(*, also: frozenset[str] = frozenset(), **members: Any) -> Plant:
+    return Plant(whole=lambda response: response["usage"].update(members), also=also)
 
 
 def _spend(usage: Json, completion_tokens: int) -> None:
@@ -267,6 +267,7 @@ PLANTS = {
     "U4": Plant(whole=_count_none),
     "U5": Plant(whole=_count_one_choice),
     "U6": Plant(chunks=_count_down, also=frozenset({"S8"})),
+    "U7": in_usage(also=frozenset({"E8"}), prompt_cache_hit_tokens=5),
     "S1": Plant(stream_type="text/plain"),
     "S2": Plant(stream=_replace(b"data: ", b"id: 1\ndata: ")),
     "S3": Plant(stream=_replace(b"data: [DONE]\n\n", b"")),

@@ -18,3 +18,12 @@ def test_retry(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert ["retry", "of", "id-1"] in [line.split() for line in lines]
     assert "retry 2 of the caller" in lines[-1]
+
+
+def test_cost_and_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cost says whose it is."""
+    details = {"id": "id-3", "status": "finished", "created_at": 1790000000}
+    details |= {"cost_usd": 0.95, "price_source": "provider"}
+    content = {"id": "id-3", "choices": [], "briggs": details}
+    print_completion(msgspec.convert(content, StoredCompletion), logprobs=False)
+    assert "$0.95 (provider)" in capsys.readouterr().out

@@ -102,6 +102,18 @@ def test_the_price_of_a_known_model() -> None:
         assert (unknown.total_tokens, unknown.cost_usd, unknown.price_source) == (7, None, None)
 
 
+def test_a_logged_usage_in_other_words() -> None:
+    """Cached tokens and a cost count by any vendor's names, also where another client asked."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 0, "prompt_cache_hit_tokens": 900}
+    told = json.dumps(create_response(model="gpt-4o", usage=usage)).encode()
+    completion = tell([post("finished", response=told)])
+    assert completion.cached_tokens == 900
+    assert completion.cost_usd == pytest.approx((100 * 2.5 + 900 * 1.25) / 1e6)
+    told = json.dumps(create_response(model="m", usage={**usage, "cost": 0.5})).encode()
+    completion = tell([post("finished", response=told)])
+    assert (completion.cost_usd, completion.price_source) == (0.5, "provider")
+
+
 @pytest.mark.parametrize(
     ("usage", "counted"),
     [

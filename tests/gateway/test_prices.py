@@ -21,7 +21,7 @@ from briggs.providers.base import Provider
 from briggs.providers.catalog import CATALOG
 from briggs.settings import PriceSettings, SettingsError, open_settings
 from briggs.types.completions import Attempt, Completion
-from briggs.types.conform import Facts
+from briggs.types.conform import Asked, Facts, conform_response
 from tests.api.behaviours import ok
 from tests.processes import Server, Upstream, create_chunk, create_response, run_server
 
@@ -310,6 +310,56 @@ def test_list_is_read_late() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+def test_cached_tokens_in_other_words() -> None:
+    """What a vendor read from its cache costs what it says, by whatever name it is counted."""
+    # DeepSeek: 11,000 at $0.28 by the list would be 0.00308; it is 1,000 of those and 10,000
+    # at $0.028.
+    price = PriceSettings(input=0.28, cached_input=0.028, output=0.42)
+    prices = open_prices(Vendor("mine", DEEPSEEK), **{"mine/m": price})
+    for word in ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"):
+        usage = {"prompt_tokens": 11_000, "completion_tokens": 0, "total_tokens": 11_000}
+        answer = create_response(usage={**usage, word: 10_000}, model="m")
+        asked = Asked(completion_id="ours", model="m")
+        facts = conform_response(json.dumps(answer).encode(), asked=asked).facts
+        completion = create_completion(response_model="m")
+        prices.price(completion, facts, tier=None)
+        assert completion.cost_usd == pytest.approx(0.00056)
+
+
+def test_cost_that_the_provider_tells() -> None:
+    """It goes before the list's price, after the file's, and its source is named."""
+    own = PriceSettings(input=1, output=1)
+    prices = open_prices(Vendor("mine", OPENAI), **{"mine/own": own})
+    for model, cost, source in (("gpt-4o", 0.5, "provider"), ("own", 0.0011, "briggs.toml")):
+        completion = create_completion(asked=model, response_model=model)
+        prices.price(completion, count(1000, 100, cost_usd=0.5), tier=None)
+        assert (completion.cost_usd, completion.price_source) == (cost, source)
+    uncounted = create_completion(response_model="gpt-4o")
+    prices.price(uncounted, Facts(cost_usd=0.25), tier=None)
+    assert (uncounted.cost_usd, uncounted.price_source) == (0.25, "provider")
+    assert uncounted.usage_source is None
+    assert prices.spent["mine", "gpt-4o"].cost_usd == 0.75
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        count(2**63, 1),
+        count(1, 2**63),
+        count(-1, 1),
+        count(10, 5, cached_tokens=-5),
+        count(10, 5, cached_tokens=2**70),
+    ],
+)
+def test_counts_that_nobody_believes(facts: Facts) -> None:
+    """Counts below 0, or past what any call has, make no cost."""
+    price = find_listed(DEEPSEEK, "deepseek-chat", None, minute("2026-11-01"))
+    own = Prices({"a/b": PriceSettings(input=1, cached_input=1, reasoning=1, output=1)})._own
+    for each in (price, own["a/b"]):
+        assert each is not None
+        assert calculate(each, facts) is None
+
+
 def counts_and_ends(handler: Any, seen: Any) -> None:
     """Streams chunks that count what was used so far, and ends in the middle."""
     chunk = json.loads(create_chunk({"role": "assistant", "content": "a"}).removeprefix(b"data: "))
@@ -347,11 +397,33 @@ def cuts_a_message(handler: Any, seen: Any) -> None:
     handler.write_piece(b"")
 
 
+def tells_cost(handler: Any, seen: Any) -> None:
+    """Answers as OpenRouter does, whole and streamed, with what the call cost."""
+    usage = {**create_response()["usage"], "cost": 0.95, "cost_details": {}}
+    if not seen.json.get("stream"):
+        handler.send_whole(200, json.dumps(create_response(usage=usage)).encode())
+        return
+    chunk = json.loads(create_chunk({}).removeprefix(b"data: "))
+    handler.begin_stream()
+    handler.write_piece(create_chunk({"role": "assistant", "content": "a"}))
+    handler.write_piece(create_chunk({}, finish_reason="stop"))
+    handler.write_piece(
+        b"data: " + json.dumps({**chunk, "choices": [], "usage": usage}).encode() + b"\n\n"
+    )
+    handler.write_piece(b"data: [DONE]\n\n")
+    handler.write_piece(b"")
+
+
+def tells_cost_in_header(handler: Any, seen: Any) -> None:
+    """Answers as LiteLLM's proxy does, which has the cost in a header."""
+    cost = {"x-litellm-response-cost": seen.json["messages"][0]["content"]}
+    handler.send_whole(200, json.dumps(create_response()).encode(), cost)
+
+
 @pytest.fixture(scope="module")
 def priced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    upstream = Upstream(
-        {"ok": ok, "counts_and_ends": counts_and_ends, "cuts_a_message": cuts_a_message}
-    )
+    behaviours = (ok, counts_and_ends, cuts_a_message, tells_cost, tells_cost_in_header)
+    upstream = Upstream({behave.__name__: behave for behave in behaviours})
     config = f"""
 {upstream.config()}
 [providers.claude]
@@ -387,6 +459,29 @@ def test_cost_on_the_record(priced: Server, stream: bool) -> None:
     assert details["cost_usd"] == pytest.approx(cost)
     assert (details["price_source"], details["usage_source"]) == ("briggs.toml", "provider")
     assert _read_metric(priced, "briggs_cost_usd_total") - before == pytest.approx(cost)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_told_cost_on_the_record(priced: Server, stream: bool) -> None:
+    """A cost that the provider tells is on the record, and says that it is the provider's."""
+    reply = priced.chat({"model": "tells_cost/m-1", "messages": MESSAGES, "stream": stream})
+    details = priced.find(reply)["briggs"]
+    assert (details["cost_usd"], details["price_source"]) == (0.95, "provider")
+    assert details["fixes"] == []
+
+
+@pytest.mark.parametrize(
+    ("told", "cost", "source"),
+    [("1.5e-05", 1.5e-05, "provider"), ("0.0", None, None), ("None", None, None)],
+)
+def test_told_cost_in_a_header(
+    priced: Server, told: str, cost: float | None, source: str | None
+) -> None:
+    """So is one in LiteLLM's header; its 0, which may mean that it knows no price, is none."""
+    messages = [{"role": "user", "content": told}]
+    reply = priced.chat({"model": "tells_cost_in_header/m-1", "messages": messages})
+    details = priced.find(reply)["briggs"]
+    assert (details["cost_usd"], details["price_source"]) == (cost, source)
 
 
 @pytest.mark.parametrize(

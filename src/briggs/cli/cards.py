@@ -28,6 +28,7 @@ from briggs.cli.text import (
 )
 from briggs.cli.tokens import Speller, choice_tokens, colour_tokens, create_legend
 from briggs.client import StoredCompletion
+from briggs.client.completions import CompletionDetails
 
 _ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}
 _SHOWN = ("model", "messages", "tools", "metadata", "stream", "stream_options", "logprobs")
@@ -167,12 +168,17 @@ def _amounts(item: StoredCompletion) -> Text:
         f"first token after {format_duration(details.first_token_ms)}"
         if details.first_token_ms is not None
         else "",
-        format_cost(details.cost_usd),
+        _cost(details),
         f"{len(details.attempts)} attempts" if len(details.attempts) > 1 else "",
         f"retry {details.retry_count} of the caller" if details.retry_count else "",
         "streamed" if details.stream else "",
     ]
     return Text(" · ".join(amount for amount in amounts if amount), style="dim")
+
+
+def _cost(details: CompletionDetails) -> str:
+    cost = format_cost(details.cost_usd)
+    return f"{cost} ({details.price_source})" if cost and details.price_source else cost
 
 
 def _tokens(name: str, count: int | None, **parts: int | None) -> str:

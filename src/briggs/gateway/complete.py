@@ -16,6 +16,7 @@ from briggs.types.conform import (
     InBandError,
     NotConforming,
     conform_response,
+    read_dollars,
 )
 from briggs.types.errors import (
     BriggsError,
@@ -95,8 +96,12 @@ def _is_filtered(answer: tuple[Conformed, bytes]) -> bool:
 
 def _conform(call: Call, answer: Answer) -> Conformed:
     try:
-        return conform_response(answer.body, asked=read_asked(call))
+        conformed = conform_response(answer.body, asked=read_asked(call))
     except (NotConforming, InBandError) as error:
         failure = explain(call, error)
         failure.received = answer.received
         raise failure from error
+    if answer.cost and conformed.facts.cost_usd is None:
+        # A proxy that knows no price says 0.
+        conformed.facts.cost_usd = read_dollars(answer.cost) or None
+    return conformed

@@ -22,7 +22,7 @@ from briggs.storage import Store
 from briggs.types import wire
 from briggs.types.any_json import integer, members, objects, text
 from briggs.types.completions import Completion, Status, current_time_us
-from briggs.types.conform import Facts
+from briggs.types.conform import Facts, read_cost, restore_words
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
 from briggs.types.rules import check_response
 
@@ -207,11 +207,9 @@ def _read_facts(response: dict[str, Any]) -> Facts:
         finish_reasons=[reason for reason in ends if isinstance(reason, str)],
         service_tier=text(response.get("service_tier")),
     )
-    usage = members(response.get("usage"))
-    if "input_tokens" in usage:
-        _read_anthropic_usage(usage, into=facts)
-    else:
-        _read_usage(usage, into=facts)
+    usage = restore_words(members(response.get("usage")))
+    _read_usage(usage, into=facts)
+    facts.cost_usd = read_cost(usage)
     # Some clients write -1 or 0 where nobody counted.
     if not facts.prompt_tokens and not facts.completion_tokens:
         facts.prompt_tokens = facts.completion_tokens = None
@@ -225,20 +223,11 @@ def _read_usage(usage: dict[str, Any], *, into: Facts) -> None:
     into.completion_tokens = _count(usage.get("completion_tokens"))
     prompt = members(usage.get("prompt_tokens_details"))
     into.cached_tokens = _count(prompt.get("cached_tokens"))
+    into.cache_write_tokens = _count(prompt.get("cache_write_tokens"))
     into.audio_input_tokens = _count(prompt.get("audio_tokens"))
     completion = members(usage.get("completion_tokens_details"))
     into.reasoning_tokens = _count(completion.get("reasoning_tokens"))
     into.audio_output_tokens = _count(completion.get("audio_tokens"))
-
-
-def _read_anthropic_usage(usage: dict[str, Any], *, into: Facts) -> None:
-    """There the cache's tokens are counted beside those of the prompt."""
-    into.cached_tokens = _count(usage.get("cache_read_input_tokens")) or 0
-    into.cache_write_tokens = _count(usage.get("cache_creation_input_tokens")) or 0
-    prompt = _count(usage["input_tokens"])
-    if prompt is not None:
-        into.prompt_tokens = prompt + into.cached_tokens + into.cache_write_tokens
-    into.completion_tokens = _count(usage.get("output_tokens"))
     created = members(usage.get("cache_creation"))
     into.cache_write_1h_tokens = _count(created.get("ephemeral_1h_input_tokens"))
 

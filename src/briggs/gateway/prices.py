@@ -1,4 +1,4 @@
-"""What a call costs: by the file's prices, else by genai-prices, else nobody knows.
+"""What a call costs: by the file's prices, else as its provider says, else by genai-prices.
 
 Only what was counted is priced: tokens, and a fee a call where a vendor takes one. What a
 vendor bills beside them, such as its own web searches, is in no usage and so in no cost.
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _MILLION = 1_000_000
 _MINUTE_US = 60_000_000
 SERIES_MAX = 200
+REPORTED = "provider"
+"""The source of a cost that the provider itself told."""
+TOKENS_MAX = 1_000_000_000
+"""No call has more; a count past this counts something else, and makes no cost."""
 
 # What the vendors call the tier that costs the list's price.
 _STANDARD = frozenset({None, "auto", "default", "on_demand", "standard"})
@@ -116,27 +120,29 @@ class Prices:
             threading.Thread(target=load_list, name="prices", daemon=True).start()
 
     def price(self, completion: Completion, facts: Facts, *, tier: str | None) -> None:
-        """Write the cost of a call, as far as its tokens were counted and have a price."""
-        if facts.prompt_tokens is None or facts.completion_tokens is None:
-            return
-        completion.usage_source = "provider"
-        price = self._find(completion, tier=tier)
-        if price is not None and not _may_write_for_an_hour(completion, facts):
-            cost = calculate(price, facts)
-            if cost is not None:
-                completion.cost_usd, completion.price_source = float(cost), price.source
-        self._add(completion)
+        """Write the cost of a call: by the file's price, as its provider says, or by the list."""
+        is_counted = _are_counted(facts)
+        if is_counted:
+            completion.usage_source = "provider"
+        own = self._find_own(completion) if self._own else None
+        if own is None and facts.cost_usd is not None:
+            completion.cost_usd, completion.price_source = facts.cost_usd, REPORTED
+        elif is_counted:
+            price = own or self._find_listed(completion, tier=tier)
+            if price is not None and not _may_write_for_an_hour(completion, facts):
+                _write_cost(completion, price, facts)
+        if is_counted or completion.cost_usd is not None:
+            self._add(completion)
 
-    def _find(self, completion: Completion, *, tier: str | None) -> Price | None:
-        """By the model that answered; a price of one's own may be that of the one asked for."""
-        provider, served = completion.provider or "", completion.response_model
-        if served is None or served == completion.model:
-            # The caller's name stands in an answer that names no model.
-            served = _find_asked(completion)
-        if self._own:
-            for model in (served, _find_asked(completion)):
-                if own := self._own.get(f"{provider}/{model}"):
-                    return own
+    def _find_own(self, completion: Completion) -> Price | None:
+        """The file's price of the model that answered, or else of the one that was asked."""
+        for model in (_find_served(completion), _find_asked(completion)):
+            if own := self._own.get(f"{completion.provider or ''}/{model}"):
+                return own
+        return None
+
+    def _find_listed(self, completion: Completion, *, tier: str | None) -> Price | None:
+        provider, served = completion.provider or "", _find_served(completion)
         address = self._addresses.get(provider)
         if address is None:
             return None
@@ -156,22 +162,37 @@ class Prices:
 def price_logged(completion: Completion, facts: Facts) -> None:
     """Write the cost of a call that was answered elsewhere, if it costs the same everywhere."""
     completion.cost_usd = completion.price_source = completion.usage_source = None
-    if facts.prompt_tokens is None or facts.completion_tokens is None:
+    is_counted = _are_counted(facts)
+    if is_counted:
+        completion.usage_source = "provider"
+    if facts.cost_usd is not None:
+        completion.cost_usd, completion.price_source = facts.cost_usd, REPORTED
         return
-    completion.usage_source = "provider"
+    if not is_counted:
+        return
     if facts.service_tier not in _STANDARD or _may_write_for_an_hour(completion, facts):
         return
     offers = list_offers(facts.model or completion.model, completion.created_at // _MINUTE_US)
-    costs = {calculate(offer, facts) for offer in offers}
-    cost = costs.pop() if len(costs) == 1 else None
+    if len({calculate(offer, facts) for offer in offers}) == 1:
+        _write_cost(completion, offers[0], facts)
+
+
+def _are_counted(facts: Facts) -> bool:
+    return facts.prompt_tokens is not None and facts.completion_tokens is not None
+
+
+def _write_cost(completion: Completion, price: Price, facts: Facts) -> None:
+    cost = calculate(price, facts)
     if cost is not None:
-        completion.cost_usd, completion.price_source = float(cost), offers[0].source
+        completion.cost_usd, completion.price_source = float(cost), price.source
 
 
 def calculate(price: Price, facts: Facts) -> Decimal | None:
     """US dollars; None where the counts do not say what was used of each kind."""
     prompt, completion = facts.prompt_tokens, facts.completion_tokens
     assert prompt is not None and completion is not None, "only what was counted has a price"
+    if not (0 <= prompt <= TOKENS_MAX and 0 <= completion <= TOKENS_MAX):
+        return None
     rates = next((rates for start, rates in price.tiers if prompt > start), price.tiers[-1][1])
     # Nobody says how much of the audio was cached, and audio costs many times what text does.
     if facts.audio_input_tokens and (facts.cached_tokens or rates.audio_input is None):
@@ -238,6 +259,12 @@ def _list_sold(model: str) -> Sequence[ModelInfo]:
     return [each for each in sold if each is not None and each.prices]
 
 
+def _find_served(completion: Completion) -> str:
+    """The model that answered; where the answer names none, the caller's name stands in it."""
+    served = completion.response_model
+    return _find_asked(completion) if served in (None, completion.model) else served or ""
+
+
 def _find_asked(completion: Completion) -> str:
     """The model as the provider that answered was asked for it."""
     targets = [attempt.target.partition("/") for attempt in reversed(completion.attempts)]
@@ -288,6 +315,8 @@ def _sum(count: int, rate: Decimal, *parts: tuple[int | None, Decimal | None]) -
     """Tokens at a rate, and those parts of them that have rates of their own at those."""
     cost = Decimal(0)
     for part, own in parts:
+        if part is not None and part < 0:
+            return None
         if part and own is not None:
             cost += part * own
             count -= part

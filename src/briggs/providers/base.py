@@ -31,6 +31,8 @@ class Answer(NamedTuple):
 
     body: bytes
     received: bytes
+    cost: str | None = None
+    """What the upstream says beside it that the call cost, in US dollars."""
 
 
 class Piece(NamedTuple):

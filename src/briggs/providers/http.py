@@ -35,6 +35,8 @@ from briggs.types.errors import (
 
 # What an upstream says of waiting goes on to the caller, whose SDK acts on it.
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
+# LiteLLM's proxy. https://docs.litellm.ai/docs/proxy/cost_tracking, 2026-11-29
+_COST_HEADER = "x-litellm-response-cost"
 END_TIMEOUT_S = 0.2
 PAGES_MAX = 20
 """Of a list of models; nobody has so many, but one might say without end that there are more."""
@@ -110,7 +112,8 @@ class HttpProvider:
             raise self._reject(reply.status, reply.headers, reply.body)
         self._refuse_error_object(reply.body, reply.headers)
         try:
-            return Answer(self._wire.decode(reply.body, prepared=prepared), reply.body)
+            body = self._wire.decode(reply.body, prepared=prepared)
+            return Answer(body, reply.body, reply.headers.get(_COST_HEADER))
         except UpstreamError as error:
             error.received = reply.body
             raise

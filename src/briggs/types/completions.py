@@ -109,7 +109,8 @@ class Completion(msgspec.Struct, kw_only=True):
     cost_usd: float | None = None
     """US dollars; None where the price is not known, never 0 for that."""
     price_source: str | None = None
-    """Whose price that is, with its version: `genai-prices 0.0.61`, or `briggs.toml`."""
+    """Whose price that is, with its version: `genai-prices 0.0.61`, or `briggs.toml`; `provider`
+    where the provider itself said what the call cost."""
 
     duration_ms: float | None = None
     first_token_ms: float | None = None

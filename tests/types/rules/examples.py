@@ -236,6 +236,15 @@ RESPONSES: dict[str, tuple[Example, Example]] = {
         Example({**TWO, "usage.completion_tokens": 1, "usage.total_tokens": 10}, {"n": 2}),
         Example(TWO, {"n": 2}),
     ),
+    "U7": (
+        Example({"usage.prompt_cache_hit_tokens": 8}),
+        Example(
+            {
+                "usage.prompt_cache_hit_tokens": 8,
+                "usage.prompt_tokens_details": {"cached_tokens": 8},
+            }
+        ),
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from briggs.types.conform.strict import (
     Facts,
     NotConforming,
 )
+from briggs.types.conform.usage import read_cost, read_dollars, restore_words
 
 __all__ = [
     "FINISH_REASONS",
@@ -28,4 +29,7 @@ __all__ = [
     "conform_response",
     "describe_error",
     "find_finish_reason",
+    "read_cost",
+    "read_dollars",
+    "restore_words",
 ]

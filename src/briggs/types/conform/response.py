@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from briggs.types import wire
 from briggs.types.conform.drafts import Draft, Fixes
@@ -27,9 +28,19 @@ from briggs.types.conform.strict import (
     read_facts,
 )
 from briggs.types.conform.tokens import are_cut, restore_logprobs, restore_numbers
-from briggs.types.conform.usage import restore_usage
+from briggs.types.conform.usage import read_cost, restore_usage, translate_words
 
 _STRICT = msgspec.json.Decoder(Response)
+
+
+class _Counted(msgspec.Struct):
+    """As much of an answer as says what it took."""
+
+    usage: dict[str, Any] | UnsetType | None = UNSET
+
+
+_COUNTED = msgspec.json.Decoder(_Counted)
+
 # Seconds, and what takes their place elsewhere: a second in milli-, micro- and nanoseconds.
 _UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
 _CREATED_MAX = 10**20
@@ -47,18 +58,30 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     for choice in response.choices:
         if choice.logprobs is not None and are_cut(choice.logprobs):
             return _restore(body, asked=asked)
-    return Conformed(body, read_facts(response))
+    facts = read_facts(response)
+    if usage := _COUNTED.decode(body).usage:
+        if translate_words(usage):
+            return _restore(body, asked=asked)
+        facts.cost_usd = read_cost(usage)
+    elif b'"usage"' in body and usage is UNSET:
+        return _restore(body, asked=asked)
+    return Conformed(body, facts)
 
 
 def _restore(body: bytes, *, asked: Asked) -> Conformed:
     fixes = Fixes()
     value = read_object(body, fixes)
-    _restore_response(Draft(value, fixes), asked)
+    answer = Draft(value, fixes)
+    _find_usage(answer)
+    cost_usd = read_cost(value.get("usage"))
+    _restore_response(answer, asked)
     response = convert(value, Response)
     check_response(response, asked)
+    facts = read_facts(response)
+    facts.cost_usd = cost_usd
     # What conforms but for a lone surrogate, which only the slow reader takes, passes as it came.
     restored = wire.encode_plain(value) if fixes.made else body
-    return Conformed(restored, read_facts(response), fixes.noted)
+    return Conformed(restored, facts, fixes.noted)
 
 
 def read_object(data: bytes, fixes: Fixes) -> dict[str, Any]:
@@ -101,6 +124,16 @@ def _restore_response(answer: Draft, asked: Asked) -> None:
             choice.set("index", place, rule="C2")
     for choice in choices:
         _restore_choice(choice, asked)
+
+
+def _find_usage(answer: Draft) -> None:
+    """U7: a usage that stands with a choice, or in what a vendor adds, stands at the top too."""
+    if isinstance(answer.get("usage"), dict):
+        return
+    for place in (answer.object("x_groq"), *answer.objects("choices")):
+        if place is not None and isinstance(usage := place.get("usage"), dict):
+            answer.set("usage", dict(usage), rule="U7", absent="U7")
+            return
 
 
 def _join_turn(answer: Draft) -> None:

@@ -36,7 +36,7 @@ from briggs.types.conform.strict import (
     read_usage,
 )
 from briggs.types.conform.tokens import are_cut, restore_logprobs
-from briggs.types.conform.usage import restore_usage
+from briggs.types.conform.usage import read_cost, restore_usage
 from briggs.types.fold import Fold
 
 _PLAIN = msgspec.json.Decoder(PlainChunk)
@@ -109,6 +109,7 @@ class ConformStream:
         self._held: list[dict[str, Any]] = []
         self._usage: dict[str, Any] | None = None
         self._usage_payload: bytes | None = None
+        self._cost_usd: float | None = None
         self._number = 0
         """What the upstream calls the only choice that was asked for."""
         self.has_output = False
@@ -241,6 +242,7 @@ class ConformStream:
             system_fingerprint=fingerprint if isinstance(fingerprint, str) else None,
             service_tier=tier if isinstance(tier, str) else None,
             finish_reasons=[reason for reason in reasons if isinstance(reason, str)],
+            cost_usd=self._cost_usd,
         )
         if self._usage is not None:
             read_usage(msgspec.convert(self._usage, Usage), into=facts)
@@ -295,6 +297,9 @@ class ConformStream:
         holder = next((one for one in places if one and one.get("usage") is not None), None)
         if holder is None:
             return False
+        cost_usd = read_cost(holder.get("usage"))
+        if cost_usd is not None:
+            self._cost_usd = cost_usd
         usage = restore_usage(holder)
         if usage is None:
             return False

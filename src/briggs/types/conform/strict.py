@@ -62,6 +62,8 @@ class Facts(msgspec.Struct, kw_only=True):
     audio_input_tokens: int | None = None
     reasoning_tokens: int | None = None
     audio_output_tokens: int | None = None
+    cost_usd: float | None = None
+    """What the provider itself says that the call cost."""
     service_tier: str | None = None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from briggs.types.any_json import Json, integer, members, number
 from briggs.types.conform.strict import PARTS
+from briggs.types.conform.usage import translate_words
 from briggs.types.rules.answer import Answer
 from briggs.types.rules.book import Broken, Severity, also, rule
 
@@ -119,3 +120,19 @@ def counts_all_choices(answer: Answer) -> Iterator[Broken]:
     if tokens < written:
         message = f"At least {written} tokens were written."
         yield Broken("usage.completion_tokens", message, tokens)
+
+
+@rule(
+    "U7", "warning", "What is counted stands in the specification's words.",
+    on="response",
+    basis="CompletionUsage has prompt_tokens, completion_tokens and their details. A client that "
+    "finds no prompt_tokens_details.cached_tokens takes all of the prompt for new, and its cost "
+    "is several times too high.",
+    fix="Counts with other names, such as prompt_cache_hit_tokens, are given the right ones too.",
+)  # fmt: skip
+def counts_in_our_words(answer: Answer) -> Iterator[Broken]:
+    for place, count in translate_words(answer.usage).items():
+        yield Broken(f"usage.{place}", f"Another member counts {count}.")
+
+
+also("U7", on="chunk")(counts_in_our_words)
