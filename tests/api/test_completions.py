@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import openai
 import pytest
@@ -87,12 +88,56 @@ def test_filters(client: openai.OpenAI) -> None:
         ({"text": "word2"}, 1),
         ({"created[gte]": "1"}, 5),
         ({"created[lt]": "1"}, 0),
+        ({"user": "somebody"}, 5),
+        ({"user": "else"}, 0),
+        ({"source": "gateway"}, 5),
+        ({"source": "client"}, 0),
+        ({"finish_reason": "stop"}, 5),
+        ({"finish_reason": "length"}, 0),
+        ({"failure_kind": "timeout", "status": "any"}, 0),
+        ({"duration_ms_min": "0"}, 5),
+        ({"duration_ms_min": "1e9"}, 0),
+        ({"duration_ms_max": "1e9"}, 5),
+        ({"cost_usd_max": "1000"}, 0),
         ({"limit": "0"}, 0),
     ],
 )
 def test_more_filters(client: openai.OpenAI, query: dict[str, str], count: int) -> None:
     """What OpenAI's API cannot ask goes in extra query keys."""
     assert len(client.chat.completions.list(extra_query=query).data) == count
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"duration_ms_min": "soon"}, "duration_ms_min"),
+        ({"duration_ms_max": "-1"}, "duration_ms_max"),
+        ({"cost_usd_min": "nan"}, "cost_usd_min"),
+        ({"cost_usd_max": "9" * 5_000}, "cost_usd_max"),
+        ({"cost_usd_min": "2", "cost_usd_max": "1"}, "cost_usd_min"),
+        ({"source": "elsewhere"}, "source"),
+        ({"user": "u" * 1_001}, "user"),
+        ({"finish_reason": "f" * 1_001}, "finish_reason"),
+        ({"count": "maybe"}, "count"),
+        ({"failure": "x"}, "failure"),
+    ],
+)
+def test_a_bad_filter_is_named(stored: Server, query: dict[str, str], param: str) -> None:
+    """A value out of its bounds is refused, and the error names the key."""
+    reply = stored.send("GET", f"/v1/chat/completions?{urlencode(query)}")
+    assert (reply.status, reply.json["error"]["param"]) == (400, param)
+    assert len(reply.json["error"]["message"]) < 1_000
+
+
+@pytest.mark.parametrize("filters", ["", "&text=word", "&tag=all", "&order=desc"])
+def test_a_page_can_count_all_that_match(stored: Server, filters: str) -> None:
+    """`count=true` says how many there are on all pages together, also from a later one."""
+    page = stored.send("GET", f"/v1/chat/completions?count=true&limit=2{filters}").json
+    assert (page["count"], page["count_is_exact"], len(page["data"])) == (5, True, 2)
+    after = f"&after={page['last_id']}"
+    later = stored.send("GET", f"/v1/chat/completions?count=true&limit=0{filters}{after}").json
+    assert (later["count"], later["data"]) == (5, [])
+    assert "count" not in stored.send("GET", "/v1/chat/completions").json
 
 
 def test_retrieve_by_either_id(client: openai.OpenAI) -> None:

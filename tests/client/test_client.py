@@ -251,5 +251,5 @@ async def test_somebody_else_is_there() -> None:
     """What is not as Briggs answers is an InvalidAnswer that names the address."""
     with open_upstream() as upstream:
         async with AsyncClient(upstream) as client:
-            with pytest.raises(InvalidAnswer, match="is no Briggs server"):
+            with pytest.raises(InvalidAnswer, match="is not a Briggs server"):
                 await client.keys.list()

@@ -13,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from briggs.cli.tables import STATUS_MARKS
+from briggs.cli.columns import STATUS_MARKS, find_mark
 from briggs.cli.text import (
     content_text,
     format_age,
@@ -61,7 +61,7 @@ def _parts(item: StoredCompletion, *, logprobs: bool) -> Iterator[RenderableType
 
 def _headline(item: StoredCompletion) -> Text:
     details = item.briggs
-    mark, style = STATUS_MARKS[details.status]
+    mark, style = STATUS_MARKS[find_mark(item)]
     moment = datetime.fromtimestamp(details.created_at).astimezone()
     age = format_age(time.time() - details.created_at)
     return Text.assemble(

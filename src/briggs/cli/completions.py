@@ -10,7 +10,15 @@ import click
 
 from briggs.cli.filters import change, filter_options
 from briggs.cli.groups import Group
-from briggs.cli.options import file_argument, id_argument, leave_out, offset_option
+from briggs.cli.options import (
+    csv_options,
+    file_argument,
+    form_options,
+    id_argument,
+    leave_out,
+    limit_option,
+    offset_option,
+)
 from briggs.cli.server import Server, server_options
 from briggs.cli.text import print_line
 
@@ -34,43 +42,61 @@ def completions() -> None:
 
 
 @completions.command(name="list")
-@filter_options(status="any", limit=20, order="desc")
+@filter_options(status="any", order="desc")
+@limit_option(20)
 @offset_option
-@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@csv_options
+@form_options
 @server_options
 def list_completions(
-    limit: int, offset: int, filters: CompletionFilters, as_json: bool, server: Server
+    limit: int,
+    offset: int,
+    filters: CompletionFilters,
+    as_csv: bool,
+    columns: list[str] | None,
+    is_pretty: bool,
+    server: Server,
 ) -> None:
     """List completions, newest first.
+
+    The marks of the table: `✓` finished, `!` finished but cut off (by its length or a content
+    filter), `✗` failed, `…` not finished yet, `↻` asked more than once.
 
     \b
     Examples:
       briggs completions list --tag billing --from 2h
       briggs completions list --status failed --from 7d --limit 100
+      briggs completions list --finish-reason length --cost-usd-min 0.01
       briggs completions list --metadata customer=42 --text refund
-      briggs completions list --limit 1000 | jq -r '.briggs.cost_usd // 0' | paste -sd+ | bc
+      briggs completions list --columns time,id,user,cost,first
+      briggs completions list --limit 1000 --csv > completions.csv
     """
+    from briggs.cli.columns import COLUMNS, print_completions, read_columns, read_row
+    from briggs.cli.spreadsheet import open_sheet
     from briggs.client import AsyncClient
     from briggs.types.wire import encode
 
+    chosen = read_columns(columns or [])
     found: list[StoredCompletion] = []
+    sheet = open_sheet([each.member for each in chosen or COLUMNS]) if as_csv else None
 
-    async def ask() -> None:
+    async def ask() -> str:
         async with AsyncClient(server.url, server.api_key) as client:
             listed = client.completions.iterate(
                 limit=offset + limit, **change(filters, include=["request"])
             )
             async for item in leave_out(listed, offset):
-                if as_json or not sys.stdout.isatty():
-                    print_line(encode(item))
-                else:
+                if sheet:
+                    sheet.write(read_row(item, chosen or COLUMNS))
+                elif is_pretty:
                     found.append(item)
+                else:
+                    print_line(encode(item))
+            return await _count(client, filters) if found and not sheet else ""
 
-    asyncio.run(ask())
-    if not as_json and sys.stdout.isatty():
-        from briggs.cli.tables import print_completions
-
-        print_completions(found)
+    total = asyncio.run(ask())
+    if is_pretty and not sheet:
+        print_completions(found, total=total, columns=chosen, text=filters.get("text", ""))
 
 
 @completions.command()
@@ -144,15 +170,24 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
 
 @completions.command()
 @file_argument
-@filter_options(status="finished", limit=None, order="asc")
+@filter_options(status="finished", order="asc")
+@limit_option(None)
 @offset_option
+@csv_options
 @server_options
 def download(
-    file: Path, limit: int | None, offset: int, filters: CompletionFilters, server: Server
+    file: Path,
+    limit: int | None,
+    offset: int,
+    filters: CompletionFilters,
+    as_csv: bool,
+    columns: list[str] | None,
+    server: Server,
 ) -> None:
     """Download completions to FILE as JSON lines, oldest first.
 
-    Without FILE, or with `-`, they go to standard output.
+    Without FILE, or with `-`, they go to standard output. With `--csv`, or where FILE ends in
+    `.csv`, a completion is a row of CSV; a text that a spreadsheet would run begins with `'`.
 
     FILE appears, or is replaced, when all of it is there: a download that breaks off leaves
     what was there before. On a terminal a bar shows how far it is.
@@ -160,17 +195,24 @@ def download(
     \b
     Examples:
       briggs completions download all.jsonl
-      briggs completions download week.jsonl --from 7d --tag billing
+      briggs completions download week.csv --from 7d --tag billing
       briggs completions download - --model openai/gpt-5 | gzip > gpt-5.jsonl.gz
     """
+    from briggs.cli.columns import COLUMNS, read_columns
     from briggs.cli.download import download_completions
+    from briggs.cli.spreadsheet import is_csv
     from briggs.client import AsyncClient
+
+    chosen = read_columns(columns or []) or COLUMNS
+    if columns and not is_csv(file, as_csv=as_csv):
+        raise click.UsageError("--columns needs --csv, or a FILE that ends in .csv")
 
     async def ask() -> int:
         async with AsyncClient(server.url, server.api_key) as client:
             return await download_completions(
                 client,
                 file=file,
+                columns=chosen if is_csv(file, as_csv=as_csv) else None,
                 limit=limit,
                 offset=offset,
                 filters=change(filters, include=["request"]),
@@ -181,7 +223,8 @@ def download(
 
 
 @completions.command()
-@filter_options(status="any", limit=None, order=None)
+@filter_options(status="any")
+@limit_option(None)
 @click.option(
     "--last",
     type=click.IntRange(min=0),
@@ -198,14 +241,14 @@ def download(
     metavar="SECONDS",
     help="How often to look.",
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@form_options
 @server_options
 def tail(
     limit: int | None,
     filters: CompletionFilters,
     last: int,
     interval: float,
-    as_json: bool,
+    is_pretty: bool,
     server: Server,
 ) -> None:
     """Follow completions as they come, until Ctrl-C, or until --limit lines were shown.
@@ -223,7 +266,7 @@ def tail(
     from briggs.client import AsyncClient
 
     async def ask() -> None:
-        show = open_printer(as_json=as_json or not sys.stdout.isatty())
+        show = open_printer(as_json=not is_pretty)
         left = limit
         async with AsyncClient(server.url, server.api_key) as client:
             async for item in follow(
@@ -239,6 +282,14 @@ def tail(
     except KeyboardInterrupt:
         # This is how one stops watching, so it is no failure.
         return
+
+
+async def _count(client: AsyncClient, filters: CompletionFilters) -> str:
+    """How many match, in words."""
+    found = await client.completions.count(**filters)
+    if found.count_is_exact:
+        return f"{found.count:,}"
+    return f"more than {found.count:,}" if found.count >= 10_000 else f"at least {found.count:,}"
 
 
 async def find_completion(client: AsyncClient, id: str) -> StoredCompletion:

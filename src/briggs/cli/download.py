@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -14,9 +14,13 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from briggs.cli.columns import Column, read_row
 from briggs.cli.filters import change
 from briggs.cli.options import leave_out
-from briggs.client import AsyncClient, CompletionFilters
+from briggs.cli.spreadsheet import Sheet
+from briggs.cli.text import printable_json
+from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
+from briggs.types.wire import decode
 
 
 class _Details(msgspec.Struct):
@@ -33,21 +37,35 @@ async def download_completions(
     client: AsyncClient,
     *,
     file: Path,
+    columns: Sequence[Column] | None = None,
     limit: int | None,
     offset: int = 0,
     filters: CompletionFilters,
 ) -> int:
-    """Write the completions as JSON lines, `-` being standard output; returns how many."""
+    """Write the completions and return how many; `-` is standard output.
+
+    They are JSON lines, or, with `columns`, rows of CSV.
+    """
     count = 0
     ends = await _find_ends(client, filters) if sys.stderr.isatty() else None
     with open_target(file) as target, _show_progress(limit=limit, ends=ends) as advance:
         wanted = None if limit is None else offset + limit
         items = client.completions.download(limit=wanted, **filters)
+        write = _open_writer(target, columns)
         async for item in leave_out(items, offset):
-            target.write(item + b"\n")
+            write(item)
             count += 1
             advance(item, count)
     return count
+
+
+def _open_writer(target: IO[bytes], columns: Sequence[Column] | None) -> Callable[[bytes], object]:
+    """What writes one completion of the server's JSON."""
+    if columns is None:
+        is_terminal = target.isatty()
+        return lambda item: target.write((printable_json(item) if is_terminal else item) + b"\n")
+    sheet = Sheet(target, [column.member for column in columns])
+    return lambda item: sheet.write(read_row(decode(item, StoredCompletion), columns))
 
 
 @contextmanager

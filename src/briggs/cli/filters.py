@@ -7,11 +7,12 @@ import re
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
 
 import click
 
 from briggs.cli.options import Tags
+from briggs.cli.text import shorten
 
 if TYPE_CHECKING:
     from briggs.client import CompletionFilters
@@ -26,13 +27,15 @@ Edge = Literal["from", "to"]
 
 
 def filter_options(
-    *, status: str, limit: int | None, order: str | None
+    *, status: str, order: str | None = None, text: bool = True
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command the filters, with these defaults, and hand it `filters` and `limit`.
+    """Give a command the filters, with these defaults, and hand it `filters`.
 
-    Without an `order` there is no option for it.
+    Without an `order`, or without `text`, there is no option for it.
     """
-    options = _options(status=status, limit=limit) + ([_order_option(order)] if order else [])
+    options = _options(status=status)
+    options += [_TEXT_OPTION] if text else []
+    options += [_order_option(order)] if order else []
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(command)
@@ -52,38 +55,23 @@ def read_filters(
     *,
     tags: tuple[str, ...],
     tag_list: list[str],
-    model: str | None,
-    status: Literal["finished", "failed", "started", "any"],
-    provider: str | None,
-    session_id: str | None,
-    created_from: float | None,
-    created_to: float | None,
-    text: str | None,
-    violates: tuple[str, ...],
     metadata: tuple[tuple[str, str], ...],
-    order: Literal["asc", "desc"] = "desc",
+    **given: Any,
 ) -> CompletionFilters:
     """The options as the client's filters; what was not given is absent."""
-    filters: CompletionFilters = {"status": status, "order": order}
+    filters = {name: value for name, value in given.items() if value not in (None, ())}
     if tags or tag_list:
         filters["tags"] = [*tags, *tag_list]
-    if violates:
-        filters["violates"] = violates
     if metadata:
         filters["metadata"] = dict(metadata)
-    if model is not None:
-        filters["model"] = model
-    if provider is not None:
-        filters["provider"] = provider
-    if session_id is not None:
-        filters["session_id"] = session_id
-    if created_from is not None:
-        filters["created_from"] = created_from
-    if created_to is not None:
-        filters["created_to"] = created_to
-    if text is not None:
-        filters["text"] = text
-    return filters
+    for name in ("duration_ms", "cost_usd"):
+        least, most = filters.get(f"{name}_min"), filters.get(f"{name}_max")
+        if least is not None and most is not None and least > most:
+            option = name.replace("_", "-")
+            raise click.UsageError(
+                f"--{option}-min is greater than --{option}-max: nothing can match"
+            )
+    return cast("CompletionFilters", filters)
 
 
 def change(filters: CompletionFilters, **changes: Unpack[CompletionFilters]) -> CompletionFilters:
@@ -99,8 +87,8 @@ def read_moment(value: str, *, edge: Edge, now: float) -> float:
     """
     value = value.strip()
     if span := _SPAN.fullmatch(value):
-        return now - float(span[1]) * _SECONDS[span[2].lower()]
-    if re.fullmatch(r"\d{9,}(\.\d+)?", value):
+        return max(now - float(span[1]) * _SECONDS[span[2].lower()], 0.0)
+    if re.fullmatch(r"\d{9,10}(\.\d+)?", value):
         return float(value)
     moment = datetime.fromisoformat(value)
     if _DATE.fullmatch(value) and edge == "to":
@@ -123,10 +111,28 @@ class Moment(click.ParamType[float]):
             return read_moment(str(value), edge=self._edge, now=time.time())
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is no time: write 2h, 7d, 2026-11-23 or 2026-11-23T14:00",
+                f"{shorten(str(value))} is not a time: write 2h, 7d, 2026-11-23 or "
+                "2026-11-23T14:00",
                 parameter,
                 context,
             )
+
+
+class Amount(click.ParamType[float]):
+    """A number from 0."""
+
+    name = "amount"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        try:
+            amount = float(value)
+        except ValueError:
+            amount = -1.0
+        if not 0 <= amount < 1e12:
+            self.fail(f"{shorten(str(value))} is not a number from 0", parameter, context)
+        return amount
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -139,27 +145,18 @@ class Pair(click.ParamType[tuple[str, str]]):
     ) -> tuple[str, str]:
         key, equals, text = str(value).partition("=")
         if not key or not equals:
-            self.fail(f"{value!r} is no KEY=VALUE", parameter, context)
+            self.fail(f"{shorten(str(value))} is not KEY=VALUE", parameter, context)
         return key, text
 
 
 _NAMES = (
-    "tags",
-    "tag_list",
-    "violates",
-    "model",
-    "status",
-    "provider",
-    "session_id",
-    "created_from",
-    "created_to",
-    "text",
-    "metadata",
-    "order",
+    *("tags", "tag_list", "violates", "model", "status", "provider", "source", "session_id"),
+    *("user", "finish_reason", "failure_kind", "duration_ms_min", "duration_ms_max"),
+    *("cost_usd_min", "cost_usd_max", "created_from", "created_to", "text", "metadata", "order"),
 )
 
 
-def _options(*, status: str, limit: int | None) -> list[Callable[..., Any]]:
+def _options(*, status: str) -> list[Callable[..., Any]]:
     return [
         click.option(
             "--tag",
@@ -192,7 +189,25 @@ def _options(*, status: str, limit: int | None) -> list[Callable[..., Any]]:
             "--session", "session_id", metavar="ID", help="Only of this session (a conversation)."
         ),
         click.option(
+            "--source",
+            type=click.Choice(["gateway", "client"]),
+            metavar="SOURCE",
+            help="Only answered by Briggs (gateway), or only recorded by a program (client).",
+        ),
+        click.option("--user", metavar="USER", help="Only of this end user."),
+        click.option(
+            "--finish-reason", metavar="REASON", help="Only with this finish reason: length, ..."
+        ),
+        click.option(
+            "--failure-kind", metavar="KIND", help="Only failed in this way: timeout, hang_up, ..."
+        ),
+        _amount_option("--duration-ms-min", "MS", "Only those that took at least this long."),
+        _amount_option("--duration-ms-max", "MS", "Only those that took at most this long."),
+        _amount_option("--cost-usd-min", "USD", "Only those that cost at least this much."),
+        _amount_option("--cost-usd-max", "USD", "Only those that cost at most this much."),
+        click.option(
             "--from",
+            "--since",
             "created_from",
             type=Moment("from"),
             metavar="TIME",
@@ -201,13 +216,11 @@ def _options(*, status: str, limit: int | None) -> list[Callable[..., Any]]:
         ),
         click.option(
             "--to",
+            "--until",
             "created_to",
             type=Moment("to"),
             metavar="TIME",
             help="Only before then; a date includes its whole day.",
-        ),
-        click.option(
-            "--text", metavar="TEXT", help="Only where the request or the answer holds this."
         ),
         click.option(
             "--metadata",
@@ -223,15 +236,16 @@ def _options(*, status: str, limit: int | None) -> list[Callable[..., Any]]:
             help="Only where the answer breaks this rule, such as C3 (see briggs rules); given "
             "twice, only where it breaks both.",
         ),
-        click.option(
-            "--limit",
-            type=click.IntRange(min=1),
-            default=limit,
-            show_default=limit is not None,
-            metavar="COUNT",
-            help="At most this many." if limit else "At most this many; all of them without it.",
-        ),
     ]
+
+
+_TEXT_OPTION = click.option(
+    "--text", metavar="TEXT", help="Only where the request or the answer holds this."
+)
+
+
+def _amount_option(name: str, metavar: str, said: str) -> Callable[..., Any]:
+    return click.option(name, type=Amount(), metavar=metavar, help=said)
 
 
 def _order_option(order: str) -> Callable[..., Any]:

@@ -13,6 +13,14 @@ import click
 
 from briggs.cli.text import one_line
 
+MESSAGE_CHARACTERS_MAX = 500
+
+
+class WrongUsage(click.ClickException):
+    """What was typed cannot be done: one line, exit status 2."""
+
+    exit_code = 2
+
 
 class Group(click.Group):
     """A group whose commands may raise the client's errors: one line, exit status 1."""
@@ -32,6 +40,8 @@ class Group(click.Group):
             # The reader of our output, such as `head`, has seen enough.
             _drop_output()
             context.exit(0)
+        except click.UsageError as error:
+            raise _shorten(error, context) from error
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 _drop_output()
@@ -61,6 +71,12 @@ class LazyGroup(Group):
                 stream.reconfigure(errors="replace")
         return super().invoke(context)
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(context, args)
+        except click.UsageError as error:
+            raise _shorten(error, context) from error
+
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         found = self._table.get(name) or self._table.get(f"{name}s")
         found = found or self._table.get(name.removesuffix("s"))
@@ -73,6 +89,16 @@ class LazyGroup(Group):
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in self._table.items()])
+
+
+def _shorten(error: click.UsageError, context: click.Context) -> click.ClickException:
+    """The error on one line, with where to read on; a plain `briggs` still shows the help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    message = one_line(error.format_message())
+    if len(message) > MESSAGE_CHARACTERS_MAX:
+        message = f"{message[:MESSAGE_CHARACTERS_MAX]}…"
+    return WrongUsage(f"{message} (see {(error.ctx or context).command_path} --help)")
 
 
 def _drop_output() -> None:

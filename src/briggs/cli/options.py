@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,6 +95,37 @@ def file_argument(command: Callable[..., R]) -> Callable[..., R]:
     return with_file
 
 
+def form_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--json` and `--pretty`, and hand it `is_pretty`: whether people read it.
+
+    Without either, people read what is on a terminal, and programs what is in a pipe.
+    """
+
+    @click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+    @click.option("--pretty", is_flag=True, help="What a terminal shows, in a pipe too.")
+    @functools.wraps(command)
+    def with_form(*args: Any, as_json: bool, pretty: bool, **options: Any) -> R:
+        if as_json and pretty:
+            raise click.UsageError("either --json or --pretty, not both")
+        is_pretty = pretty or (sys.stdout.isatty() and not as_json)
+        return command(*args, is_pretty=is_pretty, **options)
+
+    return with_form
+
+
+def csv_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--csv` and `--columns`, as `as_csv` and `columns`."""
+    command = click.option(
+        "--columns",
+        type=Tags(),
+        metavar="NAME,NAME",
+        help="These columns, of the table or the CSV; a wrong name lists all of them.",
+    )(command)
+    return click.option(
+        "--csv", "as_csv", is_flag=True, help="CSV with a row for each, for spreadsheets."
+    )(command)
+
+
 def json_option(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command `--json`, as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")(
@@ -110,15 +142,15 @@ def page_options(*, limit: int) -> Callable[[Callable[..., R]], Callable[..., R]
     return decorate
 
 
-def limit_option(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def limit_option(limit: int | None) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Give a command `--limit`."""
     return click.option(
         "--limit",
         type=click.IntRange(min=1),
         default=limit,
-        show_default=True,
+        show_default=limit is not None,
         metavar="COUNT",
-        help="At most this many.",
+        help="At most this many." if limit else "At most this many; all of them without it.",
     )
 
 

@@ -72,9 +72,10 @@ def get(id: str, as_json: bool, server: Server) -> None:
                     session_id=id, status="any", order="asc", include=["request"]
                 )
             ]
-        from briggs.cli.tables import print_completions, print_sessions
+        from briggs.cli.columns import print_completions
+        from briggs.cli.tables import print_sessions
 
         print_sessions([session])
-        print_completions(items)
+        print_completions(items, total=f"{len(items):,}")
 
     asyncio.run(ask())

@@ -13,16 +13,13 @@ from rich.text import Text
 
 from briggs.cli.text import (
     format_cost,
+    format_count,
     format_duration,
     format_time,
     format_value,
-    list_choices,
-    list_messages,
-    message_text,
     one_line,
     print_line,
     printable,
-    read_message,
 )
 from briggs.client import (
     AgreementReport,
@@ -32,17 +29,10 @@ from briggs.client import (
     Model,
     Organization,
     Session,
-    StoredCompletion,
 )
 from briggs.types.wire import encode
 
 T = TypeVar("T")
-
-STATUS_MARKS = {
-    "finished": ("✓", "green3"),
-    "failed": ("✗", "bold red1"),
-    "started": ("…", "gold3"),
-}
 
 
 def print_list(
@@ -54,74 +44,6 @@ def print_list(
         return
     for item in found:
         print_line(encode(item))
-
-
-def create_completion_table(*, width: int, show_header: bool = True) -> Table:
-    """An empty table that always has the same columns at the same width."""
-    table = _create_table(show_header=show_header)
-    table.expand = True
-    table.width = width
-    table.add_column("time", width=12 if width >= 120 else 8, style="dim", no_wrap=True)
-    table.add_column("id", width=8 if width < 150 else 36, style="cyan", no_wrap=True)
-    table.add_column("", width=1)
-    table.add_column("model", width=13 if width < 100 else 17 if width < 150 else 30, no_wrap=True)
-    table.add_column("asked", ratio=3, no_wrap=True, overflow="ellipsis")
-    table.add_column("answered", ratio=3, no_wrap=True, overflow="ellipsis")
-    if width >= 90:
-        table.add_column("tokens", width=9, justify="right", style="dim", no_wrap=True)
-    table.add_column("took", width=8, justify="right", style="dim", no_wrap=True)
-    return table
-
-
-def add_completion(table: Table, item: StoredCompletion, *, now: float) -> None:
-    """One row: the id is cut to its last characters where the table is narrow."""
-    details = item.briggs
-    mark, style = STATUS_MARKS[details.status]
-    moment = format_time(details.created_at, now=now)
-    if len(moment) > (table.columns[0].width or 0):
-        moment = moment[:6]  # The day alone, where the time of that day has no room.
-    wide_id = table.columns[1].width == 36
-    cells: list[str | Text] = [
-        moment,
-        item.id if wide_id else item.id[-8:],
-        Text(mark, style=style),
-        Text(_shorten_model(details.model or item.model or "", table.columns[3].width or 0)),
-        Text(one_line(asked_text(item))),
-        answered_cell(item),
-    ]
-    if len(table.columns) == 8:
-        cells.append(_tokens_text(item))
-    table.add_row(*cells, format_duration(details.duration_ms))
-
-
-def print_completions(items: Sequence[StoredCompletion]) -> None:
-    """The completions as a table, with a word on where to go from there."""
-    console = Console(highlight=False)
-    if not items:
-        console.print("[dim]No completions match.[/]")
-        return
-    table = create_completion_table(width=console.width)
-    for item in items:
-        add_completion(table, item, now=time.time())
-    console.print(table)
-    console.print(f"\n[dim]See one with[/] briggs completions get {items[0].id[-8:]}")
-
-
-def asked_text(item: StoredCompletion) -> str:
-    """The last message of the request, where the request was included."""
-    messages = list_messages(item.briggs.request)
-    last = messages[-1] if messages else ""
-    return message_text(last) if isinstance(last, dict) else str(last)
-
-
-def answered_cell(item: StoredCompletion) -> Text:
-    """The first choice's text, or why there is none."""
-    details = item.briggs
-    if details.status == "failed":
-        reason = details.failure_reason or details.failure_kind or "failed"
-        return Text(one_line(reason), style="red1")
-    texts = [message_text(read_message(choice)) for choice in list_choices(item)[:1]]
-    return Text(one_line(texts[0] if texts else ""))
 
 
 def print_keys(found: Iterable[ApiKey]) -> None:
@@ -167,7 +89,7 @@ def print_sessions(found: Sequence[Session]) -> None:
             format_time(each.last_completion_at or each.created_at, now=time.time()),
             str(totals.completions),
             str(totals.failed or ""),
-            f"{_count(totals.prompt_tokens)}→{_count(totals.completion_tokens)}",
+            f"{format_count(totals.prompt_tokens)}→{format_count(totals.completion_tokens)}",
             format_cost(totals.cost_usd),
             format_duration(totals.duration_ms),
         )
@@ -273,24 +195,3 @@ def _create_table(**attributes: Any) -> Table:
 
 def _figure(number: float | None) -> str:
     return "" if number is None else f"{number:.2f}"
-
-
-def _tokens_text(item: StoredCompletion) -> str:
-    details = item.briggs
-    if details.prompt_tokens is None and details.completion_tokens is None:
-        return ""
-    return f"{_count(details.prompt_tokens)}→{_count(details.completion_tokens)}"
-
-
-def _count(tokens: int | None) -> str:
-    if tokens is None:
-        return "?"
-    return str(tokens) if tokens < 10_000 else f"{tokens / 1000:.0f}k"
-
-
-def _shorten_model(model: str, width: int) -> str:
-    """The end of a long name says more than its beginning, which is the provider."""
-    name = one_line(model)
-    if len(name) > width:
-        name = name.rpartition("/")[2]
-    return name if len(name) <= width else "…" + name[-(width - 1) :]

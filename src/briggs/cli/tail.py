@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 
 from briggs.cli.filters import change
@@ -44,17 +43,12 @@ def open_printer(*, as_json: bool) -> Callable[[StoredCompletion], None]:
         return _print_json
     from rich.console import Console
 
-    from briggs.cli.tables import add_completion, create_completion_table
+    from briggs.cli.columns import CompletionTable
 
     console = Console(highlight=False)
-    console.print(create_completion_table(width=console.width))
-
-    def show(item: StoredCompletion) -> None:
-        row = create_completion_table(width=console.width, show_header=False)
-        add_completion(row, item, now=time.time())
-        console.print(row)
-
-    return show
+    table = CompletionTable(width=console.width)
+    console.print(table.table)
+    return lambda item: console.print(table.create_row(item))
 
 
 def _print_json(item: StoredCompletion) -> None:

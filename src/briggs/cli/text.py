@@ -54,6 +54,20 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def format_count(count: int | None) -> str:
+    """`812`, `12k` or `3.4M`; `?` where it is not known."""
+    if count is None:
+        return "?"
+    if count < 10_000:
+        return str(count)
+    return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"
+
+
+def shorten(text: str) -> str:
+    """A text that was given, in quotes and not too long for an error."""
+    return repr(text if len(text) <= 60 else f"{text[:60]}…")
+
+
 def format_value(value: Any) -> str:
     """A value on a single line: a text as it is, all else as JSON."""
     return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
@@ -148,10 +162,10 @@ def format_age(seconds: float) -> str:
 
 
 def format_cost(cost_usd: float | None) -> str:
-    """US dollars to the digits that matter; nothing where the price is not known."""
+    """US dollars to the digits that matter; nothing where the cost is not known."""
     if cost_usd is None:
         return ""
-    return f"${cost_usd:.2f}" if cost_usd >= 1 else f"${cost_usd:.6f}".rstrip("0").rstrip(".")
+    return f"${cost_usd:,.2f}" if cost_usd >= 1 else f"${cost_usd:.6f}".rstrip("0").rstrip(".")
 
 
 def _part_text(part: dict[str, Any]) -> str:

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.child import ServerProcess, open_server_process, read_end
+from briggs.cli.columns import CompletionTable
 from briggs.cli.server import DEFAULT_URL
-from briggs.cli.tables import add_completion, create_completion_table
 from briggs.cli.text import format_duration, message_text, one_line, printable
 from briggs.cli.tokens import Speller, colour_tokens, create_legend
 from briggs.client import AsyncClient, StoredCompletion
@@ -196,10 +196,10 @@ def _show_record(console: Console, server: ServerProcess, asked: list[Asked]) ->
     _check(recorded == asked, "the record is not what was asked and answered")
     _check(all(item.briggs.status == "finished" for item in items), "a call is not finished")
     console.print("\n[bold]On record[/]  [dim]each was on disk before its caller saw the end[/]")
-    table = create_completion_table(width=console.width)
+    table = CompletionTable(width=console.width)
     for item in items:
-        add_completion(table, item, now=time.time())
-    console.print(table, soft_wrap=False)
+        table.add(item)
+    console.print(table.table, soft_wrap=False)
 
 
 async def _list_record(server: ServerProcess) -> list[StoredCompletion]:

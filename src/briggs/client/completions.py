@@ -104,6 +104,13 @@ class CompletionPage(Object):
     last_id: str | None = None
 
 
+class CompletionCount(Object):
+    """How many completions there are, or, where that is not exact, at least how many."""
+
+    count: int
+    count_is_exact: bool
+
+
 class _Page(msgspec.Struct):
     """A page whose items stay as they came."""
 
@@ -124,6 +131,19 @@ class CompletionFilters(TypedDict, total=False):
     violates: Sequence[str]
     """Rules of the book, such as C3; the answer breaks all of them."""
     session_id: str
+    source: Literal["gateway", "client"]
+    """Whether Briggs answered, or a program told of an answer that it got elsewhere."""
+    user: str
+    """The end user, as the request names it."""
+    finish_reason: str
+    """Of any of the choices, such as `length`."""
+    failure_kind: str
+    """Such as `timeout`."""
+    duration_ms_min: float
+    duration_ms_max: float
+    cost_usd_min: float
+    cost_usd_max: float
+    """Bounds are inclusive; where a value is not known, none of them is met."""
     metadata: Mapping[str, str]
     created_from: float
     """Unix time in seconds, inclusive."""
@@ -206,6 +226,11 @@ class Completions:
             query.append(("after", after))
         return await self._connection.request("GET", _PATH, CompletionPage, query=query)
 
+    async def count(self, **filters: Unpack[CompletionFilters]) -> CompletionCount:
+        """How many completions match. Counting stops at 10,000, and after a quarter second."""
+        query = [*encode_filters(filters), ("limit", "0"), ("count", "true")]
+        return await self._connection.request("GET", _PATH, CompletionCount, query=query)
+
     async def iterate(
         self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
     ) -> AsyncIterator[StoredCompletion]:
@@ -227,6 +252,8 @@ class Completions:
                 yield bytes(item)
             if not page.has_more or not page.data:
                 return
+            if page.last_id == after:
+                raise self._connection.doubt("a page of a list ends where it began")
             after = page.last_id
             left = None if left is None else left - len(page.data)
 
@@ -260,11 +287,16 @@ class Completions:
         return await self._connection.request("DELETE", _path(id), ChatCompletionDeleted)
 
 
+_AS_THEY_ARE = (
+    *("model", "provider", "status", "session_id", "source", "user", "finish_reason"),
+    *("failure_kind", "text", "order"),
+    *("duration_ms_min", "duration_ms_max", "cost_usd_min", "cost_usd_max"),
+)
+
+
 def encode_filters(filters: CompletionFilters) -> list[tuple[str, str]]:
     """The filters as the server's query keys, those of several values repeated."""
-    names = ("model", "provider", "status", "session_id", "text", "order")
-    given = [(name, value) for name, value in filters.items() if name in names]
-    query = [(name, str(value)) for name, value in given]
+    query = [(name, str(value)) for name, value in filters.items() if name in _AS_THEY_ARE]
     query += [("tag", tag) for tag in filters.get("tags", ())]
     query += [("violates", rule) for rule in filters.get("violates", ())]
     query += [("include", member) for member in filters.get("include", ())]

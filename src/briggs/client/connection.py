@@ -116,7 +116,7 @@ class Connection:
         try:
             return decode(body, type)
         except msgspec.DecodeError as error:
-            raise self._doubt(str(error)) from error
+            raise self.doubt(str(error)) from error
 
     @asynccontextmanager
     async def stream(
@@ -142,7 +142,7 @@ class Connection:
                     refusal = b"".join([piece async for piece in reply.body])
                     raise read_refusal(refusal, status=reply.status, headers=reply.headers)
                 if not reply.headers.get("content-type", "").startswith(content_type):
-                    raise self._doubt(f"{method} {path} was answered with no {content_type}")
+                    raise self.doubt(f"{method} {path} was answered with no {content_type}")
                 _note(reply.headers)
                 return reply, stack.pop_all()
 
@@ -197,8 +197,9 @@ class Connection:
             return ServerUnreachable(self.base_url, is_near=self._is_near)
         return ConnectionLost(f"the connection to {self.base_url} was lost: {error}")
 
-    def _doubt(self, reason: str) -> InvalidAnswer:
-        return InvalidAnswer(f"what answers at {self.base_url} is no Briggs server: {reason}")
+    def doubt(self, reason: str) -> InvalidAnswer:
+        """The error that says that the answer is not one that Briggs gives."""
+        return InvalidAnswer(f"{self.base_url} is not a Briggs server: {reason}")
 
 
 def is_loopback(base_url: str) -> bool:

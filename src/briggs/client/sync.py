@@ -15,7 +15,13 @@ from briggs.client import keys as _keys
 from briggs.client import models as _models
 from briggs.client import organizations as _organizations
 from briggs.client import sessions as _sessions
-from briggs.client.completions import CompletionFilters, CompletionPage, Include, StoredCompletion
+from briggs.client.completions import (
+    CompletionCount,
+    CompletionFilters,
+    CompletionPage,
+    Include,
+    StoredCompletion,
+)
 from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, replies
 from briggs.client.feedback import (
     Feedback,
@@ -187,6 +193,10 @@ class Completions:
     ) -> CompletionPage:
         """One page of completions, at most 100."""
         return self._runner.run(self._calls.list(limit=limit, after=after, **filters))
+
+    def count(self, **filters: Unpack[CompletionFilters]) -> CompletionCount:
+        """How many completions match. Counting stops at 10,000, and after a quarter second."""
+        return self._runner.run(self._calls.count(**filters))
 
     def iterate(
         self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal, get_origin
 
 import msgspec
@@ -65,6 +65,16 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """Unix time in microseconds, inclusive."""
     created_to: int | None = None
     """Unix time in microseconds, exclusive."""
+    source: Literal["gateway", "client"] | None = None
+    user: str | None = None
+    finish_reason: str | None = None
+    """Of any of the choices."""
+    failure_kind: str | None = None
+    duration_ms_min: float | None = None
+    duration_ms_max: float | None = None
+    cost_usd_min: float | None = None
+    cost_usd_max: float | None = None
+    """Bounds are inclusive; a completion whose value is not known is within none of them."""
     text: str | None = None
     """What the messages of the request or of the response contain, in upper or lower case."""
     after: str | None = None
@@ -184,11 +194,28 @@ def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
     """One page. With `text`, completions are read until the page is full."""
     after = _place(connection, query=query) if query.after else None
     if query.text:
-        found = _search(connection, query.text, query=query, after=after, bodies=bodies)
+        matching = search(connection, query=query, after=after, bodies=bodies)
+        found = list(islice(matching, query.limit + 1))
     else:
         statement = select_page(query, after=after, limit=query.limit + 1).offset(query.offset)
         found = [decode(row, bodies=bodies) for row in connection.execute(statement)]
     return Page(completions=found[: query.limit], has_more=len(found) > query.limit)
+
+
+def search(
+    connection: Connection, *, query: Query, after: tuple[int, str] | None, bodies: Bodies
+) -> Iterator[Completion]:
+    """What holds the query's text, read a few rows at once so that no read lasts long."""
+    while True:
+        statement = select_page(query, after=after, limit=SCAN_ROWS)
+        rows = connection.execute(statement).all()
+        for row in rows:
+            completion = decode(row, bodies=bodies)
+            if contains(completion, query.text or ""):
+                yield completion if query.payloads else _without_bodies(completion)
+        if len(rows) < SCAN_ROWS:
+            return
+        after = (rows[-1].created_at, rows[-1].id)
 
 
 def relabel(
@@ -428,20 +455,34 @@ _UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
 _STARTED = text("status = 'started'")
 
 
+_EQUAL = ("provider", "session_id", "source", "user", "failure_kind")
+_BOUNDED = ("duration_ms", "cost_usd")
+
+
 def _conditions(query: Query) -> list[Any]:
     """The filters that are read from the row itself."""
     conditions: list[Any] = []
     if query.model is not None:
         model = storable(query.model)
         conditions.append(or_(completions.c.model == model, completions.c.response_model == model))
-    if query.provider is not None:
-        conditions.append(completions.c.provider == storable(query.provider))
     if query.status == "started":
         conditions.append(_STARTED)
     elif query.status is not None:
         conditions.append(completions.c.status == query.status)
-    if query.session_id is not None:
-        conditions.append(completions.c.session_id == storable(query.session_id))
+    conditions += [
+        completions.c[name] == storable(wanted)
+        for name in _EQUAL
+        if (wanted := getattr(query, name)) is not None
+    ]
+    if query.finish_reason is not None:
+        reasons = func.json_each(completions.c.finish_reasons).table_valued("value")
+        wanted = storable(query.finish_reason)
+        conditions.append(select(reasons.c.value).where(reasons.c.value == wanted).exists())
+    for name in _BOUNDED:
+        if (least := getattr(query, f"{name}_min")) is not None:
+            conditions.append(completions.c[name] >= least)
+        if (most := getattr(query, f"{name}_max")) is not None:
+            conditions.append(completions.c[name] <= most)
     return conditions
 
 
@@ -473,30 +514,6 @@ def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
         if row is not None:
             return row.created_at, row.id
     raise InvalidRequest(f"after: there was never a completion {query.after!r}", param="after")
-
-
-def _search(
-    connection: Connection,
-    needle: str,
-    *,
-    query: Query,
-    after: tuple[int, str] | None,
-    bodies: Bodies,
-) -> list[Completion]:
-    """Read on until the page is full, a few rows at once so that no read lasts long."""
-    found: list[Completion] = []
-    while True:
-        statement = select_page(query, after=after, limit=SCAN_ROWS)
-        rows = connection.execute(statement).all()
-        for row in rows:
-            completion = decode(row, bodies=bodies)
-            if contains(completion, needle):
-                found.append(completion if query.payloads else _without_bodies(completion))
-                if len(found) > query.limit:
-                    return found
-        if len(rows) < SCAN_ROWS:
-            return found
-        after = (rows[-1].created_at, rows[-1].id)
 
 
 def _without_bodies(completion: Completion) -> Completion:

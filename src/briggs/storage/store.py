@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from briggs.storage import completions, keys, sqlite
+from briggs.storage import completions, counts, keys, sqlite
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Page, Query
 from briggs.storage.compression import Compression
+from briggs.storage.counts import Count
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_queue import FeedbackQueue
 from briggs.storage.feedback_tasks import FeedbackTasks
@@ -254,6 +255,12 @@ class Store:
         """One page of what the query asks for. Raises `InvalidRequest` for an unknown `after`."""
         return await self.read(
             lambda connection: completions.list_page(connection, query=query, bodies=self._bodies)
+        )
+
+    async def count(self, query: Query) -> Count:
+        """How many the query finds, as far as that can be counted quickly."""
+        return await self.read(
+            lambda connection: counts.count(connection, query=query, bodies=self._bodies)
         )
 
     async def relabel(

@@ -5,34 +5,21 @@ https://platform.openai.com/docs/api-reference/chat/list
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
-from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from briggs.api.answers import Json, find_store, list_object, read_json_object, read_number
+from briggs.api.answers import Json, find_store, list_object, read_json_object
+from briggs.api.queries import read_choice, read_limit, read_order, read_parameters, read_query
 from briggs.gateway.judge import Judge
-from briggs.storage import Query
 from briggs.types import wire
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
-from briggs.types.rules import RULES
 
-LIMIT_DEFAULT = 20
-LIMIT_MAX = 100
 JUDGED_WITHIN_S = 1.0
 
-_METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
-_CREATED = {"created[gte]": 0, "created[gt]": 1, "created[lt]": 0, "created[lte]": 1}
-_NAMES = (
-    "after", "include", "limit", "model", "order", "provider", "session_id", "status", "tag",
-    "text", "violates", "metadata[KEY]", *_CREATED,
-)  # fmt: skip
-_STATUSES = ("finished", "failed", "started", "any")
 _INCLUDABLE = ("request", "received")
 _METADATA_PAIRS_MAX, _METADATA_KEY_MAX, _METADATA_VALUE_MAX = 16, 64, 512
 _TYPES: Mapping[str, Any] = {"object": str, "created": int, "model": str, "usage": dict | None}
@@ -41,17 +28,24 @@ _BODIES = frozenset({"request", "response", "received"})
 
 async def list_completions(request: Request) -> Json:
     """`GET /v1/chat/completions`: a page of what was recorded."""
-    query, include = _read_query(request)
+    parameters = read_parameters(request)
+    query = read_query(parameters, organization_id=request.state.key.organization_id)
+    include = _read_include(parameters.getlist("include"))
+    counted = read_choice(parameters, "count", ("false", "true")) == "true"
     if query.violates:
         await _catch_up(request)
     page = await find_store(request).list(query)
     data = [present(completion, include=include) for completion in page.completions]
-    return Json(list_object(data, has_more=page.has_more))
+    listed = list_object(data, has_more=page.has_more)
+    if counted:
+        count = await find_store(request).count(query)
+        listed |= {"count": count.count, "count_is_exact": count.is_exact}
+    return Json(listed)
 
 
 async def retrieve_completion(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}`: one, by our id or by the upstream's."""
-    include = _read_include(_read_parameters(request).getlist("include"))
+    include = _read_include(read_parameters(request).getlist("include"))
     return Json(present(await _retrieve(request), include=include))
 
 
@@ -92,14 +86,14 @@ async def list_messages(request: Request) -> Json:
     completion = await _retrieve(request)
     parameters = request.query_params
     messages = _read_messages(completion)
-    if _read_order(parameters.get("order")) == "desc":
+    if read_order(parameters) == "desc":
         messages.reverse()
     if after := parameters.get("after"):
         ids = [message["id"] for message in messages]
         if after not in ids:
             raise InvalidRequest(f"There is no message '{after}' here.", param="after")
         messages = messages[ids.index(after) + 1 :]
-    limit = _read_limit(parameters.get("limit"))
+    limit = read_limit(parameters)
     return Json(list_object(messages[:limit], has_more=len(messages) > limit > 0))
 
 
@@ -205,90 +199,11 @@ def _not_found(id: str) -> NotFound:
     return NotFound(f"There is no completion '{id}'.", param="id")
 
 
-def _read_query(request: Request) -> tuple[Query, list[str]]:
-    """The query of a list. Raises `InvalidRequest`, also for a filter that does not exist."""
-    parameters = _read_parameters(request)
-    metadata: dict[str, str] = {}
-    for name, value in parameters.multi_items():
-        if match := _METADATA.fullmatch(name):
-            metadata[match[1]] = value
-        elif name not in _NAMES:
-            raise InvalidRequest(
-                f"There is no filter '{name}'; there are {', '.join(_NAMES)}.", param=name
-            )
-    created = {
-        name: _read_time(name, parameters[name]) + offset
-        for name, offset in _CREATED.items()
-        if name in parameters
-    }
-    status = parameters.get("status", "finished")
-    if status not in _STATUSES:
-        raise InvalidRequest(f"'status' is one of {', '.join(_STATUSES)}.", param="status")
-    query = Query(
-        organization_id=request.state.key.organization_id,
-        model=parameters.get("model"),
-        metadata=metadata,
-        status=None if status == "any" else status,  # type: ignore[arg-type]
-        tags=parameters.getlist("tag"),
-        violates=_read_rules(parameters.getlist("violates")),
-        session_id=parameters.get("session_id"),
-        provider=parameters.get("provider"),
-        text=parameters.get("text"),
-        created_from=max(
-            (created[name] for name in ("created[gte]", "created[gt]") if name in created),
-            default=None,
-        ),
-        created_to=min(
-            (created[name] for name in ("created[lt]", "created[lte]") if name in created),
-            default=None,
-        ),
-        after=parameters.get("after"),
-        limit=_read_limit(parameters.get("limit")),
-        order=_read_order(parameters.get("order")),  # type: ignore[arg-type]
-    )
-    return query, _read_include(parameters.getlist("include"))
-
-
-def _read_parameters(request: Request) -> QueryParams:
-    """The query, in which OpenAI's package writes each item of a list as `name[]=item`."""
-    items = request.query_params.multi_items()
-    return QueryParams([(name.removesuffix("[]"), value) for name, value in items])
-
-
 def _read_include(given: list[str]) -> list[str]:
     for name in given:
         if name not in _INCLUDABLE:
             raise InvalidRequest(f"'include' is one of {', '.join(_INCLUDABLE)}.", param="include")
     return given
-
-
-def _read_rules(given: list[str]) -> list[str]:
-    for id in given:
-        if id not in RULES:
-            raise InvalidRequest(
-                f"There is no rule '{id}': `briggs rules` lists them.", param="violates"
-            )
-    return given
-
-
-def _read_limit(given: str | None) -> int:
-    return read_number(given, name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX)
-
-
-def _read_order(given: str | None) -> str:
-    if given not in (None, "asc", "desc"):
-        raise InvalidRequest("'order' is 'asc' or 'desc'.", param="order")
-    return given or "asc"
-
-
-def _read_time(name: str, given: str) -> int:
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < 10_000_000_000:
-        raise InvalidRequest(f"'{name}' is a Unix time in seconds.", param=name)
-    return round(seconds * 1_000_000)
 
 
 def _read_tags(tags: Any) -> list[str]:

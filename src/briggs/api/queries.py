@@ -1,0 +1,158 @@
+"""Which completions are asked for: the keys of an address's query, and their bounds."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+
+from briggs.api.answers import read_number
+from briggs.storage import Query
+from briggs.types.errors import InvalidRequest
+from briggs.types.rules import RULES
+
+LIMIT_DEFAULT = 20
+LIMIT_MAX = 100
+TEXT_CHARACTERS_MAX = 1_000
+TIME_S_MAX = 10_000_000_000
+AMOUNT_MAX = 1e12
+
+_METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
+_CREATED = {"created[gte]": 0, "created[gt]": 1, "created[lt]": 0, "created[lte]": 1}
+_TEXTS = ("model", "provider", "session_id", "user", "finish_reason", "failure_kind", "text")
+_BOUNDED = ("duration_ms", "cost_usd")
+_AMOUNTS = tuple(f"{name}_{bound}" for name in _BOUNDED for bound in ("min", "max"))
+FILTERS = (
+    *("metadata[KEY]", "source", "status", "tag", "violates"),
+    *(*_TEXTS, *_AMOUNTS, *_CREATED),
+)
+"""The keys that choose completions."""
+_PAGE = ("after", "count", "include", "limit", "order")
+_STATUSES = ("finished", "failed", "started", "any")
+_SOURCES = ("gateway", "client")
+
+
+def read_parameters(request: Request) -> QueryParams:
+    """The query, in which OpenAI's package writes each item of a list as `name[]=item`."""
+    items = request.query_params.multi_items()
+    return QueryParams([(name.removesuffix("[]"), value) for name, value in items])
+
+
+def read_query(parameters: QueryParams, *, organization_id: str) -> Query:
+    """The query of a list. Raises `InvalidRequest`, also for a filter that does not exist."""
+    check_names(parameters, known=(*_PAGE, *FILTERS))
+    filters = read_filters(parameters, status="finished")
+    return Query(
+        organization_id=organization_id,
+        after=parameters.get("after"),
+        limit=read_limit(parameters),
+        order=read_order(parameters),
+        **filters,
+    )
+
+
+def read_filters(parameters: QueryParams, *, status: str) -> dict[str, Any]:
+    """The members of a `Query` that choose completions; `status` is what it is by default."""
+    wanted = read_choice(parameters, "status", _STATUSES) or status
+    filters: dict[str, Any] = {
+        "status": None if wanted == "any" else wanted,
+        "source": read_choice(parameters, "source", _SOURCES),
+        "metadata": {
+            match[1]: value
+            for name, value in parameters.multi_items()
+            if (match := _METADATA.fullmatch(name))
+        },
+        "tags": parameters.getlist("tag"),
+        "violates": _read_rules(parameters.getlist("violates")),
+        **{name: _read_text(parameters, name) for name in _TEXTS},
+        **{name: _read_amount(parameters, name) for name in _AMOUNTS},
+        "created_from": max(_read_times(parameters, "created[gte]", "created[gt]"), default=None),
+        "created_to": min(_read_times(parameters, "created[lt]", "created[lte]"), default=None),
+    }
+    for name in _BOUNDED:
+        least, most = filters[f"{name}_min"], filters[f"{name}_max"]
+        if least is not None and most is not None and least > most:
+            raise InvalidRequest(
+                f"'{name}_min' is greater than '{name}_max': nothing can match.",
+                param=f"{name}_min",
+            )
+    return filters
+
+
+def check_names(parameters: QueryParams, *, known: tuple[str, ...]) -> None:
+    """Raises `InvalidRequest` for a key that does not exist, and names those that do."""
+    for name in parameters:
+        if name not in known and not (_METADATA.fullmatch(name) and "metadata[KEY]" in known):
+            listed = ", ".join(sorted(known))
+            raise InvalidRequest(
+                f"There is no filter '{name[:100]}'; there are {listed}.", param=name[:100]
+            )
+
+
+def read_choice(parameters: QueryParams, name: str, choices: tuple[str, ...]) -> str | None:
+    """One of a few words, or None where it is not given. Raises `InvalidRequest`."""
+    given = parameters.get(name)
+    if given is not None and given not in choices:
+        raise InvalidRequest(f"'{name}' is one of {', '.join(choices)}.", param=name)
+    return given
+
+
+def read_limit(parameters: QueryParams) -> int:
+    """How many a page has at most."""
+    return read_number(
+        parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
+    )
+
+
+def read_order(parameters: QueryParams) -> Any:
+    """`asc` or `desc`."""
+    return read_choice(parameters, "order", ("asc", "desc")) or "asc"
+
+
+def _read_text(parameters: QueryParams, name: str) -> str | None:
+    given = parameters.get(name)
+    if given is not None and len(given) > TEXT_CHARACTERS_MAX:
+        raise InvalidRequest(
+            f"'{name}' is longer than {TEXT_CHARACTERS_MAX} characters.", param=name
+        )
+    return given
+
+
+def _read_rules(given: list[str]) -> list[str]:
+    for id in given:
+        if id not in RULES:
+            raise InvalidRequest(
+                f"There is no rule '{id[:100]}': `briggs rules` lists them.", param="violates"
+            )
+    return given
+
+
+def _read_times(parameters: QueryParams, *names: str) -> list[int]:
+    """The times that are given, in microseconds."""
+    times = []
+    for name in names:
+        if name in parameters:
+            kind = "Unix time in seconds"
+            seconds = _read_decimal(parameters[name], below=TIME_S_MAX, name=name, kind=kind)
+            times.append(round(seconds * 1_000_000) + _CREATED[name])
+    return times
+
+
+def _read_amount(parameters: QueryParams, name: str) -> float | None:
+    given = parameters.get(name)
+    if given is None:
+        return None
+    return _read_decimal(given, below=AMOUNT_MAX, name=name, kind="number from 0")
+
+
+def _read_decimal(given: str, *, below: float, name: str, kind: str) -> float:
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < below:
+        raise InvalidRequest(f"'{name}' is a {kind}.", param=name)
+    return value

@@ -1,0 +1,65 @@
+"""How many completions a query finds, within a bound of number and time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from briggs.storage import sqlite
+from briggs.storage.bodies import Bodies
+from briggs.storage.completions import Query, search, select_page
+from briggs.storage.tables import completions
+
+COUNT_MAX = 10_000
+COUNTED_WITHIN_S = 0.25
+
+_STEPS = 10_000
+"""SQLite's own steps between two looks at the clock: about a millisecond."""
+
+
+class Count(msgspec.Struct, kw_only=True, frozen=True):
+    """How many there are, or, where that is not exact, at least how many."""
+
+    count: int
+    is_exact: bool
+
+
+def count(connection: Connection, *, query: Query, bodies: Bodies) -> Count:
+    """Count up to `COUNT_MAX`, or as many as are found within `COUNTED_WITHIN_S`."""
+    query = msgspec.structs.replace(query, payloads=False)
+    found = 0
+    try:
+        with _deadline(connection):
+            for _ in _find(connection, query=query, bodies=bodies):
+                if found == COUNT_MAX:
+                    return Count(count=found, is_exact=False)
+                found += 1
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorname", None) != "SQLITE_INTERRUPT":
+            raise
+        return Count(count=found, is_exact=False)
+    return Count(count=found, is_exact=True)
+
+
+def _find(connection: Connection, *, query: Query, bodies: Bodies) -> Iterator[object]:
+    if query.text:
+        return search(connection, query=query, after=None, bodies=bodies)
+    statement = select_page(query, after=None, limit=COUNT_MAX + 1)
+    return iter(connection.execute(statement.with_only_columns(completions.c.created_at)))
+
+
+@contextmanager
+def _deadline(connection: Connection) -> Iterator[None]:
+    """Interrupts what still reads when the time is over."""
+    end = time.monotonic() + COUNTED_WITHIN_S
+    driver = sqlite.driver(connection)
+    driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)

@@ -1,0 +1,70 @@
+"""Counts stop at a bound of number or time, and say so."""
+
+from __future__ import annotations
+
+import pytest
+
+from briggs.storage import Query, Store, counts
+from briggs.storage.counts import Count
+from tests.storage.records import create_request, finished
+
+ORGANIZATION = "default"
+
+
+async def test_a_count_is_exact_or_says_that_it_is_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts what the filters find, and no further than to its bound."""
+    for number in range(6):
+        await store.settle(finished(user="even" if number % 2 == 0 else "odd"))
+    query = Query(organization_id=ORGANIZATION)
+    assert await store.count(query) == Count(count=6, is_exact=True)
+    even = Query(organization_id=ORGANIZATION, user="even")
+    assert await store.count(even) == Count(count=3, is_exact=True)
+    monkeypatch.setattr(counts, "COUNT_MAX", 4)
+    assert await store.count(query) == Count(count=4, is_exact=False)
+    monkeypatch.setattr(counts, "COUNT_MAX", 6)
+    assert await store.count(query) == Count(count=6, is_exact=True)
+
+
+async def test_a_count_ends_in_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes too long is cut off, and the connection reads on as before."""
+    for _ in range(3):
+        await store.settle(finished(request=create_request("find me")))
+    monkeypatch.setattr(counts, "COUNTED_WITHIN_S", -1.0)
+    monkeypatch.setattr(counts, "_STEPS", 1)
+    for query in (
+        Query(organization_id=ORGANIZATION),
+        Query(organization_id=ORGANIZATION, text="find"),
+    ):
+        cut = await store.count(query)
+        assert not cut.is_exact
+        assert cut.count < 3
+        assert len((await store.list(query)).completions) == 3
+
+
+async def test_amounts_that_are_not_known_are_within_no_bounds(store: Store) -> None:
+    """Bounds are inclusive, and null is neither above nor below them."""
+    for cost in (None, 0.0, 0.5, 1.0):
+        await store.settle(finished(cost_usd=cost))
+
+    async def count(**bounds: float) -> int:
+        return (await store.count(Query(organization_id=ORGANIZATION, **bounds))).count  # type: ignore[arg-type]
+
+    assert await count(cost_usd_min=0) == 3
+    assert await count(cost_usd_max=0.5) == 2
+    assert await count(cost_usd_min=0.5, cost_usd_max=1) == 2
+    assert await count(cost_usd_min=1.5) == 0
+
+
+async def test_a_finish_reason_of_any_choice(store: Store) -> None:
+    """It is found whole, in whichever choice it is, whatever its characters."""
+    for reasons in (["stop", "length"], ["length_x"], [], ["\ud83d"], ['a"b']):
+        await store.settle(finished(finish_reasons=reasons))
+
+    async def count(reason: str) -> int:
+        return (await store.count(Query(organization_id=ORGANIZATION, finish_reason=reason))).count
+
+    assert await count("length") == 1
+    assert await count('a"b') == 1
+    assert await count("len") == 0
