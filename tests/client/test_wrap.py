@@ -91,13 +91,14 @@ def test_what_the_program_gets_arrives_at_the_server(
                 assert stream.get_final_text() == "Hello"
         assert briggs.flush() == 0
         found = [item for item in list_all(reader) if item["session_id"] == "wrapped"]
-        last = reader.completions.retrieve(found[3]["id"])
-    assert [item["said"] for item in found] == ["Hello", "Hello", "", ""]
+        last = reader.completions.retrieve(found[3]["id"], include=["received"])
+    assert [item["said"] for item in found] == ["Hello"] * 4
     assert [item["stream"] for item in found] == [False, True, False, True]
     assert [item["tags"] for item in found] == [["all"], ["all"], *[["all", "claude"]] * 2]
     assert {item["status"] for item in found} == {"finished"}
     assert session.last_completion_id == last.id
-    assert last.extra["content"] == [{"type": "text", "text": "Hello"}]
+    assert last.choices[0]["finish_reason"] == "stop"
+    assert json.loads(last.briggs.received or "")["content"] == [{"type": "text", "text": "Hello"}]
     assert (last.briggs.prompt_tokens, last.briggs.completion_tokens) == (3, 2)
 
 

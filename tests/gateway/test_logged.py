@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from briggs.gateway.logged import Posted, merge
+from briggs.gateway.logged import Posted, merge, read_told
 from briggs.types.completions import Completion, Status
+from briggs.types.response import CreateChatCompletionResponse
 from tests.processes import create_response
 
 FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
@@ -23,7 +24,7 @@ def tell(posts: Iterable[Posted], before: Completion | None = None) -> Completio
     """What comes of posts in this order."""
     for posted in posts:
         status = "started" if before is None else before.status
-        before = merge("c", posted, violates=[])(before)
+        before = merge("c", posted, told=read_told("c", posted))(before)
         assert FINALITY[before.status] >= FINALITY[status], "a call that has ended starts again"
     assert before is not None
     return before
@@ -119,7 +120,7 @@ def test_a_logged_usage_in_other_words() -> None:
     [
         ({"prompt_tokens": -1, "completion_tokens": -1, "total_tokens": -1}, (None, None, None)),
         ({"prompt_tokens": 0, "completion_tokens": 0}, (None, None, None)),
-        ({"prompt_tokens": 2**70, "completion_tokens": 1}, (None, 1, None)),
+        ({"prompt_tokens": 2**70, "completion_tokens": 1}, (None, None, None)),
         ({"prompt_tokens": "3", "completion_tokens": True}, (None, None, None)),
         ({"input_tokens": 3, "output_tokens": 4, "cache_read_input_tokens": 2}, (5, 4, 9)),
         ([], (None, None, None)),
@@ -135,9 +136,11 @@ def test_usage(usage: object, counted: tuple[int | None, ...]) -> None:
 
 @pytest.mark.parametrize("response", [b"[]", b"null", b"\xff", b'{"choices": 7}', b"[" * 5000])
 def test_any_response(response: bytes) -> None:
-    """An answer of any shape is kept as it came."""
+    """An answer of any shape is kept as it came, and reads as the text of a completion."""
     completion = tell([post("finished", response=response)])
-    assert (completion.response, completion.finish_reasons) == (response, [])
+    assert (completion.received, completion.finish_reasons) == (response, [])
+    read = msgspec.json.decode(completion.response or b"", type=CreateChatCompletionResponse)
+    assert read.choices[0].message.content == response.decode("utf-8", "replace")
 
 
 def test_what_briggs_answered_itself() -> None:

@@ -20,7 +20,6 @@ from briggs.cli.text import (
     format_cost,
     format_duration,
     list_choices,
-    list_messages,
     list_objects,
     printable,
     read_called,
@@ -29,6 +28,7 @@ from briggs.cli.text import (
 from briggs.cli.tokens import Speller, choice_tokens, colour_tokens, create_legend
 from briggs.client import StoredCompletion
 from briggs.client.completions import CompletionDetails
+from briggs.providers.recorded_request import read_request
 
 _ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}
 _SHOWN = ("model", "messages", "tools", "metadata", "stream", "stream_options", "logprobs")
@@ -44,8 +44,8 @@ def print_completion(item: StoredCompletion, *, logprobs: bool) -> None:
 def _parts(item: StoredCompletion, *, logprobs: bool) -> Iterator[RenderableType]:
     yield _headline(item)
     yield from _facts(item)
-    request = item.briggs.request if isinstance(item.briggs.request, dict) else {}
-    for message in list_messages(request):
+    request = read_request(item.briggs.request)
+    for message in request.get("messages") or ():
         yield _message_card(message)
     if tools := _tool_names(request):
         yield Text(f"tools  {printable(', '.join(tools))}", style="dim")
@@ -74,7 +74,7 @@ def _headline(item: StoredCompletion) -> Text:
 
 def _facts(item: StoredCompletion) -> Iterator[Text]:
     details = item.briggs
-    request = details.request if isinstance(details.request, dict) else {}
+    request = read_request(details.request)
     parameters = {name: value for name, value in request.items() if name not in _SHOWN}
     facts = {
         "id": item.id,

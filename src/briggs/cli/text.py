@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from briggs.providers import recorded_request
+
 if TYPE_CHECKING:
     from briggs.client import StoredCompletion
 
@@ -104,17 +106,13 @@ def read_called(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_messages(request: Any) -> list[Any]:
-    """What was asked: the messages of a chat, or the prompts of what was none yet."""
-    asked = request.get("messages", request.get("prompt")) if isinstance(request, dict) else None
-    return asked if isinstance(asked, list) else [asked] if asked else []
+    """What was asked, message by message, in OpenAI's words whoever was asked."""
+    return recorded_request.list_messages(request)
 
 
 def list_choices(item: StoredCompletion) -> list[dict[str, Any]]:
-    """What was answered; an answer of another shape, such as Anthropic's, is a choice."""
-    told = item.extra.get("content") or item.extra.get("response")
-    if item.choices or not told:
-        return item.choices
-    return [{"text": content_text(told) or json.dumps(told, ensure_ascii=False)}]
+    """What was answered."""
+    return item.choices
 
 
 def read_message(choice: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -18,11 +19,11 @@ from msgspec import UNSET, UnsetType
 from briggs.gateway.judge import LARGE_BYTES
 from briggs.gateway.prices import load_list, price_logged
 from briggs.gateway.record import Call, write_facts
+from briggs.providers.recorded_answer import RecordedAnswer, read_answer
 from briggs.storage import Store
 from briggs.types import wire
-from briggs.types.any_json import integer, members, objects, text
+from briggs.types.any_json import integer, members, text
 from briggs.types.completions import Completion, Status, current_time_us
-from briggs.types.conform import Facts, read_cost, restore_words
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
 from briggs.types.rules import check_response
 
@@ -30,7 +31,6 @@ TOLD = "told"
 """The member of `call_site` that lists the statuses of the posts that came."""
 
 _ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_COUNT_MAX = 2**53
 # An answer that came says more than a failure that was seen on its way.
 _FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
 
@@ -59,14 +59,14 @@ async def tell(id: str, posted: Posted, *, store: Store) -> Completion:
 
     Raises `NotFound` for the id of a call of another organization.
     """
-    violates: list[str] = []
+    told = None
     if posted.response is not UNSET:
         await asyncio.to_thread(load_list)
-        if posted.kind != "completion":
-            violates = await _judge(posted.response)
-    return await store.merge(
-        id, organization_id=posted.organization_id, change=merge(id, posted, violates=violates)
-    )
+        is_large = len(posted.response) >= LARGE_BYTES
+        read = partial(read_told, id, posted)
+        told = await asyncio.to_thread(read) if is_large else read()
+    change = merge(id, posted, told=told)
+    return await store.merge(id, organization_id=posted.organization_id, change=change)
 
 
 async def adopt(call: Call, id: bytes, *, store: Store) -> None:
@@ -96,8 +96,15 @@ async def adopt(call: Call, id: bytes, *, store: Store) -> None:
     call.is_started = True
 
 
+class Told(NamedTuple):
+    """A response that was told, as a completion, and the rules that it breaks."""
+
+    answer: RecordedAnswer
+    violates: list[str]
+
+
 def merge(
-    id: str, posted: Posted, *, violates: list[str]
+    id: str, posted: Posted, *, told: Told | None
 ) -> Callable[[Completion | None], Completion]:
     """What a post makes of the completion that is there, or of none."""
 
@@ -108,19 +115,20 @@ def merge(
             created_at=current_time_us() if posted.created_at is UNSET else posted.created_at,
             source="client",
         )
-        told = set(completion.call_site.get(TOLD, ()))
+        statuses = set(completion.call_site.get(TOLD, ()))
         if completion.source == "client":
-            if posted.status == "started" or posted.status is UNSET or "started" not in told:
+            if posted.status == "started" or posted.status is UNSET or "started" not in statuses:
                 _write_question(completion, posted)
-            _write_outcome(completion, posted, violates=violates)
+            _write_outcome(completion, posted, told=told)
             if completion.response is not None:
-                _read_response(completion)
+                _read_response(completion, told)
         else:
             # What Briggs answered itself it knows better than anybody who tells of it.
             _add_labels(completion, posted)
         if posted.status is not UNSET:
-            told.add(posted.status)
-        completion.call_site = {**completion.call_site, **posted.call_site, TOLD: sorted(told)}
+            statuses.add(posted.status)
+        told_so_far = {TOLD: sorted(statuses)}
+        completion.call_site = {**completion.call_site, **posted.call_site, **told_so_far}
         return completion
 
     return change
@@ -163,7 +171,7 @@ def _label(completion: Completion, told: Completion) -> Completion:
     )
 
 
-def _write_outcome(completion: Completion, posted: Posted, *, violates: list[str]) -> None:
+def _write_outcome(completion: Completion, posted: Posted, *, told: Told | None) -> None:
     """How it ended. A call that has ended does not start again; a later end adds to it."""
     if posted.status is not UNSET:
         if posted.status == "started" and completion.status != "started":
@@ -175,9 +183,10 @@ def _write_outcome(completion: Completion, posted: Posted, *, violates: list[str
         completion.failure_kind = posted.failure_kind
     if posted.failure_reason is not UNSET:
         completion.failure_reason = posted.failure_reason
-    if posted.response is not UNSET:
-        completion.response = posted.response
-        completion.violates = violates
+    if posted.response is not UNSET and told is not None:
+        body = completion.response = told.answer.body
+        completion.received = None if body == posted.response else posted.response
+        completion.violates = told.violates
 
 
 def _read_request(completion: Completion) -> None:
@@ -188,57 +197,36 @@ def _read_request(completion: Completion) -> None:
     completion.user = text(request.get("safety_identifier")) or text(request.get("user"))
 
 
-def _read_response(completion: Completion) -> None:
+def _read_response(completion: Completion, told: Told | None) -> None:
+    """What the response says. Its price hangs on the model, which may be told after it."""
     assert completion.response is not None, "the caller has looked"
-    facts = _read_facts(_decode_object(completion.response))
+    if told is not None and completion.response == told.answer.body:
+        facts = told.answer.facts
+    else:
+        facts = read_answer(completion.received or completion.response, of=completion).facts
     write_facts(completion, facts)
     completion.model = completion.model or facts.model or ""
     price_logged(completion, facts)
 
 
-def _read_facts(response: dict[str, Any]) -> Facts:
-    """The facts of an answer of any shape; whatever is not what it should be is not known."""
-    choices = objects(response.get("choices"), "choices")
-    ends = [*(choice.get("finish_reason") for _, choice in choices), response.get("stop_reason")]
-    facts = Facts(
-        id=text(response.get("id")),
-        model=text(response.get("model")),
-        system_fingerprint=text(response.get("system_fingerprint")),
-        finish_reasons=[reason for reason in ends if isinstance(reason, str)],
-        service_tier=text(response.get("service_tier")),
-    )
-    usage = restore_words(members(response.get("usage")))
-    _read_usage(usage, into=facts)
-    facts.cost_usd = read_cost(usage)
-    # Some clients write -1 or 0 where nobody counted.
-    if not facts.prompt_tokens and not facts.completion_tokens:
-        facts.prompt_tokens = facts.completion_tokens = None
-    if facts.prompt_tokens is not None and facts.completion_tokens is not None:
-        facts.total_tokens = facts.prompt_tokens + facts.completion_tokens
-    return facts
+def read_told(id: str, posted: Posted) -> Told | None:
+    """The response of a post as a completion, and the rules that it breaks by itself.
 
-
-def _read_usage(usage: dict[str, Any], *, into: Facts) -> None:
-    into.prompt_tokens = _count(usage.get("prompt_tokens"))
-    into.completion_tokens = _count(usage.get("completion_tokens"))
-    prompt = members(usage.get("prompt_tokens_details"))
-    into.cached_tokens = _count(prompt.get("cached_tokens"))
-    into.cache_write_tokens = _count(prompt.get("cache_write_tokens"))
-    into.audio_input_tokens = _count(prompt.get("audio_tokens"))
-    completion = members(usage.get("completion_tokens_details"))
-    into.reasoning_tokens = _count(completion.get("reasoning_tokens"))
-    into.audio_output_tokens = _count(completion.get("audio_tokens"))
-    created = members(usage.get("cache_creation"))
-    into.cache_write_1h_tokens = _count(created.get("ephemeral_1h_input_tokens"))
-
-
-async def _judge(response: bytes) -> list[str]:
-    """The rules that an answer breaks by itself: whose request comes with it is not certain."""
-    if len(response) < LARGE_BYTES:
-        findings = check_response(response)
-    else:
-        findings = await asyncio.to_thread(check_response, response)
-    return sorted({finding.rule for finding in findings if finding.severity != "info"})
+    Whose request comes with it is not certain. A call that failed left half of an answer, which
+    is no fault of whoever answered, and OpenAI's rules are not for other vendors' words.
+    """
+    if posted.response is UNSET:
+        return None
+    status = "finished" if posted.status is UNSET else posted.status
+    told = Completion(id=id, status=status)
+    if posted.request is not UNSET:
+        told.request = posted.request
+        _read_request(told)
+    answer = read_answer(posted.response, of=told)
+    if status == "failed" or posted.kind == "completion" or answer.is_translated:
+        return Told(answer, [])
+    findings = check_response(posted.response)
+    return Told(answer, sorted({each.rule for each in findings if each.severity != "info"}))
 
 
 def _decode_object(body: bytes) -> dict[str, Any]:
@@ -246,8 +234,3 @@ def _decode_object(body: bytes) -> dict[str, Any]:
         return members(wire.decode(body))
     except msgspec.DecodeError:
         return {}
-
-
-def _count(value: Any) -> int | None:
-    count = integer(value)
-    return count if count is not None and 0 <= count < _COUNT_MAX else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from briggs.types.completions import Completion
 
+# Where a request says what it asks: a chat, and what other vendors and older calls have.
+_ASKED = ("messages", "system", "prompt", "contents", "systemInstruction", "input")
 # Members that are not what anybody said.
 _NOT_SAID = frozenset(
     {
@@ -31,9 +33,9 @@ def contains(completion: Completion, needle: str) -> bool:
     folded = needle.casefold()
     return any(
         folded in said.casefold()
-        for body, member in ((completion.request, "messages"), (completion.response, "choices"))
+        for body, names in ((completion.request, _ASKED), (completion.response, ("choices",)))
         if body and _may_contain(body, needle)
-        for said in _said(body, member)
+        for said in _said(body, names)
     )
 
 
@@ -45,7 +47,7 @@ def _may_contain(body: bytes, needle: str) -> bool:
     return needle.lower().encode() in body.lower()
 
 
-def _said(body: bytes, member: str) -> Iterator[str]:
+def _said(body: bytes, names: Sequence[str]) -> Iterator[str]:
     try:
         value = json.loads(body)
     except ValueError:
@@ -53,7 +55,8 @@ def _said(body: bytes, member: str) -> Iterator[str]:
         yield body.decode("utf-8", "replace")
         return
     if isinstance(value, dict):
-        yield from _strings(value.get(member))
+        for name in names:
+            yield from _strings(value.get(name))
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -18,6 +18,8 @@ from briggs.api.log10.organizations import check_organization
 from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
 from briggs.gateway.logged import tell
+from briggs.providers.recorded_answer import read_response
+from briggs.providers.recorded_request import read_request
 from briggs.storage import Query
 from briggs.types import wire
 from briggs.types.completions import Completion, create_id
@@ -110,7 +112,7 @@ async def search_tags(request: Request) -> Json:
 
 def present(completion: Completion) -> dict[str, Any]:
     """A completion in the words of v1: nothing is null, and what does not fit is left out."""
-    request, response = _decode(completion.request), _decode(completion.response)
+    request, response = _read_bodies(completion)
     members = {
         "id": completion.id,
         "organization_id": completion.organization_id,
@@ -132,6 +134,7 @@ def present(completion: Completion) -> dict[str, Any]:
 
 def present_legacy(completion: Completion) -> dict[str, Any]:
     """A completion as the Python client reads it: objects, never texts or null."""
+    request, response = _read_bodies(completion)
     members = {
         "id": completion.id,
         "organization_id": completion.organization_id,
@@ -139,8 +142,8 @@ def present_legacy(completion: Completion) -> dict[str, Any]:
         "created_at_ms": completion.created_at // 1000,
         "kind": completion.kind,
         "status": completion.status,
-        "request": _decode(completion.request) or {},
-        "response": _decode(completion.response) or {},
+        "request": request or {},
+        "response": response or {},
         "tags": completion.tags,
         "tagResolved": [present_tag(tag) for tag in completion.tags],
         "session_id": completion.session_id,
@@ -210,6 +213,14 @@ def _fit_stack(stack: Any) -> list[dict[str, Any]] | None:
         for frame in stack
         if isinstance(frame, dict) and isinstance(frame.get("lineno"), int | float)
     ]
+
+
+def _read_bodies(completion: Completion) -> tuple[Any, Any]:
+    """The request and the response in OpenAI's words; None for what was not told."""
+    request, response = _decode(completion.request), completion.response
+    if completion.source == "client" and response is not None:
+        response = read_response(completion)
+    return request and read_request(request), _decode(response)
 
 
 def _decode(body: bytes | None) -> Any:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from briggs.types import wire
+
 # How an answer ended, by the words that Log10's clients write; of some of their streams, none.
 _REASONS = {
     **{name: name for name in ("stop", "length", "tool_calls", "content_filter", "function_call")},
@@ -130,6 +132,8 @@ _REQUEST: Mapping[str, Any] = {
     "function_call": Literal["none", "auto"] | _Named,
     "functions": list[_Function],
 }
+# log10py takes these as null, and fails where they are missing.
+_NULLS = dict.fromkeys(("logit_bias", "top_logprobs", "max_tokens", "seed", "stream_options"))
 
 
 class _TopLogprob(msgspec.Struct):
@@ -176,6 +180,22 @@ _RESPONSE: Mapping[str, Any] = {
 }
 
 
+# What a message of each role must have, and what it has there if it did not come.
+_MESSAGES: Mapping[str, dict[str, Any]] = {
+    "system": {"content": ""},
+    "user": {"content": ""},
+    "assistant": {},
+    "tool": {"content": "", "tool_call_id": ""},
+    "function": {"content": None, "name": ""},
+}
+_MEMBERS: Mapping[str, Any] = {
+    "name": str,
+    "content": Any,
+    "tool_call_id": str,
+    "function_call": _FunctionCall,
+}
+
+
 def fit_request(request: Any) -> dict[str, Any] | None:
     """A request in the words of 2024, or None where they do not suffice."""
     if not isinstance(request, dict):
@@ -184,6 +204,7 @@ def fit_request(request: Any) -> dict[str, Any] | None:
     tools = _list(request.get("tools"))
     fitted = _keep_fitting(
         {
+            **_NULLS,
             **request,
             "messages": [_fit_asked(message) for message in messages],
             "tools": [_drop_nulls(tool) for tool in tools] or None,
@@ -225,6 +246,8 @@ def _fit_choice(choice: Any, *, index: int) -> Any:
     if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
         return choice
     message = {"role": "assistant", "content": None, **_drop_nulls(choice["message"])}
+    if calls := _fit_calls(message.pop("tool_calls", None)):
+        message["tool_calls"] = calls
     reason, logprobs = choice.get("finish_reason"), choice.get("logprobs")
     if reason is None:
         reason = "tool_calls" if message.get("tool_calls") else "stop"
@@ -237,17 +260,51 @@ def _fit_choice(choice: Any, *, index: int) -> Any:
     }
 
 
-def _fit_asked(message: Any) -> Any:
-    """A message of the request. Only users spoke in parts then."""
+def _fit_asked(message: Any) -> dict[str, Any]:
+    """A message of the request: as it is if it fits, and else what of it does."""
     if not isinstance(message, dict):
-        return message
+        return {"role": "user", "content": _spell(message)}
     fitted: dict[str, Any] = _drop_nulls(message)
-    role, content = fitted.get("role"), fitted.get("content")
-    if isinstance(role, str):
-        fitted["role"] = role = _NEW_ROLES.get(role, role)
-    if role != "user" and _fits(content, list[_TextPart]):
+    named = str(fitted.get("role"))
+    role = _NEW_ROLES.get(named, named)
+    fitted["role"] = role = role if role in _MESSAGES else "user"
+    fitted = _keep_fitting(fitted, _MEMBERS)
+    content = fitted.get("content")
+    if role == "user" and isinstance(content, list) and content:
+        fitted["content"] = [_fit_part(part) for part in content]
+    elif _fits(content, list[_TextPart]):
+        # Only users spoke in parts then.
         fitted["content"] = "".join(part["text"] for part in _list(content))
+    elif not isinstance(content, str | None):
+        fitted["content"] = _spell(content)
+    if calls := _fit_calls(fitted.pop("tool_calls", None)):
+        fitted["tool_calls"] = calls
+    needed = _MESSAGES[role]
+    if "content" in needed and fitted.get("content") is None:
+        fitted.pop("content", None)
+    return {**needed, **fitted}
+
+
+def _fit_part(part: Any) -> Any:
+    return part if _fits(part, _TextPart | _ImagePart) else {"type": "text", "text": _spell(part)}
+
+
+def _fit_calls(calls: Any) -> list[Any]:
+    """The tool calls that fit; of a custom tool, as those of a function."""
+    fitted = []
+    for call in _list(calls):
+        custom = call.get("custom") if isinstance(call, dict) else None
+        if isinstance(custom, dict):
+            function = {"name": custom.get("name"), "arguments": custom.get("input")}
+            call = {"id": call.get("id"), "type": "function", "function": function}
+        if _fits(call, _ToolCall):
+            fitted.append(call)
     return fitted
+
+
+def _spell(value: Any) -> str:
+    """A text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else wire.encode(value).decode("utf-8", "replace")
 
 
 def _drop_nulls(value: Any, *, levels: int = 8) -> Any:

@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat/list
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -14,7 +14,10 @@ from starlette.requests import Request
 from briggs.api.answers import Json, find_store, list_object, read_json_object
 from briggs.api.queries import read_choice, read_limit, read_order, read_parameters, read_query
 from briggs.gateway.judge import Judge
+from briggs.providers.recorded_answer import read_response
+from briggs.providers.recorded_request import list_messages
 from briggs.types import wire
+from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
 
@@ -22,7 +25,6 @@ JUDGED_WITHIN_S = 1.0
 
 _INCLUDABLE = ("request", "received")
 _METADATA_PAIRS_MAX, _METADATA_KEY_MAX, _METADATA_VALUE_MAX = 16, 64, 512
-_TYPES: Mapping[str, Any] = {"object": str, "created": int, "model": str, "usage": dict | None}
 _BODIES = frozenset({"request", "response", "received"})
 
 
@@ -81,7 +83,7 @@ async def delete_completion(request: Request) -> Json:
     return Json({"object": "chat.completion.deleted", "id": completion.id, "deleted": True})
 
 
-async def list_messages(request: Request) -> Json:
+async def list_asked(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}/messages`: what was asked, message by message."""
     completion = await _retrieve(request)
     parameters = request.query_params
@@ -114,26 +116,11 @@ def present(completion: Completion, *, include: Collection[str] = ()) -> dict[st
 
 
 def _read_response(completion: Completion) -> dict[str, Any]:
-    """The answer in the shape of a response.
-
-    What a client told of may be anything: a member that the shape cannot have is that of a call
-    without an answer, and what is no object at all is `response`.
-    """
-    unanswered = _unanswered(completion)
-    if not completion.response:
-        return unanswered
-    response = _decode_body(completion.response)
-    if not isinstance(response, dict):
-        return {**unanswered, "response": response}
-    if completion.source == "gateway":
-        return response
-    return unanswered | {name: value for name, value in response.items() if _fits(name, value)}
-
-
-def _fits(name: str, value: Any) -> bool:
-    if name == "choices":
-        return isinstance(value, list) and all(isinstance(choice, dict) for choice in value)
-    return isinstance(value, _TYPES.get(name, object))
+    """The answer in the shape of a response, whoever answered."""
+    if completion.source == "client":
+        return members(_decode_body(read_response(completion)))
+    response = _decode_body(completion.response or b"null")
+    return response if isinstance(response, dict) else _unanswered(completion)
 
 
 def _unanswered(completion: Completion) -> dict[str, Any]:
@@ -160,11 +147,10 @@ def _decode_text(body: bytes | None) -> str | None:
 
 
 def _read_messages(completion: Completion) -> list[dict[str, Any]]:
-    request = _decode_body(completion.request)
-    messages = request.get("messages") if isinstance(request, dict) else None
+    messages = list_messages(_decode_body(completion.request))
     return [
-        {**message, **_read_content(message), "id": f"{completion.id}-{number}"}
-        for number, message in enumerate(messages if isinstance(messages, list) else ())
+        {"refusal": None, **message, **_read_content(message), "id": f"{completion.id}-{number}"}
+        for number, message in enumerate(messages)
         if isinstance(message, dict)
     ]
 

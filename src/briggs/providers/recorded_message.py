@@ -1,0 +1,84 @@
+"""A message of Anthropic's that a program recorded, whole or as far as it came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from briggs.providers.anthropic_answer import AnthropicReader
+from briggs.providers.base import Prepared
+from briggs.providers.chunks import decode_answer
+from briggs.types import wire
+from briggs.types.any_json import integer, members, objects, text
+
+# What a block of each type must have, to be read.
+_REQUIRED: dict[str, tuple[str, ...]] = {
+    "text": ("text",),
+    "thinking": ("thinking",),
+    "redacted_thinking": ("data",),
+    "tool_use": ("name",),
+}
+
+
+def decode_message(value: dict[str, Any], prepared: Prepared) -> bytes:
+    """A message as a chat completion, in the words that the gateway has for one."""
+    reader = AnthropicReader(prepared)
+    blocks = _list_blocks(value)
+    message = {
+        **value,
+        "id": text(value.get("id")) or "",
+        "model": text(value.get("model")) or "",
+        "content": [_read_block(block, place) for place, block in enumerate(blocks)],
+        "stop_reason": text(value.get("stop_reason")) or "",
+        "usage": _read_counts(members(value.get("usage"))),
+    }
+    message.pop("completion", None)
+    body = decode_answer(wire.encode(message), reader.read_whole, vendor="Anthropic")
+    return _spell_inputs(body, blocks)
+
+
+def _list_blocks(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """The blocks that can be read; a text alone is one too, as the oldest answers have it."""
+    content = value.get("content", value.get("completion"))
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [
+        block
+        for _, block in objects(content, "content")
+        if isinstance(block.get("type"), str)
+        and all(isinstance(block.get(name), str) for name in _REQUIRED.get(block["type"], ()))
+    ]
+
+
+def _read_block(block: dict[str, Any], place: int) -> dict[str, Any]:
+    if block["type"] != "tool_use":
+        return block
+    given = block.get("input")
+    return {
+        **block,
+        "id": text(block.get("id")) or f"call_{place}",
+        "input": given if isinstance(given, dict) else {},
+    }
+
+
+def _read_counts(usage: dict[str, Any]) -> dict[str, Any]:
+    counts = ("cache_read_input_tokens", "cache_creation_input_tokens")
+    return {
+        **usage,
+        **{name: integer(usage.get(name)) or 0 for name in ("input_tokens", "output_tokens")},
+        **{name: integer(usage.get(name)) or 0 for name in counts if name in usage},
+        "output_tokens_details": members(usage.get("output_tokens_details")),
+    }
+
+
+def _spell_inputs(body: bytes, blocks: list[dict[str, Any]]) -> bytes:
+    """The input of a tool that was cut short is a text, and stays one."""
+    inputs = [block.get("input") for block in blocks if block["type"] == "tool_use"]
+    answer: dict[str, Any] = wire.decode(body)
+    for choice in answer["choices"]:
+        if not choice.get("native_finish_reason"):
+            choice["finish_reason"] = None
+        calls = choice["message"].get("tool_calls") or ()
+        for call, spelled in zip(calls, inputs, strict=False):
+            if isinstance(spelled, str):
+                call["function"]["arguments"] = spelled
+    return wire.encode(answer)

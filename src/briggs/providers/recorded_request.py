@@ -1,0 +1,205 @@
+"""Requests that a program recorded elsewhere, in any vendor's words, as chat requests.
+
+It is a view: the record keeps the bytes. What has no words in a chat request stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from briggs.types import wire
+from briggs.types.any_json import members, objects, text
+
+Message = dict[str, Any]
+
+_ROLES = {"model": "assistant", "human": "user"}
+
+
+def read_request(request: Any) -> dict[str, Any]:
+    """A request with its `messages` and `tools` in OpenAI's words, and all else as it was.
+
+    One that is in those words already is returned itself.
+    """
+    if not isinstance(request, dict):
+        return {"messages": list_messages(request)}
+    read = dict(request)
+    messages = list_messages(request)
+    if messages != request.get("messages"):
+        read["messages"] = messages
+        # Said by the messages now.
+        for name in ("system", "systemInstruction", "system_instruction", "contents"):
+            read.pop(name, None)
+    if tools := [_read_tool(tool) for _, tool in objects(request.get("tools"), "tools")]:
+        read["tools"] = tools
+    return request if read == request else read
+
+
+def list_messages(request: Any) -> list[Any]:
+    """What was asked, message by message: of a plain prompt, or of a text, one."""
+    if not isinstance(request, dict):
+        return [] if request in (None, "") else [_say("user", request)]
+    return [*_list_system(request), *_list_turns(request)]
+
+
+def _list_turns(request: Mapping[str, Any]) -> Iterator[Any]:
+    if isinstance(request.get("messages"), list):
+        for message in request["messages"]:
+            yield from _read_message(message)
+        return
+    for name in ("contents", "prompt", "input"):
+        asked = request.get(name)
+        for each in asked if isinstance(asked, list) else [] if asked in (None, "") else [asked]:
+            if isinstance(each, dict) and "parts" in each:
+                yield from _read_content(each)
+            elif isinstance(each, dict):
+                yield from _read_message(each)
+            else:
+                yield _say("user", each)
+        if asked:
+            return
+
+
+def _list_system(request: Mapping[str, Any]) -> Iterator[Message]:
+    """What other vendors keep beside the messages. Log10's client sends it in both places."""
+    for name in ("system", "systemInstruction", "system_instruction", "instructions"):
+        given = request.get(name)
+        said = _join_texts(given.get("parts") if isinstance(given, dict) else given)
+        first = next((each for _, each in objects(request.get("messages"), "messages")), {})
+        if said and not (first.get("role") == "system" and first.get("content") == said):
+            yield _say("system", said)
+
+
+def _read_message(message: Any) -> Iterator[Any]:
+    """A message; of one in blocks, the messages that say the same."""
+    if isinstance(message, str):
+        yield _say("user", message)
+        return
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, list) or not any(_is_block(part) for part in content):
+        yield message
+        return
+    parts: list[Any] = []
+    calls: list[Any] = []
+    reasoning: list[str] = []
+    for block in content:
+        match block:
+            case {"type": "tool_result"} | {"toolResult": dict()}:
+                yield _read_result(block.get("toolResult", block))
+            case {"type": "tool_use"} | {"toolUse": dict()}:
+                calls.append(_read_call(block.get("toolUse", block)))
+            case {"type": "thinking", "thinking": str(thought)}:
+                reasoning.append(thought)
+            case _:
+                parts.append(_read_part(block))
+    if parts or calls or reasoning:
+        read = {**message, "content": _join_parts(parts)}
+        if calls:
+            read["tool_calls"] = calls
+        if reasoning:
+            read["reasoning_content"] = "\n".join(reasoning)
+        yield read
+
+
+def _read_content(content: Mapping[str, Any]) -> Iterator[Message]:
+    """A turn of Gemini's."""
+    parts: list[Any] = []
+    calls: list[Any] = []
+    for _, part in objects(content.get("parts"), "parts"):
+        call = members(part.get("functionCall", part.get("function_call")))
+        result = members(part.get("functionResponse", part.get("function_response")))
+        if call:
+            name = str(call.get("name"))
+            calls.append(_read_call({"id": call.get("id") or name, "name": name, **call}))
+        elif result:
+            id = result.get("id") or result.get("name")
+            yield _read_result({"tool_use_id": id, "content": result.get("response")})
+        else:
+            parts.append(_read_part(part))
+    if parts or calls:
+        read = _say(content.get("role") or "user", _join_parts(parts))
+        yield {**read, "tool_calls": calls} if calls else read
+
+
+def _is_block(part: Any) -> bool:
+    """Whether a part of a message is in other words than OpenAI's."""
+    if not isinstance(part, dict):
+        return False
+    kind = part.get("type")
+    return (
+        kind in ("tool_use", "tool_result", "thinking", "redacted_thinking", "document")
+        or (kind == "image" and "source" in part)
+        or (kind in ("input_text", "output_text"))
+        or kind is None
+    )
+
+
+def _read_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    given = call.get("input", call.get("args"))
+    arguments = given if isinstance(given, str) else wire.encode(given or {}).decode()
+    function = {"name": str(call.get("name")), "arguments": arguments}
+    id = call.get("id", call.get("toolUseId"))
+    return {"id": str(id or function["name"]), "type": "function", "function": function}
+
+
+def _read_result(result: Mapping[str, Any]) -> Message:
+    content = result.get("content")
+    id = str(result.get("tool_use_id") or result.get("toolUseId") or "")
+    if isinstance(content, list):
+        content = _join_parts([_read_part(part) for part in content])
+    elif not isinstance(content, str | None):
+        content = wire.encode(content).decode()
+    return {"role": "tool", "tool_call_id": id, "content": content or ""}
+
+
+def _read_part(part: Any) -> Any:
+    """A part in OpenAI's words; of a kind that these have no word for, as it is."""
+    match part:
+        case str():
+            return {"type": "text", "text": part}
+        case {"type": "input_text" | "output_text", "text": str(said)}:
+            return {"type": "text", "text": said}
+        case {"text": str(said)} if "type" not in part:
+            return {"type": "text", "text": said}
+        case {"json": value} if "type" not in part:
+            return {"type": "text", "text": wire.encode(value).decode()}
+        case {"type": "image", "source": {"type": "base64", "media_type": kind, "data": str(data)}}:
+            return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
+        case {"type": "image", "source": {"type": "url", "url": str(url)}}:
+            return {"type": "image_url", "image_url": {"url": url}}
+        case {"inlineData": {"mimeType": str(kind), "data": str(data)}} if kind.startswith("image"):
+            return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
+    return part
+
+
+def _join_parts(parts: list[Any]) -> str | list[Any] | None:
+    """Texts alone as one text, and anything beside them as parts."""
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    kinds = [part.get("type") for part in parts if isinstance(part, dict)]
+    if len(kinds) < len(parts) or any(kind != "text" for kind in kinds):
+        return parts
+    return "".join(str(said) for said in texts) if parts else None
+
+
+def _join_texts(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "\n".join(
+        part["text"] for _, part in objects(value, "parts") if isinstance(part.get("text"), str)
+    )
+
+
+def _read_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool, which Anthropic names without a `function`."""
+    schema = tool.get("input_schema")
+    if not isinstance(schema, dict) or not text(tool.get("name")):
+        return tool
+    function = {"name": tool["name"], "parameters": schema}
+    if isinstance(tool.get("description"), str):
+        function["description"] = tool["description"]
+    return {"type": "function", "function": function}
+
+
+def _say(role: str, content: Any) -> Message:
+    said = content if isinstance(content, str | list | None) else wire.encode(content).decode()
+    return {"role": _ROLES.get(role, role), "content": said}
