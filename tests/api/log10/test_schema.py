@@ -131,6 +131,20 @@ def test_one_message_does_not_lose_the_others(message: Any, shown: dict[str, Any
     assert asked["messages"] == [USER, shown, USER]
 
 
+def test_a_result_without_its_id() -> None:
+    """log10ts strips the id of a tool's result: it is restored where only one call waits."""
+    other = {**CALL, "id": "other"}
+
+    def ids(*calls: Any) -> list[str]:
+        results = [{"role": "tool", "content": "46"} for _ in calls]
+        asked = [USER, {"role": "assistant", "content": None, "tool_calls": list(calls)}, *results]
+        shown = show(request=ask(messages=asked))["request"]["messages"]
+        return [message["tool_call_id"] for message in shown[2:]]
+
+    assert ids(CALL) == [CALL["id"]]
+    assert ids(CALL, other) == ["", ""]
+
+
 def test_the_nulls_that_log10py_needs() -> None:
     """A parameter that was not sent is null where log10py fails on a missing one."""
     asked = show(request=ask())["request"]

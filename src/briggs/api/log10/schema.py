@@ -206,7 +206,7 @@ def fit_request(request: Any) -> dict[str, Any] | None:
         {
             **_NULLS,
             **request,
-            "messages": [_fit_asked(message) for message in messages],
+            "messages": _fit_messages(messages),
             "tools": [_drop_nulls(tool) for tool in tools] or None,
         },
         _REQUEST,
@@ -258,6 +258,23 @@ def _fit_choice(choice: Any, *, index: int) -> Any:
         "message": message,
         "logprobs": logprobs if _fits(logprobs, _Logprobs) else None,
     }
+
+
+def _fit_messages(messages: list[Any]) -> list[dict[str, Any]]:
+    """The messages. log10ts strips the `tool_call_id` of a result: that of a single call before
+    it is certain.
+    """
+    fitted: list[dict[str, Any]] = []
+    waiting: list[str] = []
+    for message in map(_fit_asked, messages):
+        if message["role"] == "assistant":
+            waiting = [call["id"] for call in message.get("tool_calls", ())]
+        elif message["role"] == "tool":
+            if not message["tool_call_id"] and len(waiting) == 1:
+                message["tool_call_id"] = waiting[0]
+            waiting = [id for id in waiting if id != message["tool_call_id"]]
+        fitted.append(message)
+    return fitted
 
 
 def _fit_asked(message: Any) -> dict[str, Any]:
