@@ -28,6 +28,7 @@ from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
 from briggs.api.openai.chat import Chat
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page
+from briggs.gateway.drains import Drains
 from briggs.gateway.prices import Prices
 from briggs.gateway.record import Record
 from briggs.gateway.upstreams import Upstreams
@@ -65,7 +66,8 @@ class App:
         self.prices = Prices(settings.file.prices, providers=routes.providers.values())
         record = Record(store, prices=self.prices, on_failure=settings.file.on_store_failure)
         self.record = record
-        self.chat = Chat(gate=gate, routes=routes, record=record, limits=limits)
+        self.drains = Drains(settings.file)
+        self.chat = Chat(gate=gate, routes=routes, record=record, limits=limits, drains=self.drains)
         self.gate = gate
         self._starlette = Starlette(
             routes=[*OPENAI_ROUTES, *LOG10_ROUTES, *OPEN_ROUTES, *health.ROUTES],
@@ -121,11 +123,12 @@ class App:
         self.upstreams = upstreams
         file, routes, state = upstreams.settings.file, upstreams.routes, self._starlette.state
         prices = Prices(file.prices, providers=routes.providers.values())
-        prices.spent = self.prices.spent
+        prices.spent, prices.estimated = self.prices.spent, self.prices.estimated
         prices.load()
         self.prices = self.record.prices = prices
         self.chat.routes = state.routes = routes
         self.chat.limits = state.limits = file.limits
+        self.drains.go_by(file)
         self.patience = _read_patience(file)
 
     async def __call__(self, cycle: Cycle) -> None:
@@ -199,7 +202,10 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
             )
             with _announced(settings.data / "server.url", address):
                 server = _Server(
-                    config, on_started=lambda: _begin(app, address), on_reload=app.reload
+                    config,
+                    on_started=lambda: _begin(app, address),
+                    on_reload=app.reload,
+                    on_stopping=app.drains.hurry,
                 )
                 await server.serve(sockets=[listener])
 
@@ -217,6 +223,7 @@ def _read_patience(file: FileSettings) -> Patience:
         head_s=limits.header_timeout_s,
         body_s=limits.body_timeout_s,
         idle_s=limits.keep_alive_timeout_s,
+        write_s=limits.write_timeout_s,
     )
 
 
@@ -239,8 +246,10 @@ class _Server(uvicorn.Server):
         *,
         on_started: Callable[[], None],
         on_reload: Callable[[], None],
+        on_stopping: Callable[[], None],
     ) -> None:
         super().__init__(config)
+        self._on_stopping = on_stopping
         self._on_started = on_started
         self._on_reload = on_reload
         self._has_terminal = os.isatty(0)
@@ -252,6 +261,10 @@ class _Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stopping()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

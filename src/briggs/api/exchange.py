@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from briggs.api.answers import refuse_late
+from briggs.gateway.drains import Drains
+from briggs.gateway.record import Call
 from briggs.transport.cycle import Cycle, Header
 from briggs.transport.errors import TimedOut
 from briggs.types.completions import Completion
@@ -54,8 +56,9 @@ class Exchange:
                 self.hung_up = True
                 raise HangUp
 
-    def watch(self) -> None:
-        """From now on, cancel the calling task if the caller hangs up."""
+    def watch(self, call: Call, *, drains: Drains) -> None:
+        """From now on, cancel the calling task if the caller hangs up, unless `drains` reads on."""
+        self._call, self._drains = call, drains
         self._cycle.watch(self._hang_up)
 
     def send_json(self, body: bytes) -> None:
@@ -107,8 +110,11 @@ class Exchange:
             headers.append((b"x-briggs-dropped", ", ".join(self._completion.dropped).encode()))
         return headers
 
-    def _hang_up(self) -> None:
+    def _hang_up(self) -> bool:
+        """Whether the call goes on without its caller."""
         self.hung_up = True
+        assert self._cycle.task is not None, "only a request that is being answered is watched"
+        return self._drains.take(self._call, task=self._cycle.task)
 
 
 def _too_large(bytes_max: int) -> RequestTooLarge:

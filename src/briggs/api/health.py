@@ -44,12 +44,24 @@ async def metrics(request: Request) -> PlainTextResponse:
     if request.state.key.organization_id != DEFAULT:
         raise Forbidden(f"Only keys of '{DEFAULT}', the first organization, read these figures.")
     state = request.app.state
-    statistics = state.store.statistics()
+    statistics, drains = state.store.statistics(), state.chat.drains
     listed = [
         _Metric("briggs_calls_in_flight", "gauge", "Calls being answered.", state.chat.in_flight),
         _Metric(
             "briggs_strangers_total", "counter", "Calls refused for want of a key.",
             state.chat.strangers,
+        ),
+        _Metric(
+            "briggs_callers_left_answered_total", "counter",
+            "Callers who left when every choice had finished.", drains.left_answered,
+        ),
+        _Metric(
+            "briggs_callers_left_early_total", "counter",
+            "Callers who left before their answer was complete.", drains.left_early,
+        ),
+        _Metric(
+            "briggs_drains_in_flight", "gauge", "Answers that are read on without a caller.",
+            drains.in_flight,
         ),
         _Metric(
             "briggs_unrecorded_total", "counter", "Calls answered without a record.",
@@ -70,17 +82,21 @@ async def metrics(request: Request) -> PlainTextResponse:
         for metric in listed
     ]
     lines += _describe_spent(state.record.prices.spent)
+    lines += _describe_spent(state.record.prices.estimated, kind="estimated_")
     lines += _describe_broken(state.record.judge.broken)
     return PlainTextResponse("".join(lines), media_type="text/plain; version=0.0.4")
 
 
-def _describe_spent(spent: Mapping[tuple[str, str], Spent]) -> Iterator[str]:
+def _describe_spent(spent: Mapping[tuple[str, str], Spent], *, kind: str = "") -> Iterator[str]:
     """Counters of what was spent, by provider and model."""
-    for name, help in _SPENT.items():
+    for suffix, help in _SPENT.items():
+        name = f"{kind}{suffix}"
+        if kind:
+            help += " Estimated, and in no other counter."
         yield f"# HELP briggs_{name}_total {help}\n# TYPE briggs_{name}_total counter\n"
         for (provider, model), sums in spent.items():
             labels = f'provider="{_escape(provider)}",model="{_escape(model)}"'
-            yield f"briggs_{name}_total{{{labels}}} {getattr(sums, name)}\n"
+            yield f"briggs_{name}_total{{{labels}}} {getattr(sums, suffix)}\n"
 
 
 def _describe_broken(broken: Mapping[tuple[str, str], int]) -> Iterator[str]:

@@ -26,7 +26,7 @@ _TEXTS = ("model", "provider", "session_id", "user", "finish_reason", "failure_k
 _BOUNDED = ("duration_ms", "cost_usd")
 _AMOUNTS = tuple(f"{name}_{bound}" for name in _BOUNDED for bound in ("min", "max"))
 FILTERS = (
-    *("metadata[KEY]", "source", "status", "tag", "violates"),
+    *("caller_left", "metadata[KEY]", "source", "status", "tag", "violates"),
     *(*_TEXTS, *_AMOUNTS, *_CREATED),
 )
 """The keys that choose completions."""
@@ -57,9 +57,11 @@ def read_query(parameters: QueryParams, *, organization_id: str) -> Query:
 def read_filters(parameters: QueryParams, *, status: str) -> dict[str, Any]:
     """The members of a `Query` that choose completions; `status` is what it is by default."""
     wanted = read_choice(parameters, "status", _STATUSES) or status
+    left = read_choice(parameters, "caller_left", ("true", "false"))
     filters: dict[str, Any] = {
         "status": None if wanted == "any" else wanted,
         "source": read_choice(parameters, "source", _SOURCES),
+        "caller_left": None if left is None else left == "true",
         "metadata": {
             match[1]: value
             for name, value in parameters.multi_items()

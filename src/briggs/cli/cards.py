@@ -69,7 +69,13 @@ def _headline(item: StoredCompletion) -> Text:
         "  ",
         (printable(details.model or item.model or ""), "bold"),
         (f"  {moment:%Y-%m-%d %H:%M:%S %z}, {age}", "dim"),
+        *_leaving(item),
     )
+
+
+def _leaving(item: StoredCompletion) -> list[tuple[str, str]]:
+    left_ms = item.briggs.caller_left_ms
+    return [] if left_ms is None else [(f"  caller left after {format_duration(left_ms)}", "gold3")]
 
 
 def _facts(item: StoredCompletion) -> Iterator[Text]:
@@ -169,6 +175,7 @@ def _amounts(item: StoredCompletion) -> Text:
         if details.first_token_ms is not None
         else "",
         _cost(details),
+        "tokens and cost are estimates" if details.usage_source == "estimated" else "",
         f"{len(details.attempts)} attempts" if len(details.attempts) > 1 else "",
         f"retry {details.retry_count} of the caller" if details.retry_count else "",
         "streamed" if details.stream else "",

@@ -269,7 +269,16 @@ def _show_tokens(row: Row) -> str:
     details = row.item.briggs
     if details.prompt_tokens is None and details.completion_tokens is None:
         return ""
-    return f"{format_count(details.prompt_tokens)}→{format_count(details.completion_tokens)}"
+    counts = f"{format_count(details.prompt_tokens)}→{format_count(details.completion_tokens)}"
+    return _mark_estimate(row, counts)
+
+
+def _show_cost(row: Row) -> str:
+    return _mark_estimate(row, format_cost(row.item.briggs.cost_usd))
+
+
+def _mark_estimate(row: Row, amount: str) -> str:
+    return f"~{amount}" if amount and row.item.briggs.usage_source == "estimated" else amount
 
 
 def _read_time(item: StoredCompletion) -> str:
@@ -327,10 +336,11 @@ COLUMNS = [
     _amount("cached", "cached_tokens", 7),
     _amount("reasoning", "reasoning_tokens", 9),
     _plain("usage", "usage_source", 9),
-    _amount("cost", "cost_usd", 9, format_cost),
+    Column("cost", "cost_usd", _of("cost_usd"), _show_cost, 9, True, "dim"),
     _plain("price", "price_source", 12),
     _amount("took", "duration_ms", 8, format_duration),
     _amount("first", "first_token_ms", 8, format_duration),
+    _amount("left", "caller_left_ms", 8, format_duration),
     Column("retries", "retries", count_retries, _retries, 7, True),
     _plain("retry-of", "retry_of", 8),
     _amount("answered-with", "http_status", 13),

@@ -151,7 +151,8 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 _NAMES = (
     *("tags", "tag_list", "violates", "model", "status", "provider", "source", "session_id"),
-    *("user", "finish_reason", "failure_kind", "duration_ms_min", "duration_ms_max"),
+    *("caller_left", "user", "finish_reason", "failure_kind"),
+    *("duration_ms_min", "duration_ms_max"),
     *("cost_usd_min", "cost_usd_max", "created_from", "created_to", "text", "metadata", "order"),
 )
 
@@ -193,6 +194,11 @@ def _options(*, status: str) -> list[Callable[..., Any]]:
             type=click.Choice(["gateway", "client"]),
             metavar="SOURCE",
             help="Only answered by Briggs (gateway), or only recorded by a program (client).",
+        ),
+        click.option(
+            "--caller-left/--caller-stayed",
+            default=None,
+            help="Only where the caller left without the end of the answer, or where it stayed.",
         ),
         click.option("--user", metavar="USER", help="Only of this end user."),
         click.option(

@@ -89,8 +89,9 @@ def print_sessions(found: Sequence[Session]) -> None:
             format_time(each.last_completion_at or each.created_at, now=time.time()),
             str(totals.completions),
             str(totals.failed or ""),
-            f"{format_count(totals.prompt_tokens)}→{format_count(totals.completion_tokens)}",
-            format_cost(totals.cost_usd),
+            f"{format_count(totals.prompt_tokens)}→{format_count(totals.completion_tokens)}"
+            + (f" ~{format_count(totals.estimated_tokens)}" if totals.estimated_tokens else ""),
+            _costs_text(totals.cost_usd, totals.estimated_cost_usd),
             format_duration(totals.duration_ms),
         )
     _print_or_say(table, "No sessions yet.")
@@ -195,3 +196,9 @@ def _create_table(**attributes: Any) -> Table:
 
 def _figure(number: float | None) -> str:
     return "" if number is None else f"{number:.2f}"
+
+
+def _costs_text(counted: float | None, estimated: float | None) -> str:
+    """What is known, and behind `~` what is estimated."""
+    known = format_cost(counted)
+    return known if estimated is None else f"{known} ~{format_cost(estimated)}".strip()

@@ -58,6 +58,7 @@ class CompletionDetails(Object):
     price_source: str | None = None
     duration_ms: float | None = None
     first_token_ms: float | None = None
+    caller_left_ms: float | None = None
     attempts: list[Attempt] = msgspec.field(default_factory=list)
     retry_count: int | None = None
     retry_of: str | None = None
@@ -130,6 +131,8 @@ class CompletionFilters(TypedDict, total=False):
     """All of them must be there."""
     violates: Sequence[str]
     """Rules of the book, such as C3; the answer breaks all of them."""
+    caller_left: bool
+    """Whether the caller left without the end of the answer."""
     session_id: str
     source: Literal["gateway", "client"]
     """Whether Briggs answered, or a program told of an answer that it got elsewhere."""
@@ -297,6 +300,8 @@ _AS_THEY_ARE = (
 def encode_filters(filters: CompletionFilters) -> list[tuple[str, str]]:
     """The filters as the server's query keys, those of several values repeated."""
     query = [(name, str(value)) for name, value in filters.items() if name in _AS_THEY_ARE]
+    if "caller_left" in filters:
+        query.append(("caller_left", "true" if filters["caller_left"] else "false"))
     query += [("tag", tag) for tag in filters.get("tags", ())]
     query += [("violates", rule) for rule in filters.get("violates", ())]
     query += [("include", member) for member in filters.get("include", ())]

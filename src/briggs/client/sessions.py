@@ -22,6 +22,9 @@ class SessionTotals(Object):
     cost_usd: float | None
     """Of those whose price is known; None where that is none of them."""
     duration_ms: float
+    estimated_tokens: int = 0
+    """Of the calls whose provider could not count them. They are in no other sum."""
+    estimated_cost_usd: float | None = None
 
 
 class SessionCreated(Object):

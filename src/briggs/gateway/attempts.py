@@ -56,7 +56,9 @@ async def ask_in_order(
         except BriggsError as error:
             if failure is None or isinstance(failure, InvalidRequest) or _was_asked(error):
                 failure = error
-            if not _passes_on(error, call, route.policy):
+            if call.completion.caller_left_ms is not None or not _passes_on(
+                error, call, route.policy
+            ):
                 break
             continue
         is_last = target is targets[-1]
@@ -120,6 +122,9 @@ async def _ask_often(
             if cooling is not None and _is_down(error):
                 cooling.fail(target, retry_after_s=read_retry_after(error.headers))
             pause_s = find_pause(error, number=number, policy=policy)
+            if call.completion.caller_left_ms is not None:
+                # What is under way is read on for the record, and nothing new is begun.
+                raise
             if pause_s is None or pause_s >= patience_left_s(call, policy):
                 raise
             await asyncio.sleep(pause_s)

@@ -8,11 +8,13 @@ import msgspec
 
 from briggs.providers.base import Piece, Prepared
 from briggs.types.completions import Completion
+from briggs.types.conform import USAGE_SO_FAR
 from briggs.types.errors import BriggsError, UpstreamRejected, UpstreamTruncated
 from briggs.types.plain import is_plain_stream
 from briggs.types.rules import Finding, check_error, check_response, check_stream
 from briggs.types.rules.envelope import is_version_of
 
+_COUNTED = b'{"%b":' % USAGE_SO_FAR.encode()
 DONE = b"data: [DONE]\n\n"
 
 
@@ -24,13 +26,16 @@ class Evidence(msgspec.Struct):
     """A whole answer."""
     is_plain: bool = False
     """Whether a short look at it was enough."""
+    is_cut: bool = False
+    """Whether we stopped reading before the end, since the caller had left."""
     frames: list[bytes] = []
     """A stream's chunks as events, where the upstream's own are another vendor's."""
 
     def add(self, piece: Piece) -> None:
         """Note what one read of a stream brought."""
         if self.prepared.translated:
-            self.frames += [b"data: " + payload + b"\n\n" for payload in piece.payloads]
+            said = (payload for payload in piece.payloads if not payload.startswith(_COUNTED))
+            self.frames += [b"data: " + payload + b"\n\n" for payload in said]
 
 
 class Case(msgspec.Struct):
@@ -68,7 +73,8 @@ def _read_body(
 ) -> bytes | None:
     """What came, in the words of a chat completion."""
     if evidence.frames:
-        return b"".join(evidence.frames) + (DONE if error is None else b"")
+        is_ended = error is None and not evidence.is_cut
+        return b"".join(evidence.frames) + (DONE if is_ended else b"")
     if evidence.body is not None or evidence.prepared.translated:
         return evidence.body
     return completion.received
@@ -105,7 +111,7 @@ def _find(case: Case) -> list[Finding]:
         return check_error(case.body, status=error.upstream_status)
     if not case.completion.stream:
         return check_response(case.body, request=request)
-    whole = error is None or isinstance(error, UpstreamTruncated)
+    whole = not evidence.is_cut and (error is None or isinstance(error, UpstreamTruncated))
     return check_stream(case.body, request=request, whole=whole)
 
 

@@ -110,6 +110,8 @@ class Prices:
         )
         self.spent: dict[tuple[str, str], Spent] = {}
         """By provider and model; past `SERIES_MAX` of them all other models are one."""
+        self.estimated: dict[tuple[str, str], Spent] = {}
+        """The same of the calls whose tokens we estimated. They are in no other sum."""
 
     def load(self) -> None:
         """Read the list beside everything else, if there is a vendor who may be asked.
@@ -123,7 +125,7 @@ class Prices:
         """Write the cost of a call: by the file's price, as its provider says, or by the list."""
         is_counted = _are_counted(facts)
         if is_counted:
-            completion.usage_source = "provider"
+            completion.usage_source = "estimated" if facts.is_estimated else "provider"
         own = self._find_own(completion) if self._own else None
         if own is None and facts.cost_usd is not None:
             completion.cost_usd, completion.price_source = facts.cost_usd, REPORTED
@@ -132,7 +134,7 @@ class Prices:
             if price is not None and not _may_write_for_an_hour(completion, facts):
                 _write_cost(completion, price, facts)
         if is_counted or completion.cost_usd is not None:
-            self._add(completion)
+            self._add(completion, to=self.estimated if facts.is_estimated else self.spent)
 
     def _find_own(self, completion: Completion) -> Price | None:
         """The file's price of the model that answered, or else of the one that was asked."""
@@ -149,11 +151,11 @@ class Prices:
         tier = None if tier in _STANDARD else tier
         return find_listed(address, served, tier, completion.created_at // _MINUTE_US)
 
-    def _add(self, completion: Completion) -> None:
+    def _add(self, completion: Completion, *, to: dict[tuple[str, str], Spent]) -> None:
         series = (completion.provider or "", completion.response_model or completion.model)
-        if series not in self.spent and len(self.spent) >= SERIES_MAX:
+        if series not in to and len(to) >= SERIES_MAX:
             series = (series[0], "other")
-        spent = self.spent.get(series) or self.spent.setdefault(series, Spent())
+        spent = to.get(series) or to.setdefault(series, Spent())
         spent.prompt_tokens += completion.prompt_tokens or 0
         spent.completion_tokens += completion.completion_tokens or 0
         spent.cost_usd += completion.cost_usd or 0

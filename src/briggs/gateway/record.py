@@ -16,9 +16,9 @@ from briggs.gateway.judge import Judge
 from briggs.gateway.prices import Prices
 from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
-from briggs.types.conform import Facts
+from briggs.types.conform import ConformStream, Facts
 from briggs.types.envelope import Envelope
-from briggs.types.errors import BriggsError, StoreUnavailable
+from briggs.types.errors import BriggsError, HangUp, StoreUnavailable
 
 
 class Call(msgspec.Struct):
@@ -31,8 +31,17 @@ class Call(msgspec.Struct):
     """Whether its start is recorded already."""
     patience: bytes = b""
     """The seconds that its client says it waits, as the header has them."""
+    drained_bytes_max: int = 0
+    """How much text may come after its caller left, in bytes."""
+    conform: ConformStream | None = None
+    """What brings a stream to the specification, from the first target that is asked."""
     evidence: Evidence | None = None
     """What its last target was asked and sent, to be judged."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether every choice of a stream has finished."""
+        return self.conform is not None and self.conform.is_finished
 
     @property
     def elapsed_ms(self) -> float:
@@ -103,6 +112,8 @@ class Record:
         """Record a call that was refused before anybody was asked."""
         _write_failure(completion, error)
         completion.duration_ms = (current_time_us() - completion.created_at) / 1000
+        if isinstance(error, HangUp):
+            completion.caller_left_ms = completion.duration_ms
         try:
             await self._settle(completion)
         except StoreUnavailable:

@@ -11,6 +11,7 @@ import msgspec
 
 from briggs.gateway.attempts import ask_in_order
 from briggs.gateway.complete import explain, read_asked
+from briggs.gateway.estimates import count_text, estimate_usage
 from briggs.gateway.evidence import DONE, Evidence
 from briggs.gateway.order import Route
 from briggs.gateway.record import Call, Record
@@ -29,11 +30,13 @@ class _Stream(msgspec.Struct):
     """What has come of a stream, and what has been made of it."""
 
     call: Call
-    conform: ConformStream | None = None
-    """Of the target that is asked, once it is."""
     received: list[bytes] = []
+    drained_bytes: int = 0
+    """Of text, since the caller left."""
     failure: UpstreamError | None = None
     """What ended it. What came before that, even in the same read, goes out first."""
+    refused: bytes | None = None
+    """The payload that could not be passed on, if that is what ended it."""
 
     @property
     def provider(self) -> str:
@@ -63,16 +66,18 @@ async def stream(call: Call, *, route: Route, record: Record) -> AsyncGenerator[
                     begun = True
                     yield frames
                 _require_sound(state)
+                if call.completion.caller_left_ms is not None and not call.is_answered:
+                    _count_drained(state, piece)
         ending = _end(state)
         await _finish(state, record)
         yield ending + DONE
     except (asyncio.CancelledError, GeneratorExit):
         if call.completion.status == "started":
-            await _fail(state, HangUp(), record)
+            await _break_off(state, HangUp(), record)
         raise
     except BriggsError as error:
         if call.completion.status == "started":
-            await _fail(state, error, record)
+            await _break_off(state, error, record)
         if not begun:
             raise
         yield b"data: " + error.encode() + b"\n\n"
@@ -85,8 +90,8 @@ async def _begin(
 
     Until there are any the caller has seen nothing, and another target may still be asked.
     """
-    state.conform, state.received = ConformStream(read_asked(state.call)), []
-    state.failure = None
+    state.call.conform, state.received = ConformStream(read_asked(state.call)), []
+    state.failure = state.refused = None
     state.call.evidence = Evidence(prepared)
     pieces = await stack.enter_async_context(provider.stream(prepared))
     try:
@@ -103,7 +108,7 @@ async def _begin(
 
 def _add(state: _Stream, piece: Piece) -> bytes:
     """The frames to pass on for what one read brought, up to a failure."""
-    conform = state.conform
+    conform = state.call.conform
     assert conform is not None, "nothing comes before somebody was asked"
     state.received.append(piece.received)
     if state.call.evidence is not None:
@@ -113,8 +118,7 @@ def _add(state: _Stream, piece: Piece) -> bytes:
         try:
             passed = conform.add(payload)
         except (NotConforming, InBandError) as error:
-            conform.keep(payload)
-            state.failure = explain(state.call, error)
+            state.refused, state.failure = payload, explain(state.call, error)
             break
         frames.extend(b"data: " + one + b"\n\n" for one in passed)
     completion = state.call.completion
@@ -131,15 +135,33 @@ def _require_sound(state: _Stream) -> None:
 
 def _end(state: _Stream) -> bytes:
     """The frames before `[DONE]`. Raises `UpstreamTruncated` if the stream is not whole."""
-    assert state.conform is not None, "nothing ends before somebody was asked"
+    conform = state.call.conform
+    assert conform is not None, "nothing ends before somebody was asked"
     try:
-        return b"".join(b"data: " + payload + b"\n\n" for payload in state.conform.end())
+        return b"".join(b"data: " + payload + b"\n\n" for payload in conform.end())
     except NotConforming as error:
         raise UpstreamTruncated(f"{state.provider} cut its stream short: {error}.") from error
 
 
+def _count_drained(state: _Stream, piece: Piece) -> None:
+    """Count what came for nobody. Raises `HangUp` when it is enough."""
+    state.drained_bytes += sum(map(count_text, piece.payloads))
+    if state.drained_bytes > state.call.drained_bytes_max:
+        raise HangUp
+
+
+async def _break_off(state: _Stream, error: BriggsError, record: Record) -> None:
+    """The stream ends early. A caller who left after every choice had finished has it all."""
+    if state.call.is_answered and state.call.completion.caller_left_ms is not None:
+        assert state.call.evidence is not None, "an answer is evidence"
+        state.call.evidence.is_cut = True
+        await _finish(state, record)
+    else:
+        await _fail(state, error, record)
+
+
 async def _finish(state: _Stream, record: Record) -> None:
-    folded = _fold(state)
+    folded = _fold(state, is_cut=state.call.evidence is not None and state.call.evidence.is_cut)
     assert folded is not None, "a stream that ended well has said something"
     await record.finish(
         state.call,
@@ -150,7 +172,9 @@ async def _finish(state: _Stream, record: Record) -> None:
 
 
 async def _fail(state: _Stream, error: BriggsError, record: Record) -> None:
-    folded = _fold(state)
+    if state.call.conform is not None and state.refused is not None:
+        state.call.conform.keep(state.refused)
+    folded = _fold(state, is_cut=isinstance(error, HangUp))
     await record.fail(
         state.call,
         error,
@@ -160,9 +184,16 @@ async def _fail(state: _Stream, error: BriggsError, record: Record) -> None:
     )
 
 
-def _fold(state: _Stream) -> Conformed | None:
-    """What has been passed on, for the record, and what of it was mended."""
-    folded = None if state.conform is None else state.conform.fold()
-    if folded is not None:
-        state.call.completion.fixes = folded.fixes
+def _fold(state: _Stream, *, is_cut: bool) -> Conformed | None:
+    """What has been passed on, for the record, and what of it was mended.
+
+    The tokens of a stream that we cut, for want of a caller, are estimated if need be.
+    """
+    conform = state.call.conform
+    folded = None if conform is None else conform.fold()
+    if conform is not None and folded is not None:
+        completion = state.call.completion
+        completion.fixes = folded.fixes
+        if is_cut and not conform.has_usage:
+            estimate_usage(folded.facts, request=completion.request, response=folded.body)
     return folded

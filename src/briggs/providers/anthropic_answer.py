@@ -87,7 +87,7 @@ class AnthropicReader:
         begun = [self._chunks.delta(content=None)]
         if {"input_tokens", "output_tokens"} <= self._usage.keys():
             # What a stream that is cut short has cost.
-            begun.append(self._chunks.usage(_decode_usage(self._usage)))
+            begun.append(self._chunks.usage_so_far(_decode_usage(self._usage)))
         return begun
 
     def _keep(self, delta: dict[str, Any], usage: dict[str, Any]) -> None:

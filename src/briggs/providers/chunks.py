@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from briggs.types import wire
-from briggs.types.conform import find_finish_reason
+from briggs.types.conform import USAGE_SO_FAR, find_finish_reason
 from briggs.types.errors import UpstreamInvalid, UpstreamRejected
 from briggs.types.fold import Fold
 
@@ -115,6 +115,10 @@ class ChunkWriter:
         """The counts, after all choices have ended."""
         return {**self._identity, "choices": [], "usage": usage}
 
+    def usage_so_far(self, usage: dict[str, Any]) -> Chunk:
+        """The counts while the answer goes on, for the record of one that is cut short."""
+        return {USAGE_SO_FAR: usage}
+
     def _write(self, index: int, delta: dict[str, Any], **members: Any) -> Chunk:
         if index not in self._begun:
             self._begun.add(index)
@@ -175,5 +179,6 @@ def _fold(chunks: Iterable[Chunk]) -> bytes:
             code = error.get("code")
             status = code if isinstance(code, int) else 500
             raise UpstreamRejected(error["message"], upstream_status=status, code=code)
-        folded.add(chunk)
+        if USAGE_SO_FAR not in chunk:
+            folded.add(chunk)
     return wire.encode_plain(folded.response())

@@ -44,6 +44,8 @@ class GeminiReader:
         usage = event.get("usageMetadata")
         if usage and finished >= self._asked.choices_asked:
             yield self._chunks.usage(read_usage(usage))
+        elif usage:
+            yield self._chunks.usage_so_far(read_usage(usage))
 
     def _open_candidate(self, index: int) -> _Candidate:
         return _Candidate(index, self._chunks, top_logprobs=self._asked.top_logprobs)

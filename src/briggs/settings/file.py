@@ -122,6 +122,16 @@ class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """For a whole answer, or the first chunk of a stream. Absent: as long as pieces come."""
     call_timeout_s: Seconds | None = None
     """For all attempts of a call together, to the end of its answer. Absent: no limit."""
+    write_timeout_s: Seconds = 60
+    """For a caller who has stopped reading an answer; then the connection is closed."""
+    usage_timeout_s: Seconds = 5
+    """For the usage of a stream whose caller left after every choice had finished."""
+    drain_timeout_s: Seconds = 60
+    """For the rest of an answer whose caller left earlier, with `on_hang_up = "drain"`."""
+    drain_tokens_max: Positive = 4096
+    """Of such a rest, about: a token counts as 4 bytes of text."""
+    drains_max: Positive = 100
+    """Answers that are read on at once without a caller. Past it the upstream is cancelled."""
     queue_bytes_max: Positive = 256 * 1024 * 1024
     """Of records that wait to be written; past it callers wait."""
     wal_bytes_max: Positive = 64 * 1024 * 1024
@@ -151,6 +161,9 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     on_store_failure: Literal["refuse", "answer"] = "refuse"
     """Whether calls are refused with 503 while the record cannot be written, or answered
     without a record and counted."""
+    on_hang_up: Literal["cancel", "drain"] = "cancel"
+    """What happens to a call whose caller leaves before its answer is complete: the upstream is
+    cancelled, or its answer is read to the end and recorded, within `[limits]`."""
     default_provider: str | None = None
     """Who answers a bare model name; absent: the only provider there is."""
     hosts: list[str] = []

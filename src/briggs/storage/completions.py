@@ -59,6 +59,8 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """All of them."""
     violates: list[str] = []
     """The ids of rules that the answer breaks, all of them."""
+    caller_left: bool | None = None
+    """Whether the caller left without the end of the answer."""
     metadata: dict[str, str] = {}
     """All of these pairs."""
     created_from: int | None = None
@@ -483,6 +485,9 @@ def _conditions(query: Query) -> list[Any]:
             conditions.append(completions.c[name] >= least)
         if (most := getattr(query, f"{name}_max")) is not None:
             conditions.append(completions.c[name] <= most)
+    if query.caller_left is not None:
+        left = completions.c.caller_left_ms
+        conditions.append(left.is_not(None) if query.caller_left else left.is_(None))
     return conditions
 
 

@@ -500,6 +500,29 @@ def keep_test_runs(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
+@migration
+def note_callers_who_left(connection: Connection) -> None:
+    _insert_column(connection, "caller_left_ms FLOAT", before="attempts")
+
+
+def _insert_column(connection: Connection, column: str, *, before: str) -> None:
+    """Give completions another column: the bodies have to stay the last."""
+    schema = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'completions' AND sql <> ''")
+    [table, *indexes] = connection.scalars(schema).all()
+    columns = connection.execute(text("PRAGMA table_info(completions)"))
+    kept = ", ".join(f'"{each.name}"' for each in columns)
+    head, mark, tail = table.partition(f"\n\t{before} ")
+    assert mark, f"completions has a column {before}"
+    connection.execute(text("ALTER TABLE completions RENAME TO completions_before"))
+    connection.execute(text(f"{head}\n\t{column}, {mark}{tail}"))
+    connection.execute(
+        text(f"INSERT INTO completions ({kept}) SELECT {kept} FROM completions_before")  # noqa: S608
+    )
+    connection.execute(text("DROP TABLE completions_before"))
+    for index in indexes:
+        connection.execute(text(index))
+
+
 def _partial_index(name: str, columns: Sequence[Column[Any]], *, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 from briggs.storage.access import Access
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import completions, sessions
+from briggs.storage.usage import counted, estimated
 from briggs.types.sessions import Session
 
 
@@ -59,9 +60,11 @@ def _read(connection: Connection, page: Select[Any]) -> list[Session]:
             listed,
             func.count(of_session.id),
             func.count(case((of_session.status == "failed", 1))),
-            func.coalesce(func.sum(of_session.prompt_tokens), 0),
-            func.coalesce(func.sum(of_session.completion_tokens), 0),
-            func.sum(of_session.cost_usd),
+            func.coalesce(counted(of_session.prompt_tokens), 0),
+            func.coalesce(counted(of_session.completion_tokens), 0),
+            counted(of_session.cost_usd),
+            func.coalesce(estimated(of_session.total_tokens), 0),
+            estimated(of_session.cost_usd),
             func.coalesce(func.sum(of_session.duration_ms), 0.0),
             func.max(of_session.created_at),
         )
@@ -89,6 +92,8 @@ def _decode(row: Row[Any]) -> Session:
         prompt_tokens=totals[2],
         completion_tokens=totals[3],
         cost_usd=totals[4],
-        duration_ms=totals[5],
-        last_completion_at=totals[6],
+        estimated_tokens=totals[5],
+        estimated_cost_usd=totals[6],
+        duration_ms=totals[7],
+        last_completion_at=totals[8],
     )

@@ -57,6 +57,7 @@ completions = Table(
     Column("price_source", Text),
     Column("duration_ms", Float),
     Column("first_token_ms", Float),
+    Column("caller_left_ms", Float),
     Column("attempts", Text),
     Column("retry_count", Integer, nullable=False),
     Column("retry_of", Text),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, case, func
 
 from briggs.storage.access import Access
 from briggs.storage.completions import Query, select_page
@@ -24,10 +25,26 @@ class DailyUsage(msgspec.Struct, kw_only=True):
     """As the answers name it, or else as the callers did."""
     completions: int
     prompt_tokens: int
-    """Of the completions whose tokens were counted."""
+    """Of the completions whose tokens their provider counted; estimates are not in it."""
     completion_tokens: int
     cost_usd: float | None
-    """Of the completions whose price is known; None where that is none of them."""
+    """Of the same, where the price is known; None where that is none of them."""
+    estimated_tokens: int
+    """Of prompts and completions whose tokens were estimated."""
+    estimated_cost_usd: float | None
+
+
+def counted(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The sum of a column over the completions whose tokens were not estimated."""
+    return func.sum(case((_IS_ESTIMATED, None), else_=column))
+
+
+def estimated(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The sum over the others."""
+    return func.sum(case((_IS_ESTIMATED, column)))
+
+
+_IS_ESTIMATED = completions.c.usage_source == "estimated"
 
 
 class Usage:
@@ -50,9 +67,11 @@ class Usage:
                 begin,
                 model,
                 func.count(),
-                func.coalesce(func.sum(columns.prompt_tokens), 0),
-                func.coalesce(func.sum(columns.completion_tokens), 0),
-                func.sum(columns.cost_usd),
+                func.coalesce(counted(columns.prompt_tokens), 0),
+                func.coalesce(counted(columns.completion_tokens), 0),
+                counted(columns.cost_usd),
+                func.coalesce(estimated(columns.total_tokens), 0),
+                estimated(columns.cost_usd),
             )
             .group_by(begin, model)
             .order_by(begin.desc(), model)
@@ -66,7 +85,11 @@ class Usage:
                     prompt_tokens=prompt,
                     completion_tokens=completion,
                     cost_usd=cost,
+                    estimated_tokens=tokens,
+                    estimated_cost_usd=estimate,
                 )
-                for day, name, count, prompt, completion, cost in connection.execute(statement)
+                for day, name, count, prompt, completion, cost, tokens, estimate in (
+                    connection.execute(statement)
+                )
             ]
         )

@@ -31,6 +31,8 @@ class Patience(msgspec.Struct, kw_only=True, frozen=True):
     """Between two pieces of a request's body."""
     idle_s: float
     """For the next request."""
+    write_s: float = 60
+    """For a caller who has stopped reading."""
 
     @property
     def shortest_s(self) -> float:
@@ -84,6 +86,8 @@ class Caller(asyncio.Protocol):
         self._is_reading = True
         self.writable: asyncio.Future[None] | None = None
         """What waits until the caller has read, while there is more to be read than he does."""
+        self._stall: asyncio.TimerHandle | None = None
+        """What closes the connection if the caller does not read on."""
         self._is_stopping = False
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle
@@ -129,8 +133,12 @@ class Caller(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.writable = self._loop.create_future()
+        self._stall = self._loop.call_later(self._patience.write_s, self._transport.abort)
 
     def resume_writing(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
         if self.writable is not None and not self.writable.done():
             self.writable.set_result(None)
         self.writable = None

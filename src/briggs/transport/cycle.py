@@ -64,7 +64,7 @@ class Cycle:
     task: asyncio.Task[None] | None = None
     """What runs it, once it runs."""
     _changed: asyncio.Event | None = None
-    _on_hang_up: Callable[[], None] | None = None
+    _on_hang_up: Callable[[], bool | None] | None = None
     _is_chunked = False
 
     def __init__(
@@ -164,8 +164,11 @@ class Cycle:
             if self.is_whole:
                 return
 
-    def watch(self, on_hang_up: Callable[[], None]) -> None:
-        """From now on, cancel our task if the caller hangs up, and say so first."""
+    def watch(self, on_hang_up: Callable[[], bool | None]) -> None:
+        """From now on, if the caller hangs up, call `on_hang_up` and then cancel our task.
+
+        If `on_hang_up` returns true, the task goes on, and what it sends goes nowhere.
+        """
         self._on_hang_up = on_hang_up
         if self.is_left:
             self._cancel(on_hang_up)
@@ -195,10 +198,10 @@ class Cycle:
 
     # ---- In between -----------------------------------------------------------------------
 
-    def _cancel(self, on_hang_up: Callable[[], None]) -> None:
-        on_hang_up()
+    def _cancel(self, on_hang_up: Callable[[], bool | None]) -> None:
         assert self.task is not None, "only what runs can ask to be cancelled"
-        self.task.cancel()
+        if not on_hang_up():
+            self.task.cancel()
 
     def _wake(self) -> None:
         if self._changed is not None:

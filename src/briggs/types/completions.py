@@ -104,8 +104,9 @@ class Completion(msgspec.Struct, kw_only=True):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
-    usage_source: Literal["provider"] | None = None
-    """Who counted the tokens; None where nobody did."""
+    usage_source: Literal["provider", "estimated"] | None = None
+    """Who counted the tokens: the provider; or Briggs estimated them, at least in part, for an
+    answer that was cut short. None where nobody did."""
     cost_usd: float | None = None
     """US dollars; None where the price is not known, never 0 for that."""
     price_source: str | None = None
@@ -115,6 +116,9 @@ class Completion(msgspec.Struct, kw_only=True):
     duration_ms: float | None = None
     first_token_ms: float | None = None
     """From the arrival of the request to the first chunk that carries output."""
+    caller_left_ms: float | None = None
+    """From the arrival of the request until the caller left without the end of the answer; None
+    for one who stayed. A `finished` call of such a caller has a complete answer all the same."""
     attempts: list[Attempt] = []
     """Who was asked for this one call, in their order."""
     retry_count: int = 0

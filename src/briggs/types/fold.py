@@ -58,6 +58,11 @@ class Fold:
         """The pieces of a choice's content, for whoever has more of nothing else."""
         return self._choice_at(index).contents()
 
+    @property
+    def pieces(self) -> int:
+        """How many pieces of messages have come."""
+        return sum(choice.pieces for choice in self._choices.values())
+
     def response(self) -> dict[str, Any]:
         """The response as far as the chunks have spelled it; may be asked for at any time."""
         choices = sorted(self._choices.items())
@@ -134,6 +139,10 @@ class _Choice:
     def contents(self) -> list[Any]:
         return self._message.setdefault("content", [])
 
+    @property
+    def pieces(self) -> int:
+        return sum(map(len, self._message.values())) + sum(call.deltas for call in self._calls)
+
     def folded(self, index: int) -> dict[str, Any]:
         logprobs = self._logprobs
         return {
@@ -202,8 +211,11 @@ class _ToolCall:
         self._type: Any = None
         self._functions: dict[str, Pieces] = {}
         self._last: dict[str, Any] = {}
+        self.deltas = 0
+        """How many have come."""
 
     def add(self, delta: dict[str, Any]) -> None:
+        self.deltas += 1
         for name, value in delta.items():
             if name == "id":
                 self.id = self.id or value

@@ -21,10 +21,13 @@ class Session(msgspec.Struct, kw_only=True):
     completions: int = 0
     failed: int = 0
     prompt_tokens: int = 0
-    """Of the completions whose tokens were counted."""
+    """Of the completions whose tokens their provider counted; estimates are not in it."""
     completion_tokens: int = 0
     cost_usd: float | None = None
-    """Of the completions whose price is known; None where that is none of them."""
+    """Of the same, where the price is known; None where that is none of them."""
+    estimated_tokens: int = 0
+    """Of prompts and completions whose tokens were estimated."""
+    estimated_cost_usd: float | None = None
     duration_ms: float = 0
     """The sum of the completions' own durations."""
     last_completion_at: int | None = None

@@ -71,6 +71,8 @@ def present(session: Session) -> dict[str, Any]:
             "prompt_tokens": session.prompt_tokens,
             "completion_tokens": session.completion_tokens,
             "cost_usd": session.cost_usd,
+            "estimated_tokens": session.estimated_tokens,
+            "estimated_cost_usd": session.estimated_cost_usd,
             "duration_ms": session.duration_ms,
         },
     }

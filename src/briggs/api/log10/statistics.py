@@ -37,6 +37,8 @@ async def list_usage(request: Request) -> Json:
                     "output_tokens": used.completion_tokens,
                     "completions_count": used.completions,
                     "cost_usd": used.cost_usd,
+                    "estimated_tokens": used.estimated_tokens,
+                    "estimated_cost_usd": used.estimated_cost_usd,
                     "model": used.model,
                 }
                 for used in await store.usage.list_daily(query)

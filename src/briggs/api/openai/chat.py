@@ -11,6 +11,7 @@ from typing import Any
 from briggs.api.exchange import Exchange
 from briggs.api.gate import Gate, Headers, require
 from briggs.gateway.complete import complete
+from briggs.gateway.drains import Drains
 from briggs.gateway.logged import adopt
 from briggs.gateway.record import Call, Record
 from briggs.gateway.retries import Retries
@@ -38,11 +39,18 @@ class Chat:
     """What answers the route, and how many calls are in it."""
 
     def __init__(
-        self, *, gate: Gate, routes: Routes, record: Record, limits: LimitSettings
+        self,
+        *,
+        gate: Gate,
+        routes: Routes,
+        record: Record,
+        limits: LimitSettings,
+        drains: Drains,
     ) -> None:
         self._gate = gate
         self.routes = routes
         self._record = record
+        self.drains = drains
         self.limits = limits
         self._retries = Retries()
         self.in_flight = 0
@@ -86,7 +94,8 @@ class Chat:
                 "or GET the list of what was recorded.",
                 headers={"allow": "GET, POST"},
             )
-        if self.in_flight > self.limits.in_flight_max:
+        # A caller who left holds no place.
+        if self.in_flight - self.drains.in_flight > self.limits.in_flight_max:
             raise Overloaded(
                 f"{self.limits.in_flight_max} calls are in flight, and no more are taken: "
                 "try again in a second, or raise limits.in_flight_max.",
@@ -110,7 +119,7 @@ class Chat:
         # They may be replaced while we are on our way; those that we go by stay until we leave.
         routes = self.routes
         route = resolve(envelope.model, routes=routes)
-        exchange.watch()
+        exchange.watch(call, drains=self.drains)
         routes.calls += 1
         try:
             if envelope.stream:
@@ -119,6 +128,8 @@ class Chat:
             else:
                 exchange.send_json(await complete(call, route=route, record=self._record))
         finally:
+            if exchange.hung_up:
+                self.drains.release(call)
             routes.leave()
 
     async def _refuse(self, completion: Completion, error: BriggsError) -> None:

@@ -8,7 +8,7 @@ https://platform.openai.com/docs/api-reference/chat/object.
 
 from briggs.types.conform.finish import InBandError, describe_error, find_finish_reason
 from briggs.types.conform.response import conform_response
-from briggs.types.conform.stream import ConformStream
+from briggs.types.conform.stream import USAGE_SO_FAR, ConformStream
 from briggs.types.conform.strict import (
     FINISH_REASONS,
     Asked,
@@ -20,6 +20,7 @@ from briggs.types.conform.usage import read_cost, read_dollars, restore_words
 
 __all__ = [
     "FINISH_REASONS",
+    "USAGE_SO_FAR",
     "Asked",
     "ConformStream",
     "Conformed",

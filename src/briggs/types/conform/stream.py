@@ -62,6 +62,11 @@ _SEPARATORS = {
 }
 
 
+USAGE_SO_FAR = "usage_so_far"
+"""A payload with this member alone counts what has come: nothing is passed on for it. It comes
+from our own translation of a vendor that counts before the end."""
+
+
 class _Choice(msgspec.Struct):
     """What has been passed on of one choice."""
 
@@ -110,6 +115,8 @@ class ConformStream:
         self._usage: dict[str, Any] | None = None
         self._usage_payload: bytes | None = None
         self._cost_usd: float | None = None
+        self._pieces_counted = -1
+        """How many pieces had come when a usage counted them."""
         self._number = 0
         """What the upstream calls the only choice that was asked for."""
         self.has_output = False
@@ -117,6 +124,18 @@ class ConformStream:
         self._run: _Run | None = None
         """The chunks that come now, if they differ in their text alone."""
         self._runs = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every choice that was asked for has its finish_reason."""
+        choices = self._choices.values()
+        return len(choices) == self._asked.choices and all(each.finished for each in choices)
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether there is a usage that counts everything that has come."""
+        self._catch_up()
+        return self._usage is not None and self._pieces_counted == self._fold.pieces
 
     def add(self, payload: bytes) -> list[bytes]:
         """The payloads to pass on for one that came. Raises `NotConforming`, `InBandError`."""
@@ -132,6 +151,10 @@ class ConformStream:
             return [escaped]
         before = self._fixes.made
         chunk = read_object(payload, self._fixes)
+        if chunk.keys() == {USAGE_SO_FAR}:
+            self._usage = restore_usage(Draft({"usage": chunk[USAGE_SO_FAR]}, Fixes()))
+            self._note_counted()
+            return []
         draft = Draft(chunk, self._fixes)
         raise_in_band_error(draft)
         if self._identity is None:
@@ -265,11 +288,22 @@ class ConformStream:
         self._restore_identity(chunk)
         if not isinstance(chunk.get("choices"), list):
             chunk.set("choices", [], rule="E5")
-        if self._take_usage(chunk) or not self._restore_choices(chunk):
+        before = self._usage
+        if self._take_usage(chunk):
+            self._note_counted()
+            return False
+        if not self._restore_choices(chunk):
             return False
         convert(chunk.members, Chunk)
         self._keep_for_fold(chunk.members)
+        if self._usage is not before:
+            self._note_counted()
         return True
+
+    def _note_counted(self) -> None:
+        """The usage counts all that has come by now."""
+        self._catch_up()
+        self._pieces_counted = self._fold.pieces
 
     def _restore_identity(self, chunk: Draft) -> None:
         """S4: id, created, model and system_fingerprint are those of the first chunk."""

@@ -64,6 +64,8 @@ class Facts(msgspec.Struct, kw_only=True):
     audio_output_tokens: int | None = None
     cost_usd: float | None = None
     """What the provider itself says that the call cost."""
+    is_estimated: bool = False
+    """Whether some of the counts are estimates of ours, and not the provider's."""
     service_tier: str | None = None
 
 
