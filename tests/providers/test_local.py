@@ -5,20 +5,28 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
+import briggs.providers
+from briggs.providers.gguf import read_template
+from briggs.providers.local_models import name_build
+from tests.cli.running import run
 from tests.processes import Server, read_frames, run_server
 
 MODEL = "local/briggs-tiny"
+BUILT_IN = Path(str(briggs.providers.__file__)).parent / "briggs-tiny.gguf"
+MESSAGES = [{"role": "user", "content": "What is 2 + 2?"}]
 
 
 @pytest.fixture(scope="module")
@@ -246,15 +254,150 @@ def test_restarted_when_it_grows(tmp_path: Path) -> None:
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     """Any GGUF file goes by the name that the file gives it; one that is none says so."""
-    import briggs.providers
-
-    built_in = Path(str(briggs.providers.__file__)).parent / "briggs-tiny.gguf"
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF, or is it")
-    config = f'[local.models]\nmine = "{built_in}"\nbroken = "{broken}"\n'
+    config = f'[local.models]\nmine = "{BUILT_IN}"\nbroken = "{broken}"\n'
     with run_server(tmp_path / "data", config=config) as server:
         request = {"model": "local/mine", "messages": [{"role": "user", "content": "Hi"}]}
         assert server.chat(request).json["model"] == "mine"
         reply = server.chat({**request, "model": "local/broken"})
         assert reply.status == 502
         assert str(broken) in reply.json["error"]["message"]
+
+
+def test_more_choices_than_slots(local: Server) -> None:
+    """More choices than a model writes at once are refused, with the setting that decides it."""
+    reply = local.chat({"model": MODEL, "messages": MESSAGES, "n": 5})
+    error = reply.json["error"]
+    assert (reply.status, error["param"], error["code"]) == (400, "n", "integer_above_max_value")
+    assert "parallel in [local]" in error["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_prompt_beyond_the_context(local: Server, stream: bool) -> None:
+    """A prompt that is too long has OpenAI's code, and the message says what to change."""
+    messages = [{"role": "user", "content": "word " * 6000}]
+    reply = local.chat({"model": MODEL, "messages": messages, "stream": stream})
+    error = reply.json["error"]
+    assert (reply.status, error["param"]) == (400, "messages")
+    assert (error["type"], error["code"]) == ("invalid_request_error", "context_length_exceeded")
+    for said in ("2048 tokens", "60", "context_tokens in [local]"):
+        assert said in error["message"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA"}},
+    ],
+)
+def test_what_is_not_text(local: Server, part: Any) -> None:
+    """A part that a model of text cannot read is the caller's to leave out, and named."""
+    content = [{"type": "text", "text": "What is this?"}, part]
+    messages = [{"role": "system", "content": "Hi"}, {"role": "user", "content": content}]
+    reply = local.chat({"model": MODEL, "messages": messages})
+    assert (reply.status, reply.json["error"]["param"]) == (400, "messages[1].content[1]")
+    assert "text only" in reply.json["error"]["message"]
+
+
+def test_fingerprint(local: Server, tmp_path: Path) -> None:
+    """It names the build and the file, is the same after a restart, and follows the file."""
+    mark = ask(local, "Hi")["system_fingerprint"]
+    assert re.fullmatch(rf"xllamacpp-{version('xllamacpp')}-briggs-tiny-[0-9a-f]{{8}}", mark)
+    [child] = find_children(local)
+    os.kill(child, signal.SIGKILL)
+    reply = local.chat({"model": MODEL, "messages": MESSAGES, "stream": True, "max_tokens": 3})
+    chunks = [json.loads(frame) for frame in read_frames(reply.body)[:-1]]
+    assert {chunk["system_fingerprint"] for chunk in chunks} == {mark}
+    assert local.find(reply)["system_fingerprint"] == mark
+    marks = set()
+    for place in (0, 2_500_000, BUILT_IN.stat().st_size - 1):
+        changed = bytearray(BUILT_IN.read_bytes())
+        changed[place] ^= 1
+        other = tmp_path / "briggs-tiny.gguf"
+        other.write_bytes(changed)
+        marks.add(name_build(str(other), template=None))
+    marks.add(name_build(str(BUILT_IN), template="{{ messages }}"))
+    assert len(marks | {mark}) == 5
+
+
+def test_no_chat_template(tmp_path: Path) -> None:
+    """A file without one says so at start and in the check, and the settings can give one."""
+    bare = tmp_path / "bare.gguf"
+    bare.write_bytes(BUILT_IN.read_bytes().replace(b"tokenizer.chat_template", b"x" * 23))
+    template = tmp_path / "template.jinja"
+    template.write_text(str(read_template(str(BUILT_IN))))
+    config = (
+        f'[local.models]\nbare = "{bare}"\nold = "{BUILT_IN}"\n'
+        f'[local.models.given]\npath = "{bare}"\nchat_template_file = "{template}"\n'
+        f"[local.models.fixed]\npath = \"{bare}\"\nchat_template = '''"
+        "<|im_start|>user\nWhat is 40 + 2?<|im_end|>\n<|im_start|>assistant\n'''\n"
+    )
+    told = tmp_path / "briggs.toml"
+    told.write_text(config)
+    checked = run("config", "check", str(told))
+    assert checked.status == 0
+    [line] = [line for line in checked.output.splitlines() if "(a warning)" in line]
+    assert line.startswith(f"{told}:2: local.models.bare: {bare} has no chat template")
+    assert "chat_template" in line.partition("Set ")[2]
+    with run_server(tmp_path / "data", config=config) as server:
+        assert "has no chat template" in (tmp_path / "data.log").read_text()
+        answers = {}
+        for name in ("bare", "given", "fixed", "old"):
+            request = {"model": f"local/{name}", "messages": MESSAGES, "temperature": 0}
+            answers[name] = server.chat(request).json["choices"][0]["message"]["content"]
+    assert answers["given"] == answers["old"]
+    assert "42" in answers["fixed"]
+
+
+def test_what_is_wrong_with_a_local_model(tmp_path: Path) -> None:
+    """The check names a file that is not there, one that is not GGUF, and two templates."""
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGML")
+    huge = tmp_path / "huge.gguf"
+    key = b"\x17" + bytes(7) + b"tokenizer.chat_template\x08" + bytes(3)
+    huge.write_bytes(b"GGUF" + key + b"\xff" * 8)
+    told = tmp_path / "briggs.toml"
+    told.write_text(
+        f'[local.models]\nbroken = "{broken}"\nhuge = "{huge}"\n'
+        '[local.models.gone]\npath = "/nowhere.gguf"\n'
+        f'[local.models.both]\npath = "{BUILT_IN}"\nchat_template = "a"\n'
+        f'chat_template_file = "{broken}"\n'
+        '[local.models.typo]\npath = "/nowhere.gguf"\nchat_templat = "a"\n'
+    )
+    checked = run("config", "check", str(told))
+    assert checked.status == 1
+    for said in (
+        "local.models.broken: " + f"{broken} is not a GGUF file",
+        "local.models.huge: " + f"{huge} is not a GGUF file",
+        "local.models.gone: there is no file /nowhere.gguf",
+        "local.models.both: chat_template and chat_template_file",
+        "did you mean 'chat_template'",
+    ):
+        assert said in checked.output
+    assert "Traceback" not in checked.output + checked.errors
+
+
+def test_a_call_that_was_not_made(tmp_path: Path) -> None:
+    """A model that could have called and did not is passed on, and its record says M10."""
+    template = read_template(str(BUILT_IN))
+    assert template is not None
+    path = tmp_path / "briggs.toml"
+    config = (
+        f"[local.models.tooled]\npath = \"{BUILT_IN}\"\nchat_template = '''"
+        f"{{# tools #}}{template}'''\n[local.models]\nplain = \"{BUILT_IN}\"\n"
+    )
+    path.write_text(config)
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    with run_server(tmp_path / "data", config=config) as server:
+        for choice in ("required", {"type": "function", "function": {"name": "look"}}):
+            asked = {"messages": MESSAGES, "tools": tools, "tool_choice": choice, "max_tokens": 5}
+            refused = server.chat({**asked, "model": "local/plain"})
+            assert refused.json["error"]["code"] == "unsupported_parameter"
+            reply = server.chat({**asked, "model": "local/tooled"})
+            assert reply.status == 200
+            if not reply.json["choices"][0]["message"].get("tool_calls"):
+                excused = reply.json["choices"][0]["finish_reason"] == "length"
+                assert excused or "M10" in server.find(reply)["briggs"]["violates"]

@@ -13,6 +13,7 @@ from briggs.providers.bedrock import open_bedrock
 from briggs.providers.cohere import CohereWire
 from briggs.providers.gemini import GeminiWire
 from briggs.providers.http import HttpProvider
+from briggs.providers.local_models import check_local
 from briggs.providers.mistral import MistralWire
 from briggs.providers.ollama import OllamaWire
 from briggs.providers.openai import OpenAIWire
@@ -173,7 +174,7 @@ def _has_key(vendor: Vendor, environment: Mapping[str, str]) -> bool:
 
 
 def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Iterator[Problem]:
-    """What is wrong with the providers of a file that only the catalog knows."""
+    """What is wrong with the providers of a file that no other check knows."""
     for name, row in file.providers.items():
         path = ("providers", name)
         vendor = VENDORS.get(row.kind)
@@ -192,6 +193,7 @@ def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Itera
         if variable.isidentifier() and not environment.get(variable) and not vendor.signs:
             message = f"the environment variable {variable} is not set, and its key is in there"
             yield Problem((*path, "key_variable"), message, is_error=False)
+    yield from check_local(file.local)
 
 
 class Described(NamedTuple):

@@ -19,15 +19,17 @@ import msgspec
 
 from briggs.providers.base import Answer, Piece, Prepared
 from briggs.providers.http import HttpProvider
+from briggs.providers.local_models import find_template, name_build, read_own_template
+from briggs.providers.local_request import require_slots, require_text, require_tools, translate
 from briggs.providers.local_server import Order
+from briggs.providers.local_wire import LocalWire
 from briggs.providers.openai import OpenAIWire
-from briggs.settings import LocalSettings
+from briggs.settings import LocalModelSettings, LocalSettings, read_local_model
 from briggs.transport import Transport
 from briggs.types.envelope import Envelope
 from briggs.types.errors import (
     ModelNotFound,
     ProviderNotReady,
-    UnsupportedParameter,
     UpstreamError,
     UpstreamUnreachable,
 )
@@ -53,21 +55,19 @@ class LocalProvider:
         self._settings = settings
         self._data = data
         built_in = importlib.resources.files("briggs.providers") / f"{BUILT_IN}.gguf"
-        self._paths = {BUILT_IN: str(built_in), **settings.models}
+        listed = {name: read_local_model(one) for name, one in settings.models.items()}
+        self._models = {BUILT_IN: LocalModelSettings(path=str(built_in)), **listed}
         self._transport = Transport(read_timeout_s=timeout_s, proxies=False)
         self._children: dict[str, _Child] = {}
-        self._locks = {name: asyncio.Lock() for name in self._paths}
+        self._locks = {name: asyncio.Lock() for name in self._models}
         self._retiring: set[asyncio.Task[None]] = set()
 
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
-        if model == BUILT_IN and (envelope.names_tool or envelope.requires_tool):
-            raise UnsupportedParameter(
-                f"local/{BUILT_IN} calls no tools, so that it cannot be made to: leave "
-                "tool_choice out, or ask another model.",
-                param="tool_choice",
-            )
-        translated = _translate(envelope)
-        return Prepared(envelope, model, _WIRE.encode(translated, model=model).body)
+        require_slots(envelope, name=f"local/{model}", parallel=self._settings.parallel)
+        require_text(envelope, name=f"local/{model}")
+        if (envelope.names_tool or envelope.requires_tool) and model in self._models:
+            require_tools(find_template(self._models[model]), name=f"local/{model}")
+        return Prepared(envelope, model, _WIRE.encode(translate(envelope), model=model).body)
 
     async def complete(self, prepared: Prepared) -> Answer:
         child = await self._find_child(prepared.model)
@@ -94,7 +94,7 @@ class LocalProvider:
             yield pieces
 
     async def list_models(self) -> list[dict[str, Any]]:
-        return [{"id": name, "owned_by": "local"} for name in self._paths]
+        return [{"id": name, "owned_by": "local"} for name in self._models]
 
     async def close(self) -> None:
         """Stop every child."""
@@ -105,8 +105,8 @@ class LocalProvider:
 
     async def _find_child(self, model: str) -> _Child:
         """The running process of a model. Raises `ModelNotFound` and whatever stops a start."""
-        if model not in self._paths:
-            raise _not_found(model, self._paths)
+        if model not in self._models:
+            raise _not_found(model, self._models)
         child = self._children.get(model)
         if child is not None and child.is_alive:
             return child
@@ -122,9 +122,18 @@ class LocalProvider:
             raise ProviderNotReady(
                 "Local models need the package xllamacpp: pip install 'briggs[local]'."
             )
+        listed = self._models[model]
+        try:
+            template = read_own_template(listed)
+            fingerprint = await asyncio.to_thread(name_build, listed.path, template=template)
+        except OSError as error:
+            raise ProviderNotReady(
+                f"local/{model} cannot be read: {error.filename}: {error.strerror}."
+            ) from error
         order = Order(
             model=model,
-            path=self._paths[model],
+            path=listed.path,
+            chat_template=template,
             key=secrets.token_urlsafe(32),
             context_tokens=self._settings.context_tokens,
             parallel=self._settings.parallel,
@@ -135,7 +144,7 @@ class LocalProvider:
         process, address = await _spawn(order, log_path=log_path)
         upstream = HttpProvider(
             self.name,
-            wire=_WIRE,
+            wire=LocalWire(name=f"local/{model}", fingerprint=fingerprint),
             base_url=f"{address}/v1",
             key_variable=None,
             key=order.key,
@@ -162,18 +171,6 @@ class LocalProvider:
         task = asyncio.ensure_future(coroutine)
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
-
-
-def _translate(envelope: Envelope) -> Envelope:
-    """A request as llama.cpp reads it.
-
-    To it `top_logprobs: 0` means no logprobs at all (llama.cpp b10549, seen 2026-11-23); the
-    one alternative that is asked for instead is not passed on, like all that nobody asked for.
-    """
-    if not envelope.values.get("logprobs") or envelope.values.get("top_logprobs") != 0:
-        return envelope
-    members = {**envelope.members, "top_logprobs": msgspec.Raw(b"1")}
-    return Envelope(body=envelope.body, members=members, values=envelope.values)
 
 
 def _not_found(model: str, known: Iterable[str]) -> ModelNotFound:
@@ -274,8 +271,9 @@ async def _spawn(order: Order, *, log_path: Path) -> tuple[asyncio.subprocess.Pr
     if process.returncode is None:
         process.kill()
     raise UpstreamUnreachable(
-        f"local/{order.model} could not be started: is {order.path} a GGUF model? "
-        f"{log_path} says what llama.cpp said."
+        f"local/{order.model} could not be started: is {order.path} a GGUF model"
+        + (", and is its chat_template Jinja? " if order.chat_template else "? ")
+        + f"{log_path} says what llama.cpp said."
     )
 
 

@@ -22,6 +22,7 @@ class Order(msgspec.Struct, kw_only=True):
     context_tokens: int | None
     parallel: int
     threads: int | None
+    chat_template: str | None = None
 
 
 def main() -> None:
@@ -40,6 +41,8 @@ def main() -> None:
     if order.threads is not None:
         parameters.cpuparams.n_threads = order.threads
         parameters.cpuparams_batch.n_threads = order.threads
+    if order.chat_template is not None:
+        parameters.chat_template = order.chat_template
     # Where a caller does not say how to sample, the specification's defaults hold.
     parameters.sampling.temp = 1.0
     parameters.sampling.top_p = 1.0

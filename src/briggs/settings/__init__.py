@@ -5,6 +5,7 @@ from briggs.settings.file import (
     Durability,
     FileSettings,
     LimitSettings,
+    LocalModelSettings,
     LocalSettings,
     ModelSettings,
     PriceSettings,
@@ -12,7 +13,7 @@ from briggs.settings.file import (
     RetrySettings,
     TargetSettings,
 )
-from briggs.settings.problems import Problem, is_name, read_target, suggest
+from briggs.settings.problems import Problem, is_name, read_local_model, read_target, suggest
 from briggs.settings.reading import (
     Check,
     Located,
@@ -31,6 +32,7 @@ __all__ = [
     "Durability",
     "FileSettings",
     "LimitSettings",
+    "LocalModelSettings",
     "LocalSettings",
     "Located",
     "ModelSettings",
@@ -47,6 +49,7 @@ __all__ = [
     "is_name",
     "open_settings",
     "read_file",
+    "read_local_model",
     "read_target",
     "suggest",
 ]

@@ -138,11 +138,21 @@ class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Of SQLite's write-ahead log; past it callers wait for a checkpoint."""
 
 
+class LocalModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[local.models.NAME]`: a GGUF file, where more is to be said of it than where it is."""
+
+    path: str
+    chat_template: str | None = None
+    """How its prompts are written, in Jinja. Absent: as the file says."""
+    chat_template_file: str | None = None
+    """A file that holds the same."""
+
+
 class LocalSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[local]`: the GGUF files that the provider `local` runs on this machine."""
 
-    models: dict[str, str] = {}
-    """A name for each file, besides the built-in `briggs-tiny`."""
+    models: dict[str, str | LocalModelSettings] = {}
+    """A name for each file, besides the built-in `briggs-tiny`: its path, or a table."""
     memory_bytes_max: Positive = 8 * 1024 * 1024 * 1024
     """Of one model's process; it is started anew when it has grown past this."""
     context_tokens: Positive | None = None

@@ -11,7 +11,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from briggs.settings.file import FileSettings, ModelSettings, ProviderSettings, TargetSettings
+from briggs.settings.file import (
+    FileSettings,
+    LocalModelSettings,
+    ModelSettings,
+    ProviderSettings,
+    TargetSettings,
+)
 from briggs.settings.lines import Place
 
 _BROKEN: Any = object()
@@ -49,9 +55,8 @@ def find_problems(file: FileSettings, *, names: Collection[str]) -> Iterator[Pro
         yield Problem(("store",), f'only "sqlite" is known so far, not {file.store!r}')
     for name, provider in file.providers.items():
         yield from _check_provider(name, provider)
-    for name, path in file.local.models.items():
-        if not Path(path).is_file():
-            yield Problem(("local", "models", name), f"there is no file {path}")
+    for name, listed in file.local.models.items():
+        yield from _check_local_model(("local", "models", name), read_local_model(listed))
     providers = {*file.providers, "local"}
     if file.default_provider not in (None, *providers):
         message = f"there is no provider {file.default_provider!r}"
@@ -79,6 +84,11 @@ def suggest(name: str | None, known: Iterable[str]) -> str:
 def read_target(listed: str | TargetSettings) -> TargetSettings:
     """A target as a table, however it was written."""
     return listed if isinstance(listed, TargetSettings) else TargetSettings(target=listed)
+
+
+def read_local_model(listed: str | LocalModelSettings) -> LocalModelSettings:
+    """A local model as a table, however it was written."""
+    return listed if isinstance(listed, LocalModelSettings) else LocalModelSettings(path=listed)
 
 
 def is_name(target: str, *, providers: Collection[str]) -> bool:
@@ -172,6 +182,14 @@ def _check_provider(name: str, provider: ProviderSettings) -> Iterator[Problem]:
         # Perhaps it is the key, so it is not said again.
         message = "it is no name of an environment variable; the key itself does not belong here"
         yield Problem((*path, "key_variable"), message)
+
+
+def _check_local_model(path: Place, model: LocalModelSettings) -> Iterator[Problem]:
+    for file in filter(None, (model.path, model.chat_template_file)):
+        if not Path(file).is_file():
+            yield Problem(path, f"there is no file {file}")
+    if model.chat_template is not None and model.chat_template_file is not None:
+        yield Problem(path, "chat_template and chat_template_file say the same: keep one")
 
 
 def _check_model(

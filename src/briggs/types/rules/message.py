@@ -231,13 +231,13 @@ def calls_as_it_was_told(answer: Answer) -> Iterator[Broken]:
         wanted = answer.request.tool_choice if answer.request else None
         if wanted == "none" and choice.calls:
             yield Broken(path, "tool_choice is 'none'.", choice.message["tool_calls"])
-        elif wanted == "required" and not choice.calls:
+        elif wanted in ("required", "function", "custom") and not choice.calls:
             # A finish of `tool_calls` without any is C4's.
             excuses = (*_CUT, "tool_calls")
             if choice.value.get("finish_reason") not in excuses and not choice.message.get(
                 "refusal"
             ):
-                yield Broken(path, "tool_choice is 'required', and none is called.")
+                yield Broken(path, "tool_choice requires a call, and none is made.")
 
 
 @rule(

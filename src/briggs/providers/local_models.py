@@ -1,0 +1,57 @@
+"""The GGUF files of `[local.models]`, before they are loaded: their templates and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from briggs.providers import gguf
+from briggs.settings import LocalModelSettings, LocalSettings, Problem, read_local_model
+
+_NAME_CHARACTERS_MAX = 64
+
+
+def check_local(settings: LocalSettings) -> Iterator[Problem]:
+    """What is wrong with the files of `[local.models]` that only a look into them tells."""
+    for name, listed in settings.models.items():
+        model, place = read_local_model(listed), ("local", "models", name)
+        try:
+            own = read_own_template(model)
+            given = gguf.read_template(model.path)
+        except gguf.NotGguf as error:
+            yield Problem(place, f"{model.path} is not a GGUF file: {error}", is_error=False)
+        except (OSError, ValueError):
+            # A file that is not there is a problem that others name.
+            continue
+        else:
+            if own is None and given is None:
+                message = (
+                    f"{model.path} has no chat template, so its prompts are written as ChatML, "
+                    "which the model may not know. Set chat_template or chat_template_file in "
+                    f"[local.models.{name}]"
+                )
+                yield Problem(place, message, is_error=False)
+
+
+def find_template(model: LocalModelSettings) -> str | None:
+    """How a model's prompts are written, by its settings or its file; None if neither says."""
+    try:
+        own = read_own_template(model)
+        return gguf.read_template(model.path) if own is None else own
+    except (OSError, ValueError):
+        # Such a model does not start, and says why then.
+        return None
+
+
+def read_own_template(model: LocalModelSettings) -> str | None:
+    """The chat template that the settings give a model. Raises `OSError`."""
+    if model.chat_template_file is not None:
+        return Path(model.chat_template_file).read_text("utf-8", errors="replace")
+    return model.chat_template
+
+
+def name_build(path: str, *, template: str | None) -> str:
+    """The `system_fingerprint`: what runs, and which file. Raises `OSError`."""
+    digits = gguf.print_file(path, template=template)
+    return f"xllamacpp-{version('xllamacpp')}-{Path(path).stem[:_NAME_CHARACTERS_MAX]}-{digits}"
