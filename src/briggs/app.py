@@ -32,7 +32,7 @@ from briggs.gateway.drains import Drains
 from briggs.gateway.prices import Prices
 from briggs.gateway.record import Record
 from briggs.gateway.upstreams import Upstreams
-from briggs.providers.catalog import check_providers
+from briggs.providers.catalog import check_providers, find_misplaced_keys
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
 from briggs.transport.asgi import Receive, Scope, Send, answer_by
@@ -211,7 +211,9 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
 
 
 def _begin(app: App, address: str) -> None:
-    for warning in app.upstreams.settings.warnings:
+    settings = app.upstreams.settings
+    misplaced = find_misplaced_keys(settings.environment) if settings.config is None else ()
+    for warning in [*settings.warnings, *misplaced]:
         _say(f"WARNING {warning}", to=sys.stderr)
     _say(f"Briggs answers at {address}")
     app.prices.load()

@@ -7,10 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from briggs.providers.catalog import CATALOG, VENDORS, check_providers, find_only, open_providers
+from briggs.providers.catalog import (
+    CATALOG,
+    VENDORS,
+    check_providers,
+    find_misplaced_keys,
+    find_only,
+    open_providers,
+)
 from briggs.providers.http import HttpProvider
 from briggs.settings import Settings, SettingsError, open_settings
 from briggs.transport import Transport
+from briggs.types.errors import ProviderNotReady
+from briggs.types.keys import create_secret
+from tests.api.behaviours import ok
+from tests.cli.running import run
+from tests.processes import Upstream, run_server
 
 
 @pytest.fixture
@@ -117,3 +129,70 @@ def test_unknown_kinds(tmp_path: Path, text: str, word: str) -> None:
     """A kind that the catalog does not know, or that needs an address, says so by name."""
     with pytest.raises(SettingsError, match=word):
         read(tmp_path, text)
+
+
+OURS = create_secret()
+
+
+@pytest.mark.parametrize(
+    ("row", "variable", "is_refused"),
+    [
+        ('kind = "openai"', "OPENAI_API_KEY", True),
+        ('kind = "groq"', "GROQ_API_KEY", True),
+        ('kind = "cohere"', "CO_API_KEY", True),
+        ('kind = "groq"\nkey_variable = "MINE"', "MINE", True),
+        ('base_url = "https://api.openai.com/v1/"\nkey_variable = "MINE"', "MINE", True),
+        ('base_url = "http://127.0.0.1:9/v1"\nkey_variable = "XAI_API_KEY"', "XAI_API_KEY", True),
+        ('kind = "bedrock"\nregion = "eu-west-1"', "AWS_BEARER_TOKEN_BEDROCK", True),
+        # Another Briggs may be asked, with a key that it made.
+        ('base_url = "http://10.0.0.7:10100/v1"\nkey_variable = "MINE"', "MINE", False),
+    ],
+)  # fmt: skip
+async def test_a_key_of_briggs_is_not_sent_to_a_vendor(
+    tmp_path: Path, transport: Transport, row: str, variable: str, is_refused: bool
+) -> None:
+    """It is refused and named by every check, and never shown."""
+    settings = read(tmp_path, f"[providers.one]\n{row}\n", **{variable: f"{OURS}\n"})
+    warned = [line for line in settings.warnings if f"{variable} holds a key of Briggs" in line]
+    assert bool(warned) == is_refused
+    assert OURS not in "".join(settings.warnings)
+    provider = open_providers(settings, transport=transport)["one"]
+    assert provider.is_configured != is_refused
+    if is_refused:
+        with pytest.raises(ProviderNotReady, match=f"{variable} holds a key of Briggs"):
+            await provider.list_models()
+
+
+async def test_a_key_of_briggs_without_a_file(tmp_path: Path, transport: Transport) -> None:
+    """Without a file it is no key of the vendor either, so that `local` still has bare names."""
+    settings = Settings(data=tmp_path, environment={"OPENAI_API_KEY": OURS})
+    assert not open_providers(settings, transport=transport)["openai"].is_configured
+    assert find_only(settings) == "local"
+    [line] = find_misplaced_keys(settings.environment)
+    assert line.startswith("OPENAI_API_KEY holds a key of Briggs")
+
+
+def test_a_served_key_of_briggs(tmp_path: Path) -> None:
+    """The start, the check and a call say what happened, and the vendor never sees the key."""
+    upstream = Upstream({"ok": ok})
+    config = upstream.config(key_variable="OPENAI_API_KEY")
+    variables = {"OPENAI_API_KEY": OURS}
+    with run_server(tmp_path / "data", config=config, environment=variables) as server:
+        request = {"model": "ok/m-1", "messages": [{"role": "user", "content": "hi"}]}
+        for stream in (False, True):
+            reply = server.chat({**request, "stream": stream})
+            assert (reply.status, reply.json["error"]["code"]) == (500, "provider_not_ready")
+            assert "OPENAI_API_KEY holds a key of Briggs" in reply.json["error"]["message"]
+    assert upstream.seen == []
+    upstream.close()
+    log = (tmp_path / "data.log").read_text()
+    assert "WARNING" in log
+    assert "OPENAI_API_KEY holds a key of Briggs" in log
+    checked = run("config", "check", str(tmp_path / "data.toml"), OPENAI_API_KEY=OURS)
+    assert "OPENAI_API_KEY, which holds a key of Briggs and is not sent" in checked.output
+    with run_server(tmp_path / "bare", environment=variables) as server:
+        reply = server.chat({**request, "model": "openai/gpt-5"})
+        assert "OPENAI_API_KEY holds a key of Briggs" in reply.json["error"]["message"]
+    assert "OPENAI_API_KEY holds a key of Briggs" in (tmp_path / "bare.log").read_text()
+    for said in (log, checked.output, reply.body.decode()):
+        assert OURS not in said

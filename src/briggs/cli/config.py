@@ -45,17 +45,23 @@ def check(context: click.Context, file: Path | None, as_json: bool) -> None:
     from briggs.settings import find_file, read_file
 
     path = file or find_file()
-    if path is None:
-        raise click.ClickException(
-            "there is no briggs.toml here: name a file. Without one, `briggs serve` asks every "
-            "vendor of its catalog whose key is in the environment."
-        )
     try:
-        from briggs.providers.catalog import check_providers, describe_providers
+        from briggs.providers.catalog import (
+            check_providers,
+            describe_providers,
+            find_misplaced_keys,
+        )
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"the check needs {error.name}: pip install 'briggs[server]'"
         ) from error
+    if path is None:
+        for misplaced in find_misplaced_keys(os.environ):
+            click.echo(f"{misplaced} (a warning)")
+        raise click.ClickException(
+            "there is no briggs.toml here: name a file. Without one, `briggs serve` asks every "
+            "vendor of its catalog whose key is in the environment."
+        )
     reading = read_file(path, check=check_providers)
     providers = describe_providers(reading.file, os.environ)
     if as_json:
@@ -89,6 +95,8 @@ def _describe_provider(provider: Described) -> str:
     key = "no key"
     if provider.key_variable is not None:
         key = f"{provider.key_variable}, which is {'set' if provider.has_key else 'not set'}"
+        if not provider.has_key and os.environ.get(provider.key_variable):
+            key = f"{provider.key_variable}, which holds a key of Briggs and is not sent"
     return f"{provider.kind} at {provider.base_url}, {key}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from briggs.providers.anthropic import AnthropicWire
 from briggs.providers.aws import find_region
@@ -26,6 +27,7 @@ from briggs.settings import (
     suggest,
 )
 from briggs.transport import Transport
+from briggs.types.keys import PREFIX
 
 OpenWire = Callable[[ProviderSettings, Mapping[str, str]], Wire]
 """Makes the wire that a provider's settings and the environment ask for."""
@@ -119,6 +121,8 @@ CATALOG: tuple[Vendor, ...] = (
     Vendor("lmstudio", "http://127.0.0.1:1234/v1"),
 )
 VENDORS = {vendor.name: vendor for vendor in CATALOG}
+_KEY_VARIABLES = {name for vendor in CATALOG for name in (vendor.key_variable, vendor.key_alias)}
+_HOSTS = {urlsplit(vendor.base_url).hostname for vendor in CATALOG if vendor.key_variable}
 
 
 def open_providers(settings: Settings, *, transport: Transport) -> dict[str, Provider]:
@@ -170,7 +174,8 @@ def list_twins(settings: Settings) -> list[str]:
 def _has_key(vendor: Vendor, environment: Mapping[str, str]) -> bool:
     variable = _find_key_variable(ProviderSettings(), vendor, environment)
     has_address = _has_address(ProviderSettings(kind=vendor.name), environment)
-    return bool(has_address and variable and environment.get(variable))
+    key = environment.get(variable) if variable else None
+    return bool(has_address and key and not key.strip().startswith(PREFIX))
 
 
 def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Iterator[Problem]:
@@ -193,7 +198,16 @@ def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Itera
         if variable.isidentifier() and not environment.get(variable) and not vendor.signs:
             message = f"the environment variable {variable} is not set, and its key is in there"
             yield Problem((*path, "key_variable"), message, is_error=False)
+        if refusal := _refuse_own_key(name, row, vendor, environment):
+            yield Problem((*path, "key_variable"), refusal, is_error=False)
     yield from check_local(file.local)
+
+
+def find_misplaced_keys(environment: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the keys that vendors are asked with where there is no file."""
+    for name, row in _list_rows(environment).items():
+        if refusal := _refuse_own_key(name, row, VENDORS[name], environment):
+            yield refusal
 
 
 class Described(NamedTuple):
@@ -204,7 +218,7 @@ class Described(NamedTuple):
     base_url: str | None
     key_variable: str | None
     has_key: bool
-    """Whether that variable is set."""
+    """Whether that variable is set, and to a key that may be sent there."""
 
 
 def describe_providers(file: FileSettings, environment: Mapping[str, str]) -> list[Described]:
@@ -214,7 +228,8 @@ def describe_providers(file: FileSettings, environment: Mapping[str, str]) -> li
         vendor = VENDORS.get(row.kind, Vendor(row.kind, None))
         variable = _find_key_variable(row, vendor, environment)
         address = row.base_url or vendor.base_url
-        has_key = bool(variable and environment.get(variable))
+        is_refused = _refuse_own_key(name, row, vendor, environment) is not None
+        has_key = bool(variable and environment.get(variable)) and not is_refused
         described.append(Described(name, row.kind, address, variable, has_key))
     return described
 
@@ -225,14 +240,36 @@ def _open_provider(
     vendor = VENDORS[row.kind]
     key_variable = _find_key_variable(row, vendor, environment)
     key = environment.get(key_variable) if key_variable else None
+    refusal = _refuse_own_key(name, row, vendor, environment)
     return HttpProvider(
         name,
         wire=vendor.open_wire(row, environment=environment),
         base_url=_find_address(row, vendor, environment).rstrip("/"),
         key_variable=None if vendor.signs and not key else key_variable,
-        key=key,
+        key=None if refusal else key,
+        refusal=refusal,
         transport=transport,
         drop_unsupported=row.drop_unsupported,
+    )
+
+
+def _refuse_own_key(
+    name: str, row: ProviderSettings, vendor: Vendor, environment: Mapping[str, str]
+) -> str | None:
+    """Why the key of a provider is not sent: it is one of Briggs, and this is a vendor.
+
+    It stands in a vendor's variable where a shell was set up for a client of Briggs. Another
+    Briggs may be asked with a key of its own, from a variable that is no vendor's.
+    """
+    variable = _find_key_variable(row, vendor, environment)
+    if variable is None or not environment.get(variable, "").strip().startswith(PREFIX):
+        return None
+    is_vendors = row.base_url is None or urlsplit(row.base_url).hostname in _HOSTS
+    if not is_vendors and variable not in _KEY_VARIABLES:
+        return None
+    return (
+        f"{variable} holds a key of Briggs ({PREFIX}...), so it is not sent to {name}. "
+        f"Set {variable} to a key of {name} where Briggs is started, and start Briggs again"
     )
 
 

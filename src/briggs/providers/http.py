@@ -55,6 +55,7 @@ class HttpProvider:
         key: str | None,
         transport: Transport,
         drop_unsupported: bool = False,
+        refusal: str | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url
@@ -62,6 +63,8 @@ class HttpProvider:
         self._refreshing = wire if isinstance(wire, Refreshing) else None
         self._key_variable = key_variable
         self._key = key
+        self._refusal = refusal
+        """Why its key is not sent, where there is one that may not be."""
         self._drops_unsupported = drop_unsupported
         self._transport = transport
         self._is_ready = self.is_configured and self._refreshing is None
@@ -69,7 +72,7 @@ class HttpProvider:
 
     @property
     def is_configured(self) -> bool:
-        return self._key is not None or self._key_variable is None
+        return self._refusal is None and (self._key is not None or self._key_variable is None)
 
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
         try:
@@ -203,6 +206,8 @@ class HttpProvider:
         return reply.status == 200 and content_type.startswith(tuple(self._wire.stream_types))
 
     async def _require_key(self) -> None:
+        if self._refusal is not None:
+            raise ProviderNotReady(f"{self._refusal}.", headers={"x-should-retry": "false"})
         if not self.is_configured:
             raise ProviderNotReady(
                 f"{self.name} needs a key: set the environment variable {self._key_variable} "
