@@ -150,6 +150,34 @@ def test_retrieve_by_either_id(client: openai.OpenAI) -> None:
     assert by_theirs.id <= newest.data[0].id
 
 
+def test_any_id_is_a_cursor(client: openai.OpenAI) -> None:
+    """A page begins after each id that retrieves a completion, and after a message of either."""
+    complete = client.chat.completions
+    newest = complete.retrieve("chatcmpl-upstream")
+    for id in (newest.id, f"chatcmpl-{newest.id}", "chatcmpl-upstream"):
+        assert complete.retrieve(id).id == newest.id
+        pages = [complete.list(after=id, order=order, limit=100).data for order in ("asc", "desc")]
+        found = [one.id for page in pages for one in page]
+        assert newest.id not in found
+        assert all(one.id > newest.id for one in pages[0])
+        assert all(one.id < newest.id for one in pages[1])
+        for message in (f"{newest.id}-0", f"{id}-0"):
+            assert complete.messages.list(id, after=message).data == []
+    with pytest.raises(openai.BadRequestError, match="Give the id"):
+        complete.list(after="chatcmpl-nobody")
+
+
+def test_the_id_of_an_answer_finds_its_record(stored: Server, client: openai.OpenAI) -> None:
+    """What `create` returns is found by its id, and lists show that id as `response_id`."""
+    made = client.chat.completions.create(
+        model="local/briggs-tiny", messages=[{"role": "user", "content": "one"}], max_tokens=2
+    )
+    found = stored.retrieve(made.id)
+    assert found["briggs"]["response_id"] == made.id
+    assert found["id"] == found["briggs"]["id"]
+    client.chat.completions.delete(made.id)
+
+
 def test_record_beside_the_response(stored: Server, client: openai.OpenAI) -> None:
     """What OpenAI's object has no place for is its member `briggs`."""
     first = client.chat.completions.list(limit=1).data[0]

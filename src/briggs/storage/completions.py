@@ -38,7 +38,7 @@ from briggs.storage.tables import (
 )
 from briggs.storage.text import contains
 from briggs.types import wire
-from briggs.types.completions import Completion, Status
+from briggs.types.completions import ID_PREFIX, Completion, Status
 from briggs.types.errors import InvalidRequest, NotFound
 
 SCAN_ROWS = 100
@@ -161,18 +161,7 @@ def retrieve(
     connection: Connection, *, id: str, organization_id: str, bodies: Bodies
 ) -> Completion | None:
     """By our id, or else the newest that has the upstream's id."""
-    ours = _SELECT.where(completions.c.organization_id == storable(organization_id))
-    row = connection.execute(ours.where(completions.c.id == storable(id))).first()
-    if row is None:
-        theirs = ours.where(completions.c.response_id == storable(id))
-        rows = [
-            row
-            for condition in (_COMPRESSED_WITH_RESPONSE_ID, _UNCOMPRESSED)
-            for row in connection.execute(
-                theirs.where(condition).order_by(completions.c.created_at.desc()).limit(1)
-            )
-        ]
-        row = max(rows, key=lambda row: (row.created_at, row.id), default=None)
+    row = _find_row(connection, _SELECT, id=id, organization_id=organization_id)
     return None if row is None else decode(row, bodies=bodies)
 
 
@@ -447,6 +436,7 @@ _SELECT = select(
     *(completions.c[name] for name in _BODIES),
 )
 
+_SELECT_PLACE = select(completions.c.created_at, completions.c.id)
 _SELECT_LABELS = select(
     *(completions.c[name] for name in ("id", "created_at", "model", "response_model", "tags"))
 )
@@ -509,16 +499,49 @@ def _read_many(
 
 def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
     """Where in the order the cursor stands, whether its completion is still there or not."""
-    for table in (completions, deleted_completions):
+    assert query.after is not None, "the caller has looked"
+    row = _find_row(
+        connection, _SELECT_PLACE, id=query.after, organization_id=query.organization_id
+    )
+    if row is None:
+        deleted = deleted_completions.c
         row = connection.execute(
-            select(table.c.created_at, table.c.id).where(
-                table.c.id == storable(query.after),
-                table.c.organization_id == storable(query.organization_id),
+            select(deleted.created_at, deleted.id).where(
+                deleted.id.in_(_list_own_ids(query.after)),
+                deleted.organization_id == storable(query.organization_id),
             )
         ).first()
-        if row is not None:
-            return row.created_at, row.id
-    raise InvalidRequest(f"after: there was never a completion {query.after!r}", param="after")
+    if row is None:
+        raise InvalidRequest(
+            f"after: there was never a completion {query.after!r}. Give the id of a completion, "
+            "or the id that its answer has.",
+            param="after",
+        )
+    return row.created_at, row.id
+
+
+def _find_row(
+    connection: Connection, statement: Select[Any], *, id: str, organization_id: str
+) -> Any:
+    """The row of our id, or else the newest of the upstream's id; None where neither is there."""
+    ours = statement.where(completions.c.organization_id == storable(organization_id))
+    row = connection.execute(ours.where(completions.c.id.in_(_list_own_ids(id)))).first()
+    if row is not None:
+        return row
+    theirs = ours.where(completions.c.response_id == storable(id))
+    rows = [
+        row
+        for condition in (_COMPRESSED_WITH_RESPONSE_ID, _UNCOMPRESSED)
+        for row in connection.execute(
+            theirs.where(condition).order_by(completions.c.created_at.desc()).limit(1)
+        )
+    ]
+    return max(rows, key=lambda row: (row.created_at, row.id), default=None)
+
+
+def _list_own_ids(id: str) -> list[Any]:
+    """The ids of ours that are meant: an answer without an id was given ours with a prefix."""
+    return [storable(id), storable(id.removeprefix(ID_PREFIX))]
 
 
 def _without_bodies(completion: Completion) -> Completion:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 Status = Literal["started", "finished", "failed"]
+ID_PREFIX = "chatcmpl-"
+"""Stands before our id in an answer whose upstream gave it none."""
 
 # To ask the system for each id would let go of the interpreter, which a busy writer then takes.
 _random = random.Random()  # noqa: S311

@@ -92,6 +92,9 @@ async def list_asked(request: Request) -> Json:
         messages.reverse()
     if after := parameters.get("after"):
         ids = [message["id"] for message in messages]
+        id, _, number = after.rpartition("-")
+        if id in (request.path_params["id"], completion.response_id):
+            after = f"{completion.id}-{number}"
         if after not in ids:
             raise InvalidRequest(f"There is no message '{after}' here.", param="after")
         messages = messages[ids.index(after) + 1 :]

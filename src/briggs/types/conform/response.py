@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from briggs.types import wire
+from briggs.types.completions import ID_PREFIX
 from briggs.types.conform.drafts import Draft, Fixes
 from briggs.types.conform.finish import raise_in_band_error, restore_finish_reason
 from briggs.types.conform.message import restore_message
@@ -172,7 +173,7 @@ def restore_identity(answer: Draft, asked: Asked) -> None:
     id, model = answer.get("id"), answer.get("model")
     if not (isinstance(id, str) and id):
         # Our own id where there is none, since that is what the record goes by.
-        id = str(id) if type(id) is int else f"chatcmpl-{asked.completion_id}"
+        id = str(id) if type(id) is int else f"{ID_PREFIX}{asked.completion_id}"
     answer.set("id", id, rule="E2")
     answer.set("created", _read_created(answer.get("created")), rule="E3")
     answer.set("model", model if isinstance(model, str) and model else asked.model, rule="E4")
