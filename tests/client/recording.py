@@ -42,7 +42,10 @@ def list_all(client: Client) -> list[dict[str, Any]]:
             "said": "".join(choice["message"].get("content") or "" for choice in item.choices),
             **{name: getattr(item.briggs, name) for name in ("status", "source", "stream")},
             **{name: getattr(item.briggs, name) for name in ("tags", "session_id", "request")},
-            **{name: getattr(item.briggs, name) for name in ("failure_kind", "failure_reason")},
+            **{
+                name: getattr(item.briggs, name)
+                for name in ("failure_kind", "failure_reason", "violates")
+            },
         }
         for item in found
     ]

@@ -257,3 +257,16 @@ def test_the_command_sends_what_waits(server: RunningServer, tmp_path: Path) -> 
     sent = run("spool", "flush", "--all", server=server, BRIGGS_SPOOL=known)
     assert (sent.status, "3 sent, 0 set aside" in sent.output) == (0, True), sent
     assert list_waiting(tmp_path) == []
+
+
+def test_the_sender_keeps_its_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that are sent one after the other go by one connection."""
+    upstream = Upstream({"api": lambda handler, seen: handler.send_whole(200, b"{}")})
+    url = f"http://127.0.0.1:{upstream.port}"
+    with recording(monkeypatch, tmp_path, url=url):
+        for _ in range(3):
+            briggs.log(REQUEST, create_response())
+            assert briggs.flush() == 0
+    upstream.close()
+    assert len(upstream.seen) == 3
+    assert len({seen.port for seen in upstream.seen}) == 1

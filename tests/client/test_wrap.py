@@ -253,6 +253,17 @@ def test_a_stream_may_end_after_its_beginning_was_sent(
     assert found[0]["id"] == found[1]["id"]
 
 
+def test_copies_of_anthropics_client(vendors: Upstream, records: Any) -> None:
+    """A copy with an HTTP client of its own is recorded with the same tags."""
+    url = f"http://127.0.0.1:{vendors.port}/anthropic"
+    with briggs.wrap(anthropic.Anthropic(base_url=url, api_key="k"), tags=["all"]) as client:
+        for name in ("with_options", "copy"):
+            own = getattr(client, name)(http_client=anthropic.DefaultHttpxClient())
+            with own as copy:
+                copy.messages.create(model="c", messages=MESSAGES, max_tokens=9)
+    assert [record.tags for record in records()] == [["all"], ["all"]]
+
+
 async def test_async_calls_do_not_mix(vendors: Upstream, records: Any) -> None:
     """Concurrent calls, whole and streamed, have each its own request, answer and tags."""
     client = briggs.wrap(open_async(vendors))

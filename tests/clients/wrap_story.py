@@ -36,9 +36,55 @@ def call(client: openai.OpenAI) -> None:
         check(raw.parse().id == whole.id, "a raw response parses")
         other = client.with_options(timeout=30)
         other.chat.completions.create(model="copy", messages=MESSAGES)
+        call_by_copies(client)
+        call_by_helpers(client)
         left = client.chat.completions.create(model="left", messages=MESSAGES, stream=True)
         next(iter(left))
         left.close()
+
+
+def call_by_copies(client: openai.OpenAI) -> None:
+    """A copy is recorded with an HTTP client of its own, and so is a copy of that."""
+    own = client.with_options(http_client=openai.DefaultHttpxClient())
+    own.chat.completions.create(model="own-http", messages=MESSAGES)
+    again = own.copy(http_client=openai.DefaultHttpxClient(), max_retries=0)
+    again.chat.completions.create(model="own-http-again", messages=MESSAGES)
+    check(again.max_retries == 0, "a copy has its options")
+    for each in (own, again):
+        each.close()
+
+
+def call_by_helpers(client: openai.OpenAI) -> None:
+    """What the package wraps around a call changes nothing of the record."""
+    complete = client.chat.completions
+    with complete.with_streaming_response.create(model="read", messages=MESSAGES) as read:
+        check("Hello" in read.read().decode(), "a streamed body is read")
+    with complete.with_streaming_response.create(
+        model="lines", messages=MESSAGES, stream=True
+    ) as lines:
+        check(len(list(lines.iter_lines())) > 3, "a stream is read by its lines")
+    parsed = complete.parse(model="parsed", messages=MESSAGES)
+    check(parsed.choices[0].message.content == "Hello", "an answer is parsed")
+    with complete.stream(model="helper", messages=MESSAGES) as stream:
+        said = stream.get_final_completion().choices[0].message.content
+        check(said == "Hello", "the helper of streams gets the answer")
+
+
+async def call_by_async_helpers(client: openai.AsyncOpenAI) -> None:
+    """The same without blocking."""
+    own = client.with_options(http_client=openai.DefaultAsyncHttpxClient())
+    async with own:
+        complete = own.chat.completions
+        await complete.create(model="async-own-http", messages=MESSAGES)
+        raw = await complete.with_raw_response.create(model="async-raw", messages=MESSAGES)
+        check(raw.parse().choices[0].message.content == "Hello", "a raw response parses")
+        async with complete.with_streaming_response.create(
+            model="async-read", messages=MESSAGES
+        ) as read:
+            check(b"Hello" in await read.read(), "a streamed body is read")
+        await complete.parse(model="async-parsed", messages=MESSAGES)
+        async with complete.stream(model="async-helper", messages=MESSAGES) as stream:
+            await stream.get_final_completion()
 
 
 async def call_at_once(url: str) -> None:
@@ -54,6 +100,8 @@ async def call_at_once(url: str) -> None:
                 check("".join(said) == "Hello", "an async stream says what it said")
 
         await asyncio.gather(*(ask(number) for number in range(4)))
+        async with briggs.session("story"):
+            await call_by_async_helpers(client)
 
 
 def refuse(url: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from briggs.client.anthropic import fold_events
 from briggs.types import wire
+from briggs.types.any_json import integer
 from briggs.types.completions import Status, create_id, current_time_us
 from briggs.types.fold import Fold
 from briggs.types.sse import EventReader, EventTooLarge
@@ -23,7 +24,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     created_at: int = msgspec.field(default_factory=current_time_us)
     """Unix time in microseconds."""
     status: Status = "finished"
-    """A stream that its program left is `failed` until it shows that it was whole."""
+    """A stream that its program left is `failed` until it shows that all choices had ended."""
     duration_ms: float | None = None
     speaks: Literal["openai", "anthropic"] = "openai"
     request: bytes
@@ -100,14 +101,26 @@ def _fold(record: Record) -> tuple[msgspec.Raw | None, bool]:
     events = list(_read_events(record.received))
     if record.speaks == "anthropic":
         message = fold_events(events)
-        is_whole = any(event.get("type") == "message_stop" for event in events)
+        is_whole = bool(message and message.get("stop_reason"))
         return (msgspec.Raw(wire.encode(message)) if message else None), is_whole
     folded = Fold()
     chunks = [event for event in events if "choices" in event]
     for chunk in chunks:
         folded.add(chunk)
-    is_whole = b"data: [DONE]" in record.received or b"data:[DONE]" in record.received
-    return (msgspec.Raw(wire.encode(folded.response())) if chunks else None), is_whole
+    response = folded.response()
+    is_over = b"data: [DONE]" in record.received or b"data:[DONE]" in record.received
+    is_whole = is_over or _has_finished(response, record.request)
+    return (msgspec.Raw(wire.encode(response)) if chunks else None), is_whole
+
+
+def _has_finished(response: Mapping[str, Any], request: bytes) -> bool:
+    """Whether every choice that was asked for has ended: many programs read no further."""
+    try:
+        asked = wire.decode(request)["n"] or 1
+    except (msgspec.DecodeError, KeyError, TypeError):
+        asked = 1
+    ended = [choice for choice in response["choices"] if choice.get("finish_reason")]
+    return len(ended) == len(response["choices"]) >= max(integer(asked) or 1, 1)
 
 
 def _read_events(received: bytes) -> Iterator[dict[str, Any]]:

@@ -44,6 +44,9 @@ class Sender:
     """Somebody waits, so a pause is over."""
     _swept: threading.Event
     _is_away: bool
+    _connection: Connection | None
+    """Kept between sweeps, and opened anew after a failure."""
+    _server: Server | None
 
     def __init__(self, spool: Spool, find_server: Callable[[], Server]) -> None:
         self._spool = spool
@@ -85,6 +88,8 @@ class Sender:
         self._urgent = threading.Event()
         self._swept = threading.Event()
         self._is_away = False
+        self._connection = None
+        self._server = None
 
     def _run(self) -> None:
         loop = open_loop()
@@ -108,8 +113,9 @@ class Sender:
                 with self._spool.lock() as is_ours:
                     if not is_ours:
                         return LOCKED_PAUSE_S
-                    await self._connect_and_send()
+                    await send_all(self._spool, await self._connect())
         except (ClientError, OSError) as error:
+            await self._disconnect()
             if not self._is_away:
                 logger.warning("Records wait in %s for now: %s", self._spool.folder, error)
             self._is_away = True
@@ -117,14 +123,20 @@ class Sender:
         self._is_away = False
         return 0
 
-    async def _connect_and_send(self) -> None:
+    async def _connect(self) -> Connection:
+        """The connection of the sweeps before, unless the server is elsewhere by now."""
         server = self._find_server()
-        connection = Connection(
-            base_url=server.url, api_key=server.api_key, timeout_s=TIMEOUT_S, retries_max=0
-        )
-        try:
-            await send_all(self._spool, connection)
-        finally:
+        if self._connection is None or server != self._server:
+            await self._disconnect()
+            self._server = server
+            self._connection = Connection(
+                base_url=server.url, api_key=server.api_key, timeout_s=TIMEOUT_S, retries_max=0
+            )
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
             await connection.close()
 
 

@@ -51,8 +51,24 @@ def wrap(client: Client, *, tags: Sequence[str] = ()) -> Client:
         record = _record_async if inspect.iscoroutinefunction(http.send) else _record_sync
         http.send = record(http.send, tuple(tags))
         http.send._recorded_by_briggs = True
+    for name in ("copy", "with_options"):
+        _wrap_copies(client, name, tuple(tags))
     current_log().sender.wake()
     return client
+
+
+def _wrap_copies(client: Any, name: str, tags: tuple[str, ...]) -> None:
+    """Record the copies of a client too: one may get an HTTP client of its own."""
+    copy = getattr(client, name, None)
+    if copy is None or hasattr(copy, "_recorded_by_briggs"):
+        return
+
+    @functools.wraps(copy)
+    def copied(*args: Any, **options: Any) -> Any:
+        return wrap(copy(*args, **options), tags=tags)
+
+    copied._recorded_by_briggs = True  # type: ignore[attr-defined]
+    setattr(client, name, copied)
 
 
 def _record_sync(send: Callable[..., Any], tags: tuple[str, ...]) -> Any:
