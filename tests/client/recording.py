@@ -17,6 +17,9 @@ from tests.processes import Behaviour, Seen, Upstream, create_chunk, create_resp
 
 NOBODY = "http://127.0.0.1:9"
 """Where no server is, ever: the port is reserved for throwing away."""
+COUNTS = (
+    "finish_reasons", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens",
+)  # fmt: skip
 MESSAGES: Any = [{"role": "user", "content": "one two"}]
 
 
@@ -41,6 +44,7 @@ def list_all(client: Client) -> list[dict[str, Any]]:
             "id": item.id,
             "said": "".join(choice["message"].get("content") or "" for choice in item.choices),
             **{name: getattr(item.briggs, name) for name in ("status", "source", "stream")},
+            **{name: getattr(item.briggs, name) for name in COUNTS},
             **{name: getattr(item.briggs, name) for name in ("tags", "session_id", "request")},
             **{
                 name: getattr(item.briggs, name)

@@ -7,18 +7,35 @@ It needs the package `langchain-core`.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import convert_to_openai_messages
+from langchain_core.messages import AIMessageChunk, convert_to_openai_messages
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from briggs.client.log import log
+from briggs.types import wire
+from briggs.types.any_json import integer, members
+from briggs.types.conform import find_finish_reason
 
-_PARAMETERS = ("temperature", "top_p", "max_tokens", "stop", "tools", "tool_choice", "seed", "n")
+# What LangChain passes beside the parameters of a call.
+_NOT_SENT = frozenset(
+    {
+        *("_type", "model_name", "model_kwargs", "stream", "streaming"),
+        *("default_request_timeout", "max_retries", "request_timeout", "timeout"),
+    }
+)
+_NOT_SENT_PREFIX = "ls_"
+_SECRET = re.compile(r"api_?key|secret|password|credential|authorization|headers", re.IGNORECASE)
+# What other vendors' models call a parameter of the specification.
+_NAMES = {"max_output_tokens": "max_tokens", "stop_sequences": "stop"}
+_REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 
 
 class _Run(NamedTuple):
@@ -44,17 +61,23 @@ class BriggsCallback(BaseCallbackHandler):
         tags: list[str] | None = None,
         metadata: dict[str, Any] | None = None,
         invocation_params: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Remember what is asked."""
-        given, known = invocation_params or {}, metadata or {}
-        model = given.get("model") or given.get("model_name") or known.get("ls_model_name") or ""
+        given = {**(options or {}), **(invocation_params or {})}
+        model = given.get("model") or given.get("model_name")
         request = {
-            "model": model,
-            "messages": convert_to_openai_messages(messages[0]),
-            **{name: given[name] for name in _PARAMETERS if given.get(name) is not None},
+            **_read_parameters(given),
+            "model": model or (metadata or {}).get("ls_model_name") or "",
+            "messages": [_read_message(message) for message in messages[0]],
         }
         self._runs[run_id] = _Run(request, time.perf_counter(), copy_context())
+
+    def on_llm_new_token(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:
+        """Remember that the answer is streamed."""
+        if (run := self._runs.get(run_id)) is not None:
+            run.request["stream"] = True
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Record what was answered."""
@@ -76,6 +99,8 @@ class BriggsCallback(BaseCallbackHandler):
         if run is None:
             # A completion of a plain prompt, which is no chat.
             return
+        if response is not None and _is_stream(response):
+            run.request["stream"] = True
         run.context.run(
             log,
             run.request,
@@ -86,33 +111,142 @@ class BriggsCallback(BaseCallbackHandler):
         )
 
 
+def _read_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a call in the specification's words; a key is none of them."""
+    parameters = {}
+    for name, value in {**given, **members(given.get("model_kwargs"))}.items():
+        is_sent = name not in _NOT_SENT and not name.startswith(_NOT_SENT_PREFIX)
+        if is_sent and value is not None and not _SECRET.search(name) and _is_json(value):
+            parameters[_NAMES.get(name, name)] = value
+    if isinstance(tools := parameters.get("tools"), list):
+        parameters["tools"] = [_read_tool(tool) for tool in tools]
+    if "tool_choice" in parameters:
+        parameters["tool_choice"] = _read_choice_of_tool(parameters["tool_choice"])
+    return parameters
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        wire.encode(value)
+    except (TypeError, ValueError, RecursionError, msgspec.EncodeError):
+        return False
+    return True
+
+
+def _read_tool(tool: Any) -> Any:
+    """A tool as OpenAI's; one of a vendor's own stays as it is."""
+    try:
+        return convert_to_openai_tool(tool)
+    except (KeyError, TypeError, ValueError):
+        return tool
+
+
+def _read_choice_of_tool(choice: Any) -> Any:
+    match choice:
+        case {"type": "tool", "name": str(name)}:
+            return {"type": "function", "function": {"name": name}}
+        case {"type": "any"}:
+            return "required"
+        case {"type": "auto" | "none" as mode}:
+            return mode
+    return choice
+
+
+def _read_message(message: Any) -> dict[str, Any]:
+    """A message as OpenAI's, with what the model thought beside what it said."""
+    read: Any = convert_to_openai_messages(message)
+    parts = read.get("content")
+    if isinstance(parts, list):
+        texts = [part for part in parts if isinstance(part, str | dict)]
+        thoughts = [part["thinking"] for part in texts if _says(part, "thinking")]
+        kept: list[Any] = [part for part in texts if not _says(part, "thinking")]
+        if all(isinstance(part, str) or _says(part, "text") for part in kept):
+            said = "".join(part if isinstance(part, str) else str(part["text"]) for part in kept)
+            read["content"] = said or (None if read.get("tool_calls") else "")
+        else:
+            read["content"] = kept
+        if thoughts:
+            read["reasoning_content"] = "".join(thoughts)
+    return dict(read)
+
+
+def _says(part: Any, kind: str) -> bool:
+    """Whether a part is of a kind and has the text of that name."""
+    return isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), str)
+
+
+def _is_stream(result: Any) -> bool:
+    return any(isinstance(each.message, AIMessageChunk) for each in result.generations[0])
+
+
 def _read_response(result: Any, model: str) -> dict[str, Any]:
     """LangChain's result as a chat completion; what it has left out stays out."""
     generations = result.generations[0]
     details = generations[0].message.response_metadata if generations else {}
     response: dict[str, Any] = {
-        "id": (generations[0].message.id if generations else None) or "",
+        "id": details.get("id") or (generations[0].message.id if generations else None) or "",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": details.get("model_name") or details.get("model") or model,
         "choices": [_read_choice(index, each) for index, each in enumerate(generations)],
     }
+    for name in ("system_fingerprint", "service_tier"):
+        if details.get(name) is not None:
+            response[name] = details[name]
     usage = generations[0].message.usage_metadata if generations else None
     if usage:
-        response["usage"] = {
-            "prompt_tokens": usage["input_tokens"],
-            "completion_tokens": usage["output_tokens"],
-            "total_tokens": usage["total_tokens"],
-        }
+        response["usage"] = _read_usage(usage)
     return response
 
 
+def _read_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """LangChain's counts in the specification's words; of the details those that there are."""
+    read, written = (
+        members(usage.get(name)) for name in ("input_token_details", "output_token_details")
+    )
+    stored = [name for name in read if name.startswith(("cache_creation", "ephemeral_"))]
+    counts: dict[str, Any] = {
+        "prompt_tokens": usage["input_tokens"],
+        "completion_tokens": usage["output_tokens"],
+        "total_tokens": usage["total_tokens"],
+    }
+    prompt = {
+        "cached_tokens": read.get("cache_read"),
+        "cache_write_tokens": sum(integer(read[name]) or 0 for name in stored) if stored else None,
+        "audio_tokens": read.get("audio"),
+    }
+    completion = {
+        "reasoning_tokens": written.get("reasoning"),
+        "audio_tokens": written.get("audio"),
+    }
+    for name, details in (
+        ("prompt_tokens_details", prompt),
+        ("completion_tokens_details", completion),
+    ):
+        if given := {part: count for part, count in details.items() if count is not None}:
+            counts[name] = given
+    if (hour := read.get("ephemeral_1h_input_tokens")) is not None:
+        counts["cache_creation"] = {"ephemeral_1h_input_tokens": hour}
+    return counts
+
+
 def _read_choice(index: int, generation: Any) -> dict[str, Any]:
-    message = convert_to_openai_messages(generation.message)
-    details = generation.message.response_metadata
+    message = _read_message(generation.message)
+    details = {**(generation.generation_info or {}), **generation.message.response_metadata}
     return {
         "index": index,
-        "message": {"refusal": None, **message},
+        "message": {"refusal": generation.message.additional_kwargs.get("refusal"), **message},
         "logprobs": details.get("logprobs"),
-        "finish_reason": details.get("finish_reason") or details.get("stop_reason"),
+        **_read_reason(details, has_calls=bool(message.get("tool_calls"))),
     }
+
+
+def _read_reason(details: Mapping[str, Any], *, has_calls: bool) -> dict[str, Any]:
+    """Why the choice ended in the specification's words, and beside it the vendor's word."""
+    native = next((details[name] for name in _REASONS if details.get(name)), None)
+    reason = find_finish_reason(native) if isinstance(native, str) else None
+    if has_calls and reason == "stop":
+        reason = "tool_calls"
+    if reason is None or reason == native:
+        return {"finish_reason": native}
+    return {"finish_reason": reason, "native_finish_reason": native}
