@@ -157,7 +157,7 @@ def _read_message(message: Any) -> dict[str, Any]:
     read: Any = convert_to_openai_messages(message)
     parts = read.get("content")
     if isinstance(parts, list):
-        texts = [part for part in parts if isinstance(part, str | dict)]
+        texts: list[Any] = [part for part in parts if isinstance(part, str | dict)]
         thoughts = [part["thinking"] for part in texts if _says(part, "thinking")]
         kept: list[Any] = [part for part in texts if not _says(part, "thinking")]
         if all(isinstance(part, str) or _says(part, "text") for part in kept):
