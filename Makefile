@@ -11,7 +11,7 @@ RUN = $(UV) run --frozen
 .PHONY: demo test check lint bench bench-peers serve format docs
 
 demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop)
-	@$(RUN) briggs demo $(if $(ONCE),--once)
+	@.venv/bin/briggs demo $(if $(ONCE),--once)
 
 serve: .venv/ready  ## serve on port 10100
 	@$(RUN) briggs serve

@@ -26,7 +26,7 @@ from briggs.client import AsyncClient
 from tests.cli.upstream import open_upstream
 from tests.processes import run_server
 
-_UNWANTED = ("BRIGGS_", "OPENAI_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+_UNWANTED = ("BRIGGS_", "OPENAI_", "UV_RUN_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 
 
 class RunningServer(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import re
 import signal
 import subprocess
@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from briggs.cli import main
+from briggs.cli import main, tour
 from tests.cli.running import environment, open_terminal, plain, run
+
+FOLDER = Path(sys.executable).parent
+BARE_PATH = "/usr/bin:/bin"
 
 
 def test_once_shows_all_of_it() -> None:
@@ -26,14 +29,19 @@ def test_once_shows_all_of_it() -> None:
     assert done.errors == ""
 
 
-def test_it_serves_until_ctrl_c() -> None:
-    """Without `--once` it serves on, the lines that it shows work, and Ctrl-C leaves nothing."""
-    with open_terminal("demo") as terminal:
+@pytest.mark.parametrize("is_on_path", [True, False])
+def test_it_serves_until_ctrl_c(is_on_path: bool) -> None:
+    """Without `--once` it serves on, the lines that it shows work where they are shown, whether
+    or not that shell finds our commands, and Ctrl-C leaves nothing."""
+    path = f"{FOLDER}:{BARE_PATH}" if is_on_path else BARE_PATH
+    with open_terminal("demo", PATH=path) as terminal:
         terminal.wait_for("until Ctrl-C", timeout_s=60)
         data = re.search(r"cat (\S+)/admin.key", terminal.shown)
         assert data is not None
         lines = plain(terminal.shown).replace("\r", "").partition("in another terminal\n")[2]
-        answered = run_lines(lines.partition("\nServing at")[0])
+        lines = lines.partition("\nServing at")[0]
+        assert (f"{FOLDER}/briggs" in lines) != is_on_path
+        answered = run_lines(lines, path=path)
         assert '"object":"chat.completion"' in answered.replace(": ", ":")
         assert re.search(r"\}\s*Briggs ", answered)
         assert len(run("completions", "list", BRIGGS_DATA=data[1]).lines) == 7
@@ -43,14 +51,28 @@ def test_it_serves_until_ctrl_c() -> None:
     assert "Traceback" not in terminal.shown
 
 
-def run_lines(lines: str) -> str:
-    """What these lines print in a shell that finds our python, and is told of no server."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+def run_lines(lines: str, *, path: str) -> str:
+    """What these lines print in a shell that looks for commands there, and knows no server."""
     done = subprocess.run(
         ["bash", "-euc", lines], env=environment(PATH=path), capture_output=True, timeout=60
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
+
+
+def test_without_openais_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `openai` is not installed, the program that is shown uses our own client."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    program = "\n".join(tour._create_program("http://127.0.0.1:1")).rstrip("'")
+    assert "openai" not in program
+    compile(program, "program", "exec")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(OPENAI_API_KEY="k"),
+        capture_output=True,
+        timeout=60,
+    )
+    assert b"no Briggs server answers at http://127.0.0.1:1" in done.stderr
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +82,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.exit_code == 1
     assert done.stderr == (
         "Error: the demo needs briggs_without_this, not installed here: "
-        "pip install 'briggs[demo]'\n"
+        "pip install 'briggs[server,local]'\n"
     )
 
 

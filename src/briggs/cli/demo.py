@@ -7,7 +7,7 @@ import sys
 
 import click
 
-_NEEDED = ("uvicorn", "sqlalchemy", "xllamacpp", "openai")
+_NEEDED = ("uvicorn", "sqlalchemy", "xllamacpp")
 
 
 @click.command()
@@ -17,10 +17,10 @@ _NEEDED = ("uvicorn", "sqlalchemy", "xllamacpp", "openai")
 def demo(once: bool) -> None:
     """See all of it in a minute, on this machine alone: no key, no network, no trace.
 
-    Starts `briggs serve` on a free port with a temporary data folder, asks the built-in
-    model a few things through the `openai` package (whole, streamed, with logprobs, twice
-    with one seed), checks every answer, shows what was recorded, and says how to do it
-    oneself. Then it goes on serving until Ctrl-C and deletes the folder.
+    Starts `briggs serve` on a free port with a temporary data folder, asks the built-in model a
+    few things (whole, streamed, with logprobs, twice with one seed), checks every answer, shows
+    what was recorded, and prints the lines to do it yourself. Then it goes on serving until
+    Ctrl-C and deletes the folder.
 
     \b
     Examples:
@@ -30,7 +30,8 @@ def demo(once: bool) -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise click.ClickException(
-            f"the demo needs {', '.join(missing)}, not installed here: pip install 'briggs[demo]'"
+            f"the demo needs {', '.join(missing)}, not installed here: "
+            "pip install 'briggs[server,local]'"
         )
     from briggs.cli.tour import run_tour
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib.util
 import math
+import shlex
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.child import ServerProcess, open_server_process, read_end
 from briggs.cli.columns import CompletionTable
 from briggs.cli.server import DEFAULT_URL
+from briggs.cli.shell import find_command
 from briggs.cli.text import format_duration, message_text, one_line, printable
 from briggs.cli.tokens import Speller, colour_tokens, create_legend
-from briggs.client import AsyncClient, StoredCompletion
-
-if TYPE_CHECKING:
-    from openai import OpenAI
-    from openai.types.chat import ChatCompletion, ChatCompletionTokenLogprob
+from briggs.client import AsyncClient, ClientError, StoredCompletion
+from briggs.client.server import data_folder
+from briggs.client.sync import Client
+from briggs.types.logprobs import ChatCompletionTokenLogprob
+from briggs.types.response import CreateChatCompletionResponse
 
 MODEL = "local/briggs-tiny"
 HARD_QUESTION, HARD_ANSWER = "What is 347 + 589?", "936"
@@ -68,38 +74,28 @@ def run_tour(*, once: bool) -> int:
 
 
 def _show_tour(console: Console, server: ServerProcess, *, once: bool) -> None:
-    import openai
-
     console.print(
         f"\n[green3]✓[/] server  {server.url}  [dim]up in {format_duration(server.start_ms)}[/]"
     )
-    with openai.DefaultHttpxClient(trust_env=False) as http_client:
-        client = openai.OpenAI(
-            base_url=f"{server.url}/v1",
-            api_key=server.api_key,
-            max_retries=0,
-            http_client=http_client,
-        )
-        steps = (_ask_whole, _ask_streamed, _ask_logprobs, _ask_twice)
+    steps = (_ask_whole, _ask_streamed, _ask_logprobs, _ask_twice)
+    with Client(server.url, server.api_key, retries_max=0) as client:
         try:
             asked = [each for step in steps for each in step(console, client)]
-        except openai.OpenAIError as error:
+        except ClientError as error:
             raise TourFailed(f"the call did not succeed: {error}") from error
     _show_record(console, server, asked)
     _show_lines(console, server, once=once)
 
 
-def _ask_whole(console: Console, client: OpenAI) -> list[Asked]:
+def _ask_whole(console: Console, client: Client) -> list[Asked]:
     question = "What is 17 + 25?"
-    _title(console, 1, "Ask", "the official openai package, unchanged", question)
+    _title(console, 1, "Ask", "as any client of OpenAI asks", question)
     start = time.monotonic()
-    raw = _create(client, question, temperature=0)
+    asked, answer = _create(client, question, temperature=0)
     duration_ms = (time.monotonic() - start) * 1000
-    answer: ChatCompletion = raw.parse()
-    asked = _read_answer(raw, answer)
     console.print(Text(f"   {_shown(asked.content)}"))
     usage = answer.usage
-    if usage is None:
+    if not usage:
         raise TourFailed("the answer says nothing of its tokens")
     _note(
         console,
@@ -110,21 +106,24 @@ def _ask_whole(console: Console, client: OpenAI) -> list[Asked]:
     return [asked]
 
 
-def _ask_streamed(console: Console, client: OpenAI) -> list[Asked]:
+def _ask_streamed(console: Console, client: Client) -> list[Asked]:
     question = "What is Briggs?"
     _title(console, 2, "Stream", "every piece as it is made", question)
     start = time.monotonic()
-    raw = _create(client, question, temperature=0, stream=True)
     pieces: list[str] = []
     first_ms, reason = 0.0, None
     console.print("   ", end="")
-    for chunk in raw.parse():
-        for choice in chunk.choices:
-            reason = choice.finish_reason or reason
-            if text := choice.delta.content:
-                first_ms = first_ms or (time.monotonic() - start) * 1000
-                pieces.append(text)
-                console.print(Text(_shown(text)), end="")
+    with client.chat.completions.create(
+        **_question(question), temperature=0, stream=True
+    ) as stream:
+        for chunk in stream:
+            for choice in chunk.choices:
+                reason = choice.finish_reason or reason
+                text = choice.delta.content
+                if isinstance(text, str) and text:
+                    first_ms = first_ms or (time.monotonic() - start) * 1000
+                    pieces.append(text)
+                    console.print(Text(_shown(text)), end="")
     console.print()
     _check(bool(pieces), "the stream holds no text")
     _check(reason is not None, "the stream names no finish_reason")
@@ -134,18 +133,16 @@ def _ask_streamed(console: Console, client: OpenAI) -> list[Asked]:
         f"first after {format_duration(first_ms)}",
         f"finish_reason {reason}",
     )
-    return [Asked(raw.headers[ID_HEADER], "".join(pieces))]
+    return [Asked(stream.completion_id or "", "".join(pieces))]
 
 
-def _ask_logprobs(console: Console, client: OpenAI) -> list[Asked]:
+def _ask_logprobs(console: Console, client: Client) -> list[Asked]:
     question = HARD_QUESTION
     _title(console, 3, "Doubt", "how sure the model was of each token (logprobs)", question)
-    raw = _create(client, question, temperature=0, logprobs=True, top_logprobs=3)
-    answer: ChatCompletion = raw.parse()
-    asked = _read_answer(raw, answer)
+    asked, answer = _create(client, question, temperature=0, logprobs=True, top_logprobs=3)
     logprobs = answer.choices[0].logprobs
     tokens = (logprobs.content if logprobs else None) or []
-    pieces = list(Speller().spell([token.to_dict() for token in tokens]))
+    pieces = list(Speller().spell(msgspec.to_builtins(tokens)))
     spelled = "".join(piece.text for piece in pieces)
     _check(spelled == asked.content, "the tokens do not spell the answer")
     _check(all(token.logprob <= 0 for token in tokens), "a logprob is above 0")
@@ -159,34 +156,38 @@ def _ask_logprobs(console: Console, client: OpenAI) -> list[Asked]:
     return [asked]
 
 
-def _ask_twice(console: Console, client: OpenAI) -> list[Asked]:
+def _ask_twice(console: Console, client: Client) -> list[Asked]:
     question = HARD_QUESTION
     _title(console, 4, "Repeat", f"temperature 1, seed {SEED}, twice", question)
     asked = []
     for _ in range(2):
-        raw = _create(client, question, temperature=1, seed=SEED)
-        asked.append(_read_answer(raw, raw.parse()))
+        asked.append(_create(client, question, temperature=1, seed=SEED)[0])
         console.print(Text(f"   {_shown(asked[-1].content)}"))
     _check(asked[0].content == asked[1].content, "one seed gave two different answers")
     _note(console, "the same seed, the same answer")
     return asked
 
 
-def _create(client: OpenAI, question: str, **parameters: Any) -> Any:
-    """Ask, and keep the headers, which hold our id of the call."""
-    return client.chat.completions.with_raw_response.create(
-        model=MODEL,
-        messages=[{"role": "user", "content": question}],
-        max_completion_tokens=TOKENS_MAX,
-        **parameters,
+def _question(question: str) -> dict[str, Any]:
+    return {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": question}],
+        "max_completion_tokens": TOKENS_MAX,
+    }
+
+
+def _create(
+    client: Client, question: str, **parameters: Any
+) -> tuple[Asked, CreateChatCompletionResponse]:
+    """Ask, and keep our id of the call, which is in a header."""
+    raw = client.with_raw_response(
+        lambda: client.chat.completions.create(**_question(question), **parameters)
     )
-
-
-def _read_answer(raw: Any, answer: ChatCompletion) -> Asked:
+    answer = raw.value
     content = answer.choices[0].message.content
     if not content:
         raise TourFailed("the answer is empty")
-    return Asked(raw.headers[ID_HEADER], content)
+    return Asked(raw.replies[-1].headers[ID_HEADER], content), answer
 
 
 def _show_record(console: Console, server: ServerProcess, asked: list[Asked]) -> None:
@@ -212,25 +213,42 @@ async def _list_record(server: ServerProcess) -> list[StoredCompletion]:
 
 def _show_lines(console: Console, server: ServerProcess, *, once: bool) -> None:
     """The lines by which to do the same oneself, on this server or on one's own."""
-    url, data = (DEFAULT_URL, "~/.local/share/briggs") if once else (server.url, str(server.data))
-    where = "after `briggs serve`" if once else "in another terminal"
+    briggs, python = find_command("briggs"), find_command("python")
+    url, data = (DEFAULT_URL, data_folder()) if once else (server.url, server.data)
+    where = f"after `{briggs} serve`" if once else "in another terminal"
     lines = [
         f"export OPENAI_BASE_URL={url}/v1",
-        f"export OPENAI_API_KEY=$(cat {data}/admin.key)",
+        f"export OPENAI_API_KEY=$(cat {_quote_path(data / 'admin.key')})",
         "curl $OPENAI_BASE_URL/chat/completions -H 'Content-Type: application/json' \\",
         '  -H "Authorization: Bearer $OPENAI_API_KEY" \\',
         f"""  -d '{{"model": "{MODEL}",""",
         """       "messages": [{"role": "user", "content": "What is 17 + 25?"}]}'""",
-        "python -c '",
-        "from openai import OpenAI",
-        f"""answer = OpenAI().chat.completions.create(model="{MODEL}",""",
-        """    messages=[{"role": "user", "content": "What is Briggs?"}])""",
-        "print(answer.choices[0].message.content)'",
-        "briggs completions list" + ("" if once else f" --data {data}"),
+        f"{python} -c '",
+        *_create_program(url),
+        f"{briggs} completions list" + ("" if once else f" --data {_quote_path(data)}"),
     ]
     console.print(f"\n[bold]Do it yourself[/]  [dim]{where}[/]")
     for line in lines:
         console.print(Text(line, style="cyan"))
+
+
+def _create_program(url: str) -> list[str]:
+    """A program that asks, by the official package if that is installed and by ours if not."""
+    has_openai = importlib.util.find_spec("openai") is not None
+    opened = "OpenAI()" if has_openai else f'Client("{url}", os.environ["OPENAI_API_KEY"])'
+    return [
+        "from openai import OpenAI" if has_openai else "import os; from briggs import Client",
+        f"""answer = {opened}.chat.completions.create(model="{MODEL}",""",
+        """    messages=[{"role": "user", "content": "What is Briggs?"}])""",
+        "print(answer.choices[0].message.content)'",
+    ]
+
+
+def _quote_path(path: Path) -> str:
+    """A path as a shell reads it, with the home folder as people write it."""
+    with contextlib.suppress(ValueError):
+        return "~/" + shlex.quote(str(path.relative_to(Path.home())))
+    return shlex.quote(str(path))
 
 
 def _serve_on(console: Console, server: ServerProcess) -> int:
