@@ -21,18 +21,12 @@ WIDTH = 100
 def show_demo() -> str:
     """What the demo writes on a terminal, escape sequences included."""
     ours, theirs = pty.openpty()
-    shown_by = {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "LINES": "60"}
+    terminal = {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "LINES": "60"}
     # As from a shell in which our commands have no paths.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
         [sys.executable, "-m", "briggs", "demo", "--once"],
-        env={
-            **os.environ,
-            "PATH": path,
-            "TERM": "xterm-256color",
-            "COLUMNS": str(WIDTH),
-            "LINES": "60",
-        },
+        env={**os.environ, **terminal, "PATH": path},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -234,11 +234,17 @@ def _show_lines(console: Console, server: ServerProcess, *, once: bool) -> None:
 
 def _create_program(url: str) -> list[str]:
     """A program that asks, by the official package if that is installed and by ours if not."""
-    has_openai = importlib.util.find_spec("openai") is not None
-    opened = "OpenAI()" if has_openai else f'Client("{url}", os.environ["OPENAI_API_KEY"])'
+    if importlib.util.find_spec("openai") is not None:
+        opening = ["from openai import OpenAI", "client = OpenAI()"]
+    else:
+        opening = [
+            "import os",
+            "from briggs import Client",
+            f'client = Client("{url}", os.environ["OPENAI_API_KEY"])',
+        ]
     return [
-        "from openai import OpenAI" if has_openai else "import os; from briggs import Client",
-        f"""answer = {opened}.chat.completions.create(model="{MODEL}",""",
+        *opening,
+        f"""answer = client.chat.completions.create(model="{MODEL}",""",
         """    messages=[{"role": "user", "content": "What is Briggs?"}])""",
         "print(answer.choices[0].message.content)'",
     ]
