@@ -70,6 +70,7 @@ def run(
 ) -> Finished:
     """Run `briggs` in a pipe, within this process, with the server's data folder."""
     known = {"BRIGGS_DATA": str(server.data)} if server else {}
+    known["BRIGGS_TRACEBACK"] = "1"
     unwanted = dict.fromkeys(name for name in os.environ if name.startswith(_UNWANTED))
     done = CliRunner().invoke(
         main, arguments, input=input.encode(), env={**unwanted, **known, **variables}

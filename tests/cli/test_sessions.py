@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from tests.cli.running import RunningServer, create_completions, run, show
+from tests.cli.test_columns import tell
 
 
 def test_a_session_from_its_first_call_to_its_last(server: RunningServer) -> None:
@@ -23,6 +27,62 @@ def test_a_session_on_a_terminal(server: RunningServer) -> None:
     assert status == 0
     assert shown.index("first question") < shown.index("second question")
     assert "on-screen" in show("sessions", "list", server=server, NO_COLOR="1")[1]
+
+
+def said(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def test_a_session_reads_as_a_conversation(server: RunningServer) -> None:
+    """Each call shows what is new: the history that its request repeats is not shown again."""
+    history = [said("system", "Be brief."), said("user", "first")]
+    create_completions(server, "", messages=list(history), session_id="talk")
+    history += [said("assistant", "You said: first"), said("user", "first")]
+    create_completions(server, "", messages=list(history), session_id="talk")
+    history += [said("assistant", "You said: first"), said("user", "third \x1b[2J")]
+    # Clients cut long histories, and repeat what failed.
+    create_completions(server, "", messages=[history[0], *history[4:]], session_id="talk")
+    create_completions(server, "", messages=[history[0], *history[4:]], session_id="talk")
+    shown = run("sessions", "get", "talk", "--pretty", server=server).output
+    lines = [line.strip() for line in shown.splitlines()]
+    assert lines.count("Be brief.") == 1
+    assert lines.count("first") == 2
+    assert lines.count("You said: first") == 2
+    assert lines.count("third ␛[2J") == 1
+    assert lines.count("the same messages again") == 1
+    assert "4 calls" in lines[1]
+    assert "\x1b" not in shown
+
+
+def test_tools_in_a_conversation(server: RunningServer) -> None:
+    """A tool's answer is headed by the tool's name, and its call is not repeated."""
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city": "Paris", "days": 1}'},
+    }
+    asked = [said("user", "weather?")]
+    called = {"role": "assistant", "content": None, "tool_calls": [call]}
+    tell_turn(server, asked, called, session_id="tools")
+    again = {**call, "function": {"name": "weather", "arguments": '{"days":1,"city":"Paris"}'}}
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
+    history = [*asked, {"role": "assistant", "tool_calls": [again]}, result]
+    tell_turn(server, history, said("assistant", "It is sunny."), session_id="tools")
+    shown = run("sessions", "get", "tools", "--pretty", server=server).output
+    assert shown.count("→ weather") == 1
+    assert shown.count("weather?") == 1
+    assert shown.index("tool · weather") < shown.index("It is sunny.")
+
+
+def tell_turn(
+    server: RunningServer, messages: list[Any], answer: dict[str, Any], *, session_id: str
+) -> None:
+    tell(
+        server,
+        request=json.dumps({"model": "m", "messages": messages}),
+        response=json.dumps({"choices": [{"index": 0, "message": answer}]}),
+        session_id=session_id,
+    )
 
 
 def test_pages_of_sessions(server: RunningServer) -> None:

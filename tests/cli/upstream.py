@@ -28,7 +28,7 @@ def open_upstream() -> Iterator[str]:
 
     `echo` repeats; `letters` splits characters between tokens; `steers` sends control
     characters; `thinks` reasons first; `slow` takes a second; `refuses` answers 400; `cut`
-    breaks off.
+    breaks off; `mends` answers, whole, with what must be mended.
     """
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
@@ -105,7 +105,7 @@ def _logprobs(tokens: list[bytes], start: int = 0) -> dict[str, Any]:
             "token": token.decode("utf-8", "replace"),
             "logprob": LOGPROBS[number % len(LOGPROBS)],
             "bytes": list(token),
-            "top_logprobs": [],
+            "top_logprobs": [{"token": "or\x1bso", "logprob": -4.0, "bytes": None}],
         }
         for number, token in enumerate(tokens, start)
     ]
@@ -129,6 +129,9 @@ def _response(request: dict[str, Any]) -> dict[str, Any]:
         "finish_reason": "stop",
         "logprobs": _logprobs(tokens) if request.get("logprobs") else None,
     }
+    if request["model"] == "mends":
+        del message["refusal"]
+        choice["finish_reason"] = "end_turn"
     return {
         "id": "chatcmpl-whole",
         "object": "chat.completion",

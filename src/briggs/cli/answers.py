@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Protocol
 
 import click
@@ -11,10 +10,10 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from briggs.cli.text import format_duration, print_line, printable
+from briggs.cli.text import format_cost, format_duration, print_line, printable
 from briggs.cli.tokens import Speller, choice_tokens, colour_tokens, create_legend
+from briggs.client import CompletionDetails
 from briggs.types.chunk import CreateChatCompletionStreamResponse, StreamChoice
-from briggs.types.usage import CompletionUsage
 from briggs.types.wire import encode, to_builtins
 
 
@@ -27,8 +26,8 @@ class Answer(Protocol):
     def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
         """Show what the chunk adds."""
 
-    def end(self, completion_id: str | None) -> None:
-        """The answer is whole."""
+    def end(self, completion_id: str | None, details: CompletionDetails | None) -> None:
+        """The answer is whole, and this is what was recorded of it."""
 
 
 def open_answer(*, as_json: bool, logprobs: bool) -> Answer:
@@ -50,7 +49,7 @@ class JsonAnswer:
         self.text += said(chunk)
         print_line(encode(chunk))
 
-    def end(self, completion_id: str | None) -> None:
+    def end(self, completion_id: str | None, details: CompletionDetails | None) -> None:
         pass
 
 
@@ -64,12 +63,12 @@ class PlainAnswer:
         self.text += said(chunk)
         click.echo(said(chunk).encode("utf-8", "replace"), nl=False)
 
-    def end(self, completion_id: str | None) -> None:
+    def end(self, completion_id: str | None, details: CompletionDetails | None) -> None:
         click.echo()
 
 
 class TerminalAnswer:
-    """The text as it is made, then its tokens, its time and its id on a line below."""
+    """The text as it is made, then what was recorded of it, on a line below."""
 
     def __init__(self, console: Console, *, logprobs: bool) -> None:
         self.text = ""
@@ -79,27 +78,20 @@ class TerminalAnswer:
         self._coloured = False
         self._reasoned = False
         """Whether what was shown last is reasoning."""
-        self._start = time.monotonic()
-        self._first: float | None = None
-        self._usage: CompletionUsage | None = None
 
     def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
-        if isinstance(chunk.usage, CompletionUsage):
-            self._usage = chunk.usage
         for choice in chunk.choices[:1]:
             self.text += said(chunk)
-            shown = self._render(choice)
-            if shown and self._first is None:
-                self._first = time.monotonic()
-            self._console.print(shown, end="", soft_wrap=True)
+            self._console.print(self._render(choice), end="", soft_wrap=True)
 
-    def end(self, completion_id: str | None) -> None:
+    def end(self, completion_id: str | None, details: CompletionDetails | None) -> None:
         self._console.print()
         if self._coloured:
             self._console.print(create_legend())
         elif self._logprobs:
-            self._console.print("[dim]whoever answered gave no logprobs[/]")
-        self._console.print(Text(" · ".join(self._amounts(completion_id)), style="dim"))
+            self._console.print("[dim]the answer has no logprobs[/]")
+        amounts = _list_amounts(completion_id, details)
+        self._console.print(Text(" · ".join(amounts), style="dim"))
 
     def _render(self, choice: StreamChoice) -> Text:
         if reasoning := choice.delta.extra.get("reasoning_content"):
@@ -116,19 +108,25 @@ class TerminalAnswer:
             return Text("\n\n").append_text(text)
         return text
 
-    def _amounts(self, completion_id: str | None) -> list[str]:
-        amounts = [format_duration((time.monotonic() - self._start) * 1000)]
-        if self._first is not None:
-            amounts.append(f"first after {format_duration((self._first - self._start) * 1000)}")
-        if self._usage is not None:
-            spent = f"{self._usage.prompt_tokens} tokens in, {self._usage.completion_tokens} out"
-            amounts.insert(0, spent)
-        return [*amounts, f"id {completion_id[-8:]}"] if completion_id else amounts
-
 
 def said(chunk: CreateChatCompletionStreamResponse) -> str:
     """What the chunk adds to the first choice's text."""
     return "".join(_delta_text(choice) for choice in chunk.choices if choice.index == 0)
+
+
+def _list_amounts(completion_id: str | None, details: CompletionDetails | None) -> list[str]:
+    amounts = []
+    if details is not None:
+        first, cost = details.first_token_ms, format_cost(details.cost_usd)
+        if details.prompt_tokens is not None:
+            spent = f"{details.prompt_tokens} tokens in, {details.completion_tokens} out"
+            amounts.append(spent)
+        amounts.append(format_duration(details.duration_ms))
+        amounts.append(f"first after {format_duration(first)}" if first is not None else "")
+        amounts.append(cost)
+    if completion_id:
+        amounts.append(f"id {printable(completion_id[-8:])}")
+    return [amount for amount in amounts if amount]
 
 
 def _delta_text(choice: StreamChoice) -> str:

@@ -5,43 +5,61 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import UNSET
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from briggs.cli.columns import STATUS_MARKS, find_mark
+from briggs.cli.mended import describe_fixes, describe_rule
 from briggs.cli.text import (
     content_text,
     format_age,
     format_cost,
     format_duration,
+    format_time,
+    format_value,
     list_choices,
     list_objects,
+    one_line,
     printable,
     read_called,
     read_message,
 )
-from briggs.cli.tokens import Speller, choice_tokens, colour_tokens, create_legend
-from briggs.client import StoredCompletion
+from briggs.cli.tokens import (
+    Speller,
+    choice_tokens,
+    colour_tokens,
+    create_legend,
+    create_token_table,
+)
+from briggs.client import Feedback, StoredCompletion
 from briggs.client.completions import CompletionDetails
 from briggs.providers.recorded_request import read_request
+from briggs.types.completions import Attempt
 
-_ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}
+ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}
 _SHOWN = ("model", "messages", "tools", "metadata", "stream", "stream_options", "logprobs")
 """Members of a request that have a place of their own, or say nothing to a reader."""
 
 
-def print_completion(item: StoredCompletion, *, logprobs: bool) -> None:
-    """The whole record on a terminal; with `logprobs`, the answer's tokens in colours."""
+def print_completion(
+    item: StoredCompletion, *, logprobs: bool, feedback: Sequence[Feedback] = ()
+) -> None:
+    """The whole record; with `logprobs`, the answer's tokens with their probabilities."""
     console = Console(highlight=False)
-    console.print(Group(*_parts(item, logprobs=logprobs)))
+    coloured = console.color_system is not None and not console.no_color
+    console.print(Group(*_parts(item, logprobs=logprobs, coloured=coloured)))
+    for each in feedback:
+        console.print(_feedback_card(each))
 
 
-def _parts(item: StoredCompletion, *, logprobs: bool) -> Iterator[RenderableType]:
+def _parts(item: StoredCompletion, *, logprobs: bool, coloured: bool) -> Iterator[RenderableType]:
     yield _headline(item)
     yield from _facts(item)
     request = read_request(item.briggs.request)
@@ -52,8 +70,13 @@ def _parts(item: StoredCompletion, *, logprobs: bool) -> Iterator[RenderableType
     for choice in list_choices(item):
         yield _choice_card(choice, several=len(item.choices) > 1, logprobs=logprobs)
     if logprobs:
-        coloured = any(choice_tokens(choice) for choice in item.choices)
-        yield create_legend() if coloured else Text("no logprobs were recorded", style="dim")
+        tokens = [token for choice in item.choices for token in choice_tokens(choice)]
+        if tokens:
+            if coloured:
+                yield create_legend()
+            yield create_token_table(tokens)
+        else:
+            yield Text("no logprobs were recorded", style="dim")
     if item.briggs.status == "failed":
         yield _failure_card(item)
     yield _amounts(item)
@@ -62,13 +85,16 @@ def _parts(item: StoredCompletion, *, logprobs: bool) -> Iterator[RenderableType
 def _headline(item: StoredCompletion) -> Text:
     details = item.briggs
     mark, style = STATUS_MARKS[find_mark(item)]
-    moment = datetime.fromtimestamp(details.created_at).astimezone()
+    try:
+        moment = f"{datetime.fromtimestamp(details.created_at).astimezone():%Y-%m-%d %H:%M:%S %z}"
+    except (OverflowError, ValueError, OSError):
+        moment = "?"
     age = format_age(time.time() - details.created_at)
     return Text.assemble(
         (f"{mark} {details.status}", f"bold {style}"),
         "  ",
         (printable(details.model or item.model or ""), "bold"),
-        (f"  {moment:%Y-%m-%d %H:%M:%S %z}, {age}", "dim"),
+        (f"  {moment}, {age}", "dim"),
         *_leaving(item),
     )
 
@@ -78,7 +104,7 @@ def _leaving(item: StoredCompletion) -> list[tuple[str, str]]:
     return [] if left_ms is None else [(f"  caller left after {format_duration(left_ms)}", "gold3")]
 
 
-def _facts(item: StoredCompletion) -> Iterator[Text]:
+def _facts(item: StoredCompletion) -> Iterator[RenderableType]:
     details = item.briggs
     request = read_request(details.request)
     parameters = {name: value for name, value in request.items() if name not in _SHOWN}
@@ -89,14 +115,50 @@ def _facts(item: StoredCompletion) -> Iterator[Text]:
         "session": details.session_id,
         "end user": details.user,
         "retry of": details.retry_of,
-        "breaks": ", ".join(details.violates),
         "tags": ", ".join(details.tags),
         "metadata": _pairs(item.metadata or {}),
         "parameters": _pairs(parameters),
+        "left out": ", ".join(details.dropped),
     }
     for name, value in facts.items():
         if value:
-            yield Text.assemble((f"{name:<14}", "dim"), printable(value))
+            yield from _fact(name, [value])
+    yield from _fact("mended", describe_fixes(item))
+    yield from _fact("breaks", map(describe_rule, details.violates))
+    if len(details.attempts) > 1 or any(attempt.reason for attempt in details.attempts):
+        yield from _fact("attempts", map(_describe_attempt, details.attempts))
+
+
+def _fact(name: str, values: Iterable[str]) -> Iterator[RenderableType]:
+    """A name, and beside it a line for each value, which is indented where it is folded."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=13, style="dim")
+    grid.add_column(overflow="fold")
+    for number, value in enumerate(values):
+        grid.add_row("" if number else name, Text(printable(value)))
+    if grid.rows:
+        yield grid
+
+
+def _describe_attempt(attempt: Attempt) -> str:
+    status = f"answered {attempt.status}" if attempt.status else "no answer"
+    said = [attempt.target, status, format_duration(attempt.duration_ms)]
+    return " · ".join([*said, f"failed: {attempt.reason}"] if attempt.reason else said)
+
+
+def _feedback_card(feedback: Feedback) -> Panel:
+    body = Text("\n").join(
+        Text.assemble((f"{name}  ", "dim"), format_value(value))
+        for name, value in (
+            *((printable(name), value) for name, value in feedback.json_values.items()),
+            ("comment", feedback.comment),
+            ("should be", feedback.corrected_output),
+        )
+        if value not in (None, "", UNSET)
+    )
+    given = format_time((feedback.created_at_ms or 0) / 1000, now=time.time())
+    title = f"feedback · {feedback.task_name} · {feedback.reviewer or 'unknown'} · {given}"
+    return _card(body, title=one_line(title), style="gold3")
 
 
 def _answered_by(item: StoredCompletion) -> str:
@@ -119,7 +181,7 @@ def _message_card(message: Any) -> Panel:
     role = str(message.get("role", "message"))
     name = message.get("name") or message.get("tool_call_id")
     title = f"{role} · {name}" if name else role
-    return _card(_message_body(message), title=title, style=_ROLE_STYLES.get(role, "dim"))
+    return _card(message_body(message), title=title, style=ROLE_STYLES.get(role, "dim"))
 
 
 def _choice_card(choice: dict[str, Any], *, several: bool, logprobs: bool) -> Panel:
@@ -128,11 +190,12 @@ def _choice_card(choice: dict[str, Any], *, several: bool, logprobs: bool) -> Pa
     if reason := choice.get("finish_reason"):
         title += f" · {reason}"
     tokens = choice_tokens(choice) if logprobs else []
-    body = colour_tokens(Speller().spell(tokens)) if tokens else _message_body(message)
+    body = colour_tokens(Speller().spell(tokens)) if tokens else message_body(message)
     return _card(body, title=title, style="green3")
 
 
-def _message_body(message: dict[str, Any]) -> Text:
+def message_body(message: dict[str, Any]) -> Text:
+    """What a message says: its reasoning, its content, and the tools that it calls."""
     body = Text()
     if reasoning := message.get("reasoning_content") or message.get("reasoning"):
         body.append(printable(str(reasoning)).rstrip() + "\n\n", style="dim italic")
@@ -176,7 +239,6 @@ def _amounts(item: StoredCompletion) -> Text:
         else "",
         _cost(details),
         "tokens and cost are estimates" if details.usage_source == "estimated" else "",
-        f"{len(details.attempts)} attempts" if len(details.attempts) > 1 else "",
         f"retry {details.retry_count} of the caller" if details.retry_count else "",
         "streamed" if details.stream else "",
     ]

@@ -153,7 +153,7 @@ async def _ask(
 ) -> str:
     """One call: show its answer as it arrives, and return its text."""
     from briggs.cli.answers import open_answer
-    from briggs.client import AsyncClient
+    from briggs.client import AsyncClient, ClientError
 
     # What a person asks once is asked once; the server has its own retries behind it.
     async with AsyncClient(server.url, server.api_key, retries_max=0) as client:
@@ -169,5 +169,11 @@ async def _ask(
         async with stream:
             async for chunk in stream:
                 answer.show(chunk)
-        answer.end(stream.completion_id)
+        details = None
+        if stream.completion_id and sys.stdout.isatty() and not as_json:
+            # The record has the times of the server. A key that may not read it still gets
+            # its answer.
+            with contextlib.suppress(ClientError):
+                details = (await client.completions.retrieve(stream.completion_id)).briggs
+        answer.end(stream.completion_id, details)
         return answer.text

@@ -20,12 +20,17 @@ from briggs.cli.options import (
     offset_option,
 )
 from briggs.cli.server import Server, server_options
-from briggs.cli.text import print_line
+from briggs.cli.text import print_line, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
+    from briggs.client.completions import Include
+
+FEEDBACK_MAX = 100
+"""How much feedback about one completion is shown."""
 
 
 @click.group(cls=Group)
@@ -101,34 +106,52 @@ def list_completions(
 
 @completions.command()
 @id_argument
-@click.option("--logprobs", is_flag=True, help="Colour the answer's tokens by probability.")
-@click.option("--json", "as_json", is_flag=True, help="The record as one line of JSON.")
+@click.option(
+    "--logprobs", is_flag=True, help="The answer's tokens: probabilities and alternatives."
+)
+@click.option("--raw", is_flag=True, help="Only the bytes that came from the upstream.")
+@form_options
 @server_options
-def get(id: str, logprobs: bool, as_json: bool, server: Server) -> None:
-    """Show the completion ID: what was asked, what was answered, tokens, time, failure.
+def get(id: str, logprobs: bool, raw: bool, is_pretty: bool, server: Server) -> None:
+    """Show the completion ID: messages, answer, tokens, times, what was mended, feedback.
 
-    ID is ours, its last characters, or the upstream's (`chatcmpl-...`).
+    ID is ours, its last characters, or the upstream's (`chatcmpl-...`). In a pipe the record
+    is one line of JSON; `--pretty` shows there what a terminal shows.
 
     \b
     Examples:
       briggs completions get 7f3a91c2
       briggs completions get 7f3a91c2 --logprobs
+      briggs completions get 7f3a91c2 --raw > answer.sse
       briggs completions get chatcmpl-B9MHDbslfk --json | jq .briggs.request
     """
     from briggs.client import AsyncClient
     from briggs.types.wire import encode
 
-    async def ask() -> StoredCompletion:
+    async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            return await find_completion(client, id)
+            if raw:
+                found = await find_completion(client, id, include=[])
+                _print_raw(await client.completions.retrieve_received(found.id))
+                return
+            if not is_pretty:
+                print_line(encode(await find_completion(client, id)))
+                return
+            from briggs.cli.cards import print_completion
 
-    item = asyncio.run(ask())
-    if as_json or not sys.stdout.isatty():
-        print_line(encode(item))
-        return
-    from briggs.cli.cards import print_completion
+            item = await find_completion(client, id, include=["request", "received"])
+            feedback = client.feedback.iterate(limit=FEEDBACK_MAX, completion_id=item.id)
+            print_completion(item, feedback=[each async for each in feedback], logprobs=logprobs)
 
-    print_completion(item, logprobs=logprobs)
+    asyncio.run(ask())
+
+
+def _print_raw(received: bytes) -> None:
+    """Bytes as they are; on a terminal, with nothing in them that it would obey."""
+    if sys.stdout.isatty():
+        click.echo(printable(received.decode("utf-8", "replace")))
+    else:
+        click.echo(received, nl=False)
 
 
 @completions.command()
@@ -292,7 +315,9 @@ async def _count(client: AsyncClient, filters: CompletionFilters) -> str:
     return f"more than {found.count:,}" if found.count >= 10_000 else f"at least {found.count:,}"
 
 
-async def find_completion(client: AsyncClient, id: str) -> StoredCompletion:
+async def find_completion(
+    client: AsyncClient, id: str, *, include: Sequence[Include] = ("request",)
+) -> StoredCompletion:
     """The completion of this id, or the one of the newest 1,000 whose id ends so.
 
     Raises `NotFound`, and `click.ClickException` where several ids end so.
@@ -300,14 +325,14 @@ async def find_completion(client: AsyncClient, id: str) -> StoredCompletion:
     from briggs.client import NotFound
 
     try:
-        return await client.completions.retrieve(id, include=["request"])
+        return await client.completions.retrieve(id, include=include)
     except NotFound:
         found = await _find_ids(client, end=id.lower()) if len(id) >= 4 else []
         if not found:
             raise
     if len(found) > 1:
         raise click.ClickException(f"{len(found)} ids end with {id}: {', '.join(found)}")
-    return await client.completions.retrieve(found[0], include=["request"])
+    return await client.completions.retrieve(found[0], include=include)
 
 
 async def _find_ids(client: AsyncClient, *, end: str) -> list[str]:

@@ -69,7 +69,18 @@ class LazyGroup(Group):
             if isinstance(stream, io.TextIOWrapper):
                 # Where the terminal cannot show a character, a question mark stands for it.
                 stream.reconfigure(errors="replace")
-        return super().invoke(context)
+        try:
+            return super().invoke(context)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if os.environ.get("BRIGGS_TRACEBACK"):
+                raise
+            # A fault of ours: a user sees one line, and can find out where it is to report it.
+            raise click.ClickException(
+                f"briggs failed unexpectedly: {type(error).__name__}: {one_line(str(error))} "
+                "(BRIGGS_TRACEBACK=1 shows where; please report it)"
+            ) from error
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import click
 
 from briggs.cli.groups import Group
-from briggs.cli.options import id_argument, json_option, page_options
+from briggs.cli.options import form_options, id_argument, page_options
 from briggs.cli.server import Server, server_options
 from briggs.cli.text import print_line
 
@@ -24,9 +23,9 @@ def sessions() -> None:
 
 @sessions.command(name="list")
 @page_options(limit=25)
-@json_option
+@form_options
 @server_options
-def list_sessions(limit: int, offset: int, as_json: bool, server: Server) -> None:
+def list_sessions(limit: int, offset: int, is_pretty: bool, server: Server) -> None:
     """List sessions with their totals, newest first.
 
     \b
@@ -40,21 +39,24 @@ def list_sessions(limit: int, offset: int, as_json: bool, server: Server) -> Non
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = await client.sessions.list(limit=limit, offset=offset)
-        print_list(found, print_sessions, as_json=as_json)
+        print_list(found, print_sessions, is_pretty=is_pretty)
 
     asyncio.run(ask())
 
 
 @sessions.command()
 @id_argument
-@json_option
+@form_options
 @server_options
-def get(id: str, as_json: bool, server: Server) -> None:
-    """Show the session ID: its totals, and its completions in their order.
+def get(id: str, is_pretty: bool, server: Server) -> None:
+    """Show the session ID as a conversation: every call in its order, and what is new in it.
+
+    In a pipe it is one line of JSON: the totals, and the first 1,000 completions.
 
     \b
     Examples:
       briggs sessions get 5f0c7b1e-61f4-4f0e-9a51-7d1c0a6b2f11
+      briggs sessions get support-4711 --pretty | less
       briggs session get --id support-4711 | jq -r '.completions[].id'
     """
     from briggs.client import AsyncClient
@@ -63,19 +65,18 @@ def get(id: str, as_json: bool, server: Server) -> None:
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             session = await client.sessions.retrieve(id)
-            if as_json or not sys.stdout.isatty():
+            if not is_pretty:
                 print_line(encode(session))
                 return
-            items = [
-                item
-                async for item in client.completions.iterate(
-                    session_id=id, status="any", order="asc", include=["request"]
-                )
-            ]
-        from briggs.cli.columns import print_completions
-        from briggs.cli.tables import print_sessions
+            from rich.console import Console
 
-        print_sessions([session])
-        print_completions(items, total=f"{len(items):,}")
+            from briggs.cli.conversation import Conversation
+
+            conversation = Conversation(Console(highlight=False))
+            conversation.show_head(session)
+            async for item in client.completions.iterate(
+                session_id=id, status="any", order="asc", include=["request"]
+            ):
+                conversation.show(item)
 
     asyncio.run(ask())

@@ -36,10 +36,14 @@ T = TypeVar("T")
 
 
 def print_list(
-    found: Sequence[T], print_table: Callable[[Sequence[T]], None], *, as_json: bool
+    found: Sequence[T],
+    print_table: Callable[[Sequence[T]], None],
+    *,
+    as_json: bool = False,
+    is_pretty: bool | None = None,
 ) -> None:
-    """What was found, on a terminal as a table, and in a pipe as JSON lines."""
-    if not as_json and sys.stdout.isatty():
+    """What was found, as a table for people and as JSON lines for programs."""
+    if is_pretty if is_pretty is not None else not as_json and sys.stdout.isatty():
         print_table(found)
         return
     for item in found:

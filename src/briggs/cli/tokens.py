@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from rich.table import Table
 from rich.text import Text
 
-from briggs.cli.text import printable
+from briggs.cli.text import list_objects, printable
 
 
 class Band(NamedTuple):
@@ -52,9 +54,17 @@ class Speller:
             self._logprob += token["logprob"]
             if spelled is None:
                 spelled = token["token"].encode("utf-8", "replace")
-            if text := self._decoder.decode(bytes(spelled)):
+            if text := self._decoder.decode(_to_bytes(spelled)):
                 yield Piece(text, math.exp(min(self._logprob, 0.0)))
                 self._logprob = 0.0
+
+
+def _to_bytes(spelled: Any) -> bytes:
+    """The bytes that a list of numbers names; nothing for what is not such a list."""
+    try:
+        return bytes(spelled) if isinstance(spelled, list | bytes) else b""
+    except (TypeError, ValueError):
+        return b""
 
 
 def colour_tokens(pieces: Iterable[Piece]) -> Text:
@@ -79,7 +89,54 @@ def create_legend() -> Text:
     return text
 
 
+def create_token_table(tokens: Sequence[dict[str, Any]]) -> Table:
+    """A row a token: its probability, its logprob, and what else the model might have said."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("token", overflow="fold", max_width=24)
+    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column("logprob", justify="right", style="dim", no_wrap=True)
+    table.add_column("alternatives", overflow="fold")
+    for number, token in enumerate(tokens, 1):
+        probability = _probability(token)
+        others = [
+            f"{_quote(other)} {_percent(_probability(other))}"
+            for other in list_objects(token.get("top_logprobs"))
+            if other.get("token") != token.get("token")
+        ]
+        table.add_row(
+            str(number),
+            Text(_quote(token), style=band_of(probability).style),
+            _percent(probability),
+            f"{token['logprob']:.4f}",
+            Text("  ".join(others)),
+        )
+    return table
+
+
+def _quote(token: dict[str, Any]) -> str:
+    """A token in quotes, so that its spaces and line breaks can be seen."""
+    spelled = json.dumps(str(token.get("token")), ensure_ascii=False)
+    return printable(spelled.encode("utf-8", "replace").decode())
+
+
+def _probability(token: dict[str, Any]) -> float:
+    logprob = token.get("logprob")
+    return math.exp(min(logprob, 0.0)) if isinstance(logprob, int | float) else 0.0
+
+
+def _percent(probability: float) -> str:
+    return f"{probability:.1%}" if probability >= 0.001 else "< 0.1%"
+
+
 def choice_tokens(choice: dict[str, Any]) -> list[dict[str, Any]]:
     """The logprobs of a choice, of its refusal where it has one; none where it has none."""
-    logprobs = choice.get("logprobs") or {}
-    return logprobs.get("content") or logprobs.get("refusal") or []
+    logprobs = choice.get("logprobs")
+    if not isinstance(logprobs, dict):
+        return []
+    tokens = list_objects(logprobs.get("content")) or list_objects(logprobs.get("refusal"))
+    return [
+        token
+        for token in tokens
+        if isinstance(token.get("logprob"), int | float) and isinstance(token.get("token"), str)
+    ]

@@ -263,7 +263,7 @@ class Completions:
     def _read_page(self, body: bytes) -> _Page:
         try:
             return msgspec.json.decode(body, type=_Page)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             # The quick decoder refuses lone surrogates, which JSON allows.
             page = self._connection.read(body, CompletionPage)
             data = [msgspec.Raw(encode(item)) for item in page.data]
@@ -273,6 +273,14 @@ class Completions:
         """One completion by our id or the upstream's. Raises `NotFound`."""
         query = encode_filters({"include": include})
         return await self._connection.request("GET", _path(id), StoredCompletion, query=query)
+
+    async def retrieve_received(self, id: str) -> bytes:
+        """The bytes that the upstream sent: an answer, or the events of a stream.
+
+        Of a call whose caller got the same bytes, these. Raises `NotFound`, also for a call of
+        which nothing came.
+        """
+        return await self._connection.send("GET", f"{_path(id)}/received")
 
     async def update(
         self,

@@ -258,7 +258,7 @@ def read_refusal(
     """The error that an error object spells; of any other body, the status and its start."""
     try:
         answer = msgspec.json.decode(body, type=_ErrorAnswer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         start = " ".join(body[:200].decode("utf-8", "replace").split())
         error = _Error(f"the server answered {status}: {start or 'nothing more'}")
     else:

@@ -214,6 +214,14 @@ class Completions:
         """One completion by our id or the upstream's. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(id, include=include))
 
+    def retrieve_received(self, id: str) -> bytes:
+        """The bytes that the upstream sent: an answer, or the events of a stream.
+
+        Of a call whose caller got the same bytes, these. Raises `NotFound`, also for a call of
+        which nothing came.
+        """
+        return self._runner.run(self._calls.retrieve_received(id))
+
     def update(
         self,
         id: str,

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
 
 from briggs.api.answers import Json, find_store, list_object, read_json_object
 from briggs.api.queries import read_choice, read_limit, read_order, read_parameters, read_query
@@ -100,6 +101,19 @@ async def list_asked(request: Request) -> Json:
         messages = messages[ids.index(after) + 1 :]
     limit = read_limit(parameters)
     return Json(list_object(messages[:limit], has_more=len(messages) > limit > 0))
+
+
+async def retrieve_received(request: Request) -> Response:
+    """`GET /v1/chat/completions/{id}/received`: the bytes that came, whatever they are.
+
+    They are a stranger's, so a browser must neither show them nor guess what they are.
+    """
+    completion = await _retrieve(request)
+    received = completion.response if completion.received is None else completion.received
+    if received is None:
+        raise NotFound(f"Nothing came for the completion '{completion.id}'.", param="id")
+    headers = {"content-disposition": "attachment", "x-content-type-options": "nosniff"}
+    return Response(received, media_type="application/octet-stream", headers=headers)
 
 
 def present(completion: Completion, *, include: Collection[str] = ()) -> dict[str, Any]:

@@ -15,6 +15,7 @@ ROUTES = [
     route("POST", _COMPLETION, completions.update_completion, scope="answer"),
     route("DELETE", _COMPLETION, completions.delete_completion, scope="admin"),
     route("GET", f"{_COMPLETION}/messages", completions.list_asked, scope="read"),
+    route("GET", f"{_COMPLETION}/received", completions.retrieve_received, scope="read"),
     route("GET", "/v1/models", models.list_all_models, scope="answer"),
     route("GET", "/v1/models/{id:path}", models.retrieve_one_model, scope="answer"),
     route("POST", _KEYS, keys.create_key, scope="admin"),

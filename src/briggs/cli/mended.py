@@ -1,0 +1,83 @@
+"""What of an answer was mended, in words: where, what came, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from briggs.cli.text import one_line
+from briggs.client import StoredCompletion
+from briggs.types.rules import RULES
+from briggs.types.sse import EventReader, EventTooLarge
+from briggs.types.wire import decode, to_builtins
+
+VALUE_CHARACTERS_MAX = 60
+
+_MISSING = object()
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
+
+
+def describe_fixes(item: StoredCompletion) -> Iterator[str]:
+    """A sentence for each thing that was mended. `received` must have been included."""
+    came = _read_received(item.briggs.received)
+    answer = to_builtins(item)
+    for fix in item.briggs.fixes:
+        rule = RULES.get(fix.rule)
+        said = f" {rule.fix}" if rule and rule.fix else ""
+        yield f"{fix.path} {_describe_change(fix.path, came, answer)} ({fix.rule}).{said}"
+
+
+def describe_rule(id: str) -> str:
+    """A rule that an answer breaks, in words."""
+    rule = RULES.get(id)
+    return f"{id}: {rule.title}" if rule else id
+
+
+def _describe_change(path: str, came: list[Any], answer: Any) -> str:
+    values = [value for each in came if (value := _find(each, path)) is not _MISSING]
+    was = f"came as {_excerpt(values[0])}" if values else "was missing" if came else "was mended"
+    became = _find(answer, path)
+    if became is not _MISSING and values[:1] != [became]:
+        return f"{was} and became {_excerpt(became)}"
+    return was
+
+
+def _read_received(received: Any) -> list[Any]:
+    """The objects that came: one answer, or the chunks of a stream."""
+    if not isinstance(received, str):
+        return []
+    try:
+        return [decode(received)]
+    except msgspec.DecodeError:
+        return list(_read_events(received))
+
+
+def _read_events(received: str) -> Iterator[Any]:
+    try:
+        for event in EventReader().feed(received.encode("utf-8", "replace") + b"\n\n"):
+            if event.data.startswith(b"{"):
+                yield decode(event.data)
+    except (msgspec.DecodeError, EventTooLarge):
+        # What came before can still be read.
+        return
+
+
+def _find(value: Any, path: str) -> Any:
+    """What stands at a path such as `choices[0].message.refusal`."""
+    for name, number in _STEP.findall(path):
+        if number and isinstance(value, list) and len(number) < 9 and int(number) < len(value):
+            value = value[int(number)]
+        elif name and isinstance(value, dict) and name in value:
+            value = value[name]
+        else:
+            return _MISSING
+    return value
+
+
+def _excerpt(value: Any) -> str:
+    text = one_line(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}…"

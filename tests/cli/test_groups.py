@@ -1,0 +1,216 @@
+"""Whatever a command meets, it ends with one line: no server, a wrong one, half an answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import RunningServer, create_completions, environment, open_terminal, run
+
+ID = "019a3c00-0000-7000-8000-000000000000"
+COMMANDS = [
+    ["completions", "list"],
+    ["completions", "list", "--pretty"],
+    ["completions", "list", "--csv"],
+    ["completions", "get", ID],
+    ["completions", "get", ID, "--pretty"],
+    ["completions", "get", ID, "--raw"],
+    ["completions", "delete", ID, "--yes"],
+    ["completions", "download"],
+    ["completions", "tail", "--limit=1"],
+    ["sessions", "list"],
+    ["sessions", "get", ID],
+    ["sessions", "get", ID, "--pretty"],
+    ["feedback", "list"],
+    ["feedback", "get", ID],
+    ["feedback", "download"],
+    ["feedback-task", "list"],
+    ["feedback-task", "get", ID],
+    ["models"],
+    ["organizations", "list"],
+    ["keys", "list"],
+    ["chat", "hi"],
+]
+ITEM = {"id": ID, "briggs": {"id": ID, "created_at": 1e300, "status": "finished"}}
+BODIES = {
+    "a page": b"<html>It works!</html>",
+    "a list": b"[]",
+    "an empty object": b"{}",
+    "null": b"null",
+    "nothing": b"",
+    "half of it": b'{"data": [',
+    "no UTF-8": b'{"data": "\xff"}',
+    "depth": b'{"data": ' + b"[" * 100_000,
+    "a page that never ends": json.dumps(
+        {"data": [ITEM], "has_more": True, "last_id": ID, "first_id": ID}
+    ).encode(),
+    "other types": b'{"data": [1, null, "x"], "has_more": 5, "last_id": []}',
+    "an error of another kind": b'{"error": {"message": ["x"], "code": {}}}',
+}
+
+
+@contextmanager
+def open_impostor(answer: bytes) -> Iterator[str]:
+    """Something that answers every request with these bytes, and then hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    caller, _ = listening.accept()
+                except OSError:
+                    return
+                with caller:
+                    caller.recv(65_536)
+                    caller.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def answer_of(body: bytes, *, status: str = "200 OK", missing: int = 0) -> bytes:
+    head = f"HTTP/1.1 {status}\r\ncontent-length: {len(body) + missing}\r\nconnection: close\r\n"
+    return f"{head}content-type: application/json\r\n\r\n".encode() + body
+
+
+def expect_one_line(*command: str, url: str) -> None:
+    done = run(*command, "--url", url, "--api-key", "k", BRIGGS_DATA="/nonexistent")
+    if done.status == 0:
+        # An answer with nothing in it can be a good one.
+        assert done.errors.count("\n") <= 1
+    else:
+        assert done.status == 1
+        assert done.errors.startswith("Error: ")
+        assert done.errors.count("\n") == 1
+    assert "Traceback" not in done.errors
+    assert not {"\x1b", "\u202e"} & set(done.errors)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_server_that_is_not_briggs(name: str) -> None:
+    """Whatever it says, every command ends, with one line."""
+    with open_impostor(answer_of(BODIES[name])) as url:
+        for command in COMMANDS:
+            expect_one_line(*command, url=url)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        answer_of(b'{"data": []', missing=50),
+        answer_of(b"\x1b[2J" * 50, status="400 Bad"),
+        answer_of(b'{"error": {"message": "\\u001b[2J\\nline 2 \\u202e"}}', status="403 No"),
+        b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_none(answer: bytes) -> None:
+    """Hang-ups, halves, other protocols, redirects and errors of any text are one line."""
+    with open_impostor(answer) as url:
+        # Few of them, since each tries again.
+        for command in COMMANDS[::10]:
+            expect_one_line(*command, url=url)
+
+
+def test_no_server() -> None:
+    """Where nothing listens, or the address is none, every command says so on one line."""
+    for command in COMMANDS:
+        expect_one_line(*command, url="http://127.0.0.1:9")
+        done = run(*command, "--url", "nonsense://x y")
+        assert done.status in (1, 2)
+        assert done.errors.count("\n") == 1
+
+
+def test_an_unexpected_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a fault of ours shows no traceback, unless it is asked for."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise RuntimeError("a fault \x1b[2J\nof ours")
+
+    monkeypatch.setattr("briggs.cli.server.find_server", fail)
+    done = run("completions", "list", BRIGGS_TRACEBACK="")
+    assert done.status == 1
+    assert done.errors.startswith("Error: briggs failed unexpectedly: RuntimeError: a fault ␛[2J")
+    assert done.errors.count("\n") == 1
+    with pytest.raises(RuntimeError):
+        run("completions", "list")
+
+
+@pytest.mark.parametrize("command", [["nope"], ["--nope"], ["completions", "nope"], ["keys", "x"]])
+def test_a_command_that_does_not_exist(command: list[str]) -> None:
+    """One line that says where to read on, and exit status 2."""
+    done = run(*command)
+    assert done.status == 2
+    assert "--help)" in done.errors
+    assert done.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", [[], ["--pretty"], ["--csv"]])
+def test_a_full_disk_is_one_line(server: RunningServer, form: list[str]) -> None:
+    """What cannot be written is an error, once, however late it is found."""
+    create_completions(server, "x", session_id="full")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "briggs", "completions", "list", "--session=full", *form],
+            env=environment(BRIGGS_DATA=str(server.data)),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"Error: No space left on device\n"
+
+
+def test_characters_that_the_output_cannot_have(server: RunningServer) -> None:
+    """An encoding without a character shows another one, and does not fail."""
+    create_completions(server, "日本", session_id="ascii")
+    for form in ("--pretty", "--json"):
+        done = subprocess.run(
+            [sys.executable, "-m", "briggs", "completions", "list", "--session=ascii", form],
+            env=environment(BRIGGS_DATA=str(server.data), PYTHONIOENCODING="ascii"),
+            capture_output=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_reader_that_leaves_is_no_error(server: RunningServer) -> None:
+    """`| head -1` ends every form of a list quietly."""
+    create_completions(server, *["x" * 20_000] * 30, session_id="leaves")
+    for form in ("--json", "--pretty", "--csv"):
+        command = f"completions list --session leaves --limit 30 {form} --columns=id,asked,answered"
+        done = subprocess.run(
+            f"{sys.executable} -m briggs {command} | head -c 10",
+            shell=True,
+            env=environment(BRIGGS_DATA=str(server.data)),
+            capture_output=True,
+            timeout=60,
+        )
+        assert (len(done.stdout), done.stderr) == (10, b"")
+
+
+def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
+    """A command that waits ends at once, without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with open_terminal("completions", "list", "--url", url, "--api-key", "k") as terminal:
+            caller, _ = silent.accept()
+            with caller:
+                time.sleep(0.2)
+                os.kill(terminal.process.pid, signal.SIGINT)
+                assert terminal.wait() == 1
+    assert "Aborted!" in terminal.shown
+    assert "Traceback" not in terminal.shown
