@@ -17,6 +17,7 @@ from briggs.cli.columns import RETRY_MARK, STATUS_MARKS, count_retries, failure_
 from briggs.cli.text import (
     content_text,
     format_cost,
+    format_costs,
     format_count,
     format_duration,
     format_time,
@@ -53,7 +54,10 @@ class Conversation:
             f"{totals.failed:,} failed" if totals.failed else "",
             f"{format_count(totals.prompt_tokens)} tokens in, "
             f"{format_count(totals.completion_tokens)} out",
-            format_cost(totals.cost_usd),
+            f"~{format_count(totals.estimated_tokens)} tokens estimated"
+            if totals.estimated_tokens
+            else "",
+            format_costs(totals.cost_usd, totals.estimated_cost_usd),
             f"{format_duration(totals.duration_ms)} in all" if totals.duration_ms else "",
             f"began {begin}",
         ]
@@ -86,11 +90,14 @@ class Conversation:
         details = item.briggs
         mark, style = STATUS_MARKS[find_mark(item)]
         tokens = f"{format_count(details.prompt_tokens)}→{format_count(details.completion_tokens)}"
+        cost = format_cost(details.cost_usd)
+        if details.usage_source == "estimated":
+            tokens, cost = f"~{tokens}", f"~{cost}" if cost else ""
         amounts = [
             one_line(details.model or item.model or ""),
             format_duration(details.duration_ms),
             f"{tokens} tokens" if details.prompt_tokens is not None else "",
-            format_cost(details.cost_usd),
+            cost,
             f"{RETRY_MARK} {count_retries(item)}" if count_retries(item) else "",
             f"id {item.id[-8:]}",
         ]

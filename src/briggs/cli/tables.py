@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from briggs.cli.text import (
-    format_cost,
+    format_costs,
     format_count,
     format_duration,
     format_time,
@@ -95,7 +95,7 @@ def print_sessions(found: Sequence[Session]) -> None:
             str(totals.failed or ""),
             f"{format_count(totals.prompt_tokens)}→{format_count(totals.completion_tokens)}"
             + (f" ~{format_count(totals.estimated_tokens)}" if totals.estimated_tokens else ""),
-            _costs_text(totals.cost_usd, totals.estimated_cost_usd),
+            format_costs(totals.cost_usd, totals.estimated_cost_usd),
             format_duration(totals.duration_ms),
         )
     _print_or_say(table, "No sessions yet.")
@@ -200,9 +200,3 @@ def _create_table(**attributes: Any) -> Table:
 
 def _figure(number: float | None) -> str:
     return "" if number is None else f"{number:.2f}"
-
-
-def _costs_text(counted: float | None, estimated: float | None) -> str:
-    """What is known, and behind `~` what is estimated."""
-    known = format_cost(counted)
-    return known if estimated is None else f"{known} ~{format_cost(estimated)}".strip()

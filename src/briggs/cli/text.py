@@ -166,6 +166,12 @@ def format_cost(cost_usd: float | None) -> str:
     return f"${cost_usd:,.2f}" if cost_usd >= 1 else f"${cost_usd:.6f}".rstrip("0").rstrip(".")
 
 
+def format_costs(counted: float | None, estimated: float | None) -> str:
+    """What is known, and behind `~` what is estimated."""
+    known = format_cost(counted)
+    return known if estimated is None else f"{known} ~{format_cost(estimated)}".strip()
+
+
 def _part_text(part: dict[str, Any]) -> str:
     if part.get("type") == "text":
         return str(part.get("text", ""))
