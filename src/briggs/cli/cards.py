@@ -30,6 +30,7 @@ from briggs.cli.text import (
     printable,
     read_called,
     read_message,
+    read_request,
 )
 from briggs.cli.tokens import (
     Speller,
@@ -40,7 +41,6 @@ from briggs.cli.tokens import (
 )
 from briggs.client import Feedback, StoredCompletion
 from briggs.client.completions import CompletionDetails
-from briggs.providers.recorded_request import read_request
 from briggs.types.completions import Attempt
 
 ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}

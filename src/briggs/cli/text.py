@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import UNSET
 
 from briggs.providers import recorded_request
 
@@ -107,7 +108,12 @@ def read_called(call: dict[str, Any]) -> dict[str, Any]:
 
 def list_messages(request: Any) -> list[Any]:
     """What was asked, message by message, in OpenAI's words whoever was asked."""
-    return recorded_request.list_messages(request)
+    return [] if request is UNSET else recorded_request.list_messages(request)
+
+
+def read_request(request: Any) -> dict[str, Any]:
+    """The same as a whole request; nothing where the request was not included."""
+    return {} if request is UNSET else recorded_request.read_request(request)
 
 
 def list_choices(item: StoredCompletion) -> list[dict[str, Any]]:
