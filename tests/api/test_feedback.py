@@ -23,6 +23,8 @@ SCHEMA = {
     },
     "required": ["relevance"],
 }
+FLAGS = {"type": "array", "items": {"$ref": "#/properties/why/$defs/flag"}}
+TEXT = {"type": "string", "$defs": {"flag": {"enum": ["rude", "wrong"]}}}
 _numbers = count()
 
 
@@ -266,7 +268,7 @@ def test_every_problem_of_values(server: Server, tag: str) -> None:
         "json_values.relevance",
         "json_values.safe",
     ]
-    assert "json_values.safe: 1 is not of type 'boolean'" in refused["error"]
+    assert 'json_values.safe: 1 is not of type "boolean"' in refused["error"]
 
 
 def test_lists(server: Server, tag: str) -> None:
@@ -503,6 +505,69 @@ def test_agreement(server: Server, tag: str) -> None:
     assert fields["safe"]["agreement"]["percent"] is None
 
 
+def test_agreement_by_version(server: Server, tag: str) -> None:
+    """Each version of a task has its own agreement, in words, without free text."""
+    task = create_task(server, tag, json_schema={"properties": {"flags": FLAGS, "why": TEXT}})
+    path = f"{TASKS}/{task['id']}"
+    for number in range(10):
+        id = record(server, tag)
+        for reviewer in ("ann", "bob"):
+            values = {"flags": ["rude"] if number % 2 else ["wrong", "rude"], "why": reviewer}
+            grade(server, task, id, reviewer=reviewer, json_values=values)
+    found = ask(server, "GET", f"{path}/agreement")
+    assert (list(found["fields"]), found["left_out"], found["version"]) == (["flags"], ["why"], 1)
+    by_option = found["fields"]["flags"]["by_option"]
+    assert {name: each["agreement"]["verdict"] for name, each in by_option.items()} == {
+        "rude": "all the same",
+        "wrong": "reliable",
+    }
+    assert by_option["wrong"]["agreement"]["kappa_verdict"] == "almost perfect"
+    assert "Krippendorff" in found["scales"]["verdict"]
+    ask(server, "POST", path, {"instruction": "Again."})
+    found = ask(server, "GET", f"{path}/agreement")
+    assert found["fields"]["flags"]["agreement"]["verdict"] == "too few to say"
+    assert found["versions"] == [
+        {"version": 1, "feedback": 20},
+        {"version": 2, "feedback": 0},
+    ]
+    found = ask(server, "GET", f"{path}/agreement?version=1")
+    assert found["fields"]["flags"]["agreement"]["units"] == 10
+    for version, status in (("3", 404), ("0", 404), ("x", 400), ("9" * 5000, 400)):
+        reply = server.send("GET", f"{path}/agreement?version={version}")
+        assert (reply.status, reply.json["param"]) == (status, "version")
+
+
+def test_a_pattern_that_never_ends(server: Server, tag: str) -> None:
+    """It is matched in linear time, or refused; the server answers on."""
+    schema = {"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
+    task = create_task(server, tag, json_schema=schema)
+    values = {"a": "a" * 40 + "!"}
+    body = {"task_id": task["id"], "json_values": values, "allow_unmatched_feedback": True}
+    reply = server.send("POST", FEEDBACK, body)
+    assert (reply.status, reply.json["param"]) == (400, "json_values.a")
+    body["json_values"] = {"a": "a" * 40}
+    ask(server, "POST", FEEDBACK, body)
+    assert server.send("GET", "/health").status == 200
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"properties": {f"p{i}": {"type": "integer"} for i in range(20_000)}}, "limit is 262,144"),
+        ({"properties": {"a": {"pattern": "(?=a)"}}}, "without lookahead"),
+        ({"$dynamicRef": "#meta"}, "nowhere in this schema"),
+        ({"properties": {"a": {"$ref": "http://127.0.0.1:1/x"}}}, "others are not fetched"),
+        ({"note": "string"}, '"properties": {"note": {"type": "string"}}'),
+    ],
+)
+def test_schemas_that_are_refused(server: Server, schema: Any, said: str) -> None:
+    """A schema that cannot be used is a 400 that says why, for a new task and an old one."""
+    task = create_task(server)
+    for path in (TASKS, f"{TASKS}/{task['id']}"):
+        reply = server.send("POST", path, {"name": "n", "json_schema": schema})
+        assert (reply.status, said in reply.json["error"]) == (400, True), reply.body
+
+
 def test_export(server: Server, tag: str) -> None:
     """Every line is complete: the feedback, its task as it was, its completions with bodies."""
     task, ids = create_task(server, tag), [record(server, tag), record(server, tag)]
@@ -569,6 +634,6 @@ def test_another_organization(server: Server, tag: str) -> None:
     assert ask(server, "GET", TASKS, key=key) == []
     assert ask(server, "GET", FEEDBACK, key=key)["total"] == 0
     assert grade(server, task, id, key=key, status=404)["param"] == "task_id"
-    own = ask(server, "POST", TASKS, {"name": "own", "json_schema": {}}, key=key)
+    own = ask(server, "POST", TASKS, {"name": "own", "json_schema": {"type": "object"}}, key=key)
     assert grade(server, own, id, key=key, status=404)["param"] == "completion_ids"
     assert ask(server, "POST", f"{TASKS}/{own['id']}/next", key=key)["completion"] is None

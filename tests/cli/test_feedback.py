@@ -135,7 +135,11 @@ def test_agreement(server: RunningServer) -> None:
     assert found["by_tag"]["agreed"] == {"mean": 1.5, "ratings": 8}
     _, shown = show("feedback-task", "agreement", "agreed", server=server)
     (line,) = [line for line in plain(shown).splitlines() if line.startswith("relevance")]
-    assert line.split() == ["relevance", "8", "4", "50%", "0.00", "0.12", "1.50"]
+    few = ["too", "few", "to", "say"]
+    assert line.split() == ["relevance", "8", "4", "50%", "0.12", *few, "0.00", *few, "1.50"]
+    assert "Krippendorff" in shown
+    other = run("feedback-task", "agreement", "agreed", "--task-version=1", server=server)
+    assert other.lines == [report]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from briggs.feedback.agreement import (
+    ALPHA_SCALE,
+    KAPPA_SCALE,
     Level,
     cohens_kappa,
+    find_word,
     fleiss_kappa,
     krippendorffs_alpha,
     measure,
@@ -115,3 +118,44 @@ def test_alpha_of_uneven_units() -> None:
     assert krippendorffs_alpha([*answers, [5]], level="nominal") == krippendorffs_alpha(
         answers, level="nominal"
     )
+
+
+@pytest.mark.parametrize(
+    ("figure", "units", "word"),
+    [
+        (0.9, 9, "too few to say"),
+        (None, 9, "too few to say"),
+        (None, 10, "all the same"),
+        (1.0, 10, "reliable"),
+        (0.8, 10, "reliable"),
+        (0.799, 10, "tentative"),
+        (0.667, 10, "tentative"),
+        (0.66, 10, "unreliable"),
+        (-1.0, 10, "unreliable"),
+    ],
+)
+def test_words_for_alpha(figure: float | None, units: int, word: str) -> None:
+    """Krippendorff's limits, and no word for a few completions."""
+    assert find_word(figure, ALPHA_SCALE, units=units) == word
+
+
+@pytest.mark.parametrize(
+    ("figure", "word"),
+    [
+        (0.81, "almost perfect"), (0.61, "substantial"), (0.6, "moderate"), (0.21, "fair"),
+        (0.0, "slight"), (-0.01, "poor"),
+    ],
+)  # fmt: skip
+def test_words_for_kappa(figure: float, word: str) -> None:
+    """Landis and Koch's scale."""
+    assert find_word(figure, KAPPA_SCALE, units=50) == word
+
+
+def test_a_measure_in_words() -> None:
+    """Two reviewers who differ once in ten are told how far they can be trusted."""
+    units = [{"ann": place % 2, "bob": place % 2 if place else 1} for place in range(10)]
+    found = measure(units, level="nominal")
+    assert found.cohens_kappa == pytest.approx(0.8)
+    assert found.kappa_verdict == "substantial"
+    assert (found.units, found.verdict) == (10, "reliable")
+    assert measure(units[:9], level="nominal").verdict == "too few to say"

@@ -133,3 +133,10 @@ def test_any_text(text: str) -> None:
         assert "position" in error.message
     else:
         filter.matches(create_feedback(), COMPLETION)
+
+
+def test_a_filter_that_is_too_long() -> None:
+    """It is refused with the limit, before it is read."""
+    for text in ("a" * 1_000_000, "not " * 100_000, " " * 50_000 + '"', "a=1 and " * 5_000):
+        with pytest.raises(InvalidRequest, match="10,000"):
+            parse_filter(text, [f"field{number}" for number in range(1_000)])

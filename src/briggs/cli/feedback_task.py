@@ -132,17 +132,27 @@ def get(id: str, server: Server) -> None:
 
 @feedback_task.command()
 @id_argument
+@click.option(
+    "--task-version",
+    "version",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="The version of the task.  [default: the newest]",
+)
 @json_option
 @server_options
-def agreement(id: str, as_json: bool, server: Server) -> None:
+def agreement(id: str, version: int | None, as_json: bool, server: Server) -> None:
     """Show how far reviewers agree on the task ID, or the one of this name, field by field.
 
-    A kappa or alpha of 1 is full agreement, 0 what chance would do. A pipe gets all that is
-    known as one line of JSON, with confusion and the means by model, tag and week.
+    A kappa or alpha of 1 is full agreement, and 0 is what chance would do. The words are from
+    published scales, which are named below the table. Answers to other versions of the task do
+    not count, and free text is left out. A pipe gets everything as one line of JSON, with the
+    confusion tables and the means by model, tag and week.
 
     \b
     Examples:
       briggs feedback-task agreement quality
+      briggs feedback-task agreement quality --task-version 1
       briggs feedback-task agreement quality | jq .fields.relevance.by_model
     """
     from briggs.cli.finding import find_task
@@ -152,7 +162,8 @@ def agreement(id: str, as_json: bool, server: Server) -> None:
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            report = await client.feedback_tasks.agreement((await find_task(client, id)).id)
+            task = await find_task(client, id)
+            report = await client.feedback_tasks.agreement(task.id, version=version)
         if as_json or not sys.stdout.isatty():
             print_line(encode(report))
             return

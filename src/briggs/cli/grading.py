@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.cards import print_completion
-from briggs.cli.form import build_values, flatten_values, read_fields
 from briggs.cli.interview import Answer, Command, Interview
 from briggs.cli.keyboard import Keyboard
 from briggs.cli.text import format_value, printable
@@ -24,6 +23,7 @@ from briggs.client import (
     Refused,
     StoredCompletion,
 )
+from briggs.types.forms import build_values, flatten_values, read_form
 
 T = TypeVar("T")
 
@@ -69,8 +69,8 @@ class Grading:
         self._filters = filters
         self._logprobs = logprobs
         self._console = Console(highlight=False)
-        self._fields = read_fields(task.json_schema)
-        self._interview = Interview(self._fields, keyboard=keyboard, console=self._console)
+        self._form = read_form(task.json_schema)
+        self._interview = Interview(self._form, keyboard=keyboard, console=self._console)
         self._last: Graded | None = None
         self.graded = 0
         self.skipped = 0
@@ -139,7 +139,7 @@ class Grading:
             feedback = self._wait(
                 self._client.feedback.create(
                     task_id=self._task.id,
-                    json_values=build_values(answer.values),
+                    json_values=build_values(self._form, answer.values),
                     comment=answer.comment,
                     completion_ids=[item.completion.id],
                     reviewer=self._reviewer,
@@ -155,7 +155,7 @@ class Grading:
         return True
 
     def _update(self, last: Graded, answer: Answer) -> None:
-        values = build_values(answer.values)
+        values = build_values(self._form, answer.values)
         try:
             self._wait(
                 self._client.feedback.update(
@@ -207,7 +207,7 @@ class Grading:
         self._console.rule(style="dim")
         print_completion(item.completion, logprobs=self._logprobs)
         for each in item.feedback:
-            said = flatten_values(self._fields, each.json_values)
+            said = flatten_values(self._form, each.json_values)
             values = "  ".join(
                 f"{'.'.join(path)}={format_value(value)}" for path, value in said.items()
             )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
-from briggs.cli.form import Field, read_line
+from briggs.cli.form import list_keys, read_line
 from briggs.cli.keyboard import Keyboard
 from briggs.cli.text import format_value, one_line, printable
+from briggs.types.forms import Field, Form, list_missing
 
 
 class Command(enum.Enum):
@@ -47,8 +48,9 @@ class Answer(NamedTuple):
 class Interview:
     """Somebody at a keyboard, and the fields that they are asked for."""
 
-    def __init__(self, fields: Sequence[Field], *, keyboard: Keyboard, console: Console) -> None:
-        self._fields = fields
+    def __init__(self, form: Form, *, keyboard: Keyboard, console: Console) -> None:
+        self._form = form
+        self._fields = form.fields
         self._keyboard = keyboard
         self._console = console
 
@@ -74,9 +76,12 @@ class Interview:
             else:
                 if said is not _NOTHING:
                     values[field.path] = said
-                if field.path in values or not field.required:
+                if field.path in values or not self._is_missing(field, values):
                     position += 1
         return Answer(values, comment)
+
+    def _is_missing(self, field: Field, values: Mapping[tuple[str, ...], Any]) -> bool:
+        return field in list_missing(self._form, values)
 
     def ask_reason(self) -> str:
         """Why a completion is skipped."""
@@ -89,21 +94,22 @@ class Interview:
         self._console.print(Text(printable(message), style="red1"))
 
     def _show_question(self, field: Field, before: Any) -> None:
-        about = field.schema.get("description") or field.schema.get("title") or ""
-        question = Text.assemble((printable(field.name), "bold"), f"  {one_line(str(about))}")
+        about = field.description or field.title
+        question = Text.assemble((printable(field.name), "bold"), f"  {one_line(about)}")
         if before is not _NOTHING:
             question.append(f"  return keeps {format_value(before)}", style="dim")
-        elif not field.required:
+        elif not field.required or field.nullable:
             question.append("  return leaves it out", style="dim")
         self._console.print(question)
-        if choices := field.choices:
+        if choices := list_keys(field):
             parts = [(key, format_value(value)) for key, value in choices.items()]
             shown = "   ".join(key if key == value else f"{key} {value}" for key, value in parts)
             self._console.print(Text(f"{shown}  › ", style="cyan"), end="")
 
     def _read(self, field: Field) -> Any:
         """A value, a command, or nothing for return alone."""
-        return self._read_choice(field.choices) if field.choices else self._read_text(field)
+        choices = list_keys(field)
+        return self._read_choice(choices) if choices else self._read_text(field)
 
     def _read_choice(self, choices: Mapping[str, Any]) -> Any:
         while key := self._keyboard.read_key():

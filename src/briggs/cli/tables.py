@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -151,24 +151,54 @@ def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
 
 
 def print_agreement(report: AgreementReport) -> None:
-    """How far reviewers agree, as a table of a row a field."""
+    """How far reviewers agree, as a table of a row a field, and what the words mean."""
     table = _create_table()
     table.add_column("field", style="cyan", overflow="fold")
-    for name in ("answers", "shared", "agree", "kappa", "alpha", "mean"):
+    for name in ("answers", "shared", "agree", "alpha"):
         table.add_column(name, justify="right")
+    table.add_column("")
+    table.add_column("kappa", justify="right")
+    table.add_column("")
+    table.add_column("mean", justify="right")
     for name, field in report.fields.items():
-        found = field["agreement"]
-        kappa = found["cohens_kappa"] if len(found["reviewers"]) == 2 else found["fleiss_kappa"]
-        table.add_row(
-            Text(printable(name)),
-            str(found["ratings"]),
-            str(found["units"]),
-            "" if found["percent"] is None else f"{found['percent']:.0%}",
-            _figure(kappa),
-            _figure(found["krippendorffs_alpha"]),
-            _figure((field["mean"] or {}).get("mean")),
+        _add_agreement(table, name, field["agreement"], field["mean"])
+        for option, found in field.get("by_option", {}).items():
+            _add_agreement(table, f"  {name}: {option}", found["agreement"], found["share"])
+    _print_or_say(table, "This version of the task asks for no fields that can agree.")
+    for note in _explain_agreement(report):
+        Console(highlight=False).print(Text(printable(note), style="dim"))
+
+
+def _add_agreement(
+    table: Table, name: str, found: dict[str, Any], mean: dict[str, Any] | None
+) -> None:
+    kappa = found["cohens_kappa"] if len(found["reviewers"]) == 2 else found["fleiss_kappa"]
+    table.add_row(
+        Text(printable(name)),
+        str(found["ratings"]),
+        str(found["units"]),
+        "" if found["percent"] is None else f"{found['percent']:.0%}",
+        _figure(found["krippendorffs_alpha"]),
+        found.get("verdict", ""),
+        _figure(kappa),
+        found.get("kappa_verdict", ""),
+        _figure((mean or {}).get("mean")),
+    )
+
+
+def _explain_agreement(report: AgreementReport) -> Iterator[str]:
+    """The version that was read, what was left out, and where the words are from."""
+    if len(report.versions) > 1:
+        others = ", ".join(
+            f"version {each['version']} has {each['feedback']}"
+            for each in report.versions
+            if each["version"] != report.version
         )
-    _print_or_say(table, "This task asks for no fields.")
+        yield f"Of version {report.version} of the task. Feedback for other versions: {others}."
+    if report.left_out:
+        yield f"Left out, as free text: {', '.join(report.left_out)}."
+    yield "shared: completions that two or more reviewers graded."
+    yield from report.scales.values()
 
 
 def print_json(value: Any) -> None:

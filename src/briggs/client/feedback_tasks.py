@@ -95,10 +95,21 @@ class QueueItem(Object):
 
 
 class AgreementReport(Object):
-    """How far reviewers agree; `fields` has percent, kappas, alpha and means for each field."""
+    """How far reviewers agree on one version of a task.
+
+    `fields` has percent, kappas, alpha, a `verdict` in words and means for each field, and
+    `by_option` for a field that takes several.
+    """
 
     task_id: str
     fields: dict[str, dict[str, Any]]
+    version: int = 1
+    versions: list[dict[str, int]] = msgspec.field(default_factory=list)
+    """All versions, and how much `feedback` each has."""
+    left_out: list[str] = msgspec.field(default_factory=list)
+    """Fields of free text."""
+    scales: dict[str, str] = msgspec.field(default_factory=dict)
+    """Where the words are from."""
 
 
 class _Released(Object):
@@ -206,9 +217,17 @@ class FeedbackTasks:
         """How far its queue is. Raises `NotFound`."""
         return await self._connection.request("GET", f"{_path(id)}/progress", Progress)
 
-    async def agreement(self, id: str) -> AgreementReport:
-        """How far reviewers agree, field by field. Raises `NotFound`."""
-        return await self._connection.request("GET", f"{_path(id)}/agreement", AgreementReport)
+    async def agreement(self, id: str, *, version: int | None = None) -> AgreementReport:
+        """How far reviewers agree, field by field, on the newest version unless another is named.
+
+        Raises `NotFound`.
+        """
+        return await self._connection.request(
+            "GET",
+            f"{_path(id)}/agreement",
+            AgreementReport,
+            query=encode_query(version=version),
+        )
 
 
 def _path(id: str) -> str:

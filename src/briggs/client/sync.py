@@ -426,9 +426,12 @@ class FeedbackTasks:
         """How far its queue is. Raises `NotFound`."""
         return self._runner.run(self._calls.progress(id))
 
-    def agreement(self, id: str) -> AgreementReport:
-        """How far reviewers agree, field by field. Raises `NotFound`."""
-        return self._runner.run(self._calls.agreement(id))
+    def agreement(self, id: str, *, version: int | None = None) -> AgreementReport:
+        """How far reviewers agree, field by field, on the newest version unless another is named.
+
+        Raises `NotFound`.
+        """
+        return self._runner.run(self._calls.agreement(id, version=version))
 
 
 class Models:

@@ -3,10 +3,13 @@
 Cohen, "A coefficient of agreement for nominal scales" (1960); Fleiss, "Measuring nominal scale
 agreement among many raters" (1971); Krippendorff, "Computing Krippendorff's Alpha-Reliability"
 (2011). Where nothing can be said, because too few answered or all say the same, they are None.
+
+Words for the figures are from two published scales, and only for `UNITS_MIN` completions or more.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import combinations, permutations
@@ -17,6 +20,31 @@ import msgspec
 Level = Literal["nominal", "ordinal", "interval"]
 Units = Sequence[Mapping[str, Hashable]]
 """For each thing that was graded, who answered what; not everybody grades everything."""
+
+
+UNITS_MIN = 10
+"""With fewer completions that two reviewers graded, one more answer may turn every figure."""
+TOO_FEW = "too few to say"
+NO_VARIATION = "all the same"
+
+ALPHA_SCALE = ((0.8, "reliable"), (0.667, "tentative"), (-math.inf, "unreliable"))
+"""The words for an alpha of at least so much."""
+KAPPA_SCALE = (
+    (0.81, "almost perfect"),
+    (0.61, "substantial"),
+    (0.41, "moderate"),
+    (0.21, "fair"),
+    (0.0, "slight"),
+    (-math.inf, "poor"),
+)
+SOURCES = {
+    "verdict": "Of Krippendorff's alpha: reliable from 0.8, tentative from 0.667, unreliable below "
+    "(Krippendorff, Content Analysis, 4th edition, 2018, chapter 12).",
+    "kappa_verdict": "Of kappa: almost perfect from 0.81, substantial from 0.61, moderate from "
+    "0.41, fair from 0.21, slight from 0, poor below (Landis and Koch, The measurement of "
+    "observer agreement for categorical data, 1977).",
+}
+"""Where the words are from."""
 
 
 class Confusion(msgspec.Struct, frozen=True):
@@ -45,6 +73,10 @@ class Agreement(msgspec.Struct, kw_only=True, frozen=True):
     fleiss_kappa: float | None
     """Of the completions that have the most common number of answers."""
     krippendorffs_alpha: float | None
+    verdict: str
+    """A word for alpha; "too few to say", or "all the same" where answers do not differ."""
+    kappa_verdict: str
+    """A word for Cohen's kappa of two reviewers, for Fleiss' of more."""
     confusion: Confusion
 
 
@@ -54,17 +86,37 @@ def measure(units: Units, *, level: Level) -> Agreement:
     shared = [unit for unit in units if len(unit) > 1]
     pairs = [(unit[reviewers[0]], unit[reviewers[1]]) for unit in shared if len(reviewers) == 2]
     answers = [list(unit.values()) for unit in shared]
+    alpha = krippendorffs_alpha(answers, level=level)
+    cohens = cohens_kappa(pairs)
+    alike = _most_common_size(answers)
+    fleiss = fleiss_kappa(alike)
     return Agreement(
         level=level,
         reviewers=reviewers,
         ratings=sum(map(len, units)),
         units=len(shared),
         percent=percent_agreement(answers),
-        cohens_kappa=cohens_kappa(pairs),
-        fleiss_kappa=fleiss_kappa(_most_common_size(answers)),
-        krippendorffs_alpha=krippendorffs_alpha(answers, level=level),
+        cohens_kappa=cohens,
+        fleiss_kappa=fleiss,
+        krippendorffs_alpha=alpha,
+        verdict=find_word(alpha, ALPHA_SCALE, units=len(shared)),
+        kappa_verdict=(
+            find_word(cohens, KAPPA_SCALE, units=len(pairs))
+            if len(reviewers) == 2
+            else find_word(fleiss, KAPPA_SCALE, units=len(alike))
+        ),
         confusion=confuse(shared),
     )
+
+
+def find_word(figure: float | None, scale: Sequence[tuple[float, str]], *, units: int) -> str:
+    """What a scale calls a figure that was found from so many units."""
+    if units < UNITS_MIN:
+        return TOO_FEW
+    if figure is None:
+        return NO_VARIATION
+    # Figures are rounded as they are shown: 0.8 of floating point may be a little less.
+    return next(word for least, word in scale if round(figure, 9) >= least)
 
 
 def percent_agreement(answers: Iterable[Sequence[Hashable]]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -10,13 +11,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from briggs.feedback.filters import Filter, parse_filter
-from briggs.feedback.schemas import check_values, list_fields
+from briggs.feedback.schemas import check_values
 from briggs.feedback.tasks import retrieve_open_task
 from briggs.storage import FeedbackQuery, Query, Store
 from briggs.types import wire
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.feedback import Feedback, ReviewerKind, TaskVersion
+from briggs.types.forms import read_form
 
 MATCHED_MAX = 1000
 NAME_LENGTH_MAX = 200
@@ -60,13 +62,13 @@ async def create_feedback(
     what is wrong, and `Conflict` for a completion that others took after the lease expired.
     """
     task = await retrieve_open_task(store, post.task_id, organization_id=organization_id)
-    check_values(post.json_values, schema=task.json_schema)
+    await asyncio.to_thread(check_values, post.json_values, schema=task.json_schema)
     reviewer = post.reviewer or reviewer
     if len(reviewer) > NAME_LENGTH_MAX:
         raise InvalidRequest(
             f"'reviewer' has at most {NAME_LENGTH_MAX} characters.", param="reviewer"
         )
-    _check_rationale(post.rationale or {}, task.json_schema)
+    await _check_rationale(post.rationale or {}, task.json_schema)
     given = Feedback(
         organization_id=organization_id,
         task_id=task.id,
@@ -100,8 +102,8 @@ async def update_feedback(
     versions = await store.feedback_tasks.list_versions(before.task_id)
     schema = versions[before.task_version - 1].json_schema
     if edit.json_values is not UNSET:
-        check_values(edit.json_values, schema=schema)
-    _check_rationale(edit.rationale or {}, schema)
+        await asyncio.to_thread(check_values, edit.json_values, schema=schema)
+    await _check_rationale(edit.rationale or {}, schema)
     said = {
         name: value for name, value in msgspec.structs.asdict(edit).items() if value is not UNSET
     }
@@ -190,7 +192,11 @@ async def read_filter(store: Store, text: str, *, query: FeedbackQuery) -> Filte
     else:
         task = await store.feedback_tasks.retrieve(query.task_id, organization_id=organization_id)
         tasks = [] if task is None else [task]
-    fields = [list_fields(task.json_schema) for task in tasks]
+    return await asyncio.to_thread(_parse_filter, text, [task.json_schema for task in tasks])
+
+
+def _parse_filter(text: str, schemas: Sequence[Mapping[str, Any]]) -> Filter:
+    fields = [read_form(schema).names for schema in schemas]
     # A schema may name no fields; then there may be any.
     if not fields or not all(fields):
         return parse_filter(text)
@@ -279,13 +285,15 @@ async def _find(store: Store, ids: Sequence[str], *, organization_id: str) -> li
     return list(found)
 
 
-def _check_rationale(rationale: Mapping[str, str], schema: Mapping[str, Any]) -> None:
-    """A reason is one for a field that is asked for."""
-    fields = list_fields(schema)
+async def _check_rationale(rationale: Mapping[str, str], schema: Mapping[str, Any]) -> None:
+    """Each reason is for a field of the task."""
+    if not rationale:
+        return
+    fields = (await asyncio.to_thread(read_form, schema)).names
     for name in rationale:
         if fields and name not in fields:
             raise InvalidRequest(
-                f"'rationale.{name}' is of no field of this task: it has {', '.join(fields)}.",
+                f"'rationale.{name}' names no field of this task. Its fields: {', '.join(fields)}.",
                 param=f"rationale.{name}",
             )
 

@@ -35,6 +35,8 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _VALUES = "json_values."
 
 DEPTH_MAX = 50
+LENGTH_MAX = 10_000
+"""Characters. Each field is compared with all names that there are, to find what was meant."""
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -128,6 +130,11 @@ def parse_filter(text: str, fields: Collection[str] | None = None) -> Filter:
 
     Raises `InvalidRequest`, which names the position, or the fields that there are.
     """
+    if len(text) > LENGTH_MAX:
+        raise InvalidRequest(
+            f"filter: it has {len(text):,} characters, and the limit is {LENGTH_MAX:,}.",
+            param="filter",
+        )
     return _Parser(text, fields).parse()
 
 
@@ -244,7 +251,7 @@ class _Parser:
         alike = [each for each in known if each.lower() == name.lower()]
         if len(alike) == 1:
             return alike[0]
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name[:100], known, n=1)
         meant = f" Did you mean '{near[0]}'?" if near else ""
         raise InvalidRequest(
             f"filter: there is no field '{name}' (position {token.position}).{meant} "

@@ -2,29 +2,46 @@
 
 Both drafts that Log10's tasks are written in are understood, and its hints for forms: `multi`
 (`true`, or `{"rows": 5}`) makes a text box, `format` an input of that kind.
+
+Patterns match in linear time, and the work of a check is counted before it is done
+(`schema_work.py`). Both functions may take tens of milliseconds: call them off the event loop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
 
-from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
-from jsonschema.protocols import Validator
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT7, DRAFT202012
+import jsonschema_rs
+from jsonschema_rs import ValidationError, Validator
+from jsonschema_rs.canonical import UnsatisfiableReason, find_unsatisfiable
 
+from briggs.feedback.schema_mistakes import find_mistake, walk_schemas
+from briggs.feedback.schema_work import STEPS_MAX, WORK_MAX, Steps, TooMuchWork, measure_sizes
+from briggs.types import wire
 from briggs.types.errors import InvalidRequest
+from briggs.types.forms import FIELDS_MAX, read_form
+from briggs.types.references import MISSING, References, list_references
 
 DRAFTS: Mapping[str, type[Validator]] = {
-    "http://json-schema.org/draft-07/schema": Draft7Validator,
-    "https://json-schema.org/draft/2020-12/schema": Draft202012Validator,
+    "http://json-schema.org/draft-07/schema": jsonschema_rs.Draft7Validator,
+    "https://json-schema.org/draft/2020-12/schema": jsonschema_rs.Draft202012Validator,
 }
 _NEWEST = "https://json-schema.org/draft/2020-12/schema"
 
 PROBLEMS_MAX = 20
+DEPTH_MAX = 64
+SCHEMA_VALUES_MAX = 10_000
+SCHEMA_BYTES_MAX = 256 * 1024
+PATTERN_LENGTH_MAX = 1_000
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
+_LEVELS = 8
+"""How deep the answers are that a schema is tried with as it is made."""
+
+_REGEX = jsonschema_rs.RegexOptions(size_limit=1024 * 1024)
+"""Rust's `regex`: linear in the text, and what a pattern compiles to is bounded."""
 
 
 class InvalidValues(InvalidRequest):
@@ -43,49 +60,102 @@ class InvalidValues(InvalidRequest):
         return body
 
 
+class _Compiled(NamedTuple):
+    validator: Validator
+    steps: Steps
+
+
 def check_schema(schema: Any) -> None:
     """Raises `InvalidRequest` that says where a schema is wrong and what to do."""
     if not isinstance(schema, dict):
         raise _refuse("", "it must be an object, such as {'type': 'object', 'properties': {...}}")
-    draft = _find_draft(schema)
-    checker = draft(draft.META_SCHEMA, format_checker=draft.FORMAT_CHECKER)
     try:
-        for error in sorted(checker.iter_errors(schema), key=_depth):
-            raise _refuse(_name(error.absolute_path), _explain(error))
-        _check_type(schema)
-        _check_hints(schema, path=[])
+        _check_size(schema)
+        schema = _replace_surrogates(schema)
+        draft = _find_draft(schema)
+        _check_meant(schema)
+        _check_hints(schema)
         _check_references(schema)
-        # A schema that refers to itself for ever shows with any value.
-        list(_open(schema).iter_errors({}))
+        _check_patterns(schema)
+        _check_draft(schema, draft)
+        _check_steps(schema)
+        _check_satisfiable(schema)
     except RecursionError:
-        raise _refuse("", "it is nested too deeply") from None
+        raise _refuse("", f"it is nested more than {DEPTH_MAX} levels deep") from None
+    if not read_form(schema).is_whole:
+        raise _refuse("", f"it has more than {FIELDS_MAX:,} fields, counting those of references")
 
 
 def check_values(values: dict[str, Any], *, schema: dict[str, Any]) -> None:
     """Raises `InvalidValues`, which names everything that is wrong at once."""
     try:
-        problems = [
-            {"path": _name(error.absolute_path, root="json_values"), "message": _explain(error)}
-            for error in sorted(_open(schema).iter_errors(values), key=_place)
-        ]
+        problems = list(islice(_find_problems(values, schema), PROBLEMS_MAX))
     except RecursionError:
-        problems = [{"path": "json_values", "message": "the values are nested too deeply"}]
+        problems = [_problem(f"the values are nested more than {DEPTH_MAX} levels deep")]
     if problems:
-        raise InvalidValues(problems[:PROBLEMS_MAX])
+        raise InvalidValues(problems)
 
 
-def list_fields(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The fields that hold one value each, by dotted path, with the schema of each."""
-    return dict(_walk_fields(schema, prefix=""))
+def _find_problems(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, str]]:
+    sizes = measure_sizes(values)
+    if len(sizes) > DEPTH_MAX:
+        raise RecursionError
+    if sizes[0] > ANSWER_BYTES_MAX:
+        yield _problem(f"they are larger than {ANSWER_BYTES_MAX // 2**20} MiB")
+        return
+    try:
+        compiled = _compile(wire.encode_plain(schema))
+        work = sum(size * compiled.steps.count(level) for level, size in enumerate(sizes))
+        if work > WORK_MAX:
+            yield _problem(
+                f"checking them would take {work:,} steps, and the limit is {WORK_MAX:,}. Send "
+                "shorter values, or simplify the schema of the task"
+            )
+            return
+        for error in sorted(_list_errors(compiled.validator, values), key=_place):
+            yield {
+                "path": _name(error.instance_path, root="json_values"),
+                "message": _explain(error),
+            }
+    except TooMuchWork as error:
+        yield _problem(f"the schema of the task cannot be checked: {error.message}")
+    except (ValidationError, ValueError) as error:
+        # A task that was made when more was allowed.
+        yield _problem(f"the schema of the task cannot be used: {_first_line(error)}. Update it")
 
 
-def _open(schema: dict[str, Any]) -> Validator:
-    # An empty registry: a reference never makes us ask another server.
-    draft: type[Validator] = _find_draft(schema)
-    return draft(schema, format_checker=FormatChecker(), registry=Registry())
+def _list_errors(validator: Validator, values: Any) -> list[ValidationError]:
+    try:
+        return list(validator.iter_errors(values))
+    except UnicodeEncodeError:
+        return list(validator.iter_errors(_replace_surrogates(values)))
 
 
-def _find_draft(schema: Mapping[str, Any]) -> Any:
+def _replace_surrogates(value: Any) -> Any:
+    """Halves of surrogate pairs, which the validator does not take, as one other character."""
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= each <= "\udfff" else each for each in value)
+    if isinstance(value, list):
+        return [_replace_surrogates(each) for each in value]
+    if isinstance(value, dict):
+        return {
+            _replace_surrogates(name): _replace_surrogates(each) for name, each in value.items()
+        }
+    return value
+
+
+@lru_cache(maxsize=16)
+def _compile(encoded: bytes) -> _Compiled:
+    schema = _replace_surrogates(wire.decode(encoded))
+    return _Compiled(_open(schema, _find_draft(schema)), Steps(schema))
+
+
+def _open(schema: dict[str, Any], draft: type[Validator]) -> Validator:
+    # Offline: a reference never makes us ask another server, or open a file.
+    return draft(schema, validate_formats=True, pattern_options=_REGEX, offline=True)
+
+
+def _find_draft(schema: Mapping[str, Any]) -> type[Validator]:
     named = schema.get("$schema", _NEWEST)
     draft = DRAFTS.get(named.rstrip("#")) if isinstance(named, str) else None
     if draft is None:
@@ -93,65 +163,148 @@ def _find_draft(schema: Mapping[str, Any]) -> Any:
     return draft
 
 
-def _check_type(schema: Mapping[str, Any]) -> None:
-    """Values are an object, so a schema that asks for another type could never be met."""
+def _check_size(schema: dict[str, Any]) -> None:
+    """Before anything walks it."""
+    size = len(wire.encode_plain(schema))
+    if size > SCHEMA_BYTES_MAX:
+        raise _refuse("", f"it has {size:,} bytes, and the limit is {SCHEMA_BYTES_MAX:,}")
+    count, depth, waiting = 0, 0, [schema]
+    while waiting:
+        depth += 1
+        if depth > DEPTH_MAX:
+            raise RecursionError
+        count += len(waiting)
+        waiting = [inner for value in waiting for inner in _list_inner(value)]
+    if count > SCHEMA_VALUES_MAX:
+        raise _refuse("", f"it holds {count:,} values, and the limit is {SCHEMA_VALUES_MAX:,}")
+
+
+def _list_inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _check_meant(schema: dict[str, Any]) -> None:
+    """What JSON Schema allows and nobody means; and values are an object."""
+    if mistake := find_mistake(schema):
+        raise _refuse(_name(mistake.path), mistake.message)
     wanted = schema.get("type", "object")
     if wanted != "object" and not (isinstance(wanted, list) and "object" in wanted):
-        raise _refuse("type", f"the values are an object, so it must be 'object', not {wanted!r}")
-
-
-def _check_hints(schema: Any, *, path: list[str | int]) -> None:
-    """`multi` of the properties, wherever they are."""
-    if not isinstance(schema, dict):
-        return
-    multi = schema.get("multi", False)
-    rows = multi.get("rows", 1) if isinstance(multi, dict) else 1
-    if not isinstance(multi, bool | dict) or not isinstance(rows, int) or rows < 1:
+        meant = {"type": "object", "properties": {"value": "..."}}
         raise _refuse(
-            _name([*path, "multi"]), "it must be true, false, or {'rows': N} with N from 1"
-        )
-    for keyword in ("properties", "$defs", "definitions"):
-        for name, inner in _mapping(schema.get(keyword)).items():
-            _check_hints(inner, path=[*path, keyword, name])
-    _check_hints(schema.get("items"), path=[*path, "items"])
+            "type", f"the values are an object, so it must be 'object', not {wanted!r}. Give the "
+            f"value a name, as in {meant}"
+        )  # fmt: skip
+
+
+def _check_hints(schema: dict[str, Any]) -> None:
+    """`multi` of the properties, wherever they are, and `$id`."""
+    for path, inner in walk_schemas(schema):
+        if not isinstance(inner, dict):
+            continue
+        multi = inner.get("multi", False)
+        rows = multi.get("rows", 1) if isinstance(multi, dict) else 1
+        if not isinstance(multi, bool | dict) or not isinstance(rows, int) or rows < 1:
+            raise _refuse(
+                _name([*path, "multi"]), "it must be true, false, or {'rows': N} with N from 1"
+            )
+        if path and not str(inner.get("$id", "#")).startswith("#"):
+            raise _refuse(_name([*path, "$id"]), "only the whole schema can have an '$id'")
 
 
 def _check_references(schema: dict[str, Any]) -> None:
-    """Every `$ref` leads somewhere within the schema."""
-    specification = DRAFT7 if _find_draft(schema) is Draft7Validator else DRAFT202012
-    resolver = Registry[Any]().resolver_with_root(specification.create_resource(schema))
-    for path, reference in _walk_references(schema, path=[]):
-        try:
-            resolver.lookup(reference)
-        except Unresolvable:
+    """Every reference leads to a schema within the schema."""
+    references = References(schema)
+    known = {id(inner) for _, inner in walk_schemas(schema)}
+    for path, inner in walk_schemas(schema):
+        for reference in list_references(inner) if isinstance(inner, dict) else ():
+            found = references.look_up(reference)
+            keyword = "$ref" if inner.get("$ref") == reference else "$dynamicRef"
+            if found is MISSING:
+                raise _refuse(
+                    _name([*path, keyword]),
+                    f"'{reference}' is nowhere in this schema, and others are not fetched. Copy "
+                    "what it refers to into '$defs'",
+                )
+            if not isinstance(found, bool) and id(found) not in known:
+                raise _refuse(_name([*path, keyword]), f"'{reference}' does not lead to a schema")
+
+
+def _check_patterns(schema: dict[str, Any]) -> None:
+    """Patterns that match in linear time: without lookaround and references back."""
+    for path, inner in walk_schemas(schema):
+        if not isinstance(inner, dict):
+            continue
+        said = [((*path, "pattern"), inner.get("pattern"))]
+        if isinstance(inner.get("patternProperties"), dict):
+            said += [
+                ((*path, "patternProperties", name), name) for name in inner["patternProperties"]
+            ]
+        for place, pattern in said:
+            if not isinstance(pattern, str):
+                continue
+            if len(pattern) > PATTERN_LENGTH_MAX:
+                raise _refuse(
+                    _name(place), f"a pattern has at most {PATTERN_LENGTH_MAX:,} characters"
+                )
+            try:
+                _open({"pattern": pattern}, jsonschema_rs.Draft202012Validator)
+            except (ValidationError, ValueError):
+                raise _refuse(
+                    _name(place),
+                    f"'{pattern:.200}' is not a regex that can be used. Patterns are ECMA-262 "
+                    "without lookahead, lookbehind and back-references, and of bounded size",
+                ) from None
+
+
+def _check_draft(schema: dict[str, Any], draft: type[Validator]) -> None:
+    """By the draft's own schema."""
+    try:
+        _open(schema, draft)
+    except ValidationError as error:
+        raise _refuse(_name(error.instance_path), _explain(error)) from None
+    except ValueError as error:
+        raise _refuse("", _first_line(error)) from None
+
+
+def _check_steps(schema: dict[str, Any]) -> None:
+    steps = Steps(schema)
+    try:
+        most = max(map(steps.count, range(_LEVELS)))
+    except TooMuchWork as error:
+        raise _refuse("", f"{error.message}, so that no answer could ever be checked") from None
+    if most > STEPS_MAX:
+        raise _refuse(
+            "",
+            f"checking one value could take more than {STEPS_MAX:,} steps. Use fewer alternatives "
+            "within alternatives, or shorter lists of values in them",
+        )
+
+
+def _check_satisfiable(schema: dict[str, Any]) -> None:
+    """Some answer must be possible, and so must every field."""
+    found = find_unsatisfiable(
+        {**schema, "type": "object"},
+        draft=jsonschema_rs.Draft7
+        if _find_draft(schema) is jsonschema_rs.Draft7Validator
+        else jsonschema_rs.Draft202012,
+        pattern_options=_REGEX,
+        offline=True,
+    )
+    for pointer, reason in sorted(found.items(), key=lambda each: -len(each[0])):
+        steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+        is_field = len(steps) > 1 and steps[-2] == "properties"
+        if is_field and not isinstance(reason, UnsatisfiableReason.Literal):
             raise _refuse(
-                _name(path), f"'{reference}' is nowhere in this schema, and others are not fetched"
-            ) from None
+                _name(steps), "no value can satisfy it: what it asks for contradicts itself"
+            )
+    if "" in found:
+        raise _refuse("", "no answer can satisfy it: what it asks for contradicts itself")
 
 
-def _walk_references(value: Any, *, path: list[str | int]) -> Iterator[tuple[list[str | int], str]]:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _walk_references(item, path=[*path, index])
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name == "$ref" and isinstance(item, str):
-                yield [*path, name], item
-            elif name not in ("const", "default", "enum", "examples"):
-                yield from _walk_references(item, path=[*path, name])
-
-
-def _walk_fields(schema: Mapping[str, Any], *, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, inner in _mapping(schema.get("properties")).items():
-        if isinstance(inner, dict):
-            if _mapping(inner.get("properties")):
-                yield from _walk_fields(inner, prefix=f"{prefix}{name}.")
-            else:
-                yield f"{prefix}{name}", inner
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _problem(message: str) -> dict[str, str]:
+    return {"path": "json_values", "message": message}
 
 
 def _explain(error: ValidationError) -> str:
@@ -159,9 +312,13 @@ def _explain(error: ValidationError) -> str:
     return error.message if len(error.message) <= 300 else f"{error.message[:300]}..."
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:300]
+
+
 def _refuse(path: str, message: str) -> InvalidRequest:
     name = f"json_schema.{path}" if path else "json_schema"
-    return InvalidRequest(f"'{name}' is wrong: {message}.", param=name)
+    return InvalidRequest(f"'{name}' is wrong: {message}.".replace("?.", "?"), param=name)
 
 
 def _name(path: Iterable[str | int], *, root: str = "") -> str:
@@ -172,10 +329,5 @@ def _name(path: Iterable[str | int], *, root: str = "") -> str:
     return name
 
 
-def _depth(error: ValidationError) -> int:
-    """The deepest first: what is said of a property is plainer than what is said of all."""
-    return -len(error.absolute_path)
-
-
 def _place(error: ValidationError) -> list[str]:
-    return [str(step) for step in error.absolute_path]
+    return [str(step) for step in error.instance_path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -32,7 +33,7 @@ async def create_task(store: Store, said: TaskChange, *, organization_id: str) -
     for name in ("name", "json_schema"):
         if getattr(said, name) is UNSET:
             raise InvalidRequest(f"'{name}' is required.", param=name)
-    _check(said)
+    await _check(said)
     now = current_time_us()
     task = FeedbackTask(
         organization_id=organization_id, created_at=now, updated_at=now, **_members(said)
@@ -66,7 +67,7 @@ async def update_task(
 ) -> FeedbackTask:
     """Change a task; a changed schema or instruction is a new version. Raises `NotFound`."""
     await retrieve_open_task(store, id, organization_id=organization_id)
-    _check(said)
+    await _check(said)
     task = await store.feedback_tasks.update(
         id,
         organization_id=organization_id,
@@ -91,7 +92,7 @@ async def archive_task(store: Store, id: str, *, organization_id: str) -> Feedba
     return task
 
 
-def _check(said: TaskChange) -> None:
+async def _check(said: TaskChange) -> None:
     if said.name is not UNSET and not 0 < len(said.name.strip()) <= NAME_LENGTH_MAX:
         raise InvalidRequest(f"'name' must have 1 to {NAME_LENGTH_MAX} characters.", param="name")
     if said.reviewers_wanted is not UNSET and not 1 <= said.reviewers_wanted <= REVIEWERS_MAX:
@@ -99,7 +100,7 @@ def _check(said: TaskChange) -> None:
             f"'reviewers_wanted' is a number from 1 to {REVIEWERS_MAX}.", param="reviewers_wanted"
         )
     if said.json_schema is not UNSET:
-        check_schema(said.json_schema)
+        await asyncio.to_thread(check_schema, said.json_schema)
 
 
 def _members(said: TaskChange) -> dict[str, Any]:

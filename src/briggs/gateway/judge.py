@@ -16,7 +16,7 @@ WAITING_MAX = 1_000
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 PAUSE_S = 0.01
 LARGE_BYTES = 64 * 1024
-"""What takes longer than a millisecond or so is judged in a thread."""
+"""A larger answer, and one that a schema was asked of, may take long: a thread judges it."""
 
 
 class Judge:
@@ -87,7 +87,8 @@ class Judge:
 
 async def _judge(case: Case) -> list[str]:
     try:
-        if len(case.body) < LARGE_BYTES:
+        values = case.evidence.prepared.envelope.values
+        if len(case.body) < LARGE_BYTES and not values.get("response_format"):
             return find_broken(case)
         return await asyncio.to_thread(find_broken, case)
     except Exception:

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
+from briggs.types.references import MISSING, References, list_references
+
 OPAQUE = "x-opaque"
 TITLES = "x-titles"
 """The titles of values of `enum` that are branches of `oneOf` or `anyOf`, by `freeze(value)`."""
@@ -22,14 +24,25 @@ Flat = dict[str, Any]
 
 _SCALARS = frozenset({"null", "boolean", "integer", "number", "string"})
 ALL_TYPES = _SCALARS | {"array", "object"}
+_APPLIED = ("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "const")
 _NOTHING: Flat = {"type": frozenset()}
 _NOTES = ("title", "description", "default", "examples", "multi")
 _HIGHEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _LOWEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _PLAIN = frozenset(
-    {*_NOTES, *_HIGHEST, *_LOWEST, "type", "enum", "const", "$ref", "allOf", "anyOf", "oneOf"}
+    {*_NOTES, *_HIGHEST, *_LOWEST, *_APPLIED, "type", "enum"}
     | {"properties", "required", "items", "uniqueItems", "multipleOf", "$defs", "definitions"}
-    | {"$schema", "$id", "$comment", "readOnly", "writeOnly", "deprecated", TITLES}
+    | {
+        "$schema",
+        "$id",
+        "$anchor",
+        "$dynamicAnchor",
+        "$comment",
+        "readOnly",
+        "writeOnly",
+        "deprecated",
+        TITLES,
+    }
 )
 """The keywords that a form understands."""
 
@@ -38,7 +51,7 @@ class Flattener:
     """Flattens the schemas within one root, in a bounded number of steps."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
-        self._root = root
+        self._references = References(root)
         self._ignores_siblings = "draft-07" in str(root.get("$schema", ""))
         self._steps = 0
 
@@ -60,12 +73,12 @@ class Flattener:
         if not isinstance(schema, dict):
             return {}, seen
         parts: list[Flat] = []
-        reference = schema.get("$ref")
-        if isinstance(reference, str):
+        for reference in list_references(schema):
             if reference in seen:
                 return {**_take_notes(schema), OPAQUE: True}, seen
             seen |= {reference}
-            target, seen = self.flatten(self._look_up(reference), seen)
+            found = self._references.look_up(reference)
+            target, seen = self.flatten(False if found is MISSING else found, seen)
             if self._ignores_siblings:
                 return {**target, **_take_notes(schema)}, seen
             parts.append(target)
@@ -104,19 +117,6 @@ class Flattener:
             return {"type": frozenset({"null"} if nulls else ()), **rest}, seen
         types = frozenset[str]().union(*(_types(flat) for flat, _ in flats))
         return {"type": types, OPAQUE: True}, seen
-
-    def _look_up(self, reference: str) -> Any:
-        """What `#/$defs/name` or `#name` points to; a schema that allows all where nothing is."""
-        found: Any = self._root
-        if not reference.startswith("#"):
-            return {"not": {}}
-        for step in reference[1:].split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and name.isdigit() and len(name) < 7:
-                found = found[int(name)] if int(name) < len(found) else None
-            else:
-                found = found.get(name) if isinstance(found, dict) else None
-        return found
 
 
 def merge(one: Flat, other: Flat) -> Flat:
@@ -186,8 +186,7 @@ def _read_own(schema: Mapping[str, Any]) -> Flat:
     flat = {
         keyword: value
         for keyword, value in schema.items()
-        if keyword not in ("$ref", "allOf", "anyOf", "oneOf", "const")
-        and _READS.get(keyword, _is_anything)(value)
+        if keyword not in _APPLIED and _READS.get(keyword, _is_anything)(value)
     }
     if "type" in flat:
         flat["type"] = frozenset(_listed(flat["type"], single=True)) & ALL_TYPES

@@ -20,6 +20,7 @@ from briggs.feedback.tasks import (
     retrieve_task,
     update_task,
 )
+from briggs.types.errors import InvalidRequest
 from briggs.types.feedback import FeedbackTask, Progress
 
 
@@ -94,10 +95,13 @@ async def retrieve_progress(request: Request) -> Json:
 
 
 async def retrieve_agreement(request: Request) -> Json:
-    """`GET /api/v1/feedback_task/{id}/agreement`: how far reviewers agree, field by field."""
+    """`GET /api/v1/feedback_task/{id}/agreement`: how far reviewers agree, field by field.
+
+    Of one version of the task: the newest, or the query's `version`.
+    """
     task = await find_task(request)
-    fields = await report(find_store(request), task)
-    return Json({"task_id": task.id, "fields": msgspec.to_builtins(fields)})
+    found = await report(find_store(request), task, version=_read_version(request))
+    return Json({"task_id": task.id, **msgspec.to_builtins(found)})
 
 
 async def find_task(request: Request) -> FeedbackTask:
@@ -106,6 +110,15 @@ async def find_task(request: Request) -> FeedbackTask:
     return await retrieve_task(
         find_store(request), request.path_params["id"], organization_id=organization.id
     )
+
+
+def _read_version(request: Request) -> int | None:
+    said = request.query_params.get("version")
+    if not said:
+        return None
+    if not (said.isascii() and said.isdecimal() and len(said) < 10):
+        raise InvalidRequest("'version' is the number of a version, such as 1.", param="version")
+    return int(said)
 
 
 def present(task: FeedbackTask) -> dict[str, Any]:

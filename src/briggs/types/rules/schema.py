@@ -8,6 +8,8 @@ from typing import Any
 from briggs.types.any_json import members
 
 _DEPTH_MAX = 64
+STEPS_MAX = 20_000
+"""Schemas and values of an `enum` that are tried; what is not reached by then is taken for kept."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -23,56 +25,77 @@ def find_mismatch(value: Any, schema: Any) -> str | None:
     """The first reason why a value does not follow a schema; None where it does.
 
     Knows type, enum, const, properties, required, additionalProperties, items, anyOf and
-    `$ref` within the schema. What it does not know it takes for kept.
+    `$ref` within the schema. What it does not know, or does not reach in `STEPS_MAX` steps, it
+    takes for kept.
     https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
     """
-    return next(_mismatches(value, schema, root=schema, path="$", depth=0), None)
+    try:
+        return next(_Finder(schema).find(value, schema, path="$", depth=0), None)
+    except _TooLong:
+        return None
 
 
-def _mismatches(value: Any, schema: Any, *, root: Any, path: str, depth: int) -> Iterator[str]:
-    if not isinstance(schema, dict) or depth > _DEPTH_MAX:
-        return
-    if isinstance(schema.get("$ref"), str):
-        target = _resolve(schema["$ref"], root)
-        yield from _mismatches(value, target, root=root, path=path, depth=depth + 1)
-    kinds = schema.get("type")
-    if kinds is not None and not any(_is(value, kind) for kind in _listed(kinds)):
-        yield f"{path} is not of type {kinds}"
-    if isinstance(schema.get("enum"), list) and not any(
-        _same(value, one) for one in schema["enum"]
-    ):
-        yield f"{path} is none of the enum"
-    if "const" in schema and not _same(value, schema["const"]):
-        yield f"{path} is not the constant"
-    if isinstance(schema.get("anyOf"), list):
-        branches = [
-            next(_mismatches(value, branch, root=root, path=path, depth=depth + 1), None)
-            for branch in schema["anyOf"]
-        ]
-        if branches and None not in branches:
-            yield f"{path} follows none of anyOf"
-    if isinstance(value, dict):
-        yield from _object_mismatches(value, schema, root=root, path=path, depth=depth)
-    if isinstance(value, list):
-        for place, item in enumerate(value):
-            within = f"{path}[{place}]"
-            items = schema.get("items")
-            yield from _mismatches(item, items, root=root, path=within, depth=depth + 1)
+class _TooLong(Exception):
+    """More steps than are taken."""
 
 
-def _object_mismatches(
-    value: dict[str, Any], schema: dict[str, Any], *, root: Any, path: str, depth: int
-) -> Iterator[str]:
-    properties = members(schema.get("properties"))
-    others = schema.get("additionalProperties")
-    for name in _listed(schema.get("required", [])):
-        if isinstance(name, str) and name not in value:
-            yield f"{path}.{name} is missing"
-    for name, item in value.items():
-        if name not in properties and others is False:
-            yield f"{path}.{name} is not in the schema"
-        known = properties.get(name, others)
-        yield from _mismatches(item, known, root=root, path=f"{path}.{name}", depth=depth + 1)
+class _Finder:
+    """Follows one schema, in a bounded number of steps."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._left = STEPS_MAX
+
+    def find(self, value: Any, schema: Any, *, path: str, depth: int) -> Iterator[str]:
+        if not isinstance(schema, dict) or depth > _DEPTH_MAX:
+            return
+        self._step(1)
+        if isinstance(schema.get("$ref"), str):
+            target = _resolve(schema["$ref"], self._root)
+            yield from self.find(value, target, path=path, depth=depth + 1)
+        kinds = schema.get("type")
+        if kinds is not None and not any(_is(value, kind) for kind in _listed(kinds)):
+            yield f"{path} is not of type {kinds}"
+        if isinstance(schema.get("enum"), list):
+            self._step(len(schema["enum"]))
+            if not any(_same(value, one) for one in schema["enum"]):
+                yield f"{path} is none of the enum"
+        if "const" in schema and not _same(value, schema["const"]):
+            yield f"{path} is not the constant"
+        if isinstance(schema.get("anyOf"), list):
+            branches = [
+                next(self.find(value, branch, path=path, depth=depth + 1), None)
+                for branch in schema["anyOf"]
+            ]
+            if branches and None not in branches:
+                yield f"{path} follows none of anyOf"
+        if isinstance(value, dict):
+            yield from self._find_in_object(value, schema, path=path, depth=depth)
+        if isinstance(value, list) and "items" in schema:
+            for place, item in enumerate(value):
+                within = f"{path}[{place}]"
+                yield from self.find(item, schema["items"], path=within, depth=depth + 1)
+
+    def _find_in_object(
+        self, value: dict[str, Any], schema: dict[str, Any], *, path: str, depth: int
+    ) -> Iterator[str]:
+        properties = members(schema.get("properties"))
+        others = schema.get("additionalProperties")
+        required = _listed(schema.get("required", []))
+        self._step(len(required) + len(value))
+        for name in required:
+            if isinstance(name, str) and name not in value:
+                yield f"{path}.{name} is missing"
+        for name, item in value.items():
+            if name not in properties and others is False:
+                yield f"{path}.{name} is not in the schema"
+            known = properties.get(name, others)
+            yield from self.find(item, known, path=f"{path}.{name}", depth=depth + 1)
+
+    def _step(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise _TooLong
 
 
 def _listed(value: Any) -> list[Any]:

@@ -1,0 +1,143 @@
+"""How much work a schema makes: counted before it is done, since nothing can stop it later.
+
+A validator evaluates every schema that applies to a value. `allOf`, `anyOf`, references and the
+like apply several to the same one, and again to what is in it, so that a short schema can ask for
+more steps than anybody can wait for. Here the steps are counted, each part of a schema once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from briggs.types.errors import InvalidRequest
+from briggs.types.references import References, list_references
+
+STEPS_MAX = 10_000
+"""Of any one value in an answer, as a task is made."""
+WORK_MAX = 16_000_000
+"""Of an answer, each step counted with the bytes of the value that it looks at."""
+CHAIN_MAX = 64
+"""Schemas that apply one another to the same value."""
+
+_PATTERN_STEPS = 20
+_OPTION_STEPS = 4
+"""Each problem with an `enum` holds a copy of all its values."""
+_LISTS = ("allOf", "anyOf", "oneOf")
+_SINGLE = ("not", "if", "then", "else")
+_NAMED = ("dependentSchemas", "dependencies")
+
+
+class TooMuchWork(InvalidRequest):
+    """A schema that never comes to an end, or not in time."""
+
+
+class Steps:
+    """Counts the evaluations that a schema can make of one value."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._references = References(root)
+        self._known: dict[tuple[int, int], int] = {}
+        self._chain: list[int] = []
+
+    def count(self, level: int) -> int:
+        """Of a value that is `level` levels deep in the answer. Raises `TooMuchWork`."""
+        return self._count(self._root, level)
+
+    def _count(self, schema: Any, level: int) -> int:
+        if not isinstance(schema, dict):
+            return 1
+        key = (id(schema), level)
+        if key not in self._known:
+            if id(schema) in self._chain:
+                raise TooMuchWork("a reference leads back to itself", param="$ref")
+            if len(self._chain) >= CHAIN_MAX:
+                raise TooMuchWork(f"more than {CHAIN_MAX} schemas apply one another", param="$ref")
+            self._chain.append(id(schema))
+            found = _weigh(schema) if level == 0 else 0
+            found += sum(self._count(inner, level) for inner in self._list_applied(schema))
+            self._chain.pop()
+            if level:
+                outer, self._chain = self._chain, []
+                found += self._count_members(schema, level - 1)
+                self._chain = outer
+            looks_twice = "unevaluatedProperties" in schema or "unevaluatedItems" in schema
+            self._known[key] = min(found * (2 if looks_twice else 1), WORK_MAX + 1)
+        return self._known[key]
+
+    def _count_members(self, schema: Mapping[str, Any], level: int) -> int:
+        """Of one member or item of a value."""
+        count = self._count
+        one = [count(inner, level) for inner in _mapping(schema.get("properties")).values()]
+        one += [count(schema[name], level) for name in ("additionalProperties",) if name in schema]
+        every = [
+            count(inner, level) for inner in _mapping(schema.get("patternProperties")).values()
+        ]
+        every += [
+            count(schema[name], level)
+            for name in ("propertyNames", "unevaluatedProperties")
+            if name in schema
+        ]
+        listed = [*_listed(schema.get("prefixItems")), *_listed(schema.get("items"))]
+        listed += [schema[name] for name in ("items", "additionalItems") if name in schema]
+        items = [count(inner, level) for inner in listed if not isinstance(inner, list)]
+        also = [
+            count(schema[name], level)
+            for name in ("contains", "unevaluatedItems")
+            if name in schema
+        ]
+        return max(
+            max(one, default=0) + sum(every),
+            max(items, default=0) + sum(also),
+        )
+
+    def _list_applied(self, schema: Mapping[str, Any]) -> Iterator[Any]:
+        """The schemas that apply to the same value."""
+        for keyword in _LISTS:
+            yield from _listed(schema.get(keyword))
+        for keyword in _SINGLE:
+            if keyword in schema:
+                yield schema[keyword]
+        for keyword in _NAMED:
+            yield from _mapping(schema.get(keyword)).values()
+        for reference in list_references(schema):
+            yield self._references.look_up(reference)
+
+
+def measure_sizes(value: Any) -> list[int]:
+    """The sizes of all values of an answer, in about as many bytes as JSON takes, by level."""
+    sizes: list[int] = []
+    _measure(value, 0, sizes)
+    return sizes
+
+
+def _measure(value: Any, level: int, sizes: list[int]) -> int:
+    if len(sizes) == level:
+        sizes.append(0)
+    size = 2 + len(value) if isinstance(value, str) else 8
+    if isinstance(value, dict):
+        size += sum(
+            2 + len(name) + _measure(each, level + 1, sizes) for name, each in value.items()
+        )
+    elif isinstance(value, list):
+        size += sum(_measure(each, level + 1, sizes) for each in value)
+    sizes[level] += size
+    return size
+
+
+def _weigh(schema: Mapping[str, Any]) -> int:
+    """The steps that the keywords of a schema take, without those of schemas within it."""
+    lists = len(_listed(schema.get("required")))
+    lists += len(_listed(schema.get("enum"))) * _OPTION_STEPS
+    lists += sum(map(len, _mapping(schema.get("dependentRequired")).values()))
+    patterns = len(_mapping(schema.get("patternProperties"))) + ("pattern" in schema)
+    return 1 + lists + patterns * _PATTERN_STEPS
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
