@@ -637,3 +637,52 @@ def test_another_organization(server: Server, tag: str) -> None:
     own = ask(server, "POST", TASKS, {"name": "own", "json_schema": {"type": "object"}}, key=key)
     assert grade(server, own, id, key=key, status=404)["param"] == "completion_ids"
     assert ask(server, "POST", f"{TASKS}/{own['id']}/next", key=key)["completion"] is None
+
+
+def test_a_key_for_grading_alone(server: Server, tag: str) -> None:
+    """With `grade` alone every step of a grader works, and nothing that is not his."""
+    id, other = record(server, tag), record(server, tag)
+    task = create_task(server, tag)["id"]
+    key = create_key(server, tag, "grade")
+
+    def grade(method: str, path: str, body: Any = None) -> Any:
+        return ask(server, method, path, body, key=key)
+
+    assert task in [each["id"] for each in grade("GET", f"{TASKS}?organization_id=default")["data"]]
+    assert grade("GET", f"{TASKS}/{task}")["name"] == "quality"
+    assert grade("GET", f"{TASKS}/{task}/versions")["data"]
+    assert grade("GET", "/api/v1/completions/ungraded")["completions"]
+    lease = f"{TASKS}/{task}/leases"
+    assert grade("POST", f"{TASKS}/{task}/next")["completion"]["id"] == id
+    grade("POST", f"{lease}/{id}/renew")
+    grade("POST", f"{lease}/{id}/skip", {"reason": "not mine"})
+    assert grade("POST", f"{TASKS}/{task}/next")["completion"]["id"] == other
+    grade("DELETE", f"{lease}/{other}")
+    for path in (f"/v1/chat/completions/{other}", f"/v1/chat/completions/{other}/messages"):
+        assert grade("GET", path)
+    for path in (f"/api/completions/{other}", f"/api/v1/completions/{other}"):
+        assert grade("GET", path)
+    post = {
+        "task_id": task,
+        "json_values": {"relevance": 3},
+        "completion_ids": [other],
+        "comment": "",
+        "organization_id": "default",
+    }
+    given = grade("POST", FEEDBACK, post)["id"]
+    assert grade("POST", f"{FEEDBACK}/{given}", {"json_values": {"relevance": 4}})["version"] == 2
+    assert grade("GET", f"{FEEDBACK}/{given}")["json_values"] == {"relevance": 4}
+    assert grade("GET", f"{FEEDBACK}/{given}/versions")["data"]
+    assert grade("GET", f"{TASKS}/{task}/progress")
+    for method, path in (
+        ("GET", "/v1/chat/completions"),
+        ("POST", f"/v1/chat/completions/{other}"),
+        ("DELETE", f"/v1/chat/completions/{other}"),
+        ("GET", "/api/completions"),
+        ("GET", f"{TASKS}/{task}/agreement"),
+        ("GET", FEEDBACK),
+        ("GET", f"{FEEDBACK}/export"),
+        ("DELETE", f"{FEEDBACK}/{given}"),
+        ("GET", "/v1/organization/admin_api_keys"),
+    ):
+        assert server.send(method, path, {}, key=key).status == 403, (method, path)

@@ -145,6 +145,16 @@ def test_scopes(server: Server) -> None:
     assert (reply.status, reply.json["error"]["param"]) == (400, "scopes")
 
 
+def test_no_key_is_an_administrators_by_default(server: Server) -> None:
+    """A key that is made without scopes has all but `admin`."""
+    made = server.send("POST", "/v1/organization/admin_api_keys", {"name": "plain"}).json
+    assert made["scopes"] == ["answer", "read", "grade"]
+    assert server.send("GET", "/v1/chat/completions", key=made["value"]).status == 200
+    for path in ("/v1/organization/admin_api_keys", "/api/v1/organizations"):
+        refused = server.send("POST", path, {"name": "more", "slug": "more"}, key=made["value"])
+        assert refused.status == 403
+
+
 def test_a_key_expires(server: Server) -> None:
     """A key is refused after its time, and the answer says that it has expired."""
     brief = create_key(server, "read", expires_in_s=0.000001)

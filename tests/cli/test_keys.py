@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.running import RunningServer, run, show
+from tests.cli.running import RunningServer, open_terminal, run, show
 
 
 def test_a_key_from_creation_to_revocation(server: RunningServer) -> None:
@@ -25,6 +25,31 @@ def test_create_as_json_is_the_whole_key(server: RunningServer) -> None:
     (key,) = run("keys", "create", "whole", "--json", server=server).lines
     assert (key["name"], key["object"]) == ("whole", "organization.admin_api_key")
     assert key["value"].startswith("sk-briggs-")
+
+
+def test_a_key_without_a_scope_is_no_administrators(server: RunningServer) -> None:
+    """In a pipe nobody can be asked: the key has all scopes but `admin`, and the note says so."""
+    done = run("keys", "create", "plain", server=server)
+    assert "for answer, read, grade" in done.errors
+    (key,) = [key for key in run("keys", "list", server=server).lines if key["name"] == "plain"]
+    assert key["scopes"] == ["answer", "read", "grade"]
+
+
+def test_a_terminal_is_asked_for_the_scope(server: RunningServer) -> None:
+    """A person is asked what the key may do, again where that is no scope, and may press Enter."""
+    for name, typed, scopes in (
+        ("asked", ("everything", "read grade"), ["read", "grade"]),
+        ("default", ("",), ["answer", "read", "grade"]),
+    ):
+        with open_terminal("keys", "create", name, server=server, NO_COLOR="1") as terminal:
+            terminal.wait_for("What may the key do?")
+            for answer in typed:
+                terminal.type(f"{answer}\n")
+            assert terminal.wait() == 0
+            if len(typed) > 1:
+                assert "everything is not a scope" in terminal.shown
+        (key,) = [key for key in run("keys", "list", server=server).lines if key["name"] == name]
+        assert key["scopes"] == scopes
 
 
 def test_keys_on_a_terminal_are_a_table(server: RunningServer) -> None:

@@ -113,11 +113,12 @@ class Gate:
         )
 
 
-def require(key: Key, scope: Scope) -> None:
-    """Raises `Forbidden` for a key that may not do what the scope names."""
-    if scope not in key.scopes:
+def require(key: Key, *scopes: Scope) -> None:
+    """Raises `Forbidden` for a key that has none of the scopes."""
+    if not any(scope in key.scopes for scope in scopes):
+        wanted = " or ".join(f"'{scope}'" for scope in scopes)
         raise Forbidden(
-            f"The key '{key.name}' may not do this: it lacks the scope '{scope}' and has "
+            f"The key '{key.name}' may not do this: it lacks the scope {wanted} and has "
             f"{', '.join(key.scopes) or 'none'}."
         )
 

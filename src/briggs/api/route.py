@@ -14,11 +14,14 @@ from briggs.types.keys import Scope
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def route(method: str, path: str, endpoint: Endpoint, *, scope: Scope) -> Route:
-    """A route that is open to keys of this scope only."""
+def route(
+    method: str, path: str, endpoint: Endpoint, *, scope: Scope, graders: bool = False
+) -> Route:
+    """A route that is open to keys of this scope only, or also to those of graders."""
+    scopes: tuple[Scope, ...] = (scope, "grade") if graders else (scope,)
 
     async def guarded(request: Request) -> Response:
-        require(request.state.key, scope)
+        require(request.state.key, *scopes)
         return await endpoint(request)
 
     return Route(path, guarded, methods=[method], name=endpoint.__name__)

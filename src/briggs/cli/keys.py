@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -11,7 +12,7 @@ from briggs.cli.groups import Group
 from briggs.cli.options import Span, json_option
 from briggs.cli.server import Server, server_options
 from briggs.cli.text import print_line
-from briggs.types.keys import SCOPES, Scope
+from briggs.types.keys import SCOPES, SCOPES_DEFAULT, Scope
 
 organization_option = click.option(
     "--organization",
@@ -38,7 +39,7 @@ def keys() -> None:
     "scopes",
     type=click.Choice(SCOPES),
     multiple=True,
-    help="What it may do; may be repeated.  [default: all of it]",
+    help="What it may do; may be repeated.  [default: ask; in a pipe answer, read and grade]",
 )
 @click.option(
     "--expires-in", type=Span(), metavar="SPAN", help="How long it lives: 12h, 30d or 4w."
@@ -58,26 +59,29 @@ def create(
 
     The secret alone goes to standard output, so that it can be caught in a variable. The scope
     answer has calls answered and recorded, read reads the record, grade gives feedback, and
-    admin looks after keys, tasks and what is deleted.
+    admin looks after keys, tasks and what is deleted. A key is an administrator's only if you
+    say so.
 
     \b
     Examples:
       briggs keys create "night job"
       OPENAI_API_KEY=$(briggs keys create ci --scope answer --expires-in 30d) pytest
-      briggs keys create ann --scope read --scope grade --organization search-team
+      briggs keys create ann --scope grade --organization search-team
     """
     from briggs.client import AsyncClient
     from briggs.types.wire import encode
 
+    chosen = scopes or ask_scopes()
+
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             key = await client.keys.create(
-                name, scopes=scopes or None, expires_in_s=expires_in, organization=organization
+                name, scopes=chosen, expires_in_s=expires_in, organization=organization
             )
         if as_json:
             print_line(encode(key))
             return
-        print_secret(key.value, of=f"Key {key.id} ({name})")
+        print_secret(key.value, of=f"Key {key.id} ({name}), for {', '.join(key.scopes)}")
 
     asyncio.run(ask())
 
@@ -126,6 +130,32 @@ def revoke(id: str, organization: str | None, server: Server) -> None:
         click.echo(f"Revoked {id}.", err=True)
 
     asyncio.run(ask())
+
+
+def ask_scopes() -> Sequence[Scope]:
+    """What the person at the terminal wants a key to do; in a pipe, the default."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return SCOPES_DEFAULT
+    # The secret alone goes to standard output.
+    chosen: Sequence[Scope] = click.prompt(
+        f"What may the key do? Choose from {', '.join(SCOPES)}",
+        default=", ".join(SCOPES_DEFAULT),
+        value_proc=read_scopes,
+        err=True,
+    )
+    return chosen
+
+
+def read_scopes(text: str) -> Sequence[Scope]:
+    """Scopes with commas or spaces between them. Raises `click.BadParameter`."""
+    named = text.replace(",", " ").split()
+    unknown = [scope for scope in named if scope not in SCOPES]
+    if unknown or not named:
+        raise click.BadParameter(
+            f"{unknown[0] if unknown else 'nothing'} is not a scope. "
+            f"Name some of {', '.join(SCOPES)}."
+        )
+    return [scope for scope in SCOPES if scope in named]
 
 
 def print_secret(secret: object, *, of: str) -> None:

@@ -65,8 +65,9 @@ class Keys:
     ) -> ApiKey:
         """A new key; `value` is its secret, which nobody can ask for again.
 
-        It may do everything unless `scopes` says what. `organization`, an id or a slug, is
-        for administrators of the first organization, who make keys of all; here and below.
+        `scopes` says what it may do: by default everything but `admin`. `organization`, an id or
+        a slug, is for administrators of the first organization, who make keys of all; here and
+        below.
         """
         body = omit_none(
             name=name, scopes=scopes, expires_in_s=expires_in_s, organization=organization

@@ -467,8 +467,9 @@ class Keys:
     ) -> ApiKey:
         """A new key; `value` is its secret, which nobody can ask for again.
 
-        It may do everything unless `scopes` says what. `organization`, an id or a slug, is
-        for administrators of the first organization, who make keys of all; here and below.
+        `scopes` says what it may do: by default everything but `admin`. `organization`, an id or
+        a slug, is for administrators of the first organization, who make keys of all; here and
+        below.
         """
         return self._runner.run(
             self._calls.create(

@@ -14,6 +14,8 @@ Scope = Literal["answer", "read", "grade", "admin"]
 """What a key may do: have calls answered and recorded, read the record, give feedback, and
 look after keys, feedback tasks and what is deleted."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+SCOPES_DEFAULT: tuple[Scope, ...] = ("answer", "read", "grade")
+"""What a key may do that is made without scopes: everything but look after the rest."""
 
 
 class Key(msgspec.Struct, kw_only=True):

@@ -14,7 +14,7 @@ from briggs.api.gate import Gate
 from briggs.api.organizations import find_organization
 from briggs.types.completions import current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
-from briggs.types.keys import SCOPES, Key, Scope
+from briggs.types.keys import SCOPES, SCOPES_DEFAULT, Key, Scope
 
 NAME_LENGTH_MAX = 200
 _EXPIRY_MAX_S = 100 * 365 * 86_400
@@ -63,9 +63,9 @@ async def revoke_key(request: Request) -> Json:
 
 
 def read_scopes(value: Any) -> list[Scope]:
-    """The scopes of a request, all of them where it names none. Raises `InvalidRequest`."""
+    """The scopes of a request; of one that names none, all but `admin`. Raises `InvalidRequest`."""
     if value is None:
-        return list(SCOPES)
+        return list(SCOPES_DEFAULT)
     if not isinstance(value, list) or not value or not all(scope in SCOPES for scope in value):
         raise InvalidRequest(
             f"'scopes' must be a list of some of {', '.join(SCOPES)}.", param="scopes"

@@ -11,10 +11,10 @@ _KEYS = "/v1/organization/admin_api_keys"
 
 ROUTES = [
     route("GET", _COMPLETIONS, completions.list_completions, scope="read"),
-    route("GET", _COMPLETION, completions.retrieve_completion, scope="read"),
+    route("GET", _COMPLETION, completions.retrieve_completion, scope="read", graders=True),
     route("POST", _COMPLETION, completions.update_completion, scope="answer"),
     route("DELETE", _COMPLETION, completions.delete_completion, scope="admin"),
-    route("GET", f"{_COMPLETION}/messages", completions.list_asked, scope="read"),
+    route("GET", f"{_COMPLETION}/messages", completions.list_asked, scope="read", graders=True),
     route("GET", f"{_COMPLETION}/received", completions.retrieve_received, scope="read"),
     route("GET", "/v1/models", models.list_all_models, scope="answer"),
     route("GET", "/v1/models/{id:path}", models.retrieve_one_model, scope="answer"),
