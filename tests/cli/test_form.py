@@ -8,7 +8,8 @@ import pytest
 
 from briggs.cli.form import KEYS, list_keys, read_line
 from briggs.cli.interview import Command
-from briggs.types.forms import Field, read_form
+from briggs.types.fields import Field
+from briggs.types.forms import read_form
 
 
 def field_of(schema: Any) -> Field:

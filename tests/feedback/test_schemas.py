@@ -209,7 +209,46 @@ def test_what_was_meant(schema: Any, param: str, said: str) -> None:
         ({"required": ["a"], "additionalProperties": False}, "json_schema"),
         ({"minProperties": 3, "maxProperties": 2}, "json_schema"),
         ({"allOf": [{"type": "string"}]}, "json_schema"),
+        (
+            {"minProperties": 2, "properties": {"a": {}}, "additionalProperties": False},
+            "json_schema",
+        ),
+        ({"required": ["a"], "properties": {"a": False}}, "json_schema"),
+        ({"anyOf": [False]}, "json_schema"),
         ({"properties": {"a": {"enum": []}}}, "json_schema.properties.a"),
+        (
+            {"properties": {"a": {"minLength": 3, "maxLength": 2, "type": "string"}}},
+            "json_schema.properties.a",
+        ),
+        (
+            {"properties": {"a": {"exclusiveMinimum": 1, "maximum": 1, "type": "number"}}},
+            "json_schema.properties.a",
+        ),
+        (
+            {"properties": {"a": {"allOf": [{"type": "string"}, {"type": "null"}]}}},
+            "json_schema.properties.a",
+        ),
+        (
+            {"properties": {"a": {"type": "array", "minItems": 2, "maxItems": 1}}},
+            "json_schema.properties.a",
+        ),
+        (
+            {"properties": {"a": {"type": "integer", "minimum": 8, "maximum": 9, "multipleOf": 5}}},
+            "json_schema.properties.a",
+        ),
+        (
+            {
+                "properties": {
+                    "a": {
+                        "items": {"enum": ["a"]},
+                        "type": "array",
+                        "minItems": 2,
+                        "uniqueItems": True,
+                    }
+                }
+            },
+            "json_schema.properties.a",
+        ),
         (
             {"properties": {"a": {"type": "integer", "minimum": 5, "maximum": 1}}},
             "json_schema.properties.a",
@@ -267,6 +306,23 @@ def test_limits_of_a_schema(schema: Any, limit: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
         check_schema(schema)
     assert limit in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"oneOf": [{"minimum": number, "maximum": number + 5} for number in range(1_500)]},
+        {"allOf": [{"not": {"const": number}} for number in range(2_000)]},
+        {"allOf": [{"anyOf": [{"const": f"{a}-{b}"} for b in range(50)]} for a in range(60)]},
+        {"anyOf": [{"if": {"const": number}, "then": {"minimum": 1}} for number in range(500)]},
+    ],
+)
+def test_schemas_of_many_parts(schema: Any) -> None:
+    """What is within the limits is checked in time."""
+    try:
+        check_schema({"properties": {"a": schema}})
+    except InvalidRequest as error:
+        assert "contradicts itself" in error.message
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 from pydantic import BaseModel, Field
 
+from briggs.types.fields import describe, find_problem, has_value
 from briggs.types.forms import (
     build_values,
-    describe,
-    find_problem,
     flatten_values,
     list_missing,
     read_form,
@@ -282,6 +281,9 @@ def test_a_form_takes_what_validates(
         "$defs": {"d": definition},
     }
     form = read_form(schema)
+    for field in form.fields:
+        if not has_value(field):
+            assert find_problem(field, data.draw(VALUES))
     if not form.is_exact:
         return
     said = {
@@ -299,3 +301,4 @@ def test_a_form_takes_what_validates(
         find_problem(field, said[field.path]) for field in form.fields if field.path in said
     )
     assert is_taken == Draft202012Validator(schema).is_valid(values), values
+    assert not (is_taken and form.contradiction == ())

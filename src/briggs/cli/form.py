@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from briggs.types.forms import Field, describe
+from briggs.types.fields import Field, describe
 
 KEYS = "123456789abdefghijklmnoprtvwxyz"
 """The keys of choices in their order, without those of the commands."""

@@ -12,7 +12,8 @@ from rich.text import Text
 from briggs.cli.form import list_keys, read_line
 from briggs.cli.keyboard import Keyboard
 from briggs.cli.text import format_value, one_line, printable
-from briggs.types.forms import Field, Form, list_missing
+from briggs.types.fields import Field
+from briggs.types.forms import Form, list_missing
 
 
 class Command(enum.Enum):

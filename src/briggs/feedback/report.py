@@ -17,8 +17,9 @@ from briggs.types import wire
 from briggs.types.completions import Completion
 from briggs.types.errors import NotFound
 from briggs.types.feedback import FeedbackTask
+from briggs.types.fields import Field
 from briggs.types.flat_schemas import is_number
-from briggs.types.forms import ABSENT, Field, read_form, read_value
+from briggs.types.forms import ABSENT, read_form, read_value
 
 OPTIONS_MAX = 50
 """Of a list that may have any value: so many of the most common ones."""

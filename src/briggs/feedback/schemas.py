@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 from jsonschema_rs import ValidationError, Validator
-from jsonschema_rs.canonical import UnsatisfiableReason, find_unsatisfiable
 
 from briggs.feedback.schema_mistakes import find_mistake, walk_schemas
 from briggs.feedback.schema_work import STEPS_MAX, WORK_MAX, Steps, TooMuchWork, measure_sizes
@@ -79,11 +78,9 @@ def check_schema(schema: Any) -> None:
         _check_patterns(schema)
         _check_draft(schema, draft)
         _check_steps(schema)
-        _check_satisfiable(schema)
+        _check_form(schema)
     except RecursionError:
         raise _refuse("", f"it is nested more than {DEPTH_MAX} levels deep") from None
-    if not read_form(schema).is_whole:
-        raise _refuse("", f"it has more than {FIELDS_MAX:,} fields, counting those of references")
 
 
 def check_values(values: dict[str, Any], *, schema: dict[str, Any]) -> None:
@@ -282,25 +279,17 @@ def _check_steps(schema: dict[str, Any]) -> None:
         )
 
 
-def _check_satisfiable(schema: dict[str, Any]) -> None:
-    """Some answer must be possible, and so must every field."""
-    found = find_unsatisfiable(
-        {**schema, "type": "object"},
-        draft=jsonschema_rs.Draft7
-        if _find_draft(schema) is jsonschema_rs.Draft7Validator
-        else jsonschema_rs.Draft202012,
-        pattern_options=_REGEX,
-        offline=True,
-    )
-    for pointer, reason in sorted(found.items(), key=lambda each: -len(each[0])):
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-        is_field = len(steps) > 1 and steps[-2] == "properties"
-        if is_field and not isinstance(reason, UnsatisfiableReason.Literal):
-            raise _refuse(
-                _name(steps), "no value can satisfy it: what it asks for contradicts itself"
-            )
-    if "" in found:
-        raise _refuse("", "no answer can satisfy it: what it asks for contradicts itself")
+def _check_form(schema: dict[str, Any]) -> None:
+    """Fields that are not too many, and that some answer can satisfy."""
+    form = read_form(schema)
+    if not form.is_whole:
+        raise _refuse("", f"it has more than {FIELDS_MAX:,} fields, counting those of references")
+    if form.contradiction is not None:
+        path = [step for name in form.contradiction for step in ("properties", name)]
+        what = "value" if path else "answer"
+        raise _refuse(
+            _name(path), f"no {what} can satisfy it, since what it asks for contradicts itself"
+        )
 
 
 def _problem(message: str) -> dict[str, str]:

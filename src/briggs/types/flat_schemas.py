@@ -143,6 +143,23 @@ def merge(one: Flat, other: Flat) -> Flat:
     return merged
 
 
+def is_impossible(flat: Flat) -> bool:
+    """Whether no object follows a schema of objects, as far as its own keywords show."""
+    properties, required = flat.get("properties", {}), flat.get("required", [])
+    low, high = flat.get("minProperties", 0), flat.get("maxProperties", math.inf)
+    if flat.get("additionalProperties") is False and not flat.get("patternProperties"):
+        high = min(high, len(properties))
+        if not properties.keys() >= set(required):
+            return True
+    is_forbidden = any(properties.get(name) is False for name in required)
+    return (
+        "object" not in _types(flat)
+        or is_forbidden
+        or max(low, len(set(required))) > high
+        or flat.get("not") in ({}, True)
+    )
+
+
 def freeze(value: Any) -> Hashable:
     """A key that is equal for values that JSON Schema calls equal: 1 is 1.0, and true is not 1."""
     if isinstance(value, bool):

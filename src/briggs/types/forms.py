@@ -8,11 +8,12 @@ more than the field says.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any
 
 import msgspec
 
+from briggs.types.fields import Field, Kind, Option, Path, find_problem, has_value
 from briggs.types.flat_schemas import (
     ALL_TYPES,
     OPAQUE,
@@ -20,86 +21,11 @@ from briggs.types.flat_schemas import (
     Flat,
     Flattener,
     freeze,
-    is_number,
-    is_of,
+    is_impossible,
 )
-
-Path = tuple[str, ...]
-
-Kind = Literal[
-    "boolean",  # true or false
-    "choice",  # one of `options`
-    "choices",  # a list of values from `options`
-    "scale",  # a whole number from `minimum` to `maximum`
-    "integer",  # a whole number with one end or none
-    "number",
-    "text",
-    "list",  # a list of values, each as `item` says
-    "json",  # anything else
-]
 
 FIELDS_MAX = 1_000
 DEPTH_MAX = 10
-
-
-class Option(msgspec.Struct, frozen=True):
-    """One of the values that a field offers."""
-
-    value: Any
-    title: str = ""
-    """What to show for it; empty if the value speaks for itself."""
-
-
-class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One value that a reviewer gives."""
-
-    path: Path
-    """Empty if the schema names no properties: then the field is the whole object."""
-    kind: Kind
-    title: str = ""
-    description: str = ""
-    nullable: bool = False
-    """Whether null is a value of it."""
-    required_within: Path | None = None
-    """The object that must have this field if anything is in it; `()` is the whole answer.
-
-    None for a field that may always be left out.
-    """
-    options: tuple[Option, ...] = ()
-    minimum: int | float | None = None
-    maximum: int | float | None = None
-    above: int | float | None = None
-    """The exclusive minimum of a number. Those of integers are in `minimum`."""
-    below: int | float | None = None
-    multiple_of: int | float | None = None
-    count_min: int = 0
-    """Of the items of a list."""
-    count_max: int | None = None
-    is_unique: bool = False
-    """Whether no item of a list may come twice."""
-    length_min: int = 0
-    """Of a text, in characters."""
-    length_max: int | None = None
-    format: str = ""
-    pattern: str = ""
-    rows: int = 1
-    """The height of its box, for a text."""
-    item: Field | None = None
-    """What each item of a list is."""
-    types: frozenset[str] = ALL_TYPES
-    """The JSON types that it takes."""
-    is_exact: bool = True
-    """Whether the validator asks for no more than this field says."""
-
-    @property
-    def name(self) -> str:
-        """The path with dots."""
-        return ".".join(self.path) or "values"
-
-    @property
-    def required(self) -> bool:
-        """Whether no answer is whole without it."""
-        return self.required_within == ()
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +44,8 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     """Outer ones first."""
     is_whole: bool = True
     """False if the schema has more fields than are read."""
+    contradiction: Path | None = None
+    """The first field, or object, that no value can satisfy; `()` is the whole answer."""
     is_exact: bool = True
     """Whether an answer validates exactly if nothing is missing and no field has a problem."""
 
@@ -142,6 +70,7 @@ def read_form(schema: Mapping[str, Any]) -> Form:
         fields=fields,
         groups=tuple(reader.groups),
         is_whole=is_whole,
+        contradiction=next(iter(reader.contradictions), None),
         is_exact=is_whole and reader.is_exact and all(field.is_exact for field in fields),
     )
 
@@ -204,59 +133,6 @@ def list_missing(form: Form, said: Mapping[Path, Any]) -> list[Field]:
     ]
 
 
-def find_problem(field: Field, value: Any) -> str | None:
-    """Why a field does not take a value, in words such as "it must be true or false".
-
-    None for a value that it takes. Patterns and formats are for the validator.
-    """
-    if value is None and field.nullable:
-        return None
-    wanted = describe(field)
-    if not is_of(value, field.types - {"null"}):
-        return f"it must be {wanted}"
-    if field.kind in ("boolean", "choice"):
-        is_offered = freeze(value) in {freeze(option.value) for option in field.options}
-        return None if is_offered else f"it must be {wanted}"
-    if isinstance(value, list):
-        return _find_list_problem(field, value)
-    if isinstance(value, str):
-        return None if _fits(len(value), field.length_min, field.length_max) else _length(field)
-    if is_number(value) and not _is_within(field, value):
-        return f"it must be {wanted}"
-    return None
-
-
-def describe(field: Field) -> str:
-    """What a field takes, such as "a whole number from 1 to 5"."""
-    if field.kind == "boolean":
-        return "true or false"
-    if field.kind == "choice":
-        return "one of " + ", ".join(_list_titles(field))
-    if field.kind == "choices":
-        return "a list of values from " + ", ".join(_list_titles(field))
-    if field.kind in ("scale", "integer", "number"):
-        whole = "a number" if field.kind == "number" else "a whole number"
-        return " ".join([whole, *_list_ends(field)])
-    if field.kind == "text":
-        return "a text"
-    if field.kind == "list":
-        return "a list" if field.item is None else f"a list, each item {describe(field.item)}"
-    kinds = sorted(field.types - {"null"})
-    if not kinds:
-        return "null" if field.nullable else "left out"
-    return "any JSON value" if len(kinds) > 4 else " or ".join(_NAMES[kind] for kind in kinds)
-
-
-_NAMES = {
-    "array": "a list",
-    "boolean": "true or false",
-    "integer": "a whole number",
-    "number": "a number",
-    "object": "a JSON object",
-    "string": "a text",
-}
-
-
 _WHOLE = Field(
     path=(), kind="json", types=frozenset({"object"}), required_within=(), is_exact=False
 )
@@ -269,6 +145,7 @@ class _Reader:
         self.fields: list[Field] = []
         self.groups: list[Group] = []
         self.title = ""
+        self.contradictions: list[Path] = []
         self.is_exact = True
         """Whether the objects ask for no more than that some fields are there."""
         self.flattener = Flattener(schema)
@@ -283,6 +160,8 @@ class _Reader:
         """The fields of an object; `needs` is the outermost object that must have this one."""
         required = frozenset(flat.get("required", ()))
         properties = flat.get("properties", {})
+        if is_impossible(flat):
+            self.contradictions.append(path)
         asks_more = {OPAQUE, "enum", "minProperties", "maxProperties"} & flat.keys()
         self.is_exact &= not asks_more and required <= properties.keys()
         for name, inner in properties.items():
@@ -292,45 +171,46 @@ class _Reader:
             place = (*path, name)
             within = needs if name in required else None
             if not _is_group(found) or len(place) >= DEPTH_MAX:
-                if within is not None or found.get("type") != frozenset():
-                    self.fields.append(self._read_field(found, place, within, followed))
+                # An optional property that is `false` is one that must not be there.
+                if within is not None or inner is not False:
+                    self._note(self._read_field(found, place, within, followed))
                 continue
             nullable = "null" in found.get("type", ())
             self.groups.append(Group(path=place, nullable=nullable, required_within=within))
             reaches_out = within is not None and not nullable
             self._walk(found, path=place, seen=followed, needs=needs if reaches_out else place)
 
+    def _note(self, field: Field) -> None:
+        if not has_value(field):
+            self.contradictions.append(field.path)
+        self.fields.append(field)
+
     def _read_field(
         self, flat: Flat, path: Path, within: Path | None, seen: frozenset[str]
     ) -> Field:
         types: frozenset[str] = flat.get("type", ALL_TYPES)
-        options = _read_options(flat, types)
+        bounds = _read_bounds(flat)
+        options = _read_options(flat, msgspec.structs.replace(bounds, types=types))
         item = self._read_item(flat, path, seen) if types - {"null"} == {"array"} else None
         kind = _find_kind(flat, types - {"null"}, options, item)
         if kind == "choices" and item is not None:
             options = item.options
         elif kind == "boolean":
             options = options or (Option(True), Option(False))
-        nullable = "null" in types and ("enum" not in flat or None in flat["enum"])
-        is_whole = kind in ("scale", "integer")
-        return Field(
+        if kind in ("scale", "integer"):
+            low, high = _find_lowest(flat), _find_highest(flat)
+            bounds = msgspec.structs.replace(
+                bounds, minimum=low, maximum=high, above=None, below=None
+            )
+        return msgspec.structs.replace(
+            bounds,
             path=path,
             kind=kind,
             title=flat.get("title", ""),
             description=flat.get("description", ""),
-            nullable=nullable,
+            nullable="null" in types and ("enum" not in flat or None in flat["enum"]),
             required_within=within,
             options=options or (),
-            minimum=_find_lowest(flat) if is_whole else flat.get("minimum"),
-            maximum=_find_highest(flat) if is_whole else flat.get("maximum"),
-            above=None if is_whole else flat.get("exclusiveMinimum"),
-            below=None if is_whole else flat.get("exclusiveMaximum"),
-            multiple_of=flat.get("multipleOf"),
-            count_min=math.ceil(flat.get("minItems", 0)),
-            count_max=flat.get("maxItems"),
-            is_unique=flat.get("uniqueItems") is True,
-            length_min=math.ceil(flat.get("minLength", 0)),
-            length_max=flat.get("maxLength"),
             format=flat.get("format", ""),
             pattern=flat.get("pattern", ""),
             rows=_read_rows(flat.get("multi")),
@@ -338,7 +218,7 @@ class _Reader:
             types=types,
             is_exact=OPAQUE not in flat
             and not {"pattern", "format", "properties"} & flat.keys()
-            and (kind != "json" or types == ALL_TYPES or not flat.keys() & {"items"})
+            and (kind != "json" or types == ALL_TYPES or "items" not in flat)
             and (item is None or item.is_exact),
         )
 
@@ -379,35 +259,35 @@ def _find_kind(
     return "json"
 
 
-def _read_options(flat: Flat, types: frozenset[str]) -> tuple[Option, ...] | None:
+def _read_bounds(flat: Flat) -> Field:
+    """A field that takes everything within the bounds of a schema."""
+    return Field(
+        path=(),
+        kind="json",
+        minimum=flat.get("minimum"),
+        maximum=flat.get("maximum"),
+        above=flat.get("exclusiveMinimum"),
+        below=flat.get("exclusiveMaximum"),
+        multiple_of=flat.get("multipleOf"),
+        count_min=math.ceil(flat.get("minItems", 0)),
+        count_max=flat.get("maxItems"),
+        is_unique=flat.get("uniqueItems") is True,
+        length_min=math.ceil(flat.get("minLength", 0)),
+        length_max=flat.get("maxLength"),
+    )
+
+
+def _read_options(flat: Flat, bounds: Field) -> tuple[Option, ...] | None:
     """The values that an `enum` leaves, in its order and each once; None without an `enum`."""
     if "enum" not in flat:
         return None
     titles = flat.get(TITLES, {})
     options: dict[Hashable, Option] = {}
     for value in flat["enum"]:
-        if value is not None and is_of(value, types) and _fits_rest(flat, value):
+        if value is not None and find_problem(bounds, value) is None:
             key = freeze(value)
             options.setdefault(key, Option(value, titles.get(key, "")))
     return tuple(options.values())
-
-
-def _fits_rest(flat: Flat, value: Any) -> bool:
-    """Whether a value of an `enum` is within the bounds that stand beside it."""
-    if isinstance(value, str):
-        return _fits(len(value), flat.get("minLength", 0), flat.get("maxLength"))
-    if not is_number(value):
-        return True
-    bounds = Field(
-        path=(),
-        kind="number",
-        minimum=flat.get("minimum"),
-        maximum=flat.get("maximum"),
-        above=flat.get("exclusiveMinimum"),
-        below=flat.get("exclusiveMaximum"),
-        multiple_of=flat.get("multipleOf"),
-    )
-    return _is_within(bounds, value)
 
 
 def _find_lowest(flat: Flat) -> int | None:
@@ -429,74 +309,6 @@ def _read_rows(multi: Any) -> int:
     """The height of a text's box: `true` is five lines."""
     rows = multi.get("rows") if isinstance(multi, dict) else None
     return rows if isinstance(rows, int) and 0 < rows <= 100 else 5 if multi else 1
-
-
-def _find_list_problem(field: Field, values: Sequence[Any]) -> str | None:
-    if not _fits(len(values), field.count_min, field.count_max):
-        return f"it must have {_amount(field.count_min, field.count_max)} items"
-    if field.item is not None:
-        for value in values:
-            if problem := find_problem(field.item, value):
-                return f"{problem}, not {value!r:.50}"
-    if field.is_unique and len(set(map(freeze, values))) < len(values):
-        return "no item may come twice"
-    return None
-
-
-def _is_within(field: Field, value: int | float) -> bool:
-    step = field.multiple_of
-    return not (
-        (field.minimum is not None and value < field.minimum)
-        or (field.maximum is not None and value > field.maximum)
-        or (field.above is not None and value <= field.above)
-        or (field.below is not None and value >= field.below)
-        or (step and not _is_multiple(value, step))
-    )
-
-
-def _is_multiple(value: int | float, step: int | float) -> bool:
-    if isinstance(value, int) and isinstance(step, int):
-        return value % step == 0
-    try:
-        return (value / step).is_integer()
-    except OverflowError:
-        return False
-
-
-def _fits(count: int, low: float, high: float | None) -> bool:
-    return low <= count and (high is None or count <= high)
-
-
-def _length(field: Field) -> str:
-    return f"it must have {_amount(field.length_min, field.length_max)} characters"
-
-
-def _amount(low: int, high: int | None) -> str:
-    if high is None:
-        return f"at least {low}"
-    return f"at most {high}" if low == 0 else f"{low} to {high}"
-
-
-def _list_titles(field: Field) -> Iterator[str]:
-    for option in field.options[:30]:
-        yield str(option.value)
-    if len(field.options) > 30:
-        yield f"and {len(field.options) - 30} more"
-
-
-def _list_ends(field: Field) -> Iterator[str]:
-    if field.minimum is not None and field.maximum is not None:
-        yield f"from {field.minimum} to {field.maximum}"
-    elif field.minimum is not None:
-        yield f"of at least {field.minimum}"
-    elif field.maximum is not None:
-        yield f"of at most {field.maximum}"
-    if field.above is not None:
-        yield f"above {field.above}"
-    if field.below is not None:
-        yield f"below {field.below}"
-    if field.multiple_of is not None:
-        yield f"in steps of {field.multiple_of}"
 
 
 def _is_wanted(within: Path | None, said: Collection[Path]) -> bool:
