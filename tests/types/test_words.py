@@ -263,3 +263,20 @@ def test_cost_of_an_answer() -> None:
         folded = stream.fold()
         assert folded is not None
         assert folded.facts.cost_usd == 0.95
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("place", ["cost", "cost_details.upstream", "prompt_tokens"])
+def test_a_number_that_is_none(number: str, place: str) -> None:
+    """NaN in a usage does not take the answer away: it is null, and no cost or count."""
+    name, _, part = place.partition(".")
+    usage = {**OWN, name: {part: "here"} if part else "here"}
+    body = json.dumps(create_response(usage=usage)).replace('"here"', number).encode()
+    conformed = conform_response(body, asked=ASKED)
+    assert ("J1", f"usage.{place}") in {(fix.rule, fix.path) for fix in conformed.fixes}
+    assert conformed.facts.cost_usd is None
+    assert conformed.facts.prompt_tokens == 1000
+    stream = ConformStream(ASKED)
+    for chunk in (BEGIN, TEXT, END, create_chunk(choices=[], usage=usage)):
+        stream.add(json.dumps(chunk).replace('"here"', number).encode())
+    assert stream.fold() is not None

@@ -29,7 +29,12 @@ from briggs.types.conform.strict import (
     read_facts,
 )
 from briggs.types.conform.tokens import are_cut, restore_logprobs, restore_numbers
-from briggs.types.conform.usage import read_cost, restore_usage, translate_words
+from briggs.types.conform.usage import (
+    read_cost,
+    restore_finite,
+    restore_usage,
+    translate_words,
+)
 
 _STRICT = msgspec.json.Decoder(Response)
 
@@ -97,11 +102,13 @@ def read_object(data: bytes, fixes: Fixes) -> dict[str, Any]:
 
 
 def _read_leniently(data: bytes, fixes: Fixes, *, error: Exception) -> Any:
-    """J1: what is JSON but for a byte order mark, or probabilities that are NaN or Infinity."""
+    """J1: what is JSON but for a byte order mark, or for NaN and Infinity where numbers of less
+    weight than the answer stand: probabilities, counts and costs."""
     try:
         value = json.loads(data.decode("utf-8-sig"))
         if isinstance(value, dict):
             restore_numbers(Draft(value, fixes))
+            restore_finite(Draft(value, fixes))
         json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         raise NotConforming(f"it is not JSON: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from briggs.types.conform.drafts import Draft, Fixes
@@ -13,6 +14,8 @@ _WHOLES = {
     "completion_tokens_details": "completion_tokens",
 }
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_OURS = frozenset((*_COUNTS, *_WHOLES))
+_PARTS = frozenset(PARTS)
 _ROWS: dict[str, list[int]] = {}
 """By the first member of its path, where in the table a word is."""
 for _row, _word in enumerate(WORDS):
@@ -31,12 +34,24 @@ def restore_usage(holder: Draft) -> dict[str, Any] | None:
     return usage.members
 
 
+def restore_finite(holder: Draft) -> None:
+    """J1: a number of the usage that is NaN or Infinity is not known."""
+    usage = holder.object("usage")
+    inner = () if usage is None else (usage.object(name) for name in usage.members)
+    for place in (usage, *inner):
+        for name, value in () if place is None else list(place.members.items()):
+            if isinstance(value, float) and not math.isfinite(value):
+                place.set(name, None, rule="J1")
+
+
 def translate_words(usage: dict[str, Any]) -> dict[str, int]:
     """U7: what a usage counts in other words than the specification's, by the right place.
 
     Empty where it counts nothing so, or counts it in the right place too. A part that does not
     fit into its whole counts something else, and stays where it is.
     """
+    if _is_ours(usage):
+        return {}
     told: dict[str, int] = {}
     beside: dict[str, int] = {}
     for path, place, is_beside in _list_words(usage):
@@ -141,6 +156,15 @@ def _restore_words(usage: Draft) -> None:
         hour = next((one for one in hours if isinstance(one, dict)), None)
         if hour is not None:
             usage.set("cache_creation", hour, rule="U7", absent="U7")
+
+
+def _is_ours(usage: dict[str, Any]) -> bool:
+    """Whether there is no word but the specification's, as nearly always."""
+    return usage.keys() <= _OURS and all(
+        isinstance(details := usage.get(name), dict) and details.keys() <= _PARTS
+        for name in _WHOLES
+        if name in usage
+    )
 
 
 def _list_words(usage: dict[str, Any]) -> list[Word]:
