@@ -120,10 +120,14 @@ class _Choice:
         if not isinstance(delta, dict):
             # Some send all that they have to say as a message instead of deltas.
             delta = choice.get("message")
+        is_older = not isinstance(delta, dict) and isinstance(choice.get("text"), str)
         if isinstance(delta, dict):
             self._add_delta(delta)
+        elif is_older:
+            # The older completions have their text in the choice itself.
+            self.contents().append(choice["text"])
         for name, value in choice.items():
-            if name in _SPELLED:
+            if name in _SPELLED or (is_older and name == "text"):
                 continue
             if name == "finish_reason":
                 self._finish_reason = value or self._finish_reason

@@ -23,6 +23,7 @@ class _PlainDelta(msgspec.Struct):
     function_call: _ABSENT | UnsetType = UNSET
     annotations: _ABSENT | UnsetType = UNSET
     audio: _ABSENT | UnsetType = UNSET
+    text: _ABSENT | UnsetType | None = UNSET
 
 
 class _PlainChoice(msgspec.Struct):
@@ -32,6 +33,10 @@ class _PlainChoice(msgspec.Struct):
     logprobs: Logprobs | UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     usage: UnsetType | None = UNSET
+    # Text in another place than the delta's content takes a longer look.
+    text: _ABSENT | UnsetType | None = UNSET
+    output: _ABSENT | UnsetType | None = UNSET
+    response: _ABSENT | UnsetType | None = UNSET
 
 
 class PlainChunk(msgspec.Struct):

@@ -63,7 +63,7 @@ def raise_in_band_error(answer: Draft) -> None:
     """S14: an error in an answer or a chunk, or in place of one. Raises `InBandError`."""
     for place in (answer, answer.object("x_groq"), *answer.objects("choices")):
         error = place.get("error") if place is not None else None
-        if error:
+        if error and not _says_nothing(error):
             raise InBandError(describe_error(error), error=error)
         if place is not None and error is not None:
             # Nothing is wrong where an error is empty, but not every client knows that.
@@ -74,6 +74,11 @@ def raise_in_band_error(answer: Draft) -> None:
         case {"object": "error"} | {"detail": _} | {"message": str()}:
             # vLLM, FastAPI and AWS say what failed without a member `error`.
             raise InBandError(describe_error(answer.members), error=answer.members)
+
+
+def _says_nothing(error: Any) -> bool:
+    """Whether an error is an object of empty members, as some send with every answer."""
+    return isinstance(error, dict) and not any(error.values())
 
 
 def find_finish_reason(native: str) -> FinishReason | None:

@@ -82,8 +82,12 @@ def restore_content(message: Draft) -> None:
 def _join_part(part: Any, *, into: dict[str, str], thinking: bool = False) -> None:
     name, text = "reasoning_content" if thinking else "content", ""
     match part:
-        case str() | {"type": "text" | "output_text", "text": str()}:
-            text = part if isinstance(part, str) else part["text"]
+        case str():
+            text = part
+        case {"type": "text" | "output_text" | "input_text", "text": str(text)}:
+            pass
+        case {"text": str(text)} | {"content": str(text)} if part.get("type") in (None, "text"):
+            pass
         case {"type": "thinking" | "reasoning", "thinking": list(inner)}:
             for one in inner:
                 _join_part(one, into=into, thinking=True)

@@ -17,6 +17,7 @@ from briggs.types.conform.drafts import Draft, Fixes
 from briggs.types.conform.finish import raise_in_band_error, restore_finish_reason
 from briggs.types.conform.message import restore_message
 from briggs.types.conform.plain import read_plain
+from briggs.types.conform.stray import require_text, restore_stray
 from briggs.types.conform.strict import (
     SERVICE_TIERS,
     Asked,
@@ -62,7 +63,8 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     except (msgspec.DecodeError, UnicodeError, RecursionError, NotConforming):
         return _restore(body, asked=asked)
     for choice in response.choices:
-        if choice.logprobs is not None and are_cut(choice.logprobs):
+        is_silent = not choice.message.content and choice.message.tool_calls is UNSET
+        if is_silent or (choice.logprobs is not None and are_cut(choice.logprobs)):
             return _restore(body, asked=asked)
     facts = read_facts(response)
     if usage := _COUNTED.decode(body).usage:
@@ -132,6 +134,9 @@ def _restore_response(answer: Draft, asked: Asked) -> None:
             choice.set("index", place, rule="C2")
     for choice in choices:
         _restore_choice(choice, asked)
+        message = choice.get("message")
+        if isinstance(message, dict) and choice.get("finish_reason") != "content_filter":
+            require_text(answer.members, message)
 
 
 def _find_usage(answer: Draft) -> None:
@@ -160,6 +165,7 @@ def _join_turn(answer: Draft) -> None:
 
 
 def _restore_choice(choice: Draft, asked: Asked) -> None:
+    restore_stray(choice, "message")
     message = choice.object("message")
     if message is not None:
         restore_message(message)

@@ -7,6 +7,7 @@ are one: the fold is fed with what is passed on, some chunks later.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +25,7 @@ from briggs.types.conform.message import (
     restore_text,
 )
 from briggs.types.conform.response import read_object, restore_identity, restore_service_tier
+from briggs.types.conform.stray import find_stray, has_text, restore_stray, says_nothing
 from briggs.types.conform.strict import (
     Asked,
     Conformed,
@@ -117,6 +119,8 @@ class ConformStream:
         self._cost_usd: float | None = None
         self._pieces_counted = -1
         """How many pieces had come when a usage counted them."""
+        self._stray: str | None = None
+        """Where text stood that is no part of any choice."""
         self._number = 0
         """What the upstream calls the only choice that was asked for."""
         self.has_output = False
@@ -177,6 +181,9 @@ class ConformStream:
         if not indices or unfinished:
             raise NotConforming("it ended without a finish_reason")
         check_indices(indices, asked=self._asked.choices)
+        if self._stray:
+            for index in indices:
+                self._require_text(index, {})
         if self._usage is None or not self._asked.include_usage:
             return []
         if self._usage_payload is not None:
@@ -288,6 +295,7 @@ class ConformStream:
         self._restore_identity(chunk)
         if not isinstance(chunk.get("choices"), list):
             chunk.set("choices", [], rule="E5")
+        self._stray = self._stray or find_stray(chunk.members)
         before = self._usage
         if self._take_usage(chunk):
             self._note_counted()
@@ -370,10 +378,12 @@ class ConformStream:
     def _restore_choice(self, choice: Draft, position: int) -> bool:
         """Restore a choice in place; whether it is to be passed on."""
         state = self._find_state(choice, position)
-        message = choice.get("message")
+        if isinstance(choice.get("delta"), dict) and has_text(choice.get("message")):
+            # Perplexity repeats there what it has said so far.
+            self._stray = self._stray or "message"
+        restore_stray(choice, "delta", is_said=partial(self._is_said, choice))
         if not isinstance(choice.get("delta"), dict):
-            spoken = not state.begun and isinstance(message, dict)
-            choice.set("delta", message if spoken else {}, rule="S13", absent="S13")
+            choice.set("delta", {}, rule="S13", absent="S13")
         delta = choice.object("delta")
         assert delta is not None, "it was made one if it was none"
         if state.finished:
@@ -387,11 +397,31 @@ class ConformStream:
         reason = restore_finish_reason(choice, calls=bool(state.calls), asked=self._asked)
         if reason is not None or "finish_reason" in choice.members:
             choice.set("finish_reason", reason, rule="C3")
+        if reason is not None and self._stray:
+            self._require_text(choice.get("index"), delta.members)
         state.finished = reason is not None
         self.has_output = self.has_output or any(
             value for name, value in delta.members.items() if name != "role"
         )
         return True
+
+    def _is_said(self, choice: Draft, text: str) -> bool:
+        """Whether a text is all that a choice has said, told once more at its end."""
+        index = 0 if self._asked.choices == 1 else choice.get("index")
+        state = self._choices.get(index)
+        if state is None or not (state.finished or choice.get("finish_reason")):
+            return False
+        self._catch_up()
+        said = [piece for piece in self._fold.contents(index) if isinstance(piece, str)]
+        return "".join(said).strip() == text.strip()
+
+    def _require_text(self, index: int, delta: dict[str, Any]) -> None:
+        """Raises `NotConforming` where a choice says nothing, and text came beside it."""
+        self._catch_up()
+        choices = self._fold.response()["choices"]
+        said = [choice["message"] for choice in choices if choice["index"] == index]
+        if all(map(says_nothing, [*said, delta])):
+            raise NotConforming(f"its choice is empty, and its text is in '{self._stray}'")
 
     def _find_state(self, choice: Draft, position: int) -> _Choice:
         """C2: the choice of an index, which is its place where it names none."""

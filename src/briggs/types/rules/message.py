@@ -34,7 +34,8 @@ def is_the_assistants(answer: Answer) -> Iterator[Broken]:
     on="response",
     basis="ChatCompletionResponseMessage: content is a string or null; lists of parts are for "
     "requests. So is refusal.",
-    fix="The texts of a list of parts are joined; its thinking becomes reasoning_content.",
+    fix="The texts of a list of parts are joined; its thinking becomes reasoning_content. Text "
+    "that stands elsewhere in the choice (text, output, response) is put there.",
 )  # fmt: skip
 def content_is_text(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:

@@ -296,7 +296,7 @@ def chunks_have_one_choice(stream: Stream) -> Iterator[Broken]:
     "S13", "error", "Every choice of a chunk has a delta.",
     on="stream",
     basis="CreateChatCompletionStreamResponse: choices require it.",
-    fix="An empty one is put in.",
+    fix="The choice's message or text is put there if it has one, else an empty one.",
 )  # fmt: skip
 def choices_have_deltas(stream: Stream) -> Iterator[Broken]:
     for turn in stream.turns.values():

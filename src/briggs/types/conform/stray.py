@@ -1,0 +1,116 @@
+"""M2: text that stands where no chat completion has it, so that none of it is lost in silence.
+
+Where it can only be the content of a choice, it becomes that. Where it cannot be told, an answer
+that would be empty without it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from briggs.types.conform.drafts import Draft
+from briggs.types.conform.strict import NotConforming
+
+# What others call the content, of a choice, a message or a delta. The first that is there counts.
+_NAMES = ("text", "content", "output_text", "output", "response", "generated_text", "completion")
+# What else may hold text, at the top of an answer.
+_HOLDERS = frozenset(
+    {
+        *_NAMES,
+        *("answer", "candidates", "data", "errors", "generation", "generations", "message"),
+        *("messages", "outputs", "reply", "result", "results"),
+    }
+)
+_KEYS = frozenset({*_HOLDERS, "parts", "msg", "detail"})
+_SILENT = frozenset({"role", "object", "type", "name", "id", *_NAMES})
+
+
+def restore_stray(
+    choice: Draft, name: str, *, is_said: Callable[[str], bool] = lambda text: False
+) -> None:
+    """Move the text of a choice to the `content` of its message or delta, called `name`.
+
+    A message in place of a delta, and the reverse, is taken for it. `is_said` tells a text that
+    only repeats what has come.
+    """
+    rule = "S13" if name == "delta" else "E5"
+    given = choice.get(name)
+    if not isinstance(given, dict):
+        taken = _find_message(choice, given, is_said)
+        if taken is not None:
+            choice.set(name, taken, rule=rule, absent=rule)
+    message = choice.object(name)
+    if message is not None and message.get("content"):
+        return
+    text = _take_text(choice, message, is_said)
+    if text and message is not None:
+        message.set("content", text, rule="M2", absent="M2")
+    elif text:
+        choice.set(name, {"content": text}, rule=rule, absent=rule)
+
+
+def require_text(answer: dict[str, Any], message: dict[str, Any]) -> None:
+    """Raises `NotConforming` for a message that says nothing where the answer does elsewhere."""
+    if says_nothing(message) and (name := find_stray(answer)):
+        raise NotConforming(f"its message is empty, and its text is in '{name}'")
+
+
+def says_nothing(message: dict[str, Any]) -> bool:
+    """Whether a message or a delta is empty but for what any has."""
+    if message.get("content"):
+        return False
+    return not any(value for name, value in message.items() if name not in _SILENT)
+
+
+def find_stray(answer: dict[str, Any]) -> str | None:
+    """The member at the top of an answer or a chunk that has text, if there is one."""
+    for name in _HOLDERS & answer.keys():
+        if has_text(answer[name]):
+            return name
+    return None
+
+
+def has_text(value: Any) -> bool:
+    """Whether there is text in a value of any shape."""
+    return any(text.strip() for text in _spell(value))
+
+
+def _find_message(
+    choice: Draft, given: Any, is_said: Callable[[str], bool]
+) -> dict[str, Any] | None:
+    """The message or delta of a choice, where the one that belongs there is not an object."""
+    for one in (given, choice.get("message"), choice.get("delta")):
+        if isinstance(one, str) and one and not is_said(one):
+            return {"content": one}
+        if isinstance(one, dict):
+            text = one.get("content")
+            if not isinstance(text, str) or not is_said(text):
+                return dict(one)
+    return None
+
+
+def _take_text(choice: Draft, message: Draft | None, is_said: Callable[[str], bool]) -> str:
+    """The text that stands beside an empty content, taken from where it stands."""
+    for place in filter(None, (message, choice)):
+        for member in _NAMES:
+            if place is message and member == "content":
+                continue
+            text = "".join(_spell(place.get(member)))
+            if text and not is_said(text):
+                del place.members[member]
+                return text
+    return ""
+
+
+def _spell(value: Any) -> Iterator[str]:
+    """The texts in a value, in their order, wherever names that hold text lead."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, list):
+            waiting += reversed(each)
+        elif isinstance(each, dict):
+            waiting += [member for name, member in each.items() if name in _KEYS]
