@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from briggs.client.records import Record, tell
 from tests.processes import (
     Behaviour,
     Server,
@@ -548,6 +549,24 @@ def test_a_reload_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
         second = leave(server, "words", after=b" a")
         assert await_end(server, second)["briggs"]["failure_kind"] == "hang_up"
         assert await_end(server, first)["briggs"]["status"] == "finished"
+
+
+def test_a_stream_that_a_program_left(cancelling: Server) -> None:
+    """What a wrapped client tells of a stream that its program left is kept, and breaks no rule."""
+    for received, status in ((HELLO, "failed"), (HELLO + END, "finished")):
+        record = Record(
+            request=json.dumps({"model": "m", "messages": MESSAGES}).encode(),
+            received=received,
+            is_stream=True,
+            status="failed",
+            failure_kind="hang_up",
+            duration_ms=7,
+        )
+        path = f"/api/v1/completions/{record.id}"
+        assert cancelling.send("POST", path, tell(record)).status < 300
+        details = cancelling.retrieve(record.id)["briggs"]
+        assert (details["status"], details["caller_left_ms"]) == (status, 7)
+        assert details["violates"] == []
 
 
 def test_who_left_can_be_counted_and_listed(upstream: Upstream, tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ def test_a_stream_that_was_left_at_its_end_was_finished() -> None:
     assert half["response"]["choices"][0]["message"]["content"] == "Hello"
 
 
+def test_when_a_program_left_is_told() -> None:
+    """Of a stream that was left before its last event, whether or not its choices had ended."""
+    left = {"is_stream": True, "status": "failed", "failure_kind": "hang_up", "duration_ms": 7}
+    for received, status in ((CHUNKS, "failed"), (CHUNKS + LAST, "finished")):
+        told = read_told(received=received, **left)
+        assert (told["status"], told["caller_left_ms"]) == (status, 7)
+    assert "caller_left_ms" not in read_told(received=CHUNKS + b"data: [DONE]\n\n", **left)
+    assert "caller_left_ms" not in read_told(received=CHUNKS + LAST, is_stream=True, duration_ms=7)
+
+
 @given(received=st.binary(max_size=200), is_stream=st.booleans())
 def test_anything_can_be_told(received: bytes, is_stream: bool) -> None:
     """Whatever bytes came, what is told is JSON with the request in it."""

@@ -18,6 +18,31 @@ def fail(handler: Any, seen: Any) -> None:
     handler.write_piece(b"")
 
 
+def spell(handler: Any, seen: Any) -> None:
+    """Speaks the older wire: its choices have a text, and no delta."""
+    handler.begin_stream()
+    for text, reason in (("Hel", None), ("lo", None), ("", "stop")):
+        chunk = json.loads(create_chunk({}, finish_reason=reason)[6:])
+        del chunk["choices"][0]["delta"]
+        chunk["choices"][0]["text"] = text
+        handler.write_piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+    handler.write_piece(b"data: [DONE]\n\n")
+    handler.write_piece(b"")
+
+
+def test_the_text_of_the_older_wire_is_the_content(tmp_path: Path) -> None:
+    """What came as `text` reaches the caller and the record as content, and is noted."""
+    request = {"model": "openai/m", "messages": [{"role": "user", "content": "?"}], "stream": True}
+    with run_vendor(tmp_path, spell, kind="openai", path="/v1") as vendor:
+        reply = vendor.server.chat(request)
+        recorded = vendor.server.find(reply)
+    chunks = map(json.loads, read_frames(reply.body)[:-1])
+    said = [chunk["choices"][0]["delta"].get("content") for chunk in chunks]
+    assert "".join(filter(None, said)) == "Hello"
+    assert recorded["choices"][0]["message"]["content"] == "Hello"
+    assert {fix["rule"] for fix in recorded["briggs"]["fixes"]} >= {"S13"}
+
+
 def test_a_failure_behind_a_good_chunk(tmp_path: Path) -> None:
     """What came before a failure gets to the caller, even if one read brought both."""
     request = {"model": "openai/m", "messages": [{"role": "user", "content": "?"}], "stream": True}

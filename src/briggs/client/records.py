@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ from briggs.types.fold import Fold
 from briggs.types.sse import EventReader, EventTooLarge
 
 REASON_LENGTH_MAX = 2000
+# The last event of a stream, of OpenAI's and of Anthropic's.
+_ENDS = re.compile(rb"^(data: ?\[DONE\]|event: ?message_stop)", re.MULTILINE)
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -42,8 +45,11 @@ def tell(record: Record) -> bytes:
     """The body of the post that tells the server of a call."""
     status, kind = record.status, record.failure_kind
     response = _read_json(record.received)
+    left_ms = None
     if record.is_stream:
         response, is_whole = _fold(record)
+        if kind == "hang_up" and not _ENDS.search(record.received):
+            left_ms = record.duration_ms
         if is_whole and kind == "hang_up":
             status, kind = "finished", None
     members = {
@@ -51,6 +57,7 @@ def tell(record: Record) -> bytes:
         "kind": "chat",
         "created_at_ms": record.created_at / 1000,
         "duration": None if record.duration_ms is None else record.duration_ms / 1000,
+        "caller_left_ms": left_ms,
         "request": _embed(record.request),
         "response": response if status == "finished" or record.is_stream else None,
         "failure_kind": kind,
@@ -108,8 +115,7 @@ def _fold(record: Record) -> tuple[msgspec.Raw | None, bool]:
     for chunk in chunks:
         folded.add(chunk)
     response = folded.response()
-    is_over = b"data: [DONE]" in record.received or b"data:[DONE]" in record.received
-    is_whole = is_over or _has_finished(response, record.request)
+    is_whole = bool(_ENDS.search(record.received)) or _has_finished(response, record.request)
     return (msgspec.Raw(wire.encode(response)) if chunks else None), is_whole
 
 

@@ -50,6 +50,7 @@ class Posted(msgspec.Struct, kw_only=True):
     call_site: dict[str, Any] = {}
     failure_kind: str | UnsetType = UNSET
     failure_reason: str | UnsetType = UNSET
+    caller_left_ms: float | UnsetType = UNSET
     created_at: int | UnsetType = UNSET
     """Unix time in microseconds, for what is told long after it happened."""
 
@@ -181,6 +182,8 @@ def _write_outcome(completion: Completion, posted: Posted, *, told: Told | None)
         completion.duration_ms = posted.duration_ms
     if posted.failure_kind is not UNSET:
         completion.failure_kind = posted.failure_kind
+    if posted.caller_left_ms is not UNSET:
+        completion.caller_left_ms = posted.caller_left_ms
     if posted.failure_reason is not UNSET:
         completion.failure_reason = posted.failure_reason
     if posted.response is not UNSET and told is not None:

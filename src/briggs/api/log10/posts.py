@@ -22,6 +22,7 @@ _READ = frozenset(
     {
         "status", "kind", "duration", "session_id", "tags", "metadata", "stacktrace", "stack_trace",
         "orig_module", "orig_qualname", "failure_kind", "failure_reason", "created_at_ms",
+        "caller_left_ms",
     }
 )  # fmt: skip
 _STATUSES: dict[str | None, Status] = {
@@ -60,6 +61,7 @@ def read_post(body: bytes, *, organization_id: str, duration_unit_ms: float) -> 
         call_site=_read_call_site(values),
         failure_kind=_text(values.get("failure_kind")),
         failure_reason=_text(values.get("failure_reason")),
+        caller_left_ms=_read_number(values.get("caller_left_ms"), unit=1),
         created_at=_read_created(values.get("created_at_ms")),
     )
 
