@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from briggs.api.answers import read_number
+from briggs.gateway.judge import Judge
 from briggs.storage import Query
 from briggs.types.errors import InvalidRequest
 from briggs.types.rules import RULES
@@ -19,6 +20,7 @@ LIMIT_MAX = 100
 TEXT_CHARACTERS_MAX = 1_000
 TIME_S_MAX = 10_000_000_000
 AMOUNT_MAX = 1e12
+JUDGED_WITHIN_S = 1.0
 
 _METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 _CREATED = {"created[gte]": 0, "created[gt]": 1, "created[lt]": 0, "created[lte]": 1}
@@ -30,9 +32,17 @@ FILTERS = (
     *(*_TEXTS, *_AMOUNTS, *_CREATED),
 )
 """The keys that choose completions."""
+STATISTICS = ("by", *(name for name in FILTERS if name != "text"))
+"""The keys that statistics take."""
 _PAGE = ("after", "count", "include", "limit", "order")
 _STATUSES = ("finished", "failed", "started", "any")
 _SOURCES = ("gateway", "client")
+
+
+async def catch_up(request: Request) -> None:
+    """Wait a little for what was just answered to be judged: the caller asks what it breaks."""
+    judge: Judge = request.app.state.record.judge
+    await judge.catch_up(timeout_s=JUDGED_WITHIN_S)
 
 
 def read_parameters(request: Request) -> QueryParams:

@@ -12,6 +12,7 @@ COMMANDS = {
     "chat": ("briggs.cli.chat:chat", "Ask a model, once or in conversation."),
     "completions": ("briggs.cli.completions:completions", "Look at what was recorded."),
     "sessions": ("briggs.cli.sessions:sessions", "Look at what was said in one session."),
+    "stats": ("briggs.cli.stats:stats", "Sum up calls, failures, tokens, cost and times."),
     "feedback": ("briggs.cli.feedback:feedback", "Grade completions, and read what was graded."),
     "feedback-task": (
         "briggs.cli.feedback_task:feedback_task",

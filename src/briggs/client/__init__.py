@@ -31,3 +31,4 @@ from briggs.client.organizations import Organization as Organization
 from briggs.client.sessions import Session as Session
 from briggs.client.sessions import SessionDetails as SessionDetails
 from briggs.types.models import Model as Model
+from briggs.types.statistics import Statistics as Statistics

@@ -15,6 +15,7 @@ from briggs.client.models import Models
 from briggs.client.organizations import Organizations
 from briggs.client.server import choose_server
 from briggs.client.sessions import Sessions
+from briggs.client.statistics import StatisticsCalls
 from briggs.transport import Reply
 
 P = ParamSpec("P")
@@ -63,6 +64,7 @@ class AsyncClient:
         self.chat = Chat(self._connection)
         self.completions = Completions(self._connection)
         self.sessions = Sessions(self._connection)
+        self.statistics = StatisticsCalls(self._connection)
         self.feedback = FeedbackCalls(self._connection)
         self.feedback_tasks = FeedbackTasks(self._connection)
         self.models = Models(self._connection)

@@ -15,6 +15,7 @@ from briggs.client import keys as _keys
 from briggs.client import models as _models
 from briggs.client import organizations as _organizations
 from briggs.client import sessions as _sessions
+from briggs.client import statistics as _statistics
 from briggs.client.completions import (
     CompletionCount,
     CompletionFilters,
@@ -50,6 +51,7 @@ from briggs.types.feedback import Progress, ReviewerKind
 from briggs.types.keys import Scope
 from briggs.types.models import ListModelsResponse, Model
 from briggs.types.response import CreateChatCompletionResponse
+from briggs.types.statistics import Group, Statistics
 from briggs.types.stored import ChatCompletionDeleted
 
 
@@ -255,6 +257,24 @@ class Sessions:
     def retrieve(self, id: str) -> SessionDetails:
         """One session with its completions. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(id))
+
+
+class StatisticsCalls:
+    """`client.statistics`: calls, failures, tokens, cost and times of what was recorded."""
+
+    def __init__(self, calls: _statistics.StatisticsCalls, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def retrieve(
+        self, *, by: Group | None = None, **filters: Unpack[CompletionFilters]
+    ) -> Statistics:
+        """What the completions that match come to, in all and by model, tag or day.
+
+        They are of any status unless `status` says otherwise. `text`, `order` and `include`
+        cannot be asked here. Raises `Refused` where they are more than a million.
+        """
+        return self._runner.run(self._calls.retrieve(by=by, **filters))
 
 
 class FeedbackCalls:
@@ -542,6 +562,7 @@ class Client:
         self.chat = Chat(client.chat, runner)
         self.completions = Completions(client.completions, runner)
         self.sessions = Sessions(client.sessions, runner)
+        self.statistics = StatisticsCalls(client.statistics, runner)
         self.feedback = FeedbackCalls(client.feedback, runner)
         self.feedback_tasks = FeedbackTasks(client.feedback_tasks, runner)
         self.models = Models(client.models, runner)

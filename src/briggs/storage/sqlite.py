@@ -189,6 +189,17 @@ def transaction(connection: Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """Several reads see the same state, whatever is written meanwhile."""
+    inner = driver(connection)
+    inner.execute("BEGIN")
+    try:
+        yield
+    finally:
+        inner.execute("ROLLBACK")
+
+
 def checkpoint(connection: sqlite3.Connection, mode: Literal["PASSIVE", "RESTART"]) -> bool:
     """Move pages from the log to the database; False where a reader was in the way.
 

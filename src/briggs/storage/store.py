@@ -21,6 +21,7 @@ from briggs.storage.counts import Count
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_queue import FeedbackQueue
 from briggs.storage.feedback_tasks import FeedbackTasks
+from briggs.storage.figures import CompletionFigures
 from briggs.storage.migrations import migrate
 from briggs.storage.organizations import Organizations
 from briggs.storage.queue import Queue, size_of
@@ -104,6 +105,7 @@ class Store:
         self.feedback_queue = FeedbackQueue(self)
         self.test_runs = TestRuns(self, bodies=bodies)
         self.usage = Usage(self)
+        self.figures = CompletionFigures(self)
 
     @classmethod
     async def open(

@@ -74,6 +74,7 @@ ROUTES = [
     ),
     route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
     route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
+    route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),
     route("GET", "/api/metrics/modelStats", statistics.list_usage, scope="read"),
     route("POST", f"{_AUTOPROMPT}/convert", autoprompt.refuse, scope="read"),
     route("POST", f"{_AUTOPROMPT}/report", autoprompt.refuse, scope="read"),

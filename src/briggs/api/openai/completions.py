@@ -13,16 +13,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.api.answers import Json, find_store, list_object, read_json_object
-from briggs.api.queries import read_choice, read_limit, read_order, read_parameters, read_query
-from briggs.gateway.judge import Judge
+from briggs.api.queries import (
+    catch_up,
+    read_choice,
+    read_limit,
+    read_order,
+    read_parameters,
+    read_query,
+)
 from briggs.providers.recorded_answer import read_response
 from briggs.providers.recorded_request import list_messages
 from briggs.types import wire
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
-
-JUDGED_WITHIN_S = 1.0
 
 _INCLUDABLE = ("request", "received")
 _METADATA_PAIRS_MAX, _METADATA_KEY_MAX, _METADATA_VALUE_MAX = 16, 64, 512
@@ -36,7 +40,7 @@ async def list_completions(request: Request) -> Json:
     include = _read_include(parameters.getlist("include"))
     counted = read_choice(parameters, "count", ("false", "true")) == "true"
     if query.violates:
-        await _catch_up(request)
+        await catch_up(request)
     page = await find_store(request).list(query)
     data = [present(completion, include=include) for completion in page.completions]
     listed = list_object(data, has_more=page.has_more)
@@ -182,14 +186,8 @@ def _read_content(message: dict[str, Any]) -> dict[str, Any]:
     return {"content": "".join(texts) if texts else None, "content_parts": parts}
 
 
-async def _catch_up(request: Request) -> None:
-    """Whoever asks for what was just answered wants to know what it breaks."""
-    judge: Judge = request.app.state.record.judge
-    await judge.catch_up(timeout_s=JUDGED_WITHIN_S)
-
-
 async def _retrieve(request: Request) -> Completion:
-    await _catch_up(request)
+    await catch_up(request)
     completion = await find_store(request).retrieve(
         request.path_params["id"], organization_id=request.state.key.organization_id
     )
