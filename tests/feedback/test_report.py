@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from briggs.feedback.feedback import FeedbackPost, create_feedback
+from briggs.feedback.feedback import FeedbackPost, create_feedback, list_feedback
 from briggs.feedback.report import report
 from briggs.feedback.tasks import TaskChange, create_task, update_task
 from briggs.storage import Store
@@ -86,7 +86,7 @@ async def test_the_order_of_several_choices(store: Store) -> None:
 
 
 async def test_a_pydantic_model(store: Store) -> None:
-    """References, null and models within a model have the scale of what they stand for."""
+    """References, null and models within a model are fields for filters, reasons and scales."""
 
     class Detail(BaseModel):
         stars: Annotated[int, Field(ge=1, le=5)] | None = None
@@ -99,6 +99,19 @@ async def test_a_pydantic_model(store: Store) -> None:
 
     said = TaskChange(name="n", json_schema=Review.model_json_schema())
     task = await create_task(store, said, organization_id="default")
+    values = {"detail": {"stars": 4, "tone": "kind"}}
+    post = FeedbackPost(
+        task_id=task.id,
+        json_values=values,
+        allow_unmatched_feedback=True,
+        rationale={"detail.stars": "Why."},
+    )
+    await create_feedback(store, post, organization_id="default", reviewer="ann")
+    for filter, count in (("detail.stars >= 4", 1), ("detail.tone = cold", 0), ("share = 1", 0)):
+        _, total = await list_feedback(
+            store, organization_id="default", task_id=task.id, filter=filter
+        )
+        assert (filter, total) == (filter, count)
     fields = (await report(store, task)).fields
     assert {name: each.agreement.level for name, each in fields.items()} == {
         "share": "interval",

@@ -294,7 +294,7 @@ LIMITED: list[tuple[Any, str]] = [
     ({"properties": {"a": nest({}, 200)}}, "64 levels"),
     (double("anyOf", 25), "10,000 steps"),
     (double("allOf", 25), "10,000 steps"),
-    (double("oneOf", 60), "64 schemas"),
+    (double("oneOf", 60), "more than 64 schemas"),
     ({"properties": {f"p{i}": {} for i in range(1_100)}}, "1,000 fields"),
     ({"properties": {"a": {"pattern": "a" * 1_001}}}, "1,000 characters"),
 ]

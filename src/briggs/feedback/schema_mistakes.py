@@ -97,7 +97,7 @@ def _find_unwrapped(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
     if fields:
         rest = {name: value for name, value in schema.items() if name in _KEYWORDS}
         meant = {"type": "object", **rest, "properties": fields}
-        yield Mistake(path, f"fields belong into 'properties'. Write {_write(meant)}")
+        yield Mistake(path, f"put the fields under 'properties'. Write {_write(meant)}")
 
 
 def _find_types(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
@@ -114,7 +114,7 @@ def _find_types(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
     if isinstance(required, bool) and len(path) > 1 and path[-2] == "properties":
         yield Mistake(
             (*path, "required"),
-            f"'required' is a list of names of the object around it. Write 'required': "
+            f"the object around it lists its required names. Write 'required': "
             f"{json.dumps([path[-1]])} beside 'properties', and leave it out here",
         )
     elif isinstance(required, bool | str):

@@ -1,8 +1,9 @@
 """How much work a schema makes: counted before it is done, since nothing can stop it later.
 
-A validator evaluates every schema that applies to a value. `allOf`, `anyOf`, references and the
-like apply several to the same one, and again to what is in it, so that a short schema can ask for
-more steps than anybody can wait for. Here the steps are counted, each part of a schema once.
+A validator evaluates every schema that applies to a value. With `allOf`, `anyOf` and references,
+several apply to the same value, and again to each value within it. So a short schema can ask for
+more steps than a machine can take. This module counts the steps without taking them: it visits
+each part of a schema once for each level of an answer.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ STEPS_MAX = 10_000
 WORK_MAX = 16_000_000
 """Of an answer, each step counted with the bytes of the value that it looks at."""
 CHAIN_MAX = 64
-"""Schemas that apply one another to the same value."""
+"""The longest chain of schemas that apply one another to the same value."""
 
 _PATTERN_STEPS = 20
 _OPTION_STEPS = 4
@@ -53,7 +54,9 @@ class Steps:
             if id(schema) in self._chain:
                 raise TooMuchWork("a reference leads back to itself", param="$ref")
             if len(self._chain) >= CHAIN_MAX:
-                raise TooMuchWork(f"more than {CHAIN_MAX} schemas apply one another", param="$ref")
+                raise TooMuchWork(
+                    f"a chain of more than {CHAIN_MAX} schemas applies to one value", param="$ref"
+                )
             self._chain.append(id(schema))
             found = _weigh(schema) if level == 0 else 0
             found += sum(self._count(inner, level) for inner in self._list_applied(schema))

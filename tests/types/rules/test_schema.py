@@ -11,7 +11,7 @@ from briggs.types.rules.schema import STEPS_MAX, find_mismatch
 
 
 def test_a_schema_that_doubles_at_every_level() -> None:
-    """Alternatives within alternatives end; what is not reached is taken for kept."""
+    """Alternatives within alternatives end; what is not reached counts as valid."""
     definitions: dict[str, Any] = {
         f"n{level}": {"anyOf": [{"$ref": f"#/$defs/n{level + 1}"}] * 2} for level in range(60)
     }

@@ -9,7 +9,7 @@ from briggs.types.any_json import members
 
 _DEPTH_MAX = 64
 STEPS_MAX = 20_000
-"""Schemas and values of an `enum` that are tried; what is not reached by then is taken for kept."""
+"""Schemas and values of an `enum` that are tried; what is not reached by then counts as valid."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -25,8 +25,8 @@ def find_mismatch(value: Any, schema: Any) -> str | None:
     """The first reason why a value does not follow a schema; None where it does.
 
     Knows type, enum, const, properties, required, additionalProperties, items, anyOf and
-    `$ref` within the schema. What it does not know, or does not reach in `STEPS_MAX` steps, it
-    takes for kept.
+    `$ref` within the schema. What it does not know, or does not reach in `STEPS_MAX` steps,
+    counts as valid.
     https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
     """
     try:
