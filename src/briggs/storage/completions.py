@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from briggs.storage import feedback_matches, sqlite
+from briggs.storage import feedback_matches, signed_calls, sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.sqlite import original, storable
@@ -309,6 +309,7 @@ def delete(connection: Connection, *, id: str, organization_id: str) -> Completi
     if found is None:
         return None
     _delete_tags_and_metadata(connection, completion=found)
+    signed_calls.delete(connection, completion_id=id)
     for table in (completions, deleted_completions):
         connection.execute(table.delete().where(table.c.id == storable(id)))
     connection.execute(

@@ -505,6 +505,21 @@ def note_callers_who_left(connection: Connection) -> None:
     _insert_column(connection, "caller_left_ms FLOAT", before="attempts")
 
 
+@migration
+def find_signed_calls(connection: Connection) -> None:
+    metadata = MetaData()
+    signed_calls = Table(
+        "signed_calls",
+        metadata,
+        Column("organization_id", Text, primary_key=True, nullable=False),
+        Column("call_id", Text, primary_key=True, nullable=False),
+        Column("completion_id", Text, primary_key=True, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    Index("signed_calls_by_completion", signed_calls.c.completion_id)
+    metadata.create_all(connection)
+
+
 def _insert_column(connection: Connection, column: str, *, before: str) -> None:
     """Give completions another column: the bodies have to stay the last."""
     schema = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'completions' AND sql <> ''")

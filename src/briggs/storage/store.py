@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from briggs.storage import completions, counts, keys, sqlite
+from briggs.storage import completions, counts, keys, signed_calls, sqlite
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Page, Query
 from briggs.storage.compression import Compression
@@ -80,6 +80,7 @@ class Store:
         compression: Compression,
         loop: asyncio.AbstractEventLoop,
         interrupted: int,
+        has_signed_calls: bool,
     ) -> None:
         self.path = path
         self.durability = durability
@@ -98,6 +99,7 @@ class Store:
         self._keys_used: dict[str, int] = {}
         self._keys_timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._has_signed_calls = has_signed_calls
         self.organizations = Organizations(self)
         self.sessions = Sessions(self)
         self.feedback_tasks = FeedbackTasks(self, bodies=bodies)
@@ -128,6 +130,7 @@ class Store:
         lock, path, connection, interrupted = await asyncio.to_thread(
             _prepare, folder, durability=durability
         )
+        has_signed_calls = signed_calls.exist(connection)
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
         compression = Compression(connection, bodies=bodies, wanted=compress)
         log = sqlite.open_log(connection, path=path)
@@ -152,6 +155,7 @@ class Store:
             compression=compression,
             loop=loop,
             interrupted=interrupted,
+            has_signed_calls=has_signed_calls,
         )
 
     async def start(self, completion: Completion) -> None:
@@ -315,6 +319,44 @@ class Store:
         return await self.read(
             lambda connection: completions.list_tags(
                 connection, organization_id=organization_id, text=text, limit=limit
+            )
+        )
+
+    def sign(self, completion: Completion, *, call_ids: Sequence[str]) -> None:
+        """Queue that a completion, which is settled next, made calls that its vendor signed."""
+        self._require_open()
+        self._has_signed_calls = True
+        organization_id, completion_id = completion.organization_id, completion.id
+        self._queue.act(
+            lambda connection: signed_calls.create(
+                connection,
+                organization_id=organization_id,
+                completion_id=completion_id,
+                call_ids=call_ids,
+            )
+        )
+
+    async def read_signed(
+        self,
+        call_ids: Sequence[str],
+        *,
+        organization_id: str,
+        read: Callable[[bytes], Result],
+    ) -> builtins.list[Result]:
+        """What `read` makes of the newest answer that made each call, the oldest of these first.
+
+        `read` runs in a reader's thread and must only compute. Nothing is looked up where no
+        call was ever signed.
+        """
+        if not self._has_signed_calls or not call_ids:
+            return []
+        return await self.read(
+            lambda connection: signed_calls.read_responses(
+                connection,
+                organization_id=organization_id,
+                call_ids=call_ids,
+                read=read,
+                bodies=self._bodies,
             )
         )
 

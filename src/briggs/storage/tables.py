@@ -141,6 +141,18 @@ completion_rules = Table(
     sqlite_with_rowid=False,
 )
 
+# The calls of tools that a vendor signed, of the few completions where it did: a later turn
+# wants the signature back, and knows only the id of the call.
+signed_calls = Table(
+    "signed_calls",
+    metadata,
+    Column("organization_id", Text, primary_key=True, nullable=False),
+    Column("call_id", Text, primary_key=True, nullable=False),
+    Column("completion_id", Text, primary_key=True, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("signed_calls_by_completion", signed_calls.c.completion_id)
+
 # All that is left of a deleted completion: where it stood, so that a page that ended with
 # it can be continued.
 deleted_completions = Table(

@@ -1,0 +1,72 @@
+"""The calls that vendors signed, found by their ids."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from briggs.storage import Store
+from briggs.types.completions import Completion
+from tests.storage.conftest import OpenStore
+
+
+async def settle(store: Store, *call_ids: str, response: bytes, **members: object) -> Completion:
+    completion = Completion(status="finished", response=response, **members)  # type: ignore[arg-type]
+    if call_ids:
+        store.sign(completion, call_ids=call_ids)
+    await store.settle(completion)
+    return completion
+
+
+async def read(store: Store, *call_ids: str, organization_id: str = "default") -> list[bytes]:
+    return await store.read_signed(call_ids, organization_id=organization_id, read=bytes)
+
+
+def count_rows(store: Store) -> int:
+    connection = sqlite3.connect(store.path)
+    [count] = connection.execute("SELECT count(*) FROM signed_calls").fetchone()
+    connection.close()
+    return int(count)
+
+
+async def test_by_id(store: Store) -> None:
+    """The newest answer that made a call is read, once for all of its calls, the oldest first."""
+    await settle(store, "a", "b", response=b"1", created_at=2)
+    await settle(store, "a", response=b"2", created_at=1)
+    await settle(store, "c", response=b"3", created_at=3)
+    assert await read(store, "a", "b") == [b"2", b"1"]
+    assert await read(store, "a", "c") == [b"2", b"3"]
+    assert await read(store, "b") == [b"1"]
+    assert await read(store, "x") == []
+    assert await read(store) == []
+
+
+async def test_another_organization(store: Store) -> None:
+    """Nothing of one organization is found by another, whatever the id."""
+    await settle(store, "a", response=b"1", organization_id="acme")
+    assert await read(store, "a") == []
+    assert await read(store, "a", organization_id="acme") == [b"1"]
+
+
+async def test_deleted(store: Store) -> None:
+    """A completion that is deleted takes its calls along."""
+    completion = await settle(store, "a", "b", response=b"1")
+    await settle(store, "b", response=b"2")
+    assert await store.delete(completion.id, organization_id="default")
+    assert await read(store, "a", "b") == [b"2"]
+    assert count_rows(store) == 1
+
+
+async def test_large_answers_are_not_read(store: Store) -> None:
+    """An answer beyond the limit is not read again for a signature."""
+    await settle(store, "a", response=bytes(257 * 1024))
+    assert await read(store, "a") == []
+
+
+async def test_after_a_restart(open_store: OpenStore) -> None:
+    """What is in the database is found by the next process, any text as an id included."""
+    store = await open_store()
+    assert await read(store, "\ud83d") == []
+    await settle(store, "\ud83d", response=b"1")
+    await store.close()
+    again = await open_store()
+    assert await read(again, "\ud83d") == [b"1"]
