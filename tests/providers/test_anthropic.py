@@ -11,7 +11,7 @@ from anthropic.types import Message, MessageCreateParams
 from pydantic import TypeAdapter
 
 from briggs.providers.anthropic import API_VERSION, AnthropicWire
-from briggs.providers.anthropic_request import encode_effort
+from briggs.providers.anthropic_thinking import encode_effort
 from briggs.providers.base import Prepared
 from briggs.types.envelope import open_envelope
 from briggs.types.errors import InvalidRequest, UpstreamInvalid

@@ -108,6 +108,9 @@ class Exchange:
         headers = [(b"x-briggs-completion-id", id), (b"x-request-id", id)]
         if self._completion.dropped:
             headers.append((b"x-briggs-dropped", ", ".join(self._completion.dropped).encode()))
+        if self._completion.attempts and (mended := self._completion.attempts[-1].mended):
+            places = dict.fromkeys(mend.partition(":")[0] for mend in mended)
+            headers.append((b"x-briggs-mended", ", ".join(places).encode()))
         return headers
 
     def _hang_up(self) -> bool:

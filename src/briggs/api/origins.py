@@ -7,7 +7,7 @@ from collections.abc import Collection
 from briggs.transport.cycle import Cycle, Header
 
 _METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-_SHOWN = b"x-briggs-completion-id, x-briggs-dropped, x-request-id"
+_SHOWN = b"x-briggs-completion-id, x-briggs-dropped, x-briggs-mended, x-request-id"
 _REMEMBERED_S = b"600"
 
 

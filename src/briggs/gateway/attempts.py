@@ -16,6 +16,7 @@ from briggs.gateway.record import Call
 from briggs.gateway.timeouts import Policy, begin_in_time, patience_left_s, time_left_s
 from briggs.providers.base import Prepared, Provider, Target
 from briggs.providers.refusals import find_cause
+from briggs.providers.signatures import Signed, restore
 from briggs.types.completions import Attempt
 from briggs.types.errors import (
     BriggsError,
@@ -30,18 +31,29 @@ from briggs.types.errors import (
 # uvloop counts whole milliseconds, so that a timer may be done a little before its time.
 _TIMERS_EARLY_S = 0.002
 
+MENDS_MAX = 20
+"""How many changes of a request are recorded one by one."""
+
 T = TypeVar("T")
 Ask = Callable[[Provider, Prepared], Awaitable[T]]
+Recall = Callable[[Call, Sequence[str]], Awaitable[Signed]]
+"""Finds the messages that vendors signed, by the ids of the calls that they made."""
 
 
 async def ask_in_order(
-    call: Call, route: Route, *, ask: Ask[T], is_filtered: Callable[[T], bool]
+    call: Call,
+    route: Route,
+    *,
+    ask: Ask[T],
+    is_filtered: Callable[[T], bool],
+    recall: Recall | None = None,
 ) -> T:
     """What the first target says that answers.
 
     Raises the error of the last one that was asked; of those that were not, since they cannot
     say what is asked, only if none was. `is_filtered` says whether a content filter was all that
-    answered, which counts as an answer unless the route falls back on that.
+    answered, which counts as an answer unless the route falls back on that. `recall` finds what
+    vendors signed in earlier turns.
     """
     targets: Sequence[Target] = arrange(route, call.completion)
     # Who is alone is asked, whatever came of it the last time.
@@ -52,7 +64,7 @@ async def ask_in_order(
     filtered: list[tuple[T, str | None]] = []
     for target in targets:
         try:
-            answer = await _ask_often(call, target, route.policy, ask, cooling)
+            answer = await _ask_often(call, target, route.policy, ask, cooling, recall)
         except BriggsError as error:
             if failure is None or isinstance(failure, InvalidRequest) or _was_asked(error):
                 failure = error
@@ -111,13 +123,18 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 async def _ask_often(
-    call: Call, target: Target, policy: Policy, ask: Ask[T], cooling: Cooling | None
+    call: Call,
+    target: Target,
+    policy: Policy,
+    ask: Ask[T],
+    cooling: Cooling | None,
+    recall: Recall | None,
 ) -> T:
     """One target's answer, after as many attempts as the policy allows."""
     number = 1
     while True:
         try:
-            answer = await _ask_once(call, target, policy, ask)
+            answer = await _ask_once(call, target, policy, ask, recall)
         except UpstreamError as error:
             if cooling is not None and _is_down(error):
                 cooling.fail(target, retry_after_s=read_retry_after(error.headers))
@@ -135,7 +152,9 @@ async def _ask_often(
             return answer
 
 
-async def _ask_once(call: Call, target: Target, policy: Policy, ask: Ask[T]) -> T:
+async def _ask_once(
+    call: Call, target: Target, policy: Policy, ask: Ask[T], recall: Recall | None
+) -> T:
     completion, provider = call.completion, target.provider
     completion.provider = provider.name
     attempt = Attempt(target=f"{provider.name}/{target.model}", duration_ms=0)
@@ -143,7 +162,13 @@ async def _ask_once(call: Call, target: Target, policy: Policy, ask: Ask[T]) -> 
     began = time.perf_counter()
     try:
         prepared = provider.prepare(call.envelope, model=target.model)
+        if prepared.unsigned and recall is not None:
+            restored = restore(call.envelope, await recall(call, prepared.unsigned))
+            if restored is not call.envelope:
+                prepared = provider.prepare(restored, model=target.model)
         completion.dropped = list(prepared.dropped)
+        if prepared.mended:
+            attempt.mended = _limit(prepared.mended)
         if policy.connect_timeout_s is not None:
             prepared = prepared._replace(connect_timeout_s=policy.connect_timeout_s)
         answer = await begin_in_time(ask(provider, prepared), call=call, policy=policy)
@@ -159,6 +184,12 @@ async def _ask_once(call: Call, target: Target, policy: Policy, ask: Ask[T]) -> 
         raise
     finally:
         attempt.duration_ms = (time.perf_counter() - began) * 1000
+
+
+def _limit(mended: Sequence[str]) -> list[str]:
+    """As much as a record has room for; a history can be long."""
+    more = len(mended) - MENDS_MAX
+    return [*mended[:MENDS_MAX], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _read_seconds(value: str) -> float:

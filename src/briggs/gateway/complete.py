@@ -35,7 +35,11 @@ async def complete(call: Call, *, route: Route, record: Record) -> bytes:
     await record.start(call)
     try:
         conformed, received = await ask_in_order(
-            call, route, ask=partial(_ask, call), is_filtered=_is_filtered
+            call,
+            route,
+            ask=partial(_ask, call),
+            is_filtered=_is_filtered,
+            recall=record.recall,
         )
     except asyncio.CancelledError:
         await record.fail(call, HangUp())

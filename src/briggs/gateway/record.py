@@ -6,14 +6,17 @@ must outlive the cancellation: it does, since the store has queued an outcome be
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 
 from briggs.gateway.evidence import Evidence, open_case
 from briggs.gateway.judge import Judge
 from briggs.gateway.prices import Prices
+from briggs.providers.signatures import Signed, list_signed, read_signed
 from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.conform import ConformStream, Facts
@@ -82,6 +85,8 @@ class Record:
         completion.duration_ms = call.elapsed_ms
         completion.response = response
         completion.received = None if received is response or received == response else received
+        if call.evidence is not None and call.evidence.prepared.translated:
+            self._sign(completion, response)
         await self._settle(completion)
         if (case := open_case(completion, call.evidence, None)) is not None:
             await self.judge.take(case)
@@ -119,6 +124,22 @@ class Record:
         except StoreUnavailable:
             # The caller gets the error that is already on its way, and the store counts this.
             return
+
+    async def recall(self, call: Call, call_ids: Sequence[str]) -> Signed:
+        """What vendors signed of the answers that made these calls, for the same organization."""
+        found = await self.store.read_signed(
+            call_ids, organization_id=call.completion.organization_id, read=read_signed
+        )
+        signed: dict[str, dict[str, Any]] = {}
+        for one in found:
+            signed |= one
+        return {id: signed[id] for id in call_ids if id in signed}
+
+    def _sign(self, completion: Completion, response: bytes) -> None:
+        """Let a later turn find what its vendor signed."""
+        if call_ids := list_signed(response):
+            with contextlib.suppress(StoreUnavailable):
+                self.store.sign(completion, call_ids=call_ids)
 
     def _price(self, call: Call, facts: Facts) -> None:
         asked = call.envelope.values.get("service_tier")

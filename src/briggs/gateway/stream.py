@@ -55,7 +55,11 @@ async def stream(call: Call, *, route: Route, record: Record) -> AsyncGenerator[
     try:
         async with AsyncExitStack() as stack:
             frames, pieces = await ask_in_order(
-                call, route, ask=partial(_begin, state, stack), is_filtered=lambda _: False
+                call,
+                route,
+                ask=partial(_begin, state, stack),
+                is_filtered=lambda _: False,
+                recall=record.recall,
             )
             if frames:
                 begun = True

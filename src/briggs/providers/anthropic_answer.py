@@ -11,10 +11,14 @@ from typing import Any
 from briggs.providers.base import Prepared
 from briggs.providers.blocks import Block
 from briggs.providers.chunks import Chunk, ChunkWriter, read_json, write_usage
+from briggs.providers.identifiers import find_original_names, fit_to
 from briggs.types import wire
 
 FORMAT = "anthropic-claude-v1"
 """Marks the blocks that only Anthropic's models can read."""
+
+fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
+"""The names of functions that Anthropic takes."""
 
 _TIERS_SERVED = {"standard": "default"}
 # https://platform.claude.com/docs/en/api/errors, 2026-11-23
@@ -49,6 +53,7 @@ class AnthropicReader:
         self.done = False
         self._asked_tier = "service_tier" in prepared.envelope.members
         self._chunks = ChunkWriter(model=prepared.model)
+        self._names = find_original_names(prepared.envelope, fit_name)
         self._blocks: dict[int, _Block] = {}
         self._length = 0
         """Of the text so far, in characters."""
@@ -102,7 +107,9 @@ class AnthropicReader:
         match block["type"]:
             case "tool_use":
                 opened.call = self._chunks.count_calls()
-                yield self._chunks.tool_call(id=block["id"], name=block["name"])
+                yield self._chunks.tool_call(
+                    id=block["id"], name=self._names.get(block["name"], block["name"])
+                )
             case "text" | "thinking" as type if block[type]:
                 yield from self._continue_block(index, {"type": f"{type}_delta", type: block[type]})
 

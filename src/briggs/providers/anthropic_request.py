@@ -5,16 +5,22 @@ https://platform.claude.com/docs/en/api/messages
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from briggs.providers.anthropic_answer import FORMAT
+from briggs.providers.anthropic_answer import FORMAT, fit_name
+from briggs.providers.anthropic_thinking import (
+    Effort,
+    find_max_tokens,
+    settle_thinking,
+)
+from briggs.providers.anthropic_thinking import encode_effort as encode_effort
 from briggs.providers.base import Encoded
-from briggs.providers.blocks import Block, encode_conversation
+from briggs.providers.blocks import Block, read_conversation
+from briggs.providers.identifiers import fit_to
 from briggs.providers.requests import (
-    find_limit,
+    Mends,
     find_names,
     given,
     list_stops,
@@ -30,9 +36,6 @@ from briggs.types.formats import ResponseFormatJsonSchema
 from briggs.types.messages import ContentPart
 from briggs.types.request import CreateChatCompletionRequest
 
-MAX_TOKENS = 32_000
-"""Anthropic wants a limit; this is the least that one of its models of today can write."""
-
 _WORDS = frozenset(
     {
         *("messages", "model", "stream", "max_tokens", "max_completion_tokens"),
@@ -46,26 +49,34 @@ _SERVICE_TIERS = {"default": "standard_only", "standard_only": "standard_only"}
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     """The body of `POST /messages`. Raises `InvalidRequest` for what cannot be said."""
     request, unsupported = read_request(envelope, can_say=_can_say)
-    conversation = encode_conversation(request.messages, AnthropicBlocks())
+    mends = Mends()
+    conversation = read_conversation(
+        request, AnthropicBlocks(), ids=_fit_id, names=fit_name, mends=mends
+    )
     if conversation.system and "system" in request.extra:
         raise refuse("system", "there is one among the messages too.")
+    effort = settle_thinking(
+        request, model=model, turns=conversation.turns, unsupported=unsupported, mends=mends
+    )
     user = request.safety_identifier or request.user
     body = given(
         model=model,
-        max_tokens=_require_limit(request),
+        max_tokens=find_max_tokens(request),
         system=conversation.system or None,
         messages=conversation.turns,
         stream=request.stream,
         temperature=_unless_default(request.temperature),
         top_p=_unless_default(request.top_p),
-        stop_sequences=list_stops(request),
+        stop_sequences=list_stops(request, unsupported, mends, blank=False),
         metadata={"user_id": user} if user else None,
         service_tier=_SERVICE_TIERS.get(request.service_tier or ""),
         **_encode_tools(request),
-        **_encode_output(request, model=model),
+        **_encode_output(request, effort),
     )
     unsupported += find_names(request.messages)
-    return Encoded(wire.encode_plain(body | request.extra), unsupported)
+    return Encoded(
+        wire.encode_plain(body | request.extra), unsupported, mends, conversation.unsigned
+    )
 
 
 def can_say(
@@ -74,7 +85,7 @@ def can_say(
     """Whether there is a word for this value of a member, where there is one for the member."""
     match name:
         case "temperature":
-            return bool(value <= 1)
+            return bool(0 <= value <= 1)
         case "service_tier":
             return value in service_tiers
         case "response_format":
@@ -84,12 +95,9 @@ def can_say(
     return name in words
 
 
+_fit_id = fit_to("a-zA-Z0-9_-", length_max=64)
+
 _can_say = partial(can_say, words=_WORDS, service_tiers=_SERVICE_TIERS)
-
-
-def _require_limit(request: CreateChatCompletionRequest) -> int:
-    limit = find_limit(request)
-    return MAX_TOKENS if limit is None else limit
 
 
 def _unless_default(value: Any) -> Any:
@@ -143,47 +151,15 @@ def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
     raise refuse(path, "this provider knows functions and its own tools only.")
 
 
-def _encode_output(request: CreateChatCompletionRequest, *, model: str) -> dict[str, Any]:
+def _encode_output(request: CreateChatCompletionRequest, effort: Effort) -> dict[str, Any]:
     """How much to think, and how the answer should look."""
-    thinking = None
-    config: dict[str, Any] = {}
-    if effort := request.reasoning_effort:
-        limit = _require_limit(request)
-        thinking, config = encode_effort(effort, model=model, max_tokens=limit)
+    config = dict(effort.output_config)
     if isinstance(request.response_format, ResponseFormatJsonSchema):
         schema = request.response_format.json_schema.schema or {"type": "object"}
         config["format"] = {"type": "json_schema", "schema": schema}
     if isinstance(request.extra.get("output_config"), dict):
         config |= request.extra.pop("output_config")
-    return given(thinking=thinking, output_config=config or None)
-
-
-# The models that think by a budget of tokens only; all later ones decide for themselves.
-# https://platform.claude.com/docs/en/build-with-claude/thinking, 2026-11-23
-_BUDGETED = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(?!-[6-9]))")
-_BUDGET_MIN = 1024
-# Percent of the tokens that may be written at all.
-_SHARES = {"minimal": 10, "low": 20, "medium": 50, "high": 80, "xhigh": 95, "max": 95}
-
-
-class Effort(NamedTuple):
-    """What `reasoning_effort` means to a model of Anthropic's."""
-
-    thinking: dict[str, Any]
-    output_config: dict[str, Any]
-
-
-def encode_effort(effort: str, *, model: str, max_tokens: int) -> Effort:
-    """A budget, where the model wants one, is a share of the tokens that it may write at all."""
-    if effort == "none":
-        return Effort({"type": "disabled"}, {})
-    if _BUDGETED.search(model):
-        budget = max(_BUDGET_MIN, max_tokens * _SHARES.get(effort, 50) // 100)
-        return Effort({"type": "enabled", "budget_tokens": budget}, {})
-    return Effort({"type": "adaptive"}, {"effort": "low" if effort == "minimal" else effort})
-
-
-_NO_CALL_ID = re.compile("[^a-zA-Z0-9_-]")
+    return given(thinking=effort.thinking or None, output_config=config or None)
 
 
 class AnthropicBlocks:
@@ -209,10 +185,10 @@ class AnthropicBlocks:
         return [{**block, "cache_control": cache_control}]
 
     def tool_use(self, *, id: str, name: str, input: dict[str, Any]) -> Block:
-        return {"type": "tool_use", "id": _encode_id(id), "name": name, "input": input}
+        return {"type": "tool_use", "id": id, "name": name, "input": input}
 
     def tool_result(self, *, id: str, content: list[Block], failed: bool) -> Block:
-        result = {"type": "tool_result", "tool_use_id": _encode_id(id), "content": content}
+        result = {"type": "tool_result", "tool_use_id": id, "content": content}
         return {**result, "is_error": True} if failed else result
 
     def reasoning(self, detail: dict[str, Any]) -> Block | None:
@@ -245,8 +221,3 @@ def _encode_file(file: messages.InputFile, path: str) -> Block:
         else:
             raise refuse(path, f"this provider takes PDF and text, not {data.media_type}.")
     return given(type="document", source=source, title=file.filename or None)
-
-
-def _encode_id(id: str) -> str:
-    """The id of a call; some vendors' have characters that Anthropic refuses."""
-    return _NO_CALL_ID.sub("_", id)

@@ -24,6 +24,12 @@ class Prepared(NamedTuple):
     """Whether `model` is a name that its owner chose: the answer may name any model."""
     connect_timeout_s: float | None = None
     """Where a connection must be there sooner than the transport would have it."""
+    mended: Sequence[str] = ()
+    """What was changed because the vendor would refuse it, such as `stop: an empty text is left
+    out`."""
+    unsigned: Sequence[str] = ()
+    """The ids of the calls in the history that the vendor may have signed, and that come without
+    their signature."""
 
 
 class Answer(NamedTuple):
@@ -98,6 +104,10 @@ class Encoded(NamedTuple):
     body: bytes
     unsupported: Sequence[str] = ()
     """Members of the request that the wire has no word for, and that `body` leaves out."""
+    mended: Sequence[str] = ()
+    """What `body` says otherwise because the vendor would refuse it, each with its place."""
+    unsigned: Sequence[str] = ()
+    """The ids of calls in the history without the signature that the vendor may have given."""
 
 
 class ErrorWords(NamedTuple):

@@ -13,10 +13,14 @@ from briggs.providers.base import Prepared
 from briggs.providers.blocks import Block
 from briggs.providers.chunks import Chunk, ChunkWriter, read_json, write_error, write_usage
 from briggs.providers.events import Split
+from briggs.providers.identifiers import find_original_names, fit_to
 from briggs.types import wire
 
 FORMAT = "bedrock-converse-v1"
 """Marks the blocks that only Converse can read."""
+
+fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
+"""The names of functions that Bedrock takes."""
 
 # The model began something that Bedrock could not read to its end.
 _FAILED = ("malformed_model_output", "malformed_tool_use")
@@ -76,6 +80,7 @@ class BedrockReader:
     def __init__(self, prepared: Prepared) -> None:
         self.done = False
         self._chunks = ChunkWriter(model=prepared.model)
+        self._names = find_original_names(prepared.envelope, fit_name)
         self._asked_tier = "service_tier" in prepared.envelope.members
         self._reasoning_format = find_reasoning_format(prepared.model)
         self._blocks: dict[int, _Block] = {}
@@ -121,7 +126,8 @@ class BedrockReader:
         match start:
             case {"toolUse": use} if "type" not in use:
                 block.call = self._chunks.count_calls()
-                yield self._chunks.tool_call(id=use["toolUseId"], name=use["name"])
+                name = self._names.get(use["name"], use["name"])
+                yield self._chunks.tool_call(id=use["toolUseId"], name=name)
             case _:
                 block.merge(start)
 

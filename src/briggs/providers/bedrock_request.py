@@ -10,11 +10,19 @@ import re
 from functools import partial
 from typing import Any
 
-from briggs.providers.anthropic_request import MAX_TOKENS, can_say, encode_effort
+from briggs.providers.anthropic_request import can_say
+from briggs.providers.anthropic_thinking import (
+    Effort,
+    find_max_tokens,
+    settle_thinking,
+)
 from briggs.providers.base import Encoded
-from briggs.providers.bedrock_answer import FORMAT, find_reasoning_format
-from briggs.providers.blocks import Block, encode_conversation
+from briggs.providers.bedrock_answer import FORMAT, find_reasoning_format, fit_name
+from briggs.providers.blocks import Block, read_conversation
+from briggs.providers.conversation import EMPTY
+from briggs.providers.identifiers import fit_to
 from briggs.providers.requests import (
+    Mends,
     find_limit,
     find_names,
     given,
@@ -47,13 +55,14 @@ _MEMBERS = frozenset(
     }
 )
 
+_fit_id = fit_to("a-zA-Z0-9_.:-", length_max=64)
+
 _can_say = partial(can_say, words=_WORDS, service_tiers=_SERVICE_TIERS)
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     """The body of `Converse`. Raises `InvalidRequest` for what cannot be said."""
     request, unsupported = read_request(envelope, can_say=_can_say)
-    conversation = encode_conversation(request.messages, BedrockBlocks(model))
     if request.tool_choice == "none":
         # There is no such choice. Without tools it needs none, but they have to be there
         # where one was called before.
@@ -61,27 +70,56 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
             unsupported.append("tool_choice")
         else:
             request.tools = []
+    mends = Mends()
+    blocks = BedrockBlocks(model, mends)
+    conversation = read_conversation(request, blocks, ids=_fit_id, names=fit_name, mends=mends)
+    _add_texts(conversation.turns, mends)
+    effort = None
+    if "claude" in model:
+        effort = settle_thinking(
+            request, model=model, turns=conversation.turns, unsupported=unsupported, mends=mends
+        )
     unsupported += find_names(request.messages)
     body = given(
         messages=conversation.turns,
         system=conversation.system or None,
-        inferenceConfig=_encode_sampling(request, model) or None,
+        inferenceConfig=_encode_sampling(request, effort, unsupported, mends) or None,
         toolConfig=_encode_tools(request),
         serviceTier={"type": request.service_tier} if request.service_tier else None,
-        **_encode_output(request, model=model),
+        **_encode_output(request, effort),
     )
     own = {name: value for name, value in request.extra.items() if name in _MEMBERS}
-    return Encoded(wire.encode_plain(body | own), unsupported)
+    return Encoded(wire.encode_plain(body | own), unsupported, mends, conversation.unsigned)
 
 
-def _encode_sampling(request: CreateChatCompletionRequest, model: str) -> dict[str, Any]:
+def _add_texts(turns: list[dict[str, Any]], mends: Mends) -> None:
+    """Converse takes no document without a text beside it."""
+    for turn in turns:
+        content = turn["content"]
+        if any("document" in block for block in content) and not any(
+            "text" in block for block in content
+        ):
+            mends.note("messages", f"a document without a text comes with {EMPTY!r}")
+            content.append({"text": EMPTY})
+
+
+def _encode_sampling(
+    request: CreateChatCompletionRequest,
+    effort: Effort | None,
+    unsupported: list[str],
+    mends: Mends,
+) -> dict[str, Any]:
+    is_claude = effort is not None
     # 1 holds at Claude anyway, which refuses either beside the other, whatever it is.
-    default = 1 if "claude" in model else None
+    default = 1 if is_claude else None
+    # A budget to think has to be less than a limit, and the model's own may be smaller.
+    has_budget = effort is not None and effort.has_budget
+    limit = find_max_tokens(request) if has_budget else find_limit(request)
     return given(
-        maxTokens=find_limit(request),
+        maxTokens=limit,
         temperature=None if request.temperature == default else request.temperature,
         topP=None if request.top_p == default else request.top_p,
-        stopSequences=list_stops(request),
+        stopSequences=list_stops(request, unsupported, mends, blank=not is_claude),
     )
 
 
@@ -122,16 +160,15 @@ def _encode_choice(choice: Any) -> dict[str, Any] | None:
     return None
 
 
-def _encode_output(request: CreateChatCompletionRequest, *, model: str) -> dict[str, Any]:
+def _encode_output(request: CreateChatCompletionRequest, effort: Effort | None) -> dict[str, Any]:
     """How much to think, how the answer should look, and what is for the model itself."""
     fields = {name: value for name, value in request.extra.items() if name not in _MEMBERS}
     config: dict[str, Any] = {}
-    if effort := request.reasoning_effort:
-        config = {"effort": effort}
-        if "claude" in model:
-            limit = find_limit(request) or MAX_TOKENS
-            thinking, config = encode_effort(effort, model=model, max_tokens=limit)
-            fields.setdefault("thinking", thinking)
+    if effort is not None:
+        config |= effort.output_config
+        fields = given(thinking=effort.thinking or None) | fields
+    elif request.reasoning_effort:
+        config = {"effort": request.reasoning_effort}
     if isinstance(request.response_format, ResponseFormatJsonSchema):
         config["textFormat"] = _encode_format(request.response_format)
     config |= _pop_object(fields, "outputConfig")
@@ -153,9 +190,7 @@ def _encode_format(response_format: ResponseFormatJsonSchema) -> dict[str, Any]:
     return {"type": "json_schema", "structure": {"jsonSchema": json_schema}}
 
 
-_NO_CALL_ID = re.compile("[^a-zA-Z0-9_.:-]")
 _NO_NAME = re.compile(r"[^a-zA-Z0-9()\[\]-]+")
-_CALL_ID_MAX = 64
 _NAME_MAX = 200
 _DOCUMENTS = {
     "application/pdf": "pdf",
@@ -175,15 +210,17 @@ class BedrockBlocks:
 
     format = FORMAT
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, mends: Mends) -> None:
         self.reasoning_format = find_reasoning_format(model)
+        self._mends = mends
+        self._document_names: set[str] = set()
 
     def part(self, part: ContentPart, path: str) -> list[Block]:
         match part:
             case messages.ChatCompletionRequestMessageContentPartImage(image_url=image):
                 return [_encode_image(image.url, f"{path}.image_url.url")]
             case messages.ChatCompletionRequestMessageContentPartFile(file=file):
-                return [_encode_document(file, f"{path}.file")]
+                return [self._encode_document(file, f"{path}.file")]
             case messages.ChatCompletionRequestMessageContentPartAudio(input_audio=audio):
                 source = {"bytes": audio.data}
                 return [{"audio": {"format": audio.format, "source": source}}]
@@ -200,11 +237,14 @@ class BedrockBlocks:
         return [block, {"cachePoint": given(type="default", ttl=ttl)}]
 
     def tool_use(self, *, id: str, name: str, input: dict[str, Any]) -> Block:
-        return {"toolUse": {"toolUseId": _encode_id(id), "name": name, "input": input}}
+        return {"toolUse": {"toolUseId": id, "name": name, "input": input}}
 
     def tool_result(self, *, id: str, content: list[Block], failed: bool) -> Block:
         status = "error" if failed else None
-        return {"toolResult": given(toolUseId=_encode_id(id), content=content, status=status)}
+        if not content:
+            self._mends.note("messages", f"a result that is empty is sent as {EMPTY!r}")
+            content = [self.text(EMPTY)]
+        return {"toolResult": given(toolUseId=id, content=content, status=status)}
 
     def reasoning(self, detail: dict[str, Any]) -> Block | None:
         match detail:
@@ -215,6 +255,29 @@ class BedrockBlocks:
             case {"type": "reasoning.encrypted", "data": str(data)}:
                 return {"reasoningContent": {"redactedContent": data}}
         return None
+
+    def _encode_document(self, file: messages.InputFile, path: str) -> Block:
+        if file.file_id:
+            raise refuse(f"{path}.file_id", "this provider keeps no files: send file_data.")
+        data = read_file(file, path=path)
+        if data.media_type not in _DOCUMENTS:
+            raise refuse(path, f"this provider takes no {data.media_type}.")
+        name = self._name_document(file.filename or "", path)
+        source = {"bytes": data.base64}
+        return {"document": {"format": _DOCUMENTS[data.media_type], "name": name, "source": source}}
+
+    def _name_document(self, filename: str, path: str) -> str:
+        """A name that Bedrock takes, and that no other document of the request has."""
+        stem = filename.rpartition(".")[0] or filename
+        wanted = _NO_NAME.sub(" ", stem).strip()[:_NAME_MAX].rstrip() or "document"
+        name, number = wanted, 1
+        while name.lower() in self._document_names:
+            number += 1
+            name = f"{wanted[: _NAME_MAX - 10]} {number}"
+        self._document_names.add(name.lower())
+        if name != stem:
+            self._mends.note(f"{path}.filename", "changed to a name that Bedrock takes")
+        return name
 
 
 def _encode_image(url: str, path: str) -> Block:
@@ -228,19 +291,3 @@ def _encode_image(url: str, path: str) -> Block:
     else:
         raise refuse(path, "this provider fetches nothing: send a data: or s3:// URL.")
     return {"image": {"format": "jpeg" if kind == "jpg" else kind, "source": source}}
-
-
-def _encode_document(file: messages.InputFile, path: str) -> Block:
-    if file.file_id:
-        raise refuse(f"{path}.file_id", "this provider keeps no files: send file_data.")
-    data = read_file(file, path=path)
-    if data.media_type not in _DOCUMENTS:
-        raise refuse(path, f"this provider takes no {data.media_type}.")
-    stem = (file.filename or "").rpartition(".")[0] or file.filename or "document"
-    name = _NO_NAME.sub(" ", stem)[:_NAME_MAX]
-    source = {"bytes": data.base64}
-    return {"document": {"format": _DOCUMENTS[data.media_type], "name": name, "source": source}}
-
-
-def _encode_id(id: str) -> str:
-    return _NO_CALL_ID.sub("_", id)[:_CALL_ID_MAX]

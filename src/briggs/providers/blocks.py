@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-from briggs.providers.requests import list_objects, read_arguments, refuse
+from briggs.providers.conversation import EMPTY, Placed, arrange, declare_called
+from briggs.providers.identifiers import Fit, rename_tools
+from briggs.providers.requests import (
+    Mends,
+    list_objects,
+    read_arguments,
+    refuse,
+    require_tools,
+)
+from briggs.providers.signatures import list_unsigned
 from briggs.types import messages
-from briggs.types.messages import ChatCompletionRequestMessage, ContentPart
+from briggs.types.messages import ContentPart
+from briggs.types.request import CreateChatCompletionRequest
 from briggs.types.tools import ChatCompletionMessageToolCall, ToolCall
 
 Block = dict[str, Any]
@@ -51,6 +61,8 @@ class Conversation(NamedTuple):
 
     system: list[Block]
     turns: list[dict[str, Any]]
+    unsigned: list[str]
+    """The ids of calls without a signature, as the caller has them."""
 
 
 class _Turn:
@@ -66,8 +78,26 @@ class _Turn:
         return {"role": self.role, "content": self.results + self.content}
 
 
-def encode_conversation(given: list[ChatCompletionRequestMessage], blocks: Blocks) -> Conversation:
-    """The messages as turns that alternate, and all instructions in front of them."""
+def read_conversation(
+    request: CreateChatCompletionRequest, blocks: Blocks, *, ids: Fit, names: Fit, mends: Mends
+) -> Conversation:
+    """What a request says so far. Its tools become those that the vendor takes."""
+    require_tools(request)
+    unsigned = list_unsigned(request.messages)
+    renamed = rename_tools(request, names)
+    placed = arrange(request.messages, ids=ids, names=renamed, mends=mends)
+    declare_called(request, mends)
+    system, turns = _encode_turns(placed, blocks, mends)
+    return Conversation(system, turns, unsigned)
+
+
+def _encode_turns(
+    given: list[Placed], blocks: Blocks, mends: Mends
+) -> tuple[list[Block], list[dict[str, Any]]]:
+    """The messages as turns that alternate, and all instructions in front of them.
+
+    The first turn is the user's, and none is empty.
+    """
     system: list[Block] = []
     turns: list[_Turn] = []
 
@@ -76,43 +106,75 @@ def encode_conversation(given: list[ChatCompletionRequestMessage], blocks: Block
             turns.append(_Turn(role))
         return turns[-1]
 
-    for position, message in enumerate(given):
-        path = f"messages[{position}]"
+    for path, message in given:
         match message:
             case messages.ChatCompletionRequestSystemMessage(content=content):
-                system += _encode_content(content, path, blocks)
+                system += _encode_content(content, path, blocks, mends)
             case messages.ChatCompletionRequestDeveloperMessage(content=content):
-                system += _encode_content(content, path, blocks)
+                system += _encode_content(content, path, blocks, mends)
             case messages.ChatCompletionRequestUserMessage(content=content):
-                turn_of("user").content += _encode_content(content, path, blocks)
+                said = _encode_content(content, path, blocks, mends)
+                turn_of("user").content += said or _say_empty(path, blocks, mends)
             case messages.ChatCompletionRequestToolMessage():
-                turn_of("user").results.append(_encode_result(message, path, blocks))
+                turn_of("user").results.append(_encode_result(message, path, blocks, mends))
             case messages.ChatCompletionRequestAssistantMessage():
                 # An answer may have been empty; a turn must not be.
-                if answer := _encode_answer(message, path, blocks):
+                if answer := _encode_answer(message, path, blocks, mends):
                     turn_of("assistant").content += answer
             case _:
                 raise refuse(path, "this provider knows no message of this role.")
-    return Conversation(system, [turn.encode() for turn in turns])
+    _trim_end(turns, mends)
+    if not turns:
+        turn_of("user").content = system or [blocks.text(EMPTY)]
+        system = []
+        mends.note("messages", "sent as the user's, since there is nothing but instructions")
+    elif turns[0].role == "assistant":
+        turns.insert(0, _Turn("user"))
+        turns[0].content = [blocks.text(EMPTY)]
+        mends.note("messages", f"begin with {EMPTY!r}, since the user must speak first")
+    return system, [turn.encode() for turn in turns]
 
 
-def _encode_content(content: Any, path: str, blocks: Blocks) -> list[Block]:
-    """A content's blocks; an empty text says nothing, and there is no block for it."""
+def _say_empty(path: str, blocks: Blocks, mends: Mends) -> list[Block]:
+    mends.note(f"{path}.content", f"sent as {EMPTY!r}, since it is empty")
+    return [blocks.text(EMPTY)]
+
+
+def _trim_end(turns: list[_Turn], mends: Mends) -> None:
+    """Take the white space from the end of an answer that the model is to continue."""
+    content = turns[-1].content if turns and turns[-1].role == "assistant" else []
+    text = content[-1].get("text") if content else None
+    if isinstance(text, str) and text != text.rstrip():
+        content[-1] = {**content[-1], "text": text.rstrip()}
+        mends.note("messages", "end without the white space of the assistant's last text")
+
+
+def _encode_content(content: Any, path: str, blocks: Blocks, mends: Mends) -> list[Block]:
+    """A content's blocks; there is none for a blank text."""
     if isinstance(content, str):
-        return [blocks.text(content)] if content else []
+        return _encode_text(content, f"{path}.content", blocks, mends)
     encoded: list[Block] = []
     for position, part in enumerate(content or ()):
+        place = f"{path}.content[{position}]"
         match part:
             case messages.ChatCompletionRequestMessageContentPartText(text=text):
-                made = [blocks.text(text)] if text else []
+                made = _encode_text(text, place, blocks, mends)
             case messages.ChatCompletionRequestMessageContentPartRefusal(refusal=text):
-                made = [blocks.text(text)] if text else []
+                made = _encode_text(text, place, blocks, mends)
             case _:
-                made = blocks.part(part, f"{path}.content[{position}]")
+                made = blocks.part(part, place)
         if made and (control := _find_cache_control(part)):
             made[-1:] = blocks.mark(made[-1], control)
         encoded += made
     return encoded
+
+
+def _encode_text(text: str, path: str, blocks: Blocks, mends: Mends) -> list[Block]:
+    if text.strip():
+        return [blocks.text(text)]
+    if text:
+        mends.note(path, "left out, since it is blank")
+    return []
 
 
 def _find_cache_control(part: ContentPart) -> Any:
@@ -125,24 +187,27 @@ def _find_cache_control(part: ContentPart) -> Any:
 
 
 def _encode_result(
-    message: messages.ChatCompletionRequestToolMessage, path: str, blocks: Blocks
+    message: messages.ChatCompletionRequestToolMessage, path: str, blocks: Blocks, mends: Mends
 ) -> Block:
     return blocks.tool_result(
         id=message.tool_call_id,
-        content=_encode_content(message.content, path, blocks),
+        content=_encode_content(message.content, path, blocks, mends),
         failed=message.extra.get("is_error") is True,
     )
 
 
 def _encode_answer(
-    message: messages.ChatCompletionRequestAssistantMessage, path: str, blocks: Blocks
+    message: messages.ChatCompletionRequestAssistantMessage,
+    path: str,
+    blocks: Blocks,
+    mends: Mends,
 ) -> list[Block]:
     for name in ("audio", "function_call"):
         if getattr(message, name):
             raise refuse(f"{path}.{name}", "this provider cannot be told of it.")
-    content = _encode_content(message.content, path, blocks)
+    content = _encode_content(message.content, path, blocks, mends)
     if message.refusal:
-        content.append(blocks.text(message.refusal))
+        content += _encode_text(message.refusal, f"{path}.refusal", blocks, mends)
     for position, call in enumerate(message.tool_calls or ()):
         content.append(_encode_call(call, f"{path}.tool_calls[{position}]", blocks))
     for index, block in sorted(_list_carried(message.extra, blocks), key=lambda found: found[0]):

@@ -7,7 +7,11 @@ from typing import Any
 
 from briggs.providers.base import Prepared
 from briggs.providers.chunks import Chunk, ChunkWriter, write_error, write_usage
+from briggs.providers.identifiers import find_original_names, fit_to
 from briggs.types.conform import find_finish_reason
+
+fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
+"""The names of functions that Cohere takes."""
 
 
 class CohereReader:
@@ -16,6 +20,7 @@ class CohereReader:
     def __init__(self, prepared: Prepared) -> None:
         self.done = False
         self._chunks = ChunkWriter(model=prepared.model)
+        self._names = find_original_names(prepared.envelope, fit_name)
 
     def read_whole(self, answer: dict[str, Any]) -> Iterator[Chunk]:
         """The chunks that say what a whole answer says."""
@@ -55,7 +60,8 @@ class CohereReader:
 
     def _begin_call(self, call: dict[str, Any]) -> Iterator[Chunk]:
         function = call["function"]
-        yield self._chunks.tool_call(id=call["id"], name=function["name"])
+        name = self._names.get(function["name"], function["name"])
+        yield self._chunks.tool_call(id=call["id"], name=name)
         if arguments := function.get("arguments"):
             yield self._chunks.arguments(arguments)
 

@@ -6,7 +6,11 @@ from functools import partial
 from typing import Any
 
 from briggs.providers.base import Encoded
+from briggs.providers.cohere_answer import fit_name
+from briggs.providers.conversation import EMPTY, Placed, arrange
+from briggs.providers.identifiers import keep_id, rename_tools
 from briggs.providers.requests import (
+    Mends,
     copy_part,
     encode_each,
     find_limit,
@@ -15,6 +19,8 @@ from briggs.providers.requests import (
     list_stops,
     read_request,
     refuse_unsaid,
+    require_tools,
+    write_arguments,
 )
 from briggs.types import messages, tools, wire
 from briggs.types.envelope import Envelope
@@ -39,28 +45,37 @@ _TOOL_CHOICES = {"auto": None, "none": "NONE", "required": "REQUIRED"}
 # Cohere's models think or do not; "medium" is what holds where nothing is said.
 _THINKING = {"none": {"type": "disabled"}, "medium": None, "high": {"type": "enabled"}}
 
+_STOPS_MAX = 5
+
 _refuse = partial(refuse_unsaid, vendor="Cohere")
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     """The body of `chat`. Raises `InvalidRequest` for what cannot be said."""
     request, refused = read_request(envelope, can_say=_can_say)
+    mends = Mends()
+    require_tools(request)
+    names = rename_tools(request, fit_name)
+    placed = arrange(request.messages, ids=keep_id, names=names, mends=mends)
     body = {
         "model": model,
-        "messages": encode_each(request.messages, _encode_message, path="messages"),
-        **_encode_parameters(request),
+        "messages": _encode_messages(placed, mends),
+        **_encode_parameters(request, refused, mends),
         **_encode_tools(request.tools),
     }
     own = dict(request.extra)
     if "top_k" in own:
         own["k"] = own.pop("top_k")
-    return Encoded(wire.encode_plain(body | own), [*refused, *find_names(request.messages)])
+    refused += find_names(request.messages)
+    return Encoded(wire.encode_plain(body | own), refused, mends)
 
 
 def _can_say(name: str, value: Any) -> bool:
     match name:
         case "reasoning_effort":
             return value in _THINKING
+        case "frequency_penalty" | "presence_penalty":
+            return bool(0 <= value <= 1)
         case "service_tier":
             return value in _SERVICE_TIERS
         case "response_format":
@@ -71,14 +86,16 @@ def _can_say(name: str, value: Any) -> bool:
     return name in _WORDS
 
 
-def _encode_parameters(request: CreateChatCompletionRequest) -> Json:
+def _encode_parameters(
+    request: CreateChatCompletionRequest, refused: list[str], mends: Mends
+) -> Json:
     effort, choice = request.reasoning_effort, request.tool_choice
     return given(
         stream=request.stream,
         max_tokens=find_limit(request),
-        stop_sequences=list_stops(request),
+        stop_sequences=list_stops(request, refused, mends, count_max=_STOPS_MAX),
         temperature=request.temperature,
-        p=request.top_p,
+        p=_limit_top_p(request.top_p, mends),
         seed=request.seed,
         frequency_penalty=request.frequency_penalty,
         presence_penalty=request.presence_penalty,
@@ -87,6 +104,15 @@ def _encode_parameters(request: CreateChatCompletionRequest) -> Json:
         tool_choice=_TOOL_CHOICES[choice] if isinstance(choice, str) else None,
         response_format=_encode_format(request.response_format),
     )
+
+
+def _limit_top_p(top_p: Any, mends: Mends) -> Any:
+    """Cohere takes 0.01 to 0.99; what lies a hundredth beyond means as good as the same."""
+    if not isinstance(top_p, int | float) or 0.01 <= top_p <= 0.99:
+        return top_p
+    limited = min(max(top_p, 0.01), 0.99)
+    mends.note("top_p", f"sent as {limited}, the nearest that there is")
+    return limited
 
 
 def _encode_format(format: Any) -> Json | None:
@@ -113,6 +139,27 @@ def _encode_tools(offered: Any) -> Json:
         parameters = function.parameters or {"type": "object", "properties": {}}
         functions.append({"type": "function", "function": {**described, "parameters": parameters}})
     return {"tools": functions, **given(strict_tools=is_strict or None)}
+
+
+def _encode_messages(placed: list[Placed], mends: Mends) -> list[Json]:
+    """The messages; none is empty, and one at least is not the system's."""
+    encoded: list[Json] = []
+    for path, message in placed:
+        said = _encode_message(message, path)
+        if said["role"] == "user" and not _says_something(said["content"]):
+            mends.note(f"{path}.content", f"sent as {EMPTY!r}, since it is empty")
+            said["content"] = EMPTY
+        if said["role"] in ("user", "tool") or said.get("content") or said.get("tool_calls"):
+            encoded.append(said)
+    if all(said["role"] == "system" for said in encoded):
+        mends.note("messages", "sent as the user's, since there is nothing but instructions")
+        encoded = [{**said, "role": "user"} for said in encoded]
+    return encoded or [{"role": "user", "content": EMPTY}]
+
+
+def _says_something(content: str | list[Json]) -> bool:
+    """Whether there is anything in a content but empty texts."""
+    return bool(content) and any(part != {"type": "text", "text": ""} for part in content)
 
 
 def _encode_message(message: messages.ChatCompletionRequestMessage, path: str) -> Json:
@@ -169,5 +216,5 @@ def _encode_assistant(
 def _encode_call(call: tools.ToolCall, path: str) -> Json:
     if not isinstance(call, tools.ChatCompletionMessageToolCall):
         raise _refuse(path, "a call of anything but a function")
-    function = {"name": call.function.name, "arguments": call.function.arguments}
+    function = {"name": call.function.name, "arguments": write_arguments(call)}
     return {"id": call.id, "type": "function", "function": function}

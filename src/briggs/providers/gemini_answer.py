@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any
 
 from briggs.providers.base import Prepared
 from briggs.providers.chunks import Chunk, ChunkWriter, write_error, write_usage
+from briggs.providers.identifiers import find_original_names, fit_to
 from briggs.types import wire
 from briggs.types.conform import find_finish_reason
+
+fit_name = fit_to("a-zA-Z0-9_.:-", length_max=64, first="a-zA-Z_")
+"""The names of functions that Gemini takes."""
 
 # What of a candidate is told otherwise; all else is kept in the choice as it came.
 _TOLD = frozenset({"content", "finishReason", "index", "logprobsResult", "tokenCount"})
@@ -24,6 +28,7 @@ class GeminiReader:
         self.done = False
         self._chunks = ChunkWriter(model=prepared.model)
         self._asked = prepared.envelope
+        self._names = find_original_names(prepared.envelope, fit_name)
         self._candidates: dict[int, _Candidate] = {}
 
     def read(self, event: dict[str, Any]) -> Iterator[Chunk]:
@@ -48,7 +53,9 @@ class GeminiReader:
             yield self._chunks.usage_so_far(read_usage(usage))
 
     def _open_candidate(self, index: int) -> _Candidate:
-        return _Candidate(index, self._chunks, top_logprobs=self._asked.top_logprobs)
+        return _Candidate(
+            index, self._chunks, top_logprobs=self._asked.top_logprobs, names=self._names
+        )
 
     def _block(self, reason: str, feedback: dict[str, Any]) -> Iterator[Chunk]:
         """A prompt that is blocked has no candidates: every choice ends before it begins."""
@@ -60,11 +67,14 @@ class GeminiReader:
 class _Candidate:
     """One of the answers, and what is known of it so far."""
 
-    def __init__(self, index: int, chunks: ChunkWriter, *, top_logprobs: int) -> None:
+    def __init__(
+        self, index: int, chunks: ChunkWriter, *, top_logprobs: int, names: Mapping[str, str]
+    ) -> None:
         self.finished = False
         self._index = index
         self._chunks = chunks
         self._top_logprobs = top_logprobs
+        self._names = names
         self._text = b""
         self._extra: dict[str, Any] = {}
 
@@ -108,7 +118,7 @@ class _Candidate:
             raise ValueError("the arguments of a call come in pieces")
         yield self._chunks.tool_call(
             id=call.get("id") or f"call_{uuid.uuid4().hex}",
-            name=call["name"],
+            name=self._names.get(call["name"], call["name"]),
             choice=self._index,
             **signature,
         )

@@ -13,18 +13,24 @@ import msgspec
 from msgspec import UNSET
 
 from briggs.providers.base import Encoded
+from briggs.providers.conversation import EMPTY, Placed, arrange
+from briggs.providers.gemini_answer import fit_name
+from briggs.providers.identifiers import keep_id, rename_tools
 from briggs.providers.requests import (
+    Mends,
     encode_each,
     find_limit,
     find_names,
     given,
     list_stops,
+    name_calls,
     read_arguments,
     read_data_url,
     read_request,
-    refuse,
     refuse_unsaid,
+    require_tools,
 )
+from briggs.providers.signatures import list_unsigned
 from briggs.types import messages, tools, wire
 from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
@@ -50,6 +56,9 @@ _TOOL_CHOICES = ("none", "auto", "required", "function", "allowed_tools")
 _LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 
+_STOPS_MAX = 5
+_CANDIDATES_MAX = 8
+
 # Members of Gemini's own that stand beside the `generationConfig`; all others belong into it.
 _BESIDE_CONFIG = frozenset({"cachedContent", "labels", "safetySettings", "toolConfig"})
 
@@ -67,26 +76,36 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     request, refused = read_request(
         envelope, can_say=lambda name, value: _can_say(name, value, efforts=efforts)
     )
-    body = _encode_messages(request.messages, has_levels=has_levels)
+    mends = Mends()
+    require_tools(request)
+    unsigned = list_unsigned(request.messages)
+    names = rename_tools(request, fit_name)
+    placed = arrange(request.messages, ids=keep_id, names=names, mends=mends)
+    body = _encode_messages(placed, has_levels=has_levels, mends=mends)
     if request.tools:
         body["tools"] = _encode_tools(request.tools)
     if calling := _encode_tool_choice(request):
         body["toolConfig"] = {"functionCallingConfig": calling}
     if request.service_tier in ("flex", "priority"):
         body["serviceTier"] = request.service_tier
-    config = _encode_config(request, has_levels=has_levels)
+    config = _encode_config(request, refused, mends, has_levels=has_levels)
     if request.logprobs:
         config |= {"responseLogprobs": True, **given(logprobs=envelope.top_logprobs or None)}
     for name, value in request.extra.items():
         _add_own(_to_camel_case(name), value, body=body, config=config)
     body |= given(generationConfig=config or None)
-    return Encoded(wire.encode_plain(body), [*refused, *find_names(request.messages)])
+    refused += find_names(request.messages)
+    return Encoded(wire.encode_plain(body), refused, mends, unsigned)
 
 
 def _can_say(name: str, value: Any, *, efforts: Collection[str]) -> bool:
     match name:
         case "reasoning_effort":
             return value in efforts
+        case "n":
+            return bool(value <= _CANDIDATES_MAX)
+        case "temperature":
+            return bool(0 <= value <= 2)
         case "service_tier":
             return value in _SERVICE_TIERS
         case "response_format":
@@ -119,12 +138,14 @@ def _add_own(name: str, value: Any, *, body: Json, config: Json) -> None:
     place[name] = value
 
 
-def _encode_config(request: CreateChatCompletionRequest, *, has_levels: bool) -> Json:
+def _encode_config(
+    request: CreateChatCompletionRequest, refused: list[str], mends: Mends, *, has_levels: bool
+) -> Json:
     return given(
         temperature=request.temperature,
         topP=request.top_p,
         maxOutputTokens=find_limit(request),
-        stopSequences=list_stops(request),
+        stopSequences=list_stops(request, refused, mends, count_max=_STOPS_MAX),
         candidateCount=request.n,
         seed=request.seed,
         presencePenalty=request.presence_penalty,
@@ -149,7 +170,10 @@ def _encode_format(format: Any) -> Json:
         case ResponseFormatJsonObject():
             return {"responseMimeType": "application/json"}
         case ResponseFormatJsonSchema(json_schema=named):
-            return {"responseMimeType": "application/json", "responseJsonSchema": named.schema}
+            return {
+                "responseMimeType": "application/json",
+                "responseJsonSchema": _encode_schema(named.schema),
+            }
     return {}
 
 
@@ -163,7 +187,7 @@ def _encode_tools(offered: list[tools.Tool]) -> list[Json]:
                     given(
                         name=function.name,
                         description=function.description,
-                        parametersJsonSchema=function.parameters or None,
+                        parametersJsonSchema=_encode_parameters(function.parameters),
                     )
                 )
             case tools.UnknownTool(members=members):
@@ -171,6 +195,38 @@ def _encode_tools(offered: list[tools.Tool]) -> list[Json]:
             case _:
                 raise _refuse(f"tools[{position}]", "a tool that is no function")
     return [{"functionDeclarations": functions}, *own] if functions else own
+
+
+def _encode_parameters(parameters: Any) -> Json | None:
+    return {"type": "object", **_encode_schema(parameters)} if parameters else None
+
+
+def _encode_schema(schema: Any) -> Any:
+    """A schema in the part of JSON Schema that Gemini knows.
+
+    https://ai.google.dev/api/caching#FunctionDeclaration: no `$schema` and no `const`, and
+    nothing beside a `$ref`.
+    """
+    if isinstance(schema, list):
+        return [_encode_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    encoded: Json = {}
+    for name, value in schema.items():
+        if name in _MAPS and isinstance(value, dict):
+            encoded[name] = {key: _encode_schema(inner) for key, inner in value.items()}
+        elif name in ("enum", "default", "example", "examples", "required"):
+            encoded[name] = value
+        elif name == "const" and isinstance(value, str | int | float):
+            encoded.setdefault("enum", [value])
+        elif name != "$schema":
+            encoded[name] = _encode_schema(value)
+    if "$ref" in encoded and any(not name.startswith("$") for name in encoded):
+        encoded.setdefault("anyOf", [{"$ref": encoded.pop("$ref")}])
+    return encoded
+
+
+_MAPS = ("properties", "$defs", "definitions", "patternProperties")
 
 
 def _encode_tool_choice(request: CreateChatCompletionRequest) -> Json:
@@ -197,31 +253,46 @@ def _is_function(tool: Json) -> bool:
     return isinstance(tool.get("function"), dict) and "name" in tool["function"]
 
 
-def _encode_messages(
-    conversation: list[messages.ChatCompletionRequestMessage], *, has_levels: bool
-) -> Json:
+def _encode_messages(placed: list[Placed], *, has_levels: bool, mends: Mends) -> Json:
     """The conversation as `contents`, and what the system says as `systemInstruction`."""
     system: list[Json] = []
     contents: list[Json] = []
-    names: dict[str, str] = {}
-    for position, message in enumerate(conversation):
-        path = f"messages[{position}]"
+    names = name_calls([message for _, message in placed])
+    for path, message in placed:
         match message:
             case (
                 messages.ChatCompletionRequestSystemMessage()
                 | messages.ChatCompletionRequestDeveloperMessage()
             ):
-                system += _encode_content(message.content, path=path)
+                system += _encode_said(message.content, path=path)
             case messages.ChatCompletionRequestUserMessage():
-                _append(contents, "user", _encode_content(message.content, path=path))
+                parts = _encode_said(message.content, path=path)
+                if not parts:
+                    mends.note(f"{path}.content", f"sent as {EMPTY!r}, since it is empty")
+                _append(contents, "user", parts or [_EMPTY])
             case messages.ChatCompletionRequestAssistantMessage():
-                parts = _encode_assistant(message, path=path, names=names)
-                _append(contents, "model", _sign(parts) if has_levels else parts)
+                # An answer may have been empty; a turn must not be.
+                if parts := _encode_assistant(message, path=path):
+                    _append(contents, "model", _sign(parts) if has_levels else parts)
             case messages.ChatCompletionRequestToolMessage():
                 _append(contents, "user", [_encode_result(message, path=path, names=names)])
             case _:
                 raise _refuse(f"{path}.role", "a message of this role")
+    if not contents:
+        mends.note("messages", "sent as the user's, since there is nothing but instructions")
+        contents, system = [{"role": "user", "parts": system or [_EMPTY]}], []
+    elif contents[0]["role"] == "model":
+        mends.note("messages", f"begin with {EMPTY!r}, since the user must speak first")
+        contents.insert(0, {"role": "user", "parts": [_EMPTY]})
     return {**given(systemInstruction={"parts": system} if system else None), "contents": contents}
+
+
+_EMPTY = {"text": EMPTY}
+
+
+def _encode_said(content: Any, *, path: str) -> list[Json]:
+    """A content's parts without the texts that are empty, which Gemini refuses."""
+    return [part for part in _encode_content(content, path=path) if part.get("text") != ""]
 
 
 def _append(contents: list[Json], role: str, parts: list[Json]) -> None:
@@ -279,11 +350,11 @@ def _encode_url(url: str, *, path: str) -> Json:
 
 
 def _encode_assistant(
-    message: messages.ChatCompletionRequestAssistantMessage, *, path: str, names: dict[str, str]
+    message: messages.ChatCompletionRequestAssistantMessage, *, path: str
 ) -> list[Json]:
     if message.audio or message.function_call:
         raise _refuse(path, "an answer with audio or a function_call")
-    parts = [part for part in _encode_content(message.content, path=path) if part.get("text") != ""]
+    parts = _encode_said(message.content, path=path)
     if message.refusal:
         parts.append({"text": message.refusal})
     if signature := _read_signature(message):
@@ -292,11 +363,10 @@ def _encode_assistant(
     for position, call in enumerate(message.tool_calls or ()):
         if not isinstance(call, tools.ChatCompletionMessageToolCall):
             raise _refuse(f"{path}.tool_calls[{position}]", "a call of anything but a function")
-        names[call.id] = call.function.name
         parts.append(_encode_call(call, path=f"{path}.tool_calls[{position}].function.arguments"))
     if isinstance(own := message.extra.get("parts"), list):
         parts += own
-    return parts or [{"text": ""}]
+    return parts
 
 
 def _encode_call(call: tools.ChatCompletionMessageToolCall, *, path: str) -> Json:
@@ -331,7 +401,7 @@ def _encode_result(
 ) -> Json:
     id = message.tool_call_id
     if id not in names:
-        raise refuse(f"{path}.tool_call_id", f"no tool call before it has the id {id!r}.")
+        raise _refuse(f"{path}.tool_call_id", "the result of anything but a function")
     parts = _encode_content(message.content, path=path)
     if any("text" not in part for part in parts):
         raise _refuse(f"{path}.content", "a result that is not text")
@@ -340,9 +410,12 @@ def _encode_result(
 
 
 def _decode_result(text: str) -> Json:
-    """A function's result is an object: its own, or one whose `output` is the text."""
+    """A function's result is an object: its own, or one whose `output` is the text.
+
+    Gemini takes every `$ref` in it for a reference to a part of its own.
+    """
     try:
-        result = wire.decode(text)
+        result = None if '"$ref"' in text else wire.decode(text)
     except msgspec.DecodeError:
         result = None
     return result if isinstance(result, dict) else {"output": text}

@@ -93,6 +93,8 @@ class HttpProvider:
             model,
             encoded.body,
             encoded.unsupported,
+            mended=encoded.mended,
+            unsigned=encoded.unsigned,
             translated=self._wire.translates,
             names_deployment=self._wire.names_deployments,
         )

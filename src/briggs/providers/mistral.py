@@ -5,12 +5,14 @@ https://docs.mistral.ai/api/#tag/chat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from briggs.providers.base import Encoded, ErrorWords, Prepared
-from briggs.providers.mistral_request import SIGNATURE_FORMAT, encode_request
+from briggs.providers.identifiers import find_original_names
+from briggs.providers.mistral_request import SIGNATURE_FORMAT, encode_request, fit_name
 from briggs.providers.openai import OpenAIStream, OpenAIWire, read_error
 from briggs.providers.requests import list_objects
 from briggs.types import wire
@@ -32,10 +34,10 @@ class MistralWire(OpenAIWire):
         return encode_request(envelope, model=model)
 
     def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
-        return _decode(body)
+        return _decode(body, find_original_names(prepared.envelope, fit_name))
 
     def open_stream(self, prepared: Prepared) -> MistralStream:
-        return MistralStream()
+        return MistralStream(find_original_names(prepared.envelope, fit_name))
 
     def read_error(self, body: bytes) -> ErrorWords:
         try:
@@ -48,13 +50,21 @@ class MistralWire(OpenAIWire):
 class MistralStream(OpenAIStream):
     """Its chunks, with what only Mistral says in OpenAI's words."""
 
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__()
+        self._names = names
+
     def feed(self, data: bytes) -> list[bytes]:
-        return [_decode(payload) for payload in super().feed(data)]
+        return [_decode(payload, self._names) for payload in super().feed(data)]
 
 
-def _decode(payload: bytes) -> bytes:
-    """An answer or a chunk in OpenAI's words, where it holds any of Mistral's own."""
-    if not any(word in payload for word in _OWN_WORDS):
+def _decode(payload: bytes, names: Mapping[str, str]) -> bytes:
+    """An answer or a chunk in OpenAI's words, where it holds any of Mistral's own.
+
+    `names` has the functions that Mistral was told other names of.
+    """
+    has_name = bool(names) and b'"tool_calls"' in payload
+    if not has_name and not any(word in payload for word in _OWN_WORDS):
         return payload
     try:
         value = wire.decode(payload)
@@ -71,6 +81,7 @@ def _decode(payload: bytes) -> bytes:
         for name in ("message", "delta"):
             if isinstance(choice.get(name), dict):
                 _decode_content(choice[name])
+                _decode_names(choice[name], names)
     _decode_usage(value.get("usage"))
     return wire.encode_plain(value)
 
@@ -102,6 +113,14 @@ def _decode_content(message: dict[str, Any]) -> None:
         message["reasoning_details"] = [{**signed, "signature": one} for one in signatures]
     if others:
         message["content_parts"] = others
+
+
+def _decode_names(message: dict[str, Any], names: Mapping[str, str]) -> None:
+    """The names of called functions as the caller has them."""
+    for call in list_objects(message, "tool_calls"):
+        match call:
+            case {"function": {"name": str(name)} as function} if name in names:
+                function["name"] = names[name]
 
 
 def _is_text(part: Any) -> bool:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from briggs.providers.base import Encoded
+from briggs.providers.conversation import EMPTY, Placed, arrange
+from briggs.providers.identifiers import digest, fit_to, rename_tools
 from briggs.providers.requests import (
+    Mends,
     copy_part,
     encode_each,
     find_names,
     given,
     join_text,
     list_objects,
+    list_stops,
     list_tools,
     name_calls,
     read_request,
     refuse,
     rename,
+    require_tools,
+    write_arguments,
 )
 from briggs.types import messages, tools, wire
 from briggs.types.envelope import Envelope
@@ -48,6 +52,7 @@ _NAMES = {
 }
 _TRANSLATED = ("messages", "model", "prediction", "stream", "tool_choice", "tools")
 _TOOL_CHOICES = {"required": "any"}
+_TEMPERATURE_MAX = 1.5
 _SERVICE_TIERS = {"default": "standard_only"}
 
 # The only ids of calls that Mistral takes.
@@ -58,18 +63,28 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SIGNATURE_FORMAT = "mistral-v1"
 
 
+fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
+"""The names of functions that Mistral takes."""
+
+
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     """The body of a call. Raises `InvalidRequest` for what cannot be said."""
     request, unsupported = read_request(envelope, can_say=_can_say)
-    encode = partial(_encode_message, names=name_calls(request.messages))
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": encode_each(request.messages, encode, path="messages"),
-    }
+    mends = Mends()
+    require_tools(request)
+    names = rename_tools(request, fit_name)
+    placed = arrange(request.messages, ids=_fit_id, names=names, mends=mends)
+    body: dict[str, Any] = {"model": model, "messages": _encode_messages(placed, mends)}
     if envelope.stream:
         body["stream"] = True
     body |= _encode_parameters(request)
-    return Encoded(wire.encode(body | request.extra), [*unsupported, *find_names(request.messages)])
+    stops = list_stops(request, unsupported, mends)
+    if stops is None:
+        body.pop("stop", None)
+    elif isinstance(request.stop, list):
+        body["stop"] = stops
+    unsupported += find_names(request.messages)
+    return Encoded(wire.encode(body | request.extra), unsupported, mends)
 
 
 def _can_say(name: str, value: Any) -> bool:
@@ -78,6 +93,8 @@ def _can_say(name: str, value: Any) -> bool:
             return False
         case "service_tier", str(tier):
             return tier in _SERVICE_TIERS
+        case "temperature", _:
+            return bool(0 <= value <= _TEMPERATURE_MAX)
     return name in _NAMES or name in _TRANSLATED
 
 
@@ -110,6 +127,35 @@ def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
     raise refuse(path, "Mistral knows functions only.")
 
 
+def _encode_messages(placed: list[Placed], mends: Mends) -> list[dict[str, Any]]:
+    """The messages in an order that Mistral takes.
+
+    https://github.com/mistralai/mistral-common (1.13), protocol/instruct/validator.py: the
+    system does not speak behind an answer or a result, nobody answers with nothing, and the
+    last word is the user's, a tool's, or an answer to be gone on with.
+    """
+    names = name_calls([message for _, message in placed])
+    encoded: list[dict[str, Any]] = []
+    instructions: list[dict[str, Any]] = []
+    for path, message in placed:
+        said = _encode_message(message, path, names)
+        before = encoded[-1]["role"] if encoded else "system"
+        if said["role"] == "system" and before in ("assistant", "tool"):
+            mends.note(path, "moved to the front, where Mistral takes instructions")
+            instructions.append(said)
+        elif said["role"] != "assistant" or said["content"] or said.get("tool_calls"):
+            encoded.append(said)
+    front = next((at for at, said in enumerate(encoded) if said["role"] != "system"), len(encoded))
+    encoded[front:front] = instructions
+    if encoded and encoded[-1]["role"] == "system":
+        mends.note("messages", "end with the instructions as the user's, who must speak last")
+        encoded[-1]["role"] = "user"
+    elif encoded and encoded[-1]["role"] == "assistant" and not encoded[-1].get("prefix"):
+        mends.note("messages", "end with an answer to go on with (prefix)")
+        encoded[-1]["prefix"] = True
+    return encoded or [{"role": "user", "content": EMPTY}]
+
+
 def _encode_message(
     message: messages.ChatCompletionRequestMessage, path: str, names: dict[str, str]
 ) -> dict[str, Any]:
@@ -126,7 +172,7 @@ def _encode_message(
         case messages.ChatCompletionRequestToolMessage(tool_call_id=id):
             name = {"name": names[id]} if id in names else {}
             content = _encode_content(message.content, path)
-            return {"role": "tool", "tool_call_id": _encode_id(id), **name, "content": content}
+            return {"role": "tool", "tool_call_id": id, **name, "content": content}
     raise refuse(f"{path}.role", "Mistral has no messages of this role.")
 
 
@@ -177,8 +223,8 @@ def _encode_answer(
 def _encode_call(call: tools.ToolCall, path: str) -> dict[str, Any]:
     if not isinstance(call, tools.ChatCompletionMessageToolCall):
         raise refuse(path, "Mistral knows calls of functions only.")
-    function = {"name": call.function.name, "arguments": call.function.arguments}
-    return {"id": _encode_id(call.id), "type": "function", "function": function}
+    function = {"name": call.function.name, "arguments": write_arguments(call)}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def _encode_thinking(thinking: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -189,9 +235,9 @@ def _encode_thinking(thinking: str, extra: dict[str, Any]) -> dict[str, Any]:
     return chunk
 
 
-def _encode_id(id: str) -> str:
+def _fit_id(id: str, unique: bool) -> str:
     """The id of a call; for another vendor's one that Mistral takes, the same each time."""
-    if _CALL_ID.fullmatch(id):
+    if not unique and _CALL_ID.fullmatch(id):
         return id
-    number = int.from_bytes(hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest())
+    number = int.from_bytes(digest(id))
     return "".join(_DIGITS[number // 62**place % 62] for place in range(9))

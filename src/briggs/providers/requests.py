@@ -29,6 +29,7 @@ from briggs.types.request import CreateChatCompletionRequest
 from briggs.types.tools import (
     ChatCompletionAllowedToolsChoice,
     ChatCompletionMessageToolCall,
+    ChatCompletionNamedToolChoice,
     ChatCompletionTool,
     Tool,
 )
@@ -131,30 +132,87 @@ def rename(request: CreateChatCompletionRequest, names: Mapping[str, str]) -> di
 
 
 def find_limit(request: CreateChatCompletionRequest) -> int | None:
-    """The most tokens that may be written, if that is said."""
-    for limit in (request.max_completion_tokens, request.max_tokens):
+    """The most tokens that may be written, if that is said. Raises `InvalidRequest` for none."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        limit = getattr(request, name)
         if isinstance(limit, int):
+            if limit < 1:
+                raise refuse(name, "it must be at least 1.")
             return limit
     return None
 
 
-def list_stops(request: CreateChatCompletionRequest) -> list[str] | None:
-    """The stop sequences, if there are any."""
+class Mends(list[str]):
+    """What was changed of a request because its vendor would refuse it, each with its place."""
+
+    def note(self, path: str, what: str) -> None:
+        """Say what was done with what stood at `path`."""
+        self.append(f"{path}: {what}")
+
+
+def list_stops(
+    request: CreateChatCompletionRequest,
+    unsupported: list[str],
+    mends: Mends,
+    *,
+    count_max: int | None = None,
+    blank: bool = True,
+) -> list[str] | None:
+    """The stop sequences, if there are any.
+
+    Those that the vendor refuses make `stop` unsupported: more than `count_max`, or white
+    space only if not `blank`. An empty one stops nothing, and is left out.
+    """
     stop = request.stop
     if isinstance(stop, str):
-        return [stop]
-    return stop if isinstance(stop, list) else None
+        stop = [stop]
+    if not isinstance(stop, list):
+        return None
+    stops = [one for one in stop if one]
+    if len(stops) < len(stop):
+        mends.note("stop", "an empty text is left out")
+    fitting = [one for one in stops if blank or one.strip()]
+    if count_max is not None and len(fitting) > count_max:
+        fitting = []
+    if len(fitting) < len(stops):
+        unsupported.append("stop")
+    return fitting or None
+
+
+def require_tools(request: CreateChatCompletionRequest) -> None:
+    """See that what must be called is there. Raises `InvalidRequest`, as OpenAI does."""
+    offered = request.tools or []
+    functions = [tool.function.name for tool in offered if isinstance(tool, ChatCompletionTool)]
+    if len(functions) > len(set(functions)):
+        raise refuse("tools", "two functions have one name.")
+    match request.tool_choice:
+        case "required" if not offered:
+            raise refuse("tool_choice", "a call is required, and 'tools' is empty.")
+        case ChatCompletionNamedToolChoice(function=function):
+            # A vendor's own tools have names that only the vendor knows.
+            if function.name not in functions and len(functions) == len(offered):
+                raise refuse("tool_choice", f"'tools' has no function {function.name!r}.")
+        case ChatCompletionAllowedToolsChoice() if not list_tools(request):
+            raise refuse("tool_choice", "it allows none of 'tools'.")
 
 
 def read_arguments(arguments: str, *, path: str) -> dict[str, Any]:
     """The arguments of a tool call as an object; a call without any may have an empty text."""
     try:
-        value = wire.decode(arguments or "{}")
+        value = wire.decode(arguments.strip() or "{}")
     except msgspec.DecodeError as error:
         raise refuse(path, f"{error}; this provider takes an object only.") from error
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise refuse(path, "this provider takes the JSON text of an object only.")
     return value
+
+
+def write_arguments(call: ChatCompletionMessageToolCall) -> str:
+    """The arguments of a call as the model wrote them; of a call without any, those of none."""
+    arguments = call.function.arguments
+    return arguments if arguments.strip() else "{}"
 
 
 def list_objects(value: Any, name: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import time
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 Status = Literal["started", "finished", "failed"]
 ID_PREFIX = "chatcmpl-"
@@ -47,6 +48,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     """Until the whole answer, the first chunk of a stream, or the failure."""
     reason: str | None = None
     """The `code` of the error that it ended with; None for the one that answered."""
+    mended: list[str] | UnsetType = UNSET
+    """What was changed of the request because this target's vendor would refuse it."""
 
 
 class Fix(msgspec.Struct, frozen=True):

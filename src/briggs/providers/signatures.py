@@ -1,0 +1,99 @@
+"""What a vendor signed of an answer, and wants back with the calls that the answer made.
+
+Callers who keep only what OpenAI has words for drop it between turns. It is kept in the record,
+and found there by the ids of the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+import msgspec
+
+from briggs.providers.requests import list_objects
+from briggs.types import wire
+from briggs.types.envelope import Envelope, open_envelope
+from briggs.types.messages import (
+    ChatCompletionRequestAssistantMessage,
+    ChatCompletionRequestMessage,
+)
+from briggs.types.tools import ChatCompletionMessageToolCall
+
+Signed = Mapping[str, dict[str, Any]]
+"""The messages that vendors signed, by the ids of the calls that they made."""
+
+LOOKUPS_MAX = 64
+"""How many calls of one request are looked up: the newest."""
+
+_IN_MESSAGE = ("reasoning_details", "extra_content")
+_IN_CALL = "extra_content"
+
+
+def list_unsigned(messages: Sequence[ChatCompletionRequestMessage]) -> list[str]:
+    """The ids of the calls that come without a signature, the newest first."""
+    found = (_list_unsigned_calls(message) for message in reversed(messages))
+    return list(islice(chain.from_iterable(found), LOOKUPS_MAX))
+
+
+def list_signed(response: bytes) -> list[str]:
+    """The ids of the calls in an answer of which something is signed."""
+    if b'"tool_calls"' not in response or not any(name in response for name in _SIGNED):
+        return []
+    return list(read_signed(response))
+
+
+_SIGNED = (b'"reasoning_details"', b'"thought_signature"')
+
+
+def read_signed(response: bytes) -> dict[str, dict[str, Any]]:
+    """The signed messages of an answer, by the ids of their calls."""
+    found: dict[str, dict[str, Any]] = {}
+    for choice in list_objects(wire.decode(response), "choices"):
+        message = choice.get("message")
+        calls = list_objects(message, "tool_calls")
+        if isinstance(message, dict) and any(_is_signed(one) for one in (message, *calls)):
+            found |= {call["id"]: message for call in calls if isinstance(call.get("id"), str)}
+    return found
+
+
+def restore(envelope: Envelope, signed: Signed) -> Envelope:
+    """The request with the signatures that its calls had when they were made."""
+    if not signed:
+        return envelope
+    messages = [_restore(message, signed) for message in wire.decode(envelope.members["messages"])]
+    return open_envelope(envelope.encode(messages=msgspec.Raw(wire.encode_plain(messages))))
+
+
+def _restore(message: Any, signed: Signed) -> Any:
+    calls = list_objects(message, "tool_calls")
+    origin = next((signed[call["id"]] for call in calls if call.get("id") in signed), None)
+    if origin is None:
+        return message
+    made = {call.get("id"): call for call in list_objects(origin, "tool_calls")}
+    carried = {name: origin[name] for name in _IN_MESSAGE if name in origin}
+    restored = [
+        {_IN_CALL: made[call["id"]][_IN_CALL], **call} if _is_same(call, made) else call
+        for call in calls
+    ]
+    return {**carried, **message, "tool_calls": restored}
+
+
+def _is_same(call: dict[str, Any], made: dict[Any, dict[str, Any]]) -> bool:
+    """Whether a call is one that was made, with a signature of its own."""
+    return _IN_CALL in made.get(call.get("id"), {})
+
+
+def _is_signed(value: dict[str, Any]) -> bool:
+    return any(name in value for name in _IN_MESSAGE)
+
+
+def _list_unsigned_calls(message: ChatCompletionRequestMessage) -> Iterator[str]:
+    if not isinstance(message, ChatCompletionRequestAssistantMessage):
+        return
+    calls = [
+        call for call in message.tool_calls or () if isinstance(call, ChatCompletionMessageToolCall)
+    ]
+    if not any(_is_signed(one.extra) for one in (message, *calls)):
+        yield from (call.id for call in calls)
