@@ -157,3 +157,10 @@ def test_the_book_is_in_order() -> None:
         assert rule.id == id
         assert rule.title.endswith(".")
         assert rule.basis
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+def test_a_forced_call_that_was_not_made(choice: object) -> None:
+    """A tool that is named has to be called, as any has to be where one is required."""
+    found = check_edited_response(Example({}, {**examples.TOOLS, "tool_choice": choice}))
+    assert "M10" in {finding.rule for finding in found}
