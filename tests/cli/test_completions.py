@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import briggs
 from tests.cli.running import (
     RunningServer,
     create_completions,
@@ -16,6 +18,7 @@ from tests.cli.running import (
     run,
     show,
 )
+from tests.client.recording import recording
 
 
 def test_list_in_a_pipe_is_json_lines(server: RunningServer) -> None:
@@ -177,3 +180,35 @@ def test_a_reader_that_has_seen_enough_is_no_error(server: RunningServer) -> Non
     )
     assert len(done.stdout) == 100
     assert done.stderr == b""
+
+
+def test_a_recorded_message_of_anthropics_is_shown(
+    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands show what another vendor was asked and answered as they show any completion."""
+    asked = {
+        "model": "claude-recorded",
+        "system": "Be brief.",
+        "messages": [{"role": "user", "content": [{"text": "What is 12 + 34?"}]}],
+    }
+    blocks = [
+        {"type": "text", "text": "I shall add."},
+        {"type": "tool_use", "id": "t", "name": "add", "input": {"a": 12}},
+    ]
+    answered = {"type": "message", "content": blocks, "stop_reason": "tool_use"}
+    with (
+        recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
+        briggs.session("of-anthropic"),
+    ):
+        id = briggs.log(asked, answered)
+        assert briggs.flush() == 0
+    for command in (
+        ("completions", "get", id),
+        ("completions", "list", "--session", "of-anthropic"),
+        ("sessions", "get", "of-anthropic"),
+    ):
+        status, shown = show(*command, server=server, width=160, NO_COLOR="1")
+        assert status == 0
+        assert "What is 12 + 34?" in shown
+        assert "I shall add." in shown
+        assert "add" in shown.split("I shall add.")[1]

@@ -230,3 +230,27 @@ def test_a_stream_that_was_left(log10: Server, client: openai.OpenAI) -> None:
     assert (record["violates"], record["finish_reasons"]) == ([], [])
     [choice] = client.chat.completions.retrieve(id).choices
     assert (choice.message.content, choice.finish_reason) == ("4", "length")
+
+
+def test_grading_a_message_of_anthropics(log10: Server) -> None:
+    """The queue, the export and agreement show and count it as a completion."""
+    tag = str(uuid.uuid4())
+    id = tell(log10, request=ANTHROPIC_QUESTION, response=ANTHROPIC, tags=[tag])
+    task = {
+        "name": tag,
+        "instruction": "",
+        "json_schema": {"type": "object", "properties": {"good": {"type": "boolean"}}},
+        "completion_tags_selector": [tag],
+        "organization_id": "default",
+    }
+    task_id = log10.send("POST", "/api/v1/feedback_task", task).json["id"]
+    taken = log10.send("POST", f"/api/v1/feedback_task/{task_id}/next", {}).json["completion"]
+    post = {"task_id": task_id, "json_values": {"good": True}, "completion_ids": [id]}
+    post |= {"comment": "", "organization_id": "default"}
+    assert log10.send("POST", "/api/v1/feedback", post).status == 200
+    exported = log10.send("GET", f"/api/v1/feedback/export?task_id={task_id}").json
+    for shown in (taken, *exported["completions"]):
+        assert shown["response"]["choices"][0]["message"]["tool_calls"] == [CALL]
+        assert shown["request"]["messages"][0]["content"] == "Be brief."
+    agreement = log10.send("GET", f"/api/v1/feedback_task/{task_id}/agreement").json
+    assert "claude-sonnet-4-5" in json.dumps(agreement)

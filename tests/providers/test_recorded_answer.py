@@ -1,0 +1,129 @@
+"""Recorded answers of every shape, as chat completions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion
+
+from briggs.providers.recorded_answer import UNKNOWN_MODEL, read_answer, read_response
+from briggs.types import wire
+from briggs.types.completions import Completion, Status
+from briggs.types.response import CreateChatCompletionResponse
+from tests.processes import create_response
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
+)
+BLOCK = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["text", "tool_use", "thinking", "image", "redacted_thinking"])
+        | JSON
+    },
+    optional=dict.fromkeys(("text", "id", "name", "input", "thinking", "citations"), JSON),
+)
+CHOICE = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("index", "text", "logprobs", "function_call"), JSON),
+        "finish_reason": JSON | st.sampled_from(["stop", "end_turn", "tool_calls", "error"]),
+        "message": JSON
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                name: JSON | st.lists(JSON)
+                for name in ("role", "content", "refusal", "tool_calls", "audio", "annotations")
+            },
+        ),
+    },
+)
+ANSWER = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("id", "model", "created", "object", "usage", "error", "output"), JSON),
+        **dict.fromkeys(("stop_reason", "message", "done", "promptFeedback"), JSON),
+        "type": st.just("message") | JSON,
+        "content": st.lists(BLOCK) | JSON,
+        "choices": st.lists(CHOICE | JSON) | JSON,
+        "candidates": st.lists(JSON) | JSON,
+        "finish_reason": JSON,
+    },
+)
+
+
+def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
+    """What an answer reads as, checked as OpenAI's package would in its strict mode."""
+    told: dict[str, Any] = {"source": "client", "status": "finished", "model": "m", **members}
+    response = value if isinstance(value, bytes) else wire.encode(value)
+    completion = Completion(response=response, **told)
+    body = read_response(completion)
+    ChatCompletion.model_validate_json(body)
+    return msgspec.json.decode(body, type=CreateChatCompletionResponse)
+
+
+@given(ANSWER | JSON, st.sampled_from(["finished", "failed"]))
+def test_anything_reads_as_a_completion(answer: Any, status: Status) -> None:
+    """Whatever was told, it is a completion with a choice, and reads the same again."""
+    completion = Completion(source="client", status=status, model="m")
+    told = read_answer(wire.encode(answer), of=completion)
+    read(told.body)
+    assert read_answer(told.body, of=completion).body == told.body
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_read_as_a_completion(body: bytes) -> None:
+    """What is no JSON is the text of a choice."""
+    assert read(body).choices
+
+
+def test_a_conforming_answer_is_kept_byte_for_byte() -> None:
+    """Nothing is written anew where nothing is wrong, not even the order or a space."""
+    body = b" " + json.dumps(create_response("46"), indent=1).encode()
+    assert read_answer(body, of=Completion(model="m")).body == body
+
+
+def test_a_record_of_the_first_version() -> None:
+    """A message of Anthropic's that lies in the record as the response reads as a completion."""
+    message = {
+        "type": "message",
+        "id": "msg_1",
+        "model": "claude",
+        "content": [{"type": "text", "text": "46"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    }
+    assert read(message).choices[0].message.content == "46"
+
+
+def test_a_call_without_an_answer() -> None:
+    """A finished call has one choice without content; one that runs or failed has none."""
+    for status, choices in (("finished", 1), ("failed", 0), ("started", 0)):
+        completion = Completion(source="client", status=status)  # type: ignore[arg-type]
+        response = json.loads(read_response(completion))
+        assert (len(response["choices"]), response["model"]) == (choices, UNKNOWN_MODEL)
+
+
+@pytest.mark.parametrize(
+    ("block", "arguments"),
+    [({"input": {"a": 1}}, '{"a":1}'), ({"input": '{"a": '}, '{"a": '), ({}, "{}")],
+)
+def test_a_tool_that_was_cut_short(block: dict[str, Any], arguments: str) -> None:
+    """Half of a tool's input stays the text that came, and the call ended for no reason told."""
+    message = {"type": "message", "content": [{"type": "tool_use", "name": "add", **block}]}
+    answer = read(message, status="failed")
+    calls = wire.to_builtins(answer)["choices"][0]["message"]["tool_calls"]
+    assert [call["function"]["arguments"] for call in calls] == [arguments]
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_what_was_not_told_is_not_known() -> None:
+    """An id, a model and a reason that the reading needs are no facts of the record."""
+    facts = read_answer(b'{"content": "46", "stop_reason": null}', of=Completion(model="m")).facts
+    assert (facts.id, facts.model, facts.finish_reasons) == (None, None, [])
+    assert (facts.prompt_tokens, facts.completion_tokens) == (None, None)
