@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from briggs.providers.signatures import read_signed
 from tests.processes import Reply, Seen, Server, Upstream, run_server
 
 TOOL = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}
@@ -188,6 +189,14 @@ def test_the_record_is_the_callers(server: Server) -> None:
     second = go_on(server, "anthropic", ask(server, "anthropic"))
     request = server.find(second, "request")["briggs"]["request"]
     assert "reasoning_details" not in json.dumps(request)
+
+
+@pytest.mark.parametrize(
+    "response", [b"\xff", b"[" * 5000, b"[]", b'{"choices": [{"message": 1}]}']
+)
+def test_an_answer_that_cannot_be_read(response: bytes) -> None:
+    """An answer that was replaced by anything else has no signature, and fails no call."""
+    assert read_signed(response) == {}
 
 
 def test_mends_are_noted(server: Server) -> None:

@@ -62,6 +62,15 @@ async def test_large_answers_are_not_read(store: Store) -> None:
     assert await read(store, "a") == []
 
 
+async def test_a_database_that_cannot_be_read(store: Store) -> None:
+    """Where the index is gone, nothing is found, and nothing fails."""
+    await settle(store, "a", response=b"1")
+    connection = sqlite3.connect(store.path)
+    connection.execute("DROP TABLE signed_calls")
+    connection.close()
+    assert await read(store, "a") == []
+
+
 async def test_after_a_restart(open_store: OpenStore) -> None:
     """What is in the database is found by the next process, any text as an id included."""
     store = await open_store()

@@ -18,7 +18,7 @@ from briggs.providers.anthropic_thinking import (
 from briggs.providers.anthropic_thinking import encode_effort as encode_effort
 from briggs.providers.base import Encoded
 from briggs.providers.blocks import Block, read_conversation
-from briggs.providers.identifiers import fit_to
+from briggs.providers.identifiers import digest, fit_to
 from briggs.providers.requests import (
     Mends,
     find_names,
@@ -42,6 +42,7 @@ _WORDS = frozenset(
         *("top_p", "stop", "tools", "parallel_tool_calls", "reasoning_effort"),
     }
 )
+_USER_MAX = 256
 _CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 _SERVICE_TIERS = {"default": "standard_only", "standard_only": "standard_only"}
 
@@ -68,7 +69,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
         temperature=_unless_default(request.temperature),
         top_p=_unless_default(request.top_p),
         stop_sequences=list_stops(request, unsupported, mends, blank=False),
-        metadata={"user_id": user} if user else None,
+        metadata={"user_id": _fit_user(user)} if user else None,
         service_tier=_SERVICE_TIERS.get(request.service_tier or ""),
         **_encode_tools(request),
         **_encode_output(request, effort),
@@ -77,6 +78,11 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     return Encoded(
         wire.encode_plain(body | request.extra), unsupported, mends, conversation.unsigned
     )
+
+
+def _fit_user(user: str) -> str:
+    """Anthropic takes 256 characters; what is longer becomes another text, always the same."""
+    return user if len(user) <= _USER_MAX else digest(user).hex()
 
 
 def can_say(

@@ -48,9 +48,13 @@ _SIGNED = (b'"reasoning_details"', b'"thought_signature"')
 
 
 def read_signed(response: bytes) -> dict[str, dict[str, Any]]:
-    """The signed messages of an answer, by the ids of their calls."""
+    """The signed messages of an answer, by the ids of their calls; none of what is not JSON."""
     found: dict[str, dict[str, Any]] = {}
-    for choice in list_objects(wire.decode(response), "choices"):
+    try:
+        answer = wire.decode(response)
+    except (msgspec.DecodeError, RecursionError):
+        return found
+    for choice in list_objects(answer, "choices"):
         message = choice.get("message")
         calls = list_objects(message, "tool_calls")
         if isinstance(message, dict) and any(_is_signed(one) for one in (message, *calls)):
@@ -68,21 +72,22 @@ def restore(envelope: Envelope, signed: Signed) -> Envelope:
 
 def _restore(message: Any, signed: Signed) -> Any:
     calls = list_objects(message, "tool_calls")
-    origin = next((signed[call["id"]] for call in calls if call.get("id") in signed), None)
+    ids = (str(call.get("id")) for call in calls)
+    origin = next((signed[id] for id in ids if id in signed), None)
     if origin is None:
         return message
-    made = {call.get("id"): call for call in list_objects(origin, "tool_calls")}
+    made = {str(call.get("id")): call for call in list_objects(origin, "tool_calls")}
     carried = {name: origin[name] for name in _IN_MESSAGE if name in origin}
     restored = [
-        {_IN_CALL: made[call["id"]][_IN_CALL], **call} if _is_same(call, made) else call
+        {_IN_CALL: made[call["id"]][_IN_CALL], **call} if _has_signature(call, made) else call
         for call in calls
     ]
     return {**carried, **message, "tool_calls": restored}
 
 
-def _is_same(call: dict[str, Any], made: dict[Any, dict[str, Any]]) -> bool:
-    """Whether a call is one that was made, with a signature of its own."""
-    return _IN_CALL in made.get(call.get("id"), {})
+def _has_signature(call: dict[str, Any], made: dict[str, dict[str, Any]]) -> bool:
+    """Whether a call had a signature of its own when it was made."""
+    return _IN_CALL in made.get(str(call.get("id")), {})
 
 
 def _is_signed(value: dict[str, Any]) -> bool:

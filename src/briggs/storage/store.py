@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from briggs.storage import completions, counts, keys, signed_calls, sqlite
 from briggs.storage.bodies import Bodies
@@ -33,6 +35,8 @@ from briggs.storage.writer import Durability, Writer, synchronous
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
 from briggs.types.keys import Key
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -350,15 +354,20 @@ class Store:
         """
         if not self._has_signed_calls or not call_ids:
             return []
-        return await self.read(
-            lambda connection: signed_calls.read_responses(
-                connection,
-                organization_id=organization_id,
-                call_ids=call_ids,
-                read=read,
-                bodies=self._bodies,
+        try:
+            return await self.read(
+                lambda connection: signed_calls.read_responses(
+                    connection,
+                    organization_id=organization_id,
+                    call_ids=call_ids,
+                    read=read,
+                    bodies=self._bodies,
+                )
             )
-        )
+        except DBAPIError as error:
+            # A call does not fail for what it could do without.
+            logger.warning("signatures could not be read: %s", error)
+            return []
 
     async def record_violates(self, found: Mapping[str, Sequence[str]]) -> None:
         """Say which rules what came for completions breaks, by our ids, once they are settled."""
