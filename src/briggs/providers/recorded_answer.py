@@ -90,7 +90,6 @@ def _finish(
     recorded: bytes, answer: dict[str, Any], *, of: Completion, is_translated: bool
 ) -> RecordedAnswer:
     """The conforming answer and what was said of it. Raises `NotConforming`, `InBandError`."""
-    given = {name: answer.get(name) for name in ("id", "model", "created")}
     reasons = [choice.get("finish_reason") for choice in answer["choices"]]
     told = {**answer, **_identify(answer, of)}
     told["choices"] = [
@@ -100,7 +99,7 @@ def _finish(
     same = not is_translated and _decode(recorded) == told
     conformed = _conform(recorded if same else wire.encode_plain(told), told)
     facts = conformed.facts
-    facts.id, facts.model = text(given["id"]), text(given["model"])
+    facts.id, facts.model = text(answer.get("id")), text(answer.get("model"))
     facts.finish_reasons = [
         reason for reason, given in zip(facts.finish_reasons, reasons, strict=True) if given
     ]
