@@ -602,3 +602,20 @@ def test_who_left_can_be_counted_and_listed(upstream: Upstream, tmp_path: Path) 
     assert totals["estimated_tokens"] == estimate["total_tokens"]
     assert totals["estimated_cost_usd"] == estimate["cost_usd"]
     assert refused.status == 400
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_stop_that_cannot_wait(upstream: Upstream, tmp_path: Path, leaves: bool) -> None:
+    """What is still going on after `shutdown_timeout_s` is cancelled and recorded as it is."""
+    data = tmp_path / "data"
+    config = configure(upstream, top='on_hang_up = "drain"', drain_timeout_s=60)
+    config = config.replace("[limits]", "[limits]\nshutdown_timeout_s = 1")
+    with run_server(data, config=config) as server, call(server, "endless") as connection:
+        id = read_until(connection, b" ab")
+        if leaves:
+            connection.close()
+            time.sleep(0.2)
+        server.stop()
+    [row] = [row for row in read_rows(data) if row["id"] == id]
+    assert (row["status"], row["failure_kind"]) == ("failed", "hang_up")
+    assert row["response"]
