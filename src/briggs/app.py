@@ -39,6 +39,7 @@ from briggs.transport.asgi import Receive, Scope, Send, answer_by
 from briggs.transport.caller import Caller, Patience, Server
 from briggs.transport.cycle import Cycle
 from briggs.transport.errors import TimedOut
+from briggs.transport.memory import give_back_memory
 from briggs.types.errors import BriggsError, InvalidRequest, MethodNotAllowed, NotFound
 
 CHAT_PATH = b"/v1/chat/completions"
@@ -207,7 +208,11 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
                     on_reload=app.reload,
                     on_stopping=app.drains.hurry,
                 )
-                await server.serve(sockets=[listener])
+                memory = asyncio.create_task(give_back_memory())
+                try:
+                    await server.serve(sockets=[listener])
+                finally:
+                    memory.cancel()
 
 
 def _begin(app: App, address: str) -> None:

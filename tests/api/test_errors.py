@@ -39,6 +39,7 @@ ROWS: list[tuple[str, dict[str, Any], int, str | None, str, str | None]] = [
     ("not an object", {"body": b"[]"}, 400, None, "JSON object", None),
     ("wrong type", {"temperature": "hot"}, 400, None, "Expected `float | null`", "temperature"),
     ("wrong type inside", {"messages": [{"role": 7}]}, 400, None, "messages[0].role", "messages[0].role"),
+    ("number out of its bounds", {"n": 1_000_000_000}, 400, "integer_above_max_value", "128", "n"),
     ("no messages", {"body": b'{"model": "ok/m"}'}, 400, None, "required", "messages"),
     ("empty messages", {"messages": []}, 400, None, "at least one message", "messages"),
     ("no model", {"body": b'{"messages": []}'}, 400, None, "required", "model"),

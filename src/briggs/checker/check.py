@@ -12,7 +12,7 @@ from briggs.checker.endpoint import CannotCheck, Endpoint, Exchange, KeyRefused
 from briggs.checker.expectations import find
 from briggs.checker.probes import PROBES, Probe
 from briggs.transport import TimedOut, TransportError, Unreachable
-from briggs.types.rules import Finding, check_error, check_response, check_stream
+from briggs.types.rules import Finding, check_error, check_response, check_stream, is_checkable
 
 Verdict = Literal["pass", "warn", "fail", "unsupported", "not run"]
 """`unsupported`: refused by an error as it must be. `not run`: too busy, away or too slow."""
@@ -92,6 +92,8 @@ def judge(exchange: Exchange) -> list[Finding]:
     """What the rule book says of one answer."""
     if exchange.ask.hangs_up:
         return []
+    if not is_checkable(exchange.body):
+        return [_refuse_size(exchange.body)]
     if not exchange.is_answered:
         findings = check_error(
             exchange.body, status=exchange.status, content_type=exchange.content_type
@@ -113,6 +115,9 @@ def judge(exchange: Exchange) -> list[Finding]:
 
 def judge_file(name: str, body: bytes, *, request: bytes | None = None) -> Result:
     """The verdict on an answer, an error or the events of a stream that somebody kept."""
+    if not is_checkable(body):
+        findings = [_refuse_size(body)]
+        return Result(probe=name, title="a kept answer", verdict="fail", findings=findings)
     text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
     if name.endswith(".sse") or text.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         findings = check_stream(body, request=request)
@@ -122,6 +127,10 @@ def judge_file(name: str, body: bytes, *, request: bytes | None = None) -> Resul
         findings = check_response(body, request=request)
     verdict = _worst(findings)
     return Result(probe=name, title="a kept answer", verdict=verdict, findings=findings)
+
+
+def _refuse_size(body: bytes) -> Finding:
+    return find("It is too large to be checked.", body, severity="error")
 
 
 async def _greet(endpoint: Endpoint) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from briggs.transport import StreamedReply, TimedOut, Transport, TransportError
+from briggs.types.rules import BYTES_MAX
 from briggs.types.wire import encode
 
 # What is shorter is no key that anybody must not see, and would be cut out of every word.
@@ -69,7 +70,9 @@ class Endpoint:
         self._key = key
         self._timeout_s = timeout_s
         on_this_machine = urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
-        self._transport = Transport(read_timeout_s=timeout_s, proxies=not on_this_machine)
+        self._transport = Transport(
+            read_timeout_s=timeout_s, answer_bytes_max=BYTES_MAX, proxies=not on_this_machine
+        )
 
     async def ask(self, ask: Ask) -> Exchange:
         """Send a request and read the answer, all of it or as much as came.

@@ -120,10 +120,19 @@ def check(
 def _judge_file(kept: str, request: str | None) -> Report:
     from briggs.checker import Report, judge_file
 
-    asked = None if request is None else Path(request).read_bytes()
-    with click.open_file(kept, "rb") as file:
-        result = judge_file(kept, file.read(), request=asked)
+    asked = None if request is None else _read_file(request)
+    result = judge_file(kept, _read_file(kept), request=asked)
     return Report(subject=kept, results=[result])
+
+
+def _read_file(name: str) -> bytes:
+    from briggs.types.rules import BYTES_MAX
+
+    with click.open_file(name, "rb") as file:
+        body: bytes = file.read(BYTES_MAX + 1)
+    if len(body) > BYTES_MAX:
+        raise click.UsageError(f"{name} is too large: at most {BYTES_MAX} bytes are checked")
+    return body
 
 
 def _find_endpoint(url: str | None, key_variable: str | None) -> Server:

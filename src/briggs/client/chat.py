@@ -13,7 +13,7 @@ from briggs.client.errors import ConnectionLost, InvalidAnswer
 from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.response import CreateChatCompletionResponse
-from briggs.types.sse import EventReader
+from briggs.types.sse import Event, EventReader, EventTooLarge
 from briggs.types.wire import decode
 
 _PATH = "/v1/chat/completions"
@@ -54,11 +54,17 @@ class ChatCompletionStream:
         reader = EventReader()
         async with self._open_parts:
             async for piece in body:
-                for event in reader.feed(piece):
+                for event in self._read_events(reader, piece):
                     if event.data == b"[DONE]":
                         return
                     yield self._read_chunk(event.data)
         raise ConnectionLost("the answer broke off before its end")
+
+    def _read_events(self, reader: EventReader, piece: bytes) -> list[Event]:
+        try:
+            return reader.feed(piece)
+        except EventTooLarge as error:
+            raise InvalidAnswer(str(error)) from error
 
     def _read_chunk(self, data: bytes) -> CreateChatCompletionStreamResponse:
         try:

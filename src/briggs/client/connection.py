@@ -14,6 +14,7 @@ import msgspec
 
 from briggs.client.errors import (
     AuthenticationFailed,
+    ClientError,
     ConnectionLost,
     InvalidAnswer,
     InvalidCall,
@@ -23,7 +24,15 @@ from briggs.client.errors import (
 )
 from briggs.client.marks import current_session
 from briggs.client.retries import repeat
-from briggs.transport import Reply, StreamedReply, Transport, TransportError, Unreachable
+from briggs.transport import (
+    Reply,
+    StreamedReply,
+    TooLarge,
+    Transport,
+    TransportError,
+    Unreachable,
+)
+from briggs.types.lines import LineReader, LineTooLarge
 from briggs.types.wire import decode, encode
 
 T = TypeVar("T")
@@ -31,6 +40,8 @@ T = TypeVar("T")
 TIMEOUT_S = 600.0
 """How long to wait for the next sign of life: a model may think for minutes."""
 RETRIES_MAX = 2
+ANSWER_BYTES_MAX = 512 * 1024 * 1024
+"""Of one answer: a page of records may hold many long conversations."""
 
 replies: ContextVar[list[Reply] | None] = ContextVar("replies", default=None)
 """Where somebody wants to see the answers as they came, they are put here too."""
@@ -118,6 +129,13 @@ class Connection:
         except msgspec.DecodeError as error:
             raise self.doubt(str(error)) from error
 
+    def split(self, reader: LineReader, data: bytes) -> list[bytes]:
+        """The lines that end in a piece of an answer. Raises `InvalidAnswer`."""
+        try:
+            return reader.feed(data)
+        except LineTooLarge as error:
+            raise self.doubt(str(error)) from error
+
     @asynccontextmanager
     async def stream(
         self,
@@ -128,6 +146,7 @@ class Connection:
         query: Iterable[tuple[str, str]] = (),
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        answer_bytes_max: float = ANSWER_BYTES_MAX,
     ) -> AsyncIterator[StreamedReply]:
         """Send a request and hand over the answer as it arrives. Raises `ClientError`."""
         content = None if body is None else encode(body)
@@ -136,7 +155,13 @@ class Connection:
         async def ask(retry: int) -> tuple[StreamedReply, AsyncExitStack]:
             async with AsyncExitStack() as stack:
                 reply = await stack.enter_async_context(
-                    self._open().stream(method, url, headers=_count(sent, retry), body=content)
+                    self._open().stream(
+                        method,
+                        url,
+                        headers=_count(sent, retry),
+                        body=content,
+                        answer_bytes_max=answer_bytes_max,
+                    )
                 )
                 if reply.status >= 400:
                     refusal = b"".join([piece async for piece in reply.body])
@@ -174,6 +199,7 @@ class Connection:
             self._transport = Transport(
                 read_timeout_s=self._timeout_s,
                 connect_timeout_s=min(10, self._timeout_s),
+                answer_bytes_max=ANSWER_BYTES_MAX,
                 proxies=not self._is_near,
             )
             self._home = home
@@ -192,7 +218,9 @@ class Connection:
                 raise InvalidCall(f"a line break or another control character in {name!r}")
         return known
 
-    def _explain(self, error: TransportError) -> ServerUnreachable | ConnectionLost:
+    def _explain(self, error: TransportError) -> ClientError:
+        if isinstance(error, TooLarge):
+            return InvalidAnswer(f"the answer of {self.base_url} is too large: {error}")
         if isinstance(error, Unreachable):
             return ServerUnreachable(self.base_url, is_near=self._is_near)
         return ConnectionLost(f"the connection to {self.base_url} was lost: {error}")

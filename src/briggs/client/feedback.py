@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
@@ -9,9 +10,10 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET
 
-from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.client.connection import ANSWER_BYTES_MAX, Connection, encode_query, omit_none
 from briggs.types.completions import create_id
 from briggs.types.feedback import ReviewerKind
+from briggs.types.lines import LineReader
 from briggs.types.wire import Object
 
 _PATH = "/api/v1/feedback"
@@ -160,12 +162,16 @@ class FeedbackCalls:
         """All of it, the oldest first: `feedback`, the version of its `task`, `completions`."""
         query = encode_query(**filters)
         async with self._connection.stream(
-            "GET", f"{_PATH}/export", content_type="application/x-ndjson", query=query
+            "GET",
+            f"{_PATH}/export",
+            content_type="application/x-ndjson",
+            query=query,
+            # However long it is, a line at a time is held.
+            answer_bytes_max=math.inf,
         ) as reply:
-            rest = b""
+            reader = LineReader(line_bytes_max=ANSWER_BYTES_MAX)
             async for piece in reply.body:
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
+                for line in self._connection.split(reader, piece):
                     yield self._connection.read(line, dict)
 
     async def update(self, id: str, **edit: Unpack[FeedbackEdit]) -> Feedback:

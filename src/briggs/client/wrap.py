@@ -22,6 +22,8 @@ import msgspec
 from briggs.client.log import current_log
 from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.client.records import Record, read_error
+from briggs.transport.decoding import create_decoder
+from briggs.transport.transport import ANSWER_BYTES_MAX
 
 Client = TypeVar("Client")
 P = ParamSpec("P")
@@ -133,6 +135,7 @@ class _Call:
         self._session = current_session()
         self._decode: Callable[[bytes], bytes] = bytes
         self._pieces: list[bytes] = []
+        self._bytes_kept = 0
         self._is_reading = False
         self._is_settled = False
         self._record = Record(
@@ -223,7 +226,9 @@ class _Call:
 
     def _hear(self, piece: bytes) -> None:
         """Keep what came, before the program has it."""
-        self._pieces.append(piece)
+        self._bytes_kept += len(piece)
+        if self._bytes_kept <= ANSWER_BYTES_MAX:
+            self._pieces.append(piece)
         self._is_reading = False
 
     def _leave(self, close: Callable[[], None]) -> Callable[[], None]:
@@ -273,7 +278,20 @@ def _is_async(response: Any) -> bool:
 
 
 def _decode(response: Any, body: bytes) -> bytes:
-    """A body that came compressed, by the decoders that its HTTP client has asked for it with."""
+    """A body that came compressed, as far as it is not too large."""
+    try:
+        decoder = create_decoder(response.headers["content-encoding"])
+    except ValueError:
+        decoder = None
+    if decoder is not None:
+        pieces, size = [], 0
+        for piece in decoder.decode(body):
+            size += len(piece)
+            if size > ANSWER_BYTES_MAX:
+                break
+            pieces.append(piece)
+        return b"".join(pieces)
+    # Its HTTP client knows more encodings, since it has asked for them.
     return bytes(type(response)(200, headers=response.headers, content=body).content)
 
 

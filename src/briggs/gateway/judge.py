@@ -9,6 +9,7 @@ from collections import Counter
 from briggs.gateway.evidence import Case, find_broken
 from briggs.storage import Store
 from briggs.types.errors import BriggsError
+from briggs.types.rules import is_checkable
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,8 @@ class Judge:
 
 
 async def _judge(case: Case) -> list[str]:
+    if not is_checkable(case.body):
+        return []
     try:
         values = case.evidence.prepared.envelope.values
         if len(case.body) < LARGE_BYTES and not values.get("response_format"):

@@ -25,7 +25,7 @@ from briggs.types import wire
 from briggs.types.any_json import integer, members, text
 from briggs.types.completions import Completion, Status, current_time_us
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
-from briggs.types.rules import check_response
+from briggs.types.rules import check_response, is_checkable
 
 TOLD = "told"
 """The member of `call_site` that lists the statuses of the posts that came."""
@@ -228,7 +228,7 @@ def read_told(id: str, posted: Posted) -> Told | None:
     answer = read_answer(posted.response, of=told)
     if status == "failed" or posted.kind == "completion" or answer.is_translated:
         return Told(answer, [])
-    findings = check_response(posted.response)
+    findings = check_response(posted.response) if is_checkable(posted.response) else []
     return Told(answer, sorted({each.rule for each in findings if each.severity != "info"}))
 
 

@@ -30,7 +30,7 @@ class _Stream(msgspec.Struct):
     """What has come of a stream, and what has been made of it."""
 
     call: Call
-    received: list[bytes] = []
+    received: bytearray = bytearray()
     drained_bytes: int = 0
     """Of text, since the caller left."""
     failure: UpstreamError | None = None
@@ -94,7 +94,7 @@ async def _begin(
 
     Until there are any the caller has seen nothing, and another target may still be asked.
     """
-    state.call.conform, state.received = ConformStream(read_asked(state.call)), []
+    state.call.conform, state.received = ConformStream(read_asked(state.call)), bytearray()
     state.failure = state.refused = None
     state.call.evidence = Evidence(prepared)
     pieces = await stack.enter_async_context(provider.stream(prepared))
@@ -114,7 +114,7 @@ def _add(state: _Stream, piece: Piece) -> bytes:
     """The frames to pass on for what one read brought, up to a failure."""
     conform = state.call.conform
     assert conform is not None, "nothing comes before somebody was asked"
-    state.received.append(piece.received)
+    state.received += piece.received
     if state.call.evidence is not None:
         state.call.evidence.add(piece)
     frames: list[bytes] = []
@@ -171,7 +171,7 @@ async def _finish(state: _Stream, record: Record) -> None:
         state.call,
         facts=folded.facts,
         response=folded.body,
-        received=b"".join(state.received),
+        received=bytes(state.received),
     )
 
 
@@ -184,7 +184,7 @@ async def _fail(state: _Stream, error: BriggsError, record: Record) -> None:
         error,
         facts=None if folded is None else folded.facts,
         response=None if folded is None else folded.body,
-        received=b"".join(state.received) or None,
+        received=bytes(state.received) or None,
     )
 
 

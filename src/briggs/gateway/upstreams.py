@@ -20,7 +20,11 @@ class Upstreams:
     def __init__(self, settings: Settings, *, before: Upstreams | None = None) -> None:
         self.settings = settings
         waits = find_longest(settings.file)
-        self._transport = Transport(connect_timeout_s=waits.connect_s, read_timeout_s=waits.piece_s)
+        self._transport = Transport(
+            connect_timeout_s=waits.connect_s,
+            read_timeout_s=waits.piece_s,
+            answer_bytes_max=settings.file.limits.answer_bytes_max,
+        )
         providers = open_providers(settings, transport=self._transport)
         self._local_settings = (settings.file.local, waits.piece_s)
         self._keeps_local = True

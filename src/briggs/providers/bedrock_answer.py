@@ -33,6 +33,11 @@ _STATUSES = {
     "serviceUnavailableException": 503,
 }
 
+# A frame is two lengths, two checksums, and what is between them.
+_PRELUDE_BYTES = 12
+_FRAME_BYTES_MIN = 16
+_FRAME_BYTES_MAX = 24 * 1024 * 1024
+
 Event = tuple[str, dict[str, Any]]
 """A type, and what it says."""
 
@@ -145,8 +150,8 @@ class BedrockReader:
                 block.reasoning |= {"type": "reasoning.text"}
                 yield self._chunks.delta(reasoning_content=text)
             case {"reasoningContent": {"signature": signature}}:
-                signed = block.reasoning.get("signature", "") + signature
-                block.reasoning |= {"type": "reasoning.text", "signature": signed}
+                block.signatures.append(signature)
+                block.reasoning |= {"type": "reasoning.text"}
             case {"reasoningContent": {"redactedContent": data}}:
                 block.reasoning |= {"type": "reasoning.encrypted", "data": data}
             case {"citation": citation}:
@@ -162,6 +167,8 @@ class BedrockReader:
             detail = {**block.reasoning, "format": self._reasoning_format, "index": index}
             if detail["type"] == "reasoning.text":
                 detail["text"] = "".join(block.spelled)
+                if block.signatures:
+                    detail["signature"] = "".join(block.signatures)
             yield self._chunks.delta(reasoning_details=[detail])
         elif block.call is not None and not block.spelled:
             yield self._chunks.arguments("{}", call=block.call)
@@ -208,6 +215,7 @@ class _Block:
     def __init__(self, *, begins_at: int) -> None:
         self.begins_at = begins_at
         self.spelled: list[str] = []
+        self.signatures: list[str] = []
         self.call: int | None = None
         """The index of the tool call that it is."""
         self.reasoning: dict[str, Any] = {}
@@ -248,17 +256,35 @@ def split_frames() -> Split:
     """
     from botocore.eventstream import EventStreamBuffer, ParserError
 
-    frames = EventStreamBuffer()
+    held = bytearray()
 
     def split(data: bytes) -> Iterator[Event]:
-        frames.add_data(data)
-        try:
-            for frame in frames:
-                yield _read_frame(frame.headers, frame.payload)
-        except ParserError as error:
-            raise ValueError(error) from error
+        # botocore copies all that it holds at each read and each frame, so it gets one whole
+        # frame at a time.
+        held.extend(data)
+        begin = 0
+        while (length := _read_frame_length(held, begin)) and begin + length <= len(held):
+            frames = EventStreamBuffer()
+            frames.add_data(bytes(held[begin : begin + length]))
+            begin += length
+            try:
+                for frame in frames:
+                    yield _read_frame(frame.headers, frame.payload)
+            except ParserError as error:
+                raise ValueError(error) from error
+        del held[:begin]
 
     return split
+
+
+def _read_frame_length(held: bytearray, begin: int) -> int:
+    """The bytes of the next frame; 0 where its beginning has not come. Raises `ValueError`."""
+    if len(held) - begin < _PRELUDE_BYTES:
+        return 0
+    length = int.from_bytes(held[begin : begin + 4])
+    if not _FRAME_BYTES_MIN <= length <= _FRAME_BYTES_MAX:
+        raise ValueError(f"a frame of {length} bytes")
+    return length
 
 
 def _read_frame(headers: dict[str, Any], payload: bytes) -> Event:

@@ -177,7 +177,7 @@ def _fold(chunks: Iterable[Chunk]) -> bytes:
     for chunk in chunks:
         if error := chunk.get("error"):
             code = error.get("code")
-            status = code if isinstance(code, int) else 500
+            status = code if isinstance(code, int) and 400 <= code < 600 else 500
             raise UpstreamRejected(error["message"], upstream_status=status, code=code)
         if USAGE_SO_FAR not in chunk:
             folded.add(chunk)

@@ -24,6 +24,9 @@ from briggs.types.envelope import Envelope
 _MODELS_MAX = 1000
 
 
+_RETRY_AFTER_MAX_S = 604_800
+
+
 class GeminiWire:
     """`POST {base_url}/models/{model}:generateContent`, as Google has it."""
 
@@ -89,4 +92,6 @@ def _find(error: dict[str, Any], name: str) -> Any:
 
 
 def _read_seconds(duration: str | None) -> int | None:
-    return None if duration is None else math.ceil(float(duration.removesuffix("s")))
+    if duration is None:
+        return None
+    return math.ceil(min(float(duration.removesuffix("s")), _RETRY_AFTER_MAX_S))

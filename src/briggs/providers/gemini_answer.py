@@ -16,6 +16,10 @@ from briggs.types.conform import find_finish_reason
 fit_name = fit_to("a-zA-Z0-9_.:-", length_max=64, first="a-zA-Z_")
 """The names of functions that Gemini takes."""
 
+# Each part of a text that relies on a source names it again.
+_SUPPORTS_MAX = 500
+_SOURCE_CHARACTERS_MAX = 8192
+
 # What of a candidate is told otherwise; all else is kept in the choice as it came.
 _TOLD = frozenset({"content", "finishReason", "index", "logprobsResult", "tokenCount"})
 
@@ -75,7 +79,7 @@ class _Candidate:
         self._chunks = chunks
         self._top_logprobs = top_logprobs
         self._names = names
-        self._text = b""
+        self._text = bytearray()
         self._extra: dict[str, Any] = {}
 
     def add(self, said: dict[str, Any]) -> Iterator[Chunk]:
@@ -141,7 +145,7 @@ class _Candidate:
         grounding = self._extra.get("groundingMetadata") or {}
         sources = grounding.get("groundingChunks") or ()
         annotations: list[dict[str, Any]] = []
-        for support in grounding.get("groundingSupports") or ():
+        for support in (grounding.get("groundingSupports") or ())[:_SUPPORTS_MAX]:
             segment = support["segment"]
             start, end = segment.get("startIndex", 0), segment.get("endIndex", 0)
             if self._text[start:end] != segment.get("text", "").encode():
@@ -151,9 +155,9 @@ class _Candidate:
                 "start_index": _count(self._text[:start]),
                 "end_index": _count(self._text[:end]),
             }
-            for index in support.get("groundingChunkIndices", ()):
+            for index in dict.fromkeys(support.get("groundingChunkIndices", ())):
                 web = sources[index].get("web", {})
-                if "uri" in web and "title" in web:
+                if "uri" in web and "title" in web and _is_short(web):
                     citation = {**span, "url": web["uri"], "title": web["title"]}
                     annotations.append({"type": "url_citation", "url_citation": citation})
         return annotations
@@ -216,11 +220,16 @@ def _read_token(token: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _is_short(web: dict[str, Any]) -> bool:
+    """Whether a source may be named often: each part of the text that relies on it does so."""
+    return len(web["uri"]) + len(web["title"]) <= _SOURCE_CHARACTERS_MAX
+
+
 def _read_signature(part: dict[str, Any]) -> dict[str, Any]:
     """Where Google's own OpenAI-compatible endpoint puts it too."""
     signature = part.get("thoughtSignature")
     return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
 
 
-def _count(text: bytes) -> int:
+def _count(text: bytes | bytearray) -> int:
     return len(text.decode("utf-8", "ignore"))

@@ -18,7 +18,7 @@ from briggs.providers.base import (
     StreamDecoder,
     Wire,
 )
-from briggs.transport import BrokenOff, StreamedReply, TimedOut, Transport, TransportError
+from briggs.transport import BrokenOff, StreamedReply, TimedOut, TooLarge, Transport, TransportError
 from briggs.types import wire as json_wire
 from briggs.types.envelope import Envelope
 from briggs.types.errors import (
@@ -29,6 +29,7 @@ from briggs.types.errors import (
     UpstreamInvalid,
     UpstreamRejected,
     UpstreamTimeout,
+    UpstreamTooLarge,
     UpstreamTruncated,
     UpstreamUnreachable,
 )
@@ -37,9 +38,13 @@ from briggs.types.errors import (
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 # LiteLLM's proxy. https://docs.litellm.ai/docs/proxy/cost_tracking, 2026-11-29
 _COST_HEADER = "x-litellm-response-cost"
+_PASSED_CHARACTERS_MAX = 100
 END_TIMEOUT_S = 0.2
 PAGES_MAX = 20
-"""Of a list of models; nobody has so many, but one might say without end that there are more."""
+"""Of a list of models. A broken server may say without end that there are more."""
+MODELS_MAX = 10_000
+PAGE_BYTES_MAX = 8 * 1024 * 1024
+_MORE_CHARACTERS_MAX = 4096
 
 
 class HttpProvider:
@@ -151,9 +156,9 @@ class HttpProvider:
             page = await self._list_page(url + more)
             models += page.models
             more = page.more
-            if not more:
+            if not more or len(more) > _MORE_CHARACTERS_MAX or len(models) >= MODELS_MAX:
                 break
-        return models
+        return models[:MODELS_MAX]
 
     async def close(self) -> None:
         """Nothing is held here: the connections belong to the transport."""
@@ -163,7 +168,9 @@ class HttpProvider:
             method="GET", url=url, headers={"accept": "application/json"}, body=b"", key=self._key
         )
         try:
-            reply = await self._transport.send("GET", url, headers=headers)
+            reply = await self._transport.send(
+                "GET", url, headers=headers, answer_bytes_max=PAGE_BYTES_MAX
+            )
         except TransportError as error:
             raise self._explain(error) from error
         if reply.status != 200:
@@ -222,6 +229,15 @@ class HttpProvider:
     def _explain(self, error: TransportError) -> UpstreamError:
         if isinstance(error, TimedOut):
             return UpstreamTimeout(f"{self.name} did not answer in time ({self.base_url}).")
+        if isinstance(error, TooLarge):
+            # To ask the same target again would bring as much again.
+            refused = UpstreamTooLarge(
+                f"{self.name} sent an answer that is too large: {error}. If it is meant to be so "
+                "large, raise limits.answer_bytes_max in briggs.toml.",
+                headers={"x-should-retry": "false"},
+            )
+            refused.received = error.beginning or None
+            return refused
         if isinstance(error, BrokenOff):
             return UpstreamTruncated(f"{self.name} broke off its answer: {error}.")
         return UpstreamUnreachable(
@@ -257,7 +273,11 @@ class HttpProvider:
         words = self._wire.read_error(body)
         refuses_key = words.refuses_key or status in (401, 403)
         hint = f": check {self._key_variable}" if refuses_key and self._key_variable else ""
-        passed = {name: headers[name] for name in _PASSED_HEADERS if name in headers}
+        passed = {
+            name: headers[name]
+            for name in _PASSED_HEADERS
+            if 0 < len(headers.get(name, "")) <= _PASSED_CHARACTERS_MAX
+        }
         if words.retry_after_s is not None:
             passed.setdefault("retry-after", str(words.retry_after_s))
         if refuses_key:

@@ -20,11 +20,10 @@ from briggs.providers.requests import list_objects
 from briggs.types import wire
 from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid
+from briggs.types.lines import LineReader, LineTooLarge
 
 # Of an answer, what becomes something else; the rest, such as the durations, is kept.
 _READ = ("model", "created_at", "message", "done", "done_reason", "logprobs")
-
-_LINE_BYTES_MAX = 32 * 1024 * 1024
 
 
 class OllamaWire(OpenAIWire):
@@ -95,13 +94,13 @@ class OllamaReader:
 
 def _split_lines() -> Split:
     """Reads lines, each of which is JSON."""
-    rest = b""
+    reader = LineReader()
 
     def split(data: bytes) -> Iterator[dict[str, Any]]:
-        nonlocal rest
-        *lines, rest = (rest + data).split(b"\n")
-        if len(rest) > _LINE_BYTES_MAX:
-            raise UpstreamInvalid("the upstream sent a line that is too large")
+        try:
+            lines = reader.feed(data)
+        except LineTooLarge as error:
+            raise UpstreamInvalid("the upstream sent a line that is too large") from error
         yield from (_read_line(line) for line in lines if line.strip())
 
     return split
@@ -190,5 +189,5 @@ def _read_time(text: Any) -> int | None:
     """A time such as 2026-11-23T17:21:21.196249123+01:00 in whole seconds."""
     try:
         return int(datetime.fromisoformat(text).timestamp())
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None

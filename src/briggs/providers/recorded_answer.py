@@ -23,6 +23,7 @@ from briggs.types import wire
 from briggs.types.any_json import integer, members, text
 from briggs.types.completions import Completion
 from briggs.types.conform import (
+    COUNT_MAX,
     Asked,
     Conformed,
     Facts,
@@ -39,7 +40,6 @@ from briggs.types.errors import BriggsError
 UNKNOWN_MODEL = "unknown"
 """The model of an answer where neither it nor its request names one."""
 
-_COUNT_MAX = 2**53
 _LITERAL_LENGTH_MAX = 65_536
 _NOTHING_ASKED = Envelope(body=b"", members={}, values={"model": UNKNOWN_MODEL})
 _TOP_LOGPROBS_MAX = 10_000
@@ -236,7 +236,7 @@ def _read_usage(usage: Any) -> dict[str, Any] | None:
         return None
     usage = restore_words(usage)
     counts = [integer(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")]
-    if any(count is not None and not 0 <= count < _COUNT_MAX for count in counts):
+    if any(count is not None and not 0 <= count <= COUNT_MAX for count in counts):
         return None
     return usage if any(counts) or read_cost(usage) is not None else None
 

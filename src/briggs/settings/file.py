@@ -8,7 +8,11 @@ import msgspec
 from msgspec import Meta
 
 Durability = Literal["strict", "fsync", "relaxed"]
-Positive = Annotated[int, Meta(gt=0)]
+# A petabyte, and far more than a machine can do at once, so that nothing overflows.
+Bytes = Annotated[int, Meta(gt=0, le=2**50)]
+Positive = Annotated[int, Meta(gt=0, le=1_000_000_000)]
+Attempts = Annotated[int, Meta(gt=0, le=100)]
+Parallel = Annotated[int, Meta(gt=0, le=1024)]
 # No timer runs longer than a week, and TOML has numbers such as `inf`.
 Seconds = Annotated[float, Meta(gt=0, le=604_800)]
 Dollars = Annotated[float, Meta(ge=0, lt=1_000_000)]
@@ -53,7 +57,7 @@ class ModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Whether the calls of one session go to one target as long as that answers."""
     fallback_on: list[Literal["context_length", "content_filter"]] = []
     """What of a request's own the next target is asked about, too."""
-    attempts_max: Positive | None = None
+    attempts_max: Attempts | None = None
     """Absent: as in `[retries]`; and so on, as in `[limits]`, for what follows."""
     connect_timeout_s: Seconds | None = None
     first_token_timeout_s: Seconds | None = None
@@ -64,7 +68,7 @@ class ModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class RetrySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[retries]`: when a target is asked again that failed."""
 
-    attempts_max: Positive = 1
+    attempts_max: Attempts = 1
     """At one target. The usual SDKs try three times by themselves, and ours multiply with
     theirs, so that without a word there is one."""
     backoff_s: Seconds = 0.5
@@ -104,7 +108,9 @@ class PriceSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[limits]`: how much of everything at most."""
 
-    body_bytes_max: Positive = 32 * 1024 * 1024
+    body_bytes_max: Bytes = 32 * 1024 * 1024
+    answer_bytes_max: Bytes = 64 * 1024 * 1024
+    """Of an upstream's answer, or of a whole stream with its comments, after decompression."""
     in_flight_max: Positive = 1000
     header_timeout_s: Seconds = 15
     """For a connection to send a request's headers."""
@@ -132,9 +138,9 @@ class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Of such a rest, about: a token counts as 4 bytes of text."""
     drains_max: Positive = 100
     """Answers that are read on at once without a caller. Past it the upstream is cancelled."""
-    queue_bytes_max: Positive = 256 * 1024 * 1024
+    queue_bytes_max: Bytes = 256 * 1024 * 1024
     """Of records that wait to be written; past it callers wait."""
-    wal_bytes_max: Positive = 64 * 1024 * 1024
+    wal_bytes_max: Bytes = 64 * 1024 * 1024
     """Of SQLite's write-ahead log; past it callers wait for a checkpoint."""
 
 
@@ -153,13 +159,13 @@ class LocalSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     models: dict[str, str | LocalModelSettings] = {}
     """A name for each file, besides the built-in `briggs-tiny`: its path, or a table."""
-    memory_bytes_max: Positive = 8 * 1024 * 1024 * 1024
+    memory_bytes_max: Bytes = 8 * 1024 * 1024 * 1024
     """Of one model's process; it is started anew when it has grown past this."""
     context_tokens: Positive | None = None
     """Of one conversation. Absent: as the model was made for."""
-    parallel: Positive = 4
+    parallel: Parallel = 4
     """Conversations that one model answers at once."""
-    threads: Positive | None = None
+    threads: Parallel | None = None
     """Absent: one a processor."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Literal, get_origin
@@ -121,6 +123,16 @@ def insert(connection: Connection, rows: Sequence[list[Any]]) -> int:
             written += driver.execute(sql, list(values)).rowcount
             begin += size
     return written
+
+
+def forget_values(connection: Connection) -> None:
+    """Let go of the rows that were written last: SQLite keeps a statement's values until it has
+    others. A row without an id is refused, so that nothing is written.
+    """
+    driver = sqlite.driver(connection)
+    for size, sql in _INSERT_SQL.items():
+        with contextlib.suppress(sqlite3.IntegrityError):
+            driver.execute(sql, [None] * (size * len(_COLUMNS)))
 
 
 def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]) -> None:

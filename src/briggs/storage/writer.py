@@ -32,6 +32,9 @@ LOG_WAIT_S = 10.0
 INDEX_BYTES = 16 * 1024
 """What one operation writes to the log beside the bodies, at most."""
 
+LARGE_BYTES = 1024 * 1024
+"""Of one record; what is larger is not kept in memory after it was written."""
+
 PROBE_BYTES = 64 * 1024
 IDLE_S = 0.25
 TICK_S = 1.0
@@ -151,6 +154,8 @@ class Writer:
             changes = completions.insert(self._connection, storable)
         if changes != len(rows):
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")
+        if any(each.size > LARGE_BYTES for each in writes):
+            completions.forget_values(self._connection)
         completions.create_tags_and_metadata(
             self._connection, of=[each.completion for each in writes]
         )

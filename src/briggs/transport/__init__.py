@@ -1,6 +1,6 @@
 """The one HTTP client, upstream and in the SDK."""
 
-from briggs.transport.errors import BrokenOff, TimedOut, TransportError, Unreachable
+from briggs.transport.errors import BrokenOff, TimedOut, TooLarge, TransportError, Unreachable
 from briggs.transport.transport import Reply, StreamedReply, Transport
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Reply",
     "StreamedReply",
     "TimedOut",
+    "TooLarge",
     "Transport",
     "TransportError",
     "Unreachable",

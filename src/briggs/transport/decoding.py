@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import zlib
+from collections.abc import Iterator
 from typing import Protocol
 
 # zlib's own words for "a gzip or a zlib header, whichever comes" and for "no header".
 _EITHER = 47
 _RAW = -15
+# A few bytes may decompress to gigabytes, so they are read in pieces of this size.
+_PIECE_BYTES_MAX = 256 * 1024
+# A member of gzip takes 20 bytes even if it holds nothing.
+_MEMBERS_MAX = 1000
 
 
 class Decoder(Protocol):
@@ -20,8 +25,8 @@ class Decoder(Protocol):
         """Whether the compressed data have come to their own end; none at all have, too."""
         ...
 
-    def decode(self, data: bytes) -> bytes:
-        """What `data` adds to the body. Raises `ValueError`."""
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """What `data` adds to the body, in small pieces. Raises `ValueError`."""
         ...
 
 
@@ -31,32 +36,48 @@ class Inflater:
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(_EITHER)
         self._begun = False
+        self._members = 1
 
     @property
     def is_complete(self) -> bool:
         return self._inflater.eof or not self._begun
 
-    def decode(self, data: bytes) -> bytes:
+    def decode(self, data: bytes) -> Iterator[bytes]:
         try:
-            return self._inflate(data)
+            while data or self._begun:
+                piece = self._inflate(data)
+                if piece:
+                    yield piece
+                if self._inflater.eof:
+                    data = self._inflater.unused_data
+                    if not data:
+                        return
+                    self._open_member()
+                else:
+                    data = self._inflater.unconsumed_tail
+                    if not data and len(piece) < _PIECE_BYTES_MAX:
+                        return
         except zlib.error as error:
             raise ValueError(f"its body cannot be decompressed: {error}") from error
 
     def _inflate(self, data: bytes) -> bytes:
         try:
-            decoded = self._inflater.decompress(data)
+            piece = self._inflater.decompress(data, _PIECE_BYTES_MAX)
         except zlib.error:
             # Some servers mean a deflate stream without its header when they say "deflate".
             if self._begun:
                 raise
             self._inflater = zlib.decompressobj(_RAW)
-            decoded = self._inflater.decompress(data)
-        self._begun = self._begun or bool(data)
-        while rest := self._inflater.unused_data:
-            # A gzip file may have several members (RFC 1952, 2.2).
-            self._inflater = zlib.decompressobj(_EITHER)
-            decoded += self._inflater.decompress(rest)
-        return decoded
+            piece = self._inflater.decompress(data, _PIECE_BYTES_MAX)
+        self._begun = True
+        return piece
+
+    def _open_member(self) -> None:
+        """A gzip file may have several members (RFC 1952, 2.2)."""
+        self._members += 1
+        if self._members > _MEMBERS_MAX:
+            raise ValueError(f"its body has more than {_MEMBERS_MAX} members of gzip")
+        self._inflater = zlib.decompressobj(_EITHER)
 
 
 class Brotli:
@@ -72,13 +93,16 @@ class Brotli:
     def is_complete(self) -> bool:
         return self._decompressor.is_finished() or not self._begun
 
-    def decode(self, data: bytes) -> bytes:
+    def decode(self, data: bytes) -> Iterator[bytes]:
         self._begun = self._begun or bool(data)
+        limit = _PIECE_BYTES_MAX
         try:
-            decoded: bytes = self._decompressor.process(data)
+            piece: bytes = self._decompressor.process(data, output_buffer_limit=limit)
+            while piece:
+                yield piece
+                piece = self._decompressor.process(b"", output_buffer_limit=limit)
         except self._error as error:
             raise ValueError(f"its body cannot be decompressed: {error}") from error
-        return decoded
 
 
 def create_decoder(encoding: str) -> Decoder | None:
@@ -86,8 +110,16 @@ def create_decoder(encoding: str) -> Decoder | None:
     name = encoding.strip().lower()
     if name in ("gzip", "x-gzip", "deflate"):
         return Inflater()
-    if name == "br" and importlib.util.find_spec("brotli") is not None:
+    if name == "br" and _has_brotli():
         return Brotli()
     if name in ("", "identity"):
         return None
     raise ValueError(f"its content-encoding {encoding!r} is none that was asked for")
+
+
+def _has_brotli() -> bool:
+    """Whether brotli is there, and new enough to decompress in pieces."""
+    if importlib.util.find_spec("brotli") is None:
+        return False
+    decompressor = importlib.import_module("brotli").Decompressor
+    return hasattr(decompressor, "can_accept_more_data")

@@ -3,7 +3,8 @@
 TransportError
 ├── Unreachable
 ├── TimedOut
-└── BrokenOff
+├── BrokenOff
+└── TooLarge
 """
 
 from __future__ import annotations
@@ -23,3 +24,11 @@ class TimedOut(TransportError):
 
 class BrokenOff(TransportError):
     """The connection ended before the answer did, or what came is no answer."""
+
+
+class TooLarge(TransportError):
+    """The answer is larger than we read; `beginning` is how it begins."""
+
+    def __init__(self, message: str, *, beginning: bytes = b"") -> None:
+        super().__init__(message)
+        self.beginning = beginning

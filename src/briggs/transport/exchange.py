@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Protocol, Self
 
 import httptools
 
 from briggs.transport.decoding import Decoder, create_decoder
-from briggs.transport.errors import BrokenOff, TransportError
+from briggs.transport.errors import BrokenOff, TooLarge, TransportError
 
-# How much may come that is no body: more is no head, or no end of one.
+# The bytes that may come in a row that are not of the body, such as a head or trailers.
 _OVERHEAD_BYTES_MAX = 128 * 1024
+# All of them together, for each byte of the body. A chunk of one byte needs five.
+_OVERHEAD_FACTOR_MAX = 16
+_FIELDS_MAX = 1000
+# What a compressed body may grow to, for each byte that came. Text rarely passes 20, and small
+# bodies may grow as they like.
+_RATIO_MAX = 100
+_RATIO_FREE_BYTES = 1024 * 1024
+# Of an answer that is too large, what is kept.
+_BEGINNING_BYTES = 64 * 1024
+_PIECES_MAX = 64
 
 
 class Line(Protocol):
@@ -46,14 +57,18 @@ class Reader:
             self.exchange.keeps_open = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Those behind a chunked body, trailers, come too late to be read.
-        self._fields.append((name, value))
+        assert self.exchange is not None
+        # Trailers, which follow a chunked body, are not read.
+        if not self.exchange.begun:
+            self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         assert self.exchange is not None
         fields, self._fields = self._fields, []
         status = self._parser.get_status_code()
-        if not self.exchange.begun and status >= 200:
+        if len(fields) > _FIELDS_MAX:
+            self.exchange.fail(BrokenOff(f"its head has more than {_FIELDS_MAX} fields"))
+        elif not self.exchange.begun and status >= 200:
             self.exchange.begin(
                 status, _read_fields(fields), keeps_open=self._parser.should_keep_alive()
             )
@@ -84,10 +99,20 @@ class Exchange(AsyncIterator[bytes]):
     keeps_open = False
     """Whether the connection can carry another exchange after this one."""
     ends_with_connection = False
+    _decoded = 0
+    """The bytes that a compressed body has decompressed to."""
     _decoder: Decoder | None = None
     _waiter: asyncio.Future[None] | None = None
 
-    def __init__(self, line: Line, reader: Reader, *, method: str, whole: bool) -> None:
+    def __init__(
+        self,
+        line: Line,
+        reader: Reader,
+        *,
+        method: str,
+        whole: bool,
+        bytes_max: float = math.inf,
+    ) -> None:
         self.whole = whole
         """Whether its reader waits for all of it, or takes each piece as it comes."""
         self.is_head = method == "HEAD"
@@ -97,7 +122,13 @@ class Exchange(AsyncIterator[bytes]):
         """The bytes that have come and were not taken yet."""
         self._line = line
         self._pieces: list[bytes] = []
-        self._overhead = 0
+        self._joined = 0
+        """The first of them, which are large enough."""
+        self._bytes_max = bytes_max
+        self._came = 0
+        """The bytes that have come of all, of the body, and before the last piece of the body."""
+        self._body_came = 0
+        self._overhead_from = 0
         self._reader: Reader | None = reader
         reader.exchange = self
 
@@ -119,7 +150,7 @@ class Exchange(AsyncIterator[bytes]):
         """All of the body that has come and was not taken yet."""
         pieces = self._pieces
         self._pieces = []
-        self.size = 0
+        self._joined = self.size = 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def abandon(self) -> None:
@@ -148,15 +179,22 @@ class Exchange(AsyncIterator[bytes]):
         """Read what has come. What is wrong with it is in `error` afterwards."""
         assert self._reader is not None, "an exchange that has ended is fed no more"
         self.heard = True
-        self._overhead += len(data)
+        self._came += len(data)
         try:
             self._reader.feed(data)
         except httptools.HttpParserUpgrade:
             self.fail(BrokenOff("it switched to another protocol, which nobody asked for"))
         except httptools.HttpParserError as error:
             self.fail(BrokenOff(f"what came is not HTTP/1.1: {error}"))
-        if self._overhead > _OVERHEAD_BYTES_MAX and not self.complete:
+        if len(self._pieces) - self._joined > _PIECES_MAX:
+            self._join_pieces()
+        if self._came - self._overhead_from > _OVERHEAD_BYTES_MAX and not self.complete:
             self.fail(BrokenOff(f"more than {_OVERHEAD_BYTES_MAX} bytes came that are no body"))
+        elif (
+            self._came > _OVERHEAD_BYTES_MAX + _OVERHEAD_FACTOR_MAX * self._body_came
+            and not self.complete
+        ):
+            self.fail(BrokenOff("nearly all that came is no body"))
 
     def end(self) -> None:
         """The other side sends no more. What is then missing is in `error` afterwards."""
@@ -186,6 +224,8 @@ class Exchange(AsyncIterator[bytes]):
         self.headers = headers
         if "transfer-encoding" not in headers:
             self.ends_with_connection = "content-length" not in headers
+            if not self.is_head and _read_length(headers) > self._bytes_max:
+                self._refuse_size()
         elif headers["transfer-encoding"].lower() != "chunked":
             self.fail(BrokenOff(f"its transfer-encoding {headers['transfer-encoding']!r} is new"))
         if "content-encoding" in headers:
@@ -195,18 +235,17 @@ class Exchange(AsyncIterator[bytes]):
 
     def add(self, data: bytes) -> None:
         """A piece of the body, as it was sent."""
-        self._overhead = 0
+        self._overhead_from = self._came
         if self.complete:
             # A body where there must be none.
             self.keeps_open = False
             return
-        if self._decoder is not None:
-            try:
-                data = self._decoder.decode(data)
-            except ValueError as error:
-                self.fail(BrokenOff(str(error)))
-                return
-        if data:
+        self._body_came += len(data)
+        if self._body_came > self._bytes_max:
+            self._refuse_size()
+        elif self._decoder is not None:
+            self._decode(data)
+        else:
             self._pieces.append(data)
             self.size += len(data)
 
@@ -218,6 +257,36 @@ class Exchange(AsyncIterator[bytes]):
             self.fail(BrokenOff("its compressed body ends too soon"))
         else:
             self.complete = True
+
+    def _decode(self, data: bytes) -> None:
+        """Keep what a piece of a compressed body decompresses to, as far as it may grow."""
+        assert self._decoder is not None, "the caller has looked"
+        try:
+            for piece in self._decoder.decode(data):
+                self._pieces.append(piece)
+                self.size += len(piece)
+                self._decoded += len(piece)
+                if self._decoded > self._bytes_max:
+                    self._refuse_size()
+                    return
+                if self._decoded > _RATIO_FREE_BYTES + _RATIO_MAX * self._body_came:
+                    self._refuse_size(f"it decompresses to more than {_RATIO_MAX} times its size")
+                    return
+        except ValueError as error:
+            self.fail(BrokenOff(str(error)))
+
+    def _refuse_size(self, reason: str = "") -> None:
+        beginning = b""
+        if self.whole:
+            # Nobody takes the rest, which need not stay in memory until the call is over.
+            beginning = self.take()[:_BEGINNING_BYTES]
+        reason = reason or f"it is larger than {self._bytes_max} bytes"
+        self.fail(TooLarge(reason, beginning=beginning))
+
+    def _join_pieces(self) -> None:
+        """Make one of the last pieces: a small one takes many times its size."""
+        self._pieces[self._joined :] = [b"".join(self._pieces[self._joined :])]
+        self._joined += 1
 
     def _wait(self) -> asyncio.Future[None]:
         """What is done when something has come; nobody else waits meanwhile."""
@@ -234,6 +303,11 @@ class Exchange(AsyncIterator[bytes]):
             # They speak of the bytes that came, not of those that are handed over.
             self.headers.pop("content-length", None)
             del self.headers["content-encoding"]
+
+
+def _read_length(headers: dict[str, str]) -> int:
+    """The `content-length`, which the parser has checked; 0 where there is none."""
+    return int(headers.get("content-length") or 0)
 
 
 def _read_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:

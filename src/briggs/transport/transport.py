@@ -16,6 +16,8 @@ from briggs.transport.request import encode_head
 # The heads of requests that are kept encoded: a provider sends the same one each time.
 _HEADS_MAX = 256
 
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+
 
 class Reply(NamedTuple):
     """A whole answer; the names of its headers are in lower case."""
@@ -37,12 +39,19 @@ class Transport:
     """HTTP/1.1 for one event loop. Close it with `await transport.close()`.
 
     Redirects are answers like any other: a base URL that moved is for a person to change.
+    `answer_bytes_max` is for a whole answer or a whole stream, after its decompression.
     `proxies=False` ignores `HTTP_PROXY` and its like, for what runs on this very machine.
     """
 
     def __init__(
-        self, *, connect_timeout_s: float = 10, read_timeout_s: float = 600, proxies: bool = True
+        self,
+        *,
+        connect_timeout_s: float = 10,
+        read_timeout_s: float = 600,
+        answer_bytes_max: float = ANSWER_BYTES_MAX,
+        proxies: bool = True,
     ) -> None:
+        self._answer_bytes_max = answer_bytes_max
         known = Proxies.from_environment(os.environ) if proxies else Proxies()
         self._encode_head = lru_cache(maxsize=_HEADS_MAX)(partial(encode_head, proxies=known))
         self._pool = Pool(connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
@@ -55,12 +64,16 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | None = None,
         connect_timeout_s: float | None = None,
+        answer_bytes_max: float | None = None,
     ) -> Reply:
         """Send a request and read the whole answer. Raises `TransportError`.
 
-        `connect_timeout_s` is for this request alone, where it is shorter than everybody's.
+        `connect_timeout_s` is for this request alone, where it is shorter than everybody's, and
+        so is `answer_bytes_max`.
         """
-        exchange = await self._start(method, url, headers, body, connect_timeout_s, whole=True)
+        exchange = await self._start(
+            method, url, headers, body, connect_timeout_s, answer_bytes_max, whole=True
+        )
         return Reply(exchange.status, exchange.headers, exchange.take())
 
     @asynccontextmanager
@@ -72,13 +85,16 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | None = None,
         connect_timeout_s: float | None = None,
+        answer_bytes_max: float | None = None,
     ) -> AsyncIterator[StreamedReply]:
         """Send a request and hand its body over as it arrives. Raises `TransportError`.
 
         Leaving the block closes the connection if the body has not come to its end, so that
         the other side sees that nobody listens any more.
         """
-        exchange = await self._start(method, url, headers, body, connect_timeout_s, whole=False)
+        exchange = await self._start(
+            method, url, headers, body, connect_timeout_s, answer_bytes_max, whole=False
+        )
         try:
             yield StreamedReply(exchange.status, exchange.headers, exchange)
         finally:
@@ -95,6 +111,7 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | None,
         connect_timeout_s: float | None,
+        answer_bytes_max: float | None,
         *,
         whole: bool,
     ) -> Exchange:
@@ -104,12 +121,17 @@ class Transport:
         connection = self._pool.take(head.origin) or await self._pool.wait(
             head.origin, timeout_s=connect_timeout_s
         )
-        exchange = Exchange(connection, connection.reader, method=method, whole=whole)
+        most = self._answer_bytes_max if answer_bytes_max is None else answer_bytes_max
+        exchange = Exchange(
+            connection, connection.reader, method=method, whole=whole, bytes_max=most
+        )
         if await connection.carry(exchange, request):
             return exchange
         # It had been closed on the other side while nobody used it. Nothing of an answer had
         # come, so we ask once more, on a connection that is certainly open.
         connection = await self._pool.open(head.origin)
-        exchange = Exchange(connection, connection.reader, method=method, whole=whole)
+        exchange = Exchange(
+            connection, connection.reader, method=method, whole=whole, bytes_max=most
+        )
         await connection.carry(exchange, request)
         return exchange

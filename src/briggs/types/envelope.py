@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from briggs.types import wire
 from briggs.types.any_json import integer, members
@@ -23,20 +23,27 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
+CHOICES_MAX = 128
+TOP_LOGPROBS_MAX = 20
+# It stands in every chunk of a stream, in addresses, and in messages.
+_MODEL_CHARACTERS_MAX = 1000
+_Model = Annotated[str, Meta(max_length=_MODEL_CHARACTERS_MAX)]
+_TopLogprobs = Annotated[int, Meta(ge=0, le=TOP_LOGPROBS_MAX)]
+
 # The type of each member of CreateChatCompletionRequest whose type cannot vary between
 # vendors. Members that are not named here, and those that no specification knows, are the
 # upstream's to judge: they pass as they came.
 _TYPES: dict[str, Any] = {
-    "model": str,
+    "model": _Model,
     "messages": list[_Message],
     "stream": bool | None,
     "stream_options": StreamOptions | None,
-    "n": int | None,
+    "n": Annotated[int, Meta(ge=1, le=CHOICES_MAX)] | None,
     "frequency_penalty": float | None,
     "presence_penalty": float | None,
     "logit_bias": dict[str, float] | None,
-    "logprobs": bool | int | None,
-    "top_logprobs": int | None,
+    "logprobs": bool | _TopLogprobs | None,
+    "top_logprobs": _TopLogprobs | None,
     "max_completion_tokens": int | None,
     "max_tokens": int | None,
     "metadata": dict[str, str] | None,
@@ -182,4 +189,15 @@ def _explain(name: str, error: msgspec.ValidationError) -> InvalidRequest:
     """Turn msgspec's `Expected ... - at `$[0].role`` into a path from the body's root."""
     expectation, _, place = str(error).partition(" - at `$")
     path = name + place.rstrip("`")
-    return InvalidRequest(f"Invalid value for '{path}': {expectation}.", param=path)
+    refusal = InvalidRequest(f"Invalid value for '{path}': {expectation}.", param=path)
+    refusal.code = next((code for sign, code in _CODES.items() if sign in expectation), None)
+    return refusal
+
+
+# What OpenAI calls a number that is out of its bounds.
+_CODES = {
+    "`int` >= ": "integer_below_min_value",
+    "`int` <= ": "integer_above_max_value",
+    "out of range": "integer_above_max_value",
+    "length <= ": "string_above_max_length",
+}

@@ -23,6 +23,7 @@
         ├── UpstreamTimeout            504   upstream_timeout
         ├── UpstreamRejected           as the upstream's, 401 and 403 become 502, 529 503
         ├── UpstreamInvalid            502   upstream_invalid
+        ├── UpstreamTooLarge           502   upstream_too_large
         └── UpstreamTruncated          502   upstream_truncated
 
 The object is that of section "Errors" of https://platform.openai.com/docs/api-reference:
@@ -217,6 +218,9 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
 
 
+# Of what an upstream calls its error.
+_NAME_CHARACTERS_MAX = 200
+
 # What an upstream's error is called that names no type of its own.
 _UPSTREAM_TYPES = {
     401: "authentication_error",
@@ -256,9 +260,11 @@ class UpstreamRejected(UpstreamError):
             # Anthropic's own number for being overloaded.
             self.http_status = 503
         if type:
-            self.type = type
+            self.type = type[:_NAME_CHARACTERS_MAX]
         if code is not None:
-            self.code = str(code)
+            self.code = str(code)[:_NAME_CHARACTERS_MAX]
+        if param is not None:
+            self.param = param[:_NAME_CHARACTERS_MAX]
 
     @property
     def kind(self) -> str:
@@ -273,6 +279,12 @@ class UpstreamInvalid(UpstreamError):
     """What came is no chat completion, and cannot honestly be made one."""
 
     code = "upstream_invalid"
+
+
+class UpstreamTooLarge(UpstreamError):
+    """The answer is larger than `limits.answer_bytes_max`."""
+
+    code = "upstream_too_large"
 
 
 class UpstreamTruncated(UpstreamError):

@@ -112,6 +112,8 @@ class _Choice:
         self._logprobs: Pieces | None = None
         self._message: Pieces = {}
         self._calls: list[_ToolCall] = []
+        self._named: dict[tuple[int, str], _ToolCall] = {}
+        """The first call of each index and id."""
         self._current: dict[int, _ToolCall] = {}
         """The call that was last spelled at each index."""
 
@@ -197,12 +199,14 @@ class _Choice:
         call = self._current.get(index)
         if call is None or call.differs(delta):
             id = delta.get("id")
-            same = (other for other in self._calls if other.index == index and other.id == id)
-            call = next(same, None) if id else None
+            call = self._named.get((index, id)) if isinstance(id, str) else None
             if call is None:
                 call = _ToolCall(index)
                 self._calls.append(call)
             self._current[index] = call
+        id = call.id or delta.get("id")
+        if isinstance(id, str) and id:
+            self._named.setdefault((index, id), call)
         return call
 
 

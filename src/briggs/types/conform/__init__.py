@@ -10,6 +10,7 @@ from briggs.types.conform.finish import InBandError, describe_error, find_finish
 from briggs.types.conform.response import conform_response
 from briggs.types.conform.stream import USAGE_SO_FAR, ConformStream
 from briggs.types.conform.strict import (
+    COUNT_MAX,
     FINISH_REASONS,
     Asked,
     Conformed,
@@ -19,6 +20,7 @@ from briggs.types.conform.strict import (
 from briggs.types.conform.usage import read_cost, read_dollars, restore_words
 
 __all__ = [
+    "COUNT_MAX",
     "FINISH_REASONS",
     "USAGE_SO_FAR",
     "Asked",

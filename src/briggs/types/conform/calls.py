@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from briggs.types.conform.drafts import Draft
 from briggs.types.conform.message import create_call_id, is_call_id, restore_text, restore_type
 from briggs.types.conform.strict import NotConforming
 
+# OpenAI takes 128 tools in a request.
+_CALLS_MAX = 1024
+# The bytes of arguments that are read, all together, to see whether a call is over.
+_READ_BYTES_MAX = 16 * 1024 * 1024
+
 
 class _Call(msgspec.Struct):
     id: str
     name: str
-    arguments: list[str]
+    arguments: list[str] = []
+    may_be_whole: bool = False
+    """Whether the arguments end as an object does."""
 
-    def is_over(self, name: str) -> bool:
-        """Whether a name that comes without an id begins another call than this."""
-        if name != self.name:
-            return True
-        try:
-            return isinstance(msgspec.json.decode("".join(self.arguments)), dict)
-        except (msgspec.DecodeError, UnicodeError):
-            return False
+    def add(self, text: str) -> None:
+        if end := text.rstrip():
+            self.may_be_whole = end.endswith("}")
+        if text:
+            self.arguments.append(text)
 
 
 class Calls:
@@ -31,6 +37,8 @@ class Calls:
         self._calls: list[_Call] = []
         self._positions: dict[int, int] = {}
         """The upstream's index of a call to ours."""
+        self._ids: dict[str, int] = {}
+        self._bytes_read = 0
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -51,7 +59,7 @@ class Calls:
             for name in ("arguments", "input"):
                 if name in function.members:
                     restore_text(function, name, absent="S10")
-                    self._calls[position].arguments.append(str(function.get(name)))
+                    self._calls[position].add(str(function.get(name)))
 
     def _find(self, call: Draft, function: Draft | None) -> int | None:
         """The call that a delta goes on with, or None for a new one.
@@ -61,21 +69,36 @@ class Calls:
         """
         id, index = call.get("id"), call.get("index")
         name = function.get("name") if function is not None else None
-        known = [one.id for one in self._calls]
-        if id in known:
-            return known.index(id)
+        if isinstance(id, str) and id in self._ids:
+            return self._ids[id]
         if is_call_id(id) and name:
             return None
         position = self._positions.get(index) if type(index) is int else len(self._calls) - 1
         if position is None or position < 0:
             return None
-        return None if name and self._calls[position].is_over(name) else position
+        return None if name and self._is_over(self._calls[position], name) else position
+
+    def _is_over(self, call: _Call, name: Any) -> bool:
+        """Whether a name that comes without an id begins another call than the last."""
+        if name != call.name:
+            return True
+        if not call.may_be_whole or self._bytes_read > _READ_BYTES_MAX:
+            return False
+        arguments = "".join(call.arguments)
+        call.arguments = [arguments]
+        self._bytes_read += len(arguments)
+        try:
+            return isinstance(msgspec.json.decode(arguments), dict)
+        except (msgspec.DecodeError, UnicodeError):
+            return False
 
     def _begin(self, call: Draft, function: Draft | None) -> int:
         name = function.get("name") if function is not None else None
         if not (name and isinstance(name, str)):
             raise NotConforming("a tool call begins without the name of its function")
         assert function is not None, "a function that has a name is there"
+        if len(self._calls) >= _CALLS_MAX:
+            raise NotConforming(f"a choice has more than {_CALLS_MAX} tool calls")
         position, index = len(self._calls), call.get("index")
         if type(index) is int:
             self._positions[index] = position
@@ -83,5 +106,6 @@ class Calls:
         if not is_call_id(call.get("id")):
             call.set("id", create_call_id(call.get("id")), rule="M6", absent="S10")
         restore_type(call, rule="S10")
-        self._calls.append(_Call(call.get("id"), name, []))
+        self._calls.append(_Call(call.get("id"), name))
+        self._ids.setdefault(call.get("id"), position)
         return position

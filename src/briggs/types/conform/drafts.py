@@ -8,6 +8,8 @@ from typing import Any
 from briggs.types.completions import Fix
 
 _ABSENT = object()
+# An answer may be wrong in as many places as it has bytes; the first of them tell enough.
+_NOTED_MAX = 1000
 
 
 class Fixes:
@@ -20,7 +22,8 @@ class Fixes:
 
     def note(self, rule: str, path: str) -> None:
         self.made += 1
-        self._noted[Fix(rule, path)] = None
+        if len(self._noted) < _NOTED_MAX:
+            self._noted[Fix(rule, path)] = None
 
     @property
     def noted(self) -> list[Fix]:

@@ -49,6 +49,7 @@ _FAILURES = frozenset(
 
 # An error lies in an error, that in a list, and so on; nobody goes deeper than this.
 _WRAPPINGS_MAX = 8
+_WORDS_CHARACTERS_MAX = 4000
 
 
 class InBandError(Exception):
@@ -124,6 +125,13 @@ def _find_native(choice: Draft) -> str | None:
 
 def describe_error(error: Any) -> str:
     """The words of an upstream's error, whatever its shape: a string, an object, a list."""
+    words = _find_words(error)
+    if len(words) > _WORDS_CHARACTERS_MAX:
+        return f"{words[:_WORDS_CHARACTERS_MAX]}..."
+    return words
+
+
+def _find_words(error: Any) -> str:
     inner = error
     for _ in range(_WRAPPINGS_MAX):
         match inner:

@@ -67,19 +67,20 @@ def restore_content(message: Draft) -> None:
         parts = [parts]
     if not isinstance(parts, list):
         return
-    spoken: dict[str, str] = {}
+    spoken: dict[str, list[str]] = {}
     for part in parts:
         _join_part(part, into=spoken)
-    message.set("content", join_text([spoken.get("content", "")]), rule="M2")
+    message.set("content", join_text(spoken.get("content", [])), rule="M2")
     for name in ("reasoning_content", "refusal"):
-        if spoken.get(name) and not message.get(name):
-            message.members[name] = spoken[name]
+        text = "".join(spoken.get(name, []))
+        if text and not message.get(name):
+            message.members[name] = text
     if "other" in spoken:
         # The name that the specification has for the parts of a stored message.
         message.members.setdefault("content_parts", parts)
 
 
-def _join_part(part: Any, *, into: dict[str, str], thinking: bool = False) -> None:
+def _join_part(part: Any, *, into: dict[str, list[str]], thinking: bool = False) -> None:
     name, text = "reasoning_content" if thinking else "content", ""
     match part:
         case str():
@@ -98,7 +99,7 @@ def _join_part(part: Any, *, into: dict[str, str], thinking: bool = False) -> No
             name = "refusal"
         case _:
             name = "other"
-    into[name] = into.get(name, "") + text
+    into.setdefault(name, []).append(text)
 
 
 def is_call_id(id: Any) -> bool:

@@ -24,6 +24,7 @@ from briggs.types.conform.strict import (
     Conformed,
     NotConforming,
     Response,
+    check_indices,
     check_response,
     convert,
     is_plausible,
@@ -128,6 +129,9 @@ def _restore_response(answer: Draft, asked: Asked) -> None:
     if asked.choices == 1:
         _join_turn(answer)
     choices = list(answer.objects("choices"))
+    if len(choices) > asked.choices:
+        # Not before, since a turn may have come as two.
+        check_indices([_index(choice) for choice in choices], asked=asked.choices)
     if sorted(map(_index, choices)) != list(range(len(choices))):
         # The index is the place in the list, so that is where it can be read again.
         for place, choice in enumerate(choices):

@@ -53,6 +53,14 @@ _RUNS_MAX = 20
 _RULES = {"id": "E2", "created": "E3", "model": "E4", "system_fingerprint": "E7"}
 _IDENTITY = tuple(_RULES)
 
+# They are repeated in every chunk that is mended.
+_IDENTITY_CHARACTERS_MAX = 1000
+# Chunks that wait for the first one with an id.
+_HELD_MAX = 64
+
+# Each takes a hundred times as long as plain text does.
+_LOOKED_AT_MAX = 500_000
+
 # A long stream is folded piece by piece, so that its end does not keep other calls waiting.
 _UNFOLDED_MAX = 64
 
@@ -113,6 +121,7 @@ class ConformStream:
         """The first chunk's identity, as it came."""
         self._identity: dict[str, Any] | None = None
         self._plain_identity: tuple[str, int, str, str | None] | None = None
+        self._looked_at = 0
         self._held: list[dict[str, Any]] = []
         self._usage: dict[str, Any] | None = None
         self._usage_payload: bytes | None = None
@@ -153,6 +162,9 @@ class ConformStream:
             if self.has_output and self._runs < _RUNS_MAX and escaped is payload:
                 self._begin_run(payload)
             return [escaped]
+        self._looked_at += 1
+        if self._looked_at > _LOOKED_AT_MAX:
+            raise NotConforming(f"it has more than {_LOOKED_AT_MAX} chunks that are not plain text")
         before = self._fixes.made
         chunk = read_object(payload, self._fixes)
         if chunk.keys() == {USAGE_SO_FAR}:
@@ -164,6 +176,8 @@ class ConformStream:
         if self._identity is None:
             if not chunk.get("id") and not chunk.get("choices"):
                 # Azure's first chunk is about the prompt and names no id yet: it waits for one.
+                if len(self._held) >= _HELD_MAX:
+                    raise NotConforming("it goes on without an id and without a choice")
                 self._held.append(chunk)
                 return []
             self._begin(draft)
@@ -283,6 +297,9 @@ class ConformStream:
         self._given = {name: chunk.get(name) for name in _IDENTITY}
         restore_identity(chunk, self._asked)
         self._identity = {name: chunk.get(name) for name in _IDENTITY if chunk.get(name)}
+        for name, value in self._identity.items():
+            if isinstance(value, str) and len(value) > _IDENTITY_CHARACTERS_MAX:
+                raise NotConforming(f"its {name} has more than {_IDENTITY_CHARACTERS_MAX} letters")
         self._plain_identity = (
             chunk.get("id"),
             chunk.get("created"),
@@ -434,7 +451,12 @@ class ConformStream:
             # The only choice is number 0, whatever its sender calls it.
             index = 0
         choice.set("index", index, rule="C2")
-        return self._choices.setdefault(index, _Choice())
+        state = self._choices.get(index)
+        if state is None:
+            if len(self._choices) >= self._asked.choices:
+                check_indices([*self._choices, index], asked=self._asked.choices)
+            state = self._choices[index] = _Choice()
+        return state
 
 
 def _may_follow_finish(delta: dict[str, Any]) -> bool:

@@ -90,8 +90,11 @@ def convert(value: Any, type: type[T]) -> T:
         raise NotConforming("half a character stands where no text belongs") from error
 
 
-Count = Annotated[int, Meta(ge=0)]
+# No answer has as many tokens, so that a larger count is a mistake or worse.
+COUNT_MAX = 1_000_000_000
+Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 NonEmpty = Annotated[str, Meta(min_length=1)]
+_INDICES_SHOWN_MAX = 8
 # Less than any count, so that parts can be compared whether or not they are there.
 ABSENT = -1
 Byte = Annotated[int, Meta(ge=0, le=255)]
@@ -262,10 +265,16 @@ def is_plausible(created: int) -> bool:
 
 def check_indices(indices: list[int], *, asked: int) -> None:
     """C1, C2: as many choices as were asked for, numbered from 0. Raises `NotConforming`."""
-    if sorted(indices) != list(range(asked)):
+    if len(indices) != asked or sorted(indices) != list(range(asked)):
         raise NotConforming(
-            f"{asked} choice(s) were asked for, and those that came are numbered {indices}"
+            f"{asked} choice(s) were asked for, and those that came are numbered "
+            f"{', '.join(map(_show_index, indices[:_INDICES_SHOWN_MAX]))}"
+            f"{', ...' if len(indices) > _INDICES_SHOWN_MAX else ''}"
         )
+
+
+def _show_index(index: int) -> str:
+    return str(index) if abs(index) <= COUNT_MAX else "(a number too large)"
 
 
 def check_usage(usage: Usage) -> None:
@@ -335,7 +344,8 @@ def read_usage(usage: Usage, *, into: Facts) -> None:
         into.audio_input_tokens = _count(read.audio_tokens)
     if isinstance(usage.cache_creation, dict):
         hour = usage.cache_creation.get("ephemeral_1h_input_tokens")
-        into.cache_write_1h_tokens = hour if type(hour) is int and hour >= 0 else None
+        is_count = type(hour) is int and 0 <= hour <= COUNT_MAX
+        into.cache_write_1h_tokens = hour if is_count else None
     if written is not UNSET:
         into.reasoning_tokens = _count(written.reasoning_tokens)
         into.audio_output_tokens = _count(written.audio_tokens)

@@ -23,6 +23,9 @@ _ESCAPED = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 _VERY_UNLIKELY = -9999.0
 # The rest of a text is walked once for each way to read its beginning.
 _WAYS_MAX = 64
+# No token is made of parts of more characters; and so often a beginning is read, for each token.
+_CUT_MAX = 8
+_READINGS_MAX = 16
 
 
 def are_cut(logprobs: Logprobs) -> bool:
@@ -119,8 +122,14 @@ def _share(text: bytes, tokens: list[str]) -> list[bytes] | None:
     share of the way there, or None where there is more than one.
     """
     ways: list[dict[int, bytes | None]] = [{0: b""}]
+    readings = _WAYS_MAX * _READINGS_MAX + len(tokens) * _READINGS_MAX
     for token in tokens:
+        if token.count(_REPLACEMENT) > _CUT_MAX:
+            return None
         reached: dict[int, bytes | None] = {}
+        readings -= len(ways[-1])
+        if readings < 0:
+            return None
         for begin, share_before in ways[-1].items():
             for share in _list_shares(text, begin, token):
                 end = begin + len(share)

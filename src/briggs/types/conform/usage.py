@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from briggs.types.conform.drafts import Draft, Fixes
-from briggs.types.conform.strict import PARTS, Details, convert, list_excess
+from briggs.types.conform.strict import COUNT_MAX, PARTS, Details, convert, list_excess
 from briggs.types.conform.words import COSTS, HOUR_PATHS, REASONING, WORDS, Word
 
 _WHOLES = {
@@ -121,7 +121,7 @@ def _restore_counts(usage: Draft) -> bool:
             prompt = total - completion
         if completion is None and prompt is not None and prompt <= total:
             completion = total - prompt
-    if prompt is None or completion is None:
+    if prompt is None or completion is None or prompt + completion > COUNT_MAX:
         return False
     usage.set("prompt_tokens", prompt, rule="U1")
     usage.set("completion_tokens", completion, rule="U1")
@@ -230,7 +230,8 @@ def _count_reasoning(usage: Draft) -> int:
 def _read_count(value: Any) -> int | None:
     """A count of tokens, however it is written."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if value >= 0 and value == int(value) else None
+    # Of NaN and Infinity neither is true.
+    return int(value) if 0 <= value <= COUNT_MAX and value == int(value) else None

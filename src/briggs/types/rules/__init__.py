@@ -8,14 +8,17 @@ The checks take any bytes. Rules that need the request do not apply without it.
 
 from briggs.types.rules.book import Finding, Rule
 from briggs.types.rules.checks import (
+    BYTES_MAX,
     RULES,
     check_error,
     check_request,
     check_response,
     check_stream,
+    is_checkable,
 )
 
 __all__ = [
+    "BYTES_MAX",
     "RULES",
     "Finding",
     "Rule",
@@ -23,4 +26,5 @@ __all__ = [
     "check_request",
     "check_response",
     "check_stream",
+    "is_checkable",
 ]

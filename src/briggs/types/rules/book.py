@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Container, Iterable
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -13,6 +14,8 @@ Severity = Literal["error", "warning", "info"]
 Subject = Literal["body", "response", "chunk", "stream", "request", "error"]
 
 EXCERPT_CHARACTERS_MAX = 80
+FINDINGS_MAX = 100
+"""Of one rule in one thing that it is about."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -99,7 +102,7 @@ def judge(
         _find(rule, broken, at)
         for rule, check in _CHECKS[on]
         if rule.id not in skip and (only is None or rule.id in only)
-        for broken in check(subject)
+        for broken in itertools.islice(check(subject), FINDINGS_MAX)
     ]
 
 

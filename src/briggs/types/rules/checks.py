@@ -22,6 +22,20 @@ RULES: Mapping[str, Rule] = {
 """Every rule, in the book's order."""
 
 
+BYTES_MAX = 16 * 1024 * 1024
+LINES_MAX = 200_000
+_SHORT_LINES_MAX = 20_000
+# A chunk of one token has more than 100, and a blank line after it.
+_LINE_BYTES_MIN = 30
+
+
+def is_checkable(body: bytes) -> bool:
+    """Whether it is small enough: as values, many small chunks take a hundred times their bytes."""
+    lines = body.count(b"\n")
+    is_dense = lines > _SHORT_LINES_MAX and len(body) < lines * _LINE_BYTES_MIN
+    return len(body) <= BYTES_MAX and lines <= LINES_MAX and not is_dense
+
+
 def check_response(body: bytes, *, request: bytes | None = None) -> list[Finding]:
     """What a whole answer breaks."""
     read, asked = Body(body), read_request(request)

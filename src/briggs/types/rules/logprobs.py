@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -223,7 +224,8 @@ def alternatives_descend(answer: Answer) -> Iterator[Broken]:
             (one["token"], _bytes(one)) for _, one in others if isinstance(one.get("token"), str)
         ]
         if len(set(names)) < len(names):
-            twice = next(name for name, data in names if names.count((name, data)) > 1)
+            counts = Counter(names)
+            twice = next(name for name, data in names if counts[name, data] > 1)
             yield Broken(f"{path}.top_logprobs", "One comes twice.", twice)
 
 

@@ -1,0 +1,57 @@
+"""Gives memory back to the system after something large has passed through.
+
+The C library keeps what was freed for the next time, and some of it for ever. Only Linux says how
+much a process takes, and only glibc can be asked to give it back: elsewhere nothing is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+SPARE_BYTES = 24 * 1024 * 1024
+"""What the process may keep beyond the least that it took so far."""
+PAUSE_S = 1.0
+PAUSE_MAX_S = 8.0
+_STATISTICS = Path("/proc/self/statm")
+
+
+async def give_back_memory() -> None:
+    """Look again and again whether there is something to give back, until cancelled."""
+    trim = _find_trim()
+    if trim is None:
+        return
+    least, pause_s = _read_bytes(), PAUSE_S
+    while True:
+        await asyncio.sleep(pause_s)
+        taken = _read_bytes()
+        least = min(least, taken)
+        if taken < least + SPARE_BYTES:
+            pause_s = PAUSE_S
+            continue
+        await asyncio.to_thread(_give_back, trim)
+        # What is in use cannot be given back, and need not be asked for so often.
+        is_spare = taken - _read_bytes() > SPARE_BYTES
+        pause_s = PAUSE_S if is_spare else min(pause_s * 2, PAUSE_MAX_S)
+
+
+def _give_back(trim: Callable[[int], int]) -> None:
+    # A failed call and its traceback may hold each other, and what had come.
+    gc.collect()
+    trim(0)
+
+
+def _find_trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux" or not _STATISTICS.exists():
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+def _read_bytes() -> int:
+    """The memory that the process takes."""
+    return int(_STATISTICS.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
