@@ -247,6 +247,21 @@ async def test_nobody_there() -> None:
     assert str(error.value) == f"no Briggs server answers at {url}: start one with `briggs serve`"
 
 
+async def test_tags_of_any_script(server: RunningServer) -> None:
+    """Tags and sessions keep their characters on the way to the record."""
+    async with open_client(server) as client:
+        stream = await client.chat.completions.create(
+            model="mine/echo",
+            messages=[{"role": "user", "content": "x"}],
+            stream=True,
+            tags=["日本語", "é"],
+            session_id="сессия",
+        )
+        assert [chunk async for chunk in stream]
+        details = (await client.completions.retrieve(stream.completion_id or "")).briggs
+    assert (details.tags, details.session_id) == (["日本語", "é"], "сессия")
+
+
 async def test_somebody_else_is_there() -> None:
     """What is not as Briggs answers is an InvalidAnswer that names the address."""
     with open_upstream() as upstream:

@@ -216,7 +216,11 @@ class Connection:
         for name, value in known.items():
             if any(ord(character) < 0x20 or character == "\x7f" for character in value):
                 raise InvalidCall(f"a line break or another control character in {name!r}")
-        return known
+        # The server reads headers as UTF-8; HTTP/1.1 carries them byte by byte.
+        return {
+            name: value if value.isascii() else value.encode("utf-8", "replace").decode("latin-1")
+            for name, value in known.items()
+        }
 
     def _explain(self, error: TransportError) -> ClientError:
         if isinstance(error, TooLarge):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,8 @@ class CompletionFigures:
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._turn = asyncio.Lock()
+        """One at a time, so that the other readers are free."""
 
     async def retrieve(self, query: Query, *, by: Group | None = None) -> Statistics:
         """What the query's completions come to; its text and its page are not asked for.
@@ -49,7 +52,8 @@ class CompletionFigures:
         Raises `InvalidRequest` where they are more than `COMPLETIONS_MAX`.
         """
         query = msgspec.structs.replace(query, payloads=False, text=None, after=None)
-        return await self._access.read(lambda connection: _retrieve(connection, query, by))
+        async with self._turn:
+            return await self._access.read(lambda connection: _retrieve(connection, query, by))
 
 
 def _retrieve(connection: Connection, query: Query, by: Group | None) -> Statistics:
@@ -141,7 +145,9 @@ class _Reading:
 
 def _check_size(connection: Connection, query: Query) -> None:
     few = select_page(query, after=None, limit=COMPLETIONS_MAX + 1).order_by(None)
-    counted = select(func.count()).select_from(few.with_only_columns(_COLUMNS.id).subquery())
+    counted = select(func.count()).select_from(
+        few.with_only_columns(_COLUMNS.created_at).subquery()
+    )
     if connection.execute(counted).scalar_one() > COMPLETIONS_MAX:
         raise InvalidRequest(
             f"These are more than {COMPLETIONS_MAX:,} completions: ask for a shorter time.",
