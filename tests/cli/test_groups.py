@@ -214,3 +214,16 @@ def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
                 assert terminal.wait() == 1
     assert "Aborted!" in terminal.shown
     assert "Traceback" not in terminal.shown
+
+
+def test_no_color_is_no_colour(tmp_path: Path) -> None:
+    """`NO_COLOR` is heard by what we print ourselves, too."""
+    refused = ["chat", "--url=http://127.0.0.1:9", "--api-key=k"]
+    with open_terminal(*refused, NO_COLOR="1") as terminal:
+        terminal.wait_for("›")
+        terminal.type("hello\r")
+        terminal.wait_for("Error: ")
+        terminal.wait_for("›")
+        terminal.type("/exit\r")
+        terminal.wait()
+    assert "\x1b[31m" not in terminal.shown

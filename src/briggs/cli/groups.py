@@ -65,6 +65,8 @@ class LazyGroup(Group):
         return list(self._table)
 
     def invoke(self, context: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):
+            context.color = False
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # Where the terminal cannot show a character, a question mark stands for it.

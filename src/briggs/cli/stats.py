@@ -136,19 +136,33 @@ def _describe(figures: Figures) -> Iterator[tuple[str, str]]:
         + (f" ({format_count(reasoning)} reasoning)" if reasoning else ""),
     )
     if figures.cost_usd is not None:
-        yield "cost", f"{format_cost(figures.cost_usd)} of {figures.priced:,} calls with a price"
+        yield "cost", f"{format_cost(figures.cost_usd)} (calls with a price: {figures.priced:,})"
     estimated = figures.estimated
     if estimated.completions:
         cost = f" · ~{format_cost(estimated.cost_usd)}" if estimated.cost_usd is not None else ""
         yield (
             "estimated",
             f"~{format_count(estimated.prompt_tokens)} in · "
-            f"~{format_count(estimated.completion_tokens)} out{cost} of "
-            f"{estimated.completions:,} calls that no provider counted",
+            f"~{format_count(estimated.completion_tokens)} out{cost} "
+            f"(calls that no provider counted: {estimated.completions:,})",
         )
     for name, times in (("took", figures.duration_ms), ("first token", figures.first_token_ms)):
         if times.p50 is not None:
             yield name, f"p50 {format_duration(times.p50)} · p95 {format_duration(times.p95)}"
+
+
+def _format_tokens(figures: Figures) -> str:
+    """The tokens that were counted, and behind `~` those that are estimated."""
+    estimated = figures.estimated
+    amounts = [
+        ("", figures.prompt_tokens, figures.completion_tokens),
+        ("~", estimated.prompt_tokens, estimated.completion_tokens),
+    ]
+    return " ".join(
+        f"{mark}{format_count(read)}→{format_count(written)}"
+        for mark, read, written in amounts
+        if read or written
+    )
 
 
 def _create_table(found: Statistics, *, width: int) -> Table:
@@ -168,7 +182,7 @@ def _create_table(found: Statistics, *, width: int) -> Table:
         cells = [
             f"{group.completions:,}",
             f"{group.failed:,}" if group.failed else "",
-            f"{format_count(group.prompt_tokens)}→{format_count(group.completion_tokens)}",
+            _format_tokens(group),
             format_costs(group.cost_usd, group.estimated.cost_usd),
             *(format_duration(each) for each in (group.duration_ms.p50, group.duration_ms.p95)),
             *(
