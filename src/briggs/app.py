@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from briggs.api import health
-from briggs.api.answers import Json, answer_error, refuse_late
+from briggs.api.answers import Json, answer_error, refuse_body
 from briggs.api.gate import Gate
 from briggs.api.log10.routes import OPEN_ROUTES
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
@@ -38,7 +38,7 @@ from briggs.storage import Store
 from briggs.transport.asgi import Receive, Scope, Send, answer_by
 from briggs.transport.caller import Caller, Patience, Server
 from briggs.transport.cycle import Cycle
-from briggs.transport.errors import TimedOut
+from briggs.transport.errors import TransportError
 from briggs.transport.memory import give_back_memory
 from briggs.types.errors import BriggsError, InvalidRequest, MethodNotAllowed, NotFound
 
@@ -75,7 +75,7 @@ class App:
             exception_handlers={
                 BriggsError: _answer_briggs_error,
                 HTTPException: _answer_http_exception,
-                TimedOut: _answer_late,
+                TransportError: _answer_broken_body,
                 Exception: _answer_defect,
             },
         )
@@ -360,9 +360,9 @@ async def _answer_http_exception(request: Request, error: Exception) -> Json:
     return answer_error(refusal, path=request.url.path)
 
 
-async def _answer_late(request: Request, error: Exception) -> Json:
-    assert isinstance(error, TimedOut)
-    return answer_error(refuse_late(error), path=request.url.path)
+async def _answer_broken_body(request: Request, error: Exception) -> Json:
+    assert isinstance(error, TransportError)
+    return answer_error(refuse_body(error), path=request.url.path)
 
 
 async def _answer_defect(request: Request, error: Exception) -> Json:

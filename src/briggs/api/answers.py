@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from briggs.storage import Store
-from briggs.transport.errors import TimedOut
+from briggs.transport.errors import TimedOut, TransportError
 from briggs.types import wire
 from briggs.types.errors import (
     BriggsError,
+    HangUp,
     InvalidJson,
     InvalidRequest,
     RequestTimeout,
@@ -64,21 +65,26 @@ def list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]
     }
 
 
-def refuse_late(error: TimedOut) -> RequestTimeout:
-    """What a caller hears whose body does not come; then nothing more can be read from him."""
-    return RequestTimeout(
-        f"{str(error).capitalize()}: send the whole body.", headers={"connection": "close"}
-    )
+def refuse_body(error: TransportError) -> BriggsError:
+    """What a caller is answered whose body comes too slowly, or not as HTTP says."""
+    if isinstance(error, TimedOut):
+        return RequestTimeout(
+            f"{str(error).capitalize()}: send the whole body.", headers={"connection": "close"}
+        )
+    return InvalidRequest(str(error), headers={"connection": "close"})
 
 
 async def read_body(request: Request) -> bytes:
-    """A request's whole body. Raises `RequestTooLarge`, and what the connection does."""
+    """A request's whole body. Raises `RequestTooLarge`, `HangUp`, and what the connection does."""
     bytes_max: int = request.app.state.limits.body_bytes_max
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > bytes_max:
-            raise RequestTooLarge(f"The request body is larger than {bytes_max} bytes.")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > bytes_max:
+                raise RequestTooLarge(f"The request body is larger than {bytes_max} bytes.")
+    except ClientDisconnect:
+        raise HangUp from None
     return bytes(body)
 
 
@@ -102,9 +108,12 @@ def read_number(given: str | None, *, name: str, default: int, maximum: int) -> 
     """A number of the query, from 0. Raises `InvalidRequest` that names it."""
     if given is None:
         return default
-    if not given.isascii() or not given.isdigit() or int(given) > maximum:
+    # Python reads no number of thousands of digits, and neither do we.
+    digits = given.lstrip("0") or "0"
+    is_number = given.isascii() and given.isdigit() and len(digits) <= len(str(maximum))
+    if not is_number or int(digits) > maximum:
         raise InvalidRequest(f"'{name}' is a number from 0 to {maximum}.", param=name)
-    return int(given)
+    return int(digits)
 
 
 class Window(NamedTuple):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
-from briggs.api.answers import refuse_late
+from briggs.api.answers import refuse_body
 from briggs.gateway.drains import Drains
 from briggs.gateway.record import Call
-from briggs.transport.cycle import Cycle, Header
-from briggs.transport.errors import TimedOut
+from briggs.transport.cycle import Cycle
+from briggs.transport.errors import TransportError
+from briggs.transport.heads import Header
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError, HangUp, RequestTooLarge
 
-_LINGER_S = 2
 _JSON: Header = (b"content-type", b"application/json")
 _STREAM_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -33,10 +31,9 @@ class Exchange:
         """Whether the caller closed the connection before the answer was whole."""
 
     async def read_body(self, *, bytes_max: int) -> bytes:
-        """The whole request body. Raises `RequestTooLarge`, `RequestTimeout`, `HangUp`."""
+        """The whole request body. Raises `InvalidRequest`, `RequestTimeout`, `HangUp`."""
         cycle = self._cycle
-        length = cycle.fields.get(b"content-length", b"")
-        if length.isdigit() and int(length) > bytes_max:
+        if _is_longer(cycle.fields.get(b"content-length", b""), bytes_max):
             raise _too_large(bytes_max)
         pieces: list[bytes] = []
         size = 0
@@ -50,8 +47,8 @@ class Exchange:
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
             try:
                 await cycle.wait()
-            except TimedOut as error:
-                raise refuse_late(error) from error
+            except TransportError as error:
+                raise refuse_body(error) from error
             if cycle.is_left:
                 self.hung_up = True
                 raise HangUp
@@ -76,8 +73,6 @@ class Exchange:
             headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._identify()]
             headers += [(name.encode(), it.encode("latin-1")) for name, it in error.headers.items()]
             await cycle.begin(error.http_status, headers, body)
-            if error.headers.get("connection") == "close":
-                await self._let_the_caller_read()
             cycle.finish()
 
     async def send_stream(self, frames: AsyncIterator[bytes]) -> None:
@@ -89,19 +84,6 @@ class Exchange:
             else:
                 await cycle.begin(200, [*_STREAM_HEADERS, *self._identify()], frame)
         cycle.finish()
-
-    async def _let_the_caller_read(self) -> None:
-        """Read on for a while before the connection closes.
-
-        To close while the caller still sends would reset the connection, and the error that
-        says why would be lost on its way.
-        """
-        cycle = self._cycle
-        with contextlib.suppress(TimeoutError, TimedOut):
-            async with asyncio.timeout(_LINGER_S):
-                while not cycle.is_whole and not cycle.is_left:
-                    await cycle.wait()
-                    cycle.take()
 
     def _identify(self) -> list[Header]:
         id = self._completion.id.encode()
@@ -118,6 +100,11 @@ class Exchange:
         self.hung_up = True
         assert self._cycle.task is not None, "only a request that is being answered is watched"
         return self._drains.take(self._call, task=self._cycle.task)
+
+
+def _is_longer(length: bytes, bytes_max: int) -> bool:
+    """Whether a `content-length` says more, which may be written with any number of zeros."""
+    return len(length) < 20 and length.isdigit() and int(length) > bytes_max
 
 
 def _too_large(bytes_max: int) -> RequestTooLarge:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from briggs.transport.cycle import Cycle, Header
+from briggs.transport.cycle import Cycle
+from briggs.transport.heads import Header
 
 _METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 _SHOWN = b"x-briggs-completion-id, x-briggs-dropped, x-briggs-mended, x-request-id"

@@ -35,7 +35,7 @@ class _Translation:
         self._head: Message | None = None
 
     async def receive(self) -> Message:
-        """The next piece of the body, or that the caller is gone. Raises `TimedOut`."""
+        """The next piece of the body, or that the caller is gone. Raises what `wait` does."""
         cycle = self._cycle
         if not cycle.is_whole or self._is_read:
             await cycle.wait()

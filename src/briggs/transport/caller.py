@@ -6,20 +6,25 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import httptools
 import msgspec
 
-from briggs.transport.cycle import Application, Cycle, Header
-from briggs.transport.errors import TimedOut
+from briggs.transport.cycle import Application, Cycle
+from briggs.transport.errors import BrokenOff, TimedOut
+from briggs.transport.heads import Fault, Header, find_fault, read_target, withdraw_offer
 
 logger = logging.getLogger(__name__)
 
-# Who sends one that has no end has shown no key yet.
-_HEAD_BYTES_MAX = 64 * 1024
-_OFFERS = (b"connection", b"upgrade", b"http2-settings")
+# The bytes that may come in a row that are not of a body: a head, or what is between two chunks
+# or behind the last one. Whoever sends more may have shown no key yet.
+_OVERHEAD_BYTES_MAX = 64 * 1024
+_BODY_BYTES_A_SECOND_MIN = 240
+# How long a caller who was answered early may go on sending. To close at once would reset the
+# connection, and the answer could be lost on its way (RFC 9112, 9.6).
+_LINGER_S = 2
 
 
 class Patience(msgspec.Struct, kw_only=True, frozen=True):
@@ -28,7 +33,7 @@ class Patience(msgspec.Struct, kw_only=True, frozen=True):
     head_s: float
     """For all of a request's head."""
     body_s: float
-    """Between two pieces of a request's body."""
+    """For each part of a request's body, of `body_bytes_min` or what is left of it."""
     idle_s: float
     """For the next request."""
     write_s: float = 60
@@ -37,6 +42,11 @@ class Patience(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def shortest_s(self) -> float:
         return min(self.head_s, self.body_s, self.idle_s)
+
+    @property
+    def body_bytes_min(self) -> float:
+        """How much of a body has to come in `body_s`."""
+        return self.body_s * _BODY_BYTES_A_SECOND_MIN
 
 
 class Server(Protocol):
@@ -64,7 +74,7 @@ class Caller(asyncio.Protocol):
         self._application = application
         self._server = server
         self._patience = patience
-        self._refuse = refuse
+        self._encode_refusal = refuse
         self._loop = asyncio.get_running_loop()
         self._parser = self._create_parser()
         self._transport: asyncio.Transport
@@ -80,10 +90,17 @@ class Caller(asyncio.Protocol):
         self._is_lost = False
         self._url = b""
         self._headers: list[Header] = []
-        self._expects_continue = False
         self._is_in_head = False
-        self._head_bytes = 0
+        self._overhead_bytes = 0
+        """What came since a head or a piece of a body was whole."""
+        self._body_bytes_min = patience.body_bytes_min
+        self._body_bytes = 0.0
+        """What came of a body since its last deadline was set."""
         self._is_reading = True
+        self._is_deaf = False
+        """Whether all that comes is thrown away, since nothing more will be answered."""
+        self._unsent_bytes = 0
+        """What was left to be sent when we last looked, of a connection that is closing."""
         self.writable: asyncio.Future[None] | None = None
         """What waits until the caller has read, while there is more to be read than he does."""
         self._stall: asyncio.TimerHandle | None = None
@@ -107,19 +124,25 @@ class Caller(asyncio.Protocol):
         self._set_timer()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
+        self._overhead_bytes += len(data)
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
             if isinstance(error, httptools.HttpParserCallbackError):
                 logger.exception("A request could not be read, which is a defect of Briggs")
-            self._send_refusal("This is no HTTP/1.1, or a request that is malformed.")
+            self._break_off("This is not HTTP/1.1, or the request is malformed.")
             return
-        if not self._is_in_head:
-            self._set_deadline()
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > _HEAD_BYTES_MAX:
-            self._send_refusal(f"The head of the request is larger than {_HEAD_BYTES_MAX} bytes.")
+        cycle = self._cycle
+        is_between = self._is_in_head or cycle is None or cycle.is_complete
+        if not is_between and cycle is not None and cycle.is_whole:
+            self._deadline = math.inf
+        elif self._overhead_bytes > _OVERHEAD_BYTES_MAX:
+            what = "head of the request" if is_between else "chunk extensions or trailers"
+            self._break_off(f"More than {_OVERHEAD_BYTES_MAX} bytes came as {what}: send less.")
+        elif not is_between and self._body_bytes >= self._body_bytes_min:
+            self._expect_body()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
@@ -156,37 +179,60 @@ class Caller(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers = []
-        self._expects_continue = False
         self._is_in_head = True
-        self._head_bytes = 0
         self._deadline = self._loop.time() + self._patience.head_s
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self._expects_continue = True
-        self._headers.append((name, value))
+        # Trailers are thrown away. They come when the request has been let in, and must not
+        # change what it was let in for (RFC 9110, 6.5.1).
+        if self._is_in_head:
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
         if parser.should_upgrade():
             # The parser reads no further, and what it raises says so.
             return
-        version = parser.get_http_version()
+        version, headers, fault = parser.get_http_version(), self._headers, None
+        try:
+            target, authority = read_target(self._url)
+        except ValueError:
+            target, authority = (b"/", b""), None
+            fault = Fault(400, "The target of the request is not one that a server answers.")
+        if authority is not None:
+            headers = [field for field in headers if field[0] != b"host"]
+            headers.append((b"host", authority))
         cycle = Cycle(
             self,
             self._transport.write,
             method=parser.get_method().decode("ascii"),
-            target=_read_url(self._url),
+            target=target,
             version=version,
-            headers=self._headers,
+            headers=headers,
             keeps_open=version == "1.1" and parser.should_keep_alive() and not self._is_stopping,
-            expects_continue=self._expects_continue,
         )
+        fields = cycle.fields
+        if (
+            len(fields) != len(headers)
+            or b"host" not in fields
+            or b"transfer-encoding" in fields
+            or b"expect" in fields
+            or version != "1.1"
+            or authority is not None
+        ):
+            fault = fault or find_fault(version, self._headers)
+            cycle.expects_continue = version == "1.1" and b"expect" in fields
+        if self._overhead_bytes > _OVERHEAD_BYTES_MAX:
+            fault = fault or _measure(headers)
+        self._overhead_bytes = 0
+        if fault is not None:
+            cycle.fault, cycle.keeps_open = fault, False
         self._is_in_head = False
+        # The head is progress, so that the time for the first part of the body begins now.
+        self._body_bytes = self._body_bytes_min
         self._cycle = cycle
         self._waiting.append(cycle)
         if self._answering is not None:
@@ -195,12 +241,15 @@ class Caller(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         assert self._cycle is not None, "a body comes after its head"
+        self._overhead_bytes = 0
+        self._body_bytes += len(body)
         self._cycle.feed(body)
 
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return
         assert self._cycle is not None, "a request ends after it has begun"
+        self._overhead_bytes = 0
         self._cycle.end()
 
     # ---- What a cycle says ----------------------------------------------------------------
@@ -222,19 +271,29 @@ class Caller(asyncio.Protocol):
         if not self._is_reading and not self._waiting and not self._transport.is_closing():
             self._is_reading = True
             self._transport.resume_reading()
+            if self._cycle is not None and not self._cycle.is_whole:
+                self._expect_body()
 
     def finish(self, cycle: Cycle) -> None:
         """A request is answered: the next one, if there can be one."""
         self._server.total_requests += 1
         if not cycle.keeps_open:
             self._waiting.clear()
-            self.close()
-        elif not self._is_in_head:
-            self._set_deadline()
+            if cycle.is_whole and not self._is_deaf:
+                self.close()
+            else:
+                self._linger()
+        elif self._is_in_head:
+            self._deadline = self._loop.time() + self._patience.head_s
+        elif self._cycle is cycle:
+            self._deadline = self._loop.time() + self._patience.idle_s
 
     def close(self) -> None:
         """End the connection when what was written has been sent."""
+        self._is_deaf = True
         self._transport.close()
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._deadline = self._loop.time() + self._patience.idle_s
 
     # ---- In between -----------------------------------------------------------------------
 
@@ -246,7 +305,7 @@ class Caller(asyncio.Protocol):
                     cycle = self._answering = self._waiting.popleft()
                     cycle.task = self._task
                     self.resume()
-                    await cycle.run(self._application)
+                    await cycle.run(self._application if cycle.fault is None else self._refuse)
                     self._answering = None
                 else:
                     self._idle = self._loop.create_future()
@@ -281,31 +340,56 @@ class Caller(asyncio.Protocol):
         method = self._parser.get_method()
         if method == b"CONNECT":
             raise httptools.HttpParserError("only proxies are asked to connect")
-        kept = [b"%b: %b" % field for field in self._headers if field[0] not in _OFFERS]
+        version = self._parser.get_http_version().encode()
+        kept = [b"%b: %b" % field for field in withdraw_offer(self._headers)]
         self._parser = self._create_parser()
-        return b"\r\n".join([b"%b %b HTTP/1.1" % (method, self._url), *kept, b"", b""])
+        return b"\r\n".join([b"%b %b HTTP/%b" % (method, self._url, version), *kept, b"", b""])
 
-    def _send_refusal(self, message: str) -> None:
-        if self._cycle is not None and self._cycle.is_whole and not self._cycle.is_complete:
-            # It comes behind a request whose answer is on its way.
-            self._cycle.keeps_open = False
-            self.pause()
+    async def _refuse(self, cycle: Cycle) -> None:
+        """The application of a request that never reaches the other."""
+        assert cycle.fault is not None
+        cycle.refuse(cycle.fault.status, self._encode_refusal(cycle.fault.message))
+
+    def _break_off(self, message: str) -> None:
+        """Read no more of what cannot be read, and say so."""
+        self._is_deaf, self._is_in_head = True, False
+        if self._cycle is not None and not self._cycle.is_whole:
+            self._cycle.fail(BrokenOff(message))
             return
-        body = self._refuse(message)
-        self._transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
+        if self._cycle is not None and not self._cycle.is_complete:
+            # A whole request came before it. Its answer is the last one.
+            self._cycle.keeps_open = False
+            return
+        cycle = self._cycle = Cycle(
+            self,
+            self._transport.write,
+            method="GET",
+            target=(b"/", b""),
+            version="1.1",
+            headers=(),
+            keeps_open=False,
         )
-        self._transport.close()
+        cycle.fault, cycle.is_whole = Fault(400, message), True
+        self._waiting.append(cycle)
+        self._deadline = math.inf
+        self._wake()
 
-    def _set_deadline(self) -> None:
-        """Until when something has to come, if anything has to, and it is no head."""
-        if self._cycle is None or self._cycle.is_complete:
-            self._deadline = self._loop.time() + self._patience.idle_s
-        elif self._cycle.is_whole:
-            self._deadline = math.inf
-        else:
-            self._deadline = self._loop.time() + self._patience.body_s
+    def _linger(self) -> None:
+        """Let the caller read the answer before the connection ends."""
+        if self._transport.is_closing():
+            return
+        self._is_deaf = True
+        self._transport.write_eof()
+        if not self._is_reading:
+            self._transport.resume_reading()
+        self._deadline = self._loop.time() + _LINGER_S
+        self._timer.cancel()
+        self._set_timer()
+
+    def _expect_body(self) -> None:
+        """Set the time for the next part of a body."""
+        self._body_bytes = 0
+        self._deadline = self._loop.time() + self._patience.body_s
 
     def _set_timer(self) -> None:
         """One timer for the whole life of a connection, since most of them never fire.
@@ -318,20 +402,32 @@ class Caller(asyncio.Protocol):
 
     def _look_at_the_time(self) -> None:
         if self._loop.time() >= self._deadline:
-            if self._cycle is None or self._cycle.is_complete:
-                self.close()
-                return
-            if not self._cycle.is_whole:
-                limit_s = self._patience.body_s
-                self._cycle.fail(TimedOut(f"nothing more of the request came for {limit_s:g} s"))
             self._deadline = math.inf
+            self._run_out()
         self._set_timer()
 
+    def _run_out(self) -> None:
+        """End what has taken too long."""
+        cycle = self._cycle
+        if self._transport.is_closing():
+            # Whoever still reads may go on.
+            unsent_bytes = self._transport.get_write_buffer_size()
+            if unsent_bytes >= self._unsent_bytes:
+                self._transport.abort()
+            self._unsent_bytes = unsent_bytes
+            self._deadline = self._loop.time() + self._patience.idle_s
+        elif cycle is None or cycle.is_complete:
+            self.close()
+        elif cycle.is_whole or self._is_in_head:
+            # The next request waits for the answer to this one.
+            return
+        elif self._is_reading:
+            limit_s = self._patience.body_s
+            came = f"only {self._body_bytes:g} bytes" if self._body_bytes else "nothing more"
+            cycle.fail(TimedOut(f"{came} of the request came for {limit_s:g} s"))
 
-def _read_url(url: bytes) -> tuple[bytes, bytes]:
-    """The path and the query of a request's target, which may name a host too."""
-    if url.startswith(b"/"):
-        path, _, query = url.partition(b"?")
-        return path, query
-    parsed = httptools.parse_url(url)
-    return parsed.path or b"/", parsed.query or b""
+
+def _measure(headers: Sequence[Header]) -> Fault | None:
+    if sum(len(name) + len(value) for name, value in headers) <= _OVERHEAD_BYTES_MAX:
+        return None
+    return Fault(400, f"The head of the request is larger than {_OVERHEAD_BYTES_MAX} bytes.")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from briggs.transport.errors import TimedOut
+from briggs.transport.errors import TransportError
+from briggs.transport.heads import Fault, Header, Target
 
 logger = logging.getLogger(__name__)
 
-Header = tuple[bytes, bytes]
 Application = Callable[["Cycle"], Awaitable[None]]
 """What answers: it returns when it has."""
 
@@ -23,6 +24,11 @@ _PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 _STATUS_LINES = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}".encode() for status in range(600)]
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DEFECT = b'{"error":{"message":"Briggs failed on this request.","type":"server_error"}}'
+
+
+def create_id() -> Header:
+    """The header that names an answer, for those who ask what became of it."""
+    return b"x-request-id", b"req_" + secrets.token_hex(12).encode()
 
 
 class Line(Protocol):
@@ -57,8 +63,12 @@ class Cycle:
     """Whether the answer has been given."""
     is_left = False
     """Whether the caller is gone."""
-    failure: TimedOut | None = None
+    failure: TransportError | None = None
     """Why no more of the body will be waited for."""
+    fault: Fault | None = None
+    """Why it is refused, if it is."""
+    expects_continue = False
+    """Whether the caller waits for our word before he sends the body."""
     added: Sequence[Header] = ()
     """Headers that any answer has, whoever gives it."""
     task: asyncio.Task[None] | None = None
@@ -73,11 +83,10 @@ class Cycle:
         write: Callable[[bytes], None],
         *,
         method: str,
-        target: tuple[bytes, bytes],
+        target: Target,
         version: str,
         headers: Sequence[Header],
         keeps_open: bool,
-        expects_continue: bool,
     ) -> None:
         self.line = line
         self.method = method
@@ -91,7 +100,6 @@ class Cycle:
         self.keeps_open = keeps_open
         """Whether the connection can carry another request after this one."""
         self._write = write
-        self._expects_continue = expects_continue
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -113,7 +121,7 @@ class Cycle:
         self.is_whole = True
         self._wake()
 
-    def fail(self, failure: TimedOut) -> None:
+    def fail(self, failure: TransportError) -> None:
         """No more of the body will be waited for."""
         self.failure = failure
         self._wake()
@@ -149,10 +157,10 @@ class Cycle:
     async def wait(self) -> None:
         """Wait until more has come, or the caller is gone, or has his answer.
 
-        Raises `TimedOut` where no more of the body comes in time.
+        Raises `TimedOut` if the body comes too slowly, `BrokenOff` if it is malformed.
         """
-        if self._expects_continue and not self.is_whole:
-            self._expects_continue = False
+        if self.expects_continue and not self.is_whole:
+            self.expects_continue = False
             self._write(_CONTINUE)
         if self._changed is None:
             self._changed = asyncio.Event()
@@ -177,6 +185,17 @@ class Cycle:
         """Send a whole answer; `headers` have its `content-length`."""
         self._begin(self._encode_head(status, headers), body)
         self._end()
+
+    def refuse(self, status: int, body: bytes) -> None:
+        """Send an error as JSON, and end the connection."""
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        if b"x-request-id" not in dict(self.added):
+            headers.append(create_id())
+        self.answer(status, headers, body)
 
     async def begin(self, status: int, headers: Sequence[Header], piece: bytes) -> None:
         """Send the head of an answer, and the first piece of its body."""
@@ -224,7 +243,8 @@ class Cycle:
         """The status line and the headers, whose names are in lower case."""
         fields = dict(headers)
         lines = [_STATUS_LINES[status], *map(b": ".join, headers), *map(b": ".join, self.added)]
-        if b"close" in fields.get(b"connection", b"").lower():
+        if not self.is_whole or b"close" in fields.get(b"connection", b"").lower():
+            # The next request would begin behind a body that nobody reads.
             self.keeps_open = False
         if b"content-length" not in fields and self.method != "HEAD" and status not in (204, 304):
             # Who knows of no chunks reads on until the connection ends.
@@ -248,9 +268,4 @@ class Cycle:
         if self.is_begun or self.is_left:
             self.line.close()
             return
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(_DEFECT)),
-            (b"connection", b"close"),
-        ]
-        self.answer(500, headers, _DEFECT)
+        self.refuse(500, _DEFECT)
