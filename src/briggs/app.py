@@ -14,11 +14,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import unquote_to_bytes
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.routing import Match
 
 from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_body
@@ -27,7 +29,8 @@ from briggs.api.log10.routes import OPEN_ROUTES
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
 from briggs.api.openai.chat import Chat
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
-from briggs.api.origins import admit_page
+from briggs.api.origins import admit_page, is_preflight
+from briggs.api.route import explain_missing, normalise
 from briggs.gateway.drains import Drains
 from briggs.gateway.prices import Prices
 from briggs.gateway.record import Record
@@ -37,12 +40,14 @@ from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
 from briggs.transport.asgi import Receive, Scope, Send, answer_by
 from briggs.transport.caller import Caller, Patience, Server
-from briggs.transport.cycle import Cycle
+from briggs.transport.cycle import Cycle, create_id
 from briggs.transport.errors import TransportError
 from briggs.transport.memory import give_back_memory
-from briggs.types.errors import BriggsError, InvalidRequest, MethodNotAllowed, NotFound
+from briggs.types.errors import BriggsError, Forbidden, InvalidRequest, MethodNotAllowed, NotFound
 
 CHAT_PATH = b"/v1/chat/completions"
+_CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
+"""The methods of that path that are Starlette's."""
 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins"),
@@ -79,6 +84,8 @@ class App:
                 Exception: _answer_defect,
             },
         )
+        # A path is put in order before it gets there, so that nobody is sent round.
+        self._starlette.router.redirect_slashes = False
         state = self._starlette.state
         state.store, state.routes, state.gate = store, routes, gate
         state.chat, state.record, state.limits = self.chat, record, limits
@@ -135,21 +142,28 @@ class App:
     async def __call__(self, cycle: Cycle) -> None:
         if self._origins and admit_page(cycle, origins=self._origins):
             return
-        if cycle.path == CHAT_PATH and cycle.method not in ("GET", "HEAD"):
+        if cycle.path == CHAT_PATH and cycle.method not in _CARRIED_METHODS:
             await self.chat(cycle)
             return
-        if cycle.path.startswith(b"//"):
-            # Log10's clients put their paths behind an address that may end with a slash.
-            cycle.path = b"/" + cycle.path.lstrip(b"/")
-        await answer_by(self._answer, cycle, state={})
+        cycle.path = normalise(cycle.path)
+        if unquote_to_bytes(cycle.path) == CHAT_PATH and cycle.method not in _CARRIED_METHODS:
+            await self.chat(cycle)
+            return
+        cycle.added = [*cycle.added, create_id()]
+        await answer_by(self._answer, cycle, state={"is_preflight": is_preflight(cycle)})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not health.is_open(scope["path"]):
-            try:
-                scope["state"]["key"] = await self.gate.admit(dict(scope["headers"]))
-            except BriggsError as error:
-                await answer_error(error, path=scope["path"])(scope, receive, send)
-                return
+        headers, state = dict(scope["headers"]), scope["state"]
+        try:
+            if scope["path"] != health.PATH:
+                self.gate.check_address(headers)
+            if state["is_preflight"]:
+                raise Forbidden("No page of another origin is let in: see origins in briggs.toml.")
+            if not health.is_open(scope["path"]):
+                state["key"] = await self.gate.admit(headers)
+        except BriggsError as error:
+            await answer_error(error, path=scope["path"])(scope, receive, send)
+            return
         await self._starlette(scope, receive, send)
 
 
@@ -351,13 +365,26 @@ async def _answer_briggs_error(request: Request, error: Exception) -> Json:
 async def _answer_http_exception(request: Request, error: Exception) -> Json:
     """Starlette's own refusals, in our shape."""
     assert isinstance(error, HTTPException)
+    path = request.url.path
     if error.status_code == 405:
+        methods = _list_methods(request)
         refusal: BriggsError = MethodNotAllowed(
-            f"{request.method} is not a method of {request.url.path}.", headers=error.headers
+            f"{request.method} is not a method of {path}, which has {methods}.",
+            headers={"allow": methods},
         )
     else:
-        refusal = NotFound(f"There is nothing at {request.url.path}.")
-    return answer_error(refusal, path=request.url.path)
+        url = request.url
+        refusal = NotFound(explain_missing(path, address=f"{url.scheme}://{url.netloc}"))
+    return answer_error(refusal, path=path)
+
+
+def _list_methods(request: Request) -> str:
+    """The methods of a path, of which each may have a route of its own."""
+    methods = {"POST"} if request.url.path.encode() == CHAT_PATH else set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
 
 
 async def _answer_broken_body(request: Request, error: Exception) -> Json:

@@ -27,6 +27,8 @@ class Exchange:
     def __init__(self, cycle: Cycle, *, completion: Completion) -> None:
         self._cycle = cycle
         self._completion = completion
+        self.is_admitted = False
+        """Whether the caller has shown a key that lets him in."""
         self.hung_up = False
         """Whether the caller closed the connection before the answer was whole."""
 

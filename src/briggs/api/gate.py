@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from briggs.storage import Store
 from briggs.types.completions import current_time_us
-from briggs.types.errors import AuthenticationFailed, Forbidden
+from briggs.types.errors import AuthenticationFailed, Forbidden, InvalidRequest
 from briggs.types.keys import PREFIX, SCOPES, Key, Scope, create_secret, hash_secret, redact
 
 Headers = Mapping[bytes, bytes]
 """A request's headers, their names in lower case; of one that came twice, the last."""
 
 _HOSTS_REMEMBERED_MAX = 1000
+_SHOWN_LENGTH_MAX = 100
+# RFC 3986, 3.2.2 and 3.2.3.
+_HOST = re.compile(
+    r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._~!$&'()*+,;=%-]+))(?::[0-9]{0,5})?"
+)
 
 
 class Gate:
@@ -29,7 +34,7 @@ class Gate:
         """Those that have come, by their whole secrets."""
 
     async def admit(self, headers: Headers) -> Key:
-        """The key of a request. Raises `Forbidden`, `AuthenticationFailed`."""
+        """The key of a request. Raises as `check_address` does, and `AuthenticationFailed`."""
         self.check_address(headers)
         secret = _read_secret(headers)
         if secret is None:
@@ -52,9 +57,14 @@ class Gate:
         return key
 
     def check_address(self, headers: Headers) -> None:
-        """Refuse what a page of somebody else's may have sent. Raises `Forbidden`."""
-        host = headers.get(b"host", b"")
-        if host not in self._hosts_admitted:
+        """Refuse what a foreign page may have sent. Raises `Forbidden`, `InvalidRequest`.
+
+        A request of HTTP/1.0 may have no Host. No browser sends one.
+        """
+        host = headers.get(b"host")
+        if host is None:
+            host = b""
+        elif host not in self._hosts_admitted:
             self._check_host(host)
         origin = headers.get(b"origin")
         if origin is not None:
@@ -95,21 +105,25 @@ class Gate:
         return revoked
 
     def _check_host(self, host: bytes) -> None:
-        name = _host_name(host.decode("latin-1").lower())
+        name = _read_host(host)
         # A page that rebinds its own name to our address sends that name. It cannot send an
         # address, so every address is as good as localhost.
         if not (name == "localhost" or _is_address(name) or name in self._hosts):
+            shown = name[:_SHOWN_LENGTH_MAX]
             raise Forbidden(
-                f"Briggs does not go by the name '{name}': add it to hosts in briggs.toml."
+                f"Briggs does not answer to the name '{shown}'. If that is a name of this server, "
+                f'write hosts = ["{shown}"] into briggs.toml and start Briggs again.'
             )
         if len(self._hosts_admitted) < _HOSTS_REMEMBERED_MAX:
             self._hosts_admitted.add(host)
 
     def _check_origin(self, origin: str, host: str) -> None:
-        if origin in self._origins or urlsplit(origin).netloc == host:
+        if origin in self._origins or (host and origin.partition("://")[2] == host):
             return
+        shown = origin[:_SHOWN_LENGTH_MAX]
         raise Forbidden(
-            f"Pages of '{origin}' may not call Briggs: add it to origins in briggs.toml."
+            f"Pages of '{shown}' may not call Briggs. If they should, write "
+            f'origins = ["{shown}"] into briggs.toml and start Briggs again.'
         )
 
 
@@ -141,11 +155,13 @@ def _explain_unknown(secret: str) -> str:
     return f"Incorrect API key provided: {redact(secret)}. `briggs keys list` shows which exist."
 
 
-def _host_name(host: str) -> str:
-    """A Host header without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+def _read_host(host: bytes) -> str:
+    """The name in a Host header, or the address. Raises `InvalidRequest` for what has neither."""
+    found = _HOST.fullmatch(host.decode("latin-1").lower())
+    if found is None or (found["address"] and not _is_address(found["address"])):
+        shown = host[:_SHOWN_LENGTH_MAX].decode("latin-1")
+        raise InvalidRequest(f"The Host header '{shown}' is not a host and a port.")
+    return found["address"] or found["name"]
 
 
 def _is_address(name: str) -> bool:

@@ -111,8 +111,9 @@ def _escape(label: str) -> str:
     return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-ROUTES = [Route("/health", health), route("GET", "/metrics", metrics, scope="read")]
-OPEN_PATHS = frozenset({"/health"})
+PATH = "/health"
+OPEN_PATHS = frozenset({PATH})
+ROUTES = [Route(PATH, health), route("GET", "/metrics", metrics, scope="read")]
 OPEN_PREFIXES = ("/app/", "/uploads/")
 
 

@@ -8,15 +8,21 @@ from briggs.transport.cycle import Cycle
 from briggs.transport.heads import Header
 
 _METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-_SHOWN = b"x-briggs-completion-id, x-briggs-dropped, x-briggs-mended, x-request-id"
+# What a page may read of an answer, besides its status, its type and its body.
+_SHOWN = (
+    b"allow, retry-after, retry-after-ms, x-briggs-completion-id, x-briggs-dropped, "
+    b"x-briggs-mended, x-request-id, x-should-retry"
+)
 _REMEMBERED_S = b"600"
 
 
-def admit_page(cycle: Cycle, *, origins: Collection[str]) -> bool:
-    """Let a page read the answer, if it may; whether that is all that was asked.
+def is_preflight(cycle: Cycle) -> bool:
+    """Whether a browser asks if a page may call, which it does without a key."""
+    return cycle.method == "OPTIONS" and b"access-control-request-method" in cycle.fields
 
-    A browser asks so, without a key, before it lets a page of one origin call another.
-    """
+
+def admit_page(cycle: Cycle, *, origins: Collection[str]) -> bool:
+    """Let a page read the answer, if it may; whether the request is answered by that."""
     origin = cycle.fields.get(b"origin", b"")
     if origin.decode("latin-1").lower() not in origins:
         return False
@@ -25,7 +31,7 @@ def admit_page(cycle: Cycle, *, origins: Collection[str]) -> bool:
         (b"access-control-expose-headers", _SHOWN),
         (b"vary", b"Origin"),
     ]
-    if cycle.method != "OPTIONS" or b"access-control-request-method" not in cycle.fields:
+    if not is_preflight(cycle):
         return False
     headers: list[Header] = [
         (b"content-length", b"0"),

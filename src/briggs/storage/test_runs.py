@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, select, update
 
 from briggs.storage import rows
 from briggs.storage.access import Access
@@ -56,20 +56,31 @@ class TestRuns:
             lambda connection: [_decode(row) for row in connection.execute(statement)]
         )
 
+    async def takes_report(self, id: str, *, upload_hash: str) -> bool:
+        """Whether a report of this run would be kept."""
+        statement = select(test_runs.c.id).where(*_is_open(id, upload_hash))
+        row = await self._access.read(lambda connection: connection.execute(statement).first())
+        return row is not None
+
     async def report(self, id: str, report: bytes, *, upload_hash: str) -> bool:
         """Keep a report in the place of any before it, if its sender was told where to send it."""
         now = current_time_us()
         frame = await asyncio.to_thread(self._bodies.compress, report)
         statement = (
             update(test_runs)
-            .where(
-                test_runs.c.id == storable(id),
-                test_runs.c.upload_hash == upload_hash,
-                test_runs.c.upload_expires_at > now,
-            )
+            .where(*_is_open(id, upload_hash))
             .values(report=frame, reported_at=now)
         )
         return await self._access.act(lambda connection: connection.execute(statement).rowcount > 0)
+
+
+def _is_open(id: str, upload_hash: str) -> Sequence[ColumnElement[bool]]:
+    """A run whose address for the report is known to the sender, and still holds."""
+    return (
+        test_runs.c.id == storable(id),
+        test_runs.c.upload_hash == upload_hash,
+        test_runs.c.upload_expires_at > current_time_us(),
+    )
 
 
 def _decode(row: Row[tuple[object, ...]]) -> TestRun:

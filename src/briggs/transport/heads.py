@@ -58,9 +58,7 @@ def find_fault(version: str, headers: Sequence[Header]) -> Fault | None:
         if name == b"host" and name in fields:
             return Fault(400, "The request has more than one Host header: send one.")
         if name in _SINGLE and fields.get(name, value) != value:
-            return Fault(
-                400, f"The request has two different {name.decode()} headers: send one."
-            )
+            return Fault(400, f"The request has two different {name.decode()} headers: send one.")
         fields[name] = value
     if version == "1.1" and b"host" not in fields:
         return Fault(400, "An HTTP/1.1 request needs a Host header: send one.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from typing import Any
@@ -42,17 +43,17 @@ async def create_run(request: Request, *, name: str, organization_id: str) -> tu
 
 async def upload(request: Request) -> Response:
     """`PUT /uploads/test_runs/{id}/{secret}`: the report of a run, as JSON."""
+    id, upload_hash = request.path_params["id"], _hash(request.path_params["secret"])
+    runs = find_store(request).test_runs
+    if not await runs.takes_report(id, upload_hash=upload_hash):
+        raise _refuse_report()
     report = await read_body(request)
     try:
-        wire.decode(report)
+        await asyncio.to_thread(wire.check, report)
     except msgspec.DecodeError as error:
         raise InvalidJson(f"The report is not valid JSON: {error}.") from error
-    id, secret = request.path_params["id"], request.path_params["secret"]
-    if not await find_store(request).test_runs.report(id, report, upload_hash=_hash(secret)):
-        raise Forbidden(
-            "This address takes no report, or none any more: create the test run again and put "
-            f"its report to its reportUploadUrl within {UPLOAD_S // 60} minutes."
-        )
+    if not await runs.report(id, report, upload_hash=upload_hash):
+        raise _refuse_report()
     return Json({"id": id})
 
 
@@ -77,7 +78,7 @@ async def retrieve(request: Request) -> Json:
     if found is None:
         raise NotFound(f"There is no test run '{id}'.", param="id")
     run, report = found
-    return Json({**_present(run), "report": None if report is None else wire.decode(report)})
+    return Json({**_present(run), "report": None if report is None else msgspec.Raw(report)})
 
 
 def _present(run: TestRun) -> dict[str, Any]:
@@ -88,6 +89,13 @@ def _present(run: TestRun) -> dict[str, Any]:
         "created_at": iso(run.created_at),
         "reported_at": None if run.reported_at is None else iso(run.reported_at),
     }
+
+
+def _refuse_report() -> Forbidden:
+    return Forbidden(
+        "This address takes no report, or none any more: create the test run again and put "
+        f"its report to its reportUploadUrl within {UPLOAD_S // 60} minutes."
+    )
 
 
 def _hash(secret: str) -> str:

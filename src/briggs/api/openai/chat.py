@@ -22,9 +22,7 @@ from briggs.transport.cycle import Cycle
 from briggs.types.completions import Completion
 from briggs.types.envelope import Envelope, open_envelope
 from briggs.types.errors import (
-    AuthenticationFailed,
     BriggsError,
-    Forbidden,
     MethodNotAllowed,
     Overloaded,
 )
@@ -66,7 +64,7 @@ class Chat:
         try:
             await self._answer(cycle, exchange, completion)
         except BriggsError as error:
-            await self._refuse(completion, error)
+            await self._refuse(exchange, completion, error)
             await exchange.send_error(error)
         except asyncio.CancelledError:
             if not exchange.hung_up:
@@ -77,7 +75,7 @@ class Chat:
                 f"Briggs failed on the call {completion.id}; its log says why, and an issue "
                 "with that passage is welcome."
             )
-            await self._refuse(completion, defect)
+            await self._refuse(exchange, completion, defect)
             await exchange.send_error(defect)
         finally:
             self.in_flight -= 1
@@ -87,6 +85,7 @@ class Chat:
         key = await self._gate.admit(headers)
         completion.organization_id = key.organization_id
         require(key, "answer")
+        exchange.is_admitted = True
         _read_headers(headers, into=completion)
         if cycle.method != "POST":
             raise MethodNotAllowed(
@@ -132,11 +131,11 @@ class Chat:
                 self.drains.release(call)
             routes.leave()
 
-    async def _refuse(self, completion: Completion, error: BriggsError) -> None:
+    async def _refuse(self, exchange: Exchange, completion: Completion, error: BriggsError) -> None:
         """Record a call that never came as far as the gateway."""
         if completion.status != "started":
             return
-        if isinstance(error, AuthenticationFailed | Forbidden) and not self._admit_stranger():
+        if not exchange.is_admitted and not self._admit_stranger():
             return
         await self._record.refuse(completion, error)
 
