@@ -13,7 +13,7 @@ import pytest
 from briggs.transport.asgi import Framework, Receive, Scope, Send, answer_by
 from briggs.transport.caller import Caller, Patience
 from briggs.transport.cycle import Application, Cycle
-from briggs.transport.errors import TimedOut
+from briggs.transport.errors import BrokenOff, TimedOut
 
 ASK = b"POST /echo?a=%20b HTTP/1.1\r\nHost: here\r\ncontent-length: 5\r\n\r\nhello"
 GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
@@ -36,10 +36,11 @@ async def serve(
     head_s: float = 5,
     body_s: float = 5,
     idle_s: float = 5,
+    write_s: float = 5,
 ) -> AsyncIterator[_Server]:
     """An application on a port of its own, which has no call left at the end."""
     server = _Server()
-    patience = Patience(head_s=head_s, body_s=body_s, idle_s=idle_s)
+    patience = Patience(head_s=head_s, body_s=body_s, idle_s=idle_s, write_s=write_s)
     listener = await asyncio.get_running_loop().create_server(
         lambda: Caller(
             application, server=server, patience=patience, refuse=lambda message: message.encode()
@@ -399,6 +400,268 @@ async def test_a_header_cannot_hold_another(caplog: pytest.LogCaptureFixture) ->
     assert got.startswith(b"HTTP/1.1 500 ")
     assert b"set-cookie" not in got
     assert "line break" in caplog.text
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def show(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the names of the headers and the body."""
+    names = b",".join(name for name, _ in scope["headers"])
+    await answer(send, names + b":" + await read(receive))
+
+
+async def test_trailers_are_no_headers() -> None:
+    """What comes behind a chunked body changes nothing of what the request was let in for."""
+    trailers = b"authorization: Bearer right\r\nhost: other\r\norigin: http://other\r\n"
+    request = CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n"
+    async with serve(by(show)) as server:
+        for size in (1000, 20):
+            pieces = [request[at : at + size] for at in range(0, len(request), size)]
+            got = await send_all(server, *pieces)
+            assert got.endswith(b"\r\n\r\nhost,transfer-encoding:hello")
+
+
+@pytest.mark.parametrize("piece", [b"x-late: a\r\n", b"x-late: " + b"a" * 100])
+async def test_trailers_have_an_end(piece: bytes) -> None:
+    """Who sends them for ever is refused, many or one, and heard no further."""
+    refused: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await read(receive)
+        except BrokenOff as error:
+            refused.append(str(error))
+            await answer(send, str(error).encode())
+
+    async with serve(by(application)) as server:
+        got = await send(server, CHUNKED + b"0\r\n" + piece, *[piece * 1000] * 12)
+    assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close\r\n" in got
+    assert "trailers" in refused[0]
+
+
+async def test_chunk_extensions_have_an_end() -> None:
+    """They are no body, so that no limit of a body would hold them."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await read(receive)
+        except BrokenOff as error:
+            await answer(send, str(error).encode())
+
+    async with serve(by(application)) as server:
+        got = await send(server, CHUNKED + b"5;a=", *[b"b" * 30_000] * 4)
+    assert b"chunk extensions" in got
+
+
+async def drip(server: _Server, begin: bytes, piece: bytes) -> bytes:
+    """What is answered to one who sends a piece every 20 ms, until the connection ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(begin)
+
+    async def go_on() -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(0.02)
+                writer.write(piece)
+                await writer.drain()
+
+    sending = asyncio.create_task(go_on())
+    got = b""
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionError):
+            while answered := await reader.read(65536):
+                got += answered
+        # The server sends no more. Whoever goes on all the same is cut off.
+        await sending
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return got
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (b"", b"\r\n"),
+        (GET, b"\r\n"),
+        (b"GET / HTTP/1.1\r\nhost: here\r\nx-a: ", b"a"),
+        (ASK.replace(b"length: 5", b"length: 5000"), b"a"),
+        (CHUNKED, b"1\r\na\r\n"),
+        (CHUNKED + b"5;a=", b"a"),
+        (CHUNKED + b"5\r\nhello\r\n0\r\nx-late: ", b"a"),
+    ],
+)
+async def test_nobody_is_waited_for_by_the_byte(begin: bytes, piece: bytes) -> None:
+    """Each part of a request has a time of its own, which no byte more makes longer."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await read(receive)
+            await answer(send, b"whole")
+        except TimedOut:
+            await answer(send, b"too slow")
+
+    async with serve(by(application), head_s=0.4, body_s=0.4, idle_s=0.4) as server:
+        got = await drip(server, begin, piece)
+    assert got.endswith((b"whole", b"too slow")) or got == b""
+    assert got.endswith(b"too slow") == (begin.startswith(b"POST"))
+
+
+async def test_a_slow_body_may_come_at_the_least_rate() -> None:
+    """A body that takes longer than the time for one part is read, if it comes fast enough."""
+    pieces = [b"a" * 40] * 25
+    request = ASK.replace(b"length: 5", b"length: 1005")
+    async with serve(by(echo), body_s=0.3) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(request)
+        for piece in pieces:
+            await asyncio.sleep(0.03)
+            writer.write(piece)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_beginning_that_waits_behind_a_slow_answer() -> None:
+    """A head that began while another request was answered has its time, too."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.3)
+        await echo(scope, receive, send)
+
+    async with serve(by(application), head_s=0.1, idle_s=5) as server:
+        got = await send(server, GET + GET[:10])
+    assert got.endswith(b"GET:")
+
+
+async def test_a_body_that_is_not_wanted() -> None:
+    """An answer that comes before the body is the last, is read, and the sender is cut off."""
+
+    async def application(cycle: Cycle) -> None:
+        cycle.answer(401, [(b"content-length", b"2")], b"no")
+
+    request = ASK.replace(b"length: 5", b"length: 5000000")
+    async with serve(application) as server:
+        got = await send(server, request, *[bytes(500_000)] * 8)
+        slow = await drip(server, request, b"a")
+    for answered in (got, slow):
+        assert answered.startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+        assert b"connection: close\r\n" in answered
+        assert answered.endswith(b"no")
+
+
+async def test_an_answer_that_is_not_read() -> None:
+    """A caller who takes nothing of his answer is cut off; what was kept for him is let go."""
+
+    async def application(cycle: Cycle) -> None:
+        body = bytes(20_000_000)
+        cycle.answer(200, [(b"content-length", b"%d" % len(body))], body)
+
+    async with serve(application, write_s=0.1) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+        writer.write(GET)
+        async with asyncio.timeout(5):
+            while not server.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            while server.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        del reader
+
+
+HEAD = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (HEAD.replace(b"host: here\r\n", b""), 400),
+        (HEAD.replace(b"host: here", b"host: here\r\nhost: there"), 400),
+        (HEAD.replace(b"host: here", b"host: here\r\nhost: here"), 400),
+        (HEAD.replace(b"host", b"origin: http://a\r\norigin: http://b\r\nhost"), 400),
+        (HEAD.replace(b"host", b"authorization: a\r\nauthorization: b\r\nhost"), 400),
+        (HEAD.replace(b"host", b"accept: a\r\naccept: b\r\nhost"), 200),
+        (HEAD.replace(b"host", b"expect: 200-ok\r\nhost"), 417),
+        (HEAD.replace(b"host", b"transfer-encoding: gzip, chunked\r\nhost"), 501),
+        (HEAD.replace(b"1.1", b"2.0"), 505),
+        (HEAD.replace(b"/ ", b"* "), 200),
+        (HEAD.replace(b"/ ", b"http:// "), 400),
+        (HEAD.replace(b"/ ", b"http://a@here/ "), 400),
+        (HEAD.replace(b"host: here\r\n", b"").replace(b"1.1", b"1.0"), 200),
+        (HEAD.replace(b"host", b"content-length: " + b"0" * 5000 + b"\r\nhost"), 200),
+        (HEAD.replace(b"host", b"content-length: " + b"9" * 5000 + b"\r\nhost"), 400),
+        (HEAD.replace(b"host", b"x-a: " + b"a" * 70_000 + b"\r\nhost"), 400),
+    ],
+)
+async def test_heads_that_are_refused(
+    request_: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each has its own status and a name, ends its connection, and is no defect of ours."""
+    async with serve(by(echo)) as server:
+        got = await send(server, request_, closes=status != 200)
+    assert got.startswith(b"HTTP/1.1 %d " % status), got
+    if status != 200:
+        assert b"\r\nconnection: close\r\n" in got
+        assert b"\r\nx-request-id: req_" in got
+    assert not caplog.records
+
+
+async def test_a_refusal_waits_for_its_turn() -> None:
+    """It is sent behind the answer to the request before it, not into it."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read(receive)
+        await asyncio.sleep(0.05)
+        await answer(send, body)
+
+    refused = HEAD.replace(b"host", b"expect: 200-ok\r\nhost")
+    async with serve(by(application)) as server:
+        got = await send(server, ASK + refused)
+    assert [part[:3] for part in got.split(b"HTTP/1.1 ")[1:]] == [b"200", b"417"]
+
+
+async def test_a_target_that_names_a_host() -> None:
+    """Its host is the one that counts, whatever `Host` says."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"%b %b" % (scope["raw_path"], dict(scope["headers"])[b"host"]))
+
+    target = HEAD.replace(b"/ ", b"http://evil.example:80/a?b ")
+    async with serve(by(application)) as server:
+        assert (await send_all(server, target)).endswith(b"\r\n\r\n/a evil.example:80")
+
+
+@pytest.mark.parametrize(
+    ("version", "connection"), [(b"1.1", b"Upgrade, close"), (b"1.0", b"Upgrade")]
+)
+async def test_an_offer_changes_nothing_else(version: bytes, connection: bytes) -> None:
+    """A request that offers another protocol keeps its version, and may end its connection."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one"})
+
+    offer = HEAD.replace(b"host", b"connection: %b\r\nupgrade: h2c\r\nhost" % connection)
+    async with serve(by(application)) as server:
+        got = await send(server, offer.replace(b"1.1", version))
+    assert b"connection: close" in got
+    assert (b"transfer-encoding" in got) == (version == b"1.1")
+
+
+async def test_values_have_no_space_around_them() -> None:
+    """RFC 9110, 5.5: it belongs to the line, not to the value."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, dict(scope["headers"])[b"x-a"] + b".")
+
+    async with serve(by(application)) as server:
+        got = await send_all(server, HEAD.replace(b"host", b"x-a: \t a b \t \r\nhost"))
+    assert got.endswith(b"\r\n\r\na b.")
 
 
 async def test_a_call_leaves_nothing_for_the_collector() -> None:

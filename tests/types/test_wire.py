@@ -211,3 +211,28 @@ def test_copies_lose_nothing(twin: Callable[[Any], Any]) -> None:
     data = b'{"choices":[],"x":{"y":1},"object":"chat.completion","model":"m","created":1,"id":"a"}'
     value = wire.decode(data, CreateChatCompletionResponse)
     assert wire.encode(twin(value)) == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a": "\\ud83d", "b": "\\\\ud83d", "c": "\\uD83D\\udE00"}',
+        b"[1, 2.5e3, null, true]",
+        b'{"a": 1,}',
+        b'{"a": NaN}',
+        b'{"a": "\\ux"}',
+        b'{"a": "\xff"}',
+        b'{"a": 1} more',
+        b"[" * 100_000 + b"]" * 100_000,
+        b"",
+    ],
+)
+def test_check(data: bytes) -> None:
+    """What can be read is right, and what is not right cannot be read."""
+    try:
+        wire.decode(data)
+    except msgspec.DecodeError:
+        with pytest.raises(msgspec.DecodeError):
+            wire.check(data)
+    else:
+        wire.check(data)

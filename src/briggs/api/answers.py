@@ -9,13 +9,14 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from briggs.api.encodings import decompress
 from briggs.storage import Store
 from briggs.transport.errors import TimedOut, TransportError
 from briggs.types import wire
+from briggs.types.encodings import refuse_json
 from briggs.types.errors import (
     BriggsError,
     HangUp,
-    InvalidJson,
     InvalidRequest,
     RequestTimeout,
     RequestTooLarge,
@@ -85,7 +86,10 @@ async def read_body(request: Request) -> bytes:
                 raise RequestTooLarge(f"The request body is larger than {bytes_max} bytes.")
     except ClientDisconnect:
         raise HangUp from None
-    return bytes(body)
+    encoding = request.headers.get("content-encoding")
+    if encoding is None:
+        return bytes(body)
+    return await decompress(bytes(body), encoding=encoding.encode("latin-1"), bytes_max=bytes_max)
 
 
 async def read_json_object(request: Request) -> dict[str, Any]:
@@ -98,7 +102,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
     try:
         value = wire.decode(body)
     except msgspec.DecodeError as error:
-        raise InvalidJson(f"The request body is not valid JSON: {error}.") from error
+        raise refuse_json(body, error) from error
     if not isinstance(value, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from briggs.api.answers import refuse_body
+from briggs.api.answers import refuse_body
+from briggs.api.encodings import decompress
 from briggs.gateway.drains import Drains
 from briggs.gateway.record import Call
 from briggs.transport.cycle import Cycle
@@ -46,7 +48,11 @@ class Exchange:
             if size > bytes_max:
                 raise _too_large(bytes_max)
             if is_whole:
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                encoding = cycle.fields.get(b"content-encoding")
+                if encoding is None:
+                    return body
+                return await decompress(body, encoding=encoding, bytes_max=bytes_max)
             try:
                 await cycle.wait()
             except TransportError as error:

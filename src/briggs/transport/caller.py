@@ -14,7 +14,14 @@ import msgspec
 
 from briggs.transport.cycle import Application, Cycle
 from briggs.transport.errors import BrokenOff, TimedOut
-from briggs.transport.heads import Fault, Header, find_fault, read_target, withdraw_offer
+from briggs.transport.heads import (
+    Fault,
+    Header,
+    find_fault,
+    read_target,
+    read_version,
+    withdraw_offer,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +107,7 @@ class Caller(asyncio.Protocol):
         self._is_deaf = False
         """Whether all that comes is thrown away, since nothing more will be answered."""
         self._unsent_bytes = 0
-        """What was left to be sent when we last looked, of a connection that is closing."""
+        """What the caller had not read when we last looked."""
         self.writable: asyncio.Future[None] | None = None
         """What waits until the caller has read, while there is more to be read than he does."""
         self._stall: asyncio.TimerHandle | None = None
@@ -156,7 +163,7 @@ class Caller(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.writable = self._loop.create_future()
-        self._stall = self._loop.call_later(self._patience.write_s, self._transport.abort)
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         if self._stall is not None:
@@ -165,6 +172,8 @@ class Caller(asyncio.Protocol):
         if self.writable is not None and not self.writable.done():
             self.writable.set_result(None)
         self.writable = None
+        if self._transport.is_closing() and not self._is_lost:
+            self._watch_reader()
 
     def shutdown(self) -> None:
         """End as soon as what has been asked is answered; uvicorn calls it when it stops."""
@@ -189,14 +198,14 @@ class Caller(asyncio.Protocol):
         # Trailers are thrown away. They come when the request has been let in, and must not
         # change what it was let in for (RFC 9110, 6.5.1).
         if self._is_in_head:
-            self._headers.append((name.lower(), value))
+            self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
         if parser.should_upgrade():
             # The parser reads no further, and what it raises says so.
             return
-        version, headers, fault = parser.get_http_version(), self._headers, None
+        version, headers, fault = read_version(parser.get_http_version()), self._headers, None
         try:
             target, authority = read_target(self._url)
         except ValueError:
@@ -291,9 +300,10 @@ class Caller(asyncio.Protocol):
     def close(self) -> None:
         """End the connection when what was written has been sent."""
         self._is_deaf = True
+        self._deadline = math.inf
         self._transport.close()
-        self._unsent_bytes = self._transport.get_write_buffer_size()
-        self._deadline = self._loop.time() + self._patience.idle_s
+        if self._stall is None and not self._is_lost:
+            self._watch_reader()
 
     # ---- In between -----------------------------------------------------------------------
 
@@ -320,8 +330,8 @@ class Caller(asyncio.Protocol):
 
     def _create_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
-        # Some end a request that is their last with an empty line.
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        # Some end a request that is their last with an empty line. Versions are ours to judge.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True, lenient_version=True)
         return parser
 
     def _feed(self, data: bytes) -> None:
@@ -400,6 +410,19 @@ class Caller(asyncio.Protocol):
         delay_s = min(left_s, self._patience.shortest_s)
         self._timer = self._loop.call_later(delay_s, self._look_at_the_time)
 
+    def _watch_reader(self) -> None:
+        """Cut off a caller who reads nothing of what is left to be sent for a while."""
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        if self._unsent_bytes:
+            self._stall = self._loop.call_later(self._patience.write_s, self._judge_reader)
+
+    def _judge_reader(self) -> None:
+        self._stall = None
+        if self._transport.get_write_buffer_size() < self._unsent_bytes:
+            self._watch_reader()
+        else:
+            self._transport.abort()
+
     def _look_at_the_time(self) -> None:
         if self._loop.time() >= self._deadline:
             self._deadline = math.inf
@@ -409,14 +432,7 @@ class Caller(asyncio.Protocol):
     def _run_out(self) -> None:
         """End what has taken too long."""
         cycle = self._cycle
-        if self._transport.is_closing():
-            # Whoever still reads may go on.
-            unsent_bytes = self._transport.get_write_buffer_size()
-            if unsent_bytes >= self._unsent_bytes:
-                self._transport.abort()
-            self._unsent_bytes = unsent_bytes
-            self._deadline = self._loop.time() + self._patience.idle_s
-        elif cycle is None or cycle.is_complete:
+        if cycle is None or cycle.is_complete:
             self.close()
         elif cycle.is_whole or self._is_in_head:
             # The next request waits for the answer to this one.

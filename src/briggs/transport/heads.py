@@ -49,6 +49,11 @@ def read_target(url: bytes) -> tuple[Target, bytes | None]:
     return (parsed.path or b"/", parsed.query or b""), authority
 
 
+def read_version(version: str) -> str:
+    """The version that a request is read by: later ones of HTTP/1 as 1.1 (RFC 9110, 2.5)."""
+    return "1.1" if version > "1.1" and version.startswith("1.") else version
+
+
 def find_fault(version: str, headers: Sequence[Header]) -> Fault | None:
     """What is wrong with a head that the parser took."""
     if version not in ("1.0", "1.1"):

@@ -9,7 +9,8 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from briggs.types import wire
 from briggs.types.any_json import integer, members
-from briggs.types.errors import InvalidJson, InvalidRequest
+from briggs.types.encodings import refuse_json
+from briggs.types.errors import InvalidRequest
 
 
 class _Message(msgspec.Struct):
@@ -65,6 +66,7 @@ _TYPES: dict[str, Any] = {
     "verbosity": str | None,
 }
 _DECODERS = {name: msgspec.json.Decoder(type) for name, type in _TYPES.items()}
+_MEMBERS_MAX = 1000
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -148,6 +150,8 @@ def open_envelope(body: bytes) -> Envelope:
         }
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         members, values = _open_slowly(body)
+    if len(members) > _MEMBERS_MAX:
+        raise InvalidRequest(f"The request has more than {_MEMBERS_MAX} members: send fewer.")
     for name in ("model", "messages"):
         if name not in values:
             raise InvalidRequest(f"The member '{name}' is required.", param=name)
@@ -169,7 +173,7 @@ def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:
     try:
         request = wire.decode(body)
     except msgspec.DecodeError as error:
-        raise InvalidJson(f"The request body is not valid JSON: {error}.") from error
+        raise refuse_json(body, error) from error
     if not isinstance(request, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     members = {name: Raw(wire.encode_plain(value)) for name, value in request.items()}

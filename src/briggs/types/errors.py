@@ -4,7 +4,8 @@
     ├── InvalidRequest                 400
     │   ├── InvalidJson                400   invalid_json
     │   ├── UnsupportedParameter       400   unsupported_parameter
-    │   └── RequestTooLarge            413   request_too_large
+    │   ├── RequestTooLarge            413   request_too_large
+    │   └── UnsupportedEncoding        415   unsupported_encoding
     ├── AuthenticationFailed           401   invalid_api_key
     ├── Forbidden                      403
     ├── NotFound                       404
@@ -105,6 +106,13 @@ class RequestTooLarge(InvalidRequest):
 
     http_status = 413
     code = "request_too_large"
+
+
+class UnsupportedEncoding(InvalidRequest):
+    """The body is compressed in a way that we do not read."""
+
+    http_status = 415
+    code = "unsupported_encoding"
 
 
 class AuthenticationFailed(BriggsError):

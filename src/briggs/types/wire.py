@@ -57,12 +57,16 @@ def decode(data: bytes | str, type: Any = Any) -> Any:
 
 
 def check(data: bytes) -> None:
-    """Raises what `decode` does, but makes no value of it: 20 times as fast."""
+    """Raises `msgspec.DecodeError` for what is not JSON, and makes no value, which is fast."""
+    # Half a surrogate pair is legal as an escape, which msgspec does not know.
+    whole = data.replace(b"\\ud", b"\\u0").replace(b"\\uD", b"\\u0")
     try:
         data.decode()
-        msgspec.json.decode(data, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        _parse(data)
+        msgspec.json.decode(whole, type=msgspec.Raw)
+    except UnicodeDecodeError as error:
+        raise _malformed("invalid UTF-8", error.start) from None
+    except RecursionError:
+        raise msgspec.DecodeError("JSON is nested too deeply") from None
 
 
 def encode(value: Any) -> bytes:

@@ -14,12 +14,15 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    IntValueNode,
     SelectionSetNode,
+    Visitor,
     build_schema,
     execute,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 from graphql.language import DocumentNode
 from graphql.validation import NoSchemaIntrospectionCustomRule
@@ -42,6 +45,7 @@ logger = logging.getLogger("briggs")
 
 TOKENS_MAX = 1000
 DEPTH_MAX = 10
+DIGITS_MAX = 20
 FIELDS_MAX = 100
 PAGE_SIZE_DEFAULT = 25
 PAGE_SIZE_MAX = 1000
@@ -119,6 +123,7 @@ async def _execute(asked: _Asked, request: Request) -> ExecutionResult:
     except RecursionError:
         raise GraphQLError("The query is nested too deeply.") from None
     _check_size(document)
+    visit(document, _Numbers())
     if errors := validate(SCHEMA, document, [*specified_rules, NoSchemaIntrospectionCustomRule]):
         return ExecutionResult(errors=errors)
     result = execute(
@@ -237,6 +242,14 @@ def _check_size(document: DocumentNode) -> None:
     for definition in document.definitions:
         if not isinstance(definition, FragmentDefinitionNode):
             walk(getattr(definition, "selection_set", None), 1)
+
+
+class _Numbers(Visitor):
+    """Refuses numbers of more digits than any has that the schema asks for."""
+
+    def enter_int_value(self, node: IntValueNode, *_: object) -> None:
+        if len(node.value) > DIGITS_MAX:
+            raise GraphQLError(f"A number has at most {DIGITS_MAX} digits.", node)
 
 
 def _present_error(error: GraphQLError) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from briggs.api.log10.completions import iso
 from briggs.api.log10.organizations import check_organization
 from briggs.types import wire
 from briggs.types.completions import current_time_us
-from briggs.types.errors import Forbidden, InvalidJson, NotFound
+from briggs.types.encodings import refuse_json
+from briggs.types.errors import Forbidden, NotFound
 from briggs.types.test_runs import UPLOAD_S, TestRun
 
 UPLOADS = "/uploads/test_runs"
@@ -51,7 +52,7 @@ async def upload(request: Request) -> Response:
     try:
         await asyncio.to_thread(wire.check, report)
     except msgspec.DecodeError as error:
-        raise InvalidJson(f"The report is not valid JSON: {error}.") from error
+        raise refuse_json(report, error) from error
     if not await runs.report(id, report, upload_hash=upload_hash):
         raise _refuse_report()
     return Json({"id": id})

@@ -23,6 +23,7 @@ from briggs.types.completions import Completion
 from briggs.types.envelope import Envelope, open_envelope
 from briggs.types.errors import (
     BriggsError,
+    InvalidRequest,
     MethodNotAllowed,
     Overloaded,
 )
@@ -31,6 +32,9 @@ logger = logging.getLogger("briggs")
 
 # Calls without a key are recorded too, but nobody may fill the disk with them.
 _STRANGERS_RECORDED_A_MINUTE = 60
+# Each is a row.
+_METADATA_PAIRS_MAX = 1000
+_TAGS_MAX = 100
 
 
 class Chat:
@@ -171,6 +175,11 @@ def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
     into.seed = values.get("seed")
     into.user = values.get("safety_identifier") or values.get("user")
     if metadata := values.get("metadata"):
+        if len(metadata) > _METADATA_PAIRS_MAX:
+            raise InvalidRequest(
+                f"'metadata' has more than {_METADATA_PAIRS_MAX} members: send fewer.",
+                param="metadata",
+            )
         into.metadata = metadata
         # For clients that cannot set a header.
         into.session_id = into.session_id or metadata.get("briggs_session")
@@ -178,6 +187,8 @@ def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
 
 
 def _split_tags(listed: str) -> list[str]:
+    if listed.count(",") >= _TAGS_MAX:
+        raise InvalidRequest(f"A completion has at most {_TAGS_MAX} tags: send fewer.")
     tags = (tag.strip() for tag in listed.split(","))
     return list(dict.fromkeys(tag for tag in tags if tag))
 

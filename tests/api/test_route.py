@@ -1,0 +1,143 @@
+"""How a path finds what answers it, and what an answer is called."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import quote
+
+import pytest
+
+from briggs.api.route import explain_missing, normalise
+from tests.processes import Server
+
+REQUEST = {"model": "ok/m-1", "messages": [{"role": "user", "content": "hi"}]}
+CHAT = "/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//v1/chat/completions",
+        "/v1//chat/completions",
+        "/v1/chat///completions",
+        "/v1/chat/completions/",
+        "/v1/chat%2Fcompletions",
+        "/v1/%63hat/completions",
+        "/%76%31/chat/completions//",
+    ],
+)
+def test_paths_that_mean_the_same(server: Server, path: str) -> None:
+    """Slashes that a client adds, and escapes that it need not write, change nothing."""
+    reply = server.send("POST", path, REQUEST)
+    assert reply.status == 200, reply.body
+    assert reply.json["choices"][0]["message"]["content"] == "hi"
+    assert server.send("GET", path + "?limit=1").json["object"] == "list"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/health/"),
+        ("GET", "//v1//models/"),
+        ("GET", "/api/v1/sessions/"),
+        ("GET", "/api//v1/%73essions"),
+        ("GET", "//api/completions/?organization_id=default"),
+    ],
+)
+def test_other_paths(server: Server, method: str, path: str) -> None:
+    """The same holds on every face, and nobody is sent to another address."""
+    assert server.send(method, path).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/chat/completions",
+        "/v1/v1/chat/completions",
+        "/v1/chat/completions/chat/completions",
+        "/api/v1/chat/completions",
+        "/v1/v1/models",
+        "/models",
+    ],
+)
+def test_base_urls_that_are_wrong(server: Server, path: str) -> None:
+    """Who gave a client the wrong base URL reads the right one."""
+    reply = server.send("POST", path, REQUEST)
+    assert reply.status == 404
+    error = reply.json["error"]
+    assert f"http://127.0.0.1:{server.port}/v1." in (
+        error if path[:4] == "/api" else error["message"]
+    )
+
+
+def test_paths_where_there_is_nothing() -> None:
+    """Where the base URL is right, nothing is said of it."""
+    for path in ("/v1/embeddings", "/v1/chat/completions/id/nothing", "/"):
+        assert "base URL" not in explain_missing(path, address="http://here")
+    assert normalise(b"//") == b"/"
+
+
+def test_methods_that_a_path_has(server: Server) -> None:
+    """They are all named, whichever rows of the table they are in."""
+    reply = server.send("PUT", f"{CHAT}/id")
+    assert (reply.status, reply.headers["allow"]) == (405, "DELETE, GET, HEAD, POST")
+    assert "DELETE, GET, HEAD, POST" in reply.json["error"]["message"]
+
+
+def test_every_answer_has_a_name(server: Server) -> None:
+    """Answers, errors and refusals of what is not HTTP have an `x-request-id` of their own."""
+    replies = [
+        server.send("GET", "/health", key=None),
+        server.send("GET", "/v1/models"),
+        server.send("GET", "/v1/models", key=None),
+        server.send("GET", "/nothing"),
+        server.send("PATCH", "/v1/models"),
+        server.send("GET", "/api/v1/sessions?limit=x"),
+        server.send("POST", "/graphql", b"{"),
+        server.send("POST", CHAT, REQUEST),
+        server.send("POST", CHAT, b"{"),
+        server.send("POST", CHAT, REQUEST, key=None),
+        server.send("GET", "/v1/models", headers={"expect": "200-ok"}),
+    ]
+    names = {reply.headers["x-request-id"] for reply in replies}
+    assert len(names) == len(replies)
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"this is not HTTP\r\n\r\n")
+        assert b"\r\nx-request-id: req_" in connection.recv(65536)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "9" * 400, "-1", "1.5", "\u00b2", ""])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{CHAT}?limit=",
+        f"{CHAT}/no-id/messages?limit=",
+        "/api/v1/sessions?limit=",
+        "/api/v1/sessions?offset=",
+        "/api/completions?organization_id=default&limit=",
+        "/api/v1/feedback?limit=",
+        "/api/v1/feedback?offset=",
+        "/api/v1/feedback_task?limit=",
+        "/api/v1/test_runs?limit=",
+    ],
+)
+def test_numbers_of_a_query(server: Server, path: str, digits: str) -> None:
+    """One that is none, or has more digits than Python reads, is refused by its name."""
+    reply = server.send("GET", path + quote(digits))
+    assert reply.status in (400, 404), reply.body
+    assert "Traceback" not in reply.body.decode()
+
+
+def test_numbers_with_zeros(server: Server) -> None:
+    """Zeros before a number change nothing, however many they are."""
+    reply = server.send("GET", f"{CHAT}?limit={'0' * 5000}1")
+    assert (reply.status, len(reply.json["data"]) <= 1) == (200, True)
+
+
+def test_numbers_of_graphql(server: Server) -> None:
+    """A number of thousands of digits is an error of the query, not of the server."""
+    query = '{organization(id: "default") {feedbackV2(page: %s) {pageInfo {totalCount}}}}'
+    for digits in ("9" * 5000, "-" + "9" * 5000, "9" * 30):
+        reply = server.send("POST", "/graphql", {"query": query % digits})
+        [error] = reply.json["errors"]
+        assert "digits" in error["message"]
