@@ -462,9 +462,9 @@ async def drip(server: _Server, begin: bytes, piece: bytes) -> bytes:
 
     async def go_on() -> None:
         with contextlib.suppress(ConnectionError):
-            while True:
-                await asyncio.sleep(0.02)
+            while not writer.is_closing():
                 writer.write(piece)
+                await asyncio.sleep(0.02)
                 await writer.drain()
 
     sending = asyncio.create_task(go_on())

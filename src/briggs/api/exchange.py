@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from briggs.api.answers import refuse_body
-from briggs.api.answers import refuse_body
 from briggs.api.encodings import decompress
 from briggs.gateway.drains import Drains
 from briggs.gateway.record import Call

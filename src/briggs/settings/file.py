@@ -115,7 +115,7 @@ class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     header_timeout_s: Seconds = 15
     """For a connection to send a request's headers."""
     body_timeout_s: Seconds = 60
-    """Between two pieces of a request's body."""
+    """For a part of a request's body: 240 bytes for each of these seconds, or what is left."""
     keep_alive_timeout_s: Seconds = 75
     """For an idle connection to send the next request."""
     shutdown_timeout_s: Seconds = 60
