@@ -13,7 +13,14 @@ Header = tuple[bytes, bytes]
 # Each of these has one meaning, and a request that gives two could mean one to a proxy and the
 # other to us.
 _SINGLE = frozenset(
-    {b"authorization", b"content-encoding", b"content-type", b"origin", b"x-log10-token"}
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-type",
+        b"origin",
+        b"x-api-token",
+        b"x-log10-token",
+    }
 )
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
