@@ -680,9 +680,140 @@ def test_a_key_for_grading_alone(server: Server, tag: str) -> None:
         ("DELETE", f"/v1/chat/completions/{other}"),
         ("GET", "/api/completions"),
         ("GET", f"{TASKS}/{task}/agreement"),
+        ("GET", f"{TASKS}/{task}/disagreements"),
         ("GET", FEEDBACK),
         ("GET", f"{FEEDBACK}/export"),
         ("DELETE", f"{FEEDBACK}/{given}"),
         ("GET", "/v1/organization/admin_api_keys"),
     ):
         assert server.send(method, path, {}, key=key).status == 403, (method, path)
+
+
+HIDDEN_REQUEST = {
+    "model": "anthropic/opus",
+    "temperature": 0.3,
+    "reasoning_effort": "high",
+    "messages": [
+        {"role": "user", "content": [
+            {"type": "text", "text": "What time is it?", "cache_control": {"type": "ephemeral"}},
+        ]},
+        {"role": "assistant", "content": None, "reasoning_content": "opus thinks",
+         "tool_calls": [{"id": "toolu_opus", "type": "function",
+                         "function": {"name": "clock", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "toolu_opus", "content": "noon"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "clock", "parameters": {}}}],
+}  # fmt: skip
+
+
+def create_telling_response() -> dict[str, Any]:
+    """An answer in which many members tell the model: each holds the word `opus`."""
+    answer: dict[str, Any] = create_response(model="opus-4", system_fingerprint="fp_opus")
+    answer["id"] = "chatcmpl-opus"
+    answer["opus"] = True
+    choice = answer["choices"][0]
+    choice["native_finish_reason"] = "opus_end"
+    choice["message"]["reasoning_content"] = "opus thinks"
+    return answer
+
+
+def test_a_task_that_hides_the_model(server: Server, tag: str) -> None:
+    """Neither the queue nor a grader's own look at a completion tells which model answered."""
+    id = record(
+        server, tag, "opus-run", request=HIDDEN_REQUEST, response=create_telling_response(),
+        duration=1.5,
+    )  # fmt: skip
+    task = create_task(server, tag, hide_model=True)
+    assert task["hide_model"] is True
+    key = create_key(server, tag, "grade")
+    path = f"{TASKS}/{task['id']}/next"
+    item = ask(server, "POST", path, {"reviewer": "ann"})
+    shown = item["completion"]
+    assert shown["request"]["messages"][0]["content"][0]["text"] == "What time is it?"
+    assert shown["request"]["messages"][1]["tool_calls"][0]["id"] == "call_1"
+    assert shown["request"]["messages"][2]["tool_call_id"] == "call_1"
+    assert shown["request"]["tools"][0]["function"]["name"] == "clock"
+    assert shown["response"]["choices"][0]["message"]["content"] == "Hello"
+    assert shown["response"]["choices"][0]["finish_reason"] == "stop"
+    assert shown["tags"] == [tag]
+    assert not {"usage", "system_fingerprint"} & shown["response"].keys()
+    seen = [item]
+    for place in (
+        f"/v1/chat/completions/{id}?include=request&include=received",
+        f"/v1/chat/completions/{id}/messages",
+        f"/api/completions/{id}",
+        f"/api/v1/completions/{id}",
+    ):
+        seen.append(ask(server, "GET", place, key=key))
+        assert "opus" in json.dumps(ask(server, "GET", place)) or "messages" in place
+    seen.append(ask(server, "GET", "/api/v1/completions/ungraded?limit=1", key=key))
+    for each in seen:
+        text = json.dumps(each)
+        assert "opus" not in text and "ephemeral" not in text and "temperature" not in text
+    refused = server.send("POST", path, {"model": "opus-4"}, key=key)
+    assert (refused.status, refused.json["param"]) == (400, "model")
+    ask(server, "POST", f"{TASKS}/{task['id']}", {"hide_model": False})
+    assert "opus" in json.dumps(ask(server, "GET", f"/v1/chat/completions/{id}", key=key))
+
+
+def test_an_answer_to_an_older_version(server: Server, tag: str) -> None:
+    """A post that names the version that its reviewer saw is refused after a change."""
+    task, id = create_task(server, tag), record(server, tag)
+    grade(server, task, id, task_version=1)
+    ask(server, "POST", f"{TASKS}/{task['id']}", {"instruction": "Think twice."})
+    refused = grade(server, task, id, task_version=1, status=409)
+    assert refused["param"] == "task_version"
+    assert "its version is 2 now" in refused["error"]
+    assert grade(server, task, id, task_version=2)["task_version"] == 2
+
+
+def test_progress_of_one_reviewer(server: Server, tag: str) -> None:
+    """What is left for a reviewer is what that one has neither graded nor skipped."""
+    task = create_task(server, tag, reviewers_wanted=2)
+    first, second, _ = (record(server, tag) for _ in range(3))
+    grade(server, task, first, reviewer="ann")
+    path = f"{TASKS}/{task['id']}"
+    assert take(server, task, "ann") == second
+    ask(server, "POST", f"{path}/leases/{second}/skip", {"reviewer": "ann", "reason": "?"})
+
+    def count(query: str) -> Any:
+        found = ask(server, "GET", f"{path}/progress{query}")
+        assert (found["matching"], found["left"]) == (3, 3)
+        return found.get("left_for_reviewer")
+
+    assert count("?reviewer=ann") == 1
+    assert count("?reviewer=bob") == 3
+    assert count("?reviewer=") == 3
+    assert count("") is None
+
+
+def test_disagreements(server: Server, tag: str) -> None:
+    """Completions on which reviewers differ, by field and reviewer, the most fields first."""
+    task = create_task(server, tag, reviewers_wanted=2)
+    agreed, one, both, alone = (record(server, tag) for _ in range(4))
+    for id, ann, ben in (
+        (agreed, {"relevance": 3, "safe": True}, {"relevance": 3, "safe": True}),
+        (one, {"relevance": 3, "safe": True}, {"relevance": 4, "safe": True}),
+        (both, {"relevance": 1, "safe": True}, {"relevance": 7, "safe": False}),
+    ):
+        grade(server, task, id, reviewer="ann", json_values=ann, comment="hm")
+        grade(server, task, id, reviewer="ben", json_values=ben, rationale={"relevance": "so"})
+    grade(server, task, alone, reviewer="ann")
+    path = f"{TASKS}/{task['id']}/disagreements"
+    found = ask(server, "GET", path)
+    assert (found["version"], found["shared"], found["total"]) == (1, 3, 2)
+    assert [each["completion_id"] for each in found["data"]] == [both, one]
+    assert found["data"][0]["fields"] == {
+        "relevance": {"ann": 1, "ben": 7},
+        "safe": {"ann": True, "ben": False},
+    }
+    assert found["data"][1]["fields"] == {"relevance": {"ann": 3, "ben": 4}}
+    assert found["data"][0]["comments"] == {"ann": "hm"}
+    assert found["data"][0]["rationale"] == {"relevance": {"ben": "so"}}
+    assert set(found["data"][0]["feedback_ids"]) == {"ann", "ben"}
+    safe = ask(server, "GET", f"{path}?field=safe&limit=1")
+    assert [each["completion_id"] for each in safe["data"]] == [both]
+    refused = server.send("GET", f"{path}?field=mood")
+    assert (refused.status, refused.json["param"]) == (400, "field")
+    assert "relevance, safe" in refused.json["error"]
+    assert server.send("GET", f"{path}?version=2").status == 404

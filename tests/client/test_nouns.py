@@ -91,6 +91,11 @@ async def test_a_task_is_made_changed_and_deleted(client: AsyncClient, tag: str)
     changed = await client.feedback_tasks.update(task.id, json_schema={"type": "object"})
     assert (changed.version, changed.reviewers_wanted) == (2, 2)
     assert task.id in [each.id for each in await client.feedback_tasks.list()]
+    versions = await client.feedback_tasks.list_versions(task.id)
+    assert [(each.version, each.json_schema) for each in versions] == [
+        (1, SCHEMA),
+        (2, {"type": "object"}),
+    ]
     assert (await client.feedback_tasks.delete(task.id)).deleted
     assert (await client.feedback_tasks.retrieve(task.id)).archived_at
 
@@ -120,6 +125,12 @@ async def test_a_queue_is_worked_through(client: AsyncClient, tag: str) -> None:
     progress = await client.feedback_tasks.progress(task.id)
     assert (progress.matching, progress.graded, progress.skipped) == (3, 2, 1)
     assert "score" in (await client.feedback_tasks.agreement(task.id)).fields
+    assert progress.left_for_reviewer is None
+    own = await client.feedback_tasks.progress(task.id, reviewer="ann")
+    assert (own.left, own.left_for_reviewer) == (1, 0)
+    await client.feedback.create(task.id, {"score": 1}, completion_ids=[told[0].id], reviewer="ben")
+    page = await client.feedback_tasks.disagreements(task.id, field="score")
+    assert [each.fields for each in page.data] == [{"score": {"ann": 4, "ben": 1}}]
 
 
 async def test_feedback_is_given_edited_and_found(client: AsyncClient, tag: str) -> None:
@@ -138,6 +149,15 @@ async def test_feedback_is_given_edited_and_found(client: AsyncClient, tag: str)
     edited = await client.feedback.update(given.id, json_values={"score": 5}, comment="better")
     assert (edited.version, edited.comment) == (2, "better")
     assert (await client.feedback.retrieve(given.id)).json_values == {"score": 5}
+    versions = await client.feedback.list_versions(given.id)
+    assert [each.json_values for each in versions] == [{"score": 2}, {"score": 5}]
+    with pytest.raises(Refused) as refused:
+        await client.feedback.update(given.id, json_values={"score": 9})
+    assert [each["path"] for each in refused.value.problems] == ["json_values.score"]
+    with pytest.raises(Refused, match="has changed"):
+        await client.feedback.create(
+            task.id, {"score": 2}, completion_ids=ids, task_version=7, idempotency_key=f"{tag}-7"
+        )
 
     found = client.feedback.iterate(task_id=task.id, filter="score > 4")
     assert [each.id async for each in found] == [given.id]

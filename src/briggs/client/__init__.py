@@ -20,11 +20,14 @@ from briggs.client.feedback import FeedbackEdit as FeedbackEdit
 from briggs.client.feedback import FeedbackFilters as FeedbackFilters
 from briggs.client.feedback import FeedbackPage as FeedbackPage
 from briggs.client.feedback_tasks import AgreementReport as AgreementReport
+from briggs.client.feedback_tasks import Disagreement as Disagreement
+from briggs.client.feedback_tasks import DisagreementPage as DisagreementPage
 from briggs.client.feedback_tasks import FeedbackTask as FeedbackTask
 from briggs.client.feedback_tasks import FeedbackTaskChange as FeedbackTaskChange
 from briggs.client.feedback_tasks import Lease as Lease
 from briggs.client.feedback_tasks import QueueFilters as QueueFilters
 from briggs.client.feedback_tasks import QueueItem as QueueItem
+from briggs.client.feedback_tasks import TaskVersion as TaskVersion
 from briggs.client.keys import ApiKey as ApiKey
 from briggs.client.logged import LoggedCompletion as LoggedCompletion
 from briggs.client.organizations import Organization as Organization

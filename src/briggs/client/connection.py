@@ -282,12 +282,14 @@ class _ErrorAnswer(msgspec.Struct):
     type: str | None = None
     param: str | None = None
     code: str | int | None = None
+    problems: list[dict[str, str]] = []
 
 
 def read_refusal(
     body: bytes, *, status: int | None, headers: Mapping[str, str] | None = None
 ) -> Refused:
     """The error that an error object spells; of any other body, the status and its start."""
+    problems: list[dict[str, str]] = []
     try:
         answer = msgspec.json.decode(body, type=_ErrorAnswer)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -299,6 +301,7 @@ def read_refusal(
             if isinstance(answer.error, _Error)
             else _Error(answer.error, answer.type, answer.param, answer.code)
         )
+        problems = answer.problems
     kinds = {401: AuthenticationFailed, 404: NotFound}
     return kinds.get(status or 0, Refused)(
         error.message,
@@ -306,5 +309,6 @@ def read_refusal(
         type=error.type,
         param=error.param,
         code=None if error.code is None else str(error.code),
+        problems=problems,
         headers=headers,
     )

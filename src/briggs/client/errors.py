@@ -12,7 +12,7 @@ ClientError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class ClientError(Exception):
@@ -51,6 +51,7 @@ class Refused(ClientError):
         type: str | None = None,
         param: str | None = None,
         code: str | None = None,
+        problems: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
@@ -59,6 +60,8 @@ class Refused(ClientError):
         self.type = type
         self.param = param
         self.code = code
+        self.problems = problems
+        """Everything that is wrong with the values of a feedback: a `path` and a `message` each."""
         self.headers: Mapping[str, str] = headers or {}
         """The answer's headers, their names in lower case."""
         self.completion_id = self.headers.get("x-briggs-completion-id")

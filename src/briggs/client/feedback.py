@@ -1,4 +1,4 @@
-"""Feedback from outside: create, retrieve, list, iterate, export, update and delete."""
+"""The client's feedback: create, retrieve, list, iterate, export, update and delete."""
 
 from __future__ import annotations
 
@@ -55,8 +55,24 @@ class FeedbackPage(Object):
     total: int
 
 
+class FeedbackVersion(Object):
+    """An earlier or the present form of a feedback."""
+
+    version: int
+    created_at: str
+    """ISO 8601."""
+    json_values: dict[str, Any]
+    comment: str = ""
+    rationale: dict[str, str] = msgspec.field(default_factory=dict)
+    corrected_output: Any = None
+
+
+class _Versions(Object):
+    data: list[FeedbackVersion]
+
+
 class FeedbackDeleted(Object):
-    """Says that a feedback is no more."""
+    """Confirms that a feedback was deleted."""
 
     id: str
     deleted: bool
@@ -73,7 +89,7 @@ class FeedbackFilters(TypedDict, total=False):
 
 
 class FeedbackEdit(TypedDict, total=False):
-    """What is to change of a feedback; the rest stays."""
+    """What to change of a feedback; the rest stays."""
 
     json_values: Mapping[str, Any]
     comment: str
@@ -99,13 +115,15 @@ class FeedbackCalls:
         corrected_output: Any = None,
         reviewer: str | None = None,
         reviewer_kind: ReviewerKind | None = None,
+        task_version: int | None = None,
         allow_unmatched_feedback: bool = False,
         max_matched_completions: int | None = None,
         idempotency_key: str | None = None,
     ) -> Feedback:
         """Answer a task about completions, by their ids or by tags that all of them have.
 
-        The values are checked by the task's schema; `Refused` names every error. The same
+        The values are checked by the task's schema; `Refused` names every error. With
+        `task_version`, it is refused with status 409 if the task has changed since. The same
         idempotency key again gives the first answer again; without one, a key is made.
         """
         body = omit_none(
@@ -118,6 +136,7 @@ class FeedbackCalls:
             corrected_output=corrected_output,
             reviewer=reviewer,
             reviewer_kind=reviewer_kind,
+            task_version=task_version,
             allow_unmatched_feedback=allow_unmatched_feedback,
             max_matched_completions=max_matched_completions,
         )
@@ -177,6 +196,11 @@ class FeedbackCalls:
     async def update(self, id: str, **edit: Unpack[FeedbackEdit]) -> Feedback:
         """Change what is named: a new version. Raises `NotFound`."""
         return await self._connection.request("POST", _path(id), Feedback, body=edit)
+
+    async def list_versions(self, id: str) -> Sequence[FeedbackVersion]:
+        """All its forms, from the first to the newest. Raises `NotFound`."""
+        path = f"{_path(id)}/versions"
+        return (await self._connection.request("GET", path, _Versions)).data
 
     async def delete(self, id: str) -> FeedbackDeleted:
         """Delete a feedback for good. Raises `NotFound`."""

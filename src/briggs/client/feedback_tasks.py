@@ -1,4 +1,4 @@
-"""Feedback tasks from outside, and their queues: next, renew, release, skip."""
+"""The client's feedback tasks, and their queues: next, renew, release, skip."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PATH = "/api/v1/feedback_task"
 
 
 class FeedbackTask(Object):
-    """What is asked of whoever grades, and about which completions."""
+    """What reviewers are asked, and about which completions."""
 
     id: str
     name: str
     json_schema: dict[str, Any]
     instruction: str = ""
     completion_tags_selector: list[str] = msgspec.field(default_factory=list)
-    """A completion that has all of them awaits the task."""
+    """The queue holds each completion that has all of them."""
     organization_id: str | None = None
     created_at: str | None = None
     """ISO 8601."""
@@ -35,21 +35,37 @@ class FeedbackTask(Object):
     updated_at: str | None = None
     reviewers_wanted: int = 1
     blind: bool = True
+    hide_model: bool = False
+    """Whether reviewers see nothing that tells which model answered."""
     version: int = 1
-    """A changed schema or instruction is a new one."""
+    """A changed schema or instruction makes a new one."""
     archived_at: str | UnsetType = UNSET
-    """When it was deleted; its feedback stays."""
+    """When it was archived; its feedback stays."""
+
+
+class TaskVersion(Object):
+    """An earlier or the present form of a task."""
+
+    version: int
+    created_at: str
+    """ISO 8601."""
+    instruction: str
+    json_schema: dict[str, Any]
+
+
+class _Versions(Object):
+    data: list[TaskVersion]
 
 
 class FeedbackTaskDeleted(Object):
-    """Says that nothing awaits a task any more."""
+    """Confirms that a task was archived."""
 
     id: str
     deleted: bool
 
 
 class FeedbackTaskChange(TypedDict, total=False):
-    """What is to change of a task; the rest stays."""
+    """What to change of a task; the rest stays."""
 
     name: str
     instruction: str
@@ -57,6 +73,7 @@ class FeedbackTaskChange(TypedDict, total=False):
     completion_tags_selector: Sequence[str]
     reviewers_wanted: int
     blind: bool
+    hide_model: bool
 
 
 class QueueFilters(TypedDict, total=False):
@@ -73,7 +90,7 @@ class QueueFilters(TypedDict, total=False):
 
 
 class Lease(Object):
-    """A completion that is kept for one reviewer for a while."""
+    """A completion that is reserved for one reviewer for a while."""
 
     completion_id: str
     reviewer: str
@@ -83,15 +100,15 @@ class Lease(Object):
 
 
 class QueueItem(Object):
-    """The next completion of a queue; `completion` is None where none is free."""
+    """The next completion of a queue; `completion` is None if none is free."""
 
     task: FeedbackTask
     completion: LoggedCompletion | None
     lease: Lease | None
     feedback: list[Feedback] = msgspec.field(default_factory=list)
-    """What others answered, unless the task is blind."""
+    """The answers of others; empty if the task is blind."""
     progress: Progress | UnsetType = UNSET
-    """How far the queue is, where none is free."""
+    """How far the queue is, if none is free."""
 
 
 class AgreementReport(Object):
@@ -110,6 +127,32 @@ class AgreementReport(Object):
     """Fields of free text."""
     scales: dict[str, str] = msgspec.field(default_factory=dict)
     """Where the words are from."""
+
+
+class Disagreement(Object):
+    """One completion, and the fields to which reviewers gave different values."""
+
+    completion_id: str
+    fields: dict[str, dict[str, Any]]
+    """By dotted path, the value of each reviewer."""
+    comments: dict[str, str] = msgspec.field(default_factory=dict)
+    """By reviewer."""
+    rationale: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    """By dotted path, the reason of each reviewer who gave one."""
+    feedback_ids: dict[str, str] = msgspec.field(default_factory=dict)
+    """By reviewer."""
+
+
+class DisagreementPage(Object):
+    """A page of them, the completions with the most differing fields first."""
+
+    version: int
+    """The version of the task."""
+    shared: int
+    """Completions that two or more reviewers graded."""
+    total: int
+    """Those of them on which the reviewers differ."""
+    data: list[Disagreement]
 
 
 class _Released(Object):
@@ -131,6 +174,7 @@ class FeedbackTasks:
         completion_tags_selector: Sequence[str] = (),
         reviewers_wanted: int = 1,
         blind: bool = True,
+        hide_model: bool = False,
     ) -> FeedbackTask:
         """A new task; `Refused` says what is wrong with its schema, if anything is."""
         body = {
@@ -140,11 +184,12 @@ class FeedbackTasks:
             "completion_tags_selector": list(completion_tags_selector),
             "reviewers_wanted": reviewers_wanted,
             "blind": blind,
+            "hide_model": hide_model,
         }
         return await self._connection.request("POST", _PATH, FeedbackTask, body=body)
 
     async def retrieve(self, id: str) -> FeedbackTask:
-        """One, also if it was deleted. Raises `NotFound`."""
+        """One, also if it is archived. Raises `NotFound`."""
         return await self._connection.request("GET", _path(id), FeedbackTask)
 
     async def list(
@@ -159,8 +204,13 @@ class FeedbackTasks:
         return await self._connection.request("POST", _path(id), FeedbackTask, body=change)
 
     async def delete(self, id: str) -> FeedbackTaskDeleted:
-        """Let nothing await a task any more; its feedback stays. Raises `NotFound`."""
+        """Archive a task: its queue empties, and its feedback stays. Raises `NotFound`."""
         return await self._connection.request("DELETE", _path(id), FeedbackTaskDeleted)
+
+    async def list_versions(self, id: str) -> Sequence[TaskVersion]:
+        """All its forms, from the first to the newest. Raises `NotFound`."""
+        path = f"{_path(id)}/versions"
+        return (await self._connection.request("GET", path, _Versions)).data
 
     async def next(
         self,
@@ -170,7 +220,7 @@ class FeedbackTasks:
         lease_s: float | None = None,
         **filters: Unpack[QueueFilters],
     ) -> QueueItem:
-        """Borrow the next completion for `lease_s` seconds, 600 unless said otherwise.
+        """Reserve the next completion for `lease_s` seconds, 600 by default.
 
         The reviewer is the key's name unless one is given, here and below.
         """
@@ -185,7 +235,7 @@ class FeedbackTasks:
         reviewer: str | None = None,
         lease_s: float | None = None,
     ) -> Lease:
-        """Keep a completion for longer. Raises `NotFound` where it is not in hand."""
+        """Reserve a completion for longer. Raises `NotFound` if it is not reserved."""
         return await self._connection.request(
             "POST",
             f"{_lease(id, completion_id)}/renew",
@@ -205,7 +255,7 @@ class FeedbackTasks:
     async def skip(
         self, id: str, completion_id: str, reason: str, *, reviewer: str | None = None
     ) -> None:
-        """Pass a completion over, and say why; others are still offered it."""
+        """Skip a completion, with a reason; others still get it."""
         await self._connection.request(
             "POST",
             f"{_lease(id, completion_id)}/skip",
@@ -213,9 +263,15 @@ class FeedbackTasks:
             body=omit_none(reviewer=reviewer, reason=reason),
         )
 
-    async def progress(self, id: str) -> Progress:
-        """How far its queue is. Raises `NotFound`."""
-        return await self._connection.request("GET", f"{_path(id)}/progress", Progress)
+    async def progress(self, id: str, *, reviewer: str | None = None) -> Progress:
+        """How far its queue is. Raises `NotFound`.
+
+        With a reviewer, `left_for_reviewer` counts what is left for that one; an empty text is
+        the key's own name.
+        """
+        path = f"{_path(id)}/progress"
+        query = encode_query(reviewer=reviewer)
+        return await self._connection.request("GET", path, Progress, query=query)
 
     async def agreement(self, id: str, *, version: int | None = None) -> AgreementReport:
         """How far reviewers agree, field by field, on the newest version unless another is named.
@@ -228,6 +284,23 @@ class FeedbackTasks:
             AgreementReport,
             query=encode_query(version=version),
         )
+
+    async def disagreements(
+        self,
+        id: str,
+        *,
+        version: int | None = None,
+        field: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> DisagreementPage:
+        """Where reviewers differ on the newest version, unless another is named.
+
+        A page has 25 completions by default, and at most 1,000. Raises `NotFound`.
+        """
+        query = encode_query(version=version, field=field, limit=limit, offset=offset)
+        path = f"{_path(id)}/disagreements"
+        return await self._connection.request("GET", path, DisagreementPage, query=query)
 
 
 def _path(id: str) -> str:

@@ -30,15 +30,18 @@ from briggs.client.feedback import (
     FeedbackEdit,
     FeedbackFilters,
     FeedbackPage,
+    FeedbackVersion,
 )
 from briggs.client.feedback_tasks import (
     AgreementReport,
+    DisagreementPage,
     FeedbackTask,
     FeedbackTaskChange,
     FeedbackTaskDeleted,
     Lease,
     QueueFilters,
     QueueItem,
+    TaskVersion,
 )
 from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
 from briggs.client.logged import LoggedCompletion
@@ -296,13 +299,15 @@ class FeedbackCalls:
         corrected_output: Any = None,
         reviewer: str | None = None,
         reviewer_kind: ReviewerKind | None = None,
+        task_version: int | None = None,
         allow_unmatched_feedback: bool = False,
         max_matched_completions: int | None = None,
         idempotency_key: str | None = None,
     ) -> Feedback:
         """Answer a task about completions, by their ids or by tags that all of them have.
 
-        The values are checked by the task's schema; `Refused` names every error. The same
+        The values are checked by the task's schema; `Refused` names every error. With
+        `task_version`, it is refused with status 409 if the task has changed since. The same
         idempotency key again gives the first answer again; without one, a key is made.
         """
         return self._runner.run(
@@ -316,6 +321,7 @@ class FeedbackCalls:
                 corrected_output=corrected_output,
                 reviewer=reviewer,
                 reviewer_kind=reviewer_kind,
+                task_version=task_version,
                 allow_unmatched_feedback=allow_unmatched_feedback,
                 max_matched_completions=max_matched_completions,
                 idempotency_key=idempotency_key,
@@ -353,6 +359,10 @@ class FeedbackCalls:
         """Change what is named: a new version. Raises `NotFound`."""
         return self._runner.run(self._calls.update(id, **edit))
 
+    def list_versions(self, id: str) -> Sequence[FeedbackVersion]:
+        """All its forms, from the first to the newest. Raises `NotFound`."""
+        return self._runner.run(self._calls.list_versions(id))
+
     def delete(self, id: str) -> FeedbackDeleted:
         """Delete a feedback for good. Raises `NotFound`."""
         return self._runner.run(self._calls.delete(id))
@@ -374,6 +384,7 @@ class FeedbackTasks:
         completion_tags_selector: Sequence[str] = (),
         reviewers_wanted: int = 1,
         blind: bool = True,
+        hide_model: bool = False,
     ) -> FeedbackTask:
         """A new task; `Refused` says what is wrong with its schema, if anything is."""
         return self._runner.run(
@@ -384,11 +395,12 @@ class FeedbackTasks:
                 completion_tags_selector=completion_tags_selector,
                 reviewers_wanted=reviewers_wanted,
                 blind=blind,
+                hide_model=hide_model,
             )
         )
 
     def retrieve(self, id: str) -> FeedbackTask:
-        """One, also if it was deleted. Raises `NotFound`."""
+        """One, also if it is archived. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(id))
 
     def list(
@@ -402,8 +414,12 @@ class FeedbackTasks:
         return self._runner.run(self._calls.update(id, **change))
 
     def delete(self, id: str) -> FeedbackTaskDeleted:
-        """Let nothing await a task any more; its feedback stays. Raises `NotFound`."""
+        """Archive a task: its queue empties, and its feedback stays. Raises `NotFound`."""
         return self._runner.run(self._calls.delete(id))
+
+    def list_versions(self, id: str) -> Sequence[TaskVersion]:
+        """All its forms, from the first to the newest. Raises `NotFound`."""
+        return self._runner.run(self._calls.list_versions(id))
 
     def next(
         self,
@@ -413,7 +429,7 @@ class FeedbackTasks:
         lease_s: float | None = None,
         **filters: Unpack[QueueFilters],
     ) -> QueueItem:
-        """Borrow the next completion for `lease_s` seconds, 600 unless said otherwise.
+        """Reserve the next completion for `lease_s` seconds, 600 by default.
 
         The reviewer is the key's name unless one is given, here and below.
         """
@@ -427,7 +443,7 @@ class FeedbackTasks:
         reviewer: str | None = None,
         lease_s: float | None = None,
     ) -> Lease:
-        """Keep a completion for longer. Raises `NotFound` where it is not in hand."""
+        """Reserve a completion for longer. Raises `NotFound` if it is not reserved."""
         return self._runner.run(
             self._calls.renew(id, completion_id, reviewer=reviewer, lease_s=lease_s)
         )
@@ -439,12 +455,16 @@ class FeedbackTasks:
     def skip(
         self, id: str, completion_id: str, reason: str, *, reviewer: str | None = None
     ) -> None:
-        """Pass a completion over, and say why; others are still offered it."""
+        """Skip a completion, with a reason; others still get it."""
         return self._runner.run(self._calls.skip(id, completion_id, reason, reviewer=reviewer))
 
-    def progress(self, id: str) -> Progress:
-        """How far its queue is. Raises `NotFound`."""
-        return self._runner.run(self._calls.progress(id))
+    def progress(self, id: str, *, reviewer: str | None = None) -> Progress:
+        """How far its queue is. Raises `NotFound`.
+
+        With a reviewer, `left_for_reviewer` counts what is left for that one; an empty text is
+        the key's own name.
+        """
+        return self._runner.run(self._calls.progress(id, reviewer=reviewer))
 
     def agreement(self, id: str, *, version: int | None = None) -> AgreementReport:
         """How far reviewers agree, field by field, on the newest version unless another is named.
@@ -452,6 +472,23 @@ class FeedbackTasks:
         Raises `NotFound`.
         """
         return self._runner.run(self._calls.agreement(id, version=version))
+
+    def disagreements(
+        self,
+        id: str,
+        *,
+        version: int | None = None,
+        field: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> DisagreementPage:
+        """Where reviewers differ on the newest version, unless another is named.
+
+        A page has 25 completions by default, and at most 1,000. Raises `NotFound`.
+        """
+        return self._runner.run(
+            self._calls.disagreements(id, version=version, field=field, limit=limit, offset=offset)
+        )
 
 
 class Models:

@@ -1,4 +1,4 @@
-"""Feedback: given about completions, checked by its task, edited in versions, listed, exported."""
+"""Creates feedback and checks it by its task; edits, lists and exports it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from briggs.feedback.tasks import retrieve_open_task
 from briggs.storage import FeedbackQuery, Query, Store
 from briggs.types import wire
 from briggs.types.completions import Completion
-from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.errors import Conflict, InvalidRequest, NotFound
 from briggs.types.feedback import Feedback, ReviewerKind, TaskVersion
 from briggs.types.forms import read_form
 
@@ -26,17 +26,19 @@ TASKS_MAX = 1000
 
 
 class FeedbackPost(msgspec.Struct, kw_only=True):
-    """What a reviewer answers, and about what: completions by id, or by all of their tags."""
+    """What a reviewer answers, and about which completions: by id, or by all of their tags."""
 
     task_id: str
+    task_version: int | None = None
+    """The version that the reviewer saw. If the task has changed since, the post is refused."""
     json_values: dict[str, Any]
     comment: str | None = None
     completion_ids: list[str] | None = None
     completion_tags_selector: list[str] | None = None
     allow_unmatched_feedback: bool | None = False
-    """Whether feedback about nothing is taken."""
+    """Whether to take feedback that is about no completion."""
     max_matched_completions: int | None = None
-    """How many the tags may match; 100 where that is not said."""
+    """How many completions the tags may match; 100 by default."""
     reviewer: str | None = None
     reviewer_kind: ReviewerKind | None = None
     rationale: dict[str, str] | None = None
@@ -45,7 +47,7 @@ class FeedbackPost(msgspec.Struct, kw_only=True):
 
 
 class FeedbackEdit(msgspec.Struct, kw_only=True):
-    """What is changed of a feedback; what is not said stays."""
+    """Members of a feedback to change. Those that are left out keep their value."""
 
     json_values: dict[str, Any] | UnsetType = UNSET
     comment: str | UnsetType | None = UNSET
@@ -56,12 +58,19 @@ class FeedbackEdit(msgspec.Struct, kw_only=True):
 async def create_feedback(
     store: Store, post: FeedbackPost, *, organization_id: str, reviewer: str
 ) -> Feedback:
-    """Remember an answer; `reviewer` is who gave it where the post does not say.
+    """Record an answer; `reviewer` gave it unless the post names another.
 
-    Raises `NotFound` for a task or completion that is not there, `InvalidRequest` that names
-    what is wrong, and `Conflict` for a completion that others took after the lease expired.
+    Raises `NotFound` for a task or completion that does not exist, `InvalidRequest`, which names
+    the wrong member, and `Conflict` if the task has changed, or if others took the completion
+    after the lease expired.
     """
     task = await retrieve_open_task(store, post.task_id, organization_id=organization_id)
+    if post.task_version not in (None, task.version):
+        raise Conflict(
+            f"The task '{task.name}' has changed: its version is {task.version} now, and this "
+            f"answer is to version {post.task_version}. Look at the task again.",
+            param="task_version",
+        )
     await asyncio.to_thread(check_values, post.json_values, schema=task.json_schema)
     reviewer = post.reviewer or reviewer
     if len(reviewer) > NAME_LENGTH_MAX:
@@ -94,7 +103,7 @@ async def create_feedback(
 async def update_feedback(
     store: Store, id: str, edit: FeedbackEdit, *, query: FeedbackQuery
 ) -> Feedback:
-    """A new version of a feedback, by the version of the task that it was given for.
+    """Make a new version of a feedback, checked by the version of the task that it answers.
 
     Raises `NotFound`, `InvalidRequest`.
     """
@@ -121,7 +130,7 @@ async def update_feedback(
 
 
 async def retrieve_feedback(store: Store, id: str, *, query: FeedbackQuery) -> Feedback:
-    """One, if the query allows it. Raises `NotFound`."""
+    """One feedback, if the query allows it. Raises `NotFound`."""
     found = await store.feedback.retrieve(query, id=id)
     if found is None:
         raise _not_found(id)
@@ -148,8 +157,8 @@ async def list_feedback(
 ) -> tuple[Sequence[Feedback], int]:
     """A page, the newest first, and how many there are in all.
 
-    A filter as text is parsed with the fields of the task, or of all tasks. Raises
-    `InvalidRequest` where that is not possible.
+    A filter that is a text is parsed with the fields of the task, or of all tasks. Raises
+    `InvalidRequest` for one that is wrong.
     """
     query = FeedbackQuery(
         organization_id=organization_id,
@@ -173,7 +182,7 @@ async def list_feedback(
 async def iterate_feedback(
     store: Store, *, query: FeedbackQuery, filter: Filter | None, newest_first: bool = True
 ) -> AsyncIterator[Sequence[Feedback]]:
-    """What the query and the filter let through, in pages."""
+    """The feedback that passes the query and the filter, in pages."""
     async for page in store.feedback.iterate(query, newest_first=newest_first):
         if filter is None:
             yield page
@@ -183,7 +192,7 @@ async def iterate_feedback(
 
 
 async def read_filter(store: Store, text: str, *, query: FeedbackQuery) -> Filter | None:
-    """A filter with the fields of the tasks that the query asks for. Raises `InvalidRequest`."""
+    """A filter, parsed with the fields of the query's tasks. Raises `InvalidRequest`."""
     if not text.strip():
         return None
     organization_id = query.organization_id
@@ -204,7 +213,7 @@ def _parse_filter(text: str, schemas: Sequence[Mapping[str, Any]]) -> Filter:
 
 
 async def list_labels(store: Store, feedback: Sequence[Feedback]) -> Mapping[str, Completion]:
-    """The completions that feedback is about, by id, with their times, models and tags only."""
+    """The completions of some feedback, by id, with their times, models and tags only."""
     if not feedback:
         return {}
     ids = {id for each in feedback for id in each.completion_ids}
@@ -214,7 +223,7 @@ async def list_labels(store: Store, feedback: Sequence[Feedback]) -> Mapping[str
 async def export_feedback(
     store: Store, *, query: FeedbackQuery, filter: Filter | None = None
 ) -> AsyncIterator[tuple[Feedback, TaskVersion, Sequence[Completion]]]:
-    """Everything, the oldest first: each with the version of its task and its completions."""
+    """All of it, the oldest first, each with the version of its task and its completions."""
     versions: dict[str, Sequence[TaskVersion]] = {}
     async for page in iterate_feedback(store, query=query, filter=filter, newest_first=False):
         for each in page:
@@ -235,7 +244,7 @@ def _matches(filter: Filter, feedback: Feedback, about: Mapping[str, Completion]
 
 
 async def _match(store: Store, post: FeedbackPost, *, organization_id: str) -> list[str]:
-    """The ids of what a post is about."""
+    """The ids of the completions that a post is about."""
     if post.completion_ids:
         return await _find(store, post.completion_ids, organization_id=organization_id)
     maximum = 100 if post.max_matched_completions is None else post.max_matched_completions
@@ -260,17 +269,17 @@ async def _match(store: Store, post: FeedbackPost, *, organization_id: str) -> l
         name = "completion_ids" if post.completion_ids is not None else "completion_tags_selector"
         raise InvalidRequest(
             f"No completion has all of the tags {', '.join(tags)}. Name other tags, "
-            "or say 'allow_unmatched_feedback'."
+            "or set 'allow_unmatched_feedback'."
             if tags
-            else "The feedback is about nothing: name 'completion_ids' or "
-            "'completion_tags_selector', or say 'allow_unmatched_feedback'.",
+            else "The feedback is about no completion. Give 'completion_ids' or "
+            "'completion_tags_selector', or set 'allow_unmatched_feedback'.",
             param=name,
         )
     return matched
 
 
 async def _find(store: Store, ids: Sequence[str], *, organization_id: str) -> list[str]:
-    """Our ids of completions that are named by ours or by the upstream's."""
+    """Our ids of completions that are named by our ids or by the upstream's."""
     if len(ids) > MATCHED_MAX:
         raise InvalidRequest(
             f"'completion_ids' names at most {MATCHED_MAX}.", param="completion_ids"
@@ -286,14 +295,14 @@ async def _find(store: Store, ids: Sequence[str], *, organization_id: str) -> li
 
 
 async def _check_rationale(rationale: Mapping[str, str], schema: Mapping[str, Any]) -> None:
-    """Each reason is for a field of the task."""
+    """Raises `InvalidRequest` for a reason that belongs to no field of the task."""
     if not rationale:
         return
     fields = (await asyncio.to_thread(read_form, schema)).names
     for name in rationale:
         if fields and name not in fields:
             raise InvalidRequest(
-                f"'rationale.{name}' names no field of this task. Its fields: {', '.join(fields)}.",
+                f"'rationale.{name}': the task has no such field. Its fields: {', '.join(fields)}.",
                 param=f"rationale.{name}",
             )
 

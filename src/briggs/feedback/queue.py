@@ -1,4 +1,4 @@
-"""The queue of a task: the next completion for a reviewer, kept for a while, or passed over."""
+"""The queue of a task: reserves completions for reviewers, and lets them skip some."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from briggs.feedback.feedback import list_feedback
+from briggs.feedback.hidden import hide_model
 from briggs.storage import Store, Wish
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
@@ -17,18 +18,18 @@ LEASE_S_MAX = 86_400.0
 
 
 class Item(msgspec.Struct, kw_only=True, frozen=True):
-    """A completion to be graded."""
+    """A completion to grade."""
 
     lease: Lease
     completion: Completion
     feedback: Sequence[Feedback]
-    """What others answered; nothing where the task is blind."""
+    """The answers of others; empty if the task is blind."""
 
 
 async def take_next(
     store: Store, task: FeedbackTask, *, reviewer: str, wish: Wish, lease_s: float = LEASE_S
 ) -> Item | None:
-    """Lend a reviewer the next completion; None where nothing is left that is free."""
+    """Reserve the next completion for a reviewer; None if none is free."""
     await store.feedback_tasks.fill(organization_id=task.organization_id)
     while True:
         lease = await store.feedback_queue.claim(
@@ -37,8 +38,10 @@ async def take_next(
         if lease is None:
             return None
         completion = await store.retrieve(lease.completion_id, organization_id=task.organization_id)
-        # It may have been deleted in this very moment.
+        # It may have been deleted meanwhile.
         if completion is not None:
+            if task.hide_model:
+                completion = hide_model(completion, tags=task.completion_tags_selector)
             return Item(
                 lease=lease,
                 completion=completion,
@@ -54,7 +57,7 @@ async def renew(
     reviewer: str,
     lease_s: float = LEASE_S,
 ) -> Lease:
-    """Keep a completion for longer. Raises `NotFound`, and `Conflict` where it is too late."""
+    """Reserve a completion for longer. Raises `NotFound`, and `Conflict` if others took it."""
     lease = await store.feedback_queue.renew(
         task, completion_id=completion_id, reviewer=reviewer, expires_at=_end(lease_s)
     )
@@ -72,25 +75,28 @@ async def release(store: Store, task: FeedbackTask, completion_id: str, *, revie
 async def skip(
     store: Store, task: FeedbackTask, completion_id: str, *, reviewer: str, reason: str
 ) -> None:
-    """Pass a completion over for good; others are still offered it. Raises `NotFound`."""
+    """Skip a completion for good; others still get it. Raises `NotFound`."""
     if not await store.feedback_queue.skip(
         task, completion_id=completion_id, reviewer=reviewer, reason=reason
     ):
         raise NotFound(
-            f"The completion '{completion_id}' does not await this task.", param="completion_id"
+            f"The completion '{completion_id}' is not in the queue of this task.",
+            param="completion_id",
         )
 
 
-async def measure_progress(store: Store, task: FeedbackTask) -> Progress:
-    """How far a task is."""
+async def measure_progress(
+    store: Store, task: FeedbackTask, *, reviewer: str | None = None
+) -> Progress:
+    """How far a task is; with a reviewer, also how much is left for that one."""
     await store.feedback_tasks.fill(organization_id=task.organization_id)
-    return await store.feedback_queue.measure(task)
+    return await store.feedback_queue.measure(task, reviewer=reviewer)
 
 
 async def list_ungraded(
     store: Store, *, organization_id: str, limit: int, offset: int = 0
 ) -> Sequence[Completion]:
-    """Completions that await a task and have no feedback yet, the newest first."""
+    """Completions in the queue of a task that have no feedback yet, the newest first."""
     await store.feedback_tasks.fill(organization_id=organization_id)
     ids = await store.feedback_queue.list_ungraded(
         organization_id=organization_id, limit=limit, offset=offset
@@ -122,6 +128,6 @@ def _end(lease_s: float) -> int:
 
 def _not_lent(completion_id: str, reviewer: str) -> NotFound:
     return NotFound(
-        f"'{reviewer}' does not have the completion '{completion_id}' in hand: ask for the next.",
+        f"The completion '{completion_id}' is not reserved for '{reviewer}': ask for the next.",
         param="completion_id",
     )

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
-from briggs.feedback.agreement import SOURCES, Agreement, Level, measure
-from briggs.feedback.feedback import list_labels
-from briggs.storage import FeedbackQuery, Store
-from briggs.types import wire
+from briggs.feedback.agreement import SOURCES, Agreement, measure
+from briggs.feedback.answers import (
+    Answers,
+    Ratings,
+    find_level,
+    freeze_ratings,
+    list_ratings,
+    read_answers,
+    show,
+)
+from briggs.storage import Store
 from briggs.types.completions import Completion
-from briggs.types.errors import NotFound
 from briggs.types.feedback import FeedbackTask
 from briggs.types.fields import Field
-from briggs.types.flat_schemas import is_number
-from briggs.types.forms import ABSENT, read_form, read_value
+from briggs.types.forms import read_form
 
 OPTIONS_MAX = 50
 """Of a list that may have any value: so many of the most common ones."""
-
-Answers = Mapping[str, Mapping[str, dict[str, Any]]]
-"""By completion and reviewer, the values of the newest feedback."""
 
 
 class Mean(msgspec.Struct, kw_only=True, frozen=True):
@@ -82,62 +83,37 @@ async def report(store: Store, task: FeedbackTask, *, version: int | None = None
 
     Raises `NotFound` for a version that there is not.
     """
-    versions = await store.feedback_tasks.list_versions(task.id)
-    chosen = task.version if version is None else version
-    if not 1 <= chosen <= len(versions):
-        raise NotFound(
-            f"The task has no version {chosen}: it has 1 to {len(versions)}.", param="version"
-        )
-    answers: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    completions: dict[str, Completion] = {}
-    counts = Counter({each.version: 0 for each in versions})
-    query = FeedbackQuery(organization_id=task.organization_id, task_id=task.id)
-    async for page in store.feedback.iterate(query, newest_first=False):
-        counts.update(feedback.task_version for feedback in page)
-        wanted = [feedback for feedback in page if feedback.task_version == chosen]
-        completions |= await list_labels(store, wanted)
-        for feedback in wanted:
-            for id in feedback.completion_ids:
-                answers[id][feedback.reviewer] = feedback.json_values
-    fields, left_out = await asyncio.to_thread(
-        _report_fields, versions[chosen - 1].json_schema, answers, completions
-    )
+    answers = await read_answers(store, task, version=version)
+    fields, left_out = await asyncio.to_thread(_report_fields, answers)
     return Report(
-        version=chosen,
-        versions=[VersionCount(version=each, feedback=counts[each]) for each in sorted(counts)],
+        version=answers.version.version,
+        versions=[
+            VersionCount(version=each, feedback=count)
+            for each, count in sorted(answers.counts.items())
+        ],
         fields=fields,
         left_out=left_out,
         scales=SOURCES,
     )
 
 
-def _report_fields(
-    schema: Mapping[str, Any], answers: Answers, completions: Mapping[str, Completion]
-) -> tuple[dict[str, FieldReport], list[str]]:
-    fields = [field for field in read_form(schema).fields if field.path]
+def _report_fields(answers: Answers) -> tuple[dict[str, FieldReport], list[str]]:
+    fields = [field for field in read_form(answers.version.json_schema).fields if field.path]
     left_out = [field.name for field in fields if field.kind == "text"]
     reports = {
-        field.name: _report_field(field, answers, completions)
-        for field in fields
-        if field.kind != "text"
+        field.name: _report_field(field, answers) for field in fields if field.kind != "text"
     }
     return reports, left_out
 
 
-def _report_field(
-    field: Field, answers: Answers, completions: Mapping[str, Completion]
-) -> FieldReport:
+def _report_field(field: Field, answers: Answers) -> FieldReport:
     level = find_level(field)
-    units: dict[str, dict[str, Any]] = {}
+    units: dict[str, Ratings] = {}
     groups: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for id, by_reviewer in answers.items():
-        units[id] = {
-            reviewer: value
-            for reviewer, values in by_reviewer.items()
-            if (value := _read(field, values, level)) is not None
-        }
+    for id, by_reviewer in answers.by_completion.items():
+        units[id] = list_ratings(field, by_reviewer, level)
         numbers = [float(each) for each in units[id].values() if isinstance(each, int | float)]
-        for group in _list_groups(completions.get(id)):
+        for group in _list_groups(answers.completions.get(id)):
             groups[group] += numbers
     means = {
         group: Mean(mean=sum(numbers) / len(numbers), ratings=len(numbers))
@@ -149,7 +125,7 @@ def _report_field(
         for kind in ("", "model", "tag", "week")
     }
     return FieldReport(
-        agreement=measure([_freeze_unit(field, unit) for unit in units.values()], level=level),
+        agreement=measure([freeze_ratings(field, unit) for unit in units.values()], level=level),
         mean=by[""].get(""),
         by_model=by["model"],
         by_tag=by["tag"],
@@ -158,13 +134,13 @@ def _report_field(
     )
 
 
-def _report_options(field: Field, units: Sequence[Mapping[str, Any]]) -> dict[str, OptionReport]:
+def _report_options(field: Field, units: Sequence[Ratings]) -> dict[str, OptionReport]:
     """Each value that a list may have, as a question of its own: is it in there or not?"""
     if field.kind not in ("choices", "list"):
         return {}
-    sets = [{name: set(map(_show, value)) for name, value in unit.items()} for unit in units]
+    sets = [{name: set(map(show, value)) for name, value in unit.items()} for unit in units]
     chosen = Counter(each for unit in sets for values in unit.values() for each in values)
-    options = [_show(option.value) for option in field.options]
+    options = [show(option.value) for option in field.options]
     reports = {}
     for option in options or [name for name, _ in chosen.most_common(OPTIONS_MAX)]:
         asked = [{name: option in values for name, values in unit.items()} for unit in sets]
@@ -186,42 +162,3 @@ def _list_groups(completion: Completion | None) -> Iterator[tuple[str, str]]:
         yield "tag", tag
     year, week, _ = datetime.fromtimestamp(completion.created_at / 1_000_000, UTC).isocalendar()
     yield "week", f"{year}-W{week:02}"
-
-
-def find_level(field: Field) -> Level:
-    """Whole numbers are ordinal, other numbers interval, everything else nominal."""
-    if field.kind in ("scale", "integer"):
-        return "ordinal"
-    if field.kind == "number":
-        return "interval"
-    values = [option.value for option in field.options]
-    if field.kind != "choice" or not values or not all(map(is_number, values)):
-        return "nominal"
-    return "ordinal" if all(isinstance(value, int) for value in values) else "interval"
-
-
-def _read(field: Field, values: Any, level: Level) -> Any:
-    """What an answer says to a field; None for nothing."""
-    value = read_value(field.path, values)
-    if value is ABSENT or (level != "nominal" and not is_number(value)):
-        return None
-    if field.kind in ("choices", "list") and not isinstance(value, list):
-        return None
-    return value
-
-
-def _freeze_unit(field: Field, unit: Mapping[str, Any]) -> dict[str, Hashable]:
-    """Lists and objects as JSON; the order of several choices is of no meaning."""
-    frozen: dict[str, Hashable] = {}
-    for reviewer, value in unit.items():
-        if field.kind == "choices":
-            value = sorted({_show(each): each for each in value}.items())
-            value = [each for _, each in value]
-        is_plain = not isinstance(value, dict | list)
-        frozen[reviewer] = value if is_plain else wire.encode_plain(value).decode()
-    return frozen
-
-
-def _show(value: Any) -> str:
-    """An item of a list: a text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else wire.encode_plain(value).decode()

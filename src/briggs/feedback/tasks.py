@@ -1,4 +1,4 @@
-"""Feedback tasks: made, changed and archived, with a schema that was checked."""
+"""Creates, changes and archives feedback tasks, and checks their schemas."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME_LENGTH_MAX = 500
 
 
 class TaskChange(msgspec.Struct, kw_only=True):
-    """What is said of a task; what is not said stays, or is what it is by default."""
+    """Members of a task. Those that are left out keep their value, or get the default."""
 
     name: str | UnsetType = UNSET
     instruction: str | UnsetType = UNSET
@@ -26,10 +26,11 @@ class TaskChange(msgspec.Struct, kw_only=True):
     completion_tags_selector: list[str] | UnsetType = UNSET
     reviewers_wanted: int | UnsetType = UNSET
     blind: bool | UnsetType = UNSET
+    hide_model: bool | UnsetType = UNSET
 
 
 async def create_task(store: Store, said: TaskChange, *, organization_id: str) -> FeedbackTask:
-    """A new task. Raises `InvalidRequest` that names what is wrong."""
+    """Create a task. Raises `InvalidRequest`, which names the wrong member."""
     for name in ("name", "json_schema"):
         if getattr(said, name) is UNSET:
             raise InvalidRequest(f"'{name}' is required.", param=name)
@@ -51,12 +52,12 @@ async def retrieve_task(store: Store, id: str, *, organization_id: str) -> Feedb
 
 
 async def retrieve_open_task(store: Store, id: str, *, organization_id: str) -> FeedbackTask:
-    """A task that can still be answered. Raises `NotFound`, `InvalidRequest`."""
+    """A task that still takes feedback. Raises `NotFound`, `InvalidRequest`."""
     task = await retrieve_task(store, id, organization_id=organization_id)
     if task.archived_at is not None:
         raise InvalidRequest(
-            f"The feedback task '{task.name}' was deleted: what was answered can be read, and "
-            "nothing more can be answered.",
+            f"The feedback task '{task.name}' was deleted and takes no more feedback. Its feedback "
+            "can still be read.",
             param="task_id",
         )
     return task
@@ -79,7 +80,7 @@ async def update_task(
 
 
 async def archive_task(store: Store, id: str, *, organization_id: str) -> FeedbackTask:
-    """Let nothing await a task any more; its feedback stays. Raises `NotFound`."""
+    """Empty the queue of a task for good; its feedback stays. Raises `NotFound`."""
     task = await store.feedback_tasks.update(
         id,
         organization_id=organization_id,

@@ -121,9 +121,9 @@ class FeedbackQueue:
             )
         )
 
-    async def measure(self, task: FeedbackTask) -> Progress:
-        """How far it is."""
-        return await self._access.read(lambda connection: _measure(connection, task))
+    async def measure(self, task: FeedbackTask, *, reviewer: str | None = None) -> Progress:
+        """How far it is; with a reviewer, also how much is left for that one."""
+        return await self._access.read(lambda connection: _measure(connection, task, reviewer))
 
     async def list_ungraded(
         self, *, organization_id: str, limit: int, offset: int
@@ -257,7 +257,7 @@ def _skip(
     return True
 
 
-def _measure(connection: Connection, task: FeedbackTask) -> Progress:
+def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -> Progress:
     queue, now = feedback_queue.c, current_time_us()
     left = and_(queue.task_id == storable(task.id), _OPEN)
     count = select(func.count(queue.completion_id.distinct()))
@@ -279,6 +279,9 @@ def _measure(connection: Connection, task: FeedbackTask) -> Progress:
         left=open or 0,
         in_progress=among_left(feedback_leases, feedback_leases.c.expires_at > now),
         skipped=among_left(feedback_skips),
+        left_for_reviewer=None
+        if reviewer is None
+        else connection.scalar(_COUNT_LEFT, _name(task, reviewer)),
     )
 
 
@@ -315,11 +318,14 @@ _IN_HAND = (
 )
 # That a reviewer may have a completion now, and has not had it. Made once: to put these
 # together takes ten times as long as to execute them.
-_IS_FREE = (
+_AWAITS_REVIEWER = (
     _QUEUE.task_id == bindparam("task"),
     _OPEN,
     ~_is_of(feedback_completions, feedback_completions.c.reviewer == _REVIEWER),
     ~_is_of(feedback_skips, feedback_skips.c.reviewer == _REVIEWER),
+)
+_IS_FREE = (
+    *_AWAITS_REVIEWER,
     ~_is_of(
         feedback_leases,
         feedback_leases.c.reviewer == _REVIEWER,
@@ -327,6 +333,7 @@ _IS_FREE = (
     ),
     _QUEUE.reviews + _IN_HAND < bindparam("wanted"),
 )
+_COUNT_LEFT = select(func.count()).select_from(feedback_queue).where(*_AWAITS_REVIEWER)
 _SELECT_FREE = select(_QUEUE.completion_id).where(
     _QUEUE.completion_id == bindparam("completion"), *_IS_FREE
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
@@ -13,6 +13,7 @@ from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
+from briggs.types import wire
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.feedback import FeedbackTask, TaskVersion
 
@@ -96,6 +97,30 @@ class FeedbackTasks:
                 connection, id, organization_id=organization_id, change=change
             )
         )
+
+    async def list_hiding(
+        self, completion_ids: Sequence[str], *, organization_id: str
+    ) -> Mapping[str, Collection[str]]:
+        """Those of the completions that are in the queue of a task that hides the model.
+
+        Each comes with the tags that all completions of such a task have.
+        """
+        tasks = feedback_tasks.c
+        statement = (
+            select(queue.c.completion_id, tasks.completion_tags_selector)
+            .join_from(feedback_tasks, queue, queue.c.task_id == tasks.id)
+            .where(
+                tasks.organization_id == storable(organization_id),
+                tasks.hide_model,
+                queue.c.completion_id.in_([storable(id) for id in completion_ids]),
+            )
+        )
+        found: dict[str, set[str]] = {}
+        for id, tags in await self._access.read(
+            lambda connection: connection.execute(statement).all()
+        ):
+            found.setdefault(original(id, type=str), set()).update(wire.decode(tags))
+        return found
 
     async def fill(self, *, organization_id: str) -> None:
         """Go on until the queues hold all that was recorded before their tasks were made."""

@@ -520,6 +520,12 @@ def find_signed_calls(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
+@migration
+def hide_models_from_reviewers(connection: Connection) -> None:
+    column = "hide_model BOOLEAN DEFAULT 0 NOT NULL"
+    connection.execute(text(f"ALTER TABLE feedback_tasks ADD COLUMN {column}"))
+
+
 def _insert_column(connection: Connection, column: str, *, before: str) -> None:
     """Give completions another column: the bodies have to stay the last."""
     schema = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'completions' AND sql <> ''")

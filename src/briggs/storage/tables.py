@@ -218,6 +218,7 @@ feedback_tasks = Table(
     Column("blind", Boolean, nullable=False),
     Column("fill_created_at", BigInteger),
     Column("fill_id", Text),
+    Column("hide_model", Boolean, nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
 )
 Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks.c.created_at)

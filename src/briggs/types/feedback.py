@@ -1,4 +1,4 @@
-"""Feedback: what a task asks about completions, and what people and models answered."""
+"""Feedback: what a task asks about completions, and the answers of people and models."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ REVIEWERS_MAX = 100
 
 
 class FeedbackTask(msgspec.Struct, kw_only=True):
-    """What is asked of whoever grades, and about which completions.
+    """What reviewers are asked, and about which completions.
 
-    A changed schema or instruction is a new version; feedback belongs to the version that it
+    A changed schema or instruction makes a new version. Feedback belongs to the version that it
     was given for.
     """
 
@@ -26,22 +26,24 @@ class FeedbackTask(msgspec.Struct, kw_only=True):
     """Unix time in microseconds."""
     updated_at: int = msgspec.field(default_factory=current_time_us)
     archived_at: int | None = None
-    """When it was deleted: nothing awaits it any more, and its feedback stays."""
+    """When it was archived. Its queue is empty from then on, and its feedback stays."""
     version: int = 1
     name: str
     instruction: str = ""
     json_schema: dict[str, Any]
-    """Of the values; draft 2020-12, or draft-07 where its `$schema` says so."""
+    """The schema of the values: draft 2020-12, or draft-07 if its `$schema` says so."""
     completion_tags_selector: list[str] = []
-    """A finished completion that has all of these tags awaits the task."""
+    """The queue holds each finished completion that has all of these tags."""
     reviewers_wanted: int = 1
-    """How many distinct reviewers its queue offers each completion to."""
+    """How many different reviewers grade each completion."""
     blind: bool = True
-    """Whether a reviewer sees what others answered only after answering."""
+    """Whether reviewers see the answers of others only after their own."""
+    hide_model: bool = False
+    """Whether reviewers see nothing that tells which model answered."""
 
 
 class TaskVersion(msgspec.Struct, kw_only=True):
-    """What a task asked at some time."""
+    """An earlier or the present form of a task."""
 
     version: int
     created_at: int
@@ -66,18 +68,18 @@ class Feedback(msgspec.Struct, kw_only=True):
     json_values: dict[str, Any]
     comment: str = ""
     rationale: dict[str, str] = {}
-    """Why, field by field."""
+    """The reasons, by field."""
     corrected_output: Any = None
-    """What should have been answered, as a text or as a message; None where nobody said."""
+    """A better answer, as a text or as a message; None if the reviewer gave none."""
 
     task_name: str = ""
     completion_ids: list[str] = []
     deleted_completion_ids: list[str] = []
-    """Those of them that are gone; what was said of them is kept."""
+    """Those of `completion_ids` that were deleted. The feedback about them is kept."""
 
 
 class FeedbackVersion(msgspec.Struct, kw_only=True):
-    """What a feedback said at some time."""
+    """An earlier or the present form of a feedback."""
 
     version: int
     created_at: int
@@ -88,7 +90,7 @@ class FeedbackVersion(msgspec.Struct, kw_only=True):
 
 
 class Lease(msgspec.Struct, kw_only=True):
-    """A completion that is kept for one reviewer for a while."""
+    """A completion that is reserved for one reviewer for a while."""
 
     completion_id: str
     reviewer: str
@@ -97,14 +99,16 @@ class Lease(msgspec.Struct, kw_only=True):
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """How far a task's queue is; `matching` is `graded` and `left` together."""
+    """How far a task's queue is; `matching` is the sum of `graded` and `left`."""
 
     matching: int
     """Finished completions that the task selects."""
     graded: int
-    """Those that as many reviewers answered as are wanted."""
+    """Those with as many reviewers as the task wants."""
     left: int
     in_progress: int
-    """Those of them that somebody has in hand now."""
+    """Those of `left` that a reviewer holds now."""
     skipped: int
-    """Those of them that somebody passed over."""
+    """Those of `left` that a reviewer has skipped."""
+    left_for_reviewer: int | None = None
+    """Those of `left` that one reviewer has neither graded nor skipped; None if nobody asked."""

@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store, read_body, read_window
+from briggs.api.blinding import show
 from briggs.api.log10.organizations import check_organization
 from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
@@ -74,7 +75,8 @@ async def list_legacy(request: Request) -> Json:
 async def retrieve_legacy(request: Request) -> Json:
     """`GET /api/completions/{id}`: one, with its request and response as objects."""
     organization = await check_organization(request)
-    return Json({"data": present_legacy(await _retrieve(request, organization.id))})
+    completion = await show(request, await _retrieve(request, organization.id))
+    return Json({"data": present_legacy(completion)})
 
 
 async def create(request: Request) -> Json:
@@ -96,7 +98,7 @@ async def update(request: Request) -> Json:
 async def retrieve(request: Request) -> Json:
     """`GET /api/v1/completions/{id}`: one, in the words of v1."""
     organization = await check_organization(request)
-    return Json(present(await _retrieve(request, organization.id)))
+    return Json(present(await show(request, await _retrieve(request, organization.id))))
 
 
 async def search_tags(request: Request) -> Json:

@@ -11,6 +11,7 @@ from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_wind
 from briggs.api.log10.bodies import read_members
 from briggs.api.log10.completions import iso
 from briggs.api.log10.organizations import check_organization
+from briggs.feedback.disagreements import list_disagreements
 from briggs.feedback.queue import measure_progress
 from briggs.feedback.report import report
 from briggs.feedback.tasks import (
@@ -68,7 +69,7 @@ async def update(request: Request) -> Json:
 
 
 async def delete(request: Request) -> Json:
-    """`DELETE /api/v1/feedback_task/{id}`: nothing awaits it any more; its feedback stays."""
+    """`DELETE /api/v1/feedback_task/{id}`: archive it; its queue empties, its feedback stays."""
     task = await find_task(request)
     await archive_task(find_store(request), task.id, organization_id=task.organization_id)
     return Json({"id": task.id, "deleted": True})
@@ -89,9 +90,16 @@ async def list_versions(request: Request) -> Json:
 
 
 async def retrieve_progress(request: Request) -> Json:
-    """`GET /api/v1/feedback_task/{id}/progress`: how far its queue is."""
+    """`GET /api/v1/feedback_task/{id}/progress`: how far its queue is.
+
+    With `reviewer`, also how much is left for that one; an empty name is the key's.
+    """
     task = await find_task(request)
-    return Json(present_progress(await measure_progress(find_store(request), task)))
+    reviewer = request.query_params.get("reviewer")
+    if reviewer == "":
+        reviewer = request.state.key.name
+    progress = await measure_progress(find_store(request), task, reviewer=reviewer)
+    return Json(present_progress(progress))
 
 
 async def retrieve_agreement(request: Request) -> Json:
@@ -101,6 +109,25 @@ async def retrieve_agreement(request: Request) -> Json:
     """
     task = await find_task(request)
     found = await report(find_store(request), task, version=_read_version(request))
+    return Json({"task_id": task.id, **msgspec.to_builtins(found)})
+
+
+async def retrieve_disagreements(request: Request) -> Json:
+    """`GET /api/v1/feedback_task/{id}/disagreements`: where reviewers differ, side by side.
+
+    Of one version of the task: the newest, or the query's `version`; of all fields or of `field`.
+    """
+    task = await find_task(request)
+    parameters = request.query_params
+    window = read_window(parameters)
+    found = await list_disagreements(
+        find_store(request),
+        task,
+        version=_read_version(request),
+        field=parameters.get("field") or None,
+        limit=window.limit,
+        offset=window.offset,
+    )
     return Json({"task_id": task.id, **msgspec.to_builtins(found)})
 
 
@@ -136,6 +163,7 @@ def present(task: FeedbackTask) -> dict[str, Any]:
         "completion_tags_selector": task.completion_tags_selector,
         "reviewers_wanted": task.reviewers_wanted,
         "blind": task.blind,
+        "hide_model": task.hide_model,
         "version": task.version,
         **archived,
     }
@@ -143,7 +171,8 @@ def present(task: FeedbackTask) -> dict[str, Any]:
 
 def present_progress(progress: Progress) -> dict[str, int]:
     """The counts of a queue."""
-    return msgspec.structs.asdict(progress)
+    counts = msgspec.structs.asdict(progress)
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _present_with_required(task: FeedbackTask) -> dict[str, Any]:

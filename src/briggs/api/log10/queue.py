@@ -1,4 +1,4 @@
-"""The queue of a task, served: the next completion, its lease, and passing it over."""
+"""The queue of a task over HTTP: the next completion, its lease, and skipping it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store, read_body, read_window
+from briggs.api.blinding import sees_models, show_all
 from briggs.api.log10.bodies import read_members, read_moment
 from briggs.api.log10.completions import iso, present, present_legacy
 from briggs.api.log10.feedback import present as present_feedback
@@ -27,7 +28,7 @@ REASON_LENGTH_MAX = 1000
 
 
 class NextPost(msgspec.Struct, kw_only=True):
-    """Who wants a completion, and which."""
+    """Which reviewer wants a completion, and which one."""
 
     reviewer: str | None = None
     model: str | None = None
@@ -40,7 +41,7 @@ class NextPost(msgspec.Struct, kw_only=True):
 
 
 class LeasePost(msgspec.Struct, kw_only=True):
-    """Whose lease it is, and what is to become of it."""
+    """Whose lease it is, and how to change it."""
 
     reviewer: str | None = None
     lease_s: float = queue.LEASE_S
@@ -50,13 +51,16 @@ class LeasePost(msgspec.Struct, kw_only=True):
 async def take_next(request: Request) -> Json:
     """`POST /api/v1/feedback_task/{id}/next`: the next completion, with a lease.
 
-    Where none is free, `completion` is null and `progress` says whether others have some in
-    hand.
+    If none is free, `completion` is null, and `progress` says how many others hold.
     """
     task = await find_task(request)
     post = read_members(await read_body(request), NextPost, nulls=False)
     store = find_store(request)
     await retrieve_open_task(store, task.id, organization_id=task.organization_id)
+    if task.hide_model and post.model is not None and not sees_models(request):
+        raise InvalidRequest(
+            f"The task '{task.name}' hides the model, so 'model' cannot be chosen.", param="model"
+        )
     item = await queue.take_next(
         store,
         task,
@@ -103,13 +107,12 @@ async def release(request: Request) -> Json:
 
 
 async def skip(request: Request) -> Json:
-    """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/skip`: pass it over, and say why."""
+    """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/skip`: skip it, and say why."""
     task = await find_task(request)
     post = await _read_lease(request)
     if not 0 < len(post.reason.strip()) <= REASON_LENGTH_MAX:
         raise InvalidRequest(
-            f"'reason' is required: why it is passed over, in up to {REASON_LENGTH_MAX} "
-            "characters.",
+            f"'reason' is required: why it is skipped, in up to {REASON_LENGTH_MAX} characters.",
             param="reason",
         )
     id: str = request.path_params["completion_id"]
@@ -119,7 +122,7 @@ async def skip(request: Request) -> Json:
 
 
 async def list_ungraded(request: Request) -> Json:
-    """`GET /api/v1/completions/ungraded`: what awaits a task and has no feedback yet."""
+    """`GET /api/v1/completions/ungraded`: in the queue of a task, and without feedback."""
     organization = await check_organization(request)
     parameters = request.query_params
     window = read_window(parameters, default=UNGRADED_DEFAULT, maximum=UNGRADED_MAX)
@@ -129,7 +132,7 @@ async def list_ungraded(request: Request) -> Json:
         limit=window.limit,
         offset=window.offset,
     )
-    return Json({"completions": [present(completion) for completion in found]})
+    return Json({"completions": [present(each) for each in await show_all(request, found)]})
 
 
 def present_lease(lease: Lease) -> dict[str, Any]:

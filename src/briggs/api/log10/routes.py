@@ -59,6 +59,12 @@ ROUTES = [
         graders=True,
     ),
     route("GET", f"{_TASKS}/{{id}}/agreement", feedback_tasks.retrieve_agreement, scope="read"),
+    route(
+        "GET",
+        f"{_TASKS}/{{id}}/disagreements",
+        feedback_tasks.retrieve_disagreements,
+        scope="read",
+    ),
     route("POST", f"{_TASKS}/{{id}}/next", queue.take_next, scope="grade"),
     route("POST", f"{_LEASE}/renew", queue.renew, scope="grade"),
     route("POST", f"{_LEASE}/skip", queue.skip, scope="grade"),

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.api.answers import Json, find_store, list_object, read_json_object
+from briggs.api.blinding import show
 from briggs.api.queries import (
     catch_up,
     read_choice,
@@ -53,7 +54,8 @@ async def list_completions(request: Request) -> Json:
 async def retrieve_completion(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}`: one, by our id or by the upstream's."""
     include = _read_include(read_parameters(request).getlist("include"))
-    return Json(present(await _retrieve(request), include=include))
+    completion = await show(request, await _retrieve(request))
+    return Json(present(completion, include=include))
 
 
 async def update_completion(request: Request) -> Json:
@@ -90,7 +92,7 @@ async def delete_completion(request: Request) -> Json:
 
 async def list_asked(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}/messages`: what was asked, message by message."""
-    completion = await _retrieve(request)
+    completion = await show(request, await _retrieve(request))
     parameters = request.query_params
     messages = _read_messages(completion)
     if read_order(parameters) == "desc":

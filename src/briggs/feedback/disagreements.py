@@ -1,0 +1,114 @@
+"""Completions that reviewers graded differently, with the values side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from briggs.feedback.answers import Answers, find_level, freeze_ratings, list_ratings, read_answers
+from briggs.storage import Store
+from briggs.types.errors import InvalidRequest
+from briggs.types.feedback import Feedback, FeedbackTask
+from briggs.types.fields import Field
+from briggs.types.forms import read_form
+
+
+class Disagreement(msgspec.Struct, kw_only=True, frozen=True):
+    """One completion, and the fields to which reviewers gave different values."""
+
+    completion_id: str
+    fields: dict[str, dict[str, Any]]
+    """By dotted path, the value of each reviewer."""
+    comments: dict[str, str]
+    """By reviewer."""
+    rationale: dict[str, dict[str, str]]
+    """By dotted path, the reason of each reviewer who gave one."""
+    feedback_ids: dict[str, str]
+    """By reviewer."""
+
+
+class Disagreements(msgspec.Struct, kw_only=True, frozen=True):
+    """A page of them, for one version of a task."""
+
+    version: int
+    shared: int
+    """Completions that two or more reviewers graded."""
+    total: int
+    """Those of them on which the reviewers differ."""
+    data: Sequence[Disagreement]
+
+
+async def list_disagreements(
+    store: Store,
+    task: FeedbackTask,
+    *,
+    version: int | None = None,
+    field: str | None = None,
+    limit: int,
+    offset: int = 0,
+) -> Disagreements:
+    """The completions with the most differing fields first, then the newest.
+
+    Free text is not compared. Raises `NotFound` for a version that does not exist, and
+    `InvalidRequest` for a field that cannot be compared.
+    """
+    answers = await read_answers(store, task, version=version)
+    found = await asyncio.to_thread(_find, answers, field)
+    return Disagreements(
+        version=answers.version.version,
+        shared=sum(len(each) > 1 for each in answers.by_completion.values()),
+        total=len(found),
+        data=found[offset : offset + limit],
+    )
+
+
+def _find(answers: Answers, name: str | None) -> list[Disagreement]:
+    fields = _choose_fields(answers.version.json_schema, name)
+    found = [
+        _compare(id, by_reviewer, fields)
+        for id, by_reviewer in answers.by_completion.items()
+        if len(by_reviewer) > 1
+    ]
+    differing = [each for each in found if each.fields]
+    return sorted(differing, key=lambda each: (len(each.fields), each.completion_id), reverse=True)
+
+
+def _choose_fields(schema: Mapping[str, Any], name: str | None) -> list[Field]:
+    fields = [field for field in read_form(schema).fields if field.path and field.kind != "text"]
+    if name is None:
+        return fields
+    chosen = [field for field in fields if field.name == name]
+    if not chosen:
+        listed = ", ".join(field.name for field in fields) or "none"
+        raise InvalidRequest(
+            f"'{name}' is not a field that can be compared. Such fields: {listed}.", param="field"
+        )
+    return chosen
+
+
+def _compare(id: str, by_reviewer: Mapping[str, Feedback], fields: list[Field]) -> Disagreement:
+    differing: dict[str, dict[str, Any]] = {}
+    for field in fields:
+        ratings = list_ratings(field, by_reviewer, find_level(field))
+        if len(set(freeze_ratings(field, ratings).values())) > 1:
+            differing[field.name] = dict(ratings)
+    return Disagreement(
+        completion_id=id,
+        fields=differing,
+        comments={name: each.comment for name, each in by_reviewer.items() if each.comment},
+        rationale={
+            field: reasons for field in differing if (reasons := _list_reasons(field, by_reviewer))
+        },
+        feedback_ids={name: each.id for name, each in by_reviewer.items()},
+    )
+
+
+def _list_reasons(field: str, by_reviewer: Mapping[str, Feedback]) -> dict[str, str]:
+    return {
+        name: each.rationale[field]
+        for name, each in by_reviewer.items()
+        if each.rationale.get(field)
+    }
