@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -10,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.api import endless
-from tests.processes import Behaviour, Server, Upstream, run_server
+from tests.processes import (
+    Behaviour,
+    Seen,
+    Server,
+    Upstream,
+    _Handler,
+    create_chunk,
+    create_response,
+    run_server,
+)
 
 ANSWER_BYTES_MAX = 1_000_000
 # What a call may take beside its answer, whose limit is 1 MB: a copy here and there, and JSON.
@@ -144,3 +154,39 @@ def test_choices_that_are_not_asked_for_take_nothing(server: Server) -> None:
             "integer_above_max_value",
         )
     assert read_memory_mb(server, "VmHWM") - before_mb < 5
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_numbers_that_no_column_holds_are_no_defect(tmp_path: Path, stream: bool) -> None:
+    """Whatever number comes in a count, an index or a time, the call is answered and recorded."""
+
+    def answer(handler: _Handler, seen: Seen) -> None:
+        number = seen.json["seed"]
+        usage = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), number)
+        response = create_response(usage=usage, created=number)
+        if not seen.json.get("stream"):
+            handler.send_whole(200, json.dumps(response).encode())
+            return
+        handler.begin_stream()
+        chunk = json.loads(create_chunk({"role": "assistant", "content": "a"})[6:])
+        chunk["choices"][0]["index"] = number
+        chunk |= {"created": number, "usage": usage}
+        handler.write_piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        chunk["choices"][0] |= {"delta": {}, "finish_reason": "stop"}
+        handler.write_piece(b"data: " + json.dumps(chunk).encode() + b"\n\ndata: [DONE]\n\n")
+        handler.write_piece(b"")
+
+    upstream = Upstream({"numbers": answer})
+    with (
+        contextlib.closing(upstream),
+        run_server(tmp_path / "d", config=upstream.config()) as server,
+    ):
+        for number in (2**63, 2**64, 10**40, -(2**70)):
+            reply = server.chat(
+                {"model": "numbers/m", "messages": MESSAGES, "seed": number, "stream": stream}
+            )
+            assert reply.status == 200, reply.body
+            record = server.find(reply)
+            assert record["briggs"]["status"] == "finished"
+            assert record["briggs"]["cost_usd"] is None
+            assert 1_600_000_000 < record["created"] < 2_000_000_000

@@ -312,3 +312,14 @@ def test_a_kept_stream_or_error(tmp_path: Path) -> None:
     assert "S3 error" in run("check", f"--file={stream}").output
     assert "S3 error" in run("check", "--file=-", input=stream.read_text()).output
     assert "H2 error" in run("check", "--file=-", input='{"error": "no"}').output
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    """A file without an end, or of gigabytes, is refused by its size."""
+    large = tmp_path / "large.json"
+    with large.open("wb") as file:
+        file.truncate(50_000_000_000)
+    for name in (str(large), "/dev/zero"):
+        done = run("check", f"--file={name}")
+        assert done.status == 2
+        assert "is too large" in done.errors

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
 
 import pytest
 
@@ -21,6 +22,7 @@ from briggs.client import (
     ServerUnreachable,
     StoredCompletion,
 )
+from briggs.client import connection as client_connection
 from briggs.types.fold import fold
 from briggs.types.wire import encode
 from tests.cli.running import RunningServer
@@ -268,3 +270,40 @@ async def test_somebody_else_is_there() -> None:
         async with AsyncClient(upstream) as client:
             with pytest.raises(InvalidAnswer, match="is not a Briggs server"):
                 await client.keys.list()
+
+
+def _flood(wire: bytes, forever: bytes) -> str:
+    """The address of a server that answers so once, and goes on for about 100 MB."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with listener, contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n" + wire)
+                for _ in range(100):
+                    connection.sendall(forever * (1_000_000 // len(forever)))
+
+    threading.Thread(target=answer, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_an_answer_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends more than anybody asks for is told by its address."""
+    monkeypatch.setattr(client_connection, "ANSWER_BYTES_MAX", 1_000_000)
+    url = _flood(b"content-type: application/json\r\n\r\n", b" ")
+    async with AsyncClient(url) as client:
+        with pytest.raises(InvalidAnswer, match="too large"):
+            await client.keys.list()
+
+
+async def test_an_event_without_an_end() -> None:
+    """A stream whose event is too large is no chat completion."""
+    url = _flood(b"content-type: text/event-stream\r\n\r\ndata: ", b"x")
+    messages = [{"role": "user", "content": "hi"}]
+    async with AsyncClient(url) as client:
+        stream = await client.chat.completions.create(model="m", messages=messages, stream=True)
+        with pytest.raises(InvalidAnswer, match="larger than"):
+            async for _ in stream:
+                pass

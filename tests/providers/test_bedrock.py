@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,49 @@ def test_models() -> None:
     listed = {"modelSummaries": [{"modelId": "amazon.nova-pro-v1:0", "providerName": "Amazon"}]}
     (model,) = wire.read_models(json.dumps(listed).encode()).models
     assert (model["id"], model["owned_by"]) == ("amazon.nova-pro-v1:0", "Amazon")
+
+
+def open_stream() -> EventStream:
+    return EventStream(BedrockReader(create_prepared()), split=split_frames(), vendor="AWS")
+
+
+def test_frames_may_be_cut_anywhere() -> None:
+    """A frame is read when it is whole, however small its pieces are."""
+    start = encode_event("messageStart", {"role": "assistant"})
+    text = encode_event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}})
+    whole = open_stream().feed(start + text)
+    stream = open_stream()
+    pieces = [payload for byte in start + text for payload in stream.feed(bytes([byte]))]
+    texts = [json.loads(payload)["choices"][0]["delta"] for payload in (*whole, *pieces)]
+    assert texts[: len(whole)] == texts[len(whole) :]
+    assert texts[-1] == {"content": "Hello"}
+
+
+@pytest.mark.parametrize("length", [0, 15, 24 * 1024 * 1024 + 1, 2**32 - 1])
+def test_a_length_that_no_frame_has(length: int) -> None:
+    """It is refused when it is named, before anything of it is held."""
+    with pytest.raises(UpstreamInvalid):
+        open_stream().feed(length.to_bytes(4) + b"\0" * 8)
+
+
+def test_a_large_frame_of_small_pieces_takes_no_longer() -> None:
+    """What has come of a frame is not copied for each piece of it."""
+    payload = {"contentBlockIndex": 0, "delta": {"text": "x" * 8_000_000}}
+    frame = encode_event("contentBlockDelta", payload)
+    stream = open_stream()
+    began = time.process_time()
+    sizes = [len(stream.feed(frame[at : at + 200])) for at in range(0, len(frame), 200)]
+    assert sum(sizes) == 1
+    assert time.process_time() - began < 20
+
+
+def test_a_signature_comes_in_pieces() -> None:
+    """They are joined in their order."""
+    stream = open_stream()
+    stream.feed(encode_event("messageStart", {"role": "assistant"}))
+    for piece in ("c2", "ln", "bg"):
+        delta = {"reasoningContent": {"signature": piece}}
+        stream.feed(encode_event("contentBlockDelta", {"contentBlockIndex": 0, "delta": delta}))
+    [payload] = stream.feed(encode_event("contentBlockStop", {"contentBlockIndex": 0}))
+    [detail] = json.loads(payload)["choices"][0]["delta"]["reasoning_details"]
+    assert detail["signature"] == "c2lnbg"

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionMessage
 
+from briggs.providers.base import Prepared
 from briggs.providers.gemini import GeminiWire
 from briggs.providers.gemini_answer import read_usage
 from briggs.providers.http import PAGES_MAX
+from briggs.types.envelope import open_envelope
 from tests.processes import Reply
 from tests.providers.test_served_wires import fold
 from tests.providers.vendors import KEY, Vendor, list_ids, run_vendor
 
 WIRE = GeminiWire()
+ASKED = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'
 CALL = {"functionCall": {"name": "add", "args": {"a": 1}}, "thoughtSignature": "c2ln"}
 TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
 
@@ -199,3 +202,26 @@ def test_the_total_counts(counts: dict[str, int], expected: tuple[int, int]) -> 
     usage = read_usage(counts)
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == expected
     assert usage["total_tokens"] == sum(expected)
+
+
+@pytest.mark.parametrize(("delay", "seconds"), [("27.3s", 28), ("1e300s", 604_800), ("-5s", 0)])
+def test_delays_are_bounded(delay: str, seconds: int) -> None:
+    """Nobody is told to wait longer than a week."""
+    error = {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}
+    body = json.dumps({"error": {**error, "details": [{"retryDelay": delay}]}}).encode()
+    assert WIRE.read_error(body).retry_after_s == seconds
+
+
+def test_sources_are_not_named_without_end() -> None:
+    """A long source is not said again for each part of the text, and one part names it once."""
+    short = {"web": {"uri": "https://a.example", "title": "a"}}
+    long = {"web": {"uri": "https://b.example/" + "x" * 1_000_000, "title": "b"}}
+    support = {"segment": {"endIndex": 2, "text": "hi"}, "groundingChunkIndices": [0, 1] * 1000}
+    grounding = {"groundingChunks": [short, long], "groundingSupports": [support] * 2000}
+    content = {"role": "model", "parts": [{"text": "hi"}]}
+    candidate = {"content": content, "finishReason": "STOP", "groundingMetadata": grounding}
+    body = json.dumps({"candidates": [candidate], "usageMetadata": {}}).encode()
+    answer = json.loads(WIRE.decode(body, prepared=Prepared(open_envelope(ASKED), "gemini", ASKED)))
+    annotations = answer["choices"][0]["message"]["annotations"]
+    assert len(annotations) == 500
+    assert {one["url_citation"]["url"] for one in annotations} == {"https://a.example"}

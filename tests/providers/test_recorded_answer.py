@@ -127,3 +127,21 @@ def test_what_was_not_told_is_not_known() -> None:
     facts = read_answer(b'{"content": "46", "stop_reason": null}', of=Completion(model="m")).facts
     assert (facts.id, facts.model, facts.finish_reasons) == (None, None, [])
     assert (facts.prompt_tokens, facts.completion_tokens) == (None, None)
+
+
+@pytest.mark.parametrize("count", [2**63, 2**62, 10**30, -1, 1.5, 1_000_000_001])
+def test_counts_that_nobody_can_have_counted(count: Any) -> None:
+    """They cost nothing, in any vendor's words, and the answer stays."""
+    message = {"type": "message", "content": [{"type": "text", "text": "Hi"}], "model": "claude"}
+    for answer in (
+        create_response(usage={"prompt_tokens": count, "completion_tokens": 1}),
+        create_response(usage={"prompt_tokens": 1, "completion_tokens": count}),
+        {
+            **message,
+            "stop_reason": "end_turn",
+            "usage": {"input_tokens": count, "output_tokens": 1},
+        },
+    ):
+        facts = read_answer(wire.encode(answer), of=Completion(model="m")).facts
+        assert (facts.prompt_tokens, facts.total_tokens) == (None, None)
+        assert facts.finish_reasons == ["stop"]

@@ -42,6 +42,7 @@ ROWS: list[tuple[str, str, str]] = [
     ("a member said twice", 'store = "sqlite"\n\nstore = "sqlite"', "3: is not TOML: Cannot overwrite a value"),
     ("a table said twice", f"{MINE}[providers.mine]", "3: is not TOML: Cannot declare"),
     ("unknown member", "\ndurabilty = 'strict'", "2: durabilty: there is no such member; did you mean 'durability'?"),
+    ("number that no machine can do", "[local]\nparallel = 1000000000", "2: local.parallel: expected `int` <= 1024, not 1000000000"),
     ("unknown member of a table", "[limits]\nbody_max = 1", "2: limits.body_max: there is no such member; did you mean 'body_bytes_max'?"),
     ("wrong type in the file", "[limits]\nin_flight_max = 'many'", "2: limits.in_flight_max: expected `int`, got `str`"),
     ("wrong type in a list", "hosts = [\n 'a',\n 7]", "3: hosts[1]: expected `str`, got `int`"),

@@ -12,8 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
-from briggs.storage import NotRecorded, Query, Store, StoreUnavailable, sqlite, writer
+from briggs.storage import (
+    NotRecorded,
+    Query,
+    Store,
+    StoreUnavailable,
+    completions,
+    sqlite,
+    writer,
+)
 from tests.storage.conftest import OpenStore, until
 from tests.storage.records import finished
 
@@ -298,3 +307,40 @@ async def test_folder_that_cannot_be_written(open_store: OpenStore, tmp_path: Pa
     (folder / "briggs.db").write_bytes(b"this is not a database, " * 1_000)
     with pytest.raises(StoreUnavailable, match="not a database"):
         await open_store()
+
+
+async def test_a_large_row_is_not_kept(open_store: OpenStore) -> None:
+    """SQLite holds on to the values of a statement, unless they are replaced by others."""
+    store = await open_store()
+    forgotten: list[int] = []
+    original = completions.forget_values
+
+    def forget(connection: Connection) -> None:
+        original(connection)
+        forgotten.append(1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completions, "forget_values", forget)
+        await store.settle(finished(request=b"x" * 2_000_000))
+        assert len(forgotten) == 1
+        await store.settle(finished(request=b"x"))
+        assert len(forgotten) == 1
+    assert await count(store) == 2
+
+
+async def test_a_completion_is_found_by_so_many_tags(open_store: OpenStore) -> None:
+    """A million tags are kept, and do not become a million rows."""
+    store = await open_store()
+    tags = [f"tag-{number}" for number in range(200_000)]
+    metadata = {f"key-{number}": "" for number in range(200_000)}
+    completion = finished(tags=tags, metadata=metadata)
+    await store.settle(completion)
+    kept = await store.retrieve(completion.id, organization_id="default")
+    assert kept is not None
+    assert (kept.tags, kept.metadata) == (tags, metadata)
+    page = await store.list(Query(organization_id="default", tags=["tag-999"]))
+    assert [each.id for each in page.completions] == [completion.id]
+    with connect(store) as connection:
+        for table in ("completion_tags", "completion_metadata"):
+            rows = connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()
+            assert rows == (completions.FOUND_BY_MAX,)

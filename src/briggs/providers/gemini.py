@@ -94,4 +94,4 @@ def _find(error: dict[str, Any], name: str) -> Any:
 def _read_seconds(duration: str | None) -> int | None:
     if duration is None:
         return None
-    return math.ceil(min(float(duration.removesuffix("s")), _RETRY_AFTER_MAX_S))
+    return math.ceil(min(max(float(duration.removesuffix("s")), 0), _RETRY_AFTER_MAX_S))

@@ -135,17 +135,23 @@ def forget_values(connection: Connection) -> None:
             driver.execute(sql, [None] * (size * len(_COLUMNS)))
 
 
+FOUND_BY_MAX = 1000
+"""The tags, and the pairs of metadata, that a completion is found by. It keeps all that it has."""
+
+
 def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]) -> None:
     """The rows that find completions by tag, metadata and rule, the sessions they name, and
     their places in the queues of the tasks that select them.
     """
     tags = [
-        (each.organization_id, tag, each.created_at, each.id) for each in of for tag in each.tags
+        (each.organization_id, tag, each.created_at, each.id)
+        for each in of
+        for tag in each.tags[:FOUND_BY_MAX]
     ]
     pairs = [
         (each.organization_id, key, value, each.created_at, each.id)
         for each in of
-        for key, value in each.metadata.items()
+        for key, value in islice(each.metadata.items(), FOUND_BY_MAX)
     ]
     rules = [
         (each.organization_id, rule, each.created_at, each.id)
