@@ -41,6 +41,7 @@ docs: .venv/ready  ## write the generated parts of the documentation
 	$(RUN) python docs/generate_cli.py
 	$(RUN) python docs/generate_catalog.py
 	$(RUN) python docs/generate_conformance.py
+	$(RUN) python docs/generate_deployment.py
 	$(RUN) python docs/generate_rules.py
 	$(RUN) python docs/generate_sdk.py
 

@@ -40,6 +40,7 @@ def test_floors() -> None:
         "generate_cli.py",
         "generate_catalog.py",
         "generate_conformance.py",
+        "generate_deployment.py",
         "generate_rules.py",
         "generate_sdk.py",
     ],
