@@ -124,6 +124,7 @@ class Reader:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
+        template = folder / "base.jinja"
         host = upstream.removeprefix("http://").removesuffix("/v1")
         self._addresses = {
             "127.0.0.1:10100": f"127.0.0.1:{self._port}",
@@ -131,12 +132,15 @@ class Reader:
             "127.0.0.1:8000": host,
             "https://api.openai.com": f"http://{host}",
             "/models/qwen2.5-0.5b-instruct-q8_0.gguf": str(MODEL),
+            "/models/base.gguf": str(MODEL),
+            "/models/base.jinja": str(template),
         }
         for made in (self._home, self._programs):
             made.mkdir()
         work = self._home / "work"
         work.mkdir()
         self._work = work
+        template.write_text("{{ messages[0].content }}")
         answer, request = create_response(), {"model": "m-1", "messages": []}
         (work / "response.json").write_text(json.dumps(answer))
         (work / "request.json").write_text(json.dumps(request))

@@ -234,7 +234,7 @@ def test_delete(stored: Server, client: openai.OpenAI) -> None:
 def test_keys(stored: Server) -> None:
     """A key is shown once, works until it is revoked, and cannot revoke itself."""
     path = "/v1/organization/admin_api_keys"
-    created = stored.send("POST", path, {"name": "laptop"}).json
+    created = stored.send("POST", path, {"name": "laptop", "scopes": ["admin", "answer"]}).json
     assert created["value"].startswith("sk-briggs-")
     assert stored.send("GET", "/v1/models", key=created["value"]).status == 200
     listed = stored.send("GET", path).json["data"]

@@ -327,8 +327,18 @@ def _is_bedrock(value: Mapping[str, Any]) -> bool:
 
 
 def _is_anthropic(value: Mapping[str, Any]) -> bool:
-    is_message = value.get("type") == "message" or "stop_reason" in value
-    return is_message and ("content" in value or isinstance(value.get("completion"), str))
+    if value.get("type") == "message" or "stop_reason" in value:
+        return "content" in value or isinstance(value.get("completion"), str)
+    return _holds_blocks(value.get("content"))
+
+
+def _holds_blocks(content: Any) -> bool:
+    """Whether the content is Anthropic's typed blocks: a program may have kept little else."""
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(isinstance(block, dict) and isinstance(block.get("type"), str) for block in content)
+    )
 
 
 _VENDORS: tuple[
