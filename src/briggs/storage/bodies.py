@@ -24,6 +24,10 @@ LEVEL = 3
 _FIRST, _NOW = "dictionary_1.txt", "dictionary_2.zdict"
 
 
+LARGE_BYTES = 1024 * 1024
+"""Of one record; what was needed to write a larger one is not kept."""
+
+
 class Bodies:
     """Compresses and expands, from any thread.
 
@@ -43,7 +47,11 @@ class Bodies:
             compressor = self._local.compressor = ZstdCompressor(
                 level=LEVEL, dict_data=self._dictionary, write_checksum=True
             )
-        return compressor.compress(body)
+        frame = compressor.compress(body)
+        if len(body) > LARGE_BYTES:
+            # What it needed for this one is as large, and would stay.
+            del self._local.compressor
+        return frame
 
     def expand(self, frame: bytes) -> bytes:
         """The body that a frame was made of."""

@@ -13,6 +13,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from briggs.storage import completions, sqlite
+from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.checkpoints import Checkpointer
 from briggs.storage.compression import Compression
 from briggs.storage.errors import AlreadySettled, NotRecorded
@@ -31,9 +32,6 @@ LOG_WAIT_S = 10.0
 
 INDEX_BYTES = 16 * 1024
 """What one operation writes to the log beside the bodies, at most."""
-
-LARGE_BYTES = 1024 * 1024
-"""Of one record; what is larger is not kept in memory after it was written."""
 
 PROBE_BYTES = 64 * 1024
 IDLE_S = 0.25
@@ -71,6 +69,8 @@ class Writer:
         self._compression = compression
         self._checkpointer = Checkpointer(path=path, log=log, wal_bytes_max=wal_bytes_max)
         self._tick_at = 0.0
+        self._is_swollen = False
+        """Whether SQLite holds the pages of a large row that was written."""
         self._data_version = sqlite.foreign_changes(sqlite.driver(connection))
         # What was answered with an error because it could not be written.
         self._lost: list[str] = []
@@ -156,6 +156,7 @@ class Writer:
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")
         if any(each.size > LARGE_BYTES for each in writes):
             completions.forget_values(self._connection)
+            self._is_swollen = True
         completions.create_tags_and_metadata(
             self._connection, of=[each.completion for each in writes]
         )
@@ -297,6 +298,9 @@ class Writer:
                 self._fail([], reason=reason)
             return False
         self._checkpointer.watch()
+        if self._is_swollen and not compressed:
+            self._is_swollen = False
+            sqlite.driver(self._connection).execute("PRAGMA shrink_memory")
         return compressed
 
     def _close(self) -> None:

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-SPARE_BYTES = 24 * 1024 * 1024
+SPARE_BYTES = 16 * 1024 * 1024
 """What the process may keep beyond the least that it took so far."""
 PAUSE_S = 1.0
-PAUSE_MAX_S = 8.0
+PAUSE_MAX_S = 2.0
 _STATISTICS = Path("/proc/self/statm")
 
 
