@@ -1,4 +1,4 @@
-"""Briggs answers, records and grades every chat completion. These are its public names."""
+"""Briggs answers, records and grades chat completions. This module has its public names."""
 
 from typing import TYPE_CHECKING
 
@@ -304,10 +304,10 @@ else:
         "tags": ("briggs.client.marks", "Tags"),
         "wrap": ("briggs.client.wrap", "wrap"),
     }
-    """Loaded when they are asked for: the server has no use for them."""
+    """Imported on first use, because the server does not need them."""
 
     def __getattr__(name: str) -> object:
-        # The installed metadata takes longer to load than everything above.
+        # Loading the metadata takes longer than all the imports above.
         if name == "__version__":
             from importlib.metadata import version
 

@@ -276,7 +276,7 @@ def test_not_http() -> None:
     [
         (["http://127.0.0.1:1/v1", "--only=nonsense"], "there is no probe nonsense"),
         (["http://127.0.0.1:1/v1", "--key-variable=NO_SUCH"], "NO_SUCH is not set"),
-        (["localhost:8080/v1"], "is no address"),
+        (["localhost:8080/v1"], "is not an address"),
         (["http://me:secret@127.0.0.1:1/v1"], "--key-variable"),
         (["--request=pyproject.toml"], "--request belongs to --file"),
     ],

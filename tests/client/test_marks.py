@@ -82,7 +82,7 @@ def test_a_thread_starts_with_nothing() -> None:
 
 def test_tags_are_texts() -> None:
     """What is no text, or an empty one, is refused where it is written."""
-    with pytest.raises(TypeError, match="tags are texts"):
+    with pytest.raises(TypeError, match="tags must be non-empty strings"):
         briggs.tags("a", "")
-    with pytest.raises(TypeError, match="tags are texts"):
+    with pytest.raises(TypeError, match="tags must be non-empty strings"):
         briggs.tags(["a"])  # type: ignore[arg-type]

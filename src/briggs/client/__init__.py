@@ -1,4 +1,4 @@
-"""The SDK: clients of a server, and the logging of calls that are answered elsewhere."""
+"""The SDK: clients of a Briggs server, and logging for calls that go elsewhere."""
 
 from briggs.client.chat import ChatCompletionStream as ChatCompletionStream
 from briggs.client.client import AsyncClient as AsyncClient

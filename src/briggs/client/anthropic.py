@@ -1,4 +1,4 @@
-"""What the events of Anthropic's streams spell. https://docs.anthropic.com/en/api/streaming"""
+"""Joins the events of an Anthropic stream. https://docs.anthropic.com/en/api/streaming"""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import msgspec
 
 from briggs.types import wire
 
-# Which member of a block each kind of delta goes on with.
+# The member of a block that each kind of delta adds to.
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 
 
 def fold_events(events: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """The message, as far as it came; None where it never began."""
+    """Return the message, or the part that arrived. None if it never began."""
     message: dict[str, Any] | None = None
     blocks: dict[int, dict[str, Any]] = {}
     inputs: dict[int, str] = {}
@@ -49,7 +49,7 @@ def _add_delta(
 
 
 def _read_input(text: str) -> Any:
-    """A tool's input; half of one stays the text that it is."""
+    """Decode a tool's input. Incomplete JSON stays text."""
     try:
         return wire.decode(text) if text else {}
     except msgspec.DecodeError:

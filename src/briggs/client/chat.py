@@ -1,4 +1,4 @@
-"""Asking for a chat completion, whole or streamed."""
+"""Requests a chat completion, whole or streamed."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _PATH = "/v1/chat/completions"
 
 
 class ChatCompletionStream:
-    """The chunks of an answer as they arrive, by `async for`; leaving `async with` hangs up.
+    """The chunks of an answer. Read them with `async for`; leaving `async with` hangs up.
 
-    A stream that ends before its `[DONE]` raises `ConnectionLost`, one that the server gives
-    up raises `Refused`: an answer that was iterated to its end is whole.
+    A stream that ends before `[DONE]` raises `ConnectionLost`. A stream that the server aborts
+    raises `Refused`. So if the loop ends without an error, the answer is complete.
     """
 
     def __init__(
         self, body: AsyncIterator[bytes], *, headers: Mapping[str, str], open_parts: AsyncExitStack
     ) -> None:
         self.completion_id = headers.get("x-briggs-completion-id")
-        """Our id of this call, under which it can be retrieved."""
+        """Briggs's id of this call. Use it to retrieve the completion."""
         self._headers = headers
         self._open_parts = open_parts
         self._chunks = self._read(body)
@@ -45,7 +45,7 @@ class ChatCompletionStream:
         await self.close()
 
     async def close(self) -> None:
-        """Hang up, if the answer is not at its end; the server then records it as failed."""
+        """Hang up. If the answer has not ended, the server records the call as failed."""
         await self._open_parts.aclose()
 
     async def _read(
@@ -58,7 +58,7 @@ class ChatCompletionStream:
                     if event.data == b"[DONE]":
                         return
                     yield self._read_chunk(event.data)
-        raise ConnectionLost("the answer broke off before its end")
+        raise ConnectionLost("the answer ended before `[DONE]`")
 
     def _read_events(self, reader: EventReader, piece: bytes) -> list[Event]:
         try:
@@ -72,7 +72,7 @@ class ChatCompletionStream:
         except msgspec.DecodeError as error:
             if b'"error"' in data:
                 raise read_refusal(data, status=None, headers=self._headers) from None
-            raise InvalidAnswer(f"a chunk is no chat completion chunk: {error}") from error
+            raise InvalidAnswer(f"a chunk has the wrong format: {error}") from error
 
 
 class ChatCompletions:
@@ -124,10 +124,10 @@ class ChatCompletions:
         session_id: str | None = None,
         **parameters: Any,
     ) -> CreateChatCompletionResponse | ChatCompletionStream:
-        """Ask `model`; `parameters` are all others of the specification, and any that is not.
+        """Create a chat completion. `parameters` may hold any other field of the request.
 
-        `tags` and `session_id` are put on the record and not sent to whoever answers, and so
-        are those of the `briggs.tags` and `briggs.session` blocks around the call.
+        `tags` and `session_id` are recorded, and not sent to the provider. The tags and session
+        of the `briggs.tags` and `briggs.session` blocks around the call are recorded too.
         Raises `ClientError`.
         """
         body = {"model": model, "messages": list(messages), **parameters}
@@ -160,7 +160,7 @@ class Chat:
 
 
 def record_headers(*, tags: Sequence[str], session_id: str | None) -> dict[str, str]:
-    """The headers by which a caller puts tags and a session on the record."""
+    """The headers that set the tags and the session of a recorded call."""
     session = current_session()
     headers = {
         "x-briggs-tags": ",".join(join_tags(current_tags(), tags)),

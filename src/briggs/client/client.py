@@ -1,4 +1,4 @@
-"""`AsyncClient`: everything that one server offers, for asyncio."""
+"""`AsyncClient`: the asyncio client of one Briggs server."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ T = TypeVar("T")
 
 
 class RawResponse(NamedTuple, Generic[T]):
-    """An answer beside what it was read as."""
+    """What a call returns, and the HTTP responses that it came from."""
 
     value: T
     """What the call returns."""
     replies: list[Reply]
-    """The answers behind it, in their order: `status`, `headers`, `body`. Usually one."""
+    """The HTTP responses in order, each with `status`, `headers` and `body`. Usually one."""
 
 
 class AsyncClient:
-    """A client of one Briggs server, for asyncio. Every call raises `ClientError`.
+    """An asyncio client of one Briggs server. Every call may raise `ClientError`.
 
-    The address and the key are those given, else `BRIGGS_URL` and `BRIGGS_API_KEY`, else those
-    of the server that runs on this machine. A request that the server could not answer (429,
-    5xx), or that did not reach it, is repeated `retries_max` times. `timeout_s` is the longest
-    silence that is waited through.
+    Without `base_url` and `api_key` it uses `BRIGGS_URL` and `BRIGGS_API_KEY`, and otherwise the
+    server that runs on this machine. A request that gets a 429 or 5xx, or does not reach the
+    server, is retried up to `retries_max` times. `timeout_s` is how long to wait for the next
+    bytes of an answer.
 
     ```python
     async with AsyncClient() as client:
@@ -79,7 +79,10 @@ class AsyncClient:
     async def with_raw_response(
         self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> RawResponse[T]:
-        """Make a call and see what was answered: `with_raw_response(client.models.list)`."""
+        """Make a call and also return its HTTP responses.
+
+        For example: `await client.with_raw_response(client.models.list)`.
+        """
         seen: list[Reply] = []
         token = replies.set(seen)
         try:

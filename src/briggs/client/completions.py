@@ -1,4 +1,4 @@
-"""The record from outside: create, retrieve, list, iterate, update and delete completions."""
+"""The client's completions: create, retrieve, list, iterate, update and delete."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from briggs.types.wire import Object, encode, from_builtins, to_builtins
 _PATH = "/v1/chat/completions"
 _LOGGED = "/api/v1/completions"
 _PAGE = 100
-"""How many completions the server returns at most at once."""
+"""The most completions that the server returns in one page."""
 
 Include = Literal["request", "received"]
 
 
 class CompletionDetails(Object):
-    """What Briggs knows of a call beside its answer; the member `briggs` of every item."""
+    """What Briggs recorded about a call besides its answer: the `briggs` member of an item."""
 
     id: str
     created_at: float
@@ -67,22 +67,22 @@ class CompletionDetails(Object):
     failure_reason: str | None = None
     call_site: dict[str, Any] = msgspec.field(default_factory=dict)
     request: Any = UNSET
-    """The caller's request as JSON, where it was asked for by `include`."""
+    """The caller's request as JSON. Present only if `include` names it."""
     received: Any = UNSET
-    """What the upstream sent, where it was asked for by `include`."""
+    """What the upstream sent. Present only if `include` names it."""
 
 
 class StoredCompletion(Object):
-    """One call as the server lists it: the answer, its metadata, and what Briggs knows of it.
+    """One recorded call: the answer, its metadata, and in `briggs` the details of the call.
 
-    The choices are plain JSON, because those of a call that failed are only as much of an
-    answer as arrived; `to_response` gives the whole answer of one that finished.
+    The choices are plain JSON, because a failed call may have only part of an answer. For a
+    call that finished, `to_response` returns the answer as a typed object.
     """
 
     id: str
     briggs: CompletionDetails
     choices: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    """None where a client told of an answer of another vendor's shape; that is in `extra`."""
+    """Empty if the logged answer has another vendor's format. That answer is in `extra`."""
     object: str = "chat.completion"
     created: int | None = None
     model: str | None = None
@@ -90,14 +90,14 @@ class StoredCompletion(Object):
     usage: dict[str, Any] | UnsetType | None = UNSET
 
     def to_response(self) -> CreateChatCompletionResponse:
-        """The answer as its caller got it. Raises `msgspec.ValidationError` for half of one."""
+        """The answer as the caller got it. Raises `msgspec.ValidationError` if it is partial."""
         members = to_builtins(self)
         del members["briggs"]
         return from_builtins(members, CreateChatCompletionResponse)
 
 
 class CompletionPage(Object):
-    """One page of a list; go on with `after=page.last_id` while `has_more`."""
+    """One page of a list. While `has_more` is true, ask for the next with `after=page.last_id`."""
 
     data: list[StoredCompletion]
     has_more: bool
@@ -106,14 +106,14 @@ class CompletionPage(Object):
 
 
 class CompletionCount(Object):
-    """How many completions there are, or, where that is not exact, at least how many."""
+    """How many completions there are. If `count_is_exact` is false, there are at least `count`."""
 
     count: int
     count_is_exact: bool
 
 
 class _Page(msgspec.Struct):
-    """A page whose items stay as they came."""
+    """A page whose items are kept as raw JSON."""
 
     data: list[msgspec.Raw]
     has_more: bool
@@ -121,41 +121,41 @@ class _Page(msgspec.Struct):
 
 
 class CompletionFilters(TypedDict, total=False):
-    """Which completions, in which order, and what of each; all that is given must hold."""
+    """Selects and orders completions. A completion must match every filter that is given."""
 
     model: str
     provider: str
     status: Literal["finished", "failed", "started", "any"]
     """The server's default is `finished`."""
     tags: Sequence[str]
-    """All of them must be there."""
+    """The completion must have all of them."""
     violates: Sequence[str]
-    """Rules of the book, such as C3; the answer breaks all of them."""
+    """Ids of rules, such as C3. The answer must break all of them."""
     caller_left: bool
-    """Whether the caller left without the end of the answer."""
+    """Whether the caller left before the end of the answer."""
     session_id: str
     source: Literal["gateway", "client"]
-    """Whether Briggs answered, or a program told of an answer that it got elsewhere."""
+    """`gateway` if Briggs answered; `client` if a program logged an answer from elsewhere."""
     user: str
-    """The end user, as the request names it."""
+    """The end user: the request's `user`."""
     finish_reason: str
-    """Of any of the choices, such as `length`."""
+    """For example `length`. At least one choice must have it."""
     failure_kind: str
-    """Such as `timeout`."""
+    """For example `timeout`."""
     duration_ms_min: float
     duration_ms_max: float
     cost_usd_min: float
     cost_usd_max: float
-    """Bounds are inclusive; where a value is not known, none of them is met."""
+    """Bounds are inclusive. A completion with an unknown value matches none of them."""
     metadata: Mapping[str, str]
     created_from: float
     """Unix time in seconds, inclusive."""
     created_to: float
     """Unix time in seconds, exclusive."""
     text: str
-    """Words of the request or the answer."""
+    """Words that the request or the answer contains."""
     order: Literal["asc", "desc"]
-    """By time; the server's default is `asc`, oldest first."""
+    """By time. The server's default is `asc`, oldest first."""
     include: Sequence[Include]
 
 
@@ -186,10 +186,10 @@ class Completions:
         failure_kind: str | None = None,
         failure_reason: str | None = None,
     ) -> LoggedCompletion:
-        """Tell of a call that was answered elsewhere, once or bit by bit under the same `id`.
+        """Log a call that was answered elsewhere. Repeat the same `id` to add to it.
 
-        A request or response may be plain JSON or one of our types. `briggs.log` does the same
-        without waiting for the server, and also while it is away.
+        The request and the response may be plain JSON or Briggs types. `briggs.log` does the
+        same without waiting for the server, and works while the server is down.
         """
         body = omit_none(
             status=status,
@@ -209,7 +209,7 @@ class Completions:
     async def list_ungraded(
         self, *, limit: int | None = None, offset: int | None = None
     ) -> Sequence[LoggedCompletion]:
-        """Completions that await a feedback task and have no feedback yet, the newest first."""
+        """Completions that a feedback task selects and that have no feedback, newest first."""
         query = encode_query(limit=limit, offset=offset)
         path = f"{_LOGGED}/ungraded"
         return (await self._connection.request("GET", path, _Ungraded, query=query)).completions
@@ -230,21 +230,21 @@ class Completions:
         return await self._connection.request("GET", _PATH, CompletionPage, query=query)
 
     async def count(self, **filters: Unpack[CompletionFilters]) -> CompletionCount:
-        """How many completions match. Counting stops at 10,000, and after a quarter second."""
+        """Count the completions that match. Stops at 10,000, or after a quarter of a second."""
         query = [*encode_filters(filters), ("limit", "0"), ("count", "true")]
         return await self._connection.request("GET", _PATH, CompletionCount, query=query)
 
     async def iterate(
         self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
     ) -> AsyncIterator[StoredCompletion]:
-        """All completions, or the first `limit`, page after page as they are needed."""
+        """All completions, or the first `limit`. Pages are requested as they are needed."""
         async for item in self.download(limit=limit, **filters):
             yield self._connection.read(item, StoredCompletion)
 
     async def download(
         self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
     ) -> AsyncIterator[bytes]:
-        """The same, each as the line of JSON that the server sent."""
+        """Like `iterate`, but yields each completion as the JSON that the server sent."""
         query, left, after = encode_filters(filters), limit, ""
         while left is None or left > 0:
             count = _PAGE if left is None else min(left, _PAGE)
@@ -256,7 +256,7 @@ class Completions:
             if not page.has_more or not page.data:
                 return
             if page.last_id == after:
-                raise self._connection.doubt("a page of a list ends where it began")
+                raise self._connection.doubt("a list repeats its last page")
             after = page.last_id
             left = None if left is None else left - len(page.data)
 
@@ -264,21 +264,20 @@ class Completions:
         try:
             return msgspec.json.decode(body, type=_Page)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            # The quick decoder refuses lone surrogates, which JSON allows.
+            # The fast decoder rejects lone surrogates, which JSON allows.
             page = self._connection.read(body, CompletionPage)
             data = [msgspec.Raw(encode(item)) for item in page.data]
             return _Page(data=data, has_more=page.has_more, last_id=page.last_id or "")
 
     async def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
-        """One completion by our id or the upstream's. Raises `NotFound`."""
+        """One completion, by Briggs's id or the upstream's. Raises `NotFound`."""
         query = encode_filters({"include": include})
         return await self._connection.request("GET", _path(id), StoredCompletion, query=query)
 
     async def retrieve_received(self, id: str) -> bytes:
-        """The bytes that the upstream sent: an answer, or the events of a stream.
+        """The bytes that the upstream sent: a body, or the events of a stream.
 
-        Of a call whose caller got the same bytes, these. Raises `NotFound`, also for a call of
-        which nothing came.
+        Raises `NotFound` if there is no such call, or if the upstream sent nothing.
         """
         return await self._connection.send("GET", f"{_path(id)}/received")
 
@@ -306,7 +305,7 @@ _AS_THEY_ARE = (
 
 
 def encode_filters(filters: CompletionFilters) -> list[tuple[str, str]]:
-    """The filters as the server's query keys, those of several values repeated."""
+    """The filters as query parameters. A filter with several values is repeated."""
     query = [(name, str(value)) for name, value in filters.items() if name in _AS_THEY_ARE]
     if "caller_left" in filters:
         query.append(("caller_left", "true" if filters["caller_left"] else "false"))

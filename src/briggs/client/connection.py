@@ -1,4 +1,4 @@
-"""One server's address and key, and the requests that go there."""
+"""Sends requests to one server, with its address and key."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ from briggs.types.wire import decode, encode
 T = TypeVar("T")
 
 TIMEOUT_S = 600.0
-"""How long to wait for the next sign of life: a model may think for minutes."""
+"""How long to wait for the next bytes. A model may think for minutes."""
 RETRIES_MAX = 2
 ANSWER_BYTES_MAX = 512 * 1024 * 1024
-"""Of one answer: a page of records may hold many long conversations."""
+"""The largest answer. A page of records may hold many long conversations."""
 
 replies: ContextVar[list[Reply] | None] = ContextVar("replies", default=None)
-"""Where somebody wants to see the answers as they came, they are put here too."""
+"""If it holds a list, every answer is also appended there."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _IDEMPOTENT = ("GET", "PUT", "DELETE")
 
 
 class Connection:
-    """Sends requests to one server and turns what it refuses into errors.
+    """Sends requests to one server, and raises its error answers as exceptions.
 
-    Raises `InvalidCall` for an address that is none.
+    Raises `InvalidCall` for an invalid address.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class Connection:
     ) -> bytes:
         """Send a request and return the answer's body. Raises `ClientError`.
 
-        One that may be sent twice, by its method or an idempotency key, is repeated also
-        where nobody knows whether the server got it.
+        If the connection is lost, a request is retried only if it is safe to send twice:
+        because of its method, or because it has an idempotency key.
         """
         content = encode(body) if isinstance(body, Mapping) else body
         url, sent = self._url(path, query), self._headers(headers)
@@ -130,7 +130,7 @@ class Connection:
             raise self.doubt(str(error)) from error
 
     def split(self, reader: LineReader, data: bytes) -> list[bytes]:
-        """The lines that end in a piece of an answer. Raises `InvalidAnswer`."""
+        """The lines that are complete after this piece of an answer. Raises `InvalidAnswer`."""
         try:
             return reader.feed(data)
         except LineTooLarge as error:
@@ -148,7 +148,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         answer_bytes_max: float = ANSWER_BYTES_MAX,
     ) -> AsyncIterator[StreamedReply]:
-        """Send a request and hand over the answer as it arrives. Raises `ClientError`."""
+        """Send a request and give the answer as it arrives. Raises `ClientError`."""
         content = None if body is None else encode(body)
         url, sent = self._url(path, query), self._headers(headers)
 
@@ -167,7 +167,7 @@ class Connection:
                     refusal = b"".join([piece async for piece in reply.body])
                     raise read_refusal(refusal, status=reply.status, headers=reply.headers)
                 if not reply.headers.get("content-type", "").startswith(content_type):
-                    raise self.doubt(f"{method} {path} was answered with no {content_type}")
+                    raise self.doubt(f"the answer to {method} {path} is not {content_type}")
                 _note(reply.headers)
                 return reply, stack.pop_all()
 
@@ -193,7 +193,7 @@ class Connection:
             await transport.close()
 
     def _open(self) -> Transport:
-        """The transport of this event loop. In a forked process the parent's is not ours."""
+        """The transport of this event loop and process. A forked process opens its own."""
         home = (os.getpid(), asyncio.get_running_loop())
         if self._transport is None or self._home != home:
             self._transport = Transport(
@@ -215,8 +215,8 @@ class Connection:
             known["authorization"] = f"Bearer {self._api_key}"
         for name, value in known.items():
             if any(ord(character) < 0x20 or character == "\x7f" for character in value):
-                raise InvalidCall(f"a line break or another control character in {name!r}")
-        # The server reads headers as UTF-8; HTTP/1.1 carries them byte by byte.
+                raise InvalidCall(f"the header {name!r} has a control character: remove it")
+        # The server reads headers as UTF-8. HTTP/1.1 carries them byte by byte.
         return {
             name: value if value.isascii() else value.encode("utf-8", "replace").decode("latin-1")
             for name, value in known.items()
@@ -224,47 +224,47 @@ class Connection:
 
     def _explain(self, error: TransportError) -> ClientError:
         if isinstance(error, TooLarge):
-            return InvalidAnswer(f"the answer of {self.base_url} is too large: {error}")
+            return InvalidAnswer(f"the answer from {self.base_url} is too large: {error}")
         if isinstance(error, Unreachable):
             return ServerUnreachable(self.base_url, is_near=self._is_near)
         return ConnectionLost(f"the connection to {self.base_url} was lost: {error}")
 
     def doubt(self, reason: str) -> InvalidAnswer:
-        """The error that says that the answer is not one that Briggs gives."""
+        """The error for an answer that a Briggs server would not give."""
         return InvalidAnswer(f"{self.base_url} is not a Briggs server: {reason}")
 
 
 def is_loopback(base_url: str) -> bool:
-    """Whether the address is on this very machine. Raises `InvalidCall` if it is none."""
+    """Whether the address is on this machine. Raises `InvalidCall` if it is invalid."""
     try:
         parts = urlsplit(base_url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
-        raise InvalidCall(f"{base_url!r} is no address: write it as http://127.0.0.1:10100")
+        raise InvalidCall(f"{base_url!r} is not an address: write it like http://127.0.0.1:10100")
     return parts.hostname in _LOOPBACK
 
 
 def encode_query(**parameters: Any) -> list[tuple[str, str]]:
-    """Those that are not None, as the query of an address."""
+    """The parameters that are not None, for the query of a URL."""
     return [(name, str(value)) for name, value in parameters.items() if value is not None]
 
 
 def omit_none(**members: Any) -> dict[str, Any]:
-    """The members of a body that say something."""
+    """The members of a body that are not None."""
     return {name: value for name, value in members.items() if value is not None}
 
 
 def _note(headers: Mapping[str, str]) -> None:
-    """A session knows which call of its block was recorded last."""
+    """Remember in the session which call was recorded last."""
     session, id = current_session(), headers.get("x-briggs-completion-id")
     if session is not None and id:
         session.last_completion_id = id
 
 
 def _count(headers: dict[str, str], retry: int) -> dict[str, str]:
-    """The server links the tries of one call by the header that OpenAI's packages send."""
+    """Number a retry, in the header that OpenAI's packages use. The server links retries by it."""
     return {**headers, "x-stainless-retry-count": str(retry)} if retry else headers
 
 
@@ -276,7 +276,7 @@ class _Error(msgspec.Struct):
 
 
 class _ErrorAnswer(msgspec.Struct):
-    """On `/v1` the error is an object; on `/api` it is its message, and the rest beside it."""
+    """On `/v1`, `error` is an object. On `/api` it is the message; the other fields are here."""
 
     error: _Error | str
     type: str | None = None
@@ -288,13 +288,13 @@ class _ErrorAnswer(msgspec.Struct):
 def read_refusal(
     body: bytes, *, status: int | None, headers: Mapping[str, str] | None = None
 ) -> Refused:
-    """The error that an error object spells; of any other body, the status and its start."""
+    """Turn an error body into an exception. For an unknown body, quote its status and start."""
     problems: list[dict[str, str]] = []
     try:
         answer = msgspec.json.decode(body, type=_ErrorAnswer)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         start = " ".join(body[:200].decode("utf-8", "replace").split())
-        error = _Error(f"the server answered {status}: {start or 'nothing more'}")
+        error = _Error(f"the server answered {status}: {start or 'the body is empty'}")
     else:
         error = (
             answer.error

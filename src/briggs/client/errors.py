@@ -1,11 +1,11 @@
 """Every error that the client raises, as one tree.
 
 ClientError
-├── InvalidCall             it cannot be sent as it stands
-├── ServerUnreachable       nobody listens at the address
-├── ConnectionLost          the answer broke off, or nothing came for too long
-├── InvalidAnswer           whoever answered does not speak as Briggs does
-└── Refused                 the server says no: `str()` is its `error.message`
+├── InvalidCall             the call cannot be sent
+├── ServerUnreachable       nothing listens at the address
+├── ConnectionLost          the connection broke, or nothing arrived in time
+├── InvalidAnswer           the answer is not from a Briggs server
+└── Refused                 the server answered with an error: `str()` is its `error.message`
     ├── AuthenticationFailed    401
     └── NotFound                404
 """
@@ -16,32 +16,32 @@ from collections.abc import Mapping, Sequence
 
 
 class ClientError(Exception):
-    """The call did not succeed, and `str()` says what to do about it."""
+    """The call failed. `str()` explains why and what to do."""
 
 
 class InvalidCall(ClientError):
-    """What was given cannot be sent: an address that is none, a tag of two lines."""
+    """The call cannot be sent: for example, the address is invalid or a tag has two lines."""
 
 
 class ServerUnreachable(ClientError):
-    """Nobody listens at the address."""
+    """Nothing listens at the address."""
 
     def __init__(self, base_url: str, *, is_near: bool = True) -> None:
         super().__init__(f"no Briggs server answers at {base_url}: start one with `briggs serve`")
         self.is_near = is_near
-        """Whether that is on this very machine, where nobody is there who is not there now."""
+        """Whether the address is on this machine. If so, a retry would not help."""
 
 
 class ConnectionLost(ClientError):
-    """The answer broke off, or nothing came for longer than we wait."""
+    """The connection broke, or nothing arrived before the timeout."""
 
 
 class InvalidAnswer(ClientError):
-    """Whoever answered does not speak as Briggs does."""
+    """The answer is not one that a Briggs server gives."""
 
 
 class Refused(ClientError):
-    """The server says no, by a status or, in the middle of a stream, by an error event."""
+    """The server answered with an error status or, within a stream, with an error event."""
 
     def __init__(
         self,
@@ -56,21 +56,21 @@ class Refused(ClientError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        """The HTTP status; None where a stream had begun."""
+        """The HTTP status. None if the error came within a stream."""
         self.type = type
         self.param = param
         self.code = code
         self.problems = problems
-        """Everything that is wrong with the values of a feedback: a `path` and a `message` each."""
+        """Every error in the values of a feedback, each with a `path` and a `message`."""
         self.headers: Mapping[str, str] = headers or {}
-        """The answer's headers, their names in lower case."""
+        """The answer's headers. Names are in lower case."""
         self.completion_id = self.headers.get("x-briggs-completion-id")
-        """Our id of the call that failed, where it was recorded."""
+        """Briggs's id of the failed call, if it was recorded."""
 
 
 class AuthenticationFailed(Refused):
-    """No key, or one that the server does not know."""
+    """The key is missing, or the server does not accept it."""
 
 
 class NotFound(Refused):
-    """There is no such thing."""
+    """The id or name does not exist."""

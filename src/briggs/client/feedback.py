@@ -21,7 +21,7 @@ _PAGE = 100
 
 
 class Feedback(Object):
-    """One reviewer's answer to a task, about one completion or several."""
+    """One reviewer's answer to a task, about one or more completions."""
 
     id: str
     task_id: str
@@ -31,7 +31,7 @@ class Feedback(Object):
     task_name: str = ""
     task_version: int = 1
     version: int = 1
-    """Counts its edits."""
+    """1 at first. Each edit adds 1."""
     created_at: str | None = None
     """ISO 8601."""
     created_at_ms: int | None = None
@@ -39,24 +39,24 @@ class Feedback(Object):
     updated_at: str | None = None
     matched_completion_ids: list[str] = msgspec.field(default_factory=list)
     deleted_completion_ids: list[str] = msgspec.field(default_factory=list)
-    """Those of them that are gone."""
+    """The matched completions that have been deleted."""
     reviewer: str | None = None
     reviewer_kind: str | None = None
     rationale: dict[str, str] = msgspec.field(default_factory=dict)
-    """Why, field by field."""
+    """The reviewer's reasons, by field."""
     corrected_output: Any = UNSET
-    """What should have been answered, where the reviewer said."""
+    """What the model should have answered, if the reviewer gave it."""
 
 
 class FeedbackPage(Object):
-    """One page of a list, and how many there are in all."""
+    """One page of a list, and the total number of items."""
 
     data: list[Feedback]
     total: int
 
 
 class FeedbackVersion(Object):
-    """An earlier or the present form of a feedback."""
+    """One version of a feedback, earlier or current."""
 
     version: int
     created_at: str
@@ -79,17 +79,17 @@ class FeedbackDeleted(Object):
 
 
 class FeedbackFilters(TypedDict, total=False):
-    """Which feedback; all that is given must hold."""
+    """Selects feedback. It must match every filter that is given."""
 
     task_id: str
     completion_id: str
     reviewer: str
     filter: str
-    """Such as `relevance <= 5 and model = "gpt-5"`."""
+    """For example `relevance <= 5 and model = "gpt-5"`."""
 
 
 class FeedbackEdit(TypedDict, total=False):
-    """What to change of a feedback; the rest stays."""
+    """The fields of a feedback to change. The others stay."""
 
     json_values: Mapping[str, Any]
     comment: str
@@ -120,11 +120,12 @@ class FeedbackCalls:
         max_matched_completions: int | None = None,
         idempotency_key: str | None = None,
     ) -> Feedback:
-        """Answer a task about completions, by their ids or by tags that all of them have.
+        """Answer a task about completions. Select them by their ids, or by tags that all have.
 
-        The values are checked by the task's schema; `Refused` names every error. With
-        `task_version`, it is refused with status 409 if the task has changed since. The same
-        idempotency key again gives the first answer again; without one, a key is made.
+        The task's schema checks the values. If they are invalid, `Refused` lists every error.
+        If `task_version` is given and the task has changed since, it raises `Refused` with
+        status 409. A repeated idempotency key returns the first answer again. Without one, a
+        new key is made.
         """
         body = omit_none(
             task_id=task_id,
@@ -144,7 +145,7 @@ class FeedbackCalls:
         return await self._connection.request("POST", _PATH, Feedback, body=body, headers=headers)
 
     async def retrieve(self, id: str) -> Feedback:
-        """One. Raises `NotFound`."""
+        """One feedback. Raises `NotFound`."""
         return await self._connection.request("GET", _path(id), Feedback)
 
     async def list(
@@ -154,16 +155,16 @@ class FeedbackCalls:
         offset: int | None = None,
         **filters: Unpack[FeedbackFilters],
     ) -> FeedbackPage:
-        """A page, the newest first: 25 unless `limit` says otherwise, at most 1,000."""
+        """One page, newest first. `limit` is 25 by default and at most 1,000."""
         query = encode_query(limit=limit, offset=offset, **filters)
         return await self._connection.request("GET", _PATH, FeedbackPage, query=query)
 
     async def iterate(
         self, *, limit: int | None = None, **filters: Unpack[FeedbackFilters]
     ) -> AsyncIterator[Feedback]:
-        """All of it, or the first `limit`, the newest first, page after page as needed.
+        """All feedback, or the first `limit`, newest first. Pages are requested as needed.
 
-        What is given meanwhile shifts the pages, so what was already seen is left out.
+        Feedback that arrives meanwhile shifts the pages. No feedback is yielded twice.
         """
         seen: set[str] = set()
         offset = 0
@@ -178,14 +179,14 @@ class FeedbackCalls:
                 return
 
     async def export(self, **filters: Unpack[FeedbackFilters]) -> AsyncIterator[dict[str, Any]]:
-        """All of it, the oldest first: `feedback`, the version of its `task`, `completions`."""
+        """All feedback, oldest first: `feedback`, its `task` in that version, `completions`."""
         query = encode_query(**filters)
         async with self._connection.stream(
             "GET",
             f"{_PATH}/export",
             content_type="application/x-ndjson",
             query=query,
-            # However long it is, a line at a time is held.
+            # Only one line at a time is in memory, so the length does not matter.
             answer_bytes_max=math.inf,
         ) as reply:
             reader = LineReader(line_bytes_max=ANSWER_BYTES_MAX)
@@ -194,11 +195,11 @@ class FeedbackCalls:
                     yield self._connection.read(line, dict)
 
     async def update(self, id: str, **edit: Unpack[FeedbackEdit]) -> Feedback:
-        """Change what is named: a new version. Raises `NotFound`."""
+        """Change the fields that are given. This makes a new version. Raises `NotFound`."""
         return await self._connection.request("POST", _path(id), Feedback, body=edit)
 
     async def list_versions(self, id: str) -> Sequence[FeedbackVersion]:
-        """All its forms, from the first to the newest. Raises `NotFound`."""
+        """All versions, oldest first. Raises `NotFound`."""
         path = f"{_path(id)}/versions"
         return (await self._connection.request("GET", path, _Versions)).data
 

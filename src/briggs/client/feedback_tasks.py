@@ -1,4 +1,4 @@
-"""The client's feedback tasks, and their queues: next, renew, release, skip."""
+"""The client's feedback tasks and their queues: next, renew, release, skip."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PATH = "/api/v1/feedback_task"
 
 
 class FeedbackTask(Object):
-    """What reviewers are asked, and about which completions."""
+    """A question for reviewers, and the completions to ask it about."""
 
     id: str
     name: str
     json_schema: dict[str, Any]
     instruction: str = ""
     completion_tags_selector: list[str] = msgspec.field(default_factory=list)
-    """The queue holds each completion that has all of them."""
+    """The queue holds the completions that have all of these tags."""
     organization_id: str | None = None
     created_at: str | None = None
     """ISO 8601."""
@@ -36,15 +36,15 @@ class FeedbackTask(Object):
     reviewers_wanted: int = 1
     blind: bool = True
     hide_model: bool = False
-    """Whether reviewers see nothing that tells which model answered."""
+    """Whether reviewers cannot see which model answered."""
     version: int = 1
-    """A changed schema or instruction makes a new one."""
+    """Each change of the schema or the instruction adds 1."""
     archived_at: str | UnsetType = UNSET
-    """When it was archived; its feedback stays."""
+    """When it was archived. Its feedback stays."""
 
 
 class TaskVersion(Object):
-    """An earlier or the present form of a task."""
+    """One version of a task, earlier or current."""
 
     version: int
     created_at: str
@@ -65,7 +65,7 @@ class FeedbackTaskDeleted(Object):
 
 
 class FeedbackTaskChange(TypedDict, total=False):
-    """What to change of a task; the rest stays."""
+    """The fields of a task to change. The others stay."""
 
     name: str
     instruction: str
@@ -77,15 +77,15 @@ class FeedbackTaskChange(TypedDict, total=False):
 
 
 class QueueFilters(TypedDict, total=False):
-    """Which completions of a queue, and in which order."""
+    """Selects and orders the completions of a queue."""
 
     model: str
     created_from: str | float
-    """ISO 8601, or Unix time in seconds; inclusive."""
+    """ISO 8601, or Unix time in seconds. Inclusive."""
     created_to: str | float
     order: Literal["oldest", "newest", "low_logprob", "random"]
     sample: float
-    """A share of them, the same for everybody who gives the same `seed`."""
+    """The share of the completions to use, from 0 to 1. The same `seed` selects the same ones."""
     seed: str
 
 
@@ -100,58 +100,58 @@ class Lease(Object):
 
 
 class QueueItem(Object):
-    """The next completion of a queue; `completion` is None if none is free."""
+    """The next completion of a queue. `completion` is None if none is free."""
 
     task: FeedbackTask
     completion: LoggedCompletion | None
     lease: Lease | None
     feedback: list[Feedback] = msgspec.field(default_factory=list)
-    """The answers of others; empty if the task is blind."""
+    """The feedback of other reviewers. Empty if the task is blind."""
     progress: Progress | UnsetType = UNSET
-    """How far the queue is, if none is free."""
+    """The state of the queue. Present if no completion is free."""
 
 
 class AgreementReport(Object):
-    """How far reviewers agree on one version of a task.
+    """How much reviewers agree on one version of a task.
 
-    `fields` has percent, kappas, alpha, a `verdict` in words and means for each field, and
-    `by_option` for a field that takes several.
+    `fields` has for each field the percent agreement, kappas, alpha, means, and a `verdict` in
+    words. A field with several values also has `by_option`.
     """
 
     task_id: str
     fields: dict[str, dict[str, Any]]
     version: int = 1
     versions: list[dict[str, int]] = msgspec.field(default_factory=list)
-    """All versions, and how much `feedback` each has."""
+    """All versions, each with its number of `feedback`."""
     left_out: list[str] = msgspec.field(default_factory=list)
-    """Fields of free text."""
+    """Fields of free text, which are not compared."""
     scales: dict[str, str] = msgspec.field(default_factory=dict)
-    """Where the words are from."""
+    """The sources of the words in `verdict`."""
 
 
 class Disagreement(Object):
-    """One completion, and the fields to which reviewers gave different values."""
+    """A completion with at least one field to which reviewers gave different values."""
 
     completion_id: str
     fields: dict[str, dict[str, Any]]
-    """By dotted path, the value of each reviewer."""
+    """By dotted path, each reviewer's value."""
     comments: dict[str, str] = msgspec.field(default_factory=dict)
     """By reviewer."""
     rationale: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
-    """By dotted path, the reason of each reviewer who gave one."""
+    """By dotted path, the reasons that reviewers gave."""
     feedback_ids: dict[str, str] = msgspec.field(default_factory=dict)
     """By reviewer."""
 
 
 class DisagreementPage(Object):
-    """A page of them, the completions with the most differing fields first."""
+    """A page of disagreements. Completions with the most differing fields come first."""
 
     version: int
     """The version of the task."""
     shared: int
-    """Completions that two or more reviewers graded."""
+    """The number of completions that two or more reviewers graded."""
     total: int
-    """Those of them on which the reviewers differ."""
+    """The number of those on which the reviewers differ."""
     data: list[Disagreement]
 
 
@@ -176,7 +176,7 @@ class FeedbackTasks:
         blind: bool = True,
         hide_model: bool = False,
     ) -> FeedbackTask:
-        """A new task; `Refused` says what is wrong with its schema, if anything is."""
+        """Create a task. If its schema is invalid, `Refused` explains why."""
         body = {
             "name": name,
             "json_schema": json_schema,
@@ -189,26 +189,26 @@ class FeedbackTasks:
         return await self._connection.request("POST", _PATH, FeedbackTask, body=body)
 
     async def retrieve(self, id: str) -> FeedbackTask:
-        """One, also if it is archived. Raises `NotFound`."""
+        """One task, even if it is archived. Raises `NotFound`."""
         return await self._connection.request("GET", _path(id), FeedbackTask)
 
     async def list(
         self, *, limit: int | None = None, offset: int | None = None
     ) -> Sequence[FeedbackTask]:
-        """The newest first, at most 1,000."""
+        """The tasks, newest first. `limit` is at most 1,000."""
         query = encode_query(limit=limit, offset=offset)
         return await self._connection.request("GET", _PATH, list[FeedbackTask], query=query)
 
     async def update(self, id: str, **change: Unpack[FeedbackTaskChange]) -> FeedbackTask:
-        """Change what is named. Raises `NotFound`."""
+        """Change the fields that are given. Raises `NotFound`."""
         return await self._connection.request("POST", _path(id), FeedbackTask, body=change)
 
     async def delete(self, id: str) -> FeedbackTaskDeleted:
-        """Archive a task: its queue empties, and its feedback stays. Raises `NotFound`."""
+        """Archive a task. Its queue becomes empty; its feedback stays. Raises `NotFound`."""
         return await self._connection.request("DELETE", _path(id), FeedbackTaskDeleted)
 
     async def list_versions(self, id: str) -> Sequence[TaskVersion]:
-        """All its forms, from the first to the newest. Raises `NotFound`."""
+        """All versions, oldest first. Raises `NotFound`."""
         path = f"{_path(id)}/versions"
         return (await self._connection.request("GET", path, _Versions)).data
 
@@ -222,7 +222,7 @@ class FeedbackTasks:
     ) -> QueueItem:
         """Reserve the next completion for `lease_s` seconds, 600 by default.
 
-        The reviewer is the key's name unless one is given, here and below.
+        `reviewer` is the key's name by default, here and in the calls below.
         """
         body = omit_none(reviewer=reviewer, lease_s=lease_s, **filters)
         return await self._connection.request("POST", f"{_path(id)}/next", QueueItem, body=body)
@@ -255,7 +255,7 @@ class FeedbackTasks:
     async def skip(
         self, id: str, completion_id: str, reason: str, *, reviewer: str | None = None
     ) -> None:
-        """Skip a completion, with a reason; others still get it."""
+        """Skip a completion, with a reason. Other reviewers still get it."""
         await self._connection.request(
             "POST",
             f"{_lease(id, completion_id)}/skip",
@@ -264,17 +264,17 @@ class FeedbackTasks:
         )
 
     async def progress(self, id: str, *, reviewer: str | None = None) -> Progress:
-        """How far its queue is. Raises `NotFound`.
+        """The progress of a task's queue. Raises `NotFound`.
 
-        With a reviewer, `left_for_reviewer` counts what is left for that one; an empty text is
-        the key's own name.
+        With a `reviewer`, `left_for_reviewer` counts what is left for that reviewer. An empty
+        string means the key's own name.
         """
         path = f"{_path(id)}/progress"
         query = encode_query(reviewer=reviewer)
         return await self._connection.request("GET", path, Progress, query=query)
 
     async def agreement(self, id: str, *, version: int | None = None) -> AgreementReport:
-        """How far reviewers agree, field by field, on the newest version unless another is named.
+        """How much reviewers agree on each field. `version` is the newest by default.
 
         Raises `NotFound`.
         """
@@ -294,9 +294,9 @@ class FeedbackTasks:
         limit: int | None = None,
         offset: int | None = None,
     ) -> DisagreementPage:
-        """Where reviewers differ on the newest version, unless another is named.
+        """The completions on which reviewers differ. `version` is the newest by default.
 
-        A page has 25 completions by default, and at most 1,000. Raises `NotFound`.
+        `limit` is 25 by default and at most 1,000. Raises `NotFound`.
         """
         query = encode_query(version=version, field=field, limit=limit, offset=offset)
         path = f"{_path(id)}/disagreements"

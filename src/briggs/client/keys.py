@@ -1,4 +1,4 @@
-"""API keys from outside: create, list and revoke."""
+"""The client's API keys: create, list and revoke."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATH = "/v1/organization/admin_api_keys"
 
 
 class ApiKey(Object):
-    """A key as the server shows it; its secret is shown once, when it is made."""
+    """An API key. The server shows its secret once, when the key is created."""
 
     id: str
     name: str
@@ -27,11 +27,11 @@ class ApiKey(Object):
     last_used_at: int | None = None
     organization_id: str | UnsetType = UNSET
     scopes: list[str] = msgspec.field(default_factory=list)
-    """What it may do: some of answer, read, grade and admin."""
+    """What the key may do: any of `answer`, `read`, `grade` and `admin`."""
     expires_at: int | None = None
-    """Unix time in seconds; None for a key that does not expire."""
+    """Unix time in seconds. None if the key does not expire."""
     value: str | UnsetType = UNSET
-    """The secret; only in the answer to `create`."""
+    """The secret. Present only in the answer to `create`."""
     object: str = "organization.admin_api_key"
 
 
@@ -43,7 +43,7 @@ class ApiKeyList(Object):
 
 
 class ApiKeyRevoked(Object):
-    """What is left of a key that was revoked."""
+    """Confirms that a key was revoked."""
 
     id: str
     deleted: bool
@@ -63,11 +63,11 @@ class Keys:
         expires_in_s: float | None = None,
         organization: str | None = None,
     ) -> ApiKey:
-        """A new key; `value` is its secret, which nobody can ask for again.
+        """Create a key. `value` is its secret, which cannot be shown again.
 
-        `scopes` says what it may do: by default everything but `admin`. `organization`, an id or
-        a slug, is for administrators of the first organization, who make keys of all; here and
-        below.
+        `scopes` lists what the key may do. The default is everything except `admin`.
+        `organization`, an id or a slug, selects another organization, here and in the calls
+        below. Only administrators of the first organization may use it.
         """
         body = omit_none(
             name=name, scopes=scopes, expires_in_s=expires_in_s, organization=organization
@@ -75,11 +75,11 @@ class Keys:
         return await self._connection.request("POST", _PATH, ApiKey, body=body)
 
     async def list(self, *, organization: str | None = None) -> ApiKeyList:
-        """Every key of the organization that was not revoked."""
+        """The organization's keys, without those that were revoked."""
         query = encode_query(organization=organization)
         return await self._connection.request("GET", _PATH, ApiKeyList, query=query)
 
     async def revoke(self, id: str, *, organization: str | None = None) -> ApiKeyRevoked:
-        """Take a key back: it opens nothing from now on. Raises `NotFound`."""
+        """Revoke a key: the server accepts it no longer. Raises `NotFound`."""
         path, query = f"{_PATH}/{quote(id, safe='')}", encode_query(organization=organization)
         return await self._connection.request("DELETE", path, ApiKeyRevoked, query=query)

@@ -1,8 +1,8 @@
-"""`BriggsCallback`: a LangChain callback that records every call of a chat model.
+"""`BriggsCallback`: a LangChain callback that records every chat model call.
 
     model.invoke("Hello", config={"callbacks": [BriggsCallback(tags=["demo"])]})
 
-It needs the package `langchain-core`.
+It requires the package `langchain-core`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from briggs.types import wire
 from briggs.types.any_json import integer, members
 from briggs.types.conform import find_finish_reason
 
-# What LangChain passes beside the parameters of a call.
+# Options that LangChain passes but does not send to the model.
 _NOT_SENT = frozenset(
     {
         *("_type", "model_name", "model_kwargs", "stream", "streaming"),
@@ -33,7 +33,7 @@ _NOT_SENT = frozenset(
 )
 _NOT_SENT_PREFIX = "ls_"
 _SECRET = re.compile(r"api_?key|secret|password|credential|authorization|headers", re.IGNORECASE)
-# What other vendors' models call a parameter of the specification.
+# Other vendors' names for parameters of the specification.
 _NAMES = {"max_output_tokens": "max_tokens", "stop_sequences": "stop"}
 _REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 
@@ -42,11 +42,11 @@ class _Run(NamedTuple):
     request: dict[str, Any]
     started_at: float
     context: Context
-    """The tags and the session in force where the call began; it may end in another thread."""
+    """The tags and the session when the call began. The call may end in another thread."""
 
 
 class BriggsCallback(BaseCallbackHandler):
-    """Records calls with the tags of LangChain's configuration and of `briggs.tags` blocks."""
+    """Records calls, with the tags of LangChain's configuration and of `briggs.tags` blocks."""
 
     def __init__(self, *, tags: Sequence[str] = ()) -> None:
         self._tags = tuple(tags)
@@ -64,7 +64,7 @@ class BriggsCallback(BaseCallbackHandler):
         options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Remember what is asked."""
+        """Remember the request."""
         given = {**(options or {}), **(invocation_params or {})}
         model = given.get("model") or given.get("model_name")
         request = {
@@ -80,11 +80,11 @@ class BriggsCallback(BaseCallbackHandler):
             run.request["stream"] = True
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Record what was answered."""
+        """Record the answer."""
         self._record(run_id, response=response, tags=kwargs.get("tags"))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Record that it failed."""
+        """Record the failure."""
         self._record(run_id, error=error, tags=kwargs.get("tags"))
 
     def _record(
@@ -97,7 +97,7 @@ class BriggsCallback(BaseCallbackHandler):
     ) -> None:
         run = self._runs.pop(run_id, None)
         if run is None:
-            # A completion of a plain prompt, which is no chat.
+            # A text completion, not a chat completion.
             return
         if response is not None and _is_stream(response):
             run.request["stream"] = True
@@ -112,7 +112,7 @@ class BriggsCallback(BaseCallbackHandler):
 
 
 def _read_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a call in the specification's words; a key is none of them."""
+    """The parameters of a call under the specification's names, without secrets."""
     parameters = {}
     for name, value in {**given, **members(given.get("model_kwargs"))}.items():
         is_sent = name not in _NOT_SENT and not name.startswith(_NOT_SENT_PREFIX)
@@ -134,7 +134,7 @@ def _is_json(value: Any) -> bool:
 
 
 def _read_tool(tool: Any) -> Any:
-    """A tool as OpenAI's; one of a vendor's own stays as it is."""
+    """Convert a tool to OpenAI's format. A vendor's own tool stays unchanged."""
     try:
         return convert_to_openai_tool(tool)
     except (KeyError, TypeError, ValueError):
@@ -153,7 +153,7 @@ def _read_choice_of_tool(choice: Any) -> Any:
 
 
 def _read_message(message: Any) -> dict[str, Any]:
-    """A message as OpenAI's, with what the model thought beside what it said."""
+    """Convert a message to OpenAI's format. Thinking goes to `reasoning_content`."""
     read: Any = convert_to_openai_messages(message)
     parts = read.get("content")
     if isinstance(parts, list):
@@ -171,7 +171,7 @@ def _read_message(message: Any) -> dict[str, Any]:
 
 
 def _says(part: Any, kind: str) -> bool:
-    """Whether a part is of a kind and has the text of that name."""
+    """Whether a part has this type and a text of the same name."""
     return isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), str)
 
 
@@ -180,7 +180,7 @@ def _is_stream(result: Any) -> bool:
 
 
 def _read_response(result: Any, model: str) -> dict[str, Any]:
-    """LangChain's result as a chat completion; what it has left out stays out."""
+    """LangChain's result as a chat completion. Fields that LangChain omits stay absent."""
     generations = result.generations[0]
     details = generations[0].message.response_metadata if generations else {}
     response: dict[str, Any] = {
@@ -200,7 +200,7 @@ def _read_response(result: Any, model: str) -> dict[str, Any]:
 
 
 def _read_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """LangChain's counts in the specification's words; of the details those that there are."""
+    """LangChain's token counts under the specification's names, with the details it gives."""
     read, written = (
         members(usage.get(name)) for name in ("input_token_details", "output_token_details")
     )
@@ -242,7 +242,7 @@ def _read_choice(index: int, generation: Any) -> dict[str, Any]:
 
 
 def _read_reason(details: Mapping[str, Any], *, has_calls: bool) -> dict[str, Any]:
-    """Why the choice ended in the specification's words, and beside it the vendor's word."""
+    """The specification's finish reason, and the vendor's own if it differs."""
     native = next((details[name] for name in _REASONS if details.get(name)), None)
     reason = find_finish_reason(native) if isinstance(native, str) else None
     if has_calls and reason == "stop":

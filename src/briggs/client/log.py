@@ -1,4 +1,4 @@
-"""Logging calls that do not go through the server: `briggs.log`, and where all logging goes."""
+"""Logs calls that do not go through the server: `briggs.log`, `flush` and `configure`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from briggs.client.spool import Spool, SpoolFull
 from briggs.types.completions import current_time_us
 
 EXIT_TIMEOUT_S = 5.0
-"""How long a program that ends waits for a slow server, unless `BRIGGS_EXIT_TIMEOUT_S` says."""
+"""How long an ending program waits for a slow server. `BRIGGS_EXIT_TIMEOUT_S` overrides it."""
 WARNING_PAUSE_S = 60.0
 
 logger = logging.getLogger("briggs")
 
 
 class Log:
-    """Takes records: each is on disk when `put` returns, and at the server a little later.
+    """Writes records to disk, and sends them to the server in the background.
 
-    Raises `InvalidCall` for an address that is none.
+    Raises `InvalidCall` for an invalid address.
     """
 
     def __init__(self, base_url: str | None = None, api_key: str | None = None) -> None:
@@ -36,18 +36,18 @@ class Log:
         self._api_key = api_key
         self.spool = Spool(find_spool(base_url, api_key))
         self.url = self.find_server().url
-        """Where the server was when the program began."""
+        """The server's address when the program began."""
         self.sender = Sender(self.spool, self.find_server)
         self._warned_at = -WARNING_PAUSE_S
 
     def find_server(self) -> Server:
-        """Where the records go; one that runs here may have moved to another port meanwhile."""
+        """The server to send records to. A local server may have changed its port meanwhile."""
         return choose_server(self._base_url, self._api_key)
 
     def put(self, record: Record, *, session: Session | None) -> None:
-        """Take a record. The program that logs goes on, also where that is impossible.
+        """Write a record to disk. If that fails, log a warning and let the program continue.
 
-        That a call has begun is sent a little later, since most have ended by then.
+        A record of a call's start does not wake the sender, because most calls end soon.
         """
         try:
             self.spool.put(record)
@@ -74,9 +74,9 @@ def log(
 ) -> str:
     """Record a call that was answered elsewhere, and return its id.
 
-    Both sides are JSON as a dict, a text or bytes, or objects of the packages of OpenAI,
-    Anthropic or Briggs. A call with an `error` failed. It counts as having ended just now; this
-    does not wait for the server.
+    `request` and `response` may be JSON as a dict, a string or bytes, or objects of the OpenAI,
+    Anthropic or Briggs packages. With an `error`, the call is recorded as failed. The call is
+    taken to have ended now. This does not wait for the server.
     """
     record = Record(
         created_at=current_time_us() - round((duration_ms or 0) * 1000),
@@ -98,18 +98,18 @@ def log(
 
 
 def flush(timeout_s: float = 30.0) -> int:
-    """Wait until what was logged has arrived; how many records wait still."""
+    """Wait until the server has all logged records. Returns how many are still waiting."""
     return current_log().sender.flush(timeout_s)
 
 
 def configure(base_url: str | None = None, api_key: str | None = None) -> None:
-    """Log to this server from now on, and not to the one of the environment."""
+    """Log to this server from now on, instead of the one that the environment names."""
     global _log
     _log = Log(base_url, api_key)
 
 
 def current_log() -> Log:
-    """Where this process logs to."""
+    """The log of this process."""
     global _log
     if _log is None:
         _log = Log()
@@ -119,7 +119,7 @@ def current_log() -> Log:
 def find_spool(
     base_url: str | None = None, api_key: str | None = None, *, data: Path | None = None
 ) -> Path:
-    """The folder for one server and key, so that nothing goes to another organization."""
+    """The spool folder of one server and key. So no record goes to another organization."""
     url = base_url or os.environ.get("BRIGGS_URL") or str((data or data_folder()).absolute())
     key = api_key or os.environ.get("BRIGGS_API_KEY") or ""
     name = hashlib.sha256(f"{url.rstrip('/').removesuffix('/v1')}\n{key}".encode()).hexdigest()
@@ -127,7 +127,7 @@ def find_spool(
 
 
 def spool_root(data: Path | None = None) -> Path:
-    """The folder of all spools of this user: `BRIGGS_SPOOL`, or `spool` in the data folder."""
+    """The folder of all of this user's spools: `BRIGGS_SPOOL`, or `spool` in the data folder."""
     given = os.environ.get("BRIGGS_SPOOL")
     return Path(given) if given else (data or data_folder()) / "spool"
 
@@ -137,7 +137,7 @@ _log: Log | None = None
 
 @atexit.register
 def _flush_at_exit() -> None:
-    """What has not arrived by then waits on disk."""
+    """Send what is left. Records that do not arrive in time stay on disk."""
     if _log is None:
         return
     try:

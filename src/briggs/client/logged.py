@@ -1,4 +1,4 @@
-"""A completion in Log10's words, in which calls answered elsewhere are told and queues served."""
+"""A completion in Log10's format, which logging and feedback queues use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from briggs.types.wire import Object
 
 
 class LoggedCompletion(Object):
-    """One call: what was asked, what was answered, and what its caller said of it."""
+    """One call: its request, its response, and the caller's tags and session."""
 
     id: str
     organization_id: str | None = None

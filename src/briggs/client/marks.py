@@ -1,4 +1,4 @@
-"""The tags and the session that calls are marked with while a block runs."""
+"""The blocks that set the tags and the session of the calls within them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _session: ContextVar[Session | None] = ContextVar("briggs_session", default=None
 
 
 class _Block:
-    """What holds for the calls of a `with`, or as well of an `async with`: it never waits."""
+    """A block that works with both `with` and `async with`. It never waits."""
 
     def __enter__(self) -> Self:
         raise NotImplementedError
@@ -35,20 +35,21 @@ class _Block:
 class Session(_Block):
     """A block whose calls belong together: `with briggs.session(tags=["checkout"]) as session`.
 
-    Blocks within add their tags to it, and one with a session of its own has that one. What a
-    thread or task starts with is what was in force where it began; what it opens is its own.
+    Inner blocks add their tags. An inner session replaces the outer one. A task, or a thread
+    that copies the context, starts with the blocks of its creator. The blocks that it opens
+    affect only itself.
     """
 
     def __init__(self, id: str | None = None, *, tags: Sequence[str] = ()) -> None:
         self.id = id or create_id()
         self.last_completion_id: str | None = None
-        """Of the call that was recorded last, from whichever thread or task."""
+        """The id of the call that was recorded last, in any thread or task."""
         self._tags = Tags(*tags)
         self._tokens: list[Token[Session | None]] = []
 
     @property
     def last_completion_url(self) -> str | None:
-        """Where a browser shows it."""
+        """The address of that call in the web app."""
         from briggs.client.log import current_log
 
         if self.last_completion_id is None:
@@ -66,11 +67,11 @@ class Session(_Block):
 
 
 class Tags(_Block):
-    """A block, or a function, whose calls have these tags: `@briggs.tags("billing", "eu")`."""
+    """A block or a decorator that adds tags to calls: `@briggs.tags("billing", "eu")`."""
 
     def __init__(self, *names: str) -> None:
         if not all(isinstance(name, str) and name for name in names):
-            raise TypeError(f"tags are texts that are not empty, and not {names!r}")
+            raise TypeError(f"tags must be non-empty strings, not {names!r}")
         self._names = names
         self._tokens: list[Token[tuple[str, ...]]] = []
 
@@ -82,7 +83,7 @@ class Tags(_Block):
         _tags.reset(self._tokens.pop())
 
     def __call__(self, function: Function) -> Function:
-        """The function with a block of its own around each call."""
+        """Wrap a function, so that each call of it runs in a block of its own."""
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -101,12 +102,12 @@ class Tags(_Block):
 
 
 def join_tags(*groups: Sequence[str]) -> tuple[str, ...]:
-    """All of them, each once, in their order."""
+    """The tags of all groups in order, without duplicates."""
     return tuple(dict.fromkeys(tag for group in groups for tag in group))
 
 
 def current_tags() -> tuple[str, ...]:
-    """The tags of the blocks that run here, the outermost first."""
+    """The tags of the current blocks, outermost first."""
     return _tags.get()
 
 

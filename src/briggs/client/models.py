@@ -1,4 +1,4 @@
-"""The models that a server answers for: list and retrieve."""
+"""The client's models: list and retrieve."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Models:
         self._connection = connection
 
     async def list(self) -> ListModelsResponse:
-        """Every model that the server answers for."""
+        """Every model that the server offers."""
         return await self._connection.request("GET", "/v1/models", ListModelsResponse)
 
     async def retrieve(self, id: str) -> Model:
-        """One model; its id may hold slashes and colons. Raises `NotFound`."""
+        """One model. Its id may contain slashes and colons. Raises `NotFound`."""
         path = f"/v1/models/{quote(id, safe='/:')}"
         return await self._connection.request("GET", path, Model)

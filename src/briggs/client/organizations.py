@@ -1,4 +1,4 @@
-"""Organizations from outside: create, retrieve and list."""
+"""The client's organizations: create, retrieve and list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PATH = "/api/v1/organizations"
 
 
 class Organization(Object):
-    """A team; nothing of it is visible to another."""
+    """A team. Other organizations cannot see its data."""
 
     id: str
     slug: str
@@ -23,7 +23,7 @@ class Organization(Object):
     created_at: float
     """Unix time in seconds."""
     key: ApiKey | UnsetType = UNSET
-    """The first key of its administrator; only in the answer to `create`."""
+    """The first administrator's key. Present only in the answer to `create`."""
 
 
 class _Listed(Object):
@@ -37,19 +37,19 @@ class Organizations:
         self._connection = connection
 
     async def create(self, slug: str, *, name: str | None = None) -> Organization:
-        """A new one, with the key of its first administrator.
+        """Create an organization, with a key for its first administrator.
 
-        It takes an administrator's key of the first organization.
+        This requires an administrator's key of the first organization.
         """
         body = omit_none(slug=slug, name=name)
         return await self._connection.request("POST", _PATH, Organization, body=body)
 
     async def list(self) -> Sequence[Organization]:
-        """All that the key may see: its own, or every one for administrators of the first."""
+        """The key's own organization. Administrators of the first organization get all."""
         return (await self._connection.request("GET", _PATH, _Listed)).data
 
     async def retrieve(self, name: str) -> Organization:
-        """By its id or its slug. Raises `NotFound`."""
+        """One organization, by its id or slug. Raises `NotFound`."""
         return await self._connection.request(
             "GET", f"{_PATH}/{quote(name, safe='')}", Organization
         )

@@ -1,4 +1,4 @@
-"""A call that was answered elsewhere, as its program saw it, and how the server is told of it."""
+"""A call that was answered elsewhere, and the body that reports it to the server."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from briggs.types.fold import Fold
 from briggs.types.sse import EventReader, EventTooLarge
 
 REASON_LENGTH_MAX = 2000
-# The last event of a stream, of OpenAI's and of Anthropic's.
+# The last event of a stream: OpenAI's, and Anthropic's.
 _ENDS = re.compile(rb"^(data: ?\[DONE\]|event: ?message_stop)", re.MULTILINE)
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One call, with what was sent and received as bytes; it is read only when it is told."""
+    """One call. Request and response are bytes, and are parsed only when the record is sent."""
 
     id: str = msgspec.field(default_factory=create_id)
     created_at: int = msgspec.field(default_factory=current_time_us)
     """Unix time in microseconds."""
     status: Status = "finished"
-    """A stream that its program left is `failed` until it shows that all choices had ended."""
+    """A stream that its program left is `failed`, unless `tell` finds that it was complete."""
     duration_ms: float | None = None
     speaks: Literal["openai", "anthropic"] = "openai"
     request: bytes
     received: bytes = b""
-    """The body of the answer, or its events."""
+    """The body of the answer, or the events of a stream."""
     is_stream: bool = False
     failure_kind: str | None = None
     failure_reason: str | None = None
@@ -42,7 +42,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def tell(record: Record) -> bytes:
-    """The body of the post that tells the server of a call."""
+    """The body of the request that reports a call to the server."""
     status, kind = record.status, record.failure_kind
     response = _read_json(record.received)
     left_ms = None
@@ -70,7 +70,7 @@ def tell(record: Record) -> bytes:
 
 
 def read_error(body: bytes) -> str:
-    """The message of an error's body, or its start."""
+    """The message of an error body. If it has none, the start of the body."""
     try:
         error = wire.decode(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)
@@ -79,19 +79,19 @@ def read_error(body: bytes) -> str:
 
 
 def encode_body(value: Any) -> bytes:
-    """A request or a response of any kind that programs have at hand, as its JSON."""
+    """Encode a request or a response as JSON: bytes, a string, a mapping or a package's object."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if dump := getattr(value, "model_dump", None):
-        # Pydantic's models, which are those of OpenAI's and Anthropic's packages.
+        # A Pydantic model, as in the packages of OpenAI and Anthropic.
         return wire.encode(dump(mode="json", exclude_unset=True, by_alias=True))
     return wire.encode(dict(value) if isinstance(value, Mapping) else value)
 
 
 def _embed(body: bytes) -> msgspec.Raw | str:
-    """JSON as it is; anything else as a text that holds it."""
+    """Embed JSON unchanged, and anything else as a string."""
     return _read_json(body) or body.decode("utf-8", "replace")
 
 
@@ -104,7 +104,7 @@ def _read_json(body: bytes) -> msgspec.Raw | None:
 
 
 def _fold(record: Record) -> tuple[msgspec.Raw | None, bool]:
-    """What a stream spelled as far as it came, and whether it came to its end."""
+    """Join the events of a stream. Returns the answer so far, and whether it is complete."""
     events = list(_read_events(record.received))
     if record.speaks == "anthropic":
         message = fold_events(events)
@@ -120,7 +120,7 @@ def _fold(record: Record) -> tuple[msgspec.Raw | None, bool]:
 
 
 def _has_finished(response: Mapping[str, Any], request: bytes) -> bool:
-    """Whether every choice that was asked for has ended: many programs read no further."""
+    """Whether every requested choice has ended. Many programs stop reading at that point."""
     try:
         asked = wire.decode(request)["n"] or 1
     except (msgspec.DecodeError, KeyError, TypeError):
@@ -136,5 +136,5 @@ def _read_events(received: bytes) -> Iterator[dict[str, Any]]:
             if event.data.startswith(b"{"):
                 yield wire.decode(event.data)
     except (msgspec.DecodeError, EventTooLarge):
-        # What came before is what is known.
+        # Keep the events that came before.
         return

@@ -1,4 +1,4 @@
-"""Which requests are repeated, how often, and after which pauses."""
+"""Decides which requests to retry, how often, and after what pause."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from briggs.client.errors import ClientError, ConnectionLost, Refused, ServerUnr
 T = TypeVar("T")
 
 STATUSES = frozenset({429, 500, 502, 503, 504})
-"""Answers after which the same request may do better a little later."""
+"""Statuses after which the same request may succeed a little later."""
 PAUSE_S = 0.5
 PAUSE_S_MAX = 8.0
 RETRY_AFTER_S_MAX = 60.0
-"""Whoever is told to come back later than this would rather know."""
+"""If the server asks for a longer pause, raise its error instead of waiting."""
 
 
 async def repeat(ask: Callable[[int], Awaitable[T]], *, retries_max: int, is_idempotent: bool) -> T:
-    """Call `ask` with the number of the retry until it succeeds, or fails for good."""
+    """Call `ask` with the retry's number until it succeeds or cannot be retried."""
     retry = 0
     while True:
         try:
@@ -34,7 +34,7 @@ async def repeat(ask: Callable[[int], Awaitable[T]], *, retries_max: int, is_ide
 
 
 def choose_pause_s(error: ClientError, *, retry: int, is_idempotent: bool) -> float | None:
-    """How long to wait before the next try; None where there must be none."""
+    """How long to wait before the next try. None if there must not be one."""
     match error:
         case Refused(status=status, headers=headers) if status in STATUSES:
             return _read_retry_after_s(headers.get("retry-after"), _back_off_s(retry))
@@ -46,12 +46,12 @@ def choose_pause_s(error: ClientError, *, retry: int, is_idempotent: bool) -> fl
 
 
 def _back_off_s(retry: int) -> float:
-    """Twice as long each time, less up to a quarter so that callers do not march in step."""
+    """Double the pause each time. Subtract up to a quarter, so that callers spread out."""
     return min(PAUSE_S * 2.0**retry, PAUSE_S_MAX) * (1 - random.random() / 4)  # noqa: S311
 
 
 def _read_retry_after_s(given: str | None, default: float) -> float | None:
-    """`Retry-After` in seconds. A date, which Briggs does not send, is not understood."""
+    """`Retry-After` in seconds. A date is ignored, because Briggs never sends one."""
     try:
         seconds = max(0.0, float(given)) if given else default
     except ValueError:

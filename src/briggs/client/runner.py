@@ -1,4 +1,4 @@
-"""Runs coroutines for callers who wait: in a thread that has an event loop for them."""
+"""Runs coroutines for blocking callers, on an event loop in a background thread."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _END: Any = object()
 
 
 class Runner:
-    """An event loop in a thread, started by the first call, and again in a forked process.
+    """An event loop in a thread. The first call starts it, also in a forked process.
 
-    So a caller may have a running loop of his own, and many threads may share one client.
+    So the caller may run an event loop too, and threads may share one client.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Runner:
         self._thread: threading.Thread | None = None
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
-        """Wait for a call. Whoever is interrupted meanwhile cancels it."""
+        """Run a call and wait for it. If the caller is interrupted, the call is cancelled."""
         future = asyncio.run_coroutine_threadsafe(call, self._start())
         try:
             return future.result()
@@ -39,7 +39,7 @@ class Runner:
             future.cancel()
 
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """The items one by one, each waited for when it is asked for."""
+        """Yield the items one by one. Each is awaited when the caller asks for it."""
         try:
             while (item := self.run(_take(items))) is not _END:
                 yield item
@@ -47,7 +47,7 @@ class Runner:
             self.run(_close(items))
 
     def close(self, connection: Connection) -> None:
-        """Close the connection and end the thread; a later call would start another."""
+        """Close the connection and end the thread. A later call would start a new one."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
@@ -55,7 +55,8 @@ class Runner:
             return
         closing = asyncio.run_coroutine_threadsafe(connection.close(), loop)
         if thread is threading.current_thread():
-            # The garbage collector called from within; nobody may wait for himself.
+            # The garbage collector called this from the thread itself, which cannot wait for
+            # itself.
             closing.add_done_callback(lambda _: loop.stop())
             return
         closing.result()
@@ -65,7 +66,7 @@ class Runner:
 
     def _start(self) -> asyncio.AbstractEventLoop:
         if self._pid != os.getpid():
-            # The thread stayed with the parent, and another one may have held the lock.
+            # We were forked: the thread stayed in the parent, and the lock may be held there.
             self._pid, self._lock, self._loop = os.getpid(), threading.Lock(), None
         with self._lock:
             if self._loop is None:
@@ -78,14 +79,14 @@ class Runner:
 
 
 class ChatCompletionStream:
-    """The chunks of an answer as they arrive, by `for`; leaving `with` hangs up.
+    """The chunks of an answer. Read them with `for`; leaving `with` hangs up.
 
-    It raises what the stream of an `AsyncClient` raises.
+    It raises the same errors as the stream of an `AsyncClient`.
     """
 
     def __init__(self, stream: AsyncStream, runner: Runner) -> None:
         self.completion_id = stream.completion_id
-        """Our id of this call, under which it can be retrieved."""
+        """Briggs's id of this call. Use it to retrieve the completion."""
         self._stream = stream
         self._runner = runner
         self._chunks = runner.iterate(aiter(stream))
@@ -100,19 +101,19 @@ class ChatCompletionStream:
         self.close()
 
     def close(self) -> None:
-        """Hang up, if the answer is not at its end; the server then records it as failed."""
+        """Hang up. If the answer has not ended, the server records the call as failed."""
         self._runner.run(self._stream.close())
 
 
 def open_loop() -> asyncio.AbstractEventLoop:
-    """An event loop that starts no threads, which nobody may do while a program ends."""
+    """An event loop that starts no threads. Python forbids new threads while a program ends."""
     loop = asyncio.new_event_loop()
     loop.set_default_executor(_Here())
     return loop
 
 
 class _Here(ThreadPoolExecutor):
-    """Does on the spot what a loop would give to a thread, which is to look up addresses."""
+    """Runs work at once instead of in a thread. The loop uses it to look up addresses."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         done: Future[Any] = Future()
@@ -128,7 +129,7 @@ async def _take(items: AsyncIterator[T]) -> T:
 
 
 async def _close(items: AsyncIterator[Any]) -> None:
-    # Only what was written with `yield` can be closed; other iterators have nothing open.
+    # Only generators can be closed. Other iterators hold nothing open.
     close = getattr(items, "aclose", None)
     if close is not None:
         await close()

@@ -1,4 +1,4 @@
-"""Brings what waits in a spool to the server, in a thread that nobody waits for."""
+"""Sends the records in a spool to the server, in a background thread."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ PAUSE_S_MAX = 60.0
 LOCKED_PAUSE_S = 0.2
 
 _UNWANTED = frozenset({400, 409, 413, 415, 422})
-"""Answers about the record itself; after any other one it can be sent again."""
+"""Statuses that reject the record itself. After any other error it can be sent again."""
 
 logger = logging.getLogger("briggs")
 
 
 class Sender:
-    """Sends the records of a spool as long as the program runs.
+    """Sends the records of a spool while the program runs.
 
-    While the server is away it tries again after pauses that grow. In a forked process the
-    thread starts anew; what the parent has in hand there stays the parent's.
+    While the server is down, it retries after growing pauses. A forked process starts a thread
+    of its own. The parent finishes what it was sending.
     """
 
     _thread: threading.Thread | None
     _starting: threading.Lock
     _wanted: threading.Event
     _urgent: threading.Event
-    """Somebody waits, so a pause is over."""
+    """Set when a caller waits in `flush`. It ends the pause."""
     _swept: threading.Event
     _is_away: bool
     _connection: Connection | None
-    """Kept between sweeps, and opened anew after a failure."""
+    """Kept between sweeps. Opened again after a failure."""
     _server: Server | None
 
     def __init__(self, spool: Spool, find_server: Callable[[], Server]) -> None:
@@ -56,21 +56,21 @@ class Sender:
             os.register_at_fork(after_in_child=self._reset)
 
     def wake(self) -> None:
-        """There may be something to send."""
+        """Start the thread if needed, and let it look for records."""
         self._wanted.set()
         with self._starting:
             if self._thread is not None:
                 return
             thread = threading.Thread(target=self._run, name="briggs-sender", daemon=True)
-            # While a program ends no thread can be started; then its records wait on disk.
+            # No thread can start while a program ends. Its records then stay on disk.
             with contextlib.suppress(RuntimeError):
                 thread.start()
                 self._thread = thread
 
     def flush(self, timeout_s: float) -> int:
-        """Wait until everything is sent, the server proves to be away, or time is up.
+        """Wait until everything is sent, the server cannot be reached, or the time is up.
 
-        Returns how many records wait still.
+        Returns how many records are still waiting.
         """
         deadline = time.monotonic() + timeout_s
         while self._spool.list():
@@ -98,7 +98,7 @@ class Sender:
             if pause_s:
                 self._urgent.wait(pause_s)
             else:
-                # Other processes may have left something here without waking us.
+                # Other processes may have written records here without waking us.
                 self._wanted.wait(PAUSE_S_MAX)
             self._urgent.clear()
             self._wanted.clear()
@@ -106,7 +106,7 @@ class Sender:
             self._swept.set()
 
     async def _sweep(self, pause_s: float) -> float:
-        """Send what waits; for how long to pause before the next try, 0 where all went."""
+        """Send what is waiting. Returns the pause before the next try, or 0 if all was sent."""
         try:
             self._spool.measure()
             if self._spool.list():
@@ -117,14 +117,18 @@ class Sender:
         except (ClientError, OSError) as error:
             await self._disconnect()
             if not self._is_away:
-                logger.warning("Records wait in %s for now: %s", self._spool.folder, error)
+                logger.warning(
+                    "Records stay in %s until the server can be reached: %s",
+                    self._spool.folder,
+                    error,
+                )
             self._is_away = True
             return min(max(PAUSE_S, pause_s * 2), PAUSE_S_MAX)
         self._is_away = False
         return 0
 
     async def _connect(self) -> Connection:
-        """The connection of the sweeps before, unless the server is elsewhere by now."""
+        """The connection of earlier sweeps. If the server's address changed, a new one."""
         server = self._find_server()
         if self._connection is None or server != self._server:
             await self._disconnect()
@@ -141,7 +145,7 @@ class Sender:
 
 
 async def send_all(spool: Spool, connection: Connection) -> None:
-    """Send what waits, and what comes meanwhile. Raises `ClientError` if it cannot be."""
+    """Send what is waiting, and what arrives meanwhile. Raises `ClientError`."""
     while names := spool.list():
         for start in range(0, len(names), AT_ONCE):
             sending = [_send(name, spool, connection) for name in names[start : start + AT_ONCE]]
@@ -157,8 +161,8 @@ async def _send(name: str, spool: Spool, connection: Connection) -> None:
     try:
         body = tell(record)
     except Exception as error:
-        # One that cannot be told must not stand in the way of all that come after it.
-        spool.reject(name, f"it cannot be told: {error!r}")
+        # One bad record must not block all the records after it.
+        spool.reject(name, f"the record cannot be encoded: {error!r}")
         return
     path = f"/api/v1/completions/{quote(record.id, safe='')}"
     try:
@@ -166,7 +170,7 @@ async def _send(name: str, spool: Spool, connection: Connection) -> None:
     except Refused as error:
         if error.status not in _UNWANTED:
             raise
-        logger.warning("Briggs does not take the record %s: %s", name, error)
+        logger.warning("Briggs rejected the record %s: %s", name, error)
         spool.reject(name, f"{error.status}: {error}")
     else:
         spool.delete(name)

@@ -1,4 +1,4 @@
-"""Which server to talk to, and with which key."""
+"""Chooses the server to use, and the key for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_URL = "http://127.0.0.1:10100"
 
 
 class Server(NamedTuple):
-    """An address and the key to it, if one was found."""
+    """A server's address, and its key if one was found."""
 
     url: str
     api_key: str | None
@@ -21,10 +21,10 @@ class Server(NamedTuple):
 def find_server(
     *, url: str | None = None, api_key: str | None = None, data: Path | None = None
 ) -> Server:
-    """What was given, else what the data folder says, else the default.
+    """The given address and key, or those in the data folder, or the default address.
 
-    The folder's key opens the server that uses the folder, so that it goes to that server or
-    to this machine, and never to another one that `url` may name. Raises `InvalidCall`.
+    The key in the data folder belongs to the server that uses the folder. So it is sent only to
+    that server or to this machine, and never to another `url`. Raises `InvalidCall`.
     """
     from briggs.client.connection import is_loopback
 
@@ -38,9 +38,9 @@ def find_server(
 
 
 def choose_server(base_url: str | None, api_key: str | None) -> Server:
-    """What was given to a client, else `BRIGGS_URL` and `BRIGGS_API_KEY`, else this machine's.
+    """The client's arguments, or `BRIGGS_URL` and `BRIGGS_API_KEY`, or this machine's server.
 
-    With an address that was given goes only a key that was given, or the environment's.
+    If `base_url` is given, the key comes only from `api_key` or `BRIGGS_API_KEY`.
     """
     key = api_key or os.environ.get("BRIGGS_API_KEY") or None
     if base_url is not None:
@@ -49,8 +49,8 @@ def choose_server(base_url: str | None, api_key: str | None) -> Server:
 
 
 def data_folder() -> Path:
-    """Where a server of this user keeps its data, and programs what they could not send yet."""
-    # The settings of a server take longer to import than all of the client.
+    """Where this user's server keeps its data, and programs keep records not yet sent."""
+    # This repeats the server's settings, which take longer to import than the whole client.
     if given := os.environ.get("BRIGGS_DATA"):
         return Path(given)
     home = os.environ.get("XDG_DATA_HOME")

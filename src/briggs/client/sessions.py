@@ -1,4 +1,4 @@
-"""Sessions from outside: create, retrieve and list."""
+"""The client's sessions: create, retrieve and list."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _PATH = "/api/v1/sessions"
 
 
 class SessionTotals(Object):
-    """The sums over a session's completions."""
+    """Totals over a session's completions."""
 
     completions: int
     failed: int
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float | None
-    """Of those whose price is known; None where that is none of them."""
+    """The cost of the completions whose price is known. None if no price is known."""
     duration_ms: float
     estimated_tokens: int = 0
-    """Of the calls whose provider could not count them. They are in no other sum."""
+    """The tokens of calls whose provider did not count them. No other total includes them."""
     estimated_cost_usd: float | None = None
 
 
@@ -44,11 +44,11 @@ class Session(Object):
 
 
 class SessionDetails(Session, kw_only=True, dict=True):
-    """A session with its completions, the oldest first."""
+    """A session with its completions, oldest first."""
 
     completions: list[LoggedCompletion]
     has_more: bool = False
-    """Whether there are more than the server sends at once."""
+    """Whether there are more completions than the server sends at once."""
 
 
 class _Created(Object):
@@ -60,19 +60,19 @@ class _Listed(Object):
 
 
 class Sessions:
-    """`client.sessions`: completions that belong together, such as those of one conversation."""
+    """`client.sessions`: completions that belong together, such as one conversation."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def create(self) -> SessionCreated:
-        """A new session. One is also made when a call first names an id of your own."""
+        """Create a session. A call that names a new session id of your own also creates one."""
         return (await self._connection.request("POST", _PATH, _Created)).session
 
     async def list(
         self, *, limit: int | None = None, offset: int | None = None
     ) -> Sequence[Session]:
-        """The newest first, 25 unless `limit` says otherwise, at most 1,000."""
+        """The sessions, newest first. `limit` is 25 by default and at most 1,000."""
         query = encode_query(limit=limit, offset=offset)
         return (await self._connection.request("GET", _PATH, _Listed, query=query)).data
 

@@ -1,4 +1,4 @@
-"""Records that wait on disk for the server: one file each, written before their call returns."""
+"""Keeps records on disk until the server has them. Each is a file, written before its call ends."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _SUFFIX = ".record"
 _REASON = ".reason"
 _HALF = ".half"
 _BEGUN = ".started"
-"""Ends the name of a record of a call whose end is not known."""
+"""The end of a record's name if its call has begun and not ended."""
 _HALF_AGE_S = 3600
-"""A file that was never finished, after this long, never will be."""
+"""An unfinished file of this age is abandoned, and is deleted."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Record)
 
 
 class SpoolFull(Exception):
-    """So much waits already that nothing more is taken."""
+    """The spool has reached its size limit."""
 
 
 class Rejected(NamedTuple):
-    """A record that the server does not want, and why."""
+    """A record that the server rejected, and why."""
 
     id: str
     reason: str
@@ -46,8 +46,8 @@ class Rejected(NamedTuple):
 class Spool:
     """A folder of records for one server and key. Any number of processes may share it.
 
-    A file appears whole or not at all, and goes only once the server has answered for it. So
-    whoever dies loses nothing; what is then sent twice has the same id, and is the same.
+    A file appears complete or not at all. It leaves the folder only after the server has
+    answered. So a crash loses nothing. A record that is sent twice has the same id both times.
     """
 
     def __init__(self, folder: Path, *, bytes_max: int = BYTES_MAX) -> None:
@@ -59,14 +59,15 @@ class Spool:
     def put(self, record: Record) -> None:
         """Write a record. Raises `SpoolFull`, `OSError`.
 
-        That a call has begun has a file of its own, which goes when the end of the call comes:
-        that may be while the beginning is being sent.
+        The start of a call has a file of its own, because the call may end while its start is
+        being sent. The record of the end deletes that file.
         """
         name = record.id + (_BEGUN if record.status == "started" else "")
         body = _encoder.encode(record)
         if self._bytes + len(body) > self._bytes_max:
             raise SpoolFull(
-                f"{self.folder} holds {self._bytes:,} bytes that the server has not taken"
+                f"{self.folder} is full: {self._bytes:,} bytes wait for the server. Start the "
+                "server, then run `briggs spool flush`"
             )
         half = self.folder / _file(name, _HALF)
         try:
@@ -80,11 +81,11 @@ class Spool:
             self.delete(record.id + _BEGUN)
 
     def list(self) -> list[str]:
-        """The names of what waits, the oldest first: of calls that have ended their ids."""
+        """The names of the waiting records, oldest first. For a call that ended, its id."""
         return sorted(unquote(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
 
     def read(self, name: str) -> Record | None:
-        """A record; None where it is gone or cannot be read, and then it is set aside."""
+        """Read a record. None if it is gone, or if it is damaged; then it is set aside."""
         try:
             return _decoder.decode(self._path(name).read_bytes())
         except FileNotFoundError:
@@ -94,32 +95,32 @@ class Spool:
             return None
 
     def delete(self, name: str) -> None:
-        """Forget a record that the server has."""
+        """Delete a record that the server has."""
         self._path(name).unlink(missing_ok=True)
 
     def reject(self, name: str, reason: str) -> None:
-        """Set a record aside, with the reason beside it."""
+        """Set a record aside, and write the reason next to it."""
         self._rejected.mkdir(mode=0o700, exist_ok=True)
         _write(self._rejected / _file(name, _REASON), reason.encode("utf-8", "replace"))
         with contextlib.suppress(FileNotFoundError):
             self._path(name).rename(self._rejected / _file(name, _SUFFIX))
 
     def list_rejected(self) -> Sequence[Rejected]:
-        """What was set aside, the oldest first."""
+        """The records that were set aside, oldest first."""
         return [
             Rejected(unquote(path.stem), path.read_text("utf-8", "replace"))
             for path in sorted(self._rejected.glob(f"*{_REASON}"))
         ]
 
     def retry_rejected(self) -> None:
-        """Let all that was set aside wait again."""
+        """Put all rejected records back, to be sent again."""
         for each in self.list_rejected():
             with contextlib.suppress(FileNotFoundError):
                 (self._rejected / _file(each.id, _SUFFIX)).rename(self._path(each.id))
             (self._rejected / _file(each.id, _REASON)).unlink(missing_ok=True)
 
     def measure(self) -> None:
-        """Count again what is there, and sweep out what was never finished."""
+        """Measure the spool's size again, and delete abandoned files."""
         total = 0
         for folder in (self.folder, self._rejected):
             with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
@@ -130,11 +131,14 @@ class Spool:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Be the one process that sends; whether we are. The lock ends with its process."""
+        """Try to become the only process that sends. Yields whether it worked.
+
+        The lock ends with its process.
+        """
         if sys.platform == "win32" or not self.folder.exists():
             yield True
             return
-        # Locks of this kind belong to the process, and so not to a child that inherits the file.
+        # This kind of lock belongs to the process. A child that inherits the file does not hold it.
         with (self.folder / "lock").open("a") as file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,12 +159,12 @@ class Spool:
 
 
 def _file(name: str, suffix: str) -> str:
-    """The file of a record, whatever its id is made of."""
+    """A record's file name. It is safe for any id."""
     return quote(name, safe="") + suffix
 
 
 def _write(path: Path, body: bytes) -> None:
-    """A file that only its owner may read. It survives the process; not the loss of power."""
+    """Write a file that only its owner may read. It survives a crash, but not a power loss."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "wb") as opened:
         opened.write(body)

@@ -1,4 +1,4 @@
-"""Statistics from outside: what many completions come to."""
+"""The client's statistics: totals over many completions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PATH = "/api/v1/statistics"
 
 
 class StatisticsCalls:
-    """`client.statistics`: calls, failures, tokens, cost and times of what was recorded."""
+    """`client.statistics`: the calls, failures, tokens, cost and times of completions."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -20,10 +20,10 @@ class StatisticsCalls:
     async def retrieve(
         self, *, by: Group | None = None, **filters: Unpack[CompletionFilters]
     ) -> Statistics:
-        """What the completions that match come to, in all and by model, tag or day.
+        """Totals over the completions that match, and for each model, tag or day.
 
-        They are of any status unless `status` says otherwise. `text`, `order` and `include`
-        cannot be asked here. Raises `Refused` where they are more than a million.
+        Completions of every status count, unless `status` is given. The filters `text`, `order`
+        and `include` are not supported. Raises `Refused` if more than a million match.
         """
         query = [*encode_filters(filters), *encode_query(by=by)]
         return await self._connection.request("GET", _PATH, Statistics, query=query)

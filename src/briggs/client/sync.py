@@ -1,4 +1,4 @@
-"""`Client`: `AsyncClient` for callers who wait. Written by docs/generate_sdk.py."""
+"""`Client`: the blocking version of `AsyncClient`. Written by docs/generate_sdk.py."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ class ChatCompletions:
         session_id: str | None = None,
         **parameters: Any,
     ) -> CreateChatCompletionResponse | ChatCompletionStream:
-        """Ask `model`; `parameters` are all others of the specification, and any that is not.
+        """Create a chat completion. `parameters` may hold any other field of the request.
 
-        `tags` and `session_id` are put on the record and not sent to whoever answers, and so
-        are those of the `briggs.tags` and `briggs.session` blocks around the call.
+        `tags` and `session_id` are recorded, and not sent to the provider. The tags and session
+        of the `briggs.tags` and `briggs.session` blocks around the call are recorded too.
         Raises `ClientError`.
         """
         answer = self._runner.run(
@@ -163,10 +163,10 @@ class Completions:
         failure_kind: str | None = None,
         failure_reason: str | None = None,
     ) -> LoggedCompletion:
-        """Tell of a call that was answered elsewhere, once or bit by bit under the same `id`.
+        """Log a call that was answered elsewhere. Repeat the same `id` to add to it.
 
-        A request or response may be plain JSON or one of our types. `briggs.log` does the same
-        without waiting for the server, and also while it is away.
+        The request and the response may be plain JSON or Briggs types. `briggs.log` does the
+        same without waiting for the server, and works while the server is down.
         """
         return self._runner.run(
             self._calls.create(
@@ -186,7 +186,7 @@ class Completions:
     def list_ungraded(
         self, *, limit: int | None = None, offset: int | None = None
     ) -> Sequence[LoggedCompletion]:
-        """Completions that await a feedback task and have no feedback yet, the newest first."""
+        """Completions that a feedback task selects and that have no feedback, newest first."""
         return self._runner.run(self._calls.list_ungraded(limit=limit, offset=offset))
 
     def list(
@@ -200,30 +200,29 @@ class Completions:
         return self._runner.run(self._calls.list(limit=limit, after=after, **filters))
 
     def count(self, **filters: Unpack[CompletionFilters]) -> CompletionCount:
-        """How many completions match. Counting stops at 10,000, and after a quarter second."""
+        """Count the completions that match. Stops at 10,000, or after a quarter of a second."""
         return self._runner.run(self._calls.count(**filters))
 
     def iterate(
         self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
     ) -> Iterator[StoredCompletion]:
-        """All completions, or the first `limit`, page after page as they are needed."""
+        """All completions, or the first `limit`. Pages are requested as they are needed."""
         return self._runner.iterate(self._calls.iterate(limit=limit, **filters))
 
     def download(
         self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
     ) -> Iterator[bytes]:
-        """The same, each as the line of JSON that the server sent."""
+        """Like `iterate`, but yields each completion as the JSON that the server sent."""
         return self._runner.iterate(self._calls.download(limit=limit, **filters))
 
     def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
-        """One completion by our id or the upstream's. Raises `NotFound`."""
+        """One completion, by Briggs's id or the upstream's. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(id, include=include))
 
     def retrieve_received(self, id: str) -> bytes:
-        """The bytes that the upstream sent: an answer, or the events of a stream.
+        """The bytes that the upstream sent: a body, or the events of a stream.
 
-        Of a call whose caller got the same bytes, these. Raises `NotFound`, also for a call of
-        which nothing came.
+        Raises `NotFound` if there is no such call, or if the upstream sent nothing.
         """
         return self._runner.run(self._calls.retrieve_received(id))
 
@@ -243,18 +242,18 @@ class Completions:
 
 
 class Sessions:
-    """`client.sessions`: completions that belong together, such as those of one conversation."""
+    """`client.sessions`: completions that belong together, such as one conversation."""
 
     def __init__(self, calls: _sessions.Sessions, runner: Runner) -> None:
         self._calls = calls
         self._runner = runner
 
     def create(self) -> SessionCreated:
-        """A new session. One is also made when a call first names an id of your own."""
+        """Create a session. A call that names a new session id of your own also creates one."""
         return self._runner.run(self._calls.create())
 
     def list(self, *, limit: int | None = None, offset: int | None = None) -> Sequence[Session]:
-        """The newest first, 25 unless `limit` says otherwise, at most 1,000."""
+        """The sessions, newest first. `limit` is 25 by default and at most 1,000."""
         return self._runner.run(self._calls.list(limit=limit, offset=offset))
 
     def retrieve(self, id: str) -> SessionDetails:
@@ -263,7 +262,7 @@ class Sessions:
 
 
 class StatisticsCalls:
-    """`client.statistics`: calls, failures, tokens, cost and times of what was recorded."""
+    """`client.statistics`: the calls, failures, tokens, cost and times of completions."""
 
     def __init__(self, calls: _statistics.StatisticsCalls, runner: Runner) -> None:
         self._calls = calls
@@ -272,10 +271,10 @@ class StatisticsCalls:
     def retrieve(
         self, *, by: Group | None = None, **filters: Unpack[CompletionFilters]
     ) -> Statistics:
-        """What the completions that match come to, in all and by model, tag or day.
+        """Totals over the completions that match, and for each model, tag or day.
 
-        They are of any status unless `status` says otherwise. `text`, `order` and `include`
-        cannot be asked here. Raises `Refused` where they are more than a million.
+        Completions of every status count, unless `status` is given. The filters `text`, `order`
+        and `include` are not supported. Raises `Refused` if more than a million match.
         """
         return self._runner.run(self._calls.retrieve(by=by, **filters))
 
@@ -304,11 +303,12 @@ class FeedbackCalls:
         max_matched_completions: int | None = None,
         idempotency_key: str | None = None,
     ) -> Feedback:
-        """Answer a task about completions, by their ids or by tags that all of them have.
+        """Answer a task about completions. Select them by their ids, or by tags that all have.
 
-        The values are checked by the task's schema; `Refused` names every error. With
-        `task_version`, it is refused with status 409 if the task has changed since. The same
-        idempotency key again gives the first answer again; without one, a key is made.
+        The task's schema checks the values. If they are invalid, `Refused` lists every error.
+        If `task_version` is given and the task has changed since, it raises `Refused` with
+        status 409. A repeated idempotency key returns the first answer again. Without one, a
+        new key is made.
         """
         return self._runner.run(
             self._calls.create(
@@ -329,7 +329,7 @@ class FeedbackCalls:
         )
 
     def retrieve(self, id: str) -> Feedback:
-        """One. Raises `NotFound`."""
+        """One feedback. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(id))
 
     def list(
@@ -339,28 +339,28 @@ class FeedbackCalls:
         offset: int | None = None,
         **filters: Unpack[FeedbackFilters],
     ) -> FeedbackPage:
-        """A page, the newest first: 25 unless `limit` says otherwise, at most 1,000."""
+        """One page, newest first. `limit` is 25 by default and at most 1,000."""
         return self._runner.run(self._calls.list(limit=limit, offset=offset, **filters))
 
     def iterate(
         self, *, limit: int | None = None, **filters: Unpack[FeedbackFilters]
     ) -> Iterator[Feedback]:
-        """All of it, or the first `limit`, the newest first, page after page as needed.
+        """All feedback, or the first `limit`, newest first. Pages are requested as needed.
 
-        What is given meanwhile shifts the pages, so what was already seen is left out.
+        Feedback that arrives meanwhile shifts the pages. No feedback is yielded twice.
         """
         return self._runner.iterate(self._calls.iterate(limit=limit, **filters))
 
     def export(self, **filters: Unpack[FeedbackFilters]) -> Iterator[dict[str, Any]]:
-        """All of it, the oldest first: `feedback`, the version of its `task`, `completions`."""
+        """All feedback, oldest first: `feedback`, its `task` in that version, `completions`."""
         return self._runner.iterate(self._calls.export(**filters))
 
     def update(self, id: str, **edit: Unpack[FeedbackEdit]) -> Feedback:
-        """Change what is named: a new version. Raises `NotFound`."""
+        """Change the fields that are given. This makes a new version. Raises `NotFound`."""
         return self._runner.run(self._calls.update(id, **edit))
 
     def list_versions(self, id: str) -> Sequence[FeedbackVersion]:
-        """All its forms, from the first to the newest. Raises `NotFound`."""
+        """All versions, oldest first. Raises `NotFound`."""
         return self._runner.run(self._calls.list_versions(id))
 
     def delete(self, id: str) -> FeedbackDeleted:
@@ -386,7 +386,7 @@ class FeedbackTasks:
         blind: bool = True,
         hide_model: bool = False,
     ) -> FeedbackTask:
-        """A new task; `Refused` says what is wrong with its schema, if anything is."""
+        """Create a task. If its schema is invalid, `Refused` explains why."""
         return self._runner.run(
             self._calls.create(
                 name,
@@ -400,25 +400,25 @@ class FeedbackTasks:
         )
 
     def retrieve(self, id: str) -> FeedbackTask:
-        """One, also if it is archived. Raises `NotFound`."""
+        """One task, even if it is archived. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(id))
 
     def list(
         self, *, limit: int | None = None, offset: int | None = None
     ) -> Sequence[FeedbackTask]:
-        """The newest first, at most 1,000."""
+        """The tasks, newest first. `limit` is at most 1,000."""
         return self._runner.run(self._calls.list(limit=limit, offset=offset))
 
     def update(self, id: str, **change: Unpack[FeedbackTaskChange]) -> FeedbackTask:
-        """Change what is named. Raises `NotFound`."""
+        """Change the fields that are given. Raises `NotFound`."""
         return self._runner.run(self._calls.update(id, **change))
 
     def delete(self, id: str) -> FeedbackTaskDeleted:
-        """Archive a task: its queue empties, and its feedback stays. Raises `NotFound`."""
+        """Archive a task. Its queue becomes empty; its feedback stays. Raises `NotFound`."""
         return self._runner.run(self._calls.delete(id))
 
     def list_versions(self, id: str) -> Sequence[TaskVersion]:
-        """All its forms, from the first to the newest. Raises `NotFound`."""
+        """All versions, oldest first. Raises `NotFound`."""
         return self._runner.run(self._calls.list_versions(id))
 
     def next(
@@ -431,7 +431,7 @@ class FeedbackTasks:
     ) -> QueueItem:
         """Reserve the next completion for `lease_s` seconds, 600 by default.
 
-        The reviewer is the key's name unless one is given, here and below.
+        `reviewer` is the key's name by default, here and in the calls below.
         """
         return self._runner.run(self._calls.next(id, reviewer=reviewer, lease_s=lease_s, **filters))
 
@@ -455,19 +455,19 @@ class FeedbackTasks:
     def skip(
         self, id: str, completion_id: str, reason: str, *, reviewer: str | None = None
     ) -> None:
-        """Skip a completion, with a reason; others still get it."""
+        """Skip a completion, with a reason. Other reviewers still get it."""
         return self._runner.run(self._calls.skip(id, completion_id, reason, reviewer=reviewer))
 
     def progress(self, id: str, *, reviewer: str | None = None) -> Progress:
-        """How far its queue is. Raises `NotFound`.
+        """The progress of a task's queue. Raises `NotFound`.
 
-        With a reviewer, `left_for_reviewer` counts what is left for that one; an empty text is
-        the key's own name.
+        With a `reviewer`, `left_for_reviewer` counts what is left for that reviewer. An empty
+        string means the key's own name.
         """
         return self._runner.run(self._calls.progress(id, reviewer=reviewer))
 
     def agreement(self, id: str, *, version: int | None = None) -> AgreementReport:
-        """How far reviewers agree, field by field, on the newest version unless another is named.
+        """How much reviewers agree on each field. `version` is the newest by default.
 
         Raises `NotFound`.
         """
@@ -482,9 +482,9 @@ class FeedbackTasks:
         limit: int | None = None,
         offset: int | None = None,
     ) -> DisagreementPage:
-        """Where reviewers differ on the newest version, unless another is named.
+        """The completions on which reviewers differ. `version` is the newest by default.
 
-        A page has 25 completions by default, and at most 1,000. Raises `NotFound`.
+        `limit` is 25 by default and at most 1,000. Raises `NotFound`.
         """
         return self._runner.run(
             self._calls.disagreements(id, version=version, field=field, limit=limit, offset=offset)
@@ -499,11 +499,11 @@ class Models:
         self._runner = runner
 
     def list(self) -> ListModelsResponse:
-        """Every model that the server answers for."""
+        """Every model that the server offers."""
         return self._runner.run(self._calls.list())
 
     def retrieve(self, id: str) -> Model:
-        """One model; its id may hold slashes and colons. Raises `NotFound`."""
+        """One model. Its id may contain slashes and colons. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(id))
 
 
@@ -522,11 +522,11 @@ class Keys:
         expires_in_s: float | None = None,
         organization: str | None = None,
     ) -> ApiKey:
-        """A new key; `value` is its secret, which nobody can ask for again.
+        """Create a key. `value` is its secret, which cannot be shown again.
 
-        `scopes` says what it may do: by default everything but `admin`. `organization`, an id or
-        a slug, is for administrators of the first organization, who make keys of all; here and
-        below.
+        `scopes` lists what the key may do. The default is everything except `admin`.
+        `organization`, an id or a slug, selects another organization, here and in the calls
+        below. Only administrators of the first organization may use it.
         """
         return self._runner.run(
             self._calls.create(
@@ -535,11 +535,11 @@ class Keys:
         )
 
     def list(self, *, organization: str | None = None) -> ApiKeyList:
-        """Every key of the organization that was not revoked."""
+        """The organization's keys, without those that were revoked."""
         return self._runner.run(self._calls.list(organization=organization))
 
     def revoke(self, id: str, *, organization: str | None = None) -> ApiKeyRevoked:
-        """Take a key back: it opens nothing from now on. Raises `NotFound`."""
+        """Revoke a key: the server accepts it no longer. Raises `NotFound`."""
         return self._runner.run(self._calls.revoke(id, organization=organization))
 
 
@@ -551,18 +551,18 @@ class Organizations:
         self._runner = runner
 
     def create(self, slug: str, *, name: str | None = None) -> Organization:
-        """A new one, with the key of its first administrator.
+        """Create an organization, with a key for its first administrator.
 
-        It takes an administrator's key of the first organization.
+        This requires an administrator's key of the first organization.
         """
         return self._runner.run(self._calls.create(slug, name=name))
 
     def list(self) -> Sequence[Organization]:
-        """All that the key may see: its own, or every one for administrators of the first."""
+        """The key's own organization. Administrators of the first organization get all."""
         return self._runner.run(self._calls.list())
 
     def retrieve(self, name: str) -> Organization:
-        """By its id or its slug. Raises `NotFound`."""
+        """One organization, by its id or slug. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(name))
 
 
@@ -571,9 +571,10 @@ T = TypeVar("T")
 
 
 class Client:
-    """A client of one Briggs server. Every call raises `ClientError`.
+    """A blocking client of one Briggs server. Every call may raise `ClientError`.
 
-    It takes what `AsyncClient` takes. Threads may share it; a forked process may go on with it.
+    It accepts the same arguments as `AsyncClient`. Threads may share it, and a forked process
+    may keep using it.
 
     ```python
     with Client() as client:
@@ -610,7 +611,10 @@ class Client:
     def with_raw_response(
         self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> _client.RawResponse[T]:
-        """Make a call and see what was answered: `with_raw_response(client.models.list)`."""
+        """Make a call and also return its HTTP responses.
+
+        For example: `client.with_raw_response(client.models.list)`.
+        """
         seen: list[Reply] = []
         token = replies.set(seen)
         try:

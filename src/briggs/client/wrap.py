@@ -1,7 +1,7 @@
-"""`briggs.wrap(client)`: a client of OpenAI's or Anthropic's package whose calls are recorded.
+"""`briggs.wrap(client)`: records the calls of an OpenAI or Anthropic client.
 
-The client stays what it is. Beneath it, where its package hands a request to its HTTP client, we
-look at what goes out and comes back; so tools, streams, parsing and raw responses need nothing.
+The client itself does not change. We record what its HTTP client sends and receives. So tools,
+streams, parsing and raw responses work as before.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ logger = logging.getLogger("briggs")
 
 
 def wrap(client: Client, *, tags: Sequence[str] = ()) -> Client:
-    """Record every chat completion of this client, and of those that it is copied to.
+    """Record every chat completion of this client and of its copies. Returns the same object.
 
-    Takes clients of the packages `openai` (1 to 3) and `anthropic`, sync and async, and gives
-    back the very same object. A call that goes to Briggs itself is on record there already,
-    so it gets the tags and the session only. Wrapping twice changes nothing.
+    Accepts sync and async clients of the packages `openai` (1 to 3) and `anthropic`. If a call
+    goes to a Briggs server, that server records it, so only the tags and the session are added.
+    Wrapping twice has no further effect.
     """
     http = getattr(client, "_client", None)
     if http is None or not hasattr(http, "send") or not hasattr(http, "build_request"):
         raise TypeError(
-            f"a {type(client).__name__} cannot be wrapped: OpenAI() and Anthropic(), and their "
-            "async twins, can; for others there is briggs.log(request, response)"
+            f"cannot wrap a {type(client).__name__}: pass a sync or async client of OpenAI or "
+            "Anthropic. For others, call briggs.log(request, response)"
         )
     if not hasattr(http.send, "_recorded_by_briggs"):
         record = _record_async if inspect.iscoroutinefunction(http.send) else _record_sync
@@ -60,7 +60,7 @@ def wrap(client: Client, *, tags: Sequence[str] = ()) -> Client:
 
 
 def _wrap_copies(client: Any, name: str, tags: tuple[str, ...]) -> None:
-    """Record the copies of a client too: one may get an HTTP client of its own."""
+    """Record the copies of a client too, because a copy may get a new HTTP client."""
     copy = getattr(client, name, None)
     if copy is None or hasattr(copy, "_recorded_by_briggs"):
         return
@@ -100,7 +100,7 @@ def _record_async(send: Callable[..., Any], tags: tuple[str, ...]) -> Any:
 
 
 def _harmless(method: Callable[P, None]) -> Callable[P, None]:
-    """What goes wrong in here is ours, and no reason for a program to stop."""
+    """Log errors of the recording instead of raising them, so that the program continues."""
 
     @functools.wraps(method)
     def tried(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -113,7 +113,7 @@ def _harmless(method: Callable[P, None]) -> Callable[P, None]:
 
 
 def _open_call(request: Any, tags: tuple[str, ...]) -> _Call | None:
-    """The call that a request is; None where it is another kind of request."""
+    """Start recording a request. None if it is not a chat completion."""
     if request.method != "POST":
         return None
     path = request.url.path
@@ -125,7 +125,7 @@ def _open_call(request: Any, tags: tuple[str, ...]) -> _Call | None:
 
 
 class _Call:
-    """One call, from what is sent to the end of what comes."""
+    """One call, from its request to the end of its answer."""
 
     def __init__(
         self, request: Any, speaks: Literal["openai", "anthropic"], tags: tuple[str, ...]
@@ -158,9 +158,9 @@ class _Call:
 
     @_harmless
     def begin(self, response: Any, *, stream: bool = False, **options: Any) -> None:
-        """The head of the answer is there, and the rest of it too unless it is streamed."""
+        """Record a response: its whole body, or from now on its stream."""
         if id := response.headers.get("x-briggs-completion-id"):
-            # Briggs answered, and has it on record.
+            # A Briggs server answered, and has recorded the call.
             self._is_settled = True
             if self._session:
                 self._session.last_completion_id = id
@@ -181,13 +181,13 @@ class _Call:
             response.iter_raw = self._listen(response.iter_raw)
             response.close = self._leave(response.close)
         if self._record.status != "failed":
-            # Whoever is killed while it reads leaves this behind.
+            # This remains if the program is killed while it reads.
             begun = msgspec.structs.replace(self._record, status="started")
             self._log.put(begun, session=self._session)
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:
-        """A part of the call that ends it where it raises."""
+        """If the block raises, record the call as failed."""
         try:
             yield
         except BaseException as error:
@@ -196,7 +196,7 @@ class _Call:
 
     @contextlib.contextmanager
     def _hearing(self) -> Iterator[None]:
-        """The reading of the body, which ends the call in any case."""
+        """Around the reading of the body. Its end, or an error, ends the call."""
         with self.failing():
             self._is_reading = True
             yield
@@ -225,7 +225,7 @@ class _Call:
         return listened
 
     def _hear(self, piece: bytes) -> None:
-        """Keep what came, before the program has it."""
+        """Keep a piece before the program gets it."""
         self._bytes_kept += len(piece)
         if self._bytes_kept <= ANSWER_BYTES_MAX:
             self._pieces.append(piece)
@@ -246,13 +246,13 @@ class _Call:
         return closed
 
     def _note_leaving(self) -> None:
-        # At the end of the body the reading closes by itself.
+        # While a piece is being read, this is the normal close at the end of the body.
         if not self._is_reading:
             self._fail(GeneratorExit())
 
     @_harmless
     def _fail(self, error: BaseException) -> None:
-        """No answer came, or the rest of it did not, or nobody wanted it."""
+        """Record a failure: no answer, a partial answer, or a program that left."""
         left = isinstance(error, GeneratorExit | asyncio.CancelledError | KeyboardInterrupt)
         self._record.status = "failed"
         self._record.failure_kind = "hang_up" if left else type(error).__name__
@@ -278,7 +278,7 @@ def _is_async(response: Any) -> bool:
 
 
 def _decode(response: Any, body: bytes) -> bytes:
-    """A body that came compressed, as far as it is not too large."""
+    """Decompress a body, up to the size limit."""
     try:
         decoder = create_decoder(response.headers["content-encoding"])
     except ValueError:
@@ -291,12 +291,12 @@ def _decode(response: Any, body: bytes) -> bytes:
                 break
             pieces.append(piece)
         return b"".join(pieces)
-    # Its HTTP client knows more encodings, since it has asked for them.
+    # The HTTP client asked for this encoding, so it can decode it.
     return bytes(type(response)(200, headers=response.headers, content=body).content)
 
 
 def _read_stack() -> list[dict[str, Any]]:
-    """Where the call was made, the outermost first, without the packages in between."""
+    """The stack of the call, outermost frame first, without the frames of client packages."""
     frames: list[dict[str, Any]] = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and len(frames) < FRAMES_MAX:
