@@ -18,7 +18,7 @@ serve: .venv/ready  ## serve on port 10100
 
 # The clients that the tests put in front of Briggs, each in an environment of its own, since
 # they cannot live in one.
-CLIENTS = log10 langchain openai-1 openai-2 openai-3 pydantic-ai vendors
+CLIENTS = log10 langchain openai-1 openai-2 openai-3 pydantic-ai vendors frameworks javascript
 
 test: .venv/ready $(CLIENTS:%=.venvs/%/ready)  ## every test
 	$(RUN) pytest --numprocesses auto --dist worksteal $(ARGS)
@@ -56,6 +56,13 @@ format: .venv/ready
 .venvs/%/ready: tests/clients/%.txt | $(if $(filter .venvs/%,$(UV)),$(UV))
 	$(UV) venv --quiet --clear --python $(PYTHON) .venvs/$*
 	$(UV) pip install --quiet --python .venvs/$*/bin/python --requirement $<
+	@touch $@
+
+# Without Node.js, the documentation's JavaScript is not run.
+.venvs/javascript/ready: tests/clients/javascript.json
+	mkdir -p $(@D)
+	cp $< $(@D)/package.json
+	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(@D)
 	@touch $@
 
 .venvs/uv/bin/uv:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -28,7 +29,7 @@ PAGES = sorted(
     for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
     if "```" in path.read_text() and path.name not in GENERATED - {"rules.md"}
 )
-RUN = {"sh", "console", "python", "toml", "json"}
+RUN = {"sh", "console", "python", "js", "toml", "json"}
 SHOWN = {"text", "ini", "nginx", "dockerfile", "yaml", "caddyfile"}
 """Languages of blocks that show something and that nobody runs."""
 
@@ -54,14 +55,15 @@ class Block(NamedTuple):
     language: str
     text: str
     note: str
-    """`not run: WHY`, or `runs with ENVIRONMENT`, from a comment on the line above."""
+    """From a comment on the line above: `not run: WHY`, `runs with ENVIRONMENT`, or `runs alone
+    with ENVIRONMENT`, without what the page's blocks before it said."""
 
 
 def read_blocks(page: Path) -> list[Block]:
     """The blocks of a page, in order."""
     text = page.read_text()
     found = re.finditer(
-        r"^(?:<!-- (?P<note>(?:not run:|runs with) .+?) -->\n)?```(?P<language>.*)\n"
+        r"^(?:<!-- (?P<note>(?:not run:|runs (?:alone )?with) .+?) -->\n)?```(?P<language>.*)\n"
         r"(?P<text>(?:.*\n)*?)```$",
         text,
         re.MULTILINE,
@@ -161,6 +163,8 @@ class Reader:
         kept = {name: value for name, value in kept.items() if not name.endswith("_API_KEY")}
         # What a program that asks somebody else has in its environment.
         kept |= {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "k"}
+        # Nothing is fetched or reported while a client starts.
+        kept |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "HAYSTACK_TELEMETRY_ENABLED": "False"}
         self._variables.write_text(json.dumps(kept))
 
     def _write_programs(self) -> None:
@@ -192,7 +196,7 @@ esac""",
 
     def follow(self, block: Block) -> str:
         """Do what a block says; what went wrong."""
-        text, client = block.text, block.note.removeprefix("runs with ")
+        text, (how, _, client) = block.text, block.note.partition("with ")
         for printed, real in self._addresses.items():
             text = text.replace(printed, real)
         match block.language:
@@ -202,7 +206,9 @@ esac""",
                 lines = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
                 return self._type("\n".join(lines), client)
             case "python":
-                return self._run(text, client)
+                return self._run(text, client, alone="alone" in how)
+            case "js":
+                return self._run_javascript(text, client)
             case "toml":
                 return self._configure(text)
             case "json":
@@ -219,13 +225,27 @@ esac""",
             "bash", "-euc", f"{lines}\n{shlex.quote(sys.executable)} -c {shlex.quote(dump)}"
         )
 
-    def _run(self, text: str, client: str) -> str:
-        """Python; a page's blocks go on where the one before ended."""
+    def _run(self, text: str, client: str, *, alone: bool) -> str:
+        """Python; a page's blocks go on where the one before ended, unless one is `alone`."""
         self.serve()
         python = str(ENVIRONMENTS / client / "bin" / "python") if client else sys.executable
+        if alone:
+            return self._call(python, "-c", text)
         said = self._said.setdefault(client, [])
         said.append(text)
         return self._call(python, "-c", "\n".join(said))
+
+    def _run_javascript(self, text: str, client: str) -> str:
+        """JavaScript, where Node.js is installed: Briggs itself does not need it."""
+        if shutil.which("npm") is None:
+            return ""
+        module = self._work / "block.mjs"
+        module.write_text(text)
+        # Packages are looked for beside the module.
+        packages = self._work / "node_modules"
+        if not packages.exists():
+            packages.symlink_to(ENVIRONMENTS / client / "node_modules")
+        return self._call("node", str(module))
 
     def _configure(self, text: str) -> str:
         """A file of settings, which the server would take."""
