@@ -1,4 +1,4 @@
-"""The one HTTP client, upstream and in the SDK."""
+"""The HTTP client that calls upstreams and backs the SDK, and the server's connections."""
 
 from briggs.transport.errors import BrokenOff, TimedOut, TooLarge, TransportError, Unreachable
 from briggs.transport.transport import Reply, StreamedReply, Transport

@@ -1,4 +1,4 @@
-"""A request and its answer as a framework wants them.
+"""Passes a request to an ASGI framework, and its answer back.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -21,13 +21,13 @@ _VERSION = {"version": "3.0", "spec_version": "2.3"}
 
 
 async def answer_by(framework: Framework, cycle: Cycle, *, state: dict[str, Any]) -> None:
-    """Let a framework answer; `state` is what it is told beside the request."""
+    """Let a framework answer. It finds `state` in its scope."""
     translation = _Translation(cycle)
     await framework(_describe(cycle, state), translation.receive, translation.send)
 
 
 class _Translation:
-    """ASGI's messages, from and to a cycle."""
+    """Translates between ASGI's messages and a cycle."""
 
     def __init__(self, cycle: Cycle) -> None:
         self._cycle = cycle
@@ -35,7 +35,7 @@ class _Translation:
         self._head: Message | None = None
 
     async def receive(self) -> Message:
-        """The next piece of the body, or that the caller is gone. Raises what `wait` does."""
+        """The next piece of the body, or a disconnect. Raises what `wait` raises."""
         cycle = self._cycle
         if not cycle.is_whole or self._is_read:
             await cycle.wait()
@@ -45,7 +45,7 @@ class _Translation:
         return {"type": "http.request", "body": cycle.take(), "more_body": not cycle.is_whole}
 
     async def send(self, message: Message) -> None:
-        """The head of the answer, which waits for the first piece of its body, or a piece."""
+        """Send a piece of the answer. The head is held back until the first piece of the body."""
         cycle = self._cycle
         if message["type"] == "http.response.start":
             self._head = message

@@ -1,4 +1,4 @@
-"""A caller's connection, which carries one request after the other."""
+"""A connection from a caller to the server. It carries one request after another."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from briggs.transport.heads import (
 
 logger = logging.getLogger(__name__)
 
-# The bytes that may come in a row that are not of a body: a head, or what is between two chunks
-# or behind the last one. Whoever sends more may have shown no key yet.
+# How many bytes that are not body may come in a row: a head, or what is between or after chunks.
+# The limit is low because the sender may not have shown a key yet.
 _OVERHEAD_BYTES_MAX = 64 * 1024
 _BODY_BYTES_A_SECOND_MIN = 240
-# How long a caller who was answered early may go on sending. To close at once would reset the
+# How long a caller may continue to send after an early answer. Closing at once would reset the
 # connection, and the answer could be lost on its way (RFC 9112, 9.6).
 _LINGER_S = 2
 
@@ -38,9 +38,9 @@ class Patience(msgspec.Struct, kw_only=True, frozen=True):
     """How long a connection waits for its caller, in seconds."""
 
     head_s: float
-    """For all of a request's head."""
+    """For the whole head of a request."""
     body_s: float
-    """For each part of a request's body, of `body_bytes_min` or what is left of it."""
+    """For each part of a request's body: `body_bytes_min` bytes, or the rest of the body."""
     idle_s: float
     """For the next request."""
     write_s: float = 60
@@ -52,7 +52,7 @@ class Patience(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def body_bytes_min(self) -> float:
-        """How much of a body has to come in `body_s`."""
+        """How much of a body must arrive within `body_s`."""
         return self.body_s * _BODY_BYTES_A_SECOND_MIN
 
 
@@ -65,9 +65,9 @@ class Server(Protocol):
 
 
 class Caller(asyncio.Protocol):
-    """A connection that a caller opened. httptools calls the methods `on_...` while it is fed.
+    """A connection from a caller. httptools calls the methods `on_...` while it is fed.
 
-    `refuse` says as JSON what is wrong with something that is not HTTP.
+    `refuse` encodes an error message as JSON, for input that is not HTTP.
     """
 
     def __init__(
@@ -87,36 +87,36 @@ class Caller(asyncio.Protocol):
         self._transport: asyncio.Transport
         self.addresses: dict[str, tuple[str, int] | None] = {}
         self._cycle: Cycle | None = None
-        """The request that came last."""
+        """The latest request."""
         self._waiting: deque[Cycle] = deque()
-        """Those that nobody has begun to answer."""
+        """The requests that we have not begun to answer."""
         self._answering: Cycle | None = None
         self._task: asyncio.Task[None]
         self._idle: asyncio.Future[None] | None = None
-        """What the task waits for while there is nothing to answer."""
+        """What the task waits for while there is no request to answer."""
         self._is_lost = False
         self._url = b""
         self._headers: list[Header] = []
         self._is_in_head = False
         self._overhead_bytes = 0
-        """What came since a head or a piece of a body was whole."""
+        """The bytes since the last whole head or piece of a body."""
         self._body_bytes_min = patience.body_bytes_min
         self._body_bytes = 0.0
-        """What came of a body since its last deadline was set."""
+        """The bytes of the body since the last deadline was set."""
         self._is_reading = True
         self._is_deaf = False
-        """Whether all that comes is thrown away, since nothing more will be answered."""
+        """Whether input is thrown away, because no further request will be answered."""
         self._unsent_bytes = 0
-        """What the caller had not read when we last looked."""
+        """How much the caller had left unread at the last check."""
         self.writable: asyncio.Future[None] | None = None
-        """What waits until the caller has read, while there is more to be read than he does."""
+        """Done when the caller has caught up. None unless the caller reads too slowly."""
         self._stall: asyncio.TimerHandle | None = None
-        """What closes the connection if the caller does not read on."""
+        """Closes the connection if the caller stops reading."""
         self._is_stopping = False
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle
 
-    # ---- What the event loop says ---------------------------------------------------------
+    # ---- Called by the event loop ---------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
@@ -138,7 +138,7 @@ class Caller(asyncio.Protocol):
             self._feed(data)
         except httptools.HttpParserError as error:
             if isinstance(error, httptools.HttpParserCallbackError):
-                logger.exception("A request could not be read, which is a defect of Briggs")
+                logger.exception("A request could not be read. This is a defect of Briggs")
             self._break_off("This is not HTTP/1.1, or the request is malformed.")
             return
         cycle = self._cycle
@@ -176,14 +176,14 @@ class Caller(asyncio.Protocol):
             self._watch_reader()
 
     def shutdown(self) -> None:
-        """End as soon as what has been asked is answered; uvicorn calls it when it stops."""
+        """Close once the current request is answered. uvicorn calls this when it stops."""
         self._is_stopping = True
         if self._cycle is None or self._cycle.is_complete:
             self.close()
         else:
             self._cycle.keeps_open = False
 
-    # ---- What the parser says -------------------------------------------------------------
+    # ---- Called by the parser -------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         self._url = b""
@@ -195,22 +195,22 @@ class Caller(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers are thrown away. They come when the request has been let in, and must not
-        # change what it was let in for (RFC 9110, 6.5.1).
+        # Trailers are thrown away. They come after the request was admitted, and must not
+        # change what it was admitted for (RFC 9110, 6.5.1).
         if self._is_in_head:
             self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
         if parser.should_upgrade():
-            # The parser reads no further, and what it raises says so.
+            # The parser stops here, and raises an error that says so.
             return
         version, headers, fault = read_version(parser.get_http_version()), self._headers, None
         try:
             target, authority = read_target(self._url)
         except ValueError:
             target, authority = (b"/", b""), None
-            fault = Fault(400, "The target of the request is not one that a server answers.")
+            fault = Fault(400, "The request target is not valid: send a path or an http URL.")
         if authority is not None:
             headers = [field for field in headers if field[0] != b"host"]
             headers.append((b"host", authority))
@@ -240,7 +240,7 @@ class Caller(asyncio.Protocol):
         if fault is not None:
             cycle.fault, cycle.keeps_open = fault, False
         self._is_in_head = False
-        # The head is progress, so that the time for the first part of the body begins now.
+        # The head is progress, so the time for the first part of the body starts now.
         self._body_bytes = self._body_bytes_min
         self._cycle = cycle
         self._waiting.append(cycle)
@@ -261,22 +261,22 @@ class Caller(asyncio.Protocol):
         self._overhead_bytes = 0
         self._cycle.end()
 
-    # ---- What a cycle says ----------------------------------------------------------------
+    # ---- Called by a cycle ----------------------------------------------------------------
 
     async def drain(self) -> None:
         """Wait until the caller has read."""
         if self.writable is not None:
-            # Whoever waits may be cancelled, and others wait for it too.
+            # This wait may be cancelled, but others may wait for the same future.
             await asyncio.shield(self.writable)
 
     def pause(self) -> None:
-        """Read no more for now."""
+        """Stop reading for now."""
         if self._is_reading and not self._transport.is_closing():
             self._is_reading = False
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on."""
+        """Start reading again."""
         if not self._is_reading and not self._waiting and not self._transport.is_closing():
             self._is_reading = True
             self._transport.resume_reading()
@@ -284,7 +284,7 @@ class Caller(asyncio.Protocol):
                 self._expect_body()
 
     def finish(self, cycle: Cycle) -> None:
-        """A request is answered: the next one, if there can be one."""
+        """Continue with the next request after this answer, or end the connection."""
         self._server.total_requests += 1
         if not cycle.keeps_open:
             self._waiting.clear()
@@ -298,17 +298,17 @@ class Caller(asyncio.Protocol):
             self._deadline = self._loop.time() + self._patience.idle_s
 
     def close(self) -> None:
-        """End the connection when what was written has been sent."""
+        """Close the connection once everything written has been sent."""
         self._is_deaf = True
         self._deadline = math.inf
         self._transport.close()
         if self._stall is None and not self._is_lost:
             self._watch_reader()
 
-    # ---- In between -----------------------------------------------------------------------
+    # ---- Private --------------------------------------------------------------------------
 
     async def _answer_all(self) -> None:
-        """One request after the other: a task for each would cost more than to wake this one."""
+        """Answer one request after another. A task for each would cost more than this one."""
         try:
             while not self._is_lost:
                 if self._waiting:
@@ -330,7 +330,7 @@ class Caller(asyncio.Protocol):
 
     def _create_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
-        # Some end a request that is their last with an empty line. Versions are ours to judge.
+        # Some clients end their last request with an empty line. We judge versions ourselves.
         parser.set_dangerous_leniencies(lenient_data_after_close=True, lenient_version=True)
         return parser
 
@@ -343,31 +343,31 @@ class Caller(asyncio.Protocol):
                 data = self._decline_upgrade() + data[upgrade.args[0] :]
 
     def _decline_upgrade(self) -> bytes:
-        """The head of a request as if it had not offered another protocol, as some always do.
+        """Encode the head again, without its offer to switch to another protocol.
 
-        Nobody here speaks one, which the caller sees by the answer.
+        Some clients always offer one. We speak no other, and the caller sees that by our answer.
         """
         method = self._parser.get_method()
         if method == b"CONNECT":
-            raise httptools.HttpParserError("only proxies are asked to connect")
+            raise httptools.HttpParserError("CONNECT is only for proxies")
         version = self._parser.get_http_version().encode()
         kept = [b"%b: %b" % field for field in withdraw_offer(self._headers)]
         self._parser = self._create_parser()
         return b"\r\n".join([b"%b %b HTTP/%b" % (method, self._url, version), *kept, b"", b""])
 
     async def _refuse(self, cycle: Cycle) -> None:
-        """The application of a request that never reaches the other."""
+        """Answer a faulty request, in place of the real application."""
         assert cycle.fault is not None
         cycle.refuse(cycle.fault.status, self._encode_refusal(cycle.fault.message))
 
     def _break_off(self, message: str) -> None:
-        """Read no more of what cannot be read, and say so."""
+        """Stop reading input that cannot be read, and answer with an error."""
         self._is_deaf, self._is_in_head = True, False
         if self._cycle is not None and not self._cycle.is_whole:
             self._cycle.fail(BrokenOff(message))
             return
         if self._cycle is not None and not self._cycle.is_complete:
-            # A whole request came before it. Its answer is the last one.
+            # A whole request came before. Its answer is the last on this connection.
             self._cycle.keeps_open = False
             return
         cycle = self._cycle = Cycle(
@@ -385,7 +385,7 @@ class Caller(asyncio.Protocol):
         self._wake()
 
     def _linger(self) -> None:
-        """Let the caller read the answer before the connection ends."""
+        """Let the caller read the answer before the connection closes."""
         if self._transport.is_closing():
             return
         self._is_deaf = True
@@ -397,21 +397,21 @@ class Caller(asyncio.Protocol):
         self._set_timer()
 
     def _expect_body(self) -> None:
-        """Set the time for the next part of a body."""
+        """Start the time for the next part of a body."""
         self._body_bytes = 0
         self._deadline = self._loop.time() + self._patience.body_s
 
     def _set_timer(self) -> None:
-        """One timer for the whole life of a connection, since most of them never fire.
+        """Set the only timer of this connection. One is enough, since most never fire.
 
-        It looks at least as often as the shortest of the times, and so is never late.
+        It fires at least as often as the shortest of the timeouts, and so is never late.
         """
         left_s = self._deadline - self._loop.time()
         delay_s = min(left_s, self._patience.shortest_s)
         self._timer = self._loop.call_later(delay_s, self._look_at_the_time)
 
     def _watch_reader(self) -> None:
-        """Cut off a caller who reads nothing of what is left to be sent for a while."""
+        """Cut off a caller who leaves what we sent unread for too long."""
         self._unsent_bytes = self._transport.get_write_buffer_size()
         if self._unsent_bytes:
             self._stall = self._loop.call_later(self._patience.write_s, self._judge_reader)
@@ -430,7 +430,7 @@ class Caller(asyncio.Protocol):
         self._set_timer()
 
     def _run_out(self) -> None:
-        """End what has taken too long."""
+        """End whatever has taken too long."""
         cycle = self._cycle
         if cycle is None or cycle.is_complete:
             self.close()

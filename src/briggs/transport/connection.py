@@ -1,4 +1,4 @@
-"""One connection, which carries one exchange after the other."""
+"""One connection to a server, which carries one exchange after another."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from briggs.transport.errors import BrokenOff, TimedOut
 from briggs.transport.exchange import Exchange, Reader
 from briggs.transport.request import Origin
 
-# How far a stream's reader may lag before we stop reading ahead of it.
+# How many bytes may wait for a stream's reader before we stop reading from the connection.
 _AHEAD_BYTES_MAX = 256 * 1024
 
 
 class Connection(asyncio.Protocol):
-    """A connection that is open. `keep` and `lose` tell its pool that it is idle, or gone."""
+    """An open connection. It calls `keep` when it becomes idle and `lose` when it is gone."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._exchange: Exchange | None = None
         self.reused = False
-        """Whether it may have been closed on the other side since it was opened."""
+        """Whether it has been idle, so that the other side may have closed it in the meantime."""
         self._paused = False
         self._active_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
     async def carry(self, exchange: Exchange, request: bytes) -> bool:
         """Send a request and wait for its answer to begin. Raises `TransportError`.
 
-        False: the connection had been kept, and was closed before anything came.
+        Returns False if this was a kept connection that closed before anything came.
         """
         assert self._exchange is None, "a connection carries one exchange at a time"
         if not self.is_open and self.reused:
@@ -66,26 +66,26 @@ class Connection(asyncio.Protocol):
         return True
 
     def abandon(self, exchange: Exchange) -> None:
-        """Close the connection if this exchange is still on it, so that the other side sees it."""
+        """Close the connection if it still carries this exchange."""
         if self._exchange is exchange:
-            exchange.fail(BrokenOff("nobody listened any more"))
+            exchange.fail(BrokenOff("the answer was no longer read"))
             self._end(exchange)
 
     def abort(self) -> None:
-        """Close the connection now; whoever waits for an answer gets `BrokenOff`."""
+        """Close the connection now. A reader that waits for an answer gets `BrokenOff`."""
         self.is_open = False
         self._transport.abort()
 
     def create_future(self) -> asyncio.Future[None]:
-        """What a reader waits for. To ask for the running loop each time is a system call."""
+        """Create what a reader waits for. Looking up the running loop is a system call."""
         return self._loop.create_future()
 
     def touch(self) -> None:
-        """The time that we wait begins now."""
+        """Restart the read timeout."""
         self._active_at = self._loop.time()
 
     def resume(self) -> None:
-        """The reader has taken what had come."""
+        """Read from the connection again, because the reader has taken what had come."""
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
-            # Nobody asked for anything, and it must not become the answer to the next call.
+            # No request was sent, and these bytes must not become the answer to the next one.
             self.abort()
             return
         self._active_at = self._loop.time()
@@ -129,12 +129,12 @@ class Connection(asyncio.Protocol):
         self._lose(self)
 
     def _end(self, exchange: Exchange) -> None:
-        """Part from an exchange that is complete or has failed."""
+        """Let go of an exchange that is complete or has failed."""
         self._exchange = None
         exchange.release()
         exchange.wake()
         if exchange.is_head:
-            # It would go on and wait for the body that it was told of.
+            # The old one would still wait for the body that the head announced.
             self.reader = Reader()
         if exchange.complete and exchange.keeps_open and self._is_clean():
             self.resume()
@@ -144,13 +144,13 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def _is_clean(self) -> bool:
-        # The other side may have answered before it has read all of the request.
+        # The other side may have answered before it read the whole request.
         return self.is_open and not self._transport.get_write_buffer_size()
 
     def _set_timer(self) -> None:
-        """One timer for the whole life of a connection, since most of them never fire.
+        """Set the only timer of this connection. One is enough, since most never fire.
 
-        It looks at least as often as the shorter of the two times, and so is never late.
+        It fires at least as often as the shorter of the two timeouts, and so is never late.
         """
         limit_s = self._idle_timeout_s if self._exchange is None else self._read_timeout_s
         left_s = self._active_at + limit_s - self._loop.time()
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
                 self.abort()
                 return
         elif not exchange.is_awaited:
-            # It is the reader who takes his time, not the other side.
+            # The reader is slow, not the other side.
             self._active_at = now
         elif now >= self._active_at + self._read_timeout_s:
             exchange.fail(TimedOut(f"nothing came for {self._read_timeout_s:g} s"))

@@ -1,4 +1,4 @@
-"""One request of a caller, and its answer."""
+"""One request from a caller, and its answer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from briggs.transport.heads import Fault, Header, Target
 logger = logging.getLogger(__name__)
 
 Application = Callable[["Cycle"], Awaitable[None]]
-"""What answers: it returns when it has."""
+"""Answers a cycle, and returns when it is done."""
 
-# How much of a body may wait for the application before we stop reading.
+# How many bytes of a body may wait for the application before we stop reading.
 _AHEAD_BYTES_MAX = 64 * 1024
 _PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
-# Upstreams have some that no standard knows, such as 498, and callers get those too.
+# Some upstreams send statuses that no standard defines, such as 498. Callers get those too.
 _STATUS_LINES = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}".encode() for status in range(600)]
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DEFECT = b'{"error":{"message":"Briggs failed on this request.","type":"server_error"}}'
 
 
 def create_id() -> Header:
-    """The header that names an answer, for those who ask what became of it."""
+    """The header that identifies an answer, so that a caller can refer to it later."""
     return b"x-request-id", b"req_" + secrets.token_hex(12).encode()
 
 
@@ -36,12 +36,12 @@ class Line(Protocol):
 
     @property
     def writable(self) -> asyncio.Future[None] | None:
-        """What waits until the caller has read, while he lags behind."""
+        """Done when the caller has caught up. None unless the caller reads too slowly."""
         ...
 
     @property
     def addresses(self) -> dict[str, tuple[str, int] | None]:
-        """The `server` and the `client`, as ASGI has them."""
+        """The `server` and the `client`, in ASGI's form."""
         ...
 
     async def drain(self) -> None: ...
@@ -52,27 +52,27 @@ class Line(Protocol):
 
 
 class Cycle:
-    """What came of a request so far, and what has been sent of its answer."""
+    """What has come of a request, and what has been sent of its answer."""
 
-    # What most of them never change belongs to the class, which saves them its making.
+    # Attributes that rarely change are set on the class, which makes an instance cheaper.
     is_whole = False
-    """Whether all of the request has come."""
+    """Whether the whole request has come."""
     is_begun = False
     """Whether the head of the answer has been sent."""
     is_complete = False
-    """Whether the answer has been given."""
+    """Whether the whole answer has been sent."""
     is_left = False
     """Whether the caller is gone."""
     failure: TransportError | None = None
-    """Why no more of the body will be waited for."""
+    """Why we wait for no more of the body."""
     fault: Fault | None = None
-    """Why it is refused, if it is."""
+    """Why the request is refused; None if it is not."""
     expects_continue = False
-    """Whether the caller waits for our word before he sends the body."""
+    """Whether the caller sends the body only after our 100 Continue."""
     added: Sequence[Header] = ()
-    """Headers that any answer has, whoever gives it."""
+    """Headers to add to the answer, whichever part of Briggs gives it."""
     task: asyncio.Task[None] | None = None
-    """What runs it, once it runs."""
+    """The task that answers the request, once it runs."""
     _changed: asyncio.Event | None = None
     _on_hang_up: Callable[[], bool | None] | None = None
     _is_chunked = False
@@ -91,24 +91,24 @@ class Cycle:
         self.line = line
         self.method = method
         self.path, self.query = target
-        """As they came, with what is escaped in them."""
+        """As received, still percent-encoded."""
         self.version = version
         self.headers = headers
-        """Their names are in lower case."""
+        """Header names are in lower case."""
         self.fields = dict(headers)
-        """The same by name; of one that came twice, the last."""
+        """The headers by name. If a header came twice, the last one."""
         self.keeps_open = keeps_open
         """Whether the connection can carry another request after this one."""
         self._write = write
         self._pieces: list[bytes] = []
         self._size = 0
 
-    # ---- What the connection says ---------------------------------------------------------
+    # ---- Called by the connection ---------------------------------------------------------
 
     def feed(self, data: bytes) -> None:
-        """A piece of the body."""
+        """Add a piece of the body."""
         if self.is_complete:
-            # It was refused before it was read.
+            # The request was refused before its body was read.
             return
         self._pieces.append(data)
         self._size += len(data)
@@ -122,7 +122,7 @@ class Cycle:
         self._wake()
 
     def fail(self, failure: TransportError) -> None:
-        """No more of the body will be waited for."""
+        """Stop waiting for the rest of the body."""
         self.failure = failure
         self._wake()
 
@@ -134,28 +134,28 @@ class Cycle:
             self._cancel(self._on_hang_up)
 
     async def run(self, application: Application) -> None:
-        """Answer the request. A defect is logged, and answered if nothing else was."""
+        """Answer the request. A defect is logged, and answered with an error if still possible."""
         try:
             await application(self)
             if not self.is_complete and not self.is_left:
                 raise RuntimeError("the application has returned without a whole answer")
         except Exception:
-            logger.exception("A request failed for a reason that is a defect of Briggs")
+            logger.exception("A request failed. This is a defect of Briggs")
             self._give_up()
         finally:
-            # It refers to us.
+            # It refers back to this cycle.
             self._on_hang_up = None
 
-    # ---- What the application says --------------------------------------------------------
+    # ---- Called by the application --------------------------------------------------------
 
     def take(self) -> bytes:
-        """All of the body that has come and was not taken yet."""
+        """All of the body that has come and has not been taken."""
         pieces, self._pieces, self._size = self._pieces, [], 0
         self.line.resume()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def wait(self) -> None:
-        """Wait until more has come, or the caller is gone, or has his answer.
+        """Wait until more has come, or the caller is gone or has the whole answer.
 
         Raises `TimedOut` if the body comes too slowly, `BrokenOff` if it is malformed.
         """
@@ -173,21 +173,21 @@ class Cycle:
                 return
 
     def watch(self, on_hang_up: Callable[[], bool | None]) -> None:
-        """From now on, if the caller hangs up, call `on_hang_up` and then cancel our task.
+        """From now on, if the caller hangs up, call `on_hang_up` and then cancel this task.
 
-        If `on_hang_up` returns true, the task goes on, and what it sends goes nowhere.
+        If `on_hang_up` returns true, the task continues, and what it sends is discarded.
         """
         self._on_hang_up = on_hang_up
         if self.is_left:
             self._cancel(on_hang_up)
 
     def answer(self, status: int, headers: Sequence[Header], body: bytes) -> None:
-        """Send a whole answer; `headers` have its `content-length`."""
+        """Send a whole answer. `headers` must contain its `content-length`."""
         self._begin(self._encode_head(status, headers), body)
         self._end()
 
     def refuse(self, status: int, body: bytes) -> None:
-        """Send an error as JSON, and end the connection."""
+        """Send an error as JSON, and close the connection."""
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -198,27 +198,27 @@ class Cycle:
         self.answer(status, headers, body)
 
     async def begin(self, status: int, headers: Sequence[Header], piece: bytes) -> None:
-        """Send the head of an answer, and the first piece of its body."""
+        """Send the head of an answer and the first piece of its body."""
         head = self._encode_head(status, headers)
         self._begin(head, self._frame(piece))
 
     async def write(self, piece: bytes) -> None:
-        """Send a piece of the body, when the caller has read most of what came before it."""
+        """Send a piece of the body, once the caller has read most of what came before."""
         if self.line.writable is not None:
             await self.line.drain()
         if piece and not self.is_left and self.method != "HEAD":
             self._write(self._frame(piece))
 
     def finish(self) -> None:
-        """The body is whole."""
+        """End the answer, because its body is whole."""
         if self._is_chunked and not self.is_left and self.method != "HEAD":
             self._write(b"0\r\n\r\n")
         self._end()
 
-    # ---- In between -----------------------------------------------------------------------
+    # ---- Private --------------------------------------------------------------------------
 
     def _cancel(self, on_hang_up: Callable[[], bool | None]) -> None:
-        assert self.task is not None, "only what runs can ask to be cancelled"
+        assert self.task is not None, "only a running task can be cancelled"
         if not on_hang_up():
             self.task.cancel()
 
@@ -240,14 +240,14 @@ class Cycle:
             self.line.finish(self)
 
     def _encode_head(self, status: int, headers: Sequence[Header]) -> bytes:
-        """The status line and the headers, whose names are in lower case."""
+        """Encode the status line and the headers. Header names are in lower case."""
         fields = dict(headers)
         lines = [_STATUS_LINES[status], *map(b": ".join, headers), *map(b": ".join, self.added)]
         if not self.is_whole or b"close" in fields.get(b"connection", b"").lower():
-            # The next request would begin behind a body that nobody reads.
+            # The next request would begin after a body that will not be read.
             self.keeps_open = False
         if b"content-length" not in fields and self.method != "HEAD" and status not in (204, 304):
-            # Who knows of no chunks reads on until the connection ends.
+            # A caller of HTTP/1.0 does not know chunks, and reads until the connection closes.
             self._is_chunked = self.version == "1.1"
             if self._is_chunked:
                 lines.append(b"transfer-encoding: chunked")
@@ -257,14 +257,14 @@ class Cycle:
             lines.append(b"connection: close")
         head = b"\r\n".join(lines)
         if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
-            raise ValueError("a header holds a line break")
+            raise ValueError("a header contains a line break")
         return head + b"\r\n\r\n"
 
     def _frame(self, piece: bytes) -> bytes:
         return b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked and piece else piece
 
     def _give_up(self) -> None:
-        """Say that it failed, or break off, so that nobody takes a part for the whole."""
+        """Answer with an error or close the connection, so that a part never looks whole."""
         if self.is_begun or self.is_left:
             self.line.close()
             return

@@ -1,4 +1,4 @@
-"""Reads compressed bodies, which we do not ask for and some servers send."""
+"""Reads compressed bodies. We never ask for compression, but some servers send it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
-# zlib's own words for "a gzip or a zlib header, whichever comes" and for "no header".
+# zlib's window bits: 47 accepts a gzip or a zlib header, -15 expects no header.
 _EITHER = 47
 _RAW = -15
-# A few bytes may decompress to gigabytes, so they are read in pieces of this size.
+# A few bytes may decompress to gigabytes, so we read at most this many bytes at a time.
 _PIECE_BYTES_MAX = 256 * 1024
-# A member of gzip takes 20 bytes even if it holds nothing.
+# Even an empty gzip member takes 20 bytes.
 _MEMBERS_MAX = 1000
 
 
@@ -22,11 +22,11 @@ class Decoder(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the compressed data have come to their own end; none at all have, too."""
+        """Whether the compressed data have reached their end, or none have come at all."""
         ...
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """What `data` adds to the body, in small pieces. Raises `ValueError`."""
+        """Yield the bytes of the body that `data` adds, in small pieces. Raises `ValueError`."""
         ...
 
 
@@ -64,7 +64,7 @@ class Inflater:
         try:
             piece = self._inflater.decompress(data, _PIECE_BYTES_MAX)
         except zlib.error:
-            # Some servers mean a deflate stream without its header when they say "deflate".
+            # Some servers say "deflate" and send a deflate stream without the zlib header.
             if self._begun:
                 raise
             self._inflater = zlib.decompressobj(_RAW)
@@ -73,15 +73,15 @@ class Inflater:
         return piece
 
     def _open_member(self) -> None:
-        """A gzip file may have several members (RFC 1952, 2.2)."""
+        """Start the next member: a gzip file may have several (RFC 1952, 2.2)."""
         self._members += 1
         if self._members > _MEMBERS_MAX:
-            raise ValueError(f"its body has more than {_MEMBERS_MAX} members of gzip")
+            raise ValueError(f"its body has more than {_MEMBERS_MAX} gzip members")
         self._inflater = zlib.decompressobj(_EITHER)
 
 
 class Brotli:
-    """br, by the package brotli, which the server brings."""
+    """br, by the brotli package, which the server extra installs."""
 
     def __init__(self) -> None:
         module = importlib.import_module("brotli")
@@ -106,7 +106,7 @@ class Brotli:
 
 
 def create_decoder(encoding: str) -> Decoder | None:
-    """A decoder for a `content-encoding`; None for `identity`. Raises `ValueError`."""
+    """Create a decoder for a `content-encoding`; None for `identity`. Raises `ValueError`."""
     name = encoding.strip().lower()
     if name in ("gzip", "x-gzip", "deflate"):
         return Inflater()
@@ -114,11 +114,11 @@ def create_decoder(encoding: str) -> Decoder | None:
         return Brotli()
     if name in ("", "identity"):
         return None
-    raise ValueError(f"its content-encoding {encoding!r} is none that was asked for")
+    raise ValueError(f"its content-encoding {encoding!r} is not one that we asked for")
 
 
 def _has_brotli() -> bool:
-    """Whether brotli is there, and new enough to decompress in pieces."""
+    """Whether brotli is installed, in a version that can decompress in pieces."""
     if importlib.util.find_spec("brotli") is None:
         return False
     decompressor = importlib.import_module("brotli").Decompressor

@@ -1,4 +1,4 @@
-"""How talking to another server fails.
+"""The errors of talking to another server.
 
 TransportError
 ├── Unreachable
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 
 class TransportError(Exception):
-    """The other side could not be talked to; `str()` says in which way."""
+    """Talking to the other side failed. `str()` gives the reason."""
 
 
 class Unreachable(TransportError):
@@ -19,15 +19,15 @@ class Unreachable(TransportError):
 
 
 class TimedOut(TransportError):
-    """Nothing came for longer than we wait."""
+    """Nothing came within the timeout."""
 
 
 class BrokenOff(TransportError):
-    """The connection ended before the answer did, or what came is no answer."""
+    """The connection ended before the answer did, or what came is not a valid answer."""
 
 
 class TooLarge(TransportError):
-    """The answer is larger than we read; `beginning` is how it begins."""
+    """The answer is larger than the limit. `beginning` holds its first bytes."""
 
     def __init__(self, message: str, *, beginning: bytes = b"") -> None:
         super().__init__(message)

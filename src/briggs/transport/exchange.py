@@ -1,4 +1,4 @@
-"""One answer, as it comes in."""
+"""One answer from a server, read as it arrives."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import httptools
 from briggs.transport.decoding import Decoder, create_decoder
 from briggs.transport.errors import BrokenOff, TooLarge, TransportError
 
-# The bytes that may come in a row that are not of the body, such as a head or trailers.
+# How many bytes that are not body (such as a head or trailers) may come in a row.
 _OVERHEAD_BYTES_MAX = 128 * 1024
-# All of them together, for each byte of the body. A chunk of one byte needs five.
+# How many bytes may come in all, for each byte of the body. A chunk of one byte needs five.
 _OVERHEAD_FACTOR_MAX = 16
 _FIELDS_MAX = 1000
-# What a compressed body may grow to, for each byte that came. Text rarely passes 20, and small
-# bodies may grow as they like.
+# How many bytes a compressed body may grow to for each byte that came. Text rarely passes 20.
+# The first `_RATIO_FREE_BYTES` are exempt.
 _RATIO_MAX = 100
 _RATIO_FREE_BYTES = 1024 * 1024
-# Of an answer that is too large, what is kept.
+# How much of an answer that is too large is kept.
 _BEGINNING_BYTES = 64 * 1024
 _PIECES_MAX = 64
 
@@ -36,19 +36,19 @@ class Line(Protocol):
 
 
 class Reader:
-    """Reads one answer after the other, since to make a parser costs more than an answer does.
+    """Reads one answer after another, because creating a parser costs more than reading an answer.
 
     httptools calls the methods `on_...` while it is fed.
     """
 
     def __init__(self) -> None:
         self.exchange: Exchange | None = None
-        """Whose answer is read."""
+        """The exchange whose answer is being read."""
         self._fields: list[tuple[bytes, bytes]] = []
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Raises what httptools does."""
+        """Parse some bytes. Raises what httptools raises."""
         self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
@@ -58,7 +58,7 @@ class Reader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         assert self.exchange is not None
-        # Trailers, which follow a chunked body, are not read.
+        # Trailers, which follow a chunked body, are ignored.
         if not self.exchange.begun:
             self._fields.append((name, value))
 
@@ -86,10 +86,10 @@ class Reader:
 class Exchange(AsyncIterator[bytes]):
     """The answer to one request.
 
-    Iterating it gives the body, in pieces of all that has come since the last one.
+    Iterating over it yields the body. Each piece is everything that has come since the last one.
     """
 
-    # What most of them never change belongs to the class, which saves them its making.
+    # Attributes that rarely change are set on the class, which makes an instance cheaper.
     begun = False
     """Whether its head has come."""
     heard = False
@@ -114,19 +114,19 @@ class Exchange(AsyncIterator[bytes]):
         bytes_max: float = math.inf,
     ) -> None:
         self.whole = whole
-        """Whether its reader waits for all of it, or takes each piece as it comes."""
+        """Whether the reader waits for the whole body, or takes each piece as it comes."""
         self.is_head = method == "HEAD"
         self.status = 0
         self.headers: dict[str, str] = {}
         self.size = 0
-        """The bytes that have come and were not taken yet."""
+        """The bytes that have come and have not been taken."""
         self._line = line
         self._pieces: list[bytes] = []
         self._joined = 0
-        """The first of them, which are large enough."""
+        """How many of the first pieces are already joined."""
         self._bytes_max = bytes_max
         self._came = 0
-        """The bytes that have come of all, of the body, and before the last piece of the body."""
+        """All bytes so far. Below: those of the body, and `_came` at the last piece of the body."""
         self._body_came = 0
         self._overhead_from = 0
         self._reader: Reader | None = reader
@@ -147,7 +147,7 @@ class Exchange(AsyncIterator[bytes]):
         return self.take()
 
     def take(self) -> bytes:
-        """All of the body that has come and was not taken yet."""
+        """All of the body that has come and has not been taken."""
         pieces = self._pieces
         self._pieces = []
         self._joined = self.size = 0
@@ -158,7 +158,7 @@ class Exchange(AsyncIterator[bytes]):
         self._line.abandon(self)
 
     async def wait_until_begun(self) -> None:
-        """Wait for the head, or for all of it if `whole`. Raises `TransportError`."""
+        """Wait for the head, or for the whole answer if `whole`. Raises `TransportError`."""
         while not (self.complete or (self.begun and not self.whole)):
             if self.error is not None:
                 raise self.error
@@ -166,58 +166,58 @@ class Exchange(AsyncIterator[bytes]):
 
     @property
     def is_awaited(self) -> bool:
-        """Whether its reader waits for something to come."""
+        """Whether the reader is waiting."""
         return self._waiter is not None
 
     def wake(self) -> None:
-        """Let the reader see what has changed."""
+        """Wake the reader, because something has changed."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def feed(self, data: bytes) -> None:
-        """Read what has come. What is wrong with it is in `error` afterwards."""
+        """Read what has come. Sets `error` if something is wrong with it."""
         assert self._reader is not None, "an exchange that has ended is fed no more"
         self.heard = True
         self._came += len(data)
         try:
             self._reader.feed(data)
         except httptools.HttpParserUpgrade:
-            self.fail(BrokenOff("it switched to another protocol, which nobody asked for"))
+            self.fail(BrokenOff("it switched to a protocol that we did not ask for"))
         except httptools.HttpParserError as error:
             self.fail(BrokenOff(f"what came is not HTTP/1.1: {error}"))
         if len(self._pieces) - self._joined > _PIECES_MAX:
             self._join_pieces()
         if self._came - self._overhead_from > _OVERHEAD_BYTES_MAX and not self.complete:
-            self.fail(BrokenOff(f"more than {_OVERHEAD_BYTES_MAX} bytes came that are no body"))
+            self.fail(BrokenOff(f"more than {_OVERHEAD_BYTES_MAX} bytes in a row were not body"))
         elif (
             self._came > _OVERHEAD_BYTES_MAX + _OVERHEAD_FACTOR_MAX * self._body_came
             and not self.complete
         ):
-            self.fail(BrokenOff("nearly all that came is no body"))
+            self.fail(BrokenOff("too few of the bytes that came were body"))
 
     def end(self) -> None:
-        """The other side sends no more. What is then missing is in `error` afterwards."""
+        """The other side sends no more. Sets `error` if the answer is not whole."""
         if self.begun and self.ends_with_connection:
             self.finish()
         else:
             self.fail(BrokenOff("the connection was closed before the answer was whole"))
 
     def fail(self, error: TransportError) -> None:
-        """End it, unless it has ended: what comes after the end is wrong, but no part of it."""
+        """End the exchange with an error. After a complete answer, only close the connection."""
         if self.complete:
             self.keeps_open = False
         elif self.error is None:
             self.error = error
 
     def release(self) -> None:
-        """Let go of the reader, which reads another answer next."""
+        """Let go of the reader, so that it can read the next answer."""
         if self._reader is not None:
             self._reader.exchange = None
             self._reader = None
 
     def begin(self, status: int, headers: dict[str, str], *, keeps_open: bool) -> None:
-        """The head has come."""
+        """Start the answer, because its head has come."""
         self.begun = True
         self.status = status
         self.keeps_open = keeps_open
@@ -227,17 +227,17 @@ class Exchange(AsyncIterator[bytes]):
             if not self.is_head and _read_length(headers) > self._bytes_max:
                 self._refuse_size()
         elif headers["transfer-encoding"].lower() != "chunked":
-            self.fail(BrokenOff(f"its transfer-encoding {headers['transfer-encoding']!r} is new"))
+            self.fail(BrokenOff(f"unknown transfer-encoding {headers['transfer-encoding']!r}"))
         if "content-encoding" in headers:
             self._open_decoder()
         if self.is_head:
             self.finish()
 
     def add(self, data: bytes) -> None:
-        """A piece of the body, as it was sent."""
+        """Add a piece of the body as it came over the wire."""
         self._overhead_from = self._came
         if self.complete:
-            # A body where there must be none.
+            # A body came where none is allowed.
             self.keeps_open = False
             return
         self._body_came += len(data)
@@ -250,7 +250,7 @@ class Exchange(AsyncIterator[bytes]):
             self.size += len(data)
 
     def finish(self) -> None:
-        """The body is whole, as it was sent."""
+        """End the answer, because its body is whole."""
         if not self.begun or self.error is not None:
             return
         if self._decoder is not None and not self._decoder.is_complete and not self.is_head:
@@ -259,8 +259,8 @@ class Exchange(AsyncIterator[bytes]):
             self.complete = True
 
     def _decode(self, data: bytes) -> None:
-        """Keep what a piece of a compressed body decompresses to, as far as it may grow."""
-        assert self._decoder is not None, "the caller has looked"
+        """Decompress a piece of the body and keep the result, within the limits."""
+        assert self._decoder is not None, "only called for a compressed body"
         try:
             for piece in self._decoder.decode(data):
                 self._pieces.append(piece)
@@ -278,18 +278,18 @@ class Exchange(AsyncIterator[bytes]):
     def _refuse_size(self, reason: str = "") -> None:
         beginning = b""
         if self.whole:
-            # Nobody takes the rest, which need not stay in memory until the call is over.
+            # The rest will not be read. It must not stay in memory until the call is over.
             beginning = self.take()[:_BEGINNING_BYTES]
         reason = reason or f"it is larger than {self._bytes_max} bytes"
         self.fail(TooLarge(reason, beginning=beginning))
 
     def _join_pieces(self) -> None:
-        """Make one of the last pieces: a small one takes many times its size."""
+        """Join the pieces at the end, because a small one takes many times its size in memory."""
         self._pieces[self._joined :] = [b"".join(self._pieces[self._joined :])]
         self._joined += 1
 
     def _wait(self) -> asyncio.Future[None]:
-        """What is done when something has come; nobody else waits meanwhile."""
+        """The future that is done when something has come. Only one reader waits at a time."""
         self._waiter = self._line.create_future()
         return self._waiter
 
@@ -300,18 +300,18 @@ class Exchange(AsyncIterator[bytes]):
         except ValueError as error:
             self.fail(BrokenOff(str(error)))
         if self._decoder is not None and not self.is_head:
-            # They speak of the bytes that came, not of those that are handed over.
+            # Both describe the bytes that came, not the decompressed body.
             self.headers.pop("content-length", None)
             del self.headers["content-encoding"]
 
 
 def _read_length(headers: dict[str, str]) -> int:
-    """The `content-length`, which the parser has checked; 0 where there is none."""
+    """The `content-length`, which the parser has checked; 0 if there is none."""
     return int(headers.get("content-length") or 0)
 
 
 def _read_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by name; those that came more than once are joined, as RFC 9110, 5.2 has it."""
+    """Headers by name. Those that came more than once are joined (RFC 9110, 5.2)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in fields:
         name = raw_name.decode("latin-1").lower()

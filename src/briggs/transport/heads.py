@@ -1,4 +1,4 @@
-"""What the head of a request must say (RFC 9110 and 9112), and what is wrong with one."""
+"""Reads the head of a request (RFC 9110 and 9112), and says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import httptools
 
 Header = tuple[bytes, bytes]
 
-# Each of these has one meaning, and a request that gives two could mean one to a proxy and the
-# other to us.
+# Each of these may have only one value. If a request had two, a proxy could use one and we the
+# other.
 _SINGLE = frozenset(
     {
         b"authorization",
@@ -26,20 +26,20 @@ _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 class Fault(NamedTuple):
-    """Why a request is refused before anybody answers it."""
+    """Why a request is refused before it reaches the application."""
 
     status: int
     message: str
 
 
 Target = tuple[bytes, bytes]
-"""The path and the query of a request, as they came."""
+"""The path and the query of a request, exactly as received."""
 
 
 def read_target(url: bytes) -> tuple[Target, bytes | None]:
-    """A request's target, and the host and port that it names itself (RFC 9112, 3.2).
+    """A request's target, and the host and port if the target names them (RFC 9112, 3.2).
 
-    Those of the target count, whatever `Host` says. Raises `ValueError`.
+    The host of the target wins over the `Host` header. Raises `ValueError`.
     """
     if url.startswith(b"/"):
         path, _, query = url.partition(b"?")
@@ -49,22 +49,22 @@ def read_target(url: bytes) -> tuple[Target, bytes | None]:
     try:
         parsed = httptools.parse_url(url)
     except httptools.HttpParserInvalidURLError as error:
-        raise ValueError("no URL") from error
+        raise ValueError("not a URL") from error
     if (parsed.schema or b"").lower() not in (b"http", b"https") or parsed.userinfo:
-        raise ValueError("no URL that a server answers")
+        raise ValueError("not a URL that a server answers")
     authority = re.split(rb"[/?#]", url.partition(b"//")[2], maxsplit=1)[0]
     return (parsed.path or b"/", parsed.query or b""), authority
 
 
 def read_version(version: str) -> str:
-    """The version that a request is read by: later ones of HTTP/1 as 1.1 (RFC 9110, 2.5)."""
+    """The version to read a request by. Later HTTP/1 versions count as 1.1 (RFC 9110, 2.5)."""
     return "1.1" if version > "1.1" and version.startswith("1.") else version
 
 
 def find_fault(version: str, headers: Sequence[Header]) -> Fault | None:
-    """What is wrong with a head that the parser took."""
+    """Find what is wrong with a head that the parser accepted; None if it is valid."""
     if version not in ("1.0", "1.1"):
-        return Fault(505, f"Briggs speaks HTTP/1.1 and HTTP/1.0, not HTTP/{version}.")
+        return Fault(505, f"Briggs does not speak HTTP/{version}: use HTTP/1.1 or HTTP/1.0.")
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
         if name == b"host" and name in fields:
@@ -86,12 +86,12 @@ def find_fault(version: str, headers: Sequence[Header]) -> Fault | None:
             )
     expected = fields.get(b"expect")
     if expected is not None and version == "1.1" and expected.strip().lower() != b"100-continue":
-        return Fault(417, "Briggs meets no expectation but 'Expect: 100-continue'.")
+        return Fault(417, "Briggs supports no Expect header except 'Expect: 100-continue'.")
     return None
 
 
 def withdraw_offer(headers: Sequence[Header]) -> list[Header]:
-    """The headers of a request that offered another protocol, without that offer."""
+    """The headers of a request without its offer to switch to another protocol."""
     kept = []
     for name, value in headers:
         if name == b"connection":

@@ -1,7 +1,8 @@
 """Gives memory back to the system after something large has passed through.
 
-The C library keeps what was freed for the next time, and some of it for ever. Only Linux says how
-much a process takes, and only glibc can be asked to give it back: elsewhere nothing is done.
+The C library keeps freed memory for later use, and some of it for ever. This works only on Linux,
+which reports how much memory a process uses, and only with glibc, which can be asked to give some
+back. On other systems nothing is done.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-SPARE_BYTES = 16 * 1024 * 1024
-"""What the process may keep beyond the least that it took so far."""
+SPARE_BYTES = 16 * 1016 * 1024
+"""What the process may hold beyond its lowest memory use so far."""
 PAUSE_S = 1.0
 PAUSE_MAX_S = 2.0
 _STATISTICS = Path("/proc/self/statm")
 
 
 async def give_back_memory() -> None:
-    """Look again and again whether there is something to give back, until cancelled."""
+    """Give memory back whenever there is enough to spare. Runs until it is cancelled."""
     trim = _find_trim()
     if trim is None:
         return
@@ -35,13 +36,13 @@ async def give_back_memory() -> None:
             pause_s = PAUSE_S
             continue
         await asyncio.to_thread(_give_back, trim)
-        # What is in use cannot be given back, and need not be asked for so often.
+        # If the memory is in use, it cannot be given back, so we try less often.
         is_spare = taken - _read_bytes() > SPARE_BYTES
         pause_s = PAUSE_S if is_spare else min(pause_s * 2, PAUSE_MAX_S)
 
 
 def _give_back(trim: Callable[[int], int]) -> None:
-    # A failed call and its traceback may hold each other, and what had come.
+    # A failed call and its traceback may form a cycle, which keeps the call's data alive.
     gc.collect()
     trim(0)
 
@@ -53,5 +54,5 @@ def _find_trim() -> Callable[[int], int] | None:
 
 
 def _read_bytes() -> int:
-    """The memory that the process takes."""
+    """The memory that the process uses, in bytes."""
     return int(_STATISTICS.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Opens connections, and keeps those that can be used again."""
+"""Opens connections, and keeps idle ones for reuse."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from briggs.transport.proxies import open_tunnel
 from briggs.transport.request import Origin
 
 IDLE_TIMEOUT_S = 60
-# Of one origin.
+# Per origin.
 IDLE_CONNECTIONS_MAX = 256
 
-# Some servers queue no more than five connections that they have not accepted yet (llama.cpp's,
-# Python's http.server), and what does not fit is sent again after 1, 2, 4 ... 64 s. So we open a
-# few at once and give them a moment; a burst of a hundred is open in 50 ms. Servers behind TLS
-# are larger, and so far away that a burst would take seconds.
+# Some servers (llama.cpp's, Python's http.server) queue at most five connections that they have
+# not accepted yet. A connection beyond that is retried by the kernel after 1, 2, 4 ... 64 s. So we
+# open a few at a time with a short pause between; a hundred are then open in 50 ms. Servers behind
+# TLS are larger, and so far away that opening a few at a time would take seconds.
 OPENING_MAX = {"http": 4, "https": 64}
 OPENING_PAUSE_S = 0.002
 
 
 class _Line:
-    """What a pool knows of one origin."""
+    """What a pool knows about one origin."""
 
     def __init__(self) -> None:
         self.idle: list[Connection] = []
@@ -37,7 +37,7 @@ class _Line:
         self.opening = 0
 
     def fail(self, error: TransportError) -> None:
-        """Tell all who wait that there will be no connection."""
+        """Give this error to every call that waits for a connection."""
         while self.waiters:
             waiter = self.waiters.popleft()
             if not waiter.done():
@@ -66,7 +66,7 @@ class Pool:
         self._emptied: asyncio.Future[None] | None = None
 
     def take(self, origin: Origin) -> Connection | None:
-        """The idle connection that was used last, the likeliest to be open at its other end."""
+        """The most recently used idle connection, which is the likeliest to be still open."""
         idle = self._lines[origin].idle
         while idle:
             connection = idle.pop()
@@ -75,7 +75,7 @@ class Pool:
         return None
 
     async def wait(self, origin: Origin, *, timeout_s: float | None = None) -> Connection:
-        """The next one to be free: newly opened, or given back meanwhile. Raises `Unreachable`."""
+        """Wait for a connection: a new one, or one that is given back. Raises `Unreachable`."""
         if timeout_s is None:
             return await self._wait(origin)
         try:
@@ -99,7 +99,7 @@ class Pool:
             raise
 
     async def open(self, origin: Origin) -> Connection:
-        """A new connection. Raises `Unreachable`."""
+        """Open a new connection. Raises `Unreachable`."""
         if self._closed:
             raise Unreachable("the transport is closed")
         try:
@@ -114,7 +114,7 @@ class Pool:
         return connection
 
     async def close(self) -> None:
-        """Close every connection, and wait until they are."""
+        """Close every connection, and wait until all are closed."""
         self._closed = True
         for line in self._lines.values():
             line.fail(Unreachable("the transport is closed"))
@@ -137,12 +137,12 @@ class Pool:
             task.add_done_callback(self._opening.discard)
 
     async def _open_for_next(self, origin: Origin) -> None:
-        """Open a connection for whoever has waited longest, and pause before the next one."""
+        """Open a connection for the call that has waited longest, and pause before the next one."""
         line = self._lines[origin]
         try:
             connection = await self.open(origin)
         except TransportError as error:
-            # All who wait would find out the same, each after as long a time.
+            # Every waiting call would get the same error, each after the same wait.
             line.fail(error)
         else:
             self._keep(connection)
@@ -158,8 +158,8 @@ class Pool:
         )
         addresses = list(dict.fromkeys((str(row[4][0]), int(row[4][1])) for row in found))
         for address in addresses[:-1]:
-            # One that does not answer, such as IPv6 where it leads nowhere, leaves time for
-            # the others.
+            # Each address gets a share of the timeout, so that one that never answers (such as
+            # IPv6 without a route) leaves time for the others.
             try:
                 async with asyncio.timeout(self._connect_timeout_s / len(addresses)):
                     return await self._connect_to(address, origin)
@@ -190,7 +190,7 @@ class Pool:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        """The system's certificates, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace."""
+        """Trusts the system's certificates, or those in `SSL_CERT_FILE` and `SSL_CERT_DIR`."""
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         paths = ssl.get_default_verify_paths()
@@ -229,7 +229,7 @@ class Pool:
             self._emptied.set_result(None)
 
     def _describe(self, error: OSError | UnicodeError) -> str:
-        """What a person can act on, in the same words on every event loop."""
+        """Describe an error so that a person can act on it, equally on every event loop."""
         match error:
             case ssl.SSLCertVerificationError():
                 return f"its certificate is not trusted: {error.verify_message}"

@@ -1,4 +1,4 @@
-"""Which requests go through a proxy, and the tunnel to what is behind one."""
+"""Which requests go through a proxy, and the tunnel through it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ANSWER_BYTES_MAX = 16 * 1024
 
 
 class Proxy(NamedTuple):
-    """An HTTP proxy; `authorization` is what its user and password come to."""
+    """An HTTP proxy. `authorization` is the header made from its user and password."""
 
     host: str
     port: int
@@ -24,15 +24,15 @@ class Proxy(NamedTuple):
 
 
 class Proxies(NamedTuple):
-    """What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say; nothing by default."""
+    """The values of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. Empty by default."""
 
     urls: Mapping[str, str] = {}
-    """By the scheme of what is asked for."""
+    """By the scheme of the requested URL."""
     exceptions: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Proxies:
-        """The names in lower case count before those in upper case, as curl has it."""
+        """Read the variables. As in curl, names in lower case win over those in upper case."""
 
         def read(name: str) -> str:
             return environment.get(name) or environment.get(name.upper()) or ""
@@ -47,7 +47,7 @@ class Proxies(NamedTuple):
         )
 
     def find(self, scheme: str, host: str) -> Proxy | None:
-        """The proxy for requests to a host. Raises `Unreachable` for one we cannot use."""
+        """The proxy for requests to a host. Raises `Unreachable` if we cannot use that proxy."""
         url = self.urls.get(scheme)
         if url is None or any(_covers(exception, host) for exception in self.exceptions):
             return None
@@ -55,7 +55,7 @@ class Proxies(NamedTuple):
 
 
 async def open_tunnel(address: tuple[str, int], *, proxy: Proxy, target: str) -> asyncio.Transport:
-    """A connection through a proxy to `target`, a host and port. Raises `OSError`."""
+    """Open a connection through a proxy to `target`, a host and port. Raises `OSError`."""
     loop = asyncio.get_running_loop()
     head = f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n"
     if proxy.authorization:
@@ -96,7 +96,7 @@ def _read_proxy(url: str) -> Proxy:
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme != "http" or not parts.hostname:
-            raise ValueError("it has to be http://host:port")
+            raise ValueError("it must have the form http://host:port")
         port = parts.port or 80
     except ValueError as error:
         raise Unreachable(f"the proxy in the environment cannot be used: {error}") from error
@@ -108,7 +108,7 @@ def _read_proxy(url: str) -> Proxy:
 
 
 def _covers(exception: str, host: str) -> bool:
-    """Whether an entry of `NO_PROXY` (`*`, a domain, an address or a network) means this host."""
+    """Whether an entry of `NO_PROXY` (`*`, a domain, an address or a network) covers this host."""
     if exception == "*":
         return True
     try:

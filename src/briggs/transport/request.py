@@ -1,4 +1,4 @@
-"""What goes out: where a URL leads, and the bytes of a request's head."""
+"""Encodes outgoing requests: which server a URL leads to, and the bytes of the head."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from briggs.transport.proxies import Proxies, Proxy
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _PORTS = {"http": 80, "https": 443}
-# Only we know them, and to have two is how requests are smuggled.
+# Only we set these. A second one could let another request be smuggled in.
 _OURS = {"content-length", "transfer-encoding"}
 
 
 class Origin(NamedTuple):
-    """Where a connection leads; those that lead to the same place are the same."""
+    """The server that a connection leads to. Equal origins share connections."""
 
     scheme: str
     host: str
@@ -26,14 +26,14 @@ class Origin(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Where a request goes, and its head without the length of its body."""
+    """The server of a request, and its head without the length of its body."""
 
     origin: Origin
     start: bytes
     expects_body: bool
 
     def join(self, body: bytes | None) -> bytes:
-        """The whole request, to be sent by one write."""
+        """The whole request, ready to be sent in one write."""
         if body is None and not self.expects_body:
             return self.start + b"\r\n"
         body = body or b""
@@ -43,7 +43,7 @@ class Head(NamedTuple):
 def encode_head(
     method: str, url: str, headers: tuple[tuple[str, str], ...], *, proxies: Proxies
 ) -> Head:
-    """Raises `Unreachable` for what cannot be sent as it is."""
+    """Encode the head of a request. Raises `Unreachable` for what cannot be sent as it is."""
     parts, origin = _read_url(url, proxies)
     target = quote(parts.path or "/", safe="/!#$%&'()*+,:;=?@[]~")
     if parts.query:
@@ -53,13 +53,13 @@ def encode_head(
         target = f"http://{fields['host']}{target}"
         if origin.proxy.authorization:
             fields["proxy-authorization"] = origin.proxy.authorization
-    # To inflate an answer would cost more than its transfer does, and a compressed stream
-    # arrives in lumps. What comes compressed all the same is read.
+    # Decompressing an answer costs more than transferring it, and a compressed stream arrives in
+    # lumps. If a server compresses anyway, we can read it.
     fields["accept-encoding"] = "identity"
     for name, value in headers:
         fields[_check_name(name)] = _check_value(name, value)
     if not _TOKEN.fullmatch(method):
-        raise Unreachable(f"{method!r} is no HTTP method")
+        raise Unreachable(f"{method!r} is not an HTTP method")
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {fields[name]}" for name in fields), ""]
     start = "\r\n".join(lines).encode("latin-1")
     return Head(origin, start, expects_body=method in ("POST", "PUT", "PATCH"))
@@ -68,20 +68,20 @@ def encode_head(
 def _read_url(url: str, proxies: Proxies) -> tuple[SplitResult, Origin]:
     try:
         if not url.isprintable() or " " in url:
-            raise ValueError("it has spaces or control characters")
+            raise ValueError("it contains spaces or control characters")
         parts = urlsplit(url)
         if parts.scheme not in _PORTS:
-            raise ValueError("it has to begin with http:// or https://")
+            raise ValueError("it must begin with http:// or https://")
         if not parts.hostname:
-            raise ValueError("it names no host")
+            raise ValueError("it has no host")
         if parts.username is not None:
-            raise ValueError("a name and a password belong in a header")
+            raise ValueError("send a user name and a password in a header instead")
         host = parts.hostname
         if not host.isascii():
             host = host.encode("idna").decode("ascii")
         port = parts.port or _PORTS[parts.scheme]
     except ValueError as error:
-        raise Unreachable(f"{_shorten(url)} is no URL to send to: {error}") from error
+        raise Unreachable(f"requests cannot be sent to {_shorten(url)}: {error}") from error
     return parts, Origin(parts.scheme, host, port, proxies.find(parts.scheme, host))
 
 
@@ -93,17 +93,17 @@ def _name_host(origin: Origin) -> str:
 def _check_name(name: str) -> str:
     lowered = name.lower()
     if not _TOKEN.fullmatch(name) or lowered in _OURS:
-        raise Unreachable(f"{name!r} is no header that can be sent")
+        raise Unreachable(f"{name!r} is not a header that can be sent")
     return lowered
 
 
 def _check_value(name: str, value: str) -> str:
     if not _VALUE.fullmatch(value):
         # The value may be a key, so it is not shown.
-        raise Unreachable(f"the header {name} has a line break or another character it must not")
+        raise Unreachable(f"the header {name} contains a line break or another forbidden character")
     return value.strip()
 
 
 def _shorten(url: str) -> str:
-    """A URL without its query and its user, which may hold what must not be shown."""
+    """A URL without its query, user and password, which may be secret."""
     return repr(re.sub(r"//[^/?#]*@", "//...@", url.partition("?")[0])[:200])

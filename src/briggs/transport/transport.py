@@ -1,4 +1,4 @@
-"""Sends requests over a pool of connections and hands over what is answered."""
+"""The HTTP client: sends requests over a pool of connections and returns the answers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from briggs.transport.pool import Pool
 from briggs.transport.proxies import Proxies
 from briggs.transport.request import encode_head
 
-# The heads of requests that are kept encoded: a provider sends the same one each time.
+# How many encoded request heads are kept. A provider sends the same head each time.
 _HEADS_MAX = 256
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 
 class Reply(NamedTuple):
-    """A whole answer; the names of its headers are in lower case."""
+    """A whole answer. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -38,9 +38,10 @@ class StreamedReply(NamedTuple):
 class Transport:
     """HTTP/1.1 for one event loop. Close it with `await transport.close()`.
 
-    Redirects are answers like any other: a base URL that moved is for a person to change.
-    `answer_bytes_max` is for a whole answer or a whole stream, after its decompression.
-    `proxies=False` ignores `HTTP_PROXY` and its like, for what runs on this very machine.
+    Redirects are not followed: they are returned like any other answer. A person should correct a
+    base URL that has moved. `answer_bytes_max` limits a whole answer or a whole stream, counted
+    after decompression. `proxies=False` ignores `HTTP_PROXY` and similar variables, for servers on
+    this machine.
     """
 
     def __init__(
@@ -68,8 +69,8 @@ class Transport:
     ) -> Reply:
         """Send a request and read the whole answer. Raises `TransportError`.
 
-        `connect_timeout_s` is for this request alone, where it is shorter than everybody's, and
-        so is `answer_bytes_max`.
+        `connect_timeout_s` and `answer_bytes_max` apply to this request only.
+        `connect_timeout_s` can only shorten the transport's own timeout.
         """
         exchange = await self._start(
             method, url, headers, body, connect_timeout_s, answer_bytes_max, whole=True
@@ -87,10 +88,10 @@ class Transport:
         connect_timeout_s: float | None = None,
         answer_bytes_max: float | None = None,
     ) -> AsyncIterator[StreamedReply]:
-        """Send a request and hand its body over as it arrives. Raises `TransportError`.
+        """Send a request and yield its answer, whose body can be read as it arrives.
 
-        Leaving the block closes the connection if the body has not come to its end, so that
-        the other side sees that nobody listens any more.
+        Raises `TransportError`. Leaving the block before the end of the body closes the connection,
+        so that the other side sees that nothing is reading any more.
         """
         exchange = await self._start(
             method, url, headers, body, connect_timeout_s, answer_bytes_max, whole=False
@@ -115,7 +116,7 @@ class Transport:
         *,
         whole: bool,
     ) -> Exchange:
-        """Send a request and wait for its answer: for all of it if `whole`, or for its head."""
+        """Send a request. Wait for the whole answer if `whole`, otherwise for its head."""
         head = self._encode_head(method, url, tuple(headers.items()))
         request = head.join(body)
         connection = self._pool.take(head.origin) or await self._pool.wait(
@@ -127,8 +128,8 @@ class Transport:
         )
         if await connection.carry(exchange, request):
             return exchange
-        # It had been closed on the other side while nobody used it. Nothing of an answer had
-        # come, so we ask once more, on a connection that is certainly open.
+        # The other side had closed this connection while it was idle. No part of an answer had
+        # come, so the request is sent once more, on a new connection.
         connection = await self._pool.open(head.origin)
         exchange = Exchange(
             connection, connection.reader, method=method, whole=whole, bytes_max=most
