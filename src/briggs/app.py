@@ -1,4 +1,4 @@
-"""Where the parts meet: the store, the providers, the faces, and the process that serves them."""
+"""Builds the server from its parts (store, providers, APIs), and runs it."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ from briggs.types.errors import BriggsError, Forbidden, InvalidRequest, MethodNo
 
 CHAT_PATH = b"/v1/chat/completions"
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
-"""The methods of that path that are Starlette's."""
+"""The methods of that path that Starlette serves."""
 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins"),
     *("limits.shutdown_timeout_s", "limits.queue_bytes_max", "limits.wal_bytes_max"),
 )
-"""The settings that hold from the start to the end of a process."""
+"""The settings that only a restart can change."""
 
 
 class App:
-    """What answers: the chat route by itself, every other one through Starlette."""
+    """Answers every request: the chat route itself, the others through Starlette."""
 
     def __init__(self, upstreams: Upstreams, *, store: Store, gate: Gate) -> None:
         settings, routes = upstreams.settings, upstreams.routes
@@ -65,7 +65,7 @@ class App:
         self.upstreams = upstreams
         self.patience = _read_patience(settings.file)
         self.reload_failures = 0
-        """How often the file was read again and was wrong."""
+        """How many reloads of the file failed."""
         self._started_with = settings.file
         self._origins = {origin.lower().rstrip("/") for origin in settings.file.origins}
         self._retiring: dict[asyncio.Task[None], Upstreams] = {}
@@ -84,7 +84,7 @@ class App:
                 Exception: _answer_defect,
             },
         )
-        # A path is put in order before it gets there, so that nobody is sent round.
+        # Paths are normalised before they reach Starlette, so it need not redirect.
         self._starlette.router.redirect_slashes = False
         state = self._starlette.state
         state.store, state.routes, state.gate = store, routes, gate
@@ -92,10 +92,10 @@ class App:
         state.app = self
 
     def reload(self) -> None:
-        """Read the file again, and go by it from the next call on.
+        """Read the file again, and use it from the next call on.
 
-        Calls in flight go on by what they began with. If anything is wrong with the file, all
-        stays as it was; standard error says what, and `/metrics` counts it.
+        Calls in flight keep the settings they started with. If the file has an error, nothing
+        changes: the error goes to standard error, and `/metrics` counts it.
         """
         before = self.upstreams.settings
         try:
@@ -108,7 +108,7 @@ class App:
             upstreams = Upstreams(settings, before=self.upstreams)
         except (SettingsError, BriggsError) as error:
             self.reload_failures += 1
-            _say(f"{error}\nNothing was changed: mend the file and send SIGHUP.", to=sys.stderr)
+            _say(f"{error}\nNothing was changed: correct the file and send SIGHUP.", to=sys.stderr)
             return
         for line in [*settings.warnings, *_name_fixed(self._started_with, settings.file)]:
             _say(f"WARNING {line}", to=sys.stderr)
@@ -116,10 +116,10 @@ class App:
         self._retiring[task] = self.upstreams
         task.add_done_callback(self._retiring.pop)
         self._go_by(upstreams)
-        _say(f"Briggs goes by {settings.config or 'no file'} from now on", to=sys.stderr)
+        _say(f"Briggs now uses {settings.config or 'no file'}", to=sys.stderr)
 
     async def close(self) -> None:
-        """Close whatever can be asked, also what has been replaced."""
+        """Close the providers, including those that a reload has replaced."""
         await self.record.judge.close()
         replaced = dict(self._retiring)
         for task in replaced:
@@ -158,7 +158,7 @@ class App:
             if scope["path"] != health.PATH:
                 self.gate.check_address(headers)
             if state["is_preflight"]:
-                raise Forbidden("No page of another origin is let in: see origins in briggs.toml.")
+                raise Forbidden("Pages of this origin may not call: see origins in briggs.toml.")
             if not health.is_open(scope["path"]):
                 state["key"] = await self.gate.admit(headers)
         except BriggsError as error:
@@ -169,7 +169,7 @@ class App:
 
 @contextlib.asynccontextmanager
 async def open_app(settings: Settings) -> AsyncIterator[App]:
-    """Everything that a server needs, closed in the right order afterwards.
+    """Open everything that a server needs, and close it in the right order afterwards.
 
     Raises `SettingsError`, and `StoreError` if the data folder cannot be used.
     """
@@ -189,7 +189,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
 
 
 async def serve(settings: Settings, *, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM; answers in flight are finished and recorded.
+    """Serve until SIGINT or SIGTERM. Answers in flight are finished and recorded first.
 
     Prints one line with the address once it listens. Raises `OSError` if it cannot listen.
     """
@@ -249,15 +249,15 @@ def _read_patience(file: FileSettings) -> Patience:
 
 
 def _refuse(message: str) -> bytes:
-    """What is not HTTP is told so in the shape that callers expect of us."""
+    """Encode the error for input that is not HTTP, in the usual shape."""
     return InvalidRequest(message).encode()
 
 
 def _name_fixed(before: FileSettings, after: FileSettings) -> Iterator[str]:
-    """What a file that was read again says, and what takes a new start."""
+    """Name the settings that changed in the file but need a restart."""
     for name in FIXED:
         if attrgetter(name)(before) != attrgetter(name)(after):
-            yield f"{name} stays as it was until Briggs is started again"
+            yield f"{name} changed in the file: restart Briggs to apply it"
 
 
 class _Server(uvicorn.Server):
@@ -277,7 +277,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What lives from here on to the end need not be walked at every collection.
+        # Objects that live from here to the end need not be visited by every collection.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
@@ -289,7 +289,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at a signal, and end as a process that was asked to, not one that was killed."""
+        """Stop at a signal, and exit like a process that was asked to stop, not killed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -297,7 +297,7 @@ class _Server(uvicorn.Server):
         yield
 
     def _handle_hang_up(self) -> None:
-        """Read the file again; but stop if it was our terminal that was closed."""
+        """Read the file again, or stop if SIGHUP came because our terminal was closed."""
         if self._has_terminal and not os.isatty(0):
             self.handle_exit(signal.SIGHUP, None)
         else:
@@ -323,7 +323,7 @@ def _name_address(host: str, port: int) -> str:
 
 @contextlib.contextmanager
 def _announced(path: Path, address: str) -> Iterator[None]:
-    """Tell the commands on this machine where the server is, while it is there."""
+    """Tell commands on this machine the server's address, while it runs."""
     path.write_text(f"{address}\n")
     try:
         yield
@@ -332,7 +332,7 @@ def _announced(path: Path, address: str) -> Iterator[None]:
 
 
 async def _create_first_key(app: App, data: Path, *, address: str) -> None:
-    """The key that a fresh installation begins with, readable for its owner alone."""
+    """Create the first key of a new installation, in a file that only its owner can read."""
     gate = app.gate
     if await gate.list_keys(organization_id="default"):
         return
@@ -343,7 +343,7 @@ async def _create_first_key(app: App, data: Path, *, address: str) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(f"{secret}\n")
     _say(
-        f"This is the first start: a key was made and is kept in {path}.\n"
+        f"This is the first start. A key was created and saved in {path}.\n"
         f"  export OPENAI_BASE_URL={address}/v1\n"
         f"  export OPENAI_API_KEY={secret}",
         to=sys.stderr,
@@ -351,7 +351,7 @@ async def _create_first_key(app: App, data: Path, *, address: str) -> None:
 
 
 def _say(line: str, *, to: TextIO | None = None) -> None:
-    """One passage for whoever started us, at once."""
+    """Print one message at once."""
     stream = to or sys.stdout
     stream.write(f"{line}\n")
     stream.flush()
@@ -363,13 +363,13 @@ async def _answer_briggs_error(request: Request, error: Exception) -> Json:
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Json:
-    """Starlette's own refusals, in our shape."""
+    """Starlette's own errors, in our shape."""
     assert isinstance(error, HTTPException)
     path = request.url.path
     if error.status_code == 405:
         methods = _list_methods(request)
         refusal: BriggsError = MethodNotAllowed(
-            f"{request.method} is not a method of {path}, which has {methods}.",
+            f"{request.method} is not allowed on {path}: use {methods}.",
             headers={"allow": methods},
         )
     else:
@@ -379,7 +379,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Json:
 
 
 def _list_methods(request: Request) -> str:
-    """The methods of a path, of which each may have a route of its own."""
+    """List the methods of a path. Each may have a route of its own."""
     methods = {"POST"} if request.url.path.encode() == CHAT_PATH else set()
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
@@ -394,6 +394,6 @@ async def _answer_broken_body(request: Request, error: Exception) -> Json:
 
 async def _answer_defect(request: Request, error: Exception) -> Json:
     defect = BriggsError(
-        "Briggs failed on this request; its log says why, and an issue is welcome."
+        "Briggs failed on this request. The reason is in its log: please report it."
     )
     return answer_error(defect, path=request.url.path)

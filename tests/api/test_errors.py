@@ -25,7 +25,7 @@ def ask(server: Server, model: str, **members: Any) -> Reply:
 ROWS: list[tuple[str, dict[str, Any], int, str | None, str, str | None]] = [
     ("no key", {"key": None}, 401, "invalid_api_key", "Authorization: Bearer", None),
     ("wrong key", {"key": "sk-briggs-wrong"}, 401, "invalid_api_key", "Incorrect API key", None),
-    ("a provider's key", {"key": "sk-proj-1"}, 401, "invalid_api_key", "no key of Briggs", None),
+    ("a provider's key", {"key": "sk-proj-1"}, 401, "invalid_api_key", "not a Briggs key", None),
     ("foreign Host", {"headers": {"host": "evil.example"}}, 403, None, "hosts", None),
     ("foreign Origin", {"headers": {"origin": "https://evil.example"}}, 403, None, "origins", None),
     ("malformed Host", {"headers": {"host": "localhost:evil.example"}}, 400, None, "not a host and a port", None),

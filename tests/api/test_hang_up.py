@@ -545,7 +545,7 @@ def test_a_reload_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
         first = leave(server, "words", after=b" a")
         (tmp_path / "data.toml").write_text(configure(upstream))
         server.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: "from now on" in (tmp_path / "data.log").read_text())
+        wait_for(lambda: "Briggs now uses" in (tmp_path / "data.log").read_text())
         second = leave(server, "words", after=b" a")
         assert await_end(server, second)["briggs"]["failure_kind"] == "hang_up"
         assert await_end(server, first)["briggs"]["status"] == "finished"

@@ -388,11 +388,11 @@ class Reloaded:
         self._log = server.data.parent / "data.log"
 
     def reload(self, text: str) -> str:
-        """Rewrite the file, send SIGHUP, and wait for what is said of it."""
+        """Rewrite the file, send SIGHUP, and wait for the message about it."""
         before = len(self._log.read_text())
         self.file.write_text(text)
         self.server.process.send_signal(signal.SIGHUP)
-        ends = ("from now on\n", "send SIGHUP.\n")
+        ends = (f"Briggs now uses {self.file}\n", "send SIGHUP.\n")
         wait_for(lambda: self._log.read_text()[before:].endswith(ends))
         return self._log.read_text()[before:]
 
@@ -413,7 +413,7 @@ def test_reload(reloaded: Reloaded, upstream: Upstream) -> None:
         f'[models.slow]\ntargets = ["mine/m"]\n{upstream.config()}'
         f'[providers.mine]\nbase_url = "http://127.0.0.1:{upstream.port}/ok/v1"\n'
     )
-    assert "durability stays as it was until Briggs is started again" in said
+    assert "durability changed in the file: restart Briggs to apply it" in said
     assert ask(server, "slow").status == 200
     assert ask(server, "fast").status == 404
     assert ask(server, "slow", "x" * 200).status == 413
@@ -426,7 +426,7 @@ def test_reload_of_a_bad_file(reloaded: Reloaded) -> None:
     """A file that is wrong changes nothing: all of what is wrong is said, and counted."""
     server = reloaded.server
     said = reloaded.reload('durabilty = "strict"\n[models.fast]\ntargets = ["nobody/m"]\n')
-    assert f"{reloaded.file}:1: durabilty: there is no such member" in said
+    assert f"{reloaded.file}:1: durabilty: unknown setting" in said
     assert f"{reloaded.file}:3: models.fast.targets[0]: 'nobody/m'" in said
     assert ask(server, "fast").status == 200
     metrics = server.send("GET", "/metrics").body.decode()

@@ -58,8 +58,8 @@ def test_all_that_is_wrong(tmp_path: Path) -> None:
     done = run("config", "check", path)
     assert done.status == 1
     assert done.output.splitlines() == [
-        f"{path}:1: durabilty: there is no such member; did you mean 'durability'?",
-        f"{path}:3: models.fast.targets: it goes round: fast -> fast",
+        f"{path}:1: durabilty: unknown setting; did you mean 'durability'?",
+        f"{path}:3: models.fast.targets: leads back to itself: fast -> fast",
         f"{path}: 2 errors",
     ]
 

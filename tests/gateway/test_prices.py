@@ -217,7 +217,7 @@ def test_price_of_nobodys_model(tmp_path: Path, name: str) -> None:
     """A price in the file is that of a provider's model, or the file is refused."""
     path = tmp_path / "briggs.toml"
     path.write_text(f'[providers.openai]\n[prices."{name}"]\ninput = 1\noutput = 2\n')
-    with pytest.raises(SettingsError, match=r"it names no provider/model.*openai"):
+    with pytest.raises(SettingsError, match=r"not a provider/model.*openai"):
         open_settings(config=path)
 
 

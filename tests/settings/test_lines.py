@@ -1,4 +1,4 @@
-"""The lines of a file's members."""
+"""The lines on which a file's members stand."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def walk(value: Any, place: Place = ()) -> Iterator[Place]:
     ],
 )
 def test_where_a_member_is(place: Place, line: int) -> None:
-    """A member's line is that of its name, or of its beginning where it stands in a list."""
+    """A member's line is that of its name. A list item's line is where the item begins."""
     assert find_lines(TEXT)[place] == line
 
 
 @pytest.mark.parametrize("text", [TEXT, TEXT.replace("\n", "\r\n"), "", "a = 1"])
 def test_all_members_are_found(text: str) -> None:
-    """The walk sees the members that tomllib sees, and no others."""
+    """Our reader finds the same members as tomllib."""
     assert set(find_lines(text)) == set(walk(tomllib.loads(text)))
 
 
@@ -82,7 +82,7 @@ values = st.recursive(
 
 
 def write(value: Any, *, newline: str) -> str:
-    """A value as TOML, whose strings JSON's are; lists over several lines."""
+    """Write a value as TOML. A JSON string is a TOML string; lists span several lines."""
     if isinstance(value, dict):
         inner = ", ".join(
             f"{write(name, newline='')} = {write(one, newline='')}" for name, one in value.items()
@@ -99,7 +99,7 @@ def write(value: Any, *, newline: str) -> str:
     newline=st.sampled_from(["", "\n", "\r\n"]),
 )
 def test_any_text(tables: dict[str, dict[str, Any]], newline: str) -> None:
-    """Whatever is said, and however it is broken into lines, both readers see the same."""
+    """Both readers find the same members, whatever a file contains and however it is split."""
     text = "".join(
         f"[{write(table, newline='')}] # x = 1\n"
         + "".join(

@@ -1,4 +1,4 @@
-"""What may be wrong with a file: one test for each row of the second table in docs/errors.md."""
+"""The problems that a file can have: one test for each row of the second table in docs/errors.md."""
 
 # ruff: noqa: E501
 
@@ -36,49 +36,49 @@ TABLES: Any = [FileSettings, LimitSettings, ModelSettings, ProviderSettings, Tar
 
 MINE = '[providers.mine]\nbase_url = "http://127.0.0.1:9000/v1"\n'
 
-# What the file says, and the line and the words that it gets.
+# The file, and its message with the line.
 ROWS: list[tuple[str, str, str]] = [
     ("no TOML", "a = 1\n[limits", "2: is not TOML: Expected ']'"),
-    ("a member said twice", 'store = "sqlite"\n\nstore = "sqlite"', "3: is not TOML: Cannot overwrite a value"),
-    ("a table said twice", f"{MINE}[providers.mine]", "3: is not TOML: Cannot declare"),
-    ("unknown member", "\ndurabilty = 'strict'", "2: durabilty: there is no such member; did you mean 'durability'?"),
+    ("a member set twice", 'store = "sqlite"\n\nstore = "sqlite"', "3: is not TOML: Cannot overwrite a value"),
+    ("a table defined twice", f"{MINE}[providers.mine]", "3: is not TOML: Cannot declare"),
+    ("unknown member", "\ndurabilty = 'strict'", "2: durabilty: unknown setting; did you mean 'durability'?"),
     ("number that no machine can do", "[local]\nparallel = 1000000000", "2: local.parallel: expected `int` <= 1024, not 1000000000"),
-    ("unknown member of a table", "[limits]\nbody_max = 1", "2: limits.body_max: there is no such member; did you mean 'body_bytes_max'?"),
+    ("unknown member of a table", "[limits]\nbody_max = 1", "2: limits.body_max: unknown setting; did you mean 'body_bytes_max'?"),
     ("wrong type in the file", "[limits]\nin_flight_max = 'many'", "2: limits.in_flight_max: expected `int`, got `str`"),
     ("wrong type in a list", "hosts = [\n 'a',\n 7]", "3: hosts[1]: expected `str`, got `int`"),
     ("no table", "limits = 3", "1: limits: expected `table`, got `int`"),
     ("missing member", "[models.fast]", "1: models.fast: targets is missing"),
-    ("not among the choices", "durability = 'stric'", "1: durability: 'stric' is no choice; did you mean 'strict'?"),
+    ("not among the choices", "durability = 'stric'", "1: durability: 'stric' is not allowed; did you mean 'strict'?"),
     ("negative number", "[limits]\nbody_timeout_s = -1", "2: limits.body_timeout_s: expected `float` > 0.0, not -1"),
     ("endless number", "[limits]\nbody_timeout_s = inf", "2: limits.body_timeout_s: expected `float` <= 604800.0, not inf"),
     ("no number at all", "[limits]\nbody_timeout_s = nan", "2: limits.body_timeout_s: expected `float` > 0.0, not nan"),
-    ("unknown store", "store = 'mysql://x'", "1: store: "),
+    ("unknown store", "store = 'mysql://x'", "1: store: unknown store 'mysql://x': use"),
     ("unknown kind of provider", "[providers.mine]\nkind = 'grok'", "2: providers.mine.kind: 'grok' is not in the catalog; did you mean 'groq'"),
     ("kind that needs an address", "[providers.mine]\nkind = 'azure'", "1: providers.mine: azure needs the base_url of your resource"),
-    ("base_url that is none", "[providers.mine]\nbase_url = 'ftp://x'", "2: providers.mine.base_url: 'ftp://x' is no address"),
-    ("base_url with a password", "[providers.mine]\nbase_url = 'https://me:pass@h/v1'", "2: providers.mine.base_url: an address holds no name and password"),
-    ("key_variable that is none", "[providers.mine]\nkey_variable = 'sk-1234'", "2: providers.mine.key_variable: it is no name of an environment variable"),
+    ("base_url that is none", "[providers.mine]\nbase_url = 'ftp://x'", "2: providers.mine.base_url: 'ftp://x' must begin with http:// or https://"),
+    ("base_url with a password", "[providers.mine]\nbase_url = 'https://me:pass@h/v1'", "2: providers.mine.base_url: must not contain a user and password: set key_variable instead"),
+    ("key_variable that is none", "[providers.mine]\nkey_variable = 'sk-1234'", "2: providers.mine.key_variable: must be the name of an environment variable, never the key itself"),
     ("vendor without its kind", "[providers.groq]\nkey_variable = 'K'", "1: providers.groq: it would be OpenAI's: write kind = 'groq'"),
-    ("provider called local", "[providers.local]", "1: providers.local: 'local' is taken"),
-    ("provider with a slash", "[providers.'a/b']", '1: providers."a/b": a provider\'s name stands before the slash'),
-    ("default_provider that is none", f"default_provider = 'mime'\n{MINE}", "1: default_provider: there is no provider 'mime'; did you mean 'mine'?"),
+    ("provider called local", "[providers.local]", "1: providers.local: the name 'local' is reserved"),
+    ("provider with a slash", "[providers.'a/b']", '1: providers."a/b": a provider\'s name must be printable, without a slash'),
+    ("default_provider that is none", f"default_provider = 'mime'\n{MINE}", "1: default_provider: unknown provider 'mime'; did you mean 'mine'?"),
     ("no targets", "[models.fast]\ntargets = []", "2: models.fast.targets: expected `list` of length >= 1"),
-    ("target of no provider", f"{MINE}[models.fast]\ntargets = ['mine/m',\n'mime/m']", "5: models.fast.targets[1]: 'mime/m': there is no provider 'mime'; did you mean 'mine'?"),
-    ("target of no provider, nor one like it", "[models.fast]\ntargets = ['groq/m']", "2: models.fast.targets[0]: 'groq/m': there is no provider 'groq'; there are local; add [providers.groq] with its kind"),
-    ("target of no name", "[models.fast]\ntargets = ['fest']", "2: models.fast.targets[0]: 'fest' is neither provider/model nor a name of [models]; did you mean 'fast'?"),
+    ("target of no provider", f"{MINE}[models.fast]\ntargets = ['mine/m',\n'mime/m']", "5: models.fast.targets[1]: 'mime/m': unknown provider 'mime'; did you mean 'mine'?"),
+    ("target of no provider, nor one like it", "[models.fast]\ntargets = ['groq/m']", "2: models.fast.targets[0]: 'groq/m': unknown provider 'groq'; use one of local, or add [providers.groq] with its kind"),
+    ("target of no name", "[models.fast]\ntargets = ['fest']", "2: models.fast.targets[0]: 'fest' is neither provider/model nor a name in [models]; did you mean 'fast'?"),
     ("target listed twice", f"{MINE}[models.fast]\ntargets = ['mine/m', 'mine/m']", "4: models.fast.targets[1]: 'mine/m' is listed twice"),
-    ("targets that loop", "[models.a]\ntargets = ['b']\n[models.b]\ntargets = ['a']", "2: models.a.targets: it goes round: a -> b -> a"),
-    ("target that loops", "[models.a]\ntargets = ['a']", "2: models.a.targets: it goes round: a -> a"),
-    ("names without end", "\n".join(f"[models.m{n}]\ntargets = ['m{n + 1}']" for n in range(9)) + "\n[models.m9]\ntargets = ['local/m']", "2: models.m0.targets: it leads through more than 8 names to a provider"),
+    ("targets that loop", "[models.a]\ntargets = ['b']\n[models.b]\ntargets = ['a']", "2: models.a.targets: leads back to itself: a -> b -> a"),
+    ("target that loops", "[models.a]\ntargets = ['a']", "2: models.a.targets: leads back to itself: a -> a"),
+    ("names without end", "\n".join(f"[models.m{n}]\ntargets = ['m{n + 1}']" for n in range(9)) + "\n[models.m9]\ntargets = ['local/m']", "2: models.m0.targets: leads through more than 8 names to a provider"),
     ("weight of zero", f"{MINE}[models.fast]\ntargets = [{{target = 'mine/m', weight = 0}}]", "4: models.fast.targets[0].weight: expected `float` > 0.0, not 0"),
-    ("backoff the wrong way round", "[retries]\nbackoff_s = 9", "1: retries.backoff_max_s: it is shorter than backoff_s"),
-    ("price of no model", f"{MINE}[prices.'mime/m']\ninput = 1\noutput = 2", '3: prices."mime/m": it names no provider/model; did you mean \'mine\'?'),
+    ("backoff the wrong way round", "[retries]\nbackoff_s = 9", "1: retries.backoff_max_s: must not be shorter than backoff_s"),
+    ("price of no model", f"{MINE}[prices.'mime/m']\ninput = 1\noutput = 2", '3: prices."mime/m": not a provider/model; did you mean \'mine\'?'),
     ("no such GGUF file", "[local.models]\nmine = '/nowhere.gguf'", "2: local.models.mine: there is no file /nowhere.gguf"),
 ]  # fmt: skip
 
 WARNINGS = [
     ("key that is not set", "[providers.mine]\nkind = 'groq'", "1: providers.mine.key_variable: the environment variable GROQ_API_KEY is not set"),
-    ("weights without a use", f"{MINE}[models.fast]\ntargets = [{{target = 'mine/m', weight = 2}}]", "4: models.fast.targets: weights count with"),
+    ("weights without a use", f"{MINE}[models.fast]\ntargets = [{{target = 'mine/m', weight = 2}}]", "4: models.fast.targets: weights only count with"),
 ]  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def write(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize(("title", "text", "words"), ROWS, ids=[row[0] for row in ROWS])
 def test_row(tmp_path: Path, title: str, text: str, words: str) -> None:
-    """What is wrong with a file is one line, with the line of the file and what to do."""
+    """Each problem in a file is one message, with its line and what to do."""
     path = write(tmp_path, text)
     reading = read_file(path, environment={}, check=check_providers)
     [found] = [str(error) for error in reading.errors]
@@ -102,7 +102,7 @@ def test_row(tmp_path: Path, title: str, text: str, words: str) -> None:
 
 @pytest.mark.parametrize(("title", "text", "words"), WARNINGS, ids=[row[0] for row in WARNINGS])
 def test_warning(tmp_path: Path, title: str, text: str, words: str) -> None:
-    """What may be meant is a warning: Briggs starts, and says it."""
+    """A setting that may be a mistake gives a warning, and Briggs starts."""
     path = write(tmp_path, text)
     settings = open_settings(config=path, environment={}, check=check_providers)
     [warning] = settings.warnings
@@ -127,7 +127,7 @@ anything = st.recursive(
 
 @given(st.dictionaries(words, anything, max_size=5))
 def test_any_content(content: dict[str, Any]) -> None:
-    """Whatever a file says, all of it is looked at, and what is left of it can be gone by."""
+    """Any file is checked as a whole, and its valid part can be used."""
     file, problems = clean(content)
     assert not clean(msgspec.to_builtins(file))[1]
     names = content.get("models")
@@ -158,7 +158,7 @@ def test_all_at_once(tmp_path: Path) -> None:
 
 
 def test_what_is_broken_is_not_missed(tmp_path: Path) -> None:
-    """A table with something wrong in it is still there for those that name it."""
+    """A table with an error still exists for the members that name it."""
     text = (
         "[providers.mine]\nkind = 7\n[models.a]\ntargets = 3\n[models.b]\ntargets = ['a', 'mine/m']"
     )
@@ -167,13 +167,13 @@ def test_what_is_broken_is_not_missed(tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    """A file that is named and missing is an error, not a server without a file."""
+    """A named file that does not exist is an error."""
     with pytest.raises(SettingsError, match=r"none\.toml: cannot be read: No such file"):
         open_settings(config=tmp_path / "none.toml")
 
 
 def test_not_utf8(tmp_path: Path) -> None:
-    """A file in another encoding is refused as what it is."""
+    """A file that is not UTF-8 is refused, and the message says so."""
     path = tmp_path / "briggs.toml"
     path.write_bytes(b'store = "\xff"')
     with pytest.raises(SettingsError, match="is not UTF-8"):
@@ -181,7 +181,7 @@ def test_not_utf8(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark(tmp_path: Path) -> None:
-    """An editor's byte order mark before the file is no part of it, and moves no line."""
+    """A byte order mark at the start of a file is ignored, and moves no line."""
     path = tmp_path / "briggs.toml"
     path.write_bytes(b"\xef\xbb\xbfdurability = 'relaxed'\nhost = 1")
     reading = read_file(path, environment={})
@@ -190,7 +190,7 @@ def test_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_an_example_of_everything(tmp_path: Path) -> None:
-    """The example of docs/settings.md is in order, but for the file and the keys that it names."""
+    """The example in docs/settings.md is valid, except for files that do not exist here."""
     page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
     text = page.split("```toml\n")[1].split("```")[0]
     reading = read_file(write(tmp_path, text), environment={}, check=check_providers)

@@ -1,1 +1,1 @@
-"""The faces: who may come in, and what each address answers."""
+"""The HTTP APIs: who may call them, and the answer of each route."""

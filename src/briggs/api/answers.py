@@ -1,4 +1,4 @@
-"""How the routes that a framework carries read JSON and answer it."""
+"""Reads and writes JSON for the routes that Starlette serves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OFFSET_MAX = 2**53
 
 
 class Json(Response):
-    """An answer of JSON, lone surrogates and all."""
+    """A JSON response. It may contain lone surrogates."""
 
     media_type = "application/json"
 
@@ -37,10 +37,10 @@ class Json(Response):
 
 
 def answer_error(error: BriggsError, *, path: str) -> Json:
-    """An error behind its status, in the shape of the face that was asked.
+    """Answer with an error, in the shape that the clients of this path expect.
 
-    Log10's clients read `error` as text, those of GraphQL a list; everybody else reads OpenAI's
-    object.
+    Log10's clients read `error` as text, GraphQL clients a list of `errors`, and all others
+    OpenAI's object.
     """
     body = error.to_object()
     if path == "/graphql":
@@ -53,9 +53,9 @@ def answer_error(error: BriggsError, *, path: str) -> Json:
 
 
 def list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
-    """OpenAI's page of a list.
+    """A page of a list, as OpenAI returns it.
 
-    The specification wants both ids to be strings, so an empty page says "".
+    The specification requires both ids to be strings, so an empty page has "".
     """
     return {
         "object": "list",
@@ -67,7 +67,7 @@ def list_object(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]
 
 
 def refuse_body(error: TransportError) -> BriggsError:
-    """What a caller is answered whose body comes too slowly, or not as HTTP says."""
+    """The error for a request body that came too slowly or was malformed."""
     if isinstance(error, TimedOut):
         return RequestTimeout(
             f"{str(error).capitalize()}: send the whole body.", headers={"connection": "close"}
@@ -76,7 +76,7 @@ def refuse_body(error: TransportError) -> BriggsError:
 
 
 async def read_body(request: Request) -> bytes:
-    """A request's whole body. Raises `RequestTooLarge`, `HangUp`, and what the connection does."""
+    """Read the whole body. Raises `RequestTooLarge`, `HangUp`, and the connection's errors."""
     bytes_max: int = request.app.state.limits.body_bytes_max
     body = bytearray()
     try:
@@ -93,12 +93,12 @@ async def read_body(request: Request) -> bytes:
 
 
 async def read_json_object(request: Request) -> dict[str, Any]:
-    """A request's body. Raises `InvalidJson`, `InvalidRequest`, `RequestTooLarge`."""
+    """Read a JSON object. Raises `InvalidJson`, `InvalidRequest`, `RequestTooLarge`."""
     return decode_object(await read_body(request))
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """A body that must be a JSON object. Raises `InvalidJson`, `InvalidRequest`."""
+    """Decode a body that must be a JSON object. Raises `InvalidJson`, `InvalidRequest`."""
     try:
         value = wire.decode(body)
     except msgspec.DecodeError as error:
@@ -109,19 +109,19 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 
 def read_number(given: str | None, *, name: str, default: int, maximum: int) -> int:
-    """A number of the query, from 0. Raises `InvalidRequest` that names it."""
+    """Read a number from 0 to `maximum` from the query. Raises `InvalidRequest`."""
     if given is None:
         return default
-    # Python reads no number of thousands of digits, and neither do we.
+    # Python refuses to read numbers with thousands of digits, and so do we.
     digits = given.lstrip("0") or "0"
     is_number = given.isascii() and given.isdigit() and len(digits) <= len(str(maximum))
     if not is_number or int(digits) > maximum:
-        raise InvalidRequest(f"'{name}' is a number from 0 to {maximum}.", param=name)
+        raise InvalidRequest(f"'{name}' must be a number from 0 to {maximum}.", param=name)
     return int(digits)
 
 
 class Window(NamedTuple):
-    """Which part of a list is asked for, by clients that know no cursor."""
+    """The requested part of a list, for clients that do not use cursors."""
 
     limit: int
     offset: int
@@ -130,7 +130,7 @@ class Window(NamedTuple):
 def read_window(
     parameters: Mapping[str, str], *, default: int = LIMIT_DEFAULT, maximum: int = LIMIT_MAX
 ) -> Window:
-    """The `limit` and the `offset` of a query. Raises `InvalidRequest` that names the wrong one."""
+    """Read the `limit` and the `offset` of a query. Raises `InvalidRequest`."""
     return Window(
         limit=read_number(parameters.get("limit"), name="limit", default=default, maximum=maximum),
         offset=read_number(parameters.get("offset"), name="offset", default=0, maximum=OFFSET_MAX),
@@ -138,6 +138,6 @@ def read_window(
 
 
 def find_store(request: Request) -> Store:
-    """The record of the server that was asked."""
+    """The store of this server."""
     store: Store = request.app.state.store
     return store

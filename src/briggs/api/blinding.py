@@ -1,4 +1,4 @@
-"""Completions as the key of a request may see them: a reviewer's may not see every model."""
+"""Hides the model of a completion from keys of reviewers, if a task asks for it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from briggs.types.keys import Key
 
 
 def sees_models(request: Request) -> bool:
-    """Whether the key may read the record; one that can only grade may not."""
+    """Whether the key may read the record. A key that can only grade may not."""
     key: Key = request.state.key
     return "read" in key.scopes or "admin" in key.scopes
 
 
 async def show(request: Request, completion: Completion) -> Completion:
-    """One completion, without its model if a task hides it from this key."""
+    """One completion as this key may see it: without its model if a task hides it."""
     [shown] = await show_all(request, [completion])
     return shown
 
 
 async def show_all(request: Request, completions: Sequence[Completion]) -> Sequence[Completion]:
-    """Several of one organization."""
+    """Several completions of one organization, as this key may see them."""
     if sees_models(request):
         return completions
     return await show_to_reviewer(find_store(request), completions)

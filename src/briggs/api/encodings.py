@@ -1,4 +1,4 @@
-"""Compressed request bodies, which are read within the limits of all others."""
+"""Decompresses request bodies, within the same limits as other bodies."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import asyncio
 from briggs.transport.decoding import Decoder, create_decoder
 from briggs.types.errors import InvalidRequest, RequestTooLarge, UnsupportedEncoding
 
-# Text rarely compresses to a twentieth. What is small may grow as it likes.
+# Text rarely compresses to less than a twentieth. Small bodies may grow to any ratio.
 _RATIO_MAX = 100
 _FREE_BYTES = 1024 * 1024
 _THREAD_BYTES_MIN = 16 * 1024
 
 
 async def decompress(body: bytes, *, encoding: bytes, bytes_max: int) -> bytes:
-    """A body without its `content-encoding`.
+    """Decompress a body by its `content-encoding`.
 
     Raises `UnsupportedEncoding`, `RequestTooLarge`, `InvalidRequest`.
     """

@@ -1,4 +1,4 @@
-"""A call and its answer on a caller's connection, for the route that needs no framework."""
+"""Reads a call and sends its answer, for the one route that does not use Starlette."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Exchange:
         self._cycle = cycle
         self._completion = completion
         self.is_admitted = False
-        """Whether the caller has shown a key that lets him in."""
+        """Whether the caller has sent a key that may call."""
         self.hung_up = False
         """Whether the caller closed the connection before the answer was whole."""
 
     async def read_body(self, *, bytes_max: int) -> bytes:
-        """The whole request body. Raises `InvalidRequest`, `RequestTimeout`, `HangUp`."""
+        """Read the whole body. Raises `InvalidRequest`, `RequestTimeout`, `HangUp`."""
         cycle = self._cycle
         if _is_longer(cycle.fields.get(b"content-length", b""), bytes_max):
             raise _too_large(bytes_max)
@@ -61,7 +61,7 @@ class Exchange:
                 raise HangUp
 
     def watch(self, call: Call, *, drains: Drains) -> None:
-        """From now on, cancel the calling task if the caller hangs up, unless `drains` reads on."""
+        """From now on, cancel the call if the caller hangs up, unless `drains` takes it over."""
         self._call, self._drains = call, drains
         self._cycle.watch(self._hang_up)
 
@@ -71,7 +71,7 @@ class Exchange:
         self._cycle.answer(200, [_JSON, length, *self._identify()], body)
 
     async def send_error(self, error: BriggsError) -> None:
-        """Send an error object, behind a status or, in a stream, as its last frame."""
+        """Send an error: as a response of its own, or as the last frame of a stream."""
         cycle, body = self._cycle, error.encode()
         if cycle.is_begun:
             await cycle.write(b"data: " + body + b"\n\n")
@@ -83,7 +83,7 @@ class Exchange:
             cycle.finish()
 
     async def send_stream(self, frames: AsyncIterator[bytes]) -> None:
-        """Send frames as they come. What is raised before the first is the caller's to send."""
+        """Send frames as they come. An error before the first frame is for the caller to send."""
         cycle = self._cycle
         async for frame in frames:
             if cycle.is_begun:
@@ -103,14 +103,14 @@ class Exchange:
         return headers
 
     def _hang_up(self) -> bool:
-        """Whether the call goes on without its caller."""
+        """Note that the caller hung up. Returns whether the call continues without a caller."""
         self.hung_up = True
         assert self._cycle.task is not None, "only a request that is being answered is watched"
         return self._drains.take(self._call, task=self._cycle.task)
 
 
 def _is_longer(length: bytes, bytes_max: int) -> bool:
-    """Whether a `content-length` says more, which may be written with any number of zeros."""
+    """Whether a `content-length` is above the limit. It may have any number of leading zeros."""
     return len(length) < 20 and length.isdigit() and int(length) > bytes_max
 
 

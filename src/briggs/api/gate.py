@@ -1,4 +1,4 @@
-"""Who may come in: the Host and Origin of a request, and its key."""
+"""Decides who may call: checks the Host and Origin of a request, and its key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from briggs.types.errors import AuthenticationFailed, Forbidden, InvalidRequest
 from briggs.types.keys import PREFIX, SCOPES, Key, Scope, create_secret, hash_secret, redact
 
 Headers = Mapping[bytes, bytes]
-"""A request's headers, their names in lower case; of one that came twice, the last."""
+"""A request's headers. Names are in lower case; if a header came twice, the last one."""
 
 _HOSTS_REMEMBERED_MAX = 1000
 _SHOWN_LENGTH_MAX = 100
@@ -23,7 +23,7 @@ _HOST = re.compile(
 
 
 class Gate:
-    """Admits requests. The store's folder is locked, so what it remembers of keys holds."""
+    """Admits requests. It may cache keys, because the store's folder is locked to this process."""
 
     def __init__(self, store: Store, *, hosts: Collection[str], origins: Collection[str]) -> None:
         self._store = store
@@ -31,16 +31,16 @@ class Gate:
         self._origins = {origin.lower().rstrip("/") for origin in origins}
         self._hosts_admitted: set[bytes] = set()
         self._keys: dict[str, Key] = {}
-        """Those that have come, by their whole secrets."""
+        """The keys seen so far, by their whole secrets."""
 
     async def admit(self, headers: Headers) -> Key:
-        """The key of a request. Raises as `check_address` does, and `AuthenticationFailed`."""
+        """Find the key of a request. Raises `AuthenticationFailed`, and as `check_address` does."""
         self.check_address(headers)
         secret = _read_secret(headers)
         if secret is None:
             raise AuthenticationFailed(
-                "No API key was sent. Send 'Authorization: Bearer sk-briggs-...'; the first key is "
-                "in the file admin.key of the data folder, `briggs keys create` makes more."
+                "No API key was sent. Send 'Authorization: Bearer sk-briggs-...'. The first key is "
+                "in the file admin.key in the data folder; `briggs keys create` makes more."
             )
         key = self._keys.get(secret)
         if key is None:
@@ -51,15 +51,15 @@ class Gate:
         now = current_time_us()
         if key.expires_at is not None and key.expires_at <= now:
             raise AuthenticationFailed(
-                f"The key '{key.name}' has expired: `briggs keys create` makes another."
+                f"The key '{key.name}' has expired: make another with `briggs keys create`."
             )
         self._store.touch_key(key.id, at=now)
         return key
 
     def check_address(self, headers: Headers) -> None:
-        """Refuse what a foreign page may have sent. Raises `Forbidden`, `InvalidRequest`.
+        """Refuse requests that a foreign page may have sent. Raises `Forbidden`, `InvalidRequest`.
 
-        A request of HTTP/1.0 may have no Host. No browser sends one.
+        An HTTP/1.0 request may have no Host. No browser sends such a request.
         """
         host = headers.get(b"host")
         if host is None:
@@ -78,7 +78,7 @@ class Gate:
         scopes: Sequence[Scope] = SCOPES,
         expires_at: int | None = None,
     ) -> tuple[Key, str]:
-        """A new key and its secret, which is not kept."""
+        """Create a key. Returns it and its secret, which is not stored."""
         secret = create_secret()
         created_at = current_time_us()
         key = Key(
@@ -95,24 +95,24 @@ class Gate:
         return key, secret
 
     async def list_keys(self, *, organization_id: str) -> Sequence[Key]:
-        """The keys of an organization, the oldest first."""
+        """List the keys of an organization, oldest first."""
         return await self._store.list_keys(organization_id=organization_id)
 
     async def revoke_key(self, id: str, *, organization_id: str) -> bool:
-        """Refuse a key from now on; False if there is none of this id."""
+        """Refuse a key from now on. Returns False if there is no key with this id."""
         revoked = await self._store.revoke_key(id, organization_id=organization_id)
         self._keys = {secret: key for secret, key in self._keys.items() if key.id != id}
         return revoked
 
     def _check_host(self, host: bytes) -> None:
         name = _read_host(host)
-        # A page that rebinds its own name to our address sends that name. It cannot send an
-        # address, so every address is as good as localhost.
+        # In a DNS rebinding attack, the page sends its own name as the Host. It cannot send an
+        # address, so every address is as safe as localhost.
         if not (name == "localhost" or _is_address(name) or name in self._hosts):
             shown = name[:_SHOWN_LENGTH_MAX]
             raise Forbidden(
-                f"Briggs does not answer to the name '{shown}'. If that is a name of this server, "
-                f'write hosts = ["{shown}"] into briggs.toml and start Briggs again.'
+                f"Briggs does not answer to the name '{shown}'. If this server has that name, add "
+                f'hosts = ["{shown}"] to briggs.toml and restart Briggs.'
             )
         if len(self._hosts_admitted) < _HOSTS_REMEMBERED_MAX:
             self._hosts_admitted.add(host)
@@ -122,23 +122,23 @@ class Gate:
             return
         shown = origin[:_SHOWN_LENGTH_MAX]
         raise Forbidden(
-            f"Pages of '{shown}' may not call Briggs. If they should, write "
-            f'origins = ["{shown}"] into briggs.toml and start Briggs again.'
+            f"Pages of '{shown}' may not call Briggs. To allow them, add "
+            f'origins = ["{shown}"] to briggs.toml and restart Briggs.'
         )
 
 
 def require(key: Key, *scopes: Scope) -> None:
-    """Raises `Forbidden` for a key that has none of the scopes."""
+    """Raises `Forbidden` if the key has none of these scopes."""
     if not any(scope in key.scopes for scope in scopes):
         wanted = " or ".join(f"'{scope}'" for scope in scopes)
         raise Forbidden(
-            f"The key '{key.name}' may not do this: it lacks the scope {wanted} and has "
-            f"{', '.join(key.scopes) or 'none'}."
+            f"The key '{key.name}' may not do this: it needs the scope {wanted}, and its scopes "
+            f"are {', '.join(key.scopes) or 'none'}."
         )
 
 
 def _read_secret(headers: Headers) -> str | None:
-    # Log10's clients send their token so, and some an empty Basic authorization beside it.
+    # Log10's clients send their token in these headers, some with an empty Basic authorization.
     secret = (headers.get(b"x-log10-token") or headers.get(b"x-api-token") or b"").strip()
     if not secret:
         scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
@@ -149,14 +149,14 @@ def _read_secret(headers: Headers) -> str | None:
 def _explain_unknown(secret: str) -> str:
     if not secret.startswith(PREFIX):
         return (
-            "This is no key of Briggs: its keys begin with sk-briggs-. Providers' keys belong in "
-            "Briggs's own environment."
+            "This is not a Briggs key. Briggs keys begin with sk-briggs-. Set providers' keys in "
+            "the environment of the Briggs server."
         )
-    return f"Incorrect API key provided: {redact(secret)}. `briggs keys list` shows which exist."
+    return f"Incorrect API key provided: {redact(secret)}. List your keys with `briggs keys list`."
 
 
 def _read_host(host: bytes) -> str:
-    """The name in a Host header, or the address. Raises `InvalidRequest` for what has neither."""
+    """Read the name or the address in a Host header. Raises `InvalidRequest` if it is invalid."""
     found = _HOST.fullmatch(host.decode("latin-1").lower())
     if found is None or (found["address"] and not _is_address(found["address"])):
         shown = host[:_SHOWN_LENGTH_MAX].decode("latin-1")

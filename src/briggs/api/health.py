@@ -1,4 +1,4 @@
-"""`/health` for whoever starts and watches us, `/metrics` for Prometheus."""
+"""`/health` for service managers and monitors, `/metrics` for Prometheus."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from briggs.types.errors import Forbidden
 from briggs.types.organizations import DEFAULT
 
 _SPENT = {
-    "prompt_tokens": "Tokens of prompts.",
-    "completion_tokens": "Tokens of completions.",
-    "cost_usd": "US dollars, of the calls whose price is known.",
+    "prompt_tokens": "Prompt tokens.",
+    "completion_tokens": "Completion tokens.",
+    "cost_usd": "Cost in US dollars of the calls with a known price.",
 }
 
 
@@ -32,7 +32,7 @@ class _Metric(NamedTuple):
 
 
 async def health(request: Request) -> Json:
-    """200 while calls are answered and recorded, 503 while they cannot be recorded."""
+    """200 while calls can be recorded, 503 while they cannot."""
     store: Store = request.app.state.store
     if store.failure is None:
         return Json({"status": "ok"})
@@ -40,15 +40,15 @@ async def health(request: Request) -> Json:
 
 
 async def metrics(request: Request) -> PlainTextResponse:
-    """Counters and gauges in Prometheus's text format, of all organizations together."""
+    """Counters and gauges in Prometheus's text format, for all organizations together."""
     if request.state.key.organization_id != DEFAULT:
-        raise Forbidden(f"Only keys of '{DEFAULT}', the first organization, read these figures.")
+        raise Forbidden(f"Only keys of '{DEFAULT}', the first organization, can read the metrics.")
     state = request.app.state
     statistics, drains = state.store.statistics(), state.chat.drains
     listed = [
         _Metric("briggs_calls_in_flight", "gauge", "Calls being answered.", state.chat.in_flight),
         _Metric(
-            "briggs_strangers_total", "counter", "Calls refused for want of a key.",
+            "briggs_strangers_total", "counter", "Calls refused for lack of a valid key.",
             state.chat.strangers,
         ),
         _Metric(
@@ -60,7 +60,7 @@ async def metrics(request: Request) -> PlainTextResponse:
             "Callers who left before their answer was complete.", drains.left_early,
         ),
         _Metric(
-            "briggs_drains_in_flight", "gauge", "Answers that are read on without a caller.",
+            "briggs_drains_in_flight", "gauge", "Answers being read after their caller left.",
             drains.in_flight,
         ),
         _Metric(
@@ -69,7 +69,7 @@ async def metrics(request: Request) -> PlainTextResponse:
         ),
         _Metric(
             "briggs_config_reload_failures_total", "counter",
-            "Times that briggs.toml was read again and was wrong.", state.app.reload_failures,
+            "Reloads of briggs.toml that failed.", state.app.reload_failures,
         ),
     ]  # fmt: skip
     listed += [
@@ -88,11 +88,11 @@ async def metrics(request: Request) -> PlainTextResponse:
 
 
 def _describe_spent(spent: Mapping[tuple[str, str], Spent], *, kind: str = "") -> Iterator[str]:
-    """Counters of what was spent, by provider and model."""
+    """Counters of tokens and cost, by provider and model."""
     for suffix, help in _SPENT.items():
         name = f"{kind}{suffix}"
         if kind:
-            help += " Estimated, and in no other counter."
+            help += " Estimated. Not part of any other counter."
         yield f"# HELP briggs_{name}_total {help}\n# TYPE briggs_{name}_total counter\n"
         for (provider, model), sums in spent.items():
             labels = f'provider="{_escape(provider)}",model="{_escape(model)}"'
@@ -100,7 +100,7 @@ def _describe_spent(spent: Mapping[tuple[str, str], Spent], *, kind: str = "") -
 
 
 def _describe_broken(broken: Mapping[tuple[str, str], int]) -> Iterator[str]:
-    """A counter of the answers that break a rule, by provider and rule."""
+    """A counter of answers that break a rule, by provider and rule."""
     name = "briggs_rules_broken_total"
     yield f"# HELP {name} Answers that break a rule.\n# TYPE {name} counter\n"
     for (provider, rule), count in broken.items():
@@ -118,5 +118,5 @@ OPEN_PREFIXES = ("/app/", "/uploads/")
 
 
 def is_open(path: str) -> bool:
-    """Whether no key is asked for: it says nothing of the record, or holds a secret itself."""
+    """Whether a path needs no key: it shows nothing of the record, or contains a secret itself."""
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)

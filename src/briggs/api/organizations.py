@@ -1,4 +1,4 @@
-"""Which organizations a key may see: its own, and for administrators of the first, all."""
+"""Which organizations a key may see: its own, or all for administrators of the first one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from briggs.types.organizations import DEFAULT, Organization
 
 
 def looks_after_all(key: Key) -> bool:
-    """Whether the key is an administrator's of the first organization."""
+    """Whether the key belongs to an administrator of the first organization."""
     return key.organization_id == DEFAULT and "admin" in key.scopes
 
 
 async def find_organization(request: Request, name: str) -> Organization:
-    """The organization of that id or slug, if the caller's key may see it. Raises `NotFound`."""
+    """Find an organization by id or slug, if the key may see it. Raises `NotFound`."""
     store: Store = request.app.state.store
     key: Key = request.state.key
     organization = await store.organizations.find(name)

@@ -1,4 +1,4 @@
-"""Pages of other origins, as far as the file lets them call (https://fetch.spec.whatwg.org)."""
+"""CORS: lets pages of other origins call, if briggs.toml allows it (fetch.spec.whatwg.org)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from briggs.transport.cycle import Cycle
 from briggs.transport.heads import Header
 
 _METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-# What a page may read of an answer, besides its status, its type and its body.
+# The headers that a page may read. It can always read the status, the type and the body.
 _SHOWN = (
     b"allow, retry-after, retry-after-ms, x-briggs-completion-id, x-briggs-dropped, "
     b"x-briggs-mended, x-request-id, x-should-retry"
@@ -17,12 +17,12 @@ _REMEMBERED_S = b"600"
 
 
 def is_preflight(cycle: Cycle) -> bool:
-    """Whether a browser asks if a page may call, which it does without a key."""
+    """Whether a browser asks if a page may call. It asks without a key."""
     return cycle.method == "OPTIONS" and b"access-control-request-method" in cycle.fields
 
 
 def admit_page(cycle: Cycle, *, origins: Collection[str]) -> bool:
-    """Let a page read the answer, if it may; whether the request is answered by that."""
+    """Let an allowed page read the answer. Returns whether this already answered the request."""
     origin = cycle.fields.get(b"origin", b"")
     if origin.decode("latin-1").lower() not in origins:
         return False

@@ -1,4 +1,4 @@
-"""Which completions are asked for: the keys of an address's query, and their bounds."""
+"""Reads the filters and page options of a list of completions from a URL's query."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ FILTERS = (
     *("caller_left", "metadata[KEY]", "source", "status", "tag", "violates"),
     *(*_TEXTS, *_AMOUNTS, *_CREATED),
 )
-"""The keys that choose completions."""
+"""The parameters that select completions."""
 STATISTICS = ("by", *(name for name in FILTERS if name != "text"))
-"""The keys that statistics take."""
+"""The parameters that statistics accept."""
 _PAGE = ("after", "count", "include", "limit", "order")
 _STATUSES = ("finished", "failed", "started", "any")
 _SOURCES = ("gateway", "client")
 
 
 async def catch_up(request: Request) -> None:
-    """Wait a little for what was just answered to be judged: the caller asks what it breaks."""
+    """Wait briefly until recent answers are checked, so that their broken rules are known."""
     judge: Judge = request.app.state.record.judge
     await judge.catch_up(timeout_s=JUDGED_WITHIN_S)
 
 
 def read_parameters(request: Request) -> QueryParams:
-    """The query, in which OpenAI's package writes each item of a list as `name[]=item`."""
+    """The query parameters. OpenAI's package writes each item of a list as `name[]=item`."""
     items = request.query_params.multi_items()
     return QueryParams([(name.removesuffix("[]"), value) for name, value in items])
 
 
 def read_query(parameters: QueryParams, *, organization_id: str) -> Query:
-    """The query of a list. Raises `InvalidRequest`, also for a filter that does not exist."""
+    """Read a list's query. Raises `InvalidRequest`, also for an unknown filter."""
     check_names(parameters, known=(*_PAGE, *FILTERS))
     filters = read_filters(parameters, status="finished")
     return Query(
@@ -65,7 +65,7 @@ def read_query(parameters: QueryParams, *, organization_id: str) -> Query:
 
 
 def read_filters(parameters: QueryParams, *, status: str) -> dict[str, Any]:
-    """The members of a `Query` that choose completions; `status` is what it is by default."""
+    """Read the members of a `Query` that select completions. `status` is the default status."""
     wanted = read_choice(parameters, "status", _STATUSES) or status
     left = read_choice(parameters, "caller_left", ("true", "false"))
     filters: dict[str, Any] = {
@@ -88,39 +88,39 @@ def read_filters(parameters: QueryParams, *, status: str) -> dict[str, Any]:
         least, most = filters[f"{name}_min"], filters[f"{name}_max"]
         if least is not None and most is not None and least > most:
             raise InvalidRequest(
-                f"'{name}_min' is greater than '{name}_max': nothing can match.",
+                f"'{name}_min' is greater than '{name}_max', so nothing can match.",
                 param=f"{name}_min",
             )
     return filters
 
 
 def check_names(parameters: QueryParams, *, known: tuple[str, ...]) -> None:
-    """Raises `InvalidRequest` for a key that does not exist, and names those that do."""
+    """Raises `InvalidRequest` for an unknown parameter, with a list of the known ones."""
     for name in parameters:
         if name not in known and not (_METADATA.fullmatch(name) and "metadata[KEY]" in known):
             listed = ", ".join(sorted(known))
             raise InvalidRequest(
-                f"There is no filter '{name[:100]}'; there are {listed}.", param=name[:100]
+                f"Unknown filter '{name[:100]}': use one of {listed}.", param=name[:100]
             )
 
 
 def read_choice(parameters: QueryParams, name: str, choices: tuple[str, ...]) -> str | None:
-    """One of a few words, or None where it is not given. Raises `InvalidRequest`."""
+    """Read one of a few words; None if it is not given. Raises `InvalidRequest`."""
     given = parameters.get(name)
     if given is not None and given not in choices:
-        raise InvalidRequest(f"'{name}' is one of {', '.join(choices)}.", param=name)
+        raise InvalidRequest(f"'{name}' must be one of {', '.join(choices)}.", param=name)
     return given
 
 
 def read_limit(parameters: QueryParams) -> int:
-    """How many a page has at most."""
+    """Read how many items a page has at most."""
     return read_number(
         parameters.get("limit"), name="limit", default=LIMIT_DEFAULT, maximum=LIMIT_MAX
     )
 
 
 def read_order(parameters: QueryParams) -> Any:
-    """`asc` or `desc`."""
+    """Read the order, `asc` or `desc`."""
     return read_choice(parameters, "order", ("asc", "desc")) or "asc"
 
 
@@ -128,7 +128,7 @@ def _read_text(parameters: QueryParams, name: str) -> str | None:
     given = parameters.get(name)
     if given is not None and len(given) > TEXT_CHARACTERS_MAX:
         raise InvalidRequest(
-            f"'{name}' is longer than {TEXT_CHARACTERS_MAX} characters.", param=name
+            f"'{name}' is longer than {TEXT_CHARACTERS_MAX} characters: send less.", param=name
         )
     return given
 
@@ -143,7 +143,7 @@ def _read_rules(given: list[str]) -> list[str]:
 
 
 def _read_times(parameters: QueryParams, *names: str) -> list[int]:
-    """The times that are given, in microseconds."""
+    """Read the given times, in microseconds."""
     times = []
     for name in names:
         if name in parameters:
@@ -166,5 +166,5 @@ def _read_decimal(given: str, *, below: float, name: str, kind: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < below:
-        raise InvalidRequest(f"'{name}' is a {kind}.", param=name)
+        raise InvalidRequest(f"'{name}' must be a {kind}.", param=name)
     return value

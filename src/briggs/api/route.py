@@ -1,4 +1,4 @@
-"""A row of a face's table of routes, and how a path finds its row."""
+"""A row in a table of routes, and the rules by which a path finds its row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def route(
     method: str, path: str, endpoint: Endpoint, *, scope: Scope, graders: bool = False
 ) -> Route:
-    """A route that is open to keys of this scope only, or also to those of graders."""
+    """Create a route for keys with this scope, and for graders' keys too if `graders`."""
     scopes: tuple[Scope, ...] = (scope, "grade") if graders else (scope,)
 
     async def guarded(request: Request) -> Response:
@@ -31,17 +31,17 @@ def route(
 
 
 def normalise(path: bytes) -> bytes:
-    """A path without the slashes that a client adds where it joins two parts of an address."""
+    """Remove doubled and trailing slashes, which clients add when they join parts of a URL."""
     return _SLASHES.sub(b"/", path).rstrip(b"/") or b"/"
 
 
 def explain_missing(path: str, *, address: str) -> str:
-    """What to say of a path where there is nothing; `address` is how the caller reached us."""
+    """The error message for an unknown path. `address` is the one that the caller used."""
     found = _OPENAI.search(path)
     is_ours = path.startswith("/v1/chat/completions/") and "completions/chat/" not in path
     if found is None or is_ours:
         return f"There is nothing at {path}."
     return (
-        f"There is nothing at {path}. The base URL that a client is given ends in /v1, and the "
-        f"client adds the rest: set the base URL to {address}/v1."
+        f"There is nothing at {path}. A client's base URL must end in /v1, and the client adds "
+        f"the rest: set the base URL to {address}/v1."
     )

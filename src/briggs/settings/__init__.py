@@ -1,4 +1,4 @@
-"""`briggs.toml` and the environment, read once and checked as a whole."""
+"""The settings: `briggs.toml` and the environment, read once and checked as a whole."""
 
 from briggs.settings.file import (
     CoolDownSettings,

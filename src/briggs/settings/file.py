@@ -1,4 +1,4 @@
-"""What `briggs.toml` may say: a class for each table, a member for each line."""
+"""The schema of `briggs.toml`: a class for each table, a member for each line."""
 
 from __future__ import annotations
 
@@ -8,57 +8,57 @@ import msgspec
 from msgspec import Meta
 
 Durability = Literal["strict", "fsync", "relaxed"]
-# A petabyte, and far more than a machine can do at once, so that nothing overflows.
+# Upper bounds: a petabyte, and counts far above what a machine can do, so that nothing overflows.
 Bytes = Annotated[int, Meta(gt=0, le=2**50)]
 Positive = Annotated[int, Meta(gt=0, le=1_000_000_000)]
 Attempts = Annotated[int, Meta(gt=0, le=100)]
 Parallel = Annotated[int, Meta(gt=0, le=1024)]
-# No timer runs longer than a week, and TOML has numbers such as `inf`.
+# Timers run for a week at most. TOML allows numbers such as `inf`.
 Seconds = Annotated[float, Meta(gt=0, le=604_800)]
 Dollars = Annotated[float, Meta(ge=0, lt=1_000_000)]
 
 
 class ProviderSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`[providers.NAME]`: somebody who answers, under a name of your own."""
+    """`[providers.NAME]`: a server that answers calls, under a name that you choose."""
 
     kind: str = "openai"
-    """A name of the catalog; `openai` for any server that speaks its wire."""
+    """The provider's name in the catalog. `openai` fits any server that speaks OpenAI's API."""
     base_url: str | None = None
-    """Where it answers, up to and including `/v1`. Absent: where the catalog says."""
+    """Its URL, up to and including `/v1`. Default: the URL in the catalog."""
     key_variable: str | None = None
-    """The environment variable that holds its key. Absent: the catalog's, or with a
-    `base_url` of your own, no key is sent."""
+    """The environment variable that holds its key. Default: the one in the catalog. If you set
+    `base_url`, no key is sent by default."""
     api_version: str | None = None
-    """Of Azure, for `azure`'s addresses that name a deployment, such as `2025-04-01-preview`."""
+    """Azure's API version, for URLs that name a deployment, such as `2025-04-01-preview`."""
     region: str | None = None
-    """Of AWS, for `bedrock`. Absent: `AWS_REGION`."""
+    """The AWS region, for `bedrock`. Default: `AWS_REGION`."""
     drop_unsupported: bool = False
-    """Whether parameters that its wire has no word for are left out, and named in the answer's
-    `x-briggs-dropped`, instead of refused."""
+    """Whether parameters that the provider's API does not have are left out instead of refused.
+    The answer's `x-briggs-dropped` header names them."""
 
 
 class TargetSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One of a name's targets, where more is to be said of it than what it is."""
+    """A target of a name, in the form of a table."""
 
     target: str
-    """`provider/model`, or another name of the file."""
+    """`provider/model`, or another name in the file."""
     weight: Annotated[float, Meta(gt=0, le=1e9)] = 1
-    """Its share of the calls, beside those of the other targets."""
+    """Its share of the calls, relative to the other targets."""
 
 
 class ModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`[models.NAME]`: a name that callers may ask for."""
+    """`[models.NAME]`: a model name that callers can use."""
 
     targets: Annotated[list[str | TargetSettings], Meta(min_length=1)]
-    """`provider/model`, or another name of the file, asked until one answers."""
+    """`provider/model`, or another name in the file. They are tried until one answers."""
     strategy: Literal["order", "weight"] = "order"
-    """Whether the first target is asked first, or each as often as its weight says."""
+    """`order` tries the targets in the order given. `weight` picks the first by its weight."""
     sticky: Literal["session"] | None = None
-    """Whether the calls of one session go to one target as long as that answers."""
+    """With `session`, the calls of one session use the same target as long as it answers."""
     fallback_on: list[Literal["context_length", "content_filter"]] = []
-    """What of a request's own the next target is asked about, too."""
+    """Errors of the request itself after which the next target is tried all the same."""
     attempts_max: Attempts | None = None
-    """Absent: as in `[retries]`; and so on, as in `[limits]`, for what follows."""
+    """Default: as in `[retries]`. The timeouts below default to those in `[limits]`."""
     connect_timeout_s: Seconds | None = None
     first_token_timeout_s: Seconds | None = None
     upstream_timeout_s: Seconds | None = None
@@ -66,126 +66,126 @@ class ModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RetrySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`[retries]`: when a target is asked again that failed."""
+    """`[retries]`: how often a failed target is tried again."""
 
     attempts_max: Attempts = 1
-    """At one target. The usual SDKs try three times by themselves, and ours multiply with
-    theirs, so that without a word there is one."""
+    """Per target. The default is one, because most SDKs retry three times by themselves, and our
+    retries multiply theirs."""
     backoff_s: Seconds = 0.5
-    """Before the second attempt at a target; twice as long before each further one."""
+    """The pause before the second attempt at a target. It doubles before each further attempt."""
     backoff_max_s: Seconds = 8
     retry_after_max_s: Annotated[float, Meta(ge=0, le=604_800)] = 10
-    """How long an upstream's `Retry-After` is waited for; past it the next target is asked, or
-    the caller told."""
+    """The longest `Retry-After` of an upstream that we wait for. If it is longer, the next target
+    is tried, or the caller gets the error."""
 
 
 class CoolDownSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`[cool_down]`: when a target is passed over that failed."""
+    """`[cool_down]`: when a failing target is skipped."""
 
     failures: Positive = 3
-    """In a row."""
+    """Failures in a row."""
     duration_s: Seconds = 30
 
 
 class PriceSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`[prices."PROVIDER/MODEL"]`: US dollars a million tokens, for a model of your own or a
-    contract of your own."""
+    """`[prices."PROVIDER/MODEL"]`: US dollars per million tokens, for your own models or
+    contracts."""
 
     input: Dollars
     output: Dollars
     cached_input: Dollars | None = None
-    """Of the input, what was read from the provider's cache; absent, it costs what other input
-    costs, and so on."""
+    """Input tokens read from the provider's cache. Default: `input`, and so for `cache_write`.
+    `reasoning` defaults to `output`."""
     cache_write: Dollars | None = None
     cache_write_1h: Dollars | None = None
-    """For an hour; absent, as `cache_write`."""
+    """Writes that the cache keeps for an hour. Default: `cache_write`."""
     reasoning: Dollars | None = None
     audio_input: Dollars | None = None
-    """Absent: a call with audio has no cost."""
+    """Default: none, and then a call with audio has no cost."""
     audio_output: Dollars | None = None
 
 
 class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`[limits]`: how much of everything at most."""
+    """`[limits]`: sizes, counts and timeouts."""
 
     body_bytes_max: Bytes = 32 * 1024 * 1024
     answer_bytes_max: Bytes = 64 * 1024 * 1024
-    """Of an upstream's answer, or of a whole stream with its comments, after decompression."""
+    """The size of an upstream's answer, or of a whole stream with its comments, decompressed."""
     in_flight_max: Positive = 1000
     header_timeout_s: Seconds = 15
-    """For a connection to send a request's headers."""
+    """The time for a connection to send a request's headers."""
     body_timeout_s: Seconds = 60
-    """For a part of a request's body: 240 bytes for each of these seconds, or what is left."""
+    """The time for a part of a request's body: 240 bytes per second of it, or what is left."""
     keep_alive_timeout_s: Seconds = 75
-    """For an idle connection to send the next request."""
+    """The time for an idle connection to send the next request."""
     shutdown_timeout_s: Seconds = 60
-    """For the answers in flight when Briggs is asked to stop."""
+    """The time for the answers in flight to end when Briggs stops."""
     connect_timeout_s: Seconds = 10
-    """For a connection to an upstream."""
+    """The time to connect to an upstream."""
     upstream_timeout_s: Seconds = 600
-    """Between two pieces of an upstream's answer, the first included."""
+    """The time between two pieces of an upstream's answer, and before the first one."""
     first_token_timeout_s: Seconds | None = None
-    """For a whole answer, or the first chunk of a stream. Absent: as long as pieces come."""
+    """The time for a whole answer, or a stream's first chunk. Default: no limit of its own."""
     call_timeout_s: Seconds | None = None
-    """For all attempts of a call together, to the end of its answer. Absent: no limit."""
+    """The time for all attempts of a call together, to the end of the answer. Default: no limit."""
     write_timeout_s: Seconds = 60
-    """For a caller who has stopped reading an answer; then the connection is closed."""
+    """The time after which a caller who does not read the answer is disconnected."""
     usage_timeout_s: Seconds = 5
-    """For the usage of a stream whose caller left after every choice had finished."""
+    """The time to wait for a stream's usage, if its caller left after every choice had finished."""
     drain_timeout_s: Seconds = 60
-    """For the rest of an answer whose caller left earlier, with `on_hang_up = "drain"`."""
+    """The time for the rest of an answer whose caller left earlier, if `on_hang_up = "drain"`."""
     drain_tokens_max: Positive = 4096
-    """Of such a rest, about: a token counts as 4 bytes of text."""
+    """How much of that rest is read, roughly: a token counts as 4 bytes of text."""
     drains_max: Positive = 100
-    """Answers that are read on at once without a caller. Past it the upstream is cancelled."""
+    """How many answers are read on at once after their callers left. The rest are cancelled."""
     queue_bytes_max: Bytes = 256 * 1024 * 1024
-    """Of records that wait to be written; past it callers wait."""
+    """The size of the records that wait to be written. Beyond that, callers wait."""
     wal_bytes_max: Bytes = 64 * 1024 * 1024
-    """Of SQLite's write-ahead log; past it callers wait for a checkpoint."""
+    """The size of SQLite's write-ahead log. Beyond that, callers wait for a checkpoint."""
 
 
 class LocalModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`[local.models.NAME]`: a GGUF file, where more is to be said of it than where it is."""
+    """`[local.models.NAME]`: a GGUF file with options."""
 
     path: str
     chat_template: str | None = None
-    """How its prompts are written, in Jinja. Absent: as the file says."""
+    """The chat template for its prompts, in Jinja. Default: the one in the GGUF file."""
     chat_template_file: str | None = None
-    """A file that holds the same."""
+    """A file that contains the chat template."""
 
 
 class LocalSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[local]`: the GGUF files that the provider `local` runs on this machine."""
 
     models: dict[str, str | LocalModelSettings] = {}
-    """A name for each file, besides the built-in `briggs-tiny`: its path, or a table."""
+    """A name for each file, in addition to the built-in `briggs-tiny`: its path, or a table."""
     memory_bytes_max: Bytes = 8 * 1024 * 1024 * 1024
-    """Of one model's process; it is started anew when it has grown past this."""
+    """The memory of one model's process. It is restarted when it grows beyond this."""
     context_tokens: Positive | None = None
-    """Of one conversation. Absent: as the model was made for."""
+    """The context of one conversation. Default: what the model was trained for."""
     parallel: Parallel = 4
-    """Conversations that one model answers at once."""
+    """How many conversations one model answers at once."""
     threads: Parallel | None = None
-    """Absent: one a processor."""
+    """Default: one per processor."""
 
 
 class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What `briggs.toml` may say."""
+    """The whole of `briggs.toml`."""
 
     store: str = "sqlite"
     durability: Durability = "strict"
     on_store_failure: Literal["refuse", "answer"] = "refuse"
-    """Whether calls are refused with 503 while the record cannot be written, or answered
+    """What happens to calls while the record cannot be written: refused with a 503, or answered
     without a record and counted."""
     on_hang_up: Literal["cancel", "drain"] = "cancel"
-    """What happens to a call whose caller leaves before its answer is complete: the upstream is
+    """What happens to a call whose caller leaves before the answer is complete: the upstream is
     cancelled, or its answer is read to the end and recorded, within `[limits]`."""
     default_provider: str | None = None
-    """Who answers a bare model name; absent: the only provider there is."""
+    """The provider for bare model names. Default: the only provider, if there is just one."""
     hosts: list[str] = []
-    """Host names, besides localhost and bare addresses, by which Briggs may be called."""
+    """Host names by which Briggs may be called, besides localhost and IP addresses."""
     origins: list[str] = []
-    """Origins, besides Briggs's own, whose pages may call it, such as `https://app.example`."""
+    """Other origins whose pages may call Briggs, such as `https://app.example`."""
     providers: dict[str, ProviderSettings] = {}
     models: dict[str, ModelSettings] = {}
     retries: RetrySettings = msgspec.field(default_factory=RetrySettings)

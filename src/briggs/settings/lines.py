@@ -1,8 +1,8 @@
-"""On which line of a TOML text each member is said.
+"""Finds the line of each member in a TOML text.
 
-No TOML reader of Python's tells (tomllib and tomli keep none, python-poetry/tomlkit#55 is open),
-so the text is walked once more. `tomllib` stays the judge: the text is valid when it comes here,
-names are read by it, and a test holds that both see the same members.
+No TOML reader for Python reports lines (tomllib and tomli keep none, python-poetry/tomlkit#55 is
+open), so the text is read a second time here. `tomllib` remains the authority: a text is valid
+before it comes here, names are read by tomllib, and a test checks that both find the same members.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 Place = tuple[str | int, ...]
-"""A member by its names and its places in lists: `("models", "fast", "targets", 0)`."""
+"""The path of a member, by names and list indices: `("models", "fast", "targets", 0)`."""
 
 _TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}'
@@ -28,18 +28,18 @@ _TOKEN = re.compile(
 
 
 def find_lines(text: str) -> Mapping[Place, int]:
-    """The line, from 1, of every member of a valid TOML text."""
+    """The line of every member of a valid TOML text, counted from 1."""
     return _Walk(text).lines
 
 
 class _Walk:
-    """One walk over the tokens of a text."""
+    """One pass over the tokens of a text."""
 
     def __init__(self, text: str) -> None:
         self.lines: dict[Place, int] = {}
         self._rest = _split(text)
         self._tables: Counter[Place] = Counter()
-        """How many `[[tables]]` of each path have come."""
+        """How many `[[tables]]` of each path have been read."""
         self._current, self._line = "", 0
         self._advance()
         prefix: Place = ()
@@ -74,7 +74,7 @@ class _Walk:
         return path
 
     def _locate(self, names: Place) -> Place:
-        """A header's path, in which a list that has tables means its last one."""
+        """The path of a header. For a list of tables, a header means its last table."""
         path: Place = ()
         for name in names[:-1]:
             path = (*path, name)
@@ -123,7 +123,7 @@ class _Walk:
             self._advance()
 
     def _read_name(self, end: str) -> Place:
-        """The names of a dotted key, read by tomllib: they may be quoted and escaped."""
+        """Read the names of a dotted key with tomllib, because they may be quoted and escaped."""
         parts = []
         while self._current != end:
             parts.append(self._current)
@@ -131,13 +131,13 @@ class _Walk:
         return tuple(_read_names("".join(parts)))
 
     def _note(self, path: Place, line: int) -> None:
-        """Remember a line for a member, and for those around it that had none of their own."""
+        """Remember the line of a member, and of the tables around it if they have none yet."""
         for length in range(1, len(path) + 1):
             self.lines.setdefault(path[:length], line)
 
 
 def _split(text: str) -> Iterator[tuple[str, int]]:
-    """The tokens with their lines, without the comments."""
+    """Yield the tokens with their lines, without comments."""
     line, end = 1, 0
     for match in _TOKEN.finditer(text):
         line += text.count("\n", end, match.start())

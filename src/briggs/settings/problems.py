@@ -1,4 +1,4 @@
-"""Everything that is wrong with a `briggs.toml`, found at once."""
+"""Finds all problems in a `briggs.toml` at once."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from briggs.settings.lines import Place
 
 _BROKEN: Any = object()
 
-# Names that lead to names: each is tried in its order, so that their number may grow with every
-# step, and nobody means that many.
+# How many names may lead to one another. Each is tried in turn, so the number of attempts can grow
+# with every step.
 _NAMES_MAX = 8
 
 
 class Problem(NamedTuple):
-    """What is wrong with one member."""
+    """A problem with one member."""
 
     place: Place
     message: str
     is_error: bool = True
-    """False where the file may say it, and hardly means it."""
+    """False if the file is allowed to say this, but probably does not mean it."""
 
 
 def clean(content: Mapping[str, Any]) -> tuple[FileSettings, list[Problem]]:
-    """What of a file can be understood, and what cannot.
+    """Read what is valid in a file, and list what is not.
 
-    A member that is wrong counts as absent, so that the others are looked at too.
+    An invalid member counts as absent, so that the others are checked too.
     """
     problems: list[Problem] = []
     cleaned = _clean(content, FileSettings, (), problems)
@@ -47,58 +47,58 @@ def clean(content: Mapping[str, Any]) -> tuple[FileSettings, list[Problem]]:
 
 
 def find_problems(file: FileSettings, *, names: Collection[str]) -> Iterator[Problem]:
-    """What members say together that each may say alone.
+    """Find the problems that only show when several members are seen together.
 
-    `names` are those of `[models]`, with the broken ones.
+    `names` are those of `[models]`, including the invalid ones.
     """
     if file.store != "sqlite":
-        yield Problem(("store",), f'only "sqlite" is known so far, not {file.store!r}')
+        yield Problem(("store",), f'unknown store {file.store!r}: use "sqlite"')
     for name, provider in file.providers.items():
         yield from _check_provider(name, provider)
     for name, listed in file.local.models.items():
         yield from _check_local_model(("local", "models", name), read_local_model(listed))
     providers = {*file.providers, "local"}
     if file.default_provider not in (None, *providers):
-        message = f"there is no provider {file.default_provider!r}"
+        message = f"unknown provider {file.default_provider!r}"
         yield Problem(("default_provider",), message + suggest(file.default_provider, providers))
     if file.retries.backoff_max_s < file.retries.backoff_s:
-        yield Problem(("retries", "backoff_max_s"), "it is shorter than backoff_s")
+        yield Problem(("retries", "backoff_max_s"), "must not be shorter than backoff_s")
     for name, model in file.models.items():
         yield from _check_model(name, model, providers=providers, names=names)
     yield from _find_loops(file.models, providers=providers)
     for name in file.prices:
         if is_name(name, providers=providers):
-            message = "it names no provider/model" + suggest(name.partition("/")[0], providers)
+            message = "not a provider/model" + suggest(name.partition("/")[0], providers)
             yield Problem(("prices", name), message)
 
 
 def suggest(name: str | None, known: Iterable[str]) -> str:
-    """How a sentence about a name that nobody knows goes on."""
+    """The end of a message about an unknown name: the most similar names, or all of them."""
     known = sorted(known)
     close = difflib.get_close_matches(name or "", known, n=2, cutoff=0.6)
     if close:
         return f"; did you mean {' or '.join(map(repr, close))}?"
-    return f"; there are {', '.join(known)}" if known else ""
+    return f"; use one of {', '.join(known)}" if known else ""
 
 
 def read_target(listed: str | TargetSettings) -> TargetSettings:
-    """A target as a table, however it was written."""
+    """A target as a table, in whichever form it was written."""
     return listed if isinstance(listed, TargetSettings) else TargetSettings(target=listed)
 
 
 def read_local_model(listed: str | LocalModelSettings) -> LocalModelSettings:
-    """A local model as a table, however it was written."""
+    """A local model as a table, in whichever form it was written."""
     return listed if isinstance(listed, LocalModelSettings) else LocalModelSettings(path=listed)
 
 
 def is_name(target: str, *, providers: Collection[str]) -> bool:
-    """Whether a target is another name of the file, and not `provider/model`."""
+    """Whether a target is another name in the file, and not `provider/model`."""
     provider, _, model = target.partition("/")
     return not (model and provider in providers)
 
 
 def _clean(value: Any, type: Any, path: Place, problems: list[Problem]) -> Any:
-    """What of a value is of its type, or `_BROKEN`."""
+    """The value without its invalid parts, or `_BROKEN`."""
     for part in _split_union(type):
         origin = get_origin(part)
         if isinstance(value, dict) and hasattr(part, "__struct_fields__"):
@@ -127,7 +127,7 @@ def _clean(value: Any, type: Any, path: Place, problems: list[Problem]) -> Any:
 def _clean_table(value: dict[str, Any], type: Any, path: Place, problems: list[Problem]) -> Any:
     fields = {field.name: field for field in msgspec.structs.fields(type)}
     for name in value.keys() - fields.keys():
-        message = "there is no such member" + suggest(name, fields)
+        message = "unknown setting" + suggest(name, fields)
         problems.append(Problem((*path, name), message))
     cleaned = {
         name: _clean(value[name], field.type, (*path, name), problems)
@@ -141,7 +141,7 @@ def _clean_table(value: dict[str, Any], type: Any, path: Place, problems: list[P
 
 
 def _split_union(type: Any) -> Iterator[Any]:
-    """The types that a type is made of, without what it says of them."""
+    """The plain types in a type, without annotations."""
     if get_origin(type) is Annotated:
         yield from _split_union(get_args(type)[0])
     elif get_origin(type) in (Union, UnionType):
@@ -152,12 +152,12 @@ def _split_union(type: Any) -> Iterator[Any]:
 
 
 def _explain(error: msgspec.ValidationError, value: Any, type: Any) -> str:
-    """msgspec's words in those of TOML."""
+    """msgspec's message in TOML's terms."""
     choices = [
         one for part in _split_union(type) if get_origin(part) is Literal for one in get_args(part)
     ]
     if choices and isinstance(value, str):
-        return f"{value!r} is no choice{suggest(value, choices)}"
+        return f"{value!r} is not allowed{suggest(value, choices)}"
     words = str(error).partition(" - at ")[0]
     for theirs, ours in ((" | null", ""), ("object", "table"), ("array", "list")):
         words = words.replace(theirs, ours)
@@ -167,20 +167,20 @@ def _explain(error: msgspec.ValidationError, value: Any, type: Any) -> str:
 def _check_provider(name: str, provider: ProviderSettings) -> Iterator[Problem]:
     path = ("providers", name)
     if name == "local":
-        yield Problem(path, "'local' is taken by the models of this machine; see [local]")
+        yield Problem(path, "the name 'local' is reserved for models on this machine; see [local]")
     if not name or "/" in name or not name.isprintable():
-        yield Problem(path, "a provider's name stands before the slash, and holds none")
+        yield Problem(path, "a provider's name must be printable, without a slash")
     if provider.base_url is not None:
         url = urlsplit(provider.base_url)
         if url.scheme not in ("http", "https") or not url.netloc:
-            message = f"{provider.base_url!r} is no address: it begins with http:// or https://"
+            message = f"{provider.base_url!r} must begin with http:// or https://"
             yield Problem((*path, "base_url"), message)
         elif "@" in url.netloc:
-            message = "an address holds no name and password: key_variable says where its key is"
+            message = "must not contain a user and password: set key_variable instead"
             yield Problem((*path, "base_url"), message)
     if provider.key_variable is not None and not provider.key_variable.isidentifier():
-        # Perhaps it is the key, so it is not said again.
-        message = "it is no name of an environment variable; the key itself does not belong here"
+        # It may be the key itself, so it is not repeated.
+        message = "must be the name of an environment variable, never the key itself"
         yield Problem((*path, "key_variable"), message)
 
 
@@ -189,7 +189,7 @@ def _check_local_model(path: Place, model: LocalModelSettings) -> Iterator[Probl
         if not Path(file).is_file():
             yield Problem(path, f"there is no file {file}")
     if model.chat_template is not None and model.chat_template_file is not None:
-        yield Problem(path, "chat_template and chat_template_file say the same: keep one")
+        yield Problem(path, "chat_template and chat_template_file are both set: keep one")
 
 
 def _check_model(
@@ -197,34 +197,34 @@ def _check_model(
 ) -> Iterator[Problem]:
     path = ("models", name)
     if not name:
-        yield Problem(path, "a name that callers may ask for is not empty")
+        yield Problem(path, "a model name must not be empty")
     listed = [read_target(one) for one in model.targets]
     for place, one in enumerate(listed):
         place_path = (*path, "targets", place)
         if is_name(one.target, providers=providers) and one.target not in names:
             yield Problem(place_path, _explain_target(one.target, providers, names))
         if one.target in [other.target for other in listed[:place]]:
-            yield Problem(place_path, f"{one.target!r} is listed twice; a weight says how often")
+            yield Problem(place_path, f"{one.target!r} is listed twice: set a weight instead")
     weighs = any(one.weight != 1 for one in listed)
     if weighs and model.strategy == "order" and model.sticky is None:
-        message = 'weights count with strategy = "weight" or sticky = "session" only'
+        message = 'weights only count with strategy = "weight" or sticky = "session"'
         yield Problem((*path, "targets"), message, is_error=False)
 
 
 def _explain_target(target: str, providers: Collection[str], names: Collection[str]) -> str:
     provider, _, model = target.partition("/")
     if model:
-        message = f"{target!r}: there is no provider {provider!r}{suggest(provider, providers)}"
+        message = f"{target!r}: unknown provider {provider!r}{suggest(provider, providers)}"
         is_typo = message.endswith("?")
-        return message if is_typo else f"{message}; add [providers.{provider}] with its kind"
-    message = f"{target!r} is neither provider/model nor a name of [models]"
+        return message if is_typo else f"{message}, or add [providers.{provider}] with its kind"
+    message = f"{target!r} is neither provider/model nor a name in [models]"
     return message + suggest(target, names)
 
 
 def _find_loops(
     models: Mapping[str, ModelSettings], *, providers: Collection[str]
 ) -> Iterator[Problem]:
-    """Names whose targets lead back to them, each loop once, and those that lead too far."""
+    """Find names whose targets lead back to them, each loop once, and chains that are too long."""
     leads = {
         name: [
             one.target
@@ -239,7 +239,7 @@ def _find_loops(
         path = ("models", name, "targets")
         if name in way:
             loop = [*way[way.index(name) :], name]
-            yield Problem(path, f"it goes round: {' -> '.join(loop)}")
+            yield Problem(path, f"leads back to itself: {' -> '.join(loop)}")
         elif name not in depths and len(way) <= _NAMES_MAX:
             for target in leads.get(name, []):
                 yield from follow(target, [*way, name])
@@ -247,7 +247,7 @@ def _find_loops(
                 (depths.get(target, 0) for target in leads.get(name, [])), default=0
             )
             if depths[name] == _NAMES_MAX + 1:
-                yield Problem(path, f"it leads through more than {_NAMES_MAX} names to a provider")
+                yield Problem(path, f"leads through more than {_NAMES_MAX} names to a provider")
 
     for name in leads:
         yield from follow(name, [])

@@ -1,4 +1,4 @@
-"""Where the file is, what it says, and everything that is wrong with it."""
+"""Finds `briggs.toml`, reads it, and reports every problem in it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from briggs.settings.file import FileSettings
 from briggs.settings.problems import Problem, clean, find_problems
 
 Check = Callable[[FileSettings, Mapping[str, str]], Iterable[Problem]]
-"""What somebody above knows to be wrong with a file and the environment."""
+"""A check by a higher layer, of the file and the environment."""
 
 
 class SettingsError(ValueError):
-    """The file or the environment cannot be understood; the message says where and why."""
+    """The file or the environment is invalid. The message says where and why."""
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """Everything that a server is told."""
+    """All settings of a server."""
 
     data: Path
     config: Path | None = None
-    """The file that was read, if one was."""
+    """The file that was read, if any."""
     file: FileSettings = msgspec.field(default_factory=FileSettings)
     environment: Mapping[str, str] = {}
-    """Where keys come from. Never written anywhere."""
+    """The environment, which holds the keys. Never written anywhere."""
     warnings: Sequence[str] = ()
-    """What the file may say, and hardly means."""
+    """Settings that are allowed, but probably not meant."""
 
 
 class Located(NamedTuple):
-    """A problem, and where it is."""
+    """A problem and its place."""
 
     path: Path
     line: int | None
@@ -51,21 +51,21 @@ class Located(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A file that was read."""
+    """The result of reading a file."""
 
     file: FileSettings
-    """What of it could be understood; all of it, if there are no errors."""
+    """The valid part of the file, which is all of it if there are no errors."""
     problems: Sequence[Located]
-    """From the first line to the last."""
+    """Sorted by line."""
 
     @property
     def errors(self) -> list[Located]:
-        """What keeps Briggs from going by the file."""
+        """The problems that keep Briggs from using the file."""
         return [problem for problem in self.problems if problem.is_error]
 
 
 def default_data_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """`BRIGGS_DATA`, else `briggs` in the user's data folder (`XDG_DATA_HOME`)."""
+    """`BRIGGS_DATA`, or else `briggs` in the user's data folder (`XDG_DATA_HOME`)."""
     if given := environment.get("BRIGGS_DATA"):
         return Path(given)
     home = environment.get("XDG_DATA_HOME")
@@ -73,7 +73,7 @@ def default_data_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def find_file(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """`BRIGGS_CONFIG`, else `briggs.toml` in the working folder, if it is there."""
+    """`BRIGGS_CONFIG`, or else `briggs.toml` in the working folder, if it exists."""
     if given := environment.get("BRIGGS_CONFIG"):
         return Path(given)
     path = Path("briggs.toml")
@@ -89,7 +89,7 @@ def open_settings(
 ) -> Settings:
     """Read the file, if there is one, and check all of it. Raises `SettingsError`.
 
-    The file is `config`, else the one that `find_file` finds. The error's message has a line
+    The file is `config`, or else the one that `find_file` finds. The error's message has a line
     for each problem.
     """
     config = config or find_file(environment)
@@ -107,7 +107,7 @@ def open_settings(
 def read_file(
     path: Path, *, environment: Mapping[str, str] = os.environ, check: Check | None = None
 ) -> Reading:
-    """Read a `briggs.toml`, and find all that is wrong with it. Raises nothing."""
+    """Read a `briggs.toml` and find every problem in it. Raises nothing."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         content = tomllib.loads(text)
@@ -135,14 +135,14 @@ def _refuse(path: Path, message: str, line: int | None = None) -> Reading:
 
 
 def _find_line(place: lines.Place, found: Mapping[lines.Place, int]) -> int | None:
-    """Where a member is, or what it should be in."""
+    """The line of a member, or of the table that should contain it."""
     while place and place not in found:
         place = place[:-1]
     return found.get(place)
 
 
 def _spell(place: lines.Place) -> str:
-    """`models."my model".targets[0]`, as TOML would have it."""
+    """Write a path as TOML does: `models."my model".targets[0]`."""
     spelled = ""
     for part in place:
         if isinstance(part, int):
@@ -159,6 +159,6 @@ def _quote(name: str) -> str:
 
 
 def _explain_syntax(error: Exception, text: str) -> tuple[str, int | None]:
-    """tomllib's `... (at line 3, column 7)` or `... (at end of document)`, the line for itself."""
+    """tomllib's message and its line, which is part of the message: `(at line 3, column 7)`."""
     line = re.search(r"\(at line (\d+), ", str(error))
     return f"is not TOML: {error}", int(line[1]) if line else text.rstrip().count("\n") + 1

@@ -134,7 +134,7 @@ def test_completion(log10: Server, acme: str) -> None:
         ("{ organization(id: 7) { id } }", "String cannot represent"),
         ("{ a: organization(id: \"default\") { feedbackV2(page: 0) { nodes { id } } } }", "'page'"),
         ("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", "at most"),
-        ("{ organization(id: \"default\") " + "{ a " * 20 + "}" * 21, "levels deep"),
+        ("{ organization(id: \"default\") " + "{ a " * 20 + "}" * 21, "10 levels"),
         ("{ " + " ".join(f"a{n}: organization(id: \"default\") {{ id }}" for n in range(60)) + "}",
          "at most 100 fields"),
         ("{ " + "a " * 2000 + "}", "tokens"),

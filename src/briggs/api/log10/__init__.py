@@ -1,1 +1,1 @@
-"""The `/api` face: Log10's contract, and what Briggs has beside it on the same nouns."""
+"""The `/api` API: Log10's routes, and Briggs's own routes for the same nouns."""

@@ -1,4 +1,4 @@
-"""Log10's analysis of prompts, which Briggs does not do."""
+"""Log10's prompt analysis, which Briggs does not offer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from briggs.types.errors import NotOffered
 
 
 async def refuse(request: Request) -> Response:
-    """`POST /api/experimental/autoprompt/...`. Raises `NotOffered`."""
+    """`POST /api/experimental/autoprompt/...`: always refused. Raises `NotOffered`."""
     raise NotOffered(
-        "Briggs does not analyze prompts: compare two of them by feedback on the completions "
-        "of each instead."
+        "Briggs does not analyze prompts. To compare two prompts, collect feedback on the "
+        "completions of each."
     )

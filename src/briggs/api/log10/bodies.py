@@ -1,4 +1,4 @@
-"""Bodies of requests as structs: whatever is wrong names the member."""
+"""Decodes request bodies into structs. Every error names the wrong member."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
 def read_members(
     body: bytes, type: type[Members], *, nulls: bool = True, **defaults: Any
 ) -> Members:
-    """The members of a JSON object; without `nulls`, one that is null is not there.
+    """The members of a JSON object. Without `nulls`, a null member counts as absent.
 
-    Members that nobody asks for are ignored. Raises `InvalidJson`, `InvalidRequest`.
+    Unknown members are ignored. Raises `InvalidJson`, `InvalidRequest`.
     """
     members = {**defaults, **(decode_object(body) if body else {})}
     if not nulls:
@@ -37,7 +37,7 @@ def read_members(
 
 
 def read_moment(given: str | float | None, *, name: str) -> int | None:
-    """ISO 8601, or Unix seconds, as microseconds. Raises `InvalidRequest`."""
+    """Read an ISO 8601 time or Unix seconds, as microseconds. Raises `InvalidRequest`."""
     if given is None:
         return None
     try:
@@ -45,11 +45,11 @@ def read_moment(given: str | float | None, *, name: str) -> int | None:
             moment = datetime.fromisoformat(given)
             given = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         if abs(given) > SECONDS_MAX:
-            raise ValueError("no such time")
+            raise ValueError("out of range")
         return round(given * 1_000_000)
     except (ValueError, OverflowError):
         raise InvalidRequest(
-            f"'{name}' is a time such as 2026-11-23T14:00:00Z, or Unix seconds.", param=name
+            f"'{name}' must be a time such as 2026-11-23T14:00:00Z, or Unix seconds.", param=name
         ) from None
 
 

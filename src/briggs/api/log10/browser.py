@@ -1,7 +1,7 @@
-"""The addresses that Log10's clients print for a browser.
+"""The pages that Log10's clients print links to.
 
-A browser has no key here, so its page says nothing of the record: the id, which it was given,
-and the command that shows what it means.
+A browser has no key here, so a page shows nothing of the record. It shows only the id from its
+URL, and the command that retrieves it.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ pre {{ background: #eee; color: #111; padding: 1rem; overflow: auto; }}
 
 
 async def redirect(request: Request) -> Response:
-    """`GET /app/{slug}/completions/{id}`: to the page of the completion."""
+    """`GET /app/{slug}/completions/{id}`: redirect to the page of the completion."""
     slug, id = (quote(request.path_params[name], safe="") for name in ("slug", "id"))
     return RedirectResponse(f"/app/{slug}/completions?id={id}", status_code=302)
 
 
 async def show_completion(request: Request) -> Response:
-    """`GET /app/{slug}/completions?id=`: how to see one."""
+    """`GET /app/{slug}/completions?id=`: how to retrieve a completion."""
     return _show(request, noun="completion", command="briggs completions get {id}")
 
 
 async def show_test_run(request: Request) -> Response:
-    """`GET /app/{slug}/evaluations?id=`: how to see one."""
+    """`GET /app/{slug}/evaluations?id=`: how to retrieve a test run."""
     command = "curl -H 'x-log10-token: KEY' '{base}api/v1/test_runs/{id}'"
     return _show(request, noun="test run", command=command)
 

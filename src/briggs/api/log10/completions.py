@@ -1,6 +1,6 @@
-"""Log10's completions: told of by its clients, and read by its commands.
+"""Log10's completions API: its clients report their calls here, and its commands read them.
 
-What a client told and what Briggs answered are one kind of record, and both are on these lists.
+Reported calls and calls that Briggs answered are the same kind of record. Lists contain both.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def create_legacy(request: Request) -> Json:
-    """`POST /api/completions`: an id for a call that is about to be told of.
+    """`POST /api/completions`: create an id for a call that a client will report.
 
-    The clients want a UUID of version 4 in lower case, which ours is not.
+    Clients require a version 4 UUID in lower case, which our ids are not.
     """
     organization = await check_organization(request, body=await read_body(request))
     return Json({"completionID": create_id_4(), "organizationSlug": organization.slug})
 
 
 async def upsert_legacy(request: Request) -> Json:
-    """`POST /api/completions/{id}`: what there is to tell of a call so far."""
+    """`POST /api/completions/{id}`: report what is known of a call so far."""
     body = await read_body(request)
     completion = await _tell(request, request.path_params["id"], body, duration_unit_ms=1)
     return Json({"data": present_legacy(completion)})
 
 
 async def list_legacy(request: Request) -> Json:
-    """`GET /api/completions`: a page by offset, the newest first."""
+    """`GET /api/completions`: a page by offset, newest first."""
     organization = await check_organization(request)
     parameters = request.query_params
     created_from, created_to = _read_created(parameters.get("createdFilter"))
@@ -73,14 +73,14 @@ async def list_legacy(request: Request) -> Json:
 
 
 async def retrieve_legacy(request: Request) -> Json:
-    """`GET /api/completions/{id}`: one, with its request and response as objects."""
+    """`GET /api/completions/{id}`: one completion, with its request and response as objects."""
     organization = await check_organization(request)
     completion = await show(request, await _retrieve(request, organization.id))
     return Json({"data": present_legacy(completion)})
 
 
 async def create(request: Request) -> Json:
-    """`POST /api/v1/completions`: a call, usually one that has ended.
+    """`POST /api/v1/completions`: report a call, usually one that has ended.
 
     The status is 200, not 201: the generated clients check a 201 against their schema.
     """
@@ -90,19 +90,19 @@ async def create(request: Request) -> Json:
 
 
 async def update(request: Request) -> Json:
-    """`POST /api/v1/completions/{id}`: the same, under an id of the client's own."""
+    """`POST /api/v1/completions/{id}`: report a call under an id that the client chose."""
     id, body = request.path_params["id"], await read_body(request)
     return Json(present(await _tell(request, id, body, duration_unit_ms=1000)))
 
 
 async def retrieve(request: Request) -> Json:
-    """`GET /api/v1/completions/{id}`: one, in the words of v1."""
+    """`GET /api/v1/completions/{id}`: one completion, in the v1 format."""
     organization = await check_organization(request)
     return Json(present(await show(request, await _retrieve(request, organization.id))))
 
 
 async def search_tags(request: Request) -> Json:
-    """`GET /api/tags/search`: tags that hold a text; one that is the text itself, alone."""
+    """`GET /api/tags/search`: tags that contain a text, or only the tag that equals it."""
     organization = await check_organization(request)
     names = await find_store(request).list_tags(
         organization_id=organization.id,
@@ -113,7 +113,7 @@ async def search_tags(request: Request) -> Json:
 
 
 def present(completion: Completion) -> dict[str, Any]:
-    """A completion in the words of v1: nothing is null, and what does not fit is left out."""
+    """A completion in the v1 format. Nothing is null, and what does not fit is left out."""
     request, response = _read_bodies(completion)
     members = {
         "id": completion.id,
@@ -135,7 +135,7 @@ def present(completion: Completion) -> dict[str, Any]:
 
 
 def present_legacy(completion: Completion) -> dict[str, Any]:
-    """A completion as the Python client reads it: objects, never texts or null."""
+    """A completion as Log10's Python client reads it: objects, never texts or null."""
     request, response = _read_bodies(completion)
     members = {
         "id": completion.id,
@@ -158,17 +158,17 @@ def present_legacy(completion: Completion) -> dict[str, Any]:
 
 
 def present_tag(name: str) -> dict[str, str]:
-    """A tag, with an id that holds no comma and says which tag it is."""
+    """A tag with its id, which has no comma and can be decoded to the tag."""
     return {"id": encode_tag(name), "name": name}
 
 
 def encode_tag(name: str) -> str:
-    """The id of a tag: its name in base64, so that no table is needed to find it again."""
+    """The id of a tag: its name in base64, so that no table of ids is needed."""
     return base64.urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode().rstrip("=")
 
 
 def decode_tag(id: str) -> str:
-    """The tag of an id. Raises `InvalidRequest`."""
+    """Decode a tag's id to its name. Raises `InvalidRequest`."""
     try:
         padded = id + "=" * (-len(id) % 4)
         return base64.b64decode(padded, altchars=b"-_", validate=True).decode(
@@ -176,7 +176,7 @@ def decode_tag(id: str) -> str:
         )
     except (binascii.Error, UnicodeError) as error:
         raise InvalidRequest(
-            f"'{id}' is no tag's id: GET /api/tags/search says which there are.",
+            f"'{id}' is not the id of a tag: GET /api/tags/search lists tags and their ids.",
             param="tagFilter",
         ) from error
 
@@ -202,7 +202,7 @@ async def _retrieve(request: Request, organization_id: str) -> Completion:
 
 
 def _fit_stack(stack: Any) -> list[dict[str, Any]] | None:
-    """Frames of four members; what is none of them is left out."""
+    """The stack's frames, with four members each. Frames without a line number are left out."""
     if not isinstance(stack, list):
         return None
     return [
@@ -218,7 +218,7 @@ def _fit_stack(stack: Any) -> list[dict[str, Any]] | None:
 
 
 def _read_bodies(completion: Completion) -> tuple[Any, Any]:
-    """The request and the response in OpenAI's words; None for what was not told."""
+    """The request and the response in OpenAI's format. None for one that was not reported."""
     request, response = _decode(completion.request), completion.response
     if completion.source == "client" and response is not None:
         response = read_response(completion)
@@ -226,7 +226,7 @@ def _read_bodies(completion: Completion) -> tuple[Any, Any]:
 
 
 def _decode(body: bytes | None) -> Any:
-    """JSON that is an object, or nothing."""
+    """Decode a JSON object; None for anything else."""
     try:
         value = wire.decode(body or b"null")
     except msgspec.DecodeError:
@@ -235,19 +235,19 @@ def _decode(body: bytes | None) -> Any:
 
 
 def iso(microseconds: int) -> str:
-    """As `datetime.isoformat` writes it, with all six digits: Python 3.10 reads nothing else."""
+    """An ISO 8601 time with all six decimals, since Python 3.10 reads no other form."""
     return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
 
 
 def to_microseconds(moment: datetime) -> int:
-    """Unix time in microseconds, of UTC where it names no zone."""
+    """Unix time in microseconds. A time without a zone counts as UTC."""
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
         microseconds=1
     )
 
 
 def _read_created(text: str | None) -> tuple[int | None, int | None]:
-    """`{"from": ISO, "to": ISO}`, both inclusive, taken literally. Raises `InvalidRequest`."""
+    """Read `{"from": ISO, "to": ISO}`, both inclusive. Raises `InvalidRequest`."""
     if not text:
         return None, None
     try:

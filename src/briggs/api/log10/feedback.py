@@ -1,4 +1,4 @@
-"""Feedback in Log10's shapes, and what Briggs has beside it: edits, filters, exports."""
+"""Feedback in Log10's shapes, and Briggs's own edits, filters and exports."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from briggs.types.keys import Key
 
 
 async def create(request: Request) -> Json:
-    """`POST /api/v1/feedback`: an answer about completions, by their ids or their tags."""
+    """`POST /api/v1/feedback`: create feedback about completions, by their ids or their tags."""
     body = await read_body(request)
     organization = await check_organization(request, body=body)
     post = read_members(body, FeedbackPost)
@@ -46,9 +46,9 @@ async def create(request: Request) -> Json:
 
 
 async def list_all(request: Request) -> Json:
-    """`GET /api/v1/feedback`: the newest first, in both shapes that clients read.
+    """`GET /api/v1/feedback`: a page, newest first, in both shapes that clients read.
 
-    Some of them send the parameters in a body, though it is a GET.
+    Some clients send the parameters in a body, although it is a GET.
     """
     parameters = await _read_parameters(request)
     query = await _read_query(request, parameters)
@@ -65,12 +65,12 @@ async def list_all(request: Request) -> Json:
 
 
 async def retrieve(request: Request) -> Json:
-    """`GET /api/v1/feedback/{id}`: one."""
+    """`GET /api/v1/feedback/{id}`: one feedback."""
     return Json(present(await _retrieve(request)))
 
 
 async def update(request: Request) -> Json:
-    """`POST /api/v1/feedback/{id}`: a new version; the older ones stay readable."""
+    """`POST /api/v1/feedback/{id}`: create a new version. The older ones stay readable."""
     feedback = await _retrieve(request)
     edit = read_members(await read_body(request), FeedbackEdit)
     edited = await update_feedback(
@@ -80,7 +80,7 @@ async def update(request: Request) -> Json:
 
 
 async def delete(request: Request) -> Json:
-    """`DELETE /api/v1/feedback/{id}`: for good."""
+    """`DELETE /api/v1/feedback/{id}`: delete it for good."""
     feedback = await _retrieve(request)
     await delete_feedback(
         find_store(request), feedback.id, organization_id=feedback.organization_id
@@ -89,7 +89,7 @@ async def delete(request: Request) -> Json:
 
 
 async def list_versions(request: Request) -> Json:
-    """`GET /api/v1/feedback/{id}/versions`: what it said, from the first to the newest."""
+    """`GET /api/v1/feedback/{id}/versions`: its versions, oldest first."""
     feedback = await _retrieve(request)
     versions = await find_store(request).feedback.list_versions(feedback)
     return Json(
@@ -103,7 +103,7 @@ async def list_versions(request: Request) -> Json:
 
 
 async def export(request: Request) -> StreamingResponse:
-    """`GET /api/v1/feedback/export`: JSON lines, the oldest first, each complete in itself."""
+    """`GET /api/v1/feedback/export`: JSON lines, oldest first. Each line is self-contained."""
     query = await _read_query(request, request.query_params)
     if query.task_id is not None:
         await retrieve_task(
@@ -117,7 +117,7 @@ async def export(request: Request) -> StreamingResponse:
 
 
 def present(feedback: Feedback) -> dict[str, Any]:
-    """A feedback; no member that Log10's clients know is ever null."""
+    """A feedback. No member that Log10's clients know is null."""
     members: dict[str, Any] = {
         "id": feedback.id,
         "organization_id": feedback.organization_id,
@@ -164,7 +164,7 @@ async def _retrieve(request: Request) -> Feedback:
 
 
 async def _read_parameters(request: Request) -> Mapping[str, str]:
-    """The query's, and those of a body, as texts."""
+    """The parameters of the query and of the body, as texts."""
     body = await read_body(request)
     members = decode_object(body) if body.strip() else {}
     said = {name: str(value) for name, value in members.items() if value is not None}
@@ -172,7 +172,7 @@ async def _read_parameters(request: Request) -> Mapping[str, str]:
 
 
 async def _read_query(request: Request, parameters: Mapping[str, str]) -> FeedbackQuery:
-    """Which feedback is asked for, and may be seen."""
+    """The query for the feedback that is asked for and that the key may see."""
     organization = await check_organization(request)
     return FeedbackQuery(
         organization_id=organization.id,
@@ -184,9 +184,9 @@ async def _read_query(request: Request, parameters: Mapping[str, str]) -> Feedba
 
 
 def find_blinded(key: Key) -> str | None:
-    """The reviewer who must not see others' answers yet.
+    """The reviewer who must not yet see the answers of others.
 
-    Whoever grades sees other answers to a blind task after answering; administrators, and
-    those who only read, see all.
+    In a blind task, graders see the other answers only after giving their own. Administrators
+    and keys that only read see all answers.
     """
     return key.name if "grade" in key.scopes and "admin" not in key.scopes else None

@@ -1,4 +1,4 @@
-"""Feedback tasks in Log10's shapes: its two generations of clients read lists differently."""
+"""Feedback tasks, in the shapes that two generations of Log10's clients read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from briggs.types.feedback import FeedbackTask, Progress
 
 
 async def create(request: Request) -> Json:
-    """`POST /api/v1/feedback_task`: a new task; 200, since some clients take no 201."""
+    """`POST /api/v1/feedback_task`: create a task. 200, since some clients accept no 201."""
     body = await read_body(request)
     organization = await check_organization(request, body=body)
     said = read_members(body, TaskChange, nulls=False)
@@ -35,10 +35,10 @@ async def create(request: Request) -> Json:
 
 
 async def list_tasks(request: Request) -> Json:
-    """`GET /api/v1/feedback_task`: the newest first.
+    """`GET /api/v1/feedback_task`: a page of tasks, newest first.
 
-    The Python client names its organization in the query and reads `data`; the generated ones
-    do not, and read a bare array.
+    The Python client sends its organization in the query and reads `data`. The generated clients
+    do not send it, and read a bare array.
     """
     organization = await check_organization(request)
     parameters = request.query_params
@@ -54,12 +54,12 @@ async def list_tasks(request: Request) -> Json:
 
 
 async def retrieve(request: Request) -> Json:
-    """`GET /api/v1/feedback_task/{id}`: one, also if it was deleted."""
+    """`GET /api/v1/feedback_task/{id}`: one task, even if it is archived."""
     return Json(present(await find_task(request)))
 
 
 async def update(request: Request) -> Json:
-    """`POST /api/v1/feedback_task/{id}`: change what is named."""
+    """`POST /api/v1/feedback_task/{id}`: change the members that the body names."""
     task = await find_task(request)
     said = read_members(await read_body(request), TaskChange, nulls=False)
     changed = await update_task(
@@ -69,14 +69,14 @@ async def update(request: Request) -> Json:
 
 
 async def delete(request: Request) -> Json:
-    """`DELETE /api/v1/feedback_task/{id}`: archive it; its queue empties, its feedback stays."""
+    """`DELETE /api/v1/feedback_task/{id}`: archive it. Its queue empties, its feedback stays."""
     task = await find_task(request)
     await archive_task(find_store(request), task.id, organization_id=task.organization_id)
     return Json({"id": task.id, "deleted": True})
 
 
 async def list_versions(request: Request) -> Json:
-    """`GET /api/v1/feedback_task/{id}/versions`: what it asked, from the first to the newest."""
+    """`GET /api/v1/feedback_task/{id}/versions`: its versions, oldest first."""
     task = await find_task(request)
     versions = await find_store(request).feedback_tasks.list_versions(task.id)
     return Json(
@@ -90,9 +90,9 @@ async def list_versions(request: Request) -> Json:
 
 
 async def retrieve_progress(request: Request) -> Json:
-    """`GET /api/v1/feedback_task/{id}/progress`: how far its queue is.
+    """`GET /api/v1/feedback_task/{id}/progress`: the counts of its queue.
 
-    With `reviewer`, also how much is left for that one; an empty name is the key's.
+    With `reviewer`, also how much is left for that reviewer. An empty name means the key's name.
     """
     task = await find_task(request)
     reviewer = request.query_params.get("reviewer")
@@ -105,7 +105,7 @@ async def retrieve_progress(request: Request) -> Json:
 async def retrieve_agreement(request: Request) -> Json:
     """`GET /api/v1/feedback_task/{id}/agreement`: how far reviewers agree, field by field.
 
-    Of one version of the task: the newest, or the query's `version`.
+    Covers one version of the task: `version` of the query, or the newest.
     """
     task = await find_task(request)
     found = await report(find_store(request), task, version=_read_version(request))
@@ -115,7 +115,8 @@ async def retrieve_agreement(request: Request) -> Json:
 async def retrieve_disagreements(request: Request) -> Json:
     """`GET /api/v1/feedback_task/{id}/disagreements`: where reviewers differ, side by side.
 
-    Of one version of the task: the newest, or the query's `version`; of all fields or of `field`.
+    Covers one version of the task: `version` of the query, or the newest. `field` limits it to one
+    field.
     """
     task = await find_task(request)
     parameters = request.query_params
@@ -132,7 +133,7 @@ async def retrieve_disagreements(request: Request) -> Json:
 
 
 async def find_task(request: Request) -> FeedbackTask:
-    """The task of the path. Raises `NotFound`."""
+    """Find the task that the path names. Raises `NotFound`."""
     organization = await check_organization(request)
     return await retrieve_task(
         find_store(request), request.path_params["id"], organization_id=organization.id
@@ -144,12 +145,12 @@ def _read_version(request: Request) -> int | None:
     if not said:
         return None
     if not (said.isascii() and said.isdecimal() and len(said) < 10):
-        raise InvalidRequest("'version' is the number of a version, such as 1.", param="version")
+        raise InvalidRequest("'version' must be a version number, such as 1.", param="version")
     return int(said)
 
 
 def present(task: FeedbackTask) -> dict[str, Any]:
-    """A task; nothing in it is null."""
+    """A task. No member is null."""
     archived = {} if task.archived_at is None else {"archived_at": iso(task.archived_at)}
     return {
         "id": task.id,
@@ -176,5 +177,5 @@ def present_progress(progress: Progress) -> dict[str, int]:
 
 
 def _present_with_required(task: FeedbackTask) -> dict[str, Any]:
-    """The Python client's table fails on a schema that requires nothing without saying so."""
+    """Add `required` to the schema, because the Python client's table fails without it."""
     return {**present(task), "json_schema": {"required": [], **task.json_schema}}

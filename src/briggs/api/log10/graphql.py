@@ -1,4 +1,4 @@
-"""The three operations that Log10's clients ask over GraphQL."""
+"""The three GraphQL operations that Log10's clients use."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PAGE_SIZE_MAX = 1000
 PAGE_MAX = 2**31 - 1
 NAME_LENGTH_MAX = 1000
 
-# Ids are String, not ID, since the clients declare their variables so.
+# Ids are String, not ID, because the clients declare their variables that way.
 SCHEMA = build_schema(
     """
     scalar JSON
@@ -103,7 +103,7 @@ class _Asked(msgspec.Struct):
 
 
 async def answer(request: Request) -> Json:
-    """`POST /graphql`: 200 with `data`, `errors` or both, as long as a query came."""
+    """`POST /graphql`: 200 with `data`, `errors` or both, if the body has a query."""
     asked = read_members(await read_body(request) or b"{}", _Asked)
     try:
         result = await _execute(asked, request)
@@ -137,7 +137,7 @@ async def _execute(asked: _Asked, request: Request) -> ExecutionResult:
 
 
 class _Root:
-    """What can be asked for at the top."""
+    """Resolves the top-level fields."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -212,12 +212,12 @@ def _read_int(said: Mapping[str, Any], name: str, *, default: int, maximum: int)
     if value is None:
         return default
     if not 1 <= value <= maximum:
-        raise InvalidRequest(f"'{name}' is a number from 1 to {maximum}.")
+        raise InvalidRequest(f"'{name}' must be a number from 1 to {maximum}.")
     return int(value)
 
 
 def _check_size(document: DocumentNode) -> None:
-    """Fragments multiply and nest what is asked for. Raises `GraphQLError`."""
+    """Bound the query, which fragments can multiply and nest. Raises `GraphQLError`."""
     fragments = {
         node.name.value: node.selection_set
         for node in document.definitions
@@ -231,8 +231,8 @@ def _check_size(document: DocumentNode) -> None:
             count += 1
             if depth > DEPTH_MAX or count > FIELDS_MAX:
                 raise GraphQLError(
-                    f"A query has at most {FIELDS_MAX} fields, {DEPTH_MAX} levels deep, with its "
-                    "fragments written out."
+                    f"A query can have at most {FIELDS_MAX} fields and {DEPTH_MAX} levels, with "
+                    "its fragments expanded."
                 )
             if isinstance(node, FragmentSpreadNode):
                 walk(fragments.get(node.name.value), depth + 1)
@@ -245,22 +245,20 @@ def _check_size(document: DocumentNode) -> None:
 
 
 class _Numbers(Visitor):
-    """Refuses numbers of more digits than any has that the schema asks for."""
+    """Refuses numbers with more digits than any field of the schema needs."""
 
     def enter_int_value(self, node: IntValueNode, *_: object) -> None:
         if len(node.value) > DIGITS_MAX:
-            raise GraphQLError(f"A number has at most {DIGITS_MAX} digits.", node)
+            raise GraphQLError(f"A number can have at most {DIGITS_MAX} digits.", node)
 
 
 def _present_error(error: GraphQLError) -> dict[str, Any]:
-    """An error in GraphQL's shape; of a defect, no more than that it is one."""
+    """An error in GraphQL's shape. The details of a defect go to the log only."""
     cause = error.original_error
     presented: dict[str, Any] = {**error.formatted}
     if isinstance(cause, BriggsError):
         presented["extensions"] = {"type": cause.type, "code": cause.code}
     elif cause is not None and not isinstance(cause, GraphQLError):
-        logger.error(
-            "A GraphQL query failed for a reason that is a defect of Briggs", exc_info=cause
-        )
-        presented["message"] = "Briggs failed on this query; its log says why."
+        logger.error("A GraphQL query failed. This is a defect of Briggs", exc_info=cause)
+        presented["message"] = "Briggs failed on this query. The reason is in its log."
     return presented

@@ -1,4 +1,4 @@
-"""Organizations: an installation may hold several, and none sees anything of another."""
+"""Organizations: an installation may have several, and none can see another's data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEADERS = ("x-log10-organization-id", "x-log10-organization")
 
 
 async def create_organization(request: Request) -> Json:
-    """`POST /api/v1/organizations`: a new one, with the key of its first administrator."""
+    """`POST /api/v1/organizations`: create one, with a key for its first administrator."""
     _require_installation(request)
     body = await read_json_object(request)
     slug, name = body.get("slug"), body.get("name", body.get("slug"))
@@ -44,7 +44,7 @@ async def create_organization(request: Request) -> Json:
 
 
 async def list_organizations(request: Request) -> Json:
-    """`GET /api/v1/organizations`: all of them for administrators of the first, else one's own."""
+    """`GET /api/v1/organizations`: the key's own; all for administrators of the first one."""
     store: Store = request.app.state.store
     listed = await store.organizations.list()
     if not looks_after_all(request.state.key):
@@ -53,7 +53,7 @@ async def list_organizations(request: Request) -> Json:
 
 
 async def retrieve_organization(request: Request) -> Json:
-    """`GET /api/v1/organizations/{name}`: by its id or its slug."""
+    """`GET /api/v1/organizations/{name}`: one, by its id or its slug."""
     return Json(_present(await find_organization(request, request.path_params["name"])))
 
 
@@ -62,10 +62,10 @@ class _Named(msgspec.Struct):
 
 
 async def check_organization(request: Request, *, body: bytes = b"") -> Organization:
-    """The organization of the key, which all that names one must mean too.
+    """Return the key's organization, and check that the request names no other one.
 
-    Log10's clients name it in one of two headers, in the query or in the body, or not at all.
-    Raises `NotFound`.
+    Log10's clients name the organization in one of two headers, in the query, in the body, or not
+    at all. Raises `NotFound`.
     """
     names = [request.headers.get(header) for header in _HEADERS]
     names.append(request.query_params.get("organization_id"))
@@ -78,7 +78,7 @@ async def check_organization(request: Request, *, body: bytes = b"") -> Organiza
 
 
 async def agree(request: Request, names: Iterable[Any]) -> Organization:
-    """The organization of the key, which these names must mean too. Raises `NotFound`."""
+    """Return the key's organization, which these names must match. Raises `NotFound`."""
     key: Key = request.state.key
     store: Store = request.app.state.store
     own = await store.organizations.find(key.organization_id)
@@ -86,7 +86,7 @@ async def agree(request: Request, names: Iterable[Any]) -> Organization:
     for name in names:
         if isinstance(name, str) and name and name not in (own.id, own.slug):
             raise NotFound(
-                f"There is no organization '{name}' for this key: it belongs to '{own.slug}'.",
+                f"There is no organization '{name}' for this key, which belongs to '{own.slug}'.",
                 param="organization_id",
             )
     return own
@@ -95,7 +95,7 @@ async def agree(request: Request, names: Iterable[Any]) -> Organization:
 def _require_installation(request: Request) -> None:
     if not looks_after_all(request.state.key):
         raise Forbidden(
-            f"Organizations are made with an administrator's key of '{DEFAULT}', the first one."
+            f"Only administrators of '{DEFAULT}', the first organization, can create others."
         )
 
 

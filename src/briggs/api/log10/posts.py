@@ -1,7 +1,7 @@
-"""Reads what Log10's clients post of a call: everything is taken, whatever its shape.
+"""Reads the calls that Log10's clients report. Every report is accepted, whatever its shape.
 
-One of them dies of any refusal, and the others lose the call; so what cannot be understood is
-kept as it came.
+One client crashes if a report is refused, and the others lose the call. So what cannot be
+understood is kept as it came.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _KINDS: dict[str | None, Literal["chat", "completion"]] = {
 }
 _ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)
 CREATED_MAX_US = 253_402_300_799_000_000
-"""The end of the year 9999, the last that a date can be written of."""
+"""The end of the year 9999, the last year that a date can be written in."""
 
 
 def read_post(body: bytes, *, organization_id: str, duration_unit_ms: float) -> Posted:
-    """One post. Durations of the legacy face are in milliseconds, those of v1 in seconds."""
+    """Read one report. Legacy durations are in milliseconds, those of v1 in seconds."""
     members = _read_members(body)
     if members is None:
         return Posted(organization_id=organization_id, status="finished", request=body)
@@ -67,14 +67,14 @@ def read_post(body: bytes, *, organization_id: str, duration_unit_ms: float) -> 
 
 
 def read_id(body: bytes) -> str | None:
-    """The id that a client chose for a call, if it did and it can stand in an address."""
+    """The id that the client chose, if it did and the id can be part of a URL."""
     members = _read_members(body) or {}
     id = _decode(members.get("id"))
     return id if isinstance(id, str) and _ID.fullmatch(id) else None
 
 
 def _read_status(values: dict[str, Any], response: bytes | UnsetType) -> Status | UnsetType:
-    """The status, or what the rest of the post says of it: one client tells failures only."""
+    """Read the status, or infer it from the rest: one client reports only its failures."""
     status = _STATUSES.get(_word(values.get("status")))
     if status is not None:
         return status
@@ -84,7 +84,7 @@ def _read_status(values: dict[str, Any], response: bytes | UnsetType) -> Status 
 
 
 def _read_members(body: bytes) -> dict[str, Raw] | None:
-    """The members as bytes, so that requests and responses are kept as they came."""
+    """The members as bytes, so that requests and responses are kept exactly as they came."""
     try:
         return _MEMBERS.decode(body or b"{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -99,7 +99,7 @@ def _read_members(body: bytes) -> dict[str, Raw] | None:
 
 
 def _read_body(raw: Raw | None) -> bytes | UnsetType:
-    """A request or a response: JSON as its bytes, a text of JSON as that text."""
+    """A request or a response: the bytes of its JSON, or the text if it came as a string."""
     body = bytes(raw or b"null")
     text = _decode(raw) if body.startswith(b'"') else None
     if text is not None:
@@ -108,7 +108,7 @@ def _read_body(raw: Raw | None) -> bytes | UnsetType:
 
 
 def _decode(raw: Raw | None) -> Any:
-    """A member's value; None for what cannot be read."""
+    """A member's value; None if it cannot be read."""
     try:
         return wire.decode(bytes(raw or b"null"))
     except msgspec.DecodeError:
@@ -128,7 +128,7 @@ def _read_metadata(metadata: Any) -> dict[str, str] | UnsetType:
 
 
 def _read_call_site(values: dict[str, Any]) -> dict[str, Any]:
-    """Where the call was made. Some clients send the stack as JSON text, one under two words."""
+    """Read where the call was made. Some clients send the stack as JSON text, or rename it."""
     stack = values.get("stacktrace") or values.get("stack_trace")
     if isinstance(stack, str):
         try:
@@ -149,7 +149,7 @@ def _read_created(milliseconds: Any) -> int | UnsetType:
 
 
 def _read_number(value: Any, *, unit: float) -> float | UnsetType:
-    """A number of 0 or more in our unit."""
+    """Read a number of at least 0, converted to our unit."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return UNSET
     try:
@@ -160,7 +160,7 @@ def _read_number(value: Any, *, unit: float) -> float | UnsetType:
 
 
 def _text(value: Any) -> str | UnsetType:
-    """A text as it is, anything else that is there as JSON."""
+    """Read a text as it is, and any other value as JSON."""
     if value in (None, ""):
         return UNSET
     return value if isinstance(value, str) else wire.encode(value).decode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The queue of a task over HTTP: the next completion, its lease, and skipping it."""
+"""The queue of a task over HTTP: take the next completion, keep its lease, or skip it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REASON_LENGTH_MAX = 1000
 
 
 class NextPost(msgspec.Struct, kw_only=True):
-    """Which reviewer wants a completion, and which one."""
+    """Which reviewer asks for a completion, and how to choose it."""
 
     reviewer: str | None = None
     model: str | None = None
@@ -51,7 +51,7 @@ class LeasePost(msgspec.Struct, kw_only=True):
 async def take_next(request: Request) -> Json:
     """`POST /api/v1/feedback_task/{id}/next`: the next completion, with a lease.
 
-    If none is free, `completion` is null, and `progress` says how many others hold.
+    If none is free, `completion` is null, and `progress` counts those that others hold.
     """
     task = await find_task(request)
     post = read_members(await read_body(request), NextPost, nulls=False)
@@ -59,7 +59,7 @@ async def take_next(request: Request) -> Json:
     await retrieve_open_task(store, task.id, organization_id=task.organization_id)
     if task.hide_model and post.model is not None and not sees_models(request):
         raise InvalidRequest(
-            f"The task '{task.name}' hides the model, so 'model' cannot be chosen.", param="model"
+            f"The task '{task.name}' hides the model: send no 'model'.", param="model"
         )
     item = await queue.take_next(
         store,
@@ -83,7 +83,7 @@ async def take_next(request: Request) -> Json:
 
 
 async def renew(request: Request) -> Json:
-    """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/renew`: keep it for longer."""
+    """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/renew`: extend a lease."""
     task = await find_task(request)
     post = await _read_lease(request)
     lease = await queue.renew(
@@ -97,7 +97,7 @@ async def renew(request: Request) -> Json:
 
 
 async def release(request: Request) -> Json:
-    """`DELETE /api/v1/feedback_task/{id}/leases/{completion_id}`: give it back."""
+    """`DELETE /api/v1/feedback_task/{id}/leases/{completion_id}`: give the completion back."""
     task = await find_task(request)
     post = await _read_lease(request)
     id: str = request.path_params["completion_id"]
@@ -107,12 +107,12 @@ async def release(request: Request) -> Json:
 
 
 async def skip(request: Request) -> Json:
-    """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/skip`: skip it, and say why."""
+    """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/skip`: skip, with a reason."""
     task = await find_task(request)
     post = await _read_lease(request)
     if not 0 < len(post.reason.strip()) <= REASON_LENGTH_MAX:
         raise InvalidRequest(
-            f"'reason' is required: why it is skipped, in up to {REASON_LENGTH_MAX} characters.",
+            f"'reason' is required: say in up to {REASON_LENGTH_MAX} characters why you skip.",
             param="reason",
         )
     id: str = request.path_params["completion_id"]
@@ -122,7 +122,7 @@ async def skip(request: Request) -> Json:
 
 
 async def list_ungraded(request: Request) -> Json:
-    """`GET /api/v1/completions/ungraded`: in the queue of a task, and without feedback."""
+    """`GET /api/v1/completions/ungraded`: completions in a task's queue without feedback."""
     organization = await check_organization(request)
     parameters = request.query_params
     window = read_window(parameters, default=UNGRADED_DEFAULT, maximum=UNGRADED_MAX)
@@ -146,7 +146,7 @@ def present_lease(lease: Lease) -> dict[str, Any]:
 
 
 async def _read_lease(request: Request) -> LeasePost:
-    """Of the body; the reviewer may be in the query, for a DELETE has no body in many clients."""
+    """Read the body. The reviewer may be in the query, as many clients send no DELETE body."""
     return read_members(
         await read_body(request),
         LeasePost,
@@ -158,7 +158,7 @@ async def _read_lease(request: Request) -> LeasePost:
 def _read_wish(post: NextPost) -> Wish:
     if not 0 < post.sample <= 1:
         raise InvalidRequest(
-            "'sample' is a share: more than 0 and at most 1, such as 0.1 for a tenth.",
+            "'sample' must be a share above 0 and up to 1, such as 0.1 for a tenth.",
             param="sample",
         )
     return Wish(

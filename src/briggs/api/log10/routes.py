@@ -1,4 +1,4 @@
-"""The `/api` face as a table."""
+"""The routes of the `/api` API."""
 
 from __future__ import annotations
 
@@ -97,4 +97,4 @@ OPEN_ROUTES = [
     Route("/app/{slug}/evaluations", browser.show_test_run, methods=["GET"]),
     Route(f"{test_runs.UPLOADS}/{{id}}/{{secret}}", test_runs.upload, methods=["PUT"]),
 ]
-"""What Log10's clients open without a key."""
+"""The routes that Log10's clients use without a key."""

@@ -1,9 +1,9 @@
-"""A completion as Log10's clients check it: the request and the response of June 2024.
+"""Converts completions to the format of June 2024, which Log10's clients validate.
 
-Their generated types refuse a whole answer for one member that they do not expect, and take
-null nowhere but where their specification says so. So what can be said in their words is, a
-parameter that cannot be is left out, and so is a request or a response without its essentials:
-both are optional there.
+Their generated types reject a whole answer because of one unexpected member, and accept null only
+where their specification allows it. So we translate what their format can express. A parameter
+that it cannot express is left out. A request or a response that lacks an essential part is left
+out as a whole, because both are optional there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from briggs.types import wire
 
-# How an answer ended, by the words that Log10's clients write; of some of their streams, none.
+# Finish reasons that Log10's clients write. Some of their streams have none.
 _REASONS = {
     **{name: name for name in ("stop", "length", "tool_calls", "content_filter", "function_call")},
     "end_turn": "stop",
@@ -132,7 +132,7 @@ _REQUEST: Mapping[str, Any] = {
     "function_call": Literal["none", "auto"] | _Named,
     "functions": list[_Function],
 }
-# log10py takes these as null, and fails where they are missing.
+# log10py fails if these are missing, and accepts null.
 _NULLS = dict.fromkeys(("logit_bias", "top_logprobs", "max_tokens", "seed", "stream_options"))
 
 
@@ -180,7 +180,7 @@ _RESPONSE: Mapping[str, Any] = {
 }
 
 
-# What a message of each role must have, and what it has there if it did not come.
+# The members that a message of each role must have, with their defaults.
 _MESSAGES: Mapping[str, dict[str, Any]] = {
     "system": {"content": ""},
     "user": {"content": ""},
@@ -197,7 +197,7 @@ _MEMBERS: Mapping[str, Any] = {
 
 
 def fit_request(request: Any) -> dict[str, Any] | None:
-    """A request in the words of 2024, or None where they do not suffice."""
+    """A request in the format of 2024; None if that cannot express it."""
     if not isinstance(request, dict):
         return None
     messages = _list(request.get("messages"))
@@ -215,7 +215,7 @@ def fit_request(request: Any) -> dict[str, Any] | None:
 
 
 def fit_response(response: Any, *, created: int) -> dict[str, Any] | None:
-    """A response in the words of 2024, or None where they do not suffice."""
+    """A response in the format of 2024; None if that cannot express it."""
     if not isinstance(response, dict) or not isinstance(response.get("choices"), list):
         return None
     given = response.get("created")
@@ -234,7 +234,7 @@ def fit_response(response: Any, *, created: int) -> dict[str, Any] | None:
 
 
 def _keep_fitting(members: dict[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:
-    """The members that are of their types; those that have none may be anything but null."""
+    """The members that match their types. A member without a type may be anything but null."""
     return {
         name: value
         for name, value in members.items()
@@ -261,8 +261,8 @@ def _fit_choice(choice: Any, *, index: int) -> Any:
 
 
 def _fit_messages(messages: list[Any]) -> list[dict[str, Any]]:
-    """The messages. log10ts strips the `tool_call_id` of a result: that of a single call before
-    it is certain.
+    """Convert the messages. log10ts strips the `tool_call_id` of a tool's result. It is restored
+    if only one call can be meant.
     """
     fitted: list[dict[str, Any]] = []
     waiting: list[str] = []
@@ -278,7 +278,7 @@ def _fit_messages(messages: list[Any]) -> list[dict[str, Any]]:
 
 
 def _fit_asked(message: Any) -> dict[str, Any]:
-    """A message of the request: as it is if it fits, and else what of it does."""
+    """Convert a message of a request, keeping every part that fits."""
     if not isinstance(message, dict):
         return {"role": "user", "content": _spell(message)}
     fitted: dict[str, Any] = _drop_nulls(message)
@@ -290,7 +290,7 @@ def _fit_asked(message: Any) -> dict[str, Any]:
     if role == "user" and isinstance(content, list) and content:
         fitted["content"] = [_fit_part(part) for part in content]
     elif _fits(content, list[_TextPart]):
-        # Only users spoke in parts then.
+        # In 2024 only user messages could have parts.
         fitted["content"] = "".join(part["text"] for part in _list(content))
     elif not isinstance(content, str | None):
         fitted["content"] = _spell(content)
@@ -307,7 +307,7 @@ def _fit_part(part: Any) -> Any:
 
 
 def _fit_calls(calls: Any) -> list[Any]:
-    """The tool calls that fit; of a custom tool, as those of a function."""
+    """The tool calls that fit. A call of a custom tool becomes a function call."""
     fitted = []
     for call in _list(calls):
         custom = call.get("custom") if isinstance(call, dict) else None
@@ -320,12 +320,12 @@ def _fit_calls(calls: Any) -> list[Any]:
 
 
 def _spell(value: Any) -> str:
-    """A text as it is, anything else as JSON."""
+    """A text as it is, and any other value as JSON."""
     return value if isinstance(value, str) else wire.encode(value).decode("utf-8", "replace")
 
 
 def _drop_nulls(value: Any, *, levels: int = 8) -> Any:
-    """An object without what is null, but for `content`; a schema's own nulls stay."""
+    """Drop null members, except `content`. Nulls inside of a schema stay."""
     if levels and isinstance(value, list):
         return [_drop_nulls(each, levels=levels - 1) for each in value]
     if not levels or not isinstance(value, dict):

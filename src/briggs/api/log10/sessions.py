@@ -1,4 +1,4 @@
-"""Sessions: made by clients before their first call, and read with all that was said in them."""
+"""Sessions: created by clients before their first call, and read with all their calls."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from briggs.types.sessions import Session
 
 
 async def create_legacy(request: Request) -> Json:
-    """`POST /api/sessions`: a new session."""
+    """`POST /api/sessions`: create a session."""
     session = await _create(request)
     return Json({"sessionID": session.id})
 
 
 async def create(request: Request) -> Json:
-    """`POST /api/v1/sessions`: the same; its clients take no status but 201."""
+    """`POST /api/v1/sessions`: create a session. Its clients accept no status but 201."""
     session = await _create(request)
     return Json({"session": {"id": session.id}}, status_code=201)
 
 
 async def list_sessions(request: Request) -> Json:
-    """`GET /api/v1/sessions`: a page by offset, the newest first, each with its totals."""
+    """`GET /api/v1/sessions`: a page by offset, newest first, with the totals of each session."""
     organization = await check_organization(request)
     parameters = request.query_params
     window = read_window(parameters)
@@ -40,7 +40,7 @@ async def list_sessions(request: Request) -> Json:
 
 
 async def retrieve(request: Request) -> Json:
-    """`GET /api/v1/sessions/{id}`: its totals, and its completions in their order."""
+    """`GET /api/v1/sessions/{id}`: the totals, and the completions in order."""
     organization = await check_organization(request)
     id, store = request.path_params["id"], find_store(request)
     session = await store.sessions.retrieve(id, organization_id=organization.id)

@@ -1,4 +1,4 @@
-"""What calls come to: our statistics, and those that Log10 documents."""
+"""Totals over completions: Briggs's own statistics, and the ones that Log10 documents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METRIC = "tokens_per_model_per_day"
 
 
 async def retrieve(request: Request) -> Json:
-    """`GET /api/v1/statistics`: what the completions come to that the filters choose."""
+    """`GET /api/v1/statistics`: the totals of the completions that the filters select."""
     organization = await check_organization(request)
     parameters = read_parameters(request)
     check_names(parameters, known=STATISTICS)
@@ -39,7 +39,7 @@ async def retrieve(request: Request) -> Json:
 
 
 async def list_usage(request: Request) -> Json:
-    """`GET /api/metrics/modelStats`: finished completions by model and day, the newest first."""
+    """`GET /api/metrics/modelStats`: finished completions by model and day, newest first."""
     organization = await check_organization(request)
     store: Store = request.app.state.store
     tags = (tag for listed in request.query_params.getlist("tags") for tag in listed.split(","))
@@ -71,7 +71,7 @@ async def list_usage(request: Request) -> Json:
 
 
 def _read_date(request: Request, name: str, *, is_end: bool) -> int:
-    """A moment, or a day; of the last day, its end. Raises `InvalidRequest`."""
+    """Read a time or a day. An end day counts to its end. Raises `InvalidRequest`."""
     given = request.query_params.get(name, "")
     try:
         moment = datetime.fromisoformat(given)
@@ -79,5 +79,5 @@ def _read_date(request: Request, name: str, *, is_end: bool) -> int:
         return to_microseconds(moment + timedelta(days=1) if is_end and is_day else moment)
     except (ValueError, OverflowError):
         raise InvalidRequest(
-            f"'{name}' is required: a day such as 2026-11-23, or a time in ISO 8601.", param=name
+            f"'{name}' is required: a day such as 2026-11-23, or an ISO 8601 time.", param=name
         ) from None

@@ -1,4 +1,4 @@
-"""Test runs: made over GraphQL, reported to an address of their own, read by their id."""
+"""Test runs: created over GraphQL, reported to a URL of their own, read by id."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ UPLOADS = "/uploads/test_runs"
 
 
 async def create_run(request: Request, *, name: str, organization_id: str) -> tuple[TestRun, str]:
-    """A run that begins, and the address that its report is put to, without a key.
+    """Create a run. Returns it and the URL to put its report to, which needs no key.
 
-    The address holds a secret and expires; the secret is not kept.
+    The URL contains a secret and expires. The secret is not stored.
     """
     secret = secrets.token_urlsafe(32)
     run = TestRun(
@@ -36,14 +36,14 @@ async def create_run(request: Request, *, name: str, organization_id: str) -> tu
         upload_expires_at=current_time_us() + UPLOAD_S * 1_000_000,
     )
     await find_store(request).test_runs.create(run)
-    # Behind a proxy that ends TLS, the proxy knows what the client calls us by.
+    # Behind a proxy that ends TLS, only the proxy knows the scheme that the client used.
     scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
     scheme = scheme if scheme in ("http", "https") else request.url.scheme
     return run, f"{scheme}://{request.url.netloc}{UPLOADS}/{run.id}/{secret}"
 
 
 async def upload(request: Request) -> Response:
-    """`PUT /uploads/test_runs/{id}/{secret}`: the report of a run, as JSON."""
+    """`PUT /uploads/test_runs/{id}/{secret}`: receive a run's report, as JSON."""
     id, upload_hash = request.path_params["id"], _hash(request.path_params["secret"])
     runs = find_store(request).test_runs
     if not await runs.takes_report(id, upload_hash=upload_hash):
@@ -59,7 +59,7 @@ async def upload(request: Request) -> Response:
 
 
 async def list_runs(request: Request) -> Json:
-    """`GET /api/v1/test_runs`: a page by offset, the newest first, without their reports."""
+    """`GET /api/v1/test_runs`: a page by offset, newest first, without the reports."""
     organization = await check_organization(request)
     parameters = request.query_params
     window = read_window(parameters)
@@ -72,7 +72,7 @@ async def list_runs(request: Request) -> Json:
 
 
 async def retrieve(request: Request) -> Json:
-    """`GET /api/v1/test_runs/{id}`: one with its report, which is null until that has come."""
+    """`GET /api/v1/test_runs/{id}`: one run with its report, which is null until it arrives."""
     organization = await check_organization(request)
     id = request.path_params["id"]
     found = await find_store(request).test_runs.retrieve(id, organization_id=organization.id)
@@ -94,8 +94,8 @@ def _present(run: TestRun) -> dict[str, Any]:
 
 def _refuse_report() -> Forbidden:
     return Forbidden(
-        "This address takes no report, or none any more: create the test run again and put "
-        f"its report to its reportUploadUrl within {UPLOAD_S // 60} minutes."
+        "This URL accepts no report, or has expired. Create the test run again and put its report "
+        f"to its reportUploadUrl within {UPLOAD_S // 60} minutes."
     )
 
 

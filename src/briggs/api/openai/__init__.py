@@ -1,1 +1,1 @@
-"""The `/v1` face: OpenAI's chat completions, stored completions, models and keys."""
+"""The `/v1` API: OpenAI's chat completions, stored completions, models and keys."""

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: the one route that is worth every microsecond."""
+"""`POST /v1/chat/completions`: the route on the hot path."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from briggs.types.errors import (
 
 logger = logging.getLogger("briggs")
 
-# Calls without a key are recorded too, but nobody may fill the disk with them.
+# Calls without a key are recorded too. The limit keeps strangers from filling the disk.
 _STRANGERS_RECORDED_A_MINUTE = 60
-# Each is a row.
+# Each pair becomes a database row.
 _METADATA_PAIRS_MAX = 1000
 _TAGS_MAX = 100
 
 
 class Chat:
-    """What answers the route, and how many calls are in it."""
+    """Answers the route, and counts the calls in flight."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Chat:
         self._retries = Retries()
         self.in_flight = 0
         self.strangers = 0
-        """Calls that were refused for want of a key."""
+        """Calls refused for lack of a valid key."""
         self._strangers_recorded = 0
         self._minute_began = 0.0
 
@@ -74,10 +74,10 @@ class Chat:
             if not exchange.hung_up:
                 raise
         except Exception:
-            logger.exception("A call failed for a reason that is a defect of Briggs")
+            logger.exception("A call failed. This is a defect of Briggs")
             defect = BriggsError(
-                f"Briggs failed on the call {completion.id}; its log says why, and an issue "
-                "with that passage is welcome."
+                f"Briggs failed on the call {completion.id}. The reason is in its log: please "
+                "report it with that part of the log."
             )
             await self._refuse(exchange, completion, defect)
             await exchange.send_error(defect)
@@ -93,15 +93,15 @@ class Chat:
         _read_headers(headers, into=completion)
         if cycle.method != "POST":
             raise MethodNotAllowed(
-                f"{cycle.method} is not a method of /v1/chat/completions: POST a request, "
-                "or GET the list of what was recorded.",
+                f"{cycle.method} is not allowed on /v1/chat/completions: POST a request, or GET "
+                "the list of recorded completions.",
                 headers={"allow": "GET, POST"},
             )
-        # A caller who left holds no place.
+        # A call whose caller left does not count.
         if self.in_flight - self.drains.in_flight > self.limits.in_flight_max:
             raise Overloaded(
-                f"{self.limits.in_flight_max} calls are in flight, and no more are taken: "
-                "try again in a second, or raise limits.in_flight_max.",
+                f"The limit of {self.limits.in_flight_max} calls in flight is reached: try again "
+                "in a second, or raise limits.in_flight_max.",
                 headers={"retry-after": "1", "connection": "close"},
             )
         completion.request = await exchange.read_body(bytes_max=self.limits.body_bytes_max)
@@ -119,7 +119,7 @@ class Chat:
         call = Call(envelope, completion, patience=_read_patience(headers))
         if id := headers.get(b"x-log10-completion-id"):
             await adopt(call, id, store=self._record.store)
-        # They may be replaced while we are on our way; those that we go by stay until we leave.
+        # A reload may replace the routes during this call. The old ones stay open until it leaves.
         routes = self.routes
         route = resolve(envelope.model, routes=routes)
         exchange.watch(call, drains=self.drains)
@@ -136,7 +136,7 @@ class Chat:
             routes.leave()
 
     async def _refuse(self, exchange: Exchange, completion: Completion, error: BriggsError) -> None:
-        """Record a call that never came as far as the gateway."""
+        """Record a call that was refused before it reached the gateway."""
         if completion.status != "started":
             return
         if not exchange.is_admitted and not self._admit_stranger():
@@ -153,7 +153,7 @@ class Chat:
 
 
 def _read_headers(headers: Headers, *, into: Completion) -> None:
-    """What a caller says of a call beside the request itself."""
+    """Read what a caller says about a call in headers."""
     if session := headers.get(b"x-briggs-session"):
         into.session_id = _text(session)
     if tags := headers.get(b"x-briggs-tags"):
@@ -164,7 +164,7 @@ def _read_headers(headers: Headers, *, into: Completion) -> None:
 
 
 def _read_patience(headers: Headers) -> bytes:
-    """The seconds that OpenAI's clients say they wait: those of Python, and those of Node."""
+    """The timeout in seconds that OpenAI's Python or Node client sends."""
     return headers.get(b"x-stainless-read-timeout") or headers.get(b"x-stainless-timeout") or b""
 
 
@@ -188,7 +188,7 @@ def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
 
 def _split_tags(listed: str) -> list[str]:
     if listed.count(",") >= _TAGS_MAX:
-        raise InvalidRequest(f"A completion has at most {_TAGS_MAX} tags: send fewer.")
+        raise InvalidRequest(f"A completion can have at most {_TAGS_MAX} tags: send fewer.")
     tags = (tag.strip() for tag in listed.split(","))
     return list(dict.fromkeys(tag for tag in tags if tag))
 

@@ -1,4 +1,4 @@
-"""OpenAI's stored completions, over the record: so its own SDKs are our query client.
+"""OpenAI's stored completions, read from our record. OpenAI's own SDKs can query it.
 
 https://platform.openai.com/docs/api-reference/chat/list
 """
@@ -35,7 +35,7 @@ _BODIES = frozenset({"request", "response", "received"})
 
 
 async def list_completions(request: Request) -> Json:
-    """`GET /v1/chat/completions`: a page of what was recorded."""
+    """`GET /v1/chat/completions`: a page of recorded completions."""
     parameters = read_parameters(request)
     query = read_query(parameters, organization_id=request.state.key.organization_id)
     include = _read_include(parameters.getlist("include"))
@@ -52,14 +52,14 @@ async def list_completions(request: Request) -> Json:
 
 
 async def retrieve_completion(request: Request) -> Json:
-    """`GET /v1/chat/completions/{id}`: one, by our id or by the upstream's."""
+    """`GET /v1/chat/completions/{id}`: one completion, by our id or the upstream's."""
     include = _read_include(read_parameters(request).getlist("include"))
     completion = await show(request, await _retrieve(request))
     return Json(present(completion, include=include))
 
 
 async def update_completion(request: Request) -> Json:
-    """`POST /v1/chat/completions/{id}`: new metadata, or new tags, for what is recorded."""
+    """`POST /v1/chat/completions/{id}`: replace the metadata or the tags of a completion."""
     completion = await _retrieve(request)
     body = await read_json_object(request)
     if not body or set(body) - {"metadata", "tags"}:
@@ -80,7 +80,7 @@ async def update_completion(request: Request) -> Json:
 
 
 async def delete_completion(request: Request) -> Json:
-    """`DELETE /v1/chat/completions/{id}`: gone for good."""
+    """`DELETE /v1/chat/completions/{id}`: delete a completion for good."""
     completion = await _retrieve(request)
     deleted = await find_store(request).delete(
         completion.id, organization_id=completion.organization_id
@@ -91,7 +91,7 @@ async def delete_completion(request: Request) -> Json:
 
 
 async def list_asked(request: Request) -> Json:
-    """`GET /v1/chat/completions/{id}/messages`: what was asked, message by message."""
+    """`GET /v1/chat/completions/{id}/messages`: the messages of the request."""
     completion = await show(request, await _retrieve(request))
     parameters = request.query_params
     messages = _read_messages(completion)
@@ -110,20 +110,20 @@ async def list_asked(request: Request) -> Json:
 
 
 async def retrieve_received(request: Request) -> Response:
-    """`GET /v1/chat/completions/{id}/received`: the bytes that came, whatever they are.
+    """`GET /v1/chat/completions/{id}/received`: the bytes that the upstream sent.
 
-    They are a stranger's, so a browser must neither show them nor guess what they are.
+    They are not trusted, so a browser must neither show them nor guess their type.
     """
     completion = await _retrieve(request)
     received = completion.response if completion.received is None else completion.received
     if received is None:
-        raise NotFound(f"Nothing came for the completion '{completion.id}'.", param="id")
+        raise NotFound(f"Nothing was received for the completion '{completion.id}'.", param="id")
     headers = {"content-disposition": "attachment", "x-content-type-options": "nosniff"}
     return Response(received, media_type="application/octet-stream", headers=headers)
 
 
 def present(completion: Completion, *, include: Collection[str] = ()) -> dict[str, Any]:
-    """A completion as OpenAI's API shows it, with the rest of the record as `briggs`."""
+    """A completion in the shape of OpenAI's API, with the rest of the record in `briggs`."""
     response = _read_response(completion)
     record = {
         name: getattr(completion, name)
@@ -139,7 +139,7 @@ def present(completion: Completion, *, include: Collection[str] = ()) -> dict[st
 
 
 def _read_response(completion: Completion) -> dict[str, Any]:
-    """The answer in the shape of a response, whoever answered."""
+    """The answer in the shape of OpenAI's response, whichever vendor gave it."""
     if completion.source == "client":
         return members(_decode_body(read_response(completion)))
     response = _decode_body(completion.response or b"null")
@@ -147,7 +147,7 @@ def _read_response(completion: Completion) -> dict[str, Any]:
 
 
 def _unanswered(completion: Completion) -> dict[str, Any]:
-    """The shape of a response for a call that has none."""
+    """The shape of a response, for a call that has none."""
     return {
         "id": completion.id,
         "object": "chat.completion",
@@ -158,7 +158,7 @@ def _unanswered(completion: Completion) -> dict[str, Any]:
 
 
 def _decode_body(body: bytes) -> Any:
-    """A request's JSON; of one that is none, its text."""
+    """A request's JSON, or its text if it is not JSON."""
     try:
         return wire.decode(body)
     except msgspec.DecodeError:
@@ -179,7 +179,7 @@ def _read_messages(completion: Completion) -> list[dict[str, Any]]:
 
 
 def _read_content(message: dict[str, Any]) -> dict[str, Any]:
-    """A message's text, and its parts where it was sent in parts."""
+    """A message's text, and its parts if it was sent in parts."""
     content = message.get("content")
     if not isinstance(content, list):
         return {"content": content, "content_parts": None}
@@ -205,7 +205,9 @@ def _not_found(id: str) -> NotFound:
 def _read_include(given: list[str]) -> list[str]:
     for name in given:
         if name not in _INCLUDABLE:
-            raise InvalidRequest(f"'include' is one of {', '.join(_INCLUDABLE)}.", param="include")
+            raise InvalidRequest(
+                f"'include' must be one of {', '.join(_INCLUDABLE)}.", param="include"
+            )
     return given
 
 
@@ -216,19 +218,19 @@ def _read_tags(tags: Any) -> list[str]:
 
 
 def _read_metadata(given: Any) -> dict[str, str]:
-    """Metadata within the specification's limits; null clears it. Raises `InvalidRequest`."""
+    """Read metadata, within OpenAI's limits. Null clears it. Raises `InvalidRequest`."""
     if given is None:
         return {}
     if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-        raise InvalidRequest("'metadata' is an object of strings, or null.", param="metadata")
+        raise InvalidRequest("'metadata' must be an object of strings, or null.", param="metadata")
     if len(given) > _METADATA_PAIRS_MAX:
         raise InvalidRequest(
-            f"'metadata' has at most {_METADATA_PAIRS_MAX} members.", param="metadata"
+            f"'metadata' can have at most {_METADATA_PAIRS_MAX} members.", param="metadata"
         )
     for key, value in given.items():
         if len(key) > _METADATA_KEY_MAX or len(value) > _METADATA_VALUE_MAX:
             raise InvalidRequest(
-                f"A key of 'metadata' has at most {_METADATA_KEY_MAX} characters, a value "
+                f"A key of 'metadata' can have at most {_METADATA_KEY_MAX} characters, and a value "
                 f"{_METADATA_VALUE_MAX}.",
                 param=f"metadata.{key}",
             )

@@ -1,4 +1,4 @@
-"""Keys, in the shape of OpenAI's own: create, list, revoke.
+"""API keys, in the shape of OpenAI's own: create, list, revoke.
 
 https://platform.openai.com/docs/api-reference/admin-api-keys
 """
@@ -21,9 +21,9 @@ _EXPIRY_MAX_S = 100 * 365 * 86_400
 
 
 async def create_key(request: Request) -> Json:
-    """`POST /v1/organization/admin_api_keys`: a new key; its secret is shown this once.
+    """`POST /v1/organization/admin_api_keys`: create a key. Its secret is shown only here.
 
-    Administrators of the first organization make keys of others too, and look after them.
+    Administrators of the first organization can create and manage keys of other organizations.
     """
     body = await read_json_object(request)
     name = body.get("name")
@@ -42,14 +42,14 @@ async def create_key(request: Request) -> Json:
 
 
 async def list_keys(request: Request) -> Json:
-    """`GET /v1/organization/admin_api_keys`: the organization's keys, without their secrets."""
+    """`GET /v1/organization/admin_api_keys`: an organization's keys, without their secrets."""
     organization_id = await _read_organization(request, request.query_params.get("organization"))
     keys = await _gate(request).list_keys(organization_id=organization_id)
     return Json(list_object([present_key(key) for key in keys], has_more=False))
 
 
 async def revoke_key(request: Request) -> Json:
-    """`DELETE /v1/organization/admin_api_keys/{id}`: refused from now on."""
+    """`DELETE /v1/organization/admin_api_keys/{id}`: refuse a key from now on."""
     id = request.path_params["id"]
     if id == request.state.key.id:
         raise InvalidRequest(
@@ -63,24 +63,24 @@ async def revoke_key(request: Request) -> Json:
 
 
 def read_scopes(value: Any) -> list[Scope]:
-    """The scopes of a request; of one that names none, all but `admin`. Raises `InvalidRequest`."""
+    """Read the scopes of a new key. The default is all but `admin`. Raises `InvalidRequest`."""
     if value is None:
         return list(SCOPES_DEFAULT)
     if not isinstance(value, list) or not value or not all(scope in SCOPES for scope in value):
         raise InvalidRequest(
-            f"'scopes' must be a list of some of {', '.join(SCOPES)}.", param="scopes"
+            f"'scopes' must be a list with any of {', '.join(SCOPES)}.", param="scopes"
         )
     return [scope for scope in SCOPES if scope in value]
 
 
 async def _read_organization(request: Request, name: Any) -> str:
-    """The id of the organization that is named, by default the key's own. Raises `NotFound`."""
+    """The id of the named organization, by default the key's own. Raises `NotFound`."""
     if name is None:
         own: str = request.state.key.organization_id
         return own
     if not isinstance(name, str):
         raise InvalidRequest(
-            "'organization' is the id or the slug of an organization.", param="organization"
+            "'organization' must be the id or the slug of an organization.", param="organization"
         )
     return (await find_organization(request, name)).id
 

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: everything that may be asked for.
+"""`GET /v1/models`: every model that a caller can use.
 
 https://platform.openai.com/docs/api-reference/models
 """
@@ -12,12 +12,12 @@ from briggs.gateway.routes import Routes, list_models, retrieve_model
 
 
 async def list_all_models(request: Request) -> Json:
-    """`GET /v1/models`: the file's names, and what every provider lists."""
+    """`GET /v1/models`: the names in briggs.toml and the models of every provider."""
     return Json({"object": "list", "data": await list_models(routes=_routes(request))})
 
 
 async def retrieve_one_model(request: Request) -> Json:
-    """`GET /v1/models/{id}`: one of them; the id may hold slashes and colons."""
+    """`GET /v1/models/{id}`: one model. Its id may contain slashes and colons."""
     return Json(await retrieve_model(request.path_params["id"], routes=_routes(request)))
 
 

@@ -1,4 +1,4 @@
-"""The `/v1` face as a table. `POST /v1/chat/completions` itself is `chat.py`, beside it."""
+"""The routes of the `/v1` API, except `POST /v1/chat/completions`, which is in `chat.py`."""
 
 from __future__ import annotations
 
