@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.running import RunningServer, create_completions, plain, run, show
+from tests.cli.running import (
+    RunningServer,
+    create_completions,
+    open_terminal,
+    plain,
+    run,
+    show,
+)
 
 SCHEMA = {
     "type": "object",
@@ -183,3 +192,192 @@ def test_a_name_of_two_tasks(server: RunningServer) -> None:
     done = run("feedback-task", "get", "of two", server=server)
     assert done.status == 1
     assert all(id in done.errors for id in ids)
+
+
+def test_a_task_is_updated_and_archived(server: RunningServer) -> None:
+    """Only what is named changes, every version is shown, and an archived task asks no more."""
+    create_task(server, "grown")
+    update = ["feedback-task", "update", "grown"]
+    done = run(*update, "--instruction=Be fair.", "--hide-model", "--reviewers=2", server=server)
+    (task,) = done.lines
+    assert (task["instruction"], task["hide_model"], task["reviewers_wanted"]) == (
+        "Be fair.", True, 2,
+    )  # fmt: skip
+    assert (task["json_schema"], task["version"]) == (SCHEMA, 2)
+    assert "version 2" in done.errors
+    (task,) = run(*update, "--show-model", "--name=Grown up", server=server).lines
+    assert (task["hide_model"], task["name"], task["version"]) == (False, "Grown up", 2)
+    versions = run("feedback-task", "versions", "grown up", server=server).lines
+    assert [each["instruction"] for each in versions] == ["", "Be fair."]
+    _, shown = show("feedback-task", "versions", "grown up", server=server, NO_COLOR="1")
+    assert "a whole number from 1 to 5" in shown
+    _, shown = show("feedback-task", "progress", "grown up", server=server, NO_COLOR="1")
+    assert "0 of 0 graded" in shown
+    nothing = run("feedback-task", "update", "grown up", server=server)
+    assert (nothing.status, nothing.output) == (2, "")
+    refused = run("feedback-task", "archive", "grown up", server=server)
+    assert refused.status == 2 and "--yes" in refused.errors
+    assert run("feedback-task", "archive", "grown up", "--yes", server=server).status == 0
+    assert run("feedback-task", "get", "grown up", server=server).status == 1
+
+
+def test_feedback_is_edited(server: RunningServer) -> None:
+    """A field is set by itself; what is not named, and what is no field, stays."""
+    create_task(server, "edited")
+    (id,) = create_completions(server, "x", tags=["edited"])
+    values = '{"relevance": 3, "note": "n", "more": [1]}'
+    command = ["feedback", "create", "--task=edited", f"--completion={id}", "--rationale=note=why"]
+    (given,) = run(*command, "--values", values, "--comment=c", server=server).lines
+    edit = ["feedback", "edit", given["id"][-8:]]
+    (edited,) = run(*edit, "--set=relevance=4", "--rationale=relevance=so", server=server).lines
+    assert edited["json_values"] == {"relevance": 4, "note": "n", "more": [1]}
+    assert edited["rationale"] == {"note": "why", "relevance": "so"}
+    (edited,) = run(*edit, "--set=note=", "--comment=", "--rationale=note=", server=server).lines
+    assert (edited["json_values"], edited["comment"]) == ({"relevance": 4, "more": [1]}, "")
+    assert (edited["rationale"], edited["version"]) == ({"relevance": "so"}, 3)
+    (edited,) = run(*edit, "--values", '{"relevance": 1}', "--corrected=No.", server=server).lines
+    assert (edited["json_values"], edited["corrected_output"]) == ({"relevance": 1}, "No.")
+    for option, said in {
+        "--set=mood=1": "no field 'mood'",
+        "--set=relevance=9": "a whole number from 1 to 5",
+        "--json": "No such option",
+    }.items():
+        done = run(*edit, option, server=server)
+        assert (done.status, done.output) == (2, "") and said in done.errors
+    assert "say what to change" in run(*edit, server=server).errors
+
+
+def test_feedback_is_edited_on_a_terminal(server: RunningServer) -> None:
+    """Without options the completion is shown, and return keeps each value."""
+    create_task(server, "edited by hand")
+    (id,) = create_completions(server, "look at me", tags=["edited by hand"])
+    given = give(server, "edited by hand", 3, "--completion", id)
+    with open_terminal("feedback", "edit", given["id"], server=server, NO_COLOR="1") as terminal:
+        terminal.wait_for("You said: look at me")
+        terminal.wait_for("return keeps 3")
+        terminal.type("5")
+        terminal.wait_for("/q quits")
+        terminal.type("better\r")
+        terminal.wait_for("It is version 2 now")
+        assert terminal.wait() == 0
+    (edited,) = run("feedback", "get", given["id"], server=server).lines
+    assert edited["json_values"] == {"relevance": 5, "note": "better"}
+
+
+def test_feedback_is_deleted(server: RunningServer) -> None:
+    """By the end of its id, for good, and only where somebody said so."""
+    create_task(server, "deleted")
+    (id,) = create_completions(server, "x", tags=["deleted"])
+    given = [give(server, "deleted", n, "--completion", id, f"--reviewer=r{n}") for n in (1, 2)]
+    end = given[0]["id"][-8:]
+    assert "--yes" in run("feedback", "delete", end, server=server).errors
+    assert run("feedback", "delete", end, "nowhere", "--yes", server=server).status == 1
+    listed = ["feedback", "list", "--completion", id[-8:]]
+    assert run(*listed, server=server).lines == given[::-1]
+    assert run("feedback", "delete", end, "--yes", server=server).status == 0
+    assert run(*listed, server=server).lines == [given[1]]
+    assert run(*listed, "--reviewer=r1", server=server).lines == []
+
+
+def test_a_graders_key_edits_by_the_whole_id(server: RunningServer) -> None:
+    """It cannot list feedback, and the error says so."""
+    create_task(server, "own")
+    (id,) = create_completions(server, "x", tags=["own"])
+    given = give(server, "own", 3, "--completion", id, "--reviewer=grader")
+    key = run("keys", "create", "grader", "--scope=grade", server=server).output.strip()
+    edit = ["--api-key", key, "--comment=mine"]
+    assert run("feedback", "edit", given["id"], *edit, server=server).status == 0
+    refused = run("feedback", "edit", given["id"][-8:], *edit, server=server)
+    assert refused.status == 1
+    assert "give the whole ID" in refused.errors
+
+
+def disagree(server: RunningServer, name: str) -> list[str]:
+    """Three completions of a task: two reviewers agree on the first one alone."""
+    create_task(server, name)
+    ids = create_completions(server, "one", "two", "three", tags=[name])
+    for id, values in zip(ids, ((2, 2), (1, 5), (3, 4)), strict=True):
+        for reviewer, value in zip(("ann", "=ben"), values, strict=True):
+            give(server, name, value, "--completion", id, f"--reviewer={reviewer}")
+    return ids
+
+
+def test_disagreements(server: RunningServer) -> None:
+    """Where reviewers differ: side by side on a terminal, a line or a row each in a pipe."""
+    _, second, third = disagree(server, "differ")
+    command = ["feedback", "disagreements", "differ"]
+    found = run(*command, server=server).lines
+    assert [each["completion_id"] for each in found] == [third, second]
+    assert found[1]["fields"] == {"relevance": {"ann": 1, "=ben": 5}}
+    _, shown = show(*command, server=server, NO_COLOR="1")
+    lines = [line.split() for line in plain(shown).splitlines()]
+    assert ["=ben", "ann"] in lines and ["relevance", "5", "1"] in lines
+    assert "differ on 2 of 3 completions" in " ".join(shown.split())
+    assert "You said: two" in shown
+    rows = read_csv(run(*command, "--csv", server=server).output)
+    assert [(row["completion_id"], row["ann"], row["'=ben"]) for row in rows] == [
+        (third, "3", "4"),
+        (second, "1", "5"),
+    ]
+    done = run(*command, "--field=mood", server=server)
+    assert (done.status, done.output) == (1, "")
+    assert "relevance" in done.errors
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_csv_of_grades(server: RunningServer, tmp_path: Path) -> None:
+    """A row for each grade, with a column for each field; no cell is a formula."""
+    schema = {
+        "properties": {
+            "score": {"type": "object", "properties": {"total": {"type": "number"}}},
+            "flags": {"type": "array", "items": {"enum": ["=a", "b"]}},
+            "comment": {"type": "string"},
+        }
+    }
+    made = ["feedback-task", "create", "--name=sheet", "--completion-tags-selector=sheet"]
+    run(*made, "--task-schema", json.dumps(schema), server=server)
+    (id,) = create_completions(server, "=1+1", tags=["sheet"])
+    values = {"score": {"total": -1.5}, "flags": ["=a", "b"], "comment": "+1"}
+    run(
+        *["feedback", "create", "--task=sheet", f"--completion={id}", "--comment=@x"],
+        *["--values", json.dumps(values)],
+        server=server,
+    )
+    file = tmp_path / "graded.csv"
+    download = ["feedback", "download", "--task=sheet"]
+    done = run(*download, str(file), "--completions", server=server)
+    assert done.errors == f"1 feedback in {file}.\n"
+    (row,) = read_csv(file.read_text())
+    assert (row["score.total"], row["flags"], row["json_values.comment"]) == (
+        "-1.5", "'=a, b", "'+1",
+    )  # fmt: skip
+    assert (row["comment"], row["reviewer"], row["completion_ids"]) == ("'@x", "admin", id)
+    assert (row["prompt"], row["answer"]) == ("'=1+1", "You said: =1+1")
+    (listed,) = read_csv(run("feedback", "list", "--task=sheet", "--csv", server=server).output)
+    assert listed.items() <= row.items()
+    every = read_csv(run("feedback", "download", "--csv", server=server).output)
+    assert listed["id"] in [each["id"] for each in every]
+    (task,) = read_csv(run("feedback-task", "list", "--limit=1", "--csv", server=server).output)
+    assert (task["name"], task["hide_model"]) == ("sheet", "false")
+
+
+def test_csv_of_completions(server: RunningServer, tmp_path: Path) -> None:
+    """A row for each completion, with a column for each field and reviewer."""
+    ids = disagree(server, "wide")
+    file = tmp_path / "wide.csv"
+    command = ["feedback", "download", str(file), "--rows=completion"]
+    assert run(*command, server=server).status == 2
+    assert run(*command, "--task=wide", server=server).status == 0
+    rows = read_csv(file.read_text())
+    assert [row["completion_id"] for row in rows] == ids
+    assert [(row["relevance [ann]"], row["relevance [=ben]"]) for row in rows] == [
+        ("2", "2"), ("1", "5"), ("3", "4"),
+    ]  # fmt: skip
+    assert [row["prompt"] for row in rows] == ["one", "two", "three"]
+    report = read_csv(run("feedback-task", "agreement", "wide", "--csv", server=server).output)
+    assert [(row["field"], row["ratings"], row["units"]) for row in report] == [
+        ("relevance", "6", "3")
+    ]

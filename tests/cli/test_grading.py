@@ -146,7 +146,7 @@ def test_skip_comment_and_help(server: RunningServer) -> None:
     said = ["s", "", "unclear", "?", "9", "c", "hm", "1", "1", "/u", "", "fine"]
     done = grade_piped(server, "passed", *said)
     assert "the completion goes back to the queue" in done.output
-    assert "'9' is no choice here" in done.output
+    assert "'9' is not a choice here" in done.output
     assert "Nothing is left" in done.output
     assert done.errors == "1 graded, 1 skipped.\n"
     (given,) = list_given(server, "passed")
@@ -208,17 +208,174 @@ def test_what_others_said(server: RunningServer) -> None:
         assert ("ben: relevance=2  kind=praise" in done.output) is (name == "seen")
 
 
-def test_what_the_server_does_not_take_is_asked_again(server: RunningServer) -> None:
-    """Values that the task refuses are said once more."""
+def test_a_wrong_value_is_asked_for_at_once(server: RunningServer) -> None:
+    """A value that does not fit is asked for again before the next field."""
     create_task(server, "odd", properties={"relevance": {"type": "integer", "minimum": 5}},
                 required=["relevance"])  # fmt: skip
     create_completions(server, "x", tags=["odd"])
     done = grade_piped(server, "odd", "four", "4", "6")
     assert "write a whole number" in done.output
-    assert "4 is less than the minimum" in " ".join(done.output.split())
-    assert done.output.count("You said: x") == 2
+    assert "4 does not fit: it must be a whole number of at least 5" in done.output
     (given,) = list_given(server, "odd")
     assert given["json_values"] == {"relevance": 6}
+
+
+def test_one_wrong_field_never_loses_the_others(server: RunningServer) -> None:
+    """What only the server can check is asked for again, and nothing else is."""
+    schema = {
+        "flags": {"type": "array", "items": {"enum": ["rude", "wrong"]}},
+        "code": {"type": "string", "pattern": "^[A-Z]+$"},
+        "when": {"type": "string", "format": "date"},
+        "good": {"type": "boolean"},
+    }
+    create_task(server, "kept", properties=schema, required=["good"])
+    create_completions(server, "x", tags=["kept"])
+    said = ["1 2", "abc", "monday", "y", "ABC", "2026-11-29"]
+    done = grade_piped(server, "kept", *said)
+    assert "1 rude   2 wrong" in done.output
+    assert 'code: "abc" does not match' in done.output
+    assert 'when: "monday" is not a "date"' in done.output
+    (given,) = list_given(server, "kept")
+    assert given["json_values"] == {
+        "flags": ["rude", "wrong"], "code": "ABC", "when": "2026-11-29", "good": True,
+    }  # fmt: skip
+
+
+def test_several_choices(server: RunningServer) -> None:
+    """The options have numbers; a number that is none of them is refused at once."""
+    schema = {"flags": {"type": "array", "items": {"enum": ["rude", "wrong", "long"]}}}
+    create_task(server, "several", properties=schema, required=["flags"])
+    create_completions(server, "x", "y", tags=["several"])
+    done = grade_piped(server, "several", "4", "3,1", "0")
+    assert "0 none   1 rude   2 wrong   3 long" in done.output
+    assert "there is no option '4'" in done.output
+    values = [each["json_values"] for each in list_given(server, "several")]
+    assert values == [{"flags": ["long", "rude"]}, {"flags": []}]
+
+
+def test_a_text_that_looks_like_a_command(server: RunningServer) -> None:
+    """In a text field `q` and `s` are texts, and it is said how to quit and to skip."""
+    create_task(server, "letters")
+    create_completions(server, "x", "y", tags=["letters"])
+    done = grade_piped(server, "letters", "3", "1", "q", "3", "1", "s")
+    assert "'q' is a text here. The command is /q." in done.output
+    assert "'s' is a text here. The command is /s." in done.output
+    notes = [each["json_values"]["note"] for each in list_given(server, "letters")]
+    assert notes == ["q", "s"]
+
+
+def test_a_person_is_asked_what_a_letter_means(server: RunningServer) -> None:
+    """On a terminal a text field says its commands, and takes `q` only after return."""
+    create_task(server, "asked")
+    create_completions(server, "x", "y", tags=["asked"])
+    with grade(server, "asked") as terminal:
+        press(terminal, "3", "1")
+        terminal.wait_for("/s skips, /q quits, /? helps")
+        press(terminal, "q\r")
+        terminal.wait_for("return takes 'q' as the text")
+        press(terminal, "\r", "4", "2", "s\r")
+        terminal.wait_for("return takes 's' as the text")
+        press(terminal, "/q\r")
+        terminal.wait_for("1 graded, 0 skipped")
+    (given,) = list_given(server, "asked")
+    assert given["json_values"]["note"] == "q"
+
+
+def test_a_task_that_changes_meanwhile(server: RunningServer) -> None:
+    """Who is in it is told what changed, and is asked only for what is new or fits no more."""
+    create_task(server, "moving")
+    create_completions(server, "x", "y", tags=["moving"])
+    changed = {
+        "relevance": {"type": "integer", "minimum": 1, "maximum": 5},
+        "kind": {"enum": ["question", "order"]},
+        "tone": {"enum": ["warm", "cold"]},
+    }
+    schema = json.dumps({**SCHEMA, "properties": changed, "required": ["relevance", "tone"]})
+    update = ["feedback-task", "update", "moving"]
+    with grade(server, "moving") as terminal:
+        press(terminal, "3", "1")
+        terminal.wait_for("return leaves it out")
+        assert run(*update, f"--task-schema={schema}", server=server).status == 0
+        press(terminal, "lost\r")
+        terminal.wait_for("its version was 1 and is 2 now")
+        terminal.wait_for("Changed field: kind, now one of question, order")
+        terminal.wait_for("New field: tone, one of warm, cold")
+        terminal.wait_for("Gone: note")
+        terminal.wait_for("Kept: relevance=3")
+        press(terminal, "2", "1")
+        terminal.wait_for("You said: y")
+        assert run(*update, "--instruction=Be fair.", server=server).status == 0
+        press(terminal, "5", "1", "2")
+        terminal.wait_for("New instruction: Be fair.")
+        terminal.wait_for("return keeps 5")
+        press(terminal, "4", "\r", "\r", "x")
+        terminal.wait_for("2 graded")
+    first, second = list_given(server, "moving")
+    assert first["json_values"] == {"relevance": 3, "kind": "order", "tone": "warm"}
+    assert second["json_values"] == {"relevance": 4, "kind": "question", "tone": "cold"}
+    assert (first["task_version"], second["task_version"]) == (2, 3)
+
+
+def test_a_task_that_is_archived_meanwhile(server: RunningServer) -> None:
+    """The round ends with a reason, and not with a traceback."""
+    create_task(server, "closed")
+    create_completions(server, "x", tags=["closed"])
+    with grade(server, "closed") as terminal:
+        press(terminal, "3", "1")
+        terminal.wait_for("return leaves it out")
+        assert run("feedback-task", "archive", "closed", "--yes", server=server).status == 0
+        press(terminal, "\r")
+        terminal.wait_for("takes no more feedback")
+        terminal.wait_for("0 graded")
+
+
+def test_progress_says_what_is_left(server: RunningServer) -> None:
+    """What is left for the reviewer and what is left for all are two numbers."""
+    create_task(server, "left", "--reviewers=2")
+    create_completions(server, "x", "y", tags=["left"])
+    grade_piped(server, "left", "3", "1", "", "q", reviewer="ann")
+    done = grade_piped(server, "left", "q", reviewer="ann")
+    assert "0 of 2 graded · 0 by you now · 1 left for you, 2 for all" in done.output
+    (found,) = run("feedback-task", "progress", "left", "--reviewer=ann", server=server).lines
+    assert (found["left"], found["left_for_reviewer"]) == (2, 1)
+
+
+def test_a_hidden_model(server: RunningServer) -> None:
+    """Nothing on the screen names the model, its provider, its cost or its time."""
+    create_task(server, "secret", "--hide-model")
+    create_task(server, "open", "--show-model")
+    create_completions(server, "x", tags=["secret", "open"])
+    hidden = grade_piped(server, "secret", "q", options=["--logprobs"]).output
+    shown = grade_piped(server, "open", "q").output
+    assert "You said: x" in hidden and "You said: x" in shown
+    assert "hides the model" in hidden
+    for word in ("echo", "mine", "$", "tokens", " ms"):
+        assert word not in hidden, hidden
+    assert "echo" in shown
+
+
+def test_an_edit_within_the_round_keeps_what_was_said(server: RunningServer) -> None:
+    """Going back to the completion before loses no value of the one at hand."""
+    create_task(server, "both")
+    create_completions(server, "x", "y", tags=["both"])
+    said = ["3", "1", "", "4", "u", "u", "5", "", "", "", "2", ""]
+    grade_piped(server, "both", *said)
+    first, second = list_given(server, "both")
+    assert first["json_values"] == {"relevance": 5, "kind": "praise"}
+    assert second["json_values"] == {"relevance": 4, "kind": "question"}
+
+
+def test_a_skip_that_is_taken_back_and_a_field_that_is_emptied(server: RunningServer) -> None:
+    """`/u` where a reason is asked for does not skip; `-` empties a field."""
+    create_task(server, "cleared")
+    create_completions(server, "x", tags=["cleared"])
+    done = grade_piped(
+        server, "cleared", "3", "s", "/u", "", "-", "1", "note", "u", "", "", "/-", "x"
+    )
+    assert "This field needs a value." in done.output
+    (given,) = list_given(server, "cleared")
+    assert given["json_values"] == {"relevance": 3, "kind": "praise"}
+    assert given["version"] == 2
 
 
 def test_a_limit_ends_the_round(server: RunningServer) -> None:

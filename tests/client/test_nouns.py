@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from msgspec import UNSET
 
 from briggs.client import AsyncClient, FeedbackTask, LoggedCompletion, NotFound, Refused
 from tests.cli.running import RunningServer
@@ -125,7 +126,7 @@ async def test_a_queue_is_worked_through(client: AsyncClient, tag: str) -> None:
     progress = await client.feedback_tasks.progress(task.id)
     assert (progress.matching, progress.graded, progress.skipped) == (3, 2, 1)
     assert "score" in (await client.feedback_tasks.agreement(task.id)).fields
-    assert progress.left_for_reviewer is None
+    assert progress.left_for_reviewer is UNSET
     own = await client.feedback_tasks.progress(task.id, reviewer="ann")
     assert (own.left, own.left_for_reviewer) == (1, 0)
     await client.feedback.create(task.id, {"score": 1}, completion_ids=[told[0].id], reviewer="ben")

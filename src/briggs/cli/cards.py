@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from briggs.cli.text import (
     format_value,
     list_choices,
     list_objects,
+    list_values,
     one_line,
     printable,
     read_called,
@@ -39,8 +40,9 @@ from briggs.cli.tokens import (
     create_legend,
     create_token_table,
 )
-from briggs.client import Feedback, StoredCompletion
+from briggs.client import Feedback, LoggedCompletion, StoredCompletion
 from briggs.client.completions import CompletionDetails
+from briggs.types.any_json import members
 from briggs.types.completions import Attempt
 
 ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}
@@ -59,27 +61,53 @@ def print_completion(
         console.print(_feedback_card(each))
 
 
+def print_exchange(
+    item: LoggedCompletion, *, hide_model: bool, known_tags: Collection[str], logprobs: bool
+) -> None:
+    """What a reviewer needs: one line about the call, the messages and the answer."""
+    console = Console(highlight=False)
+    coloured = console.color_system is not None and not console.no_color
+    request, response = members(item.request), members(item.response)
+    model = "" if hide_model else response.get("model") or request.get("model") or ""
+    about = [
+        str(model),
+        format_time((item.created_at_ms or 0) / 1000, now=time.time()),
+        ", ".join(tag for tag in item.tags if tag not in known_tags),
+        f"id {item.id[-8:]}",
+    ]
+    console.print(Text(printable(" · ".join(each for each in about if each)), style="dim"))
+    choices = list_objects(response.get("choices"))
+    console.print(Group(*_exchange(request, choices, logprobs=logprobs, coloured=coloured)))
+
+
 def _parts(item: StoredCompletion, *, logprobs: bool, coloured: bool) -> Iterator[RenderableType]:
     yield _headline(item)
     yield from _facts(item)
     request = read_request(item.briggs.request)
+    yield from _exchange(request, list_choices(item), logprobs=logprobs, coloured=coloured)
+    if item.briggs.status == "failed":
+        yield _failure_card(item)
+    yield _amounts(item)
+
+
+def _exchange(
+    request: dict[str, Any], choices: Sequence[dict[str, Any]], *, logprobs: bool, coloured: bool
+) -> Iterator[RenderableType]:
+    """The messages, the tools and the answer."""
     for message in request.get("messages") or ():
         yield _message_card(message)
     if tools := _tool_names(request):
         yield Text(f"tools  {printable(', '.join(tools))}", style="dim")
-    for choice in list_choices(item):
-        yield _choice_card(choice, several=len(item.choices) > 1, logprobs=logprobs)
+    for choice in choices:
+        yield _choice_card(choice, several=len(choices) > 1, logprobs=logprobs)
     if logprobs:
-        tokens = [token for choice in item.choices for token in choice_tokens(choice)]
+        tokens = [token for choice in choices for token in choice_tokens(choice)]
         if tokens:
             if coloured:
                 yield create_legend()
             yield create_token_table(tokens)
         else:
             yield Text("no logprobs were recorded", style="dim")
-    if item.briggs.status == "failed":
-        yield _failure_card(item)
-    yield _amounts(item)
 
 
 def _headline(item: StoredCompletion) -> Text:
@@ -152,7 +180,7 @@ def _feedback_card(feedback: Feedback) -> Panel:
     body = Text("\n").join(
         Text.assemble((f"{name}  ", "dim"), format_value(value))
         for name, value in (
-            *((printable(name), value) for name, value in feedback.json_values.items()),
+            *list_values(feedback.json_values),
             ("comment", feedback.comment),
             ("should be", feedback.corrected_output),
         )

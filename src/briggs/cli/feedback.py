@@ -1,13 +1,14 @@
-"""`briggs feedback`: create, list, get and download feedback, and grade on the terminal."""
+"""`briggs feedback`: grade on the terminal; create, read, edit, delete and download feedback."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from contextlib import aclosing
+from collections.abc import Callable
+from contextlib import aclosing, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -16,6 +17,7 @@ from briggs.cli.groups import Group
 from briggs.cli.options import (
     JsonObject,
     Tags,
+    csv_option,
     file_argument,
     id_argument,
     json_option,
@@ -27,25 +29,34 @@ from briggs.cli.server import Server, server_options
 from briggs.cli.text import print_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
     from briggs.client import AsyncClient, FeedbackFilters, QueueFilters
+
+Item = TypeVar("Item")
+R = TypeVar("R")
 
 filter_option = click.option(
     "--filter",
     default="",
     metavar="FILTER",
-    help='Only feedback that this lets through, such as "relevance <= 5 and model = gpt-5".',
+    help='Only feedback that matches, such as "relevance <= 5 and model = gpt-5".',
 )
+
+
+def about_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--completion` and `--reviewer`."""
+    command = click.option("--reviewer", metavar="NAME", help="Only by this reviewer.")(command)
+    return click.option("--completion", metavar="ID", help="Only about this completion.")(command)
 
 
 @click.group(cls=Group)
 def feedback() -> None:
-    """Grade completions, and read what was graded.
+    """Grade completions, and work with the grades.
 
-    Feedback answers a task (see `briggs feedback-task`) about one completion or several. A
-    TASK is named by its name or its ID; an ID by its last characters, at least 4, too.
+    Feedback is an answer to a task (see `briggs feedback-task`) about one completion or several.
+    TASK is the name or the ID of a task. The last characters of an ID, at least 4, will do.
 
     \b
     A filter compares the task's fields, and task, reviewer, reviewer_kind, comment, created,
@@ -62,14 +73,14 @@ def feedback() -> None:
     type=JsonObject(),
     required=True,
     metavar="JSON",
-    help="The answer, an object as the task's schema wants it; @FILE reads it from a file.",
+    help="The values, as the task's schema asks for them; @FILE reads a file.",
 )
 @click.option(
     "--completion",
     "completion_ids",
     multiple=True,
     metavar="ID",
-    help="What it is about: the ID of a completion; may be repeated.",
+    help="The ID of a completion that it is about; may be repeated.",
 )
 @click.option(
     "--completion-tags-selector",
@@ -77,10 +88,10 @@ def feedback() -> None:
     "selector",
     type=Tags(),
     metavar="TAG,TAG",
-    help="What it is about: the completions that have all of these tags.",
+    help="It is about the completions that have all of these tags.",
 )
-@click.option("--comment", default="", metavar="TEXT", help="What else there is to say.")
-@click.option("--reviewer", metavar="NAME", help="Who says it.  [default: the key's name]")
+@click.option("--comment", default="", metavar="TEXT", help="A comment.")
+@click.option("--reviewer", metavar="NAME", help="Who gives it.  [default: the key's name]")
 @click.option(
     "--rationale",
     type=Pair(),
@@ -126,7 +137,9 @@ def create(
     from briggs.types.wire import encode
 
     if not completion_ids and not selector:
-        raise click.UsageError("say what it is about: --completion or --completion-tags-selector")
+        raise click.UsageError(
+            "say what it is about: add --completion or --completion-tags-selector"
+        )
     if completion_ids and selector:
         raise click.UsageError("either --completion or --completion-tags-selector, not both")
     said: dict[str, Any] = {
@@ -155,12 +168,14 @@ def create(
 
 @feedback.command(name="list")
 @task_option(required=False)
+@about_options
 @filter_option
 @page_options(limit=25)
+@csv_option
 @json_option
 @server_options
 def list_feedback(
-    task: str | None, filter: str, limit: int, offset: int, as_json: bool, server: Server
+    limit: int, offset: int, as_csv: bool, as_json: bool, server: Server, **chosen: Any
 ) -> None:
     """List feedback, newest first: a table on a terminal, JSON lines in a pipe.
 
@@ -168,15 +183,23 @@ def list_feedback(
     Examples:
       briggs feedback list --task quality --filter "relevance <= 3"
       briggs feedback list --filter 'reviewer = ann and model = "gpt-5"' --limit 100
-      briggs feedback list --task quality | jq -r .json_values.relevance
+      briggs feedback list --completion 7f3a91c2
+      briggs feedback list --task quality --limit 1000 --csv > graded.csv
     """
+    from briggs.cli.feedback_sheet import Grade, GradeSheet, list_fields
     from briggs.cli.tables import print_feedback, print_list
     from briggs.client import AsyncClient
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            chosen = await _choose(client, task=task, filter=filter)
-            page = await client.feedback.list(limit=limit, offset=offset, **chosen)
+            filters = await _choose(client, **chosen)
+            page = await client.feedback.list(limit=limit, offset=offset, **filters)
+            if as_csv:
+                fields = await list_fields(client, filters=filters, of=page.data)
+                sheet = GradeSheet(sys.stdout.buffer, fields=fields, with_completions=False)
+                for each in page.data:
+                    sheet.write(Grade(each))
+                return
         print_list(page.data, partial(print_feedback, total=page.total), as_json=as_json)
 
     asyncio.run(ask())
@@ -205,8 +228,171 @@ def get(id: str, server: Server) -> None:
 
 
 @feedback.command()
+@id_argument
+@click.option(
+    "--set",
+    "changes",
+    type=Pair(),
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="A new value for one field; FIELD= leaves it empty. May be repeated.",
+)
+@click.option(
+    "--values", type=JsonObject(), metavar="JSON", help="All values anew; @FILE reads a file."
+)
+@click.option("--comment", metavar="TEXT", help="A new comment.")
+@click.option(
+    "--rationale",
+    type=Pair(),
+    multiple=True,
+    metavar="FIELD=WHY",
+    help="A new reason for one field; FIELD= leaves it empty. May be repeated.",
+)
+@click.option("--corrected", metavar="TEXT", help="What the answer should have been.")
+@server_options
+def edit(
+    id: str,
+    changes: tuple[tuple[str, str], ...],
+    values: dict[str, Any] | None,
+    comment: str | None,
+    rationale: tuple[tuple[str, str], ...],
+    corrected: str | None,
+    server: Server,
+) -> None:
+    """Change the feedback ID, and print it as JSON.
+
+    Only what you name changes. Without options, a terminal shows the completion and asks for
+    each field, where Return keeps the value. Older versions stay readable. Values are checked by
+    the version of the task that the feedback answers.
+
+    \b
+    Examples:
+      briggs feedback edit 7f3a91c2
+      briggs feedback edit 7f3a91c2 --set relevance=4 --comment "read it again"
+    """
+    from briggs.cli.feedback_edit import FeedbackEditor
+
+    if changes and values is not None:
+        raise click.UsageError("either --set or --values, not both")
+    editor = FeedbackEditor(
+        id,
+        changes=changes,
+        values=values,
+        comment=comment,
+        rationale=rationale,
+        corrected=corrected,
+    )
+    said = (comment, corrected, values)
+    is_empty = not (changes or rationale) and all(each is None for each in said)
+    if is_empty and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("say what to change: --set, --values, --comment, ...")
+    editor.run(server, asks=is_empty)
+
+
+@feedback.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
+@server_options
+def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
+    """Delete feedback for good, with all its versions.
+
+    Its completions go back to the queue of their task. Every ID is looked up before anything is
+    deleted.
+
+    \b
+    Examples:
+      briggs feedback delete 7f3a91c2
+      briggs feedback list --task quality --filter "reviewer = ann" | jq -r .id |
+        xargs briggs feedback delete --yes
+    """
+    from briggs.cli.finding import find_feedback
+    from briggs.client import AsyncClient
+
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask you: add --yes to delete")
+
+    async def look_up() -> list[str]:
+        async with AsyncClient(server.url, server.api_key) as client:
+            return [(await find_feedback(client, id)).id for id in ids]
+
+    async def ask(found: list[str]) -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            for id in found:
+                await client.feedback.delete(id)
+                click.echo(f"Deleted {id}.", err=True)
+
+    found = list(dict.fromkeys(asyncio.run(look_up())))
+    if not yes:
+        named = found[0] if len(found) == 1 else f"these {len(found)}: {', '.join(found)}"
+        click.confirm(f"Delete {named} for good?", abort=True)
+    asyncio.run(ask(found))
+
+
+@feedback.command()
+@click.argument("task", metavar="TASK")
+@click.option("--field", metavar="FIELD", help="Only where reviewers differ on this field.")
+@click.option(
+    "--task-version",
+    "version",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="The version of the task.  [default: the newest]",
+)
+@page_options(limit=25)
+@csv_option
+@json_option
+@server_options
+def disagreements(
+    task: str,
+    field: str | None,
+    version: int | None,
+    limit: int,
+    offset: int,
+    as_csv: bool,
+    as_json: bool,
+    server: Server,
+) -> None:
+    """Show where reviewers of TASK differ, with their values side by side.
+
+    The completions with the most differing fields come first. Free text is not compared. A pipe
+    gets JSON lines, one for each completion; with `--csv` a row for each field.
+
+    \b
+    Examples:
+      briggs feedback disagreements quality
+      briggs feedback disagreements quality --field relevance --csv > differ.csv
+    """
+    from briggs.cli.disagreements import print_disagreements, write_disagreements
+    from briggs.cli.finding import find_task
+    from briggs.cli.tables import print_list
+    from briggs.client import AsyncClient, NotFound
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            found = await find_task(client, task)
+            page = await client.feedback_tasks.disagreements(
+                found.id, version=version, field=field, limit=min(limit, 1000), offset=offset
+            )
+            if as_csv:
+                write_disagreements(page.data)
+                return
+            about = {}
+            if sys.stdout.isatty() and not as_json:
+                for each in page.data:
+                    with suppress(NotFound):
+                        about[each.completion_id] = await client.completions.retrieve(
+                            each.completion_id, include=["request"]
+                        )
+        show = partial(print_disagreements, page, about=about)
+        print_list(page.data, show, as_json=as_json)
+
+    asyncio.run(ask())
+
+
+@feedback.command()
 @file_argument
 @task_option(required=False)
+@about_options
 @filter_option
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="COUNT", help="At most this many; else all."
@@ -216,47 +402,87 @@ def get(id: str, server: Server) -> None:
     "--completions",
     "with_completions",
     is_flag=True,
-    help="With each, the task as it was then and the completions, requests and answers included; "
-    "oldest first.",
+    help="Also the completions, and in JSON the task as it was then; oldest first.",
+)
+@csv_option
+@click.option(
+    "--rows",
+    type=click.Choice(["grade", "completion"]),
+    default="grade",
+    show_default=True,
+    metavar="ROWS",
+    help="What a row of CSV is: one grade, or one completion with all its grades.",
 )
 @server_options
 def download(
     file: Path,
-    task: str | None,
-    filter: str,
     limit: int | None,
     offset: int,
     with_completions: bool,
+    as_csv: bool,
+    rows: str,
     server: Server,
+    **chosen: Any,
 ) -> None:
     """Download feedback to FILE as JSON lines, newest first.
 
     Without FILE, or with `-`, it goes to standard output. FILE appears, or is replaced, when
-    all of it is there.
+    the download is complete.
+
+    With `--csv`, or if FILE ends in `.csv`, each grade is a row and each field a column; a list
+    is one cell, with commas. With `--rows completion` each completion is a row, and each field
+    has a column for each reviewer. Text that a spreadsheet would run begins with `'`.
 
     \b
     Examples:
       briggs feedback download graded.jsonl --task quality --completions
+      briggs feedback download graded.csv --task quality
+      briggs feedback download side-by-side.csv --task quality --rows completion
       briggs feedback download --task quality --filter "relevance >= 4" | wc -l
     """
     from briggs.cli.download import open_target
+    from briggs.cli.feedback_sheet import CompletionSheet, GradeSheet, list_fields, read_grades
     from briggs.cli.options import leave_out
+    from briggs.cli.spreadsheet import is_csv
     from briggs.client import AsyncClient
     from briggs.types.wire import encode
 
-    async def ask() -> int:
+    is_sheet = is_csv(file, as_csv=as_csv)
+    if rows == "completion" and not (is_sheet and chosen["task"]):
+        raise click.UsageError("--rows completion needs CSV and --task")
+
+    async def write(client: AsyncClient, target: IO[bytes]) -> int:
+        filters = await _choose(client, **chosen)
         count = 0
+        if not is_sheet:
+            list_all = client.feedback.export if with_completions else client.feedback.iterate
+            lines = leave_out(cast("AsyncIterator[Any]", list_all(**filters)), offset)
+            async for line in _stop_after(lines, limit):
+                target.write(encode(line) + b"\n")
+                count += 1
+            return count
+        fields = await list_fields(client, filters=filters)
+        by_completion = CompletionSheet(target, fields=fields) if rows == "completion" else None
+        sheet = by_completion or GradeSheet(
+            target, fields=fields, with_completions=with_completions
+        )
+        grades = read_grades(
+            client, with_completions=with_completions or bool(by_completion), filters=filters
+        )
+        async for grade in _stop_after(leave_out(grades, offset), limit):
+            if isinstance(sheet, CompletionSheet):
+                sheet.add(grade)
+            else:
+                sheet.write(grade)
+            count += 1
+        if by_completion:
+            by_completion.write()
+        return count
+
+    async def ask() -> int:
         async with AsyncClient(server.url, server.api_key) as client:
             with open_target(file) as target:
-                chosen = await _choose(client, task=task, filter=filter)
-                list_all = client.feedback.export if with_completions else client.feedback.iterate
-                async with aclosing(cast("AsyncGenerator[Any]", list_all(**chosen))) as lines:
-                    async for line in leave_out(lines, offset):
-                        target.write(encode(line) + b"\n")
-                        count += 1
-                        if count == limit:
-                            break
-        return count
+                return await write(client, target)
 
     count = asyncio.run(ask())
     click.echo(f"{count} feedback{'' if str(file) == '-' else f' in {file}'}.", err=True)
@@ -264,7 +490,7 @@ def download(
 
 @feedback.command()
 @task_option(required=True)
-@click.option("--reviewer", metavar="NAME", help="Who grades.  [default: the key's name]")
+@click.option("--reviewer", metavar="NAME", help="Your name.  [default: the key's name]")
 @click.option("--model", metavar="MODEL", help="Only completions of this model.")
 @click.option(
     "--from", "created_from", type=Moment("from"), metavar="TIME", help="Only those since then."
@@ -278,17 +504,17 @@ def download(
     default="oldest",
     show_default=True,
     metavar="ORDER",
-    help="Which come first: oldest, newest, random, or low-logprob, where the model was least "
-    "sure.",
+    help="Which come first: oldest, newest, random, or low-logprob, the answers of which the "
+    "model was least sure.",
 )
 @click.option(
     "--sample",
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     metavar="0..1",
-    help="Only this share of them, the same for the same --seed.",
+    help="Only this share of them; the same --seed gives the same share.",
 )
-@click.option("--seed", default="", metavar="TEXT", help="What random and --sample begin from.")
+@click.option("--seed", default="", metavar="TEXT", help="Where random and --sample begin.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="COUNT", help="Stop after so many.")
 @click.option("--logprobs", is_flag=True, help="Colour the answers' tokens by probability.")
 @click.option(
@@ -305,11 +531,11 @@ def grade(
     server: Server,
     **wish: Any,
 ) -> None:
-    """Grade what awaits the task, one completion after the other, one key a choice.
+    """Grade the completions in the queue of a task, one after the other.
 
-    The server keeps each completion for you while you look at it, gives nobody more than the
-    task wants, and never the same one twice. Keys: s skips with a reason, u goes back, c adds a
-    comment, q quits, ? explains.
+    One key answers a question with few options; other questions take a line of text. The server
+    reserves each completion for you while you look at it, and gives you none of them twice. Keys:
+    s skips with a reason, u goes back, c adds a comment, q quits, ? shows all of them.
 
     \b
     Examples:
@@ -318,8 +544,8 @@ def grade(
     """
     if not piped and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError(
-            "grading needs a terminal; --piped reads the keys from a pipe instead, and "
-            "`briggs feedback create` gives feedback without a queue"
+            "grading needs a terminal. Add --piped to read the keys from a pipe, or use "
+            "`briggs feedback create`"
         )
     from briggs.cli.finding import find_task
     from briggs.cli.grading import Grading
@@ -328,11 +554,11 @@ def grade(
 
     wish["order"] = order.replace("-", "_")
     filters = cast("QueueFilters", {n: value for n, value in wish.items() if value is not None})
-    # Whoever closes the window, or ends us otherwise, leaves as if by Ctrl-C: what is at hand
-    # goes back to the queue.
+    # A closed window and a kill end the grading as Ctrl-C does: the completion at hand goes back
+    # to the queue.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    # One loop for all of it, so that connections live on between the keys.
+    # One event loop for all calls keeps the connection open between them.
     with open_keyboard(piped=piped) as keyboard, asyncio.Runner() as runner:
         client = AsyncClient(server.url, server.api_key)
         try:
@@ -351,10 +577,33 @@ def grade(
     click.echo(f"{grading.graded} graded, {grading.skipped} skipped.", err=True)
 
 
-async def _choose(client: AsyncClient, *, task: str | None, filter: str) -> FeedbackFilters:
+async def _choose(
+    client: AsyncClient,
+    *,
+    task: str | None,
+    completion: str | None,
+    reviewer: str | None,
+    filter: str,
+) -> FeedbackFilters:
+    from briggs.cli.completions import find_completion
     from briggs.cli.finding import find_task
 
     chosen: FeedbackFilters = {"filter": filter}
     if task:
         chosen["task_id"] = (await find_task(client, task)).id
+    if completion:
+        chosen["completion_id"] = (await find_completion(client, completion, include=[])).id
+    if reviewer:
+        chosen["reviewer"] = reviewer
     return chosen
+
+
+async def _stop_after(items: AsyncIterator[Item], limit: int | None) -> AsyncIterator[Item]:
+    """The first `limit`; all if it is None."""
+    async with aclosing(cast("AsyncGenerator[Item]", items)):
+        count = 0
+        async for item in items:
+            yield item
+            count += 1
+            if count == limit:
+                return

@@ -1,30 +1,70 @@
-"""`briggs feedback-task`: create, list and get feedback tasks, and how far answers agree."""
+"""`briggs feedback-task`: create, read, change and archive tasks, and measure agreement."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from briggs.cli.groups import Group
-from briggs.cli.options import JsonObject, Tags, id_argument, json_option, page_options
+from briggs.cli.options import (
+    JsonObject,
+    Tags,
+    csv_option,
+    id_argument,
+    json_option,
+    page_options,
+)
 from briggs.cli.server import Server, server_options
-from briggs.cli.text import print_line
+from briggs.cli.text import print_line, printable
+
+if TYPE_CHECKING:
+    from briggs.client import FeedbackTask, FeedbackTaskChange
+
+
+R = TypeVar("R")
+
+
+def rule_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--reviewers`, `--blind` and `--hide-model`."""
+    for option in (
+        click.option(
+            "--hide-model/--show-model",
+            default=None,
+            help="Whether reviewers see nothing that tells the model.  [default: show]",
+        ),
+        click.option(
+            "--blind/--open",
+            default=None,
+            help="Whether reviewers see others' answers only after their own.  [default: blind]",
+        ),
+        click.option(
+            "--reviewers",
+            "reviewers_wanted",
+            type=click.IntRange(1, 100),
+            metavar="COUNT",
+            help="How many different reviewers grade each completion.  [default: 1]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group(cls=Group)
 def feedback_task() -> None:
-    """Say what is asked about which completions.
+    """Define what reviewers are asked, and about which completions.
 
-    A task is a JSON Schema of the values that a reviewer gives, an instruction, and tags: every
-    finished completion that has all of them awaits it. See `briggs feedback grade`.
+    A task is a JSON Schema of the values that a reviewer gives, an instruction, and tags. Its
+    queue holds each finished completion that has all of these tags. `briggs feedback grade` works
+    through the queue.
     """
 
 
 @feedback_task.command()
-@click.option("--name", required=True, metavar="NAME", help="What people call it.")
+@click.option("--name", required=True, metavar="NAME", help="Its name.")
 @click.option(
     "--task-schema",
     "--task_schema",
@@ -32,9 +72,11 @@ def feedback_task() -> None:
     type=JsonObject(),
     required=True,
     metavar="JSON",
-    help="The JSON Schema of the values; @FILE reads it from a file.",
+    help="The JSON Schema of the values; @FILE reads a file.",
 )
-@click.option("--instruction", default="", metavar="TEXT", help="What a reviewer is told.")
+@click.option(
+    "--instruction", default="", metavar="TEXT", help="The question, or the rules, for reviewers."
+)
 @click.option(
     "--completion-tags-selector",
     "--completion_tags_selector",
@@ -42,30 +84,19 @@ def feedback_task() -> None:
     type=Tags(),
     default="",
     metavar="TAG,TAG",
-    help="Completions with all of these tags await it; without it, all completions.",
+    help="Its queue holds the completions with all of these tags; by default, all of them.",
 )
-@click.option(
-    "--reviewers",
-    "reviewers_wanted",
-    type=click.IntRange(1, 100),
-    metavar="COUNT",
-    help="How many different reviewers each completion is offered to.  [default: 1]",
-)
-@click.option(
-    "--blind/--open",
-    default=None,
-    help="Whether reviewers see what others said only after they answered.  [default: blind]",
-)
+@rule_options
 @server_options
 def create(schema: dict[str, Any], selector: list[str], server: Server, **said: Any) -> None:
-    """Make a task, and print it as JSON.
+    """Create a task, and print it as JSON.
 
     \b
     Examples:
       briggs feedback-task create --name quality --completion-tags-selector billing \\
         --task-schema '{"type": "object", "required": ["good"],
                         "properties": {"good": {"type": "boolean"}}}'
-      briggs feedback-task create --name tone --task_schema @tone.json --reviewers 2
+      briggs feedback-task create --name tone --task_schema @tone.json --reviewers 2 --hide-model
     """
     from briggs.client import AsyncClient
     from briggs.types.wire import encode
@@ -84,22 +115,29 @@ def create(schema: dict[str, Any], selector: list[str], server: Server, **said: 
 
 @feedback_task.command(name="list")
 @page_options(limit=25)
+@csv_option
 @json_option
 @server_options
-def list_tasks(limit: int, offset: int, as_json: bool, server: Server) -> None:
+def list_tasks(limit: int, offset: int, as_csv: bool, as_json: bool, server: Server) -> None:
     """List the tasks, newest first: a table on a terminal, JSON lines in a pipe.
 
     \b
     Examples:
       briggs feedback-task list
+      briggs feedback-task list --csv > tasks.csv
       briggs feedback-task list | jq -r '.id + " " + .name'
     """
-    from briggs.cli.tables import print_list, print_tasks
+    from briggs.cli.spreadsheet import write_rows
+    from briggs.cli.tables import TASK_COLUMNS, print_list, print_tasks
     from briggs.client import AsyncClient
+    from briggs.types.wire import to_builtins
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = await client.feedback_tasks.list(limit=limit, offset=offset)
+        if as_csv:
+            write_rows(TASK_COLUMNS, map(to_builtins, found))
+            return
         print_list(found, print_tasks, as_json=as_json)
 
     asyncio.run(ask())
@@ -109,7 +147,7 @@ def list_tasks(limit: int, offset: int, as_json: bool, server: Server) -> None:
 @id_argument
 @server_options
 def get(id: str, server: Server) -> None:
-    """Show the task ID, or the one of this name, as JSON with the progress of its queue.
+    """Show a task, by its ID or name, as JSON with the progress of its queue.
 
     \b
     Examples:
@@ -132,6 +170,152 @@ def get(id: str, server: Server) -> None:
 
 @feedback_task.command()
 @id_argument
+@click.option("--name", metavar="NAME", help="A new name.")
+@click.option(
+    "--task-schema",
+    "--task_schema",
+    "json_schema",
+    type=JsonObject(),
+    metavar="JSON",
+    help="A new JSON Schema of the values; @FILE reads a file.",
+)
+@click.option("--instruction", metavar="TEXT", help="A new question, or rules, for reviewers.")
+@click.option(
+    "--completion-tags-selector",
+    "--completion_tags_selector",
+    "completion_tags_selector",
+    type=Tags(),
+    metavar="TAG,TAG",
+    help="New tags: its queue holds the completions with all of them.",
+)
+@rule_options
+@server_options
+def update(id: str, server: Server, **said: Any) -> None:
+    """Change a task, by its ID or name, and print it as JSON.
+
+    Only what you name changes. A new schema or instruction makes a new version; feedback keeps
+    the version that it answers. Reviewers who are grading are shown what changed.
+
+    \b
+    Examples:
+      briggs feedback-task update quality --instruction "Judge the facts alone."
+      briggs feedback-task update quality --task-schema @quality.json --reviewers 3
+    """
+    from briggs.cli.finding import find_task
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    change = {name: value for name, value in said.items() if value is not None}
+    if not change:
+        raise click.UsageError("say what to change: --name, --task-schema, --instruction, ...")
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            task = await find_task(client, id)
+            changed = await client.feedback_tasks.update(
+                task.id, **cast("FeedbackTaskChange", change)
+            )
+        print_line(encode(changed))
+        if changed.version != task.version:
+            click.echo(f"This is version {changed.version}.", err=True)
+
+    asyncio.run(ask())
+
+
+@feedback_task.command()
+@id_argument
+@click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
+@server_options
+def archive(id: str, yes: bool, server: Server) -> None:
+    """Archive a task, by its ID or name: its queue empties, and its feedback stays.
+
+    This cannot be undone.
+
+    \b
+    Examples:
+      briggs feedback-task archive quality
+    """
+    from briggs.cli.finding import find_task
+    from briggs.client import AsyncClient
+
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask you: add --yes to archive")
+
+    async def look_up() -> FeedbackTask:
+        async with AsyncClient(server.url, server.api_key) as client:
+            return await find_task(client, id)
+
+    async def ask(task_id: str) -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            await client.feedback_tasks.delete(task_id)
+
+    task = asyncio.run(look_up())
+    if not yes:
+        question = f"Archive '{printable(task.name)}'? It takes no more feedback from then on."
+        click.confirm(question, abort=True)
+    asyncio.run(ask(task.id))
+    click.echo(f"Archived {task.id}.", err=True)
+
+
+@feedback_task.command()
+@id_argument
+@click.option(
+    "--reviewer", default="", metavar="NAME", help="Whose part to count.  [default: the key's name]"
+)
+@json_option
+@server_options
+def progress(id: str, reviewer: str, as_json: bool, server: Server) -> None:
+    """Show how far the queue of a task is, by its ID or name.
+
+    \b
+    Examples:
+      briggs feedback-task progress quality
+      briggs feedback-task progress quality --reviewer ann | jq .left_for_reviewer
+    """
+    from briggs.cli.finding import find_task
+    from briggs.cli.tables import print_progress
+    from briggs.client import AsyncClient
+    from briggs.types.wire import encode
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            task = await find_task(client, id)
+            found = await client.feedback_tasks.progress(task.id, reviewer=reviewer)
+        if as_json or not sys.stdout.isatty():
+            print_line(encode(found))
+            return
+        print_progress(task, found, reviewer=reviewer)
+
+    asyncio.run(ask())
+
+
+@feedback_task.command()
+@id_argument
+@json_option
+@server_options
+def versions(id: str, as_json: bool, server: Server) -> None:
+    """Show what a task asked in each of its versions, the first one first.
+
+    \b
+    Examples:
+      briggs feedback-task versions quality
+      briggs feedback-task versions quality | jq .json_schema
+    """
+    from briggs.cli.finding import find_task
+    from briggs.cli.tables import print_list, print_versions
+    from briggs.client import AsyncClient
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            task = await find_task(client, id)
+            found = await client.feedback_tasks.list_versions(task.id)
+        print_list(found, print_versions, as_json=as_json)
+
+    asyncio.run(ask())
+
+
+@feedback_task.command()
+@id_argument
 @click.option(
     "--task-version",
     "version",
@@ -139,15 +323,17 @@ def get(id: str, server: Server) -> None:
     metavar="NUMBER",
     help="The version of the task.  [default: the newest]",
 )
+@csv_option
 @json_option
 @server_options
-def agreement(id: str, version: int | None, as_json: bool, server: Server) -> None:
-    """Show how far reviewers agree on the task ID, or the one of this name, field by field.
+def agreement(id: str, version: int | None, as_csv: bool, as_json: bool, server: Server) -> None:
+    """Show how far reviewers agree on a task, by its ID or name, field by field.
 
     A kappa or alpha of 1 is full agreement, and 0 is what chance would do. The words are from
     published scales, which are named below the table. Answers to other versions of the task do
     not count, and free text is left out. A pipe gets everything as one line of JSON, with the
-    confusion tables and the means by model, tag and week.
+    confusion tables and the means by model, tag and week; with `--csv` a row for each field and
+    option.
 
     \b
     Examples:
@@ -156,7 +342,8 @@ def agreement(id: str, version: int | None, as_json: bool, server: Server) -> No
       briggs feedback-task agreement quality | jq .fields.relevance.by_model
     """
     from briggs.cli.finding import find_task
-    from briggs.cli.tables import print_agreement
+    from briggs.cli.spreadsheet import write_rows
+    from briggs.cli.tables import AGREEMENT_COLUMNS, list_agreement, print_agreement
     from briggs.client import AsyncClient
     from briggs.types.wire import encode
 
@@ -164,6 +351,9 @@ def agreement(id: str, version: int | None, as_json: bool, server: Server) -> No
         async with AsyncClient(server.url, server.api_key) as client:
             task = await find_task(client, id)
             report = await client.feedback_tasks.agreement(task.id, version=version)
+        if as_csv:
+            write_rows(AGREEMENT_COLUMNS, list_agreement(report))
+            return
         if as_json or not sys.stdout.isatty():
             print_line(encode(report))
             return

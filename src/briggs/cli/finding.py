@@ -48,12 +48,21 @@ async def find_feedback(client: AsyncClient, named: str) -> Feedback:
 
     Raises `NotFound`, and `click.ClickException` where several end so.
     """
-    from briggs.client import NotFound
+    from briggs.client import NotFound, Refused
 
     try:
         return await client.feedback.retrieve(named)
     except NotFound:
-        if found := _list_ends((await client.feedback.list(limit=LISTED)).data, named):
+        try:
+            listed = (await client.feedback.list(limit=LISTED)).data
+        except Refused as error:
+            # A key that can only grade cannot list feedback, and has to name the whole id.
+            if error.status != 403:
+                raise
+            raise click.ClickException(
+                f"There is no feedback '{named}'. This key cannot list feedback: give the whole ID."
+            ) from error
+        if found := _list_ends(listed, named):
             return _pick_only(found, named)
         raise
 

@@ -1,54 +1,71 @@
-"""Grading on a terminal: a queue's completions, one after the other."""
+"""Grades the completions of a task's queue on a terminal, one after the other."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
-from briggs.cli.cards import print_completion
+from briggs.cli.cards import print_exchange
+from briggs.cli.editing import edit, explain
+from briggs.cli.form import replace_values
 from briggs.cli.interview import Answer, Command, Interview
 from briggs.cli.keyboard import Keyboard
-from briggs.cli.text import format_value, printable
+from briggs.cli.task_changes import describe_change, keep_values, list_changed
+from briggs.cli.text import list_values, printable
 from briggs.client import (
     AsyncClient,
+    ConnectionLost,
     Feedback,
     FeedbackTask,
+    LoggedCompletion,
     NotFound,
     QueueFilters,
     Refused,
-    StoredCompletion,
+    ServerUnreachable,
 )
-from briggs.types.forms import build_values, flatten_values, read_form
+from briggs.types.completions import create_id
+from briggs.types.feedback import Progress
+from briggs.types.fields import Path
+from briggs.types.forms import Form, build_values, read_form
 
 T = TypeVar("T")
 
 LEASE_S = 1800.0
-"""How long a completion is kept for whoever looks at it. An answer that comes later is taken
-too, unless others took the completion in the meantime."""
+"""How long a completion is reserved for the reviewer who looks at it. A later answer still counts
+unless others took the completion meanwhile."""
 
 
 class Item(NamedTuple):
-    """A completion to be graded, and what others said of it, where that may be seen."""
+    """A completion to grade, and the answers of others if the reviewer may see them."""
 
-    completion: StoredCompletion
+    completion: LoggedCompletion
     feedback: Sequence[Feedback]
 
 
 class Graded(NamedTuple):
-    """What was said last, and of what."""
+    """The last answer, the completion it is about, and the form that was filled in."""
 
     item: Item
     feedback_id: str
+    json_values: Mapping[str, Any]
     answer: Answer
+    form: Form
+
+
+class Again(NamedTuple):
+    """An answer that was not taken: what is kept of it, and the fields to ask for."""
+
+    answer: Answer
+    only: Collection[Path] | None
 
 
 class Grading:
-    """One reviewer's round through the queue of a task."""
+    """One reviewer's way through the queue of a task."""
 
     def __init__(
         self,
@@ -62,34 +79,43 @@ class Grading:
         logprobs: bool,
     ) -> None:
         self._client = client
-        self._task = task
         self._runner = runner
         self._keyboard = keyboard
         self._reviewer = reviewer
         self._filters = filters
         self._logprobs = logprobs
         self._console = Console(highlight=False)
+        self._task = task
         self._form = read_form(task.json_schema)
-        self._interview = Interview(self._form, keyboard=keyboard, console=self._console)
         self._last: Graded | None = None
         self.graded = 0
         self.skipped = 0
 
     def run(self, *, limit: int | None) -> None:
-        """Go on until `limit` are graded, nothing is left, or the reviewer has had enough."""
+        """Go on until `limit` are graded, nothing is left, or the reviewer quits."""
         self._say(self._task.name, style="bold")
         if self._task.instruction:
             self._say(self._task.instruction)
-        with contextlib.suppress(EOFError, KeyboardInterrupt):
+        if self._task.hide_model and self._logprobs:
+            self._say("The task hides the model, and logprobs with it.", style="dim")
+        try:
             while (limit is None or self.graded < limit) and self._take_turn():
                 pass
+        except (EOFError, KeyboardInterrupt):
+            self._say("")
+        except Refused as error:
+            if error.param != "task_id":
+                raise
+            # The task was archived meanwhile.
+            self._complain(str(error))
 
     def _take_turn(self) -> bool:
-        """The next completion; whether to go on with the one after it."""
-        self._say(self._describe_progress(), style="dim")
+        """Grade the next completion; whether to go on with the one after it."""
+        progress = self._measure()
+        self._say(self._describe_progress(progress), style="dim")
         item = self._take_next()
         if item is None:
-            return self._offer_edit()
+            return self._offer_edit(progress)
         goes_on = False
         try:
             goes_on = self._grade(item)
@@ -98,9 +124,15 @@ class Grading:
                 self._release(item)
         return goes_on
 
-    def _offer_edit(self) -> bool:
-        """At the end of the queue what was said last can be edited; whether to go on."""
+    def _offer_edit(self, progress: Progress) -> bool:
+        """At the end of the queue the last answer can be edited; whether to go on."""
         self._say("Nothing is left here for you.")
+        if progress.left_for_reviewer:
+            reason = "do not fit your options" if self._filters else "may come back later"
+            self._say(
+                f"{progress.left_for_reviewer} more are with other reviewers, or {reason}.",
+                style="dim",
+            )
         if self._last is None:
             return False
         self._say("u edits the last one, any other key ends. › ", end="")
@@ -108,93 +140,128 @@ class Grading:
 
     def _grade(self, item: Item) -> bool:
         """Ask about one completion until it is settled; False to quit."""
+        answer, only = Answer({}), None
+        self._show(item)
         while True:
-            self._show(item)
-            said: Answer | Command | None = self._interview.ask(Answer({}))
-            if said is Command.BACK:
-                said = self._edit_last()
-            if said is Command.QUIT:
+            said = self._open_interview(self._form).ask(answer, only=only)
+            answer, only = said.answer, None
+            if said.command is Command.QUIT:
                 return False
-            if said is Command.SKIP:
-                self._skip(item)
+            if said.command is Command.SKIP and self._skip(item):
                 return True
-            if isinstance(said, Answer) and self._give(item, said):
-                return True
+            if said.command is Command.BACK:
+                if self._edit_last() is Command.QUIT:
+                    return False
+                self._show(item)
+            if said.command is None:
+                again = self._give(item, answer)
+                if again is None:
+                    return True
+                answer, only = again
 
     def _edit_last(self) -> Command | None:
-        """Ask once more about the completion before; a command other than quit leaves it."""
+        """Ask again about the completion before. A command other than quit ends only the edit."""
         if self._last is None:
             self._say("There is none before this one.")
             return None
-        self._show(self._last.item)
-        said = self._interview.ask(self._last.answer)
-        if isinstance(said, Answer):
-            self._update(self._last, said)
-            return None
-        return said if said is Command.QUIT else None
+        last = self._last
+        self._show(last.item)
 
-    def _give(self, item: Item, answer: Answer) -> bool:
-        """Hand an answer in; False where it is to be asked for again."""
+        def hand_in(answer: Answer) -> None:
+            values = replace_values(last.form, last.json_values, answer.values)
+            self._send(
+                lambda: self._client.feedback.update(
+                    last.feedback_id, json_values=values, comment=answer.comment
+                )
+            )
+            self._last = last._replace(answer=answer)
+            self._say("Changed.", style="dim")
+
+        interview = self._open_interview(last.form)
         try:
-            feedback = self._wait(
-                self._client.feedback.create(
+            said = edit(last.answer, form=last.form, interview=interview, hand_in=hand_in)
+        except Refused as error:
+            self._complain(str(error))
+            return None
+        return said.command if said.command is Command.QUIT else None
+
+    def _give(self, item: Item, answer: Answer) -> Again | None:
+        """Hand an answer in; None if the completion is settled."""
+        # So that a second try cannot be recorded as a second answer.
+        key = create_id()
+        try:
+            feedback = self._send(
+                lambda: self._client.feedback.create(
                     task_id=self._task.id,
                     json_values=build_values(self._form, answer.values),
                     comment=answer.comment,
                     completion_ids=[item.completion.id],
                     reviewer=self._reviewer,
                     reviewer_kind="person",
+                    task_version=self._task.version,
+                    idempotency_key=key,
                 )
             )
         except Refused as error:
-            self._interview.complain(str(error))
-            # It was deleted, or others took it while we were away: asking again is of no use.
-            return error.status in (404, 409)
+            if error.param == "task_version":
+                return self._follow_task(answer)
+            if error.param == "task_id" or error.status not in (400, 404, 409):
+                raise
+            if error.status == 400:
+                interview = self._open_interview(self._form)
+                return Again(answer, explain(error, form=self._form, interview=interview))
+            # It was deleted, or others took it meanwhile. To ask again would not help.
+            self._complain(str(error))
+            return None
         self.graded += 1
-        self._last = Graded(item, feedback.id, answer)
+        self._last = Graded(item, feedback.id, feedback.json_values, answer, self._form)
+        return None
+
+    def _follow_task(self, answer: Answer) -> Again:
+        """Go on with the new version of the task. Values that still fit are kept."""
+        old = self._form
+        self._adopt(self._wait(self._client.feedback_tasks.retrieve(self._task.id)))
+        values = keep_values(answer.values, self._form)
+        if values:
+            self._say(f"Kept: {_show_values(build_values(self._form, values))}", style="dim")
+        return Again(Answer(values, answer.comment), list_changed(old, self._form) or None)
+
+    def _adopt(self, task: FeedbackTask) -> None:
+        """Grade by this form of the task from now on, and say what is new."""
+        before, old = self._task, self._form
+        self._task, self._form = task, read_form(task.json_schema)
+        if task.version != before.version:
+            self._complain(describe_change(before, task, old=old, new=self._form))
+
+    def _skip(self, item: Item) -> bool:
+        """Whether the completion was skipped."""
+        reason = self._open_interview(self._form).ask_reason()
+        if reason is None:
+            return False
+        try:
+            self._send(
+                lambda: self._client.feedback_tasks.skip(
+                    self._task.id, item.completion.id, reason=reason, reviewer=self._reviewer
+                )
+            )
+        except NotFound as error:
+            self._complain(str(error))
+            return True
+        self.skipped += 1
         return True
 
-    def _update(self, last: Graded, answer: Answer) -> None:
-        values = build_values(self._form, answer.values)
-        try:
-            self._wait(
-                self._client.feedback.update(
-                    last.feedback_id, json_values=values, comment=answer.comment
-                )
-            )
-        except Refused as error:
-            self._interview.complain(str(error))
-        else:
-            self._last = last._replace(answer=answer)
-            self._say("Changed.", style="dim")
-
-    def _skip(self, item: Item) -> None:
-        reason = self._interview.ask_reason()
-        self._wait(
-            self._client.feedback_tasks.skip(
-                self._task.id, item.completion.id, reason=reason, reviewer=self._reviewer
+    def _take_next(self) -> Item | None:
+        taken = self._send(
+            lambda: self._client.feedback_tasks.next(
+                self._task.id, reviewer=self._reviewer, lease_s=LEASE_S, **self._filters
             )
         )
-        self.skipped += 1
-
-    def _take_next(self) -> Item | None:
-        while True:
-            taken = self._wait(
-                self._client.feedback_tasks.next(
-                    self._task.id, reviewer=self._reviewer, lease_s=LEASE_S, **self._filters
-                )
-            )
-            if taken.completion is None:
-                return None
-            # It may be deleted in this very moment.
-            with contextlib.suppress(NotFound):
-                id = taken.completion.id
-                whole = self._wait(self._client.completions.retrieve(id, include=["request"]))
-                return Item(whole, taken.feedback)
+        self._adopt(taken.task)
+        return None if taken.completion is None else Item(taken.completion, taken.feedback)
 
     def _release(self, item: Item) -> None:
-        # The lease may have expired, or the completion may be gone.
-        with contextlib.suppress(NotFound):
+        # The lease may have expired, or the completion, the task or the server may be gone.
+        with contextlib.suppress(Refused, ServerUnreachable, ConnectionLost):
             self._wait(
                 self._client.feedback_tasks.release(
                     self._task.id, item.completion.id, reviewer=self._reviewer
@@ -202,28 +269,60 @@ class Grading:
             )
 
     def _show(self, item: Item) -> None:
-        """The completion, and what others answered, where that may be seen."""
+        """The completion, and the answers of others if the reviewer may see them."""
         self._keyboard.forget()
         self._console.rule(style="dim")
-        print_completion(item.completion, logprobs=self._logprobs)
+        print_exchange(
+            item.completion,
+            hide_model=self._task.hide_model,
+            known_tags=self._task.completion_tags_selector,
+            logprobs=self._logprobs and not self._task.hide_model,
+        )
         for each in item.feedback:
-            said = flatten_values(self._form, each.json_values)
-            values = "  ".join(
-                f"{'.'.join(path)}={format_value(value)}" for path, value in said.items()
-            )
+            values = _show_values(each.json_values)
             self._say(f"{each.reviewer}: {values}  {each.comment}".rstrip(), style="dim")
 
-    def _describe_progress(self) -> str:
-        progress = self._wait(self._client.feedback_tasks.progress(self._task.id))
+    def _measure(self) -> Progress:
+        return self._send(
+            lambda: self._client.feedback_tasks.progress(
+                self._task.id, reviewer=self._reviewer or ""
+            )
+        )
+
+    def _describe_progress(self, progress: Progress) -> str:
         parts = [
             f"{progress.graded} of {progress.matching} graded",
             f"{self.graded} by you now",
-            f"{progress.in_progress} in other hands" if progress.in_progress else "",
+            f"{progress.left_for_reviewer} left for you, {progress.left} for all",
+            f"{progress.in_progress} with other reviewers" if progress.in_progress else "",
         ]
         return " · ".join(part for part in parts if part)
+
+    def _open_interview(self, form: Form) -> Interview:
+        return Interview(form, keyboard=self._keyboard, console=self._console)
+
+    def _complain(self, message: str) -> None:
+        self._say(message, style="red1")
 
     def _say(self, text: str, *, style: str = "", end: str = "\n") -> None:
         self._console.print(Text(printable(text), style=style), end=end)
 
+    def _send(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Wait for the server. If it is away, the reviewer can try again and loses nothing."""
+        while True:
+            try:
+                return self._wait(call())
+            except (ServerUnreachable, ConnectionLost) as error:
+                if not self._keyboard.is_terminal:
+                    raise
+                self._complain(str(error))
+                self._say("return tries again, q quits › ", end="")
+                if self._keyboard.read_key() == "q":
+                    raise
+
     def _wait(self, answer: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(answer)
+
+
+def _show_values(values: Mapping[str, Any]) -> str:
+    return "  ".join(f"{name}={value}" for name, value in list_values(values))

@@ -1,4 +1,4 @@
-"""Where answers come from: single keys of a terminal, or lines of a pipe."""
+"""Reads answers: single keys from a terminal, or lines from a pipe."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ _LISTEN_S = 0.25
 
 
 class Keyboard(Protocol):
-    """Whoever answers. Both raise `EOFError` where there is nobody any more."""
+    """Where a reviewer's answers come from. Reading raises `EOFError` at the end of input."""
+
+    is_terminal: bool
+    """Whether a person is there who can be asked again."""
 
     def read_key(self) -> str:
-        """One key; nothing for return."""
+        """One key; an empty text for return."""
         ...
 
     def read_line(self, prompt: str) -> str:
@@ -28,19 +31,19 @@ class Keyboard(Protocol):
         ...
 
     def forget(self) -> None:
-        """What was pressed before now was not meant for what is shown next."""
+        """Drop the keys that were pressed before now: they were not meant for what comes next."""
         ...
 
 
 @contextmanager
 def open_keyboard(*, piped: bool) -> Iterator[Keyboard]:
-    """The keyboard of this process; its terminal is afterwards as it was."""
+    """The keyboard of this process. Its terminal is restored afterwards."""
     if piped:
         yield PipeKeyboard()
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    # It gives `input` its editing, where there is one.
+    # With readline, `input` can edit a line.
     with contextlib.suppress(ImportError):
         importlib.import_module("readline")
     try:
@@ -52,6 +55,8 @@ def open_keyboard(*, piped: bool) -> Iterator[Keyboard]:
 class TerminalKeyboard:
     """A terminal, where a key counts as soon as it is pressed."""
 
+    is_terminal = True
+
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._by_line = termios.tcgetattr(descriptor)
@@ -60,13 +65,13 @@ class TerminalKeyboard:
 
     def read_key(self) -> str:
         while not self._pressed:
-            # A signal that comes just before a read that has no end is not heard until a key is.
+            # A read without an end would not see a signal that came just before it.
             while not select.select([self._descriptor], [], [], _LISTEN_S)[0]:
                 pass
             pressed = os.read(self._descriptor, 64).decode("utf-8", "replace")
             if pressed in ("", "\x04"):
                 raise EOFError
-            # Arrows and the like come as several characters, and mean nothing here.
+            # An arrow key sends several characters. It has no meaning here.
             self._pressed = "" if pressed.startswith("\x1b") else pressed
         key, self._pressed = self._pressed[0], self._pressed[1:]
         return "" if key in "\r\n" else key
@@ -84,12 +89,14 @@ class TerminalKeyboard:
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
 
     def _listen(self) -> None:
-        """Hand over keys one by one, unseen. Ctrl-C interrupts as ever."""
+        """Read keys one by one, without echo. Ctrl-C still interrupts."""
         tty.setcbreak(self._descriptor, termios.TCSADRAIN)
 
 
 class PipeKeyboard:
     """A pipe, in which each line is a key or a text."""
+
+    is_terminal = False
 
     def read_key(self) -> str:
         return self.read_line("")

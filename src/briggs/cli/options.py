@@ -121,6 +121,11 @@ def csv_options(command: Callable[..., R]) -> Callable[..., R]:
         metavar="NAME,NAME",
         help="These columns, of the table or the CSV; a wrong name lists all of them.",
     )(command)
+    return csv_option(command)
+
+
+def csv_option(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command `--csv`, as `as_csv`."""
     return click.option(
         "--csv", "as_csv", is_flag=True, help="CSV with a row for each, for spreadsheets."
     )(command)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,6 +48,13 @@ def is_csv(file: Path, *, as_csv: bool) -> bool:
 def open_sheet(columns: Sequence[str]) -> Sheet:
     """A sheet on standard output."""
     return Sheet(sys.stdout.buffer, columns)
+
+
+def write_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows to standard output."""
+    sheet = open_sheet(columns)
+    for row in rows:
+        sheet.write(row)
 
 
 def format_cell(value: Any) -> str:

@@ -16,7 +16,7 @@ from briggs.cli.text import (
     format_count,
     format_duration,
     format_time,
-    format_value,
+    list_values,
     one_line,
     print_line,
     printable,
@@ -29,7 +29,11 @@ from briggs.client import (
     Model,
     Organization,
     Session,
+    TaskVersion,
 )
+from briggs.types.feedback import Progress
+from briggs.types.fields import describe
+from briggs.types.forms import read_form
 from briggs.types.wire import encode
 
 T = TypeVar("T")
@@ -125,6 +129,43 @@ def print_tasks(found: Sequence[FeedbackTask]) -> None:
     _print_or_say(table, "No feedback tasks yet.")
 
 
+TASK_COLUMNS = (
+    *("id", "created_at", "updated_at", "version", "name", "instruction"),
+    *("completion_tags_selector", "reviewers_wanted", "blind", "hide_model", "json_schema"),
+)
+
+
+def print_progress(task: FeedbackTask, progress: Progress, *, reviewer: str) -> None:
+    """How far a queue is, for all and for one reviewer."""
+    console = Console(highlight=False)
+    console.print(Text.assemble((printable(task.name), "bold"), f"  version {task.version}"))
+    console.print(f"{progress.graded} of {progress.matching} graded, {progress.left} left for all")
+    whom = f"for {printable(reviewer)}" if reviewer else "for you"
+    console.print(Text(f"{progress.left_for_reviewer} left {whom}"))
+    if progress.in_progress or progress.skipped:
+        console.print(
+            f"{progress.in_progress} with reviewers now, {progress.skipped} skipped by a reviewer",
+            style="dim",
+        )
+
+
+def print_versions(found: Sequence[TaskVersion]) -> None:
+    """What a task asked in each version: the instruction, and the fields as a table."""
+    console = Console(highlight=False)
+    for version in found:
+        console.print(
+            Text.assemble((f"version {version.version}", "bold"), f"  {version.created_at}")
+        )
+        if version.instruction:
+            console.print(Text(printable(version.instruction)))
+        table = _create_table(show_header=False)
+        for field in read_form(version.json_schema).fields:
+            required = "required" if field.required else "optional"
+            cells = (field.name, describe(field), required, field.description)
+            table.add_row(*(Text(one_line(cell)) for cell in cells))
+        console.print(table)
+
+
 def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
     """Feedback as a table, with how much more there is."""
     table = _create_table()
@@ -141,7 +182,7 @@ def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
             format_time((each.created_at_ms or 0) / 1000, now=time.time()),
             Text(one_line(each.task_name)),
             Text(one_line(each.reviewer or "")),
-            Text("  ".join(f"{k}={format_value(v)}" for k, v in each.json_values.items())),
+            Text("  ".join(f"{k}={v}" for k, v in list_values(each.json_values))),
             Text(one_line(each.comment)),
             " ".join(id[-8:] for id in each.matched_completion_ids),
         )
@@ -167,6 +208,22 @@ def print_agreement(report: AgreementReport) -> None:
     _print_or_say(table, "This version of the task asks for no fields that can agree.")
     for note in _explain_agreement(report):
         Console(highlight=False).print(Text(printable(note), style="dim"))
+
+
+AGREEMENT_COLUMNS = (
+    *("version", "field", "option", "ratings", "units", "percent"),
+    *("krippendorffs_alpha", "verdict", "cohens_kappa", "fleiss_kappa", "kappa_verdict", "mean"),
+)
+
+
+def list_agreement(report: AgreementReport) -> Iterator[dict[str, Any]]:
+    """The agreement as rows of CSV: one for each field, and one for each option of a list."""
+    for name, field in report.fields.items():
+        row = {"version": report.version, "field": name}
+        yield row | field["agreement"] | {"mean": (field["mean"] or {}).get("mean")}
+        for option, found in field.get("by_option", {}).items():
+            share = (found["share"] or {}).get("mean")
+            yield row | found["agreement"] | {"option": option, "mean": share}
 
 
 def _add_agreement(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,6 +75,22 @@ def shorten(text: str) -> str:
 def format_value(value: Any) -> str:
     """A value on a single line: a text as it is, all else as JSON."""
     return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def show_value(value: Any) -> str:
+    """A value of a feedback on a single line; a list with commas."""
+    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
+        return ", ".join(map(format_value, value)) or "none"
+    return format_value(value)
+
+
+def list_values(values: Mapping[str, Any], *, before: str = "") -> Iterator[tuple[str, str]]:
+    """The values of a feedback, each with its dotted name."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from list_values(value, before=f"{before}{name}.")
+        else:
+            yield printable(f"{before}{name}"), show_value(value)
 
 
 def content_text(content: Any) -> str:

@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -279,9 +280,9 @@ def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -
         left=open or 0,
         in_progress=among_left(feedback_leases, feedback_leases.c.expires_at > now),
         skipped=among_left(feedback_skips),
-        left_for_reviewer=None
+        left_for_reviewer=UNSET
         if reviewer is None
-        else connection.scalar(_COUNT_LEFT, _name(task, reviewer)),
+        else connection.scalar(_COUNT_LEFT, _name(task, reviewer)) or 0,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from briggs.types.completions import create_id, current_time_us
 
@@ -110,5 +111,5 @@ class Progress(msgspec.Struct, kw_only=True):
     """Those of `left` that a reviewer holds now."""
     skipped: int
     """Those of `left` that a reviewer has skipped."""
-    left_for_reviewer: int | None = None
-    """Those of `left` that one reviewer has neither graded nor skipped; None if nobody asked."""
+    left_for_reviewer: int | UnsetType = UNSET
+    """Those of `left` that one reviewer has neither graded nor skipped, if it was asked for."""

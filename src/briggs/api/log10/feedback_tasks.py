@@ -172,8 +172,8 @@ def present(task: FeedbackTask) -> dict[str, Any]:
 
 def present_progress(progress: Progress) -> dict[str, int]:
     """The counts of a queue."""
-    counts = msgspec.structs.asdict(progress)
-    return {name: count for name, count in counts.items() if count is not None}
+    counts: dict[str, int] = msgspec.to_builtins(progress)
+    return counts
 
 
 def _present_with_required(task: FeedbackTask) -> dict[str, Any]:
