@@ -105,6 +105,18 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page}: {target}"
 
 
+def test_the_glossary_is_easy_to_search() -> None:
+    """Each word of a part stands in its alphabetical place, once, with one sentence."""
+    parts = (ROOT / "docs/glossary.md").read_text().split("\n## ")[1:]
+    rows = [re.findall(r"^\| \*\*(.+)\*\* \| (.+) \|$", part, re.MULTILINE) for part in parts]
+    for words in ([word for word, _ in part] for part in rows):
+        assert words and words == sorted(words, key=str.lower)
+    listed = [word for part in rows for word, _ in part]
+    assert len(listed) == len(set(listed))
+    for part in rows:
+        assert all(re.fullmatch(r"[A-Z](?:[^.]|\.\S)*\.", text) for _, text in part), part
+
+
 def test_the_readmes_vocabulary_runs() -> None:
     """The README's Python that needs no server runs as it stands."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
