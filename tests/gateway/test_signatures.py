@@ -205,7 +205,7 @@ def test_mends_are_noted(server: Server) -> None:
     assert reply.headers["x-briggs-mended"] == "messages"
     attempt = server.find(reply)["briggs"]["attempts"][-1]
     assert attempt["mended"] == [
-        "messages: end without the white space of the assistant's last text"
+        "messages: sent without the white space at the end of the last answer"
     ]
     plain = ask(server, "anthropic")
     assert "x-briggs-mended" not in plain.headers

@@ -228,7 +228,7 @@ def create_prepared() -> Prepared:
 )
 def test_malformed_events(data: bytes) -> None:
     """What is not of this wire is refused as such."""
-    with pytest.raises(UpstreamInvalid, match="no event of Anthropic's"):
+    with pytest.raises(UpstreamInvalid, match="not in Anthropic's format"):
         AnthropicWire().open_stream(create_prepared()).feed(data)
 
 

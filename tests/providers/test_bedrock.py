@@ -198,7 +198,7 @@ def create_prepared() -> Prepared:
 )
 def test_malformed_events(data: bytes) -> None:
     """What is no frame, or whose checksum is wrong, is refused."""
-    with pytest.raises(UpstreamInvalid, match="no event of AWS's"):
+    with pytest.raises(UpstreamInvalid, match="not in AWS's format"):
         stream = EventStream(BedrockReader(create_prepared()), split=split_frames(), vendor="AWS")
         stream.feed(data)
 

@@ -285,22 +285,24 @@ def test_nothing_to_mend(vendor: str) -> None:
 
 MENDED: dict[str, list[str]] = {
     "anthropic/tools": [
-        "reasoning_effort: no thoughts before the answer, since it must call a tool"
+        "reasoning_effort: sent without thinking, since the answer must call a tool"
     ],
-    "bedrock/tools": ["reasoning_effort: no thoughts before the answer, since it must call a tool"],
-    "bedrock/parts": ["messages[0].content[3].file.filename: changed to a name that Bedrock takes"],
+    "bedrock/tools": ["reasoning_effort: sent without thinking, since the answer must call a tool"],
+    "bedrock/parts": [
+        "messages[0].content[3].file.filename: changed to a name that Bedrock accepts"
+    ],
     "anthropic/thinking-forced-tool": [
-        "reasoning_effort: no thoughts before the answer, since it must call a tool"
+        "reasoning_effort: sent without thinking, since the answer must call a tool"
     ],
     "anthropic/thinking-unsigned-calls": [
-        "reasoning_effort: left out, since the last calls come without what was thought"
+        "reasoning_effort: left out, since the last tool calls come without their reasoning"
     ],
     "anthropic/calls-without-tools": [
-        "tools: hold what was called before, since there are calls and no tools"
+        "tools: declare the functions that were called before, since there are none"
     ],
     "anthropic/calls-without-tools-results-only": [
         "messages[2]: joined with the other results of its call",
-        "tools: hold what was called before, since there are calls and no tools",
+        "tools: declare the functions that were called before, since there are none",
         "messages[2].content[1]: left out, since it is blank",
     ],
     "anthropic/blank-texts": [
@@ -317,38 +319,36 @@ MENDED: dict[str, list[str]] = {
         "messages[2].content: sent as '(empty)', since it is empty",
     ],
     "anthropic/trailing-space": [
-        "messages: end without the white space of the assistant's last text"
+        "messages: sent without the white space at the end of the last answer"
     ],
     "anthropic/trailing-blank-answer": ["messages[1].content[1]: left out, since it is blank"],
-    "anthropic/system-only": [
-        "messages: sent as the user's, since there is nothing but instructions"
-    ],
+    "anthropic/system-only": ["messages: sent as the user's, since there are only instructions"],
     "anthropic/system-only-blank": [
         "messages[0].content: left out, since it is blank",
-        "messages: sent as the user's, since there is nothing but instructions",
+        "messages: sent as the user's, since there are only instructions",
     ],
     "anthropic/assistant-first": [
         "messages: begin with '(empty)', since the user must speak first"
     ],
     "anthropic/results-twice-late-missing": [
-        "messages[4]: moved behind the call that it answers",
-        "messages[5]: moved behind the call that it answers",
+        "messages[4]: moved to follow the call that it answers",
+        "messages[5]: moved to follow the call that it answers",
         "messages[2]: joined with the other results of its call",
         "messages[1].tool_calls[2]: answered with '(no result)', since no message answers it",
     ],
     "anthropic/stop-empty": ["stop: an empty text is left out"],
     "bedrock/thinking-forced-tool": [
-        "reasoning_effort: no thoughts before the answer, since it must call a tool"
+        "reasoning_effort: sent without thinking, since the answer must call a tool"
     ],
     "bedrock/thinking-unsigned-calls": [
-        "reasoning_effort: left out, since the last calls come without what was thought"
+        "reasoning_effort: left out, since the last tool calls come without their reasoning"
     ],
     "bedrock/calls-without-tools": [
-        "tools: hold what was called before, since there are calls and no tools"
+        "tools: declare the functions that were called before, since there are none"
     ],
     "bedrock/calls-without-tools-results-only": [
         "messages[2]: joined with the other results of its call",
-        "tools: hold what was called before, since there are calls and no tools",
+        "tools: declare the functions that were called before, since there are none",
         "messages[2].content[1]: left out, since it is blank",
     ],
     "bedrock/blank-texts": [
@@ -365,61 +365,57 @@ MENDED: dict[str, list[str]] = {
         "messages[2].content: sent as '(empty)', since it is empty",
     ],
     "bedrock/trailing-space": [
-        "messages: end without the white space of the assistant's last text"
+        "messages: sent without the white space at the end of the last answer"
     ],
     "bedrock/trailing-blank-answer": ["messages[1].content[1]: left out, since it is blank"],
-    "bedrock/system-only": [
-        "messages: sent as the user's, since there is nothing but instructions"
-    ],
+    "bedrock/system-only": ["messages: sent as the user's, since there are only instructions"],
     "bedrock/system-only-blank": [
         "messages[0].content: left out, since it is blank",
-        "messages: sent as the user's, since there is nothing but instructions",
+        "messages: sent as the user's, since there are only instructions",
     ],
     "bedrock/assistant-first": ["messages: begin with '(empty)', since the user must speak first"],
     "bedrock/results-twice-late-missing": [
-        "messages[4]: moved behind the call that it answers",
-        "messages[5]: moved behind the call that it answers",
+        "messages[4]: moved to follow the call that it answers",
+        "messages[5]: moved to follow the call that it answers",
         "messages[2]: joined with the other results of its call",
         "messages[1].tool_calls[2]: answered with '(no result)', since no message answers it",
     ],
     "bedrock/stop-empty": ["stop: an empty text is left out"],
     "anthropic/thinking-adaptive-forced-tool": [
-        "reasoning_effort: no thoughts before the answer, since it must call a tool"
+        "reasoning_effort: sent without thinking, since the answer must call a tool"
     ],
     "bedrock/documents-named-alike": [
-        "messages[0].content[2].file.filename: changed to a name that Bedrock takes",
-        "messages[0].content[3].file.filename: changed to a name that Bedrock takes",
-        "messages[0].content[4].file.filename: changed to a name that Bedrock takes",
-        "messages[2].content[1].file.filename: changed to a name that Bedrock takes",
+        "messages[0].content[2].file.filename: changed to a name that Bedrock accepts",
+        "messages[0].content[3].file.filename: changed to a name that Bedrock accepts",
+        "messages[0].content[4].file.filename: changed to a name that Bedrock accepts",
+        "messages[2].content[1].file.filename: changed to a name that Bedrock accepts",
     ],
     "bedrock/documents-of-other-scripts": [
-        "messages[0].content[1].file.filename: changed to a name that Bedrock takes",
-        "messages[0].content[2].file.filename: changed to a name that Bedrock takes",
-        "messages[0].content[3].file.filename: changed to a name that Bedrock takes",
-        "messages[0].content[4].file.filename: changed to a name that Bedrock takes",
-        "messages[0].content[5].file.filename: changed to a name that Bedrock takes",
-        "messages[0].content[6].file.filename: changed to a name that Bedrock takes",
+        "messages[0].content[1].file.filename: changed to a name that Bedrock accepts",
+        "messages[0].content[2].file.filename: changed to a name that Bedrock accepts",
+        "messages[0].content[3].file.filename: changed to a name that Bedrock accepts",
+        "messages[0].content[4].file.filename: changed to a name that Bedrock accepts",
+        "messages[0].content[5].file.filename: changed to a name that Bedrock accepts",
+        "messages[0].content[6].file.filename: changed to a name that Bedrock accepts",
     ],
-    "bedrock/document-without-text": ["messages: a document without a text comes with '(empty)'"],
-    "bedrock/empty-result": ["messages: a result that is empty is sent as '(empty)'"],
-    "gemini/system-only": ["messages: sent as the user's, since there is nothing but instructions"],
-    "gemini/system-only-empty": [
-        "messages: sent as the user's, since there is nothing but instructions"
-    ],
+    "bedrock/document-without-text": ["messages: '(empty)' is added to a document without text"],
+    "bedrock/empty-result": ["messages: an empty result is sent as '(empty)'"],
+    "gemini/system-only": ["messages: sent as the user's, since there are only instructions"],
+    "gemini/system-only-empty": ["messages: sent as the user's, since there are only instructions"],
     "gemini/empty-contents": [
         "messages[0].content: sent as '(empty)', since it is empty",
         "messages[4].content: sent as '(empty)', since it is empty",
     ],
     "gemini/assistant-first": ["messages: begin with '(empty)', since the user must speak first"],
     "gemini/calls-again-missing-late": [
-        "messages[5]: moved behind the call that it answers",
-        "messages[6]: moved behind the call that it answers",
-        "messages[7]: moved behind the call that it answers",
+        "messages[5]: moved to follow the call that it answers",
+        "messages[6]: moved to follow the call that it answers",
+        "messages[7]: moved to follow the call that it answers",
         "messages[5]: joined with the other results of its call",
         "messages[3].tool_calls[1]: answered with '(no result)', since no message answers it",
     ],
     "gemini/stop-empty": ["stop: an empty text is left out"],
-    "cohere/system-only": ["messages: sent as the user's, since there is nothing but instructions"],
+    "cohere/system-only": ["messages: sent as the user's, since there are only instructions"],
     "cohere/empty-contents": [
         "messages[0].content: sent as '(empty)', since it is empty",
         "messages[2].content: sent as '(empty)', since it is empty",
@@ -427,12 +423,12 @@ MENDED: dict[str, list[str]] = {
     "cohere/calls-again-missing": [
         "messages[3].tool_calls[1]: answered with '(no result)', since no message answers it"
     ],
-    "cohere/top-p-whole": ["top_p: sent as 0.99, the nearest that there is"],
-    "mistral/system-only": [
-        "messages: end with the instructions as the user's, who must speak last"
+    "cohere/top-p-whole": ["top_p: sent as 0.99, the nearest value that Cohere accepts"],
+    "mistral/system-only": ["messages: the last instructions are sent as the user's"],
+    "mistral/system-behind": [
+        "messages[3]: moved to the front, where Mistral accepts instructions"
     ],
-    "mistral/system-behind": ["messages[3]: moved to the front, where Mistral takes instructions"],
-    "mistral/answer-last": ["messages: end with an answer to go on with (prefix)"],
+    "mistral/answer-last": ["messages: end with an answer for the model to continue (prefix)"],
     "mistral/stop-empty": ["stop: an empty text is left out"],
 }
 

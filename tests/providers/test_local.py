@@ -202,7 +202,7 @@ def test_hang_up_frees_the_model(local: Server) -> None:
 
 
 def test_restarted_when_it_dies(local: Server) -> None:
-    """A model's process that was killed is started anew by the next call."""
+    """The next call restarts a model's process that was killed."""
     ask(local, "What is 2 + 3?")
     [child] = find_children(local)
     os.kill(child, signal.SIGKILL)

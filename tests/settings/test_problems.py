@@ -58,7 +58,7 @@ ROWS: list[tuple[str, str, str]] = [
     ("base_url that is none", "[providers.mine]\nbase_url = 'ftp://x'", "2: providers.mine.base_url: 'ftp://x' must begin with http:// or https://"),
     ("base_url with a password", "[providers.mine]\nbase_url = 'https://me:pass@h/v1'", "2: providers.mine.base_url: must not contain a user and password: set key_variable instead"),
     ("key_variable that is none", "[providers.mine]\nkey_variable = 'sk-1234'", "2: providers.mine.key_variable: must be the name of an environment variable, never the key itself"),
-    ("vendor without its kind", "[providers.groq]\nkey_variable = 'K'", "1: providers.groq: it would be OpenAI's: write kind = 'groq'"),
+    ("vendor without its kind", "[providers.groq]\nkey_variable = 'K'", "1: providers.groq: without kind it is treated as OpenAI: write kind = 'groq'"),
     ("provider called local", "[providers.local]", "1: providers.local: the name 'local' is reserved"),
     ("provider with a slash", "[providers.'a/b']", '1: providers."a/b": a provider\'s name must be printable, without a slash'),
     ("default_provider that is none", f"default_provider = 'mime'\n{MINE}", "1: default_provider: unknown provider 'mime'; did you mean 'mine'?"),

@@ -1,1 +1,1 @@
-"""The path of one call: who answers, the answer brought to the specification, the record."""
+"""The path of one call: choose a target, get its answer, conform it, price it, record it."""

@@ -1,4 +1,4 @@
-"""Asking the targets of a call until one answers."""
+"""Tries the targets of a call in order until one answers."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from briggs.types.errors import (
     UpstreamRejected,
 )
 
-# uvloop counts whole milliseconds, so that a timer may be done a little before its time.
+# uvloop counts whole milliseconds, so a timer may fire slightly early.
 _TIMERS_EARLY_S = 0.002
 
 MENDS_MAX = 20
-"""How many changes of a request are recorded one by one."""
+"""The record lists this many changes to a request, and only counts the rest."""
 
 T = TypeVar("T")
 Ask = Callable[[Provider, Prepared], Awaitable[T]]
 Recall = Callable[[Call, Sequence[str]], Awaitable[Signed]]
-"""Finds the messages that vendors signed, by the ids of the calls that they made."""
+"""Finds messages that vendors signed, by the ids of the tool calls in them."""
 
 
 async def ask_in_order(
@@ -48,15 +48,17 @@ async def ask_in_order(
     is_filtered: Callable[[T], bool],
     recall: Recall | None = None,
 ) -> T:
-    """What the first target says that answers.
+    """Return the answer of the first target that answers.
 
-    Raises the error of the last one that was asked; of those that were not, since they cannot
-    say what is asked, only if none was. `is_filtered` says whether a content filter was all that
-    answered, which counts as an answer unless the route falls back on that. `recall` finds what
-    vendors signed in earlier turns.
+    If none answers, raises the error of the last target that received the request. The error of
+    a target that cannot express the request is raised only if no target received it.
+
+    `is_filtered` tells whether a content filter blocked an answer. Such an answer is returned,
+    unless the route falls back on `content_filter` and another target is left. `recall` finds
+    what vendors signed in earlier turns.
     """
     targets: Sequence[Target] = arrange(route, call.completion)
-    # Who is alone is asked, whatever came of it the last time.
+    # A single target is always tried, even if it failed last time.
     cooling = route.cooling if len(targets) > 1 else None
     if cooling is not None:
         targets = cooling.skip(targets)
@@ -86,11 +88,11 @@ async def ask_in_order(
 
 
 def find_pause(error: UpstreamError, *, number: int, policy: Policy) -> float | None:
-    """Seconds until a target may be asked again after attempt `number`; None if it may not."""
-    told = error.headers.get("x-should-retry")
-    if number >= policy.attempts_max or told == "false":
+    """Seconds to wait before trying a target again after attempt `number`; None to give up."""
+    should_retry = error.headers.get("x-should-retry")
+    if number >= policy.attempts_max or should_retry == "false":
         return None
-    if not error.retryable and told != "true":
+    if not error.retryable and should_retry != "true":
         return None
     retry_after_s = read_retry_after(error.headers)
     if retry_after_s is None:
@@ -99,17 +101,18 @@ def find_pause(error: UpstreamError, *, number: int, policy: Policy) -> float | 
 
 
 def back_off(number: int, *, policy: Policy, chance: float) -> float:
-    """Seconds to wait after attempt `number`: twice as many each time, up to half of it chance.
+    """Seconds to wait after attempt `number`.
 
-    Callers who failed together would otherwise come back together.
+    The wait doubles with each attempt, and `chance` (0 to 1) shortens it by up to half.
+    Otherwise callers who failed together would retry together.
     """
-    # No exponent overflows that is cut off where the longest wait has long been reached.
+    # The cap on the exponent prevents an overflow. The longest wait is reached long before it.
     longest_s = min(policy.backoff_s * 2.0 ** min(number - 1, 64), policy.backoff_max_s)
     return longest_s * (1 - chance / 2)
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that an upstream says to wait, as OpenAI's clients read it; None for none."""
+    """Seconds that an upstream asks us to wait, read as OpenAI's clients do; None if not given."""
     try:
         if value := headers.get("retry-after-ms"):
             seconds = float(value) / 1000
@@ -130,7 +133,7 @@ async def _ask_often(
     cooling: Cooling | None,
     recall: Recall | None,
 ) -> T:
-    """One target's answer, after as many attempts as the policy allows."""
+    """Return one target's answer, within as many attempts as the policy allows."""
     number = 1
     while True:
         try:
@@ -140,7 +143,7 @@ async def _ask_often(
                 cooling.fail(target, retry_after_s=read_retry_after(error.headers))
             pause_s = find_pause(error, number=number, policy=policy)
             if call.completion.caller_left_ms is not None:
-                # What is under way is read on for the record, and nothing new is begun.
+                # A running attempt continues without its caller, but no new attempt starts.
                 raise
             if pause_s is None or pause_s >= patience_left_s(call, policy):
                 raise
@@ -187,13 +190,13 @@ async def _ask_once(
 
 
 def _limit(mended: Sequence[str]) -> list[str]:
-    """As much as a record has room for; a history can be long."""
+    """Keep the first changes and count the rest: a long history may need many."""
     more = len(mended) - MENDS_MAX
     return [*mended[:MENDS_MAX], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _read_seconds(value: str) -> float:
-    """`120`, or a date (RFC 9110, 10.2.3). Raises `ValueError`."""
+    """Read `120`, or a date (RFC 9110, 10.2.3). Raises `ValueError`."""
     try:
         return float(value)
     except ValueError:
@@ -201,7 +204,7 @@ def _read_seconds(value: str) -> float:
 
 
 def _passes_on(error: BriggsError, call: Call, policy: Policy) -> bool:
-    """Whether the next target may do better where this one failed."""
+    """Whether the next target is tried after this error."""
     if time_left_s(call, policy) <= _TIMERS_EARLY_S:
         return False
     cause = find_cause(error)
@@ -211,14 +214,15 @@ def _passes_on(error: BriggsError, call: Call, policy: Policy) -> bool:
 
 
 def _was_asked(error: BriggsError) -> bool:
-    """Whether a failure is that of a request, and not of the attempt to write one."""
+    """Whether the target received a request, as opposed to one that could not be written."""
     return not isinstance(error, InvalidRequest)
 
 
 def _is_down(error: BriggsError) -> bool:
-    """Whether a failure is the target's or ours, and not the request's.
+    """Whether the target or our account is at fault, and not the request.
 
-    401 to 404 are about our account there, and an error behind a status of 200 about anything.
+    Statuses 401 to 404 are about our account. An error in an answer with status 200 can be about
+    anything.
     """
     if find_cause(error) is not None or not isinstance(error, UpstreamError):
         return False

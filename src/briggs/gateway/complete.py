@@ -1,4 +1,4 @@
-"""A whole answer: ask, conform, record, and only then hand it over."""
+"""Answers a call in one piece: gets the answer, conforms it, records it, then returns it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from briggs.types.errors import (
 async def complete(call: Call, *, route: Route, record: Record) -> bytes:
     """Answer a call with a `CreateChatCompletionResponse`, as JSON bytes.
 
-    Raises `BriggsError`, recorded like everything else.
+    Raises `BriggsError`, which is recorded too.
     """
     await record.start(call)
     try:
@@ -55,7 +55,7 @@ async def complete(call: Call, *, route: Route, record: Record) -> bytes:
 
 
 def read_asked(call: Call) -> Asked:
-    """What the answer to a call is held to."""
+    """What the answer to a call must match."""
     envelope = call.envelope
     return Asked(
         completion_id=call.completion.id,
@@ -69,15 +69,15 @@ def read_asked(call: Call) -> Asked:
 
 
 def explain(call: Call, error: NotConforming | InBandError) -> UpstreamError:
-    """What the caller is told of an answer that cannot be passed on."""
+    """The error that the caller gets in place of an answer that cannot be passed on."""
     provider = call.completion.provider or "the upstream"
     if isinstance(error, NotConforming):
-        kind = "streamed" if call.envelope.stream else "answered"
-        return UpstreamInvalid(f"{provider} {kind}, but not with a chat completion: {error}.")
+        kind = "a stream" if call.envelope.stream else "an answer"
+        return UpstreamInvalid(f"{provider} sent {kind} that is not a chat completion: {error}.")
     details = error.error if isinstance(error.error, dict) else {}
     code = details.get("code")
     return UpstreamRejected(
-        f"{provider} failed in mid-{'stream' if call.envelope.stream else 'answer'}: {error}",
+        f"{provider} failed during its {'stream' if call.envelope.stream else 'answer'}: {error}",
         upstream_status=code if isinstance(code, int) and 400 <= code < 600 else 500,
         type=str(details["type"]) if details.get("type") else None,
         code=str(code) if isinstance(code, str) else None,
@@ -85,7 +85,7 @@ def explain(call: Call, error: NotConforming | InBandError) -> UpstreamError:
 
 
 async def _ask(call: Call, provider: Provider, prepared: Prepared) -> tuple[Conformed, bytes]:
-    """A conforming answer and the bytes that came, of one target."""
+    """Return one target's conforming answer, and the bytes that the target sent."""
     call.evidence = Evidence(prepared)
     answer = await provider.complete(prepared)
     call.evidence.body = answer.body
@@ -93,7 +93,7 @@ async def _ask(call: Call, provider: Provider, prepared: Prepared) -> tuple[Conf
 
 
 def _is_filtered(answer: tuple[Conformed, bytes]) -> bool:
-    """Whether a content filter left nothing of any choice."""
+    """Whether a content filter ended every choice."""
     reasons = answer[0].facts.finish_reasons
     return bool(reasons) and all(reason == "content_filter" for reason in reasons)
 
@@ -106,6 +106,6 @@ def _conform(call: Call, answer: Answer) -> Conformed:
         failure.received = answer.received
         raise failure from error
     if answer.cost and conformed.facts.cost_usd is None:
-        # A proxy that knows no price says 0.
+        # A proxy that does not know the price sends 0.
         conformed.facts.cost_usd = read_dollars(answer.cost) or None
     return conformed

@@ -1,4 +1,4 @@
-"""Targets that failed and are left alone for a while."""
+"""Skips targets that failed, until they have had time to recover."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from briggs.settings import CoolDownSettings
 T = TypeVar("T")
 
 RETRY_AFTER_MAX_S = 3600
-"""We look again after an hour, however long an upstream says to wait."""
+"""We try again after an hour, even if an upstream asks us to wait longer."""
 
 
 class Cooling:
-    """Which targets failed in a row, and until when they are passed over."""
+    """Counts how often each target failed in a row, and until when it is skipped."""
 
     def __init__(
         self, settings: CoolDownSettings, *, clock: Callable[[], float] = time.monotonic
@@ -27,7 +27,7 @@ class Cooling:
         self._warm_at: dict[object, float] = {}
 
     def fail(self, target: object, *, retry_after_s: float | None = None) -> None:
-        """Note that a target failed, and what it said of waiting."""
+        """Note that a target failed, and how long it asked us to wait."""
         self._failures[target] += 1
         if retry_after_s is not None:
             self._warm_at[target] = self._clock() + min(retry_after_s, RETRY_AFTER_MAX_S)
@@ -41,7 +41,7 @@ class Cooling:
             self._warm_at.pop(target, None)
 
     def skip(self, targets: Sequence[T]) -> Sequence[T]:
-        """The targets that are not cooling; if all are, the one that is warm soonest."""
+        """The targets that are not cooling. If all are, the one whose wait ends first."""
         if not self._warm_at:
             return targets
         now = self._clock()

@@ -1,7 +1,7 @@
-"""Answers that are read on although their callers have left.
+"""Continues calls whose callers have left, within limits.
 
-A caller who leaves after every choice has finished has the whole answer, and only its usage is
-still to come. Of what a caller left earlier, `on_hang_up` says whether the rest is read.
+A caller who leaves after every choice has finished has the whole answer. Only its usage is
+still to come, so we read on. For a caller who leaves earlier, `on_hang_up` decides.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from briggs.settings import FileSettings
 
 
 class Drains:
-    """Decides which calls go on without their callers, and ends them in time."""
+    """Decides which calls continue without their callers, and ends them in time."""
 
     def __init__(self, file: FileSettings) -> None:
         self._is_stopping = False
@@ -28,19 +28,19 @@ class Drains:
 
     @property
     def in_flight(self) -> int:
-        """How many calls go on without their callers."""
+        """How many calls continue without their callers."""
         return len(self._timers)
 
     def go_by(self, file: FileSettings) -> None:
-        """Take the limits of a file, for the callers who leave from now on."""
+        """Use this file's limits for callers who leave from now on."""
         self._limits = file.limits
         self._drains = file.on_hang_up == "drain"
 
     def take(self, call: Call, *, task: asyncio.Task[None]) -> bool:
-        """Note that a caller has left; whether the call goes on. Then it is cancelled in time."""
+        """Note that a caller has left. Return whether the call continues, until a time limit."""
         completion = call.completion
         if completion.status != "started":
-            # It is recorded already, and will be over at once.
+            # It is already recorded, and ends in a moment.
             return True
         completion.caller_left_ms = call.elapsed_ms
         if call.is_answered:
@@ -60,13 +60,13 @@ class Drains:
         return True
 
     def release(self, call: Call) -> None:
-        """The call is over."""
+        """Forget a call that has ended."""
         timer, _ = self._timers.pop(call.completion.id, (None, None))
         if timer is not None:
             timer.cancel()
 
     def hurry(self) -> None:
-        """The process is about to end, and waits for these no longer than for a usage."""
+        """Shorten every wait to `usage_timeout_s`, since the process is about to end."""
         self._is_stopping = True
         end = asyncio.get_running_loop().time() + self._limits.usage_timeout_s
         for id, (timer, task) in list(self._timers.items()):
@@ -80,6 +80,6 @@ class Drains:
 
 
 def _is_asked(call: Call) -> bool:
-    """Whether a target is being asked, or answers."""
+    """Whether a target has the request and has not failed."""
     attempts = call.completion.attempts
     return bool(attempts) and attempts[-1].reason is None

@@ -1,6 +1,6 @@
-"""How many tokens a call came to, where its provider had no chance to say so.
+"""Estimates the tokens of a call that ended before its provider could report them.
 
-Tokens that came with logprobs are counted. Of anything else, four bytes of text are a token.
+Tokens that came with logprobs are counted. All other text counts as one token per four bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from briggs.types.conform import Facts
 
 BYTES_PER_TOKEN = 4
 
-# What of a message, a delta, a call or a part is text of the model, or for it.
+# The members of a message, delta, call or part that hold text from the model or for it.
 _TEXTS = frozenset(
     {
         *("arguments", "content", "input", "name", "reasoning", "reasoning_content", "refusal"),
@@ -27,10 +27,10 @@ _NESTED = frozenset({"content", "custom", "function", "function_call", "tool_cal
 
 
 def estimate_usage(facts: Facts, *, request: bytes, response: bytes) -> None:
-    """Fill in the counts of a stream that was cut, if any of its answer had come.
+    """Fill in the token counts of a stream that was cut, if any of its answer had come.
 
-    The provider's own count of the prompt is kept, and so is its count of the completion where
-    that is more than what came.
+    The provider's own count of the prompt is kept. Its count of the completion is kept if it is
+    higher than the estimate.
     """
     choices = objects(members(_decode(response)).get("choices"), "choices")
     written = sum(_count_choice(choice) for _, choice in choices)
@@ -63,7 +63,7 @@ def _count_request(request: bytes) -> int:
 
 
 def _measure(value: Any) -> int:
-    """The bytes of the texts in a message or a delta; images and other data are not text."""
+    """The bytes of text in a message or a delta. Images and other data are not text."""
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in _list_texts(value))
 
 

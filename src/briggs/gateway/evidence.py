@@ -1,4 +1,4 @@
-"""What a target was asked and what it sent, and which rules that breaks."""
+"""Collects what a target was asked and what it sent, and finds the rules that it broke."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Evidence(msgspec.Struct):
-    """What one target was asked, and what it sent, as chat completions."""
+    """What one target was asked and what it sent, in the form of chat completions."""
 
     prepared: Prepared
     body: bytes | None = None
     """A whole answer."""
     is_plain: bool = False
-    """Whether a short look at it was enough."""
+    """Whether a quick check has cleared the whole answer."""
     is_cut: bool = False
-    """Whether we stopped reading before the end, since the caller had left."""
+    """Whether we stopped reading early because the caller had left."""
     frames: list[bytes] = []
-    """A stream's chunks as events, where the upstream's own are another vendor's."""
+    """A stream's chunks as events, if they were translated from another vendor's wire."""
 
     def add(self, piece: Piece) -> None:
-        """Note what one read of a stream brought."""
+        """Note one piece of a stream."""
         if self.prepared.translated:
-            said = (payload for payload in piece.payloads if not payload.startswith(_COUNTED))
-            self.frames += [b"data: " + payload + b"\n\n" for payload in said]
+            chunks = (payload for payload in piece.payloads if not payload.startswith(_COUNTED))
+            self.frames += [b"data: " + payload + b"\n\n" for payload in chunks]
 
 
 class Case(msgspec.Struct):
-    """What is to be judged."""
+    """One answer to judge."""
 
     completion: Completion
     evidence: Evidence
     body: bytes
-    """The answer, the stream, or an error's body."""
+    """The answer, the stream, or the body of an error."""
     error: BriggsError | None = None
-    """What the call failed with."""
+    """The error that the call failed with."""
 
 
 def open_case(
     completion: Completion, evidence: Evidence | None, error: BriggsError | None
 ) -> Case | None:
-    """The case of a call; None where nothing came, or nothing can be wrong with what did."""
+    """The case of a call; None if nothing came, or if a quick check has cleared what came."""
     body = None if evidence is None else _read_body(completion, evidence, error)
     if evidence is None or not body:
         return None
@@ -62,7 +62,7 @@ def open_case(
 
 
 def _is_plain(completion: Completion, evidence: Evidence, body: bytes) -> bool:
-    """Whether a short look tells that it breaks no rule."""
+    """Whether a quick check shows that the answer breaks no rule."""
     if not _is_plainly_asked(completion, evidence):
         return False
     return is_plain_stream(body) if completion.stream else evidence.is_plain
@@ -71,7 +71,7 @@ def _is_plain(completion: Completion, evidence: Evidence, body: bytes) -> bool:
 def _read_body(
     completion: Completion, evidence: Evidence, error: BriggsError | None
 ) -> bytes | None:
-    """What came, in the words of a chat completion."""
+    """What the target sent, in the form of a chat completion."""
     if evidence.frames:
         is_ended = error is None and not evidence.is_cut
         return b"".join(evidence.frames) + (DONE if is_ended else b"")
@@ -81,7 +81,7 @@ def _read_body(
 
 
 def _is_plainly_asked(completion: Completion, evidence: Evidence) -> bool:
-    """Whether a text that came to its end is all that the request allows."""
+    """Whether the request allows only one kind of answer: text that ends by itself."""
     prepared, values = evidence.prepared, evidence.prepared.envelope.values
     limit = values.get("max_completion_tokens") or values.get("max_tokens")
     return (
@@ -97,10 +97,10 @@ def _is_plainly_asked(completion: Completion, evidence: Evidence) -> bool:
 
 
 def find_broken(case: Case) -> list[str]:
-    """The ids of the rules that are broken, sorted; what is only worth knowing is left out."""
+    """The ids of the broken rules, sorted. Findings of severity `info` are left out."""
     findings = _find(case)
     broken = {finding.rule for finding in findings if finding.severity != "info"}
-    # Usage is asked for whoever did not, so that it is there to be recorded.
+    # We always ask the upstream for usage, to record it, even if the caller did not.
     return sorted(broken - {"S9"})
 
 
@@ -116,13 +116,13 @@ def _find(case: Case) -> list[Finding]:
 
 
 def _is_status(case: Case, error: UpstreamRejected) -> bool:
-    """Whether the answer had another status than 200; what comes after that one has no body."""
+    """Whether the body is that of an error status, and not of an error inside an answer."""
     is_body = case.evidence.body is None and case.body is error.received
     return is_body and error.upstream_status != 200
 
 
 def _read_request(prepared: Prepared) -> bytes:
-    """The caller's request, of the model that was asked, if one was, without what was left out."""
+    """The caller's request as this target got it: with its model, without dropped members."""
     members: dict[str, Any] = {**prepared.envelope.members, "model": prepared.model}
     for name in (*prepared.dropped, *(("model",) if prepared.names_deployment else ())):
         members.pop(name, None)

@@ -1,4 +1,4 @@
-"""The rule book held against every answer: when it has gone out, a few answers at a time."""
+"""Checks every answer against the rule book, after the answer has gone out."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WAITING_MAX = 1_000
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 PAUSE_S = 0.01
 LARGE_BYTES = 64 * 1024
-"""A larger answer, and one that a schema was asked of, may take long: a thread judges it."""
+"""A larger answer, or one with a `response_format`, may take long, so a thread judges it."""
 
 
 class Judge:
-    """Judges one case after the other, and records what is found a few at a time."""
+    """Judges cases one after the other, and records the findings in batches."""
 
     def __init__(self, store: Store) -> None:
         self.broken: Counter[tuple[str, str]] = Counter()
@@ -32,7 +32,7 @@ class Judge:
         self._task: asyncio.Task[None] | None = None
 
     async def take(self, case: Case) -> None:
-        """Take the case of a call that is recorded; waits only where too many wait already."""
+        """Queue the case of a recorded call. Waits only if the queue is full."""
         self._waiting.append(case)
         self._bytes += len(case.body)
         if self._task is None:
@@ -41,14 +41,14 @@ class Judge:
             await asyncio.shield(self._task)
 
     async def catch_up(self, *, timeout_s: float) -> None:
-        """Wait until all that waits now is judged and recorded, or for about so long."""
-        # There is what is being judged, and what has come meanwhile.
+        """Wait until the queued cases are judged and recorded, at most twice `timeout_s`."""
+        # The first wait is for the current batch, the second for the cases queued meanwhile.
         for _ in range(2):
             if self._task is not None:
                 await asyncio.wait([self._task], timeout=timeout_s)
 
     async def close(self) -> None:
-        """Judge all that waits."""
+        """Judge all queued cases."""
         while self._task is not None:
             await asyncio.wait([self._task])
 
@@ -59,7 +59,7 @@ class Judge:
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
-        """Judge what waits by then, and go on if more has come."""
+        """Judge one batch, and start another if more cases have come."""
         try:
             # The answers go out first.
             await asyncio.sleep(PAUSE_S)
@@ -70,7 +70,7 @@ class Judge:
                     found[case.completion.id] = rules
                     provider = case.completion.provider or ""
                     self.broken.update((provider, rule) for rule in rules)
-                # The calls that came meanwhile go before the next one.
+                # Calls that came meanwhile run before the next case.
                 await asyncio.sleep(0)
             if found:
                 await self._record(found)
@@ -83,7 +83,7 @@ class Judge:
         try:
             await self._store.record_violates(found)
         except BriggsError as error:
-            logger.error("what %d answers break was not recorded: %s", len(found), error)
+            logger.error("could not record the rules that %d answers broke: %s", len(found), error)
 
 
 async def _judge(case: Case) -> list[str]:
@@ -95,6 +95,6 @@ async def _judge(case: Case) -> list[str]:
             return find_broken(case)
         return await asyncio.to_thread(find_broken, case)
     except Exception:
-        # A defect of ours in one rule must not end the judging of all others.
-        logger.exception("the answer of completion %s could not be judged", case.completion.id)
+        # A bug in one of our rules must not stop the judging of other answers.
+        logger.exception("could not judge the answer of completion %s", case.completion.id)
         return []

@@ -1,8 +1,8 @@
-"""Calls that were answered elsewhere, and that a client tells of: in pieces, in any order.
+"""Records calls that were answered elsewhere. Their clients post them in pieces, in any order.
 
 Log10's clients post a call once when it starts and once or twice when it ends, as independent
-requests. What a call was asked is what its `started` says: with many calls at once those clients
-put another call's request and tags into the post of its end.
+requests. The `started` post decides the call's request and tags: when many calls run at once,
+those clients put another call's request and tags into the post at the end.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from briggs.types.errors import Conflict, NotFound, StoreUnavailable
 from briggs.types.rules import check_response, is_checkable
 
 TOLD = "told"
-"""The member of `call_site` that lists the statuses of the posts that came."""
+"""The member of `call_site` that lists the statuses of the posts so far."""
 
 _ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# An answer that came says more than a failure that was seen on its way.
+# If one post reports a failure and another an answer, the answer counts.
 _FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
 
 
 class Posted(msgspec.Struct, kw_only=True):
-    """What one post says of a call. What it does not say is UNSET."""
+    """One post about a call. A member that the post leaves out is UNSET."""
 
     organization_id: str
     status: Status | UnsetType = UNSET
@@ -52,13 +52,13 @@ class Posted(msgspec.Struct, kw_only=True):
     failure_reason: str | UnsetType = UNSET
     caller_left_ms: float | UnsetType = UNSET
     created_at: int | UnsetType = UNSET
-    """Unix time in microseconds, for what is told long after it happened."""
+    """Unix time in microseconds, for a call that is posted long after it happened."""
 
 
 async def tell(id: str, posted: Posted, *, store: Store) -> Completion:
-    """Record what a post says of a call, and return all that is known of it by now.
+    """Record a post about a call, and return all that is known of the call so far.
 
-    Raises `NotFound` for the id of a call of another organization.
+    Raises `NotFound` if the id belongs to a call of another organization.
     """
     told = None
     if posted.response is not UNSET:
@@ -71,10 +71,10 @@ async def tell(id: str, posted: Posted, *, store: Store) -> Completion:
 
 
 async def adopt(call: Call, id: bytes, *, store: Store) -> None:
-    """Start a call under the id by which its client tells of it, so that both are one record.
+    """Start a call under the id that its client posts it by, so that both make one record.
 
-    If that id is not free for it, the call keeps its own: it belongs to another organization,
-    or to a call that has ended or that Briggs answers already.
+    The call keeps its own id if the client's is taken: by another organization, by a call that
+    has ended, or by one that Briggs is already answering.
     """
     if not _ID.fullmatch(id):
         return
@@ -82,7 +82,7 @@ async def adopt(call: Call, id: bytes, *, store: Store) -> None:
 
     def begin(told: Completion | None) -> Completion:
         if told is not None and (told.source != "client" or told.status != "started"):
-            raise Conflict(f"The id '{told.id}' is another call's.")
+            raise Conflict(f"The id '{told.id}' belongs to another call.")
         named = msgspec.structs.replace(completion, id=id.decode())
         return named if told is None else _label(named, told)
 
@@ -98,7 +98,7 @@ async def adopt(call: Call, id: bytes, *, store: Store) -> None:
 
 
 class Told(NamedTuple):
-    """A response that was told, as a completion, and the rules that it breaks."""
+    """The response of a post as a completion, and the rules that it breaks."""
 
     answer: RecordedAnswer
     violates: list[str]
@@ -107,7 +107,7 @@ class Told(NamedTuple):
 def merge(
     id: str, posted: Posted, *, told: Told | None
 ) -> Callable[[Completion | None], Completion]:
-    """What a post makes of the completion that is there, or of none."""
+    """Return the function that adds a post to its completion, or creates the completion."""
 
     def change(before: Completion | None) -> Completion:
         completion = before or Completion(
@@ -124,7 +124,7 @@ def merge(
             if completion.response is not None:
                 _read_response(completion, told)
         else:
-            # What Briggs answered itself it knows better than anybody who tells of it.
+            # Briggs answered this call itself, so its own record counts.
             _add_labels(completion, posted)
         if posted.status is not UNSET:
             statuses.add(posted.status)
@@ -136,7 +136,7 @@ def merge(
 
 
 def _write_question(completion: Completion, posted: Posted) -> None:
-    """What was asked. A `started` tells all of it; what it is silent about was not there."""
+    """Write what was asked. A `started` post is complete: what it leaves out was not there."""
     if posted.request is not UNSET:
         completion.request = posted.request
         _read_request(completion)
@@ -162,7 +162,7 @@ def _add_labels(completion: Completion, posted: Posted) -> None:
 
 
 def _label(completion: Completion, told: Completion) -> Completion:
-    """A call that begins, with what its client has told of it before."""
+    """A call that begins, with the labels that its client has already posted."""
     return msgspec.structs.replace(
         completion,
         session_id=completion.session_id or told.session_id,
@@ -173,7 +173,7 @@ def _label(completion: Completion, told: Completion) -> Completion:
 
 
 def _write_outcome(completion: Completion, posted: Posted, *, told: Told | None) -> None:
-    """How it ended. A call that has ended does not start again; a later end adds to it."""
+    """Write how the call ended. An ended call never starts again; a later post adds to it."""
     if posted.status is not UNSET:
         if posted.status == "started" and completion.status != "started":
             return
@@ -201,8 +201,8 @@ def _read_request(completion: Completion) -> None:
 
 
 def _read_response(completion: Completion, told: Told | None) -> None:
-    """What the response says. Its price hangs on the model, which may be told after it."""
-    assert completion.response is not None, "the caller has looked"
+    """Write what the response says, and its price. A later post may name the model it needs."""
+    assert completion.response is not None, "the caller has checked"
     if told is not None and completion.response == told.answer.body:
         facts = told.answer.facts
     else:
@@ -213,10 +213,11 @@ def _read_response(completion: Completion, told: Told | None) -> None:
 
 
 def read_told(id: str, posted: Posted) -> Told | None:
-    """The response of a post as a completion, and the rules that it breaks by itself.
+    """Read the response of a post as a completion, and find the rules that it breaks.
 
-    Whose request comes with it is not certain. A call that failed left half of an answer, which
-    is no fault of whoever answered, and OpenAI's rules are not for other vendors' words.
+    The request is not considered, since it may be another call's. A failed call left half an
+    answer, which is not the provider's fault, so no rule is checked. Nor is one checked for a
+    response in another format, to which the rules do not apply.
     """
     if posted.response is UNSET:
         return None

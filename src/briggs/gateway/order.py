@@ -1,4 +1,4 @@
-"""In which order a route's targets are asked: a pure function of a key."""
+"""Decides the order in which a route's targets are tried. It depends on nothing but a key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from briggs.types.completions import Completion
 
 
 class Choice(NamedTuple):
-    """One of a route's targets, or another route, with its share of the calls."""
+    """One target of a route, or another route, with its share of the calls."""
 
     name: str
     to: Target | Route
@@ -24,7 +24,7 @@ class Choice(NamedTuple):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Whom a name means, and how they are asked."""
+    """The targets that a model's name stands for, and how they are tried."""
 
     choices: Sequence[Choice]
     policy: Policy
@@ -34,7 +34,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 def arrange(route: Route, completion: Completion) -> list[Target]:
-    """The targets of a route, the first to be asked first, each once."""
+    """The targets of a route in the order in which to try them, each once."""
     choices = route.choices
     if len(choices) == 1 and not isinstance(choices[0].to, Route):
         return [choices[0].to]
@@ -52,15 +52,16 @@ def arrange(route: Route, completion: Completion) -> list[Target]:
 
 
 def draw(choices: Sequence[Choice], *, key: str) -> list[Choice]:
-    """The choices in an order that the key decides, each first as often as its weight says.
+    """Order the choices by the key. Each comes first as often as its weight says.
 
-    Every choice runs a time that is exponential in its weight, which is rendezvous hashing with
-    weights: if one is gone, the keys that it had go to the others, and no other key moves.
+    This is rendezvous hashing with weights: each choice draws an exponentially distributed time
+    with its weight as the rate, and the shortest time wins. If a choice is removed, its keys
+    move to the others, and no other key moves.
     """
     return sorted(choices, key=lambda choice: -log(_draw_one(key, choice.name)) / choice.weight)
 
 
 def _draw_one(key: str, name: str) -> float:
-    """A number above 0, and up to 1, that looks like chance and is always the same."""
+    """A number above 0 and up to 1. It looks random, but the same input gives the same number."""
     digest = blake2b(f"{key}\0{name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return (int.from_bytes(digest, "big") + 1) / 2**64

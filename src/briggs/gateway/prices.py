@@ -1,7 +1,7 @@
-"""What a call costs: by the file's prices, else as its provider says, else by genai-prices.
+"""Prices a call: by the file's prices, else as its provider reports it, else by genai-prices.
 
-Only what was counted is priced: tokens, and a fee a call where a vendor takes one. What a
-vendor bills beside them, such as its own web searches, is in no usage and so in no cost.
+Only tokens are priced, plus a fee for each call if the vendor charges one. Other items on the
+vendor's bill, such as its own web searches, are not in the usage and so not in the cost.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _MILLION = 1_000_000
 _MINUTE_US = 60_000_000
 SERIES_MAX = 200
 REPORTED = "provider"
-"""The source of a cost that the provider itself told."""
+"""The source of a cost that the provider itself reported."""
 TOKENS_MAX = 1_000_000_000
-"""No call has more; a count past this counts something else, and makes no cost."""
+"""No call uses more tokens. A larger count is an error, so the call gets no cost."""
 
-# What the vendors call the tier that costs the list's price.
+# The vendors' names for the tier at the list's standard price.
 _STANDARD = frozenset({None, "auto", "default", "on_demand", "standard"})
 
 _HOUR = re.compile(rb'"ttl"\s*:\s*"1h"')
 
-# Our word for each price, and the list's.
+# Our name for each price, and the list's name.
 _LISTED = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -52,14 +52,14 @@ _LISTED = {
     "audio_input": "input_audio_mtok",
     "audio_output": "output_audio_mtok",
 }
-# Billed for themselves, and a chat completion's usage has no place for them.
+# These tokens are billed apart, and a chat completion's usage cannot count them.
 _UNCOUNTED = "output_citation_mtok"
 
 
 class Rates(msgspec.Struct, frozen=True):
-    """US dollars a million tokens.
+    """US dollars per million tokens.
 
-    What is None costs as much as `input` or `output`; of audio, nobody knows how much.
+    A rate of None is the same as `input` or `output`, except for audio, where it is unknown.
     """
 
     input: Decimal
@@ -73,17 +73,17 @@ class Rates(msgspec.Struct, frozen=True):
 
 
 class Price(NamedTuple):
-    """Whose price it is, and the rates by the length of the prompt."""
+    """The source of a price, and its rates by the length of the prompt."""
 
     source: str
     tiers: Sequence[tuple[int, Rates]]
-    """The rates of prompts of more than so many tokens, the longest first and 0 last."""
+    """Each tier is a number of tokens and the rates for longer prompts; the last number is 0."""
     request: Decimal = Decimal(0)
-    """US dollars a call, beside its tokens."""
+    """US dollars per call, in addition to its tokens."""
 
 
 class Spent(msgspec.Struct):
-    """What the calls to one model came to since the start."""
+    """The totals of the calls to one model since the start."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -91,7 +91,7 @@ class Spent(msgspec.Struct):
 
 
 class Prices:
-    """Prices calls, and keeps the sums of what was spent."""
+    """Prices calls, and keeps the totals of what was spent."""
 
     def __init__(
         self,
@@ -109,20 +109,20 @@ class Prices:
             each.is_configured for each in providers if each.name in self._addresses
         )
         self.spent: dict[tuple[str, str], Spent] = {}
-        """By provider and model; past `SERIES_MAX` of them all other models are one."""
+        """By provider and model. Past `SERIES_MAX` entries, a provider's new models share one."""
         self.estimated: dict[tuple[str, str], Spent] = {}
-        """The same of the calls whose tokens we estimated. They are in no other sum."""
+        """The same for calls whose tokens we estimated. No other total includes them."""
 
     def load(self) -> None:
-        """Read the list beside everything else, if there is a vendor who may be asked.
+        """Read the list in a thread, if a vendor that it may price is configured.
 
-        It takes up to a second and 25 MB. A call that ends before then waits for it.
+        This takes up to a second and 25 MB. A call that ends before then waits for it.
         """
         if self._is_needed:
             threading.Thread(target=load_list, name="prices", daemon=True).start()
 
     def price(self, completion: Completion, facts: Facts, *, tier: str | None) -> None:
-        """Write the cost of a call: by the file's price, as its provider says, or by the list."""
+        """Write the cost of a call, from the file, else its provider, else the list."""
         is_counted = _are_counted(facts)
         if is_counted:
             completion.usage_source = "estimated" if facts.is_estimated else "provider"
@@ -137,7 +137,7 @@ class Prices:
             self._add(completion, to=self.estimated if facts.is_estimated else self.spent)
 
     def _find_own(self, completion: Completion) -> Price | None:
-        """The file's price of the model that answered, or else of the one that was asked."""
+        """The file's price for the model that answered, else for the one that was requested."""
         for model in (_find_served(completion), _find_asked(completion)):
             if own := self._own.get(f"{completion.provider or ''}/{model}"):
                 return own
@@ -162,7 +162,7 @@ class Prices:
 
 
 def price_logged(completion: Completion, facts: Facts) -> None:
-    """Write the cost of a call that was answered elsewhere, if it costs the same everywhere."""
+    """Write the cost of a call that was answered elsewhere, if all vendors charge the same."""
     completion.cost_usd = completion.price_source = completion.usage_source = None
     is_counted = _are_counted(facts)
     if is_counted:
@@ -190,13 +190,13 @@ def _write_cost(completion: Completion, price: Price, facts: Facts) -> None:
 
 
 def calculate(price: Price, facts: Facts) -> Decimal | None:
-    """US dollars; None where the counts do not say what was used of each kind."""
+    """US dollars; None if the counts do not show how many tokens of each kind were used."""
     prompt, completion = facts.prompt_tokens, facts.completion_tokens
-    assert prompt is not None and completion is not None, "only what was counted has a price"
+    assert prompt is not None and completion is not None, "only a call with counts has a price"
     if not (0 <= prompt <= TOKENS_MAX and 0 <= completion <= TOKENS_MAX):
         return None
     rates = next((rates for start, rates in price.tiers if prompt > start), price.tiers[-1][1])
-    # Nobody says how much of the audio was cached, and audio costs many times what text does.
+    # Usage does not show how much audio was cached, and audio costs many times more than text.
     if facts.audio_input_tokens and (facts.cached_tokens or rates.audio_input is None):
         return None
     if facts.audio_output_tokens and rates.audio_output is None:
@@ -224,10 +224,10 @@ def calculate(price: Price, facts: Facts) -> Decimal | None:
 
 @functools.lru_cache(maxsize=1024)
 def find_listed(address: str, model: str, tier: str | None, minute: int) -> Price | None:
-    """The list's price of a model of whoever answers at an address, in a minute of Unix time.
+    """The list's price for a model of the vendor at an address, at a minute of Unix time.
 
-    Prices change with the date and, of some vendors, with the time of day. A tier that the list
-    has no price for is None, not the price of another.
+    Prices change with the date and, at some vendors, with the time of day. If the list has no
+    price for a tier, the result is None, not the price of another tier.
     """
     snapshot = _open_list()
     try:
@@ -240,7 +240,7 @@ def find_listed(address: str, model: str, tier: str | None, minute: int) -> Pric
     moment = datetime.fromtimestamp(minute * 60, UTC)
     if tier is None:
         return _read_listed(listed.get_prices(moment))
-    # A vendor that sells another's models need not have the other's tiers.
+    # A vendor that sells another vendor's models may not offer that vendor's tiers.
     own = any(listed is each for each in provider.models)
     if not own or not _has_tier(listed, tier, moment=moment):
         return None
@@ -248,7 +248,7 @@ def find_listed(address: str, model: str, tier: str | None, minute: int) -> Pric
 
 
 def list_offers(model: str, minute: int) -> Sequence[Price]:
-    """The list's prices of a model at all vendors who sell one of this name."""
+    """The list's prices for a model, at every vendor that sells one of this name."""
     moment = datetime.fromtimestamp(minute * 60, UTC)
     offers = (_read_listed(each.get_prices(moment)) for each in _list_sold(model))
     return [offer for offer in offers if offer is not None]
@@ -256,19 +256,19 @@ def list_offers(model: str, minute: int) -> Sequence[Price]:
 
 @functools.lru_cache(maxsize=1024)
 def _list_sold(model: str) -> Sequence[ModelInfo]:
-    # It takes ten milliseconds.
+    # This takes ten milliseconds.
     sold = (provider.find_model(model.lower()) for provider in _open_list().providers)
     return [each for each in sold if each is not None and each.prices]
 
 
 def _find_served(completion: Completion) -> str:
-    """The model that answered; where the answer names none, the caller's name stands in it."""
+    """The model that answered, or the one that was requested if the answer does not tell."""
     served = completion.response_model
     return _find_asked(completion) if served in (None, completion.model) else served or ""
 
 
 def _find_asked(completion: Completion) -> str:
-    """The model as the provider that answered was asked for it."""
+    """The name of the model that we requested from the provider that answered."""
     targets = [attempt.target.partition("/") for attempt in reversed(completion.attempts)]
     return next((model for name, _, model in targets if name == completion.provider), "")
 
@@ -282,7 +282,7 @@ def _has_tier(listed: ModelInfo, tier: str, *, moment: datetime) -> bool:
 
 
 def _read_listed(listed: ModelPrice) -> Price | None:
-    """None where the list lacks one of the two prices, or bills what is not counted."""
+    """None if the list lacks the input or output price, or bills tokens that usage omits."""
     amounts = {name: getattr(listed, key) for name, key in _LISTED.items()}
     if amounts["input"] is None or amounts["output"] is None or getattr(listed, _UNCOUNTED):
         return None
@@ -306,7 +306,7 @@ def _tiers(amount: Decimal | TieredPrices | None) -> Sequence[Any]:
 
 
 def _at(start: int, amount: Decimal | TieredPrices | None) -> Decimal | None:
-    """An amount for prompts of more than `start` tokens."""
+    """The amount for prompts of more than `start` tokens."""
     if amount is None or isinstance(amount, Decimal):
         return amount
     prices = [tier.price for tier in amount.tiers if tier.start <= start]
@@ -314,7 +314,7 @@ def _at(start: int, amount: Decimal | TieredPrices | None) -> Decimal | None:
 
 
 def _sum(count: int, rate: Decimal, *parts: tuple[int | None, Decimal | None]) -> Decimal | None:
-    """Tokens at a rate, and those parts of them that have rates of their own at those."""
+    """The cost of `count` tokens at a rate. Parts of them may have a rate of their own."""
     cost = Decimal(0)
     for part, own in parts:
         if part is not None and part < 0:
@@ -326,12 +326,12 @@ def _sum(count: int, rate: Decimal, *parts: tuple[int | None, Decimal | None]) -
 
 
 def _read_settings(row: PriceSettings) -> Price:
-    """The file's floats as the decimals that were written there."""
+    """Convert the file's floats to the decimals that were written there."""
     return Price("briggs.toml", [(0, msgspec.convert(row, Rates, from_attributes=True))])
 
 
 def _may_write_for_an_hour(completion: Completion, facts: Facts) -> bool:
-    """Whether some writes to the cache may cost more, and the usage does not say which.
+    """Whether some cache writes may cost more, and the usage does not show which.
 
     https://docs.claude.com/en/docs/build-with-claude/prompt-caching, 2026-11-23
     """
@@ -341,13 +341,13 @@ def _may_write_for_an_hour(completion: Completion, facts: Facts) -> bool:
 
 
 def _is_public(url: str) -> bool:
-    """Whether an address is a name of the internet: no vendor answers anywhere else."""
+    """Whether a URL has a public host name. No vendor answers anywhere else."""
     host, dot, top = (urlsplit(url).hostname or "").rpartition(".")
     return bool(host and dot) and top.isalpha()
 
 
 def _open_list() -> DataSnapshot:
-    # Imported late, for its time and memory. It would update itself only if it were asked to.
+    # Imported late to save time and memory. It never updates itself unless told to.
     from genai_prices.data_snapshot import get_snapshot
 
     return get_snapshot()
@@ -357,5 +357,5 @@ def _open_list() -> DataSnapshot:
 def load_list() -> None:
     """Read the list, once. It takes up to a second and 25 MB."""
     _open_list()
-    # What lives to the end need not be walked at every collection.
+    # The list lives as long as the process, so the garbage collector need not visit it.
     gc.freeze()

@@ -1,7 +1,7 @@
-"""What becomes of every call: it starts once, and it finishes or fails once.
+"""Records every call. A call starts once, and it finishes or fails once.
 
-A caller who hangs up cancels us. That too is an outcome, so it is recorded, and the recording
-must outlive the cancellation: it does, since the store has queued an outcome before it waits.
+A caller who hangs up cancels the call. That too is an outcome, so it is recorded. The recording
+survives the cancellation because the store queues an outcome before it waits.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from briggs.types.errors import BriggsError, HangUp, StoreUnavailable
 
 
 class Call(msgspec.Struct):
-    """One call on its way: what is asked, its record, and when it came."""
+    """One call in progress: its request, its record, and when it came."""
 
     envelope: Envelope
     completion: Completion
     began: float = msgspec.field(default_factory=time.perf_counter)
     is_started: bool = False
-    """Whether its start is recorded already."""
+    """Whether its start is already recorded."""
     patience: bytes = b""
-    """The seconds that its client says it waits, as the header has them."""
+    """How many seconds its client will wait, as written in the header."""
     drained_bytes_max: int = 0
-    """How much text may come after its caller left, in bytes."""
+    """How many bytes of text may come after its caller left."""
     conform: ConformStream | None = None
-    """What brings a stream to the specification, from the first target that is asked."""
+    """Brings a stream to the specification. None until a target is tried."""
     evidence: Evidence | None = None
-    """What its last target was asked and sent, to be judged."""
+    """What the last target was asked and what it sent, to be judged."""
 
     @property
     def is_answered(self) -> bool:
@@ -53,7 +53,7 @@ class Call(msgspec.Struct):
 
 
 class Record:
-    """The store as calls see it, and what happens to them when it cannot be written."""
+    """The store as calls use it, and what happens to a call if the store cannot be written."""
 
     def __init__(
         self, store: Store, *, prices: Prices, on_failure: Literal["refuse", "answer"]
@@ -69,8 +69,8 @@ class Record:
         """Queue the record of a call that begins. Raises `StoreUnavailable`."""
         if self.store.failure is not None and not self._answers_unrecorded:
             raise StoreUnavailable(
-                f"The record cannot be written ({self.store.failure}), so nothing is answered. "
-                "Calls are accepted again as soon as it can be."
+                f"The record cannot be written ({self.store.failure}), so no call is answered. "
+                "Try again later: calls are accepted as soon as the record can be written."
             )
         if not call.is_started:
             await self.store.start(call.completion)
@@ -114,7 +114,7 @@ class Record:
             await self.judge.take(case)
 
     async def refuse(self, completion: Completion, error: BriggsError) -> None:
-        """Record a call that was refused before anybody was asked."""
+        """Record a call that was refused before any target was tried."""
         _write_failure(completion, error)
         completion.duration_ms = (current_time_us() - completion.created_at) / 1000
         if isinstance(error, HangUp):
@@ -122,11 +122,11 @@ class Record:
         try:
             await self._settle(completion)
         except StoreUnavailable:
-            # The caller gets the error that is already on its way, and the store counts this.
+            # The caller still gets the first error, and the store counts this one.
             return
 
     async def recall(self, call: Call, call_ids: Sequence[str]) -> Signed:
-        """What vendors signed of the answers that made these calls, for the same organization."""
+        """Find what vendors signed in the answers with these tool calls, in one organization."""
         found = await self.store.read_signed(
             call_ids, organization_id=call.completion.organization_id, read=read_signed
         )
@@ -136,7 +136,7 @@ class Record:
         return {id: signed[id] for id in call_ids if id in signed}
 
     def _sign(self, completion: Completion, response: bytes) -> None:
-        """Let a later turn find what its vendor signed."""
+        """Index what the vendor signed, so that a later turn finds it."""
         if call_ids := list_signed(response):
             with contextlib.suppress(StoreUnavailable):
                 self.store.sign(completion, call_ids=call_ids)
@@ -162,7 +162,7 @@ def _write_failure(completion: Completion, error: BriggsError) -> None:
 
 
 def write_facts(completion: Completion, facts: Facts) -> None:
-    """What an answer says, as the record's members."""
+    """Copy what an answer says into its record."""
     completion.response_id = facts.id
     completion.response_model = facts.model
     completion.system_fingerprint = facts.system_fingerprint

@@ -1,7 +1,7 @@
-"""Which call a caller tries again: one of the same key and body that did not end well.
+"""Links a retry to the call that it repeats: a failed one with the same key and body.
 
-SDKs send the same bytes again, and say in `x-stainless-retry-count` that they do, but not of
-which call. What is remembered is lost with the process: such a retry is then linked to nothing.
+SDKs send the same bytes again and count the retries in `x-stainless-retry-count`, but do not
+name the first call. We remember failed calls in memory only, so a restart loses some links.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ REMEMBERED_MAX = 4096
 
 
 class Retries:
-    """The calls of the last minutes that may come again."""
+    """The calls of the last minutes that callers may retry."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failed: dict[bytes, tuple[str, float]] = {}
-        """The first try and until when it counts, by key and body, the oldest first."""
+        """The id of the first try and when to forget it, by key and body, oldest first."""
 
     def remember(self, completion: Completion, *, key_id: str) -> None:
         """Note a call that failed, or whose answer may not have arrived."""
@@ -34,7 +34,7 @@ class Retries:
         self._failed[place] = (first, self._clock() + REMEMBERED_S)
 
     def link(self, completion: Completion, *, key_id: str) -> None:
-        """Write into a retry the id of its first try, if that is still known."""
+        """Write the id of the first try into its retry, if it is still remembered."""
         first, until = self._failed.pop(_place(completion, key_id), (None, 0.0))
         if self._clock() < until:
             completion.retry_of = first

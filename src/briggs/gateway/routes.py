@@ -1,4 +1,4 @@
-"""Whom a model's name means."""
+"""Finds the targets that a model's name stands for."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _DIRECT_CHARACTERS_MAX = 200
 
 
 class Routes(msgspec.Struct):
-    """Every provider, the names that the file gives, and who answers a bare name."""
+    """Every provider, every name that the file defines, and the provider for bare names."""
 
     providers: Mapping[str, Provider]
     models: Mapping[str, Route]
     default_provider: str | None
     policy: Policy
-    """For what is asked as `provider/model`, or by a bare name."""
+    """For models that are requested as `provider/model` or by a bare name."""
     cooling: Cooling
     twins: Collection[str] = ()
-    """The providers whose models another one lists."""
+    """Providers whose models another provider already lists."""
     calls: int = 0
-    """How many go by these routes now: count yours, and `leave` when it has ended."""
+    """How many calls use these routes now. Add your call, and `leave` when it has ended."""
     emptied: asyncio.Event | None = None
     direct: dict[str, Route] = {}
-    """Those of the models that were asked for without a name of the file, up to a number."""
+    """Routes to models that the file does not name, by what callers wrote, up to a limit."""
 
     def leave(self) -> None:
-        """One call fewer."""
+        """Note that one call has ended."""
         self.calls -= 1
         if self.emptied is not None and not self.calls:
             self.emptied.set()
 
     async def wait_until_left(self) -> None:
-        """Return when the last call has gone that goes by these routes."""
+        """Return when the last call that uses these routes has ended."""
         self.emptied = asyncio.Event()
         if self.calls:
             await self.emptied.wait()
@@ -57,7 +57,7 @@ def open_routes(
     default_provider: str | None,
     twins: Collection[str] = (),
 ) -> Routes:
-    """Join names to providers. Every name is there and leads somewhere: the file was checked."""
+    """Connect names to providers. The file was checked, so every target exists."""
     cooling = Cooling(file.cool_down)
     waits = find_longest(file)
 
@@ -88,7 +88,7 @@ def open_routes(
 
 
 def resolve(model: str, *, routes: Routes) -> Route:
-    """Whom a model's name means. Raises `ModelNotFound`, `ProviderNotFound`."""
+    """Find the route for a model's name. Raises `ModelNotFound`, `ProviderNotFound`."""
     route = routes.models.get(model) or routes.direct.get(model)
     if route is None:
         route = _find(model, routes)
@@ -111,9 +111,9 @@ def _find(model: str, routes: Routes) -> Route:
         return _lead_to(Target(routes.providers[routes.default_provider], model), routes)
     raise ModelNotFound(
         f"There is no model '{model}'. "
-        + _suggest(model, [*routes.models, "local/briggs-tiny"], "There are")
-        + " A model is named as provider/model, or by a name of briggs.toml; "
-        "a bare name needs default_provider there.",
+        + _suggest(model, [*routes.models, "local/briggs-tiny"], "The models are")
+        + " Write provider/model, or a name that briggs.toml defines. "
+        "To use bare names, set default_provider in briggs.toml.",
         param="model",
     )
 
@@ -123,7 +123,7 @@ def _lead_to(target: Target, routes: Routes) -> Route:
 
 
 async def list_models(*, routes: Routes) -> list[dict[str, Any]]:
-    """The file's names and what every provider that can be asked lists, as `provider/model`."""
+    """The file's names, then each configured provider's models as `provider/model`."""
     ready = [
         provider
         for name, provider in routes.providers.items()
@@ -135,11 +135,11 @@ async def list_models(*, routes: Routes) -> list[dict[str, Any]]:
 
 
 async def retrieve_model(id: str, *, routes: Routes) -> dict[str, Any]:
-    """One of them. Raises `ModelNotFound`, `ProviderNotFound`."""
+    """One of the listed models. Raises `ModelNotFound`, `ProviderNotFound`."""
     if id in routes.models:
         return _describe_name(id)
     [choice] = resolve(id, routes=routes).choices
-    assert isinstance(choice.to, Target), "what is no name of the file is one target"
+    assert isinstance(choice.to, Target), "a model that the file does not name has one target"
     provider = choice.to.provider
     listed = await _list_models(provider)
     for model in listed:
@@ -160,7 +160,7 @@ async def _list_models(provider: Provider) -> list[dict[str, Any]]:
     try:
         models = await asyncio.wait_for(provider.list_models(), timeout=5)
     except (BriggsError, TimeoutError):
-        # A provider that is away has no models now; asking it for one says why.
+        # A provider that is down lists no models. A call to one of its models explains why.
         return []
     return [
         {

@@ -1,4 +1,4 @@
-"""A streamed answer: every chunk as it comes, the end only when it is recorded."""
+"""Answers a call as a stream. Chunks go out as they come, the end only once it is recorded."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from briggs.types.errors import (
 
 
 class _Stream(msgspec.Struct):
-    """What has come of a stream, and what has been made of it."""
+    """What has come of a stream so far, and what ended it."""
 
     call: Call
     received: bytearray = bytearray()
     drained_bytes: int = 0
-    """Of text, since the caller left."""
+    """Bytes of text that came after the caller left."""
     failure: UpstreamError | None = None
-    """What ended it. What came before that, even in the same read, goes out first."""
+    """The error that ended it. All that came before the error goes out first."""
     refused: bytes | None = None
-    """The payload that could not be passed on, if that is what ended it."""
+    """The payload that could not be passed on, if that ended the stream."""
 
     @property
     def provider(self) -> str:
@@ -44,9 +44,9 @@ class _Stream(msgspec.Struct):
 
 
 async def stream(call: Call, *, route: Route, record: Record) -> AsyncGenerator[bytes, None]:
-    """Answer a call with the frames of a stream of chunks.
+    """Answer a call with a stream of chunks, as frames.
 
-    Raises `BriggsError` before the first frame only. After it a failure is a frame too, an
+    Raises `BriggsError` only before the first frame. A later failure becomes a frame with an
     error object, and the stream ends without `[DONE]`. Close it if you stop reading early.
     """
     await record.start(call)
@@ -90,9 +90,9 @@ async def stream(call: Call, *, route: Route, record: Record) -> AsyncGenerator[
 async def _begin(
     state: _Stream, stack: AsyncExitStack, provider: Provider, prepared: Prepared
 ) -> tuple[bytes, AsyncIterator[Piece]]:
-    """The first frames of one target's stream, and what follows.
+    """Return the first frames of one target's stream, and the pieces that follow.
 
-    Until there are any the caller has seen nothing, and another target may still be asked.
+    Until then the caller has seen nothing, so another target can still be tried.
     """
     state.call.conform, state.received = ConformStream(read_asked(state.call)), bytearray()
     state.failure = state.refused = None
@@ -111,9 +111,9 @@ async def _begin(
 
 
 def _add(state: _Stream, piece: Piece) -> bytes:
-    """The frames to pass on for what one read brought, up to a failure."""
+    """The frames to pass on for one piece, up to a failure."""
     conform = state.call.conform
-    assert conform is not None, "nothing comes before somebody was asked"
+    assert conform is not None, "a target is tried before anything comes"
     state.received += piece.received
     if state.call.evidence is not None:
         state.call.evidence.add(piece)
@@ -132,7 +132,7 @@ def _add(state: _Stream, piece: Piece) -> bytes:
 
 
 def _require_sound(state: _Stream) -> None:
-    """Raises the `UpstreamError` that ended the stream, if one did."""
+    """Raise the `UpstreamError` that ended the stream, if any."""
     if state.failure is not None:
         raise state.failure
 
@@ -140,7 +140,7 @@ def _require_sound(state: _Stream) -> None:
 def _end(state: _Stream) -> bytes:
     """The frames before `[DONE]`. Raises `UpstreamTruncated` if the stream is not whole."""
     conform = state.call.conform
-    assert conform is not None, "nothing ends before somebody was asked"
+    assert conform is not None, "a target is tried before anything ends"
     try:
         return b"".join(b"data: " + payload + b"\n\n" for payload in conform.end())
     except NotConforming as error:
@@ -148,16 +148,16 @@ def _end(state: _Stream) -> bytes:
 
 
 def _count_drained(state: _Stream, piece: Piece) -> None:
-    """Count what came for nobody. Raises `HangUp` when it is enough."""
+    """Count the text that came after the caller left. Raises `HangUp` past the limit."""
     state.drained_bytes += sum(map(count_text, piece.payloads))
     if state.drained_bytes > state.call.drained_bytes_max:
         raise HangUp
 
 
 async def _break_off(state: _Stream, error: BriggsError, record: Record) -> None:
-    """The stream ends early. A caller who left after every choice had finished has it all."""
+    """End the stream early. If its caller left with a whole answer, the call has finished."""
     if state.call.is_answered and state.call.completion.caller_left_ms is not None:
-        assert state.call.evidence is not None, "an answer is evidence"
+        assert state.call.evidence is not None, "an answered call has evidence"
         state.call.evidence.is_cut = True
         await _finish(state, record)
     else:
@@ -166,7 +166,7 @@ async def _break_off(state: _Stream, error: BriggsError, record: Record) -> None
 
 async def _finish(state: _Stream, record: Record) -> None:
     folded = _fold(state, is_cut=state.call.evidence is not None and state.call.evidence.is_cut)
-    assert folded is not None, "a stream that ended well has said something"
+    assert folded is not None, "a stream that ended well has at least one chunk"
     await record.finish(
         state.call,
         facts=folded.facts,
@@ -189,9 +189,9 @@ async def _fail(state: _Stream, error: BriggsError, record: Record) -> None:
 
 
 def _fold(state: _Stream, *, is_cut: bool) -> Conformed | None:
-    """What has been passed on, for the record, and what of it was mended.
+    """Fold what was passed on into one answer for the record, and note the fixes.
 
-    The tokens of a stream that we cut, for want of a caller, are estimated if need be.
+    If we cut the stream because its caller left, tokens that were not reported are estimated.
     """
     conform = state.call.conform
     folded = None if conform is None else conform.fold()

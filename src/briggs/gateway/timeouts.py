@@ -1,4 +1,4 @@
-"""How long a call waits: for a connection, a first token, the next piece, and in all."""
+"""How long a call waits: for a connection, the first token, the next piece, and in total."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NOTHING = ModelSettings(targets=[])
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a route's targets are asked, and how long each is waited for.
+    """How often a route's targets are tried, and how long we wait for each.
 
-    None is for what the transport sees to by itself, which costs no timer.
+    A timeout of None is left to the transport, which needs no timer for it.
     """
 
     attempts_max: int = 1
@@ -36,14 +36,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waits(NamedTuple):
-    """The longest waits of a file, which the transport sees to without a timer for each call."""
+    """The longest timeouts in a file. The transport applies them without a timer per call."""
 
     connect_s: float
     piece_s: float
 
 
 def find_longest(file: FileSettings) -> Waits:
-    """How long the transport waits."""
+    """Find the longest timeouts in a file."""
     limits = file.limits
     tables: list[LimitSettings | ModelSettings] = [limits, *file.models.values()]
     connects = [table.connect_timeout_s for table in tables]
@@ -53,7 +53,7 @@ def find_longest(file: FileSettings) -> Waits:
 
 
 def open_policy(file: FileSettings, model: ModelSettings | None, *, waits: Waits) -> Policy:
-    """What the file says of a name's calls, or of those that ask for no name of the file."""
+    """The policy for a name that the file defines, or for every other name."""
     limits, retries, own = file.limits, file.retries, model or _NOTHING
     piece_s = own.upstream_timeout_s or limits.upstream_timeout_s
     first_s = own.first_token_timeout_s or limits.first_token_timeout_s or piece_s
@@ -72,13 +72,13 @@ def open_policy(file: FileSettings, model: ModelSettings | None, *, waits: Waits
 
 
 def time_left_s(call: Call, policy: Policy) -> float:
-    """Until the call must be over."""
+    """Seconds until the call must end."""
     limit_s = policy.call_timeout_s
     return math.inf if limit_s is None else limit_s - call.elapsed_ms / 1000
 
 
 def patience_left_s(call: Call, policy: Policy) -> float:
-    """Until the call must be over, or until its caller has waited as long as he says he does."""
+    """Seconds until the call must end or its client stops waiting, whichever comes first."""
     try:
         limit_s = float(call.patience or "inf")
     except ValueError:
@@ -87,7 +87,7 @@ def patience_left_s(call: Call, policy: Policy) -> float:
 
 
 def begin_in_time(answer: Awaitable[T], *, call: Call, policy: Policy) -> Awaitable[T]:
-    """What was asked for, or its beginning. Raises `UpstreamTimeout` if it is late."""
+    """Wait for an answer, or for its beginning. Raises `UpstreamTimeout` if it is late."""
     if policy.first_token_timeout_s is None and policy.call_timeout_s is None:
         return answer
     return _begin_in_time(answer, call=call, policy=policy)
@@ -104,7 +104,8 @@ async def _begin_in_time(answer: Awaitable[T], *, call: Call, policy: Policy) ->
         if left_s <= first_s:
             raise _explain_call(call, policy) from error
         raise UpstreamTimeout(
-            f"{name} did not answer in time: nothing for {first_s:g} s (first_token_timeout_s)."
+            f"{name} did not answer in time: it sent nothing for {first_s:g} s "
+            "(first_token_timeout_s)."
         ) from error
 
 
@@ -130,8 +131,8 @@ async def _read_in_time(
             if left_s <= piece_s:
                 raise _explain_call(call, policy) from error
             raise UpstreamTimeout(
-                f"{call.completion.provider} stopped in mid-stream: nothing for {piece_s:g} s "
-                "(upstream_timeout_s)."
+                f"{call.completion.provider} stopped during its stream: it sent nothing for "
+                f"{piece_s:g} s (upstream_timeout_s)."
             ) from error
         if piece is None:
             return
@@ -140,6 +141,6 @@ async def _read_in_time(
 
 def _explain_call(call: Call, policy: Policy) -> UpstreamTimeout:
     return UpstreamTimeout(
-        f"{call.completion.provider} did not answer in time: the call may take "
-        f"{policy.call_timeout_s:g} s in all (call_timeout_s)."
+        f"{call.completion.provider} did not finish in time: a call may take "
+        f"{policy.call_timeout_s:g} s (call_timeout_s)."
     )

@@ -1,4 +1,4 @@
-"""Whoever can be asked, as one reading of the file has it."""
+"""Opens the providers and routes of one reading of the file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from briggs.transport import Transport
 
 
 class Upstreams:
-    """The providers of a reading, the connections to them, and the routes that lead there.
+    """The providers of one reading of the file, the connections to them, and the routes.
 
-    The next reading takes the local models over from the one `before` it, unless it says
-    something else of them: they are large, and slow to start.
+    Local models are large and slow to start. The next reading takes them over from the one
+    `before` it, unless their settings changed.
     """
 
     def __init__(self, settings: Settings, *, before: Upstreams | None = None) -> None:
@@ -37,12 +37,12 @@ class Upstreams:
         )
 
     async def retire(self) -> None:
-        """Close when the last call has ended that goes by these routes."""
+        """Close when the last call that uses these routes has ended."""
         await self.routes.wait_until_left()
         await self.close()
 
     async def close(self) -> None:
-        """Let go of everything that no later reading has taken over."""
+        """Close everything that no later reading has taken over."""
         for provider in self.routes.providers.values():
             if provider is not self._local or self._keeps_local:
                 await provider.close()

@@ -1,4 +1,4 @@
-"""Anthropic's wire: messages as turns of blocks, and an answer as events of blocks.
+"""Speaks Anthropic's wire: messages are turns of blocks, and answers are events of blocks.
 
 https://platform.claude.com/docs/en/api/messages
 """
@@ -19,8 +19,8 @@ from briggs.providers.events import EventStream, split_events
 from briggs.providers.openai import read_error
 from briggs.types.envelope import Envelope
 
-# The last version in which a request may hold temperature, top_p and top_k; the models that
-# take none of them refuse them in either.
+# The last version whose requests may contain temperature, top_p and top_k. Models that do not
+# support them refuse them in every version.
 # https://platform.claude.com/docs/en/api/migration-2026-10-21, 2026-11-23
 API_VERSION = "2023-06-01"
 
@@ -71,5 +71,5 @@ class AnthropicWire:
 
 
 def _read_time(text: Any) -> int:
-    """Unix time in seconds; 0 where nobody says."""
+    """Unix time in seconds; 0 if there is no time."""
     return int(datetime.fromisoformat(text).timestamp()) if text else 0

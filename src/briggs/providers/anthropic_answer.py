@@ -1,4 +1,4 @@
-"""What Anthropic answers: one message of blocks, or the events of one.
+"""Reads Anthropic's answers: a message of blocks, or the events of a streamed message.
 
 https://platform.claude.com/docs/en/build-with-claude/streaming
 """
@@ -15,10 +15,10 @@ from briggs.providers.identifiers import find_original_names, fit_to
 from briggs.types import wire
 
 FORMAT = "anthropic-claude-v1"
-"""Marks the blocks that only Anthropic's models can read."""
+"""Marks blocks that only Anthropic's models can read."""
 
 fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
-"""The names of functions that Anthropic takes."""
+"""Fits the names of functions to what Anthropic accepts."""
 
 _TIERS_SERVED = {"standard": "default"}
 # https://platform.claude.com/docs/en/api/errors, 2026-11-23
@@ -37,7 +37,7 @@ _STATUSES = {
 
 
 def _list_events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A whole answer as the events of a stream, so that both are read in one place."""
+    """Turn a whole answer into the events of a stream, so that one reader handles both."""
     yield {"type": "message_start", "message": message}
     for index, block in enumerate(message["content"]):
         yield {"type": "content_block_start", "index": index, "content_block": block}
@@ -56,18 +56,18 @@ class AnthropicReader:
         self._names = find_original_names(prepared.envelope, fit_name)
         self._blocks: dict[int, _Block] = {}
         self._length = 0
-        """Of the text so far, in characters."""
+        """Length of the text so far, in characters."""
         self._usage: dict[str, Any] = {}
         self._ending: dict[str, Any] = {}
         self._rest: dict[str, Any] = {}
 
     def read_whole(self, message: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks that say what a whole answer says."""
+        """The chunks for a whole answer."""
         for event in _list_events(message):
             yield from self.read(event)
 
     def read(self, event: dict[str, Any]) -> Iterable[Chunk]:
-        """The chunks that say what an event does; of an unknown one there are none."""
+        """The chunks for an event. An unknown event has none."""
         match event["type"]:
             case "content_block_delta":
                 return self._continue_block(event["index"], event["delta"])
@@ -91,12 +91,12 @@ class AnthropicReader:
         self._keep(message, message["usage"])
         begun = [self._chunks.delta(content=None)]
         if {"input_tokens", "output_tokens"} <= self._usage.keys():
-            # What a stream that is cut short has cost.
+            # If the stream is cut short, these counts tell what it cost.
             begun.append(self._chunks.usage_so_far(_decode_usage(self._usage)))
         return begun
 
     def _keep(self, delta: dict[str, Any], usage: dict[str, Any]) -> None:
-        """Counts are of the whole answer so far, so the last ones count."""
+        """Keep the latest values. Each count covers the whole answer so far."""
         given = {name: value for name, value in delta.items() if value is not None}
         self._ending |= {name: given.pop(name) for name in _ENDING if name in given}
         self._rest |= {name: value for name, value in given.items() if name not in _MESSAGE}
@@ -173,7 +173,7 @@ class AnthropicReader:
         yield self._chunks.usage(_decode_usage(self._usage))
 
 
-# How a message ended, and what of it the chat completion says elsewhere.
+# Members that describe the end of a message, and members that have a place in the completion.
 _ENDING = ("stop_reason", "stop_sequence", "stop_details")
 _MESSAGE = frozenset({"id", "type", "role", "model", "content", "usage"})
 
@@ -186,11 +186,11 @@ class _Block:
         self.begins_at = begins_at
         self.spelled: list[str] = []
         self.call: int | None = None
-        """The index of the tool call that it is."""
+        """The index of the tool call, if the block is one."""
 
 
 def _decode_usage(usage: dict[str, Any]) -> dict[str, Any]:
-    """Anthropic counts apart what it read from the cache and what it wrote to it."""
+    """Add up the prompt: Anthropic counts cache reads and writes apart from other tokens."""
     rest = dict(usage)
     read = rest.pop("cache_read_input_tokens", 0)
     written = rest.pop("cache_creation_input_tokens", 0)
@@ -207,5 +207,5 @@ def _decode_usage(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decode_error(error: dict[str, Any]) -> dict[str, Any]:
-    """An error in mid-stream, with the status that it would have had before."""
+    """An error during the stream, with the status that it would have had before the stream."""
     return {"error": {**error, "code": _STATUSES.get(error.get("type", ""), 500)}}

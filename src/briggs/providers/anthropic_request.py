@@ -1,4 +1,4 @@
-"""A request in Anthropic's words.
+"""Translates a request to Anthropic's format.
 
 https://platform.claude.com/docs/en/api/messages
 """
@@ -48,14 +48,14 @@ _SERVICE_TIERS = {"default": "standard_only", "standard_only": "standard_only"}
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
-    """The body of `POST /messages`. Raises `InvalidRequest` for what cannot be said."""
+    """The body of `POST /messages`. Raises `InvalidRequest` for what it cannot express."""
     request, unsupported = read_request(envelope, can_say=_can_say)
     mends = Mends()
     conversation = read_conversation(
         request, AnthropicBlocks(), ids=_fit_id, names=fit_name, mends=mends
     )
     if conversation.system and "system" in request.extra:
-        raise refuse("system", "there is one among the messages too.")
+        raise refuse("system", "the messages contain system messages too: send only one of both.")
     effort = settle_thinking(
         request, model=model, turns=conversation.turns, unsupported=unsupported, mends=mends
     )
@@ -81,14 +81,14 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
 
 
 def _fit_user(user: str) -> str:
-    """Anthropic takes 256 characters; what is longer becomes another text, always the same."""
+    """Replace an id of more than 256 characters, Anthropic's limit, by its digest."""
     return user if len(user) <= _USER_MAX else digest(user).hex()
 
 
 def can_say(
     name: str, value: Any, *, words: Collection[str], service_tiers: Collection[str]
 ) -> bool:
-    """Whether there is a word for this value of a member, where there is one for the member."""
+    """Whether the wire can express this member and its value."""
     match name:
         case "temperature":
             return bool(0 <= value <= 1)
@@ -107,7 +107,7 @@ _can_say = partial(can_say, words=_WORDS, service_tiers=_SERVICE_TIERS)
 
 
 def _unless_default(value: Any) -> Any:
-    """1 holds anyway, and newer models refuse either beside the other, whatever it is."""
+    """Omit the default of 1: newer models refuse `temperature` and `top_p` together."""
     return None if value == 1 else value
 
 
@@ -115,7 +115,7 @@ def _encode_tools(request: CreateChatCompletionRequest) -> dict[str, Any]:
     listed = list_tools(request)
     choice = _encode_choice(request.tool_choice)
     if not listed:
-        # Nothing is called anyway, and Anthropic wants no choice then.
+        # Without tools Anthropic refuses a choice, and these choices change nothing.
         return given(tool_choice=None if choice in ({"type": "auto"}, _NONE) else choice)
     if request.parallel_tool_calls is False and choice != _NONE:
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
@@ -137,7 +137,7 @@ def _encode_choice(choice: Any) -> dict[str, Any] | None:
         case tools.UnknownToolChoice(members=members):
             return members
         case str():
-            raise refuse("tool_choice", "it is none, auto, required or a function.")
+            raise refuse("tool_choice", "it must be none, auto, required or a function.")
     return None
 
 
@@ -152,13 +152,13 @@ def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
                 strict=function.strict or None,
             )
         case tools.UnknownTool(members=members):
-            # One of Anthropic's own, such as its web search.
+            # A tool of Anthropic's own, such as its web search.
             return members
-    raise refuse(path, "this provider knows functions and its own tools only.")
+    raise refuse(path, "this provider accepts only functions and its own tools.")
 
 
 def _encode_output(request: CreateChatCompletionRequest, effort: Effort) -> dict[str, Any]:
-    """How much to think, and how the answer should look."""
+    """How much to think, and the format of the answer."""
     config = dict(effort.output_config)
     if isinstance(request.response_format, ResponseFormatJsonSchema):
         schema = request.response_format.json_schema.schema or {"type": "object"}
@@ -169,7 +169,7 @@ def _encode_output(request: CreateChatCompletionRequest, effort: Effort) -> dict
 
 
 class AnthropicBlocks:
-    """https://platform.claude.com/docs/en/api/messages: the blocks of a request."""
+    """Writes the blocks of a request. https://platform.claude.com/docs/en/api/messages"""
 
     format = reasoning_format = FORMAT
 
@@ -180,9 +180,9 @@ class AnthropicBlocks:
             case messages.ChatCompletionRequestMessageContentPartFile(file=file):
                 return [_encode_file(file, f"{path}.file")]
             case messages.UnknownContentPart(members=members):
-                # One of Anthropic's own, such as a search result.
+                # A part of Anthropic's own, such as a search result.
                 return [members]
-        raise refuse(path, "this provider takes texts, images and documents only.")
+        raise refuse(path, "this provider accepts only text, images and documents.")
 
     def text(self, text: str) -> Block:
         return {"type": "text", "text": text}
@@ -225,5 +225,5 @@ def _encode_file(file: messages.InputFile, path: str) -> Block:
             text = data.decode(path=f"{path}.file_data")
             source = {"type": "text", "media_type": "text/plain", "data": text}
         else:
-            raise refuse(path, f"this provider takes PDF and text, not {data.media_type}.")
+            raise refuse(path, f"this provider accepts PDF and text, not {data.media_type}.")
     return given(type="document", source=source, title=file.filename or None)

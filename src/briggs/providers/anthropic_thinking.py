@@ -1,4 +1,4 @@
-"""How much a model of Anthropic's thinks, and what a request cannot say beside that.
+"""Decides how much an Anthropic model thinks, and removes what thinking rules out.
 
 https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 """
@@ -13,36 +13,36 @@ from briggs.types import tools
 from briggs.types.request import CreateChatCompletionRequest
 
 MAX_TOKENS = 32_000
-"""Anthropic wants a limit; this is the least that one of its models of today can write."""
+"""Anthropic requires a limit. Every current model can write at least this much."""
 
-# The models that think by a budget of tokens only; all later ones decide for themselves.
+# These models think within a budget of tokens only. All later models choose how much to think.
 # https://platform.claude.com/docs/en/build-with-claude/thinking, 2026-11-23
 _BUDGETED = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(?!-[6-9]))")
 _BUDGET_MIN = 1024
-# Percent of the tokens that may be written at all.
+# Percent of the tokens that the model may write in total.
 _SHARES = {"minimal": 10, "low": 20, "medium": 50, "high": 80, "xhigh": 95, "max": 95}
 _ANSWER_TOKENS = 8_000
-"""What is left for the answer where the caller sets a budget and no limit."""
+"""What is left for the answer if the caller sets a budget but no limit."""
 _TOP_P_MIN = 0.95
-"""The least that a model takes while it thinks."""
+"""The lowest `top_p` that a model accepts while it thinks."""
 
-# The last models that take both of `temperature` and `top_p`.
+# The last models that accept `temperature` and `top_p` together.
 _SAMPLES_BY_BOTH = re.compile(r"claude-(2|3|instant|(opus|sonnet)-4-(0|2025))")
 
 
 class Effort(NamedTuple):
-    """What `reasoning_effort` means to a model of Anthropic's; what is empty is not sent."""
+    """What `reasoning_effort` becomes for an Anthropic model. Empty members are not sent."""
 
     thinking: dict[str, Any]
     output_config: dict[str, Any]
     has_budget: bool = False
-    """Whether a number of tokens is set, here or by the caller."""
+    """Whether a budget of tokens is set, here or by the caller."""
 
 
 def encode_effort(effort: str, *, model: str, max_tokens: int) -> Effort:
-    """A budget, where the model wants one, is a share of the tokens that it may write at all.
+    """Translate an effort. If the model needs a budget, it is a share of `max_tokens`.
 
-    It is always less than these: `settle_thinking` sees that there are enough of them.
+    The budget is always below `max_tokens`: `settle_thinking` ensures that there are enough.
     """
     if effort == "none":
         return Effort({"type": "disabled"}, {})
@@ -61,7 +61,7 @@ def settle_thinking(
     unsupported: list[str],
     mends: Mends,
 ) -> Effort:
-    """How much to think. What the model refuses meanwhile is taken out of the request."""
+    """Decide how much to think. Parameters that a thinking model refuses are taken out."""
     _settle_conflicts(request, model=model, turns=turns, unsupported=unsupported, mends=mends)
     if _thinks(request) and not _forces_call(request):
         _settle_sampling(request, unsupported)
@@ -74,7 +74,7 @@ def settle_thinking(
         request.reasoning_effort, model=model, max_tokens=find_max_tokens(request)
     )
     if _forces_call(request) and _thinks(request):
-        mends.note("reasoning_effort", "no thoughts before the answer, since it must call a tool")
+        mends.note("reasoning_effort", "sent without thinking, since the answer must call a tool")
         return effort._replace(thinking={}, has_budget=False)
     return effort
 
@@ -99,12 +99,12 @@ def _settle_conflicts(
     if own and (is_short or _forces_call(request)):
         unsupported.append(name)
     elif _forces_call(request):
-        # What is asked for in OpenAI's words is said as far as it goes.
+        # `reasoning_effort` is OpenAI's parameter. It is sent as far as Anthropic allows.
         return
     elif is_short and is_budgeted:
         unsupported.append(name)
     elif is_budgeted and _lacks_thought(turns):
-        mends.note(name, "left out, since the last calls come without what was thought")
+        mends.note(name, "left out, since the last tool calls come without their reasoning")
     else:
         return
     request.reasoning_effort = None
@@ -112,7 +112,7 @@ def _settle_conflicts(
 
 
 def _thinks(request: CreateChatCompletionRequest) -> bool:
-    """Whether a request asks for thoughts."""
+    """Whether a request asks the model to think."""
     own = _find_own(request)
     if own:
         return own.get("type") != "disabled"
@@ -120,7 +120,7 @@ def _thinks(request: CreateChatCompletionRequest) -> bool:
 
 
 def find_max_tokens(request: CreateChatCompletionRequest) -> int:
-    """The caller's limit, or else one that leaves room for an answer behind the thoughts."""
+    """The caller's limit, or else one that leaves room for an answer after the thinking."""
     limit = find_limit(request)
     if limit is not None:
         return limit
@@ -129,7 +129,7 @@ def find_max_tokens(request: CreateChatCompletionRequest) -> int:
 
 
 def _find_own(request: CreateChatCompletionRequest) -> dict[str, Any] | None:
-    """What the caller says in Anthropic's own words."""
+    """The caller's own `thinking`, in Anthropic's format."""
     own = request.extra.get("thinking")
     return own if isinstance(own, dict) else None
 
@@ -146,7 +146,7 @@ def _forces_call(request: CreateChatCompletionRequest) -> bool:
 
 
 def _lacks_thought(turns: list[dict[str, Any]]) -> bool:
-    """Whether an answer that is to go on does not begin with a thought."""
+    """Whether the answer that the model continues does not begin with its reasoning."""
     if not turns:
         return False
     last: list[dict[str, Any]] = turns[-1]["content"]
@@ -175,5 +175,5 @@ def _samples_by_one(model: str) -> bool:
 
 
 def _is_set(value: Any) -> bool:
-    """Whether a way to sample is one that does not hold anyway."""
+    """Whether a sampling parameter differs from its default of 1."""
     return isinstance(value, int | float) and value != 1

@@ -1,4 +1,4 @@
-"""Who asks AWS, and the signature that proves it.
+"""Finds AWS credentials and signs requests with them.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
@@ -14,10 +14,10 @@ from briggs.types.errors import ProviderNotReady
 
 
 def find_region(row: ProviderSettings, environment: Mapping[str, str]) -> str:
-    """The region of the file, else of the environment. Raises `SettingsError`."""
+    """The region in the file, else in the environment. Raises `SettingsError`."""
     found = row.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     if not found:
-        raise SettingsError(f"{row.kind} needs a region: say which here, or in AWS_REGION")
+        raise SettingsError(f"{row.kind} needs a region: set region here, or AWS_REGION")
     return found
 
 
@@ -30,21 +30,21 @@ class Signer:
         self._environment = environment
         self._lock = asyncio.Lock()
         self._credentials: Any = None
-        """As botocore found them."""
+        """As botocore found them. Reading them may fetch new ones."""
         self._frozen: Any = None
-        """The same as they are now: to ask the others may fetch new ones."""
+        """A copy of them that can be read at any time."""
 
     async def refresh(self) -> None:
-        """Find credentials, and others before they run out. Raises `ProviderNotReady`.
+        """Find credentials, and renew them before they expire. Raises `ProviderNotReady`.
 
-        They may be in files or come from another machine, so they are not waited for here.
+        They may come from files or from another machine, so a thread looks for them.
         """
         async with self._lock:
             if self._credentials is None or _runs_out(self._credentials):
                 self._credentials, self._frozen = await asyncio.to_thread(self._find)
 
     def sign(self, *, method: str, url: str, headers: dict[str, str], body: bytes) -> None:
-        """Add to the headers what proves that the request is ours."""
+        """Add the signature to the headers."""
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
@@ -60,17 +60,17 @@ class Signer:
             credentials = self._credentials or self._look()
             if credentials is not None:
                 return credentials, credentials.get_frozen_credentials()
-            reason = "there are none"
+            reason = "none are configured"
         except (BotoCoreError, ClientError) as error:
             reason = str(error)
         raise ProviderNotReady(
-            f"No credentials for AWS were found ({reason}): set AWS_BEARER_TOKEN_BEDROCK, or "
+            f"No AWS credentials were found ({reason}): set AWS_BEARER_TOKEN_BEDROCK, or "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with the AWS CLI.",
             headers={"x-should-retry": "false"},
         )
 
     def _look(self) -> Any:
-        """The credentials of the environment, else those of botocore's other places."""
+        """The credentials in the environment, else those that botocore finds elsewhere."""
         from botocore.credentials import Credentials
         from botocore.session import get_session
 
@@ -85,7 +85,7 @@ class Signer:
 
 
 def load_botocore() -> None:
-    """Import what takes long and few need. Raises `ProviderNotReady`."""
+    """Import botocore, which is slow and which few users need. Raises `ProviderNotReady`."""
     try:
         import botocore.auth
         import botocore.awsrequest
@@ -99,5 +99,5 @@ def load_botocore() -> None:
 
 
 def _runs_out(credentials: Any) -> bool:
-    """Whether they are of the kind that runs out, and soon do; asks nobody."""
+    """Whether the credentials expire soon, if they can. Sends no request."""
     return hasattr(credentials, "refresh_needed") and bool(credentials.refresh_needed())

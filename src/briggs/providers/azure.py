@@ -1,4 +1,4 @@
-"""Azure OpenAI's wire: OpenAI's, at an address that may name the deployment.
+"""Speaks Azure OpenAI's wire: OpenAI's, at an address that may name the deployment.
 
 https://learn.microsoft.com/azure/ai-foundry/openai/latest
 """
@@ -12,13 +12,13 @@ from briggs.providers.base import ModelPage
 from briggs.providers.openai import OpenAIWire
 from briggs.settings import ProviderSettings, SettingsError
 
-# The first version that knows `stream_options`; before it, a stream has no usage.
+# The first version that supports `stream_options`. Before it, a stream has no usage.
 # https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle, 2026-11-23
 _STREAM_OPTIONS_SINCE = "2024-09-01"
 
 
 class AzureWire(OpenAIWire):
-    """`POST {base_url}/chat/completions`, or with an `api_version` a deployment's address."""
+    """`POST {base_url}/chat/completions`. With an `api_version`, a deployment's address."""
 
     names_deployments = True
 
@@ -36,7 +36,7 @@ class AzureWire(OpenAIWire):
     ) -> dict[str, str]:
         if key is None:
             return headers
-        # A token of Entra ID is a JSON Web Token, which no key of a resource looks like.
+        # An Entra ID token is a JSON Web Token. A resource's key never looks like one.
         if key.startswith("eyJ") and key.count(".") == 2:
             return {**headers, "authorization": f"Bearer {key}"}
         return {**headers, "api-key": key}
@@ -56,14 +56,14 @@ class AzureWire(OpenAIWire):
 
 
 def open_azure(row: ProviderSettings, environment: Mapping[str, str]) -> AzureWire:
-    """The wire of a provider. Raises `SettingsError` for an address that fits neither form."""
+    """The wire for a provider. Raises `SettingsError` if its address has an unknown form."""
     address = urlsplit(row.base_url or "")
     if (address.hostname or "").endswith(".azure.com"):
         path = "/openai/v1" if row.api_version is None else "/openai"
         if address.path.rstrip("/") not in (path, "/openai/v1"):
             form = "without an api_version" if row.api_version is None else "with an api_version"
             raise SettingsError(
-                f"the base_url of azure ends {form} in {path}, such as "
+                f"{form}, the base_url of azure must end in {path}, such as "
                 f"https://RESOURCE.openai.azure.com{path}"
             )
     return AzureWire(api_version=row.api_version)

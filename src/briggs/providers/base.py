@@ -1,4 +1,4 @@
-"""What the gateway asks of whoever answers, and what a vendor's wire has to say for that."""
+"""Defines what the gateway needs from a provider, and what a provider needs from a wire."""
 
 from __future__ import annotations
 
@@ -10,117 +10,117 @@ from briggs.types.envelope import Envelope
 
 
 class Prepared(NamedTuple):
-    """A call as one provider will be asked it."""
+    """A call, prepared for one provider."""
 
     envelope: Envelope
     model: str
-    """As the provider calls it."""
+    """The provider's name for it."""
     body: bytes
     dropped: Sequence[str] = ()
-    """Parameters of the caller's that are not in `body`, since the wire has no word for them."""
+    """The caller's parameters that `body` leaves out, since the wire cannot express them."""
     translated: bool = False
-    """Whether the vendor has words of its own: then it is judged by what they become."""
+    """Whether the vendor has its own format. Its answers are judged after translation."""
     names_deployment: bool = False
-    """Whether `model` is a name that its owner chose: the answer may name any model."""
+    """Whether its owner chose the name `model`. Then the answer may name any model."""
     connect_timeout_s: float | None = None
-    """Where a connection must be there sooner than the transport would have it."""
+    """A limit for connecting that is shorter than the transport's, if there is one."""
     mended: Sequence[str] = ()
-    """What was changed because the vendor would refuse it, such as `stop: an empty text is left
-    out`."""
+    """Changes that were made because the vendor would refuse the original, such as
+    `stop: an empty text is left out`."""
     unsigned: Sequence[str] = ()
-    """The ids of the calls in the history that the vendor may have signed, and that come without
+    """The ids of earlier tool calls that the vendor may have signed, but that come without
     their signature."""
 
 
 class Answer(NamedTuple):
-    """A whole answer: a chat completion, and the bytes that the upstream sent for it."""
+    """A whole answer: a chat completion, and the bytes that the upstream sent."""
 
     body: bytes
     received: bytes
     cost: str | None = None
-    """What the upstream says beside it that the call cost, in US dollars."""
+    """The cost of the call in US dollars, if the upstream's headers give it."""
 
 
 class Piece(NamedTuple):
-    """What one read of a stream brought: the bytes, and the chunks that ended in them."""
+    """One read of a stream: the bytes, and the chunks that ended in them."""
 
     received: bytes
     payloads: Sequence[bytes]
 
 
 class Provider(Protocol):
-    """Somebody who answers chat completions."""
+    """Answers chat completions."""
 
     name: str
 
     @property
     def base_url(self) -> str | None:
-        """Where it answers; None for one that runs on this machine."""
+        """The address at which it answers; None for models that Briggs runs itself."""
         ...
 
     @property
     def is_configured(self) -> bool:
-        """Whether it has what it needs to be asked, as far as can be told without asking."""
+        """Whether it has the settings and the key that it needs. Sends no request."""
         ...
 
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
-        """Translate a call, asking nobody.
+        """Translate a call. Sends no request.
 
-        Raises `InvalidRequest` for what cannot be said on this wire, as `UnsupportedParameter`
-        where it is a parameter and this provider is not to drop those.
+        Raises `InvalidRequest` for what this wire cannot express. For a parameter that is
+        `UnsupportedParameter`, unless the provider's settings say to drop those.
         """
         ...
 
     async def complete(self, prepared: Prepared) -> Answer:
-        """Ask for a whole answer. Raises `UpstreamError`, `ProviderNotReady`."""
+        """Get a whole answer. Raises `UpstreamError`, `ProviderNotReady`."""
         ...
 
     def stream(self, prepared: Prepared) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
-        """Ask for chunks. Raises `UpstreamError`, `ProviderNotReady`.
+        """Get a stream of chunks. Raises `UpstreamError`, `ProviderNotReady`.
 
-        Leaving the block early tells the upstream that nobody listens any more.
+        Leaving the block early cancels the request at the upstream.
         """
         ...
 
     async def list_models(self) -> list[dict[str, Any]]:
-        """Its models as it lists them, each with at least `id`. Raises `UpstreamError`."""
+        """Its own list of models, each with at least `id`. Raises `UpstreamError`."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources."""
         ...
 
 
 class Target(NamedTuple):
-    """One provider and what it calls the model."""
+    """A provider, and its name for the model."""
 
     provider: Provider
     model: str
 
 
 class Encoded(NamedTuple):
-    """A request in a vendor's words."""
+    """A request in a vendor's format."""
 
     body: bytes
     unsupported: Sequence[str] = ()
-    """Members of the request that the wire has no word for, and that `body` leaves out."""
+    """Members of the request that the wire cannot express, so `body` leaves them out."""
     mended: Sequence[str] = ()
-    """What `body` says otherwise because the vendor would refuse it, each with its place."""
+    """Changes in `body`, since the vendor would refuse the original, each with its place."""
     unsigned: Sequence[str] = ()
-    """The ids of calls in the history without the signature that the vendor may have given."""
+    """The ids of earlier tool calls without the signature that the vendor may have given."""
 
 
 class ErrorWords(NamedTuple):
-    """What an upstream's error body says."""
+    """The contents of an upstream's error body."""
 
     message: str
     type: str | None = None
     code: str | None = None
     param: str | None = None
     retry_after_s: int | None = None
-    """How long to wait, where that is said in the body."""
+    """How long to wait, if the body gives it."""
     refuses_key: bool = False
-    """Whether it is about our key, where the status does not say so."""
+    """Whether the error is about our key although its status does not show that."""
 
 
 class ModelPage(NamedTuple):
@@ -129,56 +129,58 @@ class ModelPage(NamedTuple):
     models: Sequence[dict[str, Any]]
     """Each with at least `id`."""
     more: str = ""
-    """What the address of the list ends in for the next page; empty where this is the last."""
+    """Added to the list's address to get the next page; empty on the last page."""
 
 
 class StreamDecoder(Protocol):
-    """Turns the bytes of one stream, however they are split, into the payloads of chunks."""
+    """Turns the bytes of one stream into the payloads of chunks, however the bytes are split."""
 
     done: bool
-    """Whether the stream has said that it is over; what comes after that is nobody's."""
+    """Whether the stream has marked its end. Anything after that is ignored."""
 
     def feed(self, data: bytes) -> Sequence[bytes]:
-        """The payloads that end in this read: chunks as JSON, and an error in mid-stream as
-        `{"error": ...}`. Raises `UpstreamInvalid` for what is not of this wire; where good
-        chunks came in the same read, not before it is fed again."""
+        """The payloads that end in this read: chunks as JSON, and an error as `{"error": ...}`.
+
+        Raises `UpstreamInvalid` for data that is not in this wire's format. If good chunks came
+        in the same read, it returns those first and raises on the next call.
+        """
         ...
 
 
 class Wire(Protocol):
-    """How a vendor speaks: everything but `authorize` is a pure function.
+    """The format of a vendor's requests and answers. All but `authorize` are pure functions.
 
-    What a vendor says need not conform, only be a chat completion in shape: all answers are
-    brought to the specification afterwards, in one place.
+    A decoded answer must have the shape of a chat completion. It need not conform: one place
+    brings all answers to the specification afterwards.
     """
 
     @property
     def translates(self) -> bool:
-        """Whether the vendor has words of its own."""
+        """Whether the vendor has its own format, so that answers must be translated."""
         ...
 
     @property
     def names_deployments(self) -> bool:
-        """Whether it is asked for deployments, whose names their owner chooses."""
+        """Whether models are deployments, whose names their owner chooses."""
         ...
 
     @property
     def stream_types(self) -> Sequence[str]:
-        """How the content type of a stream begins."""
+        """How a stream's content type may begin. The first is asked for."""
         ...
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
-        """Where a call is posted."""
+        """The URL to post a call to."""
         ...
 
     def authorize(
         self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
     ) -> dict[str, str]:
-        """The headers of a request, with whatever proves who sends it."""
+        """The headers of a request, with its key or signature."""
         ...
 
     def encode(self, envelope: Envelope, *, model: str) -> Encoded:
-        """A call in the vendor's words. Raises `InvalidRequest` for what cannot be said."""
+        """A call in the vendor's format. Raises `InvalidRequest` for what it cannot express."""
         ...
 
     def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
@@ -186,27 +188,27 @@ class Wire(Protocol):
         ...
 
     def open_stream(self, prepared: Prepared) -> StreamDecoder:
-        """A decoder for the answer to one call."""
+        """Return a decoder for the answer to one call."""
         ...
 
     def read_error(self, body: bytes) -> ErrorWords:
-        """An error's words."""
+        """Read an error body of any shape."""
         ...
 
     def models_url(self, base_url: str) -> str:
-        """Where the models are listed, from the first on."""
+        """The URL of the first page of the list of models."""
         ...
 
     def read_models(self, body: bytes) -> ModelPage:
-        """A page of that list. Raises `ValueError`, `KeyError`, `TypeError` or `AttributeError`
-        for what is none."""
+        """Read a page of that list. Raises `ValueError`, `KeyError`, `TypeError` or
+        `AttributeError` if the body is not such a page."""
         ...
 
 
 @runtime_checkable
 class Refreshing(Protocol):
-    """A wire that has to find what it proves by who asks, and find it again when that runs out."""
+    """A wire with credentials that it must find, and find again when they expire."""
 
     async def refresh(self, *, key: str | None) -> None:
-        """Have what the next request needs. Raises `ProviderNotReady`."""
+        """Get ready for the next request. Raises `ProviderNotReady`."""
         ...

@@ -1,4 +1,4 @@
-"""Bedrock's wire, Converse: Amazon's one request for the models of many vendors.
+"""Speaks Bedrock's wire, Converse: Amazon's common format for the models of many vendors.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """
@@ -23,7 +23,7 @@ from briggs.types.envelope import Envelope
 
 
 def open_bedrock(row: ProviderSettings, environment: Mapping[str, str]) -> BedrockWire:
-    """Raises `SettingsError` where no region is said."""
+    """The wire for a provider's settings. Raises `SettingsError` without a region."""
     region = find_region(row, environment)
     return BedrockWire(Signer("bedrock", region=region, environment=environment))
 
@@ -39,7 +39,7 @@ class BedrockWire:
         self._signer = signer
 
     async def refresh(self, *, key: str | None) -> None:
-        """Have what the next request needs. Raises `ProviderNotReady`."""
+        """Get ready for the next request. Raises `ProviderNotReady`."""
         if key is None:
             await self._signer.refresh()
         else:
@@ -67,11 +67,11 @@ class BedrockWire:
         return EventStream(BedrockReader(prepared), split=split_frames(), vendor="Bedrock")
 
     def read_error(self, body: bytes) -> ErrorWords:
-        # AWS says `message` in most places, and `Message` in some.
+        # AWS writes `message` in most places, and `Message` in some.
         return read_error(body.replace(b'"Message"', b'"message"', 1))
 
     def models_url(self, base_url: str) -> str:
-        # They are listed by another host than the one that answers.
+        # Another host lists the models than the one that answers.
         return f"{base_url.replace('//bedrock-runtime', '//bedrock')}/foundation-models"
 
     def read_models(self, body: bytes) -> ModelPage:

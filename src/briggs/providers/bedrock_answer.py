@@ -1,4 +1,4 @@
-"""What Bedrock answers: one message of blocks, or the binary events of one.
+"""Reads Bedrock's answers: a message of blocks, or the binary events of a streamed message.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
 """
@@ -17,12 +17,12 @@ from briggs.providers.identifiers import find_original_names, fit_to
 from briggs.types import wire
 
 FORMAT = "bedrock-converse-v1"
-"""Marks the blocks that only Converse can read."""
+"""Marks blocks that only Converse can read."""
 
 fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
-"""The names of functions that Bedrock takes."""
+"""Fits the names of functions to what Bedrock accepts."""
 
-# The model began something that Bedrock could not read to its end.
+# Stop reasons for output of the model that Bedrock could not read.
 _FAILED = ("malformed_model_output", "malformed_tool_use")
 _STATUSES = {
     "throttlingException": 429,
@@ -33,22 +33,22 @@ _STATUSES = {
     "serviceUnavailableException": 503,
 }
 
-# A frame is two lengths, two checksums, and what is between them.
+# A frame begins with two lengths and a checksum, and ends with another checksum.
 _PRELUDE_BYTES = 12
 _FRAME_BYTES_MIN = 16
 _FRAME_BYTES_MAX = 24 * 1024 * 1024
 
 Event = tuple[str, dict[str, Any]]
-"""A type, and what it says."""
+"""An event's type and its members."""
 
 
 def find_reasoning_format(model: str) -> str:
-    """Who can check the signature of what a model thought."""
+    """The format that marks a model's reasoning: only the same format can check its signature."""
     return anthropic_answer.FORMAT if "claude" in model else FORMAT
 
 
 def _list_events(answer: dict[str, Any]) -> Iterator[Event]:
-    """A whole answer as the events of a stream, so that both are read in one place."""
+    """Turn a whole answer into the events of a stream, so that one reader handles both."""
     yield "messageStart", answer["output"]["message"]
     for index, block in enumerate(answer["output"]["message"]["content"]):
         for event in _list_block_events(block):
@@ -90,17 +90,17 @@ class BedrockReader:
         self._reasoning_format = find_reasoning_format(prepared.model)
         self._blocks: dict[int, _Block] = {}
         self._length = 0
-        """Of the text so far, in characters."""
+        """Length of the text so far, in characters."""
         self._reason = ""
         self._rest: dict[str, Any] = {}
 
     def read_whole(self, answer: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks that say what a whole answer says."""
+        """The chunks for a whole answer."""
         for event in _list_events(answer):
             yield from self.read(event)
 
     def read(self, typed: Event) -> Iterable[Chunk]:
-        """The chunks that say what an event does; of an unknown one there are none."""
+        """The chunks for an event. An unknown event has none."""
         type, event = typed
         match type:
             case "contentBlockDelta":
@@ -121,7 +121,7 @@ class BedrockReader:
         return ()
 
     def _block_of(self, event: dict[str, Any]) -> _Block:
-        """The block that an event is about; a text's begins without saying so."""
+        """The block that an event belongs to. A block of text begins without an event."""
         index = event["contentBlockIndex"]
         if index not in self._blocks:
             self._blocks[index] = _Block(begins_at=self._length)
@@ -189,14 +189,14 @@ class BedrockReader:
     def _stop(self, event: dict[str, Any]) -> list[Chunk]:
         if event["stopReason"] in _FAILED:
             self.done = True
-            return [write_error("what the model wrote could not be read", code=event["stopReason"])]
+            return [write_error("the model's output could not be read", code=event["stopReason"])]
         self._reason = event["stopReason"]
         if fields := event.get("additionalModelResponseFields"):
             self._rest["additionalModelResponseFields"] = fields
         return []
 
     def _end(self, event: dict[str, Any]) -> Iterator[Chunk]:
-        """The end comes with the usage, after the reason for it."""
+        """End the answer. The last event carries the usage; the reason came before it."""
         self.done = True
         rest = {name: value for name, value in event.items() if name not in _NOT_KEPT}
         if self._asked_tier and "serviceTier" in event:
@@ -205,7 +205,7 @@ class BedrockReader:
         yield self._chunks.usage(_decode_usage(event["usage"]))
 
 
-# Said elsewhere; and `p` is padding, against those who guess the text from the lengths.
+# The first two have other places. `p` is padding that hides the lengths of texts.
 _NOT_KEPT = frozenset({"usage", "serviceTier", "p"})
 
 
@@ -217,14 +217,14 @@ class _Block:
         self.spelled: list[str] = []
         self.signatures: list[str] = []
         self.call: int | None = None
-        """The index of the tool call that it is."""
+        """The index of the tool call, if the block is one."""
         self.reasoning: dict[str, Any] = {}
         self.citations: list[Any] = []
         self.other: Block = {}
-        """A block of a kind that OpenAI has no words for, such as an image."""
+        """A block of a kind that OpenAI does not have, such as an image."""
 
     def merge(self, piece: Block) -> None:
-        """Go on with a block of another kind."""
+        """Continue a block of such a kind."""
         for name, value in piece.items():
             before = self.other.get(name)
             if isinstance(before, dict) and isinstance(value, list):
@@ -238,7 +238,7 @@ class _Block:
 
 
 def _decode_usage(usage: dict[str, Any]) -> dict[str, Any]:
-    """AWS counts apart what was read from the cache and what was written to it."""
+    """Add up the prompt: AWS counts cache reads and writes apart from other tokens."""
     rest = dict(usage)
     read = rest.pop("cacheReadInputTokens", None) or 0
     written = rest.pop("cacheWriteInputTokens", None) or 0
@@ -250,7 +250,7 @@ def _decode_usage(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_frames() -> Split:
-    """Reads the frames of events that all of AWS shares.
+    """Read frames in AWS's binary event stream format.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
     """
@@ -259,7 +259,7 @@ def split_frames() -> Split:
     held = bytearray()
 
     def split(data: bytes) -> Iterator[Event]:
-        # botocore copies all that it holds at each read and each frame, so it gets one whole
+        # botocore copies its whole buffer at each read and each frame. So we pass it one whole
         # frame at a time.
         held.extend(data)
         begin = 0
@@ -278,7 +278,7 @@ def split_frames() -> Split:
 
 
 def _read_frame_length(held: bytearray, begin: int) -> int:
-    """The bytes of the next frame; 0 where its beginning has not come. Raises `ValueError`."""
+    """Length of the next frame in bytes; 0 until its start is there. Raises `ValueError`."""
     if len(held) - begin < _PRELUDE_BYTES:
         return 0
     length = int.from_bytes(held[begin : begin + 4])
@@ -288,9 +288,9 @@ def _read_frame_length(held: bytearray, begin: int) -> int:
 
 
 def _read_frame(headers: dict[str, Any], payload: bytes) -> Event:
-    said = wire.decode(payload or b"{}")
+    members = wire.decode(payload or b"{}")
     if headers.get(":message-type") == "event":
-        return headers[":event-type"], said
+        return headers[":event-type"], members
     type = headers.get(":exception-type") or headers.get(":error-code") or "error"
-    words = said.get("message") or headers.get(":error-message") or type
+    words = members.get("message") or headers.get(":error-message") or type
     return "error", {"message": words, "type": type, "code": _STATUSES.get(type, 500)}

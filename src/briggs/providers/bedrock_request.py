@@ -1,4 +1,4 @@
-"""A request in Converse's words.
+"""Translates a request to Converse's format.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """
@@ -47,7 +47,7 @@ _WORDS = frozenset(
     }
 )
 _SERVICE_TIERS = ("default", "flex", "priority", "reserved")
-# What a caller may say of Converse's own; all else that is unknown is meant for the model.
+# Converse's own members that a caller may send. Any other unknown member is for the model.
 _MEMBERS = frozenset(
     {
         *("additionalModelResponseFieldPaths", "guardrailConfig", "performanceConfig"),
@@ -61,11 +61,11 @@ _can_say = partial(can_say, words=_WORDS, service_tiers=_SERVICE_TIERS)
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
-    """The body of `Converse`. Raises `InvalidRequest` for what cannot be said."""
+    """The body of `Converse`. Raises `InvalidRequest` for what it cannot express."""
     request, unsupported = read_request(envelope, can_say=_can_say)
     if request.tool_choice == "none":
-        # There is no such choice. Without tools it needs none, but they have to be there
-        # where one was called before.
+        # Converse has no such choice. We leave out the tools instead, unless the history
+        # contains calls: those need their tools.
         if name_calls(request.messages):
             unsupported.append("tool_choice")
         else:
@@ -93,13 +93,13 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
 
 
 def _add_texts(turns: list[dict[str, Any]], mends: Mends) -> None:
-    """Converse takes no document without a text beside it."""
+    """Add a text to each turn with a document but no text: Converse would refuse it."""
     for turn in turns:
         content = turn["content"]
         if any("document" in block for block in content) and not any(
             "text" in block for block in content
         ):
-            mends.note("messages", f"a document without a text comes with {EMPTY!r}")
+            mends.note("messages", f"{EMPTY!r} is added to a document without text")
             content.append({"text": EMPTY})
 
 
@@ -110,9 +110,9 @@ def _encode_sampling(
     mends: Mends,
 ) -> dict[str, Any]:
     is_claude = effort is not None
-    # 1 holds at Claude anyway, which refuses either beside the other, whatever it is.
+    # Claude refuses `temperature` and `topP` together, so its default of 1 is left out.
     default = 1 if is_claude else None
-    # A budget to think has to be less than a limit, and the model's own may be smaller.
+    # A thinking budget must be below the limit, and the model's default limit may be smaller.
     has_budget = effort is not None and effort.has_budget
     limit = find_max_tokens(request) if has_budget else find_limit(request)
     return given(
@@ -142,7 +142,7 @@ def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
                 strict=function.strict or None,
             )
             return {"toolSpec": specification}
-    raise refuse(path, "this provider knows functions only.")
+    raise refuse(path, "this provider accepts only functions.")
 
 
 def _encode_choice(choice: Any) -> dict[str, Any] | None:
@@ -156,12 +156,12 @@ def _encode_choice(choice: Any) -> dict[str, Any] | None:
         case "auto":
             return {"auto": {}}
         case str() if choice != "none":
-            raise refuse("tool_choice", "it is none, auto, required or a function.")
+            raise refuse("tool_choice", "it must be none, auto, required or a function.")
     return None
 
 
 def _encode_output(request: CreateChatCompletionRequest, effort: Effort | None) -> dict[str, Any]:
-    """How much to think, how the answer should look, and what is for the model itself."""
+    """How much to think, the format of the answer, and the members for the model itself."""
     fields = {name: value for name, value in request.extra.items() if name not in _MEMBERS}
     config: dict[str, Any] = {}
     if effort is not None:
@@ -206,7 +206,10 @@ _DOCUMENTS = {
 
 
 class BedrockBlocks:
-    """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html"""
+    """Writes the blocks of a request.
+
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
+    """
 
     format = FORMAT
 
@@ -225,9 +228,9 @@ class BedrockBlocks:
                 source = {"bytes": audio.data}
                 return [{"audio": {"format": audio.format, "source": source}}]
             case messages.UnknownContentPart(members=members):
-                # One of Converse's own: its blocks have no type but the name of their member.
+                # A block of Converse's own. The name of its only member is its type.
                 return [{name: value for name, value in members.items() if name != "type"}]
-        raise refuse(path, "this provider has no block for it.")
+        raise refuse(path, "this provider does not accept such a part.")
 
     def text(self, text: str) -> Block:
         return {"text": text}
@@ -242,7 +245,7 @@ class BedrockBlocks:
     def tool_result(self, *, id: str, content: list[Block], failed: bool) -> Block:
         status = "error" if failed else None
         if not content:
-            self._mends.note("messages", f"a result that is empty is sent as {EMPTY!r}")
+            self._mends.note("messages", f"an empty result is sent as {EMPTY!r}")
             content = [self.text(EMPTY)]
         return {"toolResult": given(toolUseId=id, content=content, status=status)}
 
@@ -258,16 +261,16 @@ class BedrockBlocks:
 
     def _encode_document(self, file: messages.InputFile, path: str) -> Block:
         if file.file_id:
-            raise refuse(f"{path}.file_id", "this provider keeps no files: send file_data.")
+            raise refuse(f"{path}.file_id", "this provider does not store files: send file_data.")
         data = read_file(file, path=path)
         if data.media_type not in _DOCUMENTS:
-            raise refuse(path, f"this provider takes no {data.media_type}.")
+            raise refuse(path, f"this provider does not accept {data.media_type}.")
         name = self._name_document(file.filename or "", path)
         source = {"bytes": data.base64}
         return {"document": {"format": _DOCUMENTS[data.media_type], "name": name, "source": source}}
 
     def _name_document(self, filename: str, path: str) -> str:
-        """A name that Bedrock takes, and that no other document of the request has."""
+        """A name that Bedrock accepts, and that no other document of the request has."""
         stem = filename.rpartition(".")[0] or filename
         wanted = _NO_NAME.sub(" ", stem).strip()[:_NAME_MAX].rstrip() or "document"
         name, number = wanted, 1
@@ -276,7 +279,7 @@ class BedrockBlocks:
             name = f"{wanted[: _NAME_MAX - 10]} {number}"
         self._document_names.add(name.lower())
         if name != stem:
-            self._mends.note(f"{path}.filename", "changed to a name that Bedrock takes")
+            self._mends.note(f"{path}.filename", "changed to a name that Bedrock accepts")
         return name
 
 
@@ -289,5 +292,5 @@ def _encode_image(url: str, path: str) -> Block:
         kind = (mimetypes.guess_type(url)[0] or "").removeprefix("image/")
         source = {"s3Location": {"uri": url}}
     else:
-        raise refuse(path, "this provider fetches nothing: send a data: or s3:// URL.")
+        raise refuse(path, "this provider does not fetch images: send a data: or s3:// URL.")
     return {"image": {"format": "jpeg" if kind == "jpg" else kind, "source": source}}

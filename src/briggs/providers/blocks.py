@@ -1,4 +1,4 @@
-"""Messages as alternating turns of blocks, as Anthropic and Bedrock take them."""
+"""Arranges messages as alternating turns of blocks, the format of Anthropic and Bedrock."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ Block = dict[str, Any]
 
 
 class Blocks(Protocol):
-    """How a vendor writes blocks. All raise `InvalidRequest` for what there is no block for."""
+    """Writes a vendor's blocks. Raises `InvalidRequest` for anything without a block."""
 
     format: str
-    """Marks those blocks of an answer that only this vendor can read."""
+    """Marks the blocks of an answer that only this vendor can read."""
     reasoning_format: str
-    """Marks what was thought, which only its thinker can check."""
+    """Marks the model's reasoning, whose signature only this vendor can check."""
 
     def part(self, part: ContentPart, path: str) -> list[Block]:
-        """A part that is no text."""
+        """The blocks for a part that is not text."""
         ...
 
     def text(self, text: str) -> Block:
-        """A text."""
+        """The block for a text."""
         ...
 
     def mark(self, block: Block, cache_control: Any) -> list[Block]:
-        """A block, and that all up to it is worth caching."""
+        """The block with a mark: all blocks up to this one should be cached."""
         ...
 
     def tool_use(self, *, id: str, name: str, input: dict[str, Any]) -> Block:
-        """A call that the model made."""
+        """The block for a call that the model made."""
         ...
 
     def tool_result(self, *, id: str, content: list[Block], failed: bool) -> Block:
-        """What a tool returned."""
+        """The block for the result of a call."""
         ...
 
     def reasoning(self, detail: dict[str, Any]) -> Block | None:
-        """What the model thought; None for what the vendor would refuse to be told again."""
+        """The block for the model's reasoning; None if the vendor would refuse it."""
         ...
 
 
 class Conversation(NamedTuple):
-    """The messages of a request, as blocks."""
+    """The messages of a request as blocks."""
 
     system: list[Block]
     turns: list[dict[str, Any]]
     unsigned: list[str]
-    """The ids of calls without a signature, as the caller has them."""
+    """The caller's ids of tool calls without a signature."""
 
 
 class _Turn:
-    """All that one role says until the other one does."""
+    """Consecutive messages of one role."""
 
     def __init__(self, role: str) -> None:
         self.role = role
@@ -74,14 +74,14 @@ class _Turn:
         self.content: list[Block] = []
 
     def encode(self) -> dict[str, Any]:
-        """The results of tools come first, since the turn before has asked for them."""
+        """Encode the turn. Tool results come first, directly after the turn with their calls."""
         return {"role": self.role, "content": self.results + self.content}
 
 
 def read_conversation(
     request: CreateChatCompletionRequest, blocks: Blocks, *, ids: Fit, names: Fit, mends: Mends
 ) -> Conversation:
-    """What a request says so far. Its tools become those that the vendor takes."""
+    """Read a request's messages as blocks, and fit its tools to the vendor's rules."""
     require_tools(request)
     unsigned = list_unsigned(request.messages)
     renamed = rename_tools(request, names)
@@ -94,9 +94,9 @@ def read_conversation(
 def _encode_turns(
     given: list[Placed], blocks: Blocks, mends: Mends
 ) -> tuple[list[Block], list[dict[str, Any]]]:
-    """The messages as turns that alternate, and all instructions in front of them.
+    """Split the messages into instructions and alternating turns.
 
-    The first turn is the user's, and none is empty.
+    The first turn is the user's, and no turn is empty.
     """
     system: list[Block] = []
     turns: list[_Turn] = []
@@ -118,16 +118,16 @@ def _encode_turns(
             case messages.ChatCompletionRequestToolMessage():
                 turn_of("user").results.append(_encode_result(message, path, blocks, mends))
             case messages.ChatCompletionRequestAssistantMessage():
-                # An answer may have been empty; a turn must not be.
+                # An answer may be empty, but a turn must not be.
                 if answer := _encode_answer(message, path, blocks, mends):
                     turn_of("assistant").content += answer
             case _:
-                raise refuse(path, "this provider knows no message of this role.")
+                raise refuse(path, "this provider does not accept messages of this role.")
     _trim_end(turns, mends)
     if not turns:
         turn_of("user").content = system or [blocks.text(EMPTY)]
         system = []
-        mends.note("messages", "sent as the user's, since there is nothing but instructions")
+        mends.note("messages", "sent as the user's, since there are only instructions")
     elif turns[0].role == "assistant":
         turns.insert(0, _Turn("user"))
         turns[0].content = [blocks.text(EMPTY)]
@@ -141,16 +141,16 @@ def _say_empty(path: str, blocks: Blocks, mends: Mends) -> list[Block]:
 
 
 def _trim_end(turns: list[_Turn], mends: Mends) -> None:
-    """Take the white space from the end of an answer that the model is to continue."""
+    """Remove white space from the end of an answer that the model will continue."""
     content = turns[-1].content if turns and turns[-1].role == "assistant" else []
     text = content[-1].get("text") if content else None
     if isinstance(text, str) and text != text.rstrip():
         content[-1] = {**content[-1], "text": text.rstrip()}
-        mends.note("messages", "end without the white space of the assistant's last text")
+        mends.note("messages", "sent without the white space at the end of the last answer")
 
 
 def _encode_content(content: Any, path: str, blocks: Blocks, mends: Mends) -> list[Block]:
-    """A content's blocks; there is none for a blank text."""
+    """The blocks of a content. A blank text has none."""
     if isinstance(content, str):
         return _encode_text(content, f"{path}.content", blocks, mends)
     encoded: list[Block] = []
@@ -178,7 +178,7 @@ def _encode_text(text: str, path: str, blocks: Blocks, mends: Mends) -> list[Blo
 
 
 def _find_cache_control(part: ContentPart) -> Any:
-    """Where a prefix ends that is worth caching, in OpenAI's words or in Anthropic's."""
+    """A part's cache mark, in OpenAI's format or Anthropic's, if it has one."""
     if isinstance(part, messages.UnknownContentPart):
         return None
     if getattr(part, "prompt_cache_breakpoint", None):
@@ -204,7 +204,7 @@ def _encode_answer(
 ) -> list[Block]:
     for name in ("audio", "function_call"):
         if getattr(message, name):
-            raise refuse(f"{path}.{name}", "this provider cannot be told of it.")
+            raise refuse(f"{path}.{name}", "this provider does not accept it: leave it out.")
     content = _encode_content(message.content, path, blocks, mends)
     if message.refusal:
         content += _encode_text(message.refusal, f"{path}.refusal", blocks, mends)
@@ -217,14 +217,14 @@ def _encode_answer(
 
 def _encode_call(call: ToolCall, path: str, blocks: Blocks) -> Block:
     if not isinstance(call, ChatCompletionMessageToolCall):
-        raise refuse(path, "this provider knows calls of functions only.")
+        raise refuse(path, "this provider accepts only calls of functions.")
     function = call.function
     arguments = read_arguments(function.arguments, path=f"{path}.function.arguments")
     return blocks.tool_use(id=call.id, name=function.name, input=arguments)
 
 
 def _list_carried(extra: dict[str, Any], blocks: Blocks) -> Iterator[tuple[int, Block]]:
-    """The blocks of an answer that OpenAI has no words for, each with the place it had."""
+    """The blocks of an answer that OpenAI's format lacks, each with its former place."""
     for detail in list_objects(extra, "reasoning_details"):
         if detail.get("format") in (blocks.reasoning_format, None):
             block = blocks.reasoning(detail)

@@ -1,4 +1,4 @@
-"""The vendors: one row each."""
+"""Lists the vendors, one row each, and opens the providers that the settings name."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ from briggs.transport import Transport
 from briggs.types.keys import PREFIX
 
 OpenWire = Callable[[ProviderSettings, Mapping[str, str]], Wire]
-"""Makes the wire that a provider's settings and the environment ask for."""
+"""Creates a wire from a provider's settings and the environment."""
 
 
 class Vendor(NamedTuple):
-    """One row: where a vendor answers and what it wants to see."""
+    """One row: a vendor's address, its key, and its wire."""
 
     name: str
     base_url: str | None
-    """Up to and including the version; None where it is the user's own (Azure's resource)."""
+    """Up to and including the version; None if each user has their own (Azure's resource)."""
     key_variable: str | None = None
-    """None for servers of one's own, which want no key."""
+    """The environment variable with the key; None for a local server, which needs no key."""
     key_alias: str | None = None
-    """The variable that is read where `key_variable` is not set: that of the vendor's SDK."""
+    """The variable of the vendor's SDK, which is read if `key_variable` is not set."""
     signs: bool = False
-    """Whether its wire proves who asks where there is no key."""
+    """Whether its wire signs requests if there is no key."""
     wire: Wire | OpenWire = OpenAIWire()
-    """How it speaks, or what makes that of the settings."""
+    """The wire, or a function that creates it from the settings."""
     twin: str | None = None
-    """Another row for the same server, which lists its models."""
+    """Another row for the same server. That row lists the models."""
 
     def open_wire(self, row: ProviderSettings, *, environment: Mapping[str, str]) -> Wire:
-        """How it speaks to a provider of these settings."""
+        """The wire for a provider with these settings."""
         return self.wire(row, environment) if callable(self.wire) else self.wire
 
 
-# Some know no `stream_options`: they send the usage unasked.
+# Some vendors do not accept `stream_options`. They always send the usage.
 _WITHOUT_STREAM_OPTIONS = OpenAIWire(stream_options=False)
 
 CATALOG: tuple[Vendor, ...] = (
@@ -126,9 +126,9 @@ _HOSTS = {urlsplit(vendor.base_url).hostname for vendor in CATALOG if vendor.key
 
 
 def open_providers(settings: Settings, *, transport: Transport) -> dict[str, Provider]:
-    """Every provider of the file by its name; without a file, the whole catalog.
+    """Every provider in the file, by name. Without a file, the whole catalog.
 
-    The file has been checked by `check_providers`.
+    `check_providers` has already checked the file.
     """
     rows = settings.file.providers
     if settings.config is None:
@@ -140,7 +140,7 @@ def open_providers(settings: Settings, *, transport: Transport) -> dict[str, Pro
 
 
 def _list_rows(environment: Mapping[str, str]) -> dict[str, ProviderSettings]:
-    """The catalog, but for those whose address nobody has said."""
+    """All vendors of the catalog whose address is known."""
     rows = {name: ProviderSettings(kind=name) for name in VENDORS}
     return {name: row for name, row in rows.items() if _has_address(row, environment)}
 
@@ -154,10 +154,10 @@ def _has_address(row: ProviderSettings, environment: Mapping[str, str]) -> bool:
 
 
 def find_only(settings: Settings) -> str | None:
-    """The only provider there is, who then answers bare names; `local` if there is none.
+    """The provider that answers bare names: the only one, or `local` if there is none.
 
-    Without a file these are the vendors whose keys are in the environment: of the servers on
-    this machine that want none we do not know whether they are there.
+    Without a file, only vendors with a key in the environment count. Servers on this machine
+    need no key, so we do not know whether they are running.
     """
     if settings.config is None:
         names = [vendor.name for vendor in CATALOG if _has_key(vendor, settings.environment)]
@@ -167,7 +167,7 @@ def find_only(settings: Settings) -> str | None:
 
 
 def list_twins(settings: Settings) -> list[str]:
-    """The providers whose models another one lists: without a file there are both."""
+    """Providers whose models another provider lists. Only without a file are there both."""
     return [] if settings.config else [vendor.name for vendor in CATALOG if vendor.twin]
 
 
@@ -179,16 +179,16 @@ def _has_key(vendor: Vendor, environment: Mapping[str, str]) -> bool:
 
 
 def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Iterator[Problem]:
-    """What is wrong with the providers of a file that no other check knows."""
+    """Problems with the providers of a file that no other check finds."""
     for name, row in file.providers.items():
         path = ("providers", name)
         vendor = VENDORS.get(row.kind)
         if vendor is None:
             message = f"{row.kind!r} is not in the catalog{suggest(row.kind, VENDORS)}"
-            yield Problem((*path, "kind"), f"{message} (any compatible server is an 'openai')")
+            yield Problem((*path, "kind"), f"{message} (for a compatible server, write 'openai')")
             continue
         if row.kind == "openai" != name and name in VENDORS and row.base_url is None:
-            yield Problem(path, f"it would be OpenAI's: write kind = {name!r}")
+            yield Problem(path, f"without kind it is treated as OpenAI: write kind = {name!r}")
         try:
             _find_address(row, vendor, environment)
             vendor.open_wire(row, environment=environment)
@@ -196,7 +196,7 @@ def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Itera
             yield Problem(path, str(error))
         variable = _find_key_variable(row, vendor, environment) or ""
         if variable.isidentifier() and not environment.get(variable) and not vendor.signs:
-            message = f"the environment variable {variable} is not set, and its key is in there"
+            message = f"the environment variable {variable} is not set, so this provider has no key"
             yield Problem((*path, "key_variable"), message, is_error=False)
         if refusal := _refuse_own_key(name, row, vendor, environment):
             yield Problem((*path, "key_variable"), refusal, is_error=False)
@@ -204,25 +204,25 @@ def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Itera
 
 
 def find_misplaced_keys(environment: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with the keys that vendors are asked with where there is no file."""
+    """Problems with the vendors' keys in the environment, if there is no file."""
     for name, row in _list_rows(environment).items():
         if refusal := _refuse_own_key(name, row, VENDORS[name], environment):
             yield refusal
 
 
 class Described(NamedTuple):
-    """A provider of a file, as far as it can be told without asking anybody."""
+    """What is known of a provider without sending a request."""
 
     name: str
     kind: str
     base_url: str | None
     key_variable: str | None
     has_key: bool
-    """Whether that variable is set, and to a key that may be sent there."""
+    """Whether that variable is set to a key that may be sent to this provider."""
 
 
 def describe_providers(file: FileSettings, environment: Mapping[str, str]) -> list[Described]:
-    """The providers of a file, also of one with something wrong in it."""
+    """Describe the providers of a file, even if the file has problems."""
     described = []
     for name, row in file.providers.items():
         vendor = VENDORS.get(row.kind, Vendor(row.kind, None))
@@ -256,10 +256,10 @@ def _open_provider(
 def _refuse_own_key(
     name: str, row: ProviderSettings, vendor: Vendor, environment: Mapping[str, str]
 ) -> str | None:
-    """Why the key of a provider is not sent: it is one of Briggs, and this is a vendor.
+    """Why a provider's key is not sent: it is a Briggs key, but the provider is a vendor.
 
-    It stands in a vendor's variable where a shell was set up for a client of Briggs. Another
-    Briggs may be asked with a key of its own, from a variable that is no vendor's.
+    This happens if Briggs starts in a shell whose variables are set for a client of Briggs. To
+    use another Briggs as a provider, put its key in a variable that no vendor uses.
     """
     variable = _find_key_variable(row, vendor, environment)
     if variable is None or not environment.get(variable, "").strip().startswith(PREFIX):
@@ -269,7 +269,7 @@ def _refuse_own_key(
         return None
     return (
         f"{variable} holds a key of Briggs ({PREFIX}...), so it is not sent to {name}. "
-        f"Set {variable} to a key of {name} where Briggs is started, and start Briggs again"
+        f"Set {variable} to a key of {name} where you start Briggs, and start Briggs again"
     )
 
 
@@ -288,8 +288,8 @@ def _find_address(row: ProviderSettings, vendor: Vendor, environment: Mapping[st
 def _find_key_variable(
     row: ProviderSettings, vendor: Vendor, environment: Mapping[str, str]
 ) -> str | None:
-    # A vendor's key never goes to an address that is not the vendor's, unless told so. Azure's
-    # customers have no other.
+    # A vendor's key goes only to the vendor's own address, unless the settings name the key.
+    # Azure has no common address, so its key goes to the customer's.
     if row.key_variable or (row.base_url is not None and vendor.base_url is not None):
         return row.key_variable
     names = [name for name in (vendor.key_variable, vendor.key_alias) if name]

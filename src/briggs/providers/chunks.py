@@ -1,4 +1,4 @@
-"""The chunks that are made of an answer in another vendor's words, whole or streamed."""
+"""Writes the chunks for an answer in another vendor's format, whole or streamed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MALFORMED = (
     *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
     msgspec.DecodeError,
 )
-"""What reading an answer raises that has not the shape of one."""
+"""The exceptions of a reader whose input does not have the shape of an answer."""
 
 
 class ChunkWriter:
-    """Makes the chunks of one answer, which share their identity.
+    """Makes the chunks of one answer, all with the same id, time and model.
 
-    `choice` is the index of a choice; the first chunk of each gives it its role.
+    `choice` is the index of a choice. The first chunk of each choice sets its role.
     """
 
     def __init__(self, *, model: str, id: str | None = None) -> None:
@@ -38,36 +38,36 @@ class ChunkWriter:
         }
         self._begun: set[int] = set()
         self._texts: set[int] = set()
-        """The choices that have a text."""
+        """The choices that have text."""
         self._calls: Counter[int] = Counter()
-        """How many tools each choice calls."""
+        """The number of tool calls in each choice."""
 
     def identify(self, *, id: str | None, model: str | None = None) -> None:
-        """Take the names that the vendor gives; those of its first event count."""
+        """Set the vendor's id and model. Only the first call counts."""
         if self._identity["id"] is None:
             self._identity |= {"id": id, "model": model or self._identity["model"]}
 
     def count_calls(self, choice: int = 0) -> int:
-        """How many tools a choice calls so far."""
+        """The number of tool calls in a choice so far."""
         return self._calls[choice]
 
     def delta(
         self, *, choice: int = 0, logprobs: dict[str, Any] | None = None, **delta: Any
     ) -> Chunk:
-        """More of a message."""
+        """A chunk that adds to a message."""
         if delta.get("content"):
             self._texts.add(choice)
         return self._write(choice, delta, logprobs=logprobs)
 
     def tool_call(self, *, id: str, name: str, choice: int = 0, **call: Any) -> Chunk:
-        """The beginning of the next call, before its arguments."""
+        """A chunk that begins the next tool call, before its arguments."""
         function = {"name": name, "arguments": ""}
         begun = {"index": self._calls[choice], "id": id, "type": "function", "function": function}
         self._calls[choice] += 1
         return self._write(choice, {"tool_calls": [{**begun, **call}]})
 
     def arguments(self, text: str, *, choice: int = 0, call: int | None = None) -> Chunk:
-        """More of the arguments of a call, by its number, or else of the last one."""
+        """A chunk that adds to the arguments of a call, by default the last one."""
         index = self._calls[choice] - 1 if call is None else call
         more = {"index": index, "function": {"arguments": text}}
         return self._write(choice, {"tool_calls": [more]})
@@ -75,9 +75,9 @@ class ChunkWriter:
     def citations(
         self, citations: list[dict[str, Any]], *, urls: list[str | None], begin: int, end: int
     ) -> Chunk:
-        """A chunk with what the text from `begin` to `end` relies on, as the vendor says it.
+        """A chunk with the vendor's citations for the text from `begin` to `end`.
 
-        Those that have a URL are annotations too.
+        Citations with a URL become annotations too.
         """
         span = {"start_index": begin, "end_index": end}
         annotations = [
@@ -96,15 +96,15 @@ class ChunkWriter:
     def finish(
         self, native: str, *, choice: int = 0, beside: Mapping[str, Any] = {}, **members: Any
     ) -> Iterator[Chunk]:
-        """The end of a choice for the vendor's reason, with what else is said of it.
+        """End a choice. `native` is the vendor's reason, and `members` are added to the choice.
 
-        What is `beside` it is said of the whole answer.
+        The members `beside` it belong to the whole answer.
         """
         reason = find_finish_reason(native) or native
         if reason == "stop" and self.count_calls(choice):
             reason = "tool_calls"
         if reason == "stop" and choice not in self._texts:
-            # Nothing more to say, after the result of a tool: an empty text, not none.
+            # After a tool's result the model may add nothing: the text is empty, not null.
             yield self.delta(choice=choice, content="")
         elif choice not in self._begun:
             yield self.delta(choice=choice)
@@ -112,11 +112,11 @@ class ChunkWriter:
         yield {**self._write(choice, {}, **members), **beside}
 
     def usage(self, usage: dict[str, Any]) -> Chunk:
-        """The counts, after all choices have ended."""
+        """A chunk with the usage, after all choices have ended."""
         return {**self._identity, "choices": [], "usage": usage}
 
     def usage_so_far(self, usage: dict[str, Any]) -> Chunk:
-        """The counts while the answer goes on, for the record of one that is cut short."""
+        """The usage up to now, for the record of an answer that is cut short."""
         return {USAGE_SO_FAR: usage}
 
     def _write(self, index: int, delta: dict[str, Any], **members: Any) -> Chunk:
@@ -128,7 +128,7 @@ class ChunkWriter:
 
 
 def write_error(message: str, *, code: str | int) -> Chunk:
-    """What stands in a stream in place of a chunk where the vendor gave up."""
+    """An error in place of a chunk, if the vendor gave up."""
     return {"error": {"message": message, "type": "upstream_error", "code": code}}
 
 
@@ -139,7 +139,7 @@ def write_usage(
     prompt_details: Mapping[str, int | None] = {},
     completion_details: Mapping[str, int | None] = {},
 ) -> dict[str, Any]:
-    """Counts in OpenAI's words; of the details those that there are."""
+    """A usage in OpenAI's format. Details of None are left out."""
     usage: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion}
     usage["total_tokens"] = prompt + completion
     for name, details in (
@@ -152,7 +152,7 @@ def write_usage(
 
 
 def read_json(text: Any) -> Any:
-    """What a text says; one that was cut short, and what is none, stays as it is."""
+    """Decode a text. Any other value stays as it is, and so does a text that is not JSON."""
     try:
         return wire.decode(text) if isinstance(text, str) else text
     except msgspec.DecodeError:
@@ -162,14 +162,14 @@ def read_json(text: Any) -> Any:
 def decode_answer(
     body: bytes, read: Callable[[dict[str, Any]], Iterable[Chunk]], *, vendor: str
 ) -> bytes:
-    """A whole answer as a chat completion, by the chunks that `read` makes of it.
+    """Turn a whole answer into a chat completion, from the chunks that `read` makes of it.
 
-    Raises `UpstreamInvalid`, and `UpstreamRejected` where there is an error among the chunks.
+    Raises `UpstreamInvalid`, or `UpstreamRejected` if there is an error among the chunks.
     """
     try:
         return _fold(read(wire.decode(body)))
     except MALFORMED as error:
-        raise UpstreamInvalid(f"the upstream's answer is not one of {vendor}'s") from error
+        raise UpstreamInvalid(f"the upstream's answer is not in {vendor}'s format") from error
 
 
 def _fold(chunks: Iterable[Chunk]) -> bytes:

@@ -1,4 +1,4 @@
-"""Cohere's wire, version 2 of its chat.
+"""Speaks Cohere's wire, version 2 of its chat API.
 
 https://docs.cohere.com/reference/chat
 """
@@ -17,7 +17,7 @@ from briggs.providers.events import EventStream, split_events
 from briggs.providers.openai import OpenAIWire
 from briggs.types.envelope import Envelope
 
-# The largest page there is.
+# The largest page size that Cohere accepts.
 _MODELS_MAX = 1000
 
 
@@ -39,7 +39,7 @@ class CohereWire(OpenAIWire):
         return EventStream(CohereReader(prepared), split=split_events(), vendor="Cohere")
 
     def models_url(self, base_url: str) -> str:
-        # The list has not moved on to version 2.
+        # Version 2 has no list of models.
         return f"{base_url.removesuffix('/v2')}/v1/models?endpoint=chat&page_size={_MODELS_MAX}"
 
     def read_models(self, body: bytes) -> ModelPage:

@@ -1,4 +1,4 @@
-"""What Cohere answers, as chunks: a whole answer is a stream of its events."""
+"""Reads Cohere's answers as chunks. A whole answer is read like the events of a stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from briggs.providers.identifiers import find_original_names, fit_to
 from briggs.types.conform import find_finish_reason
 
 fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
-"""The names of functions that Cohere takes."""
+"""Fits the names of functions to what Cohere accepts."""
 
 
 class CohereReader:
@@ -23,20 +23,20 @@ class CohereReader:
         self._names = find_original_names(prepared.envelope, fit_name)
 
     def read_whole(self, answer: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks that say what a whole answer says."""
+        """The chunks for a whole answer."""
         for event in _list_events(answer):
             yield from self.read(event)
 
     def read(self, event: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks that say what an event does; of an unknown one there are none."""
+        """The chunks for an event. An unknown event has none."""
         delta = event.get("delta") or {}
         message = delta.get("message") or {}
         match event.get("type"):
             case "message-start":
                 self._chunks.identify(id=event.get("id"))
             case "content-start" | "content-delta":
-                told = event.get("logprobs")
-                items = told if isinstance(told, list) else [told] if told else []
+                given = event.get("logprobs")
+                items = given if isinstance(given, list) else [given] if given else []
                 yield from self._add_content(message["content"], items)
             case "tool-plan-delta":
                 yield self._chunks.delta(tool_plan=message["tool_plan"])
@@ -78,7 +78,7 @@ class CohereReader:
 
 
 def _list_events(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A whole answer as the events of a stream, so that both are read in one place."""
+    """Turn a whole answer into the events of a stream, so that one reader handles both."""
     message = answer["message"]
     yield {"type": "message-start", "id": answer.get("id")}
     if plan := message.get("tool_plan"):
@@ -104,10 +104,10 @@ def _read_logprobs(items: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _read_token(item: dict[str, Any]) -> dict[str, Any]:
-    """A piece of the text as a token.
+    """A piece of the text as one token.
 
-    Of a piece of several tokens Cohere tells only the text of all: what can be said is how
-    likely the whole piece was, so that is said, with the tokens' own numbers beside it.
+    A piece can contain several tokens, and Cohere gives only their joint text. So the piece
+    counts as one token with the joint probability. The tokens' own numbers are kept too.
     """
     text, logprobs = item.get("text") or "", item["logprobs"]
     token = {
@@ -120,7 +120,7 @@ def _read_token(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_usage(usage: dict[str, Any]) -> dict[str, Any] | None:
-    """Cohere's counts, which are floats there, as ours; what it bills is kept as it came."""
+    """Convert Cohere's counts, which are floats. Its billed units are kept as they came."""
     tokens = usage.get("tokens") or {}
     read, written = tokens.get("input_tokens"), tokens.get("output_tokens")
     if read is None or written is None:

@@ -1,4 +1,4 @@
-"""A request in Cohere's words."""
+"""Translates a request to Cohere's format."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _WORDS = frozenset(
     }
 )
 
-# What a few members can be besides: the values that there is a word for.
+# The values of some other members that Cohere can express.
 _SERVICE_TIERS = ("auto", "default")
 _RESPONSE_FORMATS = ("json_object", "json_schema")
 _TOOL_CHOICES = {"auto": None, "none": "NONE", "required": "REQUIRED"}
 
-# Cohere's models think or do not; "medium" is what holds where nothing is said.
+# Cohere's models can only think or not. "medium" leaves the choice to the model's default.
 _THINKING = {"none": {"type": "disabled"}, "medium": None, "high": {"type": "enabled"}}
 
 _STOPS_MAX = 5
@@ -51,7 +51,7 @@ _refuse = partial(refuse_unsaid, vendor="Cohere")
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
-    """The body of `chat`. Raises `InvalidRequest` for what cannot be said."""
+    """The body of `chat`. Raises `InvalidRequest` for what it cannot express."""
     request, refused = read_request(envelope, can_say=_can_say)
     mends = Mends()
     require_tools(request)
@@ -81,7 +81,7 @@ def _can_say(name: str, value: Any) -> bool:
         case "response_format":
             return value.get("type") in _RESPONSE_FORMATS
         case "tool_choice":
-            # Which tool it must be cannot be said.
+            # Cohere cannot be forced to call one particular tool.
             return isinstance(value, str) and value in _TOOL_CHOICES
     return name in _WORDS
 
@@ -107,11 +107,11 @@ def _encode_parameters(
 
 
 def _limit_top_p(top_p: Any, mends: Mends) -> Any:
-    """Cohere takes 0.01 to 0.99; what lies a hundredth beyond means as good as the same."""
+    """Limit `top_p` to Cohere's range of 0.01 to 0.99. The difference is negligible."""
     if not isinstance(top_p, int | float) or 0.01 <= top_p <= 0.99:
         return top_p
     limited = min(max(top_p, 0.01), 0.99)
-    mends.note("top_p", f"sent as {limited}, the nearest that there is")
+    mends.note("top_p", f"sent as {limited}, the nearest value that Cohere accepts")
     return limited
 
 
@@ -125,14 +125,14 @@ def _encode_format(format: Any) -> Json | None:
 
 
 def _encode_tools(offered: Any) -> Json:
-    """Strict is one tool there or all of them; a schema that is followed does no harm."""
+    """Encode the tools. If one is strict, all are: Cohere has one setting for all of them."""
     if not offered:
         return {}
     functions: list[Json] = []
     is_strict = False
     for position, tool in enumerate(offered):
         if not isinstance(tool, tools.ChatCompletionTool):
-            raise _refuse(f"tools[{position}]", "a tool that is no function")
+            raise _refuse(f"tools[{position}]", "a tool that is not a function")
         function = tool.function
         is_strict |= function.strict is True
         described = given(name=function.name, description=function.description)
@@ -142,7 +142,7 @@ def _encode_tools(offered: Any) -> Json:
 
 
 def _encode_messages(placed: list[Placed], mends: Mends) -> list[Json]:
-    """The messages; none is empty, and one at least is not the system's."""
+    """Encode the messages. No message is empty, and at least one is not a system message."""
     encoded: list[Json] = []
     for path, message in placed:
         said = _encode_message(message, path)
@@ -152,13 +152,13 @@ def _encode_messages(placed: list[Placed], mends: Mends) -> list[Json]:
         if said["role"] in ("user", "tool") or said.get("content") or said.get("tool_calls"):
             encoded.append(said)
     if all(said["role"] == "system" for said in encoded):
-        mends.note("messages", "sent as the user's, since there is nothing but instructions")
+        mends.note("messages", "sent as the user's, since there are only instructions")
         encoded = [{**said, "role": "user"} for said in encoded]
     return encoded or [{"role": "user", "content": EMPTY}]
 
 
 def _says_something(content: str | list[Json]) -> bool:
-    """Whether there is anything in a content but empty texts."""
+    """Whether a content has anything other than empty texts."""
     return bool(content) and any(part != {"type": "text", "text": ""} for part in content)
 
 
@@ -188,7 +188,7 @@ def _encode_content(content: Any, *, path: str) -> Any:
 def _encode_part(part: messages.ContentPart, path: str) -> Json:
     copied = copy_part(part)
     if copied is None:
-        raise _refuse(path, "a sound or a file")
+        raise _refuse(path, "audio or a file")
     return copied
 
 
@@ -215,6 +215,6 @@ def _encode_assistant(
 
 def _encode_call(call: tools.ToolCall, path: str) -> Json:
     if not isinstance(call, tools.ChatCompletionMessageToolCall):
-        raise _refuse(path, "a call of anything but a function")
+        raise _refuse(path, "a call of a tool that is not a function")
     function = {"name": call.function.name, "arguments": write_arguments(call)}
     return {"id": call.id, "type": "function", "function": function}

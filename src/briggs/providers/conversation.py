@@ -1,4 +1,4 @@
-"""The messages of a request in the order that vendors ask for: each call's result follows it."""
+"""Arranges messages in the order that vendors require: each call is followed by its result."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from briggs.types.tools import (
 )
 
 EMPTY = "(empty)"
-"""What a message says that is empty, where its vendor takes no empty one."""
+"""Replaces the text of an empty message, if the vendor refuses empty ones."""
 
 NO_RESULT = "(no result)"
-"""What a call returned if the caller sent nothing."""
+"""The result of a tool call if the caller sent none."""
 
 
 class Placed(NamedTuple):
-    """A message, and where the caller put it."""
+    """A message, and its place in the caller's request."""
 
     path: str
     message: ChatCompletionRequestMessage
 
 
 class _Call:
-    """A call of the history, and the messages that answer it."""
+    """A tool call in the history, and the messages that answer it."""
 
     def __init__(self, path: str, id: str) -> None:
         self.path = path
@@ -60,7 +60,7 @@ class _Calls:
         self._open.setdefault(id, deque()).append(call)
 
     def answer(self, result: Placed, *, id: str) -> None:
-        """Take a result for the next call with this id, or more of the last one's."""
+        """Add a result to the next call with this id, or to the last one if all have results."""
         waiting = self._open[id]
         if waiting[0].results and len(waiting) > 1:
             waiting.popleft()
@@ -81,10 +81,10 @@ def arrange(
     names: Identifiers,
     mends: Mends,
 ) -> list[Placed]:
-    """The messages with one result for each call, right behind the message that made the call.
+    """Put one result for each call directly after the message with the call.
 
-    The ids and the names of calls become those that the vendor takes. Raises `InvalidRequest`
-    for a result without a call.
+    The ids and names of calls are changed to ones that the vendor accepts. Raises
+    `InvalidRequest` for a result without a call.
     """
     identifiers = Identifiers(ids)
     arranged: list[Placed | _Calls] = []
@@ -95,9 +95,9 @@ def arrange(
             calls = latest.get(message.tool_call_id)
             if calls is None:
                 path = f"{placed.path}.tool_call_id"
-                raise refuse(path, f"no tool call before it has the id {message.tool_call_id!r}.")
+                raise refuse(path, f"no earlier tool call has the id {message.tool_call_id!r}.")
             if arranged[-1] is not calls:
-                mends.note(placed.path, "moved behind the call that it answers")
+                mends.note(placed.path, "moved to follow the call that it answers")
             calls.answer(placed, id=message.tool_call_id)
             continue
         arranged.append(placed)
@@ -108,7 +108,7 @@ def arrange(
                 id = _find_id(call)
                 fitted = identifiers.rewrite_next(id)
                 calls.add(_Call(f"{placed.path}.tool_calls[{place}]", fitted), id=id)
-                # An id that comes again means the newer call.
+                # If an id occurs twice, later results belong to the newer call.
                 latest[id] = calls
                 if isinstance(call, ChatCompletionMessageToolCall):
                     call.id, call.function.name = fitted, names.rewrite(call.function.name)
@@ -119,9 +119,9 @@ def arrange(
 
 
 def declare_called(request: CreateChatCompletionRequest, mends: Mends) -> None:
-    """Offer what was called before, where nothing is offered any more, but let none be called.
+    """If a request has earlier calls but no tools, declare those tools but forbid calls.
 
-    There are vendors who take no call of a tool that is not there.
+    Some vendors refuse a call of a tool that the request does not declare.
     """
     called = sorted(set(name_calls(request.messages).values()))
     if not called or request.tools:
@@ -131,19 +131,19 @@ def declare_called(request: CreateChatCompletionRequest, mends: Mends) -> None:
         for name in called
     ]
     request.tool_choice = "none"
-    mends.note("tools", "hold what was called before, since there are calls and no tools")
+    mends.note("tools", "declare the functions that were called before, since there are none")
 
 
 _PAST_TOOL = "No longer available: do not call it."
 
 
 def _find_id(call: ToolCall) -> str:
-    """The id as the caller has it."""
+    """The caller's id of a call."""
     return str(call.members.get("id") if isinstance(call, UnknownToolCall) else call.id)
 
 
 def _join(call: _Call, mends: Mends) -> Placed:
-    """The one result of a call, under the id that the vendor knows."""
+    """Join a call's results into one, with the id that the vendor gets."""
     if not call.results:
         mends.note(call.path, f"answered with {NO_RESULT!r}, since no message answers it")
         made = ChatCompletionRequestToolMessage(content=NO_RESULT, tool_call_id=call.id)

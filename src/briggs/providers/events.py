@@ -1,4 +1,4 @@
-"""A stream in another vendor's words, as the payloads of chunks."""
+"""Turns a stream in another vendor's format into the payloads of chunks."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from briggs.types.errors import UpstreamInvalid
 from briggs.types.sse import EventReader
 
 Split = Callable[[bytes], Iterable[Any]]
-"""Gives the events that end in one read of a stream."""
+"""Returns the events that end in one read of a stream."""
 
 
 class Reader(Protocol):
-    """What reads the events of one answer."""
+    """Reads the events of one answer."""
 
     done: bool
-    """Whether the vendor has said that it is over."""
+    """Whether the vendor has marked the end."""
 
     def read(self, event: Any) -> Iterable[Chunk]:
-        """The chunks that say what an event does. What is no event raises what it will."""
+        """The chunks for an event. A malformed event may raise any of `MALFORMED`."""
         ...
 
 
 class EventStream:
-    """Reads one stream. What came before an event that cannot be read goes out first."""
+    """Reads one stream. Chunks before an unreadable event go out before the error."""
 
     def __init__(self, reader: Reader, *, split: Split, vendor: str) -> None:
         self.done = False
@@ -47,7 +47,7 @@ class EventStream:
         except UpstreamInvalid as error:
             self._failure = error
         except MALFORMED:
-            message = f"the upstream sent what is no event of {self._vendor}'s"
+            message = f"the upstream sent an event that is not in {self._vendor}'s format"
             self._failure = UpstreamInvalid(message)
         if self._failure is not None and not payloads:
             raise self._failure
@@ -55,7 +55,7 @@ class EventStream:
 
 
 def split_events() -> Split:
-    """Reads server-sent events, each of which is JSON."""
+    """Read server-sent events whose data is JSON."""
     events = EventReader()
 
     def split(data: bytes) -> Iterator[Any]:

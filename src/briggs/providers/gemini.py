@@ -1,4 +1,4 @@
-"""Gemini's wire, `generateContent`.
+"""Speaks Gemini's wire, `generateContent`.
 
 https://ai.google.dev/api/generate-content
 """
@@ -20,7 +20,7 @@ from briggs.providers.openai import read_error
 from briggs.types import wire
 from briggs.types.envelope import Envelope
 
-# The largest page there is.
+# The largest page size that Gemini accepts.
 _MODELS_MAX = 1000
 
 
@@ -28,7 +28,7 @@ _RETRY_AFTER_MAX_S = 604_800
 
 
 class GeminiWire:
-    """`POST {base_url}/models/{model}:generateContent`, as Google has it."""
+    """`POST {base_url}/models/{model}:generateContent`."""
 
     translates = True
     names_deployments = False
@@ -58,14 +58,14 @@ class GeminiWire:
     def read_error(self, body: bytes) -> ErrorWords:
         try:
             value = wire.decode(body)
-            # A stream that was never begun is refused as a list of one.
+            # If Gemini refuses a stream before it begins, the error is in a list.
             error = (value[0] if isinstance(value, list) else value)["error"]
             reason = _find(error, "reason")
             return ErrorWords(
                 describe_error(error),
                 code=reason or error["status"],
                 retry_after_s=_read_seconds(_find(error, "retryDelay")),
-                # A key that Google does not know is a bad request there, and not a 401.
+                # Google answers an unknown key with 400, not 401.
                 refuses_key=reason == "API_KEY_INVALID",
             )
         except MALFORMED:
@@ -78,7 +78,7 @@ class GeminiWire:
         page = msgspec.json.decode(body)
         models = [
             {"id": model["name"].removeprefix("models/"), "owned_by": "google"}
-            # Google leaves out what is empty.
+            # Google leaves out empty members.
             for model in (page["models"] if page else ())
             if "generateContent" in model.get("supportedGenerationMethods", ["generateContent"])
         ]
@@ -87,7 +87,7 @@ class GeminiWire:
 
 
 def _find(error: dict[str, Any], name: str) -> Any:
-    """What an error's details say: `reason`, such as `API_KEY_INVALID`, or `retryDelay`."""
+    """A member of an error's details: `reason`, such as `API_KEY_INVALID`, or `retryDelay`."""
     return next((detail[name] for detail in error.get("details", ()) if name in detail), None)
 
 

@@ -1,4 +1,4 @@
-"""What Gemini answers, as chunks: a whole answer is a stream of one event."""
+"""Reads Gemini's answers as chunks. A whole answer has the form of one event of a stream."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from briggs.types import wire
 from briggs.types.conform import find_finish_reason
 
 fit_name = fit_to("a-zA-Z0-9_.:-", length_max=64, first="a-zA-Z_")
-"""The names of functions that Gemini takes."""
+"""Fits the names of functions to what Gemini accepts."""
 
-# Each part of a text that relies on a source names it again.
+# Every part of the text that cites a source repeats it, so these limits bound the annotations.
 _SUPPORTS_MAX = 500
 _SOURCE_CHARACTERS_MAX = 8192
 
-# What of a candidate is told otherwise; all else is kept in the choice as it came.
+# Members of a candidate that are translated. The choice keeps all others as they came.
 _TOLD = frozenset({"content", "finishReason", "index", "logprobsResult", "tokenCount"})
 
 
@@ -28,7 +28,7 @@ class GeminiReader:
     """Turns the events of one answer into chunks."""
 
     def __init__(self, prepared: Prepared) -> None:
-        # The end is that nothing more comes.
+        # Gemini does not mark the end of a stream: it just closes.
         self.done = False
         self._chunks = ChunkWriter(model=prepared.model)
         self._asked = prepared.envelope
@@ -36,16 +36,16 @@ class GeminiReader:
         self._candidates: dict[int, _Candidate] = {}
 
     def read(self, event: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks that say what an event does."""
+        """The chunks for an event."""
         if error := event.get("error"):
             yield write_error(describe_error(error), code=error.get("code") or 500)
             return
         self._chunks.identify(id=event.get("responseId"), model=event.get("modelVersion"))
-        for said in event.get("candidates") or ():
-            index = said.get("index", 0)
+        for candidate in event.get("candidates") or ():
+            index = candidate.get("index", 0)
             if index not in self._candidates:
                 self._candidates[index] = self._open_candidate(index)
-            yield from self._candidates[index].add(said)
+            yield from self._candidates[index].add(candidate)
         feedback = event.get("promptFeedback") or {}
         if (reason := feedback.get("blockReason")) and not self._candidates:
             yield from self._block(reason, feedback)
@@ -62,14 +62,14 @@ class GeminiReader:
         )
 
     def _block(self, reason: str, feedback: dict[str, Any]) -> Iterator[Chunk]:
-        """A prompt that is blocked has no candidates: every choice ends before it begins."""
+        """End every choice before it begins: a blocked prompt has no candidates."""
         for index in range(self._asked.choices_asked):
             candidate = self._candidates[index] = self._open_candidate(index)
             yield from candidate.block(reason, feedback)
 
 
 class _Candidate:
-    """One of the answers, and what is known of it so far."""
+    """One candidate, Gemini's name for a choice, as far as it has come."""
 
     def __init__(
         self, index: int, chunks: ChunkWriter, *, top_logprobs: int, names: Mapping[str, str]
@@ -83,7 +83,7 @@ class _Candidate:
         self._extra: dict[str, Any] = {}
 
     def add(self, said: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks for what one event says of it."""
+        """The chunks for one event's part of the candidate."""
         logprobs = _read_logprobs(said.get("logprobsResult"), most=self._top_logprobs)
         for part in (said.get("content") or {}).get("parts") or ():
             if "functionCall" in part:
@@ -97,7 +97,7 @@ class _Candidate:
             yield from self._end(reason)
 
     def block(self, native: str, feedback: dict[str, Any]) -> Iterator[Chunk]:
-        """The chunks that end it before it begins."""
+        """The chunks that end the candidate before it begins."""
         self.finished = True
         yield from self._chunks.finish(
             "content_filter",
@@ -113,11 +113,11 @@ class _Candidate:
             case {"text": str(text)}:
                 self._text += text.encode("utf-8", "surrogatepass")
                 return {**({"content": text} if text else {}), **_read_signature(part)}
-        # An image, or code that was run: kept, and sent back, as it came.
+        # An image, or code that was run: it is kept, and sent back later, as it came.
         return {"parts": [part]}
 
     def _call(self, call: dict[str, Any], **signature: Any) -> Iterator[Chunk]:
-        # Only Vertex AI sends these, to those who ask for them.
+        # Only Vertex AI sends these, and only on request.
         if "partialArgs" in call:
             raise ValueError("the arguments of a call come in pieces")
         yield self._chunks.tool_call(
@@ -141,7 +141,7 @@ class _Candidate:
         yield from self._chunks.finish(native, choice=self._index, **self._extra)
 
     def _list_annotations(self) -> list[dict[str, Any]]:
-        """The web pages that the text relies on. Gemini counts bytes, annotations characters."""
+        """The web pages that the text cites. Gemini counts in bytes, annotations in characters."""
         grounding = self._extra.get("groundingMetadata") or {}
         sources = grounding.get("groundingChunks") or ()
         annotations: list[dict[str, Any]] = []
@@ -149,7 +149,7 @@ class _Candidate:
             segment = support["segment"]
             start, end = segment.get("startIndex", 0), segment.get("endIndex", 0)
             if self._text[start:end] != segment.get("text", "").encode():
-                # It counts from elsewhere, the beginning of another part.
+                # These positions count from the beginning of another part.
                 continue
             span = {
                 "start_index": _count(self._text[:start]),
@@ -164,15 +164,15 @@ class _Candidate:
 
 
 def describe_error(error: dict[str, Any]) -> str:
-    """An error's words, its status if it has none."""
+    """An error's message, or its status if it has no message."""
     return str(error.get("message") or error["status"])
 
 
 def read_usage(usage: dict[str, Any]) -> dict[str, Any]:
-    """Gemini's counts as ours; one of zero is left out there.
+    """Convert Gemini's counts. Gemini leaves out counts of zero.
 
-    `totalTokenCount` is what is right: whatever it has beyond the prompt was written, even
-    where the counts of candidates and thoughts do not say so.
+    `totalTokenCount` is reliable: all tokens beyond the prompt were written, even if the counts
+    of candidates and thoughts are lower.
     """
     thoughts = usage.get("thoughtsTokenCount")
     prompt = usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0)
@@ -198,7 +198,7 @@ def _count_audio(details: list[dict[str, Any]] | None) -> int | None:
 
 
 def _read_logprobs(result: dict[str, Any] | None, *, most: int) -> dict[str, Any] | None:
-    """The tokens, each with at most so many others: one comes where none was asked for."""
+    """The tokens, each with at most `most` alternatives: Gemini sends one even if 0 are wanted."""
     if not result:
         return None
     content = []
@@ -211,7 +211,7 @@ def _read_logprobs(result: dict[str, Any] | None, *, most: int) -> dict[str, Any
 
 def _read_token(token: dict[str, Any]) -> dict[str, Any]:
     text = token.get("token", "")
-    # A part of a character has no text, and what stands for it has not the token's bytes.
+    # If a token is only part of a character, its text is U+FFFD, not the token's own bytes.
     is_whole = "\ufffd" not in text
     return {
         "token": text,
@@ -221,12 +221,12 @@ def _read_token(token: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_short(web: dict[str, Any]) -> bool:
-    """Whether a source may be named often: each part of the text that relies on it does so."""
+    """Whether a source is short enough to be repeated for every part of the text that cites it."""
     return len(web["uri"]) + len(web["title"]) <= _SOURCE_CHARACTERS_MAX
 
 
 def _read_signature(part: dict[str, Any]) -> dict[str, Any]:
-    """Where Google's own OpenAI-compatible endpoint puts it too."""
+    """The signature, in the same place as on Google's own OpenAI-compatible endpoint."""
     signature = part.get("thoughtSignature")
     return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
 

@@ -1,4 +1,4 @@
-"""A request in Gemini's words."""
+"""Translates a request to Gemini's format."""
 
 from __future__ import annotations
 
@@ -46,31 +46,31 @@ _WORDS = frozenset(
     }
 )
 
-# What a few members can be besides: the values that there is a word for.
+# The values of some other members that Gemini can express.
 _SERVICE_TIERS = ("auto", "default", "flex", "priority")
 _RESPONSE_FORMATS = ("json_object", "json_schema")
 _TOOL_CHOICES = ("none", "auto", "required", "function", "allowed_tools")
 
-# Gemini 3 and later know levels of thinking, models before it budgets in tokens; both as
-# https://ai.google.dev/gemini-api/docs/openai#thinking has them (2026-11).
+# Gemini 3 and later have levels of thinking. Earlier models have budgets in tokens. Both follow
+# https://ai.google.dev/gemini-api/docs/openai#thinking (2026-11).
 _LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 
 _STOPS_MAX = 5
 _CANDIDATES_MAX = 8
 
-# Members of Gemini's own that stand beside the `generationConfig`; all others belong into it.
+# Gemini's own members that are outside `generationConfig`. All others belong inside it.
 _BESIDE_CONFIG = frozenset({"cachedContent", "labels", "safetySettings", "toolConfig"})
 
-# Gemini 3 refuses a call in the history that it did not sign, unless it is told that somebody
-# else made it: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs (2026-11).
-_SIGNED_BY_NOBODY = "skip_thought_signature_validator"
+# Gemini 3 refuses an earlier call without its signature, unless this placeholder replaces it:
+# https://ai.google.dev/gemini-api/docs/thought-signatures#faqs (2026-11).
+_UNSIGNED = "skip_thought_signature_validator"
 
 _refuse = partial(refuse_unsaid, vendor="Gemini")
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
-    """The body of `generateContent`. Raises `InvalidRequest` for what cannot be said."""
+    """The body of `generateContent`. Raises `InvalidRequest` for what it cannot express."""
     has_levels = _has_levels(model)
     efforts = _LEVELS if has_levels else _BUDGETS
     request, refused = read_request(
@@ -116,7 +116,7 @@ def _can_say(name: str, value: Any, *, efforts: Collection[str]) -> bool:
 
 
 def _has_levels(model: str) -> bool:
-    """Whether it is Gemini 3 or later: those name levels of thinking, and check signatures."""
+    """Whether it is Gemini 3 or later: these have levels of thinking, and check signatures."""
     version = re.search(r"gemini-(\d+)", model)
     return version is None or int(version[1]) >= 3
 
@@ -126,7 +126,7 @@ def _to_camel_case(name: str) -> str:
 
 
 def _add_own(name: str, value: Any, *, body: Json, config: Json) -> None:
-    """Put a member of Gemini's own in its place, over what we would say there ourselves."""
+    """Put one of Gemini's own members in its place. It overrides what we would send there."""
     if name == "generationConfig" and isinstance(value, dict):
         for inner, inner_value in value.items():
             _add_own(_to_camel_case(inner), inner_value, body=config, config=config)
@@ -156,7 +156,7 @@ def _encode_config(
 
 
 def _encode_effort(effort: Any, *, has_levels: bool) -> Json | None:
-    """How to think. Who asks for thoughts gets to see them."""
+    """How much to think. If the model thinks, its thoughts are included in the answer."""
     if effort is UNSET:
         return None
     if has_levels:
@@ -193,7 +193,7 @@ def _encode_tools(offered: list[tools.Tool]) -> list[Json]:
             case tools.UnknownTool(members=members):
                 own.append(_read_own(members, path=f"tools[{position}]"))
             case _:
-                raise _refuse(f"tools[{position}]", "a tool that is no function")
+                raise _refuse(f"tools[{position}]", "a tool that is not a function")
     return [{"functionDeclarations": functions}, *own] if functions else own
 
 
@@ -202,10 +202,10 @@ def _encode_parameters(parameters: Any) -> Json | None:
 
 
 def _encode_schema(schema: Any) -> Any:
-    """A schema in the part of JSON Schema that Gemini knows.
+    """Convert a schema to the subset of JSON Schema that Gemini supports.
 
-    https://ai.google.dev/api/caching#FunctionDeclaration: no `$schema` and no `const`, and
-    nothing beside a `$ref`.
+    https://ai.google.dev/api/caching#FunctionDeclaration: no `$schema`, no `const`, and no
+    other member beside a `$ref`.
     """
     if isinstance(schema, list):
         return [_encode_schema(item) for item in schema]
@@ -230,7 +230,7 @@ _MAPS = ("properties", "$defs", "definitions", "patternProperties")
 
 
 def _encode_tool_choice(request: CreateChatCompletionRequest) -> Json:
-    """Gemini's mode; VALIDATED is AUTO with calls that follow their schemas, or one of a list."""
+    """Gemini's calling mode. VALIDATED is AUTO with calls that follow their schemas."""
     match request.tool_choice:
         case "none":
             return {"mode": "NONE"}
@@ -254,7 +254,7 @@ def _is_function(tool: Json) -> bool:
 
 
 def _encode_messages(placed: list[Placed], *, has_levels: bool, mends: Mends) -> Json:
-    """The conversation as `contents`, and what the system says as `systemInstruction`."""
+    """The messages as `contents`, and the system messages as `systemInstruction`."""
     system: list[Json] = []
     contents: list[Json] = []
     names = name_calls([message for _, message in placed])
@@ -271,7 +271,7 @@ def _encode_messages(placed: list[Placed], *, has_levels: bool, mends: Mends) ->
                     mends.note(f"{path}.content", f"sent as {EMPTY!r}, since it is empty")
                 _append(contents, "user", parts or [_EMPTY])
             case messages.ChatCompletionRequestAssistantMessage():
-                # An answer may have been empty; a turn must not be.
+                # An answer may be empty, but a turn must not be.
                 if parts := _encode_assistant(message, path=path):
                     _append(contents, "model", _sign(parts) if has_levels else parts)
             case messages.ChatCompletionRequestToolMessage():
@@ -279,7 +279,7 @@ def _encode_messages(placed: list[Placed], *, has_levels: bool, mends: Mends) ->
             case _:
                 raise _refuse(f"{path}.role", "a message of this role")
     if not contents:
-        mends.note("messages", "sent as the user's, since there is nothing but instructions")
+        mends.note("messages", "sent as the user's, since there are only instructions")
         contents, system = [{"role": "user", "parts": system or [_EMPTY]}], []
     elif contents[0]["role"] == "model":
         mends.note("messages", f"begin with {EMPTY!r}, since the user must speak first")
@@ -291,12 +291,12 @@ _EMPTY = {"text": EMPTY}
 
 
 def _encode_said(content: Any, *, path: str) -> list[Json]:
-    """A content's parts without the texts that are empty, which Gemini refuses."""
+    """A content's parts without empty texts, which Gemini refuses."""
     return [part for part in _encode_content(content, path=path) if part.get("text") != ""]
 
 
 def _append(contents: list[Json], role: str, parts: list[Json]) -> None:
-    """The next turn, or more of the last one; the results of calls are a turn of their own."""
+    """Add a turn, or add to the last one. The results of calls form a turn of their own."""
     if contents and contents[-1]["role"] == role:
         before: list[Json] = contents[-1]["parts"]
         if _holds_results(before) == _holds_results(parts):
@@ -326,7 +326,7 @@ def _encode_part(part: messages.ContentPart, path: str) -> Json:
         case messages.ChatCompletionRequestMessageContentPartAudio(input_audio=audio):
             return {"inlineData": {"mimeType": f"audio/{audio.format}", "data": audio.data}}
         case messages.ChatCompletionRequestMessageContentPartFile(file=file):
-            # Gemini's own files are known by their whole address.
+            # Gemini identifies its own files by their full URL.
             name = "file_id" if file.file_data is UNSET else "file_data"
             return _encode_url(getattr(file, name) or "", path=f"{path}.file.{name}")
         case messages.UnknownContentPart(members=members):
@@ -334,9 +334,9 @@ def _encode_part(part: messages.ContentPart, path: str) -> Json:
 
 
 def _read_own(members: Json, *, path: str) -> Json:
-    """What Gemini alone knows, as in `{"type": "fileData", "fileData": {...}}`."""
+    """Read a part or tool of Gemini's own, such as `{"type": "fileData", "fileData": {...}}`."""
     if members["type"] not in members:
-        raise _refuse(path, f"what has the type {members['type']!r}")
+        raise _refuse(path, f"the type {members['type']!r}")
     return {name: value for name, value in members.items() if name != "type"}
 
 
@@ -344,7 +344,7 @@ def _encode_url(url: str, *, path: str) -> Json:
     if data := read_data_url(url, path=path):
         return {"inlineData": {"mimeType": data.media_type, "data": data.base64}}
     if not url.startswith(("https://", "gs://")):
-        raise _refuse(path, "an address that begins with neither data:, https:// nor gs://")
+        raise _refuse(path, "a URL that does not begin with data:, https:// or gs://")
     mime_type, _ = mimetypes.guess_type(urlsplit(url).path)
     return {"fileData": given(mimeType=mime_type, fileUri=url)}
 
@@ -362,7 +362,9 @@ def _encode_assistant(
         parts.append({**text, "thoughtSignature": signature})
     for position, call in enumerate(message.tool_calls or ()):
         if not isinstance(call, tools.ChatCompletionMessageToolCall):
-            raise _refuse(f"{path}.tool_calls[{position}]", "a call of anything but a function")
+            raise _refuse(
+                f"{path}.tool_calls[{position}]", "a call of a tool that is not a function"
+            )
         parts.append(_encode_call(call, path=f"{path}.tool_calls[{position}].function.arguments"))
     if isinstance(own := message.extra.get("parts"), list):
         parts += own
@@ -378,18 +380,18 @@ def _encode_call(call: tools.ChatCompletionMessageToolCall, *, path: str) -> Jso
 
 
 def _sign(parts: list[Json]) -> list[Json]:
-    """Say of calls that came without a signature that another model made them.
+    """Add the placeholder to calls that come without a signature.
 
-    Of several calls at once Gemini signs the first.
+    Gemini signs only the first of several calls in one turn.
     """
     call = next((part for part in parts if "functionCall" in part), None)
     if call is not None:
-        call.setdefault("thoughtSignature", _SIGNED_BY_NOBODY)
+        call.setdefault("thoughtSignature", _UNSIGNED)
     return parts
 
 
 def _read_signature(value: wire.Object) -> str | None:
-    """Where Google's own OpenAI-compatible endpoint puts it too."""
+    """The signature, in the same place as on Google's own OpenAI-compatible endpoint."""
     match value.extra.get("extra_content"):
         case {"google": {"thought_signature": str(signature)}}:
             return signature
@@ -401,7 +403,7 @@ def _encode_result(
 ) -> Json:
     id = message.tool_call_id
     if id not in names:
-        raise _refuse(f"{path}.tool_call_id", "the result of anything but a function")
+        raise _refuse(f"{path}.tool_call_id", "the result of a tool that is not a function")
     parts = _encode_content(message.content, path=path)
     if any("text" not in part for part in parts):
         raise _refuse(f"{path}.content", "a result that is not text")
@@ -410,9 +412,9 @@ def _encode_result(
 
 
 def _decode_result(text: str) -> Json:
-    """A function's result is an object: its own, or one whose `output` is the text.
+    """A function's result as an object. A text that is not one becomes its `output`.
 
-    Gemini takes every `$ref` in it for a reference to a part of its own.
+    A text with a `$ref` also becomes `output`: Gemini would read it as a reference to a part.
     """
     try:
         result = None if '"$ref"' in text else wire.decode(text)

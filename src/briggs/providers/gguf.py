@@ -1,4 +1,4 @@
-"""What is read of a GGUF file without loading it: its chat template, and a print of it.
+"""Reads a GGUF file's chat template and fingerprint without loading the model.
 
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -15,38 +15,38 @@ from typing import BinaryIO
 MAGIC = b"GGUF"
 _KEY = b"tokenizer.chat_template"
 _TEXT = struct.pack("<I", 8)
-# A key and its value as they stand in the file: each text with its length before it.
+# The key and the type of its value, as in the file: a text follows its length.
 _TEMPLATE = struct.pack("<Q", len(_KEY)) + _KEY + _TEXT
 METADATA_BYTES_MAX = 128 * 1024 * 1024
-"""So far into the file a template is looked for. Vocabularies stand before it."""
+"""A template is searched for in this many bytes. Vocabularies may come before it."""
 TEMPLATE_BYTES_MAX = 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 _PIECES = 256
 
 
 class NotGguf(ValueError):
-    """The file is not a GGUF file; the message says why."""
+    """The file is not a GGUF file. The message gives the reason."""
 
 
 def read_template(path: str) -> str | None:
     """The chat template of a file; None if it has none. Raises `NotGguf`, `OSError`."""
     with Path(path).open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
-            raise NotGguf("it does not begin as a GGUF file does")
+            raise NotGguf("it does not begin with the letters GGUF")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             start = data.find(_TEMPLATE, 0, METADATA_BYTES_MAX) + len(_TEMPLATE)
             if start < len(_TEMPLATE):
                 return None
             [length] = struct.unpack("<Q", data[start : start + 8].ljust(8, b"\0"))
             if length > TEMPLATE_BYTES_MAX:
-                raise NotGguf(f"its chat template is said to have {length} bytes")
+                raise NotGguf(f"its chat template claims to have {length} bytes")
             return data[start + 8 : start + 8 + length].decode("utf-8", "replace")
 
 
 def print_file(path: str, *, template: str | None) -> str:
     """Eight hexadecimal digits that change with the file and the template. Raises `OSError`.
 
-    A file of more than 16 MiB is looked at in 256 places, so that it takes no time.
+    For speed, a file of more than 16 MiB is read in 256 places only.
     """
     digest = hashlib.blake2b((template or "").encode(), digest_size=4)
     with Path(path).open("rb") as file:

@@ -1,4 +1,4 @@
-"""A provider that is asked over HTTP, whatever its wire."""
+"""Calls a provider over HTTP, whatever its wire."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from briggs.types.errors import (
     UpstreamUnreachable,
 )
 
-# What an upstream says of waiting goes on to the caller, whose SDK acts on it.
+# These headers are passed on to the caller, because SDKs wait and retry by them.
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 # LiteLLM's proxy. https://docs.litellm.ai/docs/proxy/cost_tracking, 2026-11-29
 _COST_HEADER = "x-litellm-response-cost"
 _PASSED_CHARACTERS_MAX = 100
 END_TIMEOUT_S = 0.2
 PAGES_MAX = 20
-"""Of a list of models. A broken server may say without end that there are more."""
+"""Pages of a list of models. A broken server may always announce another page."""
 MODELS_MAX = 10_000
 PAGE_BYTES_MAX = 8 * 1024 * 1024
 _MORE_CHARACTERS_MAX = 4096
 
 
 class HttpProvider:
-    """Whoever answers at `base_url` and speaks `wire`."""
+    """A provider that answers at `base_url` and speaks `wire`."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class HttpProvider:
         self._key_variable = key_variable
         self._key = key
         self._refusal = refusal
-        """Why its key is not sent, where there is one that may not be."""
+        """Why its key must not be sent, if it has such a key."""
         self._drops_unsupported = drop_unsupported
         self._transport = transport
         self._is_ready = self.is_configured and self._refreshing is None
-        """Whether there is nothing to see to before a call, as for most."""
+        """Whether calls need no preparation. True for most providers."""
 
     @property
     def is_configured(self) -> bool:
@@ -83,14 +83,14 @@ class HttpProvider:
         try:
             encoded = self._wire.encode(envelope, model=model)
         except (RecursionError, msgspec.DecodeError) as error:
-            # The envelope could be read, so that only what is inside of it is too much.
+            # The envelope was readable, so the error is in the nesting inside it.
             raise InvalidRequest(f"The request is nested too deeply for {self.name}.") from error
         if encoded.unsupported and not self._drops_unsupported:
             name = encoded.unsupported[0]
             raise UnsupportedParameter(
                 f"{self.name} cannot express {', '.join(map(repr, encoded.unsupported))}: leave "
-                f"it out, or let Briggs do so with drop_unsupported = true in "
-                f"[providers.{self.name}].",
+                f"it out, or set drop_unsupported = true in [providers.{self.name}] to let Briggs "
+                f"leave it out.",
                 param=name,
             )
         return Prepared(
@@ -161,7 +161,7 @@ class HttpProvider:
         return models[:MODELS_MAX]
 
     async def close(self) -> None:
-        """Nothing is held here: the connections belong to the transport."""
+        """Do nothing: the connections belong to the transport."""
 
     async def _list_page(self, url: str) -> ModelPage:
         headers = self._wire.authorize(
@@ -178,7 +178,9 @@ class HttpProvider:
         try:
             return self._wire.read_models(reply.body)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UpstreamInvalid(f"{self.name} answered {url} with no list of models") from error
+            raise UpstreamInvalid(
+                f"{self.name} did not answer {url} with a list of models"
+            ) from error
 
     def _address(self, prepared: Prepared, *, stream: bool) -> tuple[str, dict[str, str]]:
         url = self._wire.url(self.base_url, model=prepared.model, stream=stream)
@@ -197,14 +199,14 @@ class HttpProvider:
                 try:
                     payloads = decoder.feed(data)
                 except UpstreamInvalid:
-                    # What cannot be read is on record all the same.
+                    # Unreadable data is recorded too.
                     yield Piece(data, ())
                     raise
                 yield Piece(data, payloads)
                 if decoder.done:
                     await _read_to_end(body)
                     return
-            # What was wrong in a read that had good chunks too is said after them.
+            # If the last read had good chunks and an error, this raises the error after them.
             decoder.feed(b"")
             yield Piece(b"", _read_last(decoder))
         except TransportError as error:
@@ -230,10 +232,10 @@ class HttpProvider:
         if isinstance(error, TimedOut):
             return UpstreamTimeout(f"{self.name} did not answer in time ({self.base_url}).")
         if isinstance(error, TooLarge):
-            # To ask the same target again would bring as much again.
+            # The same target would send as much again, so it is not tried again.
             refused = UpstreamTooLarge(
-                f"{self.name} sent an answer that is too large: {error}. If it is meant to be so "
-                "large, raise limits.answer_bytes_max in briggs.toml.",
+                f"{self.name} sent an answer that is too large: {error}. If you expect such large "
+                "answers, raise limits.answer_bytes_max in briggs.toml.",
                 headers={"x-should-retry": "false"},
             )
             refused.received = error.beginning or None
@@ -245,20 +247,20 @@ class HttpProvider:
         )
 
     async def _refuse(self, reply: StreamedReply) -> UpstreamError:
-        """The error for an answer to a stream's request that is no stream."""
+        """The error for an answer that should be a stream but is not."""
         body = b"".join([piece async for piece in reply.body])
         if reply.status != 200:
             return self._reject(reply.status, reply.headers, body)
         self._refuse_error_object(body, reply.headers)
         kind = reply.headers.get("content-type") or "no content-type"
         error = UpstreamInvalid(
-            f"{self.name} was asked for a stream and answered {kind}, which is none."
+            f"{self.name} was asked for a stream, but its answer is not one ({kind})."
         )
         error.received = body
         return error
 
     def _refuse_error_object(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """An error behind a status of 200 is an error. Raises `UpstreamRejected`."""
+        """Raise `UpstreamRejected` if an answer with status 200 is an error object."""
         # A chat completion has no such member, so nearly every answer ends here.
         if b'"error"' not in body:
             return
@@ -281,7 +283,7 @@ class HttpProvider:
         if words.retry_after_s is not None:
             passed.setdefault("retry-after", str(words.retry_after_s))
         if refuses_key:
-            # Trying again with the same key of ours would fail again.
+            # A retry would send the same key, and fail again.
             passed["x-should-retry"] = "false"
         error = UpstreamRejected(
             f"{self.name} answered {status}{hint}: {words.message}",
@@ -296,7 +298,7 @@ class HttpProvider:
 
 
 def _read_last(decoder: StreamDecoder) -> list[bytes]:
-    """Some leave out the empty line that ends the last event: if it is whole, it counts."""
+    """Read a last event without the empty line that should end it. If it is whole, it counts."""
     try:
         return [last for last in decoder.feed(b"\n\n") if _is_json(last)]
     except UpstreamInvalid:
@@ -312,7 +314,7 @@ def _is_json(payload: bytes) -> bool:
 
 
 async def _read_to_end(body: AsyncIterator[bytes]) -> None:
-    """What comes after the end is nobody's; but a connection that is read to its end is kept."""
+    """Discard anything after the end: only a connection that is read to its end can be reused."""
     with contextlib.suppress(TimeoutError, TransportError):
         async with asyncio.timeout(END_TIMEOUT_S):
             async for _ in body:

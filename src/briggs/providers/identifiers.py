@@ -1,4 +1,4 @@
-"""Names and ids as a vendor takes them: rewritten where it refuses them, and always unique."""
+"""Rewrites names and ids that a vendor would refuse, and keeps them unique."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from briggs.types.envelope import Envelope
 from briggs.types.request import CreateChatCompletionRequest
 
 Fit = Callable[[str, bool], str]
-"""A text as the vendor takes it. If the flag is set, it differs for any two texts."""
+"""Makes a text acceptable to a vendor. With the flag set, any two texts stay different."""
 
 _DIGEST_LENGTH = 16
 
 
 def fit_to(characters: str, *, length_max: int, first: str | None = None) -> Fit:
-    """A `Fit` for texts of these characters, as in a regular expression's `[...]`."""
+    """A `Fit` for texts of these characters, written as in a regular expression's `[...]`."""
     taken = re.compile(f"[{first or characters}][{characters}]{{0,{length_max - 1}}}")
     refused = re.compile(f"[^{characters}]")
 
@@ -36,19 +36,20 @@ def fit_to(characters: str, *, length_max: int, first: str | None = None) -> Fit
 
 
 def keep_id(text: str, unique: bool) -> str:
-    """The `Fit` of vendors who take any id that is not empty."""
+    """The `Fit` of vendors that accept any id that is not empty."""
     return text if text and not unique else f"{text}_{digest(text).hex()[:_DIGEST_LENGTH]}"
 
 
 def digest(text: str) -> bytes:
-    """The same for the same text, and for no other."""
+    """The SHA-256 of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 class Identifiers:
-    """The texts of one request, each with the one that stands for it.
+    """Maps the texts of one request to the ones that the vendor gets.
 
-    They depend on the order of the texts only, so a conversation that goes on keeps its own.
+    The mapping depends only on the order of the texts, so it stays the same as a conversation
+    continues.
     """
 
     def __init__(self, fit: Fit) -> None:
@@ -58,13 +59,13 @@ class Identifiers:
         self._times: dict[str, int] = {}
 
     def rewrite(self, text: str) -> str:
-        """The text that stands for `text`, the same each time."""
+        """The replacement for `text`, the same each time."""
         if text not in self._rewritten:
             self._rewritten[text] = self._take(text)
         return self._rewritten[text]
 
     def rewrite_next(self, text: str) -> str:
-        """The text that stands for the next thing of this name: another one each time."""
+        """A replacement for `text` that differs each time: the next thing with this name."""
         times = self._times[text] = self._times.get(text, 0) + 1
         return self._take(text if times == 1 else f"{text}#{times}")
 
@@ -77,7 +78,7 @@ class Identifiers:
 
 
 def rename_tools(request: CreateChatCompletionRequest, fit: Fit) -> Identifiers:
-    """Give the functions of a request names that the vendor takes, and return all of these."""
+    """Rename a request's functions to names that the vendor accepts, and return the mapping."""
     names = Identifiers(fit)
     for tool in request.tools or ():
         if isinstance(tool, tools.ChatCompletionTool):
@@ -94,7 +95,7 @@ def rename_tools(request: CreateChatCompletionRequest, fit: Fit) -> Identifiers:
 
 
 def find_original_names(envelope: Envelope, fit: Fit) -> Mapping[str, str]:
-    """The functions of a request whose names its vendor refuses, by the names that it was told."""
+    """The caller's names of the functions that were renamed, by the names that the vendor got."""
     names = Identifiers(fit)
     rewritten = {names.rewrite(name): name for name in _list_names(envelope.values)}
     return {fitted: name for fitted, name in rewritten.items() if fitted != name}

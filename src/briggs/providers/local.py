@@ -1,4 +1,4 @@
-"""GGUF files on this machine, each in a child process that is an upstream like any other."""
+"""Runs GGUF files on this machine, each in a child process that acts as an upstream."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MEMORY_CHECKED_EVERY_S = 5
 
 
 class LocalProvider:
-    """The provider `local`. A model's process is started by the first call that asks for it."""
+    """The provider `local`. The first call to a model starts its process."""
 
     name = "local"
     is_configured = True
@@ -76,7 +76,7 @@ class LocalProvider:
         except UpstreamError:
             if not await child.has_ended():
                 raise
-        # It died, and what it was asked does not matter to the next one.
+        # The process died. Another can answer the call from the start.
         child = await self._find_child(prepared.model)
         return await child.complete(prepared)
 
@@ -104,7 +104,7 @@ class LocalProvider:
         await self._transport.close()
 
     async def _find_child(self, model: str) -> _Child:
-        """The running process of a model. Raises `ModelNotFound` and whatever stops a start."""
+        """Return a model's running process. Raises `ModelNotFound`, or the error of its start."""
         if model not in self._models:
             raise _not_found(model, self._models)
         child = self._children.get(model)
@@ -137,7 +137,7 @@ class LocalProvider:
             key=secrets.token_urlsafe(32),
             context_tokens=self._settings.context_tokens,
             parallel=self._settings.parallel,
-            # More threads than one only slow a model this small down.
+            # More than one thread would only slow down a model this small.
             threads=self._settings.threads or (1 if model == BUILT_IN else None),
         )
         log_path = self._data / f"local-{model.replace('/', '-')}.log"
@@ -155,17 +155,17 @@ class LocalProvider:
         return child
 
     async def _watch(self, model: str, child: _Child) -> None:
-        """Retire a child that has grown past its limit; the next call starts another."""
+        """Retire a child that has grown past its limit. The next call starts another."""
         while child.is_alive:
             await asyncio.sleep(MEMORY_CHECKED_EVERY_S)
             size = await asyncio.to_thread(_read_memory, child.process.pid)
             if size > self._settings.memory_bytes_max:
-                logger.warning("local/%s has grown to %d bytes and is started anew", model, size)
+                logger.warning("local/%s has grown to %d bytes, so it is restarted", model, size)
                 if self._children.get(model) is child:
                     del self._children[model]
                 await child.retire()
                 return
-        logger.warning("local/%s ended and is started anew by the next call", model)
+        logger.warning("local/%s has ended. The next call restarts it", model)
 
     def _keep(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)
@@ -179,14 +179,14 @@ def _not_found(model: str, known: Iterable[str]) -> ModelNotFound:
     return ModelNotFound(
         f"There is no local model '{model}'"
         + (f"; did you mean 'local/{close[0]}'? " if close else ". ")
-        + f"There are {', '.join(f'local/{name}' for name in known)}; "
-        "[local.models] in briggs.toml adds GGUF files.",
+        + f"There are {', '.join(f'local/{name}' for name in known)}. "
+        "To add GGUF files, list them in [local.models] of briggs.toml.",
         param="model",
     )
 
 
 class _Child:
-    """One process, and the upstream that it is."""
+    """One model's process, and the provider that calls it."""
 
     def __init__(self, process: asyncio.subprocess.Process, upstream: HttpProvider) -> None:
         self.process = process
@@ -210,7 +210,7 @@ class _Child:
                 yield pieces
 
     async def has_ended(self) -> bool:
-        """Whether it is gone, which we may learn a moment after its connections are."""
+        """Whether it has ended. We may learn that shortly after its connections break."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), NOTICE_TIMEOUT_S)
         return not self.is_alive
@@ -232,7 +232,7 @@ class _Child:
         await self.stop()
 
     async def stop(self) -> None:
-        """Close its input, which is how it knows; kill it if it does not listen."""
+        """Close its standard input, which ends it. Kill it if it does not end in time."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
@@ -252,7 +252,7 @@ async def _spawn(order: Order, *, log_path: Path) -> tuple[asyncio.subprocess.Pr
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
-            # Ctrl-C in a terminal goes to the whole group; the child stops when we tell it.
+            # Ctrl-C in a terminal goes to the whole process group, but we stop the child ourselves.
             start_new_session=True,
         )
     assert process.stdin is not None
@@ -273,12 +273,12 @@ async def _spawn(order: Order, *, log_path: Path) -> tuple[asyncio.subprocess.Pr
     raise UpstreamUnreachable(
         f"local/{order.model} could not be started: is {order.path} a GGUF model"
         + (", and is its chat_template Jinja? " if order.chat_template else "? ")
-        + f"{log_path} says what llama.cpp said."
+        + f"See llama.cpp's messages in {log_path}."
     )
 
 
 def _read_memory(pid: int) -> int:
-    """A process's resident memory in bytes; 0 where that cannot be read."""
+    """A process's resident memory in bytes; 0 if it cannot be read."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""The GGUF files of `[local.models]`, before they are loaded: their templates and names."""
+"""Checks and names the GGUF files of `[local.models]` without loading them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAME_CHARACTERS_MAX = 64
 
 
 def check_local(settings: LocalSettings) -> Iterator[Problem]:
-    """What is wrong with the files of `[local.models]` that only a look into them tells."""
+    """Problems with the files of `[local.models]` that only reading them shows."""
     for name, listed in settings.models.items():
         model, place = read_local_model(listed), ("local", "models", name)
         try:
@@ -22,7 +22,7 @@ def check_local(settings: LocalSettings) -> Iterator[Problem]:
         except gguf.NotGguf as error:
             yield Problem(place, f"{model.path} is not a GGUF file: {error}", is_error=False)
         except (OSError, ValueError):
-            # A file that is not there is a problem that others name.
+            # Another check reports a missing file.
             continue
         else:
             if own is None and given is None:
@@ -35,23 +35,23 @@ def check_local(settings: LocalSettings) -> Iterator[Problem]:
 
 
 def find_template(model: LocalModelSettings) -> str | None:
-    """How a model's prompts are written, by its settings or its file; None if neither says."""
+    """A model's chat template, from its settings or its file; None if neither has one."""
     try:
         own = read_own_template(model)
         return gguf.read_template(model.path) if own is None else own
     except (OSError, ValueError):
-        # Such a model does not start, and says why then.
+        # Such a model does not start, and the error then explains why.
         return None
 
 
 def read_own_template(model: LocalModelSettings) -> str | None:
-    """The chat template that the settings give a model. Raises `OSError`."""
+    """The chat template in a model's settings. Raises `OSError`."""
     if model.chat_template_file is not None:
         return Path(model.chat_template_file).read_text("utf-8", errors="replace")
     return model.chat_template
 
 
 def name_build(path: str, *, template: str | None) -> str:
-    """The `system_fingerprint`: what runs, and which file. Raises `OSError`."""
+    """The `system_fingerprint`: the version of llama.cpp, and the file. Raises `OSError`."""
     digits = gguf.print_file(path, template=template)
     return f"xllamacpp-{version('xllamacpp')}-{Path(path).stem[:_NAME_CHARACTERS_MAX]}-{digits}"

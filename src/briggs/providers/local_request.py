@@ -1,4 +1,4 @@
-"""What can be asked of llama.cpp, and how it is said."""
+"""Checks and translates requests for llama.cpp."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _UNREADABLE = ("image_url", "input_audio", "file", "video_url", "input_video", "
 
 
 def require_slots(envelope: Envelope, *, name: str, parallel: int) -> None:
-    """Raises `InvalidRequest` for more choices than a model writes at once."""
+    """Raise `InvalidRequest` for more choices than a model writes at once."""
     if envelope.choices_asked > parallel:
         refusal = InvalidRequest(
-            f"{name} writes at most {parallel} choices at once: ask for n = {parallel}, or set "
-            "parallel in [local] of briggs.toml higher.",
+            f"{name} writes at most {parallel} choices at once: set n to {parallel} or less, or "
+            "raise parallel in [local] of briggs.toml.",
             param="n",
         )
         refusal.code = "integer_above_max_value"
@@ -23,34 +23,34 @@ def require_slots(envelope: Envelope, *, name: str, parallel: int) -> None:
 
 
 def require_text(envelope: Envelope, *, name: str) -> None:
-    """Raises `InvalidRequest` for a part of a message that is not text."""
+    """Raise `InvalidRequest` for a part of a message that is not text."""
     for place, message in enumerate(envelope.values["messages"]):
         parts = message.content if isinstance(message.content, list) else ()
         for number, part in enumerate(parts):
             if part.get("type") in _UNREADABLE:
                 path = f"messages[{place}].content[{number}]"
                 raise InvalidRequest(
-                    f"{name} reads text only, and '{path}' is of type '{part['type']}': "
-                    "leave it out, or ask another model.",
+                    f"{name} reads text only, but '{path}' is of type '{part['type']}': "
+                    "leave it out, or use another model.",
                     param=path,
                 )
 
 
 def require_tools(template: str | None, *, name: str) -> None:
-    """Raises `UnsupportedParameter` if a model never learns that there are tools to call."""
+    """Raise `UnsupportedParameter` if a model's template cannot show it any tools."""
     if template is None or "tools" not in template:
         raise UnsupportedParameter(
-            f"{name} cannot be made to call a tool, since its chat template has no place for "
-            "tools: leave tool_choice out, or ask another model.",
+            f"{name} cannot be forced to call a tool, since its chat template has no place for "
+            "tools: leave tool_choice out, or use another model.",
             param="tool_choice",
         )
 
 
 def translate(envelope: Envelope) -> Envelope:
-    """A request as llama.cpp reads it.
+    """Translate a request for llama.cpp.
 
-    To it `top_logprobs: 0` means no logprobs at all (llama.cpp b10549, seen 2026-11-23); the
-    one alternative that is asked for instead is not passed on, like all that nobody asked for.
+    llama.cpp reads `top_logprobs: 0` as no logprobs at all (b10549, seen 2026-11-23). So we ask
+    for one alternative, and later remove it like anything that the caller did not ask for.
     """
     if not envelope.values.get("logprobs") or envelope.values.get("top_logprobs") != 0:
         return envelope

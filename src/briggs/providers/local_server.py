@@ -1,8 +1,8 @@
-"""The child process that runs one GGUF file: llama.cpp's server on loopback, behind a key.
+"""The child process that runs one GGUF file: llama.cpp's server on loopback, with a key.
 
-Its parent writes one line of JSON to its standard input and reads one line, the address, from
-its standard output. It ends when its standard input does, so that it cannot outlive its parent,
-however that one ends.
+The parent writes one line of JSON to standard input, and reads one line, the address, from
+standard output. The child ends when its standard input closes. So it cannot outlive its parent,
+however the parent ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """What the parent wants."""
+    """What the parent orders."""
 
     model: str
     path: str
@@ -43,13 +43,13 @@ def main() -> None:
         parameters.cpuparams_batch.n_threads = order.threads
     if order.chat_template is not None:
         parameters.chat_template = order.chat_template
-    # Where a caller does not say how to sample, the specification's defaults hold.
+    # The specification's defaults, for callers who set no sampling parameters.
     parameters.sampling.temp = 1.0
     parameters.sampling.top_p = 1.0
     parameters.sampling.top_k = 0
     parameters.sampling.min_p = 0.0
-    # The cache of prompts is what makes llama-server grow, 160 KiB a call, and what was
-    # computed for another prompt may change the last digits of this one's probabilities.
+    # No cache of prompts: it makes llama-server grow by 160 KiB per call, and results that were
+    # computed for one prompt may change the last digits of another's probabilities.
     parameters.cache_prompt = False
     parameters.cache_ram_mib = 0
     parameters.ui = False
@@ -60,7 +60,7 @@ def main() -> None:
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()
     sys.stdin.buffer.read()
-    # llama.cpp's threads may be in the middle of an answer that nobody reads any more.
+    # Do not wait for llama.cpp's threads: their answers have no reader any more.
     os._exit(0)
 
 

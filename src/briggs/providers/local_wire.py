@@ -1,4 +1,4 @@
-"""llama.cpp's words: OpenAI's wire, but for how it names itself and what it refuses."""
+"""Speaks llama.cpp's wire: OpenAI's, except for the fingerprint and for errors of length."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from briggs.providers.openai import OpenAIStream, OpenAIWire
 from briggs.types import wire
 from briggs.types.any_json import integer, members
 
-# In a text its quotes would be escaped. The build in the wheel says `b0-unknown` of itself.
+# The wheel's build calls itself `b0-unknown`. This pattern cannot match inside a text, since
+# quotes are escaped there.
 _FINGERPRINT = re.compile(rb'"system_fingerprint": ?"[^"\\]*"')
 
 
 class LocalWire(OpenAIWire):
-    """How the child process of one model answers.
+    """The wire to the child process of one model.
 
-    `name` is the model as callers know it, and `fingerprint` what its answers are marked with.
+    `name` is the callers' name of the model. `fingerprint` is put into its answers.
     """
 
     def __init__(self, *, name: str, fingerprint: str) -> None:
@@ -36,8 +37,8 @@ class LocalWire(OpenAIWire):
         words = super().read_error(body)
         if words.type == "exceed_context_size_error":
             return ErrorWords(
-                f"{self._name} {_explain_length(body)}: send less, or set context_tokens in "
-                "[local] of briggs.toml higher. Without it the context is as long as the model "
+                f"{self._name} {_explain_length(body)}: send less, or raise context_tokens in "
+                "[local] of briggs.toml. If it is not set, the context is as long as the model "
                 "was made for.",
                 type="invalid_request_error",
                 code="context_length_exceeded",
@@ -63,5 +64,5 @@ def _explain_length(body: bytes) -> str:
     error = members(members(wire.decode(body)).get("error"))
     prompt, context = integer(error.get("n_prompt_tokens")), integer(error.get("n_ctx"))
     if prompt is None or context is None:
-        return "cannot read a prompt as long as this"
-    return f"reads at most {context} tokens, and the prompt has {prompt}"
+        return "cannot read a prompt of this length"
+    return f"reads at most {context} tokens, but the prompt has {prompt}"

@@ -1,4 +1,4 @@
-"""Mistral's wire: OpenAI's, but for names, the ids of tool calls, and thinking as content.
+"""Speaks Mistral's wire: OpenAI's, except for names, ids of tool calls, and thinking as content.
 
 https://docs.mistral.ai/api/#tag/chat
 """
@@ -18,7 +18,7 @@ from briggs.providers.requests import list_objects
 from briggs.types import wire
 from briggs.types.envelope import Envelope
 
-# Nearly every chunk has none of these, and is said in OpenAI's words.
+# Nearly every chunk has none of these, and is already in OpenAI's format.
 _OWN_WORDS = (
     *(b'"content":[', b'"content": [', b'"model_length"'),
     *(b'"object":"error"', b'"object": "error"', b'"num_cached_tokens"'),
@@ -26,7 +26,7 @@ _OWN_WORDS = (
 
 
 class MistralWire(OpenAIWire):
-    """`POST {base_url}/chat/completions`, as Mistral has it."""
+    """`POST {base_url}/chat/completions`, in Mistral's format."""
 
     translates = True
 
@@ -48,7 +48,7 @@ class MistralWire(OpenAIWire):
 
 
 class MistralStream(OpenAIStream):
-    """Its chunks, with what only Mistral says in OpenAI's words."""
+    """Reads chunks, and translates Mistral's own members to OpenAI's format."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class MistralStream(OpenAIStream):
 
 
 def _decode(payload: bytes, names: Mapping[str, str]) -> bytes:
-    """An answer or a chunk in OpenAI's words, where it holds any of Mistral's own.
+    """Translate an answer or a chunk to OpenAI's format, if it has anything of Mistral's own.
 
-    `names` has the functions that Mistral was told other names of.
+    `names` are the caller's names of functions that were renamed for Mistral.
     """
     has_name = bool(names) and b'"tool_calls"' in payload
     if not has_name and not any(word in payload for word in _OWN_WORDS):
@@ -87,7 +87,7 @@ def _decode(payload: bytes, names: Mapping[str, str]) -> bytes:
 
 
 def _decode_content(message: dict[str, Any]) -> None:
-    """Content in parts as text, its thinking beside it; other parts are kept as they came."""
+    """Split content in parts into text and thinking. Other parts are kept as they came."""
     parts = message.get("content")
     if not isinstance(parts, list):
         return
@@ -116,7 +116,7 @@ def _decode_content(message: dict[str, Any]) -> None:
 
 
 def _decode_names(message: dict[str, Any], names: Mapping[str, str]) -> None:
-    """The names of called functions as the caller has them."""
+    """Give called functions their original names."""
     for call in list_objects(message, "tool_calls"):
         match call:
             case {"function": {"name": str(name)} as function} if name in names:
@@ -131,14 +131,14 @@ def _is_text(part: Any) -> bool:
 
 
 def _decode_usage(usage: Any) -> None:
-    """What was cached stands beside the counts."""
+    """Copy the count of cached tokens to its place in OpenAI's format."""
     match usage:
         case {"num_cached_tokens": int(cached)} if not usage.get("prompt_tokens_details"):
             usage["prompt_tokens_details"] = {"cached_tokens": cached}
 
 
 def _decode_error(error: Any) -> Any:
-    """An error in OpenAI's shape; Mistral has four others, that of a failed validation twice."""
+    """Bring an error to OpenAI's shape. Mistral has four others, two for failed validations."""
     if not isinstance(error, dict) or error.get("error"):
         return error
     details = list_objects(error.get("message"), "detail") or list_objects(error, "detail")
@@ -151,6 +151,6 @@ def _decode_error(error: Any) -> Any:
 
 
 def _read_place(location: Any) -> str:
-    """Where in the request something is wrong."""
+    """The place of a problem in the request."""
     names = location if isinstance(location, list) else [location]
     return ".".join(map(str, names)).removeprefix("body.")

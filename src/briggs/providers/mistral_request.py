@@ -1,4 +1,4 @@
-"""A request of ours in Mistral's words."""
+"""Translates a request to Mistral's format."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from briggs.types import messages, tools, wire
 from briggs.types.envelope import Envelope
 from briggs.types.request import CreateChatCompletionRequest
 
-# What Mistral knows of the specification, and what it calls that. A request that holds a member
-# that it does not know is refused there.
+# The specification's members that Mistral knows, and its names for them. Mistral refuses a
+# request with a member that it does not know.
 _NAMES = {
     "frequency_penalty": "frequency_penalty",
     "logprobs": "logprobs",
@@ -55,20 +55,20 @@ _TOOL_CHOICES = {"required": "any"}
 _TEMPERATURE_MAX = 1.5
 _SERVICE_TIERS = {"default": "standard_only"}
 
-# The only ids of calls that Mistral takes.
+# The only ids of calls that Mistral accepts.
 _CALL_ID = re.compile("[a-zA-Z0-9]{9}")
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-# Marks the signature of a thought that only Mistral can check.
+# Marks the signatures of reasoning that only Mistral can check.
 SIGNATURE_FORMAT = "mistral-v1"
 
 
 fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
-"""The names of functions that Mistral takes."""
+"""Fits the names of functions to what Mistral accepts."""
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
-    """The body of a call. Raises `InvalidRequest` for what cannot be said."""
+    """The body of a call. Raises `InvalidRequest` for what it cannot express."""
     request, unsupported = read_request(envelope, can_say=_can_say)
     mends = Mends()
     require_tools(request)
@@ -124,15 +124,15 @@ def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
             return {"type": "function", "function": {"parameters": {}, **members}}
         case tools.UnknownTool(members=members):
             return members
-    raise refuse(path, "Mistral knows functions only.")
+    raise refuse(path, "Mistral accepts only functions.")
 
 
 def _encode_messages(placed: list[Placed], mends: Mends) -> list[dict[str, Any]]:
-    """The messages in an order that Mistral takes.
+    """Arrange the messages in an order that Mistral accepts.
 
-    https://github.com/mistralai/mistral-common (1.13), protocol/instruct/validator.py: the
-    system does not speak behind an answer or a result, nobody answers with nothing, and the
-    last word is the user's, a tool's, or an answer to be gone on with.
+    https://github.com/mistralai/mistral-common (1.13), protocol/instruct/validator.py: a system
+    message must not follow an answer or a result, and an answer must not be empty. The last
+    message is the user's, a tool's, or an answer for the model to continue.
     """
     names = name_calls([message for _, message in placed])
     encoded: list[dict[str, Any]] = []
@@ -141,17 +141,17 @@ def _encode_messages(placed: list[Placed], mends: Mends) -> list[dict[str, Any]]
         said = _encode_message(message, path, names)
         before = encoded[-1]["role"] if encoded else "system"
         if said["role"] == "system" and before in ("assistant", "tool"):
-            mends.note(path, "moved to the front, where Mistral takes instructions")
+            mends.note(path, "moved to the front, where Mistral accepts instructions")
             instructions.append(said)
         elif said["role"] != "assistant" or said["content"] or said.get("tool_calls"):
             encoded.append(said)
     front = next((at for at, said in enumerate(encoded) if said["role"] != "system"), len(encoded))
     encoded[front:front] = instructions
     if encoded and encoded[-1]["role"] == "system":
-        mends.note("messages", "end with the instructions as the user's, who must speak last")
+        mends.note("messages", "the last instructions are sent as the user's")
         encoded[-1]["role"] = "user"
     elif encoded and encoded[-1]["role"] == "assistant" and not encoded[-1].get("prefix"):
-        mends.note("messages", "end with an answer to go on with (prefix)")
+        mends.note("messages", "end with an answer for the model to continue (prefix)")
         encoded[-1]["prefix"] = True
     return encoded or [{"role": "user", "content": EMPTY}]
 
@@ -173,7 +173,7 @@ def _encode_message(
             name = {"name": names[id]} if id in names else {}
             content = _encode_content(message.content, path)
             return {"role": "tool", "tool_call_id": id, **name, "content": content}
-    raise refuse(f"{path}.role", "Mistral has no messages of this role.")
+    raise refuse(f"{path}.role", "Mistral does not accept messages of this role.")
 
 
 def _encode_content(content: str | Sequence[messages.ContentPart], path: str) -> Any:
@@ -195,7 +195,7 @@ def _encode_file(file: messages.InputFile, path: str) -> dict[str, Any]:
     if file.file_id:
         return {"type": "file", "file_id": file.file_id}
     if not file.file_data:
-        raise refuse(f"{path}.file", "it has neither a file_id nor file_data.")
+        raise refuse(f"{path}.file", "it needs a file_id or file_data.")
     name = {"document_name": file.filename} if file.filename else {}
     return {"type": "document_url", "document_url": file.file_data, **name}
 
@@ -203,9 +203,9 @@ def _encode_file(file: messages.InputFile, path: str) -> dict[str, Any]:
 def _encode_answer(
     message: messages.ChatCompletionRequestAssistantMessage, path: str
 ) -> dict[str, Any]:
-    """An earlier answer; what other vendors added to theirs Mistral would refuse."""
+    """Encode an earlier answer, without other vendors' members, which Mistral would refuse."""
     if message.audio or message.function_call:
-        raise refuse(path, "Mistral knows neither audio nor function_call in an answer.")
+        raise refuse(path, "Mistral does not accept audio or function_call in an answer.")
     content = _encode_content(message.content or message.refusal or "", path)
     if thinking := message.extra.get("reasoning_content"):
         said = [{"type": "text", "text": content}] if isinstance(content, str) else content
@@ -222,7 +222,7 @@ def _encode_answer(
 
 def _encode_call(call: tools.ToolCall, path: str) -> dict[str, Any]:
     if not isinstance(call, tools.ChatCompletionMessageToolCall):
-        raise refuse(path, "Mistral knows calls of functions only.")
+        raise refuse(path, "Mistral accepts only calls of functions.")
     function = {"name": call.function.name, "arguments": write_arguments(call)}
     return {"id": call.id, "type": "function", "function": function}
 
@@ -236,7 +236,7 @@ def _encode_thinking(thinking: str, extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fit_id(id: str, unique: bool) -> str:
-    """The id of a call; for another vendor's one that Mistral takes, the same each time."""
+    """Keep an id that Mistral accepts. Replace any other, always by the same id."""
     if not unique and _CALL_ID.fullmatch(id):
         return id
     number = int.from_bytes(digest(id))

@@ -1,4 +1,4 @@
-"""Ollama's own wire: `/api/chat`, a line of JSON a piece.
+"""Speaks Ollama's own wire: `/api/chat`, with one line of JSON per piece of an answer.
 
 https://docs.ollama.com/api/chat
 """
@@ -22,12 +22,12 @@ from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid
 from briggs.types.lines import LineReader, LineTooLarge
 
-# Of an answer, what becomes something else; the rest, such as the durations, is kept.
+# Members of an answer that are translated. All others, such as the durations, are kept.
 _READ = ("model", "created_at", "message", "done", "done_reason", "logprobs")
 
 
 class OllamaWire(OpenAIWire):
-    """`POST {base_url}/chat`, as Ollama has it."""
+    """`POST {base_url}/chat`, in Ollama's format."""
 
     translates = True
     stream_types = ("application/x-ndjson",)
@@ -63,7 +63,7 @@ class OllamaWire(OpenAIWire):
 
 
 class OllamaReader:
-    """Turns lines, each of which is a piece of the answer, into chunks."""
+    """Turns lines into chunks. Each line is a piece of the answer."""
 
     def __init__(self) -> None:
         self.done = False
@@ -71,13 +71,13 @@ class OllamaReader:
         self._calls = 0
 
     def read(self, line: dict[str, Any]) -> list[Chunk]:
-        """The chunks that say what a line says."""
+        """The chunks for a line."""
         if line.get("error"):
             return [{"error": line["error"]}]
         identity = {"object": "chat.completion.chunk", **_decode_identity(line)}
         delta = _decode_message(line)
         if self._has_begun:
-            # Each line has them again, and most a text that is empty.
+            # Every line repeats the role, and many contain an empty text.
             delta = {k: delta[k] for k in delta if k != "role" and delta[k] != ""}
         self._has_begun = True
         for call in delta.get("tool_calls", ()):
@@ -93,7 +93,7 @@ class OllamaReader:
 
 
 def _split_lines() -> Split:
-    """Reads lines, each of which is JSON."""
+    """Read lines of JSON."""
     reader = LineReader()
 
     def split(data: bytes) -> Iterator[dict[str, Any]]:
@@ -107,20 +107,20 @@ def _split_lines() -> Split:
 
 
 def _read_line(data: bytes) -> dict[str, Any]:
-    """A line as an object. Raises `UpstreamInvalid`, also where the model was only loaded."""
+    """Decode a line. Raises `UpstreamInvalid`, also if the model was only loaded or unloaded."""
     try:
         line = wire.decode(data)
     except msgspec.DecodeError as error:
         raise UpstreamInvalid(f"the upstream sent a line that is not JSON: {error}") from error
     if not isinstance(line, dict):
-        raise UpstreamInvalid("the upstream sent a line that is JSON, but no object")
+        raise UpstreamInvalid("the upstream sent a line that is not a JSON object")
     if line.get("done_reason") in ("load", "unload"):
-        raise UpstreamInvalid("the upstream loaded or unloaded the model and answered nothing")
+        raise UpstreamInvalid("the upstream loaded or unloaded the model and did not answer")
     return line
 
 
 def _decode_identity(line: dict[str, Any]) -> dict[str, Any]:
-    """Of an id Ollama knows nothing. What a line says that has no place is kept beside it."""
+    """The time and model of a line, and its extra members. Ollama has no id."""
     kept = {name: value for name, value in line.items() if name not in _READ}
     return {"created": _read_time(line.get("created_at")), "model": line.get("model"), **kept}
 
@@ -151,7 +151,7 @@ def _decode_call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decode_end(line: dict[str, Any], *, called: bool) -> dict[str, Any]:
-    """How a choice ends, as far as it does, and its logprobs."""
+    """The finish reason of a choice, if it has ended, and its logprobs."""
     logprobs = _decode_logprobs(line)
     reason = line.get("done_reason") if line.get("done") else None
     if reason == "stop" and called:
@@ -178,7 +178,7 @@ def _decode_logprobs(line: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _decode_usage(line: dict[str, Any]) -> dict[str, Any]:
-    """The usage; none where the prompt was not counted, since it was known from before."""
+    """The usage, if there is one: Ollama does not count a prompt that it has cached."""
     prompt, completion = line.get("prompt_eval_count"), line.get("eval_count")
     if not isinstance(prompt, int) or not isinstance(completion, int):
         return {}
@@ -186,7 +186,7 @@ def _decode_usage(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_time(text: Any) -> int | None:
-    """A time such as 2026-11-23T17:21:21.196249123+01:00 in whole seconds."""
+    """Unix time in whole seconds, from a text such as 2026-11-23T17:21:21.196249123+01:00."""
     try:
         return int(datetime.fromisoformat(text).timestamp())
     except (OverflowError, TypeError, ValueError):

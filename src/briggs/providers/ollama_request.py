@@ -1,4 +1,4 @@
-"""A request of ours in Ollama's words."""
+"""Translates a request to Ollama's format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
 from briggs.types.request import CreateChatCompletionRequest
 
-# What Ollama knows of the specification, as `options`.
+# The specification's members that Ollama knows, and their names in its `options`.
 _OPTIONS = {
     "frequency_penalty": "frequency_penalty",
     "max_tokens": "num_predict",
@@ -39,12 +39,12 @@ _OPTIONS = {
 _THINK: dict[str, bool | str] = {"none": False, "low": "low", "medium": "medium", "high": "high"}
 _TRANSLATED = ("messages", "model", "stream", "tools", "logprobs", "top_logprobs")
 
-# The members of Ollama's own that stand beside the `options`; all others belong into them.
+# Ollama's own members that are outside `options`. All others belong inside.
 _BESIDE_OPTIONS = ("format", "keep_alive", "shift", "think", "truncate", "_debug_render_only")
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
-    """The body of `/api/chat`. Raises `InvalidRequest` for what cannot be said."""
+    """The body of `/api/chat`. Raises `InvalidRequest` for what it cannot express."""
     request, unsupported = read_request(envelope, can_say=_can_say)
     encode = partial(_encode_message, names=name_calls(request.messages))
     body: dict[str, Any] = {
@@ -72,7 +72,7 @@ def _can_say(name: str, value: Any) -> bool:
 
 
 def _find_unsaid(request: CreateChatCompletionRequest) -> list[str]:
-    """What stands inside of messages and tools and has no word: no arguments are checked."""
+    """Members inside messages and tools that Ollama cannot express, such as `strict`."""
     is_strict = any(
         isinstance(tool, tools.ChatCompletionTool) and tool.function.strict
         for _, tool in list_tools(request)
@@ -105,7 +105,7 @@ def _encode_parameters(request: CreateChatCompletionRequest) -> dict[str, Any]:
 
 def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
     if not isinstance(tool, tools.ChatCompletionTool):
-        raise refuse(path, "Ollama knows functions only.")
+        raise refuse(path, "Ollama accepts only functions.")
     function = {"parameters": {"type": "object", "properties": {}}}
     function |= wire.to_builtins(tool.function)
     return {"type": "function", "function": {k: function[k] for k in function if k != "strict"}}
@@ -129,11 +129,11 @@ def _encode_message(
             name = {"tool_name": names[id]} if id in names else {}
             content = join_text(message.content, path=place)
             return {"role": "tool", "content": content, **name, "tool_call_id": id}
-    raise refuse(f"{path}.role", "Ollama has no messages of this role.")
+    raise refuse(f"{path}.role", "Ollama does not accept messages of this role.")
 
 
 def _encode_parts(content: str | Sequence[messages.ContentPart], path: str) -> dict[str, Any]:
-    """The text of a content, and its images beside it."""
+    """The text of a content, and its images apart."""
     if isinstance(content, str):
         return {"content": content}
     texts: list[str] = []
@@ -146,10 +146,10 @@ def _encode_parts(content: str | Sequence[messages.ContentPart], path: str) -> d
             case messages.ChatCompletionRequestMessageContentPartImage(image_url=image):
                 data = read_data_url(image.url, path=f"{place}.image_url.url")
                 if data is None:
-                    raise refuse(f"{place}.image_url.url", "Ollama takes data: URLs only.")
+                    raise refuse(f"{place}.image_url.url", "Ollama accepts only data: URLs.")
                 images.append(data.base64)
             case _:
-                raise refuse(place, "Ollama takes text and images only.")
+                raise refuse(place, "Ollama accepts only text and images.")
     return {"content": "\n".join(texts), **({"images": images} if images else {})}
 
 
@@ -157,7 +157,7 @@ def _encode_answer(
     message: messages.ChatCompletionRequestAssistantMessage, path: str
 ) -> dict[str, Any]:
     if message.audio or message.function_call:
-        raise refuse(path, "Ollama knows neither audio nor function_call in an answer.")
+        raise refuse(path, "Ollama does not accept audio or function_call in an answer.")
     content = message.content or message.refusal or ""
     body: dict[str, Any] = {
         "role": "assistant",
@@ -174,6 +174,6 @@ def _encode_answer(
 
 def _encode_call(call: tools.ToolCall, path: str) -> dict[str, Any]:
     if not isinstance(call, tools.ChatCompletionMessageToolCall):
-        raise refuse(path, "Ollama knows calls of functions only.")
+        raise refuse(path, "Ollama accepts only calls of functions.")
     arguments = read_arguments(call.function.arguments, path=f"{path}.function.arguments")
     return {"id": call.id, "function": {"name": call.function.name, "arguments": arguments}}

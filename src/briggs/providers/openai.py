@@ -1,4 +1,4 @@
-"""OpenAI's own wire: the request goes on as it came, only `model` is replaced.
+"""Speaks OpenAI's own wire: the request is passed on as it came, with `model` replaced.
 
 https://platform.openai.com/docs/api-reference/chat
 """
@@ -17,14 +17,14 @@ from briggs.types.errors import UpstreamInvalid
 from briggs.types.sse import EventReader, EventTooLarge
 
 _SHOWN_CHARACTERS_MAX = 500
-_NOTHING = "nothing more was said"
+_NOTHING = "it gave no reason"
 
-# Events that only say that somebody is still there.
+# Events that only keep the connection open.
 _KEEP_ALIVE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 
 
 class OpenAIWire:
-    """`POST {base_url}/chat/completions`, as OpenAI has it."""
+    """`POST {base_url}/chat/completions`."""
 
     translates = False
     names_deployments = False
@@ -71,7 +71,7 @@ class OpenAIWire:
 
 
 class OpenAIStream:
-    """The payloads of server-sent events, up to `[DONE]`."""
+    """Reads the payloads of server-sent events, up to `[DONE]`."""
 
     def __init__(self) -> None:
         self.done = False
@@ -96,7 +96,7 @@ class OpenAIStream:
 
 
 def as_error(data: bytes) -> bytes:
-    """An `event: error` as a payload that holds the error, whatever its shape."""
+    """Turn the data of an `event: error` into a payload with `error`, whatever its shape."""
     try:
         value = wire.decode(data)
     except msgspec.DecodeError:
@@ -107,7 +107,7 @@ def as_error(data: bytes) -> bytes:
 
 
 def read_error(body: bytes) -> ErrorWords:
-    """An error body's words and, where it has OpenAI's shape, its members."""
+    """Read an error body's message and, if it has OpenAI's shape, its members."""
     try:
         value = wire.decode(body)
     except msgspec.DecodeError:

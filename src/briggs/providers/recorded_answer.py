@@ -1,7 +1,7 @@
-"""Answers that a program recorded elsewhere, in any vendor's words, as chat completions.
+"""Reads answers that were recorded elsewhere, in any vendor's format, as chat completions.
 
-Nothing is refused here: what cannot be read as an answer becomes the text of one. What was
-recorded stays beside it, byte for byte.
+No answer is refused: one that cannot be read becomes the text of a completion. The record also
+keeps the original bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from briggs.types.envelope import Envelope
 from briggs.types.errors import BriggsError
 
 UNKNOWN_MODEL = "unknown"
-"""The model of an answer where neither it nor its request names one."""
+"""The model of an answer if neither it nor its request names one."""
 
 _LITERAL_LENGTH_MAX = 65_536
 _NOTHING_ASKED = Envelope(body=b"", members={}, values={"model": UNKNOWN_MODEL})
@@ -49,15 +49,15 @@ class RecordedAnswer(NamedTuple):
     """A recorded answer as a chat completion."""
 
     body: bytes
-    """A `CreateChatCompletionResponse`: the recorded bytes themselves if they are one."""
+    """A `CreateChatCompletionResponse`: the recorded bytes themselves if they already are one."""
     facts: Facts
-    """What the recorded answer says. What it leaves out is None, whatever `body` has instead."""
+    """What the recorded answer says. Facts that it leaves out are None, even if `body` has them."""
     is_translated: bool
-    """Whether it came in other words than OpenAI's, so that OpenAI's rules say nothing of it."""
+    """Whether it came in another format than OpenAI's, so that OpenAI's rules do not apply."""
 
 
 def read_answer(recorded: bytes, *, of: Completion) -> RecordedAnswer:
-    """The answer of a completion, whatever its shape."""
+    """Read the answer of a completion, whatever its shape."""
     value = _decode(recorded)
     translated = None if value is None else _translate(value, model=of.model)
     answer, is_translated = translated or value or {}, translated is not None
@@ -71,10 +71,10 @@ def read_answer(recorded: bytes, *, of: Completion) -> RecordedAnswer:
 
 
 def read_response(completion: Completion) -> bytes:
-    """The response of a completion that a client told of, as a chat completion.
+    """The response of a completion that a client posted, as a chat completion.
 
-    Records of Briggs 0.1 hold it as it was told. A finished call without an answer has one
-    choice without content, so that whoever reads `choices[0]` may go on.
+    Records of Briggs 0.1 hold the response as it was posted. A finished call without an answer
+    gets one choice without content, so that code that reads `choices[0]` works.
     """
     if completion.response is not None:
         return read_answer(completion.response, of=completion).body
@@ -89,15 +89,15 @@ def read_response(completion: Completion) -> bytes:
 def _finish(
     recorded: bytes, answer: dict[str, Any], *, of: Completion, is_translated: bool
 ) -> RecordedAnswer:
-    """The conforming answer and what was said of it. Raises `NotConforming`, `InBandError`."""
+    """Conform an answer and read its facts. Raises `NotConforming`, `InBandError`."""
     reasons = [choice.get("finish_reason") for choice in answer["choices"]]
-    told = {**answer, **_identify(answer, of)}
-    told["choices"] = [
+    whole = {**answer, **_identify(answer, of)}
+    whole["choices"] = [
         {**choice, "finish_reason": reason or _guess_reason(choice, of)}
         for choice, reason in zip(answer["choices"], reasons, strict=True)
     ]
-    same = not is_translated and _decode(recorded) == told
-    conformed = _conform(recorded if same else wire.encode_plain(told), told)
+    same = not is_translated and _decode(recorded) == whole
+    conformed = _conform(recorded if same else wire.encode_plain(whole), whole)
     facts = conformed.facts
     facts.id, facts.model = text(answer.get("id")), text(answer.get("model"))
     facts.finish_reasons = [
@@ -120,18 +120,18 @@ def _conform(body: bytes, answer: dict[str, Any]) -> Conformed:
 
 
 def _identify(answer: Mapping[str, Any], completion: Completion) -> dict[str, Any]:
-    """The members that every answer has, from the record where the answer has none."""
+    """The members that every answer needs, from the answer or else from the record."""
     named = text(answer.get("model"))
     return {
         "id": answer.get("id") or completion.id,
         "created": answer.get("created") or completion.created_at // 1_000_000,
-        # Which model was asked may be told after the answer.
+        # The request, with its model, may be posted after the answer.
         "model": (named if named != UNKNOWN_MODEL else None) or completion.model or UNKNOWN_MODEL,
     }
 
 
 def _guess_reason(choice: Mapping[str, Any], completion: Completion) -> str:
-    """Why a choice ended that does not say so: one of a call that failed was cut short."""
+    """The likely finish reason of a choice without one. A failed call's choice was cut short."""
     if completion.status == "failed":
         return "length"
     return "tool_calls" if choice["message"].get("tool_calls") else "stop"
@@ -153,19 +153,19 @@ def _mend(answer: dict[str, Any]) -> None:
 
 
 def _strip(answer: dict[str, Any]) -> None:
-    """Leave of an answer what is said in it, after all of it could not be read."""
+    """Keep only the text and tool calls of an answer that could not be read as a whole."""
     answer.pop("usage", None)
     for choice in answer["choices"]:
         message = choice["message"]
-        said = {name: message[name] for name in ("content", "tool_calls") if name in message}
-        content = said.get("content")
+        kept = {name: message[name] for name in ("content", "tool_calls") if name in message}
+        content = kept.get("content")
         if not isinstance(content, str | None):
-            said["content"] = wire.encode(content).decode("utf-8", "replace")
-        choice |= {"message": {"role": "assistant", **said}, "logprobs": None}
+            kept["content"] = wire.encode(content).decode("utf-8", "replace")
+        choice |= {"message": {"role": "assistant", **kept}, "logprobs": None}
 
 
 def _quote(recorded: bytes, value: dict[str, Any] | None) -> dict[str, Any]:
-    """What is no answer, as the text of one."""
+    """Quote recorded bytes that are not an answer as the text of one."""
     message = {"role": "assistant", "content": recorded.decode("utf-8", "replace")}
     named = {name: (value or {}).get(name) for name in ("id", "model", "created")}
     quoted: dict[str, Any] = {name: each for name, each in named.items() if text(each)}
@@ -178,7 +178,7 @@ def _mend_choice(choice: dict[str, Any]) -> dict[str, Any]:
     message = choice.get("message", choice.get("text", choice.get("delta")))
     message = dict(message) if isinstance(message, dict) else {"content": message}
     for name in ("function_call", "tool_calls"):
-        # Some of Log10's writers put the call beside the message.
+        # Some of Log10's clients put the call beside the message.
         if message.get(name) is None and choice.get(name) is not None:
             message[name] = choice[name]
     if not isinstance(message.get("refusal"), str | None):
@@ -195,7 +195,7 @@ def _mend_choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mend_calls(calls: Any) -> list[dict[str, Any]]:
-    """The calls that say what they call, their arguments as JSON."""
+    """Keep the calls that name a function or tool, with their arguments as JSON."""
     mended = []
     for call in calls if isinstance(calls, list) else ():
         called = members(members(call).get("function"))
@@ -208,7 +208,7 @@ def _mend_calls(calls: Any) -> list[dict[str, Any]]:
 
 
 def _read_arguments(arguments: Any) -> Any:
-    """Arguments; Log10's Anthropic client writes them as Python does, `{'a': 1}`."""
+    """Read arguments. Log10's Anthropic client writes them as a Python literal, `{'a': 1}`."""
     if not isinstance(arguments, str) or not arguments.startswith("{'"):
         return arguments
     if len(arguments) > _LITERAL_LENGTH_MAX:
@@ -220,18 +220,18 @@ def _read_arguments(arguments: Any) -> Any:
 
 
 def _mend_reason(given: Any, message: Mapping[str, Any]) -> dict[str, Any]:
-    """The reason in the specification's words, and beside it the word that is none of them."""
+    """The specification's finish reason, and the vendor's own if it differs."""
     known = find_finish_reason(given) if isinstance(given, str) else None
     if known == "tool_calls" and not message.get("tool_calls"):
         known = "function_call" if message.get("function_call") else "stop"
     if known == given:
         return {"finish_reason": given}
-    # `native_finish_reason` is left to what knows the word; this one says nothing to it.
+    # Without a reason, an existing `native_finish_reason` is left alone.
     return {"finish_reason": known, "native_finish_reason": given} if given else {}
 
 
 def _read_usage(usage: Any) -> dict[str, Any] | None:
-    """Counts in OpenAI's words; None where nobody counted: some clients write -1 or 0 then."""
+    """Usage in OpenAI's format; None without counts. Some clients then write -1 or 0."""
     if not isinstance(usage, dict):
         return None
     usage = restore_words(usage)
@@ -242,7 +242,7 @@ def _read_usage(usage: Any) -> dict[str, Any] | None:
 
 
 def _translate(value: dict[str, Any], *, model: str) -> dict[str, Any] | None:
-    """An answer that is in another vendor's words, in OpenAI's; None for any other."""
+    """Translate an answer from another vendor's format; None if it is not in one."""
     translate = next((translate for recognises, translate in _VENDORS if recognises(value)), None)
     if translate is None or isinstance(value.get("choices"), list):
         return None
@@ -250,7 +250,7 @@ def _translate(value: dict[str, Any], *, model: str) -> dict[str, Any] | None:
         answer: dict[str, Any] = wire.decode(translate(value, Prepared(_NOTHING_ASKED, model, b"")))
     except (BriggsError, RecursionError, *MALFORMED):
         return None
-    # What the value does not say was made up on the way.
+    # If the value does not have these members, the translation made them up.
     for name, names in (("model", {"model", "modelVersion"}), ("created", {"created_at"})):
         if not names & value.keys():
             answer.pop(name, None)
@@ -282,7 +282,7 @@ def _decode_gemini(value: dict[str, Any], prepared: Prepared) -> bytes:
 
 
 def _write_camel(value: Any, *, levels: int = 8) -> Any:
-    """Gemini's members as its API names them; Google's Python package writes `finish_reason`."""
+    """Rename Gemini's members as in its API. Google's Python package writes `finish_reason`."""
     if levels and isinstance(value, list):
         return [_write_camel(each, levels=levels - 1) for each in value]
     if not levels or not isinstance(value, dict):
@@ -297,8 +297,11 @@ def _write_camel(value: Any, *, levels: int = 8) -> Any:
 
 
 def _decode_responses(value: dict[str, Any], prepared: Prepared) -> bytes:
-    """An answer of OpenAI's other API. https://platform.openai.com/docs/api-reference/responses"""
-    said: list[str] = []
+    """Read an answer of OpenAI's Responses API.
+
+    https://platform.openai.com/docs/api-reference/responses
+    """
+    texts: list[str] = []
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     calls = []
     for item in value["output"]:
@@ -310,9 +313,9 @@ def _decode_responses(value: dict[str, Any], prepared: Prepared) -> bytes:
                 if part.get("type") == "refusal":
                     message["refusal"] = part["refusal"]
                 else:
-                    said.append(part["text"])
-    if said:
-        message["content"] = "".join(said)
+                    texts.append(part["text"])
+    if texts:
+        message["content"] = "".join(texts)
     if calls:
         message["tool_calls"] = calls
     reason = "length" if value.get("status") == "incomplete" else "tool_calls" if calls else "stop"
@@ -333,7 +336,7 @@ def _is_anthropic(value: Mapping[str, Any]) -> bool:
 
 
 def _holds_blocks(content: Any) -> bool:
-    """Whether the content is Anthropic's typed blocks: a program may have kept little else."""
+    """Whether the content is Anthropic's typed blocks. Some programs record little else."""
     return (
         isinstance(content, list)
         and bool(content)

@@ -1,4 +1,4 @@
-"""A message of Anthropic's that a program recorded, whole or as far as it came."""
+"""Reads an Anthropic message that was recorded elsewhere, whole or cut short."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from briggs.providers.chunks import decode_answer
 from briggs.types import wire
 from briggs.types.any_json import integer, members, objects, text
 
-# What a block of each type must have, to be read.
+# The members that a block of each type must have.
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "text": ("text",),
     "thinking": ("thinking",),
@@ -20,7 +20,7 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
 
 
 def decode_message(value: dict[str, Any], prepared: Prepared) -> bytes:
-    """A message as a chat completion, in the words that the gateway has for one."""
+    """Translate a message to a chat completion, as the gateway translates a live one."""
     reader = AnthropicReader(prepared)
     blocks = _list_blocks(value)
     message = {
@@ -37,7 +37,7 @@ def decode_message(value: dict[str, Any], prepared: Prepared) -> bytes:
 
 
 def _list_blocks(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """The blocks that can be read; a text alone is one too, as the oldest answers have it."""
+    """The blocks that can be read. A plain text, as in the oldest answers, is one block."""
     content = value.get("content", value.get("completion"))
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
@@ -71,7 +71,7 @@ def _read_counts(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spell_inputs(body: bytes, blocks: list[dict[str, Any]]) -> bytes:
-    """The input of a tool that was cut short is a text, and stays one."""
+    """Restore the inputs of tools that are texts because the message was cut short."""
     inputs = [block.get("input") for block in blocks if block["type"] == "tool_use"]
     answer: dict[str, Any] = wire.decode(body)
     for choice in answer["choices"]:

@@ -1,6 +1,7 @@
-"""Requests that a program recorded elsewhere, in any vendor's words, as chat requests.
+"""Reads requests that were recorded elsewhere, in any vendor's format, as chat requests.
 
-It is a view: the record keeps the bytes. What has no words in a chat request stays as it is.
+This is only a view: the record keeps the original bytes. Anything that a chat request cannot
+express stays as it is.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ _ROLES = {"model": "assistant", "human": "user"}
 
 
 def read_request(request: Any) -> dict[str, Any]:
-    """A request with its `messages` and `tools` in OpenAI's words, and all else as it was.
+    """Convert a request's `messages` and `tools` to OpenAI's format, and keep everything else.
 
-    One that is in those words already is returned itself.
+    A request that is already in that format is returned unchanged.
     """
     if not isinstance(request, dict):
         return {"messages": list_messages(request)}
@@ -27,7 +28,7 @@ def read_request(request: Any) -> dict[str, Any]:
     messages = list_messages(request)
     if messages != request.get("messages"):
         read["messages"] = messages
-        # Said by the messages now.
+        # The messages contain these now.
         for name in ("system", "systemInstruction", "system_instruction", "contents"):
             read.pop(name, None)
     if tools := [_read_tool(tool) for _, tool in objects(request.get("tools"), "tools")]:
@@ -36,7 +37,7 @@ def read_request(request: Any) -> dict[str, Any]:
 
 
 def list_messages(request: Any) -> list[Any]:
-    """What was asked, message by message: of a plain prompt, or of a text, one."""
+    """The messages of a request. A plain prompt or a text is one message."""
     if not isinstance(request, dict):
         return [] if request in (None, "") else [_say("user", request)]
     return [*_list_system(request), *_list_turns(request)]
@@ -61,7 +62,7 @@ def _list_turns(request: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _list_system(request: Mapping[str, Any]) -> Iterator[Message]:
-    """What other vendors keep beside the messages. Log10's client sends it in both places."""
+    """System prompts that other vendors keep apart. Log10's client sends them in both places."""
     for name in ("system", "systemInstruction", "system_instruction", "instructions"):
         given = request.get(name)
         said = _join_texts(given.get("parts") if isinstance(given, dict) else given)
@@ -71,7 +72,7 @@ def _list_system(request: Mapping[str, Any]) -> Iterator[Message]:
 
 
 def _read_message(message: Any) -> Iterator[Any]:
-    """A message; of one in blocks, the messages that say the same."""
+    """Read a message. One in blocks may become several messages."""
     if isinstance(message, str):
         yield _say("user", message)
         return
@@ -102,7 +103,7 @@ def _read_message(message: Any) -> Iterator[Any]:
 
 
 def _read_content(content: Mapping[str, Any]) -> Iterator[Message]:
-    """A turn of Gemini's."""
+    """Read a turn in Gemini's format."""
     parts: list[Any] = []
     calls: list[Any] = []
     for _, part in objects(content.get("parts"), "parts"):
@@ -122,7 +123,7 @@ def _read_content(content: Mapping[str, Any]) -> Iterator[Message]:
 
 
 def _is_block(part: Any) -> bool:
-    """Whether a part of a message is in other words than OpenAI's."""
+    """Whether a part of a message is in another format than OpenAI's."""
     if not isinstance(part, dict):
         return False
     kind = part.get("type")
@@ -153,7 +154,7 @@ def _read_result(result: Mapping[str, Any]) -> Message:
 
 
 def _read_part(part: Any) -> Any:
-    """A part in OpenAI's words; of a kind that these have no word for, as it is."""
+    """Convert a part to OpenAI's format. A kind that the format lacks stays as it is."""
     match part:
         case str():
             return {"type": "text", "text": part}
@@ -173,7 +174,7 @@ def _read_part(part: Any) -> Any:
 
 
 def _join_parts(parts: list[Any]) -> str | list[Any] | None:
-    """Texts alone as one text, and anything beside them as parts."""
+    """Join the parts into one text if all are texts. Otherwise keep them as parts."""
     texts = [part.get("text") for part in parts if isinstance(part, dict)]
     kinds = [part.get("type") for part in parts if isinstance(part, dict)]
     if len(kinds) < len(parts) or any(kind != "text" for kind in kinds):
@@ -190,7 +191,7 @@ def _join_texts(value: Any) -> str:
 
 
 def _read_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A tool, which Anthropic names without a `function`."""
+    """Convert a tool from Anthropic's format, which has no `function`."""
     schema = tool.get("input_schema")
     if not isinstance(schema, dict) or not text(tool.get("name")):
         return tool

@@ -1,4 +1,4 @@
-"""Why a request was refused, in the words of those who refuse."""
+"""Finds out why a request was refused, from each vendor's codes and messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from briggs.types.errors import BriggsError, UpstreamRejected
 
 Cause = Literal["context_length", "content_filter"]
 
-# Codes and types that say it by themselves.
+# Error codes and types that are clear by themselves.
 _CODES: dict[str, Cause] = {
     "context_length_exceeded": "context_length",  # OpenAI, Azure, Groq, Cerebras, Fireworks
     "context_window_exceeded": "context_length",
@@ -17,13 +17,13 @@ _CODES: dict[str, Cause] = {
     "tokens_limit_reached": "context_length",  # Azure's model inference
     "content_filter": "content_filter",  # Azure
     "content_policy_violation": "content_filter",  # OpenAI
-    "invalid_prompt": "content_filter",  # OpenAI, of what its reasoning models must not be asked
+    "invalid_prompt": "content_filter",  # OpenAI, for prompts that reasoning models must not get
     "ResponsibleAIPolicyViolation": "content_filter",  # Azure
     "data_inspection_failed": "content_filter",  # DashScope
     "DataInspectionFailed": "content_filter",
 }
 
-# Most others say it in a sentence only.
+# Most other vendors explain it only in the message.
 _WORDS: dict[Cause, re.Pattern[str]] = {
     "context_length": re.compile(
         r"context (length|window|size|limit)"  # OpenAI, vLLM, SGLang, llama.cpp, Ollama, Mistral
@@ -34,7 +34,7 @@ _WORDS: dict[Cause, re.Pattern[str]] = {
         r"|exceeds the maximum number of tokens"  # Gemini
         r"|maximum prompt length"  # xAI
         r"|range of input length"  # DashScope
-        r"|too many tokens: "  # Cohere; without the colon it is Bedrock's limit on a minute
+        r"|too many tokens: "  # Cohere; without the colon it is Bedrock's limit per minute
         r"|`?inputs`? tokens \+ `?max_new_tokens`?",  # Hugging Face
         re.IGNORECASE,
     ),
@@ -50,7 +50,7 @@ _WORDS: dict[Cause, re.Pattern[str]] = {
 
 
 def find_cause(error: BriggsError) -> Cause | None:
-    """What of the request itself was too much for whoever refused it, where that is known."""
+    """Why the upstream refused the request itself; None if unknown or for another reason."""
     if not isinstance(error, UpstreamRejected) or error.upstream_status == 429:
         return None
     for code in (error.code, error.type):

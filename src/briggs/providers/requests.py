@@ -1,4 +1,4 @@
-"""What a wire that is not OpenAI's has to read of a request before it can translate it."""
+"""Reads a request for a wire that must translate it from OpenAI's format."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ T = TypeVar("T")
 
 _KNOWN = frozenset(CreateChatCompletionRequest.__struct_fields__)
 
-# Briggs itself sees to these, or they only say how a prompt should be cached or who asks:
-# no answer is another one without them.
+# These members never change the answer. Briggs handles them itself, or they only control the
+# caching of a prompt or identify a user.
 _WITHOUT_EFFECT = frozenset(
     {
         "metadata",
@@ -54,7 +54,7 @@ _WITHOUT_EFFECT = frozenset(
     }
 )
 
-# Who sends what holds anyway asks for nothing.
+# A member with its default value is the same as no member.
 _DEFAULTS: dict[str, Any] = {
     "frequency_penalty": 0,
     "functions": [],
@@ -77,11 +77,11 @@ _DEFAULTS: dict[str, Any] = {
 def read_request(
     envelope: Envelope, *, can_say: Callable[[str, Any], bool]
 ) -> tuple[CreateChatCompletionRequest, list[str]]:
-    """A request as the specification's types, and the members that `can_say` refuses.
+    """Decode a request to the specification's types, and list the members that `can_say` refuses.
 
-    Members that ask for nothing, since they are null or the default, are absent, and so are
-    the refused ones. What the specification does not know is in `extra`, for the vendor.
-    Raises `InvalidRequest` with the path of what is malformed.
+    The request has no refused members, and none that are null or the default. Members that the
+    specification does not know are in `extra`, for the vendor. Raises `InvalidRequest` with the
+    path of a malformed value.
     """
     given = {
         name: value
@@ -93,12 +93,12 @@ def read_request(
         for name, value in given.items()
         if name in _KNOWN and name not in _WITHOUT_EFFECT and not can_say(name, value)
     ]
-    said = {name: value for name, value in given.items() if name not in refused}
-    return convert(said, CreateChatCompletionRequest), refused
+    kept = {name: value for name, value in given.items() if name not in refused}
+    return convert(kept, CreateChatCompletionRequest), refused
 
 
 def convert(value: Any, type: type[T], *, path: str = "") -> T:
-    """JSON that stands at `path` of a request as `type`. Raises `InvalidRequest`."""
+    """Convert the JSON value at `path` of a request to `type`. Raises `InvalidRequest`."""
     try:
         return wire.from_builtins(value, type)
     except msgspec.ValidationError as error:
@@ -108,31 +108,31 @@ def convert(value: Any, type: type[T], *, path: str = "") -> T:
 
 
 def refuse(path: str, reason: str) -> InvalidRequest:
-    """The error for what stands at `path`."""
+    """The error for an invalid value at `path`."""
     return InvalidRequest(f"Invalid value for '{path}': {reason}", param=path)
 
 
 def refuse_unsaid(path: str, what: str, *, vendor: str) -> UnsupportedParameter:
-    """The error for what stands at `path` and this vendor has no word for."""
+    """The error for a value at `path` that this vendor does not support."""
     return UnsupportedParameter(
-        f"{vendor} cannot be given {what} ('{path}'): leave it out, or ask another provider.",
+        f"{vendor} does not support {what} ('{path}'): leave it out, or use another provider.",
         param=path,
     )
 
 
 def given(**members: Any) -> dict[str, Any]:
-    """The members that there are."""
+    """The members without those that are absent or None."""
     return {name: value for name, value in members.items() if value not in (UNSET, None)}
 
 
 def rename(request: CreateChatCompletionRequest, names: Mapping[str, str]) -> dict[str, Any]:
-    """The members that there are, under a vendor's names; of two for one name, the last."""
+    """A request's members under a vendor's names. If two have the same name, the last counts."""
     values = {ours: getattr(request, ours) for ours in names}
     return {names[ours]: value for ours, value in values.items() if value is not UNSET}
 
 
 def find_limit(request: CreateChatCompletionRequest) -> int | None:
-    """The most tokens that may be written, if that is said. Raises `InvalidRequest` for none."""
+    """The limit on tokens to write, if there is one. Raises `InvalidRequest` if it is below 1."""
     for name in ("max_completion_tokens", "max_tokens"):
         limit = getattr(request, name)
         if isinstance(limit, int):
@@ -143,10 +143,10 @@ def find_limit(request: CreateChatCompletionRequest) -> int | None:
 
 
 class Mends(list[str]):
-    """What was changed of a request because its vendor would refuse it, each with its place."""
+    """Changes to a request that its vendor would otherwise refuse, each with its place."""
 
     def note(self, path: str, what: str) -> None:
-        """Say what was done with what stood at `path`."""
+        """Note a change at `path`."""
         self.append(f"{path}: {what}")
 
 
@@ -160,8 +160,9 @@ def list_stops(
 ) -> list[str] | None:
     """The stop sequences, if there are any.
 
-    Those that the vendor refuses make `stop` unsupported: more than `count_max`, or white
-    space only if not `blank`. An empty one stops nothing, and is left out.
+    `stop` is added to `unsupported` if the vendor would refuse it: more than `count_max`
+    sequences, or only white space unless `blank`. An empty sequence has no effect and is left
+    out.
     """
     stop = request.stop
     if isinstance(stop, str):
@@ -180,76 +181,76 @@ def list_stops(
 
 
 def require_tools(request: CreateChatCompletionRequest) -> None:
-    """See that what must be called is there. Raises `InvalidRequest`, as OpenAI does."""
+    """Check that `tool_choice` matches the tools. Raises `InvalidRequest`, as OpenAI does."""
     offered = request.tools or []
     functions = [tool.function.name for tool in offered if isinstance(tool, ChatCompletionTool)]
     if len(functions) > len(set(functions)):
-        raise refuse("tools", "two functions have one name.")
+        raise refuse("tools", "two functions have the same name.")
     match request.tool_choice:
         case "required" if not offered:
-            raise refuse("tool_choice", "a call is required, and 'tools' is empty.")
+            raise refuse("tool_choice", "a call is required, but 'tools' is empty.")
         case ChatCompletionNamedToolChoice(function=function):
-            # A vendor's own tools have names that only the vendor knows.
+            # We do not know the names of a vendor's own tools.
             if function.name not in functions and len(functions) == len(offered):
                 raise refuse("tool_choice", f"'tools' has no function {function.name!r}.")
         case ChatCompletionAllowedToolsChoice() if not list_tools(request):
-            raise refuse("tool_choice", "it allows none of 'tools'.")
+            raise refuse("tool_choice", "it allows no function in 'tools'.")
 
 
 def read_arguments(arguments: str, *, path: str) -> dict[str, Any]:
-    """The arguments of a tool call as an object; a call without any may have an empty text."""
+    """Decode the arguments of a tool call. An empty text is an empty object."""
     try:
         value = wire.decode(arguments.strip() or "{}")
     except msgspec.DecodeError as error:
-        raise refuse(path, f"{error}; this provider takes an object only.") from error
+        raise refuse(path, f"{error}. This provider needs a JSON object.") from error
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise refuse(path, "this provider takes the JSON text of an object only.")
+        raise refuse(path, "this provider needs a JSON object.")
     return value
 
 
 def write_arguments(call: ChatCompletionMessageToolCall) -> str:
-    """The arguments of a call as the model wrote them; of a call without any, those of none."""
+    """The arguments of a call as the model wrote them. An empty text becomes `{}`."""
     arguments = call.function.arguments
     return arguments if arguments.strip() else "{}"
 
 
 def list_objects(value: Any, name: str) -> list[dict[str, Any]]:
-    """The objects in the list that is a member of an object, as far as there are any."""
+    """The objects in the list `value[name]`; none if there is no such list."""
     items = value.get(name) if isinstance(value, dict) else None
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 class Data(NamedTuple):
-    """What a `data:` URL holds."""
+    """The contents of a `data:` URL."""
 
     media_type: str
     base64: str
 
     def decode(self, *, path: str) -> str:
-        """It as text."""
+        """Decode it as text. Raises `InvalidRequest`."""
         try:
             return base64.b64decode(self.base64, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise refuse(path, "it is no UTF-8 text in base64.") from error
+            raise refuse(path, "it must be UTF-8 text in base64.") from error
 
 
 _DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*?;base64,(.*)", re.DOTALL | re.IGNORECASE)
 
 
 def read_data_url(url: str, *, path: str) -> Data | None:
-    """What a `data:` URL holds; None for another URL."""
+    """Read a `data:` URL; None for any other URL. Raises `InvalidRequest`."""
     if url[:5].lower() != "data:":
         return None
     found = _DATA_URL.fullmatch(url)
     if found is None:
-        raise refuse(path, "a data: URL has to hold base64, as data:image/png;base64,...")
+        raise refuse(path, "a data: URL must contain base64, such as data:image/png;base64,...")
     return Data(found[1].lower(), found[2])
 
 
 def name_calls(messages: Sequence[ChatCompletionRequestMessage]) -> dict[str, str]:
-    """The functions that were called, by the ids of the calls, which results name."""
+    """The names of called functions, by the ids of the calls."""
     return {
         call.id: call.function.name
         for message in messages
@@ -260,7 +261,7 @@ def name_calls(messages: Sequence[ChatCompletionRequestMessage]) -> dict[str, st
 
 
 def list_tools(request: CreateChatCompletionRequest) -> list[tuple[str, Tool]]:
-    """The tools that the model may call, each with its path: of `allowed_tools` only those."""
+    """The tools that the model may call, each with its path. `allowed_tools` can narrow them."""
     tools = [(f"tools[{position}]", tool) for position, tool in enumerate(request.tools or ())]
     if not isinstance(request.tool_choice, ChatCompletionAllowedToolsChoice):
         return tools
@@ -273,18 +274,18 @@ def list_tools(request: CreateChatCompletionRequest) -> list[tuple[str, Tool]]:
 
 
 def find_names(messages: Sequence[ChatCompletionRequestMessage]) -> list[str]:
-    """`messages.name` where a message says who of several speaks, for wires without a word."""
+    """`messages.name` if any message has a `name`, for wires that cannot express it."""
     named = any(getattr(message, "name", UNSET) not in (UNSET, "") for message in messages)
     return ["messages.name"] if named else []
 
 
 def encode_each(items: Iterable[S], encode: Callable[[S, str], T], *, path: str) -> list[T]:
-    """The items of a list that stands at `path`, each by `encode`, which is told its own path."""
+    """Encode each item of the list at `path`. `encode` gets the item and its path."""
     return [encode(item, f"{path}[{position}]") for position, item in enumerate(items)]
 
 
 def copy_part(part: ContentPart) -> dict[str, Any] | None:
-    """A text, an image or a vendor's own part as OpenAI writes it; None for any other."""
+    """A text, an image or a vendor's own part in OpenAI's format; None for any other."""
     match part:
         case ChatCompletionRequestMessageContentPartText(text=text):
             return {"type": "text", "text": text}
@@ -298,7 +299,7 @@ def copy_part(part: ContentPart) -> dict[str, Any] | None:
 
 
 def join_text(content: str | Sequence[ContentPart], *, path: str, separator: str = "\n") -> str:
-    """A content that can only be text. Raises `InvalidRequest` for any other part."""
+    """Join a content of texts. Raises `InvalidRequest` for any other part."""
     if isinstance(content, str):
         return content
     texts = []
@@ -309,12 +310,12 @@ def join_text(content: str | Sequence[ContentPart], *, path: str, separator: str
             case ChatCompletionRequestMessageContentPartRefusal(refusal=text):
                 texts.append(text)
             case _:
-                raise refuse(f"{path}[{position}]", "this provider takes only text here.")
+                raise refuse(f"{path}[{position}]", "this provider accepts only text here.")
     return separator.join(texts)
 
 
 def read_file(file: InputFile, *, path: str) -> Data:
-    """A file's content. Some send base64 without a data: URL, and the name says what it is."""
+    """Read a file. Some callers send bare base64, not a data: URL: then its name gives the type."""
     if not file.file_data:
         raise refuse(path, "it has no file_data.")
     data = read_data_url(file.file_data, path=f"{path}.file_data")

@@ -1,7 +1,7 @@
-"""What a vendor signed of an answer, and wants back with the calls that the answer made.
+"""Finds and restores the signatures that vendors require with earlier tool calls.
 
-Callers who keep only what OpenAI has words for drop it between turns. It is kept in the record,
-and found there by the ids of the calls.
+Callers that keep only OpenAI's members drop the signatures between turns. The record keeps
+them, and the ids of the tool calls find them there.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from briggs.types.messages import (
 from briggs.types.tools import ChatCompletionMessageToolCall
 
 Signed = Mapping[str, dict[str, Any]]
-"""The messages that vendors signed, by the ids of the calls that they made."""
+"""The messages that vendors signed, by the ids of the tool calls in them."""
 
 LOOKUPS_MAX = 64
-"""How many calls of one request are looked up: the newest."""
+"""How many tool calls of one request are looked up, the newest first."""
 
 _IN_MESSAGE = ("reasoning_details", "extra_content")
 _IN_CALL = "extra_content"
 
 
 def list_unsigned(messages: Sequence[ChatCompletionRequestMessage]) -> list[str]:
-    """The ids of the calls that come without a signature, the newest first."""
+    """The ids of tool calls that come without a signature, newest first."""
     found = (_list_unsigned_calls(message) for message in reversed(messages))
     return list(islice(chain.from_iterable(found), LOOKUPS_MAX))
 
 
 def list_signed(response: bytes) -> list[str]:
-    """The ids of the calls in an answer of which something is signed."""
+    """The ids of the tool calls in an answer with a signature."""
     if b'"tool_calls"' not in response or not any(name in response for name in _SIGNED):
         return []
     return list(read_signed(response))
@@ -48,7 +48,7 @@ _SIGNED = (b'"reasoning_details"', b'"thought_signature"')
 
 
 def read_signed(response: bytes) -> dict[str, dict[str, Any]]:
-    """The signed messages of an answer, by the ids of their calls; none of what is not JSON."""
+    """The signed messages of an answer, by the ids of their tool calls. Never raises."""
     found: dict[str, dict[str, Any]] = {}
     try:
         answer = wire.decode(response)
@@ -63,7 +63,7 @@ def read_signed(response: bytes) -> dict[str, dict[str, Any]]:
 
 
 def restore(envelope: Envelope, signed: Signed) -> Envelope:
-    """The request with the signatures that its calls had when they were made."""
+    """Add to a request the signatures that its tool calls had when the vendor made them."""
     if not signed:
         return envelope
     messages = [_restore(message, signed) for message in wire.decode(envelope.members["messages"])]
@@ -86,7 +86,7 @@ def _restore(message: Any, signed: Signed) -> Any:
 
 
 def _has_signature(call: dict[str, Any], made: dict[str, dict[str, Any]]) -> bool:
-    """Whether a call had a signature of its own when it was made."""
+    """Whether a call had its own signature when the vendor made it."""
     return _IN_CALL in made.get(str(call.get("id")), {})
 
 
