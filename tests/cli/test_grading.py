@@ -241,6 +241,17 @@ def test_one_wrong_field_never_loses_the_others(server: RunningServer) -> None:
     }  # fmt: skip
 
 
+def test_going_back_from_a_refused_field(server: RunningServer) -> None:
+    """`u` goes back to the field before it, although only the refused one is asked for again."""
+    schema = {"good": {"type": "boolean"}, "code": {"type": "string", "pattern": "^[A-Z]+$"}}
+    create_task(server, "back", properties=schema, required=["good"])
+    create_completions(server, "x", tags=["back"])
+    done = grade_piped(server, "back", "y", "abc", "/u", "n", "ABC")
+    assert "return keeps true" in done.output
+    (given,) = list_given(server, "back")
+    assert given["json_values"] == {"good": False, "code": "ABC"}
+
+
 def test_several_choices(server: RunningServer) -> None:
     """The options have numbers; a number that is none of them is refused at once."""
     schema = {"flags": {"type": "array", "items": {"enum": ["rude", "wrong", "long"]}}}

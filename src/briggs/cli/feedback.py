@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
-    from briggs.client import AsyncClient, FeedbackFilters, QueueFilters
+    from briggs.client import AsyncClient, Disagreement, FeedbackFilters, QueueFilters
 
 Item = TypeVar("Item")
 R = TypeVar("R")
@@ -370,21 +370,30 @@ def disagreements(
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = await find_task(client, task)
-            page = await client.feedback_tasks.disagreements(
-                found.id, version=version, field=field, limit=min(limit, 1000), offset=offset
-            )
+            listed: list[Disagreement] = []
+            while True:
+                page = await client.feedback_tasks.disagreements(
+                    found.id,
+                    version=version,
+                    field=field,
+                    limit=min(limit - len(listed), 1000),
+                    offset=offset + len(listed),
+                )
+                listed += page.data
+                if not page.data or len(listed) >= min(limit, page.total - offset):
+                    break
             if as_csv:
-                write_disagreements(page.data)
+                write_disagreements(listed)
                 return
             about = {}
             if sys.stdout.isatty() and not as_json:
-                for each in page.data:
+                for each in listed:
                     with suppress(NotFound):
                         about[each.completion_id] = await client.completions.retrieve(
                             each.completion_id, include=["request"]
                         )
         show = partial(print_disagreements, page, about=about)
-        print_list(page.data, show, as_json=as_json)
+        print_list(listed, show, as_json=as_json)
 
     asyncio.run(ask())
 

@@ -91,8 +91,10 @@ class Interview:
             elif said is Command.CLEAR:
                 values.pop(field.path, None)
                 position += not self._needs(field, values)
-            elif said is Command.BACK and position > 0:
-                position -= 1
+            elif said is Command.BACK and field != self._form.fields[0]:
+                # Of the whole form, also where only some fields were asked for.
+                fields = self._form.fields
+                position = fields.index(field) - 1
             elif isinstance(said, Command):
                 return Said(Answer(values, comment), said)
             else:

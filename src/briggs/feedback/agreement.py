@@ -19,11 +19,11 @@ import msgspec
 
 Level = Literal["nominal", "ordinal", "interval"]
 Units = Sequence[Mapping[str, Hashable]]
-"""For each thing that was graded, who answered what; not everybody grades everything."""
+"""For each completion, the answer of each reviewer; reviewers need not grade all of them."""
 
 
 UNITS_MIN = 10
-"""With fewer completions that two reviewers graded, one more answer may turn every figure."""
+"""With fewer completions that two reviewers graded, one more answer could change every figure."""
 TOO_FEW = "too few to say"
 NO_VARIATION = "all the same"
 
@@ -44,11 +44,11 @@ SOURCES = {
     "0.41, fair from 0.21, slight from 0, poor below (Landis and Koch, The measurement of "
     "observer agreement for categorical data, 1977).",
 }
-"""Where the words are from."""
+"""The sources of the words."""
 
 
 class Confusion(msgspec.Struct, frozen=True):
-    """How often one reviewer says the row's value where another says the column's.
+    """How often one reviewer gives the row's value and another the column's.
 
     Of two reviewers the rows are the first's, by name; of more it is all of their pairs.
     """
@@ -67,21 +67,21 @@ class Agreement(msgspec.Struct, kw_only=True, frozen=True):
     units: int
     """Completions that two or more reviewers graded."""
     percent: float | None
-    """Of all pairs of answers about the same completion."""
+    """The share of equal pairs, of all pairs of answers about the same completion."""
     cohens_kappa: float | None
-    """Of two reviewers; None where there are more or fewer."""
+    """For two reviewers; None if there are more or fewer."""
     fleiss_kappa: float | None
-    """Of the completions that have the most common number of answers."""
+    """For the completions that have the most common number of answers."""
     krippendorffs_alpha: float | None
     verdict: str
-    """A word for alpha; "too few to say", or "all the same" where answers do not differ."""
+    """A word for alpha; or "too few to say", or "all the same" if no answers differ."""
     kappa_verdict: str
-    """A word for Cohen's kappa of two reviewers, for Fleiss' of more."""
+    """A word for Cohen's kappa if there are two reviewers, for Fleiss' if there are more."""
     confusion: Confusion
 
 
 def measure(units: Units, *, level: Level) -> Agreement:
-    """Everything that can be said of one field."""
+    """Measure the agreement on one field."""
     reviewers = sorted({reviewer for unit in units for reviewer in unit})
     shared = [unit for unit in units if len(unit) > 1]
     pairs = [(unit[reviewers[0]], unit[reviewers[1]]) for unit in shared if len(reviewers) == 2]
@@ -110,7 +110,7 @@ def measure(units: Units, *, level: Level) -> Agreement:
 
 
 def find_word(figure: float | None, scale: Sequence[tuple[float, str]], *, units: int) -> str:
-    """What a scale calls a figure that was found from so many units."""
+    """The word of a scale for a figure that is based on `units` completions."""
     if units < UNITS_MIN:
         return TOO_FEW
     if figure is None:
@@ -120,7 +120,7 @@ def find_word(figure: float | None, scale: Sequence[tuple[float, str]], *, units
 
 
 def percent_agreement(answers: Iterable[Sequence[Hashable]]) -> float | None:
-    """Which share of the pairs of answers about the same thing are equal."""
+    """The share of equal pairs, of all pairs of answers about the same completion."""
     same = total = 0
     for unit in answers:
         total += len(unit) * (len(unit) - 1)
@@ -129,7 +129,7 @@ def percent_agreement(answers: Iterable[Sequence[Hashable]]) -> float | None:
 
 
 def cohens_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
-    """Two reviewers: how much more they agree than two would who answer by habit."""
+    """How much more two reviewers agree than by chance."""
     if not pairs:
         return None
     total = len(pairs)
@@ -140,7 +140,7 @@ def cohens_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
 
 
 def fleiss_kappa(answers: Sequence[Sequence[Hashable]]) -> float | None:
-    """Any reviewers, the same number for each thing."""
+    """For any reviewers, with the same number of answers for each completion."""
     observed = percent_agreement(answers)
     if observed is None:
         return None
@@ -151,7 +151,7 @@ def fleiss_kappa(answers: Sequence[Sequence[Hashable]]) -> float | None:
 
 
 def krippendorffs_alpha(answers: Iterable[Sequence[Any]], *, level: Level) -> float | None:
-    """Any reviewers, any number of answers, on any scale."""
+    """For any reviewers and any number of answers, on any scale."""
     coincidences: Counter[tuple[Any, Any]] = Counter()
     for unit in answers:
         for pair, count in _count_pairs(unit).items():
@@ -167,7 +167,7 @@ def krippendorffs_alpha(answers: Iterable[Sequence[Any]], *, level: Level) -> fl
 
 
 def confuse(units: Units) -> Confusion:
-    """Who says what where another says something else."""
+    """How often each pair of values was given to the same completion."""
     counts = Counter(
         (unit[first], unit[second])
         for unit in units
@@ -210,6 +210,6 @@ def _above_chance(observed: float, expected: float) -> float | None:
 
 
 def _sort_key(value: Any) -> tuple[str, Any]:
-    """Numbers by size, whatever else by its text."""
+    """Numbers by size, anything else by its text."""
     is_number = isinstance(value, int | float)
     return ("", value) if is_number else (type(value).__name__, str(value))

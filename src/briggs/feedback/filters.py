@@ -49,28 +49,28 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 class Filter(Protocol):
-    """What lets feedback through."""
+    """A condition on feedback."""
 
     @property
     def asks_completions(self) -> bool:
-        """Whether it looks at the completion too."""
+        """Whether the condition looks at the completion too."""
         ...
 
     def matches(self, feedback: Feedback, completion: Completion | None) -> bool:
-        """Whether a feedback about that completion, or about none, is let through."""
+        """Whether a feedback about this completion, or about none, meets the condition."""
         ...
 
 
 class Value(msgspec.Struct, frozen=True):
-    """What a field is compared with, as whatever the field turns out to be."""
+    """A value to compare with, ready for a field of any type."""
 
     text: str
     number: float | None = None
-    """None for a text in quotes, and for a word that is no number."""
+    """None for a text in quotes, and for a word that is not a number."""
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """A field against a value. A field that is not there differs from everything."""
+    """Compares a field with a value. A missing field satisfies `!=` and no other comparison."""
 
     field: str
     operator: str
@@ -111,7 +111,7 @@ class Not(msgspec.Struct, frozen=True):
 
 
 class Both(msgspec.Struct, frozen=True):
-    """All of them, or any of them."""
+    """Several conditions: all must hold, or any."""
 
     inner: list[Filter]
     join: Callable[[Iterable[bool]], bool]
@@ -126,7 +126,7 @@ class Both(msgspec.Struct, frozen=True):
 
 
 def parse_filter(text: str, fields: Collection[str] | None = None) -> Filter:
-    """A filter; without `fields` any field may be there.
+    """Read a filter. Without `fields`, any field name is allowed.
 
     Raises `InvalidRequest`, which names the position, or the fields that there are.
     """
@@ -153,7 +153,7 @@ NAMES: Mapping[str, Read] = {
     ),
     "tag": lambda _, completion: [] if completion is None else completion.tags,
 }
-"""The fields that every feedback has; of several values, any one will do."""
+"""The fields that every feedback has. Of several values, one match is enough."""
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -241,7 +241,7 @@ class _Parser:
         return Comparison(field, compare, Value(value.text, number))
 
     def _find_field(self, token: _Token) -> str:
-        """As it is called, whatever the case in which it was written, if that is clear."""
+        """The field of this name; upper and lower case do not matter if only one fits."""
         name = token.text
         bare = name.removeprefix(_VALUES)
         fields = self._fields
@@ -282,7 +282,7 @@ def _read_tokens(text: str) -> Iterable[_Token]:
 
 
 def _read_value(path: str) -> Read:
-    """What is at a dotted path of the values; each item of a list by itself."""
+    """The values at a dotted path; of a list, each item."""
 
     def read(feedback: Feedback, _: Completion | None) -> Iterable[Any]:
         value: Any = feedback.json_values
@@ -314,7 +314,7 @@ def _read_moment(token: _Token) -> datetime:
 
 
 def _compare_moments(compare: Callable[[Any, Any], bool], actual: datetime, text: str) -> bool:
-    """A date is its whole day, in UTC."""
+    """Compare times. A date stands for its whole day in UTC."""
     if _DATE.fullmatch(text):
         return compare(actual.date().isoformat(), text)
     moment = datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""What a task has found out: for each field, how far reviewers agree, and its mean by what."""
+"""The results of a task: for each field how far reviewers agree, and means by model, tag, week."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from briggs.types.fields import Field
 from briggs.types.forms import read_form
 
 OPTIONS_MAX = 50
-"""Of a list that may have any value: so many of the most common ones."""
+"""How many items are reported of a list that takes any value; the most common ones."""
 
 
 class Mean(msgspec.Struct, kw_only=True, frozen=True):
-    """Of numbers, or the share of what is true."""
+    """The mean of numbers, or the share of answers that are true."""
 
     mean: float
     ratings: int
 
 
 class OptionReport(msgspec.Struct, kw_only=True, frozen=True):
-    """How far reviewers agree whether a list has an option."""
+    """How far reviewers agree on whether a list has an option."""
 
     agreement: Agreement
     share: Mean | None
-    """Of the answers that have it."""
+    """The share of answers that have the option."""
 
 
 class FieldReport(msgspec.Struct, kw_only=True, frozen=True):
-    """What is known of one field."""
+    """The results for one field."""
 
     agreement: Agreement
     mean: Mean | None
@@ -55,7 +55,7 @@ class FieldReport(msgspec.Struct, kw_only=True, frozen=True):
     by_week: dict[str, Mean]
     """ISO weeks of the completions, such as `2026-W48`."""
     by_option: dict[str, OptionReport] = {}
-    """Of a field that takes several: each option by itself."""
+    """For a field that takes several values: each option as a question of its own."""
 
 
 class VersionCount(msgspec.Struct, kw_only=True, frozen=True):
@@ -66,22 +66,22 @@ class VersionCount(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Report(msgspec.Struct, kw_only=True, frozen=True):
-    """What is known of one version of a task. Answers to others asked something else."""
+    """The results for one version of a task. Answers to other versions do not count."""
 
     version: int
     versions: list[VersionCount]
     fields: dict[str, FieldReport]
     """By dotted path."""
     left_out: list[str]
-    """The fields of free text: two people never write the same."""
+    """Fields of free text, in which two people never write the same."""
     scales: dict[str, str]
-    """Where the words of verdicts are from."""
+    """The sources of the words of verdicts."""
 
 
 async def report(store: Store, task: FeedbackTask, *, version: int | None = None) -> Report:
-    """The fields of a version of a task, of the newest unless said otherwise.
+    """The results for a version of a task, by default the newest.
 
-    Raises `NotFound` for a version that there is not.
+    Raises `NotFound` for a version that does not exist.
     """
     answers = await read_answers(store, task, version=version)
     fields, left_out = await asyncio.to_thread(_report_fields, answers)
@@ -135,7 +135,7 @@ def _report_field(field: Field, answers: Answers) -> FieldReport:
 
 
 def _report_options(field: Field, units: Sequence[Ratings]) -> dict[str, OptionReport]:
-    """Each value that a list may have, as a question of its own: is it in there or not?"""
+    """Each option of a list as a question of its own: is it in the list or not?"""
     if field.kind not in ("choices", "list"):
         return {}
     sets = [{name: set(map(show, value)) for name, value in unit.items()} for unit in units]
@@ -153,7 +153,7 @@ def _report_options(field: Field, units: Sequence[Ratings]) -> dict[str, OptionR
 
 
 def _list_groups(completion: Completion | None) -> Iterator[tuple[str, str]]:
-    """What a completion counts for; one that is gone, only for the whole."""
+    """The groups that a completion belongs to. One that was deleted counts only in the total."""
     yield "", ""
     if completion is None:
         return
