@@ -163,7 +163,7 @@ def test_any_id_is_a_cursor(client: openai.OpenAI) -> None:
         assert all(one.id < newest.id for one in pages[1])
         for message in (f"{newest.id}-0", f"{id}-0"):
             assert complete.messages.list(id, after=message).data == []
-    with pytest.raises(openai.BadRequestError, match="Give the id"):
+    with pytest.raises(openai.BadRequestError, match="Send the id"):
         complete.list(after="chatcmpl-nobody")
 
 

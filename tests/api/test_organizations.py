@@ -77,7 +77,7 @@ def test_an_organization_is_made_by_the_first_alone(server: Server, acme: str) -
     """Administrators of the first organization make others; theirs see themselves only."""
     refused = server.send("POST", "/api/v1/organizations", {"slug": "theirs"}, key=acme)
     assert refused.status == 403
-    assert "first one" in refused.json["error"]
+    assert "first organization" in refused.json["error"]
     slugs = [each["slug"] for each in server.send("GET", "/api/v1/organizations").json["data"]]
     assert slugs == ["default", "acme"]
     (own,) = server.send("GET", "/api/v1/organizations", key=acme).json["data"]

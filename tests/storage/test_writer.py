@@ -209,7 +209,7 @@ async def test_writer_who_does_not_end(
     store = await open_store()
     with connect(store) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailable, match="another process holds the database"):
+        with pytest.raises(StoreUnavailable, match="another process is using the database"):
             await call(store)
         other.execute("ROLLBACK")
     await until(lambda: store.failure is None)

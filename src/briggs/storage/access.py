@@ -1,4 +1,4 @@
-"""How the nouns of the record reach the database: one way to write, one way to read."""
+"""How the modules of this package reach the database: one way to write, one to read."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Result = TypeVar("Result")
 
 
 class Access(Protocol):
-    """What the store lends to its nouns."""
+    """What the store offers to the modules for each noun."""
 
     def act(self, action: Callable[[Connection], Result]) -> Awaitable[Result]:
-        """Write, in the next transaction; all actions happen one after the other.
+        """Write, in the next transaction. All actions run one after another.
 
-        Returns when it is committed. An error of the action undoes this action only.
+        Returns once it is committed. An error in the action undoes only that action.
         """
         ...
 
     def read(self, read: Callable[[Connection], Result]) -> Awaitable[Result]:
-        """Read, in a thread, beside whatever is being written."""
+        """Read, in a thread, while others write."""
         ...

@@ -1,4 +1,4 @@
-"""Requests and responses on disk: a zstd frame each, or as received; the same bytes back."""
+"""Compresses the bodies of requests and responses with zstd, without changing a byte."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from zstandard import (
 
 RAW = 0
 ZSTD = 1
-"""Each frame names its dictionary, by the number that is in it; the first one has none."""
+"""Each frame contains the number of its dictionary. The first dictionary has none."""
 
 LEVEL = 3
-# They are never changed, for what was compressed with one needs it: a better one comes beside.
+# Dictionaries never change, because old frames need them. A better one is added as a new file.
 _FIRST, _NOW = "dictionary_1.txt", "dictionary_2.zdict"
 
 
 LARGE_BYTES = 1024 * 1024
-"""Of one record; what was needed to write a larger one is not kept."""
+"""For one record. Memory that was needed to write a larger one is not kept."""
 
 
 class Bodies:
-    """Compresses and expands, from any thread.
+    """Compresses and expands bodies, from any thread.
 
-    The dictionary is what chat completions look like, not what anybody said in one: one that
-    is trained from the record is smaller still, and keeps pieces of what was deleted.
+    The dictionary contains the format of chat completions, and no text from any. A dictionary
+    trained on the record would compress better, but keep pieces of deleted records.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Bodies:
         self._local = threading.local()
 
     def compress(self, body: bytes) -> bytes:
-        """One zstd frame with a checksum."""
+        """Compress to one zstd frame with a checksum."""
         compressor: ZstdCompressor | None = getattr(self._local, "compressor", None)
         if compressor is None:
             compressor = self._local.compressor = ZstdCompressor(
@@ -49,12 +49,12 @@ class Bodies:
             )
         frame = compressor.compress(body)
         if len(body) > LARGE_BYTES:
-            # What it needed for this one is as large, and would stay.
+            # Its buffers for this body are as large as the body, and would stay.
             del self._local.compressor
         return frame
 
     def expand(self, frame: bytes) -> bytes:
-        """The body that a frame was made of."""
+        """Restore the body of a frame."""
         expanders: dict[int, ZstdDecompressor] | None = getattr(self._local, "expanders", None)
         if expanders is None:
             expanders = self._local.expanders = {}

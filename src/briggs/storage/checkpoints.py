@@ -1,4 +1,4 @@
-"""Checkpoints off the answer's path: in a thread and on a connection of their own."""
+"""Runs SQLite's checkpoints in a thread of their own, so that answers do not wait for them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ logger = logging.getLogger(__name__)
 EVERY_BYTES = 8 * 1024 * 1024
 PAUSE_S = 0.005
 FEW_PAGES = 500
-"""So few are moved within milliseconds, on the answer's path if need be."""
+"""So few pages are moved within milliseconds, so an answer may wait for them."""
 
 
 class Checkpointer:
     """Moves pages from the log to the database whenever it is woken.
 
-    SQLite before 3.51.3 can damage a database when a checkpoint begins while everything is
-    already moved, and the log starts anew at that very moment
-    (https://www.sqlite.org/wal.html#walresetbug, read 2026-11). So none begins while nothing
-    is left to move; and while something is, the log cannot start anew.
+    SQLite before 3.51.3 can damage a database if a checkpoint begins when all pages are already
+    moved, and the log restarts at that very moment
+    (https://www.sqlite.org/wal.html#walresetbug, read 2026-11). So no checkpoint begins unless
+    there are pages to move, and while there are, the log cannot restart.
     """
 
     def __init__(self, *, path: Path, log: WriteAheadLog, wal_bytes_max: int) -> None:
         self.failure: str | None = None
-        """Why the last checkpoint failed, if it did."""
+        """Why the last checkpoint failed; None if it did not."""
         self.passes = 0
         self._path = path
         self._log = log
         self._wal_bytes_max = wal_bytes_max
         self._seen_bytes = 0
-        # Held while a checkpoint runs, of this thread or of the writer.
+        # Held during a checkpoint, by this thread or by the writer.
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
@@ -44,7 +44,7 @@ class Checkpointer:
         self._thread.start()
 
     def watch(self) -> None:
-        """Wake the thread when the log has grown enough since it was last woken."""
+        """Wake the thread if the log has grown enough since it was last woken."""
         used = self._log.used_bytes
         if used < self._seen_bytes:
             self._seen_bytes = 0
@@ -55,13 +55,13 @@ class Checkpointer:
 
     @property
     def is_nearly_done(self) -> bool:
-        """Whether the writer could move the rest itself without anybody noticing."""
+        """Whether the writer could move the rest itself without a noticeable delay."""
         return self._log.pages_left <= FEW_PAGES and not self._lock.locked()
 
     def finish(self, connection: sqlite3.Connection) -> bool:
-        """Move the rest, on the writer's connection and in its thread, so that no one writes.
+        """Move the rest, on the writer's connection and in its thread, so that nothing else writes.
 
-        False where a reader still needs the log as it is.
+        Returns False if a reader still needs the log as it is.
         """
         with self._lock:
             connection.execute("PRAGMA busy_timeout = 10")
@@ -85,7 +85,7 @@ class Checkpointer:
                 with self._lock:
                     if self._log.pages_left:
                         self._checkpoint(connection)
-                # A reader can keep pages from being moved. Trying harder does not help.
+                # A reader can keep pages from being moved. Retrying faster does not help.
                 time.sleep(PAUSE_S)
         finally:
             connection.close()
@@ -93,14 +93,14 @@ class Checkpointer:
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         try:
             sqlite.checkpoint(connection, "PASSIVE")
-            # SQLite waits for the disk only when everything is moved, which is when the
-            # writer would wait too. What is on the disk by then, it need not wait for.
+            # SQLite waits for the disk only once all pages are moved, and then the writer would
+            # wait too. Flushing now means that there is little left to wait for.
             self._log.flush_database()
         except (sqlite3.Error, OSError) as error:
-            # Nothing is lost: the log keeps what could not be moved, and the writer stops
-            # at the log's limit if it stays so.
+            # Nothing is lost: the log keeps what could not be moved. If this goes on, the writer
+            # stops at the log's limit.
             self.failure = sqlite.store_failure(error) or str(error)
-            logger.warning("a checkpoint failed, and will be tried again: %s", self.failure)
+            logger.warning("a checkpoint failed and will be tried again: %s", self.failure)
             return
         self.passes += 1
         self.failure = None

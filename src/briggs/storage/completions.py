@@ -1,4 +1,4 @@
-"""Completions as rows: how one is written, read, listed, changed and deleted."""
+"""Stores completions: writes, reads, lists, changes and deletes them."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ from briggs.types.errors import InvalidRequest, NotFound
 
 SCAN_ROWS = 100
 IDS_MAX = 500
-"""How many ids one statement names."""
+"""How many ids one statement may contain."""
 
 
 class Query(msgspec.Struct, kw_only=True, frozen=True):
-    """Which completions to list. What is None or empty is not asked for; the rest is ANDed."""
+    """Selects the completions to list. Members that are None or empty do not filter."""
 
     organization_id: str
     model: str | None = None
-    """As the caller named it or as the answer names it."""
+    """The model that the caller named, or the one that the answer names."""
     provider: str | None = None
     status: Status | None = None
     session_id: str | None = None
     tags: list[str] = []
-    """All of them."""
+    """The completion must have all of these."""
     violates: list[str] = []
-    """The ids of rules that the answer breaks, all of them."""
+    """The ids of rules. The answer must break all of them."""
     caller_left: bool | None = None
-    """Whether the caller left without the end of the answer."""
+    """Whether the caller left before the end of the answer."""
     metadata: dict[str, str] = {}
-    """All of these pairs."""
+    """The completion must have all of these pairs."""
     created_from: int | None = None
     """Unix time in microseconds, inclusive."""
     created_to: int | None = None
@@ -72,24 +72,24 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     source: Literal["gateway", "client"] | None = None
     user: str | None = None
     finish_reason: str | None = None
-    """Of any of the choices."""
+    """The finish reason of at least one choice."""
     failure_kind: str | None = None
     duration_ms_min: float | None = None
     duration_ms_max: float | None = None
     cost_usd_min: float | None = None
     cost_usd_max: float | None = None
-    """Bounds are inclusive; a completion whose value is not known is within none of them."""
+    """Bounds are inclusive. A completion whose value is unknown never matches a bound."""
     text: str | None = None
-    """What the messages of the request or of the response contain, in upper or lower case."""
+    """A text that the request's or the response's messages contain, ignoring case."""
     after: str | None = None
-    """The id of the completion after which the page begins, which may be deleted by now."""
+    """The id of the completion that the page follows. It may have been deleted."""
     offset: int = 0
-    """How many completions to pass over first, for clients that know no cursor."""
+    """How many completions to skip first, for clients that do not use cursors."""
     limit: int = 20
     order: Literal["asc", "desc"] = "desc"
     """By `created_at`, then by `id`."""
     payloads: bool = True
-    """Whether the bodies are read. Where not, `request` is empty and the others are None."""
+    """Whether to read the bodies. Otherwise `request` is empty and the others are None."""
 
 
 class Page(msgspec.Struct, kw_only=True, frozen=True):
@@ -100,7 +100,7 @@ class Page(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> list[Any]:
-    """The row of a completion, for `INSERT_SQL`, its bodies compressed if there is `bodies`."""
+    """The row of a completion, for `INSERT_SQL`. Compresses its bodies if `bodies` is given."""
     row: list[Any] = [*msgspec.structs.astuple(completion), RAW if bodies is None else ZSTD]
     if bodies is not None:
         for place in _BODY_PLACES:
@@ -114,7 +114,7 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
 
 
 def insert(connection: Connection, rows: Sequence[list[Any]]) -> int:
-    """Write rows, and say how many were written: not those that were settled before."""
+    """Write rows. Returns how many were written, which excludes those settled before."""
     driver = sqlite.driver(connection)
     written = begin = 0
     for size, sql in _INSERT_SQL.items():
@@ -126,8 +126,8 @@ def insert(connection: Connection, rows: Sequence[list[Any]]) -> int:
 
 
 def forget_values(connection: Connection) -> None:
-    """Let go of the rows that were written last: SQLite keeps a statement's values until it has
-    others. A row without an id is refused, so that nothing is written.
+    """Free the rows that were written last. SQLite keeps a statement's values until it gets new
+    ones, so this binds nulls. A row without an id is refused, so nothing is written.
     """
     driver = sqlite.driver(connection)
     for size, sql in _INSERT_SQL.items():
@@ -136,12 +136,12 @@ def forget_values(connection: Connection) -> None:
 
 
 FOUND_BY_MAX = 1000
-"""The tags, and the pairs of metadata, that a completion is found by. It keeps all that it has."""
+"""How many tags, and pairs of metadata, a completion is indexed by. It stores all of them."""
 
 
 def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]) -> None:
-    """The rows that find completions by tag, metadata and rule, the sessions they name, and
-    their places in the queues of the tasks that select them.
+    """Create the index rows for tags, metadata and rules, the named sessions, and the places in
+    the queues of tasks that select these completions.
     """
     tags = [
         (each.organization_id, tag, each.created_at, each.id)
@@ -178,7 +178,7 @@ def create_tags_and_metadata(connection: Connection, *, of: Sequence[Completion]
 def retrieve(
     connection: Connection, *, id: str, organization_id: str, bodies: Bodies
 ) -> Completion | None:
-    """By our id, or else the newest that has the upstream's id."""
+    """Find a completion by our id, or else the newest one with this upstream id."""
     row = _find_row(connection, _SELECT, id=id, organization_id=organization_id)
     return None if row is None else decode(row, bodies=bodies)
 
@@ -186,7 +186,7 @@ def retrieve(
 def retrieve_many(
     connection: Connection, *, ids: Sequence[str], organization_id: str, bodies: Bodies
 ) -> dict[str, Completion]:
-    """Those of our ids that are there, by id."""
+    """Find completions by our ids. Returns the ones that exist, by id."""
     rows = _read_many(connection, _SELECT, ids=ids, organization_id=organization_id)
     return {each.id: each for each in (decode(row, bodies=bodies) for row in rows)}
 
@@ -194,13 +194,13 @@ def retrieve_many(
 def retrieve_labels(
     connection: Connection, *, ids: Sequence[str], organization_id: str
 ) -> dict[str, Completion]:
-    """The same with their times, models and tags only, several times as fast."""
+    """As `retrieve_many`, with times, models and tags only, which is several times as fast."""
     found = _read_many(connection, _SELECT_LABELS, ids=ids, organization_id=organization_id)
     return {each.id: each for each in (decode_row(row, Completion) for row in found)}
 
 
 def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
-    """One page. With `text`, completions are read until the page is full."""
+    """Read one page. With `text`, completions are read until the page is full."""
     after = _place(connection, query=query) if query.after else None
     if query.text:
         matching = search(connection, query=query, after=after, bodies=bodies)
@@ -214,7 +214,7 @@ def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
 def search(
     connection: Connection, *, query: Query, after: tuple[int, str] | None, bodies: Bodies
 ) -> Iterator[Completion]:
-    """What holds the query's text, read a few rows at once so that no read lasts long."""
+    """Find completions that contain the query's text, a few rows at a time to keep reads short."""
     while True:
         statement = select_page(query, after=after, limit=SCAN_ROWS)
         rows = connection.execute(statement).all()
@@ -236,7 +236,7 @@ def relabel(
     tags: list[str] | None = None,
     metadata: dict[str, str] | None = None,
 ) -> bool:
-    """Replace the tags, the metadata or both, or say that there is no such completion."""
+    """Replace the tags, the metadata or both. Returns False if there is no such completion."""
     found = retrieve_many(connection, ids=[id], organization_id=organization_id, bodies=bodies).get(
         id
     )
@@ -255,7 +255,7 @@ def relabel(
 
 
 def record_violates(connection: Connection, *, found: Mapping[str, Sequence[str]]) -> None:
-    """Say which rules completions break, of those that are still there."""
+    """Store which rules each completion breaks, for those that still exist."""
     if not found:
         return
     columns = completions.c
@@ -283,9 +283,9 @@ def merge(
     change: Callable[[Completion | None], Completion],
     bodies: Bodies,
 ) -> Completion:
-    """Put what `change` makes of a completion, or of none, in its place, and return it.
+    """Replace a completion, or its absence, by what `change` returns, and return that.
 
-    Raises `NotFound` for an id that belongs to another organization.
+    Raises `NotFound` if the id belongs to another organization.
     """
     row = connection.execute(_SELECT.where(completions.c.id == storable(id))).first()
     before = None if row is None else decode(row, bodies=bodies)
@@ -303,9 +303,9 @@ def merge(
 
 
 def list_tags(connection: Connection, *, organization_id: str, text: str, limit: int) -> list[str]:
-    """The tags that hold a text, in upper or lower case; one that is the text itself, alone.
+    """The tags that contain a text, ignoring case. If a tag equals the text, only that tag.
 
-    The index holds a row a tag and completion, so it is walked from tag to tag.
+    The index has a row per tag and completion, so the search jumps from tag to tag.
     """
     organization = storable(organization_id)
     exact = {"organization": organization, "tag": storable(text)}
@@ -322,7 +322,7 @@ def list_tags(connection: Connection, *, organization_id: str, text: str, limit:
 
 
 def delete(connection: Connection, *, id: str, organization_id: str) -> Completion | None:
-    """Delete everything that is known of a completion but its place, and return its head."""
+    """Delete a completion, keeping only its place in the order. Returns it without its bodies."""
     found = _retrieve_head(connection, id=id, organization_id=organization_id)
     if found is None:
         return None
@@ -343,9 +343,9 @@ def delete(connection: Connection, *, id: str, organization_id: str) -> Completi
 def fail_started(
     connection: Connection, *, ids: Iterable[str] | None = None, kind: str, reason: str
 ) -> int:
-    """Fail what is `started` and will never settle: all of it, or these ids.
+    """Mark `started` completions as failed: these ids, or all of them.
 
-    Whether a call that a client told of still runs, only that client knows.
+    Skips calls that clients reported, because only the client knows whether they still run.
     """
     statement = (
         update(completions)
@@ -362,7 +362,7 @@ def fail_started(
 def select_page(
     query: Query, *, after: tuple[int, str] | None, limit: int
 ) -> Select[tuple[Any, ...]]:
-    """The statement of a page, read from the narrowest index that the query allows."""
+    """The statement for a page. It reads from the narrowest index that the query allows."""
     sources = [_find(completion_tags, query, tag=tag) for tag in query.tags]
     sources += [
         _find(completion_metadata, query, key=key, value=value)
@@ -399,7 +399,7 @@ def select_page(
 
 
 def decode(row: Any, *, bodies: Bodies) -> Completion:
-    """The completion that a row holds, with its bodies if they were selected."""
+    """The completion in a row, with its bodies if they were selected."""
     completion = _decode_head(row)
     if len(row) > len(_HEAD):
         expand = bodies.expand if row.encoding == ZSTD else bytes
@@ -425,14 +425,14 @@ _HEAD = [
     if column.name in _MEMBERS and column.name not in _BODIES
 ]
 
-# What a call is does not change while it runs, and may have been updated meanwhile.
+# These members do not change while a call runs, and may have been updated in the meantime.
 _KEPT = (
     *("id", "organization_id", "created_at", "kind", "source"),
     *("session_id", "tags", "metadata", "call_site"),
 )
 _COLUMNS = [*_MEMBERS, "encoding"]
-# The driver lets go of the interpreter for every statement, and has to wait for it afterwards:
-# a batch is a few statements, of at most so many rows.
+# The driver releases the interpreter lock for every statement and then has to wait for it, so a
+# batch uses few statements, each with at most this many rows.
 _INSERT_SQL = {
     rows: sqlite.insert_sql(completions, columns=_COLUMNS, kept=_KEPT, rows=rows)
     for rows in (32, 16, 8, 4, 2, 1)
@@ -460,7 +460,7 @@ _SELECT_LABELS = select(
     *(completions.c[name] for name in ("id", "created_at", "model", "response_model", "tags"))
 )
 
-# The very words of the partial indexes, or SQLite does not use them.
+# SQLite uses a partial index only if the condition has exactly the index's words.
 _COMPRESSED_WITH_RESPONSE_ID = text("encoding = 1 AND response_id IS NOT NULL")
 _UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
 _STARTED = text("status = 'started'")
@@ -471,7 +471,7 @@ _BOUNDED = ("duration_ms", "cost_usd")
 
 
 def _conditions(query: Query) -> list[Any]:
-    """The filters that are read from the row itself."""
+    """The filters on columns of the completion's own row."""
     conditions: list[Any] = []
     if query.model is not None:
         model = storable(query.model)
@@ -501,7 +501,7 @@ def _conditions(query: Query) -> list[Any]:
 
 
 def _find(table: Table, query: Query, **values: str) -> Subquery:
-    """The completions of the query's organization that a table finds by these values."""
+    """The completions that an index table has under these values, in the query's organization."""
     wanted = {"organization_id": query.organization_id, **values}
     conditions = [table.c[name] == storable(value) for name, value in wanted.items()]
     return select(table).where(*conditions).subquery()
@@ -517,8 +517,8 @@ def _read_many(
 
 
 def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
-    """Where in the order the cursor stands, whether its completion is still there or not."""
-    assert query.after is not None, "the caller has looked"
+    """The cursor's place in the order. Its completion may have been deleted."""
+    assert query.after is not None, "only called with a cursor"
     row = _find_row(
         connection, _SELECT_PLACE, id=query.after, organization_id=query.organization_id
     )
@@ -532,8 +532,8 @@ def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
         ).first()
     if row is None:
         raise InvalidRequest(
-            f"after: there was never a completion {query.after!r}. Give the id of a completion, "
-            "or the id that its answer has.",
+            f"after: there was never a completion {query.after!r}. Send the id of a completion, "
+            "or the id in its answer.",
             param="after",
         )
     return row.created_at, row.id
@@ -542,7 +542,7 @@ def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
 def _find_row(
     connection: Connection, statement: Select[Any], *, id: str, organization_id: str
 ) -> Any:
-    """The row of our id, or else the newest of the upstream's id; None where neither is there."""
+    """The row with our id, or else the newest with this upstream id; None if there is neither."""
     ours = statement.where(completions.c.organization_id == storable(organization_id))
     row = connection.execute(ours.where(completions.c.id.in_(_list_own_ids(id)))).first()
     if row is not None:
@@ -559,7 +559,7 @@ def _find_row(
 
 
 def _list_own_ids(id: str) -> list[Any]:
-    """The ids of ours that are meant: an answer without an id was given ours with a prefix."""
+    """The ids that may be meant: an answer without an id was given ours, with a prefix."""
     return [storable(id), storable(id.removeprefix(ID_PREFIX))]
 
 
@@ -591,7 +591,7 @@ def _retrieve_head(connection: Connection, *, id: str, organization_id: str) -> 
 
 
 def _delete_tags_and_metadata(connection: Connection, *, completion: Completion) -> None:
-    """By their whole keys, so that no other index is needed."""
+    """Delete the index rows by their whole keys, so that no other index is needed."""
     feedback_matches.withdraw(connection, completion=completion)
     for tag in completion.tags:
         connection.execute(
@@ -624,5 +624,5 @@ def _placed(table: Any, completion: Completion) -> tuple[Any, ...]:
 
 
 def _encode_json(value: Sequence[Any] | dict[str, str]) -> str | None:
-    """JSON text, or None for what is empty."""
+    """Encode as JSON text; None for an empty value."""
     return wire.encode_plain(value).decode() if value else None

@@ -1,4 +1,4 @@
-"""When bodies are compressed: small ones as they are written, large ones in idle moments."""
+"""Decides when bodies are compressed: small ones when written, large ones in idle moments."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ logger = logging.getLogger(__name__)
 
 ROWS_MAX = 32
 BYTES_MAX = 32 * 1024
-"""So much takes one or two ms, which is how long a call may have to wait for it."""
+"""This much takes one or two ms, which is how long a call may have to wait for it."""
 
 AT_ONCE_BYTES_MAX = 64 * 1024
-"""Of a whole record. To write so little twice would cost more than to compress it at once."""
+"""For a whole record. Writing so little twice costs more than compressing it at once."""
 
 UNCOMPRESSED_MAX = 20_000
-"""Past this many, compression does not wait for an idle moment."""
+"""Above this many, compression no longer waits for an idle moment."""
 
 EVERY_S = 0.02
-"""How often it goes on where no idle moment comes."""
+"""How often to compress when there is no idle moment."""
 
 RETRY_S = 60.0
 
 
 class Compression:
-    """What is left to compress, and when to go on. Belongs to the writer's thread."""
+    """Tracks what is left to compress, and when. Belongs to the writer's thread."""
 
     def __init__(self, connection: Connection, *, bodies: Bodies, wanted: bool) -> None:
         self.left = count_uncompressed(connection)
-        """How many settled completions have their bodies as received."""
+        """How many settled completions still have uncompressed bodies."""
         self._connection = connection
         self._bodies = bodies
         self._wanted = wanted
         self._at = 0.0
 
     def take(self, *, size: int, started: bool) -> Bodies | None:
-        """What compresses a row that is about to be written; None if that is for later."""
+        """The compressor for a row about to be written; None to compress it later."""
         small = self._wanted and not started and size <= AT_ONCE_BYTES_MAX
         return self._bodies if small else None
 
     def is_left(self, *, size: int, started: bool) -> bool:
-        """Whether a row was written that is to be compressed later."""
+        """Whether a row that was just written is to be compressed later."""
         return not started and self.take(size=size, started=started) is None
 
     @property
     def waits(self) -> bool:
-        """Whether an idle moment would be of use."""
+        """Whether there is work for an idle moment."""
         return self._wanted and self.left > 0
 
     def go_on(self, *, idle: bool) -> bool:
-        """Compress a few if it is time to, and say whether it was.
+        """Compress a few bodies if it is time. Returns whether it was.
 
-        A failure is raised and leaves the bodies as they are, to be tried again later.
+        An error is raised, and leaves the bodies uncompressed, to be tried again later.
         """
         is_time = idle or self.left >= UNCOMPRESSED_MAX
         if not self.waits or not is_time or time.monotonic() < self._at:
@@ -71,17 +71,17 @@ class Compression:
 
 
 def count_uncompressed(connection: Connection) -> int:
-    """How many settled completions wait for compression."""
+    """Count the settled completions that wait for compression."""
     return connection.execute(
         select(func.count()).select_from(completions).where(_UNCOMPRESSED)
     ).scalar_one()
 
 
 def compress_some(connection: Connection, *, bodies: Bodies) -> int:
-    """Compress the oldest settled completions, a few at once, and say how many it were.
+    """Compress a few of the oldest settled completions. Returns how many.
 
-    The work is done before the transaction begins, so that the transaction is short; only
-    the thread that calls this writes, so that nothing changes in between.
+    Compressing happens before the transaction, to keep it short. Nothing can change in between,
+    because only the calling thread writes.
     """
     compressed = [
         (
@@ -98,7 +98,7 @@ def compress_some(connection: Connection, *, bodies: Bodies) -> int:
     return len(compressed)
 
 
-# The very words of the partial index, or SQLite does not use it.
+# SQLite uses the partial index only if the condition has exactly the index's words.
 _UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
 _OLDEST = (
     select(completions.c.id, completions.c.request, completions.c.response, completions.c.received)
@@ -109,7 +109,7 @@ _OLDEST = (
 
 
 def _read_some(connection: Connection) -> list[Any]:
-    """At least one, so that a large one is not left for ever."""
+    """Read at least one row, so that a large one is not left for ever."""
     rows = []
     size = 0
     with connection.execute(_OLDEST) as result:

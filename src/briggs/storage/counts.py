@@ -1,4 +1,4 @@
-"""How many completions a query finds, within a bound of number and time."""
+"""Counts the completions that match a query, up to a limit of number and time."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ COUNT_MAX = 10_000
 COUNTED_WITHIN_S = 0.25
 
 _STEPS = 10_000
-"""SQLite's own steps between two looks at the clock: about a millisecond."""
+"""How many of SQLite's steps pass between two checks of the clock: about a millisecond."""
 
 
 class Count(msgspec.Struct, kw_only=True, frozen=True):
-    """How many there are, or, where that is not exact, at least how many."""
+    """How many there are. If `is_exact` is false, there are at least this many."""
 
     count: int
     is_exact: bool
 
 
 def count(connection: Connection, *, query: Query, bodies: Bodies) -> Count:
-    """Count up to `COUNT_MAX`, or as many as are found within `COUNTED_WITHIN_S`."""
+    """Count up to `COUNT_MAX`, or what can be counted within `COUNTED_WITHIN_S`."""
     query = msgspec.structs.replace(query, payloads=False)
     found = 0
     try:
@@ -55,7 +55,7 @@ def _find(connection: Connection, *, query: Query, bodies: Bodies) -> Iterator[o
 
 @contextmanager
 def _deadline(connection: Connection) -> Iterator[None]:
-    """Interrupts what still reads when the time is over."""
+    """Interrupt any read that is still running after the deadline."""
     end = time.monotonic() + COUNTED_WITHIN_S
     driver = sqlite.driver(connection)
     driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)

@@ -1,4 +1,4 @@
-"""What can go wrong with the record, beside `briggs.types.errors.StoreUnavailable`.
+"""The errors of the record. `briggs.types.errors` has `StoreUnavailable`.
 
 BriggsError
 ├── StoreUnavailable     nothing can be written now: disk full, read-only, gone
@@ -15,22 +15,22 @@ from briggs.types.errors import BriggsError
 
 
 class StoreError(BriggsError):
-    """Something is wrong with the record, and the message says what to do about it."""
+    """Something is wrong with the record. The message says what to do about it."""
 
     code = "store_error"
 
 
 class StoreLocked(StoreError):
-    """Another process has opened the folder."""
+    """Another process is using the data folder."""
 
 
 class StoreTooNew(StoreError):
-    """The database was migrated by a newer version than this one."""
+    """A newer version of Briggs has migrated the database."""
 
 
 class AlreadySettled(StoreError):
-    """A completion goes from `started` to `finished` or `failed` once."""
+    """A completion was settled twice. It can go from `started` to an end only once."""
 
 
 class NotRecorded(StoreError):
-    """The database refused this row, and only this row."""
+    """The database refused this one row."""

@@ -1,4 +1,4 @@
-"""Feedback as rows: given once for a key, edited in versions, found by task and completion."""
+"""Stores feedback: once per idempotency key, in versions, found by task and completion."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PAGE_ROWS = 200
 
 
 class FeedbackQuery(msgspec.Struct, kw_only=True, frozen=True):
-    """Which feedback to list. What is None is not asked for; the rest is ANDed."""
+    """Selects the feedback to list. Members that are None do not filter."""
 
     organization_id: str
     task_id: str | None = None
     completion_id: str | None = None
     reviewer: str | None = None
     hidden_from: str | None = None
-    """A reviewer who sees others' answers to a blind task only after answering."""
+    """A reviewer who may see others' answers to a blind task only after giving one."""
 
 
 class FeedbackStore:
@@ -49,10 +49,10 @@ class FeedbackStore:
         idempotency_key: str | None = None,
         idempotency_hash: bytes | None = None,
     ) -> Feedback:
-        """Remember a feedback, or return what was remembered under the same key.
+        """Store a feedback, or return what was stored under the same idempotency key.
 
-        Raises `Conflict` for a key that came with another hash, and for a reviewer whose lease
-        on the completion expired before others took it.
+        Raises `Conflict` if the key was used with another hash, or if the reviewer's lease on the
+        completion expired and others took it.
         """
         row = {
             **rows.encode(given, table=feedback),
@@ -62,7 +62,7 @@ class FeedbackStore:
         return await self._access.act(lambda connection: _create(connection, given, row, task))
 
     async def retrieve(self, query: FeedbackQuery, *, id: str) -> Feedback | None:
-        """One, if the query allows it."""
+        """One feedback, if the query allows it."""
         statement = _select(query).where(feedback.c.id == storable(id))
         found = await self._access.read(lambda connection: _read(connection, statement))
         return found[0] if found else None
@@ -70,7 +70,7 @@ class FeedbackStore:
     async def list(
         self, query: FeedbackQuery, *, limit: int, offset: int = 0
     ) -> tuple[Sequence[Feedback], int]:
-        """A page, the newest first, and how many there are in all."""
+        """A page, newest first, and the total count."""
         columns = feedback.c
         page = (
             _select(query)
@@ -86,7 +86,7 @@ class FeedbackStore:
     async def iterate(
         self, query: FeedbackQuery, *, newest_first: bool = True
     ) -> AsyncIterator[Sequence[Feedback]]:
-        """All of it, in pages, so that no more than one is in memory."""
+        """Yield all of it, page by page, so that only one page is in memory."""
         place = tuple_(feedback.c.created_at, feedback.c.id)
         columns = (feedback.c.created_at, feedback.c.id)
         in_order = [column.desc() if newest_first else column for column in columns]
@@ -99,7 +99,7 @@ class FeedbackStore:
     async def update(
         self, id: str, *, organization_id: str, change: Callable[[Feedback], Feedback]
     ) -> Feedback | None:
-        """Make a new version of what `change` makes of a feedback; None if there is none.
+        """Store what `change` returns as a new version of a feedback. None if there is none.
 
         `change` runs in the writer's thread and must only compute.
         """
@@ -110,12 +110,12 @@ class FeedbackStore:
         )
 
     async def list_versions(self, of: Feedback) -> Sequence[FeedbackVersion]:
-        """What a feedback said, from its first version to its newest."""
+        """The versions of a feedback, oldest first."""
         replaced = await self._access.read(lambda connection: _read_versions(connection, of.id))
         return [*replaced, _as_version(of)]
 
     async def delete(self, id: str, *, organization_id: str) -> bool:
-        """Really delete a feedback; what it was about may await its task again."""
+        """Delete a feedback for good. Its completions may then await their task again."""
         return await self._access.act(
             lambda connection: _delete(connection, id, organization_id=organization_id)
         )
@@ -141,7 +141,7 @@ def _create(
 def _find_first(
     connection: Connection, organization_id: str, row: dict[str, Any]
 ) -> Feedback | None:
-    """What was answered to the same key the first time."""
+    """Find the feedback that was first created with the same idempotency key."""
     query = FeedbackQuery(organization_id=organization_id)
     statement = (
         _select(query)
@@ -153,7 +153,7 @@ def _find_first(
         return None
     if found.idempotency_hash != row["idempotency_hash"]:
         raise Conflict(
-            "This idempotency key came with another request before: every request needs its own.",
+            "This idempotency key was used with another request: use a new key for each request.",
             param="idempotency_key",
         )
     [first] = _read(connection, statement)
@@ -165,7 +165,7 @@ def _find_first(
 
 
 def _list_rows(of: Feedback) -> list[dict[str, Any]]:
-    """What a feedback is about, as rows."""
+    """The rows that link a feedback to its completions."""
     return [
         {
             "task_id": storable(of.task_id),
@@ -221,7 +221,7 @@ def _delete(connection: Connection, id: str, *, organization_id: str) -> bool:
 
 
 def _select(query: FeedbackQuery) -> Select[Any]:
-    """What the query allows, with the names of the tasks."""
+    """Select the feedback that the query allows, with the names of the tasks."""
     columns = feedback.c
     statement = (
         select(feedback, feedback_tasks.c.name.label("task_name"))
@@ -246,7 +246,9 @@ def _select(query: FeedbackQuery) -> Select[Any]:
 
 
 def _is_shown_to(reviewer: str) -> Any:
-    """One's own, what is about no blind task, and what is about what one has answered."""
+    """The reviewer's own answers, those to tasks that are not blind, and those about completions
+    that the reviewer has answered.
+    """
     about, own = feedback_completions.alias().c, feedback_completions.alias().c
     answered = exists().where(
         and_(
@@ -264,7 +266,7 @@ def _reader(statement: Select[Any]) -> Callable[[Connection], list[Feedback]]:
 
 
 def _read(connection: Connection, statement: Select[Any]) -> list[Feedback]:
-    """Feedback, with the ids of what it is about."""
+    """Read feedback, with the ids of its completions."""
     found = [rows.decode(row, Feedback) for row in connection.execute(statement)]
     by_id = {each.id: each for each in found}
     for row in _read_completion_ids(connection, list(by_id)):

@@ -1,4 +1,4 @@
-"""Which completions await which task: in step with their tags, and with what was answered."""
+"""Keeps the queues of tasks in step with the tags of completions and their feedback."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from briggs.types import wire
 from briggs.types.completions import Completion
 
 PLACES = 2**53
-"""How many places the circle has on which completions lie at random."""
+"""The number of positions on the circle, on which completions are placed at random."""
 
 
 class _Selector(NamedTuple):
-    """What a task that is not archived selects."""
+    """The completions that a task selects. Archived tasks have none."""
 
     task_id: str
     organization_id: str
@@ -54,12 +54,12 @@ def withdraw(connection: Connection, *, completion: Completion) -> None:
 
 
 def forget_selectors(connection: Connection) -> None:
-    """Read anew which tasks there are, after one was made or changed."""
+    """Forget the cached tasks, after one was created or changed."""
     connection.info.pop(_SELECTORS, None)
 
 
 def _list_selectors(connection: Connection) -> list[_Selector]:
-    """Remembered by the connection that writes, for this is on the path of every answer."""
+    """The tasks, cached on the writing connection, because every answer needs them."""
     selectors: list[_Selector] | None = connection.info.get(_SELECTORS)
     if selectors is None:
         selectors = connection.info[_SELECTORS] = _read_selectors(connection)
@@ -110,7 +110,7 @@ def put(connection: Connection, *, task_id: str, wanted: int, of: Sequence[Compl
 def count_reviews(
     connection: Connection, *, task_id: str, completion_ids: Collection[str] | None = None
 ) -> None:
-    """Bring the queue to what has been answered, for some completions or for all."""
+    """Update the review counts in a queue, for some completions or for all."""
     task = storable(task_id)
     if completion_ids is None:
         connection.execute(_RECOUNT_ALL, {"task": task})
@@ -120,7 +120,7 @@ def count_reviews(
 
 
 def find_place(name: str) -> int:
-    """Where on the circle a name lies."""
+    """The position of a name on the circle."""
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest) % PLACES
 
@@ -183,7 +183,7 @@ _RESPONSES = msgspec.json.Decoder(_Response)
 
 
 def _mean_logprob(response: bytes | None) -> float | None:
-    """Of all tokens of an answer; None where it has none."""
+    """The mean over all tokens of an answer; None if it has no logprobs."""
     if not response or b'"logprob"' not in response:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The queue of a task: who gets which completion next, has it in hand, or passed it over."""
+"""The queue of a task: which reviewer gets, holds or has skipped which completion."""
 
 from __future__ import annotations
 
@@ -48,38 +48,37 @@ Order = Literal["oldest", "newest", "low_logprob", "random"]
 
 
 class Wish(msgspec.Struct, kw_only=True, frozen=True):
-    """Which completion a reviewer wants next."""
+    """Which completion a reviewer asks for."""
 
     model: str | None = None
-    """As the caller named it or as the answer names it."""
+    """The model that the caller named, or the one that the answer names."""
     created_from: int | None = None
     """Unix time in microseconds, inclusive."""
     created_to: int | None = None
     """Unix time in microseconds, exclusive."""
     order: Order = "oldest"
     sample: float = 1
-    """Which share of all completions, from 0 to 1; the same for the same seed."""
+    """The share of all completions to draw from, up to 1. The same seed gives the same sample."""
     seed: str = ""
-    """Where on the circle a sample and a random order begin."""
+    """Determines where on the circle a sample or a random order begins."""
 
 
 class FeedbackQueue:
-    """`store.feedback_queue`. Who gets what is decided in the writer's thread."""
+    """`store.feedback_queue`. Leases are given out in the writer's thread."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._positions: dict[tuple[str, str, Wish], Any] = {}
-        """Where each reviewer's last one was found, in the order that was asked for."""
+        """Where in the order each reviewer's last completion was found."""
 
     async def claim(
         self, task: FeedbackTask, *, reviewer: str, wish: Wish, expires_at: int
     ) -> Lease | None:
-        """Keep the next completion for a reviewer, or say that there is none.
+        """Lease the next completion to a reviewer. Returns None if there is none.
 
-        Candidates are found beside whatever is written; that one is still free is decided in
-        the writer's thread. Somebody else got all of them only if others got on. A reviewer
-        who goes on begins where the last one was found, and comes back to what was passed by
-        at the end.
+        Candidates are searched while others write. The writer's thread then checks which of them is
+        still free. If others took all of them, the search is repeated. A reviewer continues from
+        the place of the last completion, and gets those that were passed over at the end.
         """
         search = (task.id, reviewer, wish)
         lease = Lease(completion_id="", reviewer=reviewer, expires_at=expires_at)
@@ -97,15 +96,15 @@ class FeedbackQueue:
     async def renew(
         self, task: FeedbackTask, *, completion_id: str, reviewer: str, expires_at: int
     ) -> Lease | None:
-        """Keep a completion for longer; None if the reviewer never took it.
+        """Extend a lease. Returns None if the reviewer never had it.
 
-        Raises `Conflict` if it expired and was given to others meanwhile.
+        Raises `Conflict` if it expired and others took the completion.
         """
         lease = Lease(completion_id=completion_id, reviewer=reviewer, expires_at=expires_at)
         return await self._access.act(lambda connection: _renew(connection, task, lease))
 
     async def release(self, task: FeedbackTask, *, completion_id: str, reviewer: str) -> bool:
-        """Let a completion go; False if the reviewer did not have it."""
+        """End a lease. Returns False if the reviewer did not have it."""
         return await self._access.act(
             lambda connection: drop_lease(
                 connection, task=task, completion_id=completion_id, reviewer=reviewer
@@ -115,7 +114,7 @@ class FeedbackQueue:
     async def skip(
         self, task: FeedbackTask, *, completion_id: str, reviewer: str, reason: str
     ) -> bool:
-        """Never offer a completion to this reviewer again; False if it does not await the task."""
+        """Never offer a completion to this reviewer again. False if it is not in the queue."""
         return await self._access.act(
             lambda connection: _skip(
                 connection, task, completion_id=completion_id, reviewer=reviewer, reason=reason
@@ -123,13 +122,13 @@ class FeedbackQueue:
         )
 
     async def measure(self, task: FeedbackTask, *, reviewer: str | None = None) -> Progress:
-        """How far it is; with a reviewer, also how much is left for that one."""
+        """The progress of a task. With a reviewer, also how much is left for that reviewer."""
         return await self._access.read(lambda connection: _measure(connection, task, reviewer))
 
     async def list_ungraded(
         self, *, organization_id: str, limit: int, offset: int
     ) -> Sequence[str]:
-        """The ids of completions that await a task and have no feedback yet, the newest first."""
+        """The ids of completions in any queue that have no feedback yet, newest first."""
         queue = feedback_queue.c
         of_organization = select(feedback_tasks.c.id).where(
             feedback_tasks.c.organization_id == storable(organization_id)
@@ -151,7 +150,7 @@ class FeedbackQueue:
 def drop_lease(
     connection: Connection, *, task: FeedbackTask, completion_id: str, reviewer: str
 ) -> bool:
-    """Let a completion go; False if the reviewer did not have it."""
+    """End a lease. Returns False if the reviewer did not have it."""
     key = _lease_of(task, completion_id, reviewer)
     return bool(connection.execute(_DELETE_LEASE, key).rowcount)
 
@@ -159,9 +158,9 @@ def drop_lease(
 def check_late(
     connection: Connection, *, task: FeedbackTask, completion_id: str, reviewer: str
 ) -> None:
-    """Raises `Conflict` for a reviewer whose completion went to others after its lease expired.
+    """Raises `Conflict` if a reviewer's lease expired and others took the completion.
 
-    Whoever never took it from the queue is not late: only the queue counts reviewers.
+    A reviewer who never took it from the queue is not late: only the queue limits reviewers.
     """
     now = current_time_us()
     parameters = {**_lease_of(task, completion_id, reviewer), "now": now}
@@ -172,19 +171,19 @@ def check_late(
     if taken is not None and taken >= task.reviewers_wanted:
         raise Conflict(
             f"The lease on completion '{completion_id}' has expired and others took it: "
-            "ask for the next one, and renew a lease that takes long.",
+            "take the next completion, and renew a lease before it expires.",
             param="completion_ids",
         )
 
 
-# The very words of the partial indexes, or SQLite does not use them.
+# SQLite uses a partial index only if the condition has exactly the index's words.
 _OPEN = text("feedback_queue.open = 1")
 
 
 def _find(
     connection: Connection, *, task: FeedbackTask, reviewer: str, wish: Wish, position: Any
 ) -> dict[str, Any]:
-    """A few completions that are free for the reviewer, in the order of the wish, with where."""
+    """A few completions that are free for the reviewer, in order, with their places in it."""
     begin = find_place(wish.seed)
     end = begin + round(wish.sample * PLACES)
     parameters = {
@@ -213,7 +212,7 @@ def _find(
 def _claim(
     connection: Connection, *, task: FeedbackTask, lease: Lease, among: Iterable[str]
 ) -> Lease | None:
-    """Give out the first that is still free."""
+    """Lease the first completion that is still free."""
     parameters = _name(task, lease.reviewer)
     for id in among:
         if connection.execute(_SELECT_FREE, {**parameters, "completion": storable(id)}).first():
@@ -287,7 +286,7 @@ def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -
 
 
 def _name(task: FeedbackTask, reviewer: str) -> dict[str, Any]:
-    """The parameters of `_IS_FREE`."""
+    """The parameters that `_IS_FREE` needs."""
     return {
         "task": storable(task.id),
         "wanted": task.reviewers_wanted,
@@ -297,7 +296,7 @@ def _name(task: FeedbackTask, reviewer: str) -> dict[str, Any]:
 
 
 def _is_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """That a table has a row about the queue's one."""
+    """Whether a table has a row about the completion in the queue."""
     return exists().where(
         table.c.task_id == _QUEUE.task_id,
         table.c.completion_id == _QUEUE.completion_id,
@@ -317,8 +316,8 @@ _IN_HAND = (
     )
     .scalar_subquery()
 )
-# That a reviewer may have a completion now, and has not had it. Made once: to put these
-# together takes ten times as long as to execute them.
+# The conditions for giving a completion to a reviewer. They are built once, because building them
+# takes ten times as long as executing them.
 _AWAITS_REVIEWER = (
     _QUEUE.task_id == bindparam("task"),
     _OPEN,
@@ -352,7 +351,7 @@ def _select_in_order(
     has_end: bool,
     is_sample: bool,
 ) -> list[Select[Any]]:
-    """The statements that, one after the other, read the queue in an order."""
+    """The statements that read the queue in an order, to be tried one after another."""
     key = _KEYS[order]
     position: Any = bindparam("position")
     statement = select(_QUEUE.completion_id, key).where(*_IS_FREE).limit(CANDIDATES)
@@ -385,7 +384,7 @@ _KEYS: Mapping[Order, ColumnElement[Any]] = {
 
 
 def _lease_of(task: FeedbackTask, completion_id: str, reviewer: str) -> dict[str, Any]:
-    """The parameters of `_LEASE`."""
+    """The parameters that `_LEASE` needs."""
     return {
         "task": storable(task.id),
         "completion": storable(completion_id),

@@ -1,4 +1,4 @@
-"""Feedback tasks as rows, their versions, and how a new one finds what was recorded before it."""
+"""Stores feedback tasks and their versions, and fills a new task's queue from the record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from briggs.types.completions import Completion, current_time_us
 from briggs.types.feedback import FeedbackTask, TaskVersion
 
 FILL_ROWS = 500
-"""How many completions one action looks at, so that no answer waits for it for long."""
+"""How many completions one action reads, so that no answer has to wait for long."""
 
 _BEGINNING = {"fill_created_at": 2**62, "fill_id": ""}
 _NAMES = ("id", "created_at", "model", "response_model", "encoding", "response")
@@ -38,11 +38,11 @@ class FeedbackTasks:
         self._bodies = bodies
 
     async def create(self, task: FeedbackTask) -> None:
-        """Remember a task."""
+        """Store a task."""
         await self._access.act(lambda connection: _create(connection, task))
 
     async def retrieve(self, id: str, *, organization_id: str) -> FeedbackTask | None:
-        """One, also if it is archived."""
+        """One task, even if it is archived."""
         return await self._access.read(
             lambda connection: _retrieve(connection, id, organization_id=organization_id)
         )
@@ -50,7 +50,7 @@ class FeedbackTasks:
     async def list(
         self, *, organization_id: str, limit: int, offset: int = 0
     ) -> Sequence[FeedbackTask]:
-        """Those that are not archived, the newest first."""
+        """A page of tasks that are not archived, newest first."""
         columns = feedback_tasks.c
         statement = (
             select(feedback_tasks)
@@ -68,7 +68,7 @@ class FeedbackTasks:
         )
 
     async def list_versions(self, id: str) -> Sequence[TaskVersion]:
-        """What a task asked, from its first version to its newest."""
+        """The versions of a task, oldest first."""
         columns = feedback_task_versions.c
         statement = (
             select(feedback_task_versions)
@@ -88,7 +88,7 @@ class FeedbackTasks:
         organization_id: str,
         change: Callable[[FeedbackTask], FeedbackTask],
     ) -> FeedbackTask | None:
-        """Put what `change` makes of a task in its place, and return it; None if there is none.
+        """Replace a task by what `change` returns, and return that; None if there is no task.
 
         `change` runs in the writer's thread and must only compute.
         """
@@ -101,9 +101,9 @@ class FeedbackTasks:
     async def list_hiding(
         self, completion_ids: Sequence[str], *, organization_id: str
     ) -> Mapping[str, Collection[str]]:
-        """Those of the completions that are in the queue of a task that hides the model.
+        """The given completions that are in the queue of a task that hides the model.
 
-        Each comes with the tags that all completions of such a task have.
+        Each comes with the tags that every completion in such a queue has.
         """
         tasks = feedback_tasks.c
         statement = (
@@ -123,7 +123,7 @@ class FeedbackTasks:
         return found
 
     async def fill(self, *, organization_id: str) -> None:
-        """Go on until the queues hold all that was recorded before their tasks were made."""
+        """Fill the queues until they contain all completions that are older than their tasks."""
         while await self._access.read(
             lambda connection: _find_unfilled(connection, organization_id=organization_id)
         ):
@@ -200,7 +200,7 @@ def _find_unfilled(connection: Connection, *, organization_id: str) -> str | Non
 
 
 def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> None:
-    """Look at the next completions that a task may select, going back in time."""
+    """Read the next few completions that a task may select, going back in time."""
     id = _find_unfilled(connection, organization_id=organization_id)
     if id is None:
         return
@@ -227,7 +227,7 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
 
 
 def _decode_put(row: Row[Any], *, bodies: Bodies) -> Completion:
-    """As much of a completion as its place in a queue takes."""
+    """Decode the members of a completion that its place in a queue needs."""
     expand = bodies.expand if row.encoding == ZSTD else bytes
     return Completion(
         id=original(row.id, type=str),

@@ -1,4 +1,4 @@
-"""Statistics over completions: sums, failures and exact percentiles, within bounds."""
+"""Statistics over completions: sums, failures and exact percentiles, within limits."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class CompletionFigures:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._turn = asyncio.Lock()
-        """One at a time, so that the other readers are free."""
+        """Allows one at a time, so that the other readers stay free."""
 
     async def retrieve(self, query: Query, *, by: Group | None = None) -> Statistics:
-        """What the query's completions come to; its text and its page are not asked for.
+        """Compute the figures of the query's completions. Ignores its text and its page.
 
-        Raises `InvalidRequest` where they are more than `COMPLETIONS_MAX`.
+        Raises `InvalidRequest` if there are more than `COMPLETIONS_MAX`.
         """
         query = msgspec.structs.replace(query, payloads=False, text=None, after=None)
         async with self._turn:
@@ -74,7 +74,7 @@ def _retrieve(connection: Connection, query: Query, by: Group | None) -> Statist
 
 
 class _Reading:
-    """The figures of each key, those of the most completions first (of days, the newest)."""
+    """The figures by key. Days are sorted newest first, other keys by number of completions."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class _Reading:
                 by_key[key].failures[original(name, type=str)] = count
 
     def _add_percentiles(self, by_key: Mapping[Any, Figures], name: str) -> None:
-        """By nearest rank: the least value that so many of a hundred do not exceed."""
+        """By nearest rank: the smallest value that this share of all values does not exceed."""
         value = _COLUMNS[name]
         ranked = (
             self._select(
@@ -150,12 +150,12 @@ def _check_size(connection: Connection, query: Query) -> None:
     )
     if connection.execute(counted).scalar_one() > COMPLETIONS_MAX:
         raise InvalidRequest(
-            f"These are more than {COMPLETIONS_MAX:,} completions: ask for a shorter time.",
+            f"More than {COMPLETIONS_MAX:,} completions match: choose a shorter time range.",
             param="created[gte]",
         )
 
 
-# A tag's bytes: a text that is not UTF-8 cannot be read as one.
+# Tags are read as bytes, because a text that is not UTF-8 cannot be read as text.
 _TAGS = func.json_each(_COLUMNS.tags).table_valued("value")
 
 
@@ -178,7 +178,7 @@ def _count_where(condition: ColumnElement[bool]) -> ColumnElement[Any]:
 
 
 def _tokens(name: str, *, estimated: bool) -> ColumnElement[Any]:
-    """A sum that never overflows: `sum` fails where integers do, `total` does not."""
+    """A sum of tokens that cannot overflow. SQL's `sum` fails on overflow, `total` does not."""
     condition = _IS_ESTIMATED if estimated else ~_IS_ESTIMATED
     counted = case((condition, _COLUMNS[name]))
     return cast(func.total(counted), Integer)

@@ -1,4 +1,4 @@
-"""Keys as rows: created, listed, revoked, found by their hash."""
+"""Stores API keys, and finds them by their hash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from briggs.types.keys import Key
 
 
 def create(connection: Connection, *, key: Key) -> None:
-    """Remember a key."""
+    """Store a key."""
     connection.execute(
         keys.insert().values(
             id=storable(key.id),
@@ -30,7 +30,7 @@ def create(connection: Connection, *, key: Key) -> None:
 
 
 def list_all(connection: Connection, *, organization_id: str | None) -> list[Key]:
-    """The keys of an organization, or of all, the oldest first."""
+    """The keys of an organization, or of all, oldest first."""
     statement = select(keys).order_by(keys.c.created_at, keys.c.id)
     if organization_id is not None:
         statement = statement.where(keys.c.organization_id == storable(organization_id))
@@ -38,13 +38,13 @@ def list_all(connection: Connection, *, organization_id: str | None) -> list[Key
 
 
 def find(connection: Connection, *, hash: bytes) -> Key | None:
-    """The key whose secret has this hash."""
+    """Find the key whose secret has this hash."""
     row = connection.execute(select(keys).where(keys.c.hash == hash)).first()
     return None if row is None else _decode(row)
 
 
 def revoke(connection: Connection, *, id: str, organization_id: str | None) -> bool:
-    """Forget a key, so that its secret opens nothing from now on."""
+    """Delete a key, so that its secret no longer works."""
     statement = keys.delete().where(keys.c.id == storable(id))
     if organization_id is not None:
         statement = statement.where(keys.c.organization_id == storable(organization_id))
@@ -52,7 +52,7 @@ def revoke(connection: Connection, *, id: str, organization_id: str | None) -> b
 
 
 def touch(connection: Connection, *, used: Mapping[str, int]) -> None:
-    """Note when keys were last used: Unix times in microseconds, by id."""
+    """Store when keys were last used: Unix times in microseconds, by id."""
     connection.execute(
         update(keys).where(keys.c.id == bindparam("which")).values(last_used_at=bindparam("at")),
         [{"which": storable(id), "at": at} for id, at in used.items()],

@@ -1,4 +1,4 @@
-"""How the tables came to be: a list, a decorator and a runner; up on open, never down."""
+"""The history of the tables, as a list of migrations. They run when a database is opened."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ MIGRATIONS: list[Migration] = []
 
 
 def migration(function: Migration) -> Migration:
-    """Append to the list. What was released is never changed: what is wrong, the next mends."""
+    """Append to the list. A released migration never changes: a later one corrects it."""
     MIGRATIONS.append(function)
     return function
 
 
 def migrate(connection: Connection, *, migrations: Sequence[Migration] = MIGRATIONS) -> list[str]:
-    """Bring the database up to date, each step in a transaction, and say what was done."""
+    """Bring the database up to date, one transaction per step. Returns the steps that ran."""
     tables.migrations.create(connection, checkfirst=True)
     applied = set(connection.scalars(select(tables.migrations.c.number)))
     if applied and max(applied) > len(migrations):
         raise StoreTooNew(
-            f"this database is at version {max(applied)} and this Briggs knows {len(migrations)}: "
-            "install the newer Briggs, or go back to a copy made before it"
+            f"this database is at version {max(applied)}, but this Briggs knows {len(migrations)}: "
+            "install the newer Briggs, or restore a copy made before the upgrade"
         )
     done = []
     for number, step in enumerate(migrations, start=1):
@@ -208,9 +208,9 @@ def probe_a_store_that_failed(connection: Connection) -> None:
 
 @migration
 def record_attempts_violations_and_prices(connection: Connection) -> None:
-    """The bodies stay the last columns, so the table is written anew.
+    """Rebuild the table, because the bodies must stay its last columns.
 
-    Of the attempts only the number was recorded until now: whom they asked nobody knows.
+    Until now only the number of attempts was recorded, so their details stay unknown.
     """
     connection.execute(text("ALTER TABLE completions RENAME TO completions_before"))
     for name in (
@@ -527,7 +527,7 @@ def hide_models_from_reviewers(connection: Connection) -> None:
 
 
 def _insert_column(connection: Connection, column: str, *, before: str) -> None:
-    """Give completions another column: the bodies have to stay the last."""
+    """Add a column to completions. The bodies must stay the last columns."""
     schema = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'completions' AND sql <> ''")
     [table, *indexes] = connection.scalars(schema).all()
     columns = connection.execute(text("PRAGMA table_info(completions)"))

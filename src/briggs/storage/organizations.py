@@ -1,4 +1,4 @@
-"""Organizations as rows."""
+"""Stores organizations."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Organizations:
         self._access = access
 
     async def create(self, organization: Organization) -> None:
-        """Remember an organization. Raises `InvalidRequest` if its slug is taken."""
+        """Store an organization. Raises `InvalidRequest` if its slug is taken."""
         await self._access.act(lambda connection: _create(connection, organization))
 
     async def list(self) -> Sequence[Organization]:
-        """All of them, the oldest first."""
+        """All organizations, oldest first."""
         statement = select(organizations).order_by(organizations.c.created_at, organizations.c.id)
         return await self._access.read(
             lambda connection: [_decode(row) for row in connection.execute(statement)]
         )
 
     async def find(self, name: str) -> Organization | None:
-        """By its id or its slug."""
+        """Find an organization by its id or its slug."""
         return await self._access.read(lambda connection: _find(connection, name))
 
 

@@ -1,4 +1,4 @@
-"""What waits to be written: bounded by count and bytes, filled by the event loop."""
+"""The operations that wait to be written, limited by count and bytes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sqlalchemy import Connection
 from briggs.types.completions import Completion
 
 LINGER_S = 0.05
-"""How long a `started` waits for its own end, so that both become one insert."""
+"""How long a `started` waits for its end, so that both become one insert."""
 
 BATCH_OPERATIONS_MAX = 512
 OVERHEAD_BYTES = 512
-"""What an operation weighs beside its bodies."""
+"""What an operation counts for, in addition to its bodies."""
 
 
 class Operation(msgspec.Struct, kw_only=True):
-    """One thing to write, and the future of whoever waits for it."""
+    """One thing to write, and the future of the caller that waits for it."""
 
     size: int = OVERHEAD_BYTES
     future: asyncio.Future[Any] | None = None
@@ -31,23 +31,23 @@ class Operation(msgspec.Struct, kw_only=True):
 
 
 class Write(Operation, kw_only=True):
-    """A completion, as it is when it is written."""
+    """A completion to write, in its state at the time of writing."""
 
     completion: Completion
     started: bool
-    """Whether it is written as `started`, whatever it has become since."""
+    """Whether to write it as `started`, even if it has ended since."""
 
 
 class Act(Operation, kw_only=True):
-    """Anything else that writes."""
+    """Any other write."""
 
     action: Callable[[Connection], Any]
     then: Callable[[Any], None] | None = None
-    """Called by the writer with the result, once that is committed."""
+    """Called by the writer with the result, after the commit."""
 
 
 class Queue:
-    """All methods but `take` belong to the thread of the event loop; `take` is the writer's."""
+    """The event loop's thread calls all methods except `take`, which the writer calls."""
 
     def __init__(
         self, *, loop: asyncio.AbstractEventLoop, operations_max: int, bytes_max: int
@@ -64,7 +64,7 @@ class Queue:
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     def start(self, completion: Completion, *, size: int) -> None:
-        """Queue a `started`, which is in no hurry."""
+        """Queue a `started`, which may wait a little."""
         operation = Write(completion=completion, started=True, size=size)
         self.operations += 1
         self.bytes += operation.size
@@ -75,7 +75,7 @@ class Queue:
     def settle(
         self, completion: Completion, *, size: int, future: asyncio.Future[Any] | None
     ) -> None:
-        """Queue a `finished` or `failed` at once, in place of its `started` if that still waits."""
+        """Queue a `finished` or `failed` at once. It replaces its `started` if that still waits."""
         operation = Write(completion=completion, started=False, size=size, future=future)
         waiting = self._starts.pop(completion.id, None)
         if waiting is None:
@@ -93,20 +93,20 @@ class Queue:
         then: Callable[[Any], None] | None = None,
         future: asyncio.Future[Any] | None = None,
     ) -> None:
-        """Queue anything else that writes."""
+        """Queue any other write."""
         operation = Act(action=action, then=then, future=future)
         self.operations += 1
         self.bytes += operation.size
         self._ready.put(operation)
 
     def is_full(self, size: int) -> bool:
-        """Whether something of this size has to wait. Anything fits into an empty queue."""
+        """Whether something of this size has to wait. An empty queue accepts any size."""
         return self.operations > 0 and (
             self.operations >= self._operations_max or self.bytes + size > self._bytes_max
         )
 
     async def wait_for_room(self, size: int) -> None:
-        """Wait until something of this size fits: this is what slows callers down."""
+        """Wait until something of this size fits. This is what slows callers down."""
         while self.is_full(size):
             self.hurry()
             waiter = self._loop.create_future()
@@ -114,20 +114,20 @@ class Queue:
             await waiter
 
     def hurry(self) -> None:
-        """Let every `started` go to the writer now."""
+        """Pass every waiting `started` to the writer now."""
         for _, operation in self._starts.values():
             self._ready.put(operation)
         self._starts.clear()
 
     def close(self) -> None:
-        """Let everything go, and tell the writer that this was the last."""
+        """Pass everything to the writer, and tell it that nothing follows."""
         if self._timer is not None:
             self._timer.cancel()
         self.hurry()
         self._ready.put(None)
 
     def deliver(self, operations: list[Operation]) -> None:
-        """Tell everybody how it went, and let in as many as there is room for now."""
+        """Give each waiting caller its result, and wake the callers that wait for room."""
         for operation in operations:
             self.operations -= 1
             self.bytes -= operation.size
@@ -144,7 +144,7 @@ class Queue:
                 waiter.set_result(None)
 
     def take(self, *, timeout_s: float, bytes_max: int) -> tuple[list[Operation], bool]:
-        """Everything that is ready, up to a batch, and whether the queue was closed after it."""
+        """Take what is ready, up to a batch. Also returns whether the queue was then closed."""
         try:
             operation = (
                 self._ready.get(timeout=timeout_s) if timeout_s else self._ready.get_nowait()
@@ -165,7 +165,7 @@ class Queue:
         return batch, True
 
     def _ripen(self) -> None:
-        """Let those go that have waited long enough for their ends."""
+        """Pass on every `started` that has waited long enough for its end."""
         now = self._loop.time()
         while self._starts:
             id, (ripe_at, operation) = next(iter(self._starts.items()))
@@ -178,7 +178,7 @@ class Queue:
 
 
 def size_of(completion: Completion) -> int:
-    """What a completion weighs in the queue, in bytes."""
+    """The size that a completion counts for in the queue, in bytes."""
     return (
         OVERHEAD_BYTES
         + len(completion.request)

@@ -1,4 +1,4 @@
-"""A struct as a row: lists, dicts and values of any type as JSON, texts as SQLite can hold them."""
+"""Converts structs to rows and back. Lists, dicts and values of any type are stored as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
 
 def encode(value: msgspec.Struct, *, table: Table) -> dict[str, Any]:
-    """The members that the table has columns for."""
+    """The members of a struct that the table has columns for."""
     return {
         name: encode_json(member) if is_json else storable(member)
         for name, is_json in _members(type(value)).items()
@@ -25,8 +25,8 @@ def encode(value: msgspec.Struct, *, table: Table) -> dict[str, Any]:
 
 
 def decode(row: Row[Any], type: type[AnyStruct]) -> AnyStruct:
-    """The struct of a row; members that the row does not have, and lists and dicts that are
-    NULL there, are what they are by default.
+    """The struct in a row. Members without a column, and lists and dicts that are NULL, get
+    their defaults.
     """
     known = _members(type)
     members: dict[str, Any] = {}
@@ -40,7 +40,7 @@ def decode(row: Row[Any], type: type[AnyStruct]) -> AnyStruct:
 
 
 def encode_json(value: Any) -> str:
-    """JSON as text."""
+    """Encode a value as JSON text."""
     return wire.encode_plain(value).decode()
 
 

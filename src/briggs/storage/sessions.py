@@ -1,4 +1,4 @@
-"""Sessions as rows; their totals are read from their completions."""
+"""Stores sessions. Their totals are computed from their completions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from briggs.types.sessions import Session
 
 
 class Sessions:
-    """`store.sessions`. Those that a completion names are there without being created."""
+    """`store.sessions`. A session that a completion names exists without being created."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
 
     async def create(self, session: Session) -> None:
-        """Remember a session; nothing changes if it is there already."""
+        """Store a session. If it exists already, nothing changes."""
         row = {
             "organization_id": storable(session.organization_id),
             "id": storable(session.id),
@@ -32,7 +32,7 @@ class Sessions:
         await self._access.act(lambda connection: connection.execute(statement).rowcount)
 
     async def retrieve(self, id: str, *, organization_id: str) -> Session | None:
-        """One, with its totals."""
+        """One session, with its totals."""
         page = select(sessions).where(
             sessions.c.organization_id == storable(organization_id), sessions.c.id == storable(id)
         )
@@ -40,7 +40,7 @@ class Sessions:
         return found[0] if found else None
 
     async def list(self, *, organization_id: str, limit: int, offset: int = 0) -> Sequence[Session]:
-        """The newest first, each with its totals."""
+        """A page of sessions, newest first, each with its totals."""
         page = (
             select(sessions)
             .where(sessions.c.organization_id == storable(organization_id))
@@ -52,7 +52,7 @@ class Sessions:
 
 
 def _read(connection: Connection, page: Select[Any]) -> list[Session]:
-    """The sessions of a page: only theirs are summed up, from the index by session."""
+    """The sessions of a page. Only these are summed up, using the index by session."""
     listed = page.subquery()
     of_session = completions.c
     statement = (

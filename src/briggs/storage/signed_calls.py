@@ -1,4 +1,4 @@
-"""Which completion made a call that its vendor signed, by the id of the call."""
+"""Finds the completion that made a tool call which its vendor signed, by the call's id."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from briggs.storage.tables import completions, signed_calls
 T = TypeVar("T")
 
 RESPONSE_BYTES_MAX = 256 * 1024
-"""Larger answers, as they are stored, are not read again for their signatures."""
+"""Stored answers larger than this are not read for their signatures."""
 
 
 def create(
     connection: Connection, *, organization_id: str, completion_id: str, call_ids: Sequence[str]
 ) -> None:
-    """Remember who made these calls."""
+    """Store which completion made these calls."""
     sqlite.driver(connection).executemany(
         _INSERT_SQL,
         [
@@ -32,7 +32,7 @@ def create(
 
 
 def exist(connection: Connection) -> bool:
-    """Whether any call was ever signed here."""
+    """Whether this database has any signed calls."""
     return connection.execute(select(signed_calls.c.call_id).limit(1)).first() is not None
 
 
@@ -44,8 +44,8 @@ def read_responses(
     read: Callable[[bytes], T],
     bodies: Bodies,
 ) -> list[T]:
-    """What `read` makes of the newest answer that made each call, the oldest of these first."""
-    # Our ids are in the order of time, so the greatest is that of the newest completion.
+    """Apply `read` to the newest answer that made each call. Oldest of these answers first."""
+    # Our ids sort by time, so the greatest id is that of the newest completion.
     made = connection.scalars(
         select(func.max(signed_calls.c.completion_id))
         .where(
@@ -69,7 +69,7 @@ def read_responses(
 
 
 def delete(connection: Connection, *, completion_id: str) -> None:
-    """Forget the calls of a completion."""
+    """Delete the calls of a completion."""
     connection.execute(
         signed_calls.delete().where(signed_calls.c.completion_id == storable(completion_id))
     )

@@ -1,4 +1,4 @@
-"""All that is SQLite's own: files, connections, pragmas, checkpoints, and what its errors mean."""
+"""Everything specific to SQLite: files, connections, pragmas, checkpoints and errors."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ _FRAMES_AT = 16
 _MOVED_AT = 96
 _FRAME_HEADER_BYTES = 24
 
-# A value of a type that has no adapter is looked at in four more places whenever it is bound,
-# and half of a record is NULL. These give back what they are given.
+# sqlite3 looks in four more places for a value whose type has no adapter, on every bind, and half
+# of a record is NULL. These adapters return their argument.
 sqlite3.register_adapter(bytes, bytes)
 sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
 
-# The errors that say that the disk, not the row, is what is wrong.
+# The error codes that mean that the disk is at fault, not the row.
 _STORE_FAILURES = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the database cannot be written to",
-    sqlite3.SQLITE_IOERR: "the disk does not read or write",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write",
     sqlite3.SQLITE_CANTOPEN: "the database cannot be opened",
     sqlite3.SQLITE_CORRUPT: "the database is damaged",
     sqlite3.SQLITE_NOTADB: "the file is not a database",
-    sqlite3.SQLITE_BUSY: "another process holds the database",
-    sqlite3.SQLITE_LOCKED: "another connection holds the database",
+    sqlite3.SQLITE_BUSY: "another process is using the database",
+    sqlite3.SQLITE_LOCKED: "another connection is using the database",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
-    sqlite3.SQLITE_PERM: "the database may not be written to",
+    sqlite3.SQLITE_PERM: "Briggs has no permission to write to the database",
 }
 
 
 class WriteAheadLog:
-    """How full the log is, read from its index in shared memory, which costs no system call.
+    """How full the log is, read from its index in shared memory without a system call.
 
-    The format is that of https://www.sqlite.org/walformat.html#the_wal_index_file_format.
-    Closing any file of the database drops the locks that SQLite holds on it for the whole
-    process, so this is opened with the first connection and closed after the last.
+    The format is described in https://www.sqlite.org/walformat.html#the_wal_index_file_format.
+    Closing any file of the database drops all locks that this process holds on it, also those of
+    SQLite. So this is opened with the first connection and closed after the last one.
     """
 
     def __init__(self, path: Path, *, page_bytes: int) -> None:
@@ -64,20 +64,20 @@ class WriteAheadLog:
         self._frame_bytes = page_bytes + _FRAME_HEADER_BYTES
         version = self._read(0)
         if version != _INDEX_VERSION:
-            raise RuntimeError(f"SQLite's log has an index of version {version}, unknown to us")
+            raise RuntimeError(f"SQLite's log has an index of version {version}, which is unknown")
 
     @property
     def pages_left(self) -> int:
-        """How many pages are in the log that are not yet in the database."""
+        """How many pages of the log are not in the database yet."""
         return self._read(_FRAMES_AT) - self._read(_MOVED_AT)
 
     @property
     def used_bytes(self) -> int:
-        """How much of the log's file is in use. Once all is moved, it starts anew."""
+        """How much of the log's file is in use. Once all pages are moved, the log restarts."""
         return self._read(_FRAMES_AT) * self._frame_bytes if self.pages_left else 0
 
     def flush_database(self) -> None:
-        """Wait until what was moved is on the disk."""
+        """Wait until the moved pages are on the disk."""
         os.fdatasync(self.database)
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class WriteAheadLog:
 
 
 def lock_folder(folder: Path) -> int:
-    """Take the folder for this process until the file descriptor is closed or it dies."""
+    """Lock the folder until the file descriptor is closed or this process ends."""
     lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +99,7 @@ def lock_folder(folder: Path) -> int:
         os.close(lock)
         raise StoreLocked(
             f"{folder} is in use by another server (process {holder}): "
-            "stop that one, or give this one a data folder of its own"
+            "stop that server, or give this one its own data folder"
         ) from error
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
@@ -107,7 +107,7 @@ def lock_folder(folder: Path) -> int:
 
 
 def create_database(folder: Path) -> Path:
-    """Create the file (0600) where there is none; SQLite gives its other files the same mode."""
+    """Create the file (0600) if needed. SQLite gives its other files the same mode."""
     path = folder / DATABASE_NAME
     if not path.exists():
         path.touch(mode=0o600)
@@ -115,7 +115,7 @@ def create_database(folder: Path) -> Path:
 
 
 def open_writer(path: Path, *, synchronous: Synchronous) -> Connection:
-    """The one connection that writes. It commits when told, and never checkpoints by itself."""
+    """Open the one connection that writes. It has no automatic commits or checkpoints."""
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         poolclass=NullPool,
@@ -132,7 +132,7 @@ def open_writer(path: Path, *, synchronous: Synchronous) -> Connection:
         f"synchronous = {synchronous}",
         "wal_autocheckpoint = 0",
         "cache_size = -16000",
-        # What is deleted is overwritten, not only forgotten.
+        # Deleted data are overwritten.
         "secure_delete = ON",
         "temp_store = MEMORY",
     ):
@@ -160,7 +160,7 @@ def open_readers(path: Path, *, connections_max: int) -> Engine:
 
 
 def open_checkpointer(path: Path) -> sqlite3.Connection:
-    """A connection that only moves pages from the log to the database, from its own thread."""
+    """Open a connection that only moves pages from the log to the database."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S
     )
@@ -170,20 +170,20 @@ def open_checkpointer(path: Path) -> sqlite3.Connection:
 
 
 def driver(connection: Connection) -> sqlite3.Connection:
-    """The driver's own connection, for the statements that must be fast."""
+    """The driver's own connection, for statements that must be fast."""
     return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """All of it or none of it."""
+    """Run a block in a transaction: it is written as a whole, or not at all."""
     inner = driver(connection)
     inner.execute("BEGIN IMMEDIATE")
     try:
         yield
         inner.execute("COMMIT")
     except BaseException:
-        # SQLite has sometimes rolled back by itself, as when the disk is full.
+        # SQLite may have rolled back by itself, for example when the disk is full.
         if inner.in_transaction:
             inner.execute("ROLLBACK")
         raise
@@ -191,7 +191,7 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
-    """Several reads see the same state, whatever is written meanwhile."""
+    """Make all reads in the block see the same state, whatever is written meanwhile."""
     inner = driver(connection)
     inner.execute("BEGIN")
     try:
@@ -201,16 +201,16 @@ def snapshot(connection: Connection) -> Iterator[None]:
 
 
 def checkpoint(connection: sqlite3.Connection, mode: Literal["PASSIVE", "RESTART"]) -> bool:
-    """Move pages from the log to the database; False where a reader was in the way.
+    """Move pages from the log to the database. Returns False if a reader prevented it.
 
-    PASSIVE moves what it can while others write; RESTART moves all, and lets the next
-    transaction start the log anew.
+    PASSIVE moves what it can while others write. RESTART moves everything, and lets the next
+    transaction restart the log.
     """
     return not connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
 
 
 def open_log(connection: Connection, *, path: Path) -> WriteAheadLog:
-    """The log of a database that `connection` has open."""
+    """Open the log of the database that `connection` uses."""
     page_bytes = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
     return WriteAheadLog(path, page_bytes=page_bytes)
 
@@ -221,14 +221,14 @@ def foreign_changes(connection: sqlite3.Connection) -> int:
 
 
 def store_failure(error: BaseException) -> str | None:
-    """Why nothing can be written, if that is what the error says, and not one row's fault."""
+    """Why nothing can be written; None if the error is about one row only."""
     original = getattr(error, "orig", None) or error
     if not isinstance(original, sqlite3.Error):
         return None
     code = getattr(original, "sqlite_errorcode", None)
     if code is None:
         return None
-    # The low byte is the kind; what is above it says more of the same.
+    # The low byte is the kind of error. The rest gives details.
     reason = _STORE_FAILURES.get(code & 0xFF)
     return f"{reason} ({original})" if reason else None
 
@@ -236,11 +236,11 @@ def store_failure(error: BaseException) -> str | None:
 def insert_sql(
     table: Table, *, columns: Sequence[str], kept: Collection[str], rows: int = 1
 ) -> str:
-    """The insert of records, in whatever order their two halves come.
+    """The insert of completions. It accepts the start and the end in any order.
 
-    A row that is there is overwritten only by a settled one and only while it is `started`;
-    the columns in `kept` stay as they first were. A row that may not be written changes
-    nothing, and so shows in the count of changes.
+    An existing row is overwritten only while it is `started`, and only by a settled one. The
+    columns in `kept` keep their first values. A row that may not be written changes nothing,
+    and so is missing from the count of changes.
     """
     quoted = [f'"{name}"' for name in columns]
     updates = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in kept)
@@ -254,13 +254,13 @@ def insert_sql(
 
 
 def insert_missing_sql(table: Table) -> str:
-    """The insert of a row that may be there already."""
+    """The insert of a row that may exist already."""
     values = ", ".join("?" * len(table.columns))
     return f"INSERT INTO {table.name} VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
 
 
-# A row that shrinks leaves a hole that SQLite does not close, so it moves to the end, where
-# it lies close to its neighbours; what it leaves is a whole page, and that is used again.
+# A row that shrinks leaves a hole that SQLite does not close. So the row moves to the end, next to
+# its neighbours, and frees a whole page that can be used again.
 COMPRESS_SQL = """
     UPDATE completions
     SET rowid = (SELECT max(rowid) FROM completions) + 1,
@@ -270,9 +270,9 @@ COMPRESS_SQL = """
 
 
 def storable(value: Any) -> Any:
-    """The value, or, where SQLite has no such text or integer, bytes that say the same.
+    """The value, or bytes with the same content if SQLite cannot store such a text or integer.
 
-    A BLOB keeps its type in a column of any type, so `original` can tell it apart.
+    A BLOB keeps its type in a column of any type, so `original` can recognise it.
     """
     if isinstance(value, str):
         try:
@@ -285,7 +285,7 @@ def storable(value: Any) -> Any:
 
 
 def original(value: Any, *, type: type) -> Any:
-    """What `storable` was given; `type` is the column's."""
+    """The value that `storable` was given. `type` is that of the column."""
     if isinstance(value, bytes) and type is not bytes:
         return int(value) if type is int else value.decode("utf-8", "surrogatepass")
     return value

@@ -1,4 +1,4 @@
-"""The record: what a gateway starts and settles, and what everybody else reads."""
+"""The record: the gateway writes calls to it, and everything else reads them."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ KEYS_TOUCHED_EVERY_S = 5.0
 
 
 class Statistics(msgspec.Struct, kw_only=True, frozen=True):
-    """What the store has done since it was opened, and what waits."""
+    """Counts of the store's work since it was opened, and of what waits."""
 
     queued: int
-    """Operations that wait to be written, or are being written."""
+    """Operations that wait to be written or are being written."""
     queued_bytes: int
     batches: int
     """Transactions."""
     rows: int
-    """Rows written; a call whose start and end came in one batch is one."""
+    """Rows written. A call whose start and end came in one batch counts once."""
     merged: int
     """Calls whose start and end became one insert."""
     uncompressed: int
-    """Settled completions whose bodies are still as received."""
+    """Settled completions whose bodies are not compressed yet."""
     wal_bytes: int
     """How much of the write-ahead log is in use."""
     checkpoints: int
     unrecorded: int
     """Calls whose end could not be written."""
     unrecorded_starts: int
-    """Calls whose start could not be written; their ends may have been."""
+    """Calls whose start could not be written. Their ends may have been."""
 
 
 class Store:
@@ -89,7 +89,7 @@ class Store:
         self.path = path
         self.durability = durability
         self.interrupted = interrupted
-        """How many calls a dead process had left `started`."""
+        """How many calls were still `started` when the last process died."""
         self._lock = lock
         self._log = log
         self._queue = queue
@@ -124,10 +124,10 @@ class Store:
         wal_bytes_max: int = 64 * 1024 * 1024,
         compress: bool = True,
     ) -> Store:
-        """Open a data folder: create it, lock it, migrate it, and fail what was interrupted.
+        """Open a data folder: create, lock and migrate it, and fail interrupted calls.
 
-        Raises `StoreLocked` where another process has it, `StoreTooNew` where a newer Briggs
-        has migrated it, and `StoreUnavailable` where it cannot be read or written.
+        Raises `StoreLocked` if another process uses it, `StoreTooNew` if a newer Briggs has
+        migrated it, and `StoreUnavailable` if it cannot be read or written.
         """
         loop = asyncio.get_running_loop()
         bodies = Bodies()
@@ -166,8 +166,8 @@ class Store:
         """Queue a completion as `started`. Waits only while the queue is full.
 
         It is written within about 50 ms, unless its end comes first. Its organization, time,
-        tags and metadata are what they are now; the end does not change them. One that could
-        not be written is counted, and written with its end.
+        tags and metadata are stored as they are now; its end does not change them. If it cannot
+        be written, that is counted, and it is written with its end.
         """
         size = size_of(completion)
         if self._queue.is_full(size):
@@ -179,9 +179,9 @@ class Store:
         """Record a completion that is `finished` or `failed`.
 
         Returns when it is committed (`strict`), on the disk (`fsync`), or queued (`relaxed`).
-        Raises `StoreUnavailable` or `NotRecorded` when it could not be written and
-        `AlreadySettled` when it was before. Once queued, it is written even if the caller is
-        cancelled. The completion must not change from now on.
+        Raises `StoreUnavailable` or `NotRecorded` if it could not be written, and `AlreadySettled`
+        if it was settled before. Once queued, it is written even if the caller is cancelled. The
+        completion must not change after this call.
         """
         if completion.status == "started":
             raise ValueError(f"{completion.id} is not settled: it is still `started`")
@@ -190,7 +190,7 @@ class Store:
             try:
                 await self._queue.wait_for_room(size)
             except asyncio.CancelledError:
-                # Whoever waited is gone, but the outcome is not: it goes in past the limit.
+                # The waiting caller is gone, but the outcome must be stored, even above the limit.
                 self._queue.settle(completion, size=size, future=None)
                 raise
         self._require_open()
@@ -203,21 +203,21 @@ class Store:
 
     @property
     def failure(self) -> str | None:
-        """Why new calls should be refused, or None. Becomes None again by itself."""
+        """Why new calls should be refused; None if they should not. Recovers by itself."""
         return self._writer.failure
 
     @property
     def unrecorded(self) -> int:
-        """How many calls' ends could not be written."""
+        """How many calls had ends that could not be written."""
         return self._writer.unrecorded
 
     @property
     def keys_version(self) -> int:
-        """Changes when keys may have: at once by this store, within a second or so by others."""
+        """Changes when keys may have changed: at once here, within a second by other processes."""
         return self._key_changes + self._writer.foreign_changes
 
     def statistics(self) -> Statistics:
-        """For `/metrics`."""
+        """The counts for `/metrics`."""
         return Statistics(
             queued=self._queue.operations,
             queued_bytes=self._queue.bytes,
@@ -232,7 +232,7 @@ class Store:
         )
 
     async def retrieve(self, id: str, *, organization_id: str) -> Completion | None:
-        """By our id, or else the newest with that upstream `response_id`."""
+        """Find a completion by our id, or else the newest one with this upstream `response_id`."""
         return await self.read(
             lambda connection: completions.retrieve(
                 connection, id=id, organization_id=organization_id, bodies=self._bodies
@@ -242,7 +242,7 @@ class Store:
     async def retrieve_many(
         self, ids: Iterable[str], *, organization_id: str
     ) -> Mapping[str, Completion]:
-        """Those of our ids that are there, by id."""
+        """Find completions by our ids. Returns the ones that exist, by id."""
         wanted = sorted(set(ids))
         return await self.read(
             lambda connection: completions.retrieve_many(
@@ -253,7 +253,7 @@ class Store:
     async def retrieve_labels(
         self, ids: Iterable[str], *, organization_id: str
     ) -> Mapping[str, Completion]:
-        """The same with their times, models and tags only, several times as fast."""
+        """As `retrieve_many`, with times, models and tags only, which is several times as fast."""
         wanted = sorted(set(ids))
         return await self.read(
             lambda connection: completions.retrieve_labels(
@@ -262,13 +262,13 @@ class Store:
         )
 
     async def list(self, query: Query) -> Page:
-        """One page of what the query asks for. Raises `InvalidRequest` for an unknown `after`."""
+        """One page of the query's completions. Raises `InvalidRequest` for an unknown `after`."""
         return await self.read(
             lambda connection: completions.list_page(connection, query=query, bodies=self._bodies)
         )
 
     async def count(self, query: Query) -> Count:
-        """How many the query finds, as far as that can be counted quickly."""
+        """Count the query's completions, as far as that is possible quickly."""
         return await self.read(
             lambda connection: counts.count(connection, query=query, bodies=self._bodies)
         )
@@ -281,7 +281,7 @@ class Store:
         tags: builtins.list[str] | None = None,
         metadata: dict[str, str] | None = None,
     ) -> bool:
-        """Replace the tags, the metadata or both of a completion; False if there is no such."""
+        """Replace a completion's tags, metadata or both. Returns False if there is none."""
         return await self.act(
             lambda connection: completions.relabel(
                 connection,
@@ -300,10 +300,10 @@ class Store:
         organization_id: str,
         change: Callable[[Completion | None], Completion],
     ) -> Completion:
-        """Put what `change` makes of a completion, or of none, in its place, and return it.
+        """Replace a completion, or its absence, by what `change` returns, and return that.
 
-        For calls that others answered and tell of, in pieces and in any order. `change` runs
-        in the writer's thread and must only compute. Raises `NotFound` for an id of another
+        Used for calls that clients report, in pieces and in any order. `change` runs in the
+        writer's thread and must only compute. Raises `NotFound` if the id belongs to another
         organization.
         """
         return await self.act(
@@ -319,7 +319,7 @@ class Store:
     async def list_tags(
         self, *, organization_id: str, text: str = "", limit: int = 100
     ) -> Sequence[str]:
-        """The tags that hold a text; if one is the text itself, only that one."""
+        """The tags that contain a text, ignoring case. If a tag equals the text, only that tag."""
         return await self.read(
             lambda connection: completions.list_tags(
                 connection, organization_id=organization_id, text=text, limit=limit
@@ -327,7 +327,7 @@ class Store:
         )
 
     def sign(self, completion: Completion, *, call_ids: Sequence[str]) -> None:
-        """Queue that a completion, which is settled next, made calls that its vendor signed."""
+        """Note that a completion, which is settled next, made calls that its vendor signed."""
         self._require_open()
         self._has_signed_calls = True
         organization_id, completion_id = completion.organization_id, completion.id
@@ -347,10 +347,10 @@ class Store:
         organization_id: str,
         read: Callable[[bytes], Result],
     ) -> builtins.list[Result]:
-        """What `read` makes of the newest answer that made each call, the oldest of these first.
+        """Apply `read` to the newest answer that made each call. Oldest of these answers first.
 
-        `read` runs in a reader's thread and must only compute. Nothing is looked up where no
-        call was ever signed.
+        `read` runs in a reader's thread and must only compute. If no call was ever signed, nothing
+        is looked up.
         """
         if not self._has_signed_calls or not call_ids:
             return []
@@ -365,16 +365,16 @@ class Store:
                 )
             )
         except DBAPIError as error:
-            # A call does not fail for what it could do without.
+            # A call must not fail for the lack of something optional.
             logger.warning("signatures could not be read: %s", error)
             return []
 
     async def record_violates(self, found: Mapping[str, Sequence[str]]) -> None:
-        """Say which rules what came for completions breaks, by our ids, once they are settled."""
+        """Store which rules the upstream's answers break, by completion id, once settled."""
         await self.act(lambda connection: completions.record_violates(connection, found=found))
 
     async def delete(self, id: str, *, organization_id: str) -> bool:
-        """Really delete a completion, by our id; False if there is no such."""
+        """Delete a completion for good, by our id. Returns False if there is none."""
         deleted = await self.act(
             lambda connection: completions.delete(
                 connection, id=id, organization_id=organization_id
@@ -384,7 +384,7 @@ class Store:
         return deleted is not None
 
     async def create_key(self, key: Key) -> None:
-        """Remember a key."""
+        """Store a key."""
         await self.act(lambda connection: keys.create(connection, key=key))
         self._key_changes += 1
 
@@ -395,11 +395,11 @@ class Store:
         )
 
     async def find_key(self, hash: bytes) -> Key | None:
-        """The key whose secret has this hash. `keys_version` says how long it may be cached."""
+        """Find a key by its secret's hash. It may be cached until `keys_version` changes."""
         return await self.read(lambda connection: keys.find(connection, hash=hash))
 
     async def revoke_key(self, id: str, *, organization_id: str | None = None) -> bool:
-        """Forget a key; False if there is no such."""
+        """Delete a key. Returns False if there is none."""
         revoked = await self.act(
             lambda connection: keys.revoke(connection, id=id, organization_id=organization_id)
         )
@@ -407,13 +407,13 @@ class Store:
         return revoked
 
     def touch_key(self, id: str, *, at: int) -> None:
-        """Note that a key was used; written within a few seconds, many at once."""
+        """Note that a key was used. It is written within a few seconds, with others."""
         self._keys_used[id] = at
         if self._keys_timer is None:
             self._keys_timer = self._loop.call_later(KEYS_TOUCHED_EVERY_S, self._touch_keys)
 
     async def close(self) -> None:
-        """Write everything that waits, move it to the database, and let the folder go."""
+        """Write everything that waits, move it to the database, and unlock the folder."""
         if self._closed:
             return
         self._closed = True
@@ -447,7 +447,7 @@ class Store:
         *,
         then: Callable[[Any], None] | None = None,
     ) -> Result:
-        """Write, in the next transaction. For the nouns of this package."""
+        """Write, in the next transaction. For the other modules of this package."""
         self._require_open()
         future = self._loop.create_future()
         self._queue.act(action, then=then, future=future)
@@ -455,7 +455,7 @@ class Store:
         return result
 
     async def read(self, read: Callable[[Connection], Result]) -> Result:
-        """Read, in a thread. For the nouns of this package."""
+        """Read, in a thread. For the other modules of this package."""
 
         def read_in_thread() -> Result:
             with self._readers.connect() as connection:
@@ -465,7 +465,7 @@ class Store:
 
 
 def _prepare(folder: Path, *, durability: Durability) -> tuple[int, Path, Connection, int]:
-    """Everything that blocks: the folder, its lock, the tables, and the orphans."""
+    """Do everything that blocks: the folder, its lock, the tables, and interrupted calls."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = sqlite.lock_folder(folder)
     try:

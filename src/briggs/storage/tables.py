@@ -1,4 +1,4 @@
-"""The tables as they are today; `migrations.py` is how they came to be."""
+"""The tables as they are today. `migrations.py` has their history."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# One wide row a completion. The columns are the members of `Completion`, in their order;
-# the bodies come last, so that SQLite reads all others without walking over them.
+# One wide row per completion. The columns are the members of `Completion`, in the same order. The
+# bodies come last, so that SQLite can read the other columns without passing over them.
 completions = Table(
     "completions",
     metadata,
@@ -39,7 +39,7 @@ completions = Table(
     Column("seed", BigInteger),
     Column("user", Text),
     Column("session_id", Text),
-    # JSON, and the truth for tags and metadata; the two tables below only find them.
+    # JSON. This is the source of truth for tags and metadata; the two tables below are indexes.
     Column("tags", Text),
     Column("metadata", Text),
     Column("finish_reasons", Text),
@@ -65,15 +65,15 @@ completions = Table(
     Column("failure_kind", Text),
     Column("failure_reason", Text),
     Column("call_site", Text),
-    # 0: the bodies are as received. 1: each is a zstd frame, which names its dictionary.
+    # 0: the bodies are stored as received. 1: each is a zstd frame, which names its dictionary.
     Column("encoding", SmallInteger, nullable=False, server_default=text("0")),
     Column("request", LargeBinary, nullable=False),
     Column("response", LargeBinary),
     Column("received", LargeBinary),
 )
 
-# SQLite chooses the index of which most columns are asked for, so each holds all that its
-# question names, even where its own condition has said it already.
+# SQLite chooses the index that covers the most columns of a query. So each index contains all
+# columns of its query, even one that its own condition already fixes.
 Index("completions_by_time", completions.c.organization_id, completions.c.created_at)
 Index(
     "completions_by_session",
@@ -90,8 +90,8 @@ Index(
     sqlite_where=text("status = 'started'"),
 )
 
-# A row whose bodies wait to be compressed moves when they are, and enters this index then;
-# until then it is one of the few in `completions_to_compress`.
+# A row enters this index when its bodies are compressed. Until then it is found among the few rows
+# in `completions_to_compress`.
 Index(
     "completions_by_response_id",
     completions.c.organization_id,
@@ -107,8 +107,8 @@ Index(
     sqlite_where=text("encoding = 0 AND status <> 'started'"),
 )
 
-# Filtering through a table takes 0.07 ms where searching the JSON takes 99 ms. Time and id
-# are part of the key, so that a page comes out of it in order and stops early.
+# Filtering by such a table takes 0.07 ms; searching the JSON takes 99 ms. Time and id are part of
+# the key, so that a page is read in order and the search stops early.
 completion_tags = Table(
     "completion_tags",
     metadata,
@@ -130,7 +130,7 @@ completion_metadata = Table(
     sqlite_with_rowid=False,
 )
 
-# The rules that what an upstream sent breaks, of the few completions where there are any.
+# The rules that the upstream's answer breaks. Most completions have none.
 completion_rules = Table(
     "completion_rules",
     metadata,
@@ -141,8 +141,8 @@ completion_rules = Table(
     sqlite_with_rowid=False,
 )
 
-# The calls of tools that a vendor signed, of the few completions where it did: a later turn
-# wants the signature back, and knows only the id of the call.
+# Tool calls that their vendor signed. A later turn needs the signature, and knows only the id of
+# the call.
 signed_calls = Table(
     "signed_calls",
     metadata,
@@ -153,8 +153,8 @@ signed_calls = Table(
 )
 Index("signed_calls_by_completion", signed_calls.c.completion_id)
 
-# All that is left of a deleted completion: where it stood, so that a page that ended with
-# it can be continued.
+# What is kept of a deleted completion: its place in the order, so that a page that ended with it
+# can be continued.
 deleted_completions = Table(
     "deleted_completions",
     metadata,
@@ -174,7 +174,7 @@ keys = Table(
     Column("redacted_value", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
-    # Their names, with commas between them.
+    # Scope names, separated by commas.
     Column("scopes", Text, nullable=False, server_default=text("'answer,read,grade,admin'")),
     Column("expires_at", BigInteger),
 )
@@ -188,7 +188,7 @@ organizations = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-# Which there are; what is in them is read from their completions.
+# The sessions that exist. Their contents are read from their completions.
 sessions = Table(
     "sessions",
     metadata,
@@ -199,8 +199,8 @@ sessions = Table(
 )
 Index("sessions_by_time", sessions.c.organization_id, sessions.c.created_at)
 
-# A row a task. The two `fill` columns say how far back the record was searched for what the
-# task selects; they are null once all of it was.
+# One row per task. The two `fill` columns say how far back the record has been searched for
+# completions that the task selects. They are null once the search is complete.
 feedback_tasks = Table(
     "feedback_tasks",
     metadata,
@@ -223,7 +223,7 @@ feedback_tasks = Table(
 )
 Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks.c.created_at)
 
-# Every version, the newest too.
+# Every version, including the current one.
 feedback_task_versions = Table(
     "feedback_task_versions",
     metadata,
@@ -251,7 +251,7 @@ feedback = Table(
     Column("comment", Text, nullable=False),
     Column("rationale", Text, nullable=False),
     Column("corrected_output", Text, nullable=False),
-    # A request that comes again is recognised by its key, and compared by its hash.
+    # The key recognises a repeated request, and the hash compares it with the first.
     Column("idempotency_key", Text),
     Column("idempotency_hash", LargeBinary),
 )
@@ -279,7 +279,7 @@ feedback_versions = Table(
     sqlite_with_rowid=False,
 )
 
-# Which completions a feedback is about. They may be gone.
+# The completions that a feedback is about. They may have been deleted.
 feedback_completions = Table(
     "feedback_completions",
     metadata,
@@ -292,8 +292,8 @@ feedback_completions = Table(
 Index("feedback_completions_by_completion", feedback_completions.c.completion_id)
 Index("feedback_completions_by_feedback", feedback_completions.c.feedback_id)
 
-# The finished completions that each task selects. The indexes hold only those that are open,
-# so that the next one is found at once however many were graded before.
+# The finished completions that each task selects. The indexes contain only those still open, so
+# that the next one is found at once, however many are graded.
 feedback_queue = Table(
     "feedback_queue",
     metadata,
@@ -302,13 +302,13 @@ feedback_queue = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("model", Text, nullable=False),
     Column("response_model", Text),
-    # Of the answer's tokens; null where the answer has none.
+    # The mean over the answer's tokens; null if it has no logprobs.
     Column("mean_logprob", Float),
-    # Where it lies on a circle of 2**53 places: a random order, and any share of it a sample.
+    # The place on a circle of 2**53 places. A random order and a sample are ranges of it.
     Column("place", BigInteger, nullable=False),
     # How many distinct reviewers have answered.
     Column("reviews", Integer, nullable=False),
-    # Whether more are wanted.
+    # Whether more reviewers are wanted.
     Column("open", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -319,8 +319,8 @@ for _name, _column in (
 ):
     Index(_name, feedback_queue.c.task_id, _column, sqlite_where=text("open = 1"))
 
-# One that has expired is kept: it tells a reviewer who comes back too late from one who
-# never took the completion from the queue.
+# An expired lease is kept. It shows whether a late reviewer ever took the completion from the
+# queue.
 feedback_leases = Table(
     "feedback_leases",
     metadata,
@@ -357,7 +357,7 @@ test_runs = Table(
 )
 Index("test_runs_by_time", test_runs.c.organization_id, test_runs.c.created_at)
 
-# A store that failed writes here, to find out whether it can write again.
+# After a failure, the store writes here to check whether it can write again.
 probes = Table(
     "probes",
     metadata,

@@ -1,4 +1,4 @@
-"""Test runs as rows; their reports are kept as they came."""
+"""Stores test runs, with their reports exactly as received."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class TestRuns:
         self._bodies = bodies
 
     async def create(self, run: TestRun) -> None:
-        """Remember a run that begins."""
+        """Store a new run."""
         statement = test_runs.insert().values(rows.encode(run, table=test_runs))
         await self._access.act(lambda connection: connection.execute(statement).rowcount)
 
     async def retrieve(
         self, id: str, *, organization_id: str
     ) -> tuple[TestRun, bytes | None] | None:
-        """One, and its report if that has come."""
+        """One run, and its report if it has been received."""
         statement = select(test_runs).where(
             test_runs.c.id == storable(id),
             test_runs.c.organization_id == storable(organization_id),
@@ -44,7 +44,7 @@ class TestRuns:
         return _decode(row), None if row.report is None else self._bodies.expand(row.report)
 
     async def list(self, *, organization_id: str, limit: int, offset: int) -> Sequence[TestRun]:
-        """The newest first."""
+        """A page of runs, newest first."""
         statement = (
             select(*_HEAD)
             .where(test_runs.c.organization_id == storable(organization_id))
@@ -57,13 +57,13 @@ class TestRuns:
         )
 
     async def takes_report(self, id: str, *, upload_hash: str) -> bool:
-        """Whether a report of this run would be kept."""
+        """Whether a report for this run would be accepted."""
         statement = select(test_runs.c.id).where(*_is_open(id, upload_hash))
         row = await self._access.read(lambda connection: connection.execute(statement).first())
         return row is not None
 
     async def report(self, id: str, report: bytes, *, upload_hash: str) -> bool:
-        """Keep a report in the place of any before it, if its sender was told where to send it."""
+        """Store a report, replacing an earlier one, if the sender has a valid upload URL."""
         now = current_time_us()
         frame = await asyncio.to_thread(self._bodies.compress, report)
         statement = (
@@ -75,7 +75,7 @@ class TestRuns:
 
 
 def _is_open(id: str, upload_hash: str) -> Sequence[ColumnElement[bool]]:
-    """A run whose address for the report is known to the sender, and still holds."""
+    """Matches the run, if the sender knows its upload URL and the URL has not expired."""
     return (
         test_runs.c.id == storable(id),
         test_runs.c.upload_hash == upload_hash,

@@ -1,4 +1,4 @@
-"""Whether a completion's messages say something."""
+"""Searches the messages of a completion for a text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from briggs.types.completions import Completion
 
-# Where a request says what it asks: a chat, and what other vendors and older calls have.
+# The members of a request that hold messages, for chats, other vendors and older APIs.
 _ASKED = ("messages", "system", "prompt", "contents", "systemInstruction", "input")
-# Members that are not what anybody said.
+# Members that are not part of the text of a message.
 _NOT_SAID = frozenset(
     {
         "role",
@@ -29,7 +29,7 @@ _NOT_SAID = frozenset(
 
 
 def contains(completion: Completion, needle: str) -> bool:
-    """Whether the request's or the response's messages contain it, in upper or lower case."""
+    """Whether the request's or the response's messages contain the text, ignoring case."""
     folded = needle.casefold()
     return any(
         folded in said.casefold()
@@ -40,7 +40,7 @@ def contains(completion: Completion, needle: str) -> bool:
 
 
 def _may_contain(body: bytes, needle: str) -> bool:
-    """False only where a plain look at the bytes settles it, which is 50 times faster."""
+    """Return False only if a search of the raw bytes can rule it out, which is 50 times faster."""
     plain = needle.isascii() and needle.isprintable() and not set('"\\/') & set(needle)
     if not plain or b"\\" in body or not body.isascii():
         return True
@@ -51,7 +51,7 @@ def _said(body: bytes, names: Sequence[str]) -> Iterator[str]:
     try:
         value = json.loads(body)
     except ValueError:
-        # Not JSON: a caller's mistake, or half an answer. All of it counts.
+        # Not JSON: an invalid request, or part of an answer. All of it is searched.
         yield body.decode("utf-8", "replace")
         return
     if isinstance(value, dict):

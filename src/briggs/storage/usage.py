@@ -1,4 +1,4 @@
-"""What was used, summed up from the completions."""
+"""Token usage and cost, summed up over completions."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ DAY_US = 86_400_000_000
 
 
 class DailyUsage(msgspec.Struct, kw_only=True):
-    """What the finished completions of a model came to on a day."""
+    """The totals of a model's finished completions on one day."""
 
     day: int
-    """Its first moment, in UTC; Unix time in microseconds."""
+    """The start of the day in UTC, as Unix time in microseconds."""
     model: str
-    """As the answers name it, or else as the callers did."""
+    """The model that the answers name, or else the one that the callers named."""
     completions: int
     prompt_tokens: int
-    """Of the completions whose tokens their provider counted; estimates are not in it."""
+    """Only of completions whose tokens the provider counted. Estimates are kept apart."""
     completion_tokens: int
     cost_usd: float | None
-    """Of the same, where the price is known; None where that is none of them."""
+    """The cost of those with a known price; None if there are none."""
     estimated_tokens: int
-    """Of prompts and completions whose tokens were estimated."""
+    """Prompt and completion tokens that were estimated."""
     estimated_cost_usd: float | None
 
 
@@ -40,7 +40,7 @@ def counted(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def estimated(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The sum over the others."""
+    """The sum of a column over the completions whose tokens were estimated."""
     return func.sum(case((_IS_ESTIMATED, column)))
 
 
@@ -54,7 +54,7 @@ class Usage:
         self._access = access
 
     async def list_daily(self, query: Query) -> Sequence[DailyUsage]:
-        """By model and day, the newest day first."""
+        """Usage by model and day, newest day first."""
         columns = completions.c
         asked = msgspec.structs.replace(query, status="finished", payloads=False)
         begin = columns.created_at - columns.created_at % DAY_US

@@ -1,4 +1,4 @@
-"""Group commit: one thread, one connection; what came during a commit makes up the next one."""
+"""Group commit, by one thread on one connection: each commit takes all that is queued by then."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Durability = Literal["strict", "fsync", "relaxed"]
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 LOG_WAIT_S = 10.0
-"""How long the writer waits for a reader who keeps the log from being emptied."""
+"""How long the writer waits for a reader that keeps the log from being emptied."""
 
 INDEX_BYTES = 16 * 1024
-"""What one operation writes to the log beside the bodies, at most."""
+"""How much one operation adds to the log, at most, in addition to the bodies."""
 
 PROBE_BYTES = 64 * 1024
 IDLE_S = 0.25
@@ -40,7 +40,7 @@ LOST_MAX = 10_000
 
 
 class Writer:
-    """The only one who writes. Its public attributes may be read from any thread."""
+    """The only writer to the database. Its public attributes may be read from any thread."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Writer:
         self.unrecorded_starts = 0
         self.foreign_changes = 0
         self.discarded: set[str] = set()
-        """The ids of calls that were deleted while they ran: their ends are not written."""
+        """The ids of calls that were deleted while they ran. Their ends are not written."""
         self._log = log
         self._connection = connection
         self._queue = queue
@@ -70,9 +70,9 @@ class Writer:
         self._checkpointer = Checkpointer(path=path, log=log, wal_bytes_max=wal_bytes_max)
         self._tick_at = 0.0
         self._is_swollen = False
-        """Whether SQLite holds the pages of a large row that was written."""
+        """Whether SQLite still holds the memory of a large row that was written."""
         self._data_version = sqlite.foreign_changes(sqlite.driver(connection))
-        # What was answered with an error because it could not be written.
+        # Calls that got an error because their end could not be written.
         self._lost: list[str] = []
         self._thread = threading.Thread(target=self._run, name="briggs-writer", daemon=True)
         self._thread.start()
@@ -82,7 +82,7 @@ class Writer:
         return self._checkpointer.passes
 
     def join(self) -> None:
-        """Wait for the thread to end, after the queue was closed."""
+        """Wait for the thread to end, once the queue is closed."""
         self._thread.join()
 
     def _run(self) -> None:
@@ -101,7 +101,7 @@ class Writer:
         self._close()
 
     def _write(self, operations: list[Operation]) -> None:
-        """Write a batch. Every operation has its result or its error afterwards."""
+        """Write a batch. Afterwards every operation has its result or its error."""
         if self.discarded:
             operations = [each for each in operations if not self._is_discarded(each)]
         try:
@@ -118,14 +118,14 @@ class Writer:
             elif len(operations) == 1:
                 self._refuse(operations[0], error=error)
             else:
-                # One of them spoils it for the others. Each on its own, we see which.
+                # One of them makes the others fail. Written one by one, we see which.
                 for operation in operations:
                     self._write([operation])
         else:
             self._succeed(operations, rows=rows)
 
     def _write_together(self, operations: list[Operation]) -> int:
-        """One transaction for all of them, or for none. Returns how many rows it wrote."""
+        """Write all of them in one transaction, or none. Returns how many rows were written."""
         writes = [each for each in operations if isinstance(each, Write)]
         with transaction(self._connection):
             if writes:
@@ -162,7 +162,7 @@ class Writer:
         )
 
     def _act(self, operation: Act) -> None:
-        """Do something else that writes. What is wrong with it stays its own affair."""
+        """Run any other write. Its error does not affect the rest of the transaction."""
         driver = sqlite.driver(self._connection)
         operation.result = operation.error = None
         driver.execute("SAVEPOINT action")
@@ -190,7 +190,7 @@ class Writer:
             logger.warning("the record can be written again")
 
     def _refuse(self, operation: Operation, *, error: Exception) -> None:
-        """One operation that the database does not take."""
+        """Refuse one operation that the database does not accept."""
         operation.error = _as_store_error(error)
         if not isinstance(error, AlreadySettled):
             self._lose(operation)
@@ -198,7 +198,7 @@ class Writer:
             logger.error("completion %s was not recorded: %s", operation.completion.id, error)
 
     def _fail(self, operations: list[Operation], *, reason: str) -> None:
-        """Nothing can be written. Whoever waits hears of it; who does not is counted."""
+        """Nothing can be written. Every operation gets an error, and lost calls are counted."""
         if self.failure is None:
             logger.error("the record cannot be written: %s", reason)
         self.failure = reason
@@ -218,17 +218,17 @@ class Writer:
             self._lost.append(operation.completion.id)
 
     def _is_discarded(self, operation: Operation) -> bool:
-        """Whether it is the end of a call that was deleted while it ran."""
+        """Whether this is the end of a call that was deleted while it ran."""
         if not isinstance(operation, Write) or operation.completion.id not in self.discarded:
             return False
         self.discarded.discard(operation.completion.id)
         return True
 
     def _limit_log(self, *, expected_bytes: int) -> None:
-        """Start the log anew while little is left in it, and wait for that when it is full.
+        """Restart the log when little is left in it. If it is full, wait until it can restart.
 
-        It is full only when the disk is much slower than the callers, or when a reader holds
-        on to an old state of the database; then callers have to wait.
+        The log is full only when the disk is much slower than the callers, or when a reader holds
+        on to an old state of the database. Then callers have to wait.
         """
         used = self._log.used_bytes
         checkpointer = self._checkpointer
@@ -243,12 +243,12 @@ class Writer:
                 raise StoreUnavailable(
                     checkpointer.failure
                     or "a reader of the database keeps the write-ahead log from being emptied: "
-                    "end the transaction of whatever else has it open"
+                    "end the transaction of any other program that has it open"
                 )
             time.sleep(0.01)
 
     def _tick(self) -> None:
-        """What is done about once a second, busy or not."""
+        """Do the work that is due about once a second, busy or not."""
         now = time.monotonic()
         if now < self._tick_at:
             return
@@ -267,7 +267,7 @@ class Writer:
             self.foreign_changes += 1
 
     def _probe(self) -> None:
-        """Find out whether it can be written again, by writing as much as a call might."""
+        """Check whether writing works again, by writing as much as a call might."""
         self._limit_log(expected_bytes=2 * PROBE_BYTES)
         with transaction(self._connection):
             self._connection.execute(probes.insert().values(content=bytes(PROBE_BYTES)))
@@ -275,7 +275,7 @@ class Writer:
         self._succeed([], rows=0)
 
     def _fail_lost(self) -> None:
-        """The calls whose ends could not be written are not running any more."""
+        """Mark the calls whose ends could not be written as failed, since they have ended."""
         with transaction(self._connection):
             completions.fail_started(
                 self._connection,
@@ -286,7 +286,7 @@ class Writer:
         self._lost.clear()
 
     def _compress(self, *, idle: bool) -> bool:
-        """Compress a few bodies, where the log has room for them."""
+        """Compress a few bodies, if the log has room for them."""
         if self.failure is not None or self._log.used_bytes > self._wal_bytes_max * 3 // 4:
             return False
         try:
@@ -308,22 +308,22 @@ class Writer:
         try:
             self._checkpointer.finish(sqlite.driver(self._connection))
         except sqlite3.Error as error:
-            logger.warning("the last checkpoint failed; the log keeps what it has: %s", error)
+            logger.warning("the last checkpoint failed. The log keeps its pages: %s", error)
         self._connection.close()
 
 
 def synchronous(durability: Durability) -> sqlite.Synchronous:
-    """What SQLite calls it: only `fsync` waits for the disk itself."""
+    """SQLite's name for a durability. Only `fsync` waits for the disk itself."""
     return "FULL" if durability == "fsync" else "NORMAL"
 
 
 def _log_bytes(operations: list[Operation]) -> int:
-    """At most so much of the log they will take: bodies, and pages of every index."""
+    """The most that these operations can add to the log: bodies, and pages of every index."""
     return sum(2 * each.size + INDEX_BYTES for each in operations)
 
 
 def _as_store_error(error: Exception) -> BriggsError:
-    """What callers hear, who know of no database."""
+    """The error for callers, which does not depend on the database."""
     if isinstance(error, BriggsError):
         return error
     refused = NotRecorded(f"the database refused it: {getattr(error, 'orig', error)}")
