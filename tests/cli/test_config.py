@@ -83,7 +83,7 @@ def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a name it is the file that `briggs serve` would read, if there is one."""
     monkeypatch.chdir(tmp_path)
     done = run("config", "check")
-    assert (done.status, "there is no briggs.toml here" in done.errors) == (1, True)
+    assert (done.status, "this folder has no briggs.toml" in done.errors) == (1, True)
     path = write(tmp_path, "")
     assert run("config", "check", BRIGGS_CONFIG=path).output == f"{path}: in order\n"
     (tmp_path / "briggs.toml").write_text("store = 7")

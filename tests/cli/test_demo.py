@@ -23,7 +23,7 @@ def test_once_shows_all_of_it() -> None:
     """`--once` runs the whole tour, checks it, and exits with 0."""
     done = run("demo", "--once")
     assert done.status == 0, done.output + done.errors
-    for said in ("up in", "tokens in", "probability", "the same seed", "On record", "curl"):
+    for said in ("up in", "tokens in", "probability", "the same seed", "Recorded", "curl"):
         assert said in done.output
     assert done.output.count("✓  ") == 5
     assert done.errors == ""
@@ -81,7 +81,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(main, ["demo"])
     assert done.exit_code == 1
     assert done.stderr == (
-        "Error: the demo needs briggs_without_this, not installed here: "
+        "Error: the demo needs briggs_without_this. Install with: "
         "pip install 'briggs[server,local]'\n"
     )
 

@@ -154,8 +154,8 @@ def test_agreement(server: RunningServer) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--values", "[1]"], "no JSON object"),
-        (["--values", "@nowhere.json"], "no JSON object"),
+        (["--values", "[1]"], "not a JSON object"),
+        (["--values", "@nowhere.json"], "not a JSON object"),
         (["--values", "{}"], "say what it is about"),
         (["--values", "{}", "--completion=x", "--completion-tags-selector=y"], "not both"),
     ],

@@ -189,7 +189,7 @@ def test_a_served_key_of_briggs(tmp_path: Path) -> None:
     assert "WARNING" in log
     assert "OPENAI_API_KEY holds a key of Briggs" in log
     checked = run("config", "check", str(tmp_path / "data.toml"), OPENAI_API_KEY=OURS)
-    assert "OPENAI_API_KEY, which holds a key of Briggs and is not sent" in checked.output
+    assert "OPENAI_API_KEY, which is a Briggs key and is not sent" in checked.output
     with run_server(tmp_path / "bare", environment=variables) as server:
         reply = server.chat({**request, "model": "openai/gpt-5"})
         assert "OPENAI_API_KEY holds a key of Briggs" in reply.json["error"]["message"]

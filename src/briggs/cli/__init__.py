@@ -1,4 +1,4 @@
-"""The commands: one file a noun, imported only when it is asked for."""
+"""The commands: one module for each noun, imported on first use."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from briggs.cli.groups import LazyGroup
 
 COMMANDS = {
     "serve": ("briggs.cli.serve:serve", "Start the server: answer and record."),
-    "demo": ("briggs.cli.demo:demo", "See all of it in a minute, on this machine alone."),
+    "demo": ("briggs.cli.demo:demo", "See Briggs work in a minute, on this machine alone."),
     "chat": ("briggs.cli.chat:chat", "Ask a model, once or in conversation."),
-    "completions": ("briggs.cli.completions:completions", "Look at what was recorded."),
-    "sessions": ("briggs.cli.sessions:sessions", "Look at what was said in one session."),
+    "completions": ("briggs.cli.completions:completions", "List and show recorded completions."),
+    "sessions": ("briggs.cli.sessions:sessions", "List sessions, or show one as a conversation."),
     "stats": ("briggs.cli.stats:stats", "Sum up calls, failures, tokens, cost and times."),
-    "feedback": ("briggs.cli.feedback:feedback", "Grade completions, and read what was graded."),
+    "feedback": ("briggs.cli.feedback:feedback", "Grade completions, and read feedback."),
     "feedback-task": (
         "briggs.cli.feedback_task:feedback_task",
-        "Say what is asked about which completions.",
+        "Define what reviewers grade, and for which completions.",
     ),
-    "spool": ("briggs.cli.spool:spool", "Send what programs recorded while it was away."),
-    "check": ("briggs.cli.check:check", "Hold any endpoint to the specification."),
+    "spool": ("briggs.cli.spool:spool", "Send calls that were recorded while the server was down."),
+    "check": ("briggs.cli.check:check", "Check any endpoint against the specification."),
     "rules": ("briggs.cli.rules:rules", "Read the rule book."),
-    "models": ("briggs.cli.models:models", "List the models that the server answers for."),
+    "models": ("briggs.cli.models:models", "List the models that the server offers."),
     "config": ("briggs.cli.config:config", "Check the configuration file."),
     "organizations": (
         "briggs.cli.organizations:organizations",
@@ -29,7 +29,7 @@ COMMANDS = {
     ),
     "keys": ("briggs.cli.keys:keys", "Create, list and revoke API keys."),
 }
-"""Where each command is, and what `briggs --help` says of it without importing it."""
+"""Each command's place, and its summary in `briggs --help`, which imports none of them."""
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
@@ -58,13 +58,13 @@ def main() -> None:
     """Briggs answers, records and grades LLM chat completions.
 
     Start with `briggs demo`, which needs no key and no network. Then run `briggs serve`
-    and point any OpenAI client at http://127.0.0.1:10100/v1: every call is on record
-    before its caller sees the end of it.
+    and point any OpenAI client at http://127.0.0.1:10100/v1. Every call is recorded
+    before its caller sees the end of the answer.
 
     \b
     Examples:
       briggs serve                              start the server
-      briggs chat "What is 17 + 25?"            ask it something
-      briggs completions list                   see what was recorded
-      briggs completions tail                   watch calls as they come
+      briggs chat "What is 17 + 25?"            ask a question
+      briggs completions list                   list recorded calls
+      briggs completions tail                   watch new calls
     """

@@ -21,17 +21,17 @@ class Answer(Protocol):
     """An answer that is being shown."""
 
     text: str
-    """What the model has said so far."""
+    """The text so far."""
 
     def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
         """Show what the chunk adds."""
 
     def end(self, completion_id: str | None, details: CompletionDetails | None) -> None:
-        """The answer is whole, and this is what was recorded of it."""
+        """End a complete answer, and show what was recorded about it."""
 
 
 def open_answer(*, as_json: bool, logprobs: bool) -> Answer:
-    """What shows an answer where standard output goes."""
+    """Choose how to show an answer on standard output."""
     if as_json:
         return JsonAnswer()
     if not sys.stdout.isatty():
@@ -54,7 +54,7 @@ class JsonAnswer:
 
 
 class PlainAnswer:
-    """The text and nothing else, for a pipe."""
+    """Only the text, for a pipe."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -68,7 +68,7 @@ class PlainAnswer:
 
 
 class TerminalAnswer:
-    """The text as it is made, then what was recorded of it, on a line below."""
+    """The text as it arrives, then a line with what was recorded about it."""
 
     def __init__(self, console: Console, *, logprobs: bool) -> None:
         self.text = ""
@@ -77,7 +77,7 @@ class TerminalAnswer:
         self._speller = Speller()
         self._coloured = False
         self._reasoned = False
-        """Whether what was shown last is reasoning."""
+        """Whether the last piece shown was reasoning."""
 
     def show(self, chunk: CreateChatCompletionStreamResponse) -> None:
         for choice in chunk.choices[:1]:

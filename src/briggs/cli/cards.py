@@ -1,4 +1,4 @@
-"""One completion as cards: what was asked, what was answered, and what is known of it."""
+"""Shows one completion as cards: its messages, its answer and its details."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ from briggs.types.completions import Attempt
 
 ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}
 _SHOWN = ("model", "messages", "tools", "metadata", "stream", "stream_options", "logprobs")
-"""Members of a request that have a place of their own, or say nothing to a reader."""
+"""Members of a request that are shown elsewhere, or that a reader does not need."""
 
 
 def print_completion(
     item: StoredCompletion, *, logprobs: bool, feedback: Sequence[Feedback] = ()
 ) -> None:
-    """The whole record; with `logprobs`, the answer's tokens with their probabilities."""
+    """Print a whole record. With `logprobs`, also the tokens and their probabilities."""
     console = Console(highlight=False)
     coloured = console.color_system is not None and not console.no_color
     console.print(Group(*_parts(item, logprobs=logprobs, coloured=coloured)))
@@ -160,7 +160,7 @@ def _facts(item: StoredCompletion) -> Iterator[RenderableType]:
 
 
 def _fact(name: str, values: Iterable[str]) -> Iterator[RenderableType]:
-    """A name, and beside it a line for each value, which is indented where it is folded."""
+    """A name, and next to it a line for each value. Folded lines are indented."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=13, style="dim")
     grid.add_column(overflow="fold")
@@ -225,7 +225,7 @@ def _choice_card(choice: dict[str, Any], *, several: bool, logprobs: bool) -> Pa
 
 
 def message_body(message: dict[str, Any]) -> Text:
-    """What a message says: its reasoning, its content, and the tools that it calls."""
+    """A message's reasoning, its content, and its tool calls."""
     body = Text()
     if reasoning := message.get("reasoning_content") or message.get("reasoning"):
         body.append(printable(str(reasoning)).rstrip() + "\n\n", style="dim italic")
@@ -240,7 +240,7 @@ def message_body(message: dict[str, Any]) -> Text:
 def _append_call(body: Text, call: dict[str, Any]) -> None:
     called = read_called(call)
     arguments = str(called.get("arguments", called.get("input", "")))
-    # What a model writes need not be JSON, and is then shown as it is.
+    # A model may write invalid JSON. It is then shown unchanged.
     with contextlib.suppress(ValueError):
         arguments = json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
     if body:
@@ -254,7 +254,7 @@ def _failure_card(item: StoredCompletion) -> Panel:
     title = details.failure_kind or "failed"
     if details.http_status:
         title += f" · answered {details.http_status}"
-    reason = details.failure_reason or "no reason is on record"
+    reason = details.failure_reason or "no reason was recorded"
     return _card(Text(printable(reason)), title=title, style="red1")
 
 

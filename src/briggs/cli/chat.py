@@ -16,7 +16,7 @@ DEFAULT_MODEL = "local/briggs-tiny"
 
 
 class Question(NamedTuple):
-    """What every call of one `briggs chat` has in common."""
+    """The options that all calls of one `briggs chat` share."""
 
     model: str
     parameters: dict[str, Any]
@@ -32,32 +32,33 @@ class Question(NamedTuple):
     default=DEFAULT_MODEL,
     show_default=True,
     metavar="MODEL",
-    help="Who is asked: provider/model, or a name from `briggs models`.  [env: BRIGGS_MODEL]",
+    help="The model: provider/model, or a name from `briggs models`.  [env: BRIGGS_MODEL]",
 )
-@click.option("--system", metavar="TEXT", help="A system message to begin with.")
+@click.option("--system", metavar="TEXT", help="The system message.")
 @click.option(
-    "--logprobs", is_flag=True, help="Colour each token by its probability; with a legend."
+    "--logprobs", is_flag=True, help="Colour each token by its probability, with a legend."
 )
-@click.option("--seed", type=int, metavar="NUMBER", help="The same seed asks for the same answer.")
+@click.option("--seed", type=int, metavar="NUMBER", help="The same seed requests the same answer.")
 @click.option(
     "--temperature",
     type=click.FloatRange(0, 2),
     metavar="0..2",
-    help="0 takes the likeliest token; higher is more varied.",
+    help="0 always picks the likeliest token. Higher values vary more.",
 )
 @click.option(
-    "--max-tokens", type=click.IntRange(min=1), metavar="TOKENS", help="The longest answer."
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    metavar="TOKENS",
+    help="The maximum length of the answer.",
 )
-@click.option(
-    "--tag", "tags", multiple=True, metavar="TAG", help="A tag for the record; repeatable."
-)
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag to record. Repeatable.")
 @click.option(
     "--session",
     "session_id",
     metavar="ID",
-    help="The session for the record.  [default: in a conversation, a new one]",
+    help="The session to record.  [default: a new one for a conversation]",
 )
-@click.option("--json", "as_json", is_flag=True, help="The raw chunks, one line of JSON each.")
+@click.option("--json", "as_json", is_flag=True, help="Print the raw chunks, one JSON line each.")
 @server_options
 def chat(
     prompt: str | None,
@@ -72,11 +73,11 @@ def chat(
     as_json: bool,
     server: Server,
 ) -> None:
-    """Ask a model PROMPT, and show the answer as it is made.
+    """Send PROMPT to a model, and show the answer as it arrives.
 
-    Without PROMPT on a terminal it is a conversation, until /exit or Ctrl-D; Ctrl-C stops
-    an answer. Without PROMPT in a pipe, standard input is the prompt. Like every call it is
-    on record: see `briggs completions list`.
+    Without PROMPT, a terminal starts a conversation. /exit or Ctrl-D ends it, and Ctrl-C
+    stops an answer. Without PROMPT in a pipe, standard input is the prompt. Every call is
+    recorded: see `briggs completions list`.
 
     \b
     Examples:
@@ -104,7 +105,7 @@ def chat(
     if prompt is None:
         prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
     if not prompt:
-        raise click.UsageError("there is nothing to ask: the prompt is empty")
+        raise click.UsageError("the prompt is empty: write one as PROMPT or on standard input")
     messages.append({"role": "user", "content": prompt})
     asyncio.run(_ask(question, messages, server=server, as_json=as_json))
 
@@ -112,16 +113,16 @@ def chat(
 def _converse(
     question: Question, messages: list[dict[str, str]], *, server: Server, as_json: bool
 ) -> None:
-    """Ask and answer until whoever asks has had enough; a turn that failed leaves no trace."""
+    """Ask and answer until the user ends it. A failed turn is left out of the conversation."""
     import uuid
 
     from briggs.client import ClientError
 
-    # It gives `input` its editing and history, where there is one.
+    # Importing `readline`, if available, gives `input` line editing and history.
     with contextlib.suppress(ImportError):
         importlib.import_module("readline")
     question = question._replace(session_id=question.session_id or str(uuid.uuid4()))
-    click.secho(f"{question.model} · /exit or Ctrl-D ends it", dim=True, err=True)
+    click.secho(f"{question.model} · end with /exit or Ctrl-D", dim=True, err=True)
     while (prompt := _read_prompt()) is not None:
         asked = [*messages, {"role": "user", "content": prompt}]
         try:
@@ -135,7 +136,7 @@ def _converse(
 
 
 def _read_prompt() -> str | None:
-    """The next thing to ask; None at the end."""
+    """Read the next prompt. None at the end of the conversation."""
     while True:
         try:
             prompt = input("\n› ").strip()
@@ -151,11 +152,11 @@ def _read_prompt() -> str | None:
 async def _ask(
     question: Question, messages: list[dict[str, str]], *, server: Server, as_json: bool
 ) -> str:
-    """One call: show its answer as it arrives, and return its text."""
+    """Make one call, show its answer as it arrives, and return its text."""
     from briggs.cli.answers import open_answer
     from briggs.client import AsyncClient, ClientError
 
-    # What a person asks once is asked once; the server has its own retries behind it.
+    # The client does not retry, because the server has retries of its own.
     async with AsyncClient(server.url, server.api_key, retries_max=0) as client:
         stream = await client.chat.completions.create(
             model=question.model,
@@ -171,8 +172,8 @@ async def _ask(
                 answer.show(chunk)
         details = None
         if stream.completion_id and sys.stdout.isatty() and not as_json:
-            # The record has the times of the server. A key that may not read it still gets
-            # its answer.
+            # The record has the server's times. A key without the scope `read` just goes
+            # without them.
             with contextlib.suppress(ClientError):
                 details = (await client.completions.retrieve(stream.completion_id)).briggs
         answer.end(stream.completion_id, details)

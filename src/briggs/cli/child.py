@@ -1,4 +1,4 @@
-"""A `briggs serve` of our own, in a child process with a temporary data folder."""
+"""Runs `briggs serve` in a child process with a temporary data folder."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _STOP_TIMEOUT_S = 20
 
 
 class ServerProcess(NamedTuple):
-    """A server that listens."""
+    """A server that is listening."""
 
     url: str
     api_key: str
     data: Path
     start_ms: float
-    """From its start until it listened."""
+    """The time from its start until it listened."""
     process: subprocess.Popen[str]
     log: Path
-    """What it writes to standard error."""
+    """The file with its standard error."""
 
 
 @contextmanager
 def open_server_process(*, timeout_s: float = 60) -> Iterator[ServerProcess]:
-    """Start a server on a free port, and stop it and delete its data at the end.
+    """Start a server on a free port. At the end, stop it and delete its data.
 
-    Raises `click.ClickException` with what the server said if it does not come up.
+    If it does not start, raises `click.ClickException` with the end of its log.
     """
     with tempfile.TemporaryDirectory(prefix="briggs-demo-") as name:
         folder = Path(name)
@@ -60,7 +60,7 @@ def open_server_process(*, timeout_s: float = 60) -> Iterator[ServerProcess]:
 
 
 def _start(folder: Path, errors: IO[str]) -> subprocess.Popen[str]:
-    """A child that sees neither the user's file nor the one in the folder we are in."""
+    """Start the child without the user's settings or the `briggs.toml` in this folder."""
     unwanted = ("BRIGGS_CONFIG", "BRIGGS_DATA", "BRIGGS_URL", "BRIGGS_API_KEY")
     environment = {name: value for name, value in os.environ.items() if name not in unwanted}
     return subprocess.Popen(  # noqa: S603  (our own module, our own arguments)
@@ -71,7 +71,7 @@ def _start(folder: Path, errors: IO[str]) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
-        # Ctrl-C is for us: we stop the child when our own work is done.
+        # Ctrl-C reaches only us. We stop the child ourselves.
         start_new_session=True,
     )
 
@@ -89,11 +89,11 @@ def _wait_for_address(process: subprocess.Popen[str], *, log: Path, timeout_s: f
                 return found[0].rstrip("/")
             if not line:
                 break
-    raise click.ClickException(f"the server did not come up:\n{read_end(log)}")
+    raise click.ClickException(f"the server did not start. The end of its log:\n{read_end(log)}")
 
 
 def read_end(log: Path) -> str:
-    """The last lines of a log, where the reason of a failure stands."""
+    """The last lines of a log, which give the reason of a failure."""
     return "\n".join(log.read_text("utf-8", "replace").strip().splitlines()[-8:])
 
 

@@ -1,4 +1,4 @@
-"""A completion as a row: the columns of the tables, and of CSV."""
+"""A completion as a row: the columns of tables and of CSV."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ STATUS_MARKS = {
     "failed": ("✗", "bold red1"),
     "started": ("…", "gold3"),
 }
-"""`cut` is a finished answer that is not whole: `length`, or a content filter."""
+"""`cut` is a finished answer that was cut off by its length or a content filter."""
 
 RETRY_MARK = "↻"
 _CUT = ("length", "content_filter")
 
 
 class Row(NamedTuple):
-    """A completion, and how its row is shown."""
+    """A completion, and what is needed to show its row."""
 
     item: StoredCompletion
     now: float
     width: int
-    """The width of the column that is filled."""
+    """The width of the current column."""
     text: str
-    """The words that were searched for, or nothing."""
+    """The text that was searched for, or an empty string."""
 
 
 class Column(NamedTuple):
-    """A column: `name` heads it in a table, `member` in CSV."""
+    """A column. `name` is its heading in a table, and `member` in CSV."""
 
     name: str
     member: str
     read: Callable[[StoredCompletion], Any]
-    """The value, as CSV has it."""
+    """Returns the value for CSV."""
     show: Callable[[Row], Text | str]
     width: int | None = None
-    """None shares what the other columns leave."""
+    """None: the column shares the space that the others leave."""
     is_amount: bool = False
     style: str = ""
 
@@ -70,12 +70,12 @@ def read_columns(names: Sequence[str]) -> list[Column]:
     for name in names:
         if name not in known:
             listed = ", ".join(column.name for column in COLUMNS)
-            raise click.UsageError(f"there is no column {name!r}: choose from {listed}")
+            raise click.UsageError(f"the column {name!r} does not exist: choose from {listed}")
     return list(dict.fromkeys(known[name] for name in names))
 
 
 def choose_columns(width: int) -> list[Column]:
-    """What a terminal of this width has room for."""
+    """The columns that fit a terminal of this width."""
     names = "time id status model asked answered cost took"
     if width < 75:
         names = "time id status asked answered took"
@@ -89,7 +89,7 @@ def choose_columns(width: int) -> list[Column]:
 
 
 class CompletionTable:
-    """A table of completions, whose columns are as wide in every row and every part."""
+    """A table of completions. Its columns keep their widths, also in rows shown one by one."""
 
     def __init__(
         self, *, width: int, columns: Sequence[Column] | None = None, text: str = ""
@@ -105,7 +105,7 @@ class CompletionTable:
         self._fill(self.table, item)
 
     def create_row(self, item: StoredCompletion) -> Table:
-        """A row by itself, for what is shown bit by bit."""
+        """A row on its own, for `briggs completions tail`."""
         table = self._create(show_header=False)
         self._fill(table, item)
         return table
@@ -153,7 +153,7 @@ def print_completions(
     columns: Sequence[Column] | None = None,
     text: str = "",
 ) -> None:
-    """The completions as a table, with how many there are and where to go from there."""
+    """Print a table of completions, their total, and the command that shows one."""
     console = Console(highlight=False)
     if not items:
         console.print("[dim]No completions match.[/]")
@@ -178,13 +178,13 @@ def read_row(item: StoredCompletion, columns: Sequence[Column]) -> dict[str, Any
 
 
 def find_mark(item: StoredCompletion) -> str:
-    """Which of `STATUS_MARKS` the completion has."""
+    """The key of the completion's mark in `STATUS_MARKS`."""
     cut = any(reason in _CUT for reason in item.briggs.finish_reasons)
     return "cut" if cut and item.briggs.status == "finished" else item.briggs.status
 
 
 def find_snippet(text: str, needle: str, *, width: int) -> Text:
-    """The text on a single line, from shortly before `needle` on, which is then marked."""
+    """The text on one line, cut so that `needle` is visible, with `needle` highlighted."""
     shown = one_line(text)
     place = re.search(re.escape(one_line(needle)), shown, re.IGNORECASE) if needle else None
     if place is None:
@@ -199,20 +199,20 @@ def find_snippet(text: str, needle: str, *, width: int) -> Text:
 
 
 def count_retries(item: StoredCompletion) -> int:
-    """How often the call was asked again, by its caller or by Briggs."""
+    """How often the caller or Briggs retried the call."""
     details = item.briggs
     asked = max(details.retry_count or 0, 1 if details.retry_of else 0)
     return asked + max(len(details.attempts) - 1, 0)
 
 
 def asked_text(item: StoredCompletion) -> str:
-    """The last message of the request, where the request was included."""
+    """The last message of the request, if the request was included."""
     messages = list_messages(item.briggs.request)
     return _said(messages[-1]) if messages else ""
 
 
 def answered_text(item: StoredCompletion) -> str:
-    """What the first choice says."""
+    """The text of the first choice."""
     return "".join(message_text(read_message(choice)) for choice in list_choices(item)[:1])
 
 
@@ -228,7 +228,7 @@ def _said(message: Any) -> str:
 
 def _show_time(row: Row) -> str:
     moment = format_time(row.item.briggs.created_at, now=row.now)
-    # The day alone, where the time of that day has no room.
+    # If there is no room for the time, show only the day.
     return moment if len(moment) <= row.width else moment[:6]
 
 
@@ -243,7 +243,7 @@ def _show_mark(row: Row) -> Text:
 
 
 def _show_model(row: Row) -> str:
-    """The end of a long name says more than its beginning, which is the provider."""
+    """Shorten a long name from the left: the provider matters less than the model."""
     name = one_line(row.item.briggs.model or row.item.model or "")
     if len(name) > row.width:
         name = name.rpartition("/")[2]
@@ -253,7 +253,7 @@ def _show_model(row: Row) -> str:
 def _show_asked(row: Row) -> Text:
     last = asked_text(row.item)
     if row.text:
-        # What was searched for may be in an earlier message.
+        # The text that was searched for may be in an earlier message.
         texts = [last, *map(_said, list_messages(row.item.briggs.request))]
         last = next((text for text in texts if row.text.casefold() in text.casefold()), last)
     return find_snippet(last, row.text, width=row.width)

@@ -1,4 +1,4 @@
-"""`briggs completions`: list, get, delete, download and tail what was recorded."""
+"""`briggs completions`: list, get, delete, download and tail recorded completions."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from briggs.client.completions import Include
 
 FEEDBACK_MAX = 100
-"""How much feedback about one completion is shown."""
+"""The most feedback that is shown for one completion."""
 
 
 @click.group(cls=Group)
 def completions() -> None:
-    """Look at what was recorded: every call, answered or not.
+    """List and show recorded calls, including those that failed.
 
-    `list` and `tail` show tables on a terminal and JSON lines in a pipe. A line is OpenAI's
-    chat completion object, with the member `briggs` for all that Briggs knows of the call:
-    status, provider, tokens, cost, duration, tags, failure, and the request.
+    `list` and `tail` print a table on a terminal and JSON lines in a pipe. Each line is
+    OpenAI's chat completion object. Its member `briggs` has the details of the call: status,
+    provider, tokens, cost, duration, tags, failure, and the request.
 
-    Where a command takes an ID, the last characters of it (at least 4, such as the 8 that
-    the tables show) will do for the newest 1,000 completions.
+    For the newest 1,000 completions, the end of an ID is enough: at least 4 characters, such
+    as the 8 that the tables show.
     """
 
 
@@ -64,8 +64,8 @@ def list_completions(
 ) -> None:
     """List completions, newest first.
 
-    The marks of the table: `✓` finished, `!` finished but cut off (by its length or a content
-    filter), `✗` failed, `…` not finished yet, `↻` asked more than once.
+    The marks in the table are: `✓` finished, `!` finished but cut off (by its length or a
+    content filter), `✗` failed, `…` not finished yet, `↻` retried.
 
     \b
     Examples:
@@ -107,16 +107,16 @@ def list_completions(
 @completions.command()
 @id_argument
 @click.option(
-    "--logprobs", is_flag=True, help="The answer's tokens: probabilities and alternatives."
+    "--logprobs", is_flag=True, help="Show the tokens with probabilities and alternatives."
 )
-@click.option("--raw", is_flag=True, help="Only the bytes that came from the upstream.")
+@click.option("--raw", is_flag=True, help="Print only the bytes that the upstream sent.")
 @form_options
 @server_options
 def get(id: str, logprobs: bool, raw: bool, is_pretty: bool, server: Server) -> None:
-    """Show the completion ID: messages, answer, tokens, times, what was mended, feedback.
+    """Show the completion ID: messages, answer, tokens, times, mended fields, feedback.
 
-    ID is ours, its last characters, or the upstream's (`chatcmpl-...`). In a pipe the record
-    is one line of JSON; `--pretty` shows there what a terminal shows.
+    ID is Briggs's id, the end of it, or the upstream's id (`chatcmpl-...`). In a pipe, the
+    record is one line of JSON, unless `--pretty` is given.
 
     \b
     Examples:
@@ -147,7 +147,7 @@ def get(id: str, logprobs: bool, raw: bool, is_pretty: bool, server: Server) -> 
 
 
 def _print_raw(received: bytes) -> None:
-    """Bytes as they are; on a terminal, with nothing in them that it would obey."""
+    """Print bytes unchanged. On a terminal, replace control characters."""
     if sys.stdout.isatty():
         click.echo(printable(received.decode("utf-8", "replace")))
     else:
@@ -156,12 +156,12 @@ def _print_raw(received: bytes) -> None:
 
 @completions.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required in a pipe.")
 @server_options
 def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
-    """Delete completions for good, request and answer included.
+    """Delete completions for good, with their requests and answers.
 
-    Every ID is looked up before anything is deleted.
+    If an ID is not found, nothing is deleted.
 
     \b
     Examples:
@@ -172,7 +172,7 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
     from briggs.client import AsyncClient
 
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked here: say --yes to delete")
+        raise click.UsageError("cannot ask for confirmation without a terminal: add --yes")
 
     async def look_up() -> list[str]:
         async with AsyncClient(server.url, server.api_key) as client:
@@ -209,11 +209,12 @@ def download(
 ) -> None:
     """Download completions to FILE as JSON lines, oldest first.
 
-    Without FILE, or with `-`, they go to standard output. With `--csv`, or where FILE ends in
-    `.csv`, a completion is a row of CSV; a text that a spreadsheet would run begins with `'`.
+    Without FILE, or with `-`, they go to standard output. With `--csv`, or if FILE ends in
+    `.csv`, each completion is a row of CSV. Text that a spreadsheet would run as a formula
+    gets a `'` in front.
 
-    FILE appears, or is replaced, when all of it is there: a download that breaks off leaves
-    what was there before. On a terminal a bar shows how far it is.
+    FILE is created or replaced only when the download is complete. If it fails, the old file
+    stays. A terminal shows a progress bar.
 
     \b
     Examples:
@@ -228,7 +229,7 @@ def download(
 
     chosen = read_columns(columns or []) or COLUMNS
     if columns and not is_csv(file, as_csv=as_csv):
-        raise click.UsageError("--columns needs --csv, or a FILE that ends in .csv")
+        raise click.UsageError("--columns works only for CSV: add --csv, or end FILE in .csv")
 
     async def ask() -> int:
         async with AsyncClient(server.url, server.api_key) as client:
@@ -254,7 +255,7 @@ def download(
     default=10,
     show_default=True,
     metavar="COUNT",
-    help="Begin with this many that are there already.",
+    help="First show this many that already exist.",
 )
 @click.option(
     "--interval",
@@ -274,10 +275,10 @@ def tail(
     is_pretty: bool,
     server: Server,
 ) -> None:
-    """Follow completions as they come, until Ctrl-C, or until --limit lines were shown.
+    """Show new completions until Ctrl-C, or until --limit lines were shown.
 
-    A call that takes longer than the interval is shown twice: when it is seen to have
-    started (`…`), and when it has finished (`✓`) or failed (`✗`).
+    A call that takes longer than the interval is shown twice: when it has started (`…`), and
+    when it has finished (`✓`) or failed (`✗`).
 
     \b
     Examples:
@@ -303,7 +304,7 @@ def tail(
     try:
         asyncio.run(ask())
     except KeyboardInterrupt:
-        # This is how one stops watching, so it is no failure.
+        # Ctrl-C is the normal way to stop watching.
         return
 
 
@@ -318,9 +319,9 @@ async def _count(client: AsyncClient, filters: CompletionFilters) -> str:
 async def find_completion(
     client: AsyncClient, id: str, *, include: Sequence[Include] = ("request",)
 ) -> StoredCompletion:
-    """The completion of this id, or the one of the newest 1,000 whose id ends so.
+    """The completion with this id, or the one of the newest 1,000 whose id ends with it.
 
-    Raises `NotFound`, and `click.ClickException` where several ids end so.
+    Raises `NotFound`, or `click.ClickException` if several ids end with it.
     """
     from briggs.client import NotFound
 
@@ -336,7 +337,7 @@ async def find_completion(
 
 
 async def _find_ids(client: AsyncClient, *, end: str) -> list[str]:
-    """The ids that end so, on the newest page that has one."""
+    """The ids with this end, on the newest page that has one."""
     after = None
     for _ in range(10):
         page = await client.completions.list(limit=100, after=after, order="desc", status="any")

@@ -1,4 +1,4 @@
-"""`briggs config`: what the file says, and what is wrong with it."""
+"""`briggs config`: checks the configuration file, and prints a summary of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def config() -> None:
     """Check the configuration file.
 
-    A running server reads its file again on SIGHUP: check it first.
+    A running server reads its file again on SIGHUP. Check the file before you send that.
     """
 
 
@@ -28,14 +28,14 @@ def config() -> None:
 @click.argument(
     "file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE]"
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def check(context: click.Context, file: Path | None, as_json: bool) -> None:
-    """Print all that is wrong with FILE, or else what it says.
+    """Print every error in FILE. If it has none, print a summary of it.
 
-    Without FILE it is the one that `briggs serve` would read: BRIGGS_CONFIG, else briggs.toml
-    in this folder. The exit status is 1 if there are errors; a warning, such as a key that is
-    not in this environment, is none.
+    Without FILE, check the file that `briggs serve` would read: BRIGGS_CONFIG, or otherwise
+    briggs.toml in this folder. The exit status is 1 if there are errors. Warnings, such as a
+    key that is not in this environment, do not change it.
 
     \b
     Examples:
@@ -53,14 +53,14 @@ def check(context: click.Context, file: Path | None, as_json: bool) -> None:
         )
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"the check needs {error.name}: pip install 'briggs[server]'"
+            f"the check needs {error.name}. Install it with: pip install 'briggs[server]'"
         ) from error
     if path is None:
         for misplaced in find_misplaced_keys(os.environ):
             click.echo(f"{misplaced} (a warning)")
         raise click.ClickException(
-            "there is no briggs.toml here: name a file. Without one, `briggs serve` asks every "
-            "vendor of its catalog whose key is in the environment."
+            "this folder has no briggs.toml. Name a file to check. Without a file, "
+            "`briggs serve` uses every vendor of its catalog whose key is in the environment."
         )
     reading = read_file(path, check=check_providers)
     providers = describe_providers(reading.file, os.environ)
@@ -96,7 +96,7 @@ def _describe_provider(provider: Described) -> str:
     if provider.key_variable is not None:
         key = f"{provider.key_variable}, which is {'set' if provider.has_key else 'not set'}"
         if not provider.has_key and os.environ.get(provider.key_variable):
-            key = f"{provider.key_variable}, which holds a key of Briggs and is not sent"
+            key = f"{provider.key_variable}, which is a Briggs key and is not sent"
     return f"{provider.kind} at {provider.base_url}, {key}"
 
 

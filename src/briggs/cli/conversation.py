@@ -1,4 +1,4 @@
-"""A session as a conversation: every call in its order, and of each only what is new."""
+"""Shows a session as a conversation: each call in order, with only its new messages."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from briggs.client import Session, StoredCompletion
 
 
 class Conversation:
-    """Shows calls one after the other. What was shown once is not repeated."""
+    """Shows calls one after the other. Each message is shown once."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._calls = 0
         self._said: set[int] = set()
-        """The messages and answers so far, by their keys."""
+        """The keys of all messages and answers so far."""
         self._answers: set[int] = set()
         self._histories: set[int] = set()
-        """Every beginning of every request so far, as a hash of its messages' keys."""
+        """Every prefix of every request so far, as a hash of its messages' keys."""
         self._tools: dict[str, str] = {}
 
     def show_head(self, session: Session) -> None:
-        """The session and its totals."""
+        """Show the session's id and totals."""
         totals = session.totals
         begin = format_time(session.created_at, now=time.time())
         amounts = [
@@ -65,7 +65,7 @@ class Conversation:
         self._print_dim(" · ".join(amount for amount in amounts if amount))
 
     def show(self, item: StoredCompletion) -> None:
-        """One call: the messages that are new, and the answer."""
+        """Show one call: its new messages and its answer."""
         self._calls += 1
         self._console.print()
         self._console.print(self._headline(item), soft_wrap=True)
@@ -109,10 +109,11 @@ class Conversation:
         )
 
     def _take_new(self, messages: list[Any]) -> list[Any]:
-        """The messages that were not shown yet, in their order.
+        """The messages that were not shown yet, in order.
 
-        A request repeats the conversation so far. So what follows the last answer that we
-        have shown is new, even if its words are not; before it, only what has new words.
+        A request repeats the conversation so far. So every message after the last answer that
+        we have shown is new, even if its words are not. Before that answer, a message is new
+        only if its words are.
         """
         keys = [_key(message) for message in messages]
         start = history = 0
@@ -177,7 +178,7 @@ def _format_clock(moment: float) -> str:
 
 
 def _key(message: Any) -> int:
-    """The same for messages that say the same, whatever else clients add to them."""
+    """A key that is equal for messages with the same content, whatever else clients add."""
     if not isinstance(message, dict):
         return hash(str(message))
     calls = tuple(_call_key(call) for call in list_objects(message.get("tool_calls")))

@@ -1,4 +1,4 @@
-"""`briggs demo`: a real server, a real model and a record of every call, in a minute."""
+"""`briggs demo`: shows a real server, a real model and the recorded calls in a minute."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _NEEDED = ("uvicorn", "sqlalchemy", "xllamacpp")
 
 @click.command()
 @click.option(
-    "--once", is_flag=True, help="Stop after the tour; exit status 0 if all of it worked."
+    "--once", is_flag=True, help="Stop after the tour. The exit status is 0 if all of it worked."
 )
 def demo(once: bool) -> None:
-    """See all of it in a minute, on this machine alone: no key, no network, no trace.
+    """See Briggs work in a minute, on this machine alone. It needs no key and no network.
 
-    Starts `briggs serve` on a free port with a temporary data folder, asks the built-in model a
-    few things (whole, streamed, with logprobs, twice with one seed), checks every answer, shows
-    what was recorded, and prints the lines to do it yourself. Then it goes on serving until
-    Ctrl-C and deletes the folder.
+    Starts `briggs serve` on a free port with a temporary data folder. Asks the built-in model a
+    few questions (whole, streamed, with logprobs, twice with one seed), and checks every answer.
+    Shows what was recorded, and prints commands to do the same yourself. Then it serves until
+    Ctrl-C, and deletes the folder.
 
     \b
     Examples:
@@ -30,8 +30,7 @@ def demo(once: bool) -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise click.ClickException(
-            f"the demo needs {', '.join(missing)}, not installed here: "
-            "pip install 'briggs[server,local]'"
+            f"the demo needs {', '.join(missing)}. Install with: pip install 'briggs[server,local]'"
         )
     from briggs.cli.tour import run_tour
 

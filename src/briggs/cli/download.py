@@ -1,4 +1,4 @@
-"""Downloads completions into a file that is there whole or not at all."""
+"""Downloads completions into a file, which is complete or does not exist."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Details(msgspec.Struct):
 
 
 class _Item(msgspec.Struct):
-    """Of a completion, when it was made."""
+    """A completion, reduced to its time."""
 
     briggs: _Details
 
@@ -42,9 +42,9 @@ async def download_completions(
     offset: int = 0,
     filters: CompletionFilters,
 ) -> int:
-    """Write the completions and return how many; `-` is standard output.
+    """Write completions to `file` and return their number. `-` is standard output.
 
-    They are JSON lines, or, with `columns`, rows of CSV.
+    The format is JSON lines, or CSV if `columns` are given.
     """
     count = 0
     ends = await _find_ends(client, filters) if sys.stderr.isatty() else None
@@ -60,7 +60,7 @@ async def download_completions(
 
 
 def _open_writer(target: IO[bytes], columns: Sequence[Column] | None) -> Callable[[bytes], object]:
-    """What writes one completion of the server's JSON."""
+    """A function that writes one completion, given the server's JSON."""
     if columns is None:
         is_terminal = target.isatty()
         return lambda item: target.write((printable_json(item) if is_terminal else item) + b"\n")
@@ -70,12 +70,12 @@ def _open_writer(target: IO[bytes], columns: Sequence[Column] | None) -> Callabl
 
 @contextmanager
 def open_target(file: Path) -> Iterator[IO[bytes]]:
-    """Where to write a file that is there whole or not at all; `-` is standard output."""
+    """Open a file that appears only when it is complete. `-` is standard output."""
     if str(file) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    # In the same folder, because a rename is only atomic within a file system.
+    # In the same folder, because a rename is atomic only within one file system.
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as target:
@@ -88,14 +88,14 @@ def open_target(file: Path) -> Iterator[IO[bytes]]:
 
 
 def _allow_as_usual(path: Path) -> None:
-    """Gives a temporary file the permissions that the user's umask gives to any other."""
+    """Give a temporary file the usual permissions under the user's umask."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
 
 
 async def _find_ends(client: AsyncClient, filters: CompletionFilters) -> tuple[float, float] | None:
-    """When the first and the last of these completions were made, in the order asked for."""
+    """The times of the first and the last of these completions, in the requested order."""
     order = filters.get("order", "asc")
     bare = change(filters, include=[])
     reverse = change(bare, order="desc" if order == "asc" else "asc")
@@ -108,10 +108,10 @@ async def _find_ends(client: AsyncClient, filters: CompletionFilters) -> tuple[f
 def _show_progress(
     *, limit: int | None, ends: tuple[float, float] | None
 ) -> Iterator[Callable[[bytes, int], None]]:
-    """A bar, where the ends are known.
+    """A progress bar, if `ends` is known.
 
-    The server does not count what matches, so the bar shows how far in time the download
-    has come, or with a limit, how many of them.
+    The server does not count all matches. So the bar shows how far in time the download is,
+    or how close to `limit`, whichever is further.
     """
     if ends is None:
         yield lambda item, count: None

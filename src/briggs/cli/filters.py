@@ -1,4 +1,4 @@
-"""The filters of `briggs completions`: options in, the client's filters out."""
+"""The filter options of `briggs completions` and `briggs stats`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ Edge = Literal["from", "to"]
 def filter_options(
     *, status: str, order: str | None = None, text: bool = True
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command the filters, with these defaults, and hand it `filters`.
+    """Add the filter options to a command, and pass them to it as `filters`.
 
-    Without an `order`, or without `text`, there is no option for it.
+    `status` and `order` are defaults. If `order` is None, there is no `--order`; if `text` is
+    false, there is no `--text`.
     """
     options = _options(status=status)
     options += [_TEXT_OPTION] if text else []
@@ -58,7 +59,7 @@ def read_filters(
     metadata: tuple[tuple[str, str], ...],
     **given: Any,
 ) -> CompletionFilters:
-    """The options as the client's filters; what was not given is absent."""
+    """Turn options into the client's filters. Options that were not given are absent."""
     filters = {name: value for name, value in given.items() if value not in (None, ())}
     if tags or tag_list:
         filters["tags"] = [*tags, *tag_list]
@@ -69,21 +70,22 @@ def read_filters(
         if least is not None and most is not None and least > most:
             option = name.replace("_", "-")
             raise click.UsageError(
-                f"--{option}-min is greater than --{option}-max: nothing can match"
+                f"--{option}-min is greater than --{option}-max, so nothing can match"
             )
     return cast("CompletionFilters", filters)
 
 
 def change(filters: CompletionFilters, **changes: Unpack[CompletionFilters]) -> CompletionFilters:
-    """The same filters with some of them changed."""
+    """A copy of the filters with some of them changed."""
     return {**filters, **changes}
 
 
 def read_moment(value: str, *, edge: Edge, now: float) -> float:
-    """A Unix time in seconds from `2h` (that long ago), a date, a date and time, or seconds.
+    """Read a time as Unix time in seconds.
 
-    A date is the whole day: its first moment for `from`, its end for `to`. What names no
-    time zone is local time. Raises `ValueError`.
+    `value` is `2h` (that long ago), a date, a date and time, or Unix seconds. A date means its
+    start for `from`, and its end for `to`. Without a time zone, it is local time. Raises
+    `ValueError`.
     """
     value = value.strip()
     if span := _SPAN.fullmatch(value):
@@ -97,7 +99,7 @@ def read_moment(value: str, *, edge: Edge, now: float) -> float:
 
 
 class Moment(click.ParamType[float]):
-    """A point in time as `read_moment` reads it."""
+    """A point in time. See `read_moment`."""
 
     name = "moment"
 
@@ -119,7 +121,7 @@ class Moment(click.ParamType[float]):
 
 
 class Amount(click.ParamType[float]):
-    """A number from 0."""
+    """A number that is 0 or more."""
 
     name = "amount"
 
@@ -131,7 +133,7 @@ class Amount(click.ParamType[float]):
         except ValueError:
             amount = -1.0
         if not 0 <= amount < 1e12:
-            self.fail(f"{shorten(str(value))} is not a number from 0", parameter, context)
+            self.fail(f"{shorten(str(value))} is not a number of 0 or more", parameter, context)
         return amount
 
 
@@ -164,7 +166,7 @@ def _options(*, status: str) -> list[Callable[..., Any]]:
             "tags",
             multiple=True,
             metavar="TAG",
-            help="Only with this tag; given twice, only with both.",
+            help="Only with this tag. Repeat it to require several.",
         ),
         click.option(
             "--tags",
@@ -172,7 +174,7 @@ def _options(*, status: str) -> list[Callable[..., Any]]:
             type=Tags(),
             default="",
             metavar="TAG,TAG",
-            help="Only with all of these tags; --tag takes one that has a comma in it.",
+            help="Only with all of these tags. For a tag with a comma in it, use --tag.",
         ),
         click.option(
             "--model", metavar="MODEL", help="Only for this model, as the caller named it."
@@ -183,42 +185,44 @@ def _options(*, status: str) -> list[Callable[..., Any]]:
             default=status,
             show_default=True,
             metavar="STATUS",
-            help="Only these: finished, failed, started or any.",
+            help="Only with this status: finished, failed, started or any.",
         ),
         click.option("--provider", metavar="NAME", help="Only answered by this provider."),
         click.option(
-            "--session", "session_id", metavar="ID", help="Only of this session (a conversation)."
+            "--session", "session_id", metavar="ID", help="Only in this session (a conversation)."
         ),
         click.option(
             "--source",
             type=click.Choice(["gateway", "client"]),
             metavar="SOURCE",
-            help="Only answered by Briggs (gateway), or only recorded by a program (client).",
+            help="Only answered by Briggs (gateway), or only logged by a program (client).",
         ),
         click.option(
             "--caller-left/--caller-stayed",
             default=None,
-            help="Only where the caller left without the end of the answer, or where it stayed.",
+            help="Only if the caller left before the end of the answer, or stayed.",
         ),
-        click.option("--user", metavar="USER", help="Only of this end user."),
+        click.option("--user", metavar="USER", help="Only for this end user."),
         click.option(
             "--finish-reason", metavar="REASON", help="Only with this finish reason: length, ..."
         ),
         click.option(
-            "--failure-kind", metavar="KIND", help="Only failed in this way: timeout, hang_up, ..."
+            "--failure-kind",
+            metavar="KIND",
+            help="Only with this kind of failure: timeout, hang_up, ...",
         ),
-        _amount_option("--duration-ms-min", "MS", "Only those that took at least this long."),
-        _amount_option("--duration-ms-max", "MS", "Only those that took at most this long."),
-        _amount_option("--cost-usd-min", "USD", "Only those that cost at least this much."),
-        _amount_option("--cost-usd-max", "USD", "Only those that cost at most this much."),
+        _amount_option("--duration-ms-min", "MS", "Only if it took at least this long."),
+        _amount_option("--duration-ms-max", "MS", "Only if it took at most this long."),
+        _amount_option("--cost-usd-min", "USD", "Only if it cost at least this much."),
+        _amount_option("--cost-usd-max", "USD", "Only if it cost at most this much."),
         click.option(
             "--from",
             "--since",
             "created_from",
             type=Moment("from"),
             metavar="TIME",
-            help="Only since then: 30m, 2h or 7d (ago), 2026-11-23, or 2026-11-23T14:00 in local "
-            "time.",
+            help="Only from this time on: 30m, 2h or 7d (ago), 2026-11-23, or 2026-11-23T14:00 "
+            "in local time.",
         ),
         click.option(
             "--to",
@@ -226,27 +230,27 @@ def _options(*, status: str) -> list[Callable[..., Any]]:
             "created_to",
             type=Moment("to"),
             metavar="TIME",
-            help="Only before then; a date includes its whole day.",
+            help="Only before this time. A date includes its whole day.",
         ),
         click.option(
             "--metadata",
             type=Pair(),
             multiple=True,
             metavar="KEY=VALUE",
-            help="Only with this metadata; given twice, only with both.",
+            help="Only with this metadata. Repeat it to require several.",
         ),
         click.option(
             "--violates",
             multiple=True,
             metavar="RULE",
-            help="Only where the answer breaks this rule, such as C3 (see briggs rules); given "
-            "twice, only where it breaks both.",
+            help="Only if the answer breaks this rule, such as C3 (see briggs rules). Repeat it "
+            "to require several.",
         ),
     ]
 
 
 _TEXT_OPTION = click.option(
-    "--text", metavar="TEXT", help="Only where the request or the answer holds this."
+    "--text", metavar="TEXT", help="Only if the request or the answer contains this."
 )
 
 
@@ -261,5 +265,5 @@ def _order_option(order: str) -> Callable[..., Any]:
         default=order,
         show_default=True,
         metavar="ORDER",
-        help="asc is oldest first, desc newest first.",
+        help="asc is oldest first, desc is newest first.",
     )

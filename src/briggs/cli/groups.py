@@ -1,4 +1,4 @@
-"""Groups of commands: imported lazily, and every expected error is one line."""
+"""Command groups: commands are imported on first use, and expected errors take one line."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ MESSAGE_CHARACTERS_MAX = 500
 
 
 class WrongUsage(click.ClickException):
-    """What was typed cannot be done: one line, exit status 2."""
+    """An error in what the user typed: one line, exit status 2."""
 
     exit_code = 2
 
 
 class Group(click.Group):
-    """A group whose commands may raise the client's errors: one line, exit status 1."""
+    """A group that prints the client's errors as one line, with exit status 1."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """In the order in which they are written down, not that of the alphabet."""
+        """In the order of their definition, not in alphabetical order."""
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
         try:
             result = super().invoke(context)
-            # A disk that is full says so here, not when the interpreter ends.
+            # A full disk raises its error here, not when the interpreter ends.
             if sys.stdout is not None:
                 sys.stdout.flush()
             return result
         except BrokenPipeError:
-            # The reader of our output, such as `head`, has seen enough.
+            # The reader of our output, such as `head`, has closed the pipe.
             _drop_output()
             context.exit(0)
         except click.UsageError as error:
@@ -46,15 +46,15 @@ class Group(click.Group):
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 _drop_output()
             if message := _expected(error):
-                # It may hold what an upstream said, or another server than ours.
+                # The message may quote an upstream or an unknown server.
                 raise click.ClickException(one_line(message)) from error
             raise
 
 
 class LazyGroup(Group):
-    """A group that knows its commands by a table and imports one when it is used.
+    """A group that lists its commands in a table, and imports each on first use.
 
-    A noun is found in the singular and in the plural, whichever the table has.
+    The user may type a noun in the singular or the plural.
     """
 
     def __init__(self, *, commands_table: dict[str, tuple[str, str]], **attributes: Any) -> None:
@@ -69,7 +69,7 @@ class LazyGroup(Group):
             context.color = False
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                # Where the terminal cannot show a character, a question mark stands for it.
+                # Show a question mark for each character that the terminal cannot show.
                 stream.reconfigure(errors="replace")
         try:
             return super().invoke(context)
@@ -78,7 +78,7 @@ class LazyGroup(Group):
         except Exception as error:
             if os.environ.get("BRIGGS_TRACEBACK"):
                 raise
-            # A fault of ours: a user sees one line, and can find out where it is to report it.
+            # A bug in Briggs. The user sees one line, and how to find the place to report.
             raise click.ClickException(
                 f"briggs failed unexpectedly: {type(error).__name__}: {one_line(str(error))} "
                 "(BRIGGS_TRACEBACK=1 shows where; please report it)"
@@ -105,7 +105,7 @@ class LazyGroup(Group):
 
 
 def _shorten(error: click.UsageError, context: click.Context) -> click.ClickException:
-    """The error on one line, with where to read on; a plain `briggs` still shows the help."""
+    """Put the error on one line, with a hint at --help. Plain `briggs` still shows the help."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error
     message = one_line(error.format_message())
@@ -115,20 +115,20 @@ def _shorten(error: click.UsageError, context: click.Context) -> click.ClickExce
 
 
 def _drop_output() -> None:
-    """Throw away what is still in the buffer, so that it does not fail again at the end."""
+    """Discard the buffered output, so that it does not fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _expected(error: Exception) -> str | None:
-    """What to say of an error that is no fault of ours; None for one that is."""
+    """The message of an expected error. None for a bug in Briggs."""
     if isinstance(error, click.exceptions.Exit | click.Abort | click.ClickException):
         return None
     from briggs.client import AuthenticationFailed, ClientError
 
     if isinstance(error, AuthenticationFailed):
         return (
-            f"{error} Commands take a key by --api-key or BRIGGS_API_KEY, "
-            "or the server's data folder by --data."
+            f"{error} Pass a key with --api-key or BRIGGS_API_KEY, "
+            "or the server's data folder with --data."
         )
     if isinstance(error, ClientError):
         return str(error)

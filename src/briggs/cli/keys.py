@@ -17,8 +17,8 @@ from briggs.types.keys import SCOPES, SCOPES_DEFAULT, Scope
 organization_option = click.option(
     "--organization",
     metavar="ORGANIZATION",
-    help="Of this organization, by slug or ID; for administrators of the first one.  "
-    "[default: the key's own]",
+    help="The organization, by slug or ID. Only administrators of the first organization may "
+    "name another.  [default: the key's own]",
 )
 
 
@@ -27,8 +27,8 @@ def keys() -> None:
     """Create, list and revoke API keys.
 
     A key is a secret that clients send as `Authorization: Bearer sk-briggs-...`. The server
-    keeps only its hash, so that a secret is shown once, when it is made. The first key is
-    made by `briggs serve` and lies in the data folder as `admin.key`.
+    keeps only a hash of it, so the secret is shown once, when the key is created.
+    `briggs serve` creates the first key, and keeps it in the data folder as `admin.key`.
     """
 
 
@@ -39,10 +39,10 @@ def keys() -> None:
     "scopes",
     type=click.Choice(SCOPES),
     multiple=True,
-    help="What it may do; may be repeated.  [default: ask; in a pipe answer, read and grade]",
+    help="What the key may do. Repeatable.  [default: ask; in a pipe answer, read and grade]",
 )
 @click.option(
-    "--expires-in", type=Span(), metavar="SPAN", help="How long it lives: 12h, 30d or 4w."
+    "--expires-in", type=Span(), metavar="SPAN", help="How long the key is valid: 12h, 30d or 4w."
 )
 @organization_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
@@ -55,12 +55,11 @@ def create(
     as_json: bool,
     server: Server,
 ) -> None:
-    """Make a key called NAME and print its secret, once.
+    """Create a key called NAME, and print its secret once.
 
-    The secret alone goes to standard output, so that it can be caught in a variable. The scope
-    answer has calls answered and recorded, read reads the record, grade gives feedback, and
-    admin looks after keys, tasks and what is deleted. A key is an administrator's only if you
-    say so.
+    Only the secret goes to standard output, so a shell variable can hold it. The scopes are:
+    `answer` makes and records calls, `read` reads the record, `grade` gives feedback, and
+    `admin` manages keys and tasks and deletes data. No key gets `admin` by default.
 
     \b
     Examples:
@@ -114,9 +113,9 @@ def list_keys(organization: str | None, as_json: bool, server: Server) -> None:
 @organization_option
 @server_options
 def revoke(id: str, organization: str | None, server: Server) -> None:
-    """Take the key ID back: from now on it opens nothing.
+    """Revoke the key ID: the server no longer accepts it.
 
-    ID is the key's id as `briggs keys list` shows it, not its secret.
+    ID is the key's id from `briggs keys list`, not its secret.
 
     \b
     Example:
@@ -133,10 +132,10 @@ def revoke(id: str, organization: str | None, server: Server) -> None:
 
 
 def ask_scopes() -> Sequence[Scope]:
-    """What the person at the terminal wants a key to do; in a pipe, the default."""
+    """Ask the user for the scopes of a key. In a pipe, use the default."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return SCOPES_DEFAULT
-    # The secret alone goes to standard output.
+    # Only the secret goes to standard output.
     chosen: Sequence[Scope] = click.prompt(
         f"What may the key do? Choose from {', '.join(SCOPES)}",
         default=", ".join(SCOPES_DEFAULT),
@@ -147,19 +146,19 @@ def ask_scopes() -> Sequence[Scope]:
 
 
 def read_scopes(text: str) -> Sequence[Scope]:
-    """Scopes with commas or spaces between them. Raises `click.BadParameter`."""
+    """Read scopes, separated by commas or spaces. Raises `click.BadParameter`."""
     named = text.replace(",", " ").split()
     unknown = [scope for scope in named if scope not in SCOPES]
     if unknown or not named:
         raise click.BadParameter(
             f"{unknown[0] if unknown else 'nothing'} is not a scope. "
-            f"Name some of {', '.join(SCOPES)}."
+            f"Choose from {', '.join(SCOPES)}."
         )
     return [scope for scope in SCOPES if scope in named]
 
 
 def print_secret(secret: object, *, of: str) -> None:
-    """A new key by itself, so that it may go into a pipe; what it is for stands beside it."""
+    """Print a new key to standard output, and the note about it to standard error."""
     click.echo(secret)
     note = f"{of}. Keep the secret now: it is shown only here."
     click.secho(note, err=True, dim=sys.stderr.isatty())

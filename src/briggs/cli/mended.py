@@ -1,4 +1,4 @@
-"""What of an answer was mended, in words: where, what came, and what became of it."""
+"""Describes what was mended in an answer: the path, the value that came, and the new value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
 
 def describe_fixes(item: StoredCompletion) -> Iterator[str]:
-    """A sentence for each thing that was mended. `received` must have been included."""
+    """A sentence for each fix. `received` must have been included."""
     came = _read_received(item.briggs.received)
     answer = to_builtins(item)
     for fix in item.briggs.fixes:
@@ -32,7 +32,7 @@ def describe_fixes(item: StoredCompletion) -> Iterator[str]:
 
 
 def describe_rule(id: str) -> str:
-    """A rule that an answer breaks, in words."""
+    """The id and title of a rule."""
     rule = RULES.get(id)
     return f"{id}: {rule.title}" if rule else id
 
@@ -47,7 +47,7 @@ def _describe_change(path: str, came: list[Any], answer: Any) -> str:
 
 
 def _read_received(received: Any) -> list[Any]:
-    """The objects that came: one answer, or the chunks of a stream."""
+    """The objects that the upstream sent: one answer, or the chunks of a stream."""
     if not isinstance(received, str):
         return []
     try:
@@ -62,12 +62,12 @@ def _read_events(received: str) -> Iterator[Any]:
             if event.data.startswith(b"{"):
                 yield decode(event.data)
     except (msgspec.DecodeError, EventTooLarge):
-        # What came before can still be read.
+        # Keep the events that came before.
         return
 
 
 def _find(value: Any, path: str) -> Any:
-    """What stands at a path such as `choices[0].message.refusal`."""
+    """The value at a path such as `choices[0].message.refusal`."""
     for name, number in _STEP.findall(path):
         if number and isinstance(value, list) and len(number) < 9 and int(number) < len(value):
             value = value[int(number)]

@@ -1,4 +1,4 @@
-"""`briggs models`: what can be asked."""
+"""`briggs models`: lists the models of the server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from briggs.cli.server import Server, server_options
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
 @server_options
 def models(as_json: bool, server: Server) -> None:
-    """List the models that the server answers for.
+    """List the models that the server offers.
 
-    Their names are what `--model` of `briggs chat`, and the `model` of any client, may say.
-    A table on a terminal, JSON lines in a pipe.
+    Use these names with `briggs chat --model`, or as the `model` of any client. Prints a table
+    on a terminal and JSON lines in a pipe.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Options that several nouns share, with the spellings of Log10's command line beside ours."""
+"""Options that several commands share, including the spellings of Log10's command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Tags(click.ParamType[list[str]]):
 
 
 class JsonObject(click.ParamType[dict[str, Any]]):
-    """A JSON object, or `@FILE` that holds one."""
+    """A JSON object, or `@FILE` to read one from a file."""
 
     name = "json"
 
@@ -43,11 +43,11 @@ class JsonObject(click.ParamType[dict[str, Any]]):
             text = Path(value[1:]).read_text("utf-8") if value.startswith("@") else value
             return msgspec.json.decode(text, type=dict[str, Any])
         except (OSError, UnicodeError, msgspec.DecodeError) as error:
-            self.fail(f"{value!r} is no JSON object: {error}", parameter, context)
+            self.fail(f"{value!r} is not a JSON object: {error}", parameter, context)
 
 
 class Span(click.ParamType[float]):
-    """How long: `90s`, `30m`, `12h`, `7d` or `4w`, as seconds."""
+    """A time span such as `90s`, `30m`, `12h`, `7d` or `4w`, in seconds."""
 
     name = "span"
 
@@ -59,15 +59,15 @@ class Span(click.ParamType[float]):
         seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", value.strip())
         if found is None:
-            self.fail(f"{value!r} is no time span: write 12h, 30d or 4w", parameter, context)
+            self.fail(f"{value!r} is not a time span: write 12h, 30d or 4w", parameter, context)
         return float(found[1]) * seconds[found[2]]
 
 
 def id_argument(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command an argument ID, which `--id` may say too, and hand it `id`."""
+    """Add an argument ID, and `--id` as another spelling, to a command. It gets `id`."""
 
     @click.argument("id", required=False, metavar="ID")
-    @click.option("--id", "named_id", metavar="ID", help="The ID, said as an option.")
+    @click.option("--id", "named_id", metavar="ID", help="The ID, as an option.")
     @functools.wraps(command)
     def with_id(*args: Any, id: str | None, named_id: str | None, **options: Any) -> R:
         if (named := id or named_id) is None:
@@ -78,15 +78,15 @@ def id_argument(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def file_argument(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command an argument FILE, which `-f` may say too, and hand it `file`.
+    """Add an argument FILE, and `-f` as another spelling, to a command. It gets `file`.
 
-    Without either it is `-`, standard output.
+    The default is `-`, standard output.
     """
     path = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 
     @click.argument("file", required=False, type=path)
     @click.option(
-        "-f", "--file", "named", type=path, metavar="FILE", help="The FILE, said as an option."
+        "-f", "--file", "named", type=path, metavar="FILE", help="The FILE, as an option."
     )
     @functools.wraps(command)
     def with_file(*args: Any, file: Path | None, named: Path | None, **options: Any) -> R:
@@ -96,17 +96,17 @@ def file_argument(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def form_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--json` and `--pretty`, and hand it `is_pretty`: whether people read it.
+    """Add `--json` and `--pretty` to a command. It gets `is_pretty`: whether to format for people.
 
-    Without either, people read what is on a terminal, and programs what is in a pipe.
+    By default, a terminal gets the format for people, and a pipe gets JSON lines.
     """
 
-    @click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
-    @click.option("--pretty", is_flag=True, help="What a terminal shows, in a pipe too.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
+    @click.option("--pretty", is_flag=True, help="Print the terminal's format, also in a pipe.")
     @functools.wraps(command)
     def with_form(*args: Any, as_json: bool, pretty: bool, **options: Any) -> R:
         if as_json and pretty:
-            raise click.UsageError("either --json or --pretty, not both")
+            raise click.UsageError("--json and --pretty exclude each other: use one of them")
         is_pretty = pretty or (sys.stdout.isatty() and not as_json)
         return command(*args, is_pretty=is_pretty, **options)
 
@@ -114,12 +114,12 @@ def form_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def csv_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--csv` and `--columns`, as `as_csv` and `columns`."""
+    """Add `--csv` and `--columns` to a command, as `as_csv` and `columns`."""
     command = click.option(
         "--columns",
         type=Tags(),
         metavar="NAME,NAME",
-        help="These columns, of the table or the CSV; a wrong name lists all of them.",
+        help="The columns of the table or the CSV. A wrong name lists all of them.",
     )(command)
     return csv_option(command)
 
@@ -127,19 +127,19 @@ def csv_options(command: Callable[..., R]) -> Callable[..., R]:
 def csv_option(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command `--csv`, as `as_csv`."""
     return click.option(
-        "--csv", "as_csv", is_flag=True, help="CSV with a row for each, for spreadsheets."
+        "--csv", "as_csv", is_flag=True, help="Print CSV for spreadsheets, a row for each."
     )(command)
 
 
 def json_option(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--json`, as `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")(
-        command
-    )
+    """Add `--json` to a command, as `as_json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal."
+    )(command)
 
 
 def page_options(*, limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command `--limit` and `--offset`."""
+    """Add `--limit` and `--offset` to a command."""
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         return limit_option(limit)(offset_option(command))
@@ -148,30 +148,30 @@ def page_options(*, limit: int) -> Callable[[Callable[..., R]], Callable[..., R]
 
 
 def limit_option(limit: int | None) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command `--limit`."""
+    """Add `--limit` to a command."""
     return click.option(
         "--limit",
         type=click.IntRange(min=1),
         default=limit,
         show_default=limit is not None,
         metavar="COUNT",
-        help="At most this many." if limit else "At most this many; all of them without it.",
+        help="At most this many." if limit else "At most this many. The default is all.",
     )
 
 
 def offset_option(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--offset`."""
+    """Add `--offset` to a command."""
     return click.option(
         "--offset",
         type=click.IntRange(min=0),
         default=0,
         metavar="COUNT",
-        help="Leave this many out first.",
+        help="Skip this many first.",
     )(command)
 
 
 def task_option(*, required: bool) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command `--task`, as `task`: a name or an id, for `find_task`."""
+    """Add `--task` to a command, as `task`. It is a name or an id, for `find_task`."""
     return click.option(
         "--task",
         "--task-id",
@@ -179,12 +179,12 @@ def task_option(*, required: bool) -> Callable[[Callable[..., R]], Callable[...,
         "task",
         required=required,
         metavar="TASK",
-        help="The task's name or ID." if required else "Only of this task, by name or ID.",
+        help="The task's name or ID." if required else "Only for this task, by name or ID.",
     )
 
 
 async def leave_out(items: AsyncIterator[Item], count: int) -> AsyncIterator[Item]:
-    """What comes after the first `count`."""
+    """The items after the first `count`."""
     async for item in items:
         if count > 0:
             count -= 1

@@ -17,21 +17,21 @@ from briggs.cli.text import print_line
 def organizations() -> None:
     """Create and list organizations.
 
-    Completions, tasks, feedback and keys belong to an organization, and nothing of one is
-    visible to another. The first is `default`; its administrators look after the others.
+    Completions, tasks, feedback and keys belong to an organization. Other organizations cannot
+    see them. The first organization is `default`. Its administrators manage the others.
     """
 
 
 @organizations.command()
 @click.argument("slug")
-@click.option("--name", metavar="NAME", help="What people call it.  [default: the slug]")
+@click.option("--name", metavar="NAME", help="The name to show.  [default: the slug]")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @server_options
 def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
-    """Make the organization SLUG and print the secret of its first key, once.
+    """Create the organization SLUG, and print the secret of its first key once.
 
-    SLUG is 1 to 63 lower-case letters, digits and hyphens, and stays what it is. The secret
-    alone goes to standard output; it is an administrator's of the new organization.
+    SLUG is 1 to 63 lower-case letters, digits and hyphens. It cannot be changed later. Only the
+    secret goes to standard output. It is an administrator's key of the new organization.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
 def list_organizations(as_json: bool, server: Server) -> None:
     """List the organizations: a table on a terminal, JSON lines in a pipe.
 
-    An administrator of the first one sees all of them, everybody else their own.
+    Administrators of the first organization see all of them. Other keys see their own.
 
     \b
     Examples:

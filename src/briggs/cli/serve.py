@@ -1,4 +1,4 @@
-"""`briggs serve`: answer and record, until told to stop."""
+"""`briggs serve`: runs the server."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ import click
     default=10100,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="The port to listen on; 0 takes a free one.",
+    help="The port to listen on. 0 chooses a free one.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder of the record and the first key. [BRIGGS_DATA, else ~/.local/share/briggs]",
+    help="The folder for the record and the first key. [BRIGGS_DATA, else ~/.local/share/briggs]",
 )
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The briggs.toml. [BRIGGS_CONFIG, else ./briggs.toml if it is there]",
+    help="The configuration file. [BRIGGS_CONFIG, else ./briggs.toml if it exists]",
 )
 def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
-    """Answer chat completions and record every one of them.
+    """Answer chat completions, and record every one.
 
-    The first start makes a key, prints it, and keeps it in the data folder as admin.key. Once
-    it listens, one line with the address is printed to standard output. SIGTERM and Ctrl-C
-    stop it after the answers in flight are finished and recorded; SIGHUP reads the file again.
+    The first start creates a key, prints it, and keeps it in the data folder as admin.key. When
+    the server listens, it prints one line with its address to standard output. SIGTERM and
+    Ctrl-C stop it after the current answers are finished and recorded. SIGHUP reads the
+    configuration file again.
 
     \b
     Examples:
@@ -45,7 +46,7 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
         from briggs.types.errors import BriggsError
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"the server needs {error.name}: pip install 'briggs[server]'"
+            f"the server needs {error.name}. Install it with: pip install 'briggs[server]'"
         ) from error
     try:
         opened = settings.open_settings(data=data, config=config, check=check_providers)

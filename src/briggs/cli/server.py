@@ -1,4 +1,4 @@
-"""Which server a command talks to, and with which key."""
+"""Chooses the server and the key that a command uses."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ R = TypeVar("R")
 
 
 class Server(NamedTuple):
-    """An address and the key to it, if one was found."""
+    """A server's address, and its key if one was found."""
 
     url: str
     api_key: str | None
 
 
 def server_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--url`, `--api-key` and `--data`, and hand it a `server`."""
+    """Add `--url`, `--api-key` and `--data` to a command. It gets `server`."""
 
     @click.option(
         "--url",
         envvar="BRIGGS_URL",
         metavar="URL",
-        help="The server's address.  [env: BRIGGS_URL; default: what DIR/server.url says, "
+        help="The server's address.  [env: BRIGGS_URL; default: the content of DIR/server.url, "
         f"else {DEFAULT_URL}]",
     )
     @click.option(
         "--api-key",
         envvar="BRIGGS_API_KEY",
         metavar="KEY",
-        help="The key to it.  [env: BRIGGS_API_KEY; default: what DIR/admin.key says]",
+        help="The server's key.  [env: BRIGGS_API_KEY; default: the content of DIR/admin.key]",
     )
     @click.option(
         "--data",
@@ -55,7 +55,7 @@ def server_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def find_server(*, url: str | None, api_key: str | None, data: Path | None) -> Server:
-    """What was given, else what the data folder says, else the default."""
+    """The given address and key, or those in the data folder, or the default address."""
     from briggs.client import InvalidCall
     from briggs.client import server as servers
 

@@ -1,4 +1,4 @@
-"""`briggs sessions`: list sessions, and read one from its first call to its last."""
+"""`briggs sessions`: lists sessions, and shows one as a conversation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from briggs.cli.text import print_line
 
 @click.group(cls=Group)
 def sessions() -> None:
-    """Look at what was said in one session.
+    """List sessions, or show one as a conversation.
 
-    A session is made when it is first heard of: by the header `x-briggs-session`, by
-    `briggs chat`, or by a client that names one. `briggs session` is the same command.
+    A session begins with the first call that names it: with the header `x-briggs-session`, from
+    `briggs chat`, or from a client. `briggs session` is the same command.
     """
 
 
@@ -49,9 +49,9 @@ def list_sessions(limit: int, offset: int, is_pretty: bool, server: Server) -> N
 @form_options
 @server_options
 def get(id: str, is_pretty: bool, server: Server) -> None:
-    """Show the session ID as a conversation: every call in its order, and what is new in it.
+    """Show the session ID as a conversation: every call in order, with its new messages.
 
-    In a pipe it is one line of JSON: the totals, and the first 1,000 completions.
+    In a pipe, print one line of JSON: the totals, and the first 1,000 completions.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`briggs spool`: records of programs that could not be sent to the server yet."""
+"""`briggs spool`: lists and sends records that have not reached the server yet."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def spool() -> None:
-    """See and send what programs have recorded while the server was away.
+    """List and send calls that were recorded while the server was down.
 
-    `briggs.wrap` and `briggs.log` write each call to a folder on disk, one for each server
-    and key, and send it from there. What a program left behind is sent by the next one, or
-    by `briggs spool flush`.
+    `briggs.wrap` and `briggs.log` write each call to a folder on disk, and send it from there.
+    Each server and key has its own folder. If a program ends before it has sent all its calls,
+    the next program sends them, or `briggs spool flush` does.
     """
 
 
@@ -32,10 +32,10 @@ def spool() -> None:
     envvar="BRIGGS_DATA",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="The data folder that they are in.  [env: BRIGGS_DATA; default: ~/.local/share/briggs]",
+    help="The data folder to look in.  [env: BRIGGS_DATA; default: ~/.local/share/briggs]",
 )
 def list_spools(data: Path | None) -> None:
-    """List the folders, with how much waits in each and what the server did not want.
+    """List the folders, the number of records in each, and those that the server rejected.
 
     \b
     Examples:
@@ -53,12 +53,12 @@ def list_spools(data: Path | None) -> None:
     "--all",
     "everything",
     is_flag=True,
-    help="Send what waits in every folder, whichever server and key it was meant for.",
+    help="Send the records of every folder, whatever server and key they were meant for.",
 )
-@click.option("--rejected", is_flag=True, help="Try what was set aside once more.")
+@click.option("--rejected", is_flag=True, help="Try rejected records again.")
 @server_options
 def flush(everything: bool, rejected: bool, server: Server) -> None:
-    """Send what waits for the server and key of this command.
+    """Send the records that wait for this command's server and key.
 
     \b
     Examples:

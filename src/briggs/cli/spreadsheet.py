@@ -1,4 +1,4 @@
-"""Rows as CSV in which no cell is a formula, for spreadsheets and everything else."""
+"""Writes CSV in which no cell is a formula, so that it is safe in spreadsheets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from briggs.cli.text import printable
 
-# What spreadsheets read as the start of a formula, also when it is full-width:
+# The characters that start a formula in a spreadsheet, including full-width forms:
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -23,14 +23,14 @@ class Sheet:
     def __init__(self, target: IO[bytes], columns: Sequence[str]) -> None:
         self._target = target
         self._columns = columns
-        # A terminal obeys control characters; a file keeps every character.
+        # Control characters would steer a terminal. A file keeps every character.
         self._is_terminal = target.isatty()
         self._buffer = io.StringIO(newline="")
         self._writer = csv.writer(self._buffer)
         self.write({name: name for name in columns})
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Write one row; a column that the row does not have is an empty cell."""
+        """Write one row. A missing column becomes an empty cell."""
         self._writer.writerow([format_cell(row.get(name)) for name in self._columns])
         text = self._buffer.getvalue()
         self._buffer.seek(0)
@@ -41,7 +41,7 @@ class Sheet:
 
 
 def is_csv(file: Path, *, as_csv: bool) -> bool:
-    """Whether a file is to be written as CSV: by option, or by the end of its name."""
+    """Whether to write a file as CSV, by the option or by the end of its name."""
     return as_csv or file.suffix.lower() == ".csv"
 
 
@@ -58,7 +58,7 @@ def write_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Non
 
 
 def format_cell(value: Any) -> str:
-    """A value as a cell. A text that would be a formula begins with `'`; numbers stay numbers."""
+    """A value as a cell. Text that would be a formula gets a `'`. Numbers stay numbers."""
     if value is None:
         return ""
     if isinstance(value, bool):

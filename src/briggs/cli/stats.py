@@ -1,4 +1,4 @@
-"""`briggs stats`: calls, failures, tokens, cost and times, in all and by model, tag or day."""
+"""`briggs stats`: totals of calls, failures, tokens, cost and times, by model, tag or day."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ CSV_COLUMNS = (
     default="model",
     show_default=True,
     metavar="GROUP",
-    help="What has a row of its own: model (as it was asked for), tag, or day (of UTC).",
+    help="One row for each: model (as the caller named it), tag, or day (UTC).",
 )
 @filter_options(status="any", text=False)
-@click.option("--csv", "as_csv", is_flag=True, help="CSV with a row for each group.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a row for each group.")
 @form_options
 @server_options
 def stats(
     by: Group, filters: CompletionFilters, as_csv: bool, is_pretty: bool, server: Server
 ) -> None:
-    """Sum up what is on record: calls, failures by kind, tokens, cost, p50 and p95 of the times.
+    """Sum up completions: calls, failures by kind, tokens, cost, p50 and p95 of the times.
 
-    A table on a terminal, one line of JSON in a pipe. Where no provider counted the tokens,
-    they and their cost are estimates: those stand apart, behind `~`.
+    Prints a table on a terminal and one line of JSON in a pipe. If a provider did not count the
+    tokens of a call, they and their cost are estimates. These are separate, and marked with `~`.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def stats(
 
 
 def _read_row(group: GroupFigures) -> dict[str, Any]:
-    """A group as a row of CSV: what is within its members has a column of its own."""
+    """A group as a row of CSV. Nested members become columns of their own."""
     from briggs.types.wire import to_builtins
 
     flat: dict[str, Any] = {}
@@ -115,7 +115,7 @@ def _print_statistics(found: Statistics) -> None:
 
 
 def _describe(figures: Figures) -> Iterator[tuple[str, str]]:
-    """The total, line by line."""
+    """The totals, line by line."""
     calls = [
         f"{figures.completions:,}",
         f"{figures.failed:,} failed ({figures.failed / figures.completions:.1%})"
@@ -144,7 +144,7 @@ def _describe(figures: Figures) -> Iterator[tuple[str, str]]:
             "estimated",
             f"~{format_count(estimated.prompt_tokens)} in · "
             f"~{format_count(estimated.completion_tokens)} out{cost} "
-            f"(calls that no provider counted: {estimated.completions:,})",
+            f"(calls without token counts: {estimated.completions:,})",
         )
     for name, times in (("took", figures.duration_ms), ("first token", figures.first_token_ms)):
         if times.p50 is not None:
@@ -152,7 +152,7 @@ def _describe(figures: Figures) -> Iterator[tuple[str, str]]:
 
 
 def _format_tokens(figures: Figures) -> str:
-    """The tokens that were counted, and behind `~` those that are estimated."""
+    """The counted tokens, then the estimated ones with `~` in front."""
     estimated = figures.estimated
     amounts = [
         ("", figures.prompt_tokens, figures.completion_tokens),

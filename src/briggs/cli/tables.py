@@ -1,4 +1,4 @@
-"""What was listed, as tables."""
+"""Prints lists as tables."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def print_list(
     as_json: bool = False,
     is_pretty: bool | None = None,
 ) -> None:
-    """What was found, as a table for people and as JSON lines for programs."""
+    """Print a list as a table for people, or as JSON lines for programs."""
     if is_pretty if is_pretty is not None else not as_json and sys.stdout.isatty():
         print_table(found)
         return
@@ -167,7 +167,7 @@ def print_versions(found: Sequence[TaskVersion]) -> None:
 
 
 def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
-    """Feedback as a table, with how much more there is."""
+    """Feedback as a table, with the total if there is more."""
     table = _create_table()
     table.add_column("id", style="cyan", no_wrap=True)
     table.add_column("given", style="dim", no_wrap=True)
@@ -192,7 +192,7 @@ def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
 
 
 def print_agreement(report: AgreementReport) -> None:
-    """How far reviewers agree, as a table of a row a field, and what the words mean."""
+    """How much reviewers agree: a row for each field, and notes that explain the words."""
     table = _create_table()
     table.add_column("field", style="cyan", overflow="fold")
     for name in ("answers", "shared", "agree", "alpha"):
@@ -205,7 +205,7 @@ def print_agreement(report: AgreementReport) -> None:
         _add_agreement(table, name, field["agreement"], field["mean"])
         for option, found in field.get("by_option", {}).items():
             _add_agreement(table, f"  {name}: {option}", found["agreement"], found["share"])
-    _print_or_say(table, "This version of the task asks for no fields that can agree.")
+    _print_or_say(table, "This version of the task has no fields to compare.")
     for note in _explain_agreement(report):
         Console(highlight=False).print(Text(printable(note), style="dim"))
 
@@ -244,22 +244,22 @@ def _add_agreement(
 
 
 def _explain_agreement(report: AgreementReport) -> Iterator[str]:
-    """The version that was read, what was left out, and where the words are from."""
+    """Notes on the version, the fields that were left out, and the sources of the words."""
     if len(report.versions) > 1:
         others = ", ".join(
             f"version {each['version']} has {each['feedback']}"
             for each in report.versions
             if each["version"] != report.version
         )
-        yield f"Of version {report.version} of the task. Feedback for other versions: {others}."
+        yield f"For version {report.version} of the task. Feedback for other versions: {others}."
     if report.left_out:
-        yield f"Left out, as free text: {', '.join(report.left_out)}."
+        yield f"Left out, because they are free text: {', '.join(report.left_out)}."
     yield "shared: completions that two or more reviewers graded."
     yield from report.scales.values()
 
 
 def print_json(value: Any) -> None:
-    """One thing as JSON: readable on a terminal, a line in a pipe."""
+    """Print a value as JSON: indented on a terminal, one line in a pipe."""
     if sys.stdout.isatty():
         Console().print_json(encode(value).decode("utf-8", "replace"))
     else:

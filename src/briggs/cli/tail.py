@@ -11,15 +11,15 @@ from briggs.client import AsyncClient, CompletionFilters, NotFound, StoredComple
 from briggs.types.wire import encode
 
 _OVERLAP_S = 10.0
-"""How far back every look reaches: a row may be written a moment after its time."""
+"""How far back each look reaches, because a row may be written a moment after its time."""
 _OVERLAP_OF_ANSWERS_S = 600.0
-"""The same where a filter asks for what only the answer tells, which may take minutes."""
+"""The same if a filter depends on the answer, which may take minutes to arrive."""
 
 
 async def follow(
     client: AsyncClient, *, filters: CompletionFilters, last: int, interval_s: float
 ) -> AsyncIterator[StoredCompletion]:
-    """The `last` completions, then every new one; again when one that had started settles."""
+    """Yield the `last` completions, then every new one. One that had started comes again."""
     status = filters.get("status", "any")
     every = change(filters, status="any", order="asc")
     answers = "text" in filters or "provider" in filters
@@ -38,7 +38,7 @@ async def follow(
 
 
 def open_printer(*, as_json: bool) -> Callable[[StoredCompletion], None]:
-    """What shows one completion: a line of JSON, or a row of the table."""
+    """A function that prints one completion, as a line of JSON or as a row of a table."""
     if as_json:
         return _print_json
     from rich.console import Console
@@ -56,7 +56,7 @@ def _print_json(item: StoredCompletion) -> None:
 
 
 class _Seen:
-    """Which completions were seen, and in which status, as far back as a look reaches."""
+    """The completions that were seen and their statuses, as far back as a look reaches."""
 
     def __init__(self, *, overlap_s: float) -> None:
         self._overlap_s = overlap_s
@@ -65,15 +65,15 @@ class _Seen:
 
     @property
     def horizon(self) -> float:
-        """The time from which on the next look must ask."""
+        """The time from which the next look must ask."""
         return max(self._newest - self._overlap_s, 0.0)
 
     def pending(self) -> list[str]:
-        """The ids of those that had started when they were last seen."""
+        """The ids of those that had not ended when they were last seen."""
         return [id for id, (_, status) in self._statuses.items() if status == "started"]
 
     def note(self, item: StoredCompletion) -> bool:
-        """Remember an item; whether it says something new."""
+        """Remember an item. Returns whether it is new or has a new status."""
         details = item.briggs
         before = self._statuses.get(item.id)
         self._newest = max(self._newest, details.created_at)
@@ -81,11 +81,11 @@ class _Seen:
         return before is None or before[1] != details.status
 
     def forget(self, id: str) -> None:
-        """Drop one that is no more."""
+        """Drop one that was deleted."""
         del self._statuses[id]
 
     def forget_old(self) -> None:
-        """Drop those that no look will ever bring again."""
+        """Drop those that no later look can return."""
         self._statuses = {
             id: (moment, status)
             for id, (moment, status) in self._statuses.items()
@@ -96,7 +96,7 @@ class _Seen:
 async def _note_what_is_there(
     client: AsyncClient, *, every: CompletionFilters, seen: _Seen
 ) -> None:
-    """Takes what was there before we looked as known, and what is under way as pending."""
+    """Note the completions that already exist as seen, and unfinished ones as pending."""
     newest = await client.completions.list(limit=1, **change(every, order="desc"))
     for item in newest.data:
         seen.note(item)
@@ -105,7 +105,7 @@ async def _note_what_is_there(
     if newest.data:
         start = newest.data[0].briggs.created_at
         async for item in client.completions.iterate(**change(every, created_from=seen.horizon)):
-            # What came in the meantime is left to the first look.
+            # The first look finds those that came in the meantime.
             if item.briggs.created_at <= start:
                 seen.note(item)
 

@@ -1,6 +1,6 @@
-"""How messages, times and amounts read on a terminal.
+"""Formats messages, times and amounts for a terminal.
 
-A program may have told of anything, so nothing here expects a record to be what it should be.
+A program may have logged anything, so this module accepts records of any shape.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from briggs.providers import recorded_request
 if TYPE_CHECKING:
     from briggs.client import StoredCompletion
 
-# What a model or a caller wrote must not steer the terminal: control characters are shown
-# as their pictures, and what has no encoding or cannot be seen as the replacement character.
+# Text from a model or a caller must not steer the terminal. Control characters are shown as
+# their Unicode pictures. Surrogates and invisible characters become the replacement character.
 _PICTURES: dict[int, int] = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
     **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD),
-    # Marks that turn the direction of what follows, and separators that break lines.
+    # Marks that change the text's direction, and separators that break lines.
     **dict.fromkeys(
         [0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)], 0xFFFD
     ),
-    # Marks of annotations, which hide text between them.
+    # Annotation marks, which hide the text between them.
     **dict.fromkeys(range(0xFFF9, 0xFFFC), 0xFFFD),
 }
 
 
 def printable(text: str) -> str:
-    """The text with nothing in it that a terminal would obey."""
+    """The text without characters that control a terminal."""
     return text.replace("\r\n", "\n").translate(_PICTURES)
 
 
 def printable_json(line: bytes) -> bytes:
-    """A line of JSON, in which JSON's own escapes stand for all that a terminal would obey."""
+    """A line of JSON in which every character that controls a terminal is a JSON escape."""
     text = line.decode("utf-8", "replace")
     return "".join(
         f"\\u{ord(each):04x}" if ord(each) in _PICTURES else each for each in text
@@ -49,17 +49,17 @@ def printable_json(line: bytes) -> bytes:
 
 
 def print_line(line: bytes) -> None:
-    """Print a line of JSON: in a pipe as it is, on a terminal with nothing that steers it."""
+    """Print a line of JSON: unchanged in a pipe, and with escapes on a terminal."""
     click.echo(printable_json(line) if sys.stdout.isatty() else line)
 
 
 def one_line(text: str) -> str:
-    """The text on a single line, ready for a terminal."""
+    """The text on one line, safe for a terminal."""
     return printable(" ".join(text.split()))
 
 
 def format_count(count: int | None) -> str:
-    """`812`, `12k` or `3.4M`; `?` where it is not known."""
+    """`812`, `12k` or `3.4M`. `?` if it is not known."""
     if count is None:
         return "?"
     if count < 10_000:
@@ -68,12 +68,12 @@ def format_count(count: int | None) -> str:
 
 
 def shorten(text: str) -> str:
-    """A text that was given, in quotes and not too long for an error."""
+    """The user's input in quotes, shortened for an error message."""
     return repr(text if len(text) <= 60 else f"{text[:60]}…")
 
 
 def format_value(value: Any) -> str:
-    """A value on a single line: a text as it is, all else as JSON."""
+    """A value on one line: a string unchanged, anything else as JSON."""
     return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
@@ -94,7 +94,7 @@ def list_values(values: Mapping[str, Any], *, before: str = "") -> Iterator[tupl
 
 
 def content_text(content: Any) -> str:
-    """A message's content as text; of parts that are none, their type in brackets."""
+    """A message's content as text. For a part that is not text, its type in brackets."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -103,7 +103,7 @@ def content_text(content: Any) -> str:
 
 
 def message_text(message: Any) -> str:
-    """What a message says: its content, or its refusal, and the tools that it calls."""
+    """A message's content or refusal, and its tool calls."""
     if not isinstance(message, dict):
         return ""
     said = content_text(message.get("content")) or str(message.get("refusal") or "")
@@ -118,40 +118,40 @@ def call_text(call: dict[str, Any]) -> str:
 
 
 def read_called(call: dict[str, Any]) -> dict[str, Any]:
-    """The function, or custom tool, that is called or offered."""
+    """The function or custom tool of a call or of a tool definition."""
     called = call.get("function") or call.get("custom")
     return called if isinstance(called, dict) else {}
 
 
 def list_messages(request: Any) -> list[Any]:
-    """What was asked, message by message, in OpenAI's words whoever was asked."""
+    """The messages of a request, in OpenAI's format for every provider."""
     return [] if request is UNSET else recorded_request.list_messages(request)
 
 
 def read_request(request: Any) -> dict[str, Any]:
-    """The same as a whole request; nothing where the request was not included."""
+    """The whole request, in OpenAI's format. Empty if it was not included."""
     return {} if request is UNSET else recorded_request.read_request(request)
 
 
 def list_choices(item: StoredCompletion) -> list[dict[str, Any]]:
-    """What was answered."""
+    """The choices of an answer."""
     return item.choices
 
 
 def read_message(choice: dict[str, Any]) -> dict[str, Any]:
-    """A choice's message; of a completion that was no chat, its text as one."""
+    """A choice's message. For a text completion, its text as a message."""
     message = choice.get("message", choice.get("text"))
     return message if isinstance(message, dict) else {"content": message}
 
 
 def list_objects(values: Any) -> list[dict[str, Any]]:
-    """Those of a list that are objects."""
+    """The items of a list that are objects."""
     values = values if isinstance(values, list) else []
     return [value for value in values if isinstance(value, dict)]
 
 
 def format_duration(duration_ms: float | None) -> str:
-    """`38 ms`, `1.24 s` or `3 min`; nothing where it is not known."""
+    """`38 ms`, `1.24 s` or `3 min`. Empty if it is not known."""
     if duration_ms is None:
         return ""
     if duration_ms < 10:
@@ -164,7 +164,7 @@ def format_duration(duration_ms: float | None) -> str:
 
 
 def format_time(moment: float, *, now: float) -> str:
-    """The local time of today, `22 Nov 14:03` of this year, else `Nov 2025`; `?` for no time."""
+    """`14:03:59` for today, `22 Nov 14:03` for this year, else `Nov 2025`. `?` if invalid."""
     try:
         then, today = time.localtime(moment), time.localtime(now)
     except (OverflowError, ValueError, OSError):
@@ -183,14 +183,14 @@ def format_age(seconds: float) -> str:
 
 
 def format_cost(cost_usd: float | None) -> str:
-    """US dollars to the digits that matter; nothing where the cost is not known."""
+    """US dollars, without trailing zeros. Empty if the cost is not known."""
     if cost_usd is None:
         return ""
     return f"${cost_usd:,.2f}" if cost_usd >= 1 else f"${cost_usd:.6f}".rstrip("0").rstrip(".")
 
 
 def format_costs(counted: float | None, estimated: float | None) -> str:
-    """What is known, and behind `~` what is estimated."""
+    """The known cost, then the estimated cost with `~` in front."""
     known = format_cost(counted)
     return known if estimated is None else f"{known} ~{format_cost(estimated)}".strip()
 

@@ -1,4 +1,4 @@
-"""Tokens coloured by their probability."""
+"""Colours tokens by their probability."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from briggs.cli.text import list_objects, printable
 
 
 class Band(NamedTuple):
-    """Probabilities of at least `floor` look like `style`."""
+    """The style of probabilities of at least `floor`."""
 
     floor: float
     style: str
     label: str
 
 
-# The two lowest are underlined as well, for whoever cannot tell their colours apart.
+# The two lowest are also underlined, for people who cannot tell the colours apart.
 BANDS = (
     Band(0.99, "green3", "≥ 99 %"),
     Band(0.90, "chartreuse3", "≥ 90 %"),
@@ -33,22 +33,22 @@ BANDS = (
 
 
 class Piece(NamedTuple):
-    """Text that one token spells, or several that share a character."""
+    """The text of one token, or of several that share a character."""
 
     text: str
     probability: float
-    """Of all its tokens together."""
+    """The probability of all its tokens together."""
 
 
 class Speller:
-    """Turns tokens into text as they arrive, also where a character spans several tokens."""
+    """Turns tokens into text as they arrive. A character may span several tokens."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._logprob = 0.0
 
     def spell(self, tokens: Iterable[dict[str, Any]]) -> Iterator[Piece]:
-        """The pieces that end with these tokens."""
+        """The pieces that these tokens complete."""
         for token in tokens:
             spelled = token.get("bytes")
             self._logprob += token["logprob"]
@@ -60,7 +60,7 @@ class Speller:
 
 
 def _to_bytes(spelled: Any) -> bytes:
-    """The bytes that a list of numbers names; nothing for what is not such a list."""
+    """A list of numbers as bytes. Empty for any other value."""
     try:
         return bytes(spelled) if isinstance(spelled, list | bytes) else b""
     except (TypeError, ValueError):
@@ -81,7 +81,7 @@ def band_of(probability: float) -> Band:
 
 
 def create_legend() -> Text:
-    """What the colours mean, on one line."""
+    """One line that explains the colours."""
     text = Text().append("probability", style="dim")
     for band in BANDS:
         text.append("  ■ ", style=band.style.removeprefix("underline "))
@@ -90,7 +90,7 @@ def create_legend() -> Text:
 
 
 def create_token_table(tokens: Sequence[dict[str, Any]]) -> Table:
-    """A row a token: its probability, its logprob, and what else the model might have said."""
+    """A row for each token: its probability, its logprob, and its alternatives."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     table.add_column("#", justify="right", style="dim")
     table.add_column("token", overflow="fold", max_width=24)
@@ -130,7 +130,7 @@ def _percent(probability: float) -> str:
 
 
 def choice_tokens(choice: dict[str, Any]) -> list[dict[str, Any]]:
-    """The logprobs of a choice, of its refusal where it has one; none where it has none."""
+    """The logprobs of a choice's content, or otherwise of its refusal. Empty if it has none."""
     logprobs = choice.get("logprobs")
     if not isinstance(logprobs, dict):
         return []

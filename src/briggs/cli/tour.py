@@ -1,4 +1,4 @@
-"""The tour of `briggs demo`: five real calls, each of them checked, and their record."""
+"""The tour of `briggs demo`: makes five real calls, checks them, and shows their record."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from briggs.types.response import CreateChatCompletionResponse
 
 MODEL = "local/briggs-tiny"
 HARD_QUESTION, HARD_ANSWER = "What is 347 + 589?", "936"
-"""Three digits are more than the built-in model is made for."""
+"""Three digits are too hard for the built-in model."""
 SEED = 1624
-"""The year in which Henry Briggs printed his tables."""
+"""The year in which Henry Briggs published his tables."""
 TOKENS_MAX = 64
 ID_HEADER = "x-briggs-completion-id"
 _WIDTH_MAX = 100
 
 
 class TourFailed(Exception):
-    """Something was not as it should be; `str()` says what."""
+    """A check of the tour failed. `str()` explains which."""
 
 
 class Asked(NamedTuple):
-    """One call of the tour: our id of it, and what came."""
+    """One call of the tour: its id and its answer."""
 
     completion_id: str
     content: str
 
 
 def run_tour(*, once: bool) -> int:
-    """Start a server, show the tour, and serve on unless `once`; returns the exit status."""
+    """Start a server, show the tour, and keep serving unless `once`. Returns the exit status."""
     console = Console(highlight=False, soft_wrap=True)
     console.width = min(console.width, _WIDTH_MAX)
     console.print("\n[bold]Briggs[/] answers, records and grades LLM chat completions.")
-    console.print("[dim]What follows is real: a server, a model, a record, all on this machine.[/]")
-    # Ctrl-C unwinds by itself; being told to stop, or a terminal that is closed, must not
-    # leave a server behind either. Windows has no SIGHUP.
+    console.print("[dim]This is real: a server, a model and a record, all on this machine.[/]")
+    # Ctrl-C raises KeyboardInterrupt. SIGTERM, or a closed terminal (SIGHUP), must not leave a
+    # server running either. Windows has no SIGHUP.
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: sys.exit(128 + number))
@@ -66,7 +66,7 @@ def run_tour(*, once: bool) -> int:
             _show_tour(console, server, once=once)
         except TourFailed as failure:
             console.print(Text(f"\n✗ {failure}", style="bold red1"))
-            console.print(Text(f"The server's log ends so:\n{read_end(server.log)}", style="dim"))
+            console.print(Text(f"The end of its log:\n{read_end(server.log)}", style="dim"))
             return 1
         if once:
             return 0
@@ -82,21 +82,21 @@ def _show_tour(console: Console, server: ServerProcess, *, once: bool) -> None:
         try:
             asked = [each for step in steps for each in step(console, client)]
         except ClientError as error:
-            raise TourFailed(f"the call did not succeed: {error}") from error
+            raise TourFailed(f"a call failed: {error}") from error
     _show_record(console, server, asked)
     _show_lines(console, server, once=once)
 
 
 def _ask_whole(console: Console, client: Client) -> list[Asked]:
     question = "What is 17 + 25?"
-    _title(console, 1, "Ask", "as any client of OpenAI asks", question)
+    _title(console, 1, "Ask", "like any OpenAI client", question)
     start = time.monotonic()
     asked, answer = _create(client, question, temperature=0)
     duration_ms = (time.monotonic() - start) * 1000
     console.print(Text(f"   {_shown(asked.content)}"))
     usage = answer.usage
     if not usage:
-        raise TourFailed("the answer says nothing of its tokens")
+        raise TourFailed("the answer has no token counts")
     _note(
         console,
         f"{usage.prompt_tokens} tokens in, {usage.completion_tokens} out",
@@ -108,7 +108,7 @@ def _ask_whole(console: Console, client: Client) -> list[Asked]:
 
 def _ask_streamed(console: Console, client: Client) -> list[Asked]:
     question = "What is Briggs?"
-    _title(console, 2, "Stream", "every piece as it is made", question)
+    _title(console, 2, "Stream", "each piece as soon as it is ready", question)
     start = time.monotonic()
     pieces: list[str] = []
     first_ms, reason = 0.0, None
@@ -125,8 +125,8 @@ def _ask_streamed(console: Console, client: Client) -> list[Asked]:
                     pieces.append(text)
                     console.print(Text(_shown(text)), end="")
     console.print()
-    _check(bool(pieces), "the stream holds no text")
-    _check(reason is not None, "the stream names no finish_reason")
+    _check(bool(pieces), "the stream has no text")
+    _check(reason is not None, "the stream has no finish_reason")
     _note(
         console,
         f"{len(pieces)} pieces",
@@ -151,7 +151,8 @@ def _ask_logprobs(console: Console, client: Client) -> list[Asked]:
     _show_doubt(console, tokens)
     if HARD_ANSWER not in asked.content:
         console.print(
-            f"   [dim]  (It is {HARD_ANSWER}: a small model errs, and shows its doubt.)[/]"
+            f"   [dim]  (The answer is {HARD_ANSWER}. A small model makes mistakes, and its "
+            "logprobs show its doubt.)[/]"
         )
     return [asked]
 
@@ -179,7 +180,7 @@ def _question(question: str) -> dict[str, Any]:
 def _create(
     client: Client, question: str, **parameters: Any
 ) -> tuple[Asked, CreateChatCompletionResponse]:
-    """Ask, and keep our id of the call, which is in a header."""
+    """Make a call, and read its id from the response header."""
     raw = client.with_raw_response(
         lambda: client.chat.completions.create(**_question(question), **parameters)
     )
@@ -191,12 +192,12 @@ def _create(
 
 
 def _show_record(console: Console, server: ServerProcess, asked: list[Asked]) -> None:
-    """The table of what was recorded, which must be exactly what was asked."""
+    """Show the recorded calls, and check that they are exactly those of the tour."""
     items = asyncio.run(_list_record(server))
     recorded = [Asked(item.id, _content(item)) for item in items]
-    _check(recorded == asked, "the record is not what was asked and answered")
+    _check(recorded == asked, "the record differs from the calls and answers")
     _check(all(item.briggs.status == "finished" for item in items), "a call is not finished")
-    console.print("\n[bold]On record[/]  [dim]each was on disk before its caller saw the end[/]")
+    console.print("\n[bold]Recorded[/]  [dim]each was on disk before its caller saw the end[/]")
     table = CompletionTable(width=console.width)
     for item in items:
         table.add(item)
@@ -212,7 +213,7 @@ async def _list_record(server: ServerProcess) -> list[StoredCompletion]:
 
 
 def _show_lines(console: Console, server: ServerProcess, *, once: bool) -> None:
-    """The lines by which to do the same oneself, on this server or on one's own."""
+    """Print commands that do the same, on this server or on one that the user starts."""
     briggs, python = find_command("briggs"), find_command("python")
     url, data = (DEFAULT_URL, data_folder()) if once else (server.url, server.data)
     where = f"after `{briggs} serve`" if once else "in another terminal"
@@ -233,7 +234,7 @@ def _show_lines(console: Console, server: ServerProcess, *, once: bool) -> None:
 
 
 def _create_program(url: str) -> list[str]:
-    """A program that asks, by the official package if that is installed and by ours if not."""
+    """A program that makes a call, with the `openai` package if installed, or with ours."""
     if importlib.util.find_spec("openai") is not None:
         opening = ["from openai import OpenAI", "client = OpenAI()"]
     else:
@@ -251,7 +252,7 @@ def _create_program(url: str) -> list[str]:
 
 
 def _quote_path(path: Path) -> str:
-    """A path as a shell reads it, with the home folder as people write it."""
+    """A path in shell quoting, with the home folder as `~`."""
     with contextlib.suppress(ValueError):
         return "~/" + shlex.quote(str(path.relative_to(Path.home())))
     return shlex.quote(str(path))
@@ -267,7 +268,7 @@ def _serve_on(console: Console, server: ServerProcess) -> int:
     except KeyboardInterrupt:
         console.print()
         return 0
-    console.print(f"[bold red1]✗ the server ended by itself, with status {status}[/]")
+    console.print(f"[bold red1]✗ the server ended unexpectedly, with status {status}[/]")
     return 1
 
 
@@ -281,7 +282,7 @@ def _note(console: Console, *facts: str) -> None:
 
 
 def _show_doubt(console: Console, tokens: list[ChatCompletionTokenLogprob]) -> None:
-    """The token that the model was least sure of, and what else it might have said."""
+    """Show the token that the model was least sure of, and its alternatives."""
     doubted = min(tokens, key=lambda token: token.logprob)
     likely = sorted(doubted.top_logprobs, key=lambda token: -token.logprob)
     pieces = [

@@ -1,1 +1,1 @@
-"""The nouns: msgspec and the standard library only, no I/O."""
+"""The data types. They use msgspec and the standard library only, and do no I/O."""

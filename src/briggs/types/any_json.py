@@ -1,4 +1,4 @@
-"""What there is in JSON of any shape: what is not of the kind that is asked for is not there."""
+"""Reads JSON of any shape. A value of the wrong type counts as missing."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ Json = dict[str, Any]
 
 
 def members(value: Any) -> Json:
-    """The members of an object; none of anything else."""
+    """The members of an object. Empty for any other value."""
     return value if isinstance(value, dict) else {}
 
 
 def objects(value: Any, path: str) -> Iterator[tuple[str, Json]]:
-    """The objects of a list with their paths; none of anything else."""
+    """The objects of a list, with their paths. Other items and values are skipped."""
     for place, item in enumerate(value if isinstance(value, list) else ()):
         if isinstance(item, dict):
             yield f"{path}[{place}]", item
 
 
 def integer(value: Any) -> int | None:
-    """A whole number; None for anything else, true and 1.0 included."""
+    """A whole number. None for anything else, including `true` and `1.0`."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def number(value: Any) -> float | None:
-    """A finite number; None for anything else."""
+    """A finite number. None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         return value if math.isfinite(value) else None
     except OverflowError:
-        # A whole number beyond every float is finite, but no number that anything here counts.
+        # An integer too large for a float. No real count is that large.
         return None
 
 
 def text(value: Any) -> str | None:
-    """A text that says something; None for anything else."""
+    """A non-empty string. None for anything else."""
     return value if isinstance(value, str) and value else None

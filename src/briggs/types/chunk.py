@@ -1,4 +1,4 @@
-"""The chunk: one piece of a chat completion that is streamed.
+"""The chunk: one piece of a streamed chat completion.
 
 https://platform.openai.com/docs/api-reference/chat/streaming
 """
@@ -25,38 +25,38 @@ class ChatCompletionAudioDelta(Object):
     transcript: str | UnsetType = UNSET
     """The next piece of the transcript."""
     expires_at: int | UnsetType = UNSET
-    """Unix time in seconds until which the id can be used."""
+    """Unix time in seconds. The id can be used until then."""
 
 
 class ChatCompletionStreamResponseDelta(Object):
     """What a chunk adds to its choice's message."""
 
     role: ChatCompletionRole | UnsetType | None = UNSET
-    """In the first chunk of a choice only."""
+    """Present only in the first chunk of a choice."""
     content: str | UnsetType | None = UNSET
     refusal: str | UnsetType | None = UNSET
     tool_calls: list[ChatCompletionMessageToolCallChunk] | UnsetType | None = UNSET
     function_call: FunctionCallChunk | UnsetType | None = UNSET
-    """Deprecated for `tool_calls`."""
+    """Deprecated: use `tool_calls`."""
     audio: ChatCompletionAudioDelta | UnsetType | None = UNSET
 
 
 class StreamChoice(Object):
-    """What a chunk says of one choice."""
+    """A chunk's part of one choice."""
 
     delta: ChatCompletionStreamResponseDelta
     index: int
     finish_reason: FinishReason | UnsetType | None = UNSET
     """Null until the choice's last chunk."""
     logprobs: ChoiceLogprobs | UnsetType | None = UNSET
-    """Those of this chunk's tokens."""
+    """The log probabilities of this chunk's tokens."""
 
 
 class CreateChatCompletionStreamResponse(Object):
     """One chunk of a streamed chat completion."""
 
     choices: list[StreamChoice]
-    """Empty in the chunk that brings the usage."""
+    """Empty in the chunk with the usage."""
     created: int
     """Unix time in seconds, the same in every chunk."""
     id: str
@@ -64,9 +64,9 @@ class CreateChatCompletionStreamResponse(Object):
     model: str
     object: Literal["chat.completion.chunk"]
     usage: CompletionUsage | UnsetType | None = UNSET
-    """Of the whole stream, in its last chunk, if `stream_options.include_usage` asked for it."""
+    """The usage of the whole stream: in the last chunk, if `include_usage` is true."""
     service_tier: str | UnsetType | None = UNSET
     system_fingerprint: str | UnsetType | None = UNSET
     obfuscation: str | UnsetType = UNSET
-    """Random padding against those who guess the text from the lengths of the chunks."""
+    """Random padding, so that nobody can guess the text from the lengths of the chunks."""
     moderation: Moderation | UnsetType | None = UNSET

@@ -1,4 +1,4 @@
-"""The record: one `Completion` for every call, from the moment that it starts."""
+"""The record: one `Completion` for every call, from its start."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from msgspec import UNSET, UnsetType
 
 Status = Literal["started", "finished", "failed"]
 ID_PREFIX = "chatcmpl-"
-"""Stands before our id in an answer whose upstream gave it none."""
+"""Put before Briggs's id in an answer whose upstream gave no id."""
 
-# To ask the system for each id would let go of the interpreter, which a busy writer then takes.
+# A system call for each id would release the interpreter lock to the busy writer thread.
 _random = random.Random()  # noqa: S311
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
@@ -23,8 +23,8 @@ if hasattr(os, "register_at_fork"):
 def create_id() -> str:
     """A new completion id: a UUID of version 7 (RFC 9562), so that ids sort by time.
 
-    The twelve bits after the version count the 4,096th parts of the millisecond (the RFC's
-    method 3): calls that follow each other are sorted too.
+    The twelve bits after the version are the fraction of the millisecond, in units of 1/4096
+    (the RFC's method 3). So calls within one millisecond sort by time too.
     """
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     clock = milliseconds << 16 | 0x7000 | (rest << 12) // 1_000_000
@@ -38,71 +38,71 @@ def current_time_us() -> int:
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One target that was asked for a call, or found unable to be asked it."""
+    """One target that a call was sent to, or that could not express the call."""
 
     target: str
-    """`provider/model`, as the provider calls the model."""
+    """`provider/model`, with the provider's name for the model."""
     status: int | None = None
-    """The upstream's HTTP status; None where none came."""
+    """The upstream's HTTP status. None if there was no answer."""
     duration_ms: float
-    """Until the whole answer, the first chunk of a stream, or the failure."""
+    """The time until the whole answer, the first chunk of a stream, or the failure."""
     reason: str | None = None
-    """The `code` of the error that it ended with; None for the one that answered."""
+    """The `code` of the error. None for the target that answered."""
     mended: list[str] | UnsetType = UNSET
-    """What was changed of the request because this target's vendor would refuse it."""
+    """The changes to the request that this target's vendor required."""
 
 
 class Fix(msgspec.Struct, frozen=True):
-    """Something of an upstream's answer that was brought to the specification."""
+    """A change to an upstream's answer, so that it follows the specification."""
 
     rule: str
-    """The id of the rule that it broke."""
+    """The id of the rule that the answer broke."""
     path: str
-    """Where, such as `choices[0].message.refusal`."""
+    """The place of the change, such as `choices[0].message.refusal`."""
 
 
 class Completion(msgspec.Struct, kw_only=True):
-    """One call: what was asked, what was answered, and everything that is known of it.
+    """One call: its request, its answer, and everything that is known about it.
 
-    `status` goes from `started` to `finished` or `failed` once and never back. The bytes
-    are kept as they came; the other members are read from them and can be read again.
+    `status` changes once, from `started` to `finished` or `failed`. The bytes are kept
+    unchanged. The other members are derived from them, and can be derived again.
     """
 
     id: str = msgspec.field(default_factory=create_id)
-    """Our own id. The upstream's is `response_id` and need not be unique."""
+    """Briggs's id. The upstream's id is `response_id`, and need not be unique."""
     organization_id: str = "default"
     created_at: int = msgspec.field(default_factory=current_time_us)
     """Unix time in microseconds."""
     status: Status = "started"
     kind: Literal["chat", "completion"] = "chat"
-    """`completion` is a completion of a plain prompt; only clients that log calls bring those."""
+    """`completion` is a text completion. Only clients that log calls send these."""
     source: Literal["gateway", "client"] = "gateway"
-    """Whether Briggs answered it, or a client that got its answer elsewhere told of it."""
+    """`gateway` if Briggs answered. `client` if a client logged an answer from elsewhere."""
     stream: bool = False
 
     provider: str | None = None
-    """The name of the provider that answered, or was asked last."""
+    """The provider that answered, or the last one that was tried."""
     model: str = ""
-    """The model as the caller named it, `provider/model` or a name from the file."""
+    """The model as the caller named it: `provider/model`, or a name from `briggs.toml`."""
     response_model: str | None = None
     """The model as the answer names it."""
     response_id: str | None = None
     system_fingerprint: str | None = None
     seed: int | None = None
     user: str | None = None
-    """The end user: `safety_identifier`, or the older `user`, of the request."""
+    """The end user: the request's `safety_identifier`, or its older `user`."""
     session_id: str | None = None
     tags: list[str] = []
     metadata: dict[str, str] = {}
 
     finish_reasons: list[str] = []
-    """One a choice, in the order of their indices."""
+    """One for each choice, in the order of their indices."""
     violates: list[str] = []
-    """The ids of the rules that what the upstream sent breaks, sorted."""
+    """The ids of the rules that the upstream's answer breaks, sorted."""
     fixes: list[Fix] = []
-    """What of it was mended on its way to the caller."""
+    """The changes to the upstream's answer on its way to the caller."""
     dropped: list[str] = []
-    """Parameters of the request that the provider cannot express and that were left out."""
+    """Parameters of the request that were left out, because the provider has no equivalent."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
@@ -110,40 +110,40 @@ class Completion(msgspec.Struct, kw_only=True):
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     usage_source: Literal["provider", "estimated"] | None = None
-    """Who counted the tokens: the provider; or Briggs estimated them, at least in part, for an
-    answer that was cut short. None where nobody did."""
+    """`provider` if the provider counted the tokens. `estimated` if Briggs estimated at least
+    some of them, for an answer that was cut short. None if there are no counts."""
     cost_usd: float | None = None
-    """US dollars; None where the price is not known, never 0 for that."""
+    """US dollars. None, not 0, if the price is not known."""
     price_source: str | None = None
-    """Whose price that is, with its version: `genai-prices 0.0.61`, or `briggs.toml`; `provider`
-    where the provider itself said what the call cost."""
+    """The source of the price: `genai-prices 0.0.61` (with its version) or `briggs.toml`.
+    `provider` if the provider itself reported the cost."""
 
     duration_ms: float | None = None
     first_token_ms: float | None = None
-    """From the arrival of the request to the first chunk that carries output."""
+    """From the arrival of the request to the first chunk with output."""
     caller_left_ms: float | None = None
-    """From the arrival of the request until the caller left without the end of the answer; None
-    for one who stayed. A `finished` call of such a caller has a complete answer all the same."""
+    """From the arrival of the request until the caller left before the end of the answer. None
+    if the caller stayed. If `status` is `finished`, the recorded answer is complete anyway."""
     attempts: list[Attempt] = []
-    """Who was asked for this one call, in their order."""
+    """The targets that were tried for this call, in order."""
     retry_count: int = 0
-    """What the caller's SDK says of its own retries (`x-stainless-retry-count`)."""
+    """The number of the caller's retry, from its SDK (`x-stainless-retry-count`)."""
     retry_of: str | None = None
-    """The id of the first try that this call repeats, where that is known."""
+    """The id of the first try that this call repeats, if it is known."""
     http_status: int | None = None
-    """The status that the caller was answered with."""
+    """The status of the answer to the caller."""
     failure_kind: str | None = None
     """The `code` of the error that the caller got, or `interrupted` or `hang_up`."""
     failure_reason: str | None = None
     call_site: dict[str, Any] = {}
-    """Where in the caller's program it was made, as clients that log calls say: `stacktrace`,
-    `orig_module`, `orig_qualname`."""
+    """The place of the call in the caller's program, from clients that log calls:
+    `stacktrace`, `orig_module`, `orig_qualname`."""
 
     request: bytes = b""
     """The caller's body, byte for byte."""
     response: bytes | None = None
-    """The `CreateChatCompletionResponse` that the caller got, byte for byte; of a stream,
-    what its chunks fold to; of a stream that failed, as much of it as arrived."""
+    """The `CreateChatCompletionResponse` that the caller got, byte for byte. For a stream, its
+    chunks folded into one; if the stream failed, only the part that arrived."""
     received: bytes | None = None
-    """What the upstream sent, byte for byte, where that is not `response`: a stream's
-    events, an answer before it was brought to the specification, an error's body."""
+    """What the upstream sent, byte for byte, if it differs from `response`: a stream's events,
+    an answer before it was mended, or an error's body."""

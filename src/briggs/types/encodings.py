@@ -1,4 +1,4 @@
-"""What is wrong with a body that should be JSON, which is UTF-8 (RFC 8259, 8.1)."""
+"""Explains why a body is not JSON in UTF-8 (RFC 8259, 8.1)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from briggs.types.errors import InvalidJson
 
 _MARKS = {
     codecs.BOM_UTF8: "begins with a byte order mark: send UTF-8 without one",
-    # Those of UTF-32 begin with those of UTF-16, and so are looked for first.
+    # UTF-32's marks begin with UTF-16's, so they come first.
     codecs.BOM_UTF32_LE: "is UTF-32: send UTF-8",
     codecs.BOM_UTF32_BE: "is UTF-32: send UTF-8",
     codecs.BOM_UTF16_LE: "is UTF-16: send UTF-8",
     codecs.BOM_UTF16_BE: "is UTF-16: send UTF-8",
     b"\x1f\x8b": "is compressed with gzip: send the header 'Content-Encoding: gzip' with it",
-    b"\x28\xb5\x2f\xfd": "is compressed with zstd: send it as it is, or compressed with gzip",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd: send it uncompressed, or with gzip",
 }
 _SPACE = b" \t\r\n"
 
 
 def refuse_json(body: bytes, error: Exception) -> InvalidJson:
-    """What to answer for a request body that cannot be read; `error` is the reader's."""
+    """The error for a request body that cannot be decoded. `error` is the decoder's."""
     for mark, problem in _MARKS.items():
         if body.startswith(mark):
             return InvalidJson(f"The request body {problem}.")
     if not body.strip(_SPACE):
         return InvalidJson("The request body is empty, which is not valid JSON: send an object.")
-    # JSON begins with a character of ASCII, whose other bytes are zeros.
+    # JSON begins with an ASCII character, so its other bytes in UTF-16 or UTF-32 are zeros.
     if b"\0" in body[:4]:
         width = 32 if body[:4].count(0) == 3 else 16
         return InvalidJson(f"The request body is UTF-{width}: send UTF-8.")

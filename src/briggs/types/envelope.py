@@ -1,4 +1,4 @@
-"""A request's outer members, decoded once; what they hold stays bytes."""
+"""A request's top-level members, decoded once. Their content stays bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from briggs.types.errors import InvalidRequest
 
 
 class _Message(msgspec.Struct):
-    """What every message has, whatever else its role or its vendor adds."""
+    """The members of every message. Roles and vendors add more."""
 
     role: str
     content: str | list[dict[str, Any]] | UnsetType | None = UNSET
@@ -26,14 +26,13 @@ class StreamOptions(msgspec.Struct):
 
 CHOICES_MAX = 128
 TOP_LOGPROBS_MAX = 20
-# It stands in every chunk of a stream, in addresses, and in messages.
+# The model's name is repeated in every chunk of a stream, in URLs, and in error messages.
 _MODEL_CHARACTERS_MAX = 1000
 _Model = Annotated[str, Meta(max_length=_MODEL_CHARACTERS_MAX)]
 _TopLogprobs = Annotated[int, Meta(ge=0, le=TOP_LOGPROBS_MAX)]
 
-# The type of each member of CreateChatCompletionRequest whose type cannot vary between
-# vendors. Members that are not named here, and those that no specification knows, are the
-# upstream's to judge: they pass as they came.
+# The type of each member of CreateChatCompletionRequest that has the same type for every
+# vendor. All other members pass unchanged, and the upstream checks them.
 _TYPES: dict[str, Any] = {
     "model": _Model,
     "messages": list[_Message],
@@ -71,12 +70,12 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Envelope(msgspec.Struct, kw_only=True):
-    """A `CreateChatCompletionRequest`: its members as bytes, and those that we act on."""
+    """A `CreateChatCompletionRequest`: its members as bytes, and those that Briggs uses."""
 
     body: bytes
-    """The whole request as it came."""
+    """The whole request, unchanged."""
     members: dict[str, Raw]
-    """Every member in the caller's order; of one that was given twice, the last."""
+    """All members in the caller's order. If a name comes twice, the last one counts."""
     values: dict[str, Any]
     """The members of known type, decoded."""
 
@@ -98,24 +97,24 @@ class Envelope(msgspec.Struct, kw_only=True):
 
     @property
     def choices_asked(self) -> int:
-        """`n`, which is 1 where it is not given."""
+        """`n`. The default is 1."""
         return self.values.get("n") or 1
 
     @property
     def logprobs(self) -> bool:
-        """Whether logprobs were asked for; as a number, 0 asks for them too."""
+        """Whether the caller wants logprobs. Any number means yes, even 0."""
         logprobs = self.values.get("logprobs")
         return logprobs is not None and logprobs is not False
 
     @property
     def names_tool(self) -> bool:
-        """Whether `tool_choice` names the one tool that is to be called."""
+        """Whether `tool_choice` names the one tool to call."""
         choice = self.values.get("tool_choice")
         return isinstance(choice, dict) and choice.get("type") in ("function", "custom")
 
     @property
     def requires_tool(self) -> bool:
-        """Whether `tool_choice` demands a call, whichever it is."""
+        """Whether `tool_choice` requires a call of any tool."""
         choice = self.values.get("tool_choice")
         if isinstance(choice, dict):
             choice = members(choice.get("allowed_tools")).get("mode")
@@ -123,26 +122,26 @@ class Envelope(msgspec.Struct, kw_only=True):
 
     @property
     def top_logprobs(self) -> int:
-        """How many alternatives to each token were asked for.
+        """How many alternatives to each token the caller wants.
 
-        Some servers still take the older form, in which `logprobs` itself is the number.
+        Some servers still accept the older form, in which `logprobs` itself is the number.
         """
         older = integer(self.values.get("logprobs"))
         return self.values.get("top_logprobs") or older or 0
 
     def encode(self, **replaced: Any) -> bytes:
-        """The request as JSON bytes, with some members replaced and all others as they came."""
+        """The request as JSON, with some members replaced and the others unchanged."""
         return msgspec.json.encode({**self.members, **replaced})
 
     def ask_for_usage(self) -> Any:
-        """The caller's `stream_options`, with `include_usage` true whatever it was."""
+        """The caller's `stream_options`, with `include_usage` set to true."""
         given = self.values.get("stream_options") is not None
         options = _MEMBERS.decode(self.members["stream_options"]) if given else {}
         return {**options, "include_usage": True}
 
 
 def open_envelope(body: bytes) -> Envelope:
-    """Decode a request body's envelope. Raises `InvalidRequest` that names the member."""
+    """Decode a request body's envelope. Raises an `InvalidRequest` that names the member."""
     try:
         members = _MEMBERS.decode(body)
         values = {
@@ -157,7 +156,7 @@ def open_envelope(body: bytes) -> Envelope:
             raise InvalidRequest(f"The member '{name}' is required.", param=name)
     if not values["model"]:
         raise InvalidRequest(
-            "'model' is empty: name one as provider/model, or one of GET /v1/models.",
+            "'model' is empty: write provider/model, or a name from GET /v1/models.",
             param="model",
         )
     if not values["messages"]:
@@ -166,9 +165,9 @@ def open_envelope(body: bytes) -> Envelope:
 
 
 def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:
-    """The same for what the fast reader refuses: to say why, or since it holds half a pair.
+    """Open a body that the fast decoder rejects: it is invalid, or has a lone surrogate.
 
-    A lone surrogate, as an escape, is legal JSON, and callers cut texts in two.
+    An escaped lone surrogate is legal JSON. It arises when a caller cuts a text in two.
     """
     try:
         request = wire.decode(body)
@@ -198,7 +197,7 @@ def _explain(name: str, error: msgspec.ValidationError) -> InvalidRequest:
     return refusal
 
 
-# What OpenAI calls a number that is out of its bounds.
+# OpenAI's error codes for values out of bounds.
 _CODES = {
     "`int` >= ": "integer_below_min_value",
     "`int` <= ": "integer_above_max_value",

@@ -40,7 +40,7 @@ import msgspec
 
 
 class BriggsError(Exception):
-    """Something went wrong, and `message` says what to do about it."""
+    """Something went wrong. `message` explains what to do."""
 
     http_status: int = 500
     type: str = "server_error"
@@ -57,13 +57,13 @@ class BriggsError(Exception):
         self.message = message
         self.param = param
         self.headers: Mapping[str, str] = headers or {}
-        """Response headers that belong to this answer, such as `retry-after`."""
+        """Response headers of this answer, such as `retry-after`."""
         self.received: bytes | None = None
-        """What the upstream said, where an upstream said it."""
+        """What the upstream sent, if the error is from an upstream."""
 
     @property
     def kind(self) -> str:
-        """What the record calls this failure."""
+        """The `failure_kind` in the record."""
         return self.code or self.type
 
     def to_object(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class BriggsError(Exception):
 
 
 class InvalidRequest(BriggsError):
-    """The caller sent something that cannot be answered as it stands."""
+    """The request is invalid."""
 
     http_status = 400
     type = "invalid_request_error"
@@ -96,7 +96,7 @@ class InvalidJson(InvalidRequest):
 
 
 class UnsupportedParameter(InvalidRequest):
-    """Whoever would be asked has no word for a parameter of the request."""
+    """The provider has no equivalent for a parameter of the request."""
 
     code = "unsupported_parameter"
 
@@ -109,14 +109,14 @@ class RequestTooLarge(InvalidRequest):
 
 
 class UnsupportedEncoding(InvalidRequest):
-    """The body is compressed in a way that we do not read."""
+    """The body's compression is not supported."""
 
     http_status = 415
     code = "unsupported_encoding"
 
 
 class AuthenticationFailed(BriggsError):
-    """No key, or one that we do not know."""
+    """The key is missing or unknown."""
 
     http_status = 401
     type = "invalid_request_error"
@@ -124,33 +124,33 @@ class AuthenticationFailed(BriggsError):
 
 
 class Forbidden(BriggsError):
-    """The call comes from where no call may come from."""
+    """The caller may not make this call."""
 
     http_status = 403
     type = "invalid_request_error"
 
 
 class NotFound(BriggsError):
-    """There is no such thing."""
+    """The id, name or address does not exist."""
 
     http_status = 404
     type = "invalid_request_error"
 
 
 class ModelNotFound(NotFound):
-    """No provider has a model of this name."""
+    """No provider has a model with this name."""
 
     code = "model_not_found"
 
 
 class ProviderNotFound(NotFound):
-    """The part of the model before the slash names no provider."""
+    """The part of the model before the slash is not a known provider."""
 
     code = "provider_not_found"
 
 
 class MethodNotAllowed(BriggsError):
-    """The address exists, the method does not."""
+    """The address exists, but not for this method."""
 
     http_status = 405
     type = "invalid_request_error"
@@ -158,7 +158,7 @@ class MethodNotAllowed(BriggsError):
 
 
 class Conflict(BriggsError):
-    """Somebody else was quicker, or the same key came with another request."""
+    """Another call came first, or an idempotency key was reused for another request."""
 
     http_status = 409
     type = "invalid_request_error"
@@ -166,7 +166,7 @@ class Conflict(BriggsError):
 
 
 class RequestTimeout(BriggsError):
-    """The caller stopped sending before the request was whole."""
+    """The caller stopped sending before the request was complete."""
 
     http_status = 408
     type = "invalid_request_error"
@@ -174,14 +174,14 @@ class RequestTimeout(BriggsError):
 
 
 class NotOffered(BriggsError):
-    """Log10 did this, and Briggs does not."""
+    """A feature of Log10 that Briggs does not have."""
 
     http_status = 501
     code = "not_offered"
 
 
 class Overloaded(BriggsError):
-    """More calls are in flight than `limits.in_flight_max` allows, or we are stopping."""
+    """Too many calls are in flight (`limits.in_flight_max`), or the server is stopping."""
 
     http_status = 503
     code = "overloaded"
@@ -195,13 +195,13 @@ class StoreUnavailable(BriggsError):
 
 
 class ProviderNotReady(BriggsError):
-    """The provider cannot be asked as Briggs is set up: its key is missing, say."""
+    """The provider is not set up: for example, its key is missing."""
 
     code = "provider_not_ready"
 
 
 class UpstreamError(BriggsError):
-    """Whoever was asked did not answer as a chat completion should be answered."""
+    """The upstream did not answer with a valid chat completion."""
 
     http_status = 502
     type = "upstream_error"
@@ -209,27 +209,27 @@ class UpstreamError(BriggsError):
 
     @property
     def retryable(self) -> bool:
-        """Whether another target, or the same one later, may do better."""
+        """Whether another target, or the same one later, may succeed."""
         return True
 
 
 class UpstreamUnreachable(UpstreamError):
-    """No connection, so nothing was sent."""
+    """The connection failed, so nothing was sent."""
 
     code = "upstream_unreachable"
 
 
 class UpstreamTimeout(UpstreamError):
-    """Nothing came for longer than we wait."""
+    """Nothing arrived before the timeout."""
 
     http_status = 504
     code = "upstream_timeout"
 
 
-# Of what an upstream calls its error.
+# The longest `type`, `code` or `param` that is taken from an upstream's error.
 _NAME_CHARACTERS_MAX = 200
 
-# What an upstream's error is called that names no type of its own.
+# The `type` of an upstream's error that has none.
 _UPSTREAM_TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -239,7 +239,7 @@ _UPSTREAM_TYPES = {
 
 
 class UpstreamRejected(UpstreamError):
-    """The upstream answered with an error of its own; its words are kept."""
+    """The upstream answered with an error. Its message is kept."""
 
     code: str | None = "upstream_rejected"
 
@@ -256,16 +256,16 @@ class UpstreamRejected(UpstreamError):
         super().__init__(message, param=param, headers=headers)
         self.upstream_status = upstream_status
         if 400 <= upstream_status < 500:
-            # The words are the upstream's, and so is their code: it need not have one.
+            # The message is the upstream's. Its `code` is too, and may be missing.
             self.type = _UPSTREAM_TYPES.get(upstream_status, "invalid_request_error")
             self.code = None
-        # A refused key of ours is not the caller's to mend, and a 5xx that is not about
-        # waiting says only that the upstream broke.
+        # 401 and 403 concern Briggs's key, which the caller cannot change. Of the 5xx, only
+        # 503 and 504 tell the caller more than 502 does.
         passes = 400 <= upstream_status < 500 and upstream_status not in (401, 403)
         waits = upstream_status in (503, 504)
         self.http_status = upstream_status if passes or waits else 502
         if upstream_status == 529:
-            # Anthropic's own number for being overloaded.
+            # Anthropic's status for an overload.
             self.http_status = 503
         if type:
             self.type = type[:_NAME_CHARACTERS_MAX]
@@ -284,7 +284,7 @@ class UpstreamRejected(UpstreamError):
 
 
 class UpstreamInvalid(UpstreamError):
-    """What came is no chat completion, and cannot honestly be made one."""
+    """The answer is not a chat completion, and cannot be mended without inventing content."""
 
     code = "upstream_invalid"
 
@@ -296,16 +296,16 @@ class UpstreamTooLarge(UpstreamError):
 
 
 class UpstreamTruncated(UpstreamError):
-    """The answer ended before it was whole."""
+    """The answer ended before it was complete."""
 
     code = "upstream_truncated"
 
 
 class HangUp(BriggsError):
-    """The caller was gone before the answer was whole; nobody reads this error but the record."""
+    """The caller left before the answer was complete. Only the record has this error."""
 
     http_status = 499
     code = "hang_up"
 
     def __init__(self) -> None:
-        super().__init__("The caller hung up before the answer was whole.")
+        super().__init__("The caller hung up before the answer was complete.")

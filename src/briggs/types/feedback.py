@@ -1,4 +1,4 @@
-"""Feedback: what a task asks about completions, and the answers of people and models."""
+"""Feedback: tasks that ask about completions, and the answers of people and models."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ REVIEWERS_MAX = 100
 
 
 class FeedbackTask(msgspec.Struct, kw_only=True):
-    """What reviewers are asked, and about which completions.
+    """A question for reviewers, and the completions to ask it about.
 
-    A changed schema or instruction makes a new version. Feedback belongs to the version that it
-    was given for.
+    Each change of the schema or the instruction makes a new version. Feedback belongs to the
+    version that it answers.
     """
 
     id: str = msgspec.field(default_factory=create_id)
@@ -27,24 +27,24 @@ class FeedbackTask(msgspec.Struct, kw_only=True):
     """Unix time in microseconds."""
     updated_at: int = msgspec.field(default_factory=current_time_us)
     archived_at: int | None = None
-    """When it was archived. Its queue is empty from then on, and its feedback stays."""
+    """When it was archived. Its queue is then empty, and its feedback stays."""
     version: int = 1
     name: str
     instruction: str = ""
     json_schema: dict[str, Any]
     """The schema of the values: draft 2020-12, or draft-07 if its `$schema` says so."""
     completion_tags_selector: list[str] = []
-    """The queue holds each finished completion that has all of these tags."""
+    """The queue holds the finished completions that have all of these tags."""
     reviewers_wanted: int = 1
     """How many different reviewers grade each completion."""
     blind: bool = True
-    """Whether reviewers see the answers of others only after their own."""
+    """Whether reviewers see the feedback of others only after they have given their own."""
     hide_model: bool = False
-    """Whether reviewers see nothing that tells which model answered."""
+    """Whether reviewers cannot see which model answered."""
 
 
 class TaskVersion(msgspec.Struct, kw_only=True):
-    """An earlier or the present form of a task."""
+    """One version of a task, earlier or current."""
 
     version: int
     created_at: int
@@ -53,7 +53,7 @@ class TaskVersion(msgspec.Struct, kw_only=True):
 
 
 class Feedback(msgspec.Struct, kw_only=True):
-    """One reviewer's answer to a task, about one completion or several."""
+    """One reviewer's answer to a task, about one or more completions."""
 
     id: str = msgspec.field(default_factory=create_id)
     organization_id: str
@@ -63,7 +63,7 @@ class Feedback(msgspec.Struct, kw_only=True):
     """Unix time in microseconds."""
     updated_at: int = msgspec.field(default_factory=current_time_us)
     version: int = 1
-    """Counts its edits; older versions stay readable."""
+    """1 at first. Each edit adds 1. Older versions stay readable."""
     reviewer: str
     reviewer_kind: ReviewerKind = "api"
     json_values: dict[str, Any]
@@ -71,16 +71,16 @@ class Feedback(msgspec.Struct, kw_only=True):
     rationale: dict[str, str] = {}
     """The reasons, by field."""
     corrected_output: Any = None
-    """A better answer, as a text or as a message; None if the reviewer gave none."""
+    """A better answer, as a string or as a message. None if the reviewer gave none."""
 
     task_name: str = ""
     completion_ids: list[str] = []
     deleted_completion_ids: list[str] = []
-    """Those of `completion_ids` that were deleted. The feedback about them is kept."""
+    """The ids in `completion_ids` whose completions were deleted. The feedback is kept."""
 
 
 class FeedbackVersion(msgspec.Struct, kw_only=True):
-    """An earlier or the present form of a feedback."""
+    """One version of a feedback, earlier or current."""
 
     version: int
     created_at: int
@@ -100,16 +100,16 @@ class Lease(msgspec.Struct, kw_only=True):
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """How far a task's queue is; `matching` is the sum of `graded` and `left`."""
+    """The progress of a task's queue. `matching` is the sum of `graded` and `left`."""
 
     matching: int
-    """Finished completions that the task selects."""
+    """The number of finished completions that the task selects."""
     graded: int
-    """Those with as many reviewers as the task wants."""
+    """How many of those have as many reviewers as the task wants."""
     left: int
     in_progress: int
-    """Those of `left` that a reviewer holds now."""
+    """How many of `left` are reserved by a reviewer now."""
     skipped: int
-    """Those of `left` that a reviewer has skipped."""
+    """How many of `left` a reviewer has skipped."""
     left_for_reviewer: int | UnsetType = UNSET
-    """Those of `left` that one reviewer has neither graded nor skipped, if it was asked for."""
+    """How many of `left` the named reviewer has neither graded nor skipped."""

@@ -1,4 +1,4 @@
-"""One field of a form: what a reviewer gives, and why it does not take a value."""
+"""One field of a form: the values that it accepts, and why it rejects a value."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Kind = Literal[
     "choice",  # one of `options`
     "choices",  # a list of values from `options`
     "scale",  # a whole number from `minimum` to `maximum`
-    "integer",  # a whole number with one end or none
+    "integer",  # a whole number with at most one bound
     "number",
     "text",
-    "list",  # a list of values, each as `item` says
+    "list",  # a list of values, each described by `item`
     "json",  # anything else
 ]
 
@@ -30,21 +30,21 @@ class Option(msgspec.Struct, frozen=True):
 
     value: Any
     title: str = ""
-    """What to show for it; empty if the value speaks for itself."""
+    """The text to show. If empty, show the value."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One value that a reviewer gives."""
 
     path: Path
-    """Empty if the schema names no properties: then the field is the whole object."""
+    """The place in the values. Empty if the field is the whole object, without properties."""
     kind: Kind
     title: str = ""
     description: str = ""
     nullable: bool = False
-    """Whether null is a value of it."""
+    """Whether it accepts null."""
     required_within: Path | None = None
-    """The object that must have this field if anything is in it; `()` is the whole answer.
+    """The object that must have this field if it has any content. `()` is the whole answer.
 
     None for a field that may always be left out.
     """
@@ -52,27 +52,27 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     minimum: int | float | None = None
     maximum: int | float | None = None
     above: int | float | None = None
-    """The exclusive minimum of a number. Those of integers are in `minimum`."""
+    """The exclusive minimum of a number. For integers, `minimum` includes it."""
     below: int | float | None = None
     multiple_of: int | float | None = None
     count_min: int = 0
-    """Of the items of a list."""
+    """The minimum number of items in a list."""
     count_max: int | None = None
     is_unique: bool = False
-    """Whether no item of a list may come twice."""
+    """Whether the items of a list must be different."""
     length_min: int = 0
-    """Of a text, in characters."""
+    """The minimum length of a text, in characters."""
     length_max: int | None = None
     format: str = ""
     pattern: str = ""
     rows: int = 1
-    """The height of its box, for a text."""
+    """The number of lines in the input box of a text."""
     item: Field | None = None
-    """What each item of a list is."""
+    """Describes each item of a list."""
     types: frozenset[str] = ALL_TYPES
-    """The JSON types that it takes."""
+    """The JSON types that it accepts."""
     is_exact: bool = True
-    """Whether the validator asks for no more than this field says."""
+    """Whether this field describes every condition of the schema."""
 
     @property
     def name(self) -> str:
@@ -81,14 +81,14 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def required(self) -> bool:
-        """Whether no answer is whole without it."""
+        """Whether every answer must have it."""
         return self.required_within == ()
 
 
 def find_problem(field: Field, value: Any) -> str | None:
-    """Why a field does not take a value, in words such as "it must be true or false".
+    """Why a field rejects a value, such as "it must be true or false".
 
-    None for a value that it takes. Patterns and formats are for the validator.
+    None if the field accepts the value. Only the validator checks patterns and formats.
     """
     if value is None and field.nullable:
         return None
@@ -108,7 +108,7 @@ def find_problem(field: Field, value: Any) -> str | None:
 
 
 def has_value(field: Field) -> bool:
-    """Whether there is a value that a field takes."""
+    """Whether there is any value that a field accepts."""
     if field.nullable:
         return True
     low, high = field.minimum, field.maximum
@@ -130,7 +130,7 @@ def has_value(field: Field) -> bool:
 
 
 def _is_reached(field: Field) -> bool:
-    """Whether no exclusive end of a number is beyond its other end."""
+    """Whether each exclusive bound of a number leaves room up to its other bound."""
     return _or(field.above, -math.inf) < _or(field.maximum, math.inf) and (
         _or(field.minimum, -math.inf) < _or(field.below, math.inf)
     )
@@ -141,7 +141,7 @@ def _or(value: float | None, other: float) -> float:
 
 
 def describe(field: Field) -> str:
-    """What a field takes, such as "a whole number from 1 to 5"."""
+    """What a field accepts, such as "a whole number from 1 to 5"."""
     if field.kind == "boolean":
         return "true or false"
     if field.kind == "choice":

@@ -1,8 +1,9 @@
-"""Flattens a JSON Schema: what `$ref`, `allOf`, `anyOf` with null and `const` say, in one place.
+"""Flattens a JSON Schema: resolves `$ref`, `allOf`, `anyOf`, `oneOf` and `const`.
 
-A flat schema has the same keywords, except that `type` is a set of names, `const` is an `enum`
-of one, and there is no `$ref`, `allOf`, `anyOf` or `oneOf`. What cannot be said that way, such as
-a choice between two objects, makes it `OPAQUE`: the validator knows more than the flat schema.
+A flat schema has the same keywords, with three differences: `type` is a set of names, `const` is
+an `enum` of one value, and there is no `$ref`, `allOf`, `anyOf` or `oneOf`. A schema that cannot
+be flattened completely, such as a choice between two objects, is marked `OPAQUE`. Then only the
+validator knows all of its conditions.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from briggs.types.references import MISSING, References, list_references
 
 OPAQUE = "x-opaque"
 TITLES = "x-titles"
-"""The titles of values of `enum` that are branches of `oneOf` or `anyOf`, by `freeze(value)`."""
+"""Titles of `enum` values that come from `oneOf` or `anyOf`, by `freeze(value)`."""
 
 STEPS_MAX = 20_000
 
@@ -57,13 +58,13 @@ class Flattener:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the root leads to more schemas than are read."""
+        """Whether the root has more schemas than `STEPS_MAX`."""
         return self._steps > STEPS_MAX
 
     def flatten(self, schema: Any, seen: frozenset[str]) -> tuple[Flat, frozenset[str]]:
-        """The flat schema, and the references that lead to it, those in `seen` among them.
+        """The flat schema, and all references that were followed, including those in `seen`.
 
-        A reference that was followed before is not followed again.
+        A reference in `seen` is not followed again.
         """
         self._steps += 1
         if self.is_exhausted:
@@ -97,7 +98,7 @@ class Flattener:
     def _unite(
         self, branches: Sequence[Any], keyword: str, seen: frozenset[str]
     ) -> tuple[Flat, frozenset[str]]:
-        """Any one of some schemas: one schema or null, or one of some values."""
+        """Flatten alternatives. Exact for one schema or null, and for a choice of values."""
         flats = []
         for branch in branches:
             flat, followed = self.flatten(branch, seen)
@@ -120,7 +121,7 @@ class Flattener:
 
 
 def merge(one: Flat, other: Flat) -> Flat:
-    """What both ask for; the notes of the first."""
+    """The conditions of both schemas. Titles and other notes of the first come first."""
     merged = {**other, **one}
     if "type" in one or "type" in other:
         merged["type"] = _meet(_types(one), _types(other))
@@ -144,7 +145,7 @@ def merge(one: Flat, other: Flat) -> Flat:
 
 
 def is_impossible(flat: Flat) -> bool:
-    """Whether no object follows a schema of objects, as far as its own keywords show."""
+    """Whether its own keywords show that no object can match the schema."""
     properties, required = flat.get("properties", {}), flat.get("required", [])
     low, high = flat.get("minProperties", 0), flat.get("maxProperties", math.inf)
     if flat.get("additionalProperties") is False and not flat.get("patternProperties"):
@@ -161,7 +162,7 @@ def is_impossible(flat: Flat) -> bool:
 
 
 def freeze(value: Any) -> Hashable:
-    """A key that is equal for values that JSON Schema calls equal: 1 is 1.0, and true is not 1."""
+    """A key that is equal for values that JSON Schema calls equal: 1 and 1.0, not 1 and true."""
     if isinstance(value, bool):
         return "true" if value else "false", None
     if isinstance(value, list):
@@ -173,12 +174,12 @@ def freeze(value: Any) -> Hashable:
 
 
 def is_of(value: Any, types: Iterable[str]) -> bool:
-    """Whether a value is of one of the types."""
+    """Whether a value has one of the types."""
     return any(_IS[kind](value) for kind in types)
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether a value is a number; true and false are not."""
+    """Whether a value is a number. Booleans are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -199,7 +200,7 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def _read_own(schema: Mapping[str, Any]) -> Flat:
-    """What a schema says itself, without what is not of the type that its keyword takes."""
+    """A schema's own keywords, without those whose value has the wrong type."""
     flat = {
         keyword: value
         for keyword, value in schema.items()
@@ -255,7 +256,7 @@ def _types(flat: Flat) -> frozenset[str]:
 
 
 def _meet(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
-    """The types of both; every integer is a number."""
+    """The types that both allow. Every integer is a number."""
     met = one & other
     for this, that in ((one, other), (other, one)):
         if "integer" in this and "number" in that:
@@ -277,7 +278,7 @@ def _add_null(flat: Flat) -> Flat:
 
 
 def _unite_values(flats: Sequence[Flat], keyword: str) -> Flat:
-    """The values of all branches; of `oneOf`, those of one branch only."""
+    """The values of all branches. For `oneOf`, without values that are in several branches."""
     listed = [_list_values(flat) for flat in flats]
     counts = Counter(key for values in listed for key in values)
     values: dict[Hashable, Any] = {}
@@ -292,7 +293,7 @@ def _unite_values(flats: Sequence[Flat], keyword: str) -> Flat:
 
 
 def _list_values(flat: Flat) -> dict[Hashable, Any]:
-    """The values of a schema that has only these."""
+    """The values of a schema that lists them."""
     values = flat["enum"] if "enum" in flat else [None] if _allows_null(flat) else []
     types = flat.get("type", ALL_TYPES)
     return {freeze(value): value for value in values if is_of(value, types)}

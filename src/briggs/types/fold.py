@@ -1,4 +1,4 @@
-"""The fold: what the chunks of a stream spell, as one `CreateChatCompletionResponse`."""
+"""The fold: joins the chunks of a stream into one `CreateChatCompletionResponse`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.response import CreateChatCompletionResponse
 
 Pieces = dict[str, list[Any]]
-"""What came for each member of an object, in the order in which it came."""
+"""The values that came for each member of an object, in order."""
 
 
 def fold(chunks: Iterable[CreateChatCompletionStreamResponse]) -> CreateChatCompletionResponse:
-    """The response that the chunks of a whole stream spell.
+    """Join the chunks of a complete stream into a response.
 
-    Raises `msgspec.ValidationError` where they spell none, such as when the stream was cut
-    and a choice has no finish_reason.
+    Raises `msgspec.ValidationError` if the result is not a valid response: for example, if the
+    stream was cut and a choice has no `finish_reason`.
     """
     folded = Fold()
     for chunk in chunks:
@@ -28,10 +28,10 @@ def fold(chunks: Iterable[CreateChatCompletionStreamResponse]) -> CreateChatComp
 
 
 class Fold:
-    """Collects chunks as plain JSON, whatever their sender made of the specification.
+    """Collects chunks as plain JSON, even if they do not follow the specification.
 
-    It refuses nothing and invents nothing: what never came is null where the specification
-    requires the member, or empty where null is not allowed, and otherwise absent.
+    It rejects nothing and invents nothing. A required member that never came is null, or empty
+    if null is not allowed. An optional member that never came is absent.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Fold:
         self._choices: dict[int, _Choice] = {}
 
     def add(self, chunk: dict[str, Any]) -> None:
-        """Takes the next chunk, whose parts must not be changed afterwards."""
+        """Add the next chunk. Its parts must not be changed afterwards."""
         first = self._first
         for name, value in chunk.items():
             if name in _FIRST:
@@ -55,16 +55,16 @@ class Fold:
                 self._last.setdefault(name)
 
     def contents(self, index: int) -> list[Any]:
-        """The pieces of a choice's content, for whoever has more of nothing else."""
+        """The pieces of a choice's content. A caller with only more text may append to them."""
         return self._choice_at(index).contents()
 
     @property
     def pieces(self) -> int:
-        """How many pieces of messages have come."""
+        """How many pieces of messages have arrived."""
         return sum(choice.pieces for choice in self._choices.values())
 
     def response(self) -> dict[str, Any]:
-        """The response as far as the chunks have spelled it; may be asked for at any time."""
+        """The response so far. It may be called at any time."""
         choices = sorted(self._choices.items())
         usage = self._usage()
         return {
@@ -85,17 +85,17 @@ class Fold:
         return choice
 
     def _usage(self) -> dict[str, Any] | None:
-        """The last usage, or where there is none the one that Groq or Moonshot hides."""
+        """The last usage. Groq (in `x_groq`) and Moonshot (in a choice) put it elsewhere."""
         hidden = [self._last.get("x_groq"), *(choice.last for choice in self._choices.values())]
         found = [place.get("usage") for place in (self._last, *hidden) if isinstance(place, dict)]
         return next((usage for usage in found if usage and isinstance(usage, dict)), None)
 
 
-# The chunks agree on these, or should: the first that is not empty counts.
+# These should be the same in every chunk. The first value that is not empty counts.
 _FIRST_OPTIONAL = ("system_fingerprint", "service_tier")
 _FIRST = frozenset({"id", "created", "model", *_FIRST_OPTIONAL})
 
-# These belong to a chunk, or stand elsewhere in the response.
+# These belong to a chunk only, or are handled elsewhere.
 _DROPPED = frozenset({"object", "usage", "obfuscation"})
 
 
@@ -104,9 +104,9 @@ class _Choice:
 
     def __init__(self) -> None:
         self.last: dict[str, Any] = {}
-        """The members that no fold is known for: the last one counts."""
+        """Unknown members. The last value counts."""
         self._lists: dict[str, list[Any]] = {}
-        """The same, where they are lists, such as vLLM's `token_ids`: each goes on."""
+        """Unknown members that are lists, such as vLLM's `token_ids`. Their items are joined."""
         self._finish_reason: Any = None
         self._role: Any = None
         self._logprobs: Pieces | None = None
@@ -115,18 +115,18 @@ class _Choice:
         self._named: dict[tuple[int, str], _ToolCall] = {}
         """The first call of each index and id."""
         self._current: dict[int, _ToolCall] = {}
-        """The call that was last spelled at each index."""
+        """The call at each index that the last delta belonged to."""
 
     def add(self, choice: dict[str, Any]) -> None:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
-            # Some send all that they have to say as a message instead of deltas.
+            # Some providers send a whole message instead of deltas.
             delta = choice.get("message")
         is_older = not isinstance(delta, dict) and isinstance(choice.get("text"), str)
         if isinstance(delta, dict):
             self._add_delta(delta)
         elif is_older:
-            # The older completions have their text in the choice itself.
+            # The older text completions have their text in the choice itself.
             self.contents().append(choice["text"])
         for name, value in choice.items():
             if name in _SPELLED or (is_older and name == "text"):
@@ -163,7 +163,7 @@ class _Choice:
     def _folded_message(self) -> dict[str, Any]:
         message = _joined_members(self._message, "content", "refusal")
         if message["refusal"] and not message["content"]:
-            # The empty content of a first chunk is no content: who refuses says nothing else.
+            # The first chunk's content may be an empty string. A refusal has no content.
             message["content"] = None
         for name in _NEVER_NULL:
             if message.get(name, "") is None:
@@ -195,7 +195,7 @@ class _Choice:
                 message[name] = [value]
 
     def _call_of(self, delta: dict[str, Any], index: int) -> _ToolCall:
-        """The call that a delta goes on with; a different id at a used index is another call."""
+        """The call that a delta belongs to. A different id at a used index is another call."""
         call = self._current.get(index)
         if call is None or call.differs(delta):
             id = delta.get("id")
@@ -211,7 +211,7 @@ class _Choice:
 
 
 class _ToolCall:
-    """One call of a tool, function or custom."""
+    """One tool call: of a function or a custom tool."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -220,7 +220,7 @@ class _ToolCall:
         self._functions: dict[str, Pieces] = {}
         self._last: dict[str, Any] = {}
         self.deltas = 0
-        """How many have come."""
+        """How many deltas have arrived."""
 
     def add(self, delta: dict[str, Any]) -> None:
         self.deltas += 1
@@ -235,7 +235,7 @@ class _ToolCall:
                 self._last[name] = value
 
     def differs(self, delta: dict[str, Any]) -> bool:
-        """Whether a delta at our index is not ours: by its id or, without ids, by its name."""
+        """Whether a delta at our index belongs to another call, by its id or else its name."""
         id = delta.get("id")
         if id or self.id:
             return bool(id and self.id and id != self.id)
@@ -264,7 +264,7 @@ _FUNCTIONS = {"function": "arguments", "custom": "input"}
 
 
 def _folded_function(pieces: Pieces, *, text: str) -> dict[str, Any]:
-    """A function's name, which counts once, and in `text` what its arguments spell."""
+    """A function with its first name, and its arguments joined in the member `text`."""
     folded: dict[str, Any] = {}
     for name, values in pieces.items():
         given = [value for value in values if value is not None]
@@ -294,7 +294,7 @@ def _folded_audio(pieces: Pieces) -> dict[str, Any]:
 
 
 def _join_base64(pieces: list[str]) -> str:
-    """One base64 text of pieces that each are one, or of one that was cut into pieces."""
+    """Join base64 pieces: each is complete, or together they are one text."""
     try:
         data = b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
     except (binascii.Error, ValueError):
@@ -308,7 +308,7 @@ def _joined_members(pieces: Pieces, *required: str) -> dict[str, Any]:
 
 
 def _joined(values: list[Any]) -> Any:
-    """Text is joined, lists are extended, of anything else the last counts."""
+    """Join strings and lists. For anything else, the last value counts."""
     given = [value for value in values if value is not None]
     if not given:
         return None
@@ -325,7 +325,7 @@ def join_text(pieces: list[str]) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        # A surrogate pair may come as two deltas, and a half may stay alone.
+        # A surrogate pair may come in two deltas. A half of one may also stay alone.
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return text
 
@@ -344,13 +344,13 @@ def _collect(objects: list[dict[str, Any]]) -> Pieces:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list, or the object that stands where a list belongs."""
+    """The objects of a list, or a single object in place of a list."""
     items = value if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, dict)]
 
 
 def _index(item: dict[str, Any], position: int) -> int:
-    """The index of a choice or a call; its place in the list where it names none."""
+    """The index of a choice or a call. Without one, its place in the list."""
     index = item.get("index")
     if type(index) is int:
         return index

@@ -19,7 +19,7 @@ class ResponseFormatText(Object, tag_field="type", tag="text"):
 
 
 class ResponseFormatJsonObject(Object, tag_field="type", tag="json_object"):
-    """A JSON object; the messages must ask for JSON too."""
+    """A JSON object. The messages must ask for JSON too."""
 
     type: ClassVar[Literal["json_object"]] = "json_object"
 
@@ -28,7 +28,7 @@ class JsonSchemaFormat(Object):
     """A named JSON Schema."""
 
     name: str
-    """1 to 64 of letters, digits, underscores and dashes."""
+    """1 to 64 characters: letters, digits, underscores and dashes."""
     description: str | UnsetType = UNSET
     schema: dict[str, Any] | UnsetType = UNSET
     strict: bool | UnsetType | None = UNSET
@@ -43,7 +43,7 @@ class ResponseFormatJsonSchema(Object, tag_field="type", tag="json_schema"):
 
 
 class UnknownResponseFormat(Unknown, tag_field="type", tag=""):
-    """A format of a type that the specification does not know."""
+    """A format of a type that is not in the specification."""
 
 
 ResponseFormat = (

@@ -1,8 +1,8 @@
-"""A task's schema as a form: the fields that a reviewer fills in, for every reader of a schema.
+"""Reads a task's schema as a form: the fields that a reviewer fills in.
 
-The terminal, the pages, filters and agreement all read fields from here, so that a schema means
-the same to each. The validator has the last word: where `Field.is_exact` is false, it asks for
-more than the field says.
+The terminal, the web pages, filters and agreement all read fields from here, so a schema means
+the same to each. The validator has the last word: if `Field.is_exact` is false, the schema has
+conditions that the field does not describe.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[Group, ...] = ()
     """Outer ones first."""
     is_whole: bool = True
-    """False if the schema has more fields than are read."""
+    """False if the schema has more fields than `FIELDS_MAX`."""
     contradiction: Path | None = None
-    """The first field, or object, that no value can satisfy; `()` is the whole answer."""
+    """The first field or object that no value can satisfy. `()` is the whole answer."""
     is_exact: bool = True
-    """Whether an answer validates exactly if nothing is missing and no field has a problem."""
+    """Whether an answer is valid if and only if no field is missing or has a problem."""
 
     @property
     def names(self) -> list[str]:
-        """The dotted names of the fields; none for a schema that names no properties."""
+        """The dotted names of the fields. Empty for a schema without properties."""
         return [field.name for field in self.fields if field.path]
 
 
 def read_form(schema: Mapping[str, Any]) -> Form:
-    """The form of a schema. Takes any schema, bounded in time and size, and never raises."""
+    """Read a schema as a form. Accepts any schema, is bounded in time and size, never raises."""
     reader = _Reader(schema)
     try:
         reader.read()
@@ -76,9 +76,9 @@ def read_form(schema: Mapping[str, Any]) -> Form:
 
 
 def build_values(form: Form, said: Mapping[Path, Any]) -> dict[str, Any]:
-    """The answer made of the fields' values, with the objects that it must have.
+    """Build an answer from the fields' values, with all required objects.
 
-    A required field that takes null and was left out is null.
+    A required field that accepts null and was left out becomes null.
     """
     if () in said:
         return dict(said[()])
@@ -102,7 +102,7 @@ def build_values(form: Form, said: Mapping[Path, Any]) -> dict[str, Any]:
 
 
 def flatten_values(form: Form, values: Mapping[str, Any]) -> dict[Path, Any]:
-    """The values that an answer gives to the fields, by path."""
+    """The values of an answer's fields, by path."""
     said: dict[Path, Any] = {}
     for field in form.fields:
         found = read_value(field.path, values)
@@ -112,7 +112,7 @@ def flatten_values(form: Form, values: Mapping[str, Any]) -> dict[Path, Any]:
 
 
 def read_value(path: Path, values: Any) -> Any:
-    """What is at a path; `ABSENT` if nothing is."""
+    """The value at a path. `ABSENT` if there is none."""
     for step in path:
         if not isinstance(values, dict) or step not in values:
             return ABSENT
@@ -125,7 +125,7 @@ _LEFT = object()
 
 
 def list_missing(form: Form, said: Mapping[Path, Any]) -> list[Field]:
-    """The fields that still need a value, given those that have one."""
+    """The fields that still need a value. `said` has the values so far."""
     return [
         field
         for field in form.fields
@@ -139,7 +139,7 @@ _WHOLE = Field(
 
 
 class _Reader:
-    """Walks a schema and notes its fields and groups."""
+    """Walks a schema and collects its fields and groups."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.fields: list[Field] = []
@@ -147,7 +147,7 @@ class _Reader:
         self.title = ""
         self.contradictions: list[Path] = []
         self.is_exact = True
-        """Whether the objects ask for no more than that some fields are there."""
+        """Whether the objects have no condition except required fields."""
         self.flattener = Flattener(schema)
         self._schema = schema
 
@@ -157,7 +157,7 @@ class _Reader:
         self._walk(flat, path=(), seen=seen, needs=())
 
     def _walk(self, flat: Flat, *, path: Path, seen: frozenset[str], needs: Path) -> None:
-        """The fields of an object; `needs` is the outermost object that must have this one."""
+        """Read the fields of an object. `needs` is the outermost object that requires it."""
         required = frozenset(flat.get("required", ()))
         properties = flat.get("properties", {})
         if is_impossible(flat):
@@ -171,7 +171,7 @@ class _Reader:
             place = (*path, name)
             within = needs if name in required else None
             if not _is_group(found) or len(place) >= DEPTH_MAX:
-                # An optional property that is `false` is one that must not be there.
+                # An optional property with the schema `false` must be absent.
                 if within is not None or inner is not False:
                     self._note(self._read_field(found, place, within, followed))
                 continue
@@ -226,13 +226,13 @@ class _Reader:
         if not isinstance(flat.get("items"), dict | bool) or len(path) > DEPTH_MAX:
             return None
         found, followed = self.flattener.flatten(flat["items"], seen)
-        # A list of lists ends here: nobody fills it in as a form.
+        # Stop at a list of lists, which cannot be filled in as a form.
         found = {**found, "items": True, OPAQUE: True} if "items" in found else found
         return self._read_field(found, path, None, followed)
 
 
 def _is_group(flat: Flat) -> bool:
-    """Whether a schema is of an object, or of an object or null, that names its members."""
+    """Whether a schema describes an object (or null) and names its properties."""
     types = flat.get("type", ALL_TYPES) - {"null"}
     is_object = types in ({"object"}, ALL_TYPES - {"null"})
     return bool(flat.get("properties")) and is_object and "enum" not in flat
@@ -260,7 +260,7 @@ def _find_kind(
 
 
 def _read_bounds(flat: Flat) -> Field:
-    """A field that takes everything within the bounds of a schema."""
+    """A field that accepts everything within the bounds of a schema."""
     return Field(
         path=(),
         kind="json",
@@ -278,7 +278,7 @@ def _read_bounds(flat: Flat) -> Field:
 
 
 def _read_options(flat: Flat, bounds: Field) -> tuple[Option, ...] | None:
-    """The values that an `enum` leaves, in its order and each once; None without an `enum`."""
+    """The values of `enum` within the bounds, in order, without duplicates. None without one."""
     if "enum" not in flat:
         return None
     titles = flat.get(TITLES, {})
@@ -306,13 +306,13 @@ def _find_highest(flat: Flat) -> int | None:
 
 
 def _read_rows(multi: Any) -> int:
-    """The height of a text's box: `true` is five lines."""
+    """The number of lines in a text's input box. `true` means five."""
     rows = multi.get("rows") if isinstance(multi, dict) else None
     return rows if isinstance(rows, int) and 0 < rows <= 100 else 5 if multi else 1
 
 
 def _is_wanted(within: Path | None, said: Collection[Path]) -> bool:
-    """Whether the object that must have something is there."""
+    """Whether the object that requires this one is present."""
     return within is not None and (within == () or _is_begun(within, said))
 
 

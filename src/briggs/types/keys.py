@@ -1,4 +1,4 @@
-"""API keys: 256 random bits that a person keeps, of which we keep only the hash."""
+"""API keys: secrets of 256 random bits, of which Briggs keeps only the hash."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import msgspec
 PREFIX = "sk-briggs-"
 
 Scope = Literal["answer", "read", "grade", "admin"]
-"""What a key may do: have calls answered and recorded, read the record, give feedback, and
-look after keys, feedback tasks and what is deleted."""
+"""What a key may do. `answer`: make and record calls. `read`: read the record. `grade`: give
+feedback. `admin`: manage keys and feedback tasks, and delete data."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 SCOPES_DEFAULT: tuple[Scope, ...] = ("answer", "read", "grade")
-"""What a key may do that is made without scopes: everything but look after the rest."""
+"""The scopes of a key that is created without any: all except `admin`."""
 
 
 class Key(msgspec.Struct, kw_only=True):
-    """A key as the store knows it: never the secret, only what recognises it."""
+    """A key as the store keeps it: the hash of its secret, never the secret."""
 
     id: str
     organization_id: str = "default"
@@ -27,13 +27,13 @@ class Key(msgspec.Struct, kw_only=True):
     hash: bytes
     """SHA-256 of the whole secret."""
     redacted_value: str
-    """The first and last characters, for people to tell keys apart."""
+    """The first and last characters, so that people can tell keys apart."""
     created_at: int
     """Unix time in microseconds."""
     last_used_at: int | None = None
     scopes: list[Scope] = msgspec.field(default_factory=lambda: list(SCOPES))
     expires_at: int | None = None
-    """Unix time in microseconds; None for a key that does not expire."""
+    """Unix time in microseconds. None if the key does not expire."""
 
 
 def create_secret() -> str:
@@ -47,5 +47,5 @@ def hash_secret(secret: str) -> bytes:
 
 
 def redact(secret: str) -> str:
-    """What may be shown of a secret: `sk-briggs-AbC...xYz1`."""
+    """The part of a secret that may be shown, such as `sk-briggs-AbC...xYz1`."""
     return f"{secret[: len(PREFIX) + 3]}...{secret[-4:]}"

@@ -1,4 +1,4 @@
-"""Lines, read from bytes however they are split."""
+"""Reads lines from bytes that arrive in pieces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class LineTooLarge(ValueError):
 
 
 class LineReader:
-    """Turns the writes of a stream into its lines, which end with LF."""
+    """Turns the pieces of a stream into its lines, which end with LF."""
 
     def __init__(self, *, line_bytes_max: int = LINE_BYTES_MAX) -> None:
         self._line_bytes_max = line_bytes_max
@@ -18,7 +18,7 @@ class LineReader:
         """The line that has not ended yet."""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that end in this write, without their ends. Raises `LineTooLarge`."""
+        """The lines that end in this piece, without their LF. Raises `LineTooLarge`."""
         *lines, begun = data.split(b"\n")
         if lines and self._begun:
             lines[0] = bytes(self._begun) + lines[0]

@@ -1,4 +1,4 @@
-"""Log probabilities: how likely each token was, and which others were likely in its place."""
+"""Log probabilities: how likely each token was, and its most likely alternatives."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ class TopLogprobs(Object):
 
     token: str
     logprob: int | float
-    """Natural logarithm of the probability; -9999.0 stands for very unlikely."""
+    """Natural logarithm of the probability. -9999.0 means very unlikely."""
     bytes: list[int] | None
-    """The token's UTF-8 bytes, 0 to 255; null where it has none."""
+    """The token's UTF-8 bytes, 0 to 255. Null if it has none."""
 
 
 class ChatCompletionTokenLogprob(Object):
     """One token of the output, its log probability, and its likeliest alternatives.
 
-    A character can take several tokens: then only their `bytes` together make the text.
+    A character can span several tokens. Then only their `bytes` together give the text.
     https://platform.openai.com/docs/api-reference/chat/object
     """
 
     token: str
     logprob: int | float
-    """Natural logarithm of the probability; -9999.0 stands for very unlikely."""
+    """Natural logarithm of the probability. -9999.0 means very unlikely."""
     bytes: list[int] | None
-    """The token's UTF-8 bytes, 0 to 255; null where it has none."""
+    """The token's UTF-8 bytes, 0 to 255. Null if it has none."""
     top_logprobs: list[TopLogprobs]
-    """At most as many as `top_logprobs` asked for; the token itself may be missing."""
+    """At most as many as the request's `top_logprobs`. The token itself may be missing."""
 
 
 class ChoiceLogprobs(Object):
     """The log probabilities of one choice, token by token."""
 
     content: list[ChatCompletionTokenLogprob] | None = None
-    """Those of the message's content; null where it has none."""
+    """For the message's content. Null if it has none."""
     refusal: list[ChatCompletionTokenLogprob] | None = None
-    """Those of the message's refusal; null where it has none."""
+    """For the message's refusal. Null if it has none."""
 
 
 Logprobs = ChoiceLogprobs

@@ -1,4 +1,4 @@
-"""Messages: what a conversation consists of, and the parts that their content can have.
+"""The messages of a conversation, and the parts of their content.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -14,12 +14,12 @@ from briggs.types.wire import Object, Unknown
 
 
 class PromptCacheBreakpoint(Object):
-    """Marks where a prefix of the prompt ends that is worth caching."""
+    """Marks the end of a prefix of the prompt that should be cached."""
 
     mode: str
     """Always `explicit`."""
     ttl: str | UnsetType = UNSET
-    """How long it is kept: `30m` or `12h`."""
+    """How long to keep the prefix: `30m` or `12h`."""
 
 
 class ChatCompletionRequestMessageContentPartText(Object, tag_field="type", tag="text"):
@@ -31,10 +31,10 @@ class ChatCompletionRequestMessageContentPartText(Object, tag_field="type", tag=
 
 
 class ImageUrl(Object):
-    """Where an image is, and how closely to look at it."""
+    """The address of an image, and the level of detail."""
 
     url: str
-    """An http or https address, or a data: URL with the image itself."""
+    """An http or https URL, or a data: URL with the image itself."""
     detail: str | UnsetType = UNSET
     """`auto`, `low`, `high` or `original`."""
 
@@ -57,7 +57,7 @@ class InputAudio(Object):
 
 
 class ChatCompletionRequestMessageContentPartAudio(Object, tag_field="type", tag="input_audio"):
-    """A sound."""
+    """Audio."""
 
     type: ClassVar[Literal["input_audio"]] = "input_audio"
     input_audio: InputAudio
@@ -65,7 +65,7 @@ class ChatCompletionRequestMessageContentPartAudio(Object, tag_field="type", tag
 
 
 class InputFile(Object):
-    """A file: itself, or the id of one that was uploaded."""
+    """A file's content, or the id of an uploaded file."""
 
     filename: str | UnsetType = UNSET
     file_data: str | UnsetType = UNSET
@@ -89,7 +89,7 @@ class ChatCompletionRequestMessageContentPartRefusal(Object, tag_field="type", t
 
 
 class UnknownContentPart(Unknown, tag_field="type", tag=""):
-    """A part of a type that the specification does not know."""
+    """A part of a type that is not in the specification."""
 
 
 ContentPart = (
@@ -100,16 +100,16 @@ ContentPart = (
     | ChatCompletionRequestMessageContentPartRefusal
     | UnknownContentPart
 )
-"""A part of any message's content. Which role may hold which part, the provider decides."""
+"""A part of a message's content. The provider decides which parts each role may have."""
 
 
 class ChatCompletionRequestDeveloperMessage(Object, tag_field="role", tag="developer"):
-    """Instructions that the model follows whatever the user says."""
+    """Instructions that take precedence over the user's messages."""
 
     role: ClassVar[Literal["developer"]] = "developer"
     content: str | list[ContentPart]
     name: str | UnsetType = UNSET
-    """Tells participants of one role apart."""
+    """Distinguishes participants with the same role."""
 
 
 class ChatCompletionRequestSystemMessage(Object, tag_field="role", tag="system"):
@@ -118,16 +118,16 @@ class ChatCompletionRequestSystemMessage(Object, tag_field="role", tag="system")
     role: ClassVar[Literal["system"]] = "system"
     content: str | list[ContentPart]
     name: str | UnsetType = UNSET
-    """Tells participants of one role apart."""
+    """Distinguishes participants with the same role."""
 
 
 class ChatCompletionRequestUserMessage(Object, tag_field="role", tag="user"):
-    """What the end user says or shows."""
+    """A message of the end user."""
 
     role: ClassVar[Literal["user"]] = "user"
     content: str | list[ContentPart]
     name: str | UnsetType = UNSET
-    """Tells participants of one role apart."""
+    """Distinguishes participants with the same role."""
 
 
 class AudioId(Object):
@@ -137,22 +137,22 @@ class AudioId(Object):
 
 
 class ChatCompletionRequestAssistantMessage(Object, tag_field="role", tag="assistant"):
-    """What a model answered before."""
+    """An earlier answer of the model."""
 
     role: ClassVar[Literal["assistant"]] = "assistant"
     content: str | list[ContentPart] | UnsetType | None = UNSET
-    """Required unless it called tools."""
+    """Required unless the message has tool calls."""
     refusal: str | UnsetType | None = UNSET
     name: str | UnsetType = UNSET
-    """Tells participants of one role apart."""
+    """Distinguishes participants with the same role."""
     audio: AudioId | UnsetType | None = UNSET
     tool_calls: list[ToolCall] | UnsetType | None = UNSET
     function_call: FunctionCall | UnsetType | None = UNSET
-    """Deprecated for `tool_calls`."""
+    """Deprecated: use `tool_calls`."""
 
 
 class ChatCompletionRequestToolMessage(Object, tag_field="role", tag="tool"):
-    """What a tool returned."""
+    """The result of a tool call."""
 
     role: ClassVar[Literal["tool"]] = "tool"
     content: str | list[ContentPart]
@@ -161,7 +161,7 @@ class ChatCompletionRequestToolMessage(Object, tag_field="role", tag="tool"):
 
 
 class ChatCompletionRequestFunctionMessage(Object, tag_field="role", tag="function"):
-    """What a function returned (deprecated for the tool's message)."""
+    """The result of a function call. Deprecated: use a tool message."""
 
     role: ClassVar[Literal["function"]] = "function"
     content: str | None
@@ -170,7 +170,7 @@ class ChatCompletionRequestFunctionMessage(Object, tag_field="role", tag="functi
 
 
 class UnknownMessage(Unknown, tag_field="role", tag=""):
-    """A message of a role that the specification does not know."""
+    """A message with a role that is not in the specification."""
 
 
 ChatCompletionRequestMessage = (

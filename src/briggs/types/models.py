@@ -1,4 +1,4 @@
-"""Models: what a provider can be asked to answer with.
+"""The models that can be used.
 
 https://platform.openai.com/docs/api-reference/models
 """
@@ -22,18 +22,18 @@ class Model(Object):
     """Unix time in seconds."""
     owned_by: str
     shutdown_date: str | UnsetType | None = UNSET
-    """The day, such as 2027-01-31, from which it is not available any more."""
+    """The first day, such as 2027-01-31, on which it is no longer available."""
 
 
 class ListModelsResponse(Object):
-    """Every model that can be asked."""
+    """Every model that can be used."""
 
     object: Literal["list"]
     data: list[Model]
 
 
 class DeleteModelResponse(Object):
-    """Says that a model is no more."""
+    """Confirms that a model was deleted."""
 
     id: str
     object: str

@@ -1,8 +1,8 @@
-"""Streams of which a short look tells that they break no rule: nearly all of them.
+"""A quick check that clears streams which break no rule. Nearly all streams pass it.
 
-It is asked of streams that conform as they came, so that most rules are known to be kept, and
-says False wherever it is not sure. What remains is looked for in the book. Of whole answers,
-`conform/plain.py` tells it.
+It runs only on streams that needed no fix, so most rules are already known to hold. It returns
+False if it is not sure; then the stream is checked against the whole rule book.
+`conform/plain.py` does the same for whole answers.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import msgspec
 from msgspec import UNSET
 
 TOLERANCE = 1e-6
-"""How far two log probabilities may be apart, or one above 0, and be right but for rounding."""
+"""The rounding error allowed between two log probabilities, or for one above 0."""
 HIDDEN_TOKENS_MAX = 8
-"""The token that ends a choice counts, and so may a few that structure it."""
+"""How many counted tokens may not appear: the end of a choice, and a few for structure."""
 
 _TIERS = (None, UNSET, "default", "flex", "priority", "scale", "auto", "fast")
 
@@ -26,7 +26,7 @@ _TEXT = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
 
 
 def is_plain_stream(stream: bytes) -> bool:
-    """Whether it is a role, chunks that differ in their text alone, an end, and a usage."""
+    """Whether a stream is a role, chunks that differ only in their text, an end, and a usage."""
     events = stream.count(b"\n\n")
     if (
         events < 5
@@ -44,7 +44,7 @@ def is_plain_stream(stream: bytes) -> bool:
 
 
 def _are_alike(frames: list[bytes]) -> bool:
-    """Whether they differ in the text of `content` alone."""
+    """Whether the frames differ only in the text of `content`."""
     mark = _CONTENT.search(frames[0])
     text = _TEXT.match(frames[0], mark.end()) if mark else None
     if mark is None or text is None:
@@ -60,7 +60,7 @@ def _are_alike(frames: list[bytes]) -> bool:
 
 
 def _is_plain_frame(*frames: bytes) -> bool:
-    """Whether what begins, what goes on, what ends, and the usage say just that."""
+    """Whether the first, a text, the last and the usage frame have only the usual members."""
     try:
         chunks = [msgspec.json.decode(frame[6:]) for frame in frames]
         counts = [_count_names(chunk) for chunk in chunks]

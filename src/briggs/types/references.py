@@ -1,4 +1,4 @@
-"""References within one JSON Schema; nothing outside of it is ever looked up."""
+"""Resolves references within one JSON Schema. It never looks outside of it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ MISSING = object()
 
 
 class References:
-    """What `$ref` and `$dynamicRef` lead to within a root that has no other root in it."""
+    """Resolves `$ref` and `$dynamicRef` within one root schema."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
 
     def look_up(self, reference: str) -> Any:
-        """What `#`, `#/$defs/name` or `#anchor` leads to; `MISSING` where nothing is."""
+        """The target of `#`, `#/$defs/name` or `#anchor`. `MISSING` if there is none."""
         own = self._root.get("$id")
         if isinstance(own, str) and own:
             reference = reference.removeprefix(own.rstrip("#")) or "#"
@@ -40,7 +40,7 @@ class References:
 
 
 def list_references(schema: Mapping[str, Any]) -> list[str]:
-    """Those that a schema says itself."""
+    """A schema's own references."""
     said = [schema.get(keyword) for keyword in ("$ref", "$dynamicRef")]
     return [each for each in said if isinstance(each, str)]
 

@@ -1,4 +1,4 @@
-"""The chat completion request: what a model is asked, and how it should answer.
+"""The chat completion request.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -26,7 +26,7 @@ from briggs.types.wire import Object
 
 
 class ReasoningEffort(StrEnum):
-    """How much a model reasons before it answers; providers know more of them."""
+    """How much a model reasons before it answers. Providers may have other values."""
 
     NONE = "none"
     MINIMAL = "minimal"
@@ -46,13 +46,13 @@ class Verbosity(StrEnum):
 
 
 class VoiceId(Object):
-    """A voice of one's own."""
+    """A custom voice."""
 
     id: str
 
 
 class ChatCompletionAudioParam(Object):
-    """How the answer should sound."""
+    """The voice and the format of an audio answer."""
 
     voice: str | VoiceId
     format: str
@@ -60,7 +60,7 @@ class ChatCompletionAudioParam(Object):
 
 
 class PredictionContent(Object):
-    """Text that much of the answer will repeat, such as a file that is being edited."""
+    """Text that the answer will mostly repeat, such as a file that is being edited."""
 
     type: str
     """Always `content`."""
@@ -68,32 +68,32 @@ class PredictionContent(Object):
 
 
 class ChatCompletionStreamOptions(Object):
-    """What a stream should hold beside the answer."""
+    """Options of a stream."""
 
     include_usage: bool | UnsetType = UNSET
-    """One more chunk before the end, with the usage and without choices."""
+    """Whether to add a last chunk with the usage and without choices."""
     include_obfuscation: bool | UnsetType = UNSET
-    """Random padding, so that the lengths of the chunks do not betray the text; on by default."""
+    """Whether to add random padding, which hides the lengths of the chunks. On by default."""
 
 
 class PromptCacheOptions(Object):
     """How the provider should cache the prompt."""
 
     mode: str | UnsetType = UNSET
-    """`implicit` or `explicit`, which is by `prompt_cache_breakpoint`."""
+    """`implicit`, or `explicit` with `prompt_cache_breakpoint`."""
     ttl: str | UnsetType = UNSET
-    """How long it is kept, such as `30m`."""
+    """How long to keep the prompt, such as `30m`."""
 
 
 class ModerationParam(Object):
-    """Which model should moderate the input and the output."""
+    """The model that moderates the input and the output."""
 
     model: str
     policy: dict[str, Any] | UnsetType = UNSET
 
 
 class WebSearchLocation(Object):
-    """Roughly where the user is."""
+    """The user's approximate location."""
 
     country: str | UnsetType = UNSET
     """Two letters, ISO 3166-1."""
@@ -104,7 +104,7 @@ class WebSearchLocation(Object):
 
 
 class WebSearchUserLocation(Object):
-    """Where the user is."""
+    """The user's location."""
 
     type: str
     """Always `approximate`."""
@@ -112,7 +112,7 @@ class WebSearchUserLocation(Object):
 
 
 class WebSearchOptions(Object):
-    """How a model that searches the web should do so."""
+    """Options for a model that searches the web."""
 
     user_location: WebSearchUserLocation | UnsetType | None = UNSET
     search_context_size: str | UnsetType = UNSET
@@ -120,42 +120,42 @@ class WebSearchOptions(Object):
 
 
 class CreateChatCompletionRequest(Object):
-    """What a model is asked.
+    """A request for a chat completion.
 
-    Whatever else a provider understands goes into `extra`. Values are not checked against
-    their ranges here: that is the provider's to say.
+    Other members that a provider accepts go into `extra`. Ranges are not checked here, because
+    they depend on the provider.
     """
 
     messages: list[ChatCompletionRequestMessage]
     model: str
-    """At Briggs: `provider/model`, or a name from its file."""
+    """For Briggs: `provider/model`, or a name from `briggs.toml`."""
     audio: ChatCompletionAudioParam | UnsetType | None = UNSET
-    """Needs `audio` among the modalities."""
+    """Requires `audio` in `modalities`."""
     frequency_penalty: int | float | UnsetType | None = UNSET
-    """-2 to 2: above 0 makes it less likely that words are repeated."""
+    """-2 to 2. Above 0, words are repeated less."""
     function_call: str | ChatCompletionFunctionCallOption | UnsetType = UNSET
-    """Deprecated for `tool_choice`."""
+    """Deprecated: use `tool_choice`."""
     functions: list[ChatCompletionFunctions] | UnsetType = UNSET
-    """Deprecated for `tools`."""
+    """Deprecated: use `tools`."""
     logit_bias: dict[str, int | float] | UnsetType | None = UNSET
-    """Token ids to -100 (never) to 100 (always)."""
+    """Token ids, each with a bias from -100 (never) to 100 (always)."""
     logprobs: bool | UnsetType | None = UNSET
     """Whether to return the log probability of each token."""
     max_completion_tokens: int | UnsetType | None = UNSET
-    """The most tokens to write, reasoning included."""
+    """The maximum number of tokens to write, including reasoning."""
     max_tokens: int | UnsetType | None = UNSET
-    """Deprecated for `max_completion_tokens`."""
+    """Deprecated: use `max_completion_tokens`."""
     metadata: dict[str, str] | UnsetType | None = UNSET
-    """At most 16 pairs, keys up to 64 and values up to 512 characters."""
+    """At most 16 pairs. Keys have up to 64 characters, values up to 512."""
     modalities: list[str] | UnsetType | None = UNSET
     """`text`, `audio` or both."""
     moderation: ModerationParam | UnsetType | None = UNSET
     n: int | UnsetType | None = UNSET
-    """How many choices to answer with, 1 to 128; 1 by default."""
+    """The number of choices, 1 to 128. The default is 1."""
     parallel_tool_calls: bool | UnsetType = UNSET
     prediction: PredictionContent | UnsetType | None = UNSET
     presence_penalty: int | float | UnsetType | None = UNSET
-    """-2 to 2: above 0 makes new topics more likely."""
+    """-2 to 2. Above 0, new topics are more likely."""
     prompt_cache_key: str | UnsetType | None = UNSET
     """Groups requests with similar prompts for the provider's cache."""
     prompt_cache_options: PromptCacheOptions | UnsetType = UNSET
@@ -165,27 +165,27 @@ class CreateChatCompletionRequest(Object):
     """One of `ReasoningEffort`, or a provider's own."""
     response_format: ResponseFormat | UnsetType = UNSET
     safety_identifier: str | UnsetType | None = UNSET
-    """Stands for the end user, without saying who it is."""
+    """An identifier of the end user that does not reveal who it is."""
     seed: int | UnsetType | None = UNSET
-    """Of 64 bits: the same seed and request should give the same answer."""
+    """64 bits. The same seed and request should give the same answer."""
     service_tier: str | UnsetType | None = UNSET
     """One of `ServiceTier`, or a provider's own."""
     stop: str | list[str] | UnsetType | None = UNSET
-    """Up to 4 texts that end the answer, which will not contain them."""
+    """Up to 4 texts that end the answer. The answer does not include them."""
     store: bool | UnsetType | None = UNSET
-    """Whether the provider should keep the completion; Briggs always does."""
+    """Whether the provider should keep the completion. Briggs always does."""
     stream: bool | UnsetType | None = UNSET
     stream_options: ChatCompletionStreamOptions | UnsetType | None = UNSET
     temperature: int | float | UnsetType | None = UNSET
-    """0 to 2: how freely to choose among the likely tokens; 1 by default."""
+    """0 to 2: how freely to choose among the likely tokens. The default is 1."""
     tool_choice: ChatCompletionToolChoiceOption | UnsetType = UNSET
     tools: list[Tool] | UnsetType = UNSET
     top_logprobs: int | UnsetType | None = UNSET
-    """0 to 20 alternatives for each token; needs `logprobs`."""
+    """0 to 20: the number of alternatives for each token. Requires `logprobs`."""
     top_p: int | float | UnsetType | None = UNSET
-    """0 to 1: choose among the likeliest tokens that make up this probability."""
+    """0 to 1: choose among the likeliest tokens that together have this probability."""
     user: str | UnsetType = UNSET
-    """Deprecated for `safety_identifier` and `prompt_cache_key`."""
+    """Deprecated: use `safety_identifier` and `prompt_cache_key`."""
     verbosity: str | UnsetType | None = UNSET
     """One of `Verbosity`."""
     web_search_options: WebSearchOptions | UnsetType = UNSET

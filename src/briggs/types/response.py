@@ -1,4 +1,4 @@
-"""The chat completion response that a model returns on the provided input.
+"""The chat completion response.
 
 https://platform.openai.com/docs/api-reference/chat/object
 """
@@ -17,25 +17,25 @@ from briggs.types.wire import Object, Unknown
 
 
 class ObjectT(StrEnum):
-    """What kind of object it is."""
+    """The type of the object."""
 
     ChatCompletion = "chat.completion"
     CHAT_COMPLETION = "chat.completion"
 
 
 class FinishReason(StrEnum):
-    """Why the model stopped; an answer with any other reason is refused, never guessed at."""
+    """Why the model stopped. An answer with any other reason is rejected."""
 
     Stop = "stop"
-    """It came to a natural end, or to one of the request's stop sequences."""
+    """The model came to a natural end, or to one of the request's stop sequences."""
     Length = "length"
-    """It reached the most tokens that it may write."""
+    """The model reached the maximum number of tokens."""
     ToolCalls = "tool_calls"
-    """It calls tools."""
+    """The model calls tools."""
     ContentFilter = "content_filter"
-    """A filter left something out."""
+    """A content filter removed something."""
     FunctionCall = "function_call"
-    """It calls a function (deprecated)."""
+    """The model calls a function (deprecated)."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -45,7 +45,7 @@ class FinishReason(StrEnum):
 
 
 class ChatCompletionRole(StrEnum):
-    """Who speaks in a message."""
+    """The author of a message."""
 
     Developer = "developer"
     System = "system"
@@ -63,7 +63,7 @@ class ChatCompletionRole(StrEnum):
 
 
 class ServiceTier(StrEnum):
-    """How fast, and at what price, a request is answered; providers know more of them."""
+    """The speed and price of an answer. Providers may have other values."""
 
     Auto = "auto"
     Default = "default"
@@ -81,12 +81,12 @@ class ServiceTier(StrEnum):
 
 
 class UrlCitation(Object):
-    """A web page that a piece of the content relies on."""
+    """A web page that supports a part of the content."""
 
     start_index: int
-    """Where in the content the citation starts, in characters."""
+    """The start of the citation in the content, in characters."""
     end_index: int
-    """Where in the content it ends, in characters."""
+    """The end of the citation in the content, in characters."""
     url: str
     title: str
 
@@ -99,18 +99,18 @@ class UrlCitationAnnotation(Object, tag_field="type", tag="url_citation"):
 
 
 class UnknownAnnotation(Unknown, tag_field="type", tag=""):
-    """An annotation of a type that the specification does not know."""
+    """An annotation of a type that is not in the specification."""
 
 
 class ChatCompletionAudio(Object):
     """The answer as speech."""
 
     id: str
-    """What a later message names to refer to this audio."""
+    """The id with which a later message can refer to this audio."""
     expires_at: int
-    """Unix time in seconds until which the id can be used."""
+    """Unix time in seconds. The id can be used until then."""
     data: str
-    """Base64 of the audio, in the format that the request named."""
+    """Base64 of the audio, in the format of the request."""
     transcript: str
 
 
@@ -121,24 +121,24 @@ class ChatCompletionResponseMessage(Object):
     """`assistant` in every response."""
     content: str | None = None
     refusal: str | None = None
-    """Why the model does not answer; null if it does."""
+    """Why the model does not answer. Null if it answers."""
     tool_calls: list[ToolCall] | UnsetType | None = UNSET
-    """Absent where there are none; in stored completions OpenAI has null there."""
+    """Absent if there are none. OpenAI's stored completions have null instead."""
     annotations: list[UrlCitationAnnotation | UnknownAnnotation] | UnsetType | None = UNSET
     audio: ChatCompletionAudio | UnsetType | None = UNSET
     function_call: FunctionCall | UnsetType | None = UNSET
-    """Deprecated for `tool_calls`."""
+    """Deprecated: use `tool_calls`."""
 
 
 class Choice(Object):
-    """One of the answers; there are as many as the request's `n`."""
+    """One of the answers. A response has as many as the request's `n`."""
 
     finish_reason: FinishReason
     index: int
-    """Its place among the choices, from 0."""
+    """The position among the choices, from 0."""
     message: ChatCompletionResponseMessage
     logprobs: ChoiceLogprobs | None = None
-    """Null where the request did not ask for them, or the provider has none."""
+    """Null if the request did not ask for them, or if the provider has none."""
 
 
 Choices = Choice
@@ -146,7 +146,7 @@ Choices = Choice
 
 
 class Moderation(Object):
-    """What a moderation model makes of the input and the output.
+    """The result of moderating the input and the output.
 
     Each is an object whose `type` is `moderation_results` or `error`.
     """
@@ -156,27 +156,26 @@ class Moderation(Object):
 
 
 class CreateChatCompletionResponse(Object):
-    """A chat completion: what a model returns on the provided input.
+    """A chat completion.
 
-    Members that the specification requires and that may be null are null where they are
-    left out of the constructor. Read from JSON without them, they are None too, and `encode`
-    leaves them out again.
+    If a required member that may be null is left out of the constructor, it is null. If it is
+    missing in JSON, `decode` sets it to None, and `encode` leaves it out again.
     """
 
     id: str
     """The provider's identifier of the chat completion."""
     choices: list[Choice]
     created: int
-    """Unix time in seconds at which the chat completion was created."""
+    """Unix time in seconds when the chat completion was created."""
     model: str
-    """The model that answered, which may be a dated version of the one that was asked."""
+    """The model that answered. It may be a dated version of the requested model."""
     object: ObjectT
     """Always `chat.completion`."""
     usage: CompletionUsage | UnsetType = UNSET
     service_tier: str | UnsetType | None = UNSET
-    """The tier that served the request, one of `ServiceTier` or a provider's own."""
+    """The tier that served the request: one of `ServiceTier`, or a provider's own."""
     system_fingerprint: str | UnsetType | None = UNSET
-    """The configuration that the model ran with; with `seed`, tells when results may differ."""
+    """Identifies the model's configuration. If it changes, a `seed` may give other results."""
     metadata: dict[str, str] | UnsetType | None = UNSET
-    """At most 16 pairs that the caller gave, keys up to 64 and values up to 512 characters."""
+    """At most 16 pairs from the caller. Keys have up to 64 characters, values up to 512."""
     moderation: Moderation | UnsetType | None = UNSET

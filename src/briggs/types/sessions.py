@@ -10,8 +10,8 @@ from briggs.types.completions import create_id, current_time_us
 class Session(msgspec.Struct, kw_only=True):
     """A session, and the totals of its completions.
 
-    It is made when it is first heard of, or explicitly. Its id need be unique within its
-    organization only, since clients make ids of their own.
+    It is created explicitly, or by the first call that names it. Its id is unique only within
+    its organization, because clients choose ids of their own.
     """
 
     id: str = msgspec.field(default_factory=create_id)
@@ -21,14 +21,14 @@ class Session(msgspec.Struct, kw_only=True):
     completions: int = 0
     failed: int = 0
     prompt_tokens: int = 0
-    """Of the completions whose tokens their provider counted; estimates are not in it."""
+    """The tokens that providers counted, without estimates."""
     completion_tokens: int = 0
     cost_usd: float | None = None
-    """Of the same, where the price is known; None where that is none of them."""
+    """The cost of these tokens, if the price is known. None if no price is known."""
     estimated_tokens: int = 0
-    """Of prompts and completions whose tokens were estimated."""
+    """The estimated tokens of prompts and completions."""
     estimated_cost_usd: float | None = None
     duration_ms: float = 0
     """The sum of the completions' own durations."""
     last_completion_at: int | None = None
-    """When the newest one began; Unix time in microseconds."""
+    """When the newest completion began: Unix time in microseconds."""

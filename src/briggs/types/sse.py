@@ -1,4 +1,4 @@
-"""Server-sent events, read from bytes by the WHATWG's rules, however the bytes are split."""
+"""Reads server-sent events from bytes that arrive in pieces, by the WHATWG's rules."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """One event of https://html.spec.whatwg.org/multipage/server-sent-events.html."""
 
     event: str
-    """Its type; `message` where the stream names none."""
+    """The type. `message` if the stream does not name one."""
     data: bytes
     """The values of its `data` lines, joined by line feeds."""
 
 
 class EventTooLarge(ValueError):
-    """One event is larger than the reader was told to accept."""
+    """One event is larger than the reader accepts."""
 
 
 class EventReader:
-    """Turns the writes of a stream into its events.
+    """Turns the pieces of a stream into its events.
 
-    Lines end with LF, CR or CR LF and with nothing else; comments, `id` and `retry` are
-    skipped; an event without a `data` line is none. An `error` line is an event of that type.
+    Lines end only with LF, CR or CR LF. Comments, `id` and `retry` are skipped. An event without
+    a `data` line is dropped. An `error` line makes an event of the type `error`.
     """
 
     def __init__(self, *, event_bytes_max: int = 32 * 1024 * 1024) -> None:
         self._event_bytes_max = event_bytes_max
         self._start: bytes | None = b""
-        """The first bytes, as long as they may still be a byte order mark."""
+        """The first bytes, while they may still be part of a byte order mark."""
         self._after_cr = False
-        """The last write ended with CR, so that an LF now would be its other half."""
+        """Whether the last piece ended with CR. An LF that follows it belongs to it."""
         self._line = bytearray()
         """The line that has not ended yet."""
         self._event = "message"
         self._data: list[bytes] = []
         self._size = 0
-        """The bytes of the event so far, without its line ends."""
+        """The size of the event so far in bytes, without line ends."""
         self._too_large = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that end in this write.
+        """The events that end in this piece.
 
-        Raises `EventTooLarge` once an event is too large, but not before the events that
-        came in front of it were returned.
+        Raises `EventTooLarge` for an event that is too large, after the events before it have
+        been returned.
         """
         if self._too_large:
             raise self._refusal()
@@ -69,7 +69,7 @@ class EventReader:
         return events
 
     def _is_one_event(self, data: bytes) -> bool:
-        """Whether it is one event and no more, as most servers write them."""
+        """Whether a piece is exactly one event. Most servers write their events that way."""
         return (
             data.startswith(b"data: ")
             and data.endswith(b"\n\n")
@@ -80,16 +80,16 @@ class EventReader:
 
     @property
     def _is_between(self) -> bool:
-        """Whether the last event has ended, and nothing of the next one has come."""
+        """Whether the last event has ended, and nothing of the next one has arrived."""
         return not (self._line or self._data or self._after_cr or self._size) and (
             self._start is None and self._event == "message"
         )
 
     def close(self) -> Event | None:
-        """The event that the end of the stream cut off, None where there is none.
+        """The event that was not complete at the end of the stream. None if there is none.
 
-        The rules drop such an event: the stream was cut, or its sender left out the last
-        blank line, and only the caller can tell which.
+        By the rules, such an event is dropped. Either the stream was cut, or its sender left
+        out the last blank line. Only the caller can tell which.
         """
         if self._too_large:
             raise self._refusal()
@@ -128,7 +128,7 @@ class EventReader:
         elif name == b"event":
             self._event = value.decode("utf-8", "replace") or "message"
         elif name == b"error":
-            # llama.cpp has had a field of its own for failures (its issue 16109, 2025).
+            # llama.cpp had its own field for errors (its issue 16109, 2025).
             self._event = "error"
             self._data.append(value)
 
@@ -144,7 +144,7 @@ class EventReader:
             return data
         if self._after_cr:
             data = data.removeprefix(b"\n")
-        # A CR ends its line at once: the event must not wait for an LF that may not come.
+        # A CR ends its line at once, without waiting for an LF that may not come.
         self._after_cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 

@@ -1,4 +1,4 @@
-"""Stored completions: the lists and answers by which a record is read again.
+"""Stored completions: the lists and answers of the API that reads the record.
 
 https://platform.openai.com/docs/api-reference/chat/list
 """
@@ -21,14 +21,14 @@ class ChatCompletionList(Object):
     object: Literal["list"]
     data: list[CreateChatCompletionResponse]
     first_id: str | None
-    """The id of the first completion of the page; null where it has none."""
+    """The id of the first completion of the page. Null if the page is empty."""
     last_id: str | None
-    """The id of the last one, which the next page is asked `after`."""
+    """The id of the last completion. Pass it as `after` to get the next page."""
     has_more: bool
 
 
 class ChatCompletionDeleted(Object):
-    """Says that a stored completion is no more."""
+    """Confirms that a stored completion was deleted."""
 
     object: Literal["chat.completion.deleted"]
     id: str
@@ -39,11 +39,11 @@ class ChatCompletionStoredMessage(Object):
     """A message of a stored completion's request."""
 
     id: str
-    """The completion's id, a dash, and the message's place from 0."""
+    """The completion's id, a dash, and the message's position from 0."""
     role: ChatCompletionRole
     content: str | None = None
     content_parts: list[ContentPart] | UnsetType | None = UNSET
-    """The parts of which the content consists; null where it was one text."""
+    """The parts of the content. Null if the content was a single text."""
     refusal: str | UnsetType | None = UNSET
     name: str | UnsetType | None = UNSET
     tool_calls: list[ToolCall] | UnsetType | None = UNSET
@@ -62,7 +62,7 @@ class ChatCompletionMessageList(Object):
 
 
 class UpdateChatCompletionRequest(Object):
-    """What of a stored completion can be changed."""
+    """The changes to a stored completion."""
 
     metadata: dict[str, str] | None
-    """At most 16 pairs, keys up to 64 and values up to 512 characters."""
+    """At most 16 pairs. Keys have up to 64 characters, values up to 512."""

@@ -1,4 +1,4 @@
-"""Test runs: evaluations that ran as tests elsewhere, and the reports that they sent."""
+"""Test runs: evaluations that ran elsewhere as tests, and their reports."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import msgspec
 from briggs.types.completions import create_id, current_time_us
 
 UPLOAD_S = 3600
-"""How long a report may take to come."""
+"""How long after its creation a run accepts a report."""
 
 
 class TestRun(msgspec.Struct, kw_only=True):
-    """A run of tests. Its report comes later, from a program that has no key by then."""
+    """A run of tests. Its report comes later, from a program without a key."""
 
     id: str = msgspec.field(default_factory=create_id)
     organization_id: str
@@ -19,7 +19,7 @@ class TestRun(msgspec.Struct, kw_only=True):
     created_at: int = msgspec.field(default_factory=current_time_us)
     """Unix time in microseconds."""
     upload_hash: str
-    """Of the secret in the address that the report is sent to."""
+    """The hash of the secret in the report's upload address."""
     upload_expires_at: int
     reported_at: int | None = None
-    """When the newest report came."""
+    """When the newest report arrived."""

@@ -1,4 +1,4 @@
-"""Tools: what a model may call, which of them it must, and the calls that it makes.
+"""The tools that a model may call, the choice among them, and the calls.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -16,10 +16,10 @@ class FunctionObject(Object):
     """A function that the model may call."""
 
     name: str
-    """1 to 64 of letters, digits, underscores and dashes."""
+    """1 to 64 characters: letters, digits, underscores and dashes."""
     description: str | UnsetType = UNSET
     parameters: dict[str, Any] | UnsetType = UNSET
-    """A JSON Schema of the arguments; absent: there are none."""
+    """A JSON Schema of the arguments. Absent if there are none."""
     strict: bool | UnsetType | None = UNSET
     """Whether the arguments must follow the schema exactly."""
 
@@ -40,20 +40,20 @@ class CustomToolGrammar(Object):
 
 
 class CustomToolFormatText(Object, tag_field="type", tag="text"):
-    """Input of any text."""
+    """Any text as input."""
 
     type: ClassVar[Literal["text"]] = "text"
 
 
 class CustomToolFormatGrammar(Object, tag_field="type", tag="grammar"):
-    """Input of a grammar's language."""
+    """Input that follows a grammar."""
 
     type: ClassVar[Literal["grammar"]] = "grammar"
     grammar: CustomToolGrammar
 
 
 class UnknownToolFormat(Unknown, tag_field="type", tag=""):
-    """A format of a type that the specification does not know."""
+    """A format of a type that is not in the specification."""
 
 
 class CustomTool(Object):
@@ -65,21 +65,21 @@ class CustomTool(Object):
 
 
 class CustomToolChatCompletions(Object, tag_field="type", tag="custom"):
-    """A tool that takes text."""
+    """A tool whose input is text."""
 
     type: ClassVar[Literal["custom"]] = "custom"
     custom: CustomTool
 
 
 class UnknownTool(Unknown, tag_field="type", tag=""):
-    """A tool of a type that the specification does not know."""
+    """A tool of a type that is not in the specification."""
 
 
 Tool = ChatCompletionTool | CustomToolChatCompletions | UnknownTool
 
 
 class ChatCompletionFunctions(Object):
-    """A function that the model may call, as `functions` names them (deprecated)."""
+    """An entry of the deprecated `functions`: a function that the model may call."""
 
     name: str
     description: str | UnsetType = UNSET
@@ -116,9 +116,9 @@ class ChatCompletionAllowedTools(Object):
     """The tools of the request that the model may choose from."""
 
     mode: str
-    """`auto`: it may call one; `required`: it must."""
+    """`auto`: the model may call one. `required`: it must."""
     tools: list[dict[str, Any]]
-    """Such as `{"type": "function", "function": {"name": "get_weather"}}`."""
+    """For example, `{"type": "function", "function": {"name": "get_weather"}}`."""
 
 
 class ChatCompletionAllowedToolsChoice(Object, tag_field="type", tag="allowed_tools"):
@@ -129,7 +129,7 @@ class ChatCompletionAllowedToolsChoice(Object, tag_field="type", tag="allowed_to
 
 
 class UnknownToolChoice(Unknown, tag_field="type", tag=""):
-    """A choice of a type that the specification does not know."""
+    """A choice of a type that is not in the specification."""
 
 
 ChatCompletionToolChoiceOption = (
@@ -147,7 +147,7 @@ class FunctionCall(Object):
 
     name: str
     arguments: str
-    """JSON as the model wrote it, which may be invalid or not follow the schema."""
+    """JSON as the model wrote it. It may be invalid, or not follow the schema."""
 
 
 class ChatCompletionMessageToolCall(Object, tag_field="type", tag="function"):
@@ -155,7 +155,7 @@ class ChatCompletionMessageToolCall(Object, tag_field="type", tag="function"):
 
     type: ClassVar[Literal["function"]] = "function"
     id: str
-    """What the message with the result names as its `tool_call_id`."""
+    """The message with the result has this id as its `tool_call_id`."""
     function: FunctionCall
 
 
@@ -171,12 +171,12 @@ class ChatCompletionMessageCustomToolCall(Object, tag_field="type", tag="custom"
 
     type: ClassVar[Literal["custom"]] = "custom"
     id: str
-    """What the message with the result names as its `tool_call_id`."""
+    """The message with the result has this id as its `tool_call_id`."""
     custom: CustomToolCall
 
 
 class UnknownToolCall(Unknown, tag_field="type", tag=""):
-    """A call of a type that the specification does not know."""
+    """A call of a type that is not in the specification."""
 
 
 ToolCall = ChatCompletionMessageToolCall | ChatCompletionMessageCustomToolCall | UnknownToolCall
@@ -187,11 +187,11 @@ class FunctionCallChunk(Object):
 
     name: str | UnsetType | None = UNSET
     arguments: str | UnsetType | None = UNSET
-    """To be joined with the arguments before."""
+    """Joined with the arguments of the earlier pieces."""
 
 
 class ChatCompletionMessageToolCallChunk(Object):
-    """A piece of a tool call: the first one of an index has its id and name."""
+    """A piece of a tool call. The first piece of an index has its id and name."""
 
     index: int
     id: str | UnsetType | None = UNSET

@@ -1,4 +1,4 @@
-"""Usage: how many tokens a completion read and wrote."""
+"""Usage: the number of tokens that a completion read and wrote."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from briggs.types.wire import Object
 
 
 class PromptTokensDetails(Object):
-    """What the prompt's tokens were; each is a part of `prompt_tokens`."""
+    """A breakdown of the prompt's tokens. Each count is part of `prompt_tokens`."""
 
     cached_tokens: int | UnsetType = UNSET
     """Read from the provider's prompt cache."""
@@ -20,16 +20,16 @@ class PromptTokensDetails(Object):
 
 
 class CompletionTokensDetails(Object):
-    """What the completion's tokens were; each is a part of `completion_tokens`."""
+    """A breakdown of the completion's tokens. Each count is part of `completion_tokens`."""
 
     reasoning_tokens: int | UnsetType = UNSET
-    """Spent on reasoning, which the answer need not show."""
+    """Used for reasoning, which the answer may not show."""
     audio_tokens: int | UnsetType = UNSET
     text_tokens: int | UnsetType = UNSET
     accepted_prediction_tokens: int | UnsetType = UNSET
     """Tokens of the request's `prediction` that appeared in the answer."""
     rejected_prediction_tokens: int | UnsetType = UNSET
-    """Tokens of the request's `prediction` that did not; they are counted and billed too."""
+    """Tokens of the request's `prediction` that did not appear. They are billed too."""
 
 
 class CompletionUsage(Object):
@@ -40,8 +40,8 @@ class CompletionUsage(Object):
 
     prompt_tokens: int
     completion_tokens: int
-    """Reasoning tokens and all choices included."""
+    """Includes reasoning tokens and all choices."""
     total_tokens: int
-    """`prompt_tokens` and `completion_tokens` together."""
+    """The sum of `prompt_tokens` and `completion_tokens`."""
     prompt_tokens_details: PromptTokensDetails | UnsetType = UNSET
     completion_tokens_details: CompletionTokensDetails | UnsetType = UNSET

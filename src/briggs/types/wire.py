@@ -1,4 +1,4 @@
-"""Reading and writing JSON so that what is read can be written back with nothing lost."""
+"""Reads JSON into typed objects, and writes them back without losing anything."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ AnyObject = TypeVar("AnyObject", bound="Object")
 
 
 class Object(msgspec.Struct, kw_only=True, dict=True):
-    """A JSON object of the wire: its fields are what the specification knows, `extra` is the rest.
+    """A JSON object. Its fields are those of the specification, and `extra` has all others.
 
-    An absent member is `UNSET` (or, where a value made by hand writes null, None); null is
-    None. `encode` writes the members in the order in which `decode` read them. A value that
-    a plain `msgspec.json.Decoder` has read is the same without the rest and the order.
+    An absent member is `UNSET`, and null is None. (A required member that may be null is None by
+    default.) `encode` writes members in the order in which `decode` read them. A plain
+    `msgspec.json.Decoder` also reads the fields, but loses `extra` and the order.
     """
 
     @cached_property
     def extra(self) -> dict[str, Any]:
-        """The members that the specification does not know, as plain JSON; may be edited."""
+        """Members that are not in the specification, as plain JSON. It may be edited."""
         return {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copies and pickles must not lose the rest either.
+        # Copies and pickles must keep `extra` and the order too.
         return _rebuild, (type(self), msgspec.structs.asdict(self), dict(self.__dict__))
 
     def __copy__(self) -> Self:
@@ -37,7 +37,7 @@ class Object(msgspec.Struct, kw_only=True, dict=True):
 
 
 class Unknown(Object):
-    """An object whose `type` or `role` the specification does not know, kept as it came."""
+    """An object whose `type` or `role` is not in the specification, kept unchanged."""
 
     members: dict[str, Any]
 
@@ -47,18 +47,18 @@ def decode(data: bytes | str) -> Any: ...
 @overload
 def decode(data: bytes | str, type: type[T]) -> T: ...
 def decode(data: bytes | str, type: Any = Any) -> Any:
-    """Reads JSON (RFC 8259) as a value of `type`, which keeps everything that was there.
+    """Read JSON (RFC 8259) as a value of `type`, without losing anything.
 
-    Raises `msgspec.DecodeError`, with the position, for what is no JSON, NaN and Infinity
-    included, and `msgspec.ValidationError`, with the path, for what is not of the type.
+    For invalid JSON, including NaN and Infinity, raises `msgspec.DecodeError` with the position.
+    For a value of the wrong type, raises `msgspec.ValidationError` with the path.
     """
     raw = _parse(data)
     return raw if type is Any else from_builtins(raw, type)
 
 
 def check(data: bytes) -> None:
-    """Raises `msgspec.DecodeError` for what is not JSON, and makes no value, which is fast."""
-    # Half a surrogate pair is legal as an escape, which msgspec does not know.
+    """Raise `msgspec.DecodeError` for invalid JSON. It builds no value, so it is fast."""
+    # An escaped half of a surrogate pair is legal JSON, but msgspec rejects it.
     whole = data.replace(b"\\ud", b"\\u0").replace(b"\\uD", b"\\u0")
     try:
         data.decode()
@@ -70,34 +70,34 @@ def check(data: bytes) -> None:
 
 
 def encode(value: Any) -> bytes:
-    """Writes a value as compact JSON, unknown members, key order and lone surrogates included."""
+    """Write a value as compact JSON, with unknown members, key order and lone surrogates."""
     return encode_plain(to_builtins(value))
 
 
 def encode_plain(raw: Any) -> bytes:
-    """The same for what holds no `Object`, and so need not be walked first."""
+    """Like `encode`, but faster, for a value that contains no `Object`."""
     try:
         return msgspec.json.encode(raw)
     except UnicodeEncodeError:
-        # Lone surrogates have no UTF-8; JSON can say them only as escapes.
+        # Lone surrogates have no UTF-8. In JSON they must be escapes.
         plain = msgspec.to_builtins(raw)
         return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def from_builtins(raw: Any, type: type[T]) -> T:
-    """The same as `decode`, from dicts and lists that were already read."""
+    """Like `decode`, for JSON that is already dicts and lists."""
     fill = _filler(type)  # type: ignore[arg-type]
     try:
         value = msgspec.convert(raw if fill is None else fill(raw), type)
     except UnicodeEncodeError:
-        # msgspec wants UTF-8 of a text that it would read as something else, such as an enum.
-        raise msgspec.ValidationError("Expected no text with half a surrogate pair") from None
+        # To read a text as another type, such as an enum, msgspec needs it in UTF-8.
+        raise msgspec.ValidationError("Expected text without a lone surrogate") from None
     _attach(value, raw)
     return value
 
 
 def to_builtins(value: Any) -> Any:
-    """A value as dicts, lists and scalars, which is what `encode` writes."""
+    """A value as the dicts, lists and scalars that `encode` writes."""
     if isinstance(value, Object):
         return value.members if isinstance(value, Unknown) else _members(value)
     if isinstance(value, list):
@@ -128,14 +128,14 @@ def _parse(data: bytes | str) -> Any:
     except UnicodeError:
         return _parse_with_surrogates(data)
     except msgspec.DecodeError:
-        # msgspec refuses "\ud83d" alone, which JSON allows and split streams contain.
+        # msgspec rejects a lone "\ud83d", which JSON allows and split streams contain.
         if not _has_surrogates(data):
             raise
         return _parse_with_surrogates(data)
 
 
 def _parse_with_surrogates(data: bytes | str) -> Any:
-    """Reads by the standard library, which takes lone surrogates, but must not take NaN."""
+    """Read with the standard library, which accepts lone surrogates. NaN is still rejected."""
     try:
         text = data if isinstance(data, str) else data.decode()
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
@@ -161,7 +161,7 @@ def _malformed(reason: str, position: int) -> msgspec.DecodeError:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _parse_float(digits: str) -> float:
@@ -180,7 +180,7 @@ def _layout(cls: type[Object]) -> tuple[str | None, Any, dict[str, Any]]:
 
 
 def _members(value: Object) -> dict[str, Any]:
-    """The members of an object: those that were read, in that order, then the new ones."""
+    """The members of an object: those that were read, in their order, then new ones."""
     tag_field, tag, defaults = _layout(type(value))
     order: tuple[str, ...] | None = value.__dict__.get("_order")
     members: dict[str, Any] = {} if tag_field is None else {tag_field: tag}
@@ -198,9 +198,9 @@ def _members(value: Object) -> dict[str, Any]:
 
 
 def _attach(value: Any, raw: Any) -> None:
-    """Gives every object in `value` the rest and the order of the members that it came from."""
+    """Give every object in `value` its unknown members and the order of its members."""
     if value is raw:
-        # Plain JSON, where the type takes any: it is all there.
+        # Plain JSON of the type `Any` is already complete.
         return
     if isinstance(value, Object):
         if isinstance(raw, dict):
@@ -234,7 +234,7 @@ Filler = Callable[[Any], Any]
 
 @cache
 def _filler(type: Any) -> Filler | None:
-    """What puts an `Unknown` wherever `type` has a union and the JSON a tag outside of it."""
+    """A function that replaces objects with an `Unknown` if the union in `type` lacks their tag."""
     return _filler_of(msgspec.inspect.type_info(type))
 
 
