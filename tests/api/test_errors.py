@@ -62,7 +62,7 @@ ROWS: list[tuple[str, dict[str, Any], int, str | None, str, str | None]] = [
     ("upstream sends nothing", {"model": "nothing/m"}, 502, "upstream_invalid", "not JSON", None),
     ("200 with an error object", {"model": "error200/m"}, 502, "upstream_rejected", "quota is used up", None),
     ("answer broken off", {"model": "breaks_off/m"}, 502, "upstream_truncated", "broke off", None),
-    ("no stream for a stream", {"model": "json_for_stream/m", "stream": True}, 502, "upstream_invalid", "asked for a stream", None),
+    ("no stream where one was asked for", {"model": "json_for_stream/m", "stream": True}, 502, "upstream_invalid", "asked for a stream", None),
 ]  # fmt: skip
 
 
