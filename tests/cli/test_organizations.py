@@ -53,9 +53,9 @@ def test_organizations_and_scopes_on_a_terminal(server: RunningServer) -> None:
     status, shown = show("organizations", "list", server=server, NO_COLOR="1")
     assert status == 0
     assert "Shown in a table" in shown
-    run("keys", "create", "grader", "--scope=grade", "--scope=read", server=server)
+    run("keys", "create", "scoped-key", "--scope=grade", "--scope=read", server=server)
     _, shown = show("keys", "list", server=server, width=140, NO_COLOR="1")
-    (line,) = [line for line in shown.splitlines() if "grader" in line]
+    (line,) = [line for line in shown.splitlines() if "scoped-key" in line]
     assert "read grade" in line
 
 
