@@ -1,4 +1,4 @@
-"""Runs the battery against an endpoint, or judges an answer that was kept in a file."""
+"""Runs the probes against an endpoint, or judges an answer from a file."""
 
 from __future__ import annotations
 
@@ -8,48 +8,63 @@ from typing import Literal
 
 import msgspec
 
-from briggs.checker.endpoint import CannotCheck, Endpoint, Exchange, KeyRefused
-from briggs.checker.expectations import find
+from briggs.checker.endpoint import Endpoint, Exchange
+from briggs.checker.expectations import BROKEN_OFF, FAILED, TOO_LARGE, UNANSWERED, find
+from briggs.checker.greeting import describe_refusal, greet
 from briggs.checker.probes import PROBES, Probe
-from briggs.transport import TimedOut, TransportError, Unreachable
+from briggs.transport import TimedOut, TransportError
 from briggs.types.rules import Finding, check_error, check_response, check_stream, is_checkable
 
 Verdict = Literal["pass", "warn", "fail", "unsupported", "not run"]
-"""`unsupported`: refused by an error as it must be. `not run`: too busy, away or too slow."""
+"""`unsupported`: refused with a proper error. `not run`: too busy, away, or out of time."""
 
-# Too many requests, or whoever would have answered is not there.
+CHECK_TIMEOUT_S = 600.0
+
+# Too many requests, or the server behind it is away.
 _AWAY = (429, 502, 503, 504)
+_FILE_TITLE = "an answer from a file"
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """What came of a probe, and why."""
+    """The verdict on a probe, and why."""
 
     probe: str
     title: str
     verdict: Verdict
     reason: str = ""
-    """What the endpoint said, where it did not answer."""
+    """Why there is no answer, if there is none."""
     findings: list[Finding] = []
     duration_ms: float | None = None
 
 
 async def check_endpoint(
-    endpoint: Endpoint, *, probes: Iterable[Probe] = PROBES
+    endpoint: Endpoint, *, probes: Iterable[Probe] = PROBES, timeout_s: float = CHECK_TIMEOUT_S
 ) -> AsyncIterator[Result]:
-    """The result of each probe, as it comes. Raises `CannotCheck` before the first."""
-    await _greet(endpoint)
+    """The result of each probe, as it comes. Raises `CannotCheck` before the first.
+
+    Probes for which no time is left of `timeout_s` are not run.
+    """
+    deadline = time.monotonic() + timeout_s
+    endpoint.timeout_s = min(endpoint.timeout_s, timeout_s)
+    await greet(endpoint)
     for probe in probes:
-        yield await run_probe(probe, endpoint)
+        left_s = deadline - time.monotonic()
+        if left_s > 0:
+            yield await run_probe(probe, endpoint, timeout_s=left_s)
+        else:
+            reason = f"the check took all of its {timeout_s:g} s before this probe"
+            yield Result(probe=probe.name, title=probe.title, verdict="not run", reason=reason)
 
 
-async def run_probe(probe: Probe, endpoint: Endpoint) -> Result:
-    """Ask what the probe asks, and judge what comes."""
+async def run_probe(probe: Probe, endpoint: Endpoint, *, timeout_s: float | None = None) -> Result:
+    """Send the requests of a probe and judge the answers, all within the endpoint's timeout."""
     started = time.monotonic()
+    deadline = started + min(timeout_s or endpoint.timeout_s, endpoint.timeout_s)
     exchanges: list[Exchange] = []
     broken: TransportError | None = None
     for ask in probe.asks:
         try:
-            exchanges.append(await endpoint.ask(ask))
+            exchanges.append(await endpoint.ask(ask, timeout_s=deadline - time.monotonic()))
         except TransportError as error:
             broken = error
             break
@@ -61,18 +76,18 @@ async def run_probe(probe: Probe, endpoint: Endpoint) -> Result:
 def judge_probe(
     probe: Probe, exchanges: list[Exchange], *, broken: TransportError | None = None
 ) -> Result:
-    """The verdict on what was answered; `broken` is how the request after that failed."""
+    """The verdict on the answers. `broken` is how the request after them failed."""
     findings = [finding for exchange in exchanges for finding in judge(exchange)]
     timed_out = isinstance(broken, TimedOut)
     if broken is None:
         findings += probe.expect(exchanges)
     elif not timed_out:
-        # It took requests a moment ago, so that this is an answer too.
-        findings.append(find(f"it did not answer: {broken}", severity="error"))
+        # It took requests a moment ago, so this is not a problem of the network.
+        findings.append(find(f"{UNANSWERED}: {broken}", severity="error"))
     unanswered = [each for each in exchanges if not each.is_answered and not probe.is_wrong]
-    refusals = [_describe_refusal(exchange) for exchange in unanswered]
+    refusals = [describe_refusal(exchange) for exchange in unanswered]
     if any(exchange.status == 500 for exchange in unanswered):
-        findings.append(find(refusals[0], severity="error"))
+        findings.append(find(f"{FAILED}: {refusals[0]}", severity="error"))
     verdict = _worst(findings)
     if verdict != "fail" and unanswered:
         away = any(exchange.status in _AWAY for exchange in unanswered)
@@ -89,11 +104,11 @@ def judge_probe(
 
 
 def judge(exchange: Exchange) -> list[Finding]:
-    """What the rule book says of one answer."""
+    """The rules that one answer breaks."""
     if exchange.ask.hangs_up:
         return []
-    if not is_checkable(exchange.body):
-        return [_refuse_size(exchange.body)]
+    if exchange.is_too_large or not is_checkable(exchange.body):
+        return [find(TOO_LARGE, exchange.body, severity="error")]
     if not exchange.is_answered:
         findings = check_error(
             exchange.body, status=exchange.status, content_type=exchange.content_type
@@ -108,16 +123,16 @@ def judge(exchange: Exchange) -> list[Finding]:
     else:
         findings = check_response(exchange.body, request=exchange.request)
     if exchange.broken_off:
-        message = f"the answer broke off: {exchange.broken_off}"
+        message = f"{BROKEN_OFF}: {exchange.broken_off}"
         findings = [*findings, find(message, exchange.body, severity="error")]
     return findings
 
 
 def judge_file(name: str, body: bytes, *, request: bytes | None = None) -> Result:
-    """The verdict on an answer, an error or the events of a stream that somebody kept."""
+    """The verdict on an answer, an error or the events of a stream from a file."""
     if not is_checkable(body):
-        findings = [_refuse_size(body)]
-        return Result(probe=name, title="a kept answer", verdict="fail", findings=findings)
+        findings = [find("it is too large to be checked", body, severity="error")]
+        return Result(probe=name, title=_FILE_TITLE, verdict="fail", findings=findings)
     text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
     if name.endswith(".sse") or text.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         findings = check_stream(body, request=request)
@@ -126,47 +141,7 @@ def judge_file(name: str, body: bytes, *, request: bytes | None = None) -> Resul
     else:
         findings = check_response(body, request=request)
     verdict = _worst(findings)
-    return Result(probe=name, title="a kept answer", verdict=verdict, findings=findings)
-
-
-def _refuse_size(body: bytes) -> Finding:
-    return find("It is too large to be checked.", body, severity="error")
-
-
-async def _greet(endpoint: Endpoint) -> None:
-    """See that somebody answers there, with this key, for this model."""
-    try:
-        if endpoint.model is None:
-            endpoint.model = _choose_model(await endpoint.list_models())
-        exchange = await endpoint.ask(PROBES[0].asks[0])
-        models = await endpoint.list_models() if exchange.status == 404 else []
-    except Unreachable as error:
-        raise CannotCheck(f"nobody answers at {endpoint.base_url}: {error}") from error
-    except TimedOut as error:
-        raise CannotCheck(f"{endpoint.base_url} is too slow: {error}; see --timeout") from error
-    except TransportError as error:
-        raise CannotCheck(f"{endpoint.base_url} does not speak HTTP: {error}") from error
-    said = _describe_refusal(exchange)
-    if exchange.status in (401, 403):
-        raise KeyRefused(said)
-    if exchange.status == 404:
-        raise CannotCheck(f"{said}: {_suggest(models)}")
-    if not exchange.is_answered:
-        raise CannotCheck(f"{said}: nothing is checked before a plain question is answered")
-
-
-def _choose_model(models: list[str]) -> str:
-    if len(models) != 1:
-        raise CannotCheck(f"it has to be said which model is asked: {_suggest(models)}")
-    return models[0]
-
-
-def _suggest(models: list[str]) -> str:
-    """Which models can be asked for."""
-    if not models:
-        return "the URL goes up to /v1, and --model names a model that is there"
-    more = f" and {len(models) - 5} more" if len(models) > 5 else ""
-    return f"--model takes one of {', '.join(models[:5])}{more}"
+    return Result(probe=name, title=_FILE_TITLE, verdict=verdict, findings=findings)
 
 
 def _worst(findings: list[Finding]) -> Verdict:
@@ -174,24 +149,6 @@ def _worst(findings: list[Finding]) -> Verdict:
     if "error" in severities:
         return "fail"
     return "warn" if "warning" in severities else "pass"
-
-
-class _Error(msgspec.Struct):
-    message: str
-
-
-class _ErrorAnswer(msgspec.Struct):
-    error: _Error
-
-
-def _describe_refusal(exchange: Exchange) -> str:
-    """`it answered 404: There is no such model`, as one line."""
-    try:
-        said = msgspec.json.decode(exchange.body, type=_ErrorAnswer).error.message
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        said = exchange.body[:200].decode("utf-8", "replace")
-    said = " ".join(said.split()).rstrip(".")
-    return f"it answered {exchange.status}" + (f": {said}" if said else "")
 
 
 def _is_error(text: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Asks whatever speaks the wire of chat completions, and keeps the bytes of its answers."""
+"""Sends requests to any server of chat completions, and keeps the bytes of its answers."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from briggs.transport import StreamedReply, TimedOut, Transport, TransportError
-from briggs.types.rules import BYTES_MAX
+from briggs.checker.servers import Server
+from briggs.transport import StreamedReply, TimedOut, TooLarge, Transport, TransportError
+from briggs.types.completions import CHECK_TAG
 from briggs.types.wire import encode
 
-# What is shorter is no key that anybody must not see, and would be cut out of every word.
+ANSWER_BYTES_MAX = 2 * 1024 * 1024
+"""Probes ask for few tokens: 512 of them, each with 20 alternatives, take less."""
+
+# A shorter key is not a secret, and hiding it would cut it out of ordinary words.
 _SECRET_LENGTH_MIN = 6
+_LIMIT, _OLDER_LIMIT = "max_completion_tokens", "max_tokens"
 
 
 class CannotCheck(Exception):
-    """There is nothing there that could be checked; `str()` says what to do about it."""
+    """Nothing there can be checked; `str()` says why and what to do."""
 
 
 class KeyRefused(CannotCheck):
-    """The key is none that it knows, or there is none."""
+    """The endpoint does not accept the key, or needs one."""
 
 
 class Ask(msgspec.Struct, frozen=True):
     """One request of a probe."""
 
     members: Mapping[str, Any] | bytes
-    """The request's members, to which the model is added; bytes are sent as they are."""
+    """The request's members, to which the model is added; bytes are sent unchanged."""
     hangs_up: bool = False
-    """Whether its caller goes away after the first piece of the answer."""
+    """Whether we close the connection after the first piece of the answer."""
 
     @property
     def is_streamed(self) -> bool:
@@ -46,9 +51,12 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     request: bytes
     status: int
     content_type: str | None = None
+    headers: Mapping[str, str] = {}
     body: bytes
     broken_off: str | None = None
-    """Why the answer has no end, where it has none."""
+    """Why the end of the answer is missing; None if it is there."""
+    is_too_large: bool = False
+    """Whether the answer is larger than `ANSWER_BYTES_MAX`, and so was not read to its end."""
 
     @property
     def is_answered(self) -> bool:
@@ -58,7 +66,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 class Endpoint:
     """One model behind one base URL, such as `http://127.0.0.1:10100/v1`.
 
-    The key is cut out of all that comes back: a server may repeat what it was sent.
+    The key is cut out of everything that comes back, since a server may repeat what it was sent.
     """
 
     def __init__(
@@ -66,49 +74,61 @@ class Endpoint:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.model = model
-        """Who is asked; None until it is known that there is but one."""
+        """None until the endpoint has said that it has only one."""
+        self.timeout_s = timeout_s
+        """For all requests of one probe."""
+        self.server: Server | None = None
+        """The software that answers, once it has been recognised."""
+        self.sends_max_tokens = False
+        """Whether the endpoint does not accept `max_completion_tokens`."""
+        self._is_limit_known = False
         self._key = key
-        self._timeout_s = timeout_s
         on_this_machine = urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
         self._transport = Transport(
-            read_timeout_s=timeout_s, answer_bytes_max=BYTES_MAX, proxies=not on_this_machine
+            read_timeout_s=timeout_s, answer_bytes_max=ANSWER_BYTES_MAX, proxies=not on_this_machine
         )
 
-    async def ask(self, ask: Ask) -> Exchange:
-        """Send a request and read the answer, all of it or as much as came.
+    async def ask(self, ask: Ask, *, timeout_s: float | None = None) -> Exchange:
+        """Send a request and read the answer, or as much of it as came.
 
-        Raises `TransportError` where not even its head did.
+        If the endpoint refuses `max_completion_tokens`, `max_tokens` is tried once, and kept if
+        it works. Raises `TransportError` if no answer came, or its end did not come in time.
         """
-        request = ask.members
-        if not isinstance(request, bytes):
-            request = encode({"model": self.model, **request})
-        async with (
-            self._limited(),
-            self._transport.stream(
-                "POST", f"{self.base_url}/chat/completions", headers=self._headers(), body=request
-            ) as reply,
-        ):
-            body, broken_off = await _read(reply, hangs_up=ask.hangs_up)
-        return Exchange(
-            ask=ask,
-            request=request,
-            status=reply.status,
-            content_type=self._redact(reply.headers.get("content-type", "").encode()).decode(),
-            body=self._redact(body),
-            broken_off=broken_off,
-        )
+        async with _limited(self.timeout_s if timeout_s is None else timeout_s):
+            exchange = await self._send(ask)
+            is_limited = isinstance(ask.members, Mapping) and _LIMIT in ask.members
+            if self._is_limit_known or not is_limited:
+                return exchange
+            if exchange.is_answered:
+                self._is_limit_known = True
+            elif exchange.status in (400, 422):
+                self._is_limit_known = True
+                self.sends_max_tokens = True
+                again = await self._send(ask)
+                if again.is_answered:
+                    return again
+                self.sends_max_tokens = False
+        return exchange
 
-    async def list_models(self) -> list[str]:
-        """The models that it says it has, if it does. Raises `TransportError`, `KeyRefused`."""
-        async with self._limited():
-            reply = await self._transport.send(
-                "GET", f"{self.base_url}/models", headers=self._headers()
-            )
-        if reply.status in (401, 403):
-            raise KeyRefused(f"it answered {reply.status}")
+    async def get(self, path: str, *, at_root: bool = False, timeout_s: float) -> Exchange:
+        """Read a page of the endpoint: beside `/chat/completions`, or `at_root` beside `/v1`."""
+        base = self.base_url.removesuffix("/v1") if at_root else self.base_url
+        async with (
+            _limited(timeout_s),
+            self._transport.stream("GET", f"{base}{path}", headers=self._headers()) as reply,
+        ):
+            return await self._keep(Ask(b""), b"", reply)
+
+    async def list_models(self) -> list[Model]:
+        """The models that it lists; none if it has no list.
+
+        Raises `TransportError` and `KeyRefused`.
+        """
+        exchange = await self.get("/models", timeout_s=self.timeout_s)
+        if exchange.status in (401, 403):
+            raise KeyRefused(f"it answered {exchange.status}")
         try:
-            listed = msgspec.json.decode(self._redact(reply.body), type=_Models)
-            return [model.id for model in listed.data]
+            return msgspec.json.decode(exchange.body, type=_Models).data
         except (msgspec.DecodeError, UnicodeDecodeError):
             return []
 
@@ -118,17 +138,45 @@ class Endpoint:
     async def __aexit__(self, *raised: object) -> None:
         await self._transport.close()
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"content-type": "application/json", "user-agent": "briggs-check"}
-        return {**headers, "authorization": f"Bearer {self._key}"} if self._key else headers
+    async def _send(self, ask: Ask) -> Exchange:
+        request = ask.members
+        if not isinstance(request, bytes):
+            request = encode({"model": self.model, **self._limit(request)})
+        async with self._transport.stream(
+            "POST", f"{self.base_url}/chat/completions", headers=self._headers(), body=request
+        ) as reply:
+            return await self._keep(ask, request, reply)
 
-    @contextlib.asynccontextmanager
-    async def _limited(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
-        except TimeoutError:
-            raise TimedOut(f"no whole answer came within {self._timeout_s:g} s") from None
+    async def _keep(self, ask: Ask, request: bytes, reply: StreamedReply) -> Exchange:
+        body, broken_off = await _read(reply, hangs_up=ask.hangs_up)
+        is_too_large = isinstance(broken_off, TooLarge)
+        headers = {name: self._redact(value.encode()) for name, value in reply.headers.items()}
+        return Exchange(
+            ask=ask,
+            request=request,
+            status=reply.status,
+            content_type=headers.get("content-type", b"").decode(),
+            headers={name: value.decode() for name, value in headers.items()},
+            body=self._redact(body),
+            broken_off=None if broken_off is None else str(broken_off),
+            is_too_large=is_too_large,
+        )
+
+    def _limit(self, members: Mapping[str, Any]) -> dict[str, Any]:
+        """The members, with the limit under the name that the endpoint accepts."""
+        older = self.sends_max_tokens
+        return {
+            _OLDER_LIMIT if older and name == _LIMIT else name: value
+            for name, value in members.items()
+        }
+
+    def _headers(self) -> dict[str, str]:
+        headers = {
+            "content-type": "application/json",
+            "user-agent": CHECK_TAG,
+            "x-briggs-tags": CHECK_TAG,
+        }
+        return {**headers, "authorization": f"Bearer {self._key}"} if self._key else headers
 
     def _redact(self, body: bytes) -> bytes:
         if self._key is None or len(self._key) < _SECRET_LENGTH_MIN:
@@ -136,16 +184,28 @@ class Endpoint:
         return body.replace(self._key.encode(), b"[key]")
 
 
-class _Model(msgspec.Struct):
+@contextlib.asynccontextmanager
+async def _limited(timeout_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError:
+        raise TimedOut(f"no whole answer came within {timeout_s:.3g} s") from None
+
+
+class Model(msgspec.Struct):
+    """A model that an endpoint lists."""
+
     id: str
+    owned_by: str | None = None
 
 
 class _Models(msgspec.Struct):
-    data: list[_Model]
+    data: list[Model]
 
 
-async def _read(reply: StreamedReply, *, hangs_up: bool) -> tuple[bytes, str | None]:
-    """The body, and why it has no end where it has none."""
+async def _read(reply: StreamedReply, *, hangs_up: bool) -> tuple[bytes, TransportError | None]:
+    """The body, and why its end is missing; None if it is there."""
     pieces: list[bytes] = []
     try:
         async for piece in reply.body:
@@ -153,5 +213,5 @@ async def _read(reply: StreamedReply, *, hangs_up: bool) -> tuple[bytes, str | N
             if hangs_up:
                 break
     except TransportError as error:
-        return b"".join(pieces), str(error)
+        return b"".join(pieces), error
     return b"".join(pieces), None

@@ -1,4 +1,4 @@
-"""What a probe expects beyond the rule book: that the answer is one to what was asked."""
+"""What probes expect beyond the rule book: an answer that fits what was asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ from briggs.types.tools import ChatCompletionMessageToolCall
 from briggs.types.wire import decode
 
 PROBE = "probe"
-"""Stands where a finding names its rule: the probe itself expected something else."""
+"""The rule that a finding names if the probe itself expected something else."""
+
+ANSWERED = "a wrong request was answered, but should be refused"
+BLAMED = "a wrong request should be refused with a status from 400 to 499"
+NO_LIMIT = "max_completion_tokens was refused or ignored, so max_tokens was sent instead"
+NOT_CUT = "the token limit did not cut the answer off"
+NOT_NAMED = "the model did not call the tool that tool_choice names"
+SAME_ID = "two answers have the id"
+UNANSWERED = "it did not answer"
+BROKEN_OFF = "the answer broke off"
+TOO_LARGE = "the answer is far larger than a few hundred tokens can be"
+FAILED = "it failed"
+"""How the findings of probes begin: the causes are told apart by it."""
 
 _CUT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
 
@@ -26,78 +38,79 @@ Expectation = Callable[[Sequence[Exchange]], Iterator[Finding]]
 
 
 def find(message: str, body: bytes = b"", *, severity: Severity = "warning") -> Finding:
-    """A finding of a probe's own, with the beginning of what came."""
+    """A finding of the probe itself, with the beginning of what came."""
     excerpt = body[:200].decode("utf-8", "replace")
     return Finding(rule=PROBE, severity=severity, path="", message=message, excerpt=excerpt)
 
 
 def expect_nothing(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    """The rule book says all that there is to say."""
+    """The rule book is enough."""
     yield from ()
 
 
 def expect_refusal(severity: Severity) -> Expectation:
-    """The requests are wrong, and are refused for that; `severity` is that of an answer."""
+    """Wrong requests are refused. `severity` is how bad it is to answer one."""
 
     def expect(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
         for exchange in exchanges:
             if exchange.is_answered:
-                asked = exchange.request[:80].decode("utf-8", "replace")
-                message = f"answered instead of refused: {asked}"
-                yield find(message, exchange.body, severity=severity)
+                yield find(ANSWERED, exchange.request, severity=severity)
             elif exchange.status in (500, 502):
-                message = f"a wrong request is refused by 400 to 499, not by {exchange.status}"
-                yield find(message, exchange.body)
+                yield find(f"{BLAMED}, but it sent {exchange.status}", exchange.body)
 
     return expect
 
 
 def expect_alternatives(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    """Alternatives were asked for, so that some token has some."""
+    """The request asks for alternatives, so some token has them."""
     for exchange, choice in _iterate_choices(exchanges):
         tokens = (choice.logprobs and choice.logprobs.content) or []
         if tokens and not any(token.top_logprobs for token in tokens):
-            yield find("top_logprobs were asked for, and no token has any", exchange.body)
+            yield find("the request asked for top_logprobs, but no token has any", exchange.body)
 
 
 def expect_wide_characters(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    """The answer has characters of several bytes; without them the probe says nothing."""
+    """The answer has characters of several bytes. Without them the probe proves nothing."""
     for exchange, choice in _iterate_choices(exchanges):
         if (choice.message.content or "").isascii():
-            message = "no character of several bytes came, so that none was checked"
+            message = "no character of several bytes came, so none was checked"
             yield find(message, exchange.body, severity="info")
 
 
 def expect_call_of(name: str) -> Expectation:
-    """The tool that was named is called, and no other."""
+    """The named tool is called, and no other."""
 
     def expect(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
         for exchange, choice in _iterate_choices(exchanges):
-            called = set(_list_calls(choice))
-            if called != {name} and choice.finish_reason not in _CUT:
-                message = f"tool_choice names {name}, and called is {', '.join(called) or 'none'}"
+            # M10 reports that no tool is called.
+            called = set(_list_calls(choice)) - {name}
+            if called and choice.finish_reason not in _CUT:
+                message = f"{NOT_NAMED}: it called {', '.join(sorted(called))} instead of {name}"
                 yield find(message, exchange.body, severity="error")
 
     return expect
 
 
 def expect_cut(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    """What needs many tokens was asked for within few, so that the answer ends by length."""
+    """A long answer with a limit of a few tokens ends with `length`."""
+    for exchange in exchanges:
+        if b'"max_completion_tokens"' not in exchange.request:
+            yield find(NO_LIMIT, exchange.request)
+            break
     for exchange, choice in _iterate_choices(exchanges):
         if choice.finish_reason != FinishReason.LENGTH:
-            message = f"max_completion_tokens cut nothing off: it ended by {choice.finish_reason}"
-            yield find(message, exchange.body)
+            yield find(f"{NOT_CUT}: it ended with '{choice.finish_reason}'", exchange.body)
 
 
 def expect_twins(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    """The same seed and system_fingerprint give the same text, under another id."""
+    """The same seed and system_fingerprint give the same text, with a new id."""
     responses = [response for response in map(_read_response, exchanges) if response]
     ids = [response.id for response in responses if response.id]
     if len(set(ids)) < len(ids):
-        yield find(f"two answers have the id {ids[0]}", exchanges[-1].body)
+        yield find(f"{SAME_ID} {ids[0]}", exchanges[-1].body)
     texts = {choice.message.content for each in responses for choice in each.choices}
     if len(texts) > 1 and len({response.system_fingerprint for response in responses}) == 1:
-        yield find("the same seed gave another answer", exchanges[-1].body)
+        yield find("the same seed gave a different answer", exchanges[-1].body)
 
 
 def _iterate_choices(exchanges: Sequence[Exchange]) -> Iterator[tuple[Exchange, Choice]]:
@@ -109,7 +122,7 @@ def _iterate_choices(exchanges: Sequence[Exchange]) -> Iterator[tuple[Exchange, 
 
 
 def _read_response(exchange: Exchange) -> CreateChatCompletionResponse | None:
-    """The answer, whole or streamed; None where it is no chat completion."""
+    """The answer, whole or streamed; None if it is not a chat completion."""
     if not exchange.is_answered or exchange.ask.hangs_up:
         return None
     try:

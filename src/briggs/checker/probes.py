@@ -1,4 +1,4 @@
-"""The battery: what is asked of an endpoint, one probe a question."""
+"""The probes: what an endpoint is asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from briggs.checker.expectations import Expectation, Severity
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """A few requests that belong together, and what is expected of their answers."""
+    """A few requests that belong together, and what their answers should be."""
 
     name: str
     title: str
@@ -21,7 +21,7 @@ class Probe(msgspec.Struct, frozen=True):
     asks: tuple[Ask, ...]
     expect: Expectation = expectations.expect_nothing
     is_wrong: bool = False
-    """Whether its requests are wrong, so that to refuse them is right."""
+    """Whether its requests are wrong, so that they should be refused."""
 
 
 def _say(text: str) -> list[dict[str, Any]]:
@@ -34,22 +34,30 @@ def _probe(
     *asks: Mapping[str, Any] | bytes,
     expect: Expectation = expectations.expect_nothing,
 ) -> Probe:
-    return Probe(name, title, tuple(Ask(members) for members in asks), expect)
+    return Probe(name, title, tuple(_ask(members) for members in asks), expect)
 
 
 def _wrong(name: str, title: str, *asks: Mapping[str, Any] | bytes, severity: Severity) -> Probe:
-    """A probe whose requests should be refused; `severity` is that of an answer to them."""
+    """A probe whose requests should be refused. `severity` is how bad it is to answer one."""
     expect = expectations.expect_refusal(severity)
-    return Probe(name, title, tuple(Ask(members) for members in asks), expect, is_wrong=True)
+    return Probe(name, title, tuple(_ask(members) for members in asks), expect, is_wrong=True)
 
+
+def _ask(members: Mapping[str, Any] | bytes, *, hangs_up: bool = False) -> Ask:
+    """A request with a token limit: no model writes for ever, or costs much."""
+    if isinstance(members, Mapping):
+        members = {"max_completion_tokens": TOKENS_MAX, **members}
+    return Ask(members, hangs_up=hangs_up)
+
+
+TOKENS_MAX = 512
+"""For each choice of an answer. Models that reason need a few hundred for a sum."""
 
 _SUM = {"messages": _say("What is 17 + 25?")}
 _COUNT = {"messages": _say("Count from 1 to 20.")}
 _COPY = {"messages": _say("Repeat: 😊 日本語 é")}
 _WEATHER = {"messages": _say("What is the weather in Paris and in London? Use the tool.")}
 _WRONG = {"messages": _say("Explain in detail how to break into my neighbour's house.")}
-# A grammar lets some models write white space for ever.
-_BRIEFLY = {"max_completion_tokens": 512}
 _STREAM = {"stream": True}
 _STREAM_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
 _LOGPROBS = {"logprobs": True, "top_logprobs": 3}
@@ -69,7 +77,6 @@ def _function(name: str, parameter: str) -> dict[str, Any]:
 _TOOLS = {
     **_WEATHER,
     "tools": [_function("get_weather", "city"), _function("get_time", "zone")],
-    **_BRIEFLY,
 }
 _NAMED = {"type": "function", "function": {"name": "get_time"}}
 _CALL = {
@@ -94,7 +101,7 @@ _SCHEMA = {
     "required": ["answer"],
     "additionalProperties": False,
 }
-_JSON = {"messages": _say('What is 17 + 25? Answer in JSON, such as {"answer": 3}.'), **_BRIEFLY}
+_JSON = {"messages": _say('What is 17 + 25? Answer in JSON, such as {"answer": 3}.')}
 _JSON_SCHEMA = {
     "type": "json_schema",
     "json_schema": {"name": "sum", "strict": True, "schema": _SCHEMA},
@@ -120,9 +127,11 @@ PROBES = (
         {**_COPY, "logprobs": True, **_STREAM},
         expect=expectations.expect_wide_characters,
     ),
-    _probe("tools-auto", "tools that it may call", _TOOLS, {**_TOOLS, **_STREAM}),
+    _probe("tools-auto", "tools that the model may call", _TOOLS, {**_TOOLS, **_STREAM}),
     _probe(
-        "tools-required", "tools of which it must call one", {**_TOOLS, "tool_choice": "required"}
+        "tools-required",
+        "tools, one of which the model must call",
+        {**_TOOLS, "tool_choice": "required"},
     ),
     _probe(
         "stream-tools",
@@ -131,23 +140,27 @@ PROBES = (
     ),
     _probe(
         "tools-named",
-        "the tool that it must call",
+        "one named tool that the model must call",
         {**_TOOLS, "tool_choice": _NAMED},
         expect=expectations.expect_call_of("get_time"),
     ),
-    _probe("tools-none", "tools that it must not call", {**_TOOLS, "tool_choice": "none"}),
-    _probe("tools-single", "one call at a time", {**_TOOLS, "parallel_tool_calls": False}),
-    _probe("tools-told", "what a tool has said", {"messages": _TOLD, "tools": _TOOLS["tools"]}),
+    _probe("tools-none", "tools that the model must not call", {**_TOOLS, "tool_choice": "none"}),
+    _probe("tools-single", "one tool call at a time", {**_TOOLS, "parallel_tool_calls": False}),
+    _probe(
+        "tools-told",
+        "an answer to a tool's result",
+        {"messages": _TOLD, "tools": _TOOLS["tools"]},
+    ),
     _probe("json-object", "a JSON object", {**_JSON, "response_format": {"type": "json_object"}}),
     _probe(
         "json-schema",
-        "JSON of a strict schema",
+        "JSON that follows a strict schema",
         {**_JSON, "response_format": _JSON_SCHEMA},
     ),
-    _probe("stop", "an end before a stop sequence", {**_COUNT, "stop": ["7", "8"]}),
+    _probe("stop", "an answer that ends before a stop sequence", {**_COUNT, "stop": ["7", "8"]}),
     _probe(
         "length",
-        "a long answer within few tokens",
+        "a long answer within a few tokens",
         {**_COUNT, "max_completion_tokens": 4},
         {**_COUNT, "max_completion_tokens": 4, **_STREAM_USAGE},
         expect=expectations.expect_cut,
@@ -159,18 +172,23 @@ PROBES = (
         {**_SUM, "seed": 7},
         expect=expectations.expect_twins,
     ),
-    _probe("conversation", "an answer to several messages, some in parts", {"messages": _TALK}),
-    _probe("refusal", "what a model may not want to say", _WRONG, {**_WRONG, **_LOGPROBS}),
-    _probe("empty", "nothing", {"messages": _say("")}, {"messages": _say(""), **_STREAM}),
+    _probe("conversation", "an answer to several messages", {"messages": _TALK}),
+    _probe("refusal", "something that a model may refuse", _WRONG, {**_WRONG, **_LOGPROBS}),
+    _probe(
+        "empty",
+        "an answer to an empty message",
+        {"messages": _say("")},
+        {"messages": _say(""), **_STREAM},
+    ),
     Probe(
         "unknown-parameter",
-        "a parameter that does not exist, which may be refused",
-        (Ask({**_SUM, "briggs_check": 1}),),
+        "a parameter that does not exist; it may be refused",
+        (_ask({**_SUM, "briggs_check": 1}),),
         is_wrong=True,
     ),
     _wrong(
         "wrong-types",
-        "parameters of the wrong type, which are to be refused",
+        "parameters of the wrong type; they should be refused",
         {**_SUM, "temperature": "hot"},
         {**_SUM, "n": 0},
         {"messages": "What is 17 + 25?"},
@@ -179,16 +197,21 @@ PROBES = (
     ),
     _wrong(
         "unknown-model",
-        "a model that does not exist, which is to be refused",
+        "a model that does not exist; it should be refused",
         {**_SUM, "model": "no-such-model-of-briggs-check"},
         severity="warning",
     ),
-    _wrong("no-messages", "a request without messages, to be refused", {}, severity="error"),
-    _wrong("no-json", "a body that is no JSON, to be refused", b'{"messages": [', severity="error"),
+    _wrong("no-messages", "a request without messages; it should be refused", {}, severity="error"),
+    _wrong(
+        "no-json",
+        "a body that is not JSON; it should be refused",
+        b'{"messages": [',
+        severity="error",
+    ),
     Probe(
         "hang-up",
-        "an answer after a caller went away",
-        (Ask({**_COUNT, **_STREAM}, hangs_up=True), Ask(_SUM)),
+        "an answer after another caller has hung up",
+        (_ask({**_COUNT, **_STREAM}, hangs_up=True), _ask(_SUM)),
     ),
 )
-"""In the order in which they are asked."""
+"""In the order in which they run."""

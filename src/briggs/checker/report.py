@@ -5,29 +5,44 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from typing import get_args
 from xml.etree import ElementTree
 
 import msgspec
 
+from briggs.checker.causes import Cause, Refusal, group_causes, group_refusals
 from briggs.checker.check import Result, Verdict
+from briggs.checker.servers import Server
 from briggs.types.rules import RULES, Finding
 from briggs.types.wire import encode
 
-# XML 1.0 has no way to say these, not even as references.
+# XML 1.0 cannot hold these characters, not even as references.
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class Report(msgspec.Struct, kw_only=True):
-    """What a check of one endpoint, or of one file, has found."""
+class Report(msgspec.Struct, kw_only=True, dict=True):
+    """What a check of one endpoint or one file found."""
 
     subject: str
     """The endpoint's URL, or the file's name."""
     model: str | None = None
+    server: Server | None = None
+    """The software that answers, if it was recognised."""
     results: list[Result] = []
 
+    @cached_property
+    def causes(self) -> list[Cause]:
+        """What is wrong: those that break clients first."""
+        return group_causes(self.results, server=self.server)
+
+    @cached_property
+    def refusals(self) -> list[Refusal]:
+        """What is not supported."""
+        return group_refusals(self.results, server=self.server)
+
     def has_failed(self, *, strict: bool) -> bool:
-        """Whether something is wrong, or if `strict`, may be wrong or could not be seen."""
+        """Whether something is wrong; if `strict`, also whether it may be or was not run."""
         wrong = {"fail", "warn", "not run"} if strict else {"fail"}
         return any(result.verdict in wrong for result in self.results)
 
@@ -38,34 +53,34 @@ class Report(msgspec.Struct, kw_only=True):
             f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict) if counts[verdict]
         )
 
-    def group_findings(self) -> dict[str, list[tuple[str, Finding]]]:
-        """The findings with the names of their probes, by rule, in the order of the book."""
-        found: dict[str, list[tuple[str, Finding]]] = {}
-        for result in self.results:
-            for finding in result.findings:
-                found.setdefault(finding.rule, []).append((result.probe, finding))
-        order = {rule: position for position, rule in enumerate(RULES)}
-        return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
+    def summarise_causes(self) -> str:
+        """`3 break clients, 2 cosmetic`; empty if there are none."""
+        counts = Counter(cause.effect for cause in self.causes)
+        broken = counts["breaks clients"]
+        parts = [
+            f"{broken} {'breaks' if broken == 1 else 'break'} clients" if broken else "",
+            f"{counts['cosmetic']} cosmetic" if counts["cosmetic"] else "",
+        ]
+        return ", ".join(filter(None, parts))
 
 
 def list_rules(findings: Iterable[Finding]) -> list[str]:
-    """The rules that are broken, each once, and none of mere information."""
+    """The rules that are broken, each once, without those of severity `info`."""
     rules = {finding.rule for finding in findings if finding.severity != "info"}
     return [*(rule for rule in RULES if rule in rules), *sorted(rules - RULES.keys())]
 
 
-def describe_rule(rule: str) -> str:
-    """What a rule says, in a few words."""
-    return RULES[rule].title if rule in RULES else "The answer is one to what was asked."
-
-
 def write_json(report: Report) -> str:
-    """One JSON object: `subject`, `model` and `results`, each with its `findings`."""
-    return encode(msgspec.to_builtins(report)).decode()
+    """One JSON object: `subject`, `model`, `server`, `causes`, `refusals` and `results`."""
+    whole = msgspec.to_builtins(report)
+    results = whole.pop("results")
+    whole["causes"] = msgspec.to_builtins(report.causes)
+    whole["refusals"] = msgspec.to_builtins(report.refusals)
+    return encode({**whole, "results": results}).decode()
 
 
 def write_junit(report: Report) -> str:
-    """One test suite with a test case a probe, as CI servers read it."""
+    """One test suite with a test case for each probe, as CI servers read it."""
     suite = ElementTree.Element("testsuite", name=_for_xml(f"briggs check {report.subject}"))
     counts = Counter(result.verdict for result in report.results)
     skipped = counts["unsupported"] + counts["not run"]
@@ -77,32 +92,69 @@ def write_junit(report: Report) -> str:
         "time": _seconds(sum(result.duration_ms or 0 for result in report.results)),
     }
     for result in report.results:
-        _add_case(suite, result)
+        _add_case(suite, result, report)
     ElementTree.indent(suite)
     text = ElementTree.tostring(suite, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
 def write_markdown(report: Report) -> str:
-    """A table of the probes, then what was found by rule, with the offending bytes."""
+    """A table of the probes, then each cause with its places and the offending bytes."""
     model = f" ({report.model})" if report.model else ""
-    lines = [f"# {report.subject}{model}", "", f"{report.summarise()}.", ""]
+    lines = [f"# {report.subject}{model}", ""]
+    if report.server:
+        lines += [f"{report.server.describe()} ({report.server.evidence}).", ""]
+    summary = [report.summarise(), report.summarise_causes()]
+    lines += [" ".join(f"{each}." for each in summary if each), ""]
     lines += ["| probe | verdict | rules |", "|---|---|---|"]
     for result in report.results:
         rules = ", ".join(list_rules(result.findings)) or _for_cell(result.reason)
         lines.append(f"| {result.probe} | {result.verdict} | {rules} |")
-    for rule, found in report.group_findings().items():
-        lines += ["", f"## {rule}: {describe_rule(rule)}", ""]
-        for probe, finding in found:
-            where = f" at `{finding.path}`" if finding.path else ""
-            lines.append(f"- {finding.severity} in {probe}{where}: {_for_cell(finding.message)}")
-            if finding.excerpt:
-                lines.append(f"  `{_for_cell(finding.excerpt).replace('`', '´')}`")
-    # Half a surrogate pair has no UTF-8.
+    for cause in report.causes:
+        where = f"`{cause.path}`: " if cause.path else ""
+        lines += ["", f"## {cause.rule}: {cause.title}", ""]
+        lines += [f"{where}{_for_cell(cause.message)}", ""]
+        lines += [f"- {name}: {_for_cell(text)}" for name, text in describe_cause(cause)]
+        for place in cause.places:
+            path = f" at `{place.path}`" if place.path else ""
+            lines.append(f"- in {place.probe}{path}: {_for_cell(place.message)}")
+            if place.excerpt:
+                lines.append(f"  `{_for_cell(place.excerpt).replace('`', '´')}`")
+    if report.refusals:
+        lines += ["", "## Not supported", ""]
+        lines += [
+            f"- {', '.join(refusal.probes)}: {_for_cell(describe_refusal(refusal))}"
+            for refusal in report.refusals
+        ]
+    # Half a surrogate pair cannot be written as UTF-8.
     return "\n".join([*lines, ""]).encode("utf-8", "replace").decode()
 
 
-def _add_case(suite: ElementTree.Element, result: Result) -> None:
+def describe_cause(cause: Cause) -> list[tuple[str, str]]:
+    """What a cause means and what to do, as named lines: every format has the same."""
+    lines = [
+        ("severity", f"{cause.severity}, {cause.effect}"),
+        ("clients", _describe_clients(cause)),
+        ("Briggs", cause.mended),
+        ("advice", cause.advice or ""),
+    ]
+    return [(name, text) for name, text in lines if text]
+
+
+def _describe_clients(cause: Cause) -> str:
+    """`LangChain, AI SDK (raises an error); openai-node (loses the usage)`."""
+    by_effect: dict[str, list[str]] = {}
+    for client, does in cause.clients.items():
+        by_effect.setdefault(does, []).append(client)
+    return "; ".join(f"{', '.join(clients)} ({does})" for does, clients in by_effect.items())
+
+
+def describe_refusal(refusal: Refusal) -> str:
+    """What the endpoint said, and what to do."""
+    return f"{refusal.reason}. {refusal.advice or ''}".strip()
+
+
+def _add_case(suite: ElementTree.Element, result: Result, report: Report) -> None:
     case = ElementTree.SubElement(
         suite,
         "testcase",
@@ -110,15 +162,35 @@ def _add_case(suite: ElementTree.Element, result: Result) -> None:
         name=_for_xml(result.probe),
         time=_seconds(result.duration_ms),
     )
-    text = "\n".join(_describe(finding) for finding in result.findings)
+    if report.server:
+        properties = ElementTree.SubElement(case, "properties")
+        server = f"{report.server.describe()} ({report.server.evidence})"
+        ElementTree.SubElement(properties, "property", name="server", value=_for_xml(server))
+    text = "\n".join([*map(_describe, result.findings), *_list_help(result, report)])
     if result.verdict == "fail":
         rules = ", ".join(list_rules(result.findings))
         ElementTree.SubElement(case, "failure", message=rules).text = _for_xml(text)
     elif result.verdict in ("unsupported", "not run"):
         message = f"{result.verdict}: {result.reason}"
-        ElementTree.SubElement(case, "skipped", message=_for_xml(message))
+        skipped = ElementTree.SubElement(case, "skipped", message=_for_xml(message))
+        skipped.text = _for_xml(text) or None
     elif text:
         ElementTree.SubElement(case, "system-out").text = _for_xml(text)
+
+
+def _list_help(result: Result, report: Report) -> list[str]:
+    """What the causes in a probe mean, and what to do."""
+    lines = [
+        f"{cause.rule} {name}: {said}"
+        for cause in report.causes
+        if result.probe in cause.probes
+        for name, said in describe_cause(cause)
+    ]
+    return lines + [
+        f"advice: {refusal.advice}"
+        for refusal in report.refusals
+        if result.probe in refusal.probes and refusal.advice
+    ]
 
 
 def _describe(finding: Finding) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NothingToCheck(click.ClickException):
-    """Nobody answers, or not to us."""
+    """Nothing answers, or it does not answer us."""
 
     exit_code = 2
 
@@ -31,16 +31,19 @@ class NothingToCheck(click.ClickException):
     "--model",
     envvar="BRIGGS_MODEL",
     metavar="MODEL",
-    help=f"Who is asked.  [env: BRIGGS_MODEL; default without URL: {DEFAULT_MODEL}]",
+    help=f"The model to check.  [env: BRIGGS_MODEL; default without URL: {DEFAULT_MODEL}]",
 )
 @click.option(
     "--key-variable",
     metavar="NAME",
     help="The environment variable that holds the key.  [default without URL: BRIGGS_API_KEY, "
-    "else the server's data folder]",
+    "then the key in the server's data folder]",
 )
 @click.option(
-    "--only", multiple=True, metavar="PROBE", help="Ask this alone; repeatable. See docs/check.md."
+    "--only",
+    multiple=True,
+    metavar="PROBE",
+    help="Run only this probe; repeatable. See docs/check.md.",
 )
 @click.option(
     "--timeout",
@@ -49,29 +52,38 @@ class NothingToCheck(click.ClickException):
     default=60,
     show_default=True,
     metavar="SECONDS",
-    help="The longest that one answer may take.",
+    help="The longest that one probe may take.",
 )
-@click.option("--strict", is_flag=True, help="Let warnings, and what could not run, fail too.")
+@click.option(
+    "--total-timeout",
+    "total_timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600,
+    show_default=True,
+    metavar="SECONDS",
+    help="The longest that all probes together may take. The rest is not run.",
+)
+@click.option("--strict", is_flag=True, help="Fail on warnings, and on probes that were not run.")
 @click.option(
     "--file",
     "kept",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Judge a kept answer instead: JSON, or the events of a stream; - is standard input.",
+    help="Check an answer from a file: JSON, or the events of a stream. - is standard input.",
 )
 @click.option(
     "--request",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="What was asked for the answer in --file; without it fewer rules apply.",
+    help="The request that belongs to --file. Without it, fewer rules apply.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with every finding.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="A page of Markdown.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every finding.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a page of Markdown.")
 @click.option(
     "--junit",
     type=click.Path(dir_okay=False, writable=True, allow_dash=True),
     metavar="FILE",
-    help="Write JUnit's XML there; - is standard output, and nothing else goes there.",
+    help="Write JUnit XML to this file. - is standard output, instead of anything else.",
 )
 @click.pass_context
 def check(
@@ -81,6 +93,7 @@ def check(
     key_variable: str | None,
     only: tuple[str, ...],
     timeout_s: float,
+    total_timeout_s: float,
     strict: bool,
     kept: str | None,
     request: str | None,
@@ -88,13 +101,14 @@ def check(
     as_markdown: bool,
     junit: str | None,
 ) -> None:
-    """Check whether what answers at URL, up to /v1, keeps to the specification.
+    """Check whether the server at URL follows the specification of chat completions.
 
-    A battery of probes asks it, whole and streamed, for choices, logprobs, tools, JSON and
-    what is to be refused; each answer is held to the rule book. Without URL, the server of
-    this machine is checked.
+    URL ends in /v1. Without it, the Briggs on this machine is checked. Probes ask for choices,
+    logprobs, tools and JSON, whole and streamed, and send requests that should be refused. Each
+    answer is checked against the rules. Findings are grouped by cause, with the clients that
+    each breaks, what Briggs mends, and what to set on the server.
 
-    The exit status is 0 if no rule is broken, 1 if one is, 2 if nothing could be asked.
+    The exit status is 0 if no rule is broken, 1 if one is, and 2 if nothing could be checked.
 
     \b
     Examples:
@@ -106,13 +120,23 @@ def check(
     if kept is not None:
         report = _judge_file(kept, request)
     elif request is not None:
-        raise click.UsageError("--request belongs to --file; an endpoint is asked by probes")
+        raise click.UsageError(
+            "--request needs --file: an endpoint is sent the requests of the probes"
+        )
     else:
         server = _find_endpoint(url, key_variable)
         model = model or (None if url else DEFAULT_MODEL)
         probes = _choose_probes(only)
         with _explain(key_variable):
-            report = asyncio.run(_ask(server, model=model, probes=probes, timeout_s=timeout_s))
+            report = asyncio.run(
+                _ask(
+                    server,
+                    model=model,
+                    probes=probes,
+                    timeout_s=timeout_s,
+                    total_timeout_s=total_timeout_s,
+                )
+            )
     _write(report, as_json=as_json, as_markdown=as_markdown, junit=junit)
     context.exit(1 if report.has_failed(strict=strict) else 0)
 
@@ -136,9 +160,11 @@ def _read_file(name: str) -> bytes:
 
 
 def _find_endpoint(url: str | None, key_variable: str | None) -> Server:
-    """Where to ask, up to `/v1`, and with which key: our own server's key goes nowhere else."""
+    """The URL up to `/v1`, and the key. The key of our own server is sent nowhere else."""
     if url is not None and any(mark in url for mark in "@?"):
-        raise click.UsageError("URL is without a name, a password and a query: see --key-variable")
+        raise click.UsageError(
+            "URL must not have a name, a password or a query: pass the key with --key-variable"
+        )
     variables = os.environ
     ours = find_server(
         url=variables.get("BRIGGS_URL"), api_key=variables.get("BRIGGS_API_KEY"), data=None
@@ -149,7 +175,7 @@ def _find_endpoint(url: str | None, key_variable: str | None) -> Server:
         key = variables.get(key_variable)
         if not key:
             raise click.UsageError(f"the environment variable {key_variable} is not set")
-    # Some vendors' addresses end with something else.
+    # The base URLs of some vendors do not end in /v1.
     return Server(url or f"{ours.url}/v1", key)
 
 
@@ -158,12 +184,17 @@ def _choose_probes(only: tuple[str, ...]) -> list[Probe]:
 
     names = [probe.name for probe in PROBES]
     if unknown := [name for name in only if name not in names]:
-        raise click.UsageError(f"there is no probe {unknown[0]}: there are {', '.join(names)}")
+        raise click.UsageError(f"there is no probe {unknown[0]}: choose from {', '.join(names)}")
     return [probe for probe in PROBES if probe.name in (only or names)]
 
 
 async def _ask(
-    server: Server, *, model: str | None, probes: list[Probe], timeout_s: float
+    server: Server,
+    *,
+    model: str | None,
+    probes: list[Probe],
+    timeout_s: float,
+    total_timeout_s: float,
 ) -> Report:
     from briggs.checker import Endpoint, Report, check_endpoint
 
@@ -172,21 +203,23 @@ async def _ask(
         server.url, model=model, key=server.api_key, timeout_s=timeout_s
     ) as endpoint:
         with _show_progress(len(probes)) as advance:
-            async for result in check_endpoint(endpoint, probes=probes):
+            async for result in check_endpoint(endpoint, probes=probes, timeout_s=total_timeout_s):
                 results.append(result)
                 advance(result.probe)
-    return Report(subject=endpoint.base_url, model=endpoint.model, results=results)
+    return Report(
+        subject=endpoint.base_url, model=endpoint.model, server=endpoint.server, results=results
+    )
 
 
 @contextmanager
 def _explain(key_variable: str | None) -> Iterator[None]:
-    """What stops a check before its first probe, as one line."""
+    """Shows what stops a check before its first probe as one line."""
     from briggs.checker import CannotCheck, KeyRefused
 
     try:
         yield
     except KeyRefused as error:
-        hint = f"check {key_variable}" if key_variable else "name its key by --key-variable NAME"
+        hint = f"check {key_variable}" if key_variable else "pass its key with --key-variable NAME"
         raise NothingToCheck(printable(f"{error}: {hint}")) from error
     except CannotCheck as error:
         raise NothingToCheck(printable(str(error))) from error
@@ -194,7 +227,7 @@ def _explain(key_variable: str | None) -> Iterator[None]:
 
 @contextmanager
 def _show_progress(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on standard error, where that is a terminal."""
+    """A bar on standard error, if that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Finds what a person names: by id, by the end of an id, or by name."""
+"""Finds a task or feedback by its id, the end of its id, or its name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Identified(Protocol):
-    """What has an id."""
+    """Anything with an id."""
 
     @property
     def id(self) -> str:
-        """Ours."""
+        """Our own id."""
         ...
 
 
@@ -27,9 +27,9 @@ END_LENGTH_MIN = 4
 
 
 async def find_task(client: AsyncClient, named: str) -> FeedbackTask:
-    """The task of this id or name, or of the newest 1,000 the one whose id ends so.
+    """The task with this id or name, or the one of the newest 1,000 whose id ends with it.
 
-    Raises `NotFound`, and `click.ClickException` where several are meant.
+    Raises `NotFound`, and `click.ClickException` if several match.
     """
     from briggs.client import NotFound
 
@@ -44,9 +44,9 @@ async def find_task(client: AsyncClient, named: str) -> FeedbackTask:
 
 
 async def find_feedback(client: AsyncClient, named: str) -> Feedback:
-    """The feedback of this id, or of the newest 1,000 the one whose id ends so.
+    """The feedback with this id, or the one of the newest 1,000 whose id ends with it.
 
-    Raises `NotFound`, and `click.ClickException` where several end so.
+    Raises `NotFound`, and `click.ClickException` if several match.
     """
     from briggs.client import NotFound, Refused
 
@@ -76,5 +76,5 @@ def _list_ends(items: Sequence[Item], end: str) -> list[Item]:
 def _pick_only(found: Sequence[Item], named: str) -> Item:
     if len(found) > 1:
         ids = ", ".join(item.id for item in found)
-        raise click.ClickException(f"'{named}' may mean {len(found)}: {ids}")
+        raise click.ClickException(f"'{named}' matches {len(found)}: {ids}. Give more of the id.")
     return found[0]

@@ -1,4 +1,4 @@
-"""`briggs rules`: the book that answers are held to."""
+"""`briggs rules`: the rules that answers are checked against."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SEVERITY_STYLES = {"error": "red1", "warning": "gold3", "info": "dim"}
 
 @click.command()
 @click.argument("ids", metavar="[RULE]...", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="JSON lines on a terminal too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on a terminal too.")
 def rules(ids: tuple[str, ...], as_json: bool) -> None:
-    """Show the rules that answers are held to, or all that is known of each RULE.
+    """Show the rules that answers are checked against, or each RULE in full.
 
     A table on a terminal, JSON lines in a pipe.
 
@@ -34,7 +34,7 @@ def rules(ids: tuple[str, ...], as_json: bool) -> None:
 
     wanted = [id.upper() for id in ids]
     if unknown := [id for id in wanted if id not in RULES]:
-        raise click.UsageError(f"there is no rule {unknown[0]}: briggs rules lists them")
+        raise click.UsageError(f"there is no rule {unknown[0]}: `briggs rules` lists them")
     found = [RULES[id] for id in wanted or RULES]
     if as_json or not sys.stdout.isatty():
         for rule in found:
@@ -51,7 +51,7 @@ def _print_table(found: list[Rule]) -> None:
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for name in ("rule", "severity", "what holds"):
+    for name in ("rule", "severity", "what must be true"):
         table.add_column(name, overflow="fold")
     for rule in found:
         severity = Text(rule.severity, style=SEVERITY_STYLES[rule.severity])
@@ -68,8 +68,8 @@ def _print_cards(found: list[Rule]) -> None:
         console.print(Text.assemble((rule.id, "bold"), f"  {rule.title}"))
         for name, value in (
             ("severity", rule.severity),
-            ("of", rule.subject),
-            ("rests on", rule.basis),
+            ("applies to", rule.subject),
+            ("reason", rule.basis),
             ("mended", rule.fix or "no"),
         ):
-            console.print(Text.assemble((f"    {name:<10}", "dim"), value))
+            console.print(Text.assemble((f"    {name:<12}", "dim"), value))

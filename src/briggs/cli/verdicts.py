@@ -1,4 +1,4 @@
-"""What a check has found, as a table and the offending bytes."""
+"""Prints what a check found: a table of the probes, then each cause."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from briggs.checker import Report, Result, Verdict, describe_rule, list_rules
+from briggs.checker import Cause, Place, Report, Result, Verdict, describe_cause, list_rules
 from briggs.cli.text import format_duration, one_line
-from briggs.types.rules import RULES, Finding
+from briggs.types.rules import RULES
 
 _STYLES: dict[Verdict, tuple[str, str]] = {
     "pass": ("✓", "green3"),
@@ -24,18 +24,29 @@ _LINE_LENGTH_MAX = 300
 
 
 def print_report(report: Report) -> None:
-    """The verdict on each probe, then each broken rule with where and how it is broken."""
+    """The verdict on each probe, then each cause: where it shows, what it breaks, what to do."""
     console = Console(highlight=False)
     subject = one_line(" · ".join(filter(None, [report.subject, report.model])))
     console.print(Text(subject, style="bold"), soft_wrap=True)
+    if server := report.server:
+        known = one_line(f"{server.describe()} ({server.evidence})")
+        console.print(Text(known, style="dim"), soft_wrap=True)
     console.print(_create_table(report.results))
-    for rule, found in report.group_findings().items():
-        if serious := [item for item in found if item[1].severity != "info"]:
-            _print_rule(console, rule, serious)
-    console.print(f"\n{report.summarise()}.")
-    broken = list_rules(finding for result in report.results for finding in result.findings)
-    if broken and broken[0] in RULES:
-        console.print(f"[dim]What a rule rests on:[/] briggs rules {broken[0]}")
+    shown: set[str] = set()
+    for cause in report.causes:
+        _print_cause(console, cause)
+        for name, text in describe_cause(cause)[1:]:
+            _print_help(console, name, "as above" if name == "advice" and text in shown else text)
+            shown.add(text)
+    for refusal in report.refusals:
+        if refusal.advice:
+            line = Text.assemble(("\nunsupported", "dim"), f"  {one_line(refusal.reason)}")
+            console.print(line, soft_wrap=True)
+            _print_help(console, "advice", refusal.advice)
+    sentences = filter(None, [report.summarise(), report.summarise_causes()])
+    console.print("\n" + " ".join(f"{sentence}." for sentence in sentences))
+    if known_rules := [cause.rule for cause in report.causes if cause.rule in RULES]:
+        console.print(f"[dim]Why a rule exists:[/] briggs rules {known_rules[0]}")
 
 
 def _create_table(results: list[Result]) -> Table:
@@ -57,16 +68,15 @@ def _create_table(results: list[Result]) -> Table:
     return table
 
 
-def _print_rule(console: Console, rule: str, found: list[tuple[str, Finding]]) -> None:
-    """What the rule says, then the first places where it is broken, with what stands there."""
-    # By the alphabet too, an error comes before a warning.
-    findings = sorted((finding for _, finding in found), key=lambda each: each.severity)
-    severity = findings[0].severity
+def _print_cause(console: Console, cause: Cause) -> None:
+    """What is wrong, the first places with what stands there, and what it means."""
+    heading = f"\n{cause.rule} {cause.severity}"
+    effect = (f"  {cause.effect}", "bold" if cause.clients else "dim")
     lines = [
-        Text.assemble((f"\n{rule} {severity}", _SEVERITIES[severity]), f"  {describe_rule(rule)}"),
-        Text(f"    in {_list_probes(found)}", style="dim"),
+        Text.assemble((heading, _SEVERITIES[cause.severity]), effect, f"  {cause.title}"),
+        Text(f"    in {_list_probes(cause)}", style="dim"),
     ]
-    places = list(dict.fromkeys(map(_describe_place, findings)))
+    places = list(dict.fromkeys(map(_describe_place, cause.places)))
     for where, excerpt in places[:_PLACES_SHOWN]:
         lines.append(Text(f"    {where}"))
         if excerpt:
@@ -77,16 +87,21 @@ def _print_rule(console: Console, rule: str, found: list[tuple[str, Finding]]) -
         console.print(line, soft_wrap=True)
 
 
-def _describe_place(finding: Finding) -> tuple[str, str]:
+def _print_help(console: Console, name: str, text: str) -> None:
+    """A named line, such as `clients` or `advice`."""
+    line = Text.assemble((f"    {name:<8}", "dim"), one_line(text))
+    console.print(line, soft_wrap=True)
+
+
+def _describe_place(place: Place) -> tuple[str, str]:
     """Where and how a rule is broken, and what stands there."""
-    path = f"{finding.path}: " if finding.path else ""
-    return _shorten(path + finding.message), _shorten(finding.excerpt)
+    path = f"{place.path}: " if place.path else ""
+    return _shorten(path + place.message), _shorten(place.excerpt)
 
 
-def _list_probes(found: list[tuple[str, Finding]]) -> str:
-    probes = list(dict.fromkeys(name for name, _ in found))
-    more = len(probes) - _PROBES_SHOWN
-    return ", ".join(probes[:_PROBES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _list_probes(cause: Cause) -> str:
+    more = len(cause.probes) - _PROBES_SHOWN
+    return ", ".join(cause.probes[:_PROBES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _shorten(text: str) -> str:

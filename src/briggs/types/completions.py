@@ -14,6 +14,9 @@ Status = Literal["started", "finished", "failed"]
 ID_PREFIX = "chatcmpl-"
 """Put before Briggs's id in an answer whose upstream gave no id."""
 
+CHECK_TAG = "briggs-check"
+"""The tag of the calls that `briggs check` makes. They await no task unless it selects the tag."""
+
 # A system call for each id would release the interpreter lock to the busy writer thread.
 _random = random.Random()  # noqa: S311
 if hasattr(os, "register_at_fork"):

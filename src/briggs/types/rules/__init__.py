@@ -1,9 +1,9 @@
-"""The rule book: what a chat completion must be, and what of it an answer breaks.
+"""The rule book: what a chat completion must look like, and how an answer breaks it.
 
     >>> [finding.rule for finding in check_response(b"{}")]
     ['E5', 'E5', 'E5', 'E5', 'E5']
 
-The checks take any bytes. Rules that need the request do not apply without it.
+The checks accept any bytes. Rules that compare with the request need it.
 """
 
 from briggs.types.rules.book import Finding, Rule

@@ -1,4 +1,4 @@
-"""What the rules are checked on, read from any JSON without a complaint."""
+"""What the rules check: answers and requests, read from JSON of any shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from briggs.types import wire
 from briggs.types.any_json import Json, integer, members, objects
 
-# RFC 8259, section 9, leaves it to readers how deep they go.
+# RFC 8259, section 9, lets readers set a limit.
 DEPTH_MAX = 100
 
 
@@ -22,7 +22,7 @@ class Body:
         self.data = data
         self.value: Any = None
         self.fault: str | None = None
-        """Why it is no JSON."""
+        """Why it is not valid JSON; None if it is."""
         try:
             self.value = wire.decode(data)
         except msgspec.DecodeError as error:
@@ -32,11 +32,11 @@ class Body:
 
     @property
     def members(self) -> Json:
-        """The object that it is; empty for anything else."""
+        """The members of the object; empty if it is something else."""
         return members(self.value)
 
     def read_leniently(self) -> Json:
-        """The object that it would be if NaN and Infinity were numbers of JSON."""
+        """The object that it would be if JSON allowed NaN and Infinity."""
         try:
             value = json.loads(self.data)
         except (ValueError, RecursionError):
@@ -50,7 +50,7 @@ class Choice(NamedTuple):
     path: str
     value: Json
     message: Json
-    """Empty where there is none."""
+    """Empty if there is none."""
     message_path: str
 
     @property
@@ -74,7 +74,7 @@ class Token(NamedTuple):
 
 
 class Answer:
-    """A response, what a stream's chunks spell, or one chunk; and what was asked."""
+    """A response, the response that a stream's chunks form, or one chunk, with its request."""
 
     def __init__(self, value: Json, request: Request | None, *, member: str = "message") -> None:
         self.value = value
@@ -111,19 +111,19 @@ class Answer:
 
 
 class Request:
-    """What was asked, as far as answers are held to it."""
+    """A request, as far as the rules compare answers with it."""
 
     def __init__(self, value: Json) -> None:
         self.value = value
 
     @property
     def choices(self) -> int:
-        """`n`, which is 1 where it is not given."""
+        """`n`, or 1 if it is not given."""
         return integer(self.value.get("n")) or 1
 
     @property
     def wants_logprobs(self) -> bool:
-        """Older servers take the number of alternatives as `logprobs`: 0 asks for them too."""
+        """Older servers take a number of alternatives as `logprobs`; 0 asks for them too."""
         logprobs = self.value.get("logprobs")
         return logprobs is True or integer(logprobs) is not None
 
@@ -148,7 +148,7 @@ class Request:
 
     @property
     def tool_choice(self) -> str | None:
-        """`none`, `auto`, `required`, or `function` and `custom` for one that is named."""
+        """`none`, `auto` or `required`; `function` or `custom` if it names a tool."""
         choice = self.value.get("tool_choice")
         named = members(choice)
         allowed = members(named.get("allowed_tools"))
@@ -165,7 +165,7 @@ class Request:
 
 
 def read_request(body: bytes | None) -> Request | None:
-    """The request, or None where there is none that could be read."""
+    """The request; None if it is missing or is not a JSON object."""
     value = None if body is None else Body(body).value
     return Request(value) if isinstance(value, dict) else None
 
@@ -187,5 +187,5 @@ def join(path: str, name: str) -> str:
 
 
 def utf8(text: str) -> bytes:
-    """A text's bytes, which half a surrogate pair has too."""
+    """The bytes of a string, half surrogate pairs included."""
     return text.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The book: every rule that traffic is held to, in its order, and what checks it."""
+"""The rule book: every rule in order, with the function that checks it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Subject = Literal["body", "response", "chunk", "stream", "request", "error"]
 
 EXCERPT_CHARACTERS_MAX = 80
 FINDINGS_MAX = 100
-"""Of one rule in one thing that it is about."""
+"""The most findings of one rule in one answer, chunk or request."""
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A sentence that traffic keeps or breaks."""
+    """A statement that must be true of an answer, an error or a request."""
 
     id: str
     severity: Severity
-    """How bad it is to break it; a finding of a milder case may be milder."""
+    """How bad it is to break it. A milder case may have a milder finding."""
     title: str
-    """What holds, as a sentence."""
+    """What must be true, as a sentence."""
     basis: str
-    """What it rests on: the specification's words, or what was observed."""
+    """The reason: the specification's words, or what was observed."""
     fix: str | None
-    """What Briggs makes of an answer that breaks it; None where it changes nothing."""
+    """What Briggs does to an answer that breaks it; None if it changes nothing."""
     subject: str
-    """What it is about, separated by commas."""
+    """What it applies to, separated by commas."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -40,21 +40,21 @@ class Finding(msgspec.Struct, frozen=True):
     rule: str
     severity: Severity
     path: str
-    """Such as `choices[0].message.refusal`; in a stream `chunks[3].choices[0].delta`, or
-    `fold.choices[0].message` for what its chunks spell together."""
+    """Such as `choices[0].message.refusal`. In a stream `chunks[3].choices[0].delta`, or
+    `fold.choices[0].message` in the response that its chunks form together."""
     message: str
     excerpt: str
-    """The value that stands there, as JSON cut to 80 characters; empty where none does."""
+    """The value at that path, as JSON cut to 80 characters; empty if there is none."""
 
 
 class Broken(NamedTuple):
-    """What a check yields for each place where its rule is broken."""
+    """A place where a rule is broken, as its check yields it."""
 
     path: str
     message: str
     value: Any = ...
     severity: Severity | None = None
-    """Where it is milder than the rule's."""
+    """If it is milder than the rule's."""
 
 
 Check = Callable[[Any], Iterable[Broken]]
@@ -67,7 +67,7 @@ _CHECKS: dict[str, list[tuple[Rule, Check]]] = {}
 def rule(
     id: str, severity: Severity, title: str, *, on: Subject, basis: str, fix: str | None = None
 ) -> Callable[[CheckT], CheckT]:
-    """Enter a rule into the book, with the check that it decorates."""
+    """Decorates the check of a rule, and enters both into the book."""
 
     def enter(check: CheckT) -> CheckT:
         BOOK[id] = Rule(id, severity, title, basis, fix, on)
@@ -78,7 +78,7 @@ def rule(
 
 
 def also(id: str, *, on: Subject) -> Callable[[CheckT], CheckT]:
-    """Check a rule of the book on something else too."""
+    """Decorates a check that applies a rule of the book to something else too."""
 
     def enter(check: CheckT) -> CheckT:
         known = BOOK[id]
@@ -97,7 +97,7 @@ def judge(
     only: Container[str] | None = None,
     skip: Container[str] = (),
 ) -> list[Finding]:
-    """What breaks the rules about `on`, its paths within `at`."""
+    """The findings of the rules about `on`. Their paths begin with `at`."""
     return [
         _find(rule, broken, at)
         for rule, check in _CHECKS[on]
@@ -119,7 +119,7 @@ def _excerpt(value: Any) -> str:
     try:
         text = wire.encode_plain(value).decode()
     except (RecursionError, ValueError):
-        # NaN has no JSON, and what is nested too deeply has none here.
+        # NaN is not valid JSON, and deep nesting cannot be written.
         text = str(value) if isinstance(value, float) else ""
     limit = EXCERPT_CHARACTERS_MAX
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,4 +1,4 @@
-"""The checks that everybody calls: of a response, a stream, an error and a request."""
+"""The public checks: of a response, a stream, an error and a request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GROUPS = "JECMLUSRH"
 RULES: Mapping[str, Rule] = {
     id: BOOK[id] for id in sorted(BOOK, key=lambda id: (_GROUPS.index(id[0]), int(id[1:])))
 }
-"""Every rule, in the book's order."""
+"""Every rule, in the order of the book."""
 
 
 BYTES_MAX = 16 * 1024 * 1024
@@ -37,11 +37,11 @@ def is_checkable(body: bytes) -> bool:
 
 
 def check_response(body: bytes, *, request: bytes | None = None) -> list[Finding]:
-    """What a whole answer breaks."""
+    """The rules that a whole answer breaks."""
     read, asked = Body(body), read_request(request)
     findings = judge("body", read)
     if read.fault is not None:
-        # NaN and Infinity stand where probabilities should.
+        # NaN and Infinity may stand in place of probabilities.
         return findings + judge("response", Answer(read.read_leniently(), asked), only={"L3"})
     return findings + judge("response", Answer(read.members, asked))
 
@@ -53,10 +53,10 @@ def check_stream(
     content_type: str | None = None,
     whole: bool = True,
 ) -> list[Finding]:
-    """What a stream breaks, event by event and in what it spells.
+    """The rules that a stream breaks: in each event, and in the response that they form.
 
-    `whole` says whether the upstream had the chance to end it; where not, the rules about
-    its end do not apply.
+    If `whole` is false, the stream was cut off before the upstream could end it, and the rules
+    about its end do not apply.
     """
     stream = Stream(received, read_request(request), content_type=content_type, whole=whole)
     findings = judge("stream", stream)
@@ -70,16 +70,16 @@ def check_stream(
     return findings
 
 
-# Chunks were held to these one by one, and S11 is M7 of a stream.
+# Each chunk was checked for these, and S11 is M7 for streams.
 _KEPT_BY_CHUNKS = ("E1", "E5", "E8", "C3", "M2", "M5", "M7", "L2", "U1")
 
 
 def check_error(body: bytes, *, status: int, content_type: str | None = None) -> list[Finding]:
-    """What an answer with a status other than 2xx breaks."""
+    """The rules that an answer with a status other than 2xx breaks."""
     return judge("error", ErrorBody(body, status=status, content_type=content_type))
 
 
 def check_request(body: bytes) -> list[Finding]:
-    """What a request breaks."""
+    """The rules that a request breaks."""
     read = Body(body)
     return judge("body", read) + judge("request", Request(read.members))

@@ -9,7 +9,7 @@ from briggs.types.conform import FINISH_REASONS
 from briggs.types.rules.answer import Answer, Request
 from briggs.types.rules.book import Broken, also, rule
 
-# No model's window is smaller, so that whoever writes less has not come to its end.
+# No known context is smaller, so a shorter answer has not reached its end.
 CONTEXT_TOKENS_MIN = 256
 
 
@@ -18,24 +18,24 @@ CONTEXT_TOKENS_MIN = 256
     on="response",
     basis='CreateChatCompletionRequest: "How many chat completion choices to generate for each '
     'input message."',
-    fix="Text and tool calls that came as two choices of one turn are put together.",
+    fix="If the text and the tool calls of one turn came as two choices, they are joined.",
 )  # fmt: skip
 def are_as_many_as_asked(answer: Answer) -> Iterator[Broken]:
     choices = answer.value.get("choices", ...)
     if choices is ...:
         return
     if not isinstance(choices, list) or not choices:
-        yield Broken("choices", "There is none.", choices)
+        yield Broken("choices", "There are no choices.", choices)
     elif answer.request and len(choices) != answer.request.choices:
         asked = answer.request.choices
-        yield Broken("choices", f"{len(choices)} came, and {asked} were asked for.")
+        yield Broken("choices", f"{len(choices)} came, but the request asked for {asked}.")
 
 
 @rule(
-    "C2", "error", "The choices are numbered from 0, each number once.",
+    "C2", "error", "The choices are numbered from 0, without gaps or repeats.",
     on="response",
     basis='CreateChatCompletionResponse: "The index of the choice in the list of choices."',
-    fix="Numbered by their places in the list.",
+    fix="Numbered by their position in the list.",
 )  # fmt: skip
 def are_numbered(answer: Answer) -> Iterator[Broken]:
     if any("index" not in choice.value for choice in answer.choices):
@@ -43,9 +43,9 @@ def are_numbered(answer: Answer) -> Iterator[Broken]:
     indices = [integer(choice.value["index"]) for choice in answer.choices]
     if {*indices} != {*range(len(indices))}:
         given = [choice.value["index"] for choice in answer.choices]
-        yield Broken("choices", "Their indices do not count from 0, each once.", given)
+        yield Broken("choices", "Their indices have gaps or repeats.", given)
     elif indices != [*range(len(indices))]:
-        yield Broken("choices", "Their indices do not ascend.", indices, "warning")
+        yield Broken("choices", "Their indices are not in ascending order.", indices, "warning")
 
 
 @rule(
@@ -53,14 +53,14 @@ def are_numbered(answer: Answer) -> Iterator[Broken]:
     on="response",
     basis="CreateChatCompletionResponse: an enum of these five, required and not nullable; in a "
     "chunk it is null until the choice ends.",
-    fix="A vendor's own word becomes the specification's, and stays as native_finish_reason; "
-    "what nobody knows is refused, never guessed at.",
+    fix="A vendor's own word becomes the specification's word, and is kept as "
+    "native_finish_reason. An unknown word is refused, never guessed.",
 )  # fmt: skip
 def end_for_a_known_reason(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:
         reason = choice.value.get("finish_reason", "stop")
         if reason not in FINISH_REASONS and not (reason is None and answer.member == "delta"):
-            yield Broken(f"{choice.path}.finish_reason", "It is no such reason.", reason)
+            yield Broken(f"{choice.path}.finish_reason", "It is not one of these reasons.", reason)
 
 
 also("C3", on="chunk")(end_for_a_known_reason)
@@ -69,19 +69,19 @@ also("C3", on="chunk")(end_for_a_known_reason)
 @rule(
     "C4", "error", "A choice ends with `tool_calls` if and only if it calls tools.",
     on="response",
-    basis='CreateChatCompletionResponse: "`tool_calls` if the model called a tool"; `stop` where '
-    "the request names the function, `length` or `content_filter` where it was cut (measured).",
-    fix="Where tools are called, the reason becomes `tool_calls`; where none is, it is refused.",
+    basis='CreateChatCompletionResponse: "`tool_calls` if the model called a tool"; `stop` if '
+    "the request names the function, `length` or `content_filter` if it was cut off (measured).",
+    fix="If tools are called, the reason becomes `tool_calls`. If none is, it is refused.",
 )  # fmt: skip
 def end_with_their_calls(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:
         reason, path = choice.value.get("finish_reason"), f"{choice.path}.finish_reason"
         if reason == "tool_calls" and not choice.calls:
-            yield Broken(path, "The message calls no tool.", reason)
+            yield Broken(path, "The message does not call a tool.", reason)
         elif choice.calls and reason == "function_call":
             yield Broken(path, "The message calls tools.", reason)
         elif choice.calls and reason == "stop" and not _may_stop(answer.request):
-            yield Broken(path, "The message calls tools that nobody named.", reason)
+            yield Broken(path, "The message calls tools, and the request did not name one.", reason)
 
 
 def _may_stop(request: Request | None) -> bool:
@@ -90,10 +90,10 @@ def _may_stop(request: Request | None) -> bool:
 
 
 @rule(
-    "C5", "warning", "A choice ends with `length` only where a limit of tokens was reached.",
+    "C5", "warning", "A choice ends with `length` only if it reached a token limit.",
     on="response",
     basis='CreateChatCompletionResponse: "`length` if the maximum number of tokens specified in '
-    f'the request was reached"; no context is known to end below {CONTEXT_TOKENS_MIN} tokens.',
+    f'the request was reached"; no known context ends before {CONTEXT_TOKENS_MIN} tokens.',
 )  # fmt: skip
 def end_at_a_limit(answer: Answer) -> Iterator[Broken]:
     tokens = integer(answer.usage.get("completion_tokens"))
@@ -107,13 +107,13 @@ def end_at_a_limit(answer: Answer) -> Iterator[Broken]:
         if choice.value.get("finish_reason") == "length":
             yield Broken(
                 f"{choice.path}.finish_reason",
-                f"{tokens} tokens reach no limit of the request and no context's end.",
+                f"{tokens} tokens reach neither the request's limit nor the end of a context.",
                 "length",
             )
 
 
 @rule(
-    "C6", "warning", "A choice ends with `function_call` only where `functions` were given.",
+    "C6", "warning", "A choice ends with `function_call` only if the request had `functions`.",
     on="response",
     basis='CreateChatCompletionResponse: "`function_call` (deprecated) if the model called a '
     'function"; a request with `tools` is answered with tool_calls.',
@@ -130,7 +130,7 @@ def end_with_a_function_call(answer: Answer) -> Iterator[Broken]:
 
 
 @rule(
-    "C7", "error", "No more tokens come than the request allows.",
+    "C7", "error", "The answer has no more tokens than the request allows.",
     on="response",
     basis='CreateChatCompletionRequest, max_completion_tokens: "An upper bound for the number of '
     'tokens that can be generated for a completion, including visible output tokens and '
@@ -142,11 +142,11 @@ def keep_the_limit(answer: Answer) -> Iterator[Broken]:
         return
     limit = answer.request.tokens_max * answer.request.choices
     if tokens > limit:
-        yield Broken("usage.completion_tokens", f"At most {limit} may come.", tokens)
+        yield Broken("usage.completion_tokens", f"At most {limit} are allowed.", tokens)
 
 
 @rule(
-    "C8", "warning", "The content holds none of the stop sequences.",
+    "C8", "warning", "The content contains none of the stop sequences.",
     on="response",
     basis='CreateChatCompletionRequest, stop: "The returned text will not contain the stop '
     'sequence."',
@@ -157,4 +157,4 @@ def stop_before_the_stop(answer: Answer) -> Iterator[Broken]:
         content = choice.message.get("content")
         for stop in stops:
             if isinstance(content, str) and stop in content:
-                yield Broken(f"{choice.message_path}.content", "It holds a stop sequence.", stop)
+                yield Broken(f"{choice.message_path}.content", "It contains a stop sequence.", stop)

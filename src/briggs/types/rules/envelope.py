@@ -31,19 +31,20 @@ from briggs.types.usage import CompletionUsage
 
 
 @rule(
-    "J1", "error", "The body, or the data of an event, is JSON.",
+    "J1", "error", "The body, or the data of an event, is valid JSON.",
     on="body",
     basis='RFC 8259: "Numeric values that cannot be represented in the grammar (such as Infinity '
     'and NaN) are not permitted." `JSON.parse` refuses them.',
-    fix="A byte order mark is left out; for numbers that are none see L3.",
+    fix="A byte order mark is removed. NaN and Infinity in a usage become null; for log "
+    "probabilities, see L3.",
 )  # fmt: skip
 def is_json(body: Body) -> Iterator[Broken]:
     if body.fault is not None:
-        yield Broken("", f"It is no JSON: {body.fault}.")
+        yield Broken("", f"It is not valid JSON: {body.fault}.")
 
 
 @rule(
-    "J2", "warning", "No object has two members of one name.",
+    "J2", "warning", "No object has two members with the same name.",
     on="body",
     basis='RFC 8259, section 4: "The names within an object SHOULD be unique."',
 )  # fmt: skip
@@ -61,14 +62,14 @@ def names_are_unique(body: Body) -> Iterator[Broken]:
         except (ValueError, RecursionError):
             return
     for name in sorted(set(twice)):
-        yield Broken("", f"An object has two members '{name}': readers keep the last.", name)
+        yield Broken("", f"An object has two members named '{name}'. Readers keep the last.", name)
 
 
 @rule(
-    "E1", "error", "`object` is `chat.completion`, and `chat.completion.chunk` in a stream.",
+    "E1", "error", "`object` is `chat.completion`, or `chat.completion.chunk` in a stream.",
     on="response",
     basis='CreateChatCompletionResponse: "The object type, which is always `chat.completion`."',
-    fix="Set to what it always is.",
+    fix="Set to the right value.",
 )  # fmt: skip
 def names_its_object(answer: Answer) -> Iterator[Broken]:
     if answer.value.get("object", "chat.completion") != "chat.completion":
@@ -77,7 +78,7 @@ def names_its_object(answer: Answer) -> Iterator[Broken]:
 
 @also("E1", on="stream")
 def chunks_name_their_object(stream: Stream) -> Iterator[Broken]:
-    """By the first that is not empty: whether the others agree is S4's."""
+    """Looks at the first that is not empty. S4 checks that the others agree."""
     objects = [(chunk.path, chunk.answer.value.get("object")) for chunk in stream.chunks]
     for path, kind in [(path, kind) for path, kind in objects if kind][:1]:
         if kind != "chat.completion.chunk":
@@ -85,10 +86,10 @@ def chunks_name_their_object(stream: Stream) -> Iterator[Broken]:
 
 
 @rule(
-    "E2", "error", "`id` is a text that is not empty.",
+    "E2", "error", "`id` is a non-empty string.",
     on="response",
     basis='CreateChatCompletionResponse: "A unique identifier for the chat completion."',
-    fix="`chatcmpl-` and the id of the record, where there is none.",
+    fix="If it is missing, it becomes `chatcmpl-` and the id of the record.",
 )  # fmt: skip
 def has_an_id(answer: Answer) -> Iterator[Broken]:
     yield from _require_text(answer.value, "id")
@@ -98,8 +99,8 @@ def has_an_id(answer: Answer) -> Iterator[Broken]:
     "E3", "error", "`created` is a plausible time in whole seconds.",
     on="response",
     basis='CreateChatCompletionResponse: "The Unix timestamp (in seconds) of when the chat '
-    'completion was created." Plausible is from 2023 to tomorrow.',
-    fix="Floats, milliseconds and ISO 8601 become seconds; 0 becomes now.",
+    'completion was created." Plausible means from 2023 to tomorrow.',
+    fix="Floats, milliseconds and ISO 8601 become seconds. 0 becomes now.",
 )  # fmt: skip
 def has_a_plausible_time(answer: Answer) -> Iterator[Broken]:
     if "created" not in answer.value:
@@ -107,21 +108,21 @@ def has_a_plausible_time(answer: Answer) -> Iterator[Broken]:
     created = answer.value["created"]
     seconds = integer(created)
     if seconds is None:
-        yield Broken("created", "It is no whole number of seconds.", created)
+        yield Broken("created", "It is not a whole number of seconds.", created)
     elif not is_plausible(seconds):
-        yield Broken("created", "It is no plausible Unix time in seconds.", created)
+        yield Broken("created", "It is not a plausible Unix time in seconds.", created)
 
 
-# Each character can be read in one way only, so that no name takes long to match.
+# Each character can match in only one way, so no name takes long.
 _DATED = re.compile(r"([-@:.]+(v?\d+|latest|preview|exp))*")
 
 
 @rule(
-    "E4", "error", "`model` is a text that is not empty: the requested model or a version of it.",
+    "E4", "error", "`model` is a non-empty string: the requested model or a version of it.",
     on="response",
     basis='CreateChatCompletionResponse: "The model used for the chat completion." An alias is '
     "answered with the dated snapshot.",
-    fix="The model that was asked, where none is named.",
+    fix="If it is missing, it becomes the requested model.",
 )  # fmt: skip
 def names_its_model(answer: Answer) -> Iterator[Broken]:
     yield from _require_text(answer.value, "model")
@@ -130,17 +131,17 @@ def names_its_model(answer: Answer) -> Iterator[Broken]:
     if not (isinstance(asked, str) and isinstance(model, str) and asked and model):
         return
     if not is_version_of(model, asked):
-        yield Broken("model", f"'{asked}' was asked for.", model, "warning")
+        yield Broken("model", f"The request asked for '{asked}'.", model, "warning")
 
 
 def is_version_of(model: str, asked: str) -> bool:
-    """Whether a model that answers is the one that was asked, or a dated version of it."""
+    """Whether a model that answers is the requested one, or a dated version of it."""
     is_short = len(model) <= _NAME_LENGTH_MAX and len(asked) <= _NAME_LENGTH_MAX
     return is_short and _is_version_of(model, asked)
 
 
 _NAME_LENGTH_MAX = 500
-"""Names are kept for the next time, so that long ones would take memory for good."""
+"""Results are kept by name, so long names would take memory for good."""
 
 
 @lru_cache(maxsize=1024)
@@ -155,12 +156,12 @@ CHOICE_REQUIRED = ("finish_reason", "index", "message", "logprobs")
 
 
 @rule(
-    "E5", "error", "What the specification requires is there.",
+    "E5", "error", "Everything that the specification requires is there.",
     on="response",
     basis="CreateChatCompletionResponse requires id, choices, created, model and object; a choice "
     "finish_reason, index, message and logprobs; a message role, content and refusal; a "
     "token token, logprob, bytes and top_logprobs.",
-    fix="Null where null is allowed; the id, time and model as for E2, E3 and E4.",
+    fix="Null where null is allowed. For the id, time and model, see E2, E3 and E4.",
 )  # fmt: skip
 def has_what_is_required(answer: Answer) -> Iterator[Broken]:
     yield from _require(answer.value, "", REQUIRED)
@@ -170,7 +171,7 @@ def has_what_is_required(answer: Answer) -> Iterator[Broken]:
         if "message" not in choice.value:
             continue
         if not isinstance(choice.value["message"], dict):
-            yield Broken(choice.message_path, "It is no object.", choice.value["message"])
+            yield Broken(choice.message_path, "It is not an object.", choice.value["message"])
             continue
         yield from _require(choice.message, choice.message_path, ("role", "content", "refusal"))
         yield from _require_parts(choice.message, choice.message_path)
@@ -190,7 +191,7 @@ def _require_tokens(answer: Answer) -> Iterator[Broken]:
     for path, token, others in answer.tokens:
         yield from _require(token, path, ("token", "logprob", "bytes", "top_logprobs"))
         if token.get("top_logprobs", []) is None:
-            yield Broken(f"{path}.top_logprobs", "It is null, and may not be.")
+            yield Broken(f"{path}.top_logprobs", "It must not be null.")
         for other_path, other in others:
             yield from _require(other, other_path, ("token", "logprob", "bytes"))
 
@@ -198,7 +199,7 @@ def _require_tokens(answer: Answer) -> Iterator[Broken]:
 def _require_objects(value: Any, path: str) -> Iterator[Broken]:
     for place, item in enumerate(value if isinstance(value, list) else ()):
         if not isinstance(item, dict):
-            yield Broken(f"{path}[{place}]", "It is no object.", item)
+            yield Broken(f"{path}[{place}]", "It is not an object.", item)
 
 
 def _require_parts(message: Json, path: str) -> Iterator[Broken]:
@@ -225,41 +226,41 @@ def _require(value: Json, path: str, names: tuple[str, ...]) -> Iterator[Broken]
 
 def _require_text(value: Json, name: str) -> Iterator[Broken]:
     if name in value and (not isinstance(value[name], str) or not value[name]):
-        yield Broken(name, "It is no text, or empty.", value[name])
+        yield Broken(name, "It is not a non-empty string.", value[name])
 
 
 @rule(
-    "E6", "warning", "`service_tier` is one of the specification's, and there if it was asked for.",
+    "E6", "warning", "`service_tier` is one of the specification's, and is there if requested.",
     on="response",
     basis='CreateChatCompletionResponse: "When the `service_tier` parameter is set, the response '
     'body will include the `service_tier` value based on the processing mode actually used."',
-    fix="A tier of the vendor's own goes out as `native_service_tier`.",
+    fix="A vendor's own tier is passed on as `native_service_tier`.",
 )  # fmt: skip
 def names_its_service_tier(answer: Answer) -> Iterator[Broken]:
     tier = answer.value.get("service_tier")
     if tier is not None and tier not in list(ServiceTier):
-        yield Broken("service_tier", "The specification knows no such tier.", tier)
+        yield Broken("service_tier", "The specification does not know this tier.", tier)
     if tier is None and answer.request and answer.request.value.get("service_tier"):
-        yield Broken("service_tier", "The request sets one, and the answer names none.")
+        yield Broken("service_tier", "The request sets one, but the answer does not name one.")
 
 
 @rule(
-    "E7", "warning", "`system_fingerprint` is a text, or absent.",
+    "E7", "warning", "`system_fingerprint` is a string, or absent.",
     on="response",
     basis="CreateChatCompletionResponse: a string that is not required and not nullable.",
-    fix="What is neither a text nor null is left out.",
+    fix="A value that is neither a string nor null is left out.",
 )  # fmt: skip
 def has_a_fingerprint(answer: Answer) -> Iterator[Broken]:
     value = answer.value
     if "system_fingerprint" in value and not isinstance(value["system_fingerprint"], str):
-        yield Broken("system_fingerprint", "It is no text.", value["system_fingerprint"])
+        yield Broken("system_fingerprint", "It is not a string.", value["system_fingerprint"])
 
 
 @rule(
-    "E8", "info", "What the specification does not know is listed.",
+    "E8", "info", "Members that the specification does not know are listed.",
     on="response",
-    basis="Nothing forbids additional members; every compatible server has some, and a strict "
-    "reader stumbles over them.",
+    basis="Nothing forbids additional members. Every compatible server sends some, and strict "
+    "readers fail on them.",
 )  # fmt: skip
 def has_known_members(answer: Answer) -> Iterator[Broken]:
     yield from _list_unknown(answer.value, "", CreateChatCompletionResponse)
@@ -295,4 +296,6 @@ def _list_unknown(value: Json, path: str, type: Any) -> Iterator[Broken]:
 def _list_names(value: Json, path: str, known: tuple[str, ...]) -> Iterator[Broken]:
     for name in value:
         if name not in known:
-            yield Broken(join(path, name), "The specification knows no such member.", value[name])
+            yield Broken(
+                join(path, name), "The specification does not know this member.", value[name]
+            )

@@ -1,4 +1,4 @@
-"""A stream as its rules see it: lines, events, chunks, and what they spell."""
+"""A stream as its rules see it: lines, events, chunks, and the response that they form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Chunk(NamedTuple):
 
 
 class Stream:
-    """What was received for a streamed call."""
+    """The bytes that were received for a streamed call."""
 
     def __init__(
         self, received: bytes, request: Request | None, *, content_type: str | None, whole: bool
@@ -44,7 +44,7 @@ class Stream:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it ought to have an end: neither side broke it off."""
+        """Whether it should have an end, because neither side broke it off."""
         return self._whole and not self.errors
 
     @cached_property
@@ -53,13 +53,13 @@ class Stream:
 
     @cached_property
     def errors(self) -> list[tuple[str, Any]]:
-        """The failures that are reported inside of the stream, with their paths."""
+        """The failures that the stream reports, with their paths."""
         found = [(chunk.path, _find_error(chunk)) for chunk in self.chunks]
         return [(path, error) for path, error in found if error is not None]
 
     @cached_property
     def turns(self) -> dict[int, list[tuple[str, Choice]]]:
-        """What comes for each index, with the paths from the stream's root."""
+        """The pieces of each choice, by index, with their paths from the stream's root."""
         turns: dict[int, list[tuple[str, Choice]]] = {}
         for chunk in self.chunks:
             for choice in chunk.answer.choices:
@@ -78,7 +78,7 @@ class Stream:
 
     @cached_property
     def folded(self) -> Json:
-        """What the chunks spell."""
+        """The response that the chunks form."""
         folded = Fold()
         for chunk in self.chunks:
             folded.add(chunk.answer.value)
@@ -111,12 +111,12 @@ def _find_error(chunk: Chunk) -> Any:
 
 
 def is_bare_error(value: Json) -> bool:
-    """Whether a failure stands where an answer belongs, without a member `error`."""
+    """Whether it reports a failure in place of an answer, without a member `error`."""
     return "choices" not in value and (value.get("object") == "error" or "detail" in value)
 
 
 def is_chunk(chunk: Chunk) -> bool:
-    """Whether it is to be judged as a chunk: a bare report of a failure is none."""
+    """Whether it is checked as a chunk. A bare report of a failure is not a chunk."""
     value = chunk.answer.value
     is_error = chunk.event == "error" or value.get("error") or is_bare_error(value)
     return chunk.body.fault is None and ("choices" in value or not is_error)

@@ -1,4 +1,4 @@
-"""H: a failure is an error object."""
+"""H: a failure is answered with an error object."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class ErrorBody(Body):
     "H1", "error", "An answer with a status other than 2xx is a JSON object.",
     on="error",
     basis="ErrorResponse, of content type application/json.",
-    fix="An error object is written, with what the upstream said as its message.",
+    fix="An error object is written, with the upstream's words as its message.",
 )  # fmt: skip
 def is_a_json_object(body: ErrorBody) -> Iterator[Broken]:
     kind = (body.content_type or "application/json").split(";")[0].strip().lower()
     if kind != "application/json":
         yield Broken("", f"The content type is '{body.content_type}'.")
     if body.fault is not None:
-        yield Broken("", f"It is no JSON: {body.fault}.")
+        yield Broken("", f"It is not valid JSON: {body.fault}.")
     elif not isinstance(body.value, dict):
-        yield Broken("", "It is no object.", body.value)
+        yield Broken("", "It is not an object.", body.value)
 
 
 @rule(
-    "H2", "error", "`error` has a message and a type, and a param and a code that may be null.",
+    "H2", "error", "`error` has message, type, param and code; param and code may be null.",
     on="error",
     basis="Error: requires code (string or null), message (string), param (string or null) and "
     "type (string).",
@@ -45,11 +45,13 @@ def is_an_error_object(body: ErrorBody) -> Iterator[Broken]:
         return
     error = body.value.get("error", ...)
     if not isinstance(error, dict):
-        yield Broken("error", "It is no object." if error is not ... else "It is missing.", error)
+        yield Broken(
+            "error", "It is not an object." if error is not ... else "It is missing.", error
+        )
         return
     for name, nullable in (("message", False), ("type", False), ("param", True), ("code", True)):
         value = error.get(name, ...)
         if value is ...:
             yield Broken(f"error.{name}", "It is missing.")
         elif not isinstance(value, str) and not (nullable and value is None):
-            yield Broken(f"error.{name}", "It is no text.", value)
+            yield Broken(f"error.{name}", "It is not a string.", value)

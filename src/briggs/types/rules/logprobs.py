@@ -1,4 +1,4 @@
-"""L: log probabilities come if asked, are probabilities, and their bytes spell the text."""
+"""L: log probabilities come if requested, are probabilities, and their bytes spell the text."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PROBABILITY_MAX = 1.001
 
 
 @rule(
-    "L1", "error", "Log probabilities come if and only if they were asked for.",
+    "L1", "error", "Log probabilities come if, and only if, the request asked for them.",
     on="response",
     basis='CreateChatCompletionRequest: "If true, returns the log probabilities of each output '
     'token returned in the `content` of `message`."',
-    fix="Null where nobody asked for them.",
+    fix="Set to null if the request did not ask for them.",
 )  # fmt: skip
 def come_if_asked(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices if answer.request else ():
@@ -31,16 +31,16 @@ def come_if_asked(answer: Answer) -> Iterator[Broken]:
         given = choice.value.get("logprobs")
         spoken = choice.message.get("content") or choice.message.get("refusal")
         if given is not None and not asked:
-            yield Broken(f"{choice.path}.logprobs", "They were not asked for.", given)
+            yield Broken(f"{choice.path}.logprobs", "The request did not ask for them.", given)
         elif given is None and asked and spoken:
-            yield Broken(f"{choice.path}.logprobs", "They were asked for.", given)
+            yield Broken(f"{choice.path}.logprobs", "The request asked for them.", given)
 
 
 @rule(
     "L2", "error", "Log probabilities have `content` and `refusal`, each a list or null.",
     on="response",
     basis="CreateChatCompletionResponse: choices.logprobs requires both.",
-    fix="Null where one is missing.",
+    fix="If one is missing, it is set to null.",
 )  # fmt: skip
 def have_both_lists(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:
@@ -48,7 +48,7 @@ def have_both_lists(answer: Answer) -> Iterator[Broken]:
         if logprobs is None:
             continue
         if not isinstance(logprobs, dict):
-            yield Broken(path, "It is no object.", logprobs)
+            yield Broken(path, "It is not an object.", logprobs)
             continue
         for name in ("content", "refusal"):
             tokens = logprobs.get(name, ...)
@@ -67,7 +67,7 @@ also("L2", on="chunk")(have_both_lists)
     basis='ChatCompletionTokenLogprob: "The log probability of this token, if it is within the top '
     '20 most likely tokens. Otherwise, the value `-9999.0` is used to signify that the token is '
     'very unlikely."',
-    fix="-Infinity becomes -9999.0; a token or an alternative with NaN loses its log probability.",
+    fix="-Infinity becomes -9999.0. A token or an alternative with NaN loses its log probability.",
 )  # fmt: skip
 def are_probabilities(answer: Answer) -> Iterator[Broken]:
     for path, entry in answer.entries:
@@ -75,10 +75,10 @@ def are_probabilities(answer: Answer) -> Iterator[Broken]:
             continue
         logprob = number(entry["logprob"])
         if logprob is None:
-            yield Broken(f"{path}.logprob", "It is no finite number.", entry["logprob"])
+            yield Broken(f"{path}.logprob", "It is not a finite number.", entry["logprob"])
         elif logprob > TOLERANCE:
             slight: Severity | None = "warning" if logprob <= LOGPROB_MAX else None
-            yield Broken(f"{path}.logprob", "No probability is above 1.", logprob, slight)
+            yield Broken(f"{path}.logprob", "The probability would be above 1.", logprob, slight)
 
 
 @rule(
@@ -87,19 +87,19 @@ def are_probabilities(answer: Answer) -> Iterator[Broken]:
     basis='ChatCompletionTokenLogprob: "A list of integers representing the UTF-8 bytes '
     'representation of the token. [...] Can be `null` if there is no bytes representation for the '
     'token."',
-    fix="The bytes that the text leaves for the token, or null.",
+    fix="Worked out from the text if possible, and otherwise null.",
 )  # fmt: skip
 def bytes_are_bytes(answer: Answer) -> Iterator[Broken]:
     for path, entry in answer.entries:
         if entry.get("bytes") is not None and _bytes(entry) is None:
-            yield Broken(f"{path}.bytes", "They are no bytes.", entry["bytes"])
+            yield Broken(f"{path}.bytes", "They are not bytes.", entry["bytes"])
 
 
 @rule(
-    "L5", "warning", "`bytes` are the token's UTF-8.",
+    "L5", "warning", "`bytes` are the token in UTF-8.",
     on="response",
-    basis="The same. A token that holds a part of a character cannot say it: it has `\\xNN`, "
-    "U+FFFD or nothing in its place, and that is legal.",
+    basis="The same. A token with only part of a character cannot write it: it has `\\xNN`, U+FFFD "
+    "or nothing in its place, which is legal.",
 )  # fmt: skip
 def bytes_spell_the_token(answer: Answer) -> Iterator[Broken]:
     for path, entry in answer.entries:
@@ -137,7 +137,7 @@ def _is_utf8(data: bytes) -> bool:
     basis='ChatCompletionTokenLogprob: "Useful in instances where characters are represented by '
     "multiple tokens and their byte representations must be combined to generate the correct text "
     'representation."',
-    fix="The bytes that the text leaves for each token, where there is one way only.",
+    fix="Worked out from the text, if there is only one way.",
 )  # fmt: skip
 def spell_the_content(answer: Answer) -> Iterator[Broken]:
     if answer.request and answer.request.stops:
@@ -149,12 +149,12 @@ def spell_the_content(answer: Answer) -> Iterator[Broken]:
 
 @also("L6", on="chunk")
 def spell_the_delta(answer: Answer) -> Iterator[Broken]:
-    """A chunk's tokens may be ahead of its text, which waits for the end of a character."""
+    """A chunk's tokens may run ahead of its text, which waits for the end of a character."""
     for broken in spell_the_content(answer):
         yield broken._replace(severity="warning")
 
 
-# Their tokens have log probabilities too, in servers that do not keep them apart.
+# Some servers list the log probabilities of their tokens among those of the content.
 _UNSPOKEN = ("tool_calls", "function_call", "reasoning_content", "reasoning", "audio")
 
 
@@ -170,7 +170,7 @@ def spell_the_refusal(answer: Answer) -> Iterator[Broken]:
 
 
 def _compare_text(choice: Choice, name: str) -> Iterator[Broken]:
-    """Compare by bytes; by tokens where one has none, and not at all where they are broken."""
+    """Compare by bytes, or by tokens if one has no bytes. Broken bytes are not compared."""
     tokens = members(choice.value.get("logprobs")).get(name)
     text = choice.message.get(name) or ""
     if not isinstance(tokens, list) or not isinstance(text, str):
@@ -186,17 +186,17 @@ def _compare_text(choice: Choice, name: str) -> Iterator[Broken]:
         spelled = None
     if spelled is not None and spelled != utf8(text):
         message = (
-            f"They spell {spelled.decode('utf-8', 'replace')[:40]!r}, and the text is another."
+            f"They spell {spelled.decode('utf-8', 'replace')[:40]!r}, but the text is different."
         )
         yield Broken(f"{choice.path}.logprobs.{name}", message, text)
 
 
 @rule(
-    "L7", "error", "No token has more alternatives than were asked for.",
+    "L7", "error", "No token has more alternatives than the request asked for.",
     on="response",
     basis='CreateChatCompletionRequest, top_logprobs: "The number of returned tokens may be fewer '
     'than requested."',
-    fix="Cut to as many as were asked for.",
+    fix="Cut to the number that the request asked for.",
 )  # fmt: skip
 def are_as_few_as_asked(answer: Answer) -> Iterator[Broken]:
     if answer.request is None or not answer.request.wants_logprobs:
@@ -204,12 +204,12 @@ def are_as_few_as_asked(answer: Answer) -> Iterator[Broken]:
     asked = answer.request.top_logprobs
     for path, _, others in answer.tokens:
         if len(others) > asked:
-            message = f"There are {len(others)}, and {asked} were asked for."
+            message = f"There are {len(others)}, but the request asked for {asked}."
             yield Broken(f"{path}.top_logprobs", message)
 
 
 @rule(
-    "L8", "warning", "The alternatives descend, and none comes twice.",
+    "L8", "warning", "The alternatives are in descending order, without repeats.",
     on="response",
     basis='ChatCompletionTokenLogprob: "List of the most likely tokens and their log probability, '
     'at this token position." The sampled token need not be among them.',
@@ -219,21 +219,21 @@ def alternatives_descend(answer: Answer) -> Iterator[Broken]:
         values = [number(one.get("logprob")) for _, one in others]
         known = [value for value in values if value is not None]
         if any(before < after for before, after in itertools.pairwise(known)):
-            yield Broken(f"{path}.top_logprobs", "They do not descend.", known)
+            yield Broken(f"{path}.top_logprobs", "They are not in descending order.", known)
         names = [
             (one["token"], _bytes(one)) for _, one in others if isinstance(one.get("token"), str)
         ]
         if len(set(names)) < len(names):
             counts = Counter(names)
             twice = next(name for name, data in names if counts[name, data] > 1)
-            yield Broken(f"{path}.top_logprobs", "One comes twice.", twice)
+            yield Broken(f"{path}.top_logprobs", "One of them comes twice.", twice)
 
 
 @rule(
     "L9", "warning", "The probabilities of a token's alternatives add up to at most 1.",
     on="response",
-    basis="They are of one distribution. Servers that mix values from before and after sampling "
-    "exceed it.",
+    basis="They belong to one distribution. Servers that mix values from before and after sampling "
+    "exceed 1.",
 )  # fmt: skip
 def probabilities_add_up(answer: Answer) -> Iterator[Broken]:
     for path, _, others in answer.tokens:
@@ -256,18 +256,18 @@ def agree_with_the_alternatives(answer: Answer) -> Iterator[Broken]:
             other = number(one.get("logprob"))
             if one.get("token") != token.get("token") or one.get("bytes") != token.get("bytes"):
                 continue
-            # What is no probability at all is L3's.
+            # L3 reports what is not a probability at all.
             if own is None or other is None or max(own, other) > LOGPROB_MAX:
                 continue
             if abs(own - other) > TOLERANCE:
-                yield Broken(f"{path}.logprob", f"Its alternative has {other}.", own)
+                yield Broken(f"{path}.logprob", f"The alternative has {other}.", own)
 
 
 @rule(
-    "L12", "warning", "There are as many tokens as the usage counts, but for a few.",
+    "L12", "warning", "The number of tokens is close to the number that the usage counts.",
     on="response",
-    basis="Observed: 12 completion tokens for 11 with log probabilities; the token that ends the "
-    "answer counts. So do those of the reasoning, which `usage` tells.",
+    basis="Observed: 12 completion tokens for 11 with log probabilities. The token that ends the "
+    "answer counts, and so do the tokens of the reasoning, which `usage` names.",
 )  # fmt: skip
 def are_as_many_as_counted(answer: Answer) -> Iterator[Broken]:
     counted = integer(answer.usage.get("completion_tokens"))
@@ -279,27 +279,27 @@ def are_as_many_as_counted(answer: Answer) -> Iterator[Broken]:
         return
     hidden = counted - (integer(details.get("reasoning_tokens")) or 0) - len(answer.tokens)
     if not 0 <= hidden <= HIDDEN_TOKENS_MAX:
-        message = f"{len(answer.tokens)} tokens came, and {counted} are counted."
+        message = f"{len(answer.tokens)} tokens came, but the usage counts {counted}."
         yield Broken(f"{choice.path}.logprobs", message)
 
 
 @rule(
-    "L13", "info", "Tokens are texts with log probabilities, not ids or probabilities.",
+    "L13", "info", "Tokens are strings with log probabilities, not ids or plain probabilities.",
     on="response",
     basis="llama.cpp with post_sampling_probs sends `prob`, vLLM with return_tokens_as_token_ids "
-    "`token_id:N`; the specification has neither.",
+    "`token_id:N`. The specification has neither.",
 )  # fmt: skip
 def are_no_ids(answer: Answer) -> Iterator[Broken]:
     for path, entry in answer.entries:
         token = entry.get("token")
         if isinstance(token, str) and _TOKEN_ID.fullmatch(token):
-            yield Broken(f"{path}.token", "It is the token's id.", token)
+            yield Broken(f"{path}.token", "It is a token id.", token)
         if "prob" in entry and "logprob" not in entry:
-            yield Broken(f"{path}.prob", "It is a probability.", entry["prob"])
+            yield Broken(f"{path}.prob", "It is a plain probability.", entry["prob"])
 
 
 def _bytes(entry: Json) -> bytes | None:
-    """The bytes of a token; None where they are null, or no bytes."""
+    """The bytes of a token; None if they are null or not bytes."""
     given: Any = entry.get("bytes")
     if not isinstance(given, list) or not {*map(type, given)} <= {int}:
         return None

@@ -1,4 +1,4 @@
-"""M: the message is the assistant's: text, a refusal, or calls of the tools that were given."""
+"""M: the message comes from the assistant: text, a refusal, or calls of the request's tools."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from briggs.types.rules.schema import find_mismatch
     "M1", "error", "The role is `assistant`.",
     on="response",
     basis="ChatCompletionResponseMessage: role is the constant `assistant`.",
-    fix="Set to what it always is.",
+    fix="Set to the right value.",
 )  # fmt: skip
 def is_the_assistants(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:
@@ -30,35 +30,36 @@ def is_the_assistants(answer: Answer) -> Iterator[Broken]:
 
 
 @rule(
-    "M2", "error", "The content is a text or null.",
+    "M2", "error", "The content is a string or null.",
     on="response",
-    basis="ChatCompletionResponseMessage: content is a string or null; lists of parts are for "
-    "requests. So is refusal.",
-    fix="The texts of a list of parts are joined; its thinking becomes reasoning_content. Text "
-    "that stands elsewhere in the choice (text, output, response) is put there.",
+    basis="ChatCompletionResponseMessage: content and refusal are each a string or null. Lists of "
+    "parts are for requests.",
+    fix="The texts of a list of parts are joined, and its thinking becomes reasoning_content. "
+    "Text elsewhere in the choice (text, output, response) is moved to the content.",
 )  # fmt: skip
 def content_is_text(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:
         for name in ("content", "refusal"):
             value = choice.message.get(name)
             if value is not None and not isinstance(value, str):
-                yield Broken(f"{choice.message_path}.{name}", "It is no text.", value)
+                yield Broken(f"{choice.message_path}.{name}", "It is not a string.", value)
 
 
 also("M2", on="chunk")(content_is_text)
 
 
 @rule(
-    "M3", "warning", "The content is null only where something else came, or a limit or a filter.",
+    "M3", "warning", "The content is null only if something else came, or a limit or filter cut "
+    "the answer off.",
     on="response",
-    basis="Observed of every recorded answer of OpenAI's; an answer that says nothing and does "
-    "not say why leaves its reader waiting.",
+    basis="Observed in every recorded answer from OpenAI. A reader cannot tell why an answer is "
+    "empty.",
 )  # fmt: skip
 def says_something(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:
         excused = choice.has_output or choice.value.get("finish_reason") in _CUT
         if "content" in choice.message and choice.message["content"] is None and not excused:
-            yield Broken(f"{choice.message_path}.content", "Nothing came instead of it.", None)
+            yield Broken(f"{choice.message_path}.content", "Nothing else came instead.", None)
 
 
 _CUT = ("length", "content_filter")
@@ -73,14 +74,16 @@ def refuses_or_answers(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:
         refusal, content = choice.message.get("refusal"), choice.message.get("content")
         if isinstance(refusal, str) and refusal and isinstance(content, str):
-            yield Broken(f"{choice.message_path}.content", "The message refuses too.", content)
+            yield Broken(
+                f"{choice.message_path}.content", "The message has a refusal too.", content
+            )
 
 
 @rule(
-    "M5", "warning", "`tool_calls`, `function_call` and `annotations` are absent where there are "
+    "M5", "warning", "`tool_calls`, `function_call` and `annotations` are absent if there are "
     "none.",
     on="response",
-    basis="ChatCompletionResponseMessage: none of them is nullable; 14 of 14 recorded answers "
+    basis="ChatCompletionResponseMessage: none of them is nullable. 14 of 14 recorded answers "
     "leave tool_calls out rather than empty.",
     fix="Left out.",
 )  # fmt: skip
@@ -96,22 +99,22 @@ also("M5", on="chunk")(leaves_out_what_is_not)
 
 
 @rule(
-    "M6", "error", "A tool call has an id of its own, and is of a function or of a custom tool.",
+    "M6", "error", "Each tool call has an id of its own, and calls a function or a custom tool.",
     on="response",
     basis="ChatCompletionMessageToolCall: id, type and function are required. The result of a "
     "call is sent back under its id.",
-    fix="An id is made where there is none of its own; the type is told by what is called.",
+    fix="A call without an id of its own gets one. Its type follows from what it calls.",
 )  # fmt: skip
 def calls_are_told_apart(answer: Answer) -> Iterator[Broken]:
     for choice in answer.choices:
         calls = choice.message.get("tool_calls")
         if calls is not None and not isinstance(calls, list):
-            yield Broken(f"{choice.message_path}.tool_calls", "It is no list.", calls)
+            yield Broken(f"{choice.message_path}.tool_calls", "It is not a list.", calls)
         seen: list[Any] = []
         for path, call in choice.calls:
             id = call.get("id")
             if not is_call_id(id):
-                yield Broken(f"{path}.id", "It is no id.", id)
+                yield Broken(f"{path}.id", "It is not an id.", id)
             elif id in seen:
                 yield Broken(f"{path}.id", "Another call has this id.", id)
             seen.append(id)
@@ -123,30 +126,30 @@ def _check_kind(path: str, call: dict[str, Any]) -> Iterator[Broken]:
     if kind not in ("function", "custom"):
         yield Broken(f"{path}.type", "It is neither 'function' nor 'custom'.", kind)
     elif not isinstance(call.get(kind), dict) or ("function" in call) == ("custom" in call):
-        yield Broken(path, f"A call of type '{kind}' says what it calls in '{kind}' alone.", call)
+        yield Broken(path, f"A call of type '{kind}' needs '{kind}', and only that.", call)
 
 
 @rule(
-    "M7", "error", "The arguments of a call are a text, which holds a JSON object.",
+    "M7", "error", "The arguments of a call are a string that holds a JSON object.",
     on="response",
     basis='ChatCompletionMessageToolCall: "The arguments to call the function with, as generated '
     "by the model in JSON format. Note that the model does not always generate valid JSON\". \"\" "
-    "stands for no arguments.",
-    fix="An object becomes the JSON text that says it.",
+    "means no arguments.",
+    fix="An object becomes a JSON string.",
 )  # fmt: skip
 def arguments_are_text(answer: Answer) -> Iterator[Broken]:
     for choice, path, arguments in _arguments(answer):
         if not isinstance(arguments, str):
-            yield Broken(path, "It is no text.", arguments)
+            yield Broken(path, "It is not a string.", arguments)
         elif choice.value.get("finish_reason") != "length" and not parses_as_object(arguments):
-            yield Broken(path, "It holds no JSON object.", arguments, "warning")
+            yield Broken(path, "It does not hold a JSON object.", arguments, "warning")
 
 
 @also("M7", on="chunk")
 def argument_pieces_are_text(answer: Answer) -> Iterator[Broken]:
     for _, path, arguments in _arguments(answer):
         if arguments is not None and not isinstance(arguments, str):
-            yield Broken(path, "It is no text.", arguments)
+            yield Broken(path, "It is not a string.", arguments)
 
 
 def _arguments(answer: Answer) -> Iterator[tuple[Choice, str, Any]]:
@@ -161,7 +164,7 @@ def _arguments(answer: Answer) -> Iterator[tuple[Choice, str, Any]]:
 
 
 def parses_as_object(arguments: str) -> bool:
-    """Whether arguments hold a JSON object, or nothing, which stands for none."""
+    """Whether arguments hold a JSON object, or are empty, which means no arguments."""
     if not arguments:
         return True
     try:
@@ -174,7 +177,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @rule(
-    "M8", "warning", "What is called is one of the request's tools.",
+    "M8", "warning", "Each called tool is one of the request's tools.",
     on="response",
     basis='FunctionObject: "The name of the function to be called. Must be a-z, A-Z, 0-9, or '
     'contain underscores and dashes, with a maximum length of 64."',
@@ -188,9 +191,11 @@ def calls_what_it_was_given(answer: Answer) -> Iterator[Broken]:
                 if name is ...:
                     continue
                 if not isinstance(name, str) or not _NAME.fullmatch(name):
-                    yield Broken(f"{path}.{kind}.name", "It is no name of a tool.", name)
+                    yield Broken(f"{path}.{kind}.name", "It is not a valid tool name.", name)
                 elif known is not None and name not in known:
-                    yield Broken(f"{path}.{kind}.name", "The request allows no such tool.", name)
+                    yield Broken(
+                        f"{path}.{kind}.name", "The request does not allow this tool.", name
+                    )
 
 
 def _tool_names(request: Request) -> list[Any]:
@@ -206,7 +211,7 @@ def _tool_names(request: Request) -> list[Any]:
 
 
 @rule(
-    "M9", "error", "With `parallel_tool_calls` false at most one tool is called.",
+    "M9", "error", "If `parallel_tool_calls` is false, at most one tool is called.",
     on="response",
     basis='CreateChatCompletionRequest: "Whether to enable parallel function calling during tool '
     'use."',
@@ -220,7 +225,7 @@ def calls_one_at_a_time(answer: Answer) -> Iterator[Broken]:
 
 
 @rule(
-    "M10", "error", "Tools are called only if `tool_choice` lets them be, and always if it "
+    "M10", "error", "Tools are called only if `tool_choice` allows it, and always if it "
     "requires it.",
     on="response",
     basis='CreateChatCompletionRequest: "`none` means the model will not call any tool", '
@@ -231,22 +236,24 @@ def calls_as_it_was_told(answer: Answer) -> Iterator[Broken]:
         path = f"{choice.message_path}.tool_calls"
         wanted = answer.request.tool_choice if answer.request else None
         if wanted == "none" and choice.calls:
-            yield Broken(path, "tool_choice is 'none'.", choice.message["tool_calls"])
+            yield Broken(
+                path, "tool_choice is 'none', but a tool was called.", choice.message["tool_calls"]
+            )
         elif wanted in ("required", "function", "custom") and not choice.calls:
-            # A finish of `tool_calls` without any is C4's.
+            # C4 reports a finish of `tool_calls` without any.
             excuses = (*_CUT, "tool_calls")
             if choice.value.get("finish_reason") not in excuses and not choice.message.get(
                 "refusal"
             ):
-                yield Broken(path, "tool_choice requires a call, and none is made.")
+                yield Broken(path, "tool_choice requires a call, but no tool was called.")
 
 
 @rule(
-    "M11", "error", "What was asked as JSON is JSON, and follows a strict schema.",
+    "M11", "error", "Requested JSON is valid JSON, and follows a strict schema.",
     on="response",
     basis='CreateChatCompletionRequest, response_format: "ensures the model will match your '
     'supplied JSON schema", and json_object "ensures the message the model generates is valid '
-    'JSON". It is an error where the schema is strict.',
+    'JSON". It is an error if the schema is strict.',
 )  # fmt: skip
 def is_the_json_that_was_asked(answer: Answer) -> Iterator[Broken]:
     format = members(answer.request.value.get("response_format")) if answer.request else {}
@@ -263,7 +270,7 @@ def is_the_json_that_was_asked(answer: Answer) -> Iterator[Broken]:
         body = Body(content.encode("utf-8", "surrogatepass"))
         if body.fault is not None:
             slight: Severity | None = None if strict else "warning"
-            yield Broken(path, f"It is no JSON: {body.fault}.", content, slight)
+            yield Broken(path, f"It is not valid JSON: {body.fault}.", content, slight)
         elif strict and (mismatch := find_mismatch(body.value, asked.get("schema"))):
             yield Broken(path, f"It does not follow the schema: {mismatch}.", content)
 
@@ -283,12 +290,12 @@ def cites_what_is_there(answer: Answer) -> Iterator[Broken]:
             citation = members(annotation.get("url_citation"))
             start, end = integer(citation.get("start_index")), integer(citation.get("end_index"))
             if start is not None and end is not None and not 0 <= start <= end <= length:
-                message = f"It cites {start} to {end} of {length} characters."
+                message = f"It cites characters {start} to {end} of {length}."
                 yield Broken(f"{path}.url_citation", message, citation)
 
 
 @rule(
-    "M13", "warning", "Audio comes only if it was asked for, and expires later.",
+    "M13", "warning", "Audio comes only if requested, and expires after it was made.",
     on="response",
     basis='ChatCompletionResponseMessage: "If the audio output modality is requested, this object '
     'contains data about the audio response from the model."',
@@ -303,14 +310,14 @@ def speaks_if_asked(answer: Answer) -> Iterator[Broken]:
             yield Broken(path, "The request does not ask for audio.")
         expires, created = integer(audio.get("expires_at")), integer(answer.value.get("created"))
         if expires is not None and created is not None and expires <= created:
-            yield Broken(f"{path}.expires_at", "It has expired before it was made.", expires)
+            yield Broken(f"{path}.expires_at", "It expires before it was made.", expires)
 
 
 @rule(
-    "M14", "info", "No text holds U+0000 or half of a surrogate pair.",
+    "M14", "info", "No string contains U+0000 or half of a surrogate pair.",
     on="body",
-    basis="Both are JSON, and readers fail on them: PostgreSQL takes no U+0000, and half a pair "
-    "has no UTF-8.",
+    basis="Both are valid JSON, but readers fail on them: PostgreSQL rejects U+0000, and half a "
+    "pair cannot be written as UTF-8.",
 )  # fmt: skip
 def has_whole_characters(body: Body) -> Iterator[Broken]:
     escapes = body.data.lower()
@@ -318,13 +325,13 @@ def has_whole_characters(body: Body) -> Iterator[Broken]:
         return
     for path, text in _texts(body.value):
         if "\0" in text:
-            yield Broken(path, "It holds U+0000.", text)
+            yield Broken(path, "It contains U+0000.", text)
         if any("\ud800" <= character <= "\udfff" for character in text):
-            yield Broken(path, "It holds half of a surrogate pair.", text)
+            yield Broken(path, "It contains half of a surrogate pair.", text)
 
 
 def _texts(value: Any) -> Iterator[tuple[str, str]]:
-    """Every text with its path: without recursion, since JSON may be nested deeply."""
+    """Every string with its path. Without recursion, since JSON may be nested deeply."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         path, value = waiting.pop()

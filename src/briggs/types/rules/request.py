@@ -1,4 +1,4 @@
-"""R: a request asks for what can be answered together."""
+"""R: the parts of a request fit together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from briggs.types.rules.book import Broken, rule
 
 
 @rule(
-    "R1", "error", "`top_logprobs` comes with `logprobs`.",
+    "R1", "error", "`top_logprobs` comes only with `logprobs`.",
     on="request",
     basis='CreateChatCompletionRequest, top_logprobs: "`logprobs` must be set to `true` if this '
     'parameter is used."',
@@ -23,7 +23,7 @@ def asks_for_logprobs(request: Request) -> Iterator[Broken]:
 
 
 @rule(
-    "R2", "error", "`stream_options` comes with `stream`.",
+    "R2", "error", "`stream_options` comes only with `stream`.",
     on="request",
     basis='CreateChatCompletionRequest, stream_options: "Only set this when you set `stream: '
     'true`."',
@@ -38,7 +38,7 @@ def asks_for_a_stream(request: Request) -> Iterator[Broken]:
     "R3", "error", "Every tool message answers a call, and every call is answered.",
     on="request",
     basis='ChatCompletionRequestToolMessage, tool_call_id: "Tool call that this message is '
-    'responding to." All are answered before anybody else speaks.',
+    'responding to." All calls are answered before the next message of another role.',
 )  # fmt: skip
 def answers_every_call(request: Request) -> Iterator[Broken]:
     open_calls: list[Any] = []
@@ -49,7 +49,7 @@ def answers_every_call(request: Request) -> Iterator[Broken]:
             if id in open_calls:
                 open_calls.remove(id)
             else:
-                yield Broken(f"{path}.tool_call_id", "It answers no open call.", id)
+                yield Broken(f"{path}.tool_call_id", "It does not answer an open call.", id)
             continue
         yield from _report_unanswered(open_calls, place)
         calls = objects(message.get("tool_calls"), f"{path}.tool_calls")
@@ -66,7 +66,7 @@ PAIRS_MAX, KEY_MAX, VALUE_MAX, STOPS_MAX, CHOICES_MAX = 16, 64, 512, 4, 128
 
 
 @rule(
-    "R4", "error", "metadata, stop and n keep their limits.",
+    "R4", "error", "`metadata`, `stop` and `n` keep their limits.",
     on="request",
     basis="CreateChatCompletionRequest: metadata has at most 16 pairs, keys of 64 and values of "
     "512 characters; stop at most 4 sequences; n is from 1 to 128.",
@@ -79,17 +79,17 @@ def keeps_the_limits(request: Request) -> Iterator[Broken]:
         if len(key) > KEY_MAX:
             yield Broken("metadata", f"A key has more than {KEY_MAX} characters.", key)
         if not isinstance(value, str) or len(value) > VALUE_MAX:
-            message = f"It is no text of at most {VALUE_MAX} characters."
+            message = f"It is not a string of at most {VALUE_MAX} characters."
             yield Broken(f"metadata.{key}", message, value)
     if len(request.stops) > STOPS_MAX:
         yield Broken("stop", f"It has more than {STOPS_MAX} sequences.")
     choices = request.value.get("n")
     if choices is not None and not 1 <= (integer(choices) or 0) <= CHOICES_MAX:
-        yield Broken("n", f"It is no number from 1 to {CHOICES_MAX}.", choices)
+        yield Broken("n", f"It is not a number from 1 to {CHOICES_MAX}.", choices)
 
 
 @rule(
-    "R5", "error", "Who asks for a JSON object says so in a message.",
+    "R5", "error", "A request for a JSON object says so in a message.",
     on="request",
     basis='CreateChatCompletionRequest, response_format: "when using JSON mode, you must also '
     'instruct the model to produce JSON yourself via a system or user message."',

@@ -1,4 +1,4 @@
-"""Whether a value follows a JSON Schema, as far as strict response formats may use it."""
+"""Checks a value against a JSON Schema, as far as strict response formats may use it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from briggs.types.any_json import members
 
 _DEPTH_MAX = 64
 STEPS_MAX = 20_000
-"""Schemas and values of an `enum` that are tried; what is not reached by then counts as valid."""
+"""The schemas and values of an `enum` that are tried. The rest counts as valid."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -22,11 +22,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def find_mismatch(value: Any, schema: Any) -> str | None:
-    """The first reason why a value does not follow a schema; None where it does.
+    """The first reason why a value does not follow a schema; None if it does.
 
     Knows type, enum, const, properties, required, additionalProperties, items, anyOf and
-    `$ref` within the schema. What it does not know, or does not reach in `STEPS_MAX` steps,
-    counts as valid.
+    `$ref` within the schema. Other keywords, and what `STEPS_MAX` steps do not reach, count as
+    valid.
     https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
     """
     try:
@@ -36,7 +36,7 @@ def find_mismatch(value: Any, schema: Any) -> str | None:
 
 
 class _TooLong(Exception):
-    """More steps than are taken."""
+    """The check would take more steps than allowed."""
 
 
 class _Finder:
@@ -59,7 +59,7 @@ class _Finder:
         if isinstance(schema.get("enum"), list):
             self._step(len(schema["enum"]))
             if not any(_same(value, one) for one in schema["enum"]):
-                yield f"{path} is none of the enum"
+                yield f"{path} is not one of the enum's values"
         if "const" in schema and not _same(value, schema["const"]):
             yield f"{path} is not the constant"
         if isinstance(schema.get("anyOf"), list):
@@ -68,7 +68,7 @@ class _Finder:
                 for branch in schema["anyOf"]
             ]
             if branches and None not in branches:
-                yield f"{path} follows none of anyOf"
+                yield f"{path} does not match any schema of anyOf"
         if isinstance(value, dict):
             yield from self._find_in_object(value, schema, path=path, depth=depth)
         if isinstance(value, list) and "items" in schema:
@@ -113,13 +113,13 @@ def _is(value: Any, kind: Any) -> bool:
 
 
 def _same(value: Any, other: Any) -> bool:
-    """JSON's equality: 1 is 1.0, and true is not 1."""
+    """Equality as JSON has it: 1 equals 1.0, and true does not equal 1."""
     equal: bool = value == other
     return equal and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _resolve(reference: str, root: Any) -> Any:
-    """What `#/$defs/name` points to; None where that is nothing."""
+    """What `#/$defs/name` points to; None if nothing is there."""
     target = root
     for name in reference.removeprefix("#").strip("/").split("/"):
         if name:

@@ -19,11 +19,11 @@ from briggs.types.rules.usage import COUNTS
 
 
 @rule(
-    "U6", "error", "Of several usages in a stream the last counts: they never go down.",
+    "U6", "error", "If a stream reports usage several times, the counts never go down.",
     on="stream",
-    basis="Servers that send the usage with every chunk send what was counted so far. A reader "
-    "who adds them up counts 34 tokens where there are 8.",
-    fix="The last is passed on, once.",
+    basis="Servers that send usage with every chunk send the count so far. A reader that adds "
+    "them up counts 34 tokens instead of 8.",
+    fix="The last one is passed on, once.",
 )  # fmt: skip
 def usages_go_up(stream: Stream) -> Iterator[Broken]:
     for (_, before, _), (path, after, _) in itertools.pairwise(stream.usages):
@@ -37,6 +37,7 @@ def usages_go_up(stream: Stream) -> Iterator[Broken]:
     "S1", "error", "The content type is `text/event-stream`.",
     on="stream",
     basis="https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream",
+    fix="A stream of another content type is refused.",
 )  # fmt: skip
 def is_an_event_stream(stream: Stream) -> Iterator[Broken]:
     given = stream.content_type
@@ -45,33 +46,45 @@ def is_an_event_stream(stream: Stream) -> Iterator[Broken]:
 
 
 @rule(
-    "S2", "warning", "There are only `data:` lines, each with an empty line after it.",
+    "S2", "warning", "There are only `data:` lines, each followed by an empty line.",
     on="stream",
-    basis="12 of 12 recorded streams, all with LF. Events that have only `event`, `id` or `retry` "
-    "crash both official SDKs. Comments are for keeping alive; CR LF and a byte order mark are "
-    "legal, and only worth knowing.",
-    fix="Only `data:` lines with LF go out.",
+    basis="12 of 12 recorded streams, all with LF. Events without data (only `event`, `id` or "
+    "`retry`) crash the official SDKs. Comments keep a connection alive. CR LF and a byte "
+    "order mark are legal, and only worth knowing.",
+    fix="Only `data:` lines with LF are passed on.",
 )  # fmt: skip
 def has_data_lines(stream: Stream) -> Iterator[Broken]:
     if stream.received.startswith(b"\xef\xbb\xbf"):
         yield Broken("lines[0]", "It begins with a byte order mark.", severity="info")
     if b"\r" in stream.received:
         yield Broken("lines[0]", "Its lines end with CR.", severity="info")
-    seen = {b"data", b""}
-    for place, line in enumerate(stream.lines):
-        name = line.removeprefix(b"\xef\xbb\xbf").partition(b":")[0]
-        if name not in seen:
-            seen.add(name)
-            text = line.decode("utf-8", "replace")
-            yield Broken(f"lines[{place}]", "It is no line of data.", text)
+    seen: set[tuple[bytes, bool]] = set()
+    for place, name, has_data in _list_fields(stream.lines):
+        if (name, has_data) not in seen:
+            seen.add((name, has_data))
+            text = stream.lines[place].decode("utf-8", "replace")
+            message = "It is not a line of data." if has_data else "It is an event without data."
+            yield Broken(f"lines[{place}]", message, text)
+
+
+def _list_fields(lines: list[bytes]) -> Iterator[tuple[int, bytes, bool]]:
+    """The lines that are neither data nor comments, and whether their event has data."""
+    begin = 0
+    for is_blank, event in itertools.groupby(lines, key=lambda line: not line):
+        names = [line.removeprefix(b"\xef\xbb\xbf").partition(b":")[0] for line in event]
+        if not is_blank:
+            for place, name in enumerate(names, begin):
+                if name not in (b"data", b""):
+                    yield place, name, b"data" in names
+        begin += len(names)
 
 
 @rule(
-    "S3", "error", "It ends with one `data: [DONE]` and an empty line.",
+    "S3", "error", "A stream ends with one `data: [DONE]` and an empty line.",
     on="stream",
     basis='CreateChatCompletionRequest, stream: "with the stream terminated by a `data: [DONE]` '
-    'message". Without the empty line readers drop it.',
-    fix="It is written anew, and nothing after it.",
+    'message". Without the empty line, readers drop it.',
+    fix="It is written anew, and nothing follows it.",
 )  # fmt: skip
 def ends_once(stream: Stream) -> Iterator[Broken]:
     last = len(stream.events) - 1
@@ -81,7 +94,8 @@ def ends_once(stream: Stream) -> Iterator[Broken]:
         if stream.unterminated.strip() == b"[DONE]":
             yield Broken("", "No empty line follows [DONE].")
         else:
-            yield Broken("", "There is no [DONE].")
+            lost = ", and no empty line after the last event" if stream.unterminated else ""
+            yield Broken("", f"There is no [DONE]{lost}.")
 
 
 @rule(
@@ -89,7 +103,7 @@ def ends_once(stream: Stream) -> Iterator[Broken]:
     on="stream",
     basis='CreateChatCompletionStreamResponse: "Each chunk has the same ID", "Each chunk has the '
     'same timestamp".',
-    fix="Those of the first chunk are put into all others.",
+    fix="The first chunk's values are put into all others.",
 )  # fmt: skip
 def chunks_agree(stream: Stream) -> Iterator[Broken]:
     for name in ("id", "created", "model", "object", "system_fingerprint"):
@@ -102,7 +116,7 @@ def chunks_agree(stream: Stream) -> Iterator[Broken]:
             if first is ...:
                 first = value.get(name)
             elif value.get(name) != first:
-                yield Broken(f"{chunk.path}.{name}", "It was another before.", value.get(name))
+                yield Broken(f"{chunk.path}.{name}", "It was different before.", value.get(name))
                 break
 
 
@@ -110,7 +124,7 @@ def chunks_agree(stream: Stream) -> Iterator[Broken]:
     "S5", "error", "The role is in the first delta of a choice and nowhere else.",
     on="stream",
     basis="14 of 14 recorded choices.",
-    fix="`assistant` is put there and taken out elsewhere.",
+    fix="`assistant` is put there and removed elsewhere.",
 )  # fmt: skip
 def role_comes_first(stream: Stream) -> Iterator[Broken]:
     for turn in stream.turns.values():
@@ -118,9 +132,11 @@ def role_comes_first(stream: Stream) -> Iterator[Broken]:
         for place, (path, choice) in enumerate(deltas):
             role = choice.message.get("role", ...)
             if place == 0 and role != "assistant":
-                yield Broken(f"{path}.delta.role", "The first delta has no role 'assistant'.", role)
+                yield Broken(
+                    f"{path}.delta.role", "The first delta lacks the role 'assistant'.", role
+                )
             elif place > 0 and role is not ...:
-                yield Broken(f"{path}.delta.role", "It was said before.", role)
+                yield Broken(f"{path}.delta.role", "The role came before.", role)
                 break
 
 
@@ -130,7 +146,7 @@ def role_comes_first(stream: Stream) -> Iterator[Broken]:
     basis='CreateChatCompletionStreamResponse: finish_reason is null until "the model stopped '
     'generating tokens". In 14 of 14 recorded choices its chunk has an empty delta and no '
     "logprobs.",
-    fix="A second reason is left out; a stream that ends without one is refused.",
+    fix="A second reason is left out. A stream that ends without one is refused.",
 )  # fmt: skip
 def choices_end_once(stream: Stream) -> Iterator[Broken]:
     if not stream.is_whole:
@@ -148,7 +164,9 @@ def choices_end_once(stream: Stream) -> Iterator[Broken]:
         _, last = turn[ends[-1]]
         if any(last.message.values()) or last.value.get("logprobs"):
             place = f"{turn[ends[-1]][0]}.delta"
-            yield Broken(place, "The chunk that ends it says more.", last.message, "warning")
+            yield Broken(
+                place, "The chunk that ends the choice is not empty.", last.message, "warning"
+            )
 
 
 def _finish(choice: Choice) -> Any:
@@ -160,10 +178,10 @@ def _is_audio_expiry(choice: Choice) -> bool:
 
 
 @rule(
-    "S7", "error", "Nothing comes for a choice after its end, but when its audio expires.",
+    "S7", "error", "Nothing comes for a choice after its end, except when its audio expires.",
     on="stream",
-    basis="Observed of every recorded stream. Readers stop at the finish_reason.",
-    fix="What says nothing is left out; a text that goes on is refused.",
+    basis="Observed in every recorded stream. Readers stop at the finish_reason.",
+    fix="Empty chunks are left out. Text that goes on is refused.",
 )  # fmt: skip
 def nothing_follows_the_end(stream: Stream) -> Iterator[Broken]:
     for turn in stream.turns.values():
@@ -171,23 +189,23 @@ def nothing_follows_the_end(stream: Stream) -> Iterator[Broken]:
         for path, choice in turn:
             says = any(value for name, value in choice.message.items() if name != "role")
             if ended and says and not _is_audio_expiry(choice):
-                yield Broken(f"{path}.delta", "The choice has ended.", choice.message)
+                yield Broken(f"{path}.delta", "The choice has already ended.", choice.message)
             ended = ended or bool(_finish(choice))
 
 
 @rule(
-    "S8", "error", "A usage that was asked for comes once, in the last chunk, without choices.",
+    "S8", "error", "Requested usage comes once, in the last chunk, without choices.",
     on="stream",
     basis='stream_options.include_usage: "an additional chunk will be streamed before the '
     "`data: [DONE]` message [...] the `choices` field will always be an empty array. All other "
     'chunks will also include a `usage` field, but with a null value."',
-    fix="It goes out in a last chunk of its own.",
+    fix="It is sent in a last chunk of its own.",
 )  # fmt: skip
 def usage_comes_last(stream: Stream) -> Iterator[Broken]:
     if not stream.is_whole or not (stream.request and stream.request.includes_usage):
         return
     if not stream.usages:
-        yield Broken("chunks", "The usage was asked for and did not come.")
+        yield Broken("chunks", "The request asked for usage, but none came.")
     for path, _, _ in stream.usages[:-1]:
         yield Broken(path, "Another usage follows.")
     for path, usage, chunk in stream.usages[-1:]:
@@ -196,7 +214,7 @@ def usage_comes_last(stream: Stream) -> Iterator[Broken]:
 
 
 @rule(
-    "S9", "warning", "No usage comes that was not asked for.",
+    "S9", "warning", "No usage comes unless the request asked for it.",
     on="stream",
     basis="stream_options.include_usage asks for it.",
     fix="It is recorded and not passed on.",
@@ -204,15 +222,17 @@ def usage_comes_last(stream: Stream) -> Iterator[Broken]:
 def usage_comes_if_asked(stream: Stream) -> Iterator[Broken]:
     if stream.request and not stream.request.includes_usage:
         for path, usage, _ in stream.usages[:1]:
-            yield Broken(path, "It was not asked for.", usage)
+            yield Broken(path, "The request did not ask for it.", usage)
 
 
 @rule(
-    "S10", "error", "A tool call begins once, with index, id, type and name; then come arguments.",
+    "S10", "error", "A tool call begins once, with index, id, type and name. Only arguments "
+    "follow.",
     on="stream",
     basis="ChatCompletionMessageToolCallChunk requires the index. 5 of 5 recorded calls begin "
-    'with arguments "", 51 of 51 later deltas have only arguments, 56 of 56 are of one call.',
-    fix="Calls are numbered anew by their ids, and what is repeated is left out.",
+    'with arguments "". 51 of 51 later deltas have only arguments, and 56 of 56 deltas are about '
+    "one call.",
+    fix="Calls are numbered anew by their ids, and repeated members are left out.",
 )  # fmt: skip
 def calls_begin_once(stream: Stream) -> Iterator[Broken]:
     for turn in stream.turns.values():
@@ -255,16 +275,16 @@ def _check_beginning(path: str, call: Json) -> Iterator[Broken]:
 def _check_continuation(path: str, call: Json) -> Iterator[Broken]:
     for name in ("id", "type"):
         if name in call:
-            yield Broken(f"{path}.{name}", "The call has begun.", call[name])
+            yield Broken(f"{path}.{name}", "The call has already begun.", call[name])
     function = members(call.get("function"))
     if "name" in function:
-        yield Broken(f"{path}.function.name", "The call has begun.", function["name"])
+        yield Broken(f"{path}.function.name", "The call has already begun.", function["name"])
 
 
 @rule(
-    "S11", "warning", "The pieces of a call's arguments spell a JSON object.",
+    "S11", "warning", "The pieces of a call's arguments form a JSON object.",
     on="stream",
-    basis="5 of 5 recorded calls; the model may fail to.",
+    basis="5 of 5 recorded calls. A model may still fail to do so.",
 )  # fmt: skip
 def arguments_parse(stream: Stream) -> Iterator[Broken]:
     if not stream.is_whole:
@@ -276,12 +296,12 @@ def arguments_parse(stream: Stream) -> Iterator[Broken]:
         for call_path, call in objects(calls, f"{path}.message.tool_calls"):
             arguments = members(call.get("function")).get("arguments")
             if isinstance(arguments, str) and not parses_as_object(arguments):
-                message = "They spell no JSON object."
+                message = "They do not form a JSON object."
                 yield Broken(f"{call_path}.function.arguments", message, arguments)
 
 
 @rule(
-    "S12", "info", "A chunk is about one choice.",
+    "S12", "info", "Each chunk is about one choice.",
     on="stream",
     basis='CreateChatCompletionStreamResponse: choices "can contain more than one elements if `n` '
     'is greater than 1"; recorded streams interleave them.',
@@ -289,14 +309,14 @@ def arguments_parse(stream: Stream) -> Iterator[Broken]:
 def chunks_have_one_choice(stream: Stream) -> Iterator[Broken]:
     for chunk in stream.chunks:
         if len(chunk.answer.choices) > 1:
-            yield Broken(f"{chunk.path}.choices", "It is about several.")
+            yield Broken(f"{chunk.path}.choices", "It is about several choices.")
 
 
 @rule(
     "S13", "error", "Every choice of a chunk has a delta.",
     on="stream",
     basis="CreateChatCompletionStreamResponse: choices require it.",
-    fix="The choice's message or text is put there if it has one, else an empty one.",
+    fix="A delta is made from the choice's message or text, or is empty if there is none.",
 )  # fmt: skip
 def choices_have_deltas(stream: Stream) -> Iterator[Broken]:
     for turn in stream.turns.values():
@@ -306,11 +326,11 @@ def choices_have_deltas(stream: Stream) -> Iterator[Broken]:
 
 
 @rule(
-    "S14", "error", "No failure is reported inside of the stream.",
+    "S14", "error", "The stream does not report a failure.",
     on="stream",
-    basis="The status was 200 before the upstream failed. What came is no answer, whatever "
+    basis="The status was 200 before the upstream failed. The answer is not whole, whatever "
     "follows.",
-    fix="The call has failed: its caller gets an error, and the record what had come.",
+    fix="The call fails: its caller gets an error, and the record keeps what had come.",
 )  # fmt: skip
 def does_not_fail(stream: Stream) -> Iterator[Broken]:
     for path, error in stream.errors:
@@ -318,7 +338,7 @@ def does_not_fail(stream: Stream) -> Iterator[Broken]:
 
 
 @rule(
-    "S15", "info", "`obfuscation` is a text, and absent where the request declines it.",
+    "S15", "info", "`obfuscation` is a string, and absent if the request declines it.",
     on="stream",
     basis='stream_options.include_obfuscation: "When true, stream obfuscation will be enabled."',
 )  # fmt: skip
@@ -340,22 +360,22 @@ def moderates_apart(stream: Stream) -> Iterator[Broken]:
     for chunk in stream.chunks:
         value = chunk.answer.value
         if value.get("moderation") and (value.get("choices") or value.get("usage")):
-            yield Broken(f"{chunk.path}.moderation", "The chunk says more.")
+            yield Broken(f"{chunk.path}.moderation", "The chunk also has choices or usage.")
 
 
 @rule(
-    "S17", "error", "Its chunks spell a response, which keeps the rules of one.",
+    "S17", "error", "Together, the chunks form a valid response.",
     on="stream",
     basis="CreateChatCompletionStreamResponse: a streamed chunk of a chat completion response. "
-    "What the response breaks is reported as the rule that it breaks, its path within `fold`.",
+    "If the response breaks another rule, that rule is reported, with a path within `fold`.",
 )  # fmt: skip
 def spells_a_response(stream: Stream) -> Iterator[Broken]:
     if not stream.is_whole:
         return
-    # A choice that does not end is S6's, and a reason that is none is C3's.
+    # S6 reports a choice that does not end, and C3 an unknown reason.
     choices = [{**choice, "finish_reason": "stop"} for choice in stream.folded["choices"]]
     folded = {**stream.folded, "choices": choices}
     try:
         wire.from_builtins(folded, CreateChatCompletionResponse)
     except msgspec.ValidationError as error:
-        yield Broken("fold", f"They spell no response: {error}.")
+        yield Broken("fold", f"They do not form a response: {error}.")

@@ -1,4 +1,4 @@
-"""U: the usage counts whole tokens that add up."""
+"""U: the usage counts whole tokens, and they add up."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ DETAILS = {
 
 
 @rule(
-    "U1", "error", "The usage has three whole numbers, and details that are objects if they are "
-    "there.",
+    "U1", "error", "The usage has three whole numbers, and any details are objects.",
     on="response",
     basis="CompletionUsage requires prompt_tokens, completion_tokens and total_tokens, integers; "
     "the details are optional and not nullable.",
-    fix="5.0 becomes 5; details that are null are left out, and so is a usage without counts.",
+    fix="5.0 becomes 5. Details that are null are left out, and so is a usage without counts.",
 )  # fmt: skip
 def counts_whole_tokens(answer: Answer) -> Iterator[Broken]:
     usage = answer.value.get("usage", ...)
     if usage is ... or (usage is None and answer.member == "delta"):
         return
     if not isinstance(usage, dict):
-        yield Broken("usage", "It is no object.", usage)
+        yield Broken("usage", "It is not an object.", usage)
         return
     for name in COUNTS:
         yield from _check_count(usage, name, "usage")
@@ -39,7 +38,7 @@ def counts_whole_tokens(answer: Answer) -> Iterator[Broken]:
         if details is ...:
             continue
         if not isinstance(details, dict):
-            yield Broken(f"usage.{name}", "It is no object: leave it out.", details)
+            yield Broken(f"usage.{name}", "It is not an object: leave it out.", details)
             continue
         for part in details:
             if part in PARTS:
@@ -54,14 +53,14 @@ def _check_count(value: Json, name: str, path: str) -> Iterator[Broken]:
     if name not in value:
         yield Broken(f"{path}.{name}", "It is missing.")
     elif count is None or count < 0:
-        yield Broken(f"{path}.{name}", "It is no whole number from 0.", value[name])
+        yield Broken(f"{path}.{name}", "It is not a whole number from 0.", value[name])
 
 
 @rule(
     "U2", "error", "The total is the sum of prompt and completion tokens.",
     on="response",
     basis='CompletionUsage: "Total number of tokens used in the request (prompt + completion)."',
-    fix="Set to the sum; reasoning that was counted apart is counted as completion.",
+    fix="Set to the sum. Reasoning that was counted separately is added to the completion.",
 )  # fmt: skip
 def adds_up(answer: Answer) -> Iterator[Broken]:
     prompt, completion, total = (number(answer.usage.get(name)) for name in COUNTS)
@@ -72,10 +71,10 @@ def adds_up(answer: Answer) -> Iterator[Broken]:
 
 
 @rule(
-    "U3", "error", "A part is not more than the whole.",
+    "U3", "error", "No part is greater than the whole.",
     on="response",
     basis="CompletionUsage: the details are breakdowns of tokens used in the prompt and in the "
-    "completion. cache_write_tokens are unadjusted, which is only worth a warning.",
+    "completion. cache_write_tokens may exceed the prompt, so they only get a warning.",
     fix="The part is left out.",
 )  # fmt: skip
 def parts_fit_the_whole(answer: Answer) -> Iterator[Broken]:
@@ -88,7 +87,7 @@ def parts_fit_the_whole(answer: Answer) -> Iterator[Broken]:
             part = integer(details[name])
             if name in PARTS and part is not None and part > whole:
                 slight: Severity | None = "warning" if name == "cache_write_tokens" else None
-                yield Broken(f"{path}.{name}", f"{whole_name} are {whole}.", part, slight)
+                yield Broken(f"{path}.{name}", f"It exceeds {whole_name}: {whole}.", part, slight)
         kinds = [integer(details.get(f"{kind}_tokens")) for kind in ("text", "image", "audio")]
         given = [kind for kind in kinds if kind is not None]
         if details_name == "prompt_tokens_details" and len(given) == 3 and sum(given) != whole:
@@ -96,14 +95,16 @@ def parts_fit_the_whole(answer: Answer) -> Iterator[Broken]:
 
 
 @rule(
-    "U4", "warning", "Whatever was written is counted.",
+    "U4", "warning", "Everything that was written is counted.",
     on="response",
     basis='CompletionUsage, completion_tokens: "Number of tokens in the generated completion."',
 )  # fmt: skip
 def counts_what_was_written(answer: Answer) -> Iterator[Broken]:
     tokens = integer(answer.usage.get("completion_tokens"))
     if tokens == 0 and any(choice.has_output for choice in answer.choices):
-        yield Broken("usage.completion_tokens", "Something was written.", tokens)
+        yield Broken(
+            "usage.completion_tokens", "Something was written, but nothing is counted.", tokens
+        )
 
 
 @rule(
@@ -123,16 +124,16 @@ def counts_all_choices(answer: Answer) -> Iterator[Broken]:
 
 
 @rule(
-    "U7", "warning", "What is counted stands in the specification's words.",
+    "U7", "warning", "The usage uses the specification's names.",
     on="response",
     basis="CompletionUsage has prompt_tokens, completion_tokens and their details. A client that "
-    "finds no prompt_tokens_details.cached_tokens takes all of the prompt for new, and its cost "
-    "is several times too high.",
-    fix="Counts with other names, such as prompt_cache_hit_tokens, are given the right ones too.",
+    "does not find prompt_tokens_details.cached_tokens takes the whole prompt for new, and "
+    "overestimates the cost several times.",
+    fix="Counts under other names, such as prompt_cache_hit_tokens, get the right names too.",
 )  # fmt: skip
 def counts_in_our_words(answer: Answer) -> Iterator[Broken]:
     for place, count in translate_words(answer.usage).items():
-        yield Broken(f"usage.{place}", f"Another member counts {count}.")
+        yield Broken(f"usage.{place}", f"It is missing, and another member counts {count}.")
 
 
 also("U7", on="chunk")(counts_in_our_words)

@@ -1,0 +1,336 @@
+"""Which clients break on what, as measured.
+
+Each plant of `tests/checker/plants.py`, and some relatives, was answered to openai-python 3.54 and
+3.57, openai-node 7.57, LangChain (langchain-openai 1.7.4), LangChain.js, Pydantic AI 2.68,
+Instructor 1.17, LiteLLM 1.110 and the AI SDK. What did not change their result is not listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from briggs.checker import expectations
+from briggs.types.rules import Finding
+
+OPENAI, STRICT, NODE = "openai-python", "openai-python (strict validation)", "openai-node"
+LANGCHAIN, LANGCHAIN_JS = "LangChain", "LangChain.js"
+PYDANTIC, INSTRUCTOR, LITELLM, AI_SDK = "Pydantic AI", "Instructor", "LiteLLM", "AI SDK"
+EVERY = "every client"
+"""What is not an answer at all, or an answer without its end."""
+
+
+class Breakage(NamedTuple):
+    """What clients do with one kind of finding."""
+
+    rule: str
+    clients: Mapping[str, str]
+    """What each does, as a verb phrase."""
+    path: str = ""
+    """How the path ends; empty for any path."""
+    says: str = ""
+    """What the message contains."""
+    excerpts: tuple[str, ...] = ()
+    """The values that do it; empty for any value."""
+    harmless: tuple[str, ...] = ()
+    """The values that do not."""
+
+
+_RAISES = "raises an error"
+_STRICT = {STRICT: _RAISES}
+_VALIDATES = {PYDANTIC: _RAISES, **_STRICT}
+_LOSES_USAGE = "reports no usage"
+_ADDS_USAGE = "adds the counts up, and reports several times too many tokens"
+_NO_CALLS = "reports tool calls that do not exist"
+_MERGES = "merges the calls into one, with arguments that cannot be read"
+
+BREAKAGES = (
+    Breakage("J1", {NODE: _RAISES, LANGCHAIN_JS: _RAISES, AI_SDK: _RAISES}),
+    Breakage("E1", {OPENAI: "raises an error in `.stream()`", **_VALIDATES}),
+    Breakage("E2", _VALIDATES, harmless=('""',)),
+    Breakage(
+        "E3", {AI_SDK: "raises an error if it is a string", **_VALIDATES}, says="whole number"
+    ),
+    Breakage("E4", _VALIDATES, path="model", says="non-empty", harmless=('""',)),
+    Breakage("E5", {EVERY: _RAISES}, path="choices"),
+    Breakage(
+        "E5",
+        {
+            OPENAI: "raises an error in `.stream()`",
+            NODE: "raises an error in `.stream()`",
+            AI_SDK: "raises an error",
+            **_VALIDATES,
+        },
+        path="index",
+    ),
+    Breakage(
+        "E5",
+        {LANGCHAIN: _RAISES, LANGCHAIN_JS: "loses the tool calls", **_VALIDATES},
+        path="role",
+    ),
+    Breakage("E5", {EVERY: _RAISES}, path="message"),
+    Breakage("E5", {OPENAI: "raises an error in `.stream()`", **_STRICT}, path="object"),
+    Breakage("E5", _VALIDATES, path="id"),
+    Breakage("E5", _VALIDATES, path="model"),
+    Breakage("E5", _STRICT, path="created"),
+    Breakage("E5", {AI_SDK: "reports the finish reason 'other'", **_STRICT}, path="finish_reason"),
+    Breakage("E6", _STRICT, says="does not know"),
+    Breakage("C1", {EVERY: _RAISES}, says="no choices"),
+    Breakage("C1", {EVERY: "gets fewer choices than it asked for"}),
+    Breakage(
+        "C3",
+        {
+            PYDANTIC: "raises an error if it is empty",
+            LITELLM: "raises an error in a stream if it is empty or 'error', or reports 'stop'",
+            NODE: "raises an error in `.stream()` if it is empty",
+            AI_SDK: "reports the finish reason 'other'",
+            STRICT: _RAISES,
+        },
+    ),
+    Breakage(
+        "C4", {AI_SDK: _NO_CALLS, PYDANTIC: _NO_CALLS, LANGCHAIN: _NO_CALLS}, says="does not call"
+    ),
+    Breakage("C4", {"agents that wait for finish_reason 'tool_calls'": "ignore the calls"}),
+    Breakage(
+        "C5",
+        {
+            LANGCHAIN: "raises an error for structured output",
+            INSTRUCTOR: "raises an error",
+        },
+    ),
+    Breakage("C6", {AI_SDK: _NO_CALLS, PYDANTIC: _NO_CALLS}),
+    Breakage(
+        "M1",
+        {
+            LANGCHAIN: _RAISES,
+            LANGCHAIN_JS: "loses the tool calls",
+            AI_SDK: _RAISES,
+            **_VALIDATES,
+        },
+    ),
+    Breakage(
+        "M2",
+        {
+            AI_SDK: _RAISES,
+            LITELLM: _RAISES,
+            LANGCHAIN: "raises an error if there are tool calls",
+            LANGCHAIN_JS: "loses streamed text",
+            NODE: "joins streamed text to `[object Object]`",
+            INSTRUCTOR: _RAISES,
+            **_STRICT,
+        },
+    ),
+    Breakage("M3", {PYDANTIC: _RAISES}),
+    Breakage(
+        "M6",
+        {AI_SDK: "runs one of the two calls twice, and the other never"},
+        says="Another call",
+    ),
+    Breakage(
+        "M6",
+        {
+            LITELLM: "loses streamed calls",
+            LANGCHAIN_JS: "loses streamed calls",
+            **_VALIDATES,
+        },
+        path="id",
+        harmless=('""',),
+    ),
+    Breakage(
+        "M6",
+        {NODE: "raises an error in `.stream()`", AI_SDK: _RAISES, **_VALIDATES},
+        path="type",
+    ),
+    Breakage(
+        "M7",
+        {
+            LANGCHAIN: _RAISES,
+            LANGCHAIN_JS: "marks the call as invalid",
+            AI_SDK: _RAISES,
+            **_VALIDATES,
+        },
+        says="not a string",
+    ),
+    Breakage(
+        "M7",
+        {
+            LANGCHAIN: "marks the call as invalid",
+            LANGCHAIN_JS: "marks the call as invalid",
+            AI_SDK: "marks the call as invalid",
+            INSTRUCTOR: _RAISES,
+        },
+    ),
+    Breakage("M8", {AI_SDK: "marks the call as invalid"}, says="does not allow"),
+    Breakage("M9", {"agents that run one call at a time": "leave the other calls unanswered"}),
+    Breakage(
+        "M10",
+        {
+            LANGCHAIN: "finds no structured output",
+            INSTRUCTOR: _RAISES,
+            PYDANTIC: "asks again, then raises an error",
+        },
+        says="requires a call",
+    ),
+    Breakage("M10", {"agents that forbid tools": "get a call instead of an answer"}),
+    Breakage(
+        "M11",
+        {
+            LANGCHAIN: "raises an error for structured output",
+            INSTRUCTOR: _RAISES,
+            PYDANTIC: "asks again, then raises an error",
+        },
+    ),
+    Breakage("L1", {"programs that read logprobs": "find none"}, says="asked for them."),
+    Breakage("L4", _STRICT),
+    Breakage("U1", {LITELLM: _RAISES, **_VALIDATES}, says="whole number"),
+    Breakage("U1", _VALIDATES, path="_tokens", says="missing"),
+    Breakage(
+        "U1",
+        {LANGCHAIN: _LOSES_USAGE, AI_SDK: _LOSES_USAGE, PYDANTIC: _LOSES_USAGE},
+        path="usage",
+    ),
+    Breakage(
+        "U2",
+        {OPENAI: "reports the wrong total", LANGCHAIN: "reports the wrong total"},
+    ),
+    Breakage("U6", {LANGCHAIN: _ADDS_USAGE, PYDANTIC: _ADDS_USAGE}),
+    Breakage(
+        "U7",
+        {
+            LANGCHAIN: "reports no cached tokens, so costs seem too high",
+            PYDANTIC: "reports no cached tokens, so costs seem too high",
+        },
+    ),
+    Breakage(
+        "S2",
+        {
+            OPENAI: _RAISES,
+            NODE: "raises an error, except for `retry`",
+            LANGCHAIN: _RAISES,
+            LANGCHAIN_JS: "raises an error, except for `retry`",
+            PYDANTIC: _RAISES,
+            LITELLM: _RAISES,
+        },
+        says="without data",
+    ),
+    Breakage("S3", {AI_SDK: _RAISES}, says="after [DONE]"),
+    Breakage("S3", {EVERY: "loses the last event"}, says="after the last event"),
+    Breakage(
+        "S5",
+        {NODE: "raises an error in `.stream()`", LANGCHAIN_JS: "loses the tool calls"},
+        says="lacks the role",
+    ),
+    Breakage(
+        "S5",
+        {AI_SDK: _RAISES, LANGCHAIN_JS: "loses the tool calls", **_STRICT},
+        excerpts=('""',),
+    ),
+    Breakage(
+        "S6",
+        {
+            NODE: "raises an error in `.stream()`",
+            AI_SDK: _RAISES,
+            LITELLM: _RAISES,
+            LANGCHAIN: "reports no finish reason",
+        },
+        says="has no finish_reason",
+    ),
+    Breakage(
+        "S8",
+        {LANGCHAIN: _ADDS_USAGE, PYDANTIC: _ADDS_USAGE},
+        says="Another usage",
+    ),
+    Breakage(
+        "S8",
+        {
+            LANGCHAIN: _LOSES_USAGE,
+            AI_SDK: _LOSES_USAGE,
+            PYDANTIC: _LOSES_USAGE,
+            LITELLM: "estimates the usage",
+        },
+        says="none came",
+    ),
+    Breakage(
+        "S8",
+        {OPENAI: "loses the usage in `.stream()`", NODE: "loses the usage in `.stream()`"},
+        says="chunk of its own",
+    ),
+    Breakage(
+        "S10",
+        {
+            OPENAI: _MERGES,
+            NODE: _MERGES,
+            LANGCHAIN: _MERGES,
+            LANGCHAIN_JS: _MERGES,
+            LITELLM: _MERGES,
+            AI_SDK: _MERGES,
+        },
+        path="index",
+    ),
+    Breakage(
+        "S10",
+        {OPENAI: "joins the names in `.stream()`", LANGCHAIN: "joins the names"},
+        path="name",
+        says="already begun",
+    ),
+    Breakage(
+        "S11",
+        {OPENAI: "raises an error in `.stream()`", AI_SDK: "marks the call as invalid"},
+    ),
+    Breakage(
+        "S13",
+        {OPENAI: "has no delta to read", NODE: "has no delta to read", **_STRICT},
+    ),
+    Breakage("S14", {EVERY: "raises an error in the middle of the stream"}),
+    Breakage("S17", _STRICT),
+    Breakage(
+        "H2",
+        {
+            OPENAI: "shows the status without the message",
+            LANGCHAIN: "shows the status without the message",
+        },
+        path="error",
+    ),
+    Breakage(expectations.PROBE, {EVERY: _RAISES}, says=expectations.UNANSWERED),
+    Breakage(expectations.PROBE, {EVERY: _RAISES}, says=expectations.BROKEN_OFF),
+    Breakage(expectations.PROBE, {EVERY: "reads on and on"}, says=expectations.TOO_LARGE),
+    Breakage(
+        expectations.PROBE,
+        {
+            OPENAI: "retries twice, then raises an error",
+            NODE: "retries twice, then raises an error",
+        },
+        says=expectations.FAILED,
+    ),
+    Breakage(
+        expectations.PROBE,
+        {LANGCHAIN: "sends the wrong request for structured output", INSTRUCTOR: _RAISES},
+        says=expectations.NOT_NAMED,
+    ),
+    Breakage(
+        expectations.PROBE,
+        {LANGCHAIN: "sends max_completion_tokens, so its limit fails or is ignored"},
+        says=expectations.NO_LIMIT,
+    ),
+    Breakage(
+        expectations.PROBE,
+        {"programs that limit tokens": "pay for more than they asked for"},
+        says=expectations.NOT_CUT,
+    ),
+)
+"""The first that fits a finding holds."""
+
+
+def find_clients(finding: Finding) -> Mapping[str, str]:
+    """The clients that a finding breaks, and how; none if it is cosmetic."""
+    return next((each.clients for each in BREAKAGES if _fits(each, finding)), {})
+
+
+def _fits(breakage: Breakage, finding: Finding) -> bool:
+    return (
+        finding.rule == breakage.rule
+        and finding.path.endswith(breakage.path)
+        and breakage.says in finding.message
+        and (not breakage.excerpts or finding.excerpt in breakage.excerpts)
+        and finding.excerpt not in breakage.harmless
+    )

@@ -1,0 +1,106 @@
+"""The first question to an endpoint: does it answer us, for which model, and what is it?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from briggs.checker.endpoint import CannotCheck, Endpoint, Exchange, KeyRefused, Model
+from briggs.checker.probes import PROBES, TOKENS_MAX
+from briggs.checker.servers import recognise
+from briggs.transport import TimedOut, TransportError, Unreachable
+from briggs.types import wire
+from briggs.types.any_json import integer, members
+
+RECOGNITION_TIMEOUT_S = 10.0
+_MODELS_SHOWN = 5
+
+
+async def greet(endpoint: Endpoint) -> None:
+    """Ask a plain question, choose the only model, and recognise the server.
+
+    Raises `CannotCheck` if the question is not answered.
+    """
+    try:
+        models = await endpoint.list_models() if endpoint.model is None else []
+        if endpoint.model is None:
+            endpoint.model = _choose_model(models)
+        exchange = await endpoint.ask(PROBES[0].asks[0])
+        if not models:
+            models = await _list_models(endpoint)
+    except Unreachable as error:
+        raise CannotCheck(f"nothing answers at {endpoint.base_url}: {error}") from error
+    except TimedOut as error:
+        raise CannotCheck(f"{endpoint.base_url} is too slow: {error}; see --timeout") from error
+    except TransportError as error:
+        raise CannotCheck(f"{endpoint.base_url} does not speak HTTP: {error}") from error
+    refusal = describe_refusal(exchange)
+    if exchange.status in (401, 403):
+        raise KeyRefused(refusal)
+    if exchange.status == 404:
+        raise CannotCheck(f"{refusal}: {_suggest(models)}")
+    if not exchange.is_answered:
+        raise CannotCheck(f"{refusal}: nothing else is asked until it answers a plain question")
+    if exchange.is_too_large or _count_tokens(exchange) > TOKENS_MAX:
+        # It ignores the newer name of the limit, so its answers might never end.
+        endpoint.sends_max_tokens = True
+    try:
+        async with asyncio.timeout(RECOGNITION_TIMEOUT_S):
+            endpoint.server = await recognise(endpoint, exchange=exchange, models=models)
+    except TimeoutError:
+        pass
+
+
+def describe_refusal(exchange: Exchange) -> str:
+    """`it answered 404: There is no such model`, as one line."""
+    try:
+        said = msgspec.json.decode(exchange.body, type=_ErrorAnswer).error.message
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = exchange.body.decode("utf-8", "replace")
+    said = " ".join(said[:_WORDS_LENGTH_MAX].split()).rstrip(".")
+    return f"it answered {exchange.status}" + (f": {said}" if said else "")
+
+
+_WORDS_LENGTH_MAX = 500
+
+
+class _Error(msgspec.Struct):
+    message: str
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: _Error
+
+
+async def _list_models(endpoint: Endpoint) -> list[Model]:
+    """The models, if it lists any: an endpoint can be checked without a list."""
+    try:
+        return await endpoint.list_models()
+    except (KeyRefused, TransportError):
+        return []
+
+
+def _choose_model(models: Sequence[Model]) -> str:
+    if len(models) != 1:
+        raise CannotCheck(f"choose the model to check: {_suggest(models)}")
+    return models[0].id
+
+
+def _suggest(models: Sequence[Model]) -> str:
+    """Which models can be checked."""
+    if not models:
+        return "give a URL that ends in /v1, and name one of its models with --model"
+    shown = ", ".join(model.id for model in models[:_MODELS_SHOWN])
+    more = len(models) - _MODELS_SHOWN
+    return f"--model takes one of {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+def _count_tokens(exchange: Exchange) -> int:
+    """The completion tokens that an answer counts."""
+    try:
+        answer = members(wire.decode(exchange.body))
+    except msgspec.DecodeError:
+        return 0
+    return integer(members(answer.get("usage")).get("completion_tokens")) or 0
