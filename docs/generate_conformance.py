@@ -1,6 +1,7 @@
 """Writes docs/conformance.md, and the probes into docs/check.md; with `--check`, fails if stale.
 
-The verdicts come from asking, so that `--check` compares only what was asked: it asks nobody.
+The verdicts come from running servers. `--check` runs none: it compares the names of the probes,
+the rules and the cases only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from briggs.checker import (
     Endpoint,
     Report,
     Result,
-    describe_rule,
+    describe_cause,
     judge,
     list_rules,
     run_probe,
@@ -38,42 +39,43 @@ BEGIN, END = "<!-- probes -->\n", "<!-- /probes -->"
 INTRODUCTION = """\
 # Conformance
 
-What [`briggs check`](check.md) finds, by the ids of the [rules](rules.md), warnings in brackets,
-and ✓ where no rule is broken. This page is made by `python docs/generate_conformance.py`, which
-asks real servers.
+This page shows what [`briggs check`](check.md) finds. Each cell lists the broken
+[rules](rules.md), with warnings in brackets; ✓ means that no rule is broken.
+`python docs/generate_conformance.py` makes the page by running real servers.
 """
 MODEL = f"""\
 ## The built-in model
 
-llama.cpp's own server with `briggs-tiny` (xllamacpp {version("xllamacpp")}), and the same behind
-Briggs.
+llama.cpp's own server with the model `briggs-tiny` (xllamacpp {version("xllamacpp")}), alone and
+behind Briggs.
 """
 FOUND = """\
-What llama.cpp breaks, with the first place of each:
+What llama.cpp breaks, by cause: those that break clients first.
 """
 PLANTED = """\
 ## One violation of each rule
 
-An endpoint that keeps every rule but one is asked by itself, and by Briggs. What is handed on
-either is no error, or is what the model said, which nobody else can mend; it is named on the
-record. What a request breaks is seen in no answer.
+An endpoint that breaks exactly one rule is checked alone and through Briggs. Briggs mends the
+answer, refuses it, or passes it on. What it passes on is not an error, or is part of what the model
+said, which only the model can change. The record names it. The rules of requests are not listed,
+since no answer can break them.
 """
 CASES = """\
 ## Payloads of real servers
 
-Each is [a payload](../tests/cases/README.md) that some server sends: as it came, and as Briggs
-hands it on. What cannot honestly be mended is refused.
+Each case is [a payload](../tests/cases/README.md) that a real server sends, as it came and as
+Briggs passes it on. Briggs refuses what it cannot mend honestly.
 """
 
 
 async def check_model(url: str, *, model: str, key: str) -> list[Result]:
-    """What each probe finds."""
+    """The result of each probe."""
     async with Endpoint(url, model=model, key=key) as endpoint:
         return [await run_probe(probe, endpoint) for probe in PROBES]
 
 
 async def check_plants() -> list[list[str]]:
-    """A row for each rule: what becomes of an answer that breaks it."""
+    """A row for each rule: what Briggs does with an answer that breaks it."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, open_planted(Path(folder)) as (upstream, server):
         for rule in PLANTS:
@@ -83,7 +85,7 @@ async def check_plants() -> list[list[str]]:
 
 
 async def check_cases(raw_url: str, url: str, key: str) -> list[list[str]]:
-    """A row for each case: what its upstream gets, and what Briggs gets with it."""
+    """A row for each case: what is found in it, raw and through Briggs."""
     rows = []
     for id in list_cases():
         request = load_case(id)["request"]
@@ -120,7 +122,7 @@ async def write_page() -> str:
             FOUND,
             _list_broken(raw),
             PLANTED,
-            _table(["rule", "what holds", "through Briggs"], await check_plants()),
+            _table(["rule", "what must be true", "through Briggs"], await check_plants()),
             CASES,
             _table(["case", "raw", "through Briggs"], cases),
         ]
@@ -136,7 +138,7 @@ def write_probes() -> str:
 
 
 def is_fresh() -> bool:
-    """Whether every probe and every case, and nothing else, is in the pages."""
+    """Whether the pages name every probe and every case, and nothing else."""
     named = re.findall(r"^\| (\w[\w-]*) \|", PAGE.read_text("utf-8"), re.MULTILINE)
     probes = [probe.name for probe in PROBES]
     asked = ["probe", *probes, "rule", *PLANTS, "case", *list_cases()]
@@ -144,7 +146,7 @@ def is_fresh() -> bool:
 
 
 async def _judge(endpoint: Endpoint, ask: Ask) -> str:
-    """What a case comes to; a failure that is told as it should be is a refusal."""
+    """The findings of a case. A proper error is a refusal."""
     exchange = await endpoint.ask(ask)
     return "refused" if is_refused(exchange) else _show(judge(exchange))
 
@@ -156,20 +158,21 @@ def _show_result(result: Result) -> str:
 
 
 def _show(findings: list[Finding]) -> str:
-    """The rules that are broken, those in brackets that are only warned of."""
+    """The rules that are broken, with warnings in brackets."""
     errors = list_rules(finding for finding in findings if finding.severity == "error")
     warnings = [f"({rule})" for rule in list_rules(findings) if rule not in errors]
     return ", ".join([*errors, *warnings]) or "✓"
 
 
 def _list_broken(results: list[Result]) -> str:
-    """Each rule that is broken, and the first place where it is."""
+    """Each cause, with the clients that it breaks."""
     lines = []
-    for rule, found in Report(subject="", results=results).group_findings().items():
-        probe, finding = found[0]
-        if finding.severity != "info":
-            place = f"`{finding.path}` in {probe}" if finding.path else f"In {probe}"
-            lines.append(f"- **{rule}** {describe_rule(rule)} {place}: {finding.message}\n")
+    for cause in Report(subject="", results=results).causes:
+        place = f"`{cause.path}` in {cause.probes[0]}" if cause.path else f"In {cause.probes[0]}"
+        facts = dict(describe_cause(cause))
+        message = f"{cause.message.rstrip('.')}."
+        clients = f" Breaks {facts['clients']}." if cause.clients else " Cosmetic."
+        lines.append(f"- **{cause.rule}** {cause.title} {place}: {message}{clients}\n")
     return "".join(lines)
 
 

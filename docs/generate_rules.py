@@ -1,4 +1,4 @@
-"""Writes the rule book into docs/rules.md; with `--check`, fails if it is stale."""
+"""Writes the rules into docs/rules.md; with `--check`, fails if the page is stale."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUPS = {
 
 
 def write_page() -> str:
-    """The page with the book as it is."""
+    """The page with the current rules."""
     page = PAGE.read_text("utf-8")
     before, after = page.partition(BEGIN)[0], page.partition(END)[2]
     return f"{before}{BEGIN}{''.join(_write_book())}{END}{after}"
@@ -33,7 +33,7 @@ def write_page() -> str:
 def _write_book() -> Iterator[str]:
     for letter, title in GROUPS.items():
         yield f"\n### {letter}: {title}\n\n"
-        yield "| rule | severity | what holds | of |\n|---|---|---|---|\n"
+        yield "| rule | severity | what must be true | applies to |\n|---|---|---|---|\n"
         rules = [rule for rule in RULES.values() if rule.id.startswith(letter)]
         for rule in rules:
             title = rule.title.replace("|", "\\|")

@@ -14,7 +14,7 @@ from tests.checker.plants import PLANTS
 from tests.checker.server import open_model
 from tests.processes import Server, Upstream, run_server
 
-Outcome = Literal["mended", "refused", "handed on"]
+Outcome = Literal["mended", "refused", "passed on"]
 
 HANDED_ON = {
     "C7": "the tokens were spent",
@@ -68,7 +68,7 @@ async def _find_outcome(rule: str, probe: Probe, briggs: Endpoint) -> Outcome:
     if not probe.is_wrong and any(is_refused(exchange) for exchange in exchanges):
         return "refused"
     broken = {finding.rule for exchange in exchanges for finding in judge(exchange)}
-    return "handed on" if rule in broken else "mended"
+    return "passed on" if rule in broken else "mended"
 
 
 def is_refused(exchange: Exchange) -> bool:

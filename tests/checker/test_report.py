@@ -69,14 +69,3 @@ def test_any_text(said: str) -> None:
     for verdict in verdicts:
         result = Result(probe="n", title="", verdict=verdict, reason=said, findings=[found])
         write_all(Report(subject="-", results=[result]))
-
-
-def test_findings_come_in_the_order_of_the_book() -> None:
-    """The rules are listed as the book has them, and what probes expect comes last."""
-    found = [
-        Finding(rule=rule, severity="error", path="", message="", excerpt="")
-        for rule in ("probe", "H1", "M2", "C3", "J1")
-    ]
-    result = Result(probe="n", title="", verdict="fail", findings=found)
-    report = Report(subject="-", results=[result])
-    assert list(report.group_findings()) == ["J1", "C3", "M2", "H1", "probe"]

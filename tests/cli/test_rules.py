@@ -14,26 +14,26 @@ def test_the_book_is_lines_of_json_in_a_pipe() -> None:
 
 
 def test_the_book_is_a_table_on_a_terminal(server: RunningServer) -> None:
-    """The table has every rule, its severity and what holds."""
+    """The table has every rule, its severity and what must be true."""
     status, shown = show("rules", server=server, NO_COLOR="1")
     assert status == 0
     assert all(f"\n{id} " in shown.replace("\r", "") for id in RULES)
-    assert "`id` is a text that is not empty." in shown
+    assert "`id` is a non-empty string." in shown
 
 
 def test_one_rule_is_shown_whole(server: RunningServer) -> None:
-    """What it rests on, what it is about, and what is mended, by a name in any case."""
+    """The reason, what it applies to, and what is mended; the id may be in any case."""
     (line,) = run("rules", "c3").lines
     assert line["id"] == "C3"
     status, shown = show("rules", "C3", "S1", server=server, NO_COLOR="1")
     assert status == 0
-    assert "rests on" in shown
+    assert "reason" in shown
     assert "native_finish_reason" in shown
     assert "mended" in shown
 
 
 def test_an_unknown_rule_is_wrong_usage() -> None:
-    """It is said in one line, and where they are listed."""
+    """The error is one line, and says where the rules are listed."""
     done = run("rules", "C99")
     assert done.status == 2
     assert "there is no rule C99: briggs rules lists them" in done.errors

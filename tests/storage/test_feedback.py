@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from briggs.storage import FeedbackQuery, Store, Wish, feedback_tasks, rows
 from briggs.storage.tables import feedback
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import CHECK_TAG, Completion, current_time_us
 from briggs.types.errors import Conflict
 from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress
 from tests.storage.records import create_request, finished, texts
@@ -407,3 +407,28 @@ async def test_ungraded(store: Store) -> None:
     await store.feedback.create(answer(task, other), task=task)
     assert await ungraded() == [old]
     assert await ungraded(organization_id="other") == []
+
+
+async def test_calls_of_a_check_await_no_task(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `briggs check` has asked is in the queue of a task only if that selects its tag."""
+    monkeypatch.setattr(feedback_tasks, "FILL_ROWS", 2)
+    probes = await settle(store, 5, tags=["t", CHECK_TAG])
+    (call,) = await settle(store)
+    tasks = [
+        await create_task(store, completion_tags_selector=tags)
+        for tags in ([], ["t"], [CHECK_TAG], ["t", CHECK_TAG])
+    ]
+    probes += await settle(store, tags=["t", CHECK_TAG])
+    assert [await claim_all(store, task) for task in tasks] == [[call], [call], probes, probes]
+
+
+async def test_the_tag_of_a_check_comes_and_goes(store: Store) -> None:
+    """A completion leaves the queues when it gets the tag, and returns when it loses it."""
+    task = await create_task(store)
+    (id,) = await settle(store)
+    await store.relabel(id, organization_id="default", tags=["t", CHECK_TAG])
+    assert await claim(store, task) is None
+    await store.relabel(id, organization_id="default", tags=["t"])
+    assert await claim(store, task) == id

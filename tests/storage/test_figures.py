@@ -116,3 +116,13 @@ async def test_sums_that_no_integer_holds(store: Store) -> None:
     for count in (2**63 - 1, 2**63 - 1, 2**70, -(2**70)):
         await record(store, finished(prompt_tokens=count))
     assert (await store.figures.retrieve(QUERY, by="model")).total.completions == 4
+
+
+async def test_calls_without_a_tag(store: Store) -> None:
+    """Calls with an unwanted tag count nowhere, whatever they are grouped by."""
+    await record(store, finished(tags=["t"]), finished(tags=["t", "u"]), finished(tags=["\ud800"]))
+    for by in ("model", "tag", "day", None):
+        query = Query(organization_id="default", without_tags=["u", "\ud800"])
+        assert (await store.figures.retrieve(query, by=by)).total.completions == 1
+    query = Query(organization_id="default", tags=["t"], without_tags=["u"])
+    assert (await store.figures.retrieve(query, by="tag")).groups[0].completions == 1

@@ -29,6 +29,7 @@ _BOUNDED = ("duration_ms", "cost_usd")
 _AMOUNTS = tuple(f"{name}_{bound}" for name in _BOUNDED for bound in ("min", "max"))
 FILTERS = (
     *("caller_left", "metadata[KEY]", "source", "status", "tag", "violates"),
+    "without_tag",
     *(*_TEXTS, *_AMOUNTS, *_CREATED),
 )
 """The parameters that select completions."""
@@ -78,6 +79,7 @@ def read_filters(parameters: QueryParams, *, status: str) -> dict[str, Any]:
             if (match := _METADATA.fullmatch(name))
         },
         "tags": parameters.getlist("tag"),
+        "without_tags": parameters.getlist("without_tag"),
         "violates": _read_rules(parameters.getlist("violates")),
         **{name: _read_text(parameters, name) for name in _TEXTS},
         **{name: _read_amount(parameters, name) for name in _AMOUNTS},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -14,7 +13,6 @@ from briggs.transport import TimedOut, TransportError, Unreachable
 from briggs.types import wire
 from briggs.types.any_json import integer, members
 
-RECOGNITION_TIMEOUT_S = 10.0
 _MODELS_SHOWN = 5
 
 
@@ -46,11 +44,7 @@ async def greet(endpoint: Endpoint) -> None:
     if exchange.is_too_large or _count_tokens(exchange) > TOKENS_MAX:
         # It ignores the newer name of the limit, so its answers might never end.
         endpoint.sends_max_tokens = True
-    try:
-        async with asyncio.timeout(RECOGNITION_TIMEOUT_S):
-            endpoint.server = await recognise(endpoint, exchange=exchange, models=models)
-    except TimeoutError:
-        pass
+    endpoint.server = await recognise(endpoint, exchange=exchange, models=models)
 
 
 def describe_refusal(exchange: Exchange) -> str:

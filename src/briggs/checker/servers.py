@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,13 +12,13 @@ import msgspec
 
 from briggs.transport import TransportError
 from briggs.types import wire
-from briggs.types.any_json import members
+from briggs.types.any_json import members, objects
 
 if TYPE_CHECKING:
     from briggs.checker.endpoint import Endpoint, Exchange, Model
 
-PAGE_TIMEOUT_S = 5.0
-"""For each page that is read to recognise a server."""
+PAGE_TIMEOUT_S, PAGES_TIMEOUT_S = 5.0, 10.0
+"""For each page that is read to recognise a server, and for all of them."""
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 _TEXT_LENGTH_MAX = 200
@@ -41,9 +43,10 @@ class Sign(NamedTuple):
 
     server: str
     place: str
-    """`header NAME`, or a member of an answer or of the list of models."""
+    """Such as `header server`, `owned_by` of the first model, or `member` for the names of an
+    answer's members."""
     says: re.Pattern[str]
-    """What stands there; its group, if it has one, is the version."""
+    """What it says there. Its group, if it has one, is the version."""
 
 
 class Page(NamedTuple):
@@ -55,13 +58,15 @@ class Page(NamedTuple):
     """The member of its JSON object that names the version."""
     proof: str
     """The member that no other server has there; it may be the version itself."""
+    is_alone: bool = False
+    """Whether the page has no other member."""
 
 
 def _sign(server: str, place: str, says: str) -> Sign:
     return Sign(server, place, re.compile(says, re.IGNORECASE))
 
 
-# Patterns meet a short text only, and each can match it in one way.
+# Each pattern can match a text in one way only.
 SIGNS = (
     _sign("Briggs", "header x-briggs-completion-id", r".+"),
     _sign("LiteLLM", "header x-litellm-version", r"(.+)"),
@@ -71,24 +76,26 @@ SIGNS = (
     _sign("SGLang", "owned_by", r"sglang"),
     _sign("llama.cpp", "owned_by", r"llamacpp"),
     _sign("LM Studio", "owned_by", r"organization_owner"),
+    _sign("Ollama", "owned_by", r"library"),
     _sign("Ollama", "system_fingerprint", r"fp_ollama"),
     _sign("TGI", "system_fingerprint", r"(\d+\.\d+\.\d+\S*)-(?:sha-[0-9a-f]+|native)"),
     _sign("llama.cpp", "system_fingerprint", r"(b\d+)-[0-9a-f]+"),
-    # An id of at most three digits, as Ollama makes it.
-    _sign("Ollama", "id", r"chatcmpl-\d{1,3}"),
+    _sign("vLLM", "member", r"prompt_logprobs|kv_transfer_params"),
+    _sign("llama.cpp", "member", r"timings"),
+    _sign("SGLang", "choice member", r"matched_stop"),
 )
 """In the order in which they are believed."""
 
 PAGES = (
-    Page("llama.cpp", "/props", "build_info", "default_generation_settings"),
-    Page("SGLang", "/get_server_info", "version", "tokenizer_path"),
-    Page("TGI", "/info", "version", "max_concurrent_requests"),
-    Page("LiteLLM", "/health/readiness", "litellm_version", "litellm_version"),
-    Page("LM Studio", "/api/v0/models", "version", "data"),
-    Page("Ollama", "/api/version", "version", "version"),
-    Page("vLLM", "/version", "version", "version"),
+    Page("llama.cpp", "/props", "build_info", proof="default_generation_settings"),
+    Page("SGLang", "/server_info", "version", proof="tokenizer_path"),
+    Page("SGLang", "/get_server_info", "version", proof="tokenizer_path"),
+    Page("TGI", "/info", "version", proof="max_concurrent_requests"),
+    Page("LiteLLM", "/health/readiness", "litellm_version", proof="litellm_version"),
+    Page("Ollama", "/api/version", "version", proof="version"),
+    Page("vLLM", "/version", "version", proof="version", is_alone=True),
 )
-"""What others answer too comes last."""
+"""The most particular first: many servers may have a /version."""
 
 
 async def recognise(
@@ -102,11 +109,12 @@ async def recognise(
     found = _read_signs(exchange, models)
     if found and (found.version or found.name == "Briggs"):
         return found
-    for page in PAGES:
-        if found is None or page.server == found.name:
-            seen = await _read_page(endpoint, page)
-            if seen:
-                return seen
+    pages = [page for page in PAGES if found is None or page.server == found.name]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PAGES_TIMEOUT_S):
+            for page in pages:
+                if seen := await _read_page(endpoint, page):
+                    return msgspec.structs.replace(found or seen, version=seen.version)
     return found
 
 
@@ -126,9 +134,10 @@ def _list_said(exchange: Exchange, models: Sequence[Model]) -> Mapping[str, list
     said = {f"header {name}": [value] for name, value in exchange.headers.items()}
     said["owned_by"] = [model.owned_by for model in models[:1] if model.owned_by]
     answer = _read_object(exchange)
-    for name in ("system_fingerprint", "id"):
-        if isinstance(value := answer.get(name), str):
-            said[name] = [value]
+    if isinstance(fingerprint := answer.get("system_fingerprint"), str):
+        said["system_fingerprint"] = [fingerprint]
+    said["member"] = list(answer)
+    said["choice member"] = [name for _, one in objects(answer.get("choices"), "") for name in one]
     return {
         place: [text for text in texts if len(text) <= _TEXT_LENGTH_MAX]
         for place, texts in said.items()
@@ -141,12 +150,13 @@ async def _read_page(endpoint: Endpoint, page: Page) -> Server | None:
     except TransportError:
         return None
     answer = _read_object(exchange)
-    if not exchange.is_answered or page.proof not in answer:
+    is_page = exchange.is_answered and page.proof in answer
+    if not is_page or (page.is_alone and len(answer) > 1):
         return None
     version = _read_version(answer.get(page.version))
     if page.proof == page.version and version is None:
         return None
-    return Server(name=page.server, version=version, evidence=f"it has {page.path}")
+    return Server(name=page.server, version=version, evidence=f"its {page.path} says so")
 
 
 def _read_object(exchange: Exchange) -> Mapping[str, Any]:

@@ -121,7 +121,7 @@ def check(
         report = _judge_file(kept, request)
     elif request is not None:
         raise click.UsageError(
-            "--request needs --file: an endpoint is sent the requests of the probes"
+            "--request belongs to --file: an endpoint is sent the probes' own requests"
         )
     else:
         server = _find_endpoint(url, key_variable)

@@ -152,7 +152,17 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 
 _NAMES = (
-    *("tags", "tag_list", "violates", "model", "status", "provider", "source", "session_id"),
+    *(
+        "tags",
+        "tag_list",
+        "without_tags",
+        "violates",
+        "model",
+        "status",
+        "provider",
+        "source",
+        "session_id",
+    ),
     *("caller_left", "user", "finish_reason", "failure_kind"),
     *("duration_ms_min", "duration_ms_max"),
     *("cost_usd_min", "cost_usd_max", "created_from", "created_to", "text", "metadata", "order"),
@@ -175,6 +185,13 @@ def _options(*, status: str) -> list[Callable[..., Any]]:
             default="",
             metavar="TAG,TAG",
             help="Only with all of these tags. For a tag with a comma in it, use --tag.",
+        ),
+        click.option(
+            "--without-tag",
+            "without_tags",
+            multiple=True,
+            metavar="TAG",
+            help="Only without this tag. Repeat it to exclude several.",
         ),
         click.option(
             "--model", metavar="MODEL", help="Only for this model, as the caller named it."

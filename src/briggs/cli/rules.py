@@ -34,7 +34,7 @@ def rules(ids: tuple[str, ...], as_json: bool) -> None:
 
     wanted = [id.upper() for id in ids]
     if unknown := [id for id in wanted if id not in RULES]:
-        raise click.UsageError(f"there is no rule {unknown[0]}: `briggs rules` lists them")
+        raise click.UsageError(f"there is no rule {unknown[0]}: briggs rules lists them")
     found = [RULES[id] for id in wanted or RULES]
     if as_json or not sys.stdout.isatty():
         for rule in found:

@@ -129,6 +129,8 @@ class CompletionFilters(TypedDict, total=False):
     """The server's default is `finished`."""
     tags: Sequence[str]
     """The completion must have all of them."""
+    without_tags: Sequence[str]
+    """The completion must have none of them."""
     violates: Sequence[str]
     """Ids of rules, such as C3. The answer must break all of them."""
     caller_left: bool
@@ -310,6 +312,7 @@ def encode_filters(filters: CompletionFilters) -> list[tuple[str, str]]:
     if "caller_left" in filters:
         query.append(("caller_left", "true" if filters["caller_left"] else "false"))
     query += [("tag", tag) for tag in filters.get("tags", ())]
+    query += [("without_tag", tag) for tag in filters.get("without_tags", ())]
     query += [("violates", rule) for rule in filters.get("violates", ())]
     query += [("include", member) for member in filters.get("include", ())]
     query += [(f"metadata[{key}]", value) for key, value in filters.get("metadata", {}).items()]

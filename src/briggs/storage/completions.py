@@ -59,6 +59,8 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     session_id: str | None = None
     tags: list[str] = []
     """The completion must have all of these."""
+    without_tags: list[str] = []
+    """The completion must have none of these."""
     violates: list[str] = []
     """The ids of rules. The answer must break all of them."""
     caller_left: bool | None = None
@@ -485,6 +487,18 @@ def _conditions(query: Query) -> list[Any]:
         for name in _EQUAL
         if (wanted := getattr(query, name)) is not None
     ]
+    if query.without_tags:
+        unwanted = completion_tags.alias()
+        conditions.append(
+            ~select(unwanted.c.tag)
+            .where(
+                unwanted.c.organization_id == storable(query.organization_id),
+                unwanted.c.tag.in_([storable(tag) for tag in query.without_tags]),
+                unwanted.c.created_at == completions.c.created_at,
+                unwanted.c.completion_id == completions.c.id,
+            )
+            .exists()
+        )
     if query.finish_reason is not None:
         reasons = func.json_each(completions.c.finish_reasons).table_valued("value")
         wanted = storable(query.finish_reason)

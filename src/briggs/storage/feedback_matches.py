@@ -13,7 +13,7 @@ from briggs.storage import sqlite
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import feedback_completions, feedback_queue, feedback_tasks
 from briggs.types import wire
-from briggs.types.completions import Completion
+from briggs.types.completions import CHECK_TAG, Completion
 
 PLACES = 2**53
 """The number of positions on the circle, on which completions are placed at random."""
@@ -36,10 +36,18 @@ def enlist(connection: Connection, *, of: Sequence[Completion]) -> None:
             for each in of
             if each.status == "finished"
             and each.organization_id == selector.organization_id
-            and selector.tags.issubset(each.tags)
+            and is_selected(each.tags, by=selector.tags)
         ]
         if chosen:
             put(connection, task_id=selector.task_id, wanted=selector.wanted, of=chosen)
+
+
+def is_selected(tags: Collection[str], *, by: Collection[str]) -> bool:
+    """Whether a completion with these tags awaits a task that selects `by`.
+
+    The calls of `briggs check` await only the tasks that name their tag.
+    """
+    return set(by).issubset(tags) and (CHECK_TAG in by or CHECK_TAG not in tags)
 
 
 def withdraw(connection: Connection, *, completion: Completion) -> None:

@@ -21,7 +21,7 @@ FILL_ROWS = 500
 """How many completions one action reads, so that no answer has to wait for long."""
 
 _BEGINNING = {"fill_created_at": 2**62, "fill_id": ""}
-_NAMES = ("id", "created_at", "model", "response_model", "encoding", "response")
+_NAMES = ("id", "created_at", "model", "response_model", "tags", "encoding", "response")
 _PUT_COLUMNS = [tables.completions.c[name] for name in _NAMES]
 _UNFILLED = select(func.min(feedback_tasks.c.id)).where(
     feedback_tasks.c.organization_id == bindparam("organization"),
@@ -207,15 +207,20 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
     ours = feedback_tasks.c.id == storable(id)
     row = connection.execute(select(feedback_tasks).where(ours)).one()
     task = rows.decode(row, FeedbackTask)
+    tags = task.completion_tags_selector
     query = completions.Query(
         organization_id=organization_id,
         status="finished",
-        tags=list(dict.fromkeys(task.completion_tags_selector)),
+        tags=list(dict.fromkeys(tags)),
     )
     place = (row.fill_created_at, row.fill_id)
     statement = completions.select_page(query, after=place, limit=FILL_ROWS)
     page = connection.execute(statement.with_only_columns(*_PUT_COLUMNS)).all()
-    found = [_decode_put(each, bodies=bodies) for each in page]
+    found = [
+        _decode_put(each, bodies=bodies)
+        for each in page
+        if feedback_matches.is_selected(wire.decode(each.tags or "[]"), by=tags)
+    ]
     if found:
         feedback_matches.put(connection, task_id=id, wanted=task.reviewers_wanted, of=found)
     place_after = (
