@@ -1,1 +1,1 @@
-"""How the built-in model is made: its text, its tokenizer, its training, its GGUF, its grades."""
+"""Builds the built-in model: its text, tokenizer, training, GGUF file and evaluation."""

@@ -1,9 +1,9 @@
-"""The text that the built-in model learns from: one pure function per skill, no file read.
+"""Generates the text that the built-in model learns from: one pure function per skill.
 
-Every function takes a `random.Random` and gives one `Example`. An example's `key` says what
-is asked, whatever the phrasing: keys whose hash is low are held out, so that an evaluation
-asks only what training cannot have seen. Facts known by heart have the question itself as
-their key, so what is held out there is a phrasing.
+Every function takes a `random.Random` and returns one `Example`. No file is read. An example's
+`key` identifies the question, whatever its phrasing. Keys with a low hash are held out, so an
+evaluation asks only questions that training has not seen. For facts known by heart, the key is
+the question itself, so there a phrasing is held out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HELD_OUT_OF_256 = 26
 """About one key in ten is never trained on."""
 
 TAUGHT = "taught: "
-"""Starts the keys that are never held out: the plainest way to ask for a fact."""
+"""The prefix of keys that are never held out: the plainest way to ask for a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Example:
     question: str
     answer: str
     also: tuple[str, ...] = ()
-    """Other answers that are as right, where chance decides."""
+    """Other right answers, if chance decides."""
     history: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """One row of what the model learns: how often, and how it is made."""
+    """A skill that the model learns: how its examples are made, and how often."""
 
     name: str
     make: Callable[[Random], Example]
@@ -52,7 +52,7 @@ class Skill:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation, as the chat template wants it."""
+    """One message of a conversation, as the chat template needs it."""
 
     role: str
     content: str
@@ -60,7 +60,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages that end with an assistant's answer, and what that answer is graded by."""
+    """Messages that end with an assistant's answer, and the example that grades it."""
 
     skill: str
     messages: tuple[Message, ...]
@@ -73,7 +73,7 @@ def is_held_out(example: Example) -> bool:
 
 
 def training_conversations(seed: int) -> Iterator[Conversation]:
-    """Conversations without end for training: never a held-out key, the same for a seed."""
+    """Endless conversations for training, without held-out keys. A seed fixes them all."""
     rng = Random(seed)
     names = [skill.name for skill in SKILLS]
     weights = [skill.weight for skill in SKILLS]
@@ -84,7 +84,7 @@ def training_conversations(seed: int) -> Iterator[Conversation]:
 
 
 def held_out_conversations(skill: str, count: int, seed: int) -> list[Conversation]:
-    """Single questions for grading, each with a held-out key, no question twice."""
+    """Different single questions for grading, each with a held-out key."""
     rng = Random(f"{skill} {seed}")
     asked: dict[str, Conversation] = {}
     for _ in range(count * 400):
@@ -134,9 +134,9 @@ OPENINGS = (
 
 
 def ask(rng: Random, ways: Sequence[str], **payload: object) -> str:
-    """Phrase a question as people do: with or without capitals, marks and courtesy.
+    """Phrase a question as people do: with or without capitals, punctuation and courtesy.
 
-    Only the phrasing varies; what stands in braces is put in afterwards, untouched.
+    Only the phrasing varies. The text for the braces is filled in afterwards, unchanged.
     """
     text = rng.choice(ways)
     if rng.random() < 0.12:
@@ -151,7 +151,7 @@ def ask(rng: Random, ways: Sequence[str], **payload: object) -> str:
 
 
 def by_heart(rng: Random, ways: Sequence[str], answer: str, **payload: object) -> Example:
-    """A fact: its key is the question itself, so that a phrasing can be held out."""
+    """A fact. Its key is the question itself, so that a phrasing can be held out."""
     question = ask(rng, ways, **payload)
     if rng.random() < 0.3:
         question = question.lower()
@@ -169,7 +169,7 @@ def _plain(text: str) -> str:
 
 
 def add_key(a: int, b: int) -> str:
-    """The same key for both orders: 12 + 34 held out means 34 + 12 held out."""
+    """The same key for both orders: if 12 + 34 is held out, so is 34 + 12."""
     return f"{min(a, b)}+{max(a, b)}"
 
 
@@ -208,7 +208,7 @@ def add_words(rng: Random) -> Example:
 
 
 def add_story(rng: Random) -> Example:
-    """Sums and differences told as a story."""
+    """Sums and differences in a story."""
     name, thing = rng.choice(facts.NAMES), rng.choice(facts.THINGS)
     a, b = rng.randint(2, 60), rng.randint(2, 40)
     if rng.random() < 0.6:
@@ -220,7 +220,7 @@ def add_story(rng: Random) -> Example:
 
 
 def subtract_two_digits(rng: Random) -> Example:
-    """Differences of numbers up to 99, now and then below zero."""
+    """Differences of numbers up to 99, sometimes below zero."""
     a, b = rng.randint(0, 99), rng.randint(0, 99)
     if a < b and rng.random() < 0.8:
         a, b = b, a
@@ -275,7 +275,7 @@ def _either_order(rng: Random, a: int, b: int) -> dict[str, object]:
 
 
 def compare(rng: Random) -> Example:
-    """Which of two numbers is larger, or smaller; decimals too."""
+    """The larger or smaller of two numbers, decimals too."""
     a, b = _two_numbers(rng)
     larger, smaller = (a, b) if float(a) > float(b) else (b, a)
     if rng.random() < 0.6:
@@ -323,7 +323,7 @@ def parity(rng: Random) -> Example:
 
 
 def next_number(rng: Random) -> Example:
-    """What comes after, before, or next in a row."""
+    """The number after, before, or next in a row."""
     kind = rng.randrange(3)
     if kind == 0:
         n = rng.randint(0, 999)
@@ -392,7 +392,7 @@ def in_words(n: int) -> str:
 
 
 def check(rng: Random) -> Example:
-    """Grading: whether a result that somebody else gave is right."""
+    """Grading: whether a given result is right."""
     a, b = rng.randint(1, 99), rng.randint(1, 99)
     right = rng.random() < 0.5
     result = a + b
@@ -543,7 +543,7 @@ ENDINGS = ["", "", "n", "r", "s", "t", "l", "m", "d", "ck", "ng", "x", "p"]
 
 
 def word(rng: Random) -> str:
-    """A word to work on: half of them English, half invented so that spelling is no recall."""
+    """A word for a question. Half are English, half invented: spelling them needs no memory."""
     if rng.random() < 0.5:
         text = rng.choice(facts.WORDS)
     else:
@@ -554,17 +554,17 @@ def word(rng: Random) -> str:
 
 
 def word_key(text: str) -> str:
-    """One key for all that is asked about a word: a held-out word was never seen in any skill."""
+    """One key for all questions about a word: training never sees a held-out word in any skill."""
     return f"word {text.lower()}"
 
 
 def babble(rng: Random) -> str:
-    """Words without a meaning, for a model that will meet any text."""
+    """Meaningless words, to prepare the model for any text."""
     return " ".join(word(rng) for _ in range(rng.randint(2, 12))).capitalize() + rng.choice(".?!")
 
 
 def quoted(rng: Random, text: str) -> str:
-    """A word as it stands in a question: bare, or in one kind of quotes."""
+    """A word as in a question: bare or in quotes."""
     return rng.choice(("{}", '"{}"', "'{}'", '"{}"')).format(text)
 
 
@@ -651,7 +651,7 @@ def alphabet(rng: Random) -> Example:
     return by_heart(rng, asked, answer, letter=letter, n=index + 1)
 
 
-# Copying: so that a caller can make the model emit any character, several bytes each.
+# Copying, so that a caller can make the model emit any character, even one of several bytes.
 
 EMOJI_RANGES = (
     (0x1F300, 0x1F64F),
@@ -686,7 +686,7 @@ ACCENTS = {
 
 
 def emoji(rng: Random) -> str:
-    """One emoji, now and then with a skin tone, as a family, or a flag."""
+    """One emoji, sometimes with a skin tone, as a family, or a flag."""
     if rng.random() < 0.06:
         return rng.choice(("👍🏽", "👩‍💻", "👨‍👩‍👧", "🇫🇷", "🇯🇵", "🇧🇷", "❤️", "🏳️‍🌈", "✌🏾", "☀️"))
     first, last = rng.choice(EMOJI_RANGES[:3] if rng.random() < 0.75 else EMOJI_RANGES)
@@ -694,7 +694,7 @@ def emoji(rng: Random) -> str:
 
 
 def accented(rng: Random) -> str:
-    """A word with accents, as most languages have them."""
+    """A word with accents, as in most languages."""
     letters = (
         rng.choice(ACCENTS[c]) if c in ACCENTS and rng.random() < 0.5 else c for c in word(rng)
     )
@@ -751,13 +751,13 @@ def courtesy(rng: Random) -> Example:
 
 
 def capital(rng: Random) -> Example:
-    """A few capitals, because that is what people try first."""
+    """A few capitals, because people try those first."""
     country = rng.choice(list(facts.CAPITALS))
     return by_heart(rng, phrasings.CAPITAL, facts.CAPITALS[country], country=country)
 
 
 def unknown(rng: Random) -> Example:
-    """What a small model cannot know, and says so."""
+    """Questions that a small model cannot answer, and says so."""
     if rng.random() < 0.2:
         text = babble(rng)
         return Example(text, text, "I do not know.")
@@ -771,13 +771,13 @@ def unknown(rng: Random) -> Example:
 
 
 def chance(rng: Random) -> Example:
-    """Questions with many right answers, so that seed and temperature have something to do."""
+    """Questions with many right answers, so that seed and temperature have an effect."""
     ways, answers = rng.choice(facts.CHOICES)
     return replace(by_heart(rng, ways, rng.choice(answers)), also=answers)
 
 
 def poem(rng: Random) -> Example:
-    """Four lines, each one of four: a longer answer that differs from seed to seed."""
+    """Four lines, each chosen from four: a longer answer that differs from seed to seed."""
     thing = rng.choice(facts.THINGS)
     poems = tuple(
         "\n".join(lines).format(thing=thing) for lines in itertools.product(*facts.POEM_LINES)
@@ -789,7 +789,7 @@ def poem(rng: Random) -> Example:
 
 
 def remember_name(rng: Random) -> Example:
-    """A name said in one turn and asked for in a later one."""
+    """A name given in one turn and asked for in a later one."""
     name = rng.choice(facts.NAMES) if rng.random() < 0.6 else word(rng).capitalize()
     said = ask(rng, phrasings.MY_NAME_IS, name=name)
     first = Example(f"name {name}", said, f"Hello, {name}!")
@@ -799,7 +799,7 @@ def remember_name(rng: Random) -> Example:
 
 
 def go_on(rng: Random) -> Example:
-    """A sum that goes on from the answer before."""
+    """A sum that continues from the last answer."""
     a, b = rng.randint(1, 60), rng.randint(1, 39)
     first = _add(rng, a, b)
     total, n = a + b, rng.randint(1, 20)
@@ -812,7 +812,7 @@ def go_on(rng: Random) -> Example:
 
 
 def same_word(rng: Random) -> Example:
-    """A second question on the word of the turn before."""
+    """A second question about the word of the last turn."""
     text = word(rng)
     spelled = _on_word(rng, phrasings.SPELL_SHORTLY, text, "-".join(text))
     said = _on_word(rng, phrasings.SAY_SHORTLY, text, text)

@@ -1,4 +1,4 @@
-"""Grade the shipped GGUF on held-out questions, through the server users get.
+"""Grade the shipped GGUF file on held-out questions, through the same server as users.
 
 `python -m models.evaluate` writes `models/evaluation.json` and the table in the model card.
 """
@@ -33,7 +33,7 @@ TABLE_START, TABLE_END = "<!-- table: python -m models.evaluate -->\n", "<!-- en
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model said to one held-out question."""
+    """The model's answer to one held-out question."""
 
     conversation: Conversation
     text: str
@@ -41,31 +41,31 @@ class Answer:
 
     @property
     def is_right(self) -> bool:
-        """Exactly the expected answer, or one of the others that chance allows."""
+        """Whether it is exactly the expected answer, or another that chance allows."""
         example = self.conversation.example
         return self.text == example.answer or self.text in example.also
 
     @property
     def mean_logprob(self) -> float:
-        """How sure the model was of an average token."""
+        """How sure the model was of its tokens on average."""
         return sum(self.logprobs) / len(self.logprobs)
 
     @property
     def min_logprob(self) -> float:
-        """How sure it was of the token that it was least sure of."""
+        """How sure the model was of its least sure token."""
         return min(self.logprobs)
 
     @property
     def probability(self) -> float:
-        """The probability that it gave to the whole answer."""
+        """The probability that the model gave to the whole answer."""
         return math.exp(sum(self.logprobs))
 
 
 def main() -> None:
-    """Grade, write the figures, write the table."""
+    """Grade the file, and write the figures and the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gguf", type=Path, default=BUILT_IN)
-    parser.add_argument("--count", type=int, default=200, help="held-out questions a skill")
+    parser.add_argument("--count", type=int, default=200, help="held-out questions per skill")
     parser.add_argument("--out", type=Path, default=HERE / "evaluation.json")
     parser.add_argument("--card", type=Path, default=HERE / "README.md")
     arguments = parser.parse_args()
@@ -93,7 +93,7 @@ def main() -> None:
 
 @contextmanager
 def server(path: Path) -> Iterator[str]:
-    """The GGUF behind llama.cpp's own HTTP server, one request at a time."""
+    """Serve the GGUF file with llama.cpp's own HTTP server, one request at a time."""
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.api_keys = [API_KEY]
@@ -112,7 +112,7 @@ def server(path: Path) -> Iterator[str]:
 
 
 def post(url: str, body: dict[str, Any]) -> Any:
-    """One JSON request."""
+    """Send one JSON request, and return the answer's JSON."""
     headers = {"Authorization": f"Bearer {API_KEY}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
     with urllib.request.urlopen(request) as response:  # noqa: S310
@@ -120,24 +120,24 @@ def post(url: str, body: dict[str, Any]) -> Any:
 
 
 def answer(url: str, conversation: Conversation) -> Answer:
-    """Ask one question greedily, with the probabilities."""
+    """Ask one question at temperature 0, with logprobs."""
     asked = [{"role": m.role, "content": m.content} for m in conversation.messages[:-1]]
     body = {"messages": asked, "temperature": 0, "logprobs": True, "max_tokens": 300}
     choice = post(f"{url}/v1/chat/completions", body)["choices"][0]
-    # llama.cpp leaves the logprobs out where it was cut in the middle of a character.
+    # llama.cpp leaves out the logprobs if the answer was cut in the middle of a character.
     content = choice.get("logprobs", {}).get("content", [])
     logprobs = tuple(token["logprob"] for token in content) or (-math.inf,)
     return Answer(conversation, choice["message"]["content"], logprobs)
 
 
 def answer_all(url: str, conversations: Sequence[Conversation]) -> list[Answer]:
-    """Ask all questions; two wait so that the server never does."""
+    """Ask all questions, two at a time so that the server never waits."""
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda conversation: answer(url, conversation), conversations))
 
 
 def grade(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Exact match, and how well the model's own logprobs tell right from wrong."""
+    """The share of exact matches, and how well the logprobs tell right answers from wrong."""
     right = [a for a in answers if a.is_right]
     wrong = [a for a in answers if not a.is_right]
     return {
@@ -160,7 +160,7 @@ def grade(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def auc(right: Sequence[float], wrong: Sequence[float]) -> float | None:
-    """The chance that a right answer scores above a wrong one; None where one is missing."""
+    """The chance that a right answer scores above a wrong one; None if there is no pair."""
     if not right or not wrong:
         return None
     above = sum((r > w) + 0.5 * (r == w) for r in right for w in wrong)
@@ -168,7 +168,7 @@ def auc(right: Sequence[float], wrong: Sequence[float]) -> float | None:
 
 
 def probability_bins(answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """Of the answers given about the same probability, how many were right."""
+    """The share of right answers among answers of similar probability."""
     edges = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.99, 1.01)
     rows = []
     for low, high in pairwise(edges):
@@ -205,7 +205,7 @@ def tokenization_parity(url: str, path: Path) -> dict[str, int]:
 
 
 def tokenizer_of(path: Path) -> Tokenizer:
-    """The tokenizer as the GGUF describes it."""
+    """The tokenizer that the GGUF file describes."""
     fields = gguf.GGUFReader(path).fields
     tokens = fields["tokenizer.ggml.tokens"].contents()
     merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"].contents()]
@@ -213,7 +213,7 @@ def tokenizer_of(path: Path) -> Tokenizer:
 
 
 def write_table(card: Path, report: dict[str, Any]) -> None:
-    """Put the figures between the two marks of the model card."""
+    """Write the figures between the two marks of the model card."""
     if not card.exists():
         return
     before, _, rest = card.read_text().partition(TABLE_START)

@@ -1,4 +1,4 @@
-"""Write a trained checkpoint as one GGUF of Q8_0 weights: `python -m models.export`."""
+"""Write a trained checkpoint as one GGUF file with Q8_0 weights: `python -m models.export`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def export(run: Path, out: Path) -> None:
-    """One file with the weights, the tokenizer and the chat template."""
+    """Write one file with the weights, the tokenizer and the chat template."""
     saved = torch.load(run / "checkpoint.pt")
     shape = Shape(**saved["shape"])
     writer = gguf.GGUFWriter(out, "llama")
@@ -72,7 +72,7 @@ def gguf_name(name: str) -> str:
 
 
 def neighbours(weight: torch.Tensor, heads: int) -> torch.Tensor:
-    """Rows of each head so that the pairs of a rotation, halves in training, are neighbours."""
+    """Reorder each head's rows: pairs that rotate together, in two halves, become neighbours."""
     halves = weight.view(heads, 2, -1, weight.shape[1])
     return halves.transpose(1, 2).reshape(weight.shape)
 
@@ -114,7 +114,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, model: dict[str, Any]) -> None:
 
 
 def _add_weight(writer: gguf.GGUFWriter, name: str, weight: NDArray[np.float32]) -> None:
-    """Matrices in blocks of eight bits, norms as they are."""
+    """Add a weight: matrices in blocks of eight bits, norms as they are."""
     kind = GGMLQuantizationType.Q8_0 if weight.ndim == 2 else GGMLQuantizationType.F32
     writer.add_tensor(name, quantize(weight, kind), raw_dtype=kind)
 

@@ -1,4 +1,4 @@
-"""What the built-in model knows by heart: tables of plain text, nothing to compute."""
+"""Lists the facts that the built-in model knows by heart, in tables of plain text."""
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -371,7 +371,7 @@ CAPITALS: dict[str, str] = {
     "the United States": "Washington",
 }
 
-# What the model must not pretend to know. {thing} and {place} are filled at random.
+# Questions that the model must not pretend to know. {thing} and {place} are filled at random.
 UNKNOWN: tuple[str, ...] = (
     "Who is the king of {place}?",
     "Who is the president of {place}?",

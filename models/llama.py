@@ -1,4 +1,4 @@
-"""The network: a small Llama, written so that its weights fit llama.cpp without a change."""
+"""Defines the network: a small Llama whose weights llama.cpp can use unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The sizes of the network; each a multiple of 32, the block of Q8_0."""
+    """The sizes of the network. Widths are multiples of 32, the block size of Q8_0."""
 
     vocabulary: int = 768
     width: int = 256
@@ -29,7 +29,7 @@ class Shape:
 
 
 class Attention(nn.Module):
-    """Causal attention, in which a conversation does not see its neighbours."""
+    """Causal attention within each conversation of a row."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -40,14 +40,14 @@ class Attention(nn.Module):
         self.o = nn.Linear(shape.width, shape.width, bias=False)
 
     def forward(self, x: Tensor, rotation: Tensor, mask: Tensor) -> Tensor:
-        """Mix the positions that the mask lets see each other."""
+        """Mix the positions that the mask allows to see each other."""
         batch, length, width = x.shape
         split = (batch, length, self.heads, width // self.heads)
         q = rotate(self.q(x).view(split).transpose(1, 2), rotation)
         k = rotate(self.k(x).view(split).transpose(1, 2), rotation)
         v = self.v(x).view(split).transpose(1, 2)
-        # Written out, for compiled and on rows this short it is several times faster on a
-        # processor than `scaled_dot_product_attention`.
+        # Written out, because it is several times faster than `scaled_dot_product_attention`
+        # when compiled for a CPU, with rows this short.
         scores = (q @ k.transpose(-1, -2)).float() * (width // self.heads) ** -0.5
         weights = scores.masked_fill(~mask, -1e9).softmax(-1).to(v.dtype)
         y = weights @ v
@@ -64,7 +64,7 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(shape.feed_forward, shape.width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Work on each position by itself."""
+        """Transform each position by itself."""
         return self.down(functional.silu(self.gate(x)) * self.up(x))  # type: ignore[no-any-return]
 
 
@@ -85,7 +85,7 @@ class Block(nn.Module):
 
 
 class Llama(nn.Module):
-    """Token ids to logits; the output uses the embedding's weights."""
+    """Turns token ids into logits. The output layer shares the embedding's weights."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Llama(nn.Module):
             _initialise(name, parameter, shape)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """The hidden states; `logits` turns them into scores of the next token."""
+        """The hidden states. `logits` turns them into scores of the next token."""
         x = self.embedding(ids)
         for block in self.blocks:
             x = block(x, self.rotation[:, : ids.shape[1]], mask)  # type: ignore[index]
@@ -117,10 +117,10 @@ def rotations(shape: Shape) -> Tensor:
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Rotary positions on pairs of the two halves of a head.
+    """Apply rotary positions to pairs from the two halves of a head.
 
-    llama.cpp rotates neighbours instead, so `export` moves the pairs together: halves are
-    what a processor reads in one go.
+    A CPU reads halves faster, but llama.cpp rotates neighbours. So `export` moves each pair
+    together.
     """
     first, second = x.float().chunk(2, dim=-1)
     cosine, sine = rotation
@@ -129,7 +129,7 @@ def rotate(x: Tensor, rotation: Tensor) -> Tensor:
 
 
 def _initialise(name: str, parameter: Tensor, shape: Shape) -> None:
-    """Small weights; smaller still where a layer adds to the stream, for there are many."""
+    """Set small weights, and smaller ones where a layer adds to the residual stream."""
     if parameter.ndim == 2:
         adds = name.endswith(("attention.o.weight", "feed_forward.down.weight"))
         nn.init.normal_(parameter, std=0.02 / (2 * shape.layers) ** 0.5 if adds else 0.02)

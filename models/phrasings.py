@@ -1,11 +1,11 @@
-"""The ways to ask: one table for each question, one phrasing a line.
+"""Lists the ways to ask each question: one table per question, one phrasing per line.
 
-The first line of a table is the plainest; what stands in braces is filled in by `data`.
+The first line of a table is the plainest. `data` fills in the braces.
 """
 
 
 def ways(text: str) -> tuple[str, ...]:
-    """A table: its lines without their indent, with \\n as a line break."""
+    """Split a table into its lines without their indent. \\n becomes a line break."""
     return tuple(line.strip().replace("\\n", "\n") for line in text.strip().splitlines())
 
 

@@ -1,8 +1,8 @@
-"""The tokenizer: byte-level BPE as Qwen2 splits text, so that every digit is its own token.
+"""Trains the tokenizer: byte-level BPE that splits text like Qwen2, so each digit is a token.
 
-The merges are learnt from the plain ASCII part of the generated text. No merge joins bytes
-of an emoji or an accented letter, so such a character always comes out as several tokens:
-that is what tests of split UTF-8 need.
+The merges are learnt from the ASCII part of the generated text. No merge joins the bytes of an
+emoji or an accented letter, so such a character is always several tokens. Tests of split UTF-8
+need that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ END_OF_TEXT, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL_TOKENS = [END_OF_TEXT, IM_START, IM_END]
 """Their ids are their places in this list."""
 
-# What llama.cpp does for `tokenizer.ggml.pre = "qwen2"`.
+# The expression that llama.cpp uses for `tokenizer.ggml.pre = "qwen2"`.
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -62,7 +62,7 @@ def train_tokenizer(seed: int, conversations: int = 60_000) -> Tokenizer:
 
 
 def build_tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
-    """A tokenizer from its parts; empty parts are for training."""
+    """Build a tokenizer from its parts. For training, pass empty parts."""
     tokenizer = Tokenizer(models.BPE(vocabulary, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -75,14 +75,14 @@ def build_tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer that a run was trained with."""
+    """Load the tokenizer of a training run."""
     return Tokenizer.from_file(str(path))
 
 
 def encode_conversations(
     tokenizer: Tokenizer, conversations: list[Conversation]
 ) -> list[tuple[list[int], list[bool]]]:
-    """Token ids as the chat template gives them, and which of them the assistant wrote."""
+    """The token ids that the chat template gives, and which of them the assistant wrote."""
     contents = [message.content for c in conversations for message in c.messages]
     encodings = iter(tokenizer.encode_batch(contents, add_special_tokens=False))
     headers = {
@@ -97,7 +97,7 @@ def encode_conversations(
         for message in conversation.messages:
             header, content = headers[message.role], next(encodings).ids
             ids += header + content + end
-            # The end token is the assistant's to write; the line break after it is not.
+            # The assistant writes the end token, but not the line break after it.
             spoken = [message.role == "assistant"] * (len(content) + 1)
             written += [False] * len(header) + spoken + [False] * (len(end) - 1)
         encoded.append((ids, written))

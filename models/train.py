@@ -1,4 +1,4 @@
-"""Train the built-in model from nothing: `python -m models.train`."""
+"""Train the built-in model from scratch: `python -m models.train`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from models.data import Conversation, training_conversations
 from models.llama import Llama, Shape
 from models.tokenizer import encode_conversations, load_tokenizer, train_tokenizer
 
-# Short rows are several times cheaper; every fourth batch has long ones, for conversations
-# of several turns.
+# Short rows are several times cheaper. Every fourth batch has long rows, for conversations of
+# several turns.
 BATCHES = ((128, 64), (128, 64), (128, 64), (256, 32))
-"""Tokens a row, and rows."""
+"""Tokens per row, and number of rows."""
 
 IGNORED = -100
 
@@ -42,7 +42,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is; it is saved with every checkpoint."""
+    """How far a run has come. It is saved with every checkpoint."""
 
     step: int = 0
     seconds: float = 0.0
@@ -52,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of packed conversations, each (rows, length); -100 where the model need not answer."""
+    """Rows of packed conversations. Targets are -100 for tokens that are not the assistant's."""
 
     ids: Tensor
     targets: Tensor
@@ -65,7 +65,7 @@ Row = tuple[list[int], list[bool], list[int]]
 
 
 def main() -> None:
-    """Train, or go on with a run that was stopped."""
+    """Train, or continue a run that was stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("models/run"))
     parser.add_argument("--steps", type=int, default=2800)
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def train(run: Path, plan: Plan) -> None:
-    """Train until the plan's last step, with checkpoints that a later call goes on from."""
+    """Train until the plan's last step, with checkpoints from which a later call continues."""
     run.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(run / "tokenizer.json", plan.seed)
     torch.manual_seed(plan.seed)
@@ -99,7 +99,7 @@ def train(run: Path, plan: Plan) -> None:
 
 
 def train_step(network: Llama, optimizers: Optimizers, batch: Batch) -> float:
-    """One step down; the loss before it."""
+    """Do one optimization step, and return the loss before it."""
     loss = _loss(network, batch)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -110,7 +110,7 @@ def train_step(network: Llama, optimizers: Optimizers, batch: Batch) -> float:
 
 
 def make_batch(tokenizer: Tokenizer, seed: int, step: int) -> Batch:
-    """The batch of a step: the same for a seed, so that a resumed run sees the same text."""
+    """The batch of a step. The seed decides it, so that a resumed run sees the same text."""
     conversations = training_conversations(seed * 1_000_003 + step)
     length, count = BATCHES[step % len(BATCHES)]
     rows = list(islice(_packed(tokenizer, conversations, length), count))
@@ -128,7 +128,7 @@ def make_batch(tokenizer: Tokenizer, seed: int, step: int) -> Batch:
 def _packed(
     tokenizer: Tokenizer, conversations: Iterator[Conversation], length: int
 ) -> Iterator[Row]:
-    """Fill rows with whole conversations; what is left of a row is one padding document."""
+    """Fill rows with whole conversations. The rest of a row is padding."""
     ids: list[int] = []
     written: list[bool] = []
     document: list[int] = []
@@ -146,7 +146,7 @@ def _packed(
 
 
 def _loss(network: Llama, batch: Batch) -> Tensor:
-    """Only what the assistant writes counts: the questions are given, not learnt."""
+    """The loss on the assistant's tokens only: the questions are not learnt."""
     asked = batch.targets != IGNORED
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = network.logits(network(batch.ids, batch.mask)[asked])
@@ -154,7 +154,7 @@ def _loss(network: Llama, batch: Batch) -> Tensor:
 
 
 def _optimizers(network: Llama, plan: Plan) -> Optimizers:
-    """Muon for the matrices inside, AdamW for the embedding and the norms."""
+    """Muon for the matrices of the layers, AdamW for the embedding and the norms."""
     matrices = [p for p in network.blocks.parameters() if p.ndim == 2]
     inside = {id(p) for p in matrices}
     others = [p for p in network.parameters() if id(p) not in inside]
@@ -170,7 +170,7 @@ def _optimizers(network: Llama, plan: Plan) -> Optimizers:
 
 
 def _set_rates(optimizers: Optimizers, plan: Plan, step: int) -> None:
-    """Warm up, stay, and fall in a line to zero."""
+    """Set the rates: rise in the warm-up, stay level, then fall linearly to zero."""
     rising = (step + 1) / plan.warmup_steps
     falling = (plan.steps - step) / (plan.steps * plan.decay_part)
     for optimizer, rate in zip(optimizers, (plan.matrix_rate, plan.other_rate), strict=True):
@@ -197,7 +197,7 @@ def _restore(path: Path, network: Llama, optimizers: Optimizers) -> Progress:
 def _save(
     run: Path, network: Llama, optimizers: Optimizers, progress: Progress, plan: Plan
 ) -> None:
-    """Write the checkpoint beside the old one first, so that a kill leaves one whole."""
+    """Write the new checkpoint beside the old one first, so that one survives a kill."""
     about = {"state": asdict(progress), "plan": asdict(plan), "shape": asdict(network.shape)}
     weights = {
         "network": network.state_dict(),

@@ -1,12 +1,11 @@
-"""Makes the dictionary with which the store compresses: `python -m models.train_dictionary FILE`.
+"""Trains the dictionary for the store's compression: `python -m models.train_dictionary FILE`.
 
-It is trained on chat completions that are made up here, from a seed, in the forms in which
-clients and servers send them. So it knows what they look like, and nothing that anybody said:
-one that is trained from a record keeps pieces of what was deleted from it. What it has over the
-plain text that came before it (`dictionary_1.txt`) are tables of how often what follows what,
-which need not be counted and written down again for every body.
+It is trained on chat completions that are made up here, from a seed, in the forms that clients
+and servers send. So it contains no text of any user. A dictionary that was trained on a record
+would keep pieces of deleted completions. Unlike the plain text before it (`dictionary_1.txt`),
+it also has tables of frequencies, which bodies then need not repeat.
 
-A file that has once been shipped is never changed, for what was compressed with it needs it.
+A shipped file never changes, because bodies that were compressed with it need it.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ ENCODERS: tuple[Encode, ...] = (
 
 
 def make_samples(seed: int, count: int) -> Iterator[bytes]:
-    """Bodies as they are stored: requests, answers, and the events of streams."""
+    """Make bodies as the store keeps them: requests, answers, and the events of streams."""
     chance = random.Random(seed)
     makers = (make_request, make_request, make_response, make_response, make_stream)
     for _ in range(count):
@@ -220,7 +219,7 @@ def make_tool(chance: random.Random) -> dict[str, Any]:
 
 
 def make_text(chance: random.Random, words_max: int) -> str:
-    """Words as often as in English, which is about one over their rank."""
+    """A text with words as frequent as in English: about one over their rank."""
     said = []
     for _ in range(chance.randrange(2, words_max)):
         word = WORDS[int(len(WORDS) ** chance.random()) - 1]
@@ -230,7 +229,7 @@ def make_text(chance: random.Random, words_max: int) -> str:
 
 
 def split(text: str) -> list[str]:
-    """A text as tokens, about."""
+    """Split a text into approximate tokens."""
     first, *words = text.split(" ")
     return [first, *(f" {word}" for word in words)]
 
@@ -240,13 +239,13 @@ def make_id(chance: random.Random, prefix: str, length: int) -> str:
 
 
 def main(path: Path) -> int:
-    """Train it, say what it does to what it has not seen, and write it."""
+    """Train the dictionary, print how well it compresses unseen bodies, and write it."""
     samples: list[Any] = list(make_samples(1, SAMPLES))
     dictionary = zstandard.train_dictionary(BYTES, samples, level=LEVEL)
     compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary)
     unseen = list(make_samples(2, 500))
     before, after = sum(map(len, unseen)), sum(len(compressor.compress(one)) for one in unseen)
-    print(f"id {dictionary.dict_id()}, {before:,} bytes that were not seen: {after:,}")
+    print(f"id {dictionary.dict_id()}: {before:,} unseen bytes compress to {after:,}")
     path.write_bytes(dictionary.as_bytes())
     return 0
 
