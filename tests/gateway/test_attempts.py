@@ -1,4 +1,4 @@
-"""When a target is asked again, and who is asked after it."""
+"""When a target is tried again, and which target is tried next."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def rejected(status: int, message: str = "no", **headers: str) -> UpstreamReject
 
 
 class FakeProvider:
-    """A provider that answers or fails as it is told, one by one."""
+    """A provider that answers or fails as its list says, call by call."""
 
     def __init__(self, name: str, *outcomes: str | BriggsError) -> None:
         self.name = name
@@ -60,7 +60,7 @@ class FakeProvider:
 
 
 async def ask(*providers: FakeProvider, patience: bytes = b"", **policy: Any) -> tuple[str, Call]:
-    """What the first answers says, and the call that it was said to."""
+    """The first target's answer, and the call that it belongs to."""
     call = Call(ENVELOPE, Completion(model="fast"), patience=patience)
     choices: Any = [Choice(each.name, Target(each, "m")) for each in providers]  # type: ignore[arg-type]
     route = Route(choices, Policy(**policy), Cooling(CoolDownSettings()))
@@ -82,7 +82,7 @@ async def ask(*providers: FakeProvider, patience: bytes = b"", **policy: Any) ->
     chance=st.floats(0, 1, exclude_max=True),
 )
 def test_back_off(number: int, base: float, longest: float, chance: float) -> None:
-    """A pause is between half of and the whole of base doubled each time, up to the longest."""
+    """A pause doubles with each attempt up to the longest, and chance takes off up to half."""
     policy = Policy(backoff_s=base, backoff_max_s=longest)
     expected = min(base * 2.0 ** min(number - 1, 100), longest)
     assert expected / 2 <= back_off(number, policy=policy, chance=chance) <= expected
@@ -104,12 +104,12 @@ def test_back_off(number: int, base: float, longest: float, chance: float) -> No
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    """Seconds, milliseconds and dates are understood, and what is none of them is no word."""
+    """Seconds, milliseconds and dates are understood. Anything else is ignored."""
     assert read_retry_after(headers) == seconds
 
 
 def test_retry_after_a_date() -> None:
-    """A date to come is so many seconds from now."""
+    """A future date becomes the number of seconds until then."""
     found = read_retry_after({"retry-after": formatdate(time.time() + 100, usegmt=True)})
     assert found is not None
     assert 90 < found <= 100
@@ -117,7 +117,7 @@ def test_retry_after_a_date() -> None:
 
 @given(st.text())
 def test_any_retry_after(value: str) -> None:
-    """Whatever an upstream writes there, it is seconds or nothing."""
+    """Any value of the header gives seconds or None."""
     for name in ("retry-after", "retry-after-ms"):
         found = read_retry_after({name: value})
         assert found is None or found >= 0
@@ -139,7 +139,7 @@ def test_any_retry_after(value: str) -> None:
     ],
 )
 def test_what_is_retried(error: Any, is_retried: bool) -> None:
-    """The classes that OpenAI's clients retry, as far as the attempts and the wait allow."""
+    """The errors that OpenAI's clients retry are retried, within the policy's limits."""
     policy = Policy(attempts_max=2)
     assert (find_pause(error, number=1, policy=policy) is not None) == is_retried
     assert find_pause(error, number=2, policy=policy) is None
@@ -157,7 +157,7 @@ def test_what_is_retried(error: Any, is_retried: bool) -> None:
     ],
 )
 async def test_what_the_next_target_is_asked(error: BriggsError) -> None:
-    """Where the target failed, and not the request, the next one is asked."""
+    """If the target failed, and not the request, the next target is tried."""
     answer, call = await ask(FakeProvider("a", error), FakeProvider("b", "fine"))
     assert (answer, call.completion.provider) == ("fine", "b")
     first, second = call.completion.attempts
@@ -167,7 +167,7 @@ async def test_what_the_next_target_is_asked(error: BriggsError) -> None:
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_what_nobody_else_is_asked(status: int) -> None:
-    """A request that is wrong is wrong for everybody."""
+    """An invalid request is not tried at another target."""
     other = FakeProvider("b", "fine")
     with pytest.raises(UpstreamRejected):
         await ask(FakeProvider("a", rejected(status)), other)
@@ -175,7 +175,7 @@ async def test_what_nobody_else_is_asked(status: int) -> None:
 
 
 async def test_several_attempts() -> None:
-    """A target is asked as often as the policy says, then the next one."""
+    """A target is tried as often as the policy says, then the next one."""
     first = FakeProvider("a", rejected(500), rejected(503), "late")
     second = FakeProvider("b", rejected(500), "fine")
     answer, call = await ask(first, second, attempts_max=2, backoff_s=0.001)
@@ -185,7 +185,7 @@ async def test_several_attempts() -> None:
 
 
 async def test_no_pause_beyond_the_callers_patience() -> None:
-    """Who hangs up in the pause before an attempt would not see what comes of it."""
+    """If the caller hangs up in the pause, no other attempt starts."""
     for options in ({"patience": b"60"}, {"call_timeout_s": 60}):
         flaky = FakeProvider("a", rejected(500), "fine")
         with pytest.raises(UpstreamRejected):
@@ -194,16 +194,16 @@ async def test_no_pause_beyond_the_callers_patience() -> None:
 
 
 async def test_nobody_is_asked_in_the_last_moment() -> None:
-    """A timer that was done a little early has ended the call, and not only one target."""
+    """A call timeout that fires slightly early ends the call, not only one target."""
     other = FakeProvider("b", "fine")
     with pytest.raises(UpstreamTimeout):
-        # Of a call that may take a millisecond in all, less than that is left.
+        # The call may take a millisecond, and less than that is left.
         await ask(FakeProvider("a", UpstreamTimeout("x")), other, call_timeout_s=0.001)
     assert other.asked == 0
 
 
 async def test_the_last_error() -> None:
-    """If nobody answers, the error is that of the last one that was asked."""
+    """If no target answers, the error is that of the last target that got the request."""
     unable = UnsupportedParameter("b cannot", param="n")
     with pytest.raises(UpstreamRejected, match="a broke"):
         await ask(FakeProvider("a", rejected(500, "a broke")), FakeProvider("b", unable))
@@ -214,7 +214,7 @@ async def test_the_last_error() -> None:
 
 
 async def test_fallbacks() -> None:
-    """What is about the request goes on to the next target where the file asks for that."""
+    """An error about the request moves on to the next target if `fallback_on` lists it."""
     for cause, words in (
         ("context_length", "maximum context length is 8192"),
         ("content_filter", "flagged by a content filter"),
@@ -230,7 +230,7 @@ async def test_fallbacks() -> None:
 
 
 async def test_a_filtered_answer() -> None:
-    """An answer that a filter took goes on to the next target where the file asks for that."""
+    """After a filtered answer, the next target is tried if `fallback_on` lists `content_filter`."""
     first, second = FakeProvider("a", "filtered"), FakeProvider("b", "fine")
     assert (await ask(first, second))[0] == "filtered"
     first, second = FakeProvider("a", "filtered"), FakeProvider("b", "fine")
@@ -240,7 +240,7 @@ async def test_a_filtered_answer() -> None:
 
 
 async def test_a_filtered_answer_is_better_than_none() -> None:
-    """If no other target answers, the caller gets what the filter left."""
+    """If no other target answers, the caller gets the filtered answer."""
     for rest in (rejected(500), "filtered too"):
         targets = FakeProvider("a", "filtered"), FakeProvider("b", rest)
         answer, call = await ask(*targets, fallback_on=["content_filter"])

@@ -1,4 +1,4 @@
-"""Targets that are left alone for a while."""
+"""Targets that are skipped for a while after they failed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from briggs.settings import CoolDownSettings
 
 
 class Clock:
-    """A clock that a test winds."""
+    """A clock that a test sets."""
 
     now = 100.0
 
@@ -21,7 +21,7 @@ def create() -> tuple[Cooling, Clock]:
 
 
 def test_failures_in_a_row() -> None:
-    """A target cools after so many failures in a row, and is warm again after its time."""
+    """A target is skipped after enough failures in a row, until its time is up."""
     cooling, clock = create()
     cooling.fail("a")
     assert cooling.skip(["a", "b"]) == ["a", "b"]
@@ -32,7 +32,7 @@ def test_failures_in_a_row() -> None:
 
 
 def test_an_answer_between_them() -> None:
-    """An answer ends the row."""
+    """An answer resets the count of failures."""
     cooling, _ = create()
     cooling.fail("a")
     cooling.succeed("a")
@@ -41,7 +41,7 @@ def test_an_answer_between_them() -> None:
 
 
 def test_one_more_failure_after_the_time() -> None:
-    """A target that fails again when it is warm cools at once; one that answers is as new."""
+    """A target that fails after its time is skipped at once, and an answer resets it."""
     cooling, clock = create()
     cooling.fail("a")
     cooling.fail("a")
@@ -55,7 +55,7 @@ def test_one_more_failure_after_the_time() -> None:
 
 
 def test_retry_after() -> None:
-    """A target that says how long to wait is left alone for so long, but for an hour at most."""
+    """A target that asks for a wait is skipped for that long, but at most for an hour."""
     cooling, clock = create()
     cooling.fail("a", retry_after_s=5)
     assert cooling.skip(["a", "b"]) == ["b"]
@@ -67,7 +67,7 @@ def test_retry_after() -> None:
 
 
 def test_all_are_cooling() -> None:
-    """If all are cooling, the one that is warm soonest is asked all the same."""
+    """If all targets are cooling, the one whose wait ends first is tried."""
     cooling, _ = create()
     cooling.fail("a", retry_after_s=20)
     cooling.fail("b", retry_after_s=10)

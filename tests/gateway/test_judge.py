@@ -1,4 +1,4 @@
-"""Judging: what is held to the rules, by which request, and that none is forgotten."""
+"""Which answers are judged, against which request, and that no answer is forgotten."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PLAIN = json.dumps(examples.RESPONSE).encode()
 
 
 class Recorder:
-    """As much of a store as judging asks for."""
+    """A store with only what the judge needs."""
 
     def __init__(self) -> None:
         self.found: dict[str, Sequence[str]] = {}
@@ -84,7 +84,7 @@ async def take(judge: Judge, completion: Completion, evidence: Evidence) -> None
 
 
 def test_a_plain_answer_is_no_case() -> None:
-    """What was found plain is judged no more, unless the request asks for more than a text."""
+    """A plain answer is not judged, unless the request asks for more than text."""
     evidence = Evidence(prepare(), body=PLAIN, is_plain=True)
     assert open_case(complete(), evidence, None) is None
     for members in ({"stop": "x"}, {"tool_choice": "required"}, {"service_tier": "flex"}):
@@ -94,7 +94,7 @@ def test_a_plain_answer_is_no_case() -> None:
 
 
 def test_the_request_is_the_one_that_was_sent() -> None:
-    """Answers are held to the model that was asked, and not to what was left out."""
+    """Answers are judged against the target's model, without the parameters that were dropped."""
     body = json.dumps({**examples.RESPONSE, "model": "m-1-2026-08-06"}).encode()
     members = {"model": "fast", "n": 2, "stop": "Hi"}
     assert judge(complete(), Evidence(prepare(members), body=body)) == ["C1", "C8"]
@@ -103,7 +103,7 @@ def test_the_request_is_the_one_that_was_sent() -> None:
 
 
 def test_a_deployment_may_be_any_model() -> None:
-    """Where the name that was asked is a deployment's, the answer names a model, whichever."""
+    """If the model is a deployment, the answer may name any model."""
     prepared = prepare(names_deployment=True)
     other = json.dumps({**examples.RESPONSE, "model": "gpt-5"}).encode()
     nameless = json.dumps({**examples.RESPONSE, "model": ""}).encode()
@@ -115,7 +115,7 @@ def test_a_deployment_may_be_any_model() -> None:
 
 
 def test_another_vendors_stream_is_judged_as_chunks() -> None:
-    """Of a vendor with words of its own, what they become is judged, and not its bytes."""
+    """If a vendor has its own format, the translated chunks are judged, not its bytes."""
     evidence = Evidence(prepare({"stream": True}, translated=True))
     for chunk in edit(examples.CHUNKS, {"[1].created": 1790000001})[:3]:
         evidence.add(Piece(b"\0theirs", [json.dumps(chunk).encode()]))
@@ -126,7 +126,7 @@ def test_another_vendors_stream_is_judged_as_chunks() -> None:
 
 
 def test_who_hangs_up_breaks_no_rule() -> None:
-    """A stream that its caller, or a chunk that cannot be passed on, ended has no end to judge."""
+    """The end of a stream is not judged if the caller or an invalid chunk ended it."""
     received = encode_events(examples.CHUNKS[:2]).removesuffix(b"data: [DONE]\n\n")
     completion = complete(stream=True, received=received)
     evidence = Evidence(prepare({"stream": True}))
@@ -136,7 +136,7 @@ def test_who_hangs_up_breaks_no_rule() -> None:
 
 
 def test_an_errors_body_is_judged_as_one() -> None:
-    """A status other than 200 comes with an error object, and a failure in mid-stream does not."""
+    """The body of an error status is judged as an error, unlike a failure during a stream."""
     error = UpstreamRejected("404", upstream_status=404)
     error.received = b'{"error": "no such model"}'
     completion = complete(status="failed", received=error.received)
@@ -148,7 +148,7 @@ def test_an_errors_body_is_judged_as_one() -> None:
 
 
 async def test_what_is_found_is_recorded_and_counted() -> None:
-    """Several are recorded together, those that break nothing are not, and each is counted."""
+    """Broken rules are recorded in batches and counted, and plain answers are not."""
     judge, recorder = open_judge()
     for id, body in (("a", BROKEN), ("b", PLAIN), ("c", BROKEN)):
         await take(judge, complete(id=id), Evidence(prepare(), body=body))
@@ -159,7 +159,7 @@ async def test_what_is_found_is_recorded_and_counted() -> None:
 
 
 async def test_too_many_that_wait_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where more wait than may, whoever brings another waits until they are judged."""
+    """If the queue is full, adding a case waits until the queued cases are judged."""
     monkeypatch.setattr(module, "WAITING_MAX", 2)
     judge, recorder = open_judge()
     for id in "ab":
@@ -170,7 +170,7 @@ async def test_too_many_that_wait_are_waited_for(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_whoever_asks_waits_for_what_was_answered_before() -> None:
-    """All that was taken before is recorded then, whether it was being judged or still waited."""
+    """`catch_up` waits for the cases that are being judged and for those in the queue."""
     judge, recorder = open_judge()
     await take(judge, complete(id="a"), Evidence(prepare(), body=BROKEN))
     await recorder.recording.wait()
@@ -180,7 +180,7 @@ async def test_whoever_asks_waits_for_what_was_answered_before() -> None:
 
 
 async def test_large_answers_do_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes long is judged in another thread, and recorded as well."""
+    """A large answer is judged in another thread, and recorded too."""
     monkeypatch.setattr(module, "LARGE_BYTES", 10)
     judge, recorder = open_judge()
     await take(judge, complete(id="a"), Evidence(prepare(), body=BROKEN))
@@ -189,7 +189,7 @@ async def test_large_answers_do_not_hold_up_the_loop(monkeypatch: pytest.MonkeyP
 
 
 async def test_a_store_that_fails_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    """What could not be recorded is in the log, and judging goes on."""
+    """If the store fails, an error is logged, and judging continues."""
     judge, recorder = open_judge()
     recorder.failure = StoreUnavailable("the disk is full")
     await take(judge, complete(id="a"), Evidence(prepare(), body=BROKEN))

@@ -1,4 +1,4 @@
-"""Calls that were answered elsewhere: the same record, in whatever order its pieces come."""
+"""Calls that were answered elsewhere: the posts give the same record in any order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
 
 
 def tell(posts: Iterable[Posted], before: Completion | None = None) -> Completion:
-    """What comes of posts in this order."""
+    """The completion after posts in this order."""
     for posted in posts:
         status = "started" if before is None else before.status
         before = merge("c", posted, told=read_told("c", posted))(before)
@@ -35,7 +35,7 @@ def request_of(call: int) -> bytes:
 
 
 def post(status: Status, call: int = 0, **members: Any) -> Posted:
-    """A post that carries the question of some call."""
+    """A post with the request of some call."""
     question = {"request": request_of(call), "tags": [f"tag-{call}"], "session_id": f"s-{call}"}
     return Posted(organization_id="default", status=status, **{**question, **members})
 
@@ -47,7 +47,7 @@ def finished(call: int = 0, **members: Any) -> Posted:
 
 @st.composite
 def mixed_up(draw: st.DrawFn) -> list[Posted]:
-    """The posts of call 0: its start, and ends that carry another call's question."""
+    """The posts of call 0: its start, and ends with another call's request."""
     other = draw(st.integers(1, 2))
     tags = draw(st.sampled_from([UNSET, [], ["tag-0"], ["a", "b"]]))
     started = post("started", 0, tags=tags)
@@ -64,7 +64,7 @@ def mixed_up(draw: st.DrawFn) -> list[Posted]:
 
 @given(mixed_up())
 def test_any_order(posts: list[Posted]) -> None:
-    """In any order, and however often, posts end in one record with the question of its start."""
+    """Posts in any order, even repeated, give one record with the request of its `started` post."""
     completion = tell(posts)
     in_order = tell(sorted(posts, key=lambda posted: FINALITY[posted.status or "started"]))
     for each in (completion, in_order):
@@ -77,7 +77,7 @@ def test_any_order(posts: list[Posted]) -> None:
 
 
 def test_the_first_word_counts_until_the_start_comes() -> None:
-    """Before its start came, a call was asked what its end says."""
+    """Until its `started` post comes, a call has the request of its end."""
     completion = tell([finished(2)])
     assert (completion.model, completion.tags, completion.source) == (
         "model-2", ["tag-2"], "client",
@@ -85,14 +85,14 @@ def test_the_first_word_counts_until_the_start_comes() -> None:
 
 
 def test_a_post_of_no_status_corrects() -> None:
-    """What a client says of a call later, without an outcome, takes the place of what it said."""
+    """A later post without a status replaces the members that it has."""
     corrected = Posted(organization_id="default", tags=["better"])
     completion = tell([post("started"), finished(), corrected])
     assert (completion.tags, completion.status) == (["better"], "finished")
 
 
 def test_the_price_of_a_known_model() -> None:
-    """A call has a price where all who sell a model of that name ask the same."""
+    """A call has a price if all vendors of a model with that name charge the same."""
     completion = tell([finished()])
     assert completion.response_model == "gpt-4o"
     assert completion.cost_usd == pytest.approx((5 * 2.5 + 2 * 10) / 1e6)
@@ -104,7 +104,7 @@ def test_the_price_of_a_known_model() -> None:
 
 
 def test_a_logged_usage_in_other_words() -> None:
-    """Cached tokens and a cost count by any vendor's names, also where another client asked."""
+    """A logged call's cached tokens and cost are read under any vendor's names."""
     usage = {"prompt_tokens": 1000, "completion_tokens": 0, "prompt_cache_hit_tokens": 900}
     told = json.dumps(create_response(model="gpt-4o", usage=usage)).encode()
     completion = tell([post("finished", response=told)])
@@ -128,7 +128,7 @@ def test_a_logged_usage_in_other_words() -> None:
     ],
 )
 def test_usage(usage: object, counted: tuple[int | None, ...]) -> None:
-    """Tokens that nobody counted are not known; Anthropic's cache belongs to the prompt."""
+    """Tokens without a count are unknown, and Anthropic's cached tokens are part of the prompt."""
     response = json.dumps(create_response(usage=usage)).encode()
     told = tell([post("finished", response=response)])
     assert (told.prompt_tokens, told.completion_tokens, told.total_tokens) == counted
@@ -144,7 +144,7 @@ def test_any_response(response: bytes) -> None:
 
 
 def test_what_briggs_answered_itself() -> None:
-    """Of its own call Briggs learns session, tags and call site from clients, and no outcome."""
+    """To a call that Briggs answered, posts add session, tags and call site, but no outcome."""
     own = Completion(id="c", status="finished", request=b"{}", response=b"{}", tags=["own"])
     before = msgspec.structs.replace(own)
     site = {"stacktrace": [{"line": "f()"}]}

@@ -1,4 +1,4 @@
-"""The order in which targets are asked."""
+"""The order in which targets are tried."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def list_models(route: Route, **members: Any) -> list[str]:
 
 @given(weights=weights, key=st.text())
 def test_every_choice_is_drawn_once(weights: dict[str, float], key: str) -> None:
-    """A draw loses nobody, and the same key draws the same order."""
+    """A draw keeps every choice, and the same key gives the same order."""
     choices = [choose(name, weight) for name, weight in weights.items()]
     drawn = draw(choices, key=key)
     assert sorted(drawn, key=choices.index) == choices
@@ -44,7 +44,7 @@ def test_every_choice_is_drawn_once(weights: dict[str, float], key: str) -> None
 
 @given(weights=weights, key=st.text(), data=st.data())
 def test_who_goes_moves_nobody_else(weights: dict[str, float], key: str, data: Any) -> None:
-    """Without one of the choices the others stay in their order: only its own sessions move."""
+    """If a choice is removed, the others keep their order: only its own sessions move."""
     choices = [choose(name, weight) for name, weight in weights.items()]
     gone = data.draw(st.sampled_from(choices))
     left = [choice for choice in draw(choices, key=key) if choice != gone]
@@ -62,14 +62,14 @@ def test_shares() -> None:
 
 
 def test_the_files_order() -> None:
-    """Where nothing is said of weights, targets are asked as they are listed."""
+    """Without weights, targets are tried in the order of the list."""
     route = create_route(choose("b"), choose("a"), choose("c"))
     assert list_models(route) == ["b", "a", "c"]
     assert list_models(route, session_id="s") == ["b", "a", "c"]
 
 
 def test_weights_need_no_session() -> None:
-    """By weight every call is drawn for itself; with sticky sessions those of one go together."""
+    """By weight, each call is drawn by itself. Sticky sessions keep a session's calls together."""
     route = create_route(*map(choose, "abcdef"), strategy="weight", sticky="session")
     assert len({list_models(route)[0] for _ in range(100)}) > 1
     assert len({tuple(list_models(route, session_id="s")) for _ in range(20)}) == 1
@@ -77,7 +77,7 @@ def test_weights_need_no_session() -> None:
 
 
 def test_names_within_names() -> None:
-    """Another name's targets stand where the name does, in their own order, each once."""
+    """A name in the list is replaced by its targets, in their own order, each once."""
     inner = create_route(choose("c"), choose("b"))
     route = create_route(choose("a"), Choice("inner", inner), choose("b"), choose("d"))
     assert list_models(route) == ["a", "c", "b", "d"]

@@ -1,4 +1,4 @@
-"""What a call costs: computed by hand, against the list's own arithmetic, and on the record."""
+"""The cost of a call: by hand-computed values, by the list's own arithmetic, and in the record."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MESSAGES = [{"role": "user", "content": "hi"}]
 
 
 class Vendor(NamedTuple):
-    """As much of a provider as prices ask for."""
+    """A provider with only what prices need."""
 
     name: str
     base_url: str | None
@@ -98,7 +98,7 @@ def count(prompt: int, completion: int, **parts: Any) -> Facts:
     ],
 )
 def test_computed_by_hand(address: str, model: str, when: str, facts: Facts, cost: str) -> None:
-    """A call costs what the vendor's page says for its model, its date and its tokens."""
+    """A call has the price on the vendor's page for its model, date and tokens."""
     price = find_listed(address, model, None, minute(when))
     assert price is not None
     assert calculate(price, facts) == Decimal(cost)
@@ -110,23 +110,23 @@ def test_computed_by_hand(address: str, model: str, when: str, facts: Facts, cos
         (OPENAI, "gpt-17-made-up", None, "2026-11-01"),
         ("https://api.example.com/v1", "gpt-5", None, "2026-11-01"),
         (OPENAI, "gpt-5", "scale", "2026-11-01"),
-        # What a tier cost before it was listed is not known.
+        # The price of a tier before it was listed is unknown.
         (OPENAI, "gpt-5", "flex", "2026-01-01"),
-        # What another vendor's tier costs at Azure is not known.
+        # The price of another vendor's tier at Azure is unknown.
         (AZURE, "gpt-5", "flex", "2026-11-01"),
-        # Its citations are billed, and no chat completion counts them.
+        # Its citations are billed, but no chat completion counts them.
         (PERPLEXITY, "sonar-deep-research", None, "2026-11-01"),
-        # There is a price for what it reads only.
+        # It has a price for input only.
         (OPENAI, "text-embedding-3-small", None, "2026-11-01"),
     ],
 )
 def test_unknown_price(address: str, model: str, tier: str | None, when: str) -> None:
-    """A price that the list does not have is None, not another price."""
+    """If the list has no price, the result is None, not another price."""
     assert find_listed(address, model, tier, minute(when)) is None
 
 
 def test_tier() -> None:
-    """A service tier costs what the list says of it: flex half of the standard price."""
+    """A service tier has its own list price: flex costs half of the standard price."""
     flex = find_listed(OPENAI, "gpt-5-2025-08-07", "flex", minute("2026-11-01"))
     assert flex is not None
     assert calculate(flex, count(1000, 100)) == Decimal("0.001125")
@@ -141,14 +141,14 @@ def test_tier() -> None:
     ],
 )
 def test_counts_that_cannot_be_priced(facts: Facts) -> None:
-    """Parts that exceed the whole, and audio without a price, make no cost."""
+    """There is no cost if parts exceed the whole, or if audio has no price."""
     price = find_listed(ANTHROPIC, "claude-sonnet-4-5", None, minute("2026-11-01"))
     assert price is not None
     assert calculate(price, facts) is None
 
 
 def test_arithmetic_is_the_lists() -> None:
-    """Every model that the catalog's vendors sell costs what genai-prices itself computes."""
+    """For every model of the catalog's vendors, the cost equals genai-prices' own result."""
     now = datetime(2026, 11, 1, tzinfo=UTC)
     draw = random.Random(7)
     compared = 0
@@ -198,7 +198,7 @@ def _list_models() -> Iterator[tuple[str, str, str | None]]:
 
 
 def test_own_price() -> None:
-    """A price of the file goes before the list's, for the model that answered or was asked."""
+    """A price in the file overrides the list's, for the model that answered or was requested."""
     own = PriceSettings(input=0.1, cached_input=0.02, output=0.3, audio_output=7)
     prices = open_prices(Vendor("mine", OPENAI), **{"mine/gpt-5": own, "local/tiny": own})
     for completion in (
@@ -214,7 +214,7 @@ def test_own_price() -> None:
 
 @pytest.mark.parametrize("name", ["gpt-5", "opanai/gpt-5"])
 def test_price_of_nobodys_model(tmp_path: Path, name: str) -> None:
-    """A price in the file is that of a provider's model, or the file is refused."""
+    """A file with a price for a model of no provider is refused."""
     path = tmp_path / "briggs.toml"
     path.write_text(f'[providers.openai]\n[prices."{name}"]\ninput = 1\noutput = 2\n')
     with pytest.raises(SettingsError, match=r"not a provider/model.*openai"):
@@ -222,7 +222,7 @@ def test_price_of_nobodys_model(tmp_path: Path, name: str) -> None:
 
 
 def test_served_model_is_priced() -> None:
-    """What counts is the model that answered, not the one that was asked for."""
+    """The price is that of the model that answered, not of the one that was requested."""
     prices = open_prices(Vendor("mine", OPENAI))
     completion = create_completion(asked="gpt-4o", response_model="gpt-4o-mini-2024-07-18")
     prices.price(completion, count(1000, 1000), tier="auto")
@@ -232,7 +232,7 @@ def test_served_model_is_priced() -> None:
 
 
 def test_answer_without_a_model() -> None:
-    """Where the answer names no model but the caller's own name for it, the one asked counts."""
+    """If the answer only repeats the caller's name for the model, the requested model is priced."""
     completion = create_completion(asked="gpt-4o-mini")
     completion.model = completion.response_model = "fast"
     open_prices(Vendor("mine", OPENAI)).price(completion, count(1000, 1000), tier=None)
@@ -250,7 +250,7 @@ def test_answer_without_a_model() -> None:
     ],
 )
 def test_no_price_at_home(vendor: Vendor) -> None:
-    """Whoever answers on one's own machines has no price, whatever the model is called."""
+    """A provider on one's own machine has no price, whatever its model is called."""
     completion = create_completion(asked="gpt-5", response_model="gpt-5")
     open_prices(vendor).price(completion, count(1000, 1000), tier=None)
     assert (completion.usage_source, completion.cost_usd) == ("provider", None)
@@ -258,7 +258,7 @@ def test_no_price_at_home(vendor: Vendor) -> None:
 
 
 def test_usage_that_did_not_come() -> None:
-    """Where nobody counted there is no source of the usage, and no cost."""
+    """Without counts, a call has no usage source and no cost."""
     completion = create_completion(response_model="gpt-5")
     open_prices(Vendor("mine", OPENAI)).price(completion, Facts(), tier=None)
     assert (completion.usage_source, completion.cost_usd) == (None, None)
@@ -275,7 +275,7 @@ def test_usage_that_did_not_come() -> None:
     ],
 )
 def test_cache_of_an_hour(ttl: str, told: dict[str, int], cost: float | None) -> None:
-    """A cache that is written for an hour costs more, and makes no cost if it is not told apart."""
+    """One-hour cache writes cost more. If the usage does not separate them, there is no cost."""
     completion = create_completion(response_model="claude-sonnet-4-5")
     completion.request = b'{"messages":[{"cache_control":{"ttl": "%s"}}]}' % ttl.encode()
     facts = count(5000, 10, cache_write_tokens=5000, **told)
@@ -284,7 +284,7 @@ def test_cache_of_an_hour(ttl: str, told: dict[str, int], cost: float | None) ->
 
 
 def test_sums_are_bounded() -> None:
-    """Sums are kept by provider and model, and past the limit under one name."""
+    """Totals are kept by provider and model. Past the limit, other models share one entry."""
     prices = open_prices()
     for number in range(SERIES_MAX + 10):
         completion = create_completion(
@@ -297,7 +297,7 @@ def test_sums_are_bounded() -> None:
 
 
 def test_list_is_read_late() -> None:
-    """The list is not part of a start, and nothing of it is asked of the network."""
+    """The start does not load the list, and the list never uses the network."""
     program = (
         "import sys, socket, briggs.app\n"
         "assert 'genai_prices' not in sys.modules\n"
@@ -311,8 +311,8 @@ def test_list_is_read_late() -> None:
 
 
 def test_cached_tokens_in_other_words() -> None:
-    """What a vendor read from its cache costs what it says, by whatever name it is counted."""
-    # DeepSeek: 11,000 at $0.28 by the list would be 0.00308; it is 1,000 of those and 10,000
+    """Cached tokens have their own price, whatever the vendor calls them."""
+    # DeepSeek: 11,000 at $0.28 would be 0.00308, but these are 1,000 at that price and 10,000
     # at $0.028.
     price = PriceSettings(input=0.28, cached_input=0.028, output=0.42)
     prices = open_prices(Vendor("mine", DEEPSEEK), **{"mine/m": price})
@@ -327,7 +327,7 @@ def test_cached_tokens_in_other_words() -> None:
 
 
 def test_cost_that_the_provider_tells() -> None:
-    """It goes before the list's price, after the file's, and its source is named."""
+    """A provider's own cost overrides the list but not the file, and its source is recorded."""
     own = PriceSettings(input=1, output=1)
     prices = open_prices(Vendor("mine", OPENAI), **{"mine/own": own})
     for model, cost, source in (("gpt-4o", 0.5, "provider"), ("own", 0.0011, "briggs.toml")):
@@ -352,7 +352,7 @@ def test_cost_that_the_provider_tells() -> None:
     ],
 )
 def test_counts_that_nobody_believes(facts: Facts) -> None:
-    """Counts below 0, or past what any call has, make no cost."""
+    """Counts below 0, or larger than any call can have, give no cost."""
     price = find_listed(DEEPSEEK, "deepseek-chat", None, minute("2026-11-01"))
     own = Prices({"a/b": PriceSettings(input=1, cached_input=1, reasoning=1, output=1)})._own
     for each in (price, own["a/b"]):
@@ -361,7 +361,7 @@ def test_counts_that_nobody_believes(facts: Facts) -> None:
 
 
 def counts_and_ends(handler: Any, seen: Any) -> None:
-    """Streams chunks that count what was used so far, and ends in the middle."""
+    """Streams chunks with the usage so far, and breaks off in the middle."""
     chunk = json.loads(create_chunk({"role": "assistant", "content": "a"}).removeprefix(b"data: "))
     handler.begin_stream()
     for written in (1, 2):
@@ -376,7 +376,7 @@ def counts_and_ends(handler: Any, seen: Any) -> None:
 
 
 def cuts_a_message(handler: Any, seen: Any) -> None:
-    """Streams in Anthropic's words, and ends after the first."""
+    """Streams in Anthropic's format, and breaks off after the first word."""
     usage: dict[str, Any] = {
         "input_tokens": 10,
         "cache_read_input_tokens": 30,
@@ -398,7 +398,7 @@ def cuts_a_message(handler: Any, seen: Any) -> None:
 
 
 def tells_cost(handler: Any, seen: Any) -> None:
-    """Answers as OpenRouter does, whole and streamed, with what the call cost."""
+    """Answers like OpenRouter, whole and streamed, with the cost of the call."""
     usage = {**create_response()["usage"], "cost": 0.95, "cost_details": {}}
     if not seen.json.get("stream"):
         handler.send_whole(200, json.dumps(create_response(usage=usage)).encode())
@@ -415,7 +415,7 @@ def tells_cost(handler: Any, seen: Any) -> None:
 
 
 def tells_cost_in_header(handler: Any, seen: Any) -> None:
-    """Answers as LiteLLM's proxy does, which has the cost in a header."""
+    """Answers like LiteLLM's proxy, with the cost in a header."""
     cost = {"x-litellm-response-cost": seen.json["messages"][0]["content"]}
     handler.send_whole(200, json.dumps(create_response()).encode(), cost)
 
@@ -450,7 +450,7 @@ output = 20
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_cost_on_the_record(priced: Server, stream: bool) -> None:
-    """An answer's cost and its source are on the record, and in the sums of /metrics."""
+    """An answer's cost and its source are in the record, and its cost is in /metrics."""
     before = _read_metric(priced, "briggs_cost_usd_total")
     reply = priced.chat({"model": "ok/m-1", "messages": MESSAGES, "stream": stream})
     details = priced.find(reply)["briggs"]
@@ -463,7 +463,7 @@ def test_cost_on_the_record(priced: Server, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_told_cost_on_the_record(priced: Server, stream: bool) -> None:
-    """A cost that the provider tells is on the record, and says that it is the provider's."""
+    """A cost that the provider reports is recorded, with the provider as its source."""
     reply = priced.chat({"model": "tells_cost/m-1", "messages": MESSAGES, "stream": stream})
     details = priced.find(reply)["briggs"]
     assert (details["cost_usd"], details["price_source"]) == (0.95, "provider")
@@ -477,7 +477,7 @@ def test_told_cost_on_the_record(priced: Server, stream: bool) -> None:
 def test_told_cost_in_a_header(
     priced: Server, told: str, cost: float | None, source: str | None
 ) -> None:
-    """So is one in LiteLLM's header; its 0, which may mean that it knows no price, is none."""
+    """A cost in LiteLLM's header is recorded too, except 0, which may mean an unknown price."""
     messages = [{"role": "user", "content": told}]
     reply = priced.chat({"model": "tells_cost_in_header/m-1", "messages": messages})
     details = priced.find(reply)["briggs"]
@@ -496,7 +496,7 @@ def test_told_cost_in_a_header(
 def test_stream_that_ended_early(
     priced: Server, model: str, tokens: tuple[int, int, int], cost: float
 ) -> None:
-    """What a stream had counted before it broke is recorded, and priced."""
+    """The usage of a stream before it broke off is recorded and priced."""
     reply = priced.chat({"model": model, "messages": MESSAGES, "stream": True})
     details = priced.find(reply)["briggs"]
     assert (details["status"], details["usage_source"]) == ("failed", "provider")

@@ -1,4 +1,4 @@
-"""A caller's retries: which first try they belong to."""
+"""Callers' retries, and the first try that each belongs to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_retry_is_of_the_first_try() -> None:
 
 
 def test_a_try_is_repeated_once() -> None:
-    """What was linked is forgotten unless it fails again."""
+    """A linked call is forgotten unless it fails again."""
     retries = Retries()
     retries.remember(create_retry(), key_id="k")
     retries.link(create_retry(), key_id="k")
@@ -56,7 +56,7 @@ def test_others_are_not_linked(key_id: str, request_: bytes) -> None:
     ("elapsed_s", "is_linked"), [(REMEMBERED_S - 1, True), (REMEMBERED_S, False)]
 )
 def test_minutes(elapsed_s: float, is_linked: bool) -> None:
-    """A try is remembered for minutes, and then its retry is linked to nothing."""
+    """A try is remembered for minutes. After that, its retry is not linked."""
     now = 1000.0
     retries = Retries(clock=lambda: now)
     first, retry = create_retry(), create_retry()
@@ -67,7 +67,7 @@ def test_minutes(elapsed_s: float, is_linked: bool) -> None:
 
 
 def test_bound() -> None:
-    """So many are remembered and no more; the oldest goes first."""
+    """The number of remembered calls is limited, and the oldest is forgotten first."""
     retries = Retries()
     tries = [create_retry(b"%d" % number) for number in range(REMEMBERED_MAX + 1)]
     for each in tries:
@@ -80,7 +80,7 @@ def test_bound() -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose upstream fails on every request but those that were sent twice before."""
+    """A server whose upstream fails on each request until the third try."""
     seen: list[bytes] = []
 
     def third_time_lucky(handler: Any, request: Any) -> None:
@@ -98,7 +98,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_retries_of_a_real_client(server: Server) -> None:
-    """OpenAI's package tries thrice: three calls on record, two of them retries of the first."""
+    """OpenAI's package tries three times: three calls are recorded, two as retries of the first."""
     with OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=2) as client:
         client.chat.completions.create(model="lucky/m-1", messages=MESSAGES)
     query = "status=any&order=asc&model=lucky/m-1"
@@ -111,7 +111,7 @@ def test_retries_of_a_real_client(server: Server) -> None:
 
 
 def test_retry_of_what_succeeded(server: Server) -> None:
-    """A call that was answered is not what a retry repeats."""
+    """A call that was answered is not linked as the first try of a retry."""
     request = {"model": "ok/m-1", "messages": MESSAGES}
     server.chat(request)
     reply = server.chat(request, headers={"x-stainless-retry-count": "1"})

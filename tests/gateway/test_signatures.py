@@ -1,4 +1,4 @@
-"""A caller who drops what a vendor signed gets it back from the record, by the calls' ids."""
+"""Signatures that a caller drops between turns are restored from the record, by tool call ids."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLACEHOLDER = "skip_thought_signature_validator"
 
 
 def call_once(handler: Any, seen: Seen, *, first: dict[str, Any], then: dict[str, Any]) -> None:
-    """A call of a tool, and an answer once there is a result."""
+    """Calls a tool, and answers once there is a result."""
     text = json.dumps(seen.json)
     is_first = '"tool_result"' not in text and "toolResult" not in text
     is_first = is_first and "functionResponse" not in text
@@ -116,7 +116,7 @@ def ask(server: Server, vendor: str, *messages: Any, key: str = "") -> Reply:
 
 
 def go_on(server: Server, vendor: str, first: Reply, *, key: str = "") -> Reply:
-    """The next turn of a client that keeps only what OpenAI has words for."""
+    """The next turn of a client that keeps only OpenAI's members."""
     message = first.json["choices"][0]["message"]
     calls = [
         {name: call[name] for name in ("id", "type", "function")} for call in message["tool_calls"]
@@ -127,7 +127,7 @@ def go_on(server: Server, vendor: str, first: Reply, *, key: str = "") -> Reply:
 
 
 def find_carried(seen: Seen) -> list[Any]:
-    """What the last request says of thoughts and signatures, without the call itself."""
+    """The reasoning and signatures in the last request, without the call itself."""
     body = seen.json
     if "contents" in body:
         return [body["contents"][1]["parts"][0].get("thoughtSignature")]
@@ -144,13 +144,13 @@ LOST: dict[str, list[Any]] = {"anthropic": [], "bedrock": [], "gemini": [PLACEHO
 
 @pytest.mark.parametrize("vendor", list(VENDORS))
 def test_restored(server: Server, vendors: Upstream, vendor: str) -> None:
-    """What was signed goes back with its call, though the caller does not send it."""
+    """A signature is sent with its call although the caller does not send it."""
     go_on(server, vendor, ask(server, vendor))
     assert find_carried(vendors.seen[-1]) == CARRIED[vendor]
 
 
 def test_restored_by_the_next_process(config: str, vendors: Upstream, tmp_path: Any) -> None:
-    """It is in the record, not in memory."""
+    """Signatures survive a restart: they are in the record, not in memory."""
     with run_server(tmp_path / "data", config=config, environment=ENVIRONMENT) as server:
         first = ask(server, "anthropic")
     with run_server(tmp_path / "data", config=config, environment=ENVIRONMENT) as server:
@@ -160,14 +160,14 @@ def test_restored_by_the_next_process(config: str, vendors: Upstream, tmp_path: 
 
 @pytest.mark.parametrize("vendor", list(VENDORS))
 def test_not_for_another_organization(server: Server, vendors: Upstream, vendor: str) -> None:
-    """Another organization that names the id of a call gets nothing of what was thought."""
+    """Another organization that sends the id of a call gets no reasoning."""
     made = server.send("POST", "/api/v1/organizations", {"slug": "acme", "name": "Acme"})
     go_on(server, vendor, ask(server, vendor), key=made.json["key"]["value"])
     assert find_carried(vendors.seen[-1]) == LOST[vendor]
 
 
 def test_not_once_deleted(server: Server, vendors: Upstream) -> None:
-    """A completion that was deleted gives nothing back."""
+    """A deleted completion restores nothing."""
     first = ask(server, "anthropic")
     id = server.find(first)["id"]
     assert server.send("DELETE", f"/v1/chat/completions/{id}").status == 200
@@ -176,7 +176,7 @@ def test_not_once_deleted(server: Server, vendors: Upstream) -> None:
 
 
 def test_what_the_caller_sends_counts(server: Server, vendors: Upstream) -> None:
-    """A message that comes with what was thought is sent as it comes."""
+    """A message that comes with its reasoning is sent unchanged."""
     message = ask(server, "anthropic").json["choices"][0]["message"]
     own = {**message, "reasoning_details": message["reasoning_details"][:1]}
     id = message["tool_calls"][0]["id"]
@@ -195,12 +195,12 @@ def test_the_record_is_the_callers(server: Server) -> None:
     "response", [b"\xff", b"[" * 5000, b"[]", b'{"choices": [{"message": 1}]}']
 )
 def test_an_answer_that_cannot_be_read(response: bytes) -> None:
-    """An answer that was replaced by anything else has no signature, and fails no call."""
+    """A recorded answer that was replaced by anything else has no signature and no effect."""
     assert read_signed(response) == {}
 
 
 def test_mends_are_noted(server: Server) -> None:
-    """What was changed is named in a header and on the record's attempt."""
+    """Changes to the request are listed in a header and in the recorded attempt."""
     reply = ask(server, "anthropic", {"role": "assistant", "content": "One, "})
     assert reply.headers["x-briggs-mended"] == "messages"
     attempt = server.find(reply)["briggs"]["attempts"][-1]
@@ -213,7 +213,7 @@ def test_mends_are_noted(server: Server) -> None:
 
 
 def test_a_long_history_is_noted_in_short(server: Server) -> None:
-    """A thousand changes take neither a thousand lines of the record nor a long header."""
+    """A thousand changes are shortened in the record and in the header."""
     reply = ask(server, "anthropic", *({"role": "user", "content": " "} for _ in range(1000)))
     mended = server.find(reply)["briggs"]["attempts"][-1]["mended"]
     assert len(mended) == 21

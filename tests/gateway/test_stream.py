@@ -1,4 +1,4 @@
-"""A streamed answer, and what becomes of it when the upstream fails in the middle."""
+"""Streamed answers, also when the upstream fails in the middle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.providers.vendors import run_vendor
 
 
 def fail(handler: Any, seen: Any) -> None:
-    """Says something and fails, all in one write."""
+    """Sends a chunk and an error in one write."""
     said = create_chunk({"role": "assistant", "content": "Hel"})
     handler.begin_stream()
     handler.write_piece(said + b'data: {"error": {"message": "boom", "code": 503}}\n\n')
@@ -19,7 +19,7 @@ def fail(handler: Any, seen: Any) -> None:
 
 
 def spell(handler: Any, seen: Any) -> None:
-    """Speaks the older wire: its choices have a text, and no delta."""
+    """Speaks the older wire: its choices have `text`, not `delta`."""
     handler.begin_stream()
     for text, reason in (("Hel", None), ("lo", None), ("", "stop")):
         chunk = json.loads(create_chunk({}, finish_reason=reason)[6:])
@@ -31,7 +31,7 @@ def spell(handler: Any, seen: Any) -> None:
 
 
 def test_the_text_of_the_older_wire_is_the_content(tmp_path: Path) -> None:
-    """What came as `text` reaches the caller and the record as content, and is noted."""
+    """`text` reaches the caller and the record as content, and the fix is noted."""
     request = {"model": "openai/m", "messages": [{"role": "user", "content": "?"}], "stream": True}
     with run_vendor(tmp_path, spell, kind="openai", path="/v1") as vendor:
         reply = vendor.server.chat(request)
@@ -44,7 +44,7 @@ def test_the_text_of_the_older_wire_is_the_content(tmp_path: Path) -> None:
 
 
 def test_a_failure_behind_a_good_chunk(tmp_path: Path) -> None:
-    """What came before a failure gets to the caller, even if one read brought both."""
+    """Chunks before a failure reach the caller, even if both came in one read."""
     request = {"model": "openai/m", "messages": [{"role": "user", "content": "?"}], "stream": True}
     with run_vendor(tmp_path, fail, kind="openai", path="/v1") as vendor:
         reply = vendor.server.chat(request)

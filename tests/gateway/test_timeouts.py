@@ -29,7 +29,7 @@ def read_timers(policy: Policy) -> tuple[float | None, float | None, float | Non
 
 
 def test_no_timers_without_a_word() -> None:
-    """What holds for every call is the transport's, and costs a call no timer."""
+    """Timeouts that are the same for every call need no timer per call."""
     file = open_file({})
     policy = open_policy(file, None, waits=find_longest(file))
     assert read_timers(policy) == (None, None, None)
@@ -37,7 +37,7 @@ def test_no_timers_without_a_word() -> None:
 
 
 def test_the_transport_waits_longest() -> None:
-    """A name may wait longer than the limits say: the transport does, and all others watch."""
+    """If a name waits longest, the transport waits that long, and other names use timers."""
     file = open_file({}, slow={"upstream_timeout_s": 900, "connect_timeout_s": 60})
     waits = find_longest(file)
     assert waits == (60, 900)
@@ -46,7 +46,7 @@ def test_the_transport_waits_longest() -> None:
 
 
 def test_a_names_own_waits() -> None:
-    """What a name says counts; of the rest the limits."""
+    """A name's own timeouts override the limits."""
     file = open_file({"first_token_timeout_s": 50, "call_timeout_s": 70}, a={"call_timeout_s": 5})
     policy = open_policy(file, file.models["a"], waits=find_longest(file))
     assert (policy.first_token_timeout_s, policy.call_timeout_s) == (50, 5)
@@ -59,7 +59,7 @@ def test_a_names_own_waits() -> None:
     [(b"", math.inf), (b"60", 60), (b"0.5", 0.5), (b"soon", math.inf), (b"nan", math.inf)],
 )
 def test_patience(patience: bytes, limit_s: float) -> None:
-    """What a caller's client says of its own timeout is understood, or is no limit."""
+    """A client's own timeout limits the call if it is a number. Otherwise it is ignored."""
     call = Call(ENVELOPE, Completion(), patience=patience)
     left_s = patience_left_s(call, Policy())
     assert left_s == limit_s or limit_s - 1 < left_s <= limit_s

@@ -1,4 +1,4 @@
-"""Whoever can be asked, before and after the file was read again."""
+"""The providers and routes before and after the file is read again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(folder: Path, file: FileSettings) -> Settings:
 
 
 def count_closes(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What of them is closed, as it is."""
+    """Count which of them are closed."""
     closed: list[str] = []
 
     def watch(name: str, close: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
@@ -35,7 +35,7 @@ def count_closes(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> list[
 
 
 async def test_local_models_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Local models are handed on, and closed by the last who has them."""
+    """Local models are handed on, and the last reading closes them."""
     first = Upstreams(read(tmp_path, FileSettings()))
     second = Upstreams(read(tmp_path, FileSettings()), before=first)
     assert first.routes.providers["local"] is second.routes.providers["local"]
@@ -56,7 +56,7 @@ async def test_local_models_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 async def test_local_models_as_told_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: FileSettings
 ) -> None:
-    """If the file says something else of local models, others are started."""
+    """If the settings of local models change, new ones are started."""
     first = Upstreams(read(tmp_path, FileSettings()))
     closed = count_closes(first, monkeypatch)
     second = Upstreams(read(tmp_path, file), before=first)
@@ -69,7 +69,7 @@ async def test_local_models_as_told_now(
 async def test_retiring_waits_for_the_last_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is replaced is closed when the last call has left that goes by it."""
+    """Replaced upstreams are closed when the last call that uses them has ended."""
     upstreams = Upstreams(read(tmp_path, FileSettings()))
     closed = count_closes(upstreams, monkeypatch)
     upstreams.routes.calls += 2
@@ -83,7 +83,7 @@ async def test_retiring_waits_for_the_last_call(
 
 
 async def test_a_server_of_two_wires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a file a server that speaks two wires lists its models once, and answers by both."""
+    """Without a file, a server with two wires lists its models once, and answers on both."""
     upstreams = Upstreams(Settings(data=tmp_path))
 
     async def tell() -> list[dict[str, Any]]:

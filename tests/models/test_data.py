@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_held_out_is_learnt() -> None:
-    """What the model is examined in is kept out of what it learns from."""
+    """Training never sees the questions of the evaluation."""
     for conversation in itertools.islice(training_conversations(1), 3000):
         assert not is_held_out(conversation.example)
 
@@ -34,7 +34,7 @@ def test_the_text_needs_no_torch() -> None:
 
 
 def test_the_card_is_true() -> None:
-    """The published evaluation is of the model that is shipped, which can add."""
+    """The published evaluation belongs to the shipped model, which can add."""
     model = ROOT / "src" / "briggs" / "providers" / "briggs-tiny.gguf"
     evaluation = json.loads((ROOT / "models" / "evaluation.json").read_text())
     assert evaluation["gguf_bytes"] == model.stat().st_size <= 6_000_000

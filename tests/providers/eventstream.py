@@ -19,13 +19,13 @@ def encode_event(type: str, payload: dict[str, Any]) -> bytes:
 
 
 def encode_exception(type: str, message: str) -> bytes:
-    """An exception in mid-stream."""
+    """An exception during the stream."""
     headers = {":message-type": "exception", ":exception-type": type}
     return encode_message(headers, {"message": message})
 
 
 def encode_message(headers: dict[str, str], payload: dict[str, Any]) -> bytes:
-    """One frame: its lengths and their checksum, headers, payload, the checksum of it all."""
+    """One frame: its lengths and their checksum, headers, payload, and the checksum of all."""
     fields = b"".join(
         struct.pack("!B", len(name))
         + name.encode()

@@ -34,7 +34,7 @@ from briggs.settings import ProviderSettings
 CASES = Path(__file__).parent / "cases"
 COMPLETION_ID = "made-here"
 
-# What the providers of the cases find in the environment: enough to be asked.
+# The environment for the cases' providers, with the keys and regions that they need.
 ENVIRONMENT = {
     "CASE_KEY": "case-key",
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -54,7 +54,7 @@ _MADE_WITHIN_S = 600
 
 
 class Case:
-    """One folder; what a file of it holds is an attribute, None where there is no such file."""
+    """One folder. Each file's contents are an attribute, None if there is no such file."""
 
     def __init__(self, folder: Path) -> None:
         self.provider = folder.parent.name
@@ -69,7 +69,7 @@ class Case:
         self.dropped: list[str] = self._read("dropped.json") or []
         self.received: bytes | None = None
         self.streams = False
-        """Whether what is received is a stream."""
+        """Whether the vendor's answer is a stream."""
         self.is_binary = False
         self._read_received()
 
@@ -80,17 +80,17 @@ class Case:
 
     @property
     def body_asked(self) -> bytes:
-        """The same without the parameters that are left out: what the answer is held to."""
+        """The same without the dropped parameters: the answer is judged against it."""
         kept = {name: value for name, value in self.request.items() if name not in self.dropped}
         return json.dumps(kept).encode()
 
     @property
     def model(self) -> str:
-        """The model as the vendor calls it."""
+        """The vendor's name of the model."""
         return str(self.request["model"]).partition("/")[2]
 
     def find_problem(self) -> str | None:
-        """What is wrong with the folder itself, as a sentence."""
+        """A sentence about a problem with the folder itself; None without one."""
         names = {path.name for path in self._folder.iterdir()}
         asks = str((self.request or {}).get("model"))
         problems = {
@@ -132,7 +132,7 @@ def list_cases() -> list[Case]:
 
 
 def normalise(answer: dict[str, Any], *, completion_id: str = COMPLETION_ID) -> dict[str, Any]:
-    """A chat completion with fixed words for what was made here.
+    """A chat completion with fixed values for the members that Briggs made up.
 
     The id becomes "chatcmpl-made-here", a time of just now "made here", and the ids of tool
     calls "call_made_here_0" and so on.
@@ -147,7 +147,7 @@ def normalise(answer: dict[str, Any], *, completion_id: str = COMPLETION_ID) -> 
 
 
 def as_text(value: Any) -> str:
-    """JSON to be compared: `1`, `1.0` and `true` are three things, the order of keys is none."""
+    """JSON for comparison: `1`, `1.0` and `true` differ, and the order of keys does not matter."""
     return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False)
 
 

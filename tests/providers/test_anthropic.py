@@ -1,4 +1,4 @@
-"""Anthropic's wire: what its SDK makes of our requests, and a server that speaks it."""
+"""Anthropic's wire, checked with Anthropic's own SDK and a server that speaks it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.providers.folders import Case, list_cases
 
 SENT = [case for case in list_cases() if case.provider == "anthropic" and case.sent]
 PARAMETERS = TypeAdapter[Any](MessageCreateParams)
-# The SDK's types are of a version of the API that has none of these any more.
+# The SDK's types follow a version of the API that no longer has these.
 SAMPLING = {"temperature", "top_p", "top_k"}
 KEY = "sk-ant-test"
 TOOL = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}
@@ -29,7 +29,7 @@ HELLO = {"role": "user", "content": "Hello"}
 
 
 def exhaust(value: Any) -> None:
-    """Look at all of it: pydantic checks an iterable's items when they are asked for."""
+    """Read all items: pydantic checks an iterable's items only when they are read."""
     if isinstance(value, Mapping):
         value = value.values()
     if not isinstance(value, str | bytes) and hasattr(value, "__iter__"):
@@ -56,7 +56,7 @@ def test_the_sdk_knows_what_is_sent(case: Case) -> None:
     ids=lambda case: case.id,
 )
 def test_the_sdk_knows_what_is_received(case: Case) -> None:
-    """What the cases take for Anthropic's answers, its SDK does too."""
+    """Anthropic's own SDK accepts the answers in the cases."""
     assert case.received is not None
     Message.model_validate_json(case.received)
 
@@ -108,7 +108,7 @@ def is_well_addressed(seen: Seen) -> bool:
 
 
 def answer_tools(handler: Any, seen: Seen) -> None:
-    """First a thought and a call; then, only if both come back as they were, the answer."""
+    """Sends reasoning and a call, then the answer only if both come back unchanged."""
     assert is_well_addressed(seen)
     messages = seen.json["messages"]
     if len(messages) == 1:
@@ -138,7 +138,7 @@ def answer_tools(handler: Any, seen: Seen) -> None:
 
 
 def break_off(handler: Any, seen: Seen) -> None:
-    """All of the text, but not the end."""
+    """Sends all of the text, but not the end."""
     handler.begin_stream()
     handler.write_piece(write_event(begin_message()))
     for piece in write_block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Hi"}):
@@ -149,7 +149,7 @@ def break_off(handler: Any, seen: Seen) -> None:
 
 
 def give_up(handler: Any, seen: Seen) -> None:
-    """Anthropic's way of being overloaded in mid-stream, which its caller waits to see."""
+    """Sends Anthropic's overload error during the stream."""
     handler.begin_stream()
     handler.write_piece(write_event(begin_message()))
     for piece in write_block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Hi"}):
@@ -180,7 +180,7 @@ def server(vendor: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_a_signed_thought_goes_back(server: Server) -> None:
-    """The folded message of a stream, sent back, is the very blocks that Anthropic sent."""
+    """A streamed message that is sent back becomes exactly the blocks that Anthropic sent."""
     asked = {"model": "tools/claude-sonnet-5-5", "messages": [HELLO], "tools": [TOOL]}
     reply = server.chat({**asked, "stream": True})
     folded = Fold()
@@ -195,14 +195,14 @@ def test_a_signed_thought_goes_back(server: Server) -> None:
 
 
 def test_a_stream_without_its_end(server: Server) -> None:
-    """A stream is whole only with `message_stop`: without it the call failed."""
+    """A stream without `message_stop` is not whole, and its call fails."""
     reply = server.chat({"model": "broken/m", "messages": [HELLO], "stream": True})
     assert json.loads(read_frames(reply.body)[-1])["error"]["code"] == "upstream_truncated"
     assert server.find(reply)["briggs"]["status"] == "failed"
 
 
 def test_an_error_in_mid_stream(server: Server, vendor: Upstream) -> None:
-    """What had come is passed on and recorded, then the error; the call failed as a 529 does."""
+    """Chunks before the error are passed on and recorded. The call fails like a 529."""
     vendor.hung_up.set()
     reply = server.chat({"model": "overloaded/m", "messages": [HELLO], "stream": True})
     error = json.loads(read_frames(reply.body)[-1])["error"] if reply.status == 200 else reply.json
@@ -227,13 +227,13 @@ def create_prepared() -> Prepared:
     ],
 )
 def test_malformed_events(data: bytes) -> None:
-    """What is not of this wire is refused as such."""
+    """Events that are not in Anthropic's format are refused."""
     with pytest.raises(UpstreamInvalid, match="not in Anthropic's format"):
         AnthropicWire().open_stream(create_prepared()).feed(data)
 
 
 def test_models() -> None:
-    """The models are listed with their times as OpenAI has them."""
+    """The models are listed with their times in OpenAI's format."""
     listed = {"data": [{"id": "claude-opus-5-5", "created_at": "2026-09-01T00:00:00Z"}]}
     page = AnthropicWire().read_models(json.dumps(listed).encode())
     assert [(model["id"], model["created"]) for model in page.models] == [
@@ -260,12 +260,12 @@ def test_models() -> None:
     ],
 )
 def test_efforts(model: str, thinking: dict[str, Any]) -> None:
-    """Older models are given a budget, a share of their tokens; newer ones decide themselves."""
+    """Older models get a budget, a share of their tokens. Newer models decide themselves."""
     assert encode_effort("high", model=model, max_tokens=10_000).thinking == thinking
 
 
 def test_system_twice() -> None:
-    """Instructions in both places are refused: one of them would be lost."""
+    """System prompts in both places are refused, since one would be lost."""
     system = {"role": "system", "content": "Be brief."}
     asked = {"model": "m", "messages": [system, HELLO], "system": "Be long."}
     with pytest.raises(InvalidRequest, match="system"):

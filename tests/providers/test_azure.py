@@ -23,11 +23,11 @@ TOKEN = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJ4In0.c2ln"
 
 @named(CASES)
 def test_sent_is_what_the_sdk_sends(case: Case) -> None:
-    """What goes to OpenAI and Azure has the types of OpenAI's own SDK."""
+    """Requests to OpenAI and Azure match the types of OpenAI's own SDK."""
     kind = "Streaming" if case.sent.get("stream") else "NonStreaming"
     adapter = TypeAdapter(getattr(completion_create_params, f"CompletionCreateParams{kind}"))
     read: Any = adapter.validate_python(case.sent)
-    # Lists are checked as they are read.
+    # pydantic checks lists only when they are read.
     assert len(list(read["messages"])) == len(case.sent["messages"])
 
 
@@ -48,7 +48,7 @@ def test_sent_is_what_the_sdk_sends(case: Case) -> None:
     ],
 )
 def test_addresses(version: str | None, base_url: str, url: str) -> None:
-    """The model is in the address where there is a version and no `/v1`."""
+    """The model is in the address if there is an `api_version` and no `/v1`."""
     wire = AzureWire(api_version=version)
     assert wire.url(base_url, model="my/own", stream=False) == url
     query = url.partition("?")[1:]
@@ -64,7 +64,7 @@ def test_addresses(version: str | None, base_url: str, url: str) -> None:
     ],
 )
 def test_addresses_that_fit_neither_form(base_url: str, version: str | None, ends: str) -> None:
-    """An address of Azure's that cannot be meant is refused with one that can."""
+    """A wrong Azure address is refused, with an example of a right one."""
     row = ProviderSettings(kind="azure", base_url=base_url, api_version=version)
     with pytest.raises(SettingsError, match=f"https://RESOURCE.openai.azure.com{ends}$"):
         open_azure(row, {})
@@ -80,7 +80,7 @@ def test_addresses_that_fit_neither_form(base_url: str, version: str | None, end
     ],
 )
 def test_keys_and_tokens(key: str, headers: dict[str, str]) -> None:
-    """A key goes into `api-key`; a token of Entra ID is one, and goes where tokens go."""
+    """A key is sent in `api-key`, and an Entra ID token as a bearer token."""
     sent = AzureWire().authorize(method="POST", url="", headers={}, body=b"", key=key)
     assert sent == headers
 
@@ -90,7 +90,7 @@ def answer(handler: Any, seen: Any) -> None:
 
 
 def test_a_deployment(tmp_path: Path) -> None:
-    """A deployment is asked at its own address, with the key where Azure wants it."""
+    """A deployment is called at its own address, with the key in Azure's header."""
     with (
         run_vendor(tmp_path, answer, kind="azure", path="/openai", api_version=VERSION) as vendor,
         vendor.open_client() as client,

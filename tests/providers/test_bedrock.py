@@ -1,4 +1,4 @@
-"""Bedrock's wire: what botocore makes of our requests, and a server that checks who asks."""
+"""Bedrock's wire, checked with botocore and a server that checks signatures."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def vendor() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def server(vendor: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Briggs whose credentials for AWS are in a file, as the AWS CLI leaves them."""
+    """A Briggs whose AWS credentials are in a file, as the AWS CLI writes it."""
     folder = tmp_path_factory.mktemp("bedrock")
     config = "".join(
         f'[providers.{name}]\nkind = "bedrock"\nregion = "eu-north-1"\n'
@@ -168,7 +168,7 @@ def test_signatures(server: Server, stream: bool) -> None:
 
 
 def test_bearer_tokens(server: Server, vendor: Upstream) -> None:
-    """Where there is a key, it is sent, and nothing is signed."""
+    """A key is sent if there is one. Then nothing is signed."""
     reply = server.chat({"model": f"bearer/{MODEL}", "messages": [HELLO]})
     assert reply.status == 200, reply.body
     headers = vendor.seen[-1].headers
@@ -177,7 +177,7 @@ def test_bearer_tokens(server: Server, vendor: Upstream) -> None:
 
 
 def test_a_stream_without_its_end(server: Server) -> None:
-    """A stream that breaks off before `messageStop` failed."""
+    """A stream that breaks off before `messageStop` fails."""
     reply = server.chat({"model": f"broken/{MODEL}", "messages": [HELLO], "stream": True})
     assert json.loads(read_frames(reply.body)[-1])["error"]["code"] == "upstream_truncated"
     assert server.find(reply)["briggs"]["status"] == "failed"
@@ -197,14 +197,14 @@ def create_prepared() -> Prepared:
     ],
 )
 def test_malformed_events(data: bytes) -> None:
-    """What is no frame, or whose checksum is wrong, is refused."""
+    """Data that is not a frame, and a frame with a wrong checksum, are refused."""
     with pytest.raises(UpstreamInvalid, match="not in AWS's format"):
         stream = EventStream(BedrockReader(create_prepared()), split=split_frames(), vendor="AWS")
         stream.feed(data)
 
 
 def test_no_region() -> None:
-    """Without a region there is no address, and the file says so at start."""
+    """Without a region there is no address, so the start fails with an error."""
     with pytest.raises(SettingsError, match="AWS_REGION"):
         open_bedrock(ProviderSettings(kind="bedrock"), {})
 
@@ -221,7 +221,7 @@ def test_no_region() -> None:
 async def test_without_a_file(
     tmp_path: Path, environment: dict[str, str], address: str | None, only: str
 ) -> None:
-    """Without a file it is there where a region is said, and with a key it may be the only one."""
+    """Without a file, Bedrock is available if a region is set, and counts if it has a key."""
     settings = Settings(data=tmp_path, environment=environment)
     transport = Transport()
     bedrock = open_providers(settings, transport=transport).get("bedrock")
@@ -234,7 +234,7 @@ async def test_without_a_file(
 
 
 async def test_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no credentials are found, the error says where they could be."""
+    """Without credentials, the error lists the places for them."""
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -245,14 +245,14 @@ async def test_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra package the error names it."""
+    """Without the extra package, the error names that package."""
     monkeypatch.setitem(sys.modules, "botocore.eventstream", None)
     with pytest.raises(ProviderNotReady, match=r"briggs\[bedrock\]"):
         load_botocore()
 
 
 async def test_credentials_that_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are found once, and again when they run out."""
+    """Credentials are read once, and again when they expire."""
     signer = Signer("bedrock", region="r", environment={})
     found: list[Expiring] = []
 
@@ -270,7 +270,7 @@ async def test_credentials_that_run_out(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 class Expiring:
-    """Credentials as botocore has them for roles."""
+    """Credentials that expire, like botocore's for roles."""
 
     runs_out = False
 
@@ -279,7 +279,7 @@ class Expiring:
 
 
 def test_models() -> None:
-    """The models are listed by the host beside the one that answers."""
+    """The models are listed by another host than the one that answers."""
     wire = open_bedrock(ProviderSettings(kind="bedrock", region="us-east-1"), {})
     url = wire.models_url("https://bedrock-runtime.us-east-1.amazonaws.com")
     assert url == "https://bedrock.us-east-1.amazonaws.com/foundation-models"
@@ -293,7 +293,7 @@ def open_stream() -> EventStream:
 
 
 def test_frames_may_be_cut_anywhere() -> None:
-    """A frame is read when it is whole, however small its pieces are."""
+    """A frame is read once it is whole, however small its pieces are."""
     start = encode_event("messageStart", {"role": "assistant"})
     text = encode_event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}})
     whole = open_stream().feed(start + text)
@@ -306,13 +306,13 @@ def test_frames_may_be_cut_anywhere() -> None:
 
 @pytest.mark.parametrize("length", [0, 15, 24 * 1024 * 1024 + 1, 2**32 - 1])
 def test_a_length_that_no_frame_has(length: int) -> None:
-    """It is refused when it is named, before anything of it is held."""
+    """An impossible length is refused as soon as it is read, before its data is kept."""
     with pytest.raises(UpstreamInvalid):
         open_stream().feed(length.to_bytes(4) + b"\0" * 8)
 
 
 def test_a_large_frame_of_small_pieces_takes_no_longer() -> None:
-    """What has come of a frame is not copied for each piece of it."""
+    """The beginning of a frame is not copied again for each piece."""
     payload = {"contentBlockIndex": 0, "delta": {"text": "x" * 8_000_000}}
     frame = encode_event("contentBlockDelta", payload)
     stream = open_stream()
@@ -323,7 +323,7 @@ def test_a_large_frame_of_small_pieces_takes_no_longer() -> None:
 
 
 def test_a_signature_comes_in_pieces() -> None:
-    """They are joined in their order."""
+    """The pieces of a signature are joined in order."""
     stream = open_stream()
     stream.feed(encode_event("messageStart", {"role": "assistant"}))
     for piece in ("c2", "ln", "bg"):

@@ -1,4 +1,4 @@
-"""Vendors as rows, and providers as the file names them."""
+"""The catalog's vendors, and the providers that a file names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(tmp_path: Path, text: str, **environment: str) -> Settings:
 
 
 def test_rows() -> None:
-    """Every vendor has a name of its own, an address over TLS or on this machine, and one key."""
+    """Each vendor has a unique name, an address with TLS or on this machine, and one key."""
     assert len(VENDORS) == len(CATALOG)
     for vendor in CATALOG:
         assert "/" not in vendor.name
@@ -49,7 +49,7 @@ def test_rows() -> None:
 
 
 async def test_without_a_file(tmp_path: Path, transport: Transport) -> None:
-    """Without a file the whole catalog can be asked, as far as keys are there."""
+    """Without a file, every vendor of the catalog with a key can be used."""
     settings = Settings(data=tmp_path, environment={"GROQ_API_KEY": "k"})
     providers = open_providers(settings, transport=transport)
     assert providers["groq"].is_configured
@@ -58,7 +58,7 @@ async def test_without_a_file(tmp_path: Path, transport: Transport) -> None:
 
 
 async def test_with_a_file(tmp_path: Path, transport: Transport) -> None:
-    """With a file there are its providers and no others."""
+    """With a file, there are only its providers."""
     settings = read(
         tmp_path,
         '[providers.mine]\nbase_url = "http://127.0.0.1:9000/v1/"\nkey_variable = "MINE"\n'
@@ -77,7 +77,7 @@ async def test_with_a_file(tmp_path: Path, transport: Transport) -> None:
 
 
 async def test_a_vendors_key_stays_with_the_vendor(tmp_path: Path, transport: Transport) -> None:
-    """A base URL of one's own gets no key but the one that it names."""
+    """A custom base URL gets only the key that its settings name."""
     settings = read(
         tmp_path,
         '[providers.mine]\nkind = "openai"\nbase_url = "http://elsewhere.example/v1"\n',
@@ -89,7 +89,7 @@ async def test_a_vendors_key_stays_with_the_vendor(tmp_path: Path, transport: Tr
 
 
 async def test_azures_key_goes_to_its_customers(tmp_path: Path, transport: Transport) -> None:
-    """Azure has no address but its customers', so they need not name the variable."""
+    """Azure has only its customers' addresses, so they need not name the key's variable."""
     settings = read(
         tmp_path,
         '[providers.azure]\nkind = "azure"\nbase_url = "https://r.openai.azure.com/openai/v1"\n',
@@ -112,7 +112,7 @@ async def test_azures_key_goes_to_its_customers(tmp_path: Path, transport: Trans
 def test_who_answers_a_bare_name(
     tmp_path: Path, environment: dict[str, str], only: str | None
 ) -> None:
-    """The only provider there is answers bare names; of several, none does unasked."""
+    """A single provider answers bare names. With several, none does by default."""
     assert find_only(Settings(data=tmp_path, environment=environment)) == only
     assert find_only(read(tmp_path, "[providers.mine]\n", **environment)) == "mine"
     assert find_only(read(tmp_path, "", **environment)) == "local"
@@ -126,7 +126,7 @@ def test_who_answers_a_bare_name(
     ],
 )
 def test_unknown_kinds(tmp_path: Path, text: str, word: str) -> None:
-    """A kind that the catalog does not know, or that needs an address, says so by name."""
+    """An unknown kind, or a kind without its address, gives an error that names it."""
     with pytest.raises(SettingsError, match=word):
         read(tmp_path, text)
 
@@ -144,14 +144,14 @@ OURS = create_secret()
         ('base_url = "https://api.openai.com/v1/"\nkey_variable = "MINE"', "MINE", True),
         ('base_url = "http://127.0.0.1:9/v1"\nkey_variable = "XAI_API_KEY"', "XAI_API_KEY", True),
         ('kind = "bedrock"\nregion = "eu-west-1"', "AWS_BEARER_TOKEN_BEDROCK", True),
-        # Another Briggs may be asked, with a key that it made.
+        # Another Briggs may be called with a key of its own.
         ('base_url = "http://10.0.0.7:10100/v1"\nkey_variable = "MINE"', "MINE", False),
     ],
 )  # fmt: skip
 async def test_a_key_of_briggs_is_not_sent_to_a_vendor(
     tmp_path: Path, transport: Transport, row: str, variable: str, is_refused: bool
 ) -> None:
-    """It is refused and named by every check, and never shown."""
+    """A Briggs key in a vendor's variable is refused. Messages name only the variable."""
     settings = read(tmp_path, f"[providers.one]\n{row}\n", **{variable: f"{OURS}\n"})
     warned = [line for line in settings.warnings if f"{variable} holds a key of Briggs" in line]
     assert bool(warned) == is_refused
@@ -164,7 +164,7 @@ async def test_a_key_of_briggs_is_not_sent_to_a_vendor(
 
 
 async def test_a_key_of_briggs_without_a_file(tmp_path: Path, transport: Transport) -> None:
-    """Without a file it is no key of the vendor either, so that `local` still has bare names."""
+    """Without a file it does not count as the vendor's key, so `local` still answers bare names."""
     settings = Settings(data=tmp_path, environment={"OPENAI_API_KEY": OURS})
     assert not open_providers(settings, transport=transport)["openai"].is_configured
     assert find_only(settings) == "local"
@@ -173,7 +173,7 @@ async def test_a_key_of_briggs_without_a_file(tmp_path: Path, transport: Transpo
 
 
 def test_a_served_key_of_briggs(tmp_path: Path) -> None:
-    """The start, the check and a call say what happened, and the vendor never sees the key."""
+    """The start, the check and a call explain the problem, and the vendor never gets the key."""
     upstream = Upstream({"ok": ok})
     config = upstream.config(key_variable="OPENAI_API_KEY")
     variables = {"OPENAI_API_KEY": OURS}

@@ -1,4 +1,4 @@
-"""Cohere's wire: where it is asked and how, turn after turn, and what its list says."""
+"""Cohere's wire: its addresses, a conversation of several turns, and its list of models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type":
 
 
 def answer(handler: Any, seen: Any) -> None:
-    """Calls a tool, and says what it returned."""
+    """Calls a tool, and repeats the tool's result."""
     last = seen.json["messages"][-1]
     has_result = last["role"] == "tool"
     text = f"It is {last['content']}."
@@ -67,13 +67,13 @@ def ask(vendor: Vendor, messages: list[Any], *, stream: bool = False) -> Reply:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_tool_and_its_result(vendor: Vendor, stream: bool) -> None:
-    """The answer that calls a tool goes back as it came, and so does its plan."""
+    """An answer with a tool call is sent back unchanged, with its plan."""
     vendor.upstream.seen.clear()
     messages: list[Any] = [{"role": "user", "content": "1?"}]
     reply = ask(vendor, messages, stream=stream)
     called = (fold(reply) if stream else reply.json)["choices"][0]
     assert called["finish_reason"] == "tool_calls"
-    # A client reads the message into its own type, and writes it again.
+    # The client parses the message into its own type, and serialises it again.
     message = ChatCompletionMessage.model_validate(called["message"]).model_dump(exclude_none=True)
     result = {"role": "tool", "tool_call_id": CALL["id"], "content": "2"}
     reply = ask(vendor, [*messages, message, result], stream=stream)
@@ -84,7 +84,7 @@ def test_a_tool_and_its_result(vendor: Vendor, stream: bool) -> None:
 
 
 def test_where_it_is_asked(vendor: Vendor) -> None:
-    """There is one address for all models, and the key is a bearer's."""
+    """All models have the same address, and the key is a bearer token."""
     vendor.upstream.seen.clear()
     assert ask(vendor, [{"role": "user", "content": "1?"}]).status == 200
     [seen] = vendor.upstream.seen
@@ -93,7 +93,7 @@ def test_where_it_is_asked(vendor: Vendor) -> None:
 
 
 def test_models() -> None:
-    """The models are listed by version 1 of the interface."""
+    """Version 1 of the API lists the models."""
     url = WIRE.models_url("https://api.cohere.com/v2")
     assert url == "https://api.cohere.com/v1/models?endpoint=chat&page_size=1000"
     listed = {"models": [{"name": "command-a-03-2025", "endpoints": ["chat"]}]}
@@ -112,6 +112,6 @@ def test_models_on_several_pages(vendor: Vendor) -> None:
 
 
 def test_either_name_of_the_key(tmp_path: Path) -> None:
-    """The key may be where Cohere's own SDK looks for it."""
+    """The key may be in the variable of Cohere's own SDK."""
     for name in ("COHERE_API_KEY", "CO_API_KEY"):
         assert find_only(Settings(data=tmp_path, environment={name: "k"})) == "cohere"

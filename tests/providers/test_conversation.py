@@ -1,4 +1,4 @@
-"""Whatever a caller's history looks like, what is sent is what the vendors take."""
+"""Any history of a caller is sent in a form that its vendor accepts."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ PARAMETERS = st.fixed_dictionaries(
 
 
 def encode(vendor: str, request: Json) -> Json | None:
-    """The body that is sent, what is unsupported left out; None for what is refused."""
+    """The body that is sent, without unsupported members; None for a refused request."""
     row = ProviderSettings(kind=vendor)
     wire = VENDORS[vendor].open_wire(row, environment=ENVIRONMENT)
     envelope = open_envelope(json.dumps({"model": "m", **request}).encode())
@@ -91,7 +91,7 @@ def is_blank(block: Json) -> bool:
 
 
 def check_turns(turns: list[Json]) -> None:
-    """Turns of blocks, as Anthropic and Bedrock take them."""
+    """Check turns of blocks by the rules of Anthropic and Bedrock."""
     assert turns[0]["role"] == "user"
     assert all(before["role"] != after["role"] for before, after in pairwise(turns))
     assert all(turn["content"] for turn in turns)
@@ -183,7 +183,7 @@ def list_calls(turn: Json, member: str) -> list[str]:
 
 
 def check_messages(messages: list[Json]) -> None:
-    """Messages, as Cohere and Mistral take them: every call is answered at once, and once."""
+    """Check messages by the rules of Cohere and Mistral: one result directly follows each call."""
     waiting: list[str] = []
     for message in messages:
         if message["role"] == "tool":
@@ -240,7 +240,7 @@ CHECKS = {
 @settings(max_examples=300, deadline=None)
 @given(messages=MESSAGES, tools=TOOLS, parameters=PARAMETERS)
 def test_any_history(vendor: str, messages: Any, tools: Any, parameters: Any) -> None:
-    """A history of any shape is refused by name, or is sent as its vendor takes it."""
+    """A history of any shape is refused with its path, or sent as the vendor accepts it."""
     body = encode(vendor, {"messages": messages, "tools": tools, **parameters})
     if body is not None:
         CHECKS[vendor](body)
@@ -250,7 +250,7 @@ def test_any_history(vendor: str, messages: Any, tools: Any, parameters: Any) ->
 @settings(max_examples=100, deadline=None)
 @given(messages=MESSAGES, more=MESSAGES)
 def test_ids_stay(vendor: str, messages: Any, more: Any) -> None:
-    """An id that is rewritten is the same one in the next turn, when the history is longer."""
+    """A rewritten id stays the same in the next turn, with a longer history."""
     before = encode(vendor, {"messages": messages})
     after = encode(vendor, {"messages": [*messages, *more]})
     if before is not None and after is not None:
@@ -269,7 +269,7 @@ def find_ids(vendor: str, body: Json) -> list[str]:
 
 @pytest.mark.parametrize("vendor", list(CHECKS))
 def test_nothing_to_mend(vendor: str) -> None:
-    """A history that the vendor takes is sent as it is, and nothing is noted."""
+    """A history that the vendor accepts is sent unchanged, and nothing is noted."""
     call = {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = [
         {"role": "system", "content": "Be brief."},
@@ -435,6 +435,6 @@ MENDED: dict[str, list[str]] = {
 
 @named([case for case in list_cases() if case.sent is not None])
 def test_mended(case: Case) -> None:
-    """What is said otherwise than the caller did is noted, with its place; nothing else is."""
+    """Every change to the caller's request is noted with its place, and nothing else is."""
     encoded = open_wire(case).encode(open_envelope(case.body), model=case.model)
     assert list(encoded.mended) == MENDED.get(case.id, [])

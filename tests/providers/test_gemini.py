@@ -1,4 +1,4 @@
-"""Gemini's wire: where it is asked and how, turn after turn, and what its lists and errors say."""
+"""Gemini's wire: its addresses, a conversation of several turns, its lists and its errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type":
 
 
 def answer(handler: Any, seen: Any) -> None:
-    """Calls a tool, and says what it returned."""
+    """Calls a tool, and repeats the tool's result."""
     last = seen.json["contents"][-1]["parts"][-1]
     result = last.get("functionResponse", {}).get("response", {}).get("output")
     part = CALL if result is None else {"text": f"It is {result}."}
@@ -41,7 +41,7 @@ def answer(handler: Any, seen: Any) -> None:
 
 
 def refuse(handler: Any, seen: Any) -> None:
-    """Says in the body when to come back, or that the key is nobody's."""
+    """Answers with an error whose body has a delay, or an unknown key."""
     error: dict[str, Any] = {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}
     detail = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "27.3s"}
     if "keyless" in seen.path:
@@ -73,13 +73,13 @@ def ask(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_tool_and_its_result(vendor: Vendor, stream: bool) -> None:
-    """The answer that calls a tool goes back as it came, and so does its signature."""
+    """An answer with a tool call is sent back unchanged, with its signature."""
     vendor.upstream.seen.clear()
     messages: list[Any] = [{"role": "user", "content": "1?"}]
     reply = ask(vendor, messages, stream=stream)
     called = (fold(reply) if stream else reply.json)["choices"][0]
     assert called["finish_reason"] == "tool_calls"
-    # A client reads the message into its own type, and writes it again.
+    # The client parses the message into its own type, and serialises it again.
     message = ChatCompletionMessage.model_validate(called["message"]).model_dump(exclude_none=True)
     [call] = message["tool_calls"]
     result = {"role": "tool", "tool_call_id": call["id"], "content": "2"}
@@ -106,7 +106,7 @@ def test_where_it_is_asked(vendor: Vendor, stream: bool, method: str) -> None:
 
 
 def test_when_to_come_back(vendor: Vendor) -> None:
-    """A delay that the body names goes to the caller as the header that SDKs obey."""
+    """A delay in the body reaches the caller as the header that SDKs follow."""
     reply = ask(vendor, [{"role": "user", "content": "?"}], model="busy")
     assert reply.status == 429
     assert reply.headers["retry-after"] == "28"
@@ -114,7 +114,7 @@ def test_when_to_come_back(vendor: Vendor) -> None:
 
 
 def test_a_key_that_is_refused(vendor: Vendor) -> None:
-    """A key that Google does not know is no fault of the caller's, though Google says 400."""
+    """A key that Google does not know is not the caller's error, although Google answers 400."""
     reply = ask(vendor, [{"role": "user", "content": "?"}], model="keyless")
     assert reply.status == 502
     assert reply.headers["x-should-retry"] == "false"
@@ -132,13 +132,13 @@ def test_a_key_that_is_refused(vendor: Vendor) -> None:
     ],
 )
 def test_a_model_stays_in_its_place(model: str, path: str) -> None:
-    """No name of a model makes another address of it."""
+    """The name of a model cannot change the address."""
     url = WIRE.url("https://a.example/v1beta", model=model, stream=False)
     assert url == f"https://a.example/v1beta/{path}:generateContent"
 
 
 def test_models() -> None:
-    """The models that answer are listed by the names that they are asked for."""
+    """Chat models are listed under the names that calls use."""
     listed = [
         {"name": "models/gemini-3-flash", "supportedGenerationMethods": ["generateContent"]},
         {"name": "models/gemini-embedding-2", "supportedGenerationMethods": ["embedContent"]},
@@ -161,7 +161,7 @@ def test_models_on_several_pages(vendor: Vendor) -> None:
 
 
 def test_a_list_of_models_without_an_end(vendor: Vendor) -> None:
-    """A vendor who always says that there is more is not asked for ever."""
+    """If every page announces another, the listing still ends."""
     vendor.upstream.models.clear()
     page = {"models": [{"name": "models/one"}], "nextPageToken": "again"}
     vendor.upstream.models["vendor"] = json.dumps(page).encode()
@@ -172,9 +172,9 @@ def test_a_list_of_models_without_an_end(vendor: Vendor) -> None:
     ("counts", "expected"),
     [
         ({"promptTokenCount": 4, "candidatesTokenCount": 2, "totalTokenCount": 6}, (4, 2)),
-        # The thoughts are in the total only.
+        # Only the total includes the thoughts.
         ({"promptTokenCount": 4, "candidatesTokenCount": 2, "totalTokenCount": 16}, (4, 12)),
-        # The thoughts are among the candidates' tokens already.
+        # The candidates' tokens already include the thoughts.
         (
             {
                 "promptTokenCount": 4,
@@ -185,7 +185,7 @@ def test_a_list_of_models_without_an_end(vendor: Vendor) -> None:
             (4, 12),
         ),
         ({"promptTokenCount": 4, "candidatesTokenCount": 2}, (4, 2)),
-        # A total that leaves out what tools returned is no total.
+        # A total without the tools' results is wrong.
         (
             {
                 "promptTokenCount": 4,
@@ -198,7 +198,7 @@ def test_a_list_of_models_without_an_end(vendor: Vendor) -> None:
     ],
 )
 def test_the_total_counts(counts: dict[str, int], expected: tuple[int, int]) -> None:
-    """What the total has beyond the prompt was written, and the sum is right whatever it says."""
+    """All tokens beyond the prompt count as written, and the sum is right for any total."""
     usage = read_usage(counts)
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == expected
     assert usage["total_tokens"] == sum(expected)
@@ -206,14 +206,14 @@ def test_the_total_counts(counts: dict[str, int], expected: tuple[int, int]) -> 
 
 @pytest.mark.parametrize(("delay", "seconds"), [("27.3s", 28), ("1e300s", 604_800), ("-5s", 0)])
 def test_delays_are_bounded(delay: str, seconds: int) -> None:
-    """Nobody is told to wait longer than a week."""
+    """A delay is limited to a week."""
     error = {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}
     body = json.dumps({"error": {**error, "details": [{"retryDelay": delay}]}}).encode()
     assert WIRE.read_error(body).retry_after_s == seconds
 
 
 def test_sources_are_not_named_without_end() -> None:
-    """A long source is not said again for each part of the text, and one part names it once."""
+    """A long source is not repeated for each part, and each part names a source once."""
     short = {"web": {"uri": "https://a.example", "title": "a"}}
     long = {"web": {"uri": "https://b.example/" + "x" * 1_000_000, "title": "b"}}
     support = {"segment": {"endIndex": 2, "text": "hi"}, "groundingChunkIndices": [0, 1] * 1000}

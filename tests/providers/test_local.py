@@ -31,7 +31,7 @@ MESSAGES = [{"role": "user", "content": "What is 2 + 2?"}]
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without a file, as it is right after installation."""
+    """A server without a file, as after installation."""
     with run_server(tmp_path_factory.mktemp("local") / "data") as server:
         yield server
 
@@ -70,7 +70,7 @@ def _read_parent(path: Path) -> int | None:
 
 
 def test_answers(local: Server) -> None:
-    """The model answers a sum, and it is a bare name's default where no other provider is."""
+    """The model answers a sum. Without another provider, it also answers bare names."""
     answer = ask(local, "What is 12 + 34?")
     assert answer["choices"][0]["finish_reason"] == "stop"
     assert "46" in answer["choices"][0]["message"]["content"]
@@ -87,7 +87,7 @@ def test_answers(local: Server) -> None:
     ],
 )
 def test_calls_that_must_be_made(local: Server, tool_choice: Any) -> None:
-    """The built-in model calls no tools, so that a request that it must is refused."""
+    """The built-in model cannot call tools, so a forced call is refused."""
     messages = [{"role": "user", "content": "Hi"}]
     reply = local.chat({"model": MODEL, "messages": messages, "tool_choice": tool_choice})
     assert reply.status == 400
@@ -97,7 +97,7 @@ def test_calls_that_must_be_made(local: Server, tool_choice: Any) -> None:
 
 @pytest.mark.parametrize("top_logprobs", [None, 0, 3])
 def test_logprobs(local: Server, top_logprobs: int | None) -> None:
-    """Probabilities are real: each at most 1, as many alternatives as asked, bytes that join."""
+    """Logprobs are real: at most 0, with the requested alternatives, and bytes that join."""
     asked = {} if top_logprobs is None else {"top_logprobs": top_logprobs}
     choice = ask(local, "What is 12 + 34?", logprobs=True, **asked)["choices"][0]
     tokens = choice["logprobs"]["content"]
@@ -114,14 +114,14 @@ def test_logprobs(local: Server, top_logprobs: int | None) -> None:
 
 
 def test_required_keys(local: Server) -> None:
-    """What llama.cpp leaves out is null, as the specification wants it."""
+    """Members that llama.cpp leaves out are null, as the specification requires."""
     choice = ask(local, "What is 2 + 2?")["choices"][0]
     assert choice["logprobs"] is None
     assert choice["message"]["refusal"] is None
 
 
 def test_seed(local: Server) -> None:
-    """The same seed gives the same answer, whatever else is being asked."""
+    """The same seed gives the same answer, whatever other calls are running."""
     said = {
         json.dumps(ask(local, "Who are you?", seed=7, temperature=1, max_tokens=40)["choices"])
         for _ in range(5)
@@ -137,7 +137,7 @@ def test_seed(local: Server) -> None:
 
 
 def test_stream(local: Server) -> None:
-    """A stream spells what the whole answer says."""
+    """A stream gives the same text as a whole answer."""
     whole = ask(local, "What is Briggs?", max_tokens=60)["choices"][0]["message"]["content"]
     reply = local.chat(
         {
@@ -166,13 +166,13 @@ def test_characters_of_many_bytes(local: Server) -> None:
 
 
 def test_several_choices(local: Server) -> None:
-    """`n` gives as many choices, numbered in order."""
+    """`n` gives that many choices, numbered in order."""
     choices = ask(local, "Who are you?", n=3, temperature=1.5, max_tokens=20)["choices"]
     assert [choice["index"] for choice in choices] == [0, 1, 2]
 
 
 def test_official_client(local: Server) -> None:
-    """OpenAI's package parses what the model says."""
+    """OpenAI's package parses the model's answer."""
     with openai.OpenAI(base_url=f"{local.url}/v1", api_key=local.key) as client:
         answer = client.chat.completions.create(
             model=MODEL,
@@ -185,7 +185,7 @@ def test_official_client(local: Server) -> None:
 
 
 def test_hang_up_frees_the_model(local: Server) -> None:
-    """Who stops reading a long stream does not keep the next caller waiting."""
+    """A caller who leaves a long stream does not keep the next caller waiting."""
     with openai.OpenAI(base_url=f"{local.url}/v1", api_key=local.key) as client:
         for _ in range(6):
             stream = client.chat.completions.create(
@@ -215,7 +215,7 @@ def test_restarted_when_it_dies(local: Server) -> None:
 
 
 def test_nobody_else_may_ask_it(local: Server) -> None:
-    """The process listens on loopback and answers nobody who lacks its key, nor shows it."""
+    """The process listens on loopback, requires its key, and does not reveal it."""
     ask(local, "What is 2 + 3?")
     [child] = find_children(local)
     [port] = find_ports(child)
@@ -240,7 +240,7 @@ def test_ends_with_the_server(tmp_path: Path, number: int) -> None:
 
 
 def test_restarted_when_it_grows(tmp_path: Path) -> None:
-    """A process past its limit is replaced, and calls go on being answered."""
+    """A process past its limit is replaced, and calls are still answered."""
     config = "[local]\nmemory_bytes_max = 1000000\n"
     with run_server(tmp_path / "data", config=config) as server:
         ask(server, "What is 2 + 3?")
@@ -253,7 +253,7 @@ def test_restarted_when_it_grows(tmp_path: Path) -> None:
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
-    """Any GGUF file goes by the name that the file gives it; one that is none says so."""
+    """Any GGUF file can be used by its name in the settings. Other files give an error."""
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF, or is it")
     config = f'[local.models]\nmine = "{BUILT_IN}"\nbroken = "{broken}"\n'
@@ -266,7 +266,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_more_choices_than_slots(local: Server) -> None:
-    """More choices than a model writes at once are refused, with the setting that decides it."""
+    """Too many choices are refused, and the error names the setting."""
     reply = local.chat({"model": MODEL, "messages": MESSAGES, "n": 5})
     error = reply.json["error"]
     assert (reply.status, error["param"], error["code"]) == (400, "n", "integer_above_max_value")
@@ -294,7 +294,7 @@ def test_prompt_beyond_the_context(local: Server, stream: bool) -> None:
     ],
 )
 def test_what_is_not_text(local: Server, part: Any) -> None:
-    """A part that a model of text cannot read is the caller's to leave out, and named."""
+    """A part that is not text is refused, and the error names it."""
     content = [{"type": "text", "text": "What is this?"}, part]
     messages = [{"role": "system", "content": "Hi"}, {"role": "user", "content": content}]
     reply = local.chat({"model": MODEL, "messages": messages})
@@ -303,7 +303,7 @@ def test_what_is_not_text(local: Server, part: Any) -> None:
 
 
 def test_fingerprint(local: Server, tmp_path: Path) -> None:
-    """It names the build and the file, is the same after a restart, and follows the file."""
+    """The fingerprint names the build and the file, and changes only with them."""
     mark = ask(local, "Hi")["system_fingerprint"]
     assert re.fullmatch(rf"xllamacpp-{version('xllamacpp')}-briggs-tiny-[0-9a-f]{{8}}", mark)
     [child] = find_children(local)
@@ -324,7 +324,7 @@ def test_fingerprint(local: Server, tmp_path: Path) -> None:
 
 
 def test_no_chat_template(tmp_path: Path) -> None:
-    """A file without one says so at start and in the check, and the settings can give one."""
+    """A missing chat template is reported at start and in the check. Settings can supply it."""
     bare = tmp_path / "bare.gguf"
     bare.write_bytes(BUILT_IN.read_bytes().replace(b"tokenizer.chat_template", b"x" * 23))
     template = tmp_path / "template.jinja"
@@ -353,7 +353,7 @@ def test_no_chat_template(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_a_local_model(tmp_path: Path) -> None:
-    """The check names a file that is not there, one that is not GGUF, and two templates."""
+    """The check reports a missing file, a file that is not GGUF, and a second template."""
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGML")
     huge = tmp_path / "huge.gguf"
@@ -381,7 +381,7 @@ def test_what_is_wrong_with_a_local_model(tmp_path: Path) -> None:
 
 
 def test_a_call_that_was_not_made(tmp_path: Path) -> None:
-    """A model that could have called and did not is passed on, and its record says M10."""
+    """If the model ignores a forced call, its answer is passed on, and its record lists M10."""
     template = read_template(str(BUILT_IN))
     assert template is not None
     path = tmp_path / "briggs.toml"

@@ -1,4 +1,4 @@
-"""What is not of a wire's shape is an error that says so, whatever it is."""
+"""Malformed requests and answers of any shape give clear errors."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_malformed_event(case: Case) -> None:
 
 @named([case for case in CASES if case.status != 200])
 def test_a_malformed_error(case: Case) -> None:
-    """An error of any shape has words."""
+    """An error body of any shape gives a message."""
     wire = open_wire(case)
     draw = random.Random(case.id)
     bodies = [case.received or b"", b"", b"\xff", b"null", b"[]", b'"x"']
@@ -89,5 +89,5 @@ def test_a_malformed_error(case: Case) -> None:
 
 
 def encode(value: Any) -> bytes:
-    """JSON, in which a number of any size stands as it is."""
+    """JSON that keeps numbers of any size as they are."""
     return json.dumps(value).encode()

@@ -23,7 +23,7 @@ TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "
 
 @named(CASES)
 def test_sent_is_what_the_sdk_sends(case: Case) -> None:
-    """Mistral's own SDK reads what is sent, and writes the same again."""
+    """Mistral's own SDK parses our requests and serialises them unchanged."""
     streams = case.sent.get("stream")
     request = models.ChatCompletionStreamRequest if streams else models.ChatCompletionRequest
     read: BaseModel = request.model_validate(case.sent)
@@ -32,14 +32,14 @@ def test_sent_is_what_the_sdk_sends(case: Case) -> None:
 
 
 def drop_constants(value: Any) -> Any:
-    """The SDK leaves out some members whose value it knows."""
+    """The SDK leaves out some members with constant values."""
     if isinstance(value, dict):
         return {name: drop_constants(item) for name, item in value.items() if name != "type"}
     return [drop_constants(item) for item in value] if isinstance(value, list) else value
 
 
 def encode_call(id: str) -> str:
-    """How the id of a call in the history is sent."""
+    """The id that is sent for a call in the history."""
     call = {"id": id, "type": "function", "function": {"name": "now", "arguments": "{}"}}
     messages = [
         {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -54,7 +54,7 @@ def encode_call(id: str) -> str:
 @settings(deadline=None)
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_ids_of_calls(one: str, other: str) -> None:
-    """Every id is said in nine letters and digits, always the same, two ids in two ways."""
+    """Every id becomes nine letters and digits, always the same ones. Ids stay different."""
     said = encode_call(one)
     assert re.fullmatch("[a-zA-Z0-9]{9}", said)
     assert said == encode_call(one) == encode_call(said)
@@ -62,7 +62,7 @@ def test_ids_of_calls(one: str, other: str) -> None:
 
 
 def answer(handler: Any, seen: Any) -> None:
-    """A Mistral that calls a tool, and is as strict about the history as the real one."""
+    """Acts as Mistral: calls a tool, and checks the history as strictly as the real API."""
     request = seen.json
     ids = re.findall(r'"(?:tool_call_id|id)": ?"([^"]*)"', seen.body.decode())
     bad = next((id for id in ids if not re.fullmatch("[a-zA-Z0-9]{9}", id)), None)
@@ -93,7 +93,7 @@ def ask(vendor: Vendor, messages: list[Any]) -> Any:
 
 
 def test_tools_round_trip(tmp_path: Path) -> None:
-    """A call, its result and a history from elsewhere go to and fro with OpenAI's own SDK."""
+    """A call, its result and another vendor's history work with OpenAI's own SDK."""
     elsewhere: dict[str, Any] = {
         "id": "call_PTLP8xhu3uwZk4l3nlnrrJha",
         "type": "function",

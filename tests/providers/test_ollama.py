@@ -31,7 +31,7 @@ TAGS = {
 
 @named(CASES)
 def test_sent_is_what_the_sdk_sends(case: Case) -> None:
-    """Ollama's own SDK reads what is sent, and knows every member of it."""
+    """Ollama's own SDK parses our requests, and knows every member."""
     ChatRequest.model_validate(case.sent)
     assert set(case.sent) <= {*ChatRequest.model_fields, "truncate", "shift"}
     for message in case.sent["messages"]:
@@ -40,7 +40,7 @@ def test_sent_is_what_the_sdk_sends(case: Case) -> None:
 
 @pytest.mark.parametrize("data", [b"[]\n", b'"x"\n', b"{}\n", b'{"message": 1}\n', b"\xff\n"])
 def test_what_is_no_line(data: bytes) -> None:
-    """A line of another shape is an error that is known, whole or streamed."""
+    """A malformed line gives a known error, whole or streamed."""
     envelope = open_envelope(b'{"model": "m", "messages": [{"role": "user", "content": ""}]}')
     wire = OllamaWire()
     prepared: Any = (envelope, "m", b"", ())
@@ -56,7 +56,7 @@ def test_what_is_no_line(data: bytes) -> None:
 
 
 def answer(handler: Any, seen: Any) -> None:
-    """An Ollama that calls a tool without naming the call, as older ones do."""
+    """Acts as an older Ollama, which calls a tool without an id."""
     request = seen.json
     for message in request["messages"]:
         for call in message.get("tool_calls", ()):
@@ -83,7 +83,7 @@ def answer(handler: Any, seen: Any) -> None:
 
 
 def ask(vendor: Vendor, messages: list[Any]) -> Any:
-    """The message of an answer, streamed and put together by OpenAI's own SDK."""
+    """The message of a streamed answer, put together by OpenAI's own SDK."""
     tools: Any = [TOOL]
     with (
         vendor.open_client() as client,
@@ -95,7 +95,7 @@ def ask(vendor: Vendor, messages: list[Any]) -> Any:
 
 
 def test_tools_round_trip(tmp_path: Path) -> None:
-    """A call without an id gets one, and its result goes back under the name of the tool."""
+    """A call without an id gets one, and its result is sent back with the tool's name."""
     messages: list[Any] = [{"role": "user", "content": "What time is it?"}]
     with run_vendor(tmp_path, answer, kind=KIND, path="/api") as vendor:
         called = ask(vendor, messages)
@@ -109,7 +109,7 @@ def test_tools_round_trip(tmp_path: Path) -> None:
 
 
 def test_a_bad_line_behind_a_good_one(tmp_path: Path) -> None:
-    """What came before a line that cannot be read gets to the caller, and then the reason."""
+    """Pieces before an unreadable line reach the caller, then the error."""
 
     def stumble(handler: Any, seen: Any) -> None:
         handler.begin_stream("application/x-ndjson")
@@ -127,7 +127,7 @@ def test_a_bad_line_behind_a_good_one(tmp_path: Path) -> None:
 
 
 def test_models(tmp_path: Path) -> None:
-    """What Ollama has is listed under the names that it gives."""
+    """Ollama's models are listed under Ollama's names."""
     with run_vendor(tmp_path, answer, kind=KIND, path="/api") as vendor:
         vendor.upstream.models["vendor"] = json.dumps(TAGS).encode()
         listed = vendor.server.send("GET", "/v1/models").json["data"]

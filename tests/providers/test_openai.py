@@ -1,4 +1,4 @@
-"""The payloads of a stream in OpenAI's words, however its sender frames them."""
+"""The payloads of a stream on OpenAI's wire, however it is framed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK = b'{"id": "chatcmpl-1"}'
 
 
 def read(stream: bytes) -> list[bytes]:
-    """The payloads of a stream that came in one write, and at its end the rest."""
+    """The payloads of a stream that came in one write, with the rest at its end."""
     decoder = OpenAIStream()
     return [*decoder.feed(stream), *([] if decoder.done else decoder.feed(b"\n\n"))]
 
@@ -38,7 +38,7 @@ def test_the_end(end: bytes) -> None:
     ],
 )
 def test_what_keeps_alive_says_nothing(event: bytes) -> None:
-    """Comments, pings and events without data are no chunks."""
+    """Comments, pings and events without data give no chunks."""
     assert read(event + b"data: " + CHUNK + b"\n\n" + event) == [CHUNK]
 
 
@@ -53,7 +53,7 @@ def test_what_keeps_alive_says_nothing(event: bytes) -> None:
     ],
 )
 def test_events_that_are_errors(event: bytes, error: object) -> None:
-    """A failure is a payload with an error, whatever event, field or text it came as."""
+    """A failure becomes a payload with `error`, in whatever event, member or text it came."""
     first, second = read(b"data: " + CHUNK + b"\n\n" + event)
     assert first == CHUNK
     assert json.loads(second)["error"] == error

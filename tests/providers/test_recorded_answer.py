@@ -58,7 +58,7 @@ ANSWER = st.fixed_dictionaries(
 
 
 def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
-    """What an answer reads as, checked as OpenAI's package would in its strict mode."""
+    """The completion that an answer is read as, checked like in OpenAI's package's strict mode."""
     told: dict[str, Any] = {"source": "client", "status": "finished", "model": "m", **members}
     response = value if isinstance(value, bytes) else wire.encode(value)
     completion = Completion(response=response, **told)
@@ -69,7 +69,7 @@ def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
 
 @given(ANSWER | JSON, st.sampled_from(["finished", "failed"]))
 def test_anything_reads_as_a_completion(answer: Any, status: Status) -> None:
-    """Whatever was told, it is a completion with a choice, and reads the same again."""
+    """Any recorded answer reads as a completion with a choice, and reads the same again."""
     completion = Completion(source="client", status=status, model="m")
     told = read_answer(wire.encode(answer), of=completion)
     read(told.body)
@@ -78,18 +78,18 @@ def test_anything_reads_as_a_completion(answer: Any, status: Status) -> None:
 
 @given(st.binary(max_size=100))
 def test_any_bytes_read_as_a_completion(body: bytes) -> None:
-    """What is no JSON is the text of a choice."""
+    """Bytes that are not JSON become the text of a choice."""
     assert read(body).choices
 
 
 def test_a_conforming_answer_is_kept_byte_for_byte() -> None:
-    """Nothing is written anew where nothing is wrong, not even the order or a space."""
+    """A conforming answer is not changed, not even its order or white space."""
     body = b" " + json.dumps(create_response("46"), indent=1).encode()
     assert read_answer(body, of=Completion(model="m")).body == body
 
 
 def test_a_record_of_the_first_version() -> None:
-    """A message of Anthropic's that lies in the record as the response reads as a completion."""
+    """An Anthropic message that was recorded as the response reads as a completion."""
     message = {
         "type": "message",
         "id": "msg_1",
@@ -102,7 +102,7 @@ def test_a_record_of_the_first_version() -> None:
 
 
 def test_a_call_without_an_answer() -> None:
-    """A finished call has one choice without content; one that runs or failed has none."""
+    """A finished call has one choice without content. A running or failed call has no choices."""
     for status, choices in (("finished", 1), ("failed", 0), ("started", 0)):
         completion = Completion(source="client", status=status)  # type: ignore[arg-type]
         response = json.loads(read_response(completion))
@@ -114,7 +114,7 @@ def test_a_call_without_an_answer() -> None:
     [({"input": {"a": 1}}, '{"a":1}'), ({"input": '{"a": '}, '{"a": '), ({}, "{}")],
 )
 def test_a_tool_that_was_cut_short(block: dict[str, Any], arguments: str) -> None:
-    """Half of a tool's input stays the text that came, and the call ended for no reason told."""
+    """A tool input that was cut short stays as text, and the finish reason is unknown."""
     message = {"type": "message", "content": [{"type": "tool_use", "name": "add", **block}]}
     answer = read(message, status="failed")
     calls = wire.to_builtins(answer)["choices"][0]["message"]["tool_calls"]
@@ -123,7 +123,7 @@ def test_a_tool_that_was_cut_short(block: dict[str, Any], arguments: str) -> Non
 
 
 def test_what_was_not_told_is_not_known() -> None:
-    """An id, a model and a reason that the reading needs are no facts of the record."""
+    """An id, model or reason that the reading made up is not recorded as a fact."""
     facts = read_answer(b'{"content": "46", "stop_reason": null}', of=Completion(model="m")).facts
     assert (facts.id, facts.model, facts.finish_reasons) == (None, None, [])
     assert (facts.prompt_tokens, facts.completion_tokens) == (None, None)
@@ -131,7 +131,7 @@ def test_what_was_not_told_is_not_known() -> None:
 
 @pytest.mark.parametrize("count", [2**63, 2**62, 10**30, -1, 1_000_000_001])
 def test_counts_that_nobody_can_have_counted(count: Any) -> None:
-    """They cost nothing, in any vendor's words, and the answer stays."""
+    """Impossible counts are ignored in any vendor's format, and the answer stays."""
     message = {"type": "message", "content": [{"type": "text", "text": "Hi"}], "model": "claude"}
     for answer in (
         create_response(usage={"prompt_tokens": count, "completion_tokens": 1}),

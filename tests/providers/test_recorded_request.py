@@ -25,7 +25,7 @@ OPENAI: dict[str, Any] = {
 
 
 def test_a_chat_request_is_itself() -> None:
-    """What is in OpenAI's words is not written anew."""
+    """A request in OpenAI's format is not changed."""
     assert read_request(OPENAI) is OPENAI
 
 
@@ -77,7 +77,7 @@ def test_a_chat_request_is_itself() -> None:
     ],
 )  # fmt: skip
 def test_requests_of_other_vendors(request_: Any, messages: list[Any]) -> None:
-    """Texts, images, thinking, tools and their results are in OpenAI's words."""
+    """Texts, images, thinking, tools and their results are converted to OpenAI's format."""
     assert list_messages(request_) == messages
     assert read_request(request_)["messages"] == messages
 
@@ -93,6 +93,6 @@ PARTS = st.fixed_dictionaries(
 
 @given(st.fixed_dictionaries({}, optional={name: JSON | st.lists(PARTS) for name in NAMES}))
 def test_any_request_is_read(request_: Any) -> None:
-    """No request is too odd to be shown as messages."""
+    """A request of any shape can be shown as messages."""
     assert isinstance(read_request(request_).get("messages", []), list)
     read_request({"messages": [{"role": "user", "content": list(request_.values())}]})

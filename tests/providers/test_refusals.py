@@ -1,4 +1,4 @@
-"""What the vendors say when a request is too long, or when they will not answer it."""
+"""The vendors' messages for a request that is too long, or that a filter refuses."""
 
 from __future__ import annotations
 
@@ -46,34 +46,34 @@ def reject(message: str, status: int = 400, code: str | None = None) -> Upstream
 
 @pytest.mark.parametrize("message", TOO_LONG)
 def test_too_long(message: str) -> None:
-    """What the known vendors say of a context that is too long is understood."""
+    """The known vendors' messages about a context that is too long are understood."""
     assert find_cause(reject(message)) == "context_length"
 
 
 @pytest.mark.parametrize("message", WITHHELD)
 def test_withheld(message: str) -> None:
-    """What the known vendors say when a filter stands between is understood."""
+    """The known vendors' messages about a content filter are understood."""
     assert find_cause(reject(message)) == "content_filter"
 
 
 @pytest.mark.parametrize("message", NEITHER)
 def test_neither(message: str) -> None:
-    """Other refusals are neither."""
+    """Other refusals have neither cause."""
     assert find_cause(reject(message)) is None
 
 
 def test_codes() -> None:
-    """A code says it, whatever the words are."""
+    """A known code is enough, whatever the message."""
     assert find_cause(reject("no", code="context_length_exceeded")) == "context_length"
     assert find_cause(reject("no", code="content_filter")) == "content_filter"
 
 
 def test_limits_of_a_minute() -> None:
-    """Too many tokens a minute is not too many for a request."""
+    """Too many tokens per minute are not too many for a request."""
     assert find_cause(reject("too many tokens: wait for the context window", 429)) is None
     assert find_cause(reject("Too many tokens, please wait before trying again.")) is None
 
 
 def test_other_failures() -> None:
-    """Who says nothing gives no reason."""
+    """An error without a message has no cause."""
     assert find_cause(UpstreamTimeout("the context length took its time")) is None

@@ -1,4 +1,4 @@
-"""Every folder of `cases` again, through a real process, and what a vendor may do besides."""
+"""Every folder of `cases` through a real process, and vendors that break off or never end."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.providers.folders import (
 )
 
 CASES = [case for case in list_cases() if case.find_problem() is None]
-# A vendor who breaks off, or waits for somebody who is gone, does so in its first stream.
+# A vendor that breaks off, or waits for a caller who has left, does so in its first stream.
 STREAMED = [case for case in CASES if case.streams and case.response is not None]
 BROKEN = list({case.provider: case for case in reversed(STREAMED)}.values())
 
 
 def replay(case: Case) -> Behaviour:
-    """A vendor who answers as it did."""
+    """A vendor that answers as recorded."""
 
     def behave(handler: Any, seen: Any) -> None:
         if not case.streams:
@@ -45,7 +45,7 @@ def replay(case: Case) -> Behaviour:
 
 
 def break_off(case: Case) -> Behaviour:
-    """A vendor who stops in mid-stream."""
+    """A vendor that stops during its stream."""
 
     def behave(handler: Any, seen: Any) -> None:
         _send_most(handler, case)
@@ -55,7 +55,7 @@ def break_off(case: Case) -> Behaviour:
 
 
 def wait_in_mid_stream(case: Case) -> Behaviour:
-    """A vendor who goes on until nobody listens any more."""
+    """A vendor that streams until the connection closes."""
 
     def behave(handler: Any, seen: Any) -> None:
         _send_most(handler, case)
@@ -72,7 +72,7 @@ def _send_most(handler: Any, case: Case) -> None:
 
 
 def name_of(case: Case, way: str = "") -> str:
-    """The provider's name in the file, which no other text of a case holds."""
+    """The provider's name in the file. No other text of a case contains it."""
     return case.id.replace("/", "..") + way
 
 
@@ -92,7 +92,7 @@ def vendors() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def server(vendors: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Briggs with a provider for each behaviour."""
+    """A Briggs with one provider per behaviour."""
     tables = [create_table(name, case, vendors.port) for name, (case, _) in BEHAVIOURS.items()]
     folder = tmp_path_factory.mktemp("wires")
     with run_server(folder / "data", config="".join(tables), environment=ENVIRONMENT) as running:
@@ -114,7 +114,7 @@ def create_table(name: str, case: Case, port: int) -> str:
 
 @named(CASES)
 def test_the_caller_gets_the_same(server: Server, vendors: Upstream, case: Case) -> None:
-    """The vendor is asked and the caller is answered as the folder says, and both are recorded."""
+    """The vendor gets the folder's request, the caller gets its answer, and both are recorded."""
     vendors.seen.clear()
     reply = server.chat({**case.request, "model": f"{name_of(case)}/{case.model}"})
     assert [seen.json for seen in vendors.seen] == ([] if case.sent is None else [case.sent])
@@ -137,19 +137,19 @@ def test_the_caller_gets_the_same(server: Server, vendors: Upstream, case: Case)
 
 
 def check_received(received: str | None, case: Case) -> None:
-    """What the vendor sent is on record; what conforms as it came is there once."""
+    """The vendor's bytes are recorded. If they conform unchanged, they are recorded only once."""
     sent = (case.received or b"").decode()
     if case.error is None:
         assert received in (None, sent)
     else:
-        # Nobody reads on after a failure, not even to the end of a character.
+        # Reading stops at a failure, even in the middle of a character.
         assert received
         assert sent.startswith(received.rstrip("\ufffd"))
 
 
 @named(BROKEN)
 def test_a_stream_that_breaks_off(server: Server, case: Case) -> None:
-    """A vendor who stops in mid-stream has failed: the caller sees an error and no [DONE]."""
+    """If a vendor stops during its stream, the caller gets an error and no [DONE]."""
     reply = server.chat({**case.request, "model": f"{name_of(case, '..breaks')}/{case.model}"})
     assert "cut its stream short" in read_error(reply)["error"]["message"]
     assert server.find(reply)["briggs"]["failure_kind"] == "upstream_truncated"
@@ -157,7 +157,7 @@ def test_a_stream_that_breaks_off(server: Server, case: Case) -> None:
 
 @named(BROKEN)
 def test_a_caller_who_hangs_up(server: Server, vendors: Upstream, case: Case) -> None:
-    """Who hangs up in mid-stream hangs up on the vendor too, and that is on record."""
+    """A caller who leaves during the stream also ends the vendor's, and that is recorded."""
     vendors.hung_up.clear()
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     body = json.dumps({**case.request, "model": f"{name_of(case, '..waits')}/{case.model}"})
@@ -185,7 +185,7 @@ def read_error(reply: Reply) -> Any:
 
 
 def fold(reply: Reply) -> dict[str, Any]:
-    """What the frames of a whole stream spell."""
+    """The text of a whole stream's frames."""
     folded = Fold()
     frames = read_frames(reply.body)
     assert frames.pop() == "[DONE]"

@@ -1,4 +1,4 @@
-"""Every folder of `cases` is a test of its wire: what is sent, and what is made of the answer."""
+"""Every folder of `cases` tests its wire: the request that is sent, and the translated answer."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def list_errors(findings: list[rules.Finding]) -> list[rules.Finding]:
 
 @named(FOLDERS)
 def test_folder(case: Case) -> None:
-    """A folder has every file that it needs, and no other."""
+    """A folder has every file that it needs, and no others."""
     assert case.find_problem() is None
 
 
 @named([case for case in CASES if case.sent is not None])
 def test_sent(case: Case) -> None:
-    """A request is said in the vendor's words, and what it has no word for is named."""
+    """A request is translated to the vendor's format, and unsupported members are named."""
     prepared = prepare(case, open_wire(case))
     assert as_text(json.loads(prepared.body)) == as_text(case.sent)
     assert list(prepared.dropped) == case.dropped
@@ -92,7 +92,7 @@ def test_received_streamed(case: Case, seed: int) -> None:
     decoder = wire.open_stream(prepare(case, wire))
     conform = ConformStream(create_asked(case))
     passed: list[bytes] = []
-    # An empty line at the end is what the provider adds.
+    # The provider adds an empty line at the end.
     for data in [*split(case, seed), *([] if case.is_binary else [b"\n\n"])]:
         if decoder.done:
             break
@@ -110,12 +110,12 @@ def test_received_streamed(case: Case, seed: int) -> None:
 
 
 ODD: list[Any] = [None, True, -1, 1.5, "", "x", [], {}, [None], [[]], [{}], ["x"], {"x": 1}]
-# Of all that could be changed in an answer; another lot for each case.
+# How many of an answer's possible changes are tried. Each case tries others.
 CHANGES_MAX = 60
 
 
 def replace_each(value: Any) -> Iterator[Any]:
-    """A JSON value with each of its parts in turn replaced by something else, or left out."""
+    """A JSON value in which each part in turn is replaced or left out."""
     yield from ODD
     if not isinstance(value, dict | list):
         return
@@ -136,7 +136,7 @@ def draw(case: Case, changes: list[str]) -> list[str]:
 
 @named(CASES)
 def test_odd_requests(case: Case) -> None:
-    """Whatever a caller asks is said, or refused as an error of the caller's."""
+    """Any request is translated, or refused as the caller's error."""
     wire = open_wire(case)
     for body in draw(case, [json.dumps(changed) for changed in replace_each(case.request)]):
         with contextlib.suppress(InvalidRequest):
@@ -145,7 +145,7 @@ def test_odd_requests(case: Case) -> None:
 
 @named([case for case in CASES if not case.streams and (case.received or b"").startswith(b"{")])
 def test_odd_answers(case: Case) -> None:
-    """Whatever a vendor answers is understood, or refused as an error that is known."""
+    """Any answer of a vendor is understood, or gives a known error."""
     wire = open_wire(case)
     prepared = prepare(case, wire)
     changes = [json.dumps(changed) for changed in replace_each(json.loads(case.received or b""))]
@@ -158,7 +158,7 @@ def test_odd_answers(case: Case) -> None:
 
 @named([case for case in CASES if case.streams and not case.is_binary])
 def test_odd_streams(case: Case) -> None:
-    """Whatever a vendor streams is understood, or refused as an error that is known."""
+    """Any stream of a vendor is understood, or gives a known error."""
     wire = open_wire(case)
     prepared = prepare(case, wire)
     for stream in draw(case, list(change_each_line(case))):

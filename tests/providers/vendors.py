@@ -1,4 +1,4 @@
-"""A vendor of one's own making, with a real Briggs in front of it."""
+"""Runs a made-up vendor with a real Briggs in front of it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ KEY = "vendor-key"
 
 
 class Vendor(NamedTuple):
-    """The vendor, who answers at `/vendor`, and the Briggs that asks it as `kind`."""
+    """The vendor, which answers at `/vendor`, and the Briggs that calls it as `kind`."""
 
     upstream: Upstream
     server: Server
 
     def open_client(self) -> openai.OpenAI:
-        """A client of Briggs, without retries of its own."""
+        """A client of Briggs without retries."""
         url = f"{self.server.url}/v1"
         return openai.OpenAI(base_url=url, api_key=self.server.key, max_retries=0)
 
@@ -31,7 +31,7 @@ class Vendor(NamedTuple):
 def run_vendor(
     folder: Path, behaviour: Behaviour, *, kind: str, path: str = "", **settings: Any
 ) -> Iterator[Vendor]:
-    """Run both; `path` is what the vendor's address has behind `/vendor`."""
+    """Run both. `path` is the part of the vendor's address after `/vendor`."""
     upstream = Upstream({"vendor": behaviour})
     members = {
         "kind": kind,
@@ -49,6 +49,6 @@ def run_vendor(
 
 
 def list_ids(vendor: Vendor) -> list[str]:
-    """The models that Briggs lists as this vendor's."""
+    """The models that Briggs lists for this vendor."""
     listed = vendor.server.send("GET", "/v1/models").json["data"]
     return [model["id"] for model in listed if not model["id"].startswith("local/")]
