@@ -1,4 +1,4 @@
-"""Defines the network: a small Llama whose weights llama.cpp can use unchanged."""
+"""Defines the network: a small Llama with the structure that llama.cpp expects."""
 
 from __future__ import annotations
 

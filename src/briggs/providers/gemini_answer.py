@@ -21,7 +21,7 @@ _SUPPORTS_MAX = 500
 _SOURCE_CHARACTERS_MAX = 8192
 
 # Members of a candidate that are translated. The choice keeps all others as they came.
-_TOLD = frozenset({"content", "finishReason", "index", "logprobsResult", "tokenCount"})
+_TRANSLATED = frozenset({"content", "finishReason", "index", "logprobsResult", "tokenCount"})
 
 
 class GeminiReader:
@@ -92,7 +92,7 @@ class _Candidate:
                 carried = logprobs if "content" in delta else None
                 logprobs = None if carried else logprobs
                 yield self._chunks.delta(choice=self._index, logprobs=carried, **delta)
-        self._extra |= {name: value for name, value in said.items() if name not in _TOLD}
+        self._extra |= {name: value for name, value in said.items() if name not in _TRANSLATED}
         if reason := said.get("finishReason"):
             yield from self._end(reason)
 
