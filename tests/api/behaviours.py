@@ -1,4 +1,4 @@
-"""Upstreams that go wrong in every way that the table in docs/errors.md names."""
+"""Upstreams that fail in each way that the table in docs/errors.md names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def ok(handler: Any, seen: Any) -> None:
-    """Answers as it was asked, whole or streamed, with the text of the last message."""
+    """Answers as requested, whole or streamed, with the text of the last message."""
     request = seen.json
     said = request["messages"][-1]["content"]
     if not request.get("stream"):
@@ -46,7 +46,7 @@ def brotlied(handler: Any, seen: Any) -> None:
 
 
 def answers(status: int, body: bytes, **headers: str) -> Behaviour:
-    """An upstream that always says the same."""
+    """Create an upstream that always sends the same answer."""
 
     def behave(handler: Any, seen: Any) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -62,7 +62,7 @@ def error(status: int, message: str, **headers: str) -> Behaviour:
 
 
 def hangs(handler: Any, seen: Any) -> None:
-    """Says nothing for longer than the limit."""
+    """Sends nothing for longer than the limit."""
     time.sleep(4)
 
 
@@ -86,7 +86,7 @@ def cut_stream(handler: Any, seen: Any) -> None:
 
 
 def ends_early(handler: Any, seen: Any) -> None:
-    """Ends its stream in good order, but without a finish_reason."""
+    """Ends its stream properly, but without a finish_reason."""
     handler.begin_stream()
     handler.write_piece(create_chunk({"role": "assistant", "content": "Hel"}))
     handler.write_piece(b"")
@@ -101,7 +101,7 @@ def without_done(handler: Any, seen: Any) -> None:
 
 
 def goes_on(handler: Any, seen: Any) -> None:
-    """Streams a word every 20 ms until nobody listens."""
+    """Streams a word every 20 ms until the caller has left."""
     handler.begin_stream()
     handler.write_piece(create_chunk({"role": "assistant", "content": ""}))
     for number in range(500):

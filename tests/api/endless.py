@@ -1,4 +1,4 @@
-"""Upstreams whose answers have no end, or hold far more than they weigh."""
+"""Upstreams whose answers never end, or decompress to far more than was sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 from tests.processes import Behaviour, Seen, _Handler, create_chunk
 
 PIECE_BYTES = 256 * 1024
-# They do end, so that a Briggs that reads on fails its test instead of the machine.
+# They do end, so that a Briggs without limits fails its test and not the machine.
 BYTES_MAX = 64 * 1024 * 1024
 
 _HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n"
@@ -22,7 +22,7 @@ _WHOLE = _TEXT + create_chunk({}, finish_reason="stop") + b"data: [DONE]\n\n"
 
 
 def send(head: bytes, *beginning: bytes, forever: bytes = b"", weight: int = 1) -> Behaviour:
-    """An upstream that begins so, and goes on for ever; each byte stands for `weight`."""
+    """An upstream that begins like this and continues for ever. Each byte counts `weight` times."""
     repeated = forever * (PIECE_BYTES // max(len(forever), 1) + 1)
 
     def behave(handler: _Handler, seen: Seen) -> None:
@@ -35,12 +35,12 @@ def send(head: bytes, *beginning: bytes, forever: bytes = b"", weight: int = 1) 
 
 
 def send_head(*beginning: bytes, forever: bytes) -> Behaviour:
-    """The same for what is no body yet."""
+    """The same, for bytes that are not body yet."""
     return send(b"".join(beginning).removesuffix(b"\r\n"), forever=forever)
 
 
 def send_bomb(head: bytes, content: bytes, *, encoding: str = "gzip") -> Behaviour:
-    """A body that decompresses to `BYTES_MAX`, and weighs a thousandth of that."""
+    """A body that decompresses to `BYTES_MAX` from a thousandth of that."""
 
     def behave(handler: _Handler, seen: Seen) -> None:
         handler.close_connection = True

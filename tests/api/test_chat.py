@@ -1,4 +1,4 @@
-"""What passes through the gateway, and what happens when calls do not end as they should."""
+"""What passes through the gateway, and what happens to calls that end abnormally."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_answer_passes_as_bytes(server: Server) -> None:
 
 
 def test_names_from_the_file(server: Server, upstream: Upstream) -> None:
-    """A name of briggs.toml stands for its target; a bare name for the default provider."""
+    """A name in briggs.toml means its target; a bare name means the default provider."""
     assert server.chat({"model": "fast", "messages": MESSAGES}).status == 200
     assert upstream.seen[-1].json["model"] == "m-1"
     assert server.chat({"model": "gpt-5", "messages": MESSAGES}).status == 200
@@ -65,7 +65,7 @@ def test_names_from_the_file(server: Server, upstream: Upstream) -> None:
 
 
 def test_next_target(server: Server) -> None:
-    """A target that breaks is followed by the next one, in one record."""
+    """If a target fails, the next one is tried, in the same record."""
     for stream in (False, True):
         reply = server.chat({"model": "second", "messages": MESSAGES, "stream": stream})
         assert reply.status == 200
@@ -100,7 +100,7 @@ def test_secrets_are_nowhere_on_disk(server: Server) -> None:
 
 @pytest.mark.parametrize(("model", "content"), [("gzipped", "packed"), ("brotlied", "pressed")])
 def test_packed_answers(server: Server, model: str, content: str) -> None:
-    """A packed answer is unpacked before it is read."""
+    """A compressed answer is decompressed before it is read."""
     reply = server.chat({"model": f"{model}/m", "messages": MESSAGES})
     assert reply.json["choices"][0]["message"]["content"] == content
 
@@ -124,14 +124,14 @@ def test_connections_are_kept(server: Server, upstream: Upstream) -> None:
 
 
 def test_surrogates_in_a_request(server: Server, upstream: Upstream) -> None:
-    """Half a surrogate pair is legal JSON: it is passed on and recorded, not refused."""
+    """Half a surrogate pair is legal JSON: it is passed on and recorded."""
     body = b'{"model":"ok/m","messages":[{"role":"user","content":"a \\ud83d b"}]}'
     assert server.chat(body).status == 200
     assert upstream.seen[-1].json["messages"][0]["content"] == "a \ud83d b"
 
 
 def test_hang_up_in_a_stream(server: Server, upstream: Upstream) -> None:
-    """Who hangs up in mid-stream cancels the upstream; what had come is on record as failed."""
+    """A caller who hangs up in mid-stream cancels the upstream. What came is recorded as failed."""
     upstream.hung_up.clear()
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     body = json.dumps({"model": "goes_on/m", "messages": MESSAGES, "stream": True})
@@ -153,7 +153,7 @@ def test_hang_up_in_a_stream(server: Server, upstream: Upstream) -> None:
 
 
 def test_hang_up_before_the_answer(server: Server) -> None:
-    """Who hangs up while waiting for a whole answer is on record too."""
+    """A caller who hangs up while waiting for a whole answer is recorded too."""
     before = {row["id"] for row in read_rows(server.data, "id")}
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         body = json.dumps({"model": "hangs/m", "messages": MESSAGES, "user": "gone"}).encode()
@@ -172,7 +172,7 @@ def test_hang_up_before_the_answer(server: Server) -> None:
 
 
 def test_body_that_stops_coming(server: Server) -> None:
-    """A caller who stops in the middle of the body is told so, and recorded."""
+    """A caller who stops in the middle of the body gets an error, and a record."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         head = (
             "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
@@ -185,7 +185,7 @@ def test_body_that_stops_coming(server: Server) -> None:
 
 
 def test_a_large_body_without_a_length(upstream: Upstream, tmp_path: Path) -> None:
-    """A body that does not say how large it is may be no larger, even if it came at once."""
+    """A body of unknown length has the same limit, even if it came at once."""
     config = "[limits]\nbody_bytes_max = 100\n" + upstream.config()
     with (
         run_server(tmp_path / "data", config=config) as server,
@@ -235,7 +235,7 @@ def test_too_many_calls(upstream: Upstream, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_graceful_stop(upstream: Upstream, tmp_path: Path, number: int) -> None:
-    """A stop lets the answers in flight finish and be recorded, takes no more, and exits 0."""
+    """On SIGTERM, answers in flight finish and are recorded, new calls are refused; exit code 0."""
     data = tmp_path / "data"
     with run_server(data, config=upstream.config()) as server:
         replies: list[Any] = []
@@ -253,7 +253,7 @@ def test_graceful_stop(upstream: Upstream, tmp_path: Path, number: int) -> None:
 
 
 def test_killed_in_mid_call(upstream: Upstream, tmp_path: Path) -> None:
-    """What a killed server left `started` is `failed`, `interrupted`, after the next start."""
+    """Calls that were `started` when a server was killed become `failed`, `interrupted`."""
     data = tmp_path / "data"
     with run_server(data, config=upstream.config()) as server:
         request = {"model": "hangs/m", "messages": MESSAGES}
@@ -273,7 +273,7 @@ def test_killed_in_mid_call(upstream: Upstream, tmp_path: Path) -> None:
 
 
 def test_second_server_on_one_folder(server: Server) -> None:
-    """A folder belongs to one server; the second one says so in a line."""
+    """Only one server can use a folder. A second one says so in one line."""
     ended = subprocess.run(
         [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(server.data)],
         capture_output=True,
@@ -326,7 +326,7 @@ async def test_many_at_once(server: Server) -> None:
 
 
 def test_pages_of_other_origins(upstream: Upstream, tmp_path: Path) -> None:
-    """A page of an origin that the file names may call and read; its browser asks first."""
+    """A page of an allowed origin may call and read. Its browser's preflight is answered."""
     config = 'origins = ["https://app.example"]\n' + upstream.config()
     page = {"origin": "https://app.example"}
     with run_server(tmp_path / "data", config=config) as server:

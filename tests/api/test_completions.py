@@ -65,7 +65,7 @@ async def test_async_list(stored: Server) -> None:
 
 
 def test_filters(client: openai.OpenAI) -> None:
-    """Metadata pairs are ANDed; the model is the one asked or the one that answered."""
+    """Metadata pairs are ANDed. The model is the requested one or the one that answered."""
     complete = client.chat.completions
     assert len(complete.list(metadata={"kind": "even"}).data) == 3
     assert len(complete.list(metadata={"kind": "even", "number": "2"}).data) == 1
@@ -103,7 +103,7 @@ def test_filters(client: openai.OpenAI) -> None:
     ],
 )
 def test_more_filters(client: openai.OpenAI, query: dict[str, str], count: int) -> None:
-    """What OpenAI's API cannot ask goes in extra query keys."""
+    """Filters that OpenAI's API does not have are extra query parameters."""
     assert len(client.chat.completions.list(extra_query=query).data) == count
 
 
@@ -131,7 +131,7 @@ def test_a_bad_filter_is_named(stored: Server, query: dict[str, str], param: str
 
 @pytest.mark.parametrize("filters", ["", "&text=word", "&tag=all", "&order=desc"])
 def test_a_page_can_count_all_that_match(stored: Server, filters: str) -> None:
-    """`count=true` says how many there are on all pages together, also from a later one."""
+    """`count=true` gives the number on all pages together, also from a later page."""
     page = stored.send("GET", f"/v1/chat/completions?count=true&limit=2{filters}").json
     assert (page["count"], page["count_is_exact"], len(page["data"])) == (5, True, 2)
     after = f"&after={page['last_id']}"
@@ -141,7 +141,7 @@ def test_a_page_can_count_all_that_match(stored: Server, filters: str) -> None:
 
 
 def test_retrieve_by_either_id(client: openai.OpenAI) -> None:
-    """A completion is found by our id, and by the upstream's: then the newest of that id."""
+    """A completion is found by our id, or by the upstream's: then the newest with that id."""
     ours = client.chat.completions.list(limit=1).data[0]
     assert client.chat.completions.retrieve(ours.id).id == ours.id
     newest = client.chat.completions.list(limit=1, order="desc", extra_query={"status": "any"})
@@ -151,7 +151,7 @@ def test_retrieve_by_either_id(client: openai.OpenAI) -> None:
 
 
 def test_any_id_is_a_cursor(client: openai.OpenAI) -> None:
-    """A page begins after each id that retrieves a completion, and after a message of either."""
+    """`after` accepts every id that retrieves a completion, and the ids of messages."""
     complete = client.chat.completions
     newest = complete.retrieve("chatcmpl-upstream")
     for id in (newest.id, f"chatcmpl-{newest.id}", "chatcmpl-upstream"):
@@ -168,7 +168,7 @@ def test_any_id_is_a_cursor(client: openai.OpenAI) -> None:
 
 
 def test_the_id_of_an_answer_finds_its_record(stored: Server, client: openai.OpenAI) -> None:
-    """What `create` returns is found by its id, and lists show that id as `response_id`."""
+    """The id that `create` returns retrieves the completion. Lists show it as `response_id`."""
     made = client.chat.completions.create(
         model="local/briggs-tiny", messages=[{"role": "user", "content": "one"}], max_tokens=2
     )
@@ -179,7 +179,7 @@ def test_the_id_of_an_answer_finds_its_record(stored: Server, client: openai.Ope
 
 
 def test_record_beside_the_response(stored: Server, client: openai.OpenAI) -> None:
-    """What OpenAI's object has no place for is its member `briggs`."""
+    """The rest of the record, which OpenAI's object lacks, is in the member `briggs`."""
     first = client.chat.completions.list(limit=1).data[0]
     record = stored.retrieve(first.id, "request")["briggs"]
     assert record["tags"] == ["all", "t0"]
@@ -200,7 +200,7 @@ def test_messages(client: openai.OpenAI) -> None:
 
 
 def test_update_metadata(client: openai.OpenAI) -> None:
-    """New metadata replaces the old, in what is shown and in what is found."""
+    """New metadata replaces the old, both in the answer and in searches."""
     stored = client.chat.completions.list(limit=1).data[0]
     updated = client.chat.completions.update(stored.id, metadata={"grade": "good"})
     assert updated.metadata == {"grade": "good"}
@@ -210,7 +210,7 @@ def test_update_metadata(client: openai.OpenAI) -> None:
 
 
 def test_bad_metadata(stored: Server, client: openai.OpenAI) -> None:
-    """Metadata past the specification's limits is refused by name."""
+    """Metadata beyond the specification's limits is refused by name."""
     one = client.chat.completions.list(limit=1).data[0]
     for metadata in ({"k" * 65: "v"}, {"k": "v" * 513}, {str(n): "v" for n in range(17)}):
         with pytest.raises(openai.BadRequestError):
@@ -220,7 +220,7 @@ def test_bad_metadata(stored: Server, client: openai.OpenAI) -> None:
 
 
 def test_delete(stored: Server, client: openai.OpenAI) -> None:
-    """What is deleted is gone, and a second delete says so."""
+    """A deleted completion is gone, and a second delete says so."""
     reply = stored.chat({"model": "ok/m", "messages": [{"role": "user", "content": "secret-text"}]})
     id = reply.headers["x-briggs-completion-id"]
     assert client.chat.completions.delete(id).deleted
@@ -257,7 +257,7 @@ def test_no_route_is_open(stored: Server) -> None:
 
 
 def test_models(client: openai.OpenAI) -> None:
-    """Models are listed as provider/model, and retrieved by ids that hold slashes."""
+    """Models are listed as provider/model, and retrieved by ids that contain slashes."""
     ids = [model.id for model in client.models.list()]
     assert "local/briggs-tiny" in ids
     assert client.models.retrieve("local/briggs-tiny").id == "local/briggs-tiny"
@@ -266,7 +266,7 @@ def test_models(client: openai.OpenAI) -> None:
 
 
 def test_the_data_folder_is_private(stored: Server) -> None:
-    """Nobody but its owner reads the folder, the key or the record."""
+    """Only their owner can read the folder, the key and the record."""
     folder: Path = stored.data
     assert folder.stat().st_mode & 0o077 == 0
     for name in ("admin.key", "briggs.db"):

@@ -1,4 +1,4 @@
-"""An upstream takes no more of Briggs than `limits.answer_bytes_max`, whatever it sends."""
+"""An upstream never takes more memory than `limits.answer_bytes_max` allows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.processes import (
 )
 
 ANSWER_BYTES_MAX = 1_000_000
-# What a call may take beside its answer, whose limit is 1 MB: a copy here and there, and JSON.
+# What a call may take in addition to its answer, which is limited to 1 MB: copies, and JSON.
 GROWTH_MB_MAX = 40
 MESSAGES = [{"role": "user", "content": "hi"}]
 REFUSED = {"upstream_too_large", "upstream_truncated", "upstream_invalid"}
@@ -76,12 +76,12 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module", autouse=True)
 def began_mb(server: Server) -> float:
-    """What the process took before anything large came."""
+    """The memory of the process before anything large came."""
     return read_memory_mb(server, "VmRSS")
 
 
 def read_memory_mb(server: Server, name: str) -> float:
-    """`VmRSS`, what the process takes now, or `VmHWM`, the most that it took so far."""
+    """`VmRSS`, the current memory of the process, or `VmHWM`, its highest so far."""
     lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
     [line] = [line for line in lines if line.startswith(name)]
     return int(line.split()[1]) / 1024
@@ -104,7 +104,7 @@ def test_what_has_no_end_is_refused_and_recorded(server: Server, name: str) -> N
 
 
 def test_an_answer_that_is_too_large_says_what_to_do(server: Server) -> None:
-    """The error names the setting and tells clients not to try again; the beginning is kept."""
+    """The error names the setting and stops retries. The beginning of the answer is kept."""
     reply = server.chat({"model": "openai-a-string/m", "messages": MESSAGES})
     error = reply.json["error"]
     assert (reply.status, error["code"]) == (502, "upstream_too_large")
@@ -135,7 +135,7 @@ def test_pages_of_models_that_have_no_end_are_bounded(server: Server, upstream: 
 
 
 def test_memory_is_given_back(server: Server, began_mb: float) -> None:
-    """A while after the last large answer the process is about as small as before the first."""
+    """Some time after the last large answer, the process is about as small as before."""
     deadline = time.monotonic() + 30
     while (left_mb := read_memory_mb(server, "VmRSS")) > began_mb + 50:
         assert time.monotonic() < deadline, f"{began_mb:.0f} MB became {left_mb:.0f} MB"
@@ -143,7 +143,7 @@ def test_memory_is_given_back(server: Server, began_mb: float) -> None:
 
 
 def test_choices_that_are_not_asked_for_take_nothing(server: Server) -> None:
-    """A billion choices are refused before anything is made of the number."""
+    """A billion choices are refused before the number is used."""
     before_mb = read_memory_mb(server, "VmHWM")
     for number in (10**9, 2**31, 2**64, 10**30):
         reply = server.chat({"model": "local/briggs-tiny", "messages": MESSAGES, "n": number})
@@ -158,7 +158,7 @@ def test_choices_that_are_not_asked_for_take_nothing(server: Server) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_numbers_that_no_column_holds_are_no_defect(tmp_path: Path, stream: bool) -> None:
-    """Whatever number comes in a count, an index or a time, the call is answered and recorded."""
+    """Whatever number a count, an index or a time has, the call is answered and recorded."""
 
     def answer(handler: _Handler, seen: Seen) -> None:
         number = seen.json["seed"]

@@ -1,4 +1,4 @@
-"""What bad input gets: one test for each row of the table in docs/errors.md."""
+"""The answers to bad input: one test for each row of the table in docs/errors.md."""
 
 # ruff: noqa: E501
 
@@ -21,7 +21,7 @@ def ask(server: Server, model: str, **members: Any) -> Reply:
     return server.chat({"model": model, "messages": MESSAGES, **members})
 
 
-# What is sent, the status, the code, a word of the message, and the param.
+# The request, the status, the code, some words of the message, and the param.
 ROWS: list[tuple[str, dict[str, Any], int, str | None, str, str | None]] = [
     ("no key", {"key": None}, 401, "invalid_api_key", "Authorization: Bearer", None),
     ("wrong key", {"key": "sk-briggs-wrong"}, 401, "invalid_api_key", "Incorrect API key", None),
@@ -114,7 +114,7 @@ def test_retry_after_is_passed_on(server: Server) -> None:
 
 
 def test_our_refused_key_is_not_retried(server: Server) -> None:
-    """A provider that refuses our key would refuse it again, so the SDK is told not to try."""
+    """If a provider refuses our key, the SDK is told not to retry."""
     assert ask(server, "unauthorized/m").headers["x-should-retry"] == "false"
 
 
@@ -138,7 +138,7 @@ def test_stream_cut_short(server: Server, model: str) -> None:
 
 
 def test_stream_without_done(server: Server) -> None:
-    """A stream whose choices all finished is whole, whether or not the upstream says so."""
+    """A stream whose choices all finished is whole, even without [DONE]."""
     reply = ask(server, "without_done/m", stream=True)
     assert read_frames(reply.body)[-1] == "[DONE]"
     assert server.find(reply)["briggs"]["status"] == "finished"
@@ -153,13 +153,13 @@ def test_stream_that_never_begins(server: Server, model: str) -> None:
 
 
 def test_unknown_address(server: Server) -> None:
-    """An address that does not exist answers in the same shape."""
+    """An unknown path answers in the same shape."""
     reply = server.send("GET", "/v1/nothing/here")
     assert (reply.status, set(reply.json)) == (404, {"error"})
 
 
 def test_not_http(server: Server) -> None:
-    """What is not HTTP gets a 400 with the error object."""
+    """Input that is not HTTP gets a 400 with the error object."""
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(b"this is not HTTP\r\n\r\n")
         answer = connection.recv(65536)
@@ -181,7 +181,7 @@ def test_not_http(server: Server) -> None:
     ],
 )
 def test_bad_queries(server: Server, query: str, param: str) -> None:
-    """A filter that cannot be understood is refused by name, never ignored."""
+    """An invalid filter is refused by name, never ignored."""
     reply = server.send("GET", f"/v1/chat/completions?{query}")
     assert reply.status == 400, reply.body
     assert reply.json["error"]["param"] == param

@@ -1,4 +1,4 @@
-"""Bodies that are slow, left, compressed, in another encoding, or too deep."""
+"""Request bodies that are slow, incomplete, compressed, in another encoding, or too deep."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def strict(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One whose callers have a second for each step."""
+    """A server that allows its callers a second for each step."""
     folder = tmp_path_factory.mktemp("exchange")
     config = (
         "[limits]\nheader_timeout_s = 1\nbody_timeout_s = 1\nkeep_alive_timeout_s = 1\n"
@@ -41,7 +41,7 @@ def begin(server: Server, path: str, *, key: str | None = "", length: int = 100_
 
 
 def drip(server: Server, sent: bytes, piece: bytes, *, seconds: float = 8) -> bytes:
-    """What is answered to one who sends a byte now and then; fails if it is let go on."""
+    """The answer to a caller who sends a byte now and then. Fails if it is never cut off."""
     answer, until = b"", time.monotonic() + seconds
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(sent)
@@ -50,7 +50,7 @@ def drip(server: Server, sent: bytes, piece: bytes, *, seconds: float = 8) -> by
             while True:
                 assert time.monotonic() < until, f"still open: {answer!r}"
                 with contextlib.suppress(TimeoutError):
-                    # The end of our answer is not the end of the connection.
+                    # The answer may end before the connection does.
                     answer += connection.recv(65536)
                 connection.sendall(piece)
     return answer
@@ -58,7 +58,7 @@ def drip(server: Server, sent: bytes, piece: bytes, *, seconds: float = 8) -> by
 
 @pytest.mark.parametrize("path", [CHAT, "/api/v1/completions", "/graphql"])
 def test_slow_bodies(strict: Server, path: str) -> None:
-    """A byte now and then is no body: whoever sends so is told, and cut off."""
+    """A caller who sends a byte now and then gets an error and is cut off."""
     answer = drip(strict, begin(strict, path), b" ")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"\r\nconnection: close\r\n" in answer
@@ -66,14 +66,14 @@ def test_slow_bodies(strict: Server, path: str) -> None:
 
 @pytest.mark.parametrize("path", [CHAT, "/v1/models", "/api/v1/completions"])
 def test_bodies_of_strangers(strict: Server, path: str) -> None:
-    """Nobody waits for the body of a call that is refused without it."""
+    """The body of a call that is refused without it is not waited for."""
     answer = drip(strict, begin(strict, path, key=None), b" ")
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"\r\nconnection: close\r\n" in answer
 
 
 def test_who_is_refused_reads_why(server: Server) -> None:
-    """A caller who is still sending when he is refused gets the answer."""
+    """A caller who is refused while sending still gets the answer."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(begin(server, CHAT, length=100_000_000))
         answer = b""
@@ -88,7 +88,7 @@ def test_who_is_refused_reads_why(server: Server) -> None:
     "path", [CHAT, "/api/v1/completions", "/api/completions", "/graphql", "/api/v1/feedback"]
 )
 def test_callers_who_leave_in_mid_body(strict: Server, path: str) -> None:
-    """It is no defect of ours, and no news for the log."""
+    """A caller who leaves in mid-body is not a defect, and is not logged as one."""
     with socket.create_connection(("127.0.0.1", strict.port)) as connection:
         connection.sendall(begin(strict, path))
         time.sleep(0.1)
@@ -97,7 +97,7 @@ def test_callers_who_leave_in_mid_body(strict: Server, path: str) -> None:
 
 
 def test_malformed_chunks(strict: Server) -> None:
-    """They get a 400 in the face's own shape, and the call is on record."""
+    """Malformed bodies get a 400 in the API's own shape, and the call is recorded."""
     head = begin(strict, CHAT).partition(b"content-length")[0]
     with socket.create_connection(("127.0.0.1", strict.port), timeout=30) as connection:
         connection.sendall(head + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\nhello\r\n")
@@ -109,7 +109,7 @@ def test_malformed_chunks(strict: Server) -> None:
 
 @pytest.mark.parametrize("zeros", [19, 5000])
 def test_lengths_of_zeros(server: Server, zeros: int) -> None:
-    """A length may be written with any number of zeros."""
+    """A length may have any number of leading zeros."""
     length = "0" * zeros + str(len(BODY))
     assert server.chat(BODY, headers={"content-length": length}).status == 200
 
@@ -127,14 +127,14 @@ def test_lengths_of_zeros(server: Server, zeros: int) -> None:
     ],
 )
 def test_compressed_bodies(server: Server, encoding: str, body: bytes) -> None:
-    """They are read, and the record has what they say."""
+    """Compressed bodies are read, and the record has their decompressed bytes."""
     reply = server.chat(body, headers={"content-encoding": encoding})
     assert reply.status == 200, reply.body
     assert server.find(reply, "request")["briggs"]["request"] == REQUEST
 
 
 def test_compressed_bodies_of_every_face(server: Server) -> None:
-    """The same is read wherever a body is."""
+    """Every route reads compressed bodies."""
     compressed = gzip.compress(b'{"query": "{organization(id: \\"default\\") {slug}}"}')
     reply = server.send("POST", "/graphql", compressed, headers={"content-encoding": "gzip"})
     assert reply.json == {"data": {"organization": {"slug": "default"}}}
@@ -156,7 +156,7 @@ def test_compressed_bodies_of_every_face(server: Server) -> None:
 def test_compressed_bodies_that_are_refused(
     server: Server, encoding: str, body: bytes, status: int, word: str
 ) -> None:
-    """Other encodings are named, and nothing grows past the limit of a body."""
+    """Other encodings are named in the error, and no body decompresses beyond its limit."""
     before = read_memory(server)
     for path in (CHAT, "/graphql"):
         reply = server.send("POST", path, body, headers={"content-encoding": encoding})
@@ -180,7 +180,7 @@ def test_compressed_bodies_that_are_refused(
     ],
 )
 def test_other_encodings(server: Server, body: bytes, word: str) -> None:
-    """What is not UTF-8 is told what it seems to be."""
+    """The error for a body that is not UTF-8 names the encoding it seems to have."""
     for path in (CHAT, "/graphql"):
         reply = server.send("POST", path, body)
         assert reply.status == 400, reply.body
@@ -210,7 +210,7 @@ OTHER = b'"model": "ok/m-1", "messages": [{"role": "user", "content": "hi"}]'
     ],
 )
 def test_bodies_without_measure(server: Server, body: bytes, word: str) -> None:
-    """Depth and number have limits, and what is past them is the caller's mistake."""
+    """Depth and number are limited. Beyond them, the caller gets a 400."""
     reply = server.chat(body)
     assert reply.status == 400, reply.body
     assert word in reply.json["error"]["message"]
@@ -220,19 +220,19 @@ def test_bodies_without_measure(server: Server, body: bytes, word: str) -> None:
 
 
 def test_headers_without_measure(server: Server) -> None:
-    """Tags of a header have the same limit as those of metadata."""
+    """Tags in a header have the same limit as those in metadata."""
     tags = ",".join(map(str, range(5000)))
     assert server.chat(BODY, headers={"x-briggs-tags": tags}).status == 400
 
 
 def test_refused_bodies_are_on_record(strict: Server) -> None:
-    """A body that came too slowly is a call that failed."""
+    """A call whose body came too slowly is recorded as failed."""
     strict.stop()
     reasons = [row["failure_reason"] or "" for row in read_rows(strict.data)]
     assert any("of the request came for 1 s" in reason for reason in reasons), reasons
 
 
 def read_memory(server: Server) -> int:
-    """What a server's process holds, in bytes."""
+    """The memory of a server's process, in bytes."""
     with open(f"/proc/{server.process.pid}/statm") as file:  # noqa: PTH123
         return int(file.read().split()[1]) * 4096

@@ -41,7 +41,7 @@ def tag() -> str:
 
 
 def ask(server: Server, method: str, path: str, body: Any = None, **options: Any) -> Any:
-    """What is answered where it must be 200."""
+    """The answer of a request, which must be a 200."""
     reply = server.send(method, path, body, **options)
     assert reply.status == 200, reply.body
     return reply.json
@@ -54,7 +54,7 @@ def create_key(server: Server, name: str, *scopes: str) -> str:
 
 
 def record(server: Server, *tags: str, model: str = "m-1", **members: Any) -> str:
-    """A completion that a client tells of."""
+    """A completion that a client reports."""
     body = {
         "organization_id": "default",
         "kind": "chat",
@@ -121,7 +121,7 @@ def test_a_task(server: Server, tag: str) -> None:
 
 
 def test_the_python_clients_task(server: Server) -> None:
-    """No instruction and a selector of null are taken; its list has `data` and `required`."""
+    """A null instruction and a null selector are accepted. The list has `data` and `required`."""
     body = {
         "json_schema": {"type": "object"},
         "name": "bare",
@@ -140,7 +140,7 @@ def test_the_python_clients_task(server: Server) -> None:
 
 
 def test_versions_of_a_task(server: Server, tag: str) -> None:
-    """A changed schema is a new version; feedback keeps the one that it was given for."""
+    """A changed schema is a new version. Feedback keeps the version that it was given for."""
     task, id = create_task(server, tag), record(server, tag)
     old = grade(server, task, id)
     path = f"{TASKS}/{task['id']}"
@@ -159,7 +159,7 @@ def test_versions_of_a_task(server: Server, tag: str) -> None:
 
 
 def test_an_archived_task(server: Server, tag: str) -> None:
-    """A deleted task is on no list and takes nothing more; its feedback stays."""
+    """A deleted task is not listed and accepts no more feedback. Its feedback stays."""
     task, id = create_task(server, tag), record(server, tag)
     given = grade(server, task, id)
     assert ask(server, "DELETE", f"{TASKS}/{task['id']}") == {"id": task["id"], "deleted": True}
@@ -185,7 +185,7 @@ def test_an_archived_task(server: Server, tag: str) -> None:
     ],
 )  # fmt: skip
 def test_a_bad_task(server: Server, change: dict[str, Any], param: str) -> None:
-    """What is wrong with a task is named, as text in `error`."""
+    """Each problem with a task is named, as text in `error`."""
     body = {"name": "n", "json_schema": SCHEMA, **change}
     reply = server.send("POST", TASKS, body)
     assert (reply.status, reply.json["param"]) == (400, param)
@@ -214,7 +214,7 @@ def test_by_id(server: Server, tag: str) -> None:
 
 
 def test_by_tags(server: Server, tag: str) -> None:
-    """By tags, it is about all that have all of them, and about something unless that is said."""
+    """By tags, it covers all completions with all of the tags, and must cover at least one."""
     task, extra = create_task(server), f"{tag}-2"
     ids = [record(server, tag, extra), record(server, extra, tag)]
     record(server, tag)
@@ -252,7 +252,7 @@ def test_by_tags(server: Server, tag: str) -> None:
     ],
 )  # fmt: skip
 def test_bad_feedback(server: Server, change: dict[str, Any], status: int, param: str) -> None:
-    """What is wrong with feedback is named."""
+    """Each problem with feedback is named."""
     task = create_task(server, "nobody-has-this")
     body = {"task_id": task["id"], "json_values": {"relevance": 1}, **change}
     reply = server.send("POST", FEEDBACK, body)
@@ -261,7 +261,7 @@ def test_bad_feedback(server: Server, change: dict[str, Any], status: int, param
 
 
 def test_every_problem_of_values(server: Server, tag: str) -> None:
-    """All that is wrong with values is said at once, each with its path."""
+    """All problems with values are reported at once, each with its path."""
     task, id = create_task(server, tag), record(server, tag)
     refused = grade(server, task, id, json_values={"relevance": "5", "safe": 1}, status=400)
     assert [each["path"] for each in refused["problems"]] == [
@@ -289,7 +289,7 @@ def test_lists(server: Server, tag: str) -> None:
 
 
 def test_filters(server: Server, tag: str) -> None:
-    """A filter asks for values and for the completions; a wrong one says which fields exist."""
+    """A filter selects by values and by completions. A wrong one lists the valid fields."""
     task = create_task(server, tag)
     for model, relevance in (("m-1", 2), ("m-1", 6), ("m-2", 2)):
         id = record(server, tag, model=model)
@@ -330,7 +330,7 @@ def test_edits(server: Server, tag: str) -> None:
 
 
 def test_idempotency(server: Server, tag: str) -> None:
-    """The same key again gives the first answer; with another body it is refused."""
+    """A repeated key gives the first answer. With another body it is refused."""
     task, id = create_task(server, tag), record(server, tag)
     body = {"task_id": task["id"], "json_values": {"relevance": 1}, "completion_ids": [id]}
     headers = {"idempotency-key": tag}
@@ -343,7 +343,7 @@ def test_idempotency(server: Server, tag: str) -> None:
 
 
 def test_a_deleted_completion(server: Server, tag: str) -> None:
-    """Its feedback keeps its values and says that it is gone; it leaves the queue."""
+    """A deleted completion leaves the queue. Its feedback keeps its values and says so."""
     task, id = create_task(server, tag, reviewers_wanted=2), record(server, tag)
     given = grade(server, task, id)
     assert server.send("DELETE", f"/v1/chat/completions/{id}").status == 200
@@ -384,7 +384,7 @@ def test_the_queue(server: Server, tag: str) -> None:
 
 
 def test_a_lease_that_expired(server: Server, tag: str) -> None:
-    """Whoever comes after others took the completion over is told so."""
+    """A reviewer who answers after others took the completion over gets an error."""
     task, id = create_task(server, tag), record(server, tag)
     assert take(server, task, "slow", lease_s=0.000001) == id
     assert take(server, task, "quick") == id
@@ -402,22 +402,22 @@ def test_a_lease_that_expired(server: Server, tag: str) -> None:
     ],
 )  # fmt: skip
 def test_a_bad_wish(server: Server, body: dict[str, Any], param: str) -> None:
-    """What cannot be asked of the queue is named."""
+    """An invalid request to the queue names the member."""
     task = create_task(server, "nobody-has-this")
     reply = server.send("POST", f"{TASKS}/{task['id']}/next", body)
     assert (reply.status, reply.json["param"]) == (400, param)
 
 
 def test_wishes(server: Server, tag: str) -> None:
-    """The queue goes by model, time, order and sample."""
+    """The queue can be filtered by model and time, sampled, and ordered."""
     task = create_task(server, tag, reviewers_wanted=9)
     old, new = record(server, tag), record(server, tag, model="m-2")
     assert take(server, task, "a", order="newest") == new
     assert take(server, task, "b", model="m-1") == old
     assert take(server, task, "c", created_from="2100-01-01") is None
     assert take(server, task, "d", created_from=0, created_to="2100-01-01T00:00Z") == old
-    # These seeds begin all around the circle: wherever a completion lies, it is in the half that
-    # follows some of them and not in that of others.
+    # These seeds begin all around the circle. So every completion is in the half that follows
+    # some of them, and not in the half of others.
     for model, id in (("m-1", old), ("m-2", new)):
         share = {"model": model, "sample": 0.5}
         taken = [take(server, task, f"{model} {n}", seed=n, **share) for n in range(12)]
@@ -425,7 +425,7 @@ def test_wishes(server: Server, tag: str) -> None:
 
 
 def test_blind(server: Server, tag: str) -> None:
-    """A grader sees others' answers after answering, or at once where the task is not blind."""
+    """A grader sees the answers of others after answering, or at once if the task is not blind."""
     task, id = create_task(server, tag, reviewers_wanted=2), record(server, tag)
     open = create_task(server, tag, reviewers_wanted=2, blind=False)
     theirs = [grade(server, each, id, reviewer="ann") for each in (task, open)]
@@ -450,7 +450,7 @@ def test_blind(server: Server, tag: str) -> None:
 
 
 def test_scopes(server: Server, tag: str) -> None:
-    """Reading takes `read`, giving feedback `grade`, tasks and deleting `admin`."""
+    """Reading needs `read`, giving feedback needs `grade`, tasks and deleting need `admin`."""
     task, id = create_task(server, tag), record(server, tag)
     reads, grades = create_key(server, "reads", "read"), create_key(server, "grades", "grade")
     assert server.send("GET", f"{TASKS}/{task['id']}", key=reads).status == 200
@@ -465,7 +465,7 @@ def test_scopes(server: Server, tag: str) -> None:
 
 
 def test_ungraded(server: Server, tag: str) -> None:
-    """What awaits a task and has no feedback, in the words of v1; not of other organizations."""
+    """Completions without feedback are listed in the v1 format, without other organizations'."""
     task, ids = create_task(server, tag), [record(server, tag) for _ in range(3)]
     record(server, "nobody-selects-this")
     grade(server, task, ids[1])
@@ -481,7 +481,7 @@ def test_ungraded(server: Server, tag: str) -> None:
 
 
 def test_agreement(server: Server, tag: str) -> None:
-    """Agreement is told field by field, with means by model, tag and week."""
+    """Agreement is reported field by field, with means by model, tag and week."""
     task = create_task(server, tag, reviewers_wanted=2)
     answers = [("m-1", 1, 1), ("m-1", 2, 2), ("m-2", 3, 3), ("m-2", 3, 7)]
     for model, one, other in answers:
@@ -506,7 +506,7 @@ def test_agreement(server: Server, tag: str) -> None:
 
 
 def test_agreement_by_version(server: Server, tag: str) -> None:
-    """Each version of a task has its own agreement, in words, without free text."""
+    """Each version of a task has its own agreement, described in words, without free text."""
     task = create_task(server, tag, json_schema={"properties": {"flags": FLAGS, "why": TEXT}})
     path = f"{TASKS}/{task['id']}"
     for number in range(10):
@@ -538,7 +538,7 @@ def test_agreement_by_version(server: Server, tag: str) -> None:
 
 
 def test_a_pattern_that_never_ends(server: Server, tag: str) -> None:
-    """It is matched in linear time, or refused; the server answers on."""
+    """A pattern is matched in linear time or refused, and the server stays responsive."""
     schema = {"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
     task = create_task(server, tag, json_schema=schema)
     values = {"a": "a" * 40 + "!"}
@@ -561,7 +561,7 @@ def test_a_pattern_that_never_ends(server: Server, tag: str) -> None:
     ],
 )
 def test_schemas_that_are_refused(server: Server, schema: Any, said: str) -> None:
-    """A schema that cannot be used is a 400 that says why, for a new task and an old one."""
+    """An unusable schema is a 400 that says why, for a new task and for an old one."""
     task = create_task(server)
     for path in (TASKS, f"{TASKS}/{task['id']}"):
         reply = server.send("POST", path, {"name": "n", "json_schema": schema})
@@ -569,7 +569,7 @@ def test_schemas_that_are_refused(server: Server, schema: Any, said: str) -> Non
 
 
 def test_export(server: Server, tag: str) -> None:
-    """Every line is complete: the feedback, its task as it was, its completions with bodies."""
+    """Every line is complete: the feedback, its version of the task, and its completions."""
     task, ids = create_task(server, tag), [record(server, tag), record(server, tag)]
     first = grade(server, task, *ids)
     ask(server, "POST", f"{TASKS}/{task['id']}", {"instruction": "Again."})
@@ -585,7 +585,7 @@ def test_export(server: Server, tag: str) -> None:
 
 
 def test_many_graders(server: Server, tag: str) -> None:
-    """Eight graders at once get all of it, each completion as often as wanted, nobody twice."""
+    """Eight graders at once get everything, each completion as often as wanted, nobody twice."""
     task = create_task(server, tag, reviewers_wanted=2)
     ids = [record(server, tag) for _ in range(25)]
     taken: list[tuple[str, str]] = []
@@ -609,7 +609,7 @@ def test_many_graders(server: Server, tag: str) -> None:
 
 
 def test_any_text(server: Server, tag: str) -> None:
-    """Halves of surrogate pairs are kept wherever a text is."""
+    """Halves of surrogate pairs are kept in every text."""
     task, id = create_task(server, tag, name="\ud83d", instruction="\udc00"), record(server, tag)
     assert take(server, task, "\ud83d", seed="\ud83d", order="random") == id
     given = grade(
@@ -624,7 +624,7 @@ def test_any_text(server: Server, tag: str) -> None:
 
 
 def test_another_organization(server: Server, tag: str) -> None:
-    """Nothing of a task or its feedback is there for another organization's key."""
+    """The key of another organization finds nothing of a task or its feedback."""
     task, id = create_task(server, tag), record(server, tag)
     given = grade(server, task, id)
     made = ask(server, "POST", "/api/v1/organizations", {"slug": f"other-{tag}"})
@@ -640,7 +640,7 @@ def test_another_organization(server: Server, tag: str) -> None:
 
 
 def test_a_key_for_grading_alone(server: Server, tag: str) -> None:
-    """With `grade` alone every step of a grader works, and nothing that is not his."""
+    """The scope `grade` is enough for every step of grading, and for nothing else."""
     id, other = record(server, tag), record(server, tag)
     task = create_task(server, tag)["id"]
     key = create_key(server, tag, "grade")
@@ -707,7 +707,7 @@ HIDDEN_REQUEST = {
 
 
 def create_telling_response() -> dict[str, Any]:
-    """An answer in which many members tell the model: each holds the word `opus`."""
+    """An answer in which many members reveal the model: each contains the word `opus`."""
     answer: dict[str, Any] = create_response(model="opus-4", system_fingerprint="fp_opus")
     answer["id"] = "chatcmpl-opus"
     answer["opus"] = True
@@ -718,7 +718,7 @@ def create_telling_response() -> dict[str, Any]:
 
 
 def test_a_task_that_hides_the_model(server: Server, tag: str) -> None:
-    """Neither the queue nor a grader's own look at a completion tells which model answered."""
+    """Neither the queue nor reading a completion reveals the model to a grader."""
     id = record(
         server, tag, "opus-run", request=HIDDEN_REQUEST, response=create_telling_response(),
         duration=1.5,
@@ -757,7 +757,7 @@ def test_a_task_that_hides_the_model(server: Server, tag: str) -> None:
 
 
 def test_an_answer_to_an_older_version(server: Server, tag: str) -> None:
-    """A post that names the version that its reviewer saw is refused after a change."""
+    """A post that names an older version of the task is refused after a change."""
     task, id = create_task(server, tag), record(server, tag)
     grade(server, task, id, task_version=1)
     ask(server, "POST", f"{TASKS}/{task['id']}", {"instruction": "Think twice."})
@@ -768,7 +768,7 @@ def test_an_answer_to_an_older_version(server: Server, tag: str) -> None:
 
 
 def test_progress_of_one_reviewer(server: Server, tag: str) -> None:
-    """What is left for a reviewer is what that one has neither graded nor skipped."""
+    """The count left for a reviewer excludes what that reviewer has graded or skipped."""
     task = create_task(server, tag, reviewers_wanted=2)
     first, second, _ = (record(server, tag) for _ in range(3))
     grade(server, task, first, reviewer="ann")
@@ -788,7 +788,7 @@ def test_progress_of_one_reviewer(server: Server, tag: str) -> None:
 
 
 def test_disagreements(server: Server, tag: str) -> None:
-    """Completions on which reviewers differ, by field and reviewer, the most fields first."""
+    """Completions on which reviewers differ, by field and reviewer, most fields first."""
     task = create_task(server, tag, reviewers_wanted=2)
     agreed, one, both, alone = (record(server, tag) for _ in range(4))
     for id, ann, ben in (

@@ -1,4 +1,4 @@
-"""Which addresses and pages are let in, by raw requests to a real server."""
+"""Which hosts and origins are admitted, tested by raw requests to a real server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture(scope="module")
 def page_server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One whose file lets in the pages of an origin, and a name."""
+    """A server whose file allows an origin and a host name."""
     folder = tmp_path_factory.mktemp("gate")
     config = 'origins = ["https://app.example"]\nhosts = ["briggs.internal"]\n'
     with run_server(folder / "data", config=config + upstream.config()) as running:
@@ -61,14 +61,14 @@ def send(server: Server, *fields: str, target: str = "/v1/models", version: str 
     ],
 )
 def test_hosts(page_server: Server, host: str, status: int) -> None:
-    """A name that is not ours is refused, and what is not a host and a port is malformed."""
+    """An unknown host name is refused, and a malformed Host header is a 400."""
     reply = send(page_server, f"host: {host}")
     assert reply.status == status, reply.body
     assert reply.headers["x-request-id"].startswith("req_")
 
 
 def test_names_of_this_machine(page_server: Server) -> None:
-    """Who calls from a container reads what to write into the file."""
+    """A caller from a container is told what to add to briggs.toml."""
     reply = send(page_server, "host: host.docker.internal:10100")
     assert reply.status == 403
     message = reply.json["error"]["message"]
@@ -77,7 +77,7 @@ def test_names_of_this_machine(page_server: Server) -> None:
 
 
 def test_targets_that_name_a_host(page_server: Server) -> None:
-    """The host of the target is judged, and not that of the header."""
+    """If the target names a host, that one is checked, not the header's."""
     foreign = send(page_server, "host: localhost", target="http://evil.com/v1/models")
     assert (foreign.status, "evil.com" in foreign.json["error"]["message"]) == (403, True)
     ours = send(page_server, "host: evil.com", target="http://localhost/v1/models")
@@ -85,7 +85,7 @@ def test_targets_that_name_a_host(page_server: Server) -> None:
 
 
 def test_old_requests_need_no_host(page_server: Server) -> None:
-    """HTTP/1.0 has no Host, and no browser speaks it; but no page comes in that way."""
+    """An HTTP/1.0 request needs no Host, since no browser sends one. Its Origin is checked."""
     assert send(page_server, version="1.0").status == 200
     assert send(page_server, "origin: null", version="1.0").status == 403
     assert send(page_server).status == 400
@@ -93,14 +93,14 @@ def test_old_requests_need_no_host(page_server: Server) -> None:
 
 @pytest.mark.parametrize("origin", ["http://[", "null", "http://", "https://evil.example", "a" * 9])
 def test_foreign_origins(page_server: Server, origin: str) -> None:
-    """They are refused, however malformed they are."""
+    """Foreign origins are refused, however malformed they are."""
     reply = send(page_server, "host: localhost", f"origin: {origin}")
     assert reply.status == 403
     assert "origins" in reply.json["error"]["message"]
 
 
 def test_two_origins(page_server: Server) -> None:
-    """Of two headers one could be checked and the other meant."""
+    """Two different headers are refused, since one could be checked and the other used."""
     reply = send(
         page_server, "host: localhost", "origin: http://localhost", "origin: https://evil.example"
     )
@@ -108,7 +108,7 @@ def test_two_origins(page_server: Server) -> None:
 
 
 def test_what_a_page_may_read(page_server: Server) -> None:
-    """A page sees when to ask again, and what its answer is called."""
+    """A page can read when to retry, and the id of its answer."""
     for path in ("/v1/models", CHAT, "/health"):
         reply = page_server.send("GET", path, headers={"origin": "https://app.example"})
         shown = {name.strip() for name in reply.headers["access-control-expose-headers"].split(",")}
@@ -116,7 +116,7 @@ def test_what_a_page_may_read(page_server: Server) -> None:
 
 
 def test_preflights_are_no_calls(page_server: Server) -> None:
-    """A browser that asks whether a page may call leaves nothing on record, whoever it is for."""
+    """A preflight is never recorded, whichever origin it is for."""
     before = len(read_rows(page_server.data))
     assert page_server.send("OPTIONS", CHAT, headers=ASKED, key=None).status == 200
     foreign = {**ASKED, "origin": "https://evil.example"}
@@ -128,7 +128,7 @@ def test_preflights_are_no_calls(page_server: Server) -> None:
 
 
 def test_malformed_hosts_do_not_fill_the_record(upstream: Upstream, tmp_path: Path) -> None:
-    """Calls without a key are recorded so many times a minute, whatever they are refused for."""
+    """Only so many calls without a key are recorded per minute, whatever the reason."""
     with run_server(tmp_path / "data", config=upstream.config()) as server:
         for _ in range(70):
             assert server.chat({}, key=None, headers={"host": "localhost:x"}).status == 400

@@ -1,4 +1,4 @@
-"""Callers who leave early: what they got is on record, and what it cost."""
+"""Callers who leave early: what they received is recorded, with its cost."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def wait_for(condition: Callable[[], Any], *, timeout_s: float = 15) -> Any:
 
 
 def count(**members: Any) -> bytes:
-    """The chunk that only holds the usage."""
+    """The chunk that contains only the usage."""
     chunk = json.loads(create_chunk({})[6:]) | {"choices": [], "usage": USAGE, **members}
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
 def say(*pieces: bytes | float) -> Behaviour:
-    """An upstream that sends these pieces, and waits where there is a number of seconds."""
+    """An upstream that sends these pieces. A number is a pause in seconds."""
 
     def behave(handler: Any, seen: Any) -> None:
         handler.begin_stream()
@@ -91,7 +91,7 @@ def slow_failure(handler: Any, seen: Any) -> None:
 
 
 def counts_on(handler: Any, seen: Any) -> None:
-    """Says with every chunk how many tokens there were so far."""
+    """Reports the tokens so far with every chunk."""
     handler.begin_stream()
     for number in range(1, 100):
         delta = {"role": "assistant"} if number == 1 else {}
@@ -103,7 +103,7 @@ def counts_on(handler: Any, seen: Any) -> None:
 
 
 def spells(handler: Any, seen: Any) -> None:
-    """A word every 20 ms, each with its logprobs, until nobody listens."""
+    """Sends a word every 20 ms, each with its logprobs, until the caller has left."""
     handler.begin_stream()
     for number in range(200):
         delta = {"role": "assistant"} if number == 0 else {}
@@ -253,7 +253,7 @@ def draining(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @contextlib.contextmanager
 def call(server: Server, model: str, **members: Any) -> Iterator[socket.socket]:
-    """A call whose answer nobody has read yet; the connection closes at the end."""
+    """A call whose answer is not read yet. The connection closes at the end."""
     request = {
         "model": f"{model}/m" if model else "several",
         "messages": MESSAGES,
@@ -271,7 +271,7 @@ def call(server: Server, model: str, **members: Any) -> Iterator[socket.socket]:
 
 
 def read_until(connection: socket.socket, end: bytes) -> str:
-    """Read until this has come; the id of the completion."""
+    """Read until these bytes have come. Returns the id of the completion."""
     read = b""
     while end not in read:
         piece = connection.recv(4096)
@@ -281,13 +281,13 @@ def read_until(connection: socket.socket, end: bytes) -> str:
 
 
 def leave(server: Server, model: str, *, after: bytes, **members: Any) -> str:
-    """Call, read until something has come, and leave; the id of the completion."""
+    """Call, read until these bytes have come, and leave. Returns the id of the completion."""
     with call(server, model, **members) as connection:
         return read_until(connection, after)
 
 
 def await_end(server: Server, id: str) -> dict[str, Any]:
-    """What the record says of a call when it is over."""
+    """The record of a call after it has ended."""
 
     def is_over() -> bool:
         reply = server.send("GET", f"/v1/chat/completions/{id}")
@@ -298,7 +298,7 @@ def await_end(server: Server, id: str) -> dict[str, Any]:
 
 
 def await_row(server: Server, *, user: str) -> dict[str, Any]:
-    """The row of the call of an end user, when it is over."""
+    """The row of an end user's call, after it has ended."""
 
     def find() -> list[dict[str, Any]]:
         rows = (row for row in read_rows(server.data) if row["user"] == user)
@@ -309,7 +309,7 @@ def await_row(server: Server, *, user: str) -> dict[str, Any]:
 
 
 def test_a_caller_who_leaves_at_the_finish_got_it_all(cancelling: Server) -> None:
-    """The usage is still read, the call has finished and is priced, and the leaving is noted."""
+    """The usage is still read; the call is finished, priced, and notes that the caller left."""
     recorded = await_end(cancelling, leave(cancelling, "late_usage", after=STOP))
     details = recorded["briggs"]
     assert (details["status"], details["finish_reasons"]) == ("finished", ["stop"])
@@ -323,13 +323,13 @@ def test_a_caller_who_leaves_at_the_finish_got_it_all(cancelling: Server) -> Non
 
 
 def test_a_caller_who_stays_is_not_noted(cancelling: Server) -> None:
-    """Nothing is noted of a caller who reads to the end."""
+    """A caller who reads to the end is not noted as having left."""
     reply = cancelling.chat({"model": "late_usage/m", "messages": MESSAGES, "stream": True})
     assert cancelling.find(reply)["briggs"]["caller_left_ms"] is None
 
 
 def test_a_caller_who_leaves_with_a_tool_call(cancelling: Server) -> None:
-    """So do agents, as soon as they know which tool to call."""
+    """The same for agents, which leave as soon as they know the tool to call."""
     recorded = await_end(
         cancelling, leave(cancelling, "tool", after=b'"finish_reason": "tool_calls"')
     )
@@ -350,11 +350,11 @@ def test_a_half_closed_connection_is_left(cancelling: Server) -> None:
 
 
 def test_a_usage_that_does_not_come_in_time(cancelling: Server, upstream: Upstream) -> None:
-    """The answer is whole without it, and what it cost is an estimate that says so."""
+    """Without the usage the answer is still whole, and its cost is marked as an estimate."""
     recorded = await_end(cancelling, leave(cancelling, "no_usage", after=STOP))
     details = recorded["briggs"]
     assert details["status"] == "finished"
-    # 12 bytes of the message, and 5 of the answer.
+    # 12 bytes of the message and 5 of the answer.
     assert (details["prompt_tokens"], details["completion_tokens"]) == (3, 2)
     assert details["usage_source"] == "estimated"
     assert "usage" not in recorded
@@ -364,7 +364,7 @@ def test_a_usage_that_does_not_come_in_time(cancelling: Server, upstream: Upstre
 
 @pytest.mark.parametrize("model", ["cut", "fails_late"])
 def test_an_upstream_that_fails_behind_the_finish(cancelling: Server, model: str) -> None:
-    """What fails after the whole answer was there takes nothing of it away."""
+    """A failure after the end of every choice does not make the call a failure."""
     recorded = await_end(cancelling, leave(cancelling, model, after=STOP))
     assert recorded["briggs"]["status"] == "finished"
     assert recorded["choices"][0]["message"]["content"] == "Hello"
@@ -386,7 +386,7 @@ def test_one_of_two_choices_is_not_all(cancelling: Server, draining: Server) -> 
 def test_what_is_left_early_is_cancelled_and_estimated(
     cancelling: Server, upstream: Upstream
 ) -> None:
-    """Without a word the upstream is cancelled, and the tokens that came are estimated."""
+    """By default the upstream is cancelled, and the tokens that came are estimated."""
     upstream.hung_up.clear()
     details = await_end(cancelling, leave(cancelling, "endless", after=b" ab"))["briggs"]
     assert upstream.hung_up.wait(5)
@@ -400,7 +400,7 @@ def test_what_is_left_early_is_cancelled_and_estimated(
 
 
 def test_a_running_count_is_the_providers(cancelling: Server) -> None:
-    """A provider that counts with every chunk has counted what came before a caller left."""
+    """If a provider counts with every chunk, its last count is used."""
     details = await_end(cancelling, leave(cancelling, "counts_on", after=b"w5 "))["briggs"]
     assert (details["status"], details["usage_source"]) == ("failed", "provider")
     assert details["prompt_tokens"] == 9
@@ -418,7 +418,7 @@ def test_logprobs_count_tokens(cancelling: Server) -> None:
 
 @pytest.mark.parametrize("include_usage", [False, True])
 def test_what_a_vendor_counts_before_the_end_is_kept(tmp_path: Path, include_usage: bool) -> None:
-    """Anthropic's count of the prompt is kept beside an estimate; Gemini has counted it all."""
+    """Anthropic's count of the prompt is kept beside an estimate. Gemini counts everything."""
     options = {"stream_options": {"include_usage": include_usage}}
     with run_vendor(tmp_path / "a", start_message, kind="anthropic", path="/v1") as vendor:
         id = leave(vendor.server, "anthropic", after=b"eight by", **options)
@@ -437,7 +437,7 @@ def test_what_a_vendor_counts_before_the_end_is_kept(tmp_path: Path, include_usa
 
 
 def test_a_drain_reads_to_the_end(draining: Server) -> None:
-    """With `drain` the rest is read, and the call has finished like any other."""
+    """With `drain` the rest is read, and the call is finished like any other."""
     recorded = await_end(draining, leave(draining, "words", after=b" a"))
     assert recorded["briggs"]["status"] == "finished"
     assert recorded["choices"][0]["message"]["content"] == "Hello" + " a" * 40
@@ -446,7 +446,7 @@ def test_a_drain_reads_to_the_end(draining: Server) -> None:
 
 
 def test_a_drain_of_a_whole_answer(cancelling: Server, draining: Server) -> None:
-    """A whole answer whose caller has left is read with `drain`, and cancelled without."""
+    """A whole answer whose caller left is read with `drain`, and cancelled otherwise."""
     for server, status in ((cancelling, "failed"), (draining, "finished")):
         with call(server, "slow_whole", stream=False, user=status):
             time.sleep(0.2)
@@ -457,7 +457,7 @@ def test_a_drain_of_a_whole_answer(cancelling: Server, draining: Server) -> None
 
 
 def test_nothing_new_is_asked_without_a_caller(draining: Server, upstream: Upstream) -> None:
-    """A drain reads what is under way; when that fails, no other target is asked."""
+    """A drain reads the answer in progress. If that fails, no other target is tried."""
     asked = len(upstream.seen)
     with call(draining, "", stream=False, user="several"):
         time.sleep(0.2)
@@ -468,7 +468,7 @@ def test_nothing_new_is_asked_without_a_caller(draining: Server, upstream: Upstr
 
 @pytest.mark.parametrize("limits", [{"drain_timeout_s": 1}, {"drain_tokens_max": 20}])
 def test_a_drain_is_bounded(upstream: Upstream, tmp_path: Path, limits: dict[str, Any]) -> None:
-    """A drain ends after so many seconds, or so many tokens, as a call that was left."""
+    """A drain ends after so many seconds or tokens, and the call counts as left."""
     config = configure(upstream, top='on_hang_up = "drain"', **limits)
     with run_server(tmp_path / "data", config=config) as server:
         details = await_end(server, leave(server, "endless", after=b" ab"))["briggs"]
@@ -480,7 +480,7 @@ def test_a_drain_is_bounded(upstream: Upstream, tmp_path: Path, limits: dict[str
 
 
 def test_the_number_of_drains_is_bounded(upstream: Upstream, tmp_path: Path) -> None:
-    """Past `drains_max` the upstream is cancelled, and a drain takes no caller's place."""
+    """Above `drains_max` the upstream is cancelled, and a drain does not count as in flight."""
     config = configure(upstream, top='on_hang_up = "drain"', drains_max=1, in_flight_max=1)
     with run_server(tmp_path / "data", config=config) as server:
         first = leave(server, "words", after=b" a")
@@ -490,7 +490,7 @@ def test_the_number_of_drains_is_bounded(upstream: Upstream, tmp_path: Path) -> 
 
 
 def test_a_caller_who_stops_reading(cancelling: Server, upstream: Upstream) -> None:
-    """A caller who reads nothing for `write_timeout_s` is taken for one who left."""
+    """A caller who reads nothing for `write_timeout_s` counts as gone."""
     upstream.hung_up.clear()
     with call(cancelling, "flood") as connection:
         id = read_until(connection, b"xxx")
@@ -501,7 +501,7 @@ def test_a_caller_who_stops_reading(cancelling: Server, upstream: Upstream) -> N
 
 
 def test_a_connection_that_dies_behind_the_record(cancelling: Server) -> None:
-    """An answer that was recorded stays recorded, whatever becomes of its way to the caller."""
+    """A recorded answer stays recorded, even if it cannot be sent to the caller."""
     with call(cancelling, "late_usage") as connection:
         id = read_until(connection, DONE)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -510,7 +510,7 @@ def test_a_connection_that_dies_behind_the_record(cancelling: Server) -> None:
 
 
 def test_a_stop_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
-    """SIGTERM waits for a drain no longer than for a usage, and what came is recorded."""
+    """SIGTERM waits for a drain only as long as for a usage, and what came is recorded."""
     data = tmp_path / "data"
     config = configure(upstream, top='on_hang_up = "drain"', drain_timeout_s=60)
     with run_server(data, config=config) as server:
@@ -526,7 +526,7 @@ def test_a_stop_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
 
 
 def test_a_kill_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
-    """What was drained when the process was killed is swept at the next start."""
+    """A drain that was interrupted by a kill is swept at the next start."""
     data = tmp_path / "data"
     config = configure(upstream, top='on_hang_up = "drain"')
     with run_server(data, config=config) as server:
@@ -539,7 +539,7 @@ def test_a_kill_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
 
 
 def test_a_reload_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
-    """A drain goes on by the file that it began with, and the next caller by the new one."""
+    """A drain keeps the settings that it began with, and the next caller gets the new ones."""
     data = tmp_path / "data"
     with run_server(data, config=configure(upstream, top='on_hang_up = "drain"')) as server:
         first = leave(server, "words", after=b" a")
@@ -552,7 +552,7 @@ def test_a_reload_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
 
 
 def test_a_stream_that_a_program_left(cancelling: Server) -> None:
-    """What a wrapped client tells of a stream that its program left is kept, and breaks no rule."""
+    """A wrapped client also reports streams that its program left, and they break no rule."""
     for received, status in ((HELLO, "failed"), (HELLO + END, "finished")):
         record = Record(
             request=json.dumps({"model": "m", "messages": MESSAGES}).encode(),
@@ -570,7 +570,7 @@ def test_a_stream_that_a_program_left(cancelling: Server) -> None:
 
 
 def test_who_left_can_be_counted_and_listed(upstream: Upstream, tmp_path: Path) -> None:
-    """They are counted in /metrics and found by `caller_left`, and no sum mixes estimates in."""
+    """They are counted in /metrics, `caller_left` finds them, and no sum mixes in estimates."""
     with run_server(tmp_path / "data", config=configure(upstream)) as server:
         left = [leave(server, "late_usage", after=STOP), leave(server, "no_usage", after=STOP)]
         early = leave(server, "endless", after=b" ab", metadata={"briggs_session": "s"})
@@ -606,7 +606,7 @@ def test_who_left_can_be_counted_and_listed(upstream: Upstream, tmp_path: Path) 
 
 @pytest.mark.parametrize("leaves", [True, False])
 def test_a_stop_that_cannot_wait(upstream: Upstream, tmp_path: Path, leaves: bool) -> None:
-    """What is still going on after `shutdown_timeout_s` is cancelled and recorded as it is."""
+    """What is still running after `shutdown_timeout_s` is cancelled and recorded as it is."""
     data = tmp_path / "data"
     config = configure(upstream, top='on_hang_up = "drain"', drain_timeout_s=60)
     config = config.replace("[limits]", "[limits]\nshutdown_timeout_s = 1")

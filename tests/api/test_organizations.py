@@ -1,4 +1,4 @@
-"""Organizations and scopes: who may do what, and that nobody sees anything of another."""
+"""Organizations and scopes: who may do what, and that no organization sees another's data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def create_key(server: Server, *scopes: str, **members: object) -> str:
 
 
 def walk(id: str) -> Iterator[tuple[str, str]]:
-    """Every method and path that a key opens, with an id where one belongs."""
+    """Every route that needs a key, as method and path with an id filled in."""
     for route in [*OPENAI_ROUTES, *LOG10_ROUTES, *health.ROUTES]:
         assert isinstance(route, Route)
         for method in sorted((route.methods or set()) - {"HEAD"}):
@@ -74,7 +74,7 @@ def test_nothing_of_one_organization_is_visible_to_another(server: Server, acme:
 
 
 def test_an_organization_is_made_by_the_first_alone(server: Server, acme: str) -> None:
-    """Administrators of the first organization make others; theirs see themselves only."""
+    """Administrators of the first organization create others. Other ones see only their own."""
     refused = server.send("POST", "/api/v1/organizations", {"slug": "theirs"}, key=acme)
     assert refused.status == 403
     assert "first organization" in refused.json["error"]
@@ -89,7 +89,7 @@ def test_an_organization_is_made_by_the_first_alone(server: Server, acme: str) -
 
 
 def test_figures_of_all_are_for_the_first_alone(server: Server, acme: str) -> None:
-    """What Prometheus reads is summed over all organizations, so the others may not."""
+    """Metrics are summed over all organizations, so only the first one may read them."""
     assert server.send("GET", "/metrics").status == 200
     assert server.send("GET", "/metrics", key=acme).status == 403
 
@@ -100,14 +100,14 @@ def test_figures_of_all_are_for_the_first_alone(server: Server, acme: str) -> No
      ({"slug": "default"}, "slug")],
 )  # fmt: skip
 def test_a_bad_organization(server: Server, body: dict[str, object], param: str) -> None:
-    """What cannot be an organization is refused, and the member is named."""
+    """An invalid organization is refused, and the member is named."""
     reply = server.send("POST", "/api/v1/organizations", body)
     assert (reply.status, reply.json["param"]) == (400, param)
     assert isinstance(reply.json["error"], str)
 
 
 def test_keys_of_another_organization(server: Server, acme: str) -> None:
-    """Administrators of the first make, list and revoke keys of others; theirs see their own."""
+    """Administrators of the first organization manage all keys; others manage their own."""
     keys = "/v1/organization/admin_api_keys"
     made = server.send("POST", keys, {"name": "guest", "organization": "acme"})
     assert made.status == 200, made.body
@@ -132,7 +132,7 @@ def test_keys_of_another_organization(server: Server, acme: str) -> None:
 
 
 def test_scopes(server: Server) -> None:
-    """A key does what its scopes name, and is told which one it lacks."""
+    """A key can do what its scopes allow, and the error names a missing scope."""
     read = create_key(server, "read")
     assert server.send("GET", "/v1/chat/completions", key=read).status == 200
     call = {"model": "local/briggs-tiny", "messages": MESSAGES}
@@ -146,7 +146,7 @@ def test_scopes(server: Server) -> None:
 
 
 def test_no_key_is_an_administrators_by_default(server: Server) -> None:
-    """A key that is made without scopes has all but `admin`."""
+    """A key that is created without scopes has all but `admin`."""
     made = server.send("POST", "/v1/organization/admin_api_keys", {"name": "plain"}).json
     assert made["scopes"] == ["answer", "read", "grade"]
     assert server.send("GET", "/v1/chat/completions", key=made["value"]).status == 200
@@ -156,7 +156,7 @@ def test_no_key_is_an_administrators_by_default(server: Server) -> None:
 
 
 def test_a_key_expires(server: Server) -> None:
-    """A key is refused after its time, and the answer says that it has expired."""
+    """An expired key is refused, and the answer says so."""
     brief = create_key(server, "read", expires_in_s=0.000001)
     reply = server.send("GET", "/v1/chat/completions", key=brief)
     assert reply.status == 401
@@ -166,7 +166,7 @@ def test_a_key_expires(server: Server) -> None:
 
 
 def test_log10s_headers(server: Server) -> None:
-    """A token comes in Log10's headers too, whatever an empty Basic authorization says."""
+    """Tokens are also read from Log10's headers, despite an empty Basic authorization."""
     token = (server.data / "admin.key").read_text().strip()
     for name in ("x-log10-token", "x-api-token"):
         headers = {name: token, "authorization": "Basic Og=="}

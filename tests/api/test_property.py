@@ -1,4 +1,4 @@
-"""Whatever an upstream sends, what goes out conforms or is one error, and one record is kept."""
+"""Whatever an upstream sends, the caller gets a conforming answer or one error, and one record."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.processes import (
 
 
 class Sent(NamedTuple):
-    """What the upstream sends for a call: writes of a body."""
+    """The writes of a body that the upstream sends for a call."""
 
     status: int
     content_type: str
@@ -41,7 +41,7 @@ class Sent(NamedTuple):
 
 
 class Scripted(NamedTuple):
-    """A server in front of an upstream that sends what a test writes down."""
+    """A server in front of an upstream that sends what a test sets."""
 
     server: Server
     script: list[Sent]
@@ -115,14 +115,14 @@ def answers(draw: st.DrawFn, *, stream: bool) -> Sent:
 
 
 def list_broken(reply: Reply) -> set[str]:
-    """The rules that an answer breaks, of those that can be kept whatever came."""
+    """The rules that an answer breaks, of those that any answer can keep."""
     kind = reply.headers["content-type"]
     if reply.status != 200:
         findings = check_error(reply.body, status=reply.status, content_type=kind)
     elif kind.startswith("text/event-stream"):
         payloads = [json.loads(frame) for frame in read_frames(reply.body) if frame != "[DONE]"]
         failed = [payload for payload in payloads if "error" in payload]
-        # A failure is one last frame, and after it there is no [DONE].
+        # A failure is one last frame, without [DONE].
         assert failed in ([], payloads[-1:])
         assert reply.body.endswith(b"data: [DONE]\n\n") == (not failed)
         if failed:
@@ -155,7 +155,7 @@ def test_any_upstream(scripted: Scripted, stream: bool) -> None:
 
 @pytest.mark.parametrize("missing", [b"\n\n", b"\n\ndata: [DONE]\n\n"])
 def test_a_last_event_without_its_empty_line(scripted: Scripted, missing: bytes) -> None:
-    """The last event counts if it is whole, and what is cut in its middle is a failure."""
+    """The last event counts only if it is whole. One that is cut in the middle is a failure."""
     whole = frames(create_stream(), end=b"data: [DONE]\n\n")
     body = whole.removesuffix(missing)
     reply = scripted.ask(Sent(200, "text/event-stream", [body]), stream=True)

@@ -1,4 +1,4 @@
-"""How a path finds what answers it, and what an answer is called."""
+"""How a path finds its route, and how an answer is identified."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHAT = "/v1/chat/completions"
     ],
 )
 def test_paths_that_mean_the_same(server: Server, path: str) -> None:
-    """Slashes that a client adds, and escapes that it need not write, change nothing."""
+    """Extra slashes and unneeded escapes in a path change nothing."""
     reply = server.send("POST", path, REQUEST)
     assert reply.status == 200, reply.body
     assert reply.json["choices"][0]["message"]["content"] == "hi"
@@ -45,7 +45,7 @@ def test_paths_that_mean_the_same(server: Server, path: str) -> None:
     ],
 )
 def test_other_paths(server: Server, method: str, path: str) -> None:
-    """The same holds on every face, and nobody is sent to another address."""
+    """The same is true for every API, without a redirect."""
     assert server.send(method, path).status == 200
 
 
@@ -61,7 +61,7 @@ def test_other_paths(server: Server, method: str, path: str) -> None:
     ],
 )
 def test_base_urls_that_are_wrong(server: Server, path: str) -> None:
-    """Who gave a client the wrong base URL reads the right one."""
+    """A client with the wrong base URL gets the right one in the error."""
     reply = server.send("POST", path, REQUEST)
     assert reply.status == 404
     error = reply.json["error"]
@@ -71,14 +71,14 @@ def test_base_urls_that_are_wrong(server: Server, path: str) -> None:
 
 
 def test_paths_where_there_is_nothing() -> None:
-    """Where the base URL is right, nothing is said of it."""
+    """If the base URL is right, the error does not mention it."""
     for path in ("/v1/embeddings", "/v1/chat/completions/id/nothing", "/"):
         assert "base URL" not in explain_missing(path, address="http://here")
     assert normalise(b"//") == b"/"
 
 
 def test_methods_that_a_path_has(server: Server) -> None:
-    """They are all named, whichever rows of the table they are in."""
+    """All methods of a path are named, whichever rows of the table they are in."""
     reply = server.send("PUT", f"{CHAT}/id")
     assert (reply.status, reply.headers["allow"]) == (405, "DELETE, GET, HEAD, POST")
     assert "DELETE, GET, HEAD, POST" in reply.json["error"]["message"]
@@ -122,20 +122,20 @@ def test_every_answer_has_a_name(server: Server) -> None:
     ],
 )
 def test_numbers_of_a_query(server: Server, path: str, digits: str) -> None:
-    """One that is none, or has more digits than Python reads, is refused by its name."""
+    """A value that is not a number, or has too many digits, is refused by name."""
     reply = server.send("GET", path + quote(digits))
     assert reply.status in (400, 404), reply.body
     assert "Traceback" not in reply.body.decode()
 
 
 def test_numbers_with_zeros(server: Server) -> None:
-    """Zeros before a number change nothing, however many they are."""
+    """Leading zeros change nothing, however many there are."""
     reply = server.send("GET", f"{CHAT}?limit={'0' * 5000}1")
     assert (reply.status, len(reply.json["data"]) <= 1) == (200, True)
 
 
 def test_numbers_of_graphql(server: Server) -> None:
-    """A number of thousands of digits is an error of the query, not of the server."""
+    """A number with thousands of digits is the caller's error, not the server's."""
     query = '{organization(id: "default") {feedbackV2(page: %s) {pageInfo {totalCount}}}}'
     for digits in ("9" * 5000, "-" + "9" * 5000, "9" * 30):
         reply = server.send("POST", "/graphql", {"query": query % digits})

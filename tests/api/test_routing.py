@@ -1,4 +1,4 @@
-"""Who is asked, how often and for how long: the file's names before a real server."""
+"""Which target is called, how often and for how long, tested on a real server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def say(status: int, message: str = "no", code: str = "c", **headers: str) -> Be
 
 
 def flaky(handler: Any, seen: Any) -> None:
-    """Does at first what the message says of it, and answers when it is asked again."""
+    """Fails the first time, as the message says, and answers the second time."""
     said = seen.json["messages"][-1]["content"]
     times = sum(said.encode() in each.body for each in handler.server.upstream.seen)
     status, _, rest = said.partition(" ")
@@ -67,35 +67,35 @@ def flaky(handler: Any, seen: Any) -> None:
 
 
 def filtered(handler: Any, seen: Any) -> None:
-    """Answers, and a filter takes the answer."""
+    """Answers, but a content filter cuts the answer off."""
     body = create_response("")
     body["choices"][0] |= {"finish_reason": "content_filter"}
     handler.send_whole(200, json.dumps(body).encode())
 
 
 def fails_at_once(handler: Any, seen: Any) -> None:
-    """Begins a stream in good order, with an error."""
+    """Begins a stream properly, with an error."""
     handler.begin_stream()
     handler.write_piece(b'data: {"error": {"message": "overloaded", "code": 503}}\n\n')
     handler.write_piece(b"")
 
 
 def ends_at_once(handler: Any, seen: Any) -> None:
-    """Begins a stream and says nothing."""
+    """Begins a stream and sends nothing more."""
     handler.begin_stream()
     handler.write_piece(DONE)
     handler.write_piece(b"")
 
 
 def thinks(handler: Any, seen: Any) -> None:
-    """Begins, and then says nothing for longer than anybody waits."""
+    """Begins, and then sends nothing for longer than any timeout."""
     if seen.json.get("stream"):
         handler.begin_stream()
     time.sleep(1.5)
 
 
 def falls_silent(handler: Any, seen: Any) -> None:
-    """Says one word of a stream, and nothing more for longer than anybody waits."""
+    """Sends one word of a stream, and then nothing for longer than any timeout."""
     handler.begin_stream()
     handler.write_piece(create_chunk({"role": "assistant", "content": "Hel"}))
     time.sleep(1.5)
@@ -164,7 +164,7 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("routing")
-    # A wire that has no word for some parameters.
+    # A wire that does not have some parameters.
     url = f"http://127.0.0.1:{upstream.port}/ok/v1"
     narrow = f'[providers.narrow]\nkind = "mistral"\nbase_url = "{url}"\n'
     with run_server(folder / "data", config=MODELS + narrow + upstream.config()) as running:
@@ -196,7 +196,7 @@ def list_attempts(server: Server, reply: Reply) -> list[tuple[str, int | None, s
     ],
 )
 def test_retries(server: Server, way: str, reason: str, stream: bool) -> None:
-    """What may be better the next time is asked again, and the record has both attempts."""
+    """A temporary error is retried, and the record has both attempts."""
     reply = ask(server, "twice", f"{way} {uuid.uuid4()}", stream=stream)
     assert reply.status == 200, reply.body
     first, second = list_attempts(server, reply)
@@ -206,21 +206,21 @@ def test_retries(server: Server, way: str, reason: str, stream: bool) -> None:
 
 @pytest.mark.parametrize("way", ["400", "404", "413", "422", "500 x_should_retry=false"])
 def test_no_retries(server: Server, way: str) -> None:
-    """What would be the same the next time is asked once."""
+    """A permanent error is not retried."""
     reply = ask(server, "twice", f"{way} {uuid.uuid4()}")
     assert reply.status == (502 if way.startswith("500") else int(way[:3]))
     assert len(list_attempts(server, reply)) == 1
 
 
 def test_once_unless_the_file_says_more(server: Server) -> None:
-    """The caller's own client retries, so without a word in the file everything is asked once."""
+    """The caller's own client retries, so the default is one attempt."""
     for model in ("once", "flaky/m"):
         reply = ask(server, model, f"500 {uuid.uuid4()}")
         assert len(list_attempts(server, reply)) == 1
 
 
 def test_a_longer_wait_than_ours(server: Server) -> None:
-    """Past the longest wait the next target is asked, or the caller told how long it is."""
+    """If the wait is too long, the next target is tried, or the caller learns how long it is."""
     reply = ask(server, "next")
     assert [each[0] for each in list_attempts(server, reply)] == ["limited/next", "ok/m"]
     reply = ask(server, "alone")
@@ -229,25 +229,25 @@ def test_a_longer_wait_than_ours(server: Server) -> None:
 
 
 def test_cool_down(server: Server) -> None:
-    """A target that failed so often in a row is passed over."""
+    """A target that failed that often in a row is skipped."""
     calls = [[each[0] for each in list_attempts(server, ask(server, "cools"))] for _ in range(3)]
     assert calls == [["broken/cools", "ok/m"], ["broken/cools", "ok/m"], ["ok/m"]]
 
 
 def test_cool_down_as_told(server: Server) -> None:
-    """A target that says how long to wait is passed over for so long."""
+    """A target that sends Retry-After is skipped for that long."""
     calls = [[each[0] for each in list_attempts(server, ask(server, "told"))] for _ in range(2)]
     assert calls == [["limited/told", "ok/m"], ["ok/m"]]
 
 
 def test_all_are_cooling(server: Server) -> None:
-    """If all are cooling, the one that is warm soonest is asked."""
+    """If all targets are cooling down, the one that recovers first is tried."""
     calls = [[each[0] for each in list_attempts(server, ask(server, "cold"))] for _ in range(3)]
     assert calls == [["broken/cold", "broken2/cold"]] * 2 + [["broken/cold"]]
 
 
 def test_weights(server: Server) -> None:
-    """Targets are asked as often as their weights say."""
+    """Targets are chosen as often as their weights say."""
     asked = Counter(list_attempts(server, ask(server, "weighed"))[0][0] for _ in range(120))
     # 30 are expected, and the chance of fewer than 8 or more than 55 is one in a million.
     assert 8 <= asked["ok/m"] <= 55
@@ -255,7 +255,7 @@ def test_weights(server: Server) -> None:
 
 
 def test_sessions(server: Server) -> None:
-    """The calls of a session go to one target, and the sessions to all."""
+    """The calls of one session go to one target; the sessions spread over all targets."""
     targets = set()
     for number in range(16):
         headers = {"x-briggs-session": f"session {number}"}
@@ -267,7 +267,7 @@ def test_sessions(server: Server) -> None:
 
 
 def test_fallbacks(server: Server) -> None:
-    """What is about the request itself goes on to the next target where the file says so."""
+    """An error of the request itself moves on to the next target only if the file says so."""
     reply = ask(server, "longer")
     assert [each[0] for each in list_attempts(server, reply)] == ["long/m", "ok/m"]
     reply = ask(server, "milder")
@@ -284,7 +284,7 @@ def test_fallbacks(server: Server) -> None:
 
 
 def test_what_a_target_cannot_express(server: Server) -> None:
-    """A target whose wire has no word for a parameter is passed over, unless it is the last."""
+    """A target that lacks a parameter is skipped, unless it is the last."""
     request: dict[str, Any] = {
         "messages": [{"role": "user", "content": "hi"}],
         "logit_bias": {"1": 5},
@@ -301,7 +301,7 @@ def test_what_a_target_cannot_express(server: Server) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_first_token_timeout(server: Server, stream: bool) -> None:
-    """Who does not begin in time is given up, and the next target asked."""
+    """A target that does not begin in time is given up, and the next one is tried."""
     reply = ask(server, "patient", stream=stream)
     assert (reply.status, reply.json["error"]["code"]) == (504, "upstream_timeout")
     assert "first_token_timeout_s" in reply.json["error"]["message"]
@@ -311,7 +311,7 @@ def test_first_token_timeout(server: Server, stream: bool) -> None:
 
 
 def test_timeout_in_mid_stream(server: Server) -> None:
-    """A stream that falls silent ends with an error, and what had come is on record."""
+    """A stream that falls silent ends with an error, and what came is recorded."""
     reply = ask(server, "silent", stream=True)
     frames = read_frames(reply.body)
     assert json.loads(frames[-1])["error"]["code"] == "upstream_timeout"
@@ -321,7 +321,7 @@ def test_timeout_in_mid_stream(server: Server) -> None:
 
 
 def test_call_timeout(server: Server) -> None:
-    """A call that takes too long in all is ended, whatever it is at."""
+    """A call that takes too long as a whole is ended, whatever it is doing."""
     reply = ask(server, "hurried", stream=True)
     assert "call_timeout_s" in json.loads(read_frames(reply.body)[-1])["error"]["message"]
     reply = ask(server, "hurried_too")
@@ -330,7 +330,7 @@ def test_call_timeout(server: Server) -> None:
 
 
 def test_streams_before_the_first_byte(server: Server) -> None:
-    """Until the caller has seen something, another target may answer; names may name names."""
+    """Until the caller has received something, another target may answer. Names can be nested."""
     reply = ask(server, "first", stream=True)
     assert read_frames(reply.body)[-1] == "[DONE]"
     assert [each[0] for each in list_attempts(server, reply)] == [
@@ -343,14 +343,14 @@ def test_streams_before_the_first_byte(server: Server) -> None:
 
 
 def test_streams_after_the_first_byte(server: Server) -> None:
-    """After it nobody else is asked: the caller would get two beginnings."""
+    """After that no other target is tried, since the caller would get two beginnings."""
     reply = ask(server, "begun", stream=True)
     assert json.loads(read_frames(reply.body)[-1])["error"]["code"] == "upstream_truncated"
     assert [each[0] for each in list_attempts(server, reply)] == ["cut_stream/m"]
 
 
 def test_hang_up_in_a_pause(upstream: Upstream, tmp_path: Path) -> None:
-    """Who hangs up while we wait for the next attempt ends the call at once."""
+    """A caller who hangs up during the pause between attempts ends the call at once."""
     config = (
         "[retries]\nbackoff_s = 60\nbackoff_max_s = 60\n"
         '[models.waits]\nattempts_max = 2\ntargets = ["broken/pause"]\n'
@@ -368,7 +368,7 @@ def test_hang_up_in_a_pause(upstream: Upstream, tmp_path: Path) -> None:
 
 
 def test_impatient_callers(upstream: Upstream, tmp_path: Path) -> None:
-    """A pause that the caller's client would not wait for is not made: the error is there now."""
+    """If the caller's client would time out during the pause, the error is returned at once."""
     config = (
         "[retries]\nbackoff_s = 60\nbackoff_max_s = 60\n"
         '[models.waits]\nattempts_max = 2\ntargets = ["broken/brief"]\n'
@@ -423,7 +423,7 @@ def test_reload(reloaded: Reloaded, upstream: Upstream) -> None:
 
 
 def test_reload_of_a_bad_file(reloaded: Reloaded) -> None:
-    """A file that is wrong changes nothing: all of what is wrong is said, and counted."""
+    """An invalid file changes nothing. All its problems are reported and counted."""
     server = reloaded.server
     said = reloaded.reload('durabilty = "strict"\n[models.fast]\ntargets = ["nobody/m"]\n')
     assert f"{reloaded.file}:1: durabilty: unknown setting" in said
@@ -434,7 +434,7 @@ def test_reload_of_a_bad_file(reloaded: Reloaded) -> None:
 
 
 def test_reload_with_calls_in_flight(reloaded: Reloaded, upstream: Upstream) -> None:
-    """Calls in flight go on by the old file, also if their provider is gone from the new one."""
+    """Calls in flight keep the old settings, even if their provider is gone from the new file."""
     server = reloaded.server
     begun, go_on = threading.Event(), threading.Event()
 
@@ -459,7 +459,7 @@ def test_reload_with_calls_in_flight(reloaded: Reloaded, upstream: Upstream) -> 
 
 
 def test_closed_terminal(tmp_path: Path) -> None:
-    """A server whose terminal is closed stops, and does not take that for a reload."""
+    """A server whose terminal closes stops, and does not mistake that for a reload."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(tmp_path / "data")],

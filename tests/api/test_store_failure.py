@@ -1,4 +1,4 @@
-"""A disk that takes no more: what was recorded stays, and nobody is answered unrecorded."""
+"""A full disk: what was recorded stays, and no call is answered without a record."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
 def fill_disk(server: Server) -> None:
-    """Let the server write nothing past the first pages of its files, as on a full disk."""
+    """Make all writes past the first pages of the files fail, as on a full disk."""
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
 
 def test_full_disk(upstream: Upstream, tmp_path: Path) -> None:
-    """New calls get 503 before anybody is asked; when there is room again they are answered."""
+    """New calls get 503 before any upstream is called. With room again, they are answered."""
     data = tmp_path / "data"
     with run_server(data, config=upstream.config()) as server:
         request = {"model": "ok/m", "messages": MESSAGES}

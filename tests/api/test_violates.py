@@ -1,4 +1,4 @@
-"""What upstreams break is on the record, can be listed and is counted, and costs no answer."""
+"""Broken rules are recorded, listed and counted, and never cost the answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.processes import Server, Upstream, list_cases, load_case, read_rows, run_server
 
-# What is found of a case here, and not what the case says, and why.
+# Where the result differs from what the case says, and why.
 OTHERWISE = {
     # Its usage counts two tokens, and three have log probabilities.
     "n01-logprobs-split-utf8-escaped": {"L12"},
@@ -19,7 +19,7 @@ OTHERWISE = {
     "n31-seed-page-example": {"C2", "E3", "E4", "E5", "L2", "L3", "L4", "L5"},
     # Groq's deltas have empty tool_calls.
     "s05-x-groq-usage": {"M5", "S5"},
-    # What comes after [DONE] is not waited for.
+    # Bytes after [DONE] are not waited for.
     "s37-after-done": set(),
 }
 HI = {"messages": [{"role": "user", "content": "hi"}]}
@@ -39,7 +39,7 @@ def broken(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 @pytest.mark.parametrize("id", list_cases())
 def test_cases_are_judged(broken: dict[str, list[str]], id: str) -> None:
-    """The errors and warnings of what came are recorded, at the latest when the server stops."""
+    """The broken rules of an answer are recorded, at the latest when the server stops."""
     expected = OTHERWISE.get(id, set(load_case(id)["expect"].get("violates", [])))
     warned = set(load_case(id)["expect"].get("warn", [])) - {"E8", "M14"}
     assert broken[id] == sorted(expected | warned)
@@ -61,7 +61,7 @@ def list_violating(server: Server, *rules: str) -> list[dict[str, Any]]:
 
 
 def test_calls_are_listed_by_rule(running: Server) -> None:
-    """A list by rules has those whose answer breaks all of them, the newest call included."""
+    """A list by rules has the answers that break all of them, including the newest call's."""
     for id in ("n07-toolcalls-content-missing", "n03-logprobs-llamacpp-empty-token", "ok"):
         running.chat({**HI, "model": f"{id}/m-1"})
     assert len(list_violating(running, "E5")) == 2
@@ -74,7 +74,7 @@ def test_calls_are_listed_by_rule(running: Server) -> None:
 
 
 def test_an_unknown_rule_is_refused(running: Server) -> None:
-    """A rule that is not in the book is a mistake, not an empty list."""
+    """An unknown rule is an error, not an empty list."""
     reply = running.send("GET", "/v1/chat/completions?violates=C99")
     assert reply.status == 400
     assert "C99" in reply.json["error"]["message"]
@@ -89,7 +89,7 @@ def test_a_plain_answer_breaks_nothing(running: Server) -> None:
 
 
 def test_what_the_request_forbids_is_seen(running: Server) -> None:
-    """An answer that is plain in itself is judged by what was asked of it."""
+    """An answer that is valid by itself is also checked against its request."""
     reply = running.chat({**HI, "model": "ok/m-1", "max_tokens": 1})
     assert running.find(reply)["briggs"]["violates"] == ["C7"]
 

@@ -1,4 +1,4 @@
-"""One suite for every database: a store is opened by `open_store` and by nothing else."""
+"""One suite for every database. Only `open_store` opens a store."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def open_store(database: str, tmp_path: Path) -> AsyncIterator[OpenStore]:
 
 
 async def until(condition: Callable[[], bool], *, timeout_s: float = 5) -> None:
-    """Wait for what another thread brings about."""
+    """Wait for the effect of another thread."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""A process that records until it is killed, and says of each call that it was recorded."""
+"""A process that records until it is killed, and prints each call that was recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CALLERS = 8
 
 
 def create_bodies(id: str) -> tuple[bytes, bytes]:
-    """Bodies that follow from the id, so that anybody can tell whether they are right."""
+    """Bodies that can be computed from the id, so that they can be checked."""
     return f"request {id} \0\xff".encode("latin-1") * 20, f"response {id}".encode() * 80
 
 
@@ -30,7 +30,7 @@ async def record(store: Store) -> None:
 
 
 async def main(folder: Path, durability: Durability) -> None:
-    # Compression is to be hit as well, of rows that are there, and without an idle moment.
+    # The kill should also hit compression of existing rows, even without an idle moment.
     compression.AT_ONCE_BYTES_MAX = 4 * 1024
     compression.UNCOMPRESSED_MAX = 10
     store = await Store.open(folder, durability=durability, wal_bytes_max=2 * 1024 * 1024)

@@ -1,4 +1,4 @@
-"""Completions to record: one by one, and as many kinds as hypothesis can think of."""
+"""Completions to record: single ones, and as many kinds as hypothesis can generate."""
 
 from __future__ import annotations
 

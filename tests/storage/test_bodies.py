@@ -1,4 +1,4 @@
-"""Bodies: compressed at once if small, later if large, the same bytes at any time."""
+"""Bodies are compressed at once if small, later if large, and read the same at any time."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ DIGESTS = {
 
 @given(st.binary(max_size=5_000) | st.just(b"") | st.just(bytes(100_000)))
 def test_round_trip(body: bytes) -> None:
-    """Every body expands to what it was."""
+    """Every body expands to the original."""
     bodies = Bodies()
     assert bodies.expand(bodies.compress(body)) == body
 
 
 @pytest.mark.parametrize("name", sorted(DIGESTS))
 def test_dictionaries(name: str) -> None:
-    """Each dictionary is the one that bodies in the world were compressed with."""
+    """The dictionaries are still the ones that existing records were compressed with."""
     content = files("briggs.storage").joinpath(name).read_bytes()
     assert hashlib.sha256(content).hexdigest() == DIGESTS[name]
 
 
 def test_what_the_first_dictionary_compressed() -> None:
-    """A body that was compressed with the dictionary before is still what it was."""
+    """A body that was compressed with the previous dictionary still expands."""
     frame = "28b52ffd2451bd0000603137202b2032353f227d5d7d02006f850bb45a130201e0e17622"
     said = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"What is 17 + 25?"}]}'
     assert Bodies().expand(bytes.fromhex(frame)) == said
@@ -45,7 +45,7 @@ def test_what_the_first_dictionary_compressed() -> None:
 
 @pytest.fixture
 def nothing_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every body is as large as those that are compressed later."""
+    """Makes every body as large as those that are compressed later."""
     monkeypatch.setattr(compression, "AT_ONCE_BYTES_MAX", 0)
 
 
@@ -64,7 +64,7 @@ async def test_compressed_at_once(store: Store) -> None:
 
 @pytest.mark.usefixtures("nothing_at_once")
 async def test_compressed_later(store: Store) -> None:
-    """A moment after the answer the bodies are smaller on disk, and read the same."""
+    """Shortly after the answer the bodies are smaller on disk, and read the same."""
     completions = [
         finished(request=create_request("Why? " * 100), received=received)
         for received in (None, b"", b"\xff\0")
@@ -87,7 +87,7 @@ async def test_compressed_later(store: Store) -> None:
 async def test_compressed_under_load(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no idle moment comes, compression begins once enough has gathered."""
+    """Without an idle moment, compression begins once enough is waiting."""
     monkeypatch.setattr(compression, "UNCOMPRESSED_MAX", 50)
     store = await open_store()
     async with asyncio.timeout(10):
@@ -96,7 +96,7 @@ async def test_compressed_under_load(
 
 
 async def test_goes_on_after_reopening(open_store: OpenStore) -> None:
-    """What was not compressed when the store was closed is compressed after it was opened."""
+    """Bodies that were not compressed on closing are compressed after the next opening."""
     store = await open_store(compress=False)
     completions = [finished() for _ in range(100)]
     for each in completions:

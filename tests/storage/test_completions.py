@@ -114,7 +114,7 @@ async def test_filters(store: Store) -> None:
 
 
 async def test_violates_are_recorded(store: Store) -> None:
-    """What an answer breaks is known of it from then on, whatever else of it changes or goes."""
+    """The rules that an answer breaks stay with it, whatever else changes."""
     for id in ("kept", "gone"):
         await store.settle(finished(id=id, tags=["a"]))
     await store.record_violates({"kept": ["C3", "M5"], "gone": ["C3"]})
@@ -127,7 +127,7 @@ async def test_violates_are_recorded(store: Store) -> None:
 
 
 async def test_text(store: Store) -> None:
-    """Text is found in what was said, in upper or lower case, in request and response."""
+    """Text is found in messages, ignoring case, in request and response."""
     for number, (request, response) in enumerate(
         [
             ("What is the Größe?", "I do not know."),
@@ -167,7 +167,7 @@ async def test_text(store: Store) -> None:
 
 
 async def test_text_stops_early(store: Store) -> None:
-    """A page of a text search is full, says whether there is more, and goes on after it."""
+    """A page of a text search is full, knows whether there is more, and can be continued."""
     for number in range(250):
         said = "even" if number % 2 == 0 else "odd"
         await store.settle(
@@ -182,7 +182,7 @@ async def test_text_stops_early(store: Store) -> None:
 
 
 async def test_without_payloads(store: Store) -> None:
-    """Without payloads everything but the bodies is there."""
+    """Without payloads everything except the bodies is returned."""
     completion = finished(received=b"received", tags=["a"])
     await store.settle(completion)
     page = await store.list(Query(organization_id=ORGANIZATION, payloads=False))
@@ -201,7 +201,7 @@ async def test_limits(store: Store) -> None:
 
 
 async def test_unknown_cursor(store: Store) -> None:
-    """A cursor that never was, or is another organization's, is an error and not a first page."""
+    """An unknown cursor, or another organization's, is an error and not a first page."""
     theirs = finished(organization_id="theirs")
     await store.settle(theirs)
     for after in (create_id(), theirs.id, "\ud800"):
@@ -241,7 +241,7 @@ async def test_pages_with_equal_times(
 
 
 async def test_pages_while_others_write(store: Store) -> None:
-    """Walking while calls are recorded and deleted visits each that was there before once."""
+    """Paging while calls are recorded and deleted visits each earlier completion once."""
     before = [finished(created_at=number) for number in range(100)]
     for each in before:
         await store.settle(each)
@@ -258,7 +258,7 @@ async def test_pages_while_others_write(store: Store) -> None:
 
 
 async def test_cursor_of_a_deleted_completion(store: Store) -> None:
-    """A page goes on after a completion that was deleted, whatever kind of id it has."""
+    """A page continues after a deleted completion, whichever of its ids is the cursor."""
     settled = [finished(id=id, created_at=7) for id in ("a", "b", "c", "d")]
     for each in settled:
         await store.settle(each)
@@ -268,7 +268,7 @@ async def test_cursor_of_a_deleted_completion(store: Store) -> None:
 
 
 async def test_started_ones_are_listed(store: Store) -> None:
-    """A call that runs is on the list."""
+    """A running call is listed."""
     completion = Completion(tags=["running"])
     await store.start(completion)
     await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Counts stop at a bound of number or time, and say so."""
+"""Counts stop at a limit of number or time, and say so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORGANIZATION = "default"
 async def test_a_count_is_exact_or_says_that_it_is_not(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It counts what the filters find, and no further than to its bound."""
+    """It counts what the filters match, up to its limit."""
     for number in range(6):
         await store.settle(finished(user="even" if number % 2 == 0 else "odd"))
     query = Query(organization_id=ORGANIZATION)
@@ -28,7 +28,7 @@ async def test_a_count_is_exact_or_says_that_it_is_not(
 
 
 async def test_a_count_ends_in_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes too long is cut off, and the connection reads on as before."""
+    """A count that takes too long is cut off, and the connection still works."""
     for _ in range(3):
         await store.settle(finished(request=create_request("find me")))
     monkeypatch.setattr(counts, "COUNTED_WITHIN_S", -1.0)
@@ -44,7 +44,7 @@ async def test_a_count_ends_in_time(store: Store, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_amounts_that_are_not_known_are_within_no_bounds(store: Store) -> None:
-    """Bounds are inclusive, and null is neither above nor below them."""
+    """Bounds are inclusive, and null matches none of them."""
     for cost in (None, 0.0, 0.5, 1.0):
         await store.settle(finished(cost_usd=cost))
 
@@ -58,7 +58,7 @@ async def test_amounts_that_are_not_known_are_within_no_bounds(store: Store) -> 
 
 
 async def test_a_finish_reason_of_any_choice(store: Store) -> None:
-    """It is found whole, in whichever choice it is, whatever its characters."""
+    """A finish reason is matched as a whole, in any choice, whatever its characters."""
     for reasons in (["stop", "length"], ["length_x"], [], ["\ud83d"], ['a"b']):
         await store.settle(finished(finish_reasons=reasons))
 

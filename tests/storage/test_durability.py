@@ -1,4 +1,4 @@
-"""Recorded is recorded: kill -9 at random moments, again and again."""
+"""What is recorded survives kill -9, at random moments, again and again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDS = 4
 
 @pytest.mark.parametrize("durability", ["strict", "fsync"])
 async def test_killed(open_store: OpenStore, tmp_path: Path, durability: str) -> None:
-    """What a caller was told is recorded is there after kill -9, byte for byte, none twice."""
+    """Every call that was confirmed is there after kill -9, byte for byte, none twice."""
     folder = tmp_path / "data"
     acknowledged: list[str] = []
     for seed in range(ROUNDS):
@@ -50,7 +50,7 @@ async def test_killed(open_store: OpenStore, tmp_path: Path, durability: str) ->
 
 
 async def record_until_killed(folder: Path, *, durability: str, after_s: float) -> list[str]:
-    """The ids of the calls that a process said were recorded before it was killed."""
+    """The ids of the calls that a process confirmed before it was killed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""Feedback, its tasks and their queues, as the store keeps them."""
+"""Feedback, its tasks and their queues in the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress
 from tests.storage.records import create_request, finished, texts
 
 FAR = 2**60
-"""Later than any test."""
+"""Later than the end of any test."""
 DEFAULT = FeedbackQuery(organization_id="default")
 
 
@@ -86,7 +86,7 @@ async def claim_all(store: Store, task: FeedbackTask, reviewer: str = "ann", **w
     )
 )
 def test_any_feedback_comes_back(given: Feedback) -> None:
-    """A feedback of any content is the same after it was a row."""
+    """Feedback with any content survives being stored."""
 
     class Row:
         _mapping = rows.encode(given, table=feedback)
@@ -97,7 +97,7 @@ def test_any_feedback_comes_back(given: Feedback) -> None:
 async def test_what_was_recorded_before_a_task(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new task's queue holds what was recorded before it, however much that is."""
+    """A new task's queue contains everything recorded before it, however much that is."""
     monkeypatch.setattr(feedback_tasks, "FILL_ROWS", 3)
     matching = await settle(store, 7, tags=["t", "u"])
     await settle(store, 2, tags=["u"])
@@ -109,7 +109,7 @@ async def test_what_was_recorded_before_a_task(
 
 
 async def test_a_task_without_tags_selects_everything(store: Store) -> None:
-    """A selector of no tags is contained in all of them."""
+    """A selector without tags selects every completion."""
     before = await settle(store, tags=[])
     task = await create_task(store, completion_tags_selector=[])
     after = await settle(store, tags=["x"])
@@ -141,7 +141,7 @@ async def test_tags_that_change(store: Store) -> None:
 
 
 async def test_a_changed_task(store: Store) -> None:
-    """Another selector is another queue; another schema another version; archived, none."""
+    """A new selector means a new queue, a new schema a new version, archiving an empty queue."""
     (one,) = await settle(store, tags=["a"])
     (two,) = await settle(store, tags=["b"])
     task = await create_task(store, completion_tags_selector=["a"])
@@ -179,7 +179,7 @@ async def test_a_changed_task(store: Store) -> None:
 
 
 async def test_reviewers_wanted(store: Store) -> None:
-    """As many distinct reviewers get a completion as are wanted, nobody gets it twice."""
+    """As many distinct reviewers as wanted get a completion, and nobody gets it twice."""
     task = await create_task(store, reviewers_wanted=2)
     (id,) = await settle(store)
     assert [await claim(store, task, name) for name in ("a", "a", "b", "c")] == [id, None, id, None]
@@ -192,7 +192,7 @@ async def test_reviewers_wanted(store: Store) -> None:
 
 
 async def test_a_lease_expires(store: Store) -> None:
-    """What was kept too long goes to others, and whoever comes too late is told so."""
+    """A completion whose lease expired goes to others, and its late reviewer gets an error."""
     task = await create_task(store)
     (id,) = await settle(store)
     queue = store.feedback_queue
@@ -208,13 +208,13 @@ async def test_a_lease_expires(store: Store) -> None:
     await store.feedback.create(answer(task, id, reviewer="quick"), task=task)
     with pytest.raises(Conflict, match="expired"):
         await store.feedback.create(answer(task, id, reviewer="slow"), task=task)
-    # Outside the queue nobody counts reviewers.
+    # Only the queue limits the number of reviewers.
     await store.feedback.create(answer(task, id, reviewer="log10"), task=task)
     assert (await store.feedback.list(DEFAULT, limit=9))[1] == 2
 
 
 async def test_late_but_nobody_else_came(store: Store) -> None:
-    """An expired lease that nobody took over still counts."""
+    """An expired lease still counts if nobody took it over."""
     task = await create_task(store)
     (id,) = await settle(store)
     assert await claim(store, task, "slow", expires_at=1) == id
@@ -223,7 +223,7 @@ async def test_late_but_nobody_else_came(store: Store) -> None:
 
 
 async def test_skipped(store: Store) -> None:
-    """What one passes over is offered to others, and only to them."""
+    """A skipped completion is offered to other reviewers only."""
     task = await create_task(store)
     one, two = await settle(store, 2)
     assert await claim(store, task, "a") == one
@@ -256,7 +256,7 @@ async def test_orders(store: Store) -> None:
 
 
 async def test_samples_and_filters(store: Store) -> None:
-    """A sample is the same share for everybody with the seed, and the whole is its parts."""
+    """The same seed gives everybody the same sample, and the parts make up the whole."""
     ids = await settle(store, 60)
     await settle(store, model="m-2", response_model=None, created_at=5)
     task = await create_task(store, reviewers_wanted=99)
@@ -274,7 +274,7 @@ async def test_samples_and_filters(store: Store) -> None:
 
 
 async def test_one_who_goes_on_misses_nothing(store: Store) -> None:
-    """What arrives behind a reviewer is offered when the end is reached."""
+    """A completion that arrives behind a reviewer's place is offered at the end."""
     task = await create_task(store)
     await settle(store, id="5", created_at=5)
     await settle(store, id="7", created_at=7)
@@ -294,7 +294,7 @@ async def test_many_at_once(store: Store) -> None:
 
 
 async def test_versions(store: Store) -> None:
-    """An edit is a new version, and the old ones stay as they were."""
+    """An edit creates a new version, and the old ones stay unchanged."""
     task = await create_task(store)
     first = answer(task, comment="one")
     await store.feedback.create(first, task=task)
@@ -315,7 +315,7 @@ async def test_versions(store: Store) -> None:
 
 
 async def test_the_same_key_again(store: Store) -> None:
-    """A key gives its first answer for ever, and another request under it is refused."""
+    """A key gives its first answer for ever, and another request with it is refused."""
     task = await create_task(store)
 
     async def create(**members: Any) -> Feedback:
@@ -338,7 +338,7 @@ async def test_the_same_key_again(store: Store) -> None:
 
 
 async def test_deleted(store: Store) -> None:
-    """Feedback about what is gone says so; a deleted feedback lets its completion wait again."""
+    """Feedback about a deleted completion says so. Deleting feedback reopens its completion."""
     task = await create_task(store)
     one, two = await settle(store, 2)
     given = answer(task, one, two)
@@ -353,7 +353,7 @@ async def test_deleted(store: Store) -> None:
 
 
 async def test_blind(store: Store) -> None:
-    """Whoever has to answer sees others' answers to a blind task only after answering."""
+    """A grader sees the answers of others to a blind task only after answering."""
     task = await create_task(store, reviewers_wanted=3)
     open = await create_task(store, blind=False)
     (id,) = await settle(store)
@@ -372,7 +372,7 @@ async def test_blind(store: Store) -> None:
 
 
 async def test_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists come in pages, and both ways through all of it miss nothing."""
+    """Lists come in pages, and iterating in either order misses nothing."""
     monkeypatch.setattr("briggs.storage.feedback.PAGE_ROWS", 3)
     task = await create_task(store)
     given = [answer(task, created_at=5, id=str(number)) for number in range(7)]
@@ -391,7 +391,7 @@ async def test_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_ungraded(store: Store) -> None:
-    """What awaits any task and has no feedback at all, the newest first."""
+    """Completions that await any task and have no feedback, newest first."""
     old, new, other = [(await settle(store, tags=[tag]))[0] for tag in ("t", "t", "x")]
     task = await create_task(store)
     await create_task(store)

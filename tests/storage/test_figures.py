@@ -27,14 +27,14 @@ def nearest_rank(values: list[float], share: int) -> float:
 
 
 async def test_nothing_comes_to_nothing(store: Store) -> None:
-    """Of no completions there are no figures, and no groups."""
+    """Without completions there are no figures and no groups."""
     found = await store.figures.retrieve(QUERY, by="model")
     assert (found.total, found.groups, found.has_more) == (Figures(), [], False)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 19, 20, 21, 100])
 async def test_percentiles_are_exact(store: Store, count: int) -> None:
-    """By nearest rank, over those that are known, in all and in each group."""
+    """Percentiles go by nearest rank, over the known values, in total and in each group."""
     picked = random.Random(count)
     values: dict[str, list[float]] = {"a": [], "b": []}
     for number in range(count):
@@ -52,7 +52,7 @@ async def test_percentiles_are_exact(store: Store, count: int) -> None:
 
 
 async def test_sums_failures_and_estimates(store: Store) -> None:
-    """Estimates stand apart, unknown costs are not 0, and failures are counted by kind."""
+    """Estimates are kept apart, unknown costs are not 0, and failures are counted by kind."""
     used = {"prompt_tokens": 10, "completion_tokens": 2, "usage_source": "provider"}
     guessed = {"prompt_tokens": 100, "completion_tokens": 50, "usage_source": "estimated"}
     await record(
@@ -76,7 +76,7 @@ async def test_sums_failures_and_estimates(store: Store) -> None:
 
 
 async def test_groups_by_tag_and_day(store: Store) -> None:
-    """A completion counts for each of its tags; days are those of UTC, in their order."""
+    """A completion counts for each of its tags. Days are in UTC, in order."""
     await record(
         store,
         finished(tags=["x", "y"], created_at=DAY_US - 1),
@@ -99,7 +99,7 @@ async def test_groups_by_tag_and_day(store: Store) -> None:
 
 
 async def test_figures_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many completions are refused, and of too many groups the greatest are shown."""
+    """Too many completions are refused. Of too many groups the largest are shown."""
     await record(store, *(finished(model=model) for model in "aabbbc"))
     monkeypatch.setattr(figures, "GROUPS_MAX", 2)
     found = await store.figures.retrieve(QUERY, by="model")
@@ -112,7 +112,7 @@ async def test_figures_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_sums_that_no_integer_holds(store: Store) -> None:
-    """Counts that a client made up do not stop the sum."""
+    """Absurd counts that a client reported do not break the sum."""
     for count in (2**63 - 1, 2**63 - 1, 2**70, -(2**70)):
         await record(store, finished(prompt_tokens=count))
     assert (await store.figures.retrieve(QUERY, by="model")).total.completions == 4

@@ -48,7 +48,7 @@ async def test_organizations(store: Store) -> None:
 
 
 async def test_same_secret(store: Store) -> None:
-    """A secret is one key's: a second with the same hash is refused, and harms no one."""
+    """A second key with the same hash is refused, and the first one still works."""
     secret = create_secret()
     await store.create_key(create_key(secret))
     with pytest.raises(NotRecorded):
@@ -79,7 +79,7 @@ async def test_version(store: Store) -> None:
 
 
 async def test_touched(open_store: OpenStore) -> None:
-    """When a key was last used is written, at the latest on closing."""
+    """The last use of a key is written, at the latest on closing."""
     store = await open_store()
     key = create_key(create_secret())
     await store.create_key(key)

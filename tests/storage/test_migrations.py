@@ -55,7 +55,7 @@ def create_all(metadata: MetaData) -> dict[str, object]:
 
 
 def test_tables_are_what_migrations_make(path: Path) -> None:
-    """`tables.py` says what the migrations have come to."""
+    """`tables.py` matches the result of the migrations."""
     connection = sqlite.open_writer(path, synchronous="NORMAL")
     migrate(connection)
     assert describe(connection) == create_all(tables.metadata)
@@ -82,7 +82,7 @@ def test_once(path: Path) -> None:
 
 
 def test_all_or_nothing(path: Path) -> None:
-    """A migration that fails half-way leaves nothing of itself, and is tried again."""
+    """A migration that fails half-way leaves nothing behind, and is tried again."""
 
     def fails(connection: Connection) -> None:
         connection.exec_driver_sql("CREATE TABLE half (id INTEGER)")
@@ -108,7 +108,7 @@ async def test_newer_version(open_store: OpenStore, tmp_path: Path) -> None:
 
 
 def test_every_version_is_kept() -> None:
-    """There is a database of every version to migrate from."""
+    """There is a test database for every version."""
     assert [path.stem for path in VERSIONS] == [
         f"version_{number}" for number in range(1, len(MIGRATIONS) + 1)
     ]
@@ -116,7 +116,7 @@ def test_every_version_is_kept() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.stem)
 async def test_from_version(open_store: OpenStore, tmp_path: Path, version: Path) -> None:
-    """A database of any version opens, and what was recorded in it is there."""
+    """A database of any version opens, with everything that was recorded in it."""
     folder = tmp_path / "data"
     folder.mkdir()
     with sqlite3.connect(folder / "briggs.db") as connection:

@@ -1,4 +1,4 @@
-"""Organizations and sessions: made, found, and summed up."""
+"""Organizations and sessions: created, found, and summed up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def test_the_first(store: Store) -> None:
 
 
 async def test_found_by_id_and_by_slug(store: Store) -> None:
-    """An organization goes by its id and by its slug, and neither can be taken again."""
+    """An organization is found by its id and its slug, and neither can be used again."""
     made = Organization(slug="acme", name="Acme \ud83d")
     await store.organizations.create(made)
     assert await store.organizations.find("acme") == made
@@ -59,7 +59,7 @@ async def test_a_session_is_there_when_it_is_named(store: Store) -> None:
 
 
 async def test_a_session_may_be_created_first(store: Store) -> None:
-    """An empty session is listed, the newest first, and creating it again changes nothing."""
+    """Sessions are listed newest first, even empty ones, and creating one again changes nothing."""
     made = Session(organization_id="default", created_at=5)
     await store.sessions.create(made)
     await store.sessions.create(Session(id=made.id, organization_id="default", created_at=6))
@@ -73,7 +73,7 @@ async def test_a_session_may_be_created_first(store: Store) -> None:
 
 
 async def test_tags_are_searched(store: Store) -> None:
-    """A search finds the tags that hold the text; an exact match is found alone."""
+    """A search finds the tags that contain the text. An exact match is returned alone."""
     await store.settle(finished(tags=["billing", "bill", "Unbilled", "x"]))
     await store.settle(finished(tags=["bill", "billing"], organization_id="other"))
 
@@ -88,7 +88,7 @@ async def test_tags_are_searched(store: Store) -> None:
 
 
 async def test_merged(store: Store) -> None:
-    """A completion that is told of in pieces is one row, found by its newest tags."""
+    """A completion that is reported in pieces is one row, found by its newest tags."""
 
     def start(before: Completion | None) -> Completion:
         assert before is None
@@ -109,7 +109,7 @@ async def test_merged(store: Store) -> None:
 
 
 async def test_what_a_client_started_is_not_failed_by_a_restart(open_store: OpenStore) -> None:
-    """Only the calls that Briggs itself answered are interrupted by its end."""
+    """A restart marks only the calls that Briggs itself answered as interrupted."""
     store = await open_store()
     await store.merge(
         "c", organization_id="default", change=lambda _: Completion(id="c", source="client")

@@ -1,4 +1,4 @@
-"""The calls that vendors signed, found by their ids."""
+"""Calls that vendors signed are found by their ids."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ async def test_by_id(store: Store) -> None:
 
 
 async def test_another_organization(store: Store) -> None:
-    """Nothing of one organization is found by another, whatever the id."""
+    """An organization never finds the calls of another, whatever the id."""
     await settle(store, "a", response=b"1", organization_id="acme")
     assert await read(store, "a") == []
     assert await read(store, "a", organization_id="acme") == [b"1"]
 
 
 async def test_deleted(store: Store) -> None:
-    """A completion that is deleted takes its calls along."""
+    """Deleting a completion deletes its calls."""
     completion = await settle(store, "a", "b", response=b"1")
     await settle(store, "b", response=b"2")
     assert await store.delete(completion.id, organization_id="default")
@@ -57,13 +57,13 @@ async def test_deleted(store: Store) -> None:
 
 
 async def test_large_answers_are_not_read(store: Store) -> None:
-    """An answer beyond the limit is not read again for a signature."""
+    """An answer above the limit is not read for a signature."""
     await settle(store, "a", response=bytes(257 * 1024))
     assert await read(store, "a") == []
 
 
 async def test_a_database_that_cannot_be_read(store: Store) -> None:
-    """Where the index is gone, nothing is found, and nothing fails."""
+    """Without the table, nothing is found and nothing fails."""
     await settle(store, "a", response=b"1")
     connection = sqlite3.connect(store.path)
     connection.execute("DROP TABLE signed_calls")
@@ -72,7 +72,7 @@ async def test_a_database_that_cannot_be_read(store: Store) -> None:
 
 
 async def test_after_a_restart(open_store: OpenStore) -> None:
-    """What is in the database is found by the next process, any text as an id included."""
+    """The next process finds what is in the database, with any text as an id."""
     store = await open_store()
     assert await read(store, "\ud83d") == []
     await settle(store, "\ud83d", response=b"1")

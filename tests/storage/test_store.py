@@ -1,4 +1,4 @@
-"""The record through its public face: what is settled comes back, once, byte for byte."""
+"""The record through its public API: what is settled comes back, once, byte for byte."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.storage.records import completions, finished
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
 )
 async def test_byte_for_byte(store: Store, completion: Completion) -> None:
-    """A record comes back as it was, whatever is in it."""
+    """A record comes back unchanged, whatever its content."""
     await store.settle(completion)
     found = await store.retrieve(completion.id, organization_id=completion.organization_id)
     assert found == completion
@@ -34,7 +34,7 @@ async def test_byte_for_byte(store: Store, completion: Completion) -> None:
 
 
 async def test_odd_neighbours(store: Store) -> None:
-    """A text that UTF-8 cannot say spoils nothing for the others of its batch."""
+    """A text that UTF-8 cannot encode does not affect the rest of its batch."""
     settled = [finished(), finished(model="\ud83d"), finished(seed=2**64), finished()]
     await asyncio.gather(*(store.settle(each) for each in settled))
     for each in settled:
@@ -53,7 +53,7 @@ async def test_started(store: Store) -> None:
 
 
 async def test_end_after_start(store: Store) -> None:
-    """The end replaces the start, whether that was written already or not."""
+    """The end replaces the start, whether the start was already written or not."""
     for pause_s in (0, 0.2):
         completion = finished(status="started", response=None)
         await store.start(completion)
@@ -117,7 +117,7 @@ async def test_relaxed(open_store: OpenStore) -> None:
 
 
 async def test_reopened(open_store: OpenStore) -> None:
-    """What was recorded with any durability is there when the store is opened again."""
+    """Records are there after reopening, whatever the durability."""
     settled = []
     for durability in ("strict", "fsync"):
         store = await open_store(durability=durability)
@@ -130,7 +130,7 @@ async def test_reopened(open_store: OpenStore) -> None:
 
 
 async def test_interrupted(open_store: OpenStore) -> None:
-    """What a dead process left `started` is `failed` with kind `interrupted` afterwards."""
+    """Calls that a dead process left `started` become `failed`, with kind `interrupted`."""
     store = await open_store()
     completion = Completion(model="openai/gpt-4o", request=b"{}")
     await store.start(completion)
@@ -144,7 +144,7 @@ async def test_interrupted(open_store: OpenStore) -> None:
 
 
 async def test_retrieve_by_response_id(open_store: OpenStore) -> None:
-    """The upstream's id finds the newest that has it, before compression and after."""
+    """The upstream's id finds the newest completion with it, before and after compression."""
     store = await open_store()
     older, newer, newest = (
         finished(response_id="same", created_at=at, organization_id=organization)
@@ -160,7 +160,7 @@ async def test_retrieve_by_response_id(open_store: OpenStore) -> None:
 
 
 async def test_organizations(store: Store) -> None:
-    """One organization neither sees, changes nor deletes what is another's."""
+    """An organization can neither see, change nor delete what belongs to another."""
     completion = finished(organization_id="mine")
     await store.settle(completion)
     assert await store.retrieve(completion.id, organization_id="yours") is None
@@ -171,7 +171,7 @@ async def test_organizations(store: Store) -> None:
 
 
 async def test_update_metadata(store: Store) -> None:
-    """Metadata is replaced as a whole, and the completion is found by the new and not the old."""
+    """Metadata is replaced as a whole. The new finds the completion, and the old does not."""
     completion = finished(metadata={"old": "1", "both": "1"})
     await store.settle(completion)
     new = {"both": "2", "\ud800": "\0"}
@@ -185,7 +185,7 @@ async def test_update_metadata(store: Store) -> None:
 
 
 async def test_update_metadata_while_it_runs(store: Store) -> None:
-    """Metadata that is changed between start and end stays changed."""
+    """Metadata that changed between start and end keeps the change."""
     completion = Completion(metadata={"a": "1"})
     await store.start(completion)
     await asyncio.sleep(0.2)
@@ -198,7 +198,7 @@ async def test_update_metadata_while_it_runs(store: Store) -> None:
 
 
 async def test_delete(open_store: OpenStore, tmp_path: Path) -> None:
-    """A deleted completion is found by nothing any more, nor its words in the files."""
+    """A deleted completion cannot be found, and its words are gone from the files."""
     store = await open_store(compress=False)
     secret = "the words that were deleted"
     completion = finished(
@@ -233,7 +233,7 @@ async def test_delete_while_it_runs(store: Store) -> None:
 
 
 async def test_closed(open_store: OpenStore) -> None:
-    """A store that was closed refuses what it could not write, instead of keeping it waiting."""
+    """A closed store refuses what it cannot write, and does not keep it waiting."""
     store = await open_store()
     await store.close()
     for refused in (
@@ -246,7 +246,7 @@ async def test_closed(open_store: OpenStore) -> None:
 
 
 async def test_files_are_private(open_store: OpenStore, tmp_path: Path) -> None:
-    """Nobody else on the machine can read the folder or any file in it."""
+    """Only their owner can read the folder and the files in it."""
     store = await open_store()
     await store.settle(finished())
     folder = tmp_path / "data"
@@ -271,7 +271,7 @@ async def test_closed_store_is_one_file(open_store: OpenStore, tmp_path: Path) -
 
 
 async def test_backup(open_store: OpenStore, tmp_path: Path) -> None:
-    """A copy that is made while the server runs is whole, and opens as a store of its own."""
+    """A copy made while the server runs is complete, and opens as a store."""
     store = await open_store()
     settled = [finished(tags=["kept"]) for _ in range(50)]
     await asyncio.gather(*(store.settle(each) for each in settled[:25]))
@@ -291,7 +291,7 @@ async def test_backup(open_store: OpenStore, tmp_path: Path) -> None:
 
 
 async def test_second_server(open_store: OpenStore) -> None:
-    """A folder is opened by one process at a time, and the error says by whom."""
+    """Only one process can open a folder, and the error names that process."""
     store = await open_store()
     with pytest.raises(StoreLocked, match=r"in use by another server \(process \d+\)"):
         await open_store()

@@ -8,7 +8,7 @@ from briggs.types.completions import current_time_us
 
 
 async def test_a_report(store: Store) -> None:
-    """A report is kept byte for byte, whoever knows its secret, until the address expires."""
+    """A report is stored byte for byte, for a sender with the secret, until the URL expires."""
     now = current_time_us()
     for id, expires_at in (("open", now + 60_000_000), ("expired", now - 1)):
         await store.test_runs.create(

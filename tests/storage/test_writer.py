@@ -1,4 +1,4 @@
-"""Group commit, back-pressure, the limits, and what happens when the disk does not play along."""
+"""Group commit, back-pressure, the limits, and failures of the disk."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tests.storage.conftest import OpenStore, until
 from tests.storage.records import finished
 
 KEPT_UP = 1.0
-"""Seconds in which nothing that should wait may go on."""
+"""For how many seconds to check that nothing continues."""
 
 
 async def call(store: Store, count: int = 1) -> None:
-    """As many calls as a caller makes one after the other."""
+    """As many calls as one caller makes in a row."""
     for _ in range(count):
         completion = finished(status="started")
         await store.start(completion)
@@ -46,7 +46,7 @@ async def count(store: Store) -> int:
 
 @contextmanager
 def connect(store: Store) -> Iterator[sqlite3.Connection]:
-    """Another process's connection, as far as SQLite can tell."""
+    """A connection that SQLite treats as another process's."""
     connection = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
     try:
         yield connection
@@ -55,19 +55,19 @@ def connect(store: Store) -> Iterator[sqlite3.Connection]:
 
 
 async def set_pragma(store: Store, pragma: str) -> None:
-    """Change the writer's own connection, from the writer's own thread."""
+    """Change the writer's own connection, in the writer's own thread."""
     await store.act(lambda connection: sqlite.driver(connection).execute(f"PRAGMA {pragma}"))
 
 
 async def test_one_insert(store: Store) -> None:
-    """A call whose end follows its start is one row written, not two."""
+    """A call whose end follows soon after its start is written as one row."""
     await call(store, 10)
     statistics = store.statistics()
     assert (statistics.rows, statistics.merged) == (10, 10)
 
 
 async def test_two_writes(store: Store) -> None:
-    """A start is not held back for longer than a moment."""
+    """A start is held back only for a moment."""
     completion = finished(status="started")
     await store.start(completion)
     await until(lambda: store.statistics().rows == 1, timeout_s=1)
@@ -86,7 +86,7 @@ async def test_group_commit(store: Store) -> None:
 
 
 async def test_cancelled_caller(store: Store) -> None:
-    """What was queued is written although its caller has gone."""
+    """A queued record is written even if its caller is gone."""
     completion = finished()
     task = asyncio.create_task(store.settle(completion))
     await asyncio.sleep(0)
@@ -129,7 +129,7 @@ async def test_larger_than_the_queue(open_store: OpenStore) -> None:
 
 
 async def test_bad_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row that the database refuses fails alone, and those of its batch are recorded."""
+    """A row that the database refuses fails alone, and the rest of its batch is recorded."""
     await set_limit(store, bytes_max=100_000)
     bad = finished(request=bytes(200_000))
     good = [finished() for _ in range(5)]
@@ -145,7 +145,7 @@ async def test_bad_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def set_limit(store: Store, *, bytes_max: int) -> None:
-    """Let SQLite itself refuse anything larger."""
+    """Make SQLite itself refuse anything larger."""
     await store.act(
         lambda connection: sqlite.driver(connection).setlimit(
             sqlite3.SQLITE_LIMIT_LENGTH, bytes_max
@@ -154,7 +154,7 @@ async def set_limit(store: Store, *, bytes_max: int) -> None:
 
 
 async def test_log_limit(open_store: OpenStore) -> None:
-    """The log stays under its limit while many write and a slow reader reads."""
+    """The log stays under its limit with many writers and a slow reader."""
     limit = 2 * 1024 * 1024
     store = await open_store(wal_bytes_max=limit)
     log = store.path.with_name("briggs.db-wal")
@@ -187,7 +187,7 @@ async def test_log_limit(open_store: OpenStore) -> None:
 async def test_reader_who_does_not_end(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader who keeps the log from being emptied is named as the reason, until it ends."""
+    """A reader that keeps the log from being emptied is named as the reason, until it ends."""
     monkeypatch.setattr(writer, "LOG_WAIT_S", 0.2)
     store = await open_store(wal_bytes_max=1024 * 1024)
     with connect(store) as other:
@@ -204,7 +204,7 @@ async def test_reader_who_does_not_end(
 async def test_writer_who_does_not_end(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process that holds the database is named as the reason, until it lets go."""
+    """Another process that locks the database is named as the reason, until it lets go."""
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     store = await open_store()
     with connect(store) as other:
@@ -217,7 +217,7 @@ async def test_writer_who_does_not_end(
 
 
 async def test_full_database(store: Store) -> None:
-    """A full disk is an error for who waits and a reason for who asks, until there is room."""
+    """A full disk is an error for waiting calls and a reason in `failure`, until there is room."""
     await call(store, 10)
     await set_pragma(store, "max_page_count = 1")
     with pytest.raises(StoreUnavailable, match="the disk is full"):
@@ -240,7 +240,7 @@ async def test_full_database(store: Store) -> None:
 
 
 async def test_end_that_could_not_be_written(store: Store) -> None:
-    """A call whose start is on disk and whose end is not is `failed` when the store recovers."""
+    """A call whose start is on disk and whose end is lost is `failed` once the store recovers."""
     completion = finished(status="started")
     await store.start(completion)
     await until(lambda: store.statistics().rows == 1)
@@ -273,7 +273,7 @@ def small_disk(path: Path, *, size: str) -> Iterator[Path]:
 
 
 async def test_full_disk(open_store: OpenStore, tmp_path: Path) -> None:
-    """On a disk that is really full, what was acknowledged stays, and recording goes on after."""
+    """On a full disk, confirmed records stay, and recording continues once there is room."""
     with small_disk(tmp_path / "disk", size="3m") as disk:
         filler = disk / "filler"
         filler.write_bytes(bytes(1024 * 1024))
@@ -301,7 +301,7 @@ async def test_full_disk(open_store: OpenStore, tmp_path: Path) -> None:
 
 
 async def test_folder_that_cannot_be_written(open_store: OpenStore, tmp_path: Path) -> None:
-    """A data folder that holds no database but something else is refused with its path."""
+    """A data folder whose database is another kind of file is refused with its path."""
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "briggs.db").write_bytes(b"this is not a database, " * 1_000)
@@ -310,7 +310,7 @@ async def test_folder_that_cannot_be_written(open_store: OpenStore, tmp_path: Pa
 
 
 async def test_a_large_row_is_not_kept(open_store: OpenStore) -> None:
-    """SQLite holds on to the values of a statement, unless they are replaced by others."""
+    """SQLite keeps the values of a statement until others replace them."""
     store = await open_store()
     forgotten: list[int] = []
     original = completions.forget_values
@@ -329,7 +329,7 @@ async def test_a_large_row_is_not_kept(open_store: OpenStore) -> None:
 
 
 async def test_a_completion_is_found_by_so_many_tags(open_store: OpenStore) -> None:
-    """A million tags are kept, and do not become a million rows."""
+    """A million tags are stored, but do not become a million rows."""
     store = await open_store()
     tags = [f"tag-{number}" for number in range(200_000)]
     metadata = {f"key-{number}": "" for number in range(200_000)}

@@ -18,22 +18,22 @@ from briggs.transport import Transport
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The server runs on uvloop, and the SDK on whichever its user has."""
+    """Both event loops: the server runs on uvloop, and the SDK on the one of its user."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
 async def transport() -> AsyncIterator[Transport]:
-    """One that gives up soon, and that ignores the environment of whoever runs the tests.
+    """A transport with short timeouts, which ignores the environment of the test run.
 
     No task outlives its test; a socket that did would warn here, and so fail the test.
     """
-    # What all the tests before have left is not looked through again after each of these.
+    # Keep the garbage collector from walking through the objects of earlier tests each time.
     gc.freeze()
     transport = Transport(connect_timeout_s=2, read_timeout_s=2, proxies=False)
     yield transport
     await transport.close()
-    # A connection that no call needed any more may just have been accepted.
+    # The server may just have accepted a connection that no call needs any more.
     await asyncio.sleep(0.02)
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, left
@@ -54,7 +54,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tls(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's context, whose authority is trusted through the environment."""
+    """A server's context. Its authority is trusted through the environment."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "pair.pem")

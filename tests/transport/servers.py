@@ -1,4 +1,4 @@
-"""A server that says, byte by byte, whatever a test wants, right or wrong."""
+"""A server that sends exactly the bytes that a test wants, valid or not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Request(NamedTuple):
-    """What a peer was sent."""
+    """What a server received."""
 
     line: str
     headers: dict[str, str]
@@ -25,7 +25,7 @@ class Peer:
         self.writer = writer
 
     async def read_request(self) -> Request:
-        """The next request; EOFError if there is none any more."""
+        """The next request. Raises EOFError if there is no other."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         line, *fields = head.removesuffix("\r\n\r\n").split("\r\n")
         headers = dict(field.split(": ", 1) for field in fields)
@@ -37,13 +37,13 @@ class Peer:
         await self.writer.drain()
 
     async def answer(self, *wires: bytes) -> None:
-        """Read a request and send these, one after the other."""
+        """Read a request and send these bytes, one piece after another."""
         await self.read_request()
         for wire in wires:
             await self.send(wire)
 
     async def wait_until_closed(self) -> None:
-        """Until the other side has closed the connection."""
+        """Wait until the other side has closed the connection."""
         with contextlib.suppress(ConnectionError):
             while await self.reader.read(65536):
                 pass
@@ -57,7 +57,7 @@ Behaviour = Callable[[Peer], Awaitable[None]]
 
 
 class Server:
-    """A running server, and how many connections it was asked for."""
+    """A running server, and how many connections it has accepted."""
 
     def __init__(self, port: int, host: str, scheme: str) -> None:
         self.port = port
@@ -71,7 +71,7 @@ class Server:
 async def serve(
     behaviour: Behaviour, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Server]:
-    """A server whose every connection is given to `behaviour`, and is closed after it."""
+    """Run a server that passes every connection to `behaviour` and closes it afterwards."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Whatever comes is either the answer that was sent, or an error."""
+"""Whatever bytes come, the result is the answer that was sent, or an error."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_any_split_gives_the_whole_answer(name: str, data: st.DataObject) -> Non
 
 @pytest.mark.parametrize("name", WIRES)
 def test_an_answer_that_is_cut_anywhere_is_broken_off(name: str) -> None:
-    """No beginning of an answer is taken for all of it, unless only its end could tell."""
+    """A part of an answer is never taken for the whole, unless only the connection's end tells."""
     wire = WIRES[name]
     for length in range(len(wire)):
         exchange = _read([wire[:length]] if length else [])
@@ -104,7 +104,7 @@ async def test_answers_come_byte_by_byte(name: str, transport: Transport) -> Non
 
 
 async def test_headers_have_lower_names_and_are_joined(transport: Transport) -> None:
-    """The names are in lower case, and what comes twice is one list."""
+    """Header names are in lower case, and a repeated header becomes one list."""
     reply = await _ask(transport, whole(b"", "X-One: 1", "x-one: 2", "Empty:"))
     assert reply.headers["x-one"] == "1, 2"
     assert reply.headers["empty"] == ""
@@ -113,7 +113,7 @@ async def test_headers_have_lower_names_and_are_joined(transport: Transport) -> 
 async def test_headers_of_compressed_answers_speak_of_what_is_handed_over(
     transport: Transport,
 ) -> None:
-    """Neither the encoding nor the length of what came over the wire is shown."""
+    """The `content-encoding` and `content-length` of the compressed body are not shown."""
     reply = await _ask(transport, WIRES["gzip"])
     assert not reply.headers.keys() & {"content-encoding", "content-length"}
 
@@ -126,7 +126,7 @@ async def test_deflate_without_its_header_is_read(transport: Transport) -> None:
 
 
 def test_a_body_that_changes_its_compression_is_broken_off() -> None:
-    """Only its first bytes can say that a stream has no header."""
+    """The first bytes of a stream are enough to see that it has no header."""
     packer = zlib.compressobj(wbits=-15)
     raw = packer.compress(BODY) + packer.flush()
     begun = chunked(gzip.compress(BODY)[:20], headers=("content-encoding: gzip",))
@@ -146,7 +146,7 @@ def test_a_body_that_changes_its_compression_is_broken_off() -> None:
     ],
 )
 async def test_answers_without_a_body(method: str, wire: bytes, transport: Transport) -> None:
-    """Where there can be no body none is waited for, and the next call gets its own answer."""
+    """If an answer can have no body, none is waited for, and the next call gets its own answer."""
     replies = iter([wire, whole(b"next")])
 
     async def behave(peer: Peer) -> None:
@@ -161,7 +161,7 @@ async def test_answers_without_a_body(method: str, wire: bytes, transport: Trans
 
 
 async def test_redirects_are_answers(transport: Transport) -> None:
-    """Nobody is sent, with a key, to where he did not ask to go."""
+    """Redirects are not followed, so no key is sent to another address."""
     wire = whole(b"moved", "location: http://127.0.0.1:1/", status="307 Temporary Redirect")
     reply = await _ask(transport, wire)
     assert (reply.status, reply.headers["location"]) == (307, "http://127.0.0.1:1/")
@@ -194,7 +194,7 @@ async def test_redirects_are_answers(transport: Transport) -> None:
     ids=lambda wire: str(wire[:60]),
 )
 async def test_what_is_no_answer_is_broken_off(wire: bytes, transport: Transport) -> None:
-    """Garbage is an error at once and its connection is closed, whatever more may come."""
+    """Garbage is an error at once, and its connection is closed, whatever follows."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(wire)
@@ -210,7 +210,7 @@ async def test_what_is_no_answer_is_broken_off(wire: bytes, transport: Transport
 
 
 def test_what_comes_after_the_end_is_no_part_of_it() -> None:
-    """Bytes behind an answer close the connection, and the answer stands."""
+    """Bytes after an answer close the connection, and the answer stays valid."""
     heads = [("GET", whole(BODY)), ("HEAD", whole(b"")), ("HEAD", whole(b"12345")[:-5])]
     for surplus in (b"x", b"12345", b"HTTP/1.1 2", whole(b"another"), LAST):
         for method, wire in heads:

@@ -20,7 +20,7 @@ GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
 
 
 class _Server:
-    """What uvicorn keeps of its connections."""
+    """What uvicorn knows about its connections."""
 
     def __init__(self) -> None:
         self.connections: set[Caller] = set()
@@ -38,7 +38,7 @@ async def serve(
     idle_s: float = 5,
     write_s: float = 5,
 ) -> AsyncIterator[_Server]:
-    """An application on a port of its own, which has no call left at the end."""
+    """Run an application on a port of its own. No call is left at the end."""
     server = _Server()
     patience = Patience(head_s=head_s, body_s=body_s, idle_s=idle_s, write_s=write_s)
     listener = await asyncio.get_running_loop().create_server(
@@ -66,7 +66,7 @@ def by(framework: Framework) -> Application:
 
 
 async def send(server: _Server, *pieces: bytes, closes: bool = True) -> bytes:
-    """What is answered until the connection ends, or for as long as nothing more comes."""
+    """Read the answer until the connection ends, or nothing more comes for a while."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     for piece in pieces:
         writer.write(piece)
@@ -83,7 +83,7 @@ async def send(server: _Server, *pieces: bytes, closes: bool = True) -> bytes:
 
 
 async def send_all(server: _Server, *pieces: bytes) -> bytes:
-    """What is answered on a connection that stays open."""
+    """Read an answer on a connection that stays open."""
     return await send(server, *pieces, closes=False)
 
 
@@ -128,7 +128,7 @@ async def test_the_scope_is_what_was_asked() -> None:
 
 
 async def test_requests_are_answered_in_their_order() -> None:
-    """Those that come before the first is answered wait, and none is lost."""
+    """Requests that come before the first is answered wait, and none is lost."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         body = await read(receive)
@@ -149,7 +149,7 @@ async def test_requests_are_answered_in_their_order() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_a_body_may_come_in_pieces(size: int) -> None:
-    """However it is cut or framed, it is the same body."""
+    """A body is the same, however it is cut or framed."""
     head = b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
     framed = head + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
     async with serve(by(echo)) as server:
@@ -159,7 +159,7 @@ async def test_a_body_may_come_in_pieces(size: int) -> None:
 
 
 async def test_a_large_body_is_read_as_it_is_taken() -> None:
-    """We stop reading while the application lags behind, and go on when it does."""
+    """We stop reading while the application lags, and continue when it has caught up."""
     size = 3_000_000
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,7 +172,7 @@ async def test_a_large_body_is_read_as_it_is_taken() -> None:
 
 
 async def test_an_answer_without_a_length_is_chunked() -> None:
-    """Its head waits for its first piece, and its end is said."""
+    """A streamed answer's head is sent with its first piece, and its end is sent."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -186,13 +186,13 @@ async def test_an_answer_without_a_length_is_chunked() -> None:
     assert got == (
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n\r\n"
     )
-    # Who knows of no chunks reads until the end.
+    # A client that does not know chunks reads until the end.
     assert older == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nonethree"
 
 
 @pytest.mark.parametrize(("status", "line"), [(404, b"404 Not Found"), (498, b"498 ")])
 async def test_any_status_can_be_answered(status: int, line: bytes) -> None:
-    """Those that no standard knows have no words."""
+    """Statuses that no standard defines have an empty phrase."""
 
     async def application(cycle: Cycle) -> None:
         cycle.answer(status, [(b"content-length", b"0")], b"")
@@ -210,7 +210,7 @@ async def test_no_body_where_none_belongs() -> None:
 
 
 async def test_nothing_is_asked_behind_the_last_request() -> None:
-    """What comes behind the last request of a connection has no effect."""
+    """Bytes after the last request of a connection have no effect."""
     asked: list[str] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -230,7 +230,7 @@ async def test_nothing_is_asked_behind_the_last_request() -> None:
     ],
 )
 async def test_the_last_request_of_a_connection(request_: bytes) -> None:
-    """Who says that it is the last one, by whichever way, is answered and left."""
+    """The last request on a connection is answered, and then the connection closes."""
     async with serve(by(echo)) as server:
         got = await send(server, request_ + b"\r\n")
     assert got.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -248,7 +248,7 @@ async def test_a_caller_who_waits_to_be_told_to_go_on() -> None:
 
 
 async def test_nobody_changes_to_another_protocol() -> None:
-    """A request that offers another protocol is answered in this one, and so is the next."""
+    """An offer to switch protocols is declined: this request and the next get HTTP/1.1 answers."""
     offer = ASK.replace(b"Host", b"connection: upgrade\r\nupgrade: h2c\r\nHost")
     async with serve(by(echo)) as server:
         assert (await send_all(server, offer + ASK)).count(b"POST:hello") == 2
@@ -258,7 +258,7 @@ async def test_nobody_changes_to_another_protocol() -> None:
 
 
 async def test_what_is_not_http() -> None:
-    """It is told so; behind a request, that one is answered first."""
+    """Malformed input gets an error. After a valid request, that one is answered first."""
     async with serve(by(echo)) as server:
         assert (await send(server, b"\x16\x03\x01\x02\x00")).startswith(b"HTTP/1.1 400 ")
         both = await send(server, ASK + b"\x16\x03\x01\x02\x00\r\n\r\n")
@@ -267,14 +267,14 @@ async def test_what_is_not_http() -> None:
 
 
 async def test_a_head_without_an_end() -> None:
-    """Nobody fills our memory with headers."""
+    """Headers are limited, so that they cannot fill the memory."""
     async with serve(by(echo)) as server:
         got = await send(server, GET[:-2], *[b"x-more: " + bytes([97]) * 30_000 + b"\r\n"] * 4)
     assert got.startswith(b"HTTP/1.1 400 ")
 
 
 async def test_connections_that_say_nothing_are_closed() -> None:
-    """Before a head, within one, and after an answer, each after its own time."""
+    """A silent connection closes before a head, within one and after an answer, each in time."""
     async with serve(by(echo), head_s=0.1, idle_s=0.2) as server:
         assert await send(server) == b""
         assert await send(server, GET[:10]) == b""
@@ -282,7 +282,7 @@ async def test_connections_that_say_nothing_are_closed() -> None:
 
 
 async def test_a_body_that_stops_coming() -> None:
-    """Who waits for it is told; the answer to that is sent."""
+    """A body that comes too slowly raises an error, and its answer is still sent."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -295,7 +295,7 @@ async def test_a_body_that_stops_coming() -> None:
 
 
 async def test_a_slow_answer_outlasts_every_time() -> None:
-    """What the caller waits for is not his to hurry."""
+    """No timeout applies while the caller waits for the application."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0.4)
@@ -306,7 +306,7 @@ async def test_a_slow_answer_outlasts_every_time() -> None:
 
 
 async def test_a_caller_who_reads_slowly_slows_us_down() -> None:
-    """No more than a little is ever kept for him."""
+    """At most a little output is buffered for a slow caller."""
     sent = 0
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -330,7 +330,7 @@ async def test_a_caller_who_reads_slowly_slows_us_down() -> None:
 
 
 async def test_a_framework_hears_of_a_hang_up() -> None:
-    """Who waits for more than the body hears that there is nobody any more."""
+    """An application that waits for more input learns that the caller is gone."""
     heard: list[str] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -345,7 +345,7 @@ async def test_a_framework_hears_of_a_hang_up() -> None:
 
 
 async def test_a_hang_up_cancels_who_watches_for_it() -> None:
-    """It is said first, so that the cancellation can be told from any other."""
+    """`on_hang_up` is called before the cancellation, so that the two can be told apart."""
     heard: list[str] = []
 
     async def application(cycle: Cycle) -> None:
@@ -371,7 +371,7 @@ async def hang_up(server: _Server, request: bytes) -> None:
 
 @pytest.mark.parametrize("after", ["nothing", "the head", "a piece"])
 async def test_a_defect_is_no_answer(after: str, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and answered with 500, or the connection breaks off in mid-answer."""
+    """A defect is logged and answered with 500, or the connection breaks off in mid-answer."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if after != "nothing":
@@ -390,7 +390,7 @@ async def test_a_defect_is_no_answer(after: str, caplog: pytest.LogCaptureFixtur
 
 
 async def test_a_header_cannot_hold_another(caplog: pytest.LogCaptureFixture) -> None:
-    """A line break in a header is a defect, whoever put it there."""
+    """A line break in a header is a defect, wherever it came from."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, b"", (b"x-text", b"a\r\nset-cookie: b"))
@@ -412,7 +412,7 @@ async def show(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def test_trailers_are_no_headers() -> None:
-    """What comes behind a chunked body changes nothing of what the request was let in for."""
+    """Trailers do not change what the request was admitted for."""
     trailers = b"authorization: Bearer right\r\nhost: other\r\norigin: http://other\r\n"
     request = CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n"
     async with serve(by(show)) as server:
@@ -424,7 +424,7 @@ async def test_trailers_are_no_headers() -> None:
 
 @pytest.mark.parametrize("piece", [b"x-late: a\r\n", b"x-late: " + b"a" * 100])
 async def test_trailers_have_an_end(piece: bytes) -> None:
-    """Who sends them for ever is refused, many or one, and heard no further."""
+    """A caller who sends trailers for ever is refused and cut off."""
     refused: list[str] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -442,7 +442,7 @@ async def test_trailers_have_an_end(piece: bytes) -> None:
 
 
 async def test_chunk_extensions_have_an_end() -> None:
-    """They are no body, so that no limit of a body would hold them."""
+    """Chunk extensions have a limit of their own, because they are not body."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -456,7 +456,7 @@ async def test_chunk_extensions_have_an_end() -> None:
 
 
 async def drip(server: _Server, begin: bytes, piece: bytes) -> bytes:
-    """What is answered to one who sends a piece every 20 ms, until the connection ends."""
+    """The answer to a caller who sends a piece every 20 ms, until the connection ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(begin)
 
@@ -473,7 +473,7 @@ async def drip(server: _Server, begin: bytes, piece: bytes) -> bytes:
         with contextlib.suppress(ConnectionError):
             while answered := await reader.read(65536):
                 got += answered
-        # The server sends no more. Whoever goes on all the same is cut off.
+        # The server sends no more. A caller who continues to send is cut off.
         await sending
     writer.close()
     with contextlib.suppress(ConnectionError):
@@ -494,7 +494,7 @@ async def drip(server: _Server, begin: bytes, piece: bytes) -> bytes:
     ],
 )
 async def test_nobody_is_waited_for_by_the_byte(begin: bytes, piece: bytes) -> None:
-    """Each part of a request has a time of its own, which no byte more makes longer."""
+    """Each part of a request has its own timeout, which further bytes do not extend."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -510,7 +510,7 @@ async def test_nobody_is_waited_for_by_the_byte(begin: bytes, piece: bytes) -> N
 
 
 async def test_a_slow_body_may_come_at_the_least_rate() -> None:
-    """A body that takes longer than the time for one part is read, if it comes fast enough."""
+    """A body may take longer than the timeout of one part, if it comes fast enough."""
     pieces = [b"a" * 40] * 25
     request = ASK.replace(b"length: 5", b"length: 1005")
     async with serve(by(echo), body_s=0.3) as server:
@@ -526,7 +526,7 @@ async def test_a_slow_body_may_come_at_the_least_rate() -> None:
 
 
 async def test_a_beginning_that_waits_behind_a_slow_answer() -> None:
-    """A head that began while another request was answered has its time, too."""
+    """A head that began while another request was answered has its own timeout too."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0.3)
@@ -538,7 +538,7 @@ async def test_a_beginning_that_waits_behind_a_slow_answer() -> None:
 
 
 async def test_a_body_that_is_not_wanted() -> None:
-    """An answer that comes before the body is the last, is read, and the sender is cut off."""
+    """An answer before the end of the body is the last: it is read, and the sender is cut off."""
 
     async def application(cycle: Cycle) -> None:
         cycle.answer(401, [(b"content-length", b"2")], b"no")
@@ -554,7 +554,7 @@ async def test_a_body_that_is_not_wanted() -> None:
 
 
 async def test_an_answer_that_is_not_read() -> None:
-    """A caller who takes nothing of his answer is cut off; what was kept for him is let go."""
+    """A caller who reads nothing of an answer is cut off, and its buffer is freed."""
 
     async def application(cycle: Cycle) -> None:
         body = bytes(20_000_000)
@@ -601,7 +601,7 @@ HEAD = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
 async def test_heads_that_are_refused(
     request_: bytes, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each has its own status and a name, ends its connection, and is no defect of ours."""
+    """Each invalid request has its own status and message, and ends its connection."""
     async with serve(by(echo)) as server:
         got = await send(server, request_, closes=status != 200)
     assert got.startswith(b"HTTP/1.1 %d " % status), got
@@ -612,7 +612,7 @@ async def test_heads_that_are_refused(
 
 
 async def test_a_refusal_waits_for_its_turn() -> None:
-    """It is sent behind the answer to the request before it, not into it."""
+    """A refusal is sent after the answer to the previous request, not into it."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         body = await read(receive)
@@ -626,7 +626,7 @@ async def test_a_refusal_waits_for_its_turn() -> None:
 
 
 async def test_a_target_that_names_a_host() -> None:
-    """Its host is the one that counts, whatever `Host` says."""
+    """If the target names a host, that one counts, whatever `Host` says."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, b"%b %b" % (scope["raw_path"], dict(scope["headers"])[b"host"]))
@@ -640,7 +640,7 @@ async def test_a_target_that_names_a_host() -> None:
     ("version", "connection"), [(b"1.1", b"Upgrade, close"), (b"1.0", b"Upgrade")]
 )
 async def test_an_offer_changes_nothing_else(version: bytes, connection: bytes) -> None:
-    """A request that offers another protocol keeps its version, and may end its connection."""
+    """An offer to switch protocols keeps the request's version and its `Connection: close`."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -654,7 +654,7 @@ async def test_an_offer_changes_nothing_else(version: bytes, connection: bytes) 
 
 
 async def test_values_have_no_space_around_them() -> None:
-    """RFC 9110, 5.5: it belongs to the line, not to the value."""
+    """White space around a header's value is not part of it (RFC 9110, 5.5)."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, dict(scope["headers"])[b"x-a"] + b".")
@@ -665,11 +665,11 @@ async def test_values_have_no_space_around_them() -> None:
 
 
 async def test_a_call_leaves_nothing_for_the_collector() -> None:
-    """What a call made is gone with it: to search for it later would cost more than the call."""
+    """A call's objects are freed when it ends, without the garbage collector."""
     left: list[weakref.ref[object]] = []
 
     class Witness:
-        """Keeps what it was given, as an exchange does."""
+        """Keeps references to its arguments, as an exchange does."""
 
         def __init__(self, cycle: Cycle) -> None:
             self.cycle = cycle

@@ -1,4 +1,4 @@
-"""Connections are kept and used again, and no call ever gets another's answer."""
+"""Connections are kept and reused, and no call ever gets the answer of another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def _echo(peer: Peer) -> None:
 
 
 async def test_a_connection_is_used_again(transport: Transport) -> None:
-    """Calls one after the other share one connection."""
+    """Consecutive calls share one connection."""
     async with serve(_echo) as server:
         for number in range(20):
             body = str(number).encode()
@@ -47,7 +47,7 @@ async def test_two_hundred_calls_at_once_get_their_own_answers(transport: Transp
 
 
 async def test_a_burst_does_not_flood_a_short_queue(transport: Transport) -> None:
-    """A server that queues five connections and accepts slowly is not asked faster than that."""
+    """A server that queues five connections and accepts slowly is not overwhelmed."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _EchoHandler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -75,7 +75,7 @@ class _EchoHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
-        """Nobody reads an access log here."""
+        """Silences the access log."""
 
 
 @pytest.mark.parametrize("number", range(2))
@@ -101,7 +101,7 @@ async def test_who_gives_up_waiting_leaves_the_line(number: int, transport: Tran
 async def test_a_connection_that_was_closed_meanwhile_is_replaced(
     streams: bool, resets: bool, transport: Transport
 ) -> None:
-    """A kept connection that is found closed costs the caller nothing: it is sent again."""
+    """If a kept connection turns out to be closed, the request is sent again."""
     bodies: list[bytes] = []
 
     async def behave(peer: Peer) -> None:
@@ -129,7 +129,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced(
 
 
 async def test_calls_that_wait_for_a_connection_fail_together() -> None:
-    """What one attempt to connect found out is told to all who wait for one."""
+    """The error of one attempt to connect goes to every call that waits for a connection."""
     transport = Transport(proxies=False)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -141,7 +141,7 @@ async def test_calls_that_wait_for_a_connection_fail_together() -> None:
 
 
 async def test_closing_does_not_wait_for_a_connection_that_is_being_made() -> None:
-    """A host that does not react does not hold up the end."""
+    """A host that does not react does not delay `close`."""
     transport = Transport(connect_timeout_s=30, proxies=False)
 
     async def behave(peer: Peer) -> None:
@@ -158,7 +158,7 @@ async def test_closing_does_not_wait_for_a_connection_that_is_being_made() -> No
 
 
 async def test_a_request_that_waits_less_for_a_connection() -> None:
-    """A request may wait less long than the others; who waits longer is not held up by it."""
+    """A request may have a shorter timeout than others, and does not shorten theirs."""
     transport = Transport(connect_timeout_s=0.5, proxies=False)
 
     async def behave(peer: Peer) -> None:
@@ -175,7 +175,7 @@ async def test_a_request_that_waits_less_for_a_connection() -> None:
 
 
 async def test_a_connection_closed_while_idle_is_not_used(transport: Transport) -> None:
-    """What was closed and seen to be closed is not tried at all."""
+    """A connection that is known to be closed is not tried."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(whole(b"only"))
@@ -188,7 +188,7 @@ async def test_a_connection_closed_while_idle_is_not_used(transport: Transport) 
 
 
 async def test_a_new_connection_that_breaks_is_not_tried_again(transport: Transport) -> None:
-    """A request that may have been acted upon is sent once."""
+    """A request that the server may have acted on is not sent again."""
 
     async def behave(peer: Peer) -> None:
         await peer.read_request()
@@ -200,7 +200,7 @@ async def test_a_new_connection_that_breaks_is_not_tried_again(transport: Transp
 
 
 async def test_a_kept_connection_is_tried_again_only_once(transport: Transport) -> None:
-    """If the second connection breaks too, that is the outcome."""
+    """If the second connection breaks too, the call fails."""
 
     async def behave(peer: Peer) -> None:
         if server.connections == 1:
@@ -215,7 +215,7 @@ async def test_a_kept_connection_is_tried_again_only_once(transport: Transport) 
 
 
 async def test_an_answer_that_has_begun_is_not_asked_for_again(transport: Transport) -> None:
-    """One byte of an answer shows that the request was acted upon."""
+    """One byte of an answer shows that the server acted on the request."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(whole(b"first"))
@@ -239,7 +239,7 @@ async def test_an_answer_that_has_begun_is_not_asked_for_again(transport: Transp
     ],
 )
 async def test_some_answers_end_their_connection(wire: bytes, transport: Transport) -> None:
-    """A connection that is announced to close, or on which too much came, is not kept."""
+    """A connection that announces its end, or received too much, is not kept."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(wire)
@@ -270,7 +270,7 @@ async def test_what_comes_unasked_is_no_answer(transport: Transport) -> None:
 async def test_an_early_answer_to_a_large_request_ends_its_connection(
     transport: Transport,
 ) -> None:
-    """The rest of a request that was answered before it was read is in nobody's way."""
+    """The unsent rest of a request that was answered early does not disturb the next call."""
 
     async def behave(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")
@@ -289,7 +289,7 @@ async def test_an_early_answer_to_a_large_request_ends_its_connection(
 async def test_a_call_that_is_cancelled_closes_its_connection(
     begun: bytes, transport: Transport
 ) -> None:
-    """The server sees at once that nobody waits, and the next call gets its own answer."""
+    """The server sees at once that a call was cancelled, and the next call gets its own answer."""
     closed = asyncio.Event()
 
     async def behave(peer: Peer) -> None:
@@ -316,7 +316,7 @@ async def test_a_call_that_is_cancelled_closes_its_connection(
 async def test_calls_that_are_cancelled_at_any_moment_leave_the_pool_clean(
     transport: Transport,
 ) -> None:
-    """Whenever calls are cancelled, those that are not get their own answers."""
+    """Whenever calls are cancelled, the others get their own answers."""
 
     async def call(number: int) -> None:
         body = b"%d" % number * 999
@@ -356,7 +356,7 @@ async def test_a_server_that_says_nothing_is_timed_out() -> None:
 
 
 async def test_an_idle_connection_is_closed_after_a_while() -> None:
-    """A connection that nobody uses is given back."""
+    """An unused connection is closed after a while."""
     pool = Pool(connect_timeout_s=1, read_timeout_s=9, idle_timeout_s=0.05, idle_connections_max=2)
     transport = _with_pool(pool)
     async with serve(_echo) as server:
@@ -368,7 +368,7 @@ async def test_an_idle_connection_is_closed_after_a_while() -> None:
 
 
 async def test_only_so_many_connections_are_kept() -> None:
-    """After a rush most of its connections are given back."""
+    """After a burst of calls, most connections are closed."""
     pool = Pool(connect_timeout_s=1, read_timeout_s=9, idle_timeout_s=9, idle_connections_max=2)
     transport = _with_pool(pool)
     async with serve(_echo) as server:
@@ -380,7 +380,7 @@ async def test_only_so_many_connections_are_kept() -> None:
 
 
 async def test_what_cannot_be_reached(transport: Transport) -> None:
-    """No connection is an error of its own kind, and says what is wrong."""
+    """Every failure to connect is `Unreachable`, and its message says why."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
@@ -399,7 +399,7 @@ async def test_a_connection_that_is_not_accepted_is_timed_out() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         port = listener.getsockname()[1]
-        # Its queue is full, so the next one is left without an answer.
+        # The server's queue is full, so the next connection gets no reaction.
         for _ in range(2):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
@@ -417,14 +417,14 @@ async def test_the_next_address_is_tried(transport: Transport) -> None:
 
 
 async def test_ipv6(transport: Transport) -> None:
-    """An address in brackets is one of IPv6."""
+    """A host in brackets is an IPv6 address."""
     async with serve(_echo, host="::1") as server:
         reply = await transport.send("POST", server.url, headers={}, body=b"six")
         assert reply.body == b"six"
 
 
 async def test_closing_ends_the_calls_in_flight() -> None:
-    """A transport that is closed leaves no call waiting and opens nothing any more."""
+    """A closed transport leaves no call waiting and opens no connection."""
 
     async def behave(peer: Peer) -> None:
         await peer.read_request()
@@ -444,7 +444,7 @@ async def test_closing_ends_the_calls_in_flight() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_closing_ends_the_calls_that_connect(scheme: str) -> None:
-    """A connection that was being made is not left open."""
+    """A connection that was being opened is not left open."""
 
     async def behave(peer: Peer) -> None:
         await peer.wait_until_closed()

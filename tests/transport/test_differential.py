@@ -1,4 +1,4 @@
-"""Our reading of requests beside that of uvicorn with h11, over generated requests."""
+"""Compares how our server and uvicorn with h11 read generated requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from briggs.transport.errors import BrokenOff
 REQUESTS = 600
 SEED = 8
 
-# What a request may have, by name, and how often each is taken.
+# The parts that a request may have, by name, and how often each is chosen.
 METHODS = {
     "get": b"GET",
     "post": b"POST",
@@ -94,16 +94,16 @@ class Request(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a server made of a request."""
+    """How a server read a request."""
 
     status: int
     seen: Any
-    """What the application saw, if it was asked."""
+    """What the application received, if it was called."""
     stays_open: bool
 
 
-# Where the two differ: the part of the request that it depends on, what we answer, and why that
-# is right. A status of 200 means that we answer and h11 does not.
+# The differences: the part of the request that causes each, our answer, and why it is right. A
+# status of 200 means that we answer and h11 does not.
 DIFFERENCES = {
     "version 1.2": (200, "RFC 9110, 2.5: processed as the highest minor version that we know"),
     "version 2.0": (505, "RFC 9110, 15.6.6: a major version that the server does not speak"),
@@ -123,11 +123,11 @@ DIFFERENCES = {
     "body listed length": (400, "RFC 9110, 8.6: a list of equal lengths may be rejected"),
     "body in HTTP/1.0": (400, "RFC 9112, 6.1: Transfer-Encoding in HTTP/1.0 is faulty framing"),
 }
-"""What differs, by the part that makes it differ."""
+"""The expected differences, by the part that causes each."""
 
 
 def create_requests() -> list[Request]:
-    """The same requests in every run: most parts are the usual ones, so that few clash."""
+    """The same requests in every run. Most parts are the usual ones, so that few conflict."""
     generator = random.Random(SEED)
     groups = {
         "method": (METHODS, 0.5),
@@ -153,7 +153,7 @@ def create_requests() -> list[Request]:
 
 
 async def show(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with what it was asked."""
+    """Answers with a description of the request."""
     body, more = b"", True
     while more:
         try:
@@ -214,7 +214,7 @@ def open_theirs() -> tuple[Any, ServerState]:
 
 
 async def ask(port: int, request: Request) -> Outcome:
-    """The outcome of a request, and whether another one may follow it."""
+    """The outcome of a request, and whether another may follow it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request.wire)
     head = b""
@@ -232,7 +232,7 @@ async def ask(port: int, request: Request) -> Outcome:
 
 
 async def test_we_read_as_h11_does() -> None:
-    """Each request has the same outcome, or ours is the one that the standard asks for."""
+    """Each request has the same outcome on both, or ours is the one that the standard requires."""
     (ours, our_state), (theirs, their_state) = open_ours(), open_theirs()
     differing: dict[str, int] = {}
     async with serve(ours, our_state) as port, serve(theirs, their_state) as their_port:
@@ -243,7 +243,7 @@ async def test_we_read_as_h11_does() -> None:
             known = request.parts & DIFFERENCES.keys()
             assert known, (request.wire, mine, other)
             statuses = {DIFFERENCES[part][0] for part in known}
-            # What is wrong in two ways may be refused for either.
+            # A request with two faults may be refused for either.
             assert mine.status in statuses | ({400} if statuses != {200} else set()), (
                 request.wire,
                 mine,

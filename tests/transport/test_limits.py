@@ -1,4 +1,4 @@
-"""An answer takes no more than it may, however it is sent."""
+"""An answer never takes more memory than its limit, however it is sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def read(pieces: Sequence[bytes], *, bytes_max: float, whole: bool = True) -> Exchange:
-    """What an exchange makes of an answer that comes in these pieces."""
+    """Feed an exchange with these pieces."""
     exchange = Exchange(_NoLine(), Reader(), method="GET", whole=whole, bytes_max=bytes_max)
     for piece in pieces:
         if exchange.complete or exchange.error:
@@ -42,7 +42,7 @@ LIMITED = {
 
 @pytest.mark.parametrize("name", LIMITED)
 def test_an_answer_may_be_as_large_as_the_limit_and_no_larger(name: str) -> None:
-    """The last byte that may come is taken, and the first beyond it refuses all."""
+    """A body at the limit is accepted, and one byte more is refused."""
     exchange = read([LIMITED[name]], bytes_max=len(BODY))
     assert exchange.complete
     assert exchange.take() == BODY
@@ -52,14 +52,14 @@ def test_an_answer_may_be_as_large_as_the_limit_and_no_larger(name: str) -> None
 
 
 def test_a_length_that_is_too_large_is_refused_before_the_body_comes() -> None:
-    """What is announced need not be waited for."""
+    """An announced length above the limit is refused at once."""
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n"
     exchange = read([head], bytes_max=1000)
     assert isinstance(exchange.error, TooLarge)
 
 
 def test_a_small_answer_that_decompresses_to_a_large_one_is_refused() -> None:
-    """A bomb is read up to the ratio, and no more of it is ever in memory."""
+    """A decompression bomb is read up to the ratio, and no more of it is ever in memory."""
     bomb = gzip.compress(b" " * (64 * MEBIBYTE))
     exchange = read([whole(bomb, "content-encoding: gzip")], bytes_max=math.inf, whole=False)
     assert isinstance(exchange.error, TooLarge)
@@ -71,7 +71,7 @@ def test_a_small_answer_that_decompresses_to_a_large_one_is_refused() -> None:
 
 
 def test_a_small_answer_may_decompress_to_much_more() -> None:
-    """The ratio counts only for what is large: short texts repeat themselves too."""
+    """The ratio applies only to large bodies, because short texts repeat themselves too."""
     body = b"a" * MEBIBYTE
     exchange = read([whole(gzip.compress(body), "content-encoding: gzip")], bytes_max=math.inf)
     assert exchange.take() == body
@@ -86,7 +86,7 @@ def test_a_small_answer_may_decompress_to_much_more() -> None:
     ],
 )
 def test_what_is_compressed_comes_in_small_pieces(encoding: str, packed: bytes) -> None:
-    """Whatever it decompresses to, a piece is small, and together they are all of it."""
+    """A body decompresses in small pieces, which together are the whole body."""
     decoder = create_decoder(encoding)
     assert decoder is not None
     sizes = [len(piece) for piece in decoder.decode(packed)]
@@ -97,7 +97,7 @@ def test_what_is_compressed_comes_in_small_pieces(encoding: str, packed: bytes) 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_what_is_compressed_may_be_cut_anywhere(size: int) -> None:
-    """The pieces of a compressed body need not be those that it was made of."""
+    """A compressed body may arrive in pieces of any size."""
     body = b"".join(b"%d," % number for number in range(100_000))
     packed = gzip.compress(body[:1000]) + gzip.compress(body[1000:])
     decoder = create_decoder("gzip")
@@ -108,7 +108,7 @@ def test_what_is_compressed_may_be_cut_anywhere(size: int) -> None:
 
 
 def test_members_of_gzip_are_counted() -> None:
-    """Members that hold nothing take time, and so there may not be many."""
+    """Empty gzip members take time, so their number is limited."""
     decoder = create_decoder("gzip")
     assert decoder is not None
     with pytest.raises(ValueError, match="members"):
@@ -117,7 +117,7 @@ def test_members_of_gzip_are_counted() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "zstd", "x", "gzip,br"])
 def test_encodings_that_nobody_asked_for_are_refused(encoding: str) -> None:
-    """An encoding inside of another is one of them."""
+    """Content encodings that we did not ask for are refused."""
     exchange = read([whole(b"x", f"content-encoding: {encoding}")], bytes_max=1000)
     assert isinstance(exchange.error, BrokenOff)
 
@@ -132,7 +132,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_what_is_no_body_is_bounded(name: str) -> None:
-    """Fields, interim answers, extensions of chunks and trailers end in an error."""
+    """Endless fields, interim answers, chunk extensions and trailers end in an error."""
     flood = FLOODS[name]
     pieces = [flood[place : place + 10_000] for place in range(0, len(flood), 10_000)]
     exchange = read(pieces, bytes_max=MEBIBYTE)
@@ -140,7 +140,7 @@ def test_what_is_no_body_is_bounded(name: str) -> None:
 
 
 def test_trailers_are_not_kept() -> None:
-    """They come too late to be read, and take no memory."""
+    """Trailers are not read, and take no memory."""
     reader = Reader()
     exchange = Exchange(_NoLine(), reader, method="GET", whole=True)
     exchange.feed(begin_chunked() + chunk(b"{}") + b"0\r\n" + b"x-more: more\r\n" * 1000)
@@ -149,7 +149,7 @@ def test_trailers_are_not_kept() -> None:
 
 
 def test_small_pieces_are_joined_as_they_come() -> None:
-    """A list of millions of tiny pieces would take many times their bytes."""
+    """Millions of tiny pieces are joined, because a list takes many times their size."""
     exchange = read([begin_chunked(), *[chunk(b"ab") * 1000] * 100], bytes_max=math.inf)
     assert len(exchange._pieces) <= 200
     exchange = read([chunked(*[b"ab"] * 100_000)], bytes_max=math.inf)
@@ -157,7 +157,7 @@ def test_small_pieces_are_joined_as_they_come() -> None:
 
 
 async def test_one_request_may_have_a_limit_of_its_own(transport: Transport) -> None:
-    """A list of models is small, and a download as large as it is."""
+    """The limit can be set per request, for short lists and for large downloads."""
 
     async def behave(peer: Peer) -> None:
         for _ in range(2):
@@ -171,7 +171,7 @@ async def test_one_request_may_have_a_limit_of_its_own(transport: Transport) -> 
 
 
 async def test_a_stream_ends_at_the_limit(transport: Transport) -> None:
-    """What came before it is handed over, and the connection is closed."""
+    """What came before the limit is handed over, and then the connection is closed."""
     piece = b": still here\n" * 1000
 
     async def behave(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""The environment's proxies are used, except where it says otherwise."""
+"""The proxies in the environment are used, unless the environment excludes a host."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from tests.transport.servers import Peer, Request, serve, whole
     ],
 )
 def test_who_is_excepted(host: str, exceptions: str, excepted: bool) -> None:
-    """NO_PROXY has names, domains, addresses and networks."""
+    """NO_PROXY can contain names, domains, addresses and networks."""
     proxies = Proxies.from_environment({"HTTP_PROXY": "http://p:1", "NO_PROXY": exceptions})
     assert (proxies.find("http", host) is None) == excepted
 
 
 def test_what_the_environment_says() -> None:
-    """One variable a scheme, ALL_PROXY for both, and lower case first."""
+    """Each scheme has its variable, ALL_PROXY covers both, and lower case wins."""
     proxies = Proxies.from_environment(
         {"http_proxy": "one:81", "HTTP_PROXY": "http://two", "ALL_PROXY": "http://u:p%40@all:3"}
     )
@@ -49,7 +49,7 @@ def test_what_the_environment_says() -> None:
 async def test_a_proxy_that_cannot_be_used_is_refused(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What would have gone through a proxy never goes past it."""
+    """If a proxy cannot be used, the request is never sent directly."""
     monkeypatch.setenv("http_proxy", url)
     monkeypatch.delenv("no_proxy", raising=False)
     transport = Transport()
@@ -59,7 +59,7 @@ async def test_a_proxy_that_cannot_be_used_is_refused(
 
 
 async def test_http_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy is told the whole URL and its password; `proxies=False` goes past it."""
+    """The proxy gets the whole URL and its password; `proxies=False` bypasses it."""
     seen: list[Request] = []
 
     async def behave(peer: Peer) -> None:

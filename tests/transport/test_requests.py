@@ -1,4 +1,4 @@
-"""What is sent is exactly what was asked for, or nothing at all."""
+"""A request is sent exactly as given, or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _encode(method: str, url: str, body: bytes | None = None, **headers: str) ->
     ],
 )
 def test_where_a_url_leads(url: str, line: str, host: str) -> None:
-    """The path and the query go on as they are, and the host is named as it must be."""
+    """The path and the query are sent unchanged, and the Host header is correct."""
     head = _encode("GET", url).decode().split("\r\n")
     assert head[:2] == [line, f"host: {host}"]
 
@@ -54,7 +54,7 @@ def test_where_a_url_leads(url: str, line: str, host: str) -> None:
     ],
 )
 async def test_a_url_that_cannot_be_used_is_refused(url: str, transport: Transport) -> None:
-    """It is an error that says so, and that shows no password."""
+    """An invalid URL is an error with a reason, and without the password."""
     with pytest.raises(Unreachable) as raised:
         await transport.send("GET", url, headers={})
     assert "secret" not in str(raised.value)
@@ -76,7 +76,7 @@ async def test_a_url_that_cannot_be_used_is_refused(url: str, transport: Transpo
     ],
 )
 async def test_headers_cannot_be_injected(name: str, value: str, transport: Transport) -> None:
-    """A header that would be more than one, or not the one it seems, is refused and not shown."""
+    """A header that could be read as another, or as two, is refused and not shown."""
     async with serve(_never) as server:
         with pytest.raises(Unreachable) as raised:
             await transport.send("GET", server.url, headers={name: value})
@@ -104,13 +104,13 @@ async def test_a_method_is_one_word(transport: Transport) -> None:
 async def test_the_length_of_a_body(
     method: str, body: bytes | None, length: str | None, transport: Transport
 ) -> None:
-    """A body has a length; so has none where one is expected."""
+    """A body has a length. So does an empty one, if the method expects a body."""
     seen = await _see(transport, method, body, {})
     assert (seen.headers.get("content-length"), seen.body) == (length, body or b"")
 
 
 async def test_headers_are_sent(transport: Transport) -> None:
-    """Each once, in lower case; the caller's count before ours; no compression is asked for."""
+    """Each header is sent once, in lower case. The caller's win; no compression is requested."""
     seen = await _see(transport, "GET", None, {"X-One": " 1 ", "x-caf\xe9"[:5]: "\xe9"})
     assert seen.headers["x-one"] == "1"
     assert seen.headers["x-caf"] == "\xe9"
@@ -120,7 +120,7 @@ async def test_headers_are_sent(transport: Transport) -> None:
 
 
 async def test_headers_that_change_are_sent_as_they_are_now(transport: Transport) -> None:
-    """That heads are kept encoded is seen by nobody, not even by one who changes his dict."""
+    """The cache of encoded heads has no visible effect, even if the caller's dict changes."""
     headers = {"x-key": "one"}
     bodies = []
 

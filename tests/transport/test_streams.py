@@ -1,4 +1,4 @@
-"""A streamed body comes as it was sent, and only as long as somebody reads it."""
+"""A streamed body arrives as it was sent, and only while it is read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_pieces_come_as_they_are_sent(transport: Transport) -> None:
 
 
 async def test_what_has_come_meanwhile_is_one_piece(transport: Transport) -> None:
-    """A reader who was busy gets all that has come at once."""
+    """A slow reader gets everything that has come at once."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(begin_chunked(), *(chunk(b"x" * 10) for _ in range(50)))
@@ -51,7 +51,7 @@ async def test_what_has_come_meanwhile_is_one_piece(transport: Transport) -> Non
 async def test_a_stream_that_was_read_to_its_end_keeps_its_connection(
     transport: Transport,
 ) -> None:
-    """The connection is used again, also if the reader has not taken all that has come."""
+    """The connection is reused, even if the reader has not taken everything yet."""
 
     async def behave(peer: Peer) -> None:
         while True:
@@ -69,7 +69,7 @@ async def test_a_stream_that_was_read_to_its_end_keeps_its_connection(
 
 @pytest.mark.parametrize("read", [False, True])
 async def test_leaving_early_closes_the_connection(read: bool, transport: Transport) -> None:
-    """The other side sees at once that nobody listens, and the next call is served."""
+    """The other side sees at once that reading has stopped, and the next call is served."""
     closed = asyncio.Event()
 
     async def behave(peer: Peer) -> None:
@@ -92,7 +92,7 @@ async def test_leaving_early_closes_the_connection(read: bool, transport: Transp
 
 
 async def test_a_reader_who_is_cancelled_closes_the_connection(transport: Transport) -> None:
-    """Cancelling the task that reads is seen by the other side."""
+    """The other side sees when the reading task is cancelled."""
     closed = asyncio.Event()
 
     async def behave(peer: Peer) -> None:
@@ -118,7 +118,7 @@ async def test_a_reader_who_is_cancelled_closes_the_connection(transport: Transp
 async def test_a_stream_that_breaks_off_gives_what_came_and_then_an_error(
     transport: Transport,
 ) -> None:
-    """What has come is handed over before its reader learns that there will be no more."""
+    """Everything that has come is handed over before the reader gets the error."""
     for resets in (False, True):
 
         async def behave(peer: Peer, *, resets: bool = resets) -> None:
@@ -139,7 +139,7 @@ async def test_a_stream_that_breaks_off_gives_what_came_and_then_an_error(
 
 
 async def test_a_stream_that_halts_is_timed_out() -> None:
-    """The time is counted from piece to piece; an answer may take as long as it likes."""
+    """The timeout applies between two pieces. A whole answer may take any time."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(begin_chunked())
@@ -162,7 +162,7 @@ async def test_a_stream_that_halts_is_timed_out() -> None:
 
 
 async def test_a_slow_reader_is_not_timed_out() -> None:
-    """Only the other side's silence counts, and only while somebody waits for it."""
+    """The timeout counts only while the reader waits for the other side."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(begin_chunked(), chunk(b"one"))
@@ -183,7 +183,7 @@ async def test_a_slow_reader_is_not_timed_out() -> None:
 
 
 async def test_a_reader_who_lags_slows_the_other_side(transport: Transport) -> None:
-    """What was not read yet is limited in size, and all of it comes in the end."""
+    """Unread data are limited in size, and all of it arrives in the end."""
     sent = 0
     total = 40_000_000
 
@@ -212,7 +212,7 @@ async def test_a_reader_who_lags_slows_the_other_side(transport: Transport) -> N
 
 
 async def test_leaving_a_paused_stream_closes_it(transport: Transport) -> None:
-    """A reader who lags and then gives up is seen to be gone as well."""
+    """The other side also sees it when a slow reader gives up."""
     closed = asyncio.Event()
 
     async def behave(peer: Peer) -> None:
@@ -232,7 +232,7 @@ async def test_leaving_a_paused_stream_closes_it(transport: Transport) -> None:
 
 
 async def test_a_whole_answer_to_a_streamed_request(transport: Transport) -> None:
-    """A refusal that is no stream is read like one."""
+    """A refusal that is not a stream can be read like one."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(whole(b"{}", "retry-after: 3", status="429 Too Many Requests"))

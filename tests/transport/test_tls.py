@@ -1,4 +1,4 @@
-"""TLS: whoever cannot prove to be the host that was asked for is sent nothing."""
+"""TLS: nothing is sent to a server that cannot prove its identity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def _echo(peer: Peer) -> None:
 async def test_a_trusted_server_is_answered(
     host: str, tls: ssl.SSLContext, transport: Transport
 ) -> None:
-    """Calls go over one connection, which names the host and speaks HTTP/1.1."""
+    """Calls share one connection, which names the host and speaks HTTP/1.1."""
     named: list[str | None] = []
     tls.sni_callback = lambda _socket, name, _context: named.append(name)
     tls.set_alpn_protocols(["h2", "http/1.1"])
@@ -34,7 +34,7 @@ async def test_a_trusted_server_is_answered(
 
 
 async def test_a_stream_over_tls(tls: ssl.SSLContext, transport: Transport) -> None:
-    """Pieces come as they are sent, and leaving early is seen."""
+    """Pieces arrive as they are sent, and the server sees when the reader leaves early."""
     closed = asyncio.Event()
 
     async def behave(peer: Peer) -> None:
@@ -62,7 +62,7 @@ async def test_a_body_until_the_end_over_tls(tls: ssl.SSLContext, transport: Tra
 async def test_a_kept_connection_that_was_closed_over_tls(
     tls: ssl.SSLContext, transport: Transport
 ) -> None:
-    """A connection that is found closed is replaced here as well."""
+    """A kept connection that turns out to be closed is replaced, as without TLS."""
 
     async def behave(peer: Peer) -> None:
         await peer.answer(whole(b"one"))
@@ -78,7 +78,7 @@ async def test_a_kept_connection_that_was_closed_over_tls(
 async def test_an_unknown_authority_is_refused(
     tls: ssl.SSLContext, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A certificate that nobody vouches for is not accepted."""
+    """A certificate from an unknown authority is not accepted."""
     monkeypatch.delenv("SSL_CERT_FILE")
     async with serve(_echo, tls=tls) as server:
         with pytest.raises(Unreachable, match="certificate is not trusted"):
@@ -88,7 +88,7 @@ async def test_an_unknown_authority_is_refused(
 async def test_another_host_s_certificate_is_refused(
     tls: ssl.SSLContext, transport: Transport
 ) -> None:
-    """A certificate has to be for the host that was asked for."""
+    """A certificate must be for the requested host."""
     async with serve(_echo, host="::1", tls=tls) as server:
         with pytest.raises(Unreachable, match=r"certificate is not trusted.*::1"):
             await transport.send("GET", server.url, headers={})
@@ -107,7 +107,7 @@ async def test_a_server_without_tls_is_unreachable(transport: Transport) -> None
 
 
 async def test_a_handshake_that_halts_is_timed_out() -> None:
-    """The time for connecting covers the handshake."""
+    """The connect timeout covers the TLS handshake."""
 
     async def behave(peer: Peer) -> None:
         await peer.wait_until_closed()

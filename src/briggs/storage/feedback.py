@@ -159,8 +159,8 @@ def _find_first(
     [first] = _read(connection, statement)
     versions = _read_versions(connection, first.id)
     if versions:
-        said = msgspec.structs.asdict(versions[0])
-        first = msgspec.structs.replace(first, updated_at=said.pop("created_at"), **said)
+        values = msgspec.structs.asdict(versions[0])
+        first = msgspec.structs.replace(first, updated_at=values.pop("created_at"), **values)
     return first
 
 

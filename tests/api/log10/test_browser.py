@@ -1,4 +1,4 @@
-"""The addresses that Log10's clients print."""
+"""The pages that Log10's clients print links to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.processes import Server
 
 
 def test_the_address_of_a_completion(log10: Server) -> None:
-    """It leads to a page that names the id and the command, and nothing of the record."""
+    """A link leads to a page with the id and the command, and nothing of the record."""
     moved = log10.send("GET", "/app/default/completions/some%20id", key=None)
     assert moved.status == 302
     assert moved.headers["location"] == "/app/default/completions?id=some%20id"
@@ -21,7 +21,7 @@ def test_the_address_of_a_completion(log10: Server) -> None:
 
 
 def test_the_address_of_a_test_run(log10: Server) -> None:
-    """It leads to a page that names the id and how to read the report."""
+    """A link leads to a page with the id and how to read the report."""
     page = log10.send("GET", "/app/default/evaluations?id=run-1", key=None)
     assert page.status == 200
     assert f"{log10.url}/api/v1/test_runs/run-1".encode() in page.body
@@ -30,7 +30,7 @@ def test_the_address_of_a_test_run(log10: Server) -> None:
 @pytest.mark.parametrize("noun", ["completions", "evaluations"])
 @pytest.mark.parametrize("id", ["<script>alert(1)</script>", "'; rm -rf ~ #", '"><b>', ""])
 def test_an_id_is_no_markup(log10: Server, noun: str, id: str) -> None:
-    """Whatever stands in the place of an id is neither markup nor a command of a shell."""
+    """An id is never treated as markup or as a shell command, whatever it contains."""
     page = log10.send("GET", f"/app/default/{noun}?id={quote(id)}", key=None)
     assert page.status == 200
     for piece in (b"<script", b"; rm", b"<b>"):

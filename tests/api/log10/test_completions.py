@@ -1,4 +1,4 @@
-"""Completions as Log10's clients tell of them and read them."""
+"""Completions as Log10's clients report and read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STACK = [{"file": "app.py", "line": "answer()", "lineno": 7, "name": "main"}]
 
 
 def tell(server: Server, id: str, **members: Any) -> dict[str, Any]:
-    """A post of the legacy face, as the Python client sends it."""
+    """A post to the legacy API, as the Python client sends it."""
     reply = server.send("POST", f"/api/completions/{id}", {"organization_id": "default", **members})
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json"), reply.body
     return dict(reply.json["data"])
@@ -68,7 +68,7 @@ def test_a_call_of_the_python_client(log10: Server) -> None:
 
 
 def test_what_was_told_is_on_the_list_of_all_calls(log10: Server) -> None:
-    """A call that a client told of is read like one that Briggs answered, bytes and all."""
+    """A reported call reads like one that Briggs answered, byte for byte."""
     id, request = create_id(), '{"model": "gpt-4o",  "messages": []}'
     tell(log10, id, status="finished", request=request, response=json.dumps(create_response()))
     found = log10.retrieve(id, "request")["briggs"]
@@ -78,7 +78,7 @@ def test_what_was_told_is_on_the_list_of_all_calls(log10: Server) -> None:
 
 
 def test_violates(log10: Server) -> None:
-    """What a client tells of is judged by the rules, and found by them."""
+    """Reported calls are checked against the rules, and the rules find them."""
     id = create_id()
     tell(log10, id, status="finished", response=json.dumps(create_response(object="completion")))
     assert log10.retrieve(id)["briggs"]["violates"] == ["E1"]
@@ -87,7 +87,7 @@ def test_violates(log10: Server) -> None:
 
 
 def test_out_of_order(log10: Server) -> None:
-    """An end that comes first and again stays, and the start tells what was asked."""
+    """If the end comes first and twice, it stays, and the start adds the request."""
     id = create_id()
     end = {"status": "finished", "response": json.dumps(create_response()), "tags": ["theirs"]}
     tell(log10, id, request=json.dumps({"messages": ["another call's"]}), **end)
@@ -97,7 +97,7 @@ def test_out_of_order(log10: Server) -> None:
 
 
 def test_a_failure_alone(log10: Server) -> None:
-    """A post that names only a failure fails the call."""
+    """A post with nothing but a failure fails the call."""
     id = create_id()
     tell(log10, id, status="started", request=json.dumps(REQUEST))
     reply = log10.send(
@@ -131,7 +131,7 @@ def test_a_failure_alone(log10: Server) -> None:
     ],
 )  # fmt: skip
 def test_odd_payloads(log10: Server, body: bytes) -> None:
-    """Whatever is told is taken on both faces, since a refusal would end one of the clients."""
+    """Both APIs accept any report, because a refusal would crash one of the clients."""
     id = create_id()
     for path in (f"/api/completions/{id}", "/api/v1/completions", f"/api/v1/completions/{id}"):
         reply = log10.send("POST", path, body)
@@ -145,7 +145,7 @@ def test_odd_payloads(log10: Server, body: bytes) -> None:
 
 
 def test_a_large_body(log10: Server) -> None:
-    """An inline image of many megabytes is taken; past the limit of the file there is a 413."""
+    """An inline image of many megabytes is accepted. Above the file's limit it gets a 413."""
     image = "data:image/png;base64," + "A" * (20 * 1024 * 1024)
     part = {"type": "image_url", "image_url": {"url": image}}
     request = {"model": "m", "messages": [{"role": "user", "content": [part]}]}
@@ -158,7 +158,7 @@ def test_a_large_body(log10: Server) -> None:
 
 
 def test_list(log10: Server) -> None:
-    """A list is paged by offset, and filtered by tags that all must be there, and by time."""
+    """A list is paged by offset, and filtered by time and by tags, all of which must match."""
     ids = [create_id() for _ in range(5)]
     for number, id in enumerate(ids):
         tell(log10, id, status="finished", tags=["listed", f"is-{number % 2}"])
@@ -187,7 +187,7 @@ def test_list(log10: Server) -> None:
 
 
 def test_ids(log10: Server) -> None:
-    """A list of ids gets those that are there, in that order."""
+    """A list of ids returns those that exist, in the same order."""
     ids = [create_id() for _ in range(2)]
     for id in ids:
         tell(log10, id, status="started")
@@ -201,7 +201,7 @@ def test_ids(log10: Server) -> None:
      ("createdFilter=[]", "createdFilter"), ("createdFilter={%22from%22:7}", "createdFilter")],
 )  # fmt: skip
 def test_bad_queries(log10: Server, query: str, param: str) -> None:
-    """A query that cannot be understood is refused by name, with `error` as a text."""
+    """An invalid query is refused by name, with `error` as a text."""
     reply = log10.send("GET", f"/api/completions?{query}")
     assert (reply.status, reply.json["param"]) == (400, param)
     assert isinstance(reply.json["error"], str)
@@ -219,7 +219,7 @@ def test_the_address_as_the_client_writes_it(log10: Server) -> None:
 
 
 def test_an_id_of_ones_own(log10: Server) -> None:
-    """v1 takes an id in the address or the body, and posts under it change one record."""
+    """v1 accepts an id in the URL or the body, and posts with the same id change one record."""
     id = create_id()
     body = {"organization_id": "default", "kind": "chat", "request": REQUEST, "stack_trace": STACK}
     made = log10.send("POST", "/api/v1/completions", {**body, "id": id, "status": "started"})
@@ -231,7 +231,7 @@ def test_an_id_of_ones_own(log10: Server) -> None:
 
 
 def test_a_call_that_is_answered_and_told_of_is_one(log10: Server) -> None:
-    """A call whose client names its id to Briggs is one record, whoever speaks of it first."""
+    """A call whose client sends its id to Briggs is one record, whichever side reports first."""
     call = {"model": "local/briggs-tiny", "messages": REQUEST["messages"], "max_tokens": 1}
     for told_first in (True, False):
         id = create_id()
@@ -252,7 +252,7 @@ def test_a_call_that_is_answered_and_told_of_is_one(log10: Server) -> None:
 
 
 def test_an_id_that_is_taken(log10: Server, acme: str) -> None:
-    """A call keeps an id of its own where the one that its client names is another call's."""
+    """A call gets an id of its own if the one that its client sends belongs to another call."""
     call = {"model": "local/briggs-tiny", "messages": REQUEST["messages"], "max_tokens": 1}
     theirs, ended = create_id(), create_id()
     log10.send("POST", f"/api/completions/{theirs}", {"status": "started"}, key=acme)
@@ -272,7 +272,7 @@ HEADERS = ("x-log10-organization-id", "x-log10-organization")
 @pytest.mark.parametrize("where", [*HEADERS, "body", "query", "nowhere"])
 @pytest.mark.parametrize("token", ["x-log10-token", "x-api-token", "authorization"])
 def test_where_the_organization_stands(log10: Server, acme: str, where: str, token: str) -> None:
-    """The token tells the organization; what names one, by id or slug, must mean the same."""
+    """The token determines the organization. An id or slug in the request must match it."""
     own = log10.send("GET", "/api/v1/organizations/acme", key=acme).json["id"]
     auth = {token: f"Bearer {acme}" if token == "authorization" else acme}
     if token != "authorization":
@@ -301,6 +301,6 @@ def test_strangers(log10: Server) -> None:
 
 
 def test_autoprompt(log10: Server) -> None:
-    """What Briggs does not do is answered with 501 and says what to do instead."""
+    """Requests for features that Briggs lacks get a 501 that says what to do instead."""
     reply = log10.send("POST", "/api/experimental/autoprompt/convert", {"prompt": "x"})
     assert (reply.status, reply.json["code"]) == (501, "not_offered")

@@ -17,7 +17,7 @@ TASKS, FEEDBACK = "/api/v1/feedback_task", "/api/v1/feedback"
 
 
 def send(server: Server, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """What a client gets, all of which take 200 alone and nothing but JSON."""
+    """The answer to a client. All of them accept only status 200 and JSON."""
     reply = server.send(method, path, body, headers={"authorization": f"Bearer {server.key}"})
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json"), reply.body
     return reply.json
@@ -43,7 +43,7 @@ def create_task(server: Server, tag: str) -> str:
 
 
 def test_a_task_of_the_python_client(log10: Server) -> None:
-    """Instruction and selector may be missing or null, and the schema may require nothing."""
+    """Instruction and selector may be missing or null, and the schema need not require anything."""
     body = {"json_schema": SCHEMA, "name": "n", "completion_tags_selector": None}
     made = send(log10, "POST", TASKS, {**body, "organization_id": "default"})
     check_task(made)
@@ -55,7 +55,7 @@ def test_a_task_of_the_python_client(log10: Server) -> None:
 
 
 def test_tasks_of_the_generated_clients(log10: Server, tag: str) -> None:
-    """Without an organization in the query the list is bare, and every row passes the checks."""
+    """Without an organization in the query the list is a bare array, and every row is valid."""
     id = create_task(log10, tag)
     listed = send(log10, "GET", TASKS)
     assert id in [task["id"] for task in listed]
@@ -64,7 +64,7 @@ def test_tasks_of_the_generated_clients(log10: Server, tag: str) -> None:
 
 
 def test_feedback_of_the_python_client(log10: Server, tag: str) -> None:
-    """It is given by tags with a comment that may be null, and listed with its total."""
+    """Feedback is given by tags with a comment that may be null, and listed with its total."""
     task = create_task(log10, tag)
     body = {"task_id": task, "completion_tags_selector": [tag], "organization_id": "default"}
     for comment, coverage in ((None, 1), ("", 2), ("seen", 3)):
@@ -84,7 +84,7 @@ def test_feedback_of_the_python_client(log10: Server, tag: str) -> None:
 
 
 def test_feedback_of_the_generated_clients(log10: Server, tag: str) -> None:
-    """It is given by ids or tags, and some send the parameters of a list in a body."""
+    """Feedback is given by ids or tags. Some clients send a list's parameters in a body."""
     task = create_task(log10, tag)
     [tagged] = send(log10, "GET", f"/api/tags/search?query={tag}")["data"]
     [completion] = send(log10, "GET", f"/api/completions?tagFilter={tagged['id']}")["data"]
@@ -125,7 +125,7 @@ def test_errors_are_texts(log10: Server, tag: str) -> None:
 
 
 def test_ungraded(log10: Server, tag: str, acme: str) -> None:
-    """What awaits a task is listed whole, every row as v1 has it, until feedback comes."""
+    """Completions that await a task are listed, in the v1 format, until feedback comes."""
     odd = {"request": json.dumps({"prompt": "x"}), "response": '{"object": "text_completion"}'}
     body = {"status": "finished", "kind": "completion", "tags": [tag], **odd}
     log10.send("POST", f"/api/completions/{uuid.uuid4()}", body)

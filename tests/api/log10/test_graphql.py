@@ -1,4 +1,4 @@
-"""The GraphQL operations of Log10's clients, in the words that those send."""
+"""The GraphQL operations of Log10's clients, exactly as those send them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ mutation CreateTestRun($input: CreateTestRunInput!) {
 def ask(
     server: Server, query: str, variables: dict[str, Any] | None = None, *, key: str = ""
 ) -> dict[str, Any]:
-    """What a query is answered with, whose token comes in a header of its own."""
+    """The answer to a query, whose token is in a header of its own."""
     headers = {"x-api-token": key or server.key}
     body = {"query": query, "variables": variables}
     reply = server.send("POST", "/graphql", body, key=None, headers=headers)
@@ -81,7 +81,7 @@ def task(log10: Server) -> str:
 
 
 def test_feedback(log10: Server, task: str) -> None:
-    """Feedback is filtered, counted and paged from 1, the newest first."""
+    """Feedback is filtered, counted and paged from 1, newest first."""
 
     def find(**variables: Any) -> tuple[list[int], dict[str, int]]:
         answered = ask(log10, FEEDBACK, {"id": "default", "taskId": task, **variables})
@@ -99,7 +99,7 @@ def test_feedback(log10: Server, task: str) -> None:
 
 
 def test_a_filter_that_is_wrong(log10: Server, task: str) -> None:
-    """A filter that cannot be read is an error in GraphQL's shape, and says what can."""
+    """An invalid filter is an error in GraphQL's shape, which lists the valid fields."""
     variables = {"id": "default", "taskId": task, "filter": "covrage <= 3"}
     answered = ask(log10, FEEDBACK, variables)
     [error] = answered["errors"]
@@ -142,7 +142,7 @@ def test_completion(log10: Server, acme: str) -> None:
     ],
 )  # fmt: skip
 def test_bad_queries(log10: Server, query: str, problem: str) -> None:
-    """A query that is wrong, or asks for too much, is told so in GraphQL's shape."""
+    """An invalid or too expensive query gets an error in GraphQL's shape."""
     errors = ask(log10, query)["errors"]
     assert any(problem in error["message"] for error in errors), errors
 
@@ -153,7 +153,7 @@ def test_bad_queries(log10: Server, query: str, problem: str) -> None:
      (b'{"query": 7}', "'query' is wrong"), (b'{"query": "", "variables": 7}', "'variables'")],
 )  # fmt: skip
 def test_bad_bodies(log10: Server, body: bytes, problem: str) -> None:
-    """A body without a query is refused, in GraphQL's shape too, and so is a stranger."""
+    """A body without a query, or a request without a key, is refused in GraphQL's shape."""
     reply = log10.send("POST", "/graphql", body)
     assert reply.status == 400
     assert problem in reply.json["errors"][0]["message"]
@@ -163,7 +163,7 @@ def test_bad_bodies(log10: Server, body: bytes, problem: str) -> None:
 
 
 def test_a_test_run(log10: Server, acme: str) -> None:
-    """A report is put to an address of its own, without a key, and read by its id."""
+    """A report is uploaded to a URL of its own, without a key, and read by its id."""
     variables = {"input": {"name": "nightly", "organizationId": "default"}}
     run = ask(log10, TEST_RUN, variables)["data"]["createTestRun"]
     assert (run["name"], run["organization"]["slug"]) == ("nightly", "default")
@@ -197,7 +197,7 @@ def test_reports_of_strangers(log10: Server) -> None:
 
 
 def test_a_large_report_keeps_nobody_waiting(log10: Server) -> None:
-    """The server answers others while it looks through 30 MB, which come back as they were."""
+    """The server answers others while it checks 30 MB, which come back unchanged."""
     variables = {"input": {"name": "large", "organizationId": "default"}}
     run = ask(log10, TEST_RUN, variables)["data"]["createTestRun"]
     address = run["reportUploadUrl"].removeprefix(log10.url)
@@ -227,7 +227,7 @@ def test_a_large_report_keeps_nobody_waiting(log10: Server) -> None:
 
 
 def test_who_may_create_a_test_run(log10: Server) -> None:
-    """A key that only reads creates none."""
+    """A key that can only read cannot create a test run."""
     made = log10.send(
         "POST", "/v1/organization/admin_api_keys", {"name": "reader", "scopes": ["read"]}
     )

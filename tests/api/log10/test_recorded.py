@@ -1,4 +1,4 @@
-"""Calls that were recorded elsewhere, read by OpenAI's own package in its strict mode."""
+"""Calls of other vendors' clients, read by OpenAI's own package in strict mode."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_an_answer_of_any_vendor(
     reason: str,
     tokens: tuple[int, int] | None,
 ) -> None:
-    """What was told reads as one completion, and its bytes are there as they came."""
+    """A reported call reads as one completion, and its bytes are kept as they came."""
     spoken = json.dumps(response) if isinstance(response, dict | list) else response
     id = tell(log10, face, request=QUESTION, response=spoken)
     read = client.chat.completions.retrieve(id)
@@ -161,7 +161,7 @@ def test_an_answer_of_any_vendor(
 
 
 def test_a_message_of_anthropics(log10: Server, client: openai.OpenAI) -> None:
-    """Its tool calls, thinking, usage and reason are a completion's on every face."""
+    """Its tool calls, thinking, usage and finish reason read as a completion's in every API."""
     id = tell(log10, request=ANTHROPIC_QUESTION, response=ANTHROPIC, tags=["anthropic"])
     [choice] = client.chat.completions.retrieve(id).choices
     assert choice.message.tool_calls is not None
@@ -183,7 +183,7 @@ def test_a_message_of_anthropics(log10: Server, client: openai.OpenAI) -> None:
 
 
 def test_the_messages_of_a_request_of_anthropics(log10: Server) -> None:
-    """What was asked is listed in messages of OpenAI's, whose package wants a role of its own."""
+    """The request is listed as OpenAI's messages. The package requires certain roles."""
     id = tell(log10, request=ANTHROPIC_QUESTION, response=ANTHROPIC)
     listed = log10.send("GET", f"/v1/chat/completions/{id}/messages").json["data"]
     assert [(message["role"], message["content"]) for message in listed] == [
@@ -199,7 +199,7 @@ def test_the_messages_of_a_request_of_anthropics(log10: Server) -> None:
         try:
             ChatCompletionStoreMessage.model_validate(message, strict=True)
         except pydantic.ValidationError as error:
-            # The package knows no role there but the model's own.
+            # There the package knows only the model's own role.
             assert [problem["loc"] for problem in error.errors()] == [("role",)]
 
 
@@ -216,14 +216,14 @@ def test_the_messages_of_a_request_of_anthropics(log10: Server) -> None:
     ],
 )
 def test_a_request_of_any_vendor(log10: Server, request_: Any, said: list[str]) -> None:
-    """Whatever was asked, its text is that of messages."""
+    """The text of any request is found in its messages."""
     id = tell(log10, request=request_, response=LEGACY)
     listed = log10.send("GET", f"/v1/chat/completions/{id}/messages").json["data"]
     assert [message["content"] for message in listed] == said
 
 
 def test_a_stream_that_was_left(log10: Server, client: openai.OpenAI) -> None:
-    """Half of an answer breaks no rule, and is read with what came of it."""
+    """A partial answer breaks no rule, and what came of it can be read."""
     half = answer(message={"role": "assistant", "content": "4"})
     id = tell(log10, status="failed", failure_kind="hang_up", request=QUESTION, response=half)
     record = log10.retrieve(id)["briggs"]

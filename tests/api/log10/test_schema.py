@@ -1,4 +1,4 @@
-"""Completions of v1 pass the checks of log10ts, whatever was told."""
+"""Completions in the v1 format pass log10ts's validation, whatever was reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ JSON = st.recursive(
 
 
 def show(**members: Any) -> dict[str, Any]:
-    """The v1 face's view of a completion, checked as log10ts would."""
+    """A completion in the v1 format, validated as log10ts would."""
     told: dict[str, Any] = {
         name: json.dumps(value).encode() if name in ("request", "response") else value
         for name, value in members.items()
@@ -53,7 +53,7 @@ def answer(message: Any = None, **choice: Any) -> dict[str, Any]:
 
 
 def test_the_checks_refuse() -> None:
-    """The checks themselves are as strict as what they stand for."""
+    """Our copy of the validation is as strict as the original."""
     good = {"organization_id": "o", "kind": "chat"}
     check_completion(good)
     bad: list[dict[str, Any]] = [
@@ -93,7 +93,7 @@ def test_the_checks_refuse() -> None:
     ],
 )  # fmt: skip
 def test_requests_that_can_be_said(request_: dict[str, Any]) -> None:
-    """A request is shown in the words of 2024, without the parameters that they lack."""
+    """A request is shown in the format of 2024, without parameters that it lacks."""
     shown = show(request=request_)["request"]
     assert len(shown["messages"]) == len(request_["messages"])
 
@@ -126,13 +126,13 @@ def test_requests_that_cannot(request_: Any) -> None:
     ],
 )  # fmt: skip
 def test_one_message_does_not_lose_the_others(message: Any, shown: dict[str, Any]) -> None:
-    """Of a message that is none of 2024, what fits is shown, and so are all others."""
+    """Of a message that did not exist in 2024, what fits is shown. So are all other messages."""
     asked = show(request=ask(messages=[USER, message, USER]))["request"]
     assert asked["messages"] == [USER, shown, USER]
 
 
 def test_a_result_without_its_id() -> None:
-    """log10ts strips the id of a tool's result: it is restored where only one call waits."""
+    """log10ts strips the id of a tool's result. It is restored if only one call waits."""
     other = {**CALL, "id": "other"}
 
     def ids(*calls: Any) -> list[str]:
@@ -173,7 +173,7 @@ def test_the_nulls_that_log10py_needs() -> None:
     ],
 )  # fmt: skip
 def test_responses_that_can_be_said(response: dict[str, Any], reason: str) -> None:
-    """A response is brought to the words of 2024, and what was said stays."""
+    """A response is converted to the format of 2024, and keeps its content."""
     [choice] = show(response=response)["response"]["choices"]
     assert choice["finish_reason"] == reason
     message = response["choices"][0]["message"]
@@ -194,13 +194,13 @@ def test_responses_that_can_be_said(response: dict[str, Any], reason: str) -> No
     ],
 )  # fmt: skip
 def test_responses_of_any_shape(response: Any) -> None:
-    """A response of another shape is shown as the completion that it reads as."""
+    """A response of another vendor is shown as a completion."""
     [choice] = show(response=response)["response"]["choices"]
     assert choice["finish_reason"] in ("stop", "tool_calls")
 
 
 def test_the_rest_of_a_completion() -> None:
-    """What is not known is not there, and the kinds and stacks are those of v1."""
+    """Unknown values are absent, and kinds and stacks have the v1 format."""
     bare = show(kind="completion")
     assert bare["kind"] == "prompt"
     assert None not in bare.values()
@@ -215,7 +215,7 @@ def test_the_rest_of_a_completion() -> None:
 
 @given(JSON, JSON)
 def test_anything(inside: Any, around: Any) -> None:
-    """No request and no response is shown that log10ts would refuse."""
+    """log10ts accepts every request and response that is shown."""
     message = inside if isinstance(inside, dict) else {"tool_calls": inside}
     show(request=ask(messages=[inside, {**USER, **message}]), response=answer(message))
     show(request=inside, response=inside)

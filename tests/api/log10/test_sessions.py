@@ -1,4 +1,4 @@
-"""Sessions as Log10's clients make them."""
+"""Sessions as Log10's clients create them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.processes import Server
 
 
 def test_sessions_are_made(log10: Server) -> None:
-    """The legacy face answers with `sessionID`, v1 with 201, and both take an empty body."""
+    """The legacy API answers with `sessionID`, v1 with a 201. Both accept an empty body."""
     legacy = log10.send("POST", "/api/sessions", {"organization_id": "default"})
     assert isinstance(legacy.json["sessionID"], str)
     made = log10.send("POST", "/api/v1/sessions", b"", headers={"x-log10-organization": "default"})
@@ -20,7 +20,7 @@ def test_sessions_are_made(log10: Server) -> None:
 
 
 def test_a_session_of_a_clients_own(log10: Server) -> None:
-    """A session that nobody made is there from the first completion that names it."""
+    """A session that nobody created exists once a completion names it."""
     session = str(uuid.uuid4())
     for status in ("finished", "failed"):
         body = {"status": status, "session_id": session, "duration": 250}
@@ -32,7 +32,7 @@ def test_a_session_of_a_clients_own(log10: Server) -> None:
 
 
 def test_no_session(log10: Server, acme: str) -> None:
-    """A session that is not there, or another organization's, is not found."""
+    """A session that does not exist, or is another organization's, is not found."""
     made = log10.send("POST", "/api/v1/sessions", b"").json["session"]["id"]
     for id, key in (("none", ""), (made, acme)):
         assert log10.send("GET", f"/api/v1/sessions/{id}", key=key).status == 404

@@ -1,4 +1,4 @@
-"""What each model was used for, day by day."""
+"""The usage of each model, day by day."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_by_model_and_day(used: Server) -> None:
 
 @pytest.mark.parametrize("tags", ["tags=used-a,used-b", "tags=used-a&tags=used-b"])
 def test_tags(used: Server, tags: str) -> None:
-    """Tags come with commas or repeated, and all of them must be there."""
+    """Tags may be separated by commas or repeated. All of them must match."""
     assert find(used, f"startDate=2024-01-01&endDate=2024-01-03&{tags}") == [
         ("2024-01-03", "beta", 3, 1), ("2024-01-01", "alpha", 7, 1),
     ]  # fmt: skip
@@ -72,6 +72,6 @@ def test_tags(used: Server, tags: str) -> None:
      ("startDate=2024-01-01&endDate=9999-12-31", "endDate"), ("startDate=January", "startDate")],
 )  # fmt: skip
 def test_dates_are_required(used: Server, query: str, param: str) -> None:
-    """Both dates must be there and be dates, and the one that is not is named."""
+    """Both dates are required. The error names the one that is missing or invalid."""
     reply = used.send("GET", f"/api/metrics/modelStats?{query}")
     assert (reply.status, reply.json["param"]) == (400, param)

@@ -167,8 +167,8 @@ async def _read_parameters(request: Request) -> Mapping[str, str]:
     """The parameters of the query and of the body, as texts."""
     body = await read_body(request)
     members = decode_object(body) if body.strip() else {}
-    said = {name: str(value) for name, value in members.items() if value is not None}
-    return {**said, **request.query_params}
+    given = {name: str(value) for name, value in members.items() if value is not None}
+    return {**given, **request.query_params}
 
 
 async def _read_query(request: Request, parameters: Mapping[str, str]) -> FeedbackQuery:

@@ -29,8 +29,8 @@ async def create(request: Request) -> Json:
     """`POST /api/v1/feedback_task`: create a task. 200, since some clients accept no 201."""
     body = await read_body(request)
     organization = await check_organization(request, body=body)
-    said = read_members(body, TaskChange, nulls=False)
-    task = await create_task(find_store(request), said, organization_id=organization.id)
+    change = read_members(body, TaskChange, nulls=False)
+    task = await create_task(find_store(request), change, organization_id=organization.id)
     return Json(present(task))
 
 
@@ -61,9 +61,9 @@ async def retrieve(request: Request) -> Json:
 async def update(request: Request) -> Json:
     """`POST /api/v1/feedback_task/{id}`: change the members that the body names."""
     task = await find_task(request)
-    said = read_members(await read_body(request), TaskChange, nulls=False)
+    change = read_members(await read_body(request), TaskChange, nulls=False)
     changed = await update_task(
-        find_store(request), task.id, said, organization_id=task.organization_id
+        find_store(request), task.id, change, organization_id=task.organization_id
     )
     return Json(present(changed))
 
@@ -141,12 +141,12 @@ async def find_task(request: Request) -> FeedbackTask:
 
 
 def _read_version(request: Request) -> int | None:
-    said = request.query_params.get("version")
-    if not said:
+    given = request.query_params.get("version")
+    if not given:
         return None
-    if not (said.isascii() and said.isdecimal() and len(said) < 10):
+    if not (given.isascii() and given.isdecimal() and len(given) < 10):
         raise InvalidRequest("'version' must be a version number, such as 1.", param="version")
-    return int(said)
+    return int(given)
 
 
 def present(task: FeedbackTask) -> dict[str, Any]:

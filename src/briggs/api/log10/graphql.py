@@ -171,14 +171,14 @@ class _Root:
                 raise NotFound(f"There is no completion '{id}'.")
             return {"id": found.id, "autoFeedback": None}
 
-        async def list_page(info: Any, **said: Any) -> dict[str, Any]:
-            page = _read_int(said, "page", default=1, maximum=PAGE_MAX)
-            limit = _read_int(said, "limit", default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
+        async def list_page(info: Any, **arguments: Any) -> dict[str, Any]:
+            page = _read_int(arguments, "page", default=1, maximum=PAGE_MAX)
+            limit = _read_int(arguments, "limit", default=PAGE_SIZE_DEFAULT, maximum=PAGE_SIZE_MAX)
             listed, total = await list_feedback(
                 self._store,
                 organization_id=organization.id,
-                task_id=said.get("taskId"),
-                filter=said.get("filter") or None,
+                task_id=arguments.get("taskId"),
+                filter=arguments.get("filter") or None,
                 offset=(page - 1) * limit,
                 limit=limit,
                 hidden_from=find_blinded(self._request.state.key),
@@ -207,8 +207,8 @@ def _show_feedback(feedback: Feedback) -> dict[str, Any]:
     }
 
 
-def _read_int(said: Mapping[str, Any], name: str, *, default: int, maximum: int) -> int:
-    value = said.get(name)
+def _read_int(arguments: Mapping[str, Any], name: str, *, default: int, maximum: int) -> int:
+    value = arguments.get(name)
     if value is None:
         return default
     if not 1 <= value <= maximum:

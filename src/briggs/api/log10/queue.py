@@ -171,6 +171,6 @@ def _read_wish(post: NextPost) -> Wish:
     )
 
 
-def _name_reviewer(request: Request, said: str | None) -> str:
+def _name_reviewer(request: Request, given: str | None) -> str:
     key: Key = request.state.key
-    return said or key.name
+    return given or key.name
