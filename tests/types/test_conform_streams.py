@@ -265,6 +265,48 @@ def test_usage_goes_out_last() -> None:
         assert (chunks[-1]["usage"], chunks[-1]["choices"]) == (USAGE, [])
 
 
+_READ = {"input_tokens": 1, "cache_read_input_tokens": 4}
+
+
+@pytest.mark.parametrize(
+    ("usages", "cached"),
+    [
+        pytest.param([_READ, {"output_tokens": 2}], 4, id="the prompt first, then the completion"),
+        pytest.param([{**_READ, "output_tokens": 1}, {"output_tokens": 2}], 4, id="both, then one"),
+        pytest.param([USAGE, dict.fromkeys(USAGE, 0)], None, id="zeros at the end"),
+        pytest.param([{**USAGE, "cached_tokens": 4}, USAGE], 4, id="the cached tokens once"),
+        pytest.param([{"prompt_tokens": 5}, {"completion_tokens": 2, "total_tokens": 7}], None, id="a sum at the end"),
+        pytest.param([{**USAGE, "completion_tokens": 1, "total_tokens": 6}, {**USAGE, "prompt_tokens": 0, "total_tokens": 2}], None, id="only what is new"),
+    ],
+)  # fmt: skip
+def test_a_count_is_not_lost_to_a_later_usage(usages: list[Json], cached: int | None) -> None:
+    """What one usage of a stream counted stays where a later one says nothing or 0 of it."""
+    first, last = usages
+    came = [{**TEXT, "usage": first}, END, create_chunk(choices=[], usage=last)]
+    chunks, response, _ = mend(BEGIN, *came, asked=WITH_USAGE)
+    usage = response["usage"]
+    assert {name: usage[name] for name in USAGE} == USAGE
+    assert usage.get("prompt_tokens_details", {}).get("cached_tokens") == cached
+    assert chunks[-1]["usage"] == usage
+
+
+def test_a_later_usage_replaces_one_by_itself() -> None:
+    """What goes out is what is recorded, also if a usage follows the chunk that was only that."""
+    early = create_chunk(choices=[], usage={**USAGE, "completion_tokens": 1, "total_tokens": 6})
+    chunks, response, _ = mend(BEGIN, early, TEXT, {**END, "usage": USAGE}, asked=WITH_USAGE)
+    assert chunks[-1]["usage"] == response["usage"] == USAGE
+
+
+def test_a_cost_is_not_lost_to_a_later_zero() -> None:
+    """A provider that says its cost once, and 0 afterwards, has said it."""
+    stream = ConformStream(ASKED)
+    for cost, chunk in ((0.25, TEXT), (0, END)):
+        stream.add(json.dumps({**chunk, "usage": {**USAGE, "cost": cost}}).encode())
+    folded = stream.fold()
+    assert folded is not None
+    assert folded.facts.cost_usd == 0.25
+
+
 def test_audio_may_expire_after_the_end() -> None:
     """The one thing that follows the end of a choice is when its audio expires."""
     expiry = create_chunk({"audio": {"expires_at": 1_800_000_000}}, ...)

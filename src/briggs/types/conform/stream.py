@@ -125,6 +125,8 @@ class ConformStream:
         self._held: list[dict[str, Any]] = []
         self._usage: dict[str, Any] | None = None
         self._usage_payload: bytes | None = None
+        self._counted: dict[str, Any] | None = None
+        """The last usage that came, even if it counted only a part."""
         self._cost_usd: float | None = None
         self._pieces_counted = -1
         """How many pieces had come when a usage counted them."""
@@ -356,13 +358,16 @@ class ConformStream:
         holder = next((one for one in places if one and one.get("usage") is not None), None)
         if holder is None:
             return False
-        cost_usd = read_cost(holder.get("usage"))
-        if cost_usd is not None:
+        given = holder.get("usage")
+        cost_usd = read_cost(given)
+        if cost_usd or self._cost_usd is None:
             self._cost_usd = cost_usd
-        usage = restore_usage(holder)
+        usage = restore_usage(holder, before=self._counted)
+        if isinstance(given, dict):
+            self._counted = given
         if usage is None:
             return False
-        self._usage = usage
+        self._usage, self._usage_payload = usage, None
         if holder is not chunk:
             self._note_usage(holder)
             return False

@@ -25,10 +25,13 @@ COST_USD_MAX = 10_000
 """No call costs more; a number past this counts something else."""
 
 
-def restore_usage(holder: Draft) -> dict[str, Any] | None:
-    """U1 to U3, U7: restore the `usage` of an object, or remove one that counts nothing."""
+def restore_usage(holder: Draft, *, before: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """U1 to U3, U6, U7: restore the `usage` of an object, or remove one that counts nothing.
+
+    `before` is an earlier usage of the same stream.
+    """
     usage = holder.object("usage")
-    if usage is None or not _restore_counts(usage):
+    if usage is None or not _restore_counts(usage, before or {}):
         holder.remove("usage", rule="U1")
         return None
     return usage.members
@@ -107,13 +110,15 @@ def read_dollars(value: Any, *, unit_usd: float = 1) -> float | None:
     return value * unit_usd if 0 <= value <= COST_USD_MAX / unit_usd else None
 
 
-def _restore_counts(usage: Draft) -> bool:
+def _restore_counts(usage: Draft, before: dict[str, Any]) -> bool:
     for name in _WHOLES:
         if isinstance(usage.get(name), dict):
             _restore_parts(usage, name)
         else:
             usage.remove(name, rule="U1")
     _restore_words(usage)
+    if before:
+        _keep_counted(usage, before)
     prompt, completion, total = (_read_count(usage.get(name)) for name in _COUNTS)
     if total is not None:
         # Of a sum and one of its terms the other follows.
@@ -156,6 +161,27 @@ def _restore_words(usage: Draft) -> None:
         hour = next((one for one in hours if isinstance(one, dict)), None)
         if hour is not None:
             usage.set("cache_creation", hour, rule="U7", absent="U7")
+
+
+def _keep_counted(usage: Draft, before: dict[str, Any]) -> None:
+    """U6: some count the prompt in one chunk and the completion in another, or end with zeros.
+
+    What was counted before stays, where this usage says nothing or 0 of it.
+    """
+    for details, whole in _WHOLES.items():
+        counted, now = _read_count(before.get(whole)), _read_count(usage.get(whole))
+        if counted and not now and not (now is None and _follows(usage)):
+            usage.set(whole, counted, rule="U6", absent="U6")
+            usage.remove("total_tokens", rule="U6")
+            now = counted
+        if counted and counted == now and details in before and details not in usage.members:
+            usage.set(details, dict(before[details]), rule="U6", absent="U6")
+
+
+def _follows(usage: Draft) -> bool:
+    """Whether a sum and one of its terms tell the other term."""
+    prompt, completion, total = (_read_count(usage.get(name)) for name in _COUNTS)
+    return total is not None and (prompt is None) != (completion is None)
 
 
 def _is_ours(usage: dict[str, Any]) -> bool:

@@ -23,7 +23,7 @@ from briggs.types.rules.usage import COUNTS
     on="stream",
     basis="Servers that send usage with every chunk send the count so far. A reader that adds "
     "them up counts 34 tokens instead of 8.",
-    fix="The last one is passed on, once.",
+    fix="The last one is passed on, once. Counts that it lacks come from those before it.",
 )  # fmt: skip
 def usages_go_up(stream: Stream) -> Iterator[Broken]:
     for (_, before, _), (path, after, _) in itertools.pairwise(stream.usages):
