@@ -32,7 +32,10 @@ IDS = st.sampled_from(["a", "a.b", "a:b", "a_b", "a b", "", f"{LONG}1", f"{LONG}
 NAMES = st.sampled_from(["f", "f.g", "f:g", "f_g", "", "1", "n" * 64, "n" * 65, "\u00fc"])
 ARGUMENTS = st.sampled_from(["", " ", "{}", '{"a": 1}', "null"])
 TEXTS = st.sampled_from(["", " ", "\n\t", "\u3000", "Hi", "Hi \n", " Hi"])
-CONTENTS = TEXTS | st.lists(st.builds(lambda text: {"type": "text", "text": text}, TEXTS))
+MARKS = st.sampled_from([{}, {}, {"cache_control": {"type": "ephemeral"}}])
+CONTENTS = TEXTS | st.lists(
+    st.builds(lambda text, mark: {"type": "text", "text": text, **mark}, TEXTS, MARKS)
+)
 CALLS = st.builds(
     lambda id, name, arguments: {
         "id": id,
@@ -74,13 +77,13 @@ PARAMETERS = st.fixed_dictionaries(
 )
 
 
-def encode(vendor: str, request: Json) -> Json | None:
+def encode(vendor: str, request: Json, *, model: str | None = None) -> Json | None:
     """The body that is sent, without unsupported members; None for a refused request."""
     row = ProviderSettings(kind=vendor)
     wire = VENDORS[vendor].open_wire(row, environment=ENVIRONMENT)
     envelope = open_envelope(json.dumps({"model": "m", **request}).encode())
     try:
-        body: Json = json.loads(wire.encode(envelope, model=MODELS[vendor]).body)
+        body: Json = json.loads(wire.encode(envelope, model=model or MODELS[vendor]).body)
     except InvalidRequest:
         return None
     return body
@@ -93,10 +96,11 @@ def is_blank(block: Json) -> bool:
 def check_turns(turns: list[Json]) -> None:
     """Check turns of blocks by the rules of Anthropic and Bedrock."""
     assert turns[0]["role"] == "user"
+    assert json.dumps(turns).count("cache") <= 4
     assert all(before["role"] != after["role"] for before, after in pairwise(turns))
     assert all(turn["content"] for turn in turns)
     assert not any(is_blank(block) for turn in turns for block in turn["content"])
-    last = turns[-1]["content"][-1]
+    *_, last = [block for block in turns[-1]["content"] if "cachePoint" not in block]
     if turns[-1]["role"] == "assistant" and "text" in last:
         assert last["text"] == last["text"].rstrip()
     ids = [id for turn in turns for id in list_ids(turn, "tool_use")]
@@ -258,6 +262,20 @@ def test_ids_stay(vendor: str, messages: Any, more: Any) -> None:
         assert find_ids(vendor, after)[: len(ids)] == ids
 
 
+@pytest.mark.parametrize(
+    ("vendor", "model"),
+    [("anthropic", "claude-opus-4-6"), ("bedrock", "us.anthropic.claude-opus-5")],
+)
+@settings(max_examples=100, deadline=None)
+@given(messages=MESSAGES)
+def test_the_user_speaks_last(vendor: str, model: str, messages: Any) -> None:
+    """A model that does not continue an answer is never sent one to continue."""
+    body = encode(vendor, {"messages": messages}, model=model)
+    if body is not None:
+        CHECKS[vendor](body)
+        assert body["messages"][-1]["role"] == "user"
+
+
 def find_ids(vendor: str, body: Json) -> list[str]:
     """The ids of the calls, in order."""
     if vendor == "gemini":
@@ -281,6 +299,99 @@ def test_nothing_to_mend(vendor: str) -> None:
     wire = VENDORS[vendor].open_wire(ProviderSettings(kind=vendor), environment=ENVIRONMENT)
     encoded = wire.encode(open_envelope(json.dumps(request).encode()), model=MODELS[vendor])
     assert list(encoded.mended) == []
+
+
+PNG, JPEG = "iVBORw0KGgo=", "/9j/4AAQSkZJRg=="
+URLS = [
+    (f"data:image/jpg;base64,{JPEG}", "image/jpeg"),
+    (f"data:IMAGE/PJPEG;base64,{JPEG}", "image/jpeg"),
+    (f"data:;base64,{PNG}", "image/png"),
+    (f"data:application/octet-stream;base64,{JPEG}", "image/jpeg"),
+    (f"data:image/*;base64,{PNG}", "image/png"),
+    (f"data:image/webp;charset=utf-8;base64,{PNG}", "image/webp"),
+    ("data:image/png;base64,iVBORw0K\r\nGgo=", "image/png"),
+    ("data:image/png;base64,", None),
+    ("data:image/png,abc", None),
+    ("http://example.com/a.png", None),
+    ("", None),
+]
+NO_IMAGES = [
+    ("data:image/svg+xml;base64,PHN2Zy8+", None),
+    ("data:application/pdf;base64,JVBERi0=", None),
+    ("data:;base64,aGVsbG8=", None),
+]
+
+
+def show(vendor: str, url: str) -> Json | None:
+    """The type and the data of an image as they are sent; None if it is refused by its path."""
+    messages = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
+    wire = VENDORS[vendor].open_wire(ProviderSettings(kind=vendor), environment=ENVIRONMENT)
+    envelope = open_envelope(json.dumps({"model": "m", "messages": messages}).encode())
+    try:
+        body: Json = json.loads(wire.encode(envelope, model=MODELS[vendor]).body)
+    except InvalidRequest as error:
+        assert error.param == "messages[0].content[0].image_url.url"
+        return None
+    if vendor == "anthropic":
+        source = body["messages"][0]["content"][0]["source"]
+        return {"type": source["media_type"], "data": source["data"]}
+    if vendor == "bedrock":
+        image = body["messages"][0]["content"][0]["image"]
+        return {"type": f"image/{image['format']}", "data": image["source"]["bytes"]}
+    inline = body["contents"][0]["parts"][0]["inlineData"]
+    return {"type": inline["mimeType"], "data": inline["data"]}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "url", "type"),
+    [(vendor, *one) for vendor in ("anthropic", "bedrock", "gemini") for one in URLS]
+    + [(vendor, *one) for vendor in ("anthropic", "bedrock") for one in NO_IMAGES],
+)
+def test_images(vendor: str, url: str, type: str | None) -> None:
+    """An image has a type that its vendor accepts, or is refused by its path."""
+    data = "".join(url.partition(",")[2].split())
+    assert show(vendor, url) == (None if type is None else {"type": type, "data": data})
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "bedrock"])
+@pytest.mark.parametrize("mark", ["cache_control", "prompt_cache_breakpoint"])
+def test_marks_for_caching(vendor: str, mark: str) -> None:
+    """Of more than four marks the last four are sent, and that is noted."""
+    marked = {mark: {"type": "ephemeral", "mode": "explicit"}}
+    content = [{"type": "text", "text": str(number), **marked} for number in range(6)]
+    wire = VENDORS[vendor].open_wire(ProviderSettings(kind=vendor), environment=ENVIRONMENT)
+    for count, noted in ((6, ["messages: only the last 4 marks for caching are kept"]), (4, [])):
+        messages = [{"role": "user", "content": content[:count]}]
+        envelope = open_envelope(json.dumps({"model": "m", "messages": messages}).encode())
+        encoded = wire.encode(envelope, model=MODELS[vendor])
+        sent = json.dumps(json.loads(encoded.body)["messages"])
+        assert list(encoded.mended) == noted
+        assert sent.count('"cache_control"') + sent.count('"cachePoint"') == 4
+        *_, last = re.findall(r'"text": "(\d)"', sent)
+        assert last == str(count - 1)
+        assert sent.rindex("cache") > sent.rindex(f'"{count - 1}"')
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "bedrock"])
+@pytest.mark.parametrize(
+    ("members", "unsupported"),
+    [
+        ({"thinking": {"type": "enabled", "budget_tokens": 500}}, "thinking"),
+        ({"thinking": {"type": "enabled", "budget_tokens": -1}}, "thinking"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2048.0}}, "thinking"),
+        ({"thinking": {"type": "enabled", "budget_tokens": "2048"}}, "thinking"),
+        ({"thinking": {"type": "enabled"}}, "thinking"),
+        ({"reasoning_effort": "a lot"}, "reasoning_effort"),
+        ({"reasoning_effort": "a lot", "tool_choice": "auto"}, "reasoning_effort"),
+    ],
+)
+def test_thinking_that_no_model_knows(vendor: str, members: Json, unsupported: str) -> None:
+    """A budget or an effort that Claude refuses is refused by its name."""
+    wire = VENDORS[vendor].open_wire(ProviderSettings(kind=vendor), environment=ENVIRONMENT)
+    request = {"model": "m", "messages": [{"role": "user", "content": "?"}], **members}
+    encoded = wire.encode(open_envelope(json.dumps(request).encode()), model=MODELS[vendor])
+    assert list(encoded.unsupported) == [unsupported]
+    assert b"thinking" not in encoded.body
 
 
 MENDED: dict[str, list[str]] = {
@@ -321,6 +432,8 @@ MENDED: dict[str, list[str]] = {
     "anthropic/trailing-space": [
         "messages: sent without the white space at the end of the last answer"
     ],
+    "anthropic/answer-last": ["messages: end with '(continue)', since the user must speak last"],
+    "bedrock/answer-last": ["messages: end with '(continue)', since the user must speak last"],
     "anthropic/trailing-blank-answer": ["messages[1].content[1]: left out, since it is blank"],
     "anthropic/system-only": ["messages: sent as the user's, since there are only instructions"],
     "anthropic/system-only-blank": [

@@ -11,7 +11,9 @@ from typing import Any
 
 from briggs.providers.anthropic_answer import FORMAT, fit_name
 from briggs.providers.anthropic_thinking import (
+    EFFORTS,
     Effort,
+    continues,
     find_max_tokens,
     settle_thinking,
 )
@@ -25,8 +27,8 @@ from briggs.providers.requests import (
     given,
     list_stops,
     list_tools,
-    read_data_url,
     read_file,
+    read_image,
     read_request,
     refuse,
 )
@@ -52,7 +54,12 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     request, unsupported = read_request(envelope, can_say=_can_say)
     mends = Mends()
     conversation = read_conversation(
-        request, AnthropicBlocks(), ids=_fit_id, names=fit_name, mends=mends
+        request,
+        AnthropicBlocks(),
+        ids=_fit_id,
+        names=fit_name,
+        continues=continues(model),
+        mends=mends,
     )
     if conversation.system and "system" in request.extra:
         raise refuse("system", "the messages contain system messages too: send only one of both.")
@@ -92,6 +99,8 @@ def can_say(
     match name:
         case "temperature":
             return bool(0 <= value <= 1)
+        case "reasoning_effort":
+            return value in EFFORTS
         case "service_tier":
             return value in service_tiers
         case "response_format":
@@ -207,7 +216,9 @@ class AnthropicBlocks:
 
 
 def _encode_image(url: str, path: str) -> Block:
-    data = read_data_url(url, path=path)
+    data = read_image(url, path=path)
+    if data is None and not url.startswith("https://"):
+        raise refuse(path, "this provider fetches images from https:// URLs only.")
     if data is None:
         return {"type": "image", "source": {"type": "url", "url": url}}
     source = {"type": "base64", "media_type": data.media_type, "data": data.base64}

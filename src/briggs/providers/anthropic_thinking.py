@@ -18,9 +18,13 @@ MAX_TOKENS = 32_000
 # These models think within a budget of tokens only. All later models choose how much to think.
 # https://platform.claude.com/docs/en/build-with-claude/thinking, 2026-11-23
 _BUDGETED = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(?!-[6-9]))")
+# The models that continue an answer with which a request ends: none since Claude 4.6 does.
+# https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-6, 2026-11-29
+_CONTINUING = re.compile(rf"claude-(2|instant)|{_BUDGETED.pattern}")
 _BUDGET_MIN = 1024
 # Percent of the tokens that the model may write in total.
 _SHARES = {"minimal": 10, "low": 20, "medium": 50, "high": 80, "xhigh": 95, "max": 95}
+EFFORTS = frozenset({"none", *_SHARES})
 _ANSWER_TOKENS = 8_000
 """What is left for the answer if the caller sets a budget but no limit."""
 _TOP_P_MIN = 0.95
@@ -47,10 +51,15 @@ def encode_effort(effort: str, *, model: str, max_tokens: int) -> Effort:
     if effort == "none":
         return Effort({"type": "disabled"}, {})
     if _BUDGETED.search(model):
-        share = max_tokens * _SHARES.get(effort, 50) // 100
+        share = max_tokens * _SHARES[effort] // 100
         budget = min(max(_BUDGET_MIN, share), max_tokens - 1)
         return Effort({"type": "enabled", "budget_tokens": budget}, {}, has_budget=True)
     return Effort({"type": "adaptive"}, {"effort": "low" if effort == "minimal" else effort})
+
+
+def continues(model: str) -> bool:
+    """Whether a model continues an answer that the request ends with."""
+    return "claude" not in model or _CONTINUING.search(model) is not None
 
 
 def settle_thinking(
@@ -93,10 +102,9 @@ def _settle_conflicts(
     own = _find_own(request)
     limit = find_limit(request)
     is_budgeted = _BUDGETED.search(model) is not None
-    budget = _BUDGET_MIN if own is None else own.get("budget_tokens")
-    is_short = isinstance(budget, int) and limit is not None and budget >= limit
+    is_short = limit is not None and limit <= _BUDGET_MIN
     name = "thinking" if own else "reasoning_effort"
-    if own and (is_short or _forces_call(request)):
+    if own and (not _fits(own, limit=limit) or _forces_call(request)):
         unsupported.append(name)
     elif _forces_call(request):
         # `reasoning_effort` is OpenAI's parameter. It is sent as far as Anthropic allows.
@@ -109,6 +117,16 @@ def _settle_conflicts(
         return
     request.reasoning_effort = None
     request.extra.pop("thinking", None)
+
+
+def _fits(own: dict[str, Any], *, limit: int | None) -> bool:
+    """Whether Anthropic accepts the budget of the caller's own `thinking`."""
+    budget = own.get("budget_tokens")
+    if own.get("type") != "enabled":
+        return True
+    if not isinstance(budget, int) or budget < _BUDGET_MIN:
+        return False
+    return limit is None or budget < limit
 
 
 def _thinks(request: CreateChatCompletionRequest) -> bool:

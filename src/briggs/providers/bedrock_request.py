@@ -13,6 +13,7 @@ from typing import Any
 from briggs.providers.anthropic_request import can_say
 from briggs.providers.anthropic_thinking import (
     Effort,
+    continues,
     find_max_tokens,
     settle_thinking,
 )
@@ -29,8 +30,8 @@ from briggs.providers.requests import (
     list_stops,
     list_tools,
     name_calls,
-    read_data_url,
     read_file,
+    read_image,
     read_request,
     refuse,
 )
@@ -72,7 +73,14 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
             request.tools = []
     mends = Mends()
     blocks = BedrockBlocks(model, mends)
-    conversation = read_conversation(request, blocks, ids=_fit_id, names=fit_name, mends=mends)
+    conversation = read_conversation(
+        request,
+        blocks,
+        ids=_fit_id,
+        names=fit_name,
+        continues=continues(model),
+        mends=mends,
+    )
     _add_texts(conversation.turns, mends)
     effort = None
     if "claude" in model:
@@ -284,7 +292,7 @@ class BedrockBlocks:
 
 
 def _encode_image(url: str, path: str) -> Block:
-    data = read_data_url(url, path=path)
+    data = read_image(url, path=path)
     if data is not None:
         kind = data.media_type.removeprefix("image/")
         source: dict[str, Any] = {"bytes": data.base64}
@@ -293,4 +301,4 @@ def _encode_image(url: str, path: str) -> Block:
         source = {"s3Location": {"uri": url}}
     else:
         raise refuse(path, "this provider does not fetch images: send a data: or s3:// URL.")
-    return {"image": {"format": "jpeg" if kind == "jpg" else kind, "source": source}}
+    return {"image": {"format": kind, "source": source}}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-from briggs.providers.conversation import EMPTY, Placed, arrange, declare_called
+from msgspec import UNSET
+
+from briggs.providers.conversation import CONTINUE, EMPTY, Placed, arrange, declare_called
 from briggs.providers.identifiers import Fit, rename_tools
 from briggs.providers.requests import (
     Mends,
@@ -79,16 +81,68 @@ class _Turn:
 
 
 def read_conversation(
-    request: CreateChatCompletionRequest, blocks: Blocks, *, ids: Fit, names: Fit, mends: Mends
+    request: CreateChatCompletionRequest,
+    blocks: Blocks,
+    *,
+    ids: Fit,
+    names: Fit,
+    continues: bool,
+    mends: Mends,
 ) -> Conversation:
-    """Read a request's messages as blocks, and fit its tools to the vendor's rules."""
+    """Read a request's messages as blocks, and fit its tools to the vendor's rules.
+
+    `continues` says whether the model continues an answer that the request ends with.
+    """
     require_tools(request)
+    _limit_marks(request, mends)
     unsigned = list_unsigned(request.messages)
     renamed = rename_tools(request, names)
     placed = arrange(request.messages, ids=ids, names=renamed, mends=mends)
     declare_called(request, mends)
     system, turns = _encode_turns(placed, blocks, mends)
+    if continues:
+        _trim_end(turns, mends)
+    elif _ends_with_text(turns):
+        turns.append({"role": "user", "content": [blocks.text(CONTINUE)]})
+        mends.note("messages", f"end with {CONTINUE!r}, since the user must speak last")
     return Conversation(system, turns, unsigned)
+
+
+_MARKS_MAX = 4
+"""How many places in a request may be marked for caching, at Anthropic and at Bedrock."""
+
+
+def _limit_marks(request: CreateChatCompletionRequest, mends: Mends) -> None:
+    """Keep the last marks for caching: each covers all that is before it."""
+    contents = [getattr(message, "content", None) for message in request.messages]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    marked = [one for one in [*(request.tools or ()), *parts] if _find_mark(one)]
+    for one in marked[:-_MARKS_MAX]:
+        _read_extra(one).pop("cache_control", None)
+        if getattr(one, "prompt_cache_breakpoint", None):
+            one.prompt_cache_breakpoint = UNSET
+    if len(marked) > _MARKS_MAX:
+        mends.note("messages", f"only the last {_MARKS_MAX} marks for caching are kept")
+
+
+def _read_extra(marked: Any) -> dict[str, Any]:
+    """The members of a tool or a part that the specification does not know."""
+    extra: dict[str, Any] = getattr(marked, "members", None) or getattr(marked, "extra", {})
+    return extra
+
+
+def _find_mark(one: Any) -> Any:
+    return getattr(one, "prompt_cache_breakpoint", None) or _read_extra(one).get("cache_control")
+
+
+_SPOKEN = frozenset({"text", "thinking", "redacted_thinking", "reasoningContent", "cachePoint"})
+
+
+def _ends_with_text(turns: list[dict[str, Any]]) -> bool:
+    """Whether the last turn is an answer. One that was paused in a search is continued."""
+    content = turns[-1]["content"] if turns[-1]["role"] == "assistant" else []
+    kinds = {block.get("type") or next(iter(block), "") for block in content}
+    return bool(kinds) and kinds <= _SPOKEN
 
 
 def _encode_turns(
@@ -123,7 +177,6 @@ def _encode_turns(
                     turn_of("assistant").content += answer
             case _:
                 raise refuse(path, "this provider does not accept messages of this role.")
-    _trim_end(turns, mends)
     if not turns:
         turn_of("user").content = system or [blocks.text(EMPTY)]
         system = []
@@ -140,12 +193,13 @@ def _say_empty(path: str, blocks: Blocks, mends: Mends) -> list[Block]:
     return [blocks.text(EMPTY)]
 
 
-def _trim_end(turns: list[_Turn], mends: Mends) -> None:
+def _trim_end(turns: list[dict[str, Any]], mends: Mends) -> None:
     """Remove white space from the end of an answer that the model will continue."""
-    content = turns[-1].content if turns and turns[-1].role == "assistant" else []
-    text = content[-1].get("text") if content else None
+    content = turns[-1]["content"] if turns[-1]["role"] == "assistant" else []
+    last: Block = next((block for block in reversed(content) if "cachePoint" not in block), {})
+    text = last.get("text")
     if isinstance(text, str) and text != text.rstrip():
-        content[-1] = {**content[-1], "text": text.rstrip()}
+        last["text"] = text.rstrip()
         mends.note("messages", "sent without the white space at the end of the last answer")
 
 

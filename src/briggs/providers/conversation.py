@@ -27,6 +27,9 @@ from briggs.types.tools import (
 EMPTY = "(empty)"
 """Replaces the text of an empty message, if the vendor refuses empty ones."""
 
+CONTINUE = "(continue)"
+"""The user's last message, if the model does not continue an answer of its own."""
+
 NO_RESULT = "(no result)"
 """The result of a tool call if the caller sent none."""
 

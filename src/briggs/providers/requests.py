@@ -236,6 +236,18 @@ class Data(NamedTuple):
             raise refuse(path, "it must be UTF-8 text in base64.") from error
 
 
+_IMAGES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
+_ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_UNTYPED = ("", "application/octet-stream", "image/*")
+_BEGINNINGS = {
+    "iVBORw0KGgo": "image/png",
+    "/9j/": "image/jpeg",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+    "JVBERi": "application/pdf",
+}
+"""How the base64 of some types begins."""
+
 _DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*?;base64,(.*)", re.DOTALL | re.IGNORECASE)
 
 
@@ -246,7 +258,30 @@ def read_data_url(url: str, *, path: str) -> Data | None:
     found = _DATA_URL.fullmatch(url)
     if found is None:
         raise refuse(path, "a data: URL must contain base64, such as data:image/png;base64,...")
-    return Data(found[1].lower(), found[2])
+    content = found[2]
+    if not content:
+        raise refuse(path, "the data: URL contains nothing.")
+    if content[:100].split() != [content[:100]]:
+        # Encoders for e-mail break base64 into lines.
+        content = "".join(content.split())
+    return Data(_find_type(found[1].lower(), content), content)
+
+
+def _find_type(named: str, content: str) -> str:
+    """The type of data by the name that vendors know, or by its first bytes if it has no name."""
+    if named in _UNTYPED:
+        found = (type for begin, type in _BEGINNINGS.items() if content.startswith(begin))
+        named = next(found, named or "text/plain")
+    return _ALIASES.get(named, named)
+
+
+def read_image(url: str, *, path: str) -> Data | None:
+    """Read the `data:` URL of an image; None for any other URL. Raises `InvalidRequest`."""
+    data = read_data_url(url, path=path)
+    if data is not None and data.media_type not in _IMAGES:
+        accepted = ", ".join(sorted(_IMAGES))
+        raise refuse(path, f"this provider accepts {accepted}, not {data.media_type}.")
+    return data
 
 
 def name_calls(messages: Sequence[ChatCompletionRequestMessage]) -> dict[str, str]:
