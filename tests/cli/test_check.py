@@ -296,6 +296,36 @@ def test_the_running_server_is_the_default(server: RunningServer) -> None:
     assert f"{server.url}/v1 · mine/echo" in done.output
 
 
+def test_probes_through_briggs_are_tagged(server: RunningServer) -> None:
+    """Every probe is on record with the tag `briggs-check`, and can be told apart by it."""
+    run("check", "--model=mine/echo", "--only=plain", "--only=stream", server=server)
+    tag = ["--status=any", "--model=mine/echo"]
+    probes = run("completions", "list", *tag, "--tag=briggs-check", server=server).lines
+    assert len(probes) >= 2
+    others = run("completions", "list", *tag, "--without-tag=briggs-check", server=server).lines
+    assert not {line["id"] for line in probes} & {line["id"] for line in others}
+    [figures] = run("stats", "--tag=briggs-check", "--by=tag", server=server).lines
+    assert figures["total"]["completions"] >= len(probes)
+    [rest] = run("stats", "--without-tag=briggs-check", "--by=tag", server=server).lines
+    assert "briggs-check" not in {group["key"] for group in rest["groups"]}
+
+
+def test_the_whole_check_has_a_limit(upstream: Upstream) -> None:
+    """`--total-timeout` ends a check in time, and says what was not run."""
+    arguments = ["--only=n", "--only=stop", "--only=plain", "--total-timeout=1"]
+    done = run("check", url(upstream, "slow"), *arguments)
+    assert done.status == 0
+    assert "1 pass, 2 not run." in done.output
+
+
+def test_what_is_wrong_has_a_cause(upstream: Upstream) -> None:
+    """Each cause says whether clients break, and what Briggs does with it."""
+    done = run("check", url(upstream, "E5"), "--only=plain", "--only=n")
+    assert "E5 error  cosmetic  Everything that the specification requires is there." in done.output
+    assert "Briggs  Null where null is allowed." in done.output
+    assert "2 fail. 1 cosmetic." in done.output
+
+
 def test_a_kept_answer(tmp_path: Path) -> None:
     """A response is judged by itself, and by more rules with its request."""
     response, request = tmp_path / "response.json", tmp_path / "request.json"

@@ -253,7 +253,7 @@ BREAKAGES = (
     Breakage(
         "S8",
         {OPENAI: "loses the usage in `.stream()`", NODE: "loses the usage in `.stream()`"},
-        says="chunk of its own",
+        says="not in a last chunk",
     ),
     Breakage(
         "S10",
