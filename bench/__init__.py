@@ -1,1 +1,1 @@
-"""Measures what Briggs costs beside a bare proxy and its peers; `python -m bench.bench`."""
+"""Measures the cost of Briggs next to a bare proxy and its peers: `python -m bench.bench`."""

@@ -1,36 +1,36 @@
-"""What does Briggs cost, beside a bare proxy and its peers?  `python -m bench.bench [--quick]`
+"""Compares Briggs with a bare proxy and its peers: `python -m bench.bench [--quick]`
 
-What is measured. Every target passes chat completions to one mock upstream (upstream.c) and is
-driven by one driver (load.c). Both are small C programs, so that their own work hides little;
-what the upstream costs a request is printed with the table. For each target, in this order:
+What is measured. Every target passes chat completions to one mock upstream (upstream.c), and one
+driver (load.c) makes the calls. Both are small C programs, so their own work distorts little. The
+upstream's cost per request is printed with the table. For each target, in this order:
 
-  start        from the creation of the process, in an empty folder, to its first answer
-  RSS idle     of the process and its children, one second after that answer
-  p50, p99     of a whole answer at 1 connection; "added" is that less what the upstream alone
-               takes in the same round
-  CPU/request  user and system time of the process and its children at 32 connections in a closed
-               loop, divided by the answers; read when the target has fallen quiet again, so that
-               work put off is counted
-  CPU/chunk    the same for 32 streams whose chunks come one by one, some milliseconds apart, as
-               tokens do: (CPU of the run / streams - CPU of a whole request) / chunks of a stream
-  RSS after    when all of that is over
-  records      rows in the database after the target was asked to stop, against the answers that
-               the driver got
+  start        the time from the start of the process, in an empty folder, to its first answer
+  RSS idle     the memory of the process and its children, one second after that answer
+  p50, p99     the latency of a whole answer at 1 connection. "Added" is the difference to the
+               upstream alone in the same round
+  CPU/request  the user and system time of the process and its children at 32 connections in a
+               closed loop, divided by the answers. It is read when the target is quiet again, so
+               that deferred work is included
+  CPU/chunk    the same for 32 streams, whose chunks come some milliseconds apart, as tokens do:
+               (CPU of the run / streams - CPU of a whole request) / chunks of a stream
+  RSS after    the memory at the end
+  records      the rows in the database after the target has stopped, compared with the answers
+               that the driver got
 
-After that, once: the highest rate of arrivals that a target sustains (open loop, latency counted
-from when a request was due) with less than 5 ms added at the 95th percentile and no error; and
-200,000 calls on one process, to see whether its memory grows.
+After that, once: the highest rate of arrivals at which a target adds less than 5 ms at the 95th
+percentile and makes no error (open loop: latency counts from when a request was due). And 200,000
+calls on one process, to see whether its memory grows.
 
-Why it is fair. Everyone gets the same request, headers, connections, durations and cores, and
-nobody else runs at that time. Rounds are interleaved (A B C, A B C, ...), a target is started
-afresh in each, and a figure is the median over the rounds. An answer counts only if its text is
-whole and in order, a stream only if [DONE] ends it; the upstream counts its requests, so nobody
-can answer from a cache, and it refuses what is not its own key and model. Peers run as their
-documentation starts them, with one worker and without a database: they record nothing, Briggs
-records every call. Data lies on the disk of this repository, never on a tmpfs.
+Why it is fair. Every target gets the same request, headers, connections, durations and cores, and
+runs alone. Rounds are interleaved (A B C, A B C, ...). A target is started again in each round, and
+each figure is the median over the rounds. An answer counts only if its text is complete and in
+order. A stream counts only if it ends with [DONE]. The upstream counts its requests, so a target
+cannot answer from a cache, and it rejects any other key or model. Peers run as their documentation
+starts them, with one worker and without a database: they record nothing, while Briggs records every
+call. Data is on the disk of this repository, never on a tmpfs.
 
-What it cannot say. Two cores of a shared machine are noisy: trust the ratios and the CPU times,
-and the latencies only beside those of the same run.
+Its limits. Two cores of a shared machine are noisy. Trust the ratios and the CPU times. Compare
+latencies only within one run.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from bench.targets import Launch, Target
 
 TOKENS = 27  # with their logprobs: an answer of 2.5 KB
 STREAM_TOKENS = 97
-STREAM_CHUNKS = STREAM_TOKENS + 3  # the role, the finish and the usage are chunks too
+STREAM_CHUNKS = STREAM_TOKENS + 3  # plus the role, the finish and the usage
 START_PATIENCE_S = 90
 RATE_CONNECTIONS = 256
 RATE_P95_ADDED_US = 5_000
@@ -74,12 +74,12 @@ QUESTION = (
 
 
 class TargetFailed(Exception):
-    """A target did not start to answer, and what it printed."""
+    """A target did not start to answer. The message has its output."""
 
 
 @dataclass(frozen=True)
 class Durations:
-    """How long each part of a round lasts, in seconds, and how often all of it is done."""
+    """How long each part of a round lasts, in seconds, and the number of rounds."""
 
     rounds: int = 3
     warm_up_s: float = 1.0
@@ -87,7 +87,7 @@ class Durations:
     many_s: float = 4.0
     streams_s: float = 4.0
     rate_s: float = 2.0
-    """Of one step of the search for the highest rate; 0: it is left out."""
+    """The length of one step of the search for the highest rate. 0 skips the search."""
     soak_calls: int = SOAK_CALLS
 
 
@@ -98,12 +98,12 @@ QUICK = Durations(
 
 @dataclass
 class Running:
-    """A target that has answered once, and what came of it."""
+    """A target that has answered once, and its results so far."""
 
     launch: Launch
     port: int
     pid: int | None
-    """None: there is no process of its own."""
+    """None if it has no process of its own."""
     headers: dict[str, str]
     start_s: float | None
     first_answer: bytes
@@ -111,7 +111,7 @@ class Running:
     errors: int = 0
     stopped: bool = True
     records: dict[str, int] | None = None
-    """Both are known once the target has stopped."""
+    """`stopped` and `records` are known once the target has stopped."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Upstream:
     port: int
 
     def read_answered(self) -> int:
-        """How many requests it has answered with a completion."""
+        """How many requests the upstream has answered with a completion."""
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
             connection.request("GET", "/stats")
             return int(json.loads(connection.getresponse().read())["answered"])
@@ -134,7 +134,7 @@ class Upstream:
 def measure(
     target: Target, *, upstream: Upstream, durations: Durations, placement: Placement
 ) -> Round:
-    """Starts a target, takes it through every phase, stops it, and counts its records."""
+    """Start a target, run every phase, stop it, and count its records."""
     answered_before = upstream.read_answered()
     with run_target(target, upstream=upstream, placement=placement) as running:
         time.sleep(1)
@@ -172,7 +172,7 @@ def measure(
 
 @contextlib.contextmanager
 def run_target(target: Target, *, upstream: Upstream, placement: Placement) -> Iterator[Running]:
-    """A target in an empty folder, from its first answer until it is asked to stop."""
+    """Run a target in an empty folder, from its first answer until it is stopped."""
     folder = Path(tempfile.mkdtemp(prefix="target-", dir=BUILD))
     launch = target.prepare(folder, upstream.port)
     try:
@@ -202,7 +202,7 @@ def run_target(target: Target, *, upstream: Upstream, placement: Placement) -> I
 def wait_for_answer(
     launch: Launch, *, process: subprocess.Popen[bytes], log: Path, began: float
 ) -> Running:
-    """Asks a starting target again and again until it answers."""
+    """Call a starting target repeatedly until it answers."""
     while time.monotonic() < began + START_PATIENCE_S and process.poll() is None:
         port = launch.port or targets.find_printed_port(log)
         if port is not None:
@@ -212,17 +212,17 @@ def wait_for_answer(
                 return Running(launch, port, process.pid, launch.read_headers(), start_s, answer)
         time.sleep(0.005)
     printed = log.read_text(errors="replace")[-3000:]
-    raise TargetFailed(f"{launch.command[0]} gave no answer; it printed:\n{printed}")
+    raise TargetFailed(f"{launch.command[0]} did not answer. Its output:\n{printed}")
 
 
 def find_running(launch: Launch, *, port: int) -> Running:
-    """The upstream itself, as a target that needs no start."""
+    """The upstream itself, as a target that is already running."""
     headers = launch.read_headers()
     return Running(launch, port, None, headers, None, ask(launch, port=port, headers=headers))
 
 
 def ask(launch: Launch, *, port: int, headers: dict[str, str]) -> bytes:
-    """One whole answer; HTTPException for any status but 200."""
+    """Get one whole answer. Raises `HTTPException` for any status except 200."""
     with contextlib.closing(
         http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     ) as connection:
@@ -242,7 +242,7 @@ def ask_upstream(upstream: Upstream) -> bytes:
 
 
 def create_body(model: str, *, stream: bool) -> str:
-    """The request that everyone is sent."""
+    """The request that every target gets."""
     body = {
         "model": model,
         "messages": [
@@ -258,7 +258,7 @@ def create_body(model: str, *, stream: bool) -> str:
 
 
 def compare_answers(answer: bytes, sent: bytes) -> str:
-    """What a target made of what the upstream sent it, but for the id, which differs anyway."""
+    """Compare a target's answer with the upstream's, except for the id, which always differs."""
     answer, sent = (re.sub(rb"chatcmpl-[^\"]+", b"chatcmpl", body) for body in (answer, sent))
     if answer == sent:
         return "byte for byte"
@@ -267,7 +267,7 @@ def compare_answers(answer: bytes, sent: bytes) -> str:
 
 
 def list_lost(given: object, sent: object, path: str = "") -> Iterator[str]:
-    """The paths of members that are not there any more, or say something else."""
+    """The paths of members that are missing or have another value."""
     if isinstance(sent, dict) and isinstance(given, dict):
         for name, value in sent.items():
             yield from list_lost(given.get(name, ABSENT), value, f"{path}.{name}".lstrip("."))
@@ -292,7 +292,7 @@ def drive(
     stream: bool = False,
     look: Callable[[], None] = lambda: None,
 ) -> Load:
-    """Runs load.c once; `look` is called twice a second meanwhile."""
+    """Run load.c once. Meanwhile, call `look` twice a second."""
     command = [str(BUILD / "load"), "--connections", str(connections)]
     command += ["--stream"] if stream else []
     command += ["--seconds", str(seconds)] if seconds is not None else []
@@ -323,7 +323,7 @@ def drive(
 def weigh(
     running: Running, *, placement: Placement, seconds: float, stream: bool = False
 ) -> tuple[Load, Cpu | None]:
-    """Drives a closed loop; also what each answer costs the target."""
+    """Run a closed loop, and measure the target's CPU time for each answer."""
     if running.pid is None:
         load = drive(
             running, placement=placement, seconds=seconds, connections=CONNECTIONS, stream=stream
@@ -358,7 +358,7 @@ def find_highest_rate(
     upstream: Upstream,
     placement: Placement,
 ) -> Rate:
-    """Halves the range between a tenth of the closed loop's rate and all of it, six times."""
+    """Find the highest rate by bisection, in six steps from a tenth of the closed loop's rate."""
     low, high = 0.1 * many_rate, many_rate
     p95_added_us = 0.0
     with run_target(targets.DIRECT, upstream=upstream, placement=placement) as direct:
@@ -373,7 +373,7 @@ def find_highest_rate(
         drive(running, placement=placement, seconds=1, connections=CONNECTIONS)
         for _ in range(6):
             rate = (low + high) / 2
-            # A hiccup of the machine should not count against a target: the better of two.
+            # Try twice, so that a short disturbance of the machine does not count.
             for _ in range(2):
                 load = drive(
                     running,
@@ -392,10 +392,10 @@ def find_highest_rate(
 
 
 def soak(target: Target, *, calls: int, upstream: Upstream, placement: Placement) -> Soak:
-    """Many calls on one process; its memory against the calls that were answered."""
+    """Make many calls on one process, and record its memory as calls are answered."""
     memory: list[tuple[int, float]] = []
     with run_target(target, upstream=upstream, placement=placement) as running:
-        assert running.pid is not None, "the upstream itself is not soaked"
+        assert running.pid is not None, "the upstream itself has no soak"
         pid, answered_before = running.pid, upstream.read_answered()
 
         def look() -> None:
@@ -414,7 +414,7 @@ def soak(target: Target, *, calls: int, upstream: Upstream, placement: Placement
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measures what it is asked to, prints the report, and keeps every figure."""
+    """Measure the chosen targets, print the report, and save every figure."""
     options = read_options(arguments)
     build()
     chosen, missing = choose_targets(options.only)
@@ -448,7 +448,7 @@ def measure_all(
     upstream: Upstream,
     placement: Placement,
 ) -> Bench:
-    """The rounds, interleaved; then the highest rates; then the long run."""
+    """Measure the interleaved rounds, then the highest rates, then the long run."""
     durations = QUICK if options.quick else Durations()
     for number in range(durations.rounds):
         for target in [target for target in chosen if target.name in bench.rounds]:
@@ -456,10 +456,10 @@ def measure_all(
             try:
                 taken = measure(target, upstream=upstream, durations=durations, placement=placement)
             except (TargetFailed, OSError) as failure:
-                # The others are still worth their while: it is left out, and the report says so.
+                # Continue with the others. The report names the missing target.
                 say(f"{target.name} is left out: {failure}")
                 del bench.rounds[target.name]
-                bench.missing[target.name] = "it gave no answer"
+                bench.missing[target.name] = "it did not answer"
             else:
                 bench.rounds[target.name].append(taken)
     measured = [target for target in chosen if target.name in bench.rounds]
@@ -485,16 +485,20 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.bench",
         description="Measures Briggs, a bare proxy and the peers that are installed.",
-        epilog="What is measured, and why it is fair, stands at the top of bench/bench.py.",
+        epilog="The top of bench/bench.py explains what is measured and why it is fair.",
     )
     parser.add_argument("--quick", action="store_true", help="one short round, about 90 seconds")
-    parser.add_argument("--full", action="store_true", help="the highest rate of every target")
     parser.add_argument(
-        "--soak", type=int, metavar="CALLS", help="in the long run; 0 leaves it out"
+        "--full", action="store_true", help="also find the highest rate of every target"
     )
-    parser.add_argument("--only", metavar="TEXT", nargs="*", help="targets whose name has a TEXT")
     parser.add_argument(
-        "--chunk-interval-ms", type=float, default=5, help="between the chunks of a stream"
+        "--soak", type=int, metavar="CALLS", help="the calls of the long run; 0 skips it"
+    )
+    parser.add_argument(
+        "--only", metavar="TEXT", nargs="*", help="only targets whose name contains a TEXT"
+    )
+    parser.add_argument(
+        "--chunk-interval-ms", type=float, default=5, help="the time between chunks of a stream"
     )
     parser.add_argument("--unpinned", action="store_true", help="let the kernel choose the cores")
     parser.add_argument("--write", action="store_true", help="put the table in docs/performance.md")
@@ -502,7 +506,7 @@ def read_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def choose_targets(only: Sequence[str] | None) -> tuple[list[Target], list[Target]]:
-    """Those to measure, `direct` always among them; and those that are not installed."""
+    """The targets to measure, always with `direct`, and those that are not installed."""
     wanted = [
         target
         for target in targets.TARGETS
@@ -515,7 +519,7 @@ def choose_targets(only: Sequence[str] | None) -> tuple[list[Target], list[Targe
 
 
 def build() -> None:
-    """Compiles the upstream and the driver."""
+    """Compile the upstream and the driver."""
     BUILD.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in ("upstream", "load"):
@@ -543,7 +547,7 @@ def run_upstream(placement: Placement, *, interval_ms: float) -> Iterator[Upstre
 
 
 def save(bench: Bench) -> None:
-    """Keeps every figure of this run, for those who want more than medians."""
+    """Save every figure of this run, for readers who want more than medians."""
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     path.write_text(json.dumps(asdict(bench), indent=1))
     say(f"every figure: {path.relative_to(targets.REPOSITORY)}")

@@ -1,24 +1,24 @@
-"""The figures that are taken: of one run of the driver, of one round, of the whole bench."""
+"""The figures of one run of the driver, of one round, and of the whole bench."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 CONNECTIONS = 32
-"""Of the closed loops, whole and streamed, that CPU time is taken from."""
+"""The connections of the closed loops in which CPU time is measured, whole and streamed."""
 
 SOAK_CALLS = 200_000
-"""Of the long run."""
+"""The calls of the long run."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What the driver saw in one run; load.c prints it."""
+    """The driver's results of one run, as load.c prints them."""
 
     answers: int
     seconds: float
     rate: float
-    """Answers a second."""
+    """Answers per second."""
     chunks: int
     errors: dict[str, int]
     latency_us: dict[str, float]
@@ -26,7 +26,7 @@ class Load:
 
     @property
     def whole_count(self) -> int:
-        """Answers, and the streams that lack nothing but their [DONE]: both cost the same."""
+        """Answers, plus streams that lack only their [DONE]. Both cost the same."""
         return self.answers + self.errors["wrong_end"]
 
     @property
@@ -40,12 +40,12 @@ class Cpu:
 
     us: float
     later_us: float
-    """That part of it that was spent after the last answer."""
+    """The part of it that was spent after the last answer."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """All that was measured of one target in one round; None where it has no process."""
+    """The figures of one target in one round. None where a figure needs a process of its own."""
 
     start_s: float | None
     rss_idle_mb: float | None
@@ -53,7 +53,7 @@ class Round:
     request_cpu: Cpu | None
     chunk_cpu_us: float | None
     upstream_cpu_us: float
-    """What an answer costs the upstream at 32 connections."""
+    """The upstream's CPU time for each answer at 32 connections, in microseconds."""
     one: Load
     many: Load
     streams: Load
@@ -67,7 +67,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Rate:
-    """The highest rate of arrivals that was sustained; 0 added if not even the lowest was."""
+    """The highest rate of arrivals that was sustained. Added is 0 if no tried rate was."""
 
     requests_per_s: float
     p95_added_us: float
@@ -79,7 +79,7 @@ class Soak:
 
     load: Load
     memory_mb: list[tuple[int, float]]
-    """Calls answered, and resident megabytes then."""
+    """Pairs: the calls answered so far, and the resident megabytes at that time."""
     answers: int
     records: dict[str, int] | None
 
@@ -91,7 +91,7 @@ class Soak:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and when it was measured."""
+    """The machine, and the time of the measurement."""
 
     date: str
     processor: str
@@ -100,7 +100,7 @@ class Machine:
     python: str
     placement: str
     busy_share: float
-    """Of the whole machine, used by others before the first round."""
+    """The share of the machine that other programs used before the first round."""
 
     @property
     def line(self) -> str:
@@ -112,12 +112,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Bench:
-    """All that one call of the bench measured; what is by target goes by the target's name."""
+    """The results of one run of the bench. Dictionaries have the targets' names as keys."""
 
     machine: Machine
     versions: dict[str, str]
     missing: dict[str, str]
-    """Why those that were to be measured are not in the table."""
+    """Targets that are not in the table, each with the reason."""
     chunk_interval_ms: float
     rounds: dict[str, list[Round]]
     rates: dict[str, Rate] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Installs the peers that the bench compares with, each into an environment of its own."""
+"""Installs the peers that the bench compares, each into an environment of its own."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from bench.targets import ENVIRONMENTS
 
 PYTHON_PEERS = {"litellm": "litellm[proxy]", "mlflow": "mlflow[gateway]"}
 NODE_PEERS = {"portkey": "@portkey-ai/gateway"}
-# With a newer one Portkey answers 500 to every stream:
+# With a newer version, Portkey answers 500 to every stream:
 # https://github.com/Portkey-AI/gateway/issues/1389 (read on 2026-11-23).
 NODE_OVERRIDES = {"@hono/node-server": "1.14.1"}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Installs all of them, or those that are named; a name may carry a version."""
+    """Install all peers, or those that are named. A name may include a version."""
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
     parser.add_argument(
         "peers",
         nargs="*",
         metavar="PEER[==VERSION]",
-        help=f"{', '.join((*PYTHON_PEERS, *NODE_PEERS))}; all of them if none is named",
+        help=f"{', '.join((*PYTHON_PEERS, *NODE_PEERS))}. The default is all.",
     )
     for peer in parser.parse_args(arguments).peers or (*PYTHON_PEERS, *NODE_PEERS):
         name, _, version = peer.partition("==")
@@ -54,12 +54,12 @@ def install_python_peer(name: str, version: str) -> None:
 
 def install_node_peer(name: str, version: str) -> None:
     if shutil.which("npm") is None:
-        print(f"bench: {name} is left out: it needs Node.js and npm (apt-get install npm)")
+        print(f"bench: skipping {name}: it needs Node.js and npm (apt-get install npm)")
         return
     folder = ENVIRONMENTS / f"bench-{name}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    # npm installs where it finds a package.json, and looks upwards without one.
+    # Without a package.json here, npm would install into a folder above.
     (folder / "package.json").write_text(json.dumps({"private": True, "overrides": NODE_OVERRIDES}))
     wanted = NODE_PEERS[name] + (f"@{version}" if version else "")
     subprocess.run(["npm", "install", "--no-audit", "--no-fund", wanted], cwd=folder, check=True)

@@ -1,4 +1,4 @@
-"""Starts processes on the cores that they are given, and reads what they cost from /proc."""
+"""Starts processes on chosen cores, and reads their CPU time and memory from /proc."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 @dataclass(frozen=True)
 class Placement:
-    """Which cores each part may run on; None leaves that to the kernel."""
+    """The cores that each part may run on. None lets the kernel choose."""
 
     driver: frozenset[int] | None
     upstream: frozenset[int] | None
@@ -26,7 +26,7 @@ class Placement:
 
 
 def place(cores: Sequence[int]) -> Placement:
-    """The same placement for every target: one core, which it shares with nobody if it can."""
+    """The same placement for every target: if possible, a core of its own."""
     if len(cores) >= 3:
         driver, upstream, target = (frozenset({core}) for core in cores[:3])
         return Placement(driver, upstream, target, "driver, upstream and target on a core each")
@@ -46,7 +46,7 @@ def start_process(
     folder: Path,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts a process of a session of its own; what it prints goes to `log`."""
+    """Start a process in a new session. Its output goes to `log`."""
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
@@ -61,13 +61,13 @@ def start_process(
 
 
 def stay_on(cores: frozenset[int] | None) -> None:
-    """Keeps the current process, and all that it will start, on these cores."""
+    """Keep the current process, and all that it will start, on these cores."""
     if cores:
         os.sched_setaffinity(0, cores)
 
 
 def stop_process(process: subprocess.Popen[bytes], *, patience_s: float = 30) -> bool:
-    """Asks a process to stop; False if it had to be killed."""
+    """Stop a process with SIGTERM. Returns False if it had to be killed."""
     stopped = True
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -82,7 +82,7 @@ def stop_process(process: subprocess.Popen[bytes], *, patience_s: float = 30) ->
 
 
 def read_cpu_s(pid: int) -> float:
-    """User and system seconds of a process, its children, and the children that have ended."""
+    """User and system seconds of a process and its children, including those that ended."""
     ticks = 0
     for member in list_tree(pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -92,7 +92,7 @@ def read_cpu_s(pid: int) -> float:
 
 
 def read_rss_mb(pid: int) -> float:
-    """Resident megabytes (10^6 bytes) of a process and its children, shared pages in each."""
+    """Resident megabytes (10^6 bytes) of a process and its children. Shared pages count twice."""
     pages = 0
     for member in list_tree(pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -101,11 +101,11 @@ def read_rss_mb(pid: int) -> float:
 
 
 def wait_until_quiet(pid: int, *, patience_s: float = 20) -> None:
-    """Waits until a process does next to nothing, so that work which it put off is counted."""
+    """Wait until a process is nearly idle, so that its deferred work is counted."""
     end = time.monotonic() + patience_s
     before = read_cpu_s(pid)
     while time.monotonic() < end:
-        # Long enough for a process that waits a quarter of a second before it goes on.
+        # Longer than the pauses of a process that defers work by a quarter of a second.
         time.sleep(0.5)
         now = read_cpu_s(pid)
         if now - before <= 2 / TICKS_A_SECOND:
@@ -114,7 +114,7 @@ def wait_until_quiet(pid: int, *, patience_s: float = 20) -> None:
 
 
 def read_busy_share(seconds: float) -> float:
-    """How much of the machine others use: 0.0 is idle, 1.0 is all of its cores."""
+    """The share of the machine in use: 0.0 is idle, 1.0 is all of its cores."""
 
     def read_ticks() -> tuple[int, int]:
         fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
@@ -134,12 +134,12 @@ def list_tree(pid: int) -> Iterator[int]:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 parents[int(entry.name)] = int(read_stat(int(entry.name))[1])
     members = {pid}
-    # A child may have a smaller number than its parent, so look until nobody is new.
+    # A child may have a smaller id than its parent, so repeat until no new one is found.
     while found := {child for child, parent in parents.items() if parent in members} - members:
         members |= found
     yield from members
 
 
 def read_stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third, `state`, on (proc(5))."""
+    """The fields of /proc/PID/stat, starting with the third, `state` (proc(5))."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

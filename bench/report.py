@@ -1,4 +1,4 @@
-"""Turns the figures of a run into one Markdown table, and says which targets are met."""
+"""Writes the figures of a run as a Markdown table, and shows which goals are met."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOAK_GROWTH_MAX_MB = 5.0
 
 @dataclass(frozen=True)
 class Row:
-    """A target's rounds, beside those of the upstream alone and of nginx."""
+    """A target's rounds, with those of the upstream alone and of nginx for comparison."""
 
     taken: Sequence[Round]
     direct: Sequence[Round]
@@ -33,12 +33,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Goal:
-    """A target of the project and what this run says of it."""
+    """A performance goal of the project, and the figure of this run."""
 
     text: str
     measured: str
     is_met: bool | None
-    """None: not measured in this run."""
+    """None if it was not measured in this run."""
 
 
 def describe_machine(*, placement: str, busy_share: float) -> Machine:
@@ -55,7 +55,7 @@ def describe_machine(*, placement: str, busy_share: float) -> Machine:
 
 
 def write_report(bench: Bench) -> str:
-    """The table, the goals, and under what circumstances, as Markdown."""
+    """The circumstances, the table and the goals, as Markdown."""
     lines = [*write_circumstances(bench), "", *write_table(bench), ""]
     direct = bench.rounds[targets.DIRECT.name]
     upstream_us = statistics.median(taken.upstream_cpu_us for taken in direct)
@@ -80,13 +80,13 @@ def write_circumstances(bench: Bench) -> Iterator[str]:
     yield f"Versions: {', '.join(named)}."
     if bench.machine.busy_share > BUSY_SHARE_MAX:
         share = f"{bench.machine.busy_share:.0%}"
-        yield f"**The machine was not idle: others used {share} of it before the start.**"
+        yield f"**The machine was not idle: other programs used {share} of it before the start.**"
     for name, why in bench.missing.items():
         yield f"Left out: {name} ({why})."
 
 
 def replace_table(document: Path, text: str) -> None:
-    """Puts the report between the markers of a document."""
+    """Put the report between the markers of a document."""
     before, _, rest = document.read_text().partition(BEGIN)
     _, found, after = rest.partition(END)
     assert found, f"{document} has no {BEGIN} and {END}"
@@ -137,7 +137,7 @@ def write_memory(row: Row) -> str:
 
 
 def write_records(row: Row) -> str:
-    """Of all rounds together; whatever is not `finished` is named."""
+    """The records of all rounds. A status other than `finished` is named."""
     answers = sum(one.answers for one in row.taken)
     if row.taken[0].records is None:
         return f"none / {answers:,}"
@@ -145,15 +145,15 @@ def write_records(row: Row) -> str:
 
 
 def write_errors(row: Row) -> str:
-    """Of all rounds together, by kind."""
+    """The errors of all rounds, by kind."""
     kinds = Counter[str]()
     for one in row.taken:
         for load in (one.one, one.many, one.streams):
             kinds.update(load.errors)
         surplus = one.upstream_answers - one.answers - one.errors
-        kinds["asked of the upstream without need"] += max(0, surplus)
-        kinds["not asked of the upstream"] += max(0, one.answers - one.upstream_answers)
-        kinds["did not stop when asked"] += not one.stopped
+        kinds["extra upstream requests"] += max(0, surplus)
+        kinds["missing upstream requests"] += max(0, one.answers - one.upstream_answers)
+        kinds["failures to stop"] += not one.stopped
     named = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in kinds.items() if count]
     return ", ".join(named) or "0"
 
@@ -185,7 +185,7 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 
 
 def judge(bench: Bench) -> Iterator[Goal]:
-    """The project's targets for speed, and what this run says of them."""
+    """The project's performance goals, with the figures of this run."""
     if targets.STRICT.name not in bench.rounds:
         return
     row = find_row(targets.STRICT.name, bench=bench)
@@ -229,7 +229,7 @@ def judge_peer(bench: Bench, *, request_us: float | None) -> Goal:
 
 
 def judge_records(bench: Bench) -> Goal:
-    """Every row of the table that keeps records, and the long run."""
+    """Whether records equal answers, in every row that keeps records and in the long run."""
     kept = [
         (one.answers, one.records)
         for taken in bench.rounds.values()
@@ -250,7 +250,7 @@ NAN = float("nan")
 
 
 def middle(taken: Sequence[Round], read: Callable[[Round], float | None]) -> float | None:
-    """The median over the rounds, of those that have the figure."""
+    """The median over the rounds that have the figure."""
     return median(read(one) for one in taken)
 
 

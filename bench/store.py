@@ -1,10 +1,10 @@
-"""What recording costs: CPU a record, and how long a caller waits for the commit.
+"""Measures recording: the CPU time of a record, and how long a caller waits for the commit.
 
     uv run python bench/store.py [--records 20000] [--rounds 3] [--folder DIR]
 
 One record is one call: `start`, then `settle` with a 1 KB request and a 2.4 KB response.
-CPU is user + system time of the whole process, the callers' own loop included. The first
-two loads are closed loops; the third offers calls at a fixed rate, however long they take.
+CPU is the user and system time of the whole process, including the callers' own loop. The first
+two loads are closed loops. The third makes calls at a fixed rate, however long they take.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MODES: tuple[Durability, ...] = ("strict", "fsync", "relaxed")
 
 
 def create_bodies(count: int) -> list[tuple[bytes, bytes]]:
-    """Requests and responses that differ as much as real ones do."""
+    """Requests and responses that differ from each other, as real ones do."""
     rng = random.Random(10)
 
     def words(length: int) -> str:
@@ -75,7 +75,7 @@ def create_bodies(count: int) -> list[tuple[bytes, bytes]]:
 
 
 async def record_one(store: Store, *, request: bytes, response: bytes, number: int) -> float:
-    """One call, as the gateway records it. Returns how long `settle` took, in ms."""
+    """Record one call as the gateway does. Returns the time that `settle` took, in ms."""
     completion = Completion(model="openai/gpt-4o", provider="openai", request=request)
     await store.start(completion)
     completion.status = "finished"
@@ -97,7 +97,7 @@ async def record_one(store: Store, *, request: bytes, response: bytes, number: i
 async def measure(
     folder: Path, *, durability: Durability, load: str, records: int, compress: bool
 ) -> tuple[float, float, float]:
-    """CPU us a record, and the p50 and p99 of `settle` in ms."""
+    """The CPU time of a record in us, and the p50 and p99 of `settle` in ms."""
     bodies = create_bodies(500)
     store = await Store.open(folder, durability=durability, compress=compress)
     waited: list[float] = []
@@ -120,7 +120,7 @@ async def measure(
 
 
 async def keep_busy(record: Callable[[int], Awaitable[None]], *, count: int, callers: int) -> None:
-    """A closed loop: each caller makes its next call when the last one is recorded."""
+    """A closed loop: each caller makes its next call when its last one is recorded."""
     numbers = iter(range(count))
 
     async def call() -> None:
@@ -131,7 +131,7 @@ async def keep_busy(record: Callable[[int], Awaitable[None]], *, count: int, cal
 
 
 async def offer(record: Callable[[int], Awaitable[None]], *, count: int, a_second: int) -> None:
-    """An open arrival: calls come when they come, and waiting does not hold them up."""
+    """An open loop: calls start at a fixed rate, whether or not earlier ones have ended."""
     begun = time.perf_counter()
     calls = []
     for number in range(count):
@@ -149,8 +149,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=None, help="on the disk to measure")
-    parser.add_argument("--compress", action="store_true", help="compress meanwhile")
+    parser.add_argument("--folder", type=Path, default=None, help="a folder on the disk to measure")
+    parser.add_argument("--compress", action="store_true", help="compress bodies meanwhile")
     arguments = parser.parse_args()
     results: dict[tuple[str, Durability], list[tuple[float, float, float]]] = {
         (load, mode): [] for load in LOADS for mode in MODES

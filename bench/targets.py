@@ -1,4 +1,4 @@
-"""Who is measured: how each target is started, asked, and what it runs."""
+"""The targets of the bench: how to start each, how to call it, and its version."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ UPSTREAM_MODEL = "gpt-bench"
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start a target in its folder, and how to ask it for a completion."""
+    """How to start a target in its folder, and how to request a completion from it."""
 
     command: tuple[str, ...] = ()
-    """Empty: there is nothing to start, the upstream is asked itself."""
+    """Empty for the upstream itself, which is already running."""
     port: int | None = None
-    """None: the target takes a free port and prints its address."""
+    """None if the target chooses a free port and prints its address."""
     environment: Mapping[str, str] = field(default_factory=dict)
     path: str = "/v1/chat/completions"
     model: str = UPSTREAM_MODEL
     read_headers: Callable[[], dict[str, str]] = lambda: {"Authorization": f"Bearer {UPSTREAM_KEY}"}
-    """Called once the target listens."""
+    """Called when the target listens."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Target:
 
     name: str
     prepare: Callable[[Path, int], Launch]
-    """Writes what the target needs into an empty folder, given the upstream's port."""
+    """Writes the target's files into an empty folder, given the upstream's port."""
     read_version: Callable[[], str | None]
-    """None: the target is not installed."""
+    """Returns None if the target is not installed."""
     how_to_install: str = ""
     count_records: Callable[[Path], dict[str, int]] | None = None
-    """Records by status in a stopped target's folder; None for those that keep none."""
+    """Counts the records by status in a stopped target's folder. None if it keeps none."""
 
 
 # ---- Direct and nginx -----------------------------------------------------------------------
@@ -57,7 +57,7 @@ def prepare_direct(folder: Path, upstream_port: int) -> Launch:
 
 
 def prepare_nginx(folder: Path, upstream_port: int) -> Launch:
-    """One worker, kept-alive connections on both sides, nothing buffered, nothing logged."""
+    """One worker, persistent connections on both sides, no buffering, no logs."""
     port = find_free_port()
     temporary = "".join(
         f"  {kind}_temp_path {folder}/{kind};\n"
@@ -98,7 +98,7 @@ http {{
 
 
 def find_nginx() -> str | None:
-    """Where nginx is; Debian keeps it where users do not look."""
+    """The path of nginx. Debian installs it outside of users' PATH."""
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
@@ -114,7 +114,7 @@ def read_nginx_version() -> str | None:
 
 
 def briggs(durability: str) -> Target:
-    """Briggs as it is installed in the environment that runs the bench."""
+    """The Briggs of the environment that runs the bench."""
     return Target(
         name=f"Briggs, {durability}",
         prepare=lambda folder, port: prepare_briggs(folder, port, durability=durability),
@@ -158,7 +158,7 @@ def count_briggs_records(folder: Path) -> dict[str, int]:
 
 
 def prepare_litellm(folder: Path, upstream_port: int) -> Launch:
-    """One worker and quiet, as LiteLLM's page on production advises; one key, no database."""
+    """One worker and few logs, as LiteLLM's page on production advises. One key, no database."""
     port = find_free_port()
     key = "sk-bench"
     (folder / "config.yaml").write_text(
@@ -194,7 +194,7 @@ def prepare_litellm(folder: Path, upstream_port: int) -> Launch:
 
 
 def prepare_portkey(folder: Path, upstream_port: int) -> Launch:
-    """The provider and its address go in headers, as Portkey's README has it."""
+    """The provider and its address go in headers, as Portkey's README describes."""
     port = find_free_port()
     package = ENVIRONMENTS / "bench-portkey" / "node_modules" / "@portkey-ai" / "gateway"
     return Launch(
@@ -215,7 +215,7 @@ def prepare_portkey(folder: Path, upstream_port: int) -> Launch:
 
 
 def prepare_mlflow(folder: Path, upstream_port: int) -> Launch:
-    """MLflow's gateway with one endpoint, asked by its OpenAI-compatible path."""
+    """MLflow's gateway with one endpoint, called by its OpenAI-compatible path."""
     port = find_free_port()
     (folder / "config.yaml").write_text(
         json.dumps(
@@ -255,7 +255,7 @@ def read_portkey_version() -> str | None:
 
 
 def read_package_version(python: Path, package: str) -> str | None:
-    """The version of a package as the interpreter of its environment sees it."""
+    """The version of a package in an interpreter's environment."""
     if not python.exists():
         return None
     code = f"import importlib.metadata as m; print(m.version({package!r}))"
@@ -303,6 +303,6 @@ def find_free_port() -> int:
 
 
 def find_printed_port(log: Path) -> int | None:
-    """The port in the address that a target printed, once it did."""
+    """The port in the address that a target printed. None if it has not printed one yet."""
     found = re.search(r"http://[\w.]+:(\d+)", log.read_text(errors="replace"))
     return int(found[1]) if found else None

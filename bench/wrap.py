@@ -1,4 +1,4 @@
-"""What `briggs.wrap` costs a call: the same client against the same upstream, bare and wrapped.
+"""Measures the cost of `briggs.wrap`: the same client and upstream, bare and wrapped.
 
 uv run python -m bench.wrap
 """
@@ -47,27 +47,27 @@ EVENTS = [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in CHUNKS] + [b"da
 
 
 class Stream(httpx2.SyncByteStream):
-    """Two hundred chunks, one a read."""
+    """Two hundred chunks, one for each read."""
 
     def __iter__(self) -> Any:
         return iter(EVENTS)
 
 
 def answer(request: httpx2.Request) -> httpx2.Response:
-    """An upstream without a network, so that nothing hides what we add."""
+    """An upstream without a network, so that the added cost is visible."""
     if b'"stream":true' in request.content:
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=Stream())
     return httpx2.Response(200, json=ANSWER)
 
 
 def open_client() -> openai.OpenAI:
-    """A client of that upstream."""
+    """A client of this upstream."""
     http = httpx2.Client(transport=httpx2.MockTransport(answer))
     return openai.OpenAI(api_key="k", base_url="http://upstream/v1", http_client=http)
 
 
 def measure(client: openai.OpenAI, *, stream: bool, calls: int) -> float:
-    """The median CPU time of one call in microseconds, of this thread alone."""
+    """The median CPU time of one call in this thread, in microseconds."""
     messages: Any = [{"role": "user", "content": "Say two hundred words."}]
     times = []
     for _ in range(calls):
@@ -87,6 +87,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        # Nobody listens there: the server is away, and the records stay on disk.
+        # No server listens at this address, so the records stay on disk.
         os.environ |= {"BRIGGS_URL": "http://127.0.0.1:9", "BRIGGS_SPOOL": folder}
         main()

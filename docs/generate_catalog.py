@@ -1,4 +1,4 @@
-"""Writes the tables of docs/providers.md; with `--check`, fails if they are stale."""
+"""Writes the tables of docs/providers.md. With `--check`, it fails if they are stale."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from briggs.types.errors import InvalidRequest
 
 PAGE = Path(__file__).with_name("providers.md")
 
-# Whose requests pass as they came.
+# Wires that pass requests unchanged.
 SAME = ("OpenAI", "Azure")
-# Where it matters what the model is: one of today.
+# A current model, for vendors where the model makes a difference.
 MODELS = {
     "anthropic": "claude-sonnet-4-5",
     "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
@@ -36,7 +36,7 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "now", "argumen
 
 
 class Probe(NamedTuple):
-    """Something to say, and what has to be said anyhow for it to be said."""
+    """A part of a request to try, and other members that it requires."""
 
     label: str
     members: dict[str, Any]
@@ -44,7 +44,7 @@ class Probe(NamedTuple):
 
 
 def show(part: dict[str, Any]) -> dict[str, Any]:
-    """A user's message with a part that is no text."""
+    """A user's message with a part that is not text."""
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, part]}]}
 
 
@@ -115,14 +115,14 @@ PROBES = [
 
 
 def write_page() -> str:
-    """The page with its tables as the catalog and the wires have them."""
+    """The page with current tables."""
     page = PAGE.read_text("utf-8")
     page = replace(page, "catalog", write_catalog())
     return replace(page, "parameters", write_parameters())
 
 
 def replace(page: str, name: str, table: str) -> str:
-    """The page with what stands between the marks of a name replaced."""
+    """The page with the text between two marks replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     before, after = page.partition(begin)[0], page.partition(end)[2]
     return f"{before}{begin}{table}{end}{after}"
@@ -143,17 +143,17 @@ def write_vendor(vendor: Vendor) -> str:
 
 
 def name_wire(vendor: Vendor) -> str:
-    """Whose wire a vendor speaks, after the class that speaks it."""
+    """The name of a vendor's wire, from its class."""
     return type(open_wire(vendor)).__name__.removesuffix("Wire")
 
 
 def open_wire(vendor: Vendor) -> Wire:
-    """A vendor's wire, as it is without any settings."""
+    """A vendor's wire without any settings."""
     return vendor.open_wire(ProviderSettings(kind=vendor.name), environment=ENVIRONMENT)
 
 
 def write_parameters() -> str:
-    """A line for each thing to say, a column for each wire that translates."""
+    """A line for each probe, and a column for each wire that translates."""
     vendors = [vendor for vendor in CATALOG if name_wire(vendor) not in SAME]
     wires = [(open_wire(vendor), MODELS.get(vendor.name, "m")) for vendor in vendors]
     head = "| | " + " | ".join(f"`{vendor.name}`" for vendor in vendors) + " |\n"
@@ -165,7 +165,7 @@ def write_parameters() -> str:
 
 
 def try_out(probe: Probe, wire: Wire, model: str) -> str:
-    """What becomes of a probe on a wire."""
+    """How a wire sends a probe: `yes`, `no`, `not sent` or `never`."""
     request = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **probe.beside}
     without = wire.encode(open_envelope(json.dumps(request).encode()), model=model)
     try:

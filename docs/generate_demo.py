@@ -1,4 +1,4 @@
-"""Runs `briggs demo --once` on a terminal of its own and draws docs/demo.svg from what it shows."""
+"""Runs `briggs demo --once` in a pseudo-terminal, and draws its output as docs/demo.svg."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ WIDTH = 100
 
 
 def show_demo() -> str:
-    """What the demo writes on a terminal, escape sequences included."""
+    """The demo's output on a terminal, including escape sequences."""
     ours, theirs = pty.openpty()
     terminal = {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "LINES": "60"}
-    # As from a shell in which our commands have no paths.
+    # Put our commands on PATH, so that the demo shows them by their bare names.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
         [sys.executable, "-m", "briggs", "demo", "--once"],
@@ -40,7 +40,7 @@ def show_demo() -> str:
 
 
 def draw(shown: str) -> str:
-    """The same as an SVG picture that loads nothing from elsewhere."""
+    """The output as an SVG picture that loads nothing from elsewhere."""
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True)
         console.print(Text("$ briggs demo --once", style="bold"))
@@ -56,7 +56,7 @@ def _read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 65_536)
     except OSError:
-        return b""  # Linux's way to say that the other side is closed.
+        return b""  # On Linux, an error means that the other side is closed.
 
 
 if __name__ == "__main__":

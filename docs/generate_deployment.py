@@ -1,4 +1,4 @@
-"""Puts the files of deploy/ into docs/deployment.md; with `--check`, fails if they differ."""
+"""Puts the files of deploy/ into docs/deployment.md. With `--check`, it fails if they differ."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LANGUAGES = {
     "Caddyfile": "caddyfile",
     "Dockerfile": "dockerfile",
 }
-"""By the end of a file's name."""
+"""The language of a code block, by the end of the file's name."""
 
 
 def main() -> None:
-    """Put each file behind the comment that names it."""
+    """Put each file after the comment that names it."""
     page = PAGE.read_text()
     for path in sorted(path for path in FOLDER.rglob("*") if path.is_file()):
         name = path.relative_to(FOLDER.parent).as_posix()

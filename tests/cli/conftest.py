@@ -11,6 +11,6 @@ from tests.cli.running import RunningServer, open_server
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server that answers for `mine/...`."""
+    """A server with the provider `mine`."""
     with open_server(tmp_path_factory.mktemp("server")) as running:
         yield running

@@ -38,7 +38,7 @@ class RunningServer(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """How a command ended."""
+    """The result of a command."""
 
     status: int
     output: str
@@ -46,7 +46,7 @@ class Finished(NamedTuple):
 
     @property
     def lines(self) -> list[Any]:
-        """Its output, read as lines of JSON."""
+        """The output, read as lines of JSON."""
         return [json.loads(line) for line in self.output.splitlines()]
 
 
@@ -60,7 +60,7 @@ def open_server(folder: Path) -> Iterator[RunningServer]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would steer a command."""
+    """This process's environment, without variables that commands read."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_UNWANTED)}
     return {**kept, "PYTHONWARNINGS": "error::ResourceWarning", **more}
 
@@ -84,7 +84,7 @@ def run(
 def open_terminal(
     *arguments: str, server: RunningServer | None = None, width: int = 100, **variables: str
 ) -> Iterator[Terminal]:
-    """Run `briggs` on a terminal of its own."""
+    """Run `briggs` in a pseudo-terminal."""
     ours, theirs = pty.openpty()
     known = {"BRIGGS_DATA": str(server.data)} if server else {}
     settings = {"TERM": "xterm-256color", "COLUMNS": str(width), "LINES": "40"}
@@ -114,7 +114,7 @@ class Terminal:
     def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.shown = ""
-        """Everything that was written so far, escape sequences included."""
+        """Everything that was written so far, including escape sequences."""
         self._descriptor = descriptor
         self._position = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -124,7 +124,7 @@ class Terminal:
         os.write(self._descriptor, keys.encode())
 
     def wait_for(self, text: str, *, timeout_s: float = 20) -> None:
-        """Read until `text` is shown behind what the last call waited for."""
+        """Read until `text` is shown after the text that the last call waited for."""
         deadline = time.monotonic() + timeout_s
         while (found := self.shown.find(text, self._position)) < 0:
             if not self._read(deadline - time.monotonic()):
@@ -132,14 +132,14 @@ class Terminal:
         self._position = found + len(text)
 
     def wait(self, *, timeout_s: float = 20) -> int:
-        """Read until the command ends; returns its exit status."""
+        """Read until the command ends. Returns its exit status."""
         deadline = time.monotonic() + timeout_s
         while self._read(deadline - time.monotonic()):
             pass
         return self.process.wait(max(deadline - time.monotonic(), 0.1))
 
     def _read(self, timeout_s: float) -> bool:
-        """Read what there is; whether there may be more."""
+        """Read what is available. Returns whether there may be more."""
         if not select.select([self._descriptor], [], [], max(timeout_s, 0))[0]:
             return False
         try:
@@ -153,19 +153,19 @@ class Terminal:
 def show(
     *arguments: str, server: RunningServer, width: int = 100, **variables: str
 ) -> tuple[int, str]:
-    """Run `briggs` on a terminal until it ends; its exit status and what it showed."""
+    """Run `briggs` on a terminal until it ends. Returns its exit status and its output."""
     with open_terminal(*arguments, server=server, width=width, **variables) as terminal:
         status = terminal.wait()
         return status, terminal.shown
 
 
 def plain(shown: str) -> str:
-    """What was shown, without its escape sequences."""
+    """The output without its escape sequences."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
 
 
 def create_completions(server: RunningServer, *prompts: str, **options: Any) -> list[str]:
-    """Ask `mine/echo` these, tagged and so on by `options`; returns the ids."""
+    """Send prompts to `mine/echo`, with `options`. Returns the ids."""
 
     async def ask() -> list[str]:
         async with AsyncClient(server.url, server.api_key) as client:

@@ -10,7 +10,7 @@ from briggs.client import StoredCompletion
 
 
 def test_retry(capsys: pytest.CaptureFixture[str]) -> None:
-    """A retry names the call that it repeats."""
+    """A retry shows the id of the call that it repeats."""
     details = {"id": "id-3", "status": "finished", "created_at": 1790000000}
     details |= {"retry_count": 2, "retry_of": "id-1"}
     content = {"id": "id-3", "choices": [], "briggs": details}
@@ -21,7 +21,7 @@ def test_retry(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_cost_and_its_source(capsys: pytest.CaptureFixture[str]) -> None:
-    """A cost says whose it is."""
+    """A cost is shown with the source of its price."""
     details = {"id": "id-3", "status": "finished", "created_at": 1790000000}
     details |= {"cost_usd": 0.95, "price_source": "provider"}
     content = {"id": "id-3", "choices": [], "briggs": details}

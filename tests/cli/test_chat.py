@@ -9,7 +9,7 @@ from tests.cli.running import RunningServer, open_terminal, run, show
 
 
 def test_an_answer_in_a_pipe_is_its_text(server: RunningServer) -> None:
-    """In a pipe the answer is the text and nothing else."""
+    """In a pipe, only the text is printed."""
     done = run("chat", "one two", "--model", "mine/echo", server=server)
     assert done == (0, "You said: one two\n", "")
 
@@ -21,14 +21,14 @@ def test_the_prompt_may_come_by_a_pipe(server: RunningServer) -> None:
 
 
 def test_an_empty_prompt_is_refused(server: RunningServer) -> None:
-    """Nothing to ask is a usage error, and nothing is sent."""
+    """An empty prompt is a usage error, and nothing is sent."""
     done = run("chat", "--model", "mine/echo", server=server, input=" \n")
     assert done.status == 2
     assert "the prompt is empty" in done.errors
 
 
 def test_every_option_reaches_the_record(server: RunningServer) -> None:
-    """What the options say is in the request, its tags and its session."""
+    """The options end up in the request, its tags and its session."""
     options = ["--system=Be brief.", "--seed=7", "--temperature=0.5", "--max-tokens=9"]
     record = ["--tag=red", "--tag=blue", "--session=of-options"]
     asked = run("chat", "hi", "--model=mine/echo", *options, *record, "--logprobs", server=server)
@@ -44,7 +44,7 @@ def test_every_option_reaches_the_record(server: RunningServer) -> None:
 
 
 def test_json_is_the_raw_chunks(server: RunningServer) -> None:
-    """`--json` prints every chunk as it came, usage included."""
+    """`--json` prints every chunk unchanged, including the usage."""
     chunks = run("chat", "a b", "--model=mine/echo", "--json", server=server).lines
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
     assert chunks[-1]["usage"]["total_tokens"] == 11
@@ -60,7 +60,7 @@ def test_tokens_are_coloured_on_a_terminal(server: RunningServer) -> None:
 
 
 def test_characters_of_several_tokens_are_whole_on_a_terminal(server: RunningServer) -> None:
-    """A character that its tokens share is shown once it is whole."""
+    """A character that spans several tokens is shown when it is complete."""
     _, shown = show("chat", "x", "--model=mine/letters", "--logprobs", server=server)
     assert "�" not in shown
     assert "é" in shown
@@ -68,7 +68,7 @@ def test_characters_of_several_tokens_are_whole_on_a_terminal(server: RunningSer
 
 
 def test_a_model_cannot_steer_the_terminal(server: RunningServer) -> None:
-    """Control characters of an answer are shown as pictures on a terminal, and kept in a pipe."""
+    """Control characters are shown as pictures on a terminal, and kept in a pipe."""
     _, shown = show("chat", "x", "--model=mine/steers", server=server)
     assert "\x1b[2J" not in shown
     assert "␛[2Jcleared␇" in shown
@@ -76,14 +76,14 @@ def test_a_model_cannot_steer_the_terminal(server: RunningServer) -> None:
 
 
 def test_reasoning_is_shown_apart(server: RunningServer) -> None:
-    """What a model thinks first is shown on a terminal, and is no part of a pipe's text."""
+    """Reasoning is shown on a terminal, and left out in a pipe."""
     _, shown = show("chat", "x", "--model=mine/thinks", server=server)
     assert "Six times seven." in shown
     assert run("chat", "x", "--model=mine/thinks", server=server).output == "So it is 42.\n"
 
 
 def test_failures_are_one_line(server: RunningServer) -> None:
-    """The server's words go to standard error, with exit status 1 and no traceback."""
+    """The server's message goes to standard error, with exit status 1 and no traceback."""
     assert run("chat", "x", "--model=mine/refuses", server=server) == (
         1,
         "",
@@ -92,7 +92,7 @@ def test_failures_are_one_line(server: RunningServer) -> None:
 
 
 def test_a_cut_answer_fails(server: RunningServer) -> None:
-    """An answer that is cut short is shown as far as it came, and the command fails."""
+    """An answer that is cut short is shown so far, and the command fails."""
     done = run("chat", "x", "--model=mine/cut", server=server)
     assert done.status == 1
     assert done.output == "You said:"
@@ -100,7 +100,7 @@ def test_a_cut_answer_fails(server: RunningServer) -> None:
 
 
 def test_conversation_remembers(server: RunningServer) -> None:
-    """Every turn carries those before it, all of one session; a failed one leaves no trace."""
+    """Every turn includes the earlier ones, in one session. A failed turn is left out."""
     with open_terminal("chat", "--model=mine/echo", server=server) as terminal:
         terminal.wait_for("›")
         terminal.type("first\r")
@@ -121,7 +121,7 @@ def test_conversation_remembers(server: RunningServer) -> None:
 
 
 def test_ctrl_c_stops_an_answer_and_not_the_conversation(server: RunningServer) -> None:
-    """Ctrl-C in the middle of an answer brings the prompt back; Ctrl-D ends it all."""
+    """Ctrl-C within an answer returns to the prompt. Ctrl-D ends the conversation."""
     with open_terminal("chat", "--model=mine/slow", server=server) as terminal:
         terminal.wait_for("›")
         terminal.type("first\r")
@@ -135,6 +135,6 @@ def test_ctrl_c_stops_an_answer_and_not_the_conversation(server: RunningServer) 
 
 
 def test_raw_chunks_are_json_on_a_terminal_too(server: RunningServer) -> None:
-    """`--json` is the same wherever it goes."""
+    """`--json` prints the same on a terminal and in a pipe."""
     _, shown = show("chat", "x", "--model=mine/echo", "--json", server=server)
     assert json.loads(shown.splitlines()[0])["object"] == "chat.completion.chunk"

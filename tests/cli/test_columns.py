@@ -19,7 +19,7 @@ from tests.cli.running import RunningServer, create_completions, plain, run, sho
 
 
 def tell(server: RunningServer, **members: Any) -> str:
-    """Record a call that was answered elsewhere; its id."""
+    """Record a call that was answered elsewhere. Returns its id."""
     id = str(uuid.uuid4())
     request = urllib.request.Request(
         f"{server.url}/api/completions/{id}",
@@ -32,7 +32,7 @@ def tell(server: RunningServer, **members: Any) -> str:
 
 
 def tell_chat(server: RunningServer, said: str, *, reason: str = "stop", **members: Any) -> str:
-    """The same of a chat in which a user said something and the model answered `fine`."""
+    """Record a chat with one user message and the answer `fine`. Returns its id."""
     asked = {"model": "m", "messages": [{"role": "user", "content": said}]}
     answer = {
         "index": 0,
@@ -45,7 +45,7 @@ def tell_chat(server: RunningServer, said: str, *, reason: str = "stop", **membe
 
 
 def test_what_was_cut_off_is_no_tick(server: RunningServer) -> None:
-    """`length` and `content_filter` are finished, but not marked as whole."""
+    """Answers that end with `length` or `content_filter` are marked as cut off."""
     for reason, mark in (("stop", "✓"), ("length", "!"), ("content_filter", "!")):
         id = tell_chat(server, "x", reason=reason, tags=["marks"])
         row = next(
@@ -59,7 +59,7 @@ def test_what_was_cut_off_is_no_tick(server: RunningServer) -> None:
 
 
 def test_a_wide_table_has_what_is_known(server: RunningServer) -> None:
-    """Finish reason, tags, session and source have columns where there is room."""
+    """A wide terminal also shows finish reason, tags, session and source."""
     tell_chat(server, "x", reason="length", tags=["t-wide"], session_id="s-wide")
     _, shown = show("completions", "list", "--tag=t-wide", server=server, width=200)
     row = plain(shown).splitlines()[1]
@@ -68,14 +68,14 @@ def test_a_wide_table_has_what_is_known(server: RunningServer) -> None:
 
 
 def test_the_end_says_how_many_match(server: RunningServer) -> None:
-    """The table ends with how many are shown, of how many."""
+    """The table ends with the number of rows shown and the total."""
     create_completions(server, *"abcde", session_id="how many")
     _, shown = show("completions", "list", "--session=how many", "--limit=2", server=server)
     assert "2 of 5." in plain(shown)
 
 
 def test_retries_are_marked(server: RunningServer) -> None:
-    """A call that its caller sent again has a mark of its own."""
+    """A retried call has its own mark."""
     body = json.dumps({"model": "mine/echo", "messages": [{"role": "user", "content": "x"}]})
     request = urllib.request.Request(
         f"{server.url}/v1/chat/completions",
@@ -94,7 +94,7 @@ def test_retries_are_marked(server: RunningServer) -> None:
 
 
 def test_columns_are_chosen(server: RunningServer) -> None:
-    """By their headings or by the names of the members; a wrong one lists all."""
+    """Columns can be named by heading or by member. A wrong name lists all."""
     tell_chat(server, "x", tags=["chosen columns"])
     options = ["completions", "list", "--tag=chosen columns", "--pretty"]
     shown = run(*options, "--columns", "source,finish_reasons", server=server).output
@@ -108,7 +108,7 @@ def test_columns_are_chosen(server: RunningServer) -> None:
 
 
 def test_more_filters_have_options(server: RunningServer) -> None:
-    """What the API can ask, the command can ask, under the same names."""
+    """The command has every filter of the API, under the same names."""
     tell_chat(server, "x", reason="length", tags=["options"])
 
     def count(*filters: str) -> int:
@@ -138,7 +138,7 @@ def test_more_filters_have_options(server: RunningServer) -> None:
     ],
 )
 def test_a_wrong_option_is_one_line(server: RunningServer, wrong: list[str]) -> None:
-    """What cannot be asked is said on one line that is not too long, with exit status 2."""
+    """An invalid filter is a short error on one line, with exit status 2."""
     done = run("completions", "list", *wrong, server=server)
     assert (done.status, done.output) == (2, "")
     assert len(done.errors.splitlines()) == 1
@@ -147,7 +147,7 @@ def test_a_wrong_option_is_one_line(server: RunningServer, wrong: list[str]) -> 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 100, 120, 150, 200, 300])
 def test_no_line_is_wider_than_the_terminal(server: RunningServer, width: int) -> None:
-    """Also with wide characters, and with columns of one's own."""
+    """No row is wider than the terminal, even with wide characters and chosen columns."""
     tell_chat(
         server, "日本語のテキスト 🎉 " * 20, tags=["wide", "日本語" * 9], session_id="日本" * 20
     )
@@ -158,7 +158,7 @@ def test_no_line_is_wider_than_the_terminal(server: RunningServer, width: int) -
 
 
 def test_the_words_that_were_searched_for_are_shown(server: RunningServer) -> None:
-    """Of a long text, what is around them is shown; also of an earlier message."""
+    """The text around the searched words is shown, even from an earlier message."""
     tell_chat(server, "word " * 100 + "Needle and thread", tags=["snippet"])
     _, shown = show("completions", "list", "--tag=snippet", "--text=needle", server=server)
     assert "Needle" in plain(shown)
@@ -170,14 +170,14 @@ def test_the_words_that_were_searched_for_are_shown(server: RunningServer) -> No
 
 @pytest.mark.parametrize("text", ["[x] (a+)+$", "ẞ straße", "\x1b[2J", ""])
 def test_a_snippet_of_anything(text: str) -> None:
-    """The searched words are no pattern, and nothing steers the terminal."""
+    """The searched words are not a pattern, and cannot steer the terminal."""
     shown = find_snippet(f"before {text} after", text, width=20)
     assert "\x1b" not in shown.plain
     assert "after" in shown.plain
 
 
 def test_csv_in_a_file_and_in_a_pipe(server: RunningServer, tmp_path: Path) -> None:
-    """A row a completion; a text that is a formula is none any more, and nothing else changes."""
+    """CSV has a row for each completion. Formulas are escaped, and nothing else changes."""
     id = tell_chat(server, '=HYPERLINK("x")', tags=["csv", "=t"], session_id="\tcsv")
     file = tmp_path / "all.csv"
     options = ["--tag=csv", "--status=any"]

@@ -22,7 +22,7 @@ from tests.client.recording import recording
 
 
 def test_list_in_a_pipe_is_json_lines(server: RunningServer) -> None:
-    """In a pipe a completion is a line of JSON with its request, newest first."""
+    """In a pipe, each completion is a line of JSON with its request, newest first."""
     ids = create_completions(server, "one", "two", "three", session_id="pipe")
     items = run("completions", "list", "--session=pipe", server=server).lines
     assert [item["id"] for item in items] == ids[::-1]
@@ -31,7 +31,7 @@ def test_list_in_a_pipe_is_json_lines(server: RunningServer) -> None:
 
 
 def test_filters_choose(server: RunningServer) -> None:
-    """Tags are joined by AND, and every filter narrows."""
+    """All tags must match, and every filter narrows the list."""
 
     def count(*filters: str) -> int:
         listed = run("completions", "list", "--session=chosen", *filters, server=server)
@@ -55,7 +55,7 @@ def test_filters_choose(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120, 180])
 def test_list_on_a_terminal_is_a_table_that_fits(server: RunningServer, width: int) -> None:
-    """A row is a line of the terminal's width, however long the prompt is."""
+    """A row fits on one line of the terminal, however long the prompt is."""
     (id,) = create_completions(server, "a long\nprompt " * 30, session_id=f"table-{width}")
     status, shown = show(
         "completions", "list", f"--session=table-{width}", server=server, width=width, NO_COLOR="1"
@@ -68,7 +68,7 @@ def test_list_on_a_terminal_is_a_table_that_fits(server: RunningServer, width: i
 
 
 def test_the_options_of_log10(server: RunningServer) -> None:
-    """Tags may be one list, a page may have an offset, and an id may be an option."""
+    """Log10's spellings work: a list of tags, an offset, and the id as an option."""
     ids = create_completions(server, "1", "2", "3", tags=["log10", "options"])
     listed = run("completions", "list", "--tags=log10,options", "--offset=1", server=server).lines
     assert [item["id"] for item in listed] == ids[1::-1]
@@ -82,13 +82,13 @@ def test_the_options_of_log10(server: RunningServer) -> None:
 
 
 def test_an_empty_list_says_so(server: RunningServer) -> None:
-    """Nothing is a sentence on a terminal and nothing at all in a pipe."""
+    """An empty list is a sentence on a terminal, and no output in a pipe."""
     assert "No completions match." in show("completions", "list", "--tag=none", server=server)[1]
     assert run("completions", "list", "--tag=none", server=server) == (0, "", "")
 
 
 def test_get_shows_the_record(server: RunningServer) -> None:
-    """On a terminal a record is shown whole: messages, answer, amounts, tags and session."""
+    """A terminal shows the whole record: messages, answer, amounts, tags and session."""
     (id,) = create_completions(server, "look", session_id="shown", tags=["t1", "t2"], seed=5)
     status, shown = show("completions", "get", id, server=server, NO_COLOR="1")
     assert status == 0
@@ -97,7 +97,7 @@ def test_get_shows_the_record(server: RunningServer) -> None:
 
 
 def test_get_colours_recorded_logprobs(server: RunningServer) -> None:
-    """`--logprobs` colours what is on record, and says so where nothing is."""
+    """`--logprobs` colours recorded logprobs, and reports if there are none."""
     with_logprobs, without = (
         create_completions(server, "look", logprobs=logprobs)[0] for logprobs in (True, False)
     )
@@ -133,14 +133,14 @@ def test_the_upstreams_id_finds_it_too(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("id", ["ffffffff-0000-7000-8000-000000000000", "zzzz", "a b?c#d"])
 def test_an_unknown_id_is_one_line(server: RunningServer, id: str) -> None:
-    """What is not there is named on one line, with exit status 1."""
+    """An unknown id is an error on one line, with exit status 1."""
     done = run("completions", "get", id, server=server)
     assert done.status == 1
     assert done.errors == f"Error: There is no completion '{id}'.\n"
 
 
 def test_delete_asks_for_a_yes(server: RunningServer) -> None:
-    """On a terminal `delete` asks; anything but a yes deletes nothing."""
+    """On a terminal, `delete` asks, and deletes only after a yes."""
     (id,) = create_completions(server, "keep me")
     for answer, status in (("n\r", 1), ("y\r", 0)):
         with open_terminal("completions", "delete", id[-8:], server=server) as terminal:
@@ -152,7 +152,7 @@ def test_delete_asks_for_a_yes(server: RunningServer) -> None:
 
 
 def test_delete_in_a_pipe_needs_yes(server: RunningServer) -> None:
-    """Where nobody can be asked, `--yes` must have been said; several go at once."""
+    """In a pipe, `delete` requires `--yes`. It accepts several ids."""
     ids = create_completions(server, "one", "two")
     refused = run("completions", "delete", *ids, server=server)
     assert refused.status == 2
@@ -162,14 +162,14 @@ def test_delete_in_a_pipe_needs_yes(server: RunningServer) -> None:
 
 
 def test_delete_looks_before_it_deletes(server: RunningServer) -> None:
-    """One unknown id among several, and nothing is deleted."""
+    """If one of several ids is unknown, nothing is deleted."""
     (id,) = create_completions(server, "survivor")
     assert run("completions", "delete", id, "nobody", "--yes", server=server).status == 1
     assert run("completions", "get", id, server=server).status == 0
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(server: RunningServer) -> None:
-    """A broken pipe, as of `| head -1`, is quiet."""
+    """A broken pipe, as with `| head -1`, is quiet."""
     create_completions(server, *["x" * 20_000] * 30, session_id="head")
     done = subprocess.run(
         f"{sys.executable} -m briggs completions list --session head --limit 30 | head -c 100",
@@ -185,7 +185,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(server: RunningServer) -> Non
 def test_a_recorded_message_of_anthropics_is_shown(
     server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Commands show what another vendor was asked and answered as they show any completion."""
+    """Commands show calls in another vendor's format like any other completion."""
     asked = {
         "model": "claude-recorded",
         "system": "Be brief.",

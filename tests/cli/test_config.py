@@ -29,7 +29,7 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_in_order(tmp_path: Path) -> None:
-    """A file in order is told in a few lines: who answers, whose key is there, which names."""
+    """A valid file is summed up in a few lines: providers, keys and names."""
     path = write(tmp_path, GOOD)
     done = run("config", "check", path, GROQ_API_KEY="secret-7f3a")
     assert done.status == 0
@@ -45,7 +45,7 @@ def test_in_order(tmp_path: Path) -> None:
 
 
 def test_a_warning_is_no_error(tmp_path: Path) -> None:
-    """A key that is missing here may be there where the server runs."""
+    """A missing key is only a warning, because the server may have it."""
     done = run("config", "check", write(tmp_path, GOOD), GROQ_API_KEY="")
     assert done.status == 0
     assert "team.toml:4: providers.groq.key_variable: " in done.output
@@ -65,7 +65,7 @@ def test_all_that_is_wrong(tmp_path: Path) -> None:
 
 
 def test_json(tmp_path: Path) -> None:
-    """`--json` has the same for programs."""
+    """`--json` prints the same for programs."""
     path = write(tmp_path, GOOD + "[limits]\nin_flight_max = 0")
     done = run("config", "check", "--json", path, GROQ_API_KEY="")
     assert done.status == 1
@@ -80,7 +80,7 @@ def test_json(tmp_path: Path) -> None:
 
 
 def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a name it is the file that `briggs serve` would read, if there is one."""
+    """Without a name, it checks the file that `briggs serve` would read."""
     monkeypatch.chdir(tmp_path)
     done = run("config", "check")
     assert (done.status, "this folder has no briggs.toml" in done.errors) == (1, True)

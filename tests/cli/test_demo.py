@@ -52,7 +52,7 @@ def test_it_serves_until_ctrl_c(is_on_path: bool) -> None:
 
 
 def run_lines(lines: str, *, path: str) -> str:
-    """What these lines print in a shell that looks for commands there, and knows no server."""
+    """The output of these lines in a shell with this PATH and no server settings."""
     done = subprocess.run(
         ["bash", "-euc", lines], env=environment(PATH=path), capture_output=True, timeout=60
     )
@@ -61,7 +61,7 @@ def run_lines(lines: str, *, path: str) -> str:
 
 
 def test_without_openais_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where `openai` is not installed, the program that is shown uses our own client."""
+    """If `openai` is not installed, the example program uses our own client."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     program = "\n".join(tour._create_program("http://127.0.0.1:1")).rstrip("'")
     assert "openai" not in program
@@ -88,7 +88,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_being_told_to_stop_leaves_nothing_behind(number: signal.Signals) -> None:
-    """SIGTERM, or a terminal that is closed, ends the demo, its server and its folder."""
+    """SIGTERM or a closed terminal ends the demo and its server, and deletes its folder."""
     with open_terminal("demo") as terminal:
         terminal.wait_for("until Ctrl-C", timeout_s=60)
         data = re.search(r"cat (\S+)/admin.key", terminal.shown)

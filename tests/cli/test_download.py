@@ -12,7 +12,7 @@ from tests.cli.running import RunningServer, create_completions, run, show
 
 
 def test_a_file_holds_all_of_them(server: RunningServer, tmp_path: Path) -> None:
-    """A line a completion, oldest first, over several pages, and no other file remains."""
+    """Each completion is a line, oldest first, over several pages. No other file remains."""
     ids = create_completions(server, *map(str, range(120)), session_id="download")
     file = tmp_path / "all.jsonl"
     done = run("completions", "download", str(file), "--session=download", server=server)
@@ -26,7 +26,7 @@ def test_a_file_holds_all_of_them(server: RunningServer, tmp_path: Path) -> None
 
 
 def test_a_dash_is_standard_output(server: RunningServer) -> None:
-    """`-` writes the lines to standard output, and how many they are elsewhere."""
+    """`-` writes the lines to standard output, and their number to standard error."""
     create_completions(server, "a", "b", "c", session_id="dash")
     done = run("completions", "download", "-", "--session=dash", "--limit=2", server=server)
     assert len(done.lines) == 2
@@ -34,7 +34,7 @@ def test_a_dash_is_standard_output(server: RunningServer) -> None:
 
 
 def test_the_file_may_be_an_option(server: RunningServer, tmp_path: Path) -> None:
-    """`-f` names the file too, and neither is standard output; an offset leaves some out."""
+    """`-f` also names the file, and without either it is standard output. An offset skips some."""
     ids = create_completions(server, "1", "2", "3", session_id="option")
     page = ["--session=option", "--offset=1", "--limit=1"]
     done = run("completions", "download", *page, server=server)
@@ -45,7 +45,7 @@ def test_the_file_may_be_an_option(server: RunningServer, tmp_path: Path) -> Non
 
 
 def test_only_what_finished_by_default(server: RunningServer) -> None:
-    """Failed calls are downloaded only when they are asked for."""
+    """Failed calls are downloaded only on request."""
     run("chat", "x", "--model=mine/refuses", "--session=download-failed", server=server)
     options = ["completions", "download", "-", "--session=download-failed"]
     assert run(*options, server=server).lines == []
@@ -53,7 +53,7 @@ def test_only_what_finished_by_default(server: RunningServer) -> None:
 
 
 def test_a_download_that_fails_leaves_what_was_there(server: RunningServer, tmp_path: Path) -> None:
-    """The file is replaced only once all of it has come."""
+    """The file is replaced only when the download is complete."""
     file = tmp_path / "old.jsonl"
     file.write_text("old")
     failed = run("completions", "download", str(file), "--url=http://127.0.0.1:9", server=server)
@@ -63,7 +63,7 @@ def test_a_download_that_fails_leaves_what_was_there(server: RunningServer, tmp_
 
 
 def test_a_folder_that_is_not_there_is_one_line(server: RunningServer, tmp_path: Path) -> None:
-    """Where the file cannot be written, the error names it."""
+    """If the file cannot be written, the error names it."""
     done = run("completions", "download", str(tmp_path / "no" / "x.jsonl"), server=server)
     assert done.status == 1
     assert "No such file or directory" in done.errors
@@ -72,7 +72,7 @@ def test_a_folder_that_is_not_there_is_one_line(server: RunningServer, tmp_path:
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_a_terminal_shows_a_bar(server: RunningServer, tmp_path: Path, order: str) -> None:
-    """On a terminal a bar comes to its end."""
+    """On a terminal, a progress bar reaches its end."""
     create_completions(server, *map(str, range(5)), session_id=f"bar-{order}")
     options = [f"--session=bar-{order}", f"--order={order}"]
     status, shown = show("completions", "download", str(tmp_path / "x"), *options, server=server)

@@ -32,12 +32,12 @@ DAY = datetime(2026, 11, 22).timestamp()
     ],
 )
 def test_moments(value: str, moment: float) -> None:
-    """A time is a span before now, a date, a date and time, or Unix seconds."""
+    """A time may be a span before now, a date, a date and time, or Unix seconds."""
     assert read_moment(value, edge="from", now=NOW) == moment
 
 
 def test_a_day_ends_with_its_end() -> None:
-    """From a date to the same date is that whole day."""
+    """From a date to the same date means that whole day."""
     start = read_moment("2026-11-22", edge="from", now=NOW)
     assert read_moment("2026-11-22", edge="to", now=NOW) == start + 86_400
     assert read_moment("2026-11-22T06:00", edge="to", now=NOW) == start + 21_600
@@ -45,7 +45,7 @@ def test_a_day_ends_with_its_end() -> None:
 
 @pytest.mark.parametrize("value", ["", "yesterday", "h", "2026-13-01", "12"])
 def test_what_is_no_time_is_refused(value: str) -> None:
-    """What cannot be read as a time is an error, not a guess."""
+    """An invalid time is an error, not a guess."""
     with pytest.raises(ValueError, match=r".*"):
         read_moment(value, edge="from", now=NOW)
 
@@ -64,7 +64,7 @@ def test_what_is_no_pair_is_refused(text: str) -> None:
 
 
 def test_filters_become_query_keys() -> None:
-    """Filters of several values are repeated, times are seconds, metadata is in brackets."""
+    """Filters with several values are repeated, times are seconds, metadata is in brackets."""
     assert encode_filters(
         {
             "tags": ["a", "b"],

@@ -1,4 +1,4 @@
-"""Whatever a command meets, it ends with one line: no server, a wrong one, half an answer."""
+"""Every command ends with one line of error: with no server, a wrong one, or half an answer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ BODIES = {
 
 @contextmanager
 def open_impostor(answer: bytes) -> Iterator[str]:
-    """Something that answers every request with these bytes, and then hangs up."""
+    """A server that answers every request with these bytes, and then hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -100,7 +100,7 @@ def expect_one_line(*command: str, url: str) -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_server_that_is_not_briggs(name: str) -> None:
-    """Whatever it says, every command ends, with one line."""
+    """Whatever the server answers, every command ends with one line."""
     with open_impostor(answer_of(BODIES[name])) as url:
         for command in COMMANDS:
             expect_one_line(*command, url=url)
@@ -118,7 +118,7 @@ def test_a_server_that_is_not_briggs(name: str) -> None:
     ],
 )
 def test_an_answer_that_is_none(answer: bytes) -> None:
-    """Hang-ups, halves, other protocols, redirects and errors of any text are one line."""
+    """Hang-ups, partial answers, other protocols, redirects and long errors are one line."""
     with open_impostor(answer) as url:
         # Few of them, since each tries again.
         for command in COMMANDS[::10]:
@@ -126,7 +126,7 @@ def test_an_answer_that_is_none(answer: bytes) -> None:
 
 
 def test_no_server() -> None:
-    """Where nothing listens, or the address is none, every command says so on one line."""
+    """If no server listens or the address is invalid, every command says so on one line."""
     for command in COMMANDS:
         expect_one_line(*command, url="http://127.0.0.1:9")
         done = run(*command, "--url", "nonsense://x y")
@@ -135,7 +135,7 @@ def test_no_server() -> None:
 
 
 def test_an_unexpected_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even a fault of ours shows no traceback, unless it is asked for."""
+    """Even a bug in Briggs shows no traceback, except on request."""
 
     def fail(*arguments: object, **options: object) -> None:
         raise RuntimeError("a fault \x1b[2J\nof ours")
@@ -151,7 +151,7 @@ def test_an_unexpected_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("command", [["nope"], ["--nope"], ["completions", "nope"], ["keys", "x"]])
 def test_a_command_that_does_not_exist(command: list[str]) -> None:
-    """One line that says where to read on, and exit status 2."""
+    """A usage error is one line with a hint at --help, and exit status 2."""
     done = run(*command)
     assert done.status == 2
     assert "--help)" in done.errors
@@ -160,7 +160,7 @@ def test_a_command_that_does_not_exist(command: list[str]) -> None:
 
 @pytest.mark.parametrize("form", [[], ["--pretty"], ["--csv"]])
 def test_a_full_disk_is_one_line(server: RunningServer, form: list[str]) -> None:
-    """What cannot be written is an error, once, however late it is found."""
+    """A failed write is reported once, however late it is found."""
     create_completions(server, "x", session_id="full")
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
@@ -175,7 +175,7 @@ def test_a_full_disk_is_one_line(server: RunningServer, form: list[str]) -> None
 
 
 def test_characters_that_the_output_cannot_have(server: RunningServer) -> None:
-    """An encoding without a character shows another one, and does not fail."""
+    """A character that the encoding lacks is replaced, without an error."""
     create_completions(server, "日本", session_id="ascii")
     for form in ("--pretty", "--json"):
         done = subprocess.run(
@@ -188,7 +188,7 @@ def test_characters_that_the_output_cannot_have(server: RunningServer) -> None:
 
 
 def test_a_reader_that_leaves_is_no_error(server: RunningServer) -> None:
-    """`| head -1` ends every form of a list quietly."""
+    """`| head -1` ends every kind of list quietly."""
     create_completions(server, *["x" * 20_000] * 30, session_id="leaves")
     for form in ("--json", "--pretty", "--csv"):
         command = f"completions list --session leaves --limit 30 {form} --columns=id,asked,answered"
@@ -203,7 +203,7 @@ def test_a_reader_that_leaves_is_no_error(server: RunningServer) -> None:
 
 
 def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
-    """A command that waits ends at once, without a traceback."""
+    """Ctrl-C ends a waiting command at once, without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with open_terminal("completions", "list", "--url", url, "--api-key", "k") as terminal:
@@ -217,7 +217,7 @@ def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
 
 
 def test_no_color_is_no_colour(tmp_path: Path) -> None:
-    """`NO_COLOR` is heard by what we print ourselves, too."""
+    """`NO_COLOR` also applies to text that we print without rich."""
     refused = ["chat", "--url=http://127.0.0.1:9", "--api-key=k"]
     with open_terminal(*refused, NO_COLOR="1") as terminal:
         terminal.wait_for("›")

@@ -1,4 +1,4 @@
-"""`--help`: quick, complete, and the same as the manual."""
+"""`--help` is quick, complete, and equal to the manual."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def commands(
     command: click.Command = main, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command with the words that call it."""
+    """Every command, with the words that call it."""
     yield path, command
     if isinstance(command, click.Group):
         context = click.Context(command)
@@ -33,7 +33,7 @@ LEAVES = [pytest.param(c, id=" ".join(p)) for p, c in commands() if not isinstan
 
 
 def test_help_imports_nothing_that_it_does_not_need() -> None:
-    """`briggs --help` imports click and no more of what is slow to import."""
+    """Of the slow packages, `briggs --help` imports only click."""
     source = "import sys; from briggs.cli import main; main(['--help'], standalone_mode=False); "
     source += "print({'rich', 'pyreqwest', 'asyncio', 'uvicorn'} & set(sys.modules))"
     done = subprocess.run(
@@ -47,7 +47,7 @@ def test_help_imports_nothing_that_it_does_not_need() -> None:
 
 
 def test_the_manual_is_fresh() -> None:
-    """docs/cli.md is what `--help` says."""
+    """docs/cli.md equals the output of `--help`."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "generate_cli.py"), "--check"],
         env=environment(),
@@ -59,7 +59,7 @@ def test_the_manual_is_fresh() -> None:
 
 
 def test_summaries_name_every_command() -> None:
-    """`briggs --help` names every command, each a sentence."""
+    """`briggs --help` names every command, each with a sentence."""
     output = run("--help").output
     for name, (_, summary) in COMMANDS.items():
         assert name in output
@@ -68,7 +68,7 @@ def test_summaries_name_every_command() -> None:
 
 @pytest.mark.parametrize("command", LEAVES)
 def test_every_command_is_explained(command: click.Command) -> None:
-    """A command has a sentence, examples, and a help for every option."""
+    """Every command has a sentence, examples, and help for every option."""
     assert command.help is not None
     assert "Example" in command.help
     assert command.help.splitlines()[0].endswith((".", ":")) or "\n" in command.help
@@ -78,12 +78,12 @@ def test_every_command_is_explained(command: click.Command) -> None:
 
 
 def test_a_wrong_command_is_a_usage_error() -> None:
-    """What is no command exits with 2 and no traceback."""
+    """An unknown command exits with 2 and no traceback."""
     done = run("complete")
     assert done.status == 2
     assert "No such command" in done.errors
 
 
 def test_version() -> None:
-    """`--version` says which one this is."""
+    """`--version` prints the version."""
     assert run("--version").output.startswith("briggs 0.")

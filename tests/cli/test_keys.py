@@ -6,7 +6,7 @@ from tests.cli.running import RunningServer, open_terminal, run, show
 
 
 def test_a_key_from_creation_to_revocation(server: RunningServer) -> None:
-    """A key's secret is the output of `create`, opens the server, and is dead after `revoke`."""
+    """`create` prints a key's secret, which works until `revoke`."""
     created = run("keys", "create", "night job", server=server)
     secret = created.output.strip()
     assert secret.startswith("sk-briggs-")
@@ -21,14 +21,14 @@ def test_a_key_from_creation_to_revocation(server: RunningServer) -> None:
 
 
 def test_create_as_json_is_the_whole_key(server: RunningServer) -> None:
-    """`--json` prints all that is known of the new key."""
+    """`--json` prints all members of the new key."""
     (key,) = run("keys", "create", "whole", "--json", server=server).lines
     assert (key["name"], key["object"]) == ("whole", "organization.admin_api_key")
     assert key["value"].startswith("sk-briggs-")
 
 
 def test_a_key_without_a_scope_is_no_administrators(server: RunningServer) -> None:
-    """In a pipe nobody can be asked: the key has all scopes but `admin`, and the note says so."""
+    """In a pipe, `create` does not ask: the key has all scopes except `admin`, as a note says."""
     done = run("keys", "create", "plain", server=server)
     assert "for answer, read, grade" in done.errors
     (key,) = [key for key in run("keys", "list", server=server).lines if key["name"] == "plain"]
@@ -36,7 +36,7 @@ def test_a_key_without_a_scope_is_no_administrators(server: RunningServer) -> No
 
 
 def test_a_terminal_is_asked_for_the_scope(server: RunningServer) -> None:
-    """A person is asked what the key may do, again where that is no scope, and may press Enter."""
+    """A terminal asks for the scopes, asks again after an invalid one, and accepts Enter."""
     for name, typed, scopes in (
         ("asked", ("everything", "read grade"), ["read", "grade"]),
         ("default", ("",), ["answer", "read", "grade"]),
@@ -53,7 +53,7 @@ def test_a_terminal_is_asked_for_the_scope(server: RunningServer) -> None:
 
 
 def test_keys_on_a_terminal_are_a_table(server: RunningServer) -> None:
-    """The table names every key and no secret."""
+    """The table shows every key and no secret."""
     secret = run("keys", "create", "of the table", server=server).output.strip()
     status, shown = show("keys", "list", server=server, NO_COLOR="1")
     assert status == 0

@@ -1,4 +1,4 @@
-"""`briggs organizations`, and keys that an administrator of the first makes for another."""
+"""`briggs organizations`, and keys that an administrator creates for another organization."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.cli.running import RunningServer, create_completions, run, show
 
 
 def test_an_organization_and_its_keys(server: RunningServer) -> None:
-    """The first organization's administrator makes others and looks after their keys."""
+    """An administrator of the first organization can create others and manage their keys."""
     create_completions(server, "of the first")
     made = run("organizations", "create", "makers", "--name", "The makers", server=server)
     admin = made.output.strip()
@@ -37,7 +37,7 @@ def test_an_organization_and_its_keys(server: RunningServer) -> None:
 
 
 def test_administrators_of_others_look_after_their_own_only(server: RunningServer) -> None:
-    """To another organization's administrator, every organization but their own is not there."""
+    """Other administrators see only their own organization."""
     admin = run("organizations", "create", "others", server=server).output.strip()
     for command in (["create", "spy"], ["list"], ["revoke", "key_1"]):
         done = run("keys", *command, "--organization=default", server=server, BRIGGS_API_KEY=admin)
@@ -48,7 +48,7 @@ def test_administrators_of_others_look_after_their_own_only(server: RunningServe
 
 
 def test_organizations_and_scopes_on_a_terminal(server: RunningServer) -> None:
-    """The tables say what people call an organization, and what a key may do."""
+    """The tables show an organization's name and a key's scopes."""
     run("organizations", "create", "shown", "--name", "Shown in a table", server=server)
     status, shown = show("organizations", "list", server=server, NO_COLOR="1")
     assert status == 0
@@ -60,7 +60,7 @@ def test_organizations_and_scopes_on_a_terminal(server: RunningServer) -> None:
 
 
 def test_what_is_no_span_or_scope(server: RunningServer) -> None:
-    """What cannot be meant is a usage error that says what can."""
+    """An invalid value is a usage error that lists the valid ones."""
     done = run("keys", "create", "x", "--expires-in", "soon", server=server)
     assert done.status == 2
     assert "write 12h, 30d or 4w" in done.errors
@@ -70,7 +70,7 @@ def test_what_is_no_span_or_scope(server: RunningServer) -> None:
 
 
 def test_a_slug_that_is_taken(server: RunningServer) -> None:
-    """The server's reason is one line."""
+    """The server's reason is printed on one line."""
     assert run("organizations", "create", "twice", server=server).status == 0
     done = run("organizations", "create", "twice", server=server)
     assert (done.status, done.output) == (1, "")

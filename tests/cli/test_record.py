@@ -1,4 +1,4 @@
-"""One record on a terminal: what was mended, what came, attempts, feedback, tokens, raw bytes."""
+"""One record on a terminal: fixes, attempts, feedback, tokens and raw bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.processes import run_server
 
 
 def ask(server: RunningServer, model: str, **members: Any) -> str:
-    """Ask for a whole answer; the id of the record."""
+    """Get a whole answer. Returns the id of its record."""
     body = {"model": model, "messages": [{"role": "user", "content": "hello"}], **members}
     request = urllib.request.Request(
         f"{server.url}/v1/chat/completions",
@@ -33,14 +33,14 @@ def ask(server: RunningServer, model: str, **members: Any) -> str:
 
 
 def pretty(server: RunningServer, id: str, *options: str) -> str:
-    """What a person sees of it in a pipe, on one line."""
+    """The output of `get --pretty` in a pipe."""
     done = run("completions", "get", id, "--pretty", *options, server=server, COLUMNS="200")
     assert done.status == 0, done.errors
     return done.output
 
 
 def test_what_was_mended_is_said_in_words(server: RunningServer) -> None:
-    """Where, what came, what became of it, and why."""
+    """A fix is shown with its path, the value that came, the new value, and the reason."""
     shown = pretty(server, ask(server, "mine/mends"))
     assert 'choices[0].finish_reason came as "end_turn" and became "stop" (C3).' in shown
     assert "choices[0].message.refusal was missing and became null (E5)." in shown
@@ -48,7 +48,7 @@ def test_what_was_mended_is_said_in_words(server: RunningServer) -> None:
 
 
 def test_raw_is_what_came(server: RunningServer) -> None:
-    """In a pipe byte for byte, whole or streamed; on a terminal harmless."""
+    """Raw bytes are unchanged in a pipe, and cannot steer a terminal."""
     whole = run("completions", "get", ask(server, "mine/mends"), "--raw", server=server).output
     assert json.loads(whole)["choices"][0]["finish_reason"] == "end_turn"
     (streamed,) = create_completions(server, "x")
@@ -61,7 +61,7 @@ def test_raw_is_what_came(server: RunningServer) -> None:
 
 
 def test_nothing_came(server: RunningServer) -> None:
-    """A call of which nothing came has no bytes to show, and says so on one line."""
+    """If the upstream sent nothing, `--raw` is an error on one line."""
     id = ask(server, "nobody/knows")
     done = run("completions", "get", id, "--raw", server=server)
     assert (done.status, done.output) == (1, "")
@@ -85,7 +85,7 @@ def test_every_attempt_is_shown_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_its_feedback_is_shown(server: RunningServer) -> None:
-    """What reviewers said of it is part of what is shown."""
+    """A completion is shown with its feedback."""
     (id,) = create_completions(server, "grade me")
     schema = '{"type": "object", "properties": {"good": {"type": "boolean"}}}'
     task = ["--name=shown-with-it", "--task-schema", schema]
@@ -102,7 +102,7 @@ def test_its_feedback_is_shown(server: RunningServer) -> None:
 
 
 def test_logprobs_have_numbers_and_alternatives(server: RunningServer) -> None:
-    """Every token has its probability and what else might have come, also without colour."""
+    """Every token has its probability and alternatives, also without colour."""
     (id,) = create_completions(server, "x", logprobs=True, top_logprobs=1)
     shown = pretty(server, id, "--logprobs")
     row = next(line for line in shown.splitlines() if '"You"' in line)
@@ -113,7 +113,7 @@ def test_logprobs_have_numbers_and_alternatives(server: RunningServer) -> None:
 
 
 def test_json_and_pretty_are_chosen(server: RunningServer) -> None:
-    """`--json` on a terminal is a line that steers nothing, and means what it meant."""
+    """`--json` on a terminal cannot steer it, and is still the same JSON."""
     (id,) = create_completions(server, "a \u009b2J \u202e b", model="mine/steers")
     _, shown = show("completions", "get", id, "--json", server=server)
     assert json.loads(shown) == json.loads(run("completions", "get", id, server=server).output)
@@ -122,7 +122,7 @@ def test_json_and_pretty_are_chosen(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("width", [30, 80, 200])
 def test_chat_shows_what_was_recorded(server: RunningServer, width: int) -> None:
-    """The times below an answer are those of the record."""
+    """The times below an answer are the recorded ones."""
     status, shown = show(
         "chat", "x", "--model=mine/echo", f"--session=chat-{width}", server=server, width=width
     )

@@ -1,4 +1,4 @@
-"""Which server and key a command uses, and what it says when it finds none."""
+"""The server and the key that a command uses, and the error if there is none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.cli.running import RunningServer, run
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A data folder whose server runs somewhere else than usual."""
+    """A data folder whose server has an unusual address."""
     (tmp_path / "server.url").write_text("http://10.0.0.7:4000\n")
     (tmp_path / "admin.key").write_text("sk-briggs-first\n")
     return tmp_path
@@ -26,18 +26,18 @@ def test_the_folder_says_where_and_how(folder: Path) -> None:
 
 
 def test_options_come_first(folder: Path) -> None:
-    """An address and a key that are given are used as they are, `/v1` left off."""
+    """A given address and key are used, without a trailing `/v1`."""
     found = find_server(url="https://briggs.example/v1/", api_key="sk-mine", data=folder)
     assert found == Server("https://briggs.example", "sk-mine")
 
 
 def test_an_empty_folder_means_the_default(tmp_path: Path) -> None:
-    """Without anything, it is this machine's usual port and no key."""
+    """Without any settings, it is the default port of this machine and no key."""
     assert find_server(url=None, api_key=None, data=tmp_path) == Server(DEFAULT_URL, None)
 
 
 def test_the_folders_key_goes_to_no_stranger(folder: Path) -> None:
-    """The folder's key is sent to its own server and to this machine, and nowhere else."""
+    """The data folder's key is sent only to its own server and to this machine."""
 
     def key_for(url: str) -> str | None:
         return find_server(url=url, api_key=None, data=folder).api_key
@@ -52,20 +52,20 @@ def test_the_folders_key_goes_to_no_stranger(folder: Path) -> None:
     "url", ["localhost:10100", "http://", "http://:x", "http://127.0.0.1:99999", "http://[::1"]
 )
 def test_what_is_no_address_is_a_usage_error(tmp_path: Path, url: str) -> None:
-    """An address that cannot be one is refused with one that can."""
+    """An invalid address is refused, with an example of a valid one."""
     with pytest.raises(click.UsageError, match="http://127"):
         find_server(url=url, api_key=None, data=tmp_path)
 
 
 def test_nobody_there_says_how_to_start_one(tmp_path: Path) -> None:
-    """Where no server answers, the error says where, and how to start one."""
+    """If no server answers, the error names the address and how to start one."""
     done = run("models", "--url=http://127.0.0.1:9", BRIGGS_DATA=str(tmp_path))
     said = "no Briggs server answers at http://127.0.0.1:9: start one with `briggs serve`"
     assert done == (1, "", f"Error: {said}\n")
 
 
 def test_no_key_says_where_keys_come_from(server: RunningServer, tmp_path: Path) -> None:
-    """A server that refuses us for want of a key brings out where a key can be given."""
+    """If the key is missing, the error says how to give one."""
     done = run("models", f"--url={server.url}", BRIGGS_DATA=str(tmp_path))
     assert done.status == 1
     assert "--api-key" in done.errors

@@ -10,7 +10,7 @@ from tests.cli.test_columns import tell
 
 
 def test_a_session_from_its_first_call_to_its_last(server: RunningServer) -> None:
-    """A session is listed with its totals, and shown with its completions in their order."""
+    """A session is listed with its totals, and shown with its completions in order."""
     ids = create_completions(server, "one", "two", session_id="of-two")
     found = {line["id"]: line for line in run("sessions", "list", server=server).lines}
     assert found["of-two"]["totals"]["completions"] == 2
@@ -21,7 +21,7 @@ def test_a_session_from_its_first_call_to_its_last(server: RunningServer) -> Non
 
 
 def test_a_session_on_a_terminal(server: RunningServer) -> None:
-    """A terminal shows what was asked and answered."""
+    """A terminal shows the messages and the answers."""
     create_completions(server, "first question", "second question", session_id="on-screen")
     status, shown = show("sessions", "get", "on-screen", server=server, NO_COLOR="1", width=140)
     assert status == 0
@@ -34,7 +34,7 @@ def said(role: str, content: str) -> dict[str, Any]:
 
 
 def test_a_session_reads_as_a_conversation(server: RunningServer) -> None:
-    """Each call shows what is new: the history that its request repeats is not shown again."""
+    """Each call shows only its new messages, not the repeated history."""
     history = [said("system", "Be brief."), said("user", "first")]
     create_completions(server, "", messages=list(history), session_id="talk")
     history += [said("assistant", "You said: first"), said("user", "first")]
@@ -55,7 +55,7 @@ def test_a_session_reads_as_a_conversation(server: RunningServer) -> None:
 
 
 def test_tools_in_a_conversation(server: RunningServer) -> None:
-    """A tool's answer is headed by the tool's name, and its call is not repeated."""
+    """A tool's result has the tool's name as its heading, and its call is not repeated."""
     call = {
         "id": "call_1",
         "type": "function",
@@ -86,7 +86,7 @@ def tell_turn(
 
 
 def test_pages_of_sessions(server: RunningServer) -> None:
-    """A limit and an offset cut the list, the newest first."""
+    """A limit and an offset cut the list, newest first."""
     for name in ("page-1", "page-2", "page-3"):
         create_completions(server, "x", session_id=name)
     page = run("sessions", "list", "--limit=2", "--offset=1", server=server).lines
@@ -94,7 +94,7 @@ def test_pages_of_sessions(server: RunningServer) -> None:
 
 
 def test_singular_and_plural_are_one_command(server: RunningServer) -> None:
-    """A noun is found in both numbers; what is no noun is not."""
+    """A noun is found in the singular and the plural. Other words are not."""
     create_completions(server, "x", session_id="by-two-names")
     one = run("session", "get", "by-two-names", server=server)
     assert one == run("sessions", "get", "by-two-names", server=server)
@@ -103,7 +103,7 @@ def test_singular_and_plural_are_one_command(server: RunningServer) -> None:
 
 
 def test_a_session_that_is_not_there(server: RunningServer) -> None:
-    """A missing one is an error, and so is not saying which."""
+    """An unknown id and a missing ID are errors."""
     assert run("sessions", "get", "nowhere", server=server).status == 1
     done = run("sessions", "get", server=server)
     assert done.status == 2

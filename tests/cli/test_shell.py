@@ -1,4 +1,4 @@
-"""How a shell has to call our commands."""
+"""How a shell must call our commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def no_uv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["briggs", "python"])
 def test_on_the_path(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """In an activated shell a bare name does; under `uv run` the path is not the shell's."""
+    """An activated shell finds the bare name. Under `uv run`, the shell has another PATH."""
     monkeypatch.setenv("PATH", f"{FOLDER}{os.pathsep}/usr/bin")
     assert find_command(name) == name
     monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
@@ -28,7 +28,7 @@ def test_on_the_path(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 
 def test_another_of_that_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where a shell finds another one first, or none, the whole path is needed."""
+    """If the shell finds another command first, or none, the full path is used."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert find_command("python") == f"{FOLDER}/python"
     other = tmp_path / "briggs"
@@ -39,7 +39,7 @@ def test_another_of_that_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 def test_a_folder_with_a_space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A path is quoted as a shell wants it; without a script, the module is run."""
+    """A path is quoted for the shell. Without a script, the module is run."""
     folder = tmp_path / "my env"
     folder.mkdir()
     monkeypatch.setattr(sys, "executable", str(folder / "python"))

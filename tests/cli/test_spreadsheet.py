@@ -1,4 +1,4 @@
-"""CSV: a row a thing, and no cell that a spreadsheet would run."""
+"""CSV has no cell that a spreadsheet would run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from briggs.cli.spreadsheet import Sheet, format_cell, is_csv
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＠"])
 def test_no_cell_is_a_formula(start: str) -> None:
-    """A text that begins as a formula does gets an apostrophe, also in a list."""
+    """Text that begins like a formula gets an apostrophe, also in a list."""
     text = f'{start}HYPERLINK("http://x")'
     assert format_cell(text) == f"'{text}"
     assert format_cell([text, "b"]) == f"'{text}, b"
@@ -31,7 +31,7 @@ def test_values_as_cells(value: Any, cell: str) -> None:
 
 
 def test_what_is_written_is_read_again() -> None:
-    """Quotes, commas, line breaks and other scripts survive; half a character does not break it."""
+    """Quotes, commas, line breaks and other scripts are kept. A lone surrogate does no harm."""
     target = io.BytesIO()
     sheet = Sheet(target, ["a", "b"])
     sheet.write({"a": 'say "hi", twice\nor more', "b": "日本 🎉"})

@@ -1,4 +1,4 @@
-"""`briggs stats`, and the statistics of the API and the SDK behind it."""
+"""`briggs stats`, and the statistics of the API and the SDK."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def prepare(server: RunningServer, tag: str) -> None:
 
 
 def test_statistics_in_a_pipe(server: RunningServer) -> None:
-    """One line of JSON: the total, and each model with its failures."""
+    """In a pipe, it prints one line of JSON: the total, and each model with its failures."""
     prepare(server, "stats-pipe")
     (found,) = run("stats", "--tag=stats-pipe", "--since=1h", server=server).lines
     total = found["total"]
@@ -36,7 +36,7 @@ def test_statistics_in_a_pipe(server: RunningServer) -> None:
 
 
 def test_the_sdk_and_the_api_agree(server: RunningServer) -> None:
-    """The same filters under the same names."""
+    """Statistics have the same filters as lists, under the same names."""
     prepare(server, "stats-sdk")
     with Client(server.url, server.api_key) as client:
         found = client.statistics.retrieve(by="tag", tags=["stats-sdk"], status="finished")
@@ -53,7 +53,7 @@ def test_the_sdk_and_the_api_agree(server: RunningServer) -> None:
     ],
 )
 def test_what_cannot_be_asked(server: RunningServer, query: str, param: str) -> None:
-    """A key that statistics do not take is refused by name."""
+    """An unsupported query key is refused by name."""
     request = urllib.request.Request(
         f"{server.url}/api/v1/statistics?{query}",
         headers={"authorization": f"Bearer {server.api_key}"},
@@ -68,7 +68,7 @@ def test_what_cannot_be_asked(server: RunningServer, query: str, param: str) -> 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 @pytest.mark.parametrize("by", ["model", "tag", "day"])
 def test_statistics_on_a_terminal(server: RunningServer, width: int, by: str) -> None:
-    """Totals and a table, no line of which is wider than the terminal."""
+    """A terminal shows totals and a table, and no line is wider than the terminal."""
     tag = f"stats-{by}-{width}-" + "long" * 20
     prepare(server, tag)
     status, shown = show("stats", f"--by={by}", f"--tag={tag}", server=server, width=width)
@@ -81,7 +81,7 @@ def test_statistics_on_a_terminal(server: RunningServer, width: int, by: str) ->
 
 
 def test_statistics_as_csv(server: RunningServer) -> None:
-    """A row a group, whose name is no formula."""
+    """CSV has a row for each group, and its name cannot be a formula."""
     prepare(server, "stats-csv")
     done = run("stats", "--by=tag", "--tag=stats-csv", "--csv", server=server)
     rows = {row["key"]: row for row in csv.DictReader(io.StringIO(done.output, newline=""))}
@@ -91,7 +91,7 @@ def test_statistics_as_csv(server: RunningServer) -> None:
 
 
 def test_nothing_to_sum_up(server: RunningServer) -> None:
-    """Nothing is a sentence for people, and zeros for programs."""
+    """No match is a sentence for people, and zeros for programs."""
     assert "No completions match." in show("stats", "--tag=nothing", server=server)[1]
     (found,) = run("stats", "--tag=nothing", server=server).lines
     assert found["total"]["completions"] == 0

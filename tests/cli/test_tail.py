@@ -10,7 +10,7 @@ from tests.cli.running import RunningServer, create_completions, environment, op
 
 
 def test_tail_shows_what_comes(server: RunningServer) -> None:
-    """New completions appear as they come, each once; Ctrl-C ends it quietly."""
+    """New completions appear once each. Ctrl-C ends the command quietly."""
     (old,) = create_completions(server, "old", tags=["tailed"])
     options = ["--tag=tailed", "--interval=0.1", "--last=1"]
     with open_terminal("completions", "tail", *options, server=server, NO_COLOR="1") as terminal:
@@ -27,7 +27,7 @@ def test_tail_shows_what_comes(server: RunningServer) -> None:
 
 
 def test_tail_shows_what_starts_and_what_becomes_of_it(server: RunningServer) -> None:
-    """A call that takes its time is shown when it starts and when it finishes."""
+    """A long call is shown when it starts and when it finishes."""
     create_completions(server, "before", session_id="slow-tail")
     options = ["--session=slow-tail", "--interval=0.05", "--last=1", "--limit=3"]
     with subprocess.Popen(
@@ -46,7 +46,7 @@ def test_tail_shows_what_starts_and_what_becomes_of_it(server: RunningServer) ->
 
 
 def test_tail_of_failures_shows_only_failures(server: RunningServer) -> None:
-    """A status filter holds for what settles while we watch, too."""
+    """A status filter also applies to calls that end during the command."""
     run("chat", "x", "--model=mine/cut", "--tag=sick", server=server)
     create_completions(server, "well", tags=["sick"])
     options = ["--tag=sick", "--status=failed", "--interval=0.05", "--limit=2", "--json"]

@@ -13,7 +13,7 @@ from briggs.cli.tokens import BANDS, Speller, band_of, colour_tokens, create_leg
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.data())
 def test_pieces_spell_the_text(text: str, data: st.DataObject) -> None:
-    """However a text's bytes are split into tokens, the pieces spell it."""
+    """However a text's bytes are split into tokens, the pieces give the text."""
     encoded = text.encode()
     cuts = data.draw(st.lists(st.integers(0, len(encoded))).map(sorted))
     bounds = [0, *cuts, len(encoded)]
@@ -23,7 +23,7 @@ def test_pieces_spell_the_text(text: str, data: st.DataObject) -> None:
 
 
 def test_a_character_of_several_tokens_has_their_probability() -> None:
-    """Tokens that make one character together are one piece of the product's probability."""
+    """Tokens that form one character are one piece, with the product of their probabilities."""
     first, second = "é".encode()[:1], "é".encode()[1:]
     tokens = [
         {"token": "?", "logprob": math.log(0.5), "bytes": list(first)},
@@ -35,7 +35,7 @@ def test_a_character_of_several_tokens_has_their_probability() -> None:
 
 
 def test_tokens_without_bytes_are_their_text() -> None:
-    """Where a provider gives no bytes, the token itself is the text."""
+    """If a provider gives no bytes, the token itself is the text."""
     (piece,) = Speller().spell([{"token": "ab", "logprob": 0.0, "bytes": None}])
     assert piece == ("ab", 1.0)
 

@@ -1,4 +1,4 @@
-"""What programs told of may be anything; it is listed, shown and graded all the same."""
+"""Programs may log anything. It can still be listed, shown and graded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOLD: dict[str, tuple[Any, Any]] = {
 
 
 def tell(server: RunningServer, name: str, *, tag: str) -> str:
-    """Tell of a call as Log10's clients do, its bodies as JSON texts; its id."""
+    """Log a call as Log10's clients do, with bodies as JSON strings. Returns its id."""
     id = str(uuid.uuid4())
     asked, said = (json.dumps(body) for body in TOLD[name])
     row = {"status": "finished", "request": asked, "response": said, "tags": [tag]}
@@ -47,7 +47,7 @@ def tell(server: RunningServer, name: str, *, tag: str) -> str:
 
 @pytest.mark.parametrize("name", TOLD)
 def test_what_was_told_is_shown(server: RunningServer, name: str) -> None:
-    """It is on the list and by itself, in a pipe and on a terminal."""
+    """Each is listed and shown, in a pipe and on a terminal."""
     id = tell(server, name, tag=name)
     (item,) = run("completions", "list", "--tag", name, server=server).lines
     (alone,) = run("completions", "get", id, server=server).lines
@@ -61,7 +61,7 @@ def test_what_was_told_is_shown(server: RunningServer, name: str) -> None:
 
 
 def test_what_was_told_can_be_graded(server: RunningServer) -> None:
-    """Every one of them comes up in the queue of its task and can be answered."""
+    """Each appears in its task's queue and can be graded."""
     schema = '{"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}'
     for name in TOLD:
         tag = f"to grade: {name}"

@@ -12,14 +12,14 @@ from threading import Thread
 from typing import Any
 
 LOGPROBS = (-0.001, -0.05, -0.5, -1.2, -3.0)
-"""One for each band of the legend, again and again."""
+"""One probability for each band of the legend, in a cycle."""
 
 SAID = {
     "letters": "aé🎉!",
     "steers": "plain \x1b[2Jcleared\x07",
     "thinks": "So it is 42.",
 }
-"""What models with an answer of their own say; all others repeat what they are asked."""
+"""The answers of some models. All other models repeat the prompt."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A process that records: its spool, where it sends to, and an upstream that is not Briggs."""
+"""A process that records: its spool, its server, and an upstream that is not Briggs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from briggs.client.sync import Client
 from tests.processes import Behaviour, Seen, Upstream, create_chunk, create_response
 
 NOBODY = "http://127.0.0.1:9"
-"""Where no server is, ever: the port is reserved for throwing away."""
+"""An address without a server: port 9 is reserved for the discard protocol."""
 COUNTS = (
     "finish_reasons", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens",
 )  # fmt: skip
@@ -27,7 +27,7 @@ MESSAGES: Any = [{"role": "user", "content": "one two"}]
 def recording(
     patch: pytest.MonkeyPatch, spool: Path, *, url: str, api_key: str = "sk-briggs-none"
 ) -> Iterator[Log]:
-    """This process logs to that server, by way of that folder."""
+    """Make this process log to a server, through a spool folder."""
     for name in ("BRIGGS_DATA", "BRIGGS_URL", "BRIGGS_API_KEY"):
         patch.delenv(name, raising=False)
     patch.setenv("BRIGGS_SPOOL", str(spool))
@@ -37,7 +37,7 @@ def recording(
 
 
 def list_all(client: Client) -> list[dict[str, Any]]:
-    """Everything on record, the oldest first."""
+    """All recorded completions, oldest first."""
     found = client.completions.iterate(status="any", include=["request"])
     return [
         {
@@ -56,7 +56,7 @@ def list_all(client: Client) -> list[dict[str, Any]]:
 
 
 def open_vendors() -> Upstream:
-    """What OpenAI and Anthropic would answer."""
+    """Answers in the formats of OpenAI and Anthropic."""
     return Upstream({"openai": _answer, "anthropic": _answer_as_anthropic, "refuses": _refuse})
 
 
@@ -118,7 +118,7 @@ def _answer_as_anthropic(handler: Any, seen: Seen) -> None:
 
 
 def scripted(*answers: tuple[int, dict[str, str], bytes]) -> Behaviour:
-    """An upstream that gives these answers, one after the other, and then the last for ever."""
+    """An upstream that gives these answers in order, and then repeats the last."""
     left = list(answers)
 
     def behave(handler: Any, seen: Seen) -> None:

@@ -44,7 +44,7 @@ async def test_whole_answer_is_typed(server: RunningServer) -> None:
 
 
 async def test_stream_spells_the_record(server: RunningServer) -> None:
-    """The chunks fold to the answer that is on record under the stream's completion_id."""
+    """The folded chunks equal the answer recorded under the stream's completion_id."""
     async with open_client(server) as client:
         stream = await client.chat.completions.create(
             model="mine/echo", messages=MESSAGES, stream=True, logprobs=True, tags=["a", "b"]
@@ -59,7 +59,7 @@ async def test_stream_spells_the_record(server: RunningServer) -> None:
 
 
 async def test_hanging_up_fails_the_call(server: RunningServer) -> None:
-    """Leaving a stream early is recorded as failed, with the text that had come."""
+    """If the caller leaves a stream early, the call is recorded as failed, with the text so far."""
     async with open_client(server) as client:
         stream = await client.chat.completions.create(
             model="mine/slow", messages=MESSAGES, stream=True, session_id="hangs-up"
@@ -75,7 +75,7 @@ async def test_hanging_up_fails_the_call(server: RunningServer) -> None:
 
 
 async def retrieve_settled(client: AsyncClient, id: str) -> StoredCompletion:
-    """The completion, once the server has noticed that nobody listens any more."""
+    """The completion, after the server has noticed that the caller left."""
     for _ in range(200):
         with contextlib.suppress(NotFound):
             item = await client.completions.retrieve(id)
@@ -86,7 +86,7 @@ async def retrieve_settled(client: AsyncClient, id: str) -> StoredCompletion:
 
 
 async def test_cut_stream_is_no_success(server: RunningServer) -> None:
-    """A stream that its upstream cuts short raises; what had come was yielded before."""
+    """A stream that its upstream cuts short yields what came, and then raises."""
     async with open_client(server) as client:
         stream = await client.chat.completions.create(
             model="mine/cut", messages=MESSAGES, stream=True
@@ -97,7 +97,7 @@ async def test_cut_stream_is_no_success(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_refusal_says_what_the_server_says(server: RunningServer, stream: bool) -> None:
-    """A refused call raises the server's own words, status and code, and names the record."""
+    """A refused call raises the server's message, status and code, and the completion's id."""
     async with open_client(server) as client:
         with pytest.raises(Refused, match="no, thank you") as refusal:
             await client.chat.completions.create(
@@ -110,7 +110,7 @@ async def test_refusal_says_what_the_server_says(server: RunningServer, stream: 
 
 
 async def test_iterate_turns_pages(server: RunningServer) -> None:
-    """`iterate` brings everything that matches, once, over as many pages as it takes."""
+    """`iterate` yields every match exactly once, over several pages."""
     async with open_client(server) as client:
         asked = [
             client.chat.completions.create(model="mine/echo", messages=MESSAGES, session_id="pages")
@@ -124,7 +124,7 @@ async def test_iterate_turns_pages(server: RunningServer) -> None:
 
 
 async def test_a_page_may_hold_lone_surrogates(server: RunningServer) -> None:
-    """Half a character, which JSON can say and UTF-8 cannot, is read and written again."""
+    """A lone surrogate, which JSON allows and UTF-8 does not, is read and written again."""
     content = "half \ud83d of it"
     async with open_client(server) as client:
         stream = await client.chat.completions.create(
@@ -143,7 +143,7 @@ async def test_a_page_may_hold_lone_surrogates(server: RunningServer) -> None:
 
 
 async def test_filters_are_and(server: RunningServer) -> None:
-    """Every filter that is given must hold."""
+    """A completion must match every given filter."""
     async with open_client(server) as client:
         for tags, model in (
             (["x"], "mine/echo"),
@@ -168,7 +168,7 @@ async def test_filters_are_and(server: RunningServer) -> None:
 
 
 async def test_update_and_delete(server: RunningServer) -> None:
-    """Metadata can be replaced and searched; what was deleted is not found any more."""
+    """Metadata can be replaced and searched. A deleted completion is not found."""
     async with open_client(server) as client:
         stream = await client.chat.completions.create(
             model="mine/echo", messages=MESSAGES, stream=True
@@ -185,7 +185,7 @@ async def test_update_and_delete(server: RunningServer) -> None:
 
 
 async def test_included_request_is_whole(server: RunningServer) -> None:
-    """An item that was asked for with its request holds it as JSON, and encodes it again."""
+    """An item listed with its request has it as JSON, and encodes it again."""
     async with open_client(server) as client:
         stream = await client.chat.completions.create(
             model="mine/echo", messages=MESSAGES, stream=True, seed=2**60, unknown={"a": None}
@@ -201,7 +201,7 @@ async def test_included_request_is_whole(server: RunningServer) -> None:
 
 
 async def test_models(server: RunningServer) -> None:
-    """Models are listed, and retrieved by an id that holds a slash."""
+    """Models are listed, and can be retrieved by an id with a slash."""
     async with open_client(server) as client:
         listed = [model.id for model in (await client.models.list()).data]
         assert "mine/echo" in listed
@@ -211,7 +211,7 @@ async def test_models(server: RunningServer) -> None:
 
 
 async def test_keys(server: RunningServer) -> None:
-    """A key opens the server until it is revoked; its secret is in no list."""
+    """A key works until it is revoked. No list shows its secret."""
     async with open_client(server) as client:
         key = await client.keys.create("of a test")
         assert isinstance(key.value, str)
@@ -226,7 +226,7 @@ async def test_keys(server: RunningServer) -> None:
 
 
 async def test_what_no_header_can_hold_is_refused(server: RunningServer) -> None:
-    """A tag or a key with a line break is refused before anything is sent, and not repeated."""
+    """A tag or a key with a line break is refused before anything is sent, and not quoted."""
     async with open_client(server) as client:
         with pytest.raises(InvalidCall, match="x-briggs-tags"):
             await client.chat.completions.create(
@@ -239,7 +239,7 @@ async def test_what_no_header_can_hold_is_refused(server: RunningServer) -> None
 
 
 async def test_nobody_there() -> None:
-    """Where nobody listens, the error names the address and how to start a server."""
+    """If no server listens, the error names the address and how to start one."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -250,7 +250,7 @@ async def test_nobody_there() -> None:
 
 
 async def test_tags_of_any_script(server: RunningServer) -> None:
-    """Tags and sessions keep their characters on the way to the record."""
+    """Tags and sessions are recorded with all their characters."""
     async with open_client(server) as client:
         stream = await client.chat.completions.create(
             model="mine/echo",
@@ -265,7 +265,7 @@ async def test_tags_of_any_script(server: RunningServer) -> None:
 
 
 async def test_somebody_else_is_there() -> None:
-    """What is not as Briggs answers is an InvalidAnswer that names the address."""
+    """An answer that Briggs would not give raises an InvalidAnswer that names the address."""
     with open_upstream() as upstream:
         async with AsyncClient(upstream) as client:
             with pytest.raises(InvalidAnswer, match="is not a Briggs server"):
@@ -273,7 +273,7 @@ async def test_somebody_else_is_there() -> None:
 
 
 def _flood(wire: bytes, forever: bytes) -> str:
-    """The address of a server that answers so once, and goes on for about 100 MB."""
+    """The address of a server that sends one answer with this head and about 100 MB of body."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def answer() -> None:
@@ -290,7 +290,7 @@ def _flood(wire: bytes, forever: bytes) -> str:
 
 
 async def test_an_answer_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that sends more than anybody asks for is told by its address."""
+    """The error about an answer that is too large names the server's address."""
     monkeypatch.setattr(client_connection, "ANSWER_BYTES_MAX", 1_000_000)
     url = _flood(b"content-type: application/json\r\n\r\n", b" ")
     async with AsyncClient(url) as client:
@@ -299,7 +299,7 @@ async def test_an_answer_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_an_event_without_an_end() -> None:
-    """A stream whose event is too large is no chat completion."""
+    """A stream with an event that is too large raises InvalidAnswer."""
     url = _flood(b"content-type: text/event-stream\r\n\r\ndata: ", b"x")
     messages = [{"role": "user", "content": "hi"}]
     async with AsyncClient(url) as client:

@@ -1,4 +1,4 @@
-"""The SDK is light: what it imports, and what it leaves alone."""
+"""The SDK imports little."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ print(json.dumps([sorted(third), sorted(own)]))
 
 
 def find_imported(more: str) -> tuple[list[str], list[str]]:
-    """Third-party packages and floors that a fresh interpreter has loaded."""
+    """The third-party packages and Briggs packages that a new interpreter has loaded."""
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT.replace("{more}", more)],
         capture_output=True,
@@ -35,14 +35,14 @@ def find_imported(more: str) -> tuple[list[str], list[str]]:
 
 
 def test_import_briggs_is_light() -> None:
-    """`import briggs` loads the types alone: no client, no asyncio, no server."""
+    """`import briggs` loads only the types: no client, no asyncio, no server."""
     assert find_imported("") == (["msgspec"], ["briggs.types"])
     assert find_imported("assert 'asyncio' not in sys.modules")
 
 
 @pytest.mark.parametrize("more", ["briggs.wrap, briggs.log, briggs.Client, briggs.AsyncClient"])
 def test_the_sdk_needs_no_server(more: str) -> None:
-    """All of the SDK needs httptools and msgspec, and no floor of the server."""
+    """The whole SDK loads only httptools and msgspec, and nothing of the server."""
     third, own = find_imported(more)
     assert third == ["httptools", "msgspec"]
     assert own == ["briggs.client", "briggs.transport", "briggs.types"]

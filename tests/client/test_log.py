@@ -1,4 +1,4 @@
-"""What is logged arrives once: with the server there, away, back, refusing, and after deaths."""
+"""Each logged call arrives once, even if the server is down or refuses, and after crashes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WAIT = "briggs.flush(1)"
 def run_script(
     spool: Path, *, url: str, key: str, count: int = 3, end: str = "", exit_timeout_s: float = 50
 ) -> int:
-    """A program of its own that logs `count` calls and ends."""
+    """A separate program that logs `count` calls and ends."""
     environment = {
         **os.environ,
         "BRIGGS_SPOOL": str(spool),
@@ -66,7 +66,7 @@ def list_waiting(spool: Path) -> list[Path]:
 def test_a_call_arrives(
     server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call is on record with both sides, its tags, its session and how long it took."""
+    """A call is recorded with its request, response, tags, session and duration."""
     with (
         recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
         Client(server.url, server.api_key) as client,
@@ -90,7 +90,7 @@ def test_a_call_arrives(
 def test_a_failure_arrives(
     server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call with an error is on record as failed, with the error's name and words."""
+    """A call with an error is recorded as failed, with the error's name and message."""
     with (
         recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
         Client(server.url, server.api_key) as client,
@@ -103,19 +103,19 @@ def test_a_failure_arrives(
 
 
 def test_a_script_that_ends_at_once_has_sent_all(server: RunningServer, tmp_path: Path) -> None:
-    """The end of a program waits for what it has logged, while the server answers."""
+    """If the server is up, a program does not end before its calls have arrived."""
     assert run_script(tmp_path, url=server.url, key=server.api_key) == 0
     assert list_waiting(tmp_path) == []
 
 
 def test_a_script_ends_also_without_a_server(tmp_path: Path) -> None:
-    """Where nobody listens, a program ends as it would have, and its records stay."""
+    """If no server listens, a program ends at once, and its records stay on disk."""
     assert run_script(tmp_path, url=NOBODY, key="k") == 0
     assert len(list_waiting(tmp_path)) == 3
 
 
 def test_a_script_does_not_wait_for_a_server_that_hangs(tmp_path: Path) -> None:
-    """A server that takes a record and says nothing keeps no program from ending."""
+    """A server that never answers does not keep a program from ending."""
     asked, done = threading.Event(), threading.Event()
 
     def hang(handler: Any, seen: Seen) -> None:
@@ -135,7 +135,7 @@ def test_a_script_does_not_wait_for_a_server_that_hangs(tmp_path: Path) -> None:
 def test_nothing_is_lost_or_doubled_while_the_server_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is logged while the server is stopped arrives when it is back, once, in its order."""
+    """Calls logged while the server is down arrive when it is back, once and in order."""
     data, spool = tmp_path / "data", tmp_path / "spool"
     with run_server(data) as first:
         port, key = first.port, first.key
@@ -158,7 +158,7 @@ def test_nothing_is_lost_or_doubled_while_the_server_is_away(
 def test_a_killed_process_loses_nothing(
     server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a process logged before `kill -9` is sent by the next one."""
+    """Calls that a process logged before `kill -9` are sent by the next process."""
     # It sends to nobody, so that its records are certainly there when it dies.
     kill = "os.kill(os.getpid(), signal.SIGKILL)"
     assert run_script(tmp_path, url=NOBODY, key="k", end=kill) == -signal.SIGKILL
@@ -171,7 +171,7 @@ def test_a_killed_process_loses_nothing(
 
 
 def test_a_fork_sends_its_own(server: RunningServer, tmp_path: Path) -> None:
-    """A child that logs too, and dies without any farewell, loses nothing and doubles nothing."""
+    """A forked child that logs and is killed loses no record and sends none twice."""
     end = """
 parent = briggs.log({"model": "parent", "messages": []}, {})
 child = os.fork()
@@ -191,7 +191,7 @@ print("sent", briggs.flush())
 def test_what_the_server_does_not_want_lies_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A 400 sets a record aside with its reason; a 401 lets it wait for a key that is right."""
+    """A 400 sets a record aside with its reason. A 401 keeps it until the key is right."""
     upstream = Upstream(
         {
             "picky": scripted((400, {}, b'{"error": "too odd"}')),
@@ -213,7 +213,7 @@ def test_what_the_server_does_not_want_lies_aside(
 def test_a_record_that_cannot_be_told_stops_no_other(
     server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that makes no sense is set aside, and what came after it arrives."""
+    """A damaged record is set aside, and the records after it arrive."""
     with recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key) as log:
         senseless = b'data: {"type": "message_start"}\n\n'
         odd = Record(request=b"{}", speaks="anthropic", is_stream=True, received=senseless)
@@ -226,7 +226,7 @@ def test_a_record_that_cannot_be_told_stops_no_other(
 def test_a_folder_that_cannot_be_written_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where there is no room for records the program goes on, and one warning says why."""
+    """If records cannot be written, the program continues, and one warning explains why."""
     (tmp_path / "file").write_text("")
     with recording(monkeypatch, tmp_path / "file", url=NOBODY):
         briggs.log(REQUEST)
@@ -236,7 +236,7 @@ def test_a_folder_that_cannot_be_written_stops_nobody(
 
 
 def test_each_key_has_its_own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What was logged with one key never goes out with another; a trailing `/v1` is the same."""
+    """Records logged with one key are never sent with another. A trailing `/v1` is ignored."""
     monkeypatch.setenv("BRIGGS_SPOOL", str(tmp_path))
     folders = {
         find_spool("http://a", "k"),
@@ -248,7 +248,7 @@ def test_each_key_has_its_own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_the_command_sends_what_waits(server: RunningServer, tmp_path: Path) -> None:
-    """`briggs spool list` shows what waits, and `flush` sends it, by the same url and key."""
+    """`briggs spool list` shows waiting records, and `flush` with the same url sends them."""
     known = str(tmp_path)
     assert run_script(tmp_path, url=NOBODY, key="k") == 0
     assert "3 waiting, 0 set aside" in run("spool", "list", BRIGGS_SPOOL=known).output
@@ -260,7 +260,7 @@ def test_the_command_sends_what_waits(server: RunningServer, tmp_path: Path) -> 
 
 
 def test_the_sender_keeps_its_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records that are sent one after the other go by one connection."""
+    """Consecutive records use one connection."""
     upstream = Upstream({"api": lambda handler, seen: handler.send_whole(200, b"{}")})
     url = f"http://127.0.0.1:{upstream.port}"
     with recording(monkeypatch, tmp_path, url=url):

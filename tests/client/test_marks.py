@@ -1,4 +1,4 @@
-"""Tags and sessions: what is in force where, and where it is not."""
+"""Where tags and sessions apply, and where they do not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from briggs.client.marks import current_session, current_tags
 
 
 def test_nested_tags_add_up() -> None:
-    """A block within a block has the tags of both, each once; afterwards there are none."""
+    """An inner block has the tags of both blocks, each once. Afterwards there are none."""
     with briggs.tags("a", "b"), briggs.session(tags=["c", "a"]), briggs.tags("d"):
         assert current_tags() == ("a", "b", "c", "d")
     assert current_tags() == ()
@@ -20,7 +20,7 @@ def test_nested_tags_add_up() -> None:
 
 
 def test_the_innermost_session_counts() -> None:
-    """A session within a session is the one that calls belong to, until it ends."""
+    """Calls within an inner session belong to it until it ends."""
     with briggs.session("outer") as outer, briggs.session("inner") as inner:
         assert current_session() is inner
         with briggs.tags("x"):
@@ -40,14 +40,14 @@ async def read_tags_later(depth: int) -> tuple[str, ...]:
 
 
 async def test_functions_can_be_tagged() -> None:
-    """A decorated function has its tags while it runs, also an async one, also within itself."""
+    """A decorated function has its tags while it runs, even if it is async or recursive."""
     assert read_tags() == ("decorated",)
     assert await read_tags_later(2) == ("decorated",)
     assert current_tags() == ()
 
 
 async def test_blocks_may_be_asynchronous() -> None:
-    """`async with` is as good as `with`, for tags and sessions alike."""
+    """`async with` works like `with`, for tags and for sessions."""
     async with briggs.tags("a"), briggs.session(tags=["b"]) as session:
         assert (current_tags(), current_session()) == (("a", "b"), session)
     assert (current_tags(), current_session()) == ((), None)
@@ -81,7 +81,7 @@ def test_a_thread_starts_with_nothing() -> None:
 
 
 def test_tags_are_texts() -> None:
-    """What is no text, or an empty one, is refused where it is written."""
+    """A tag that is empty or not a string raises at once."""
     with pytest.raises(TypeError, match="tags must be non-empty strings"):
         briggs.tags("a", "")
     with pytest.raises(TypeError, match="tags must be non-empty strings"):

@@ -1,4 +1,4 @@
-"""Every noun of the client against the real server: completions, sessions, feedback, tasks."""
+"""Every noun of the client, against a real server."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_a_call_is_told_in_two_pieces(client: AsyncClient, tag: str) -> No
 
 
 async def test_tags_and_metadata_change(client: AsyncClient, tag: str) -> None:
-    """Each is replaced by itself, and a deleted completion is gone."""
+    """Metadata and tags can be replaced separately. A deleted completion is gone."""
     [told] = await tell(client, tag)
     await client.completions.update(told.id, tags=[f"{tag}-new"])
     item = await client.completions.update(told.id, metadata={"a": "b"})
@@ -76,7 +76,7 @@ async def test_tags_and_metadata_change(client: AsyncClient, tag: str) -> None:
 
 
 async def test_a_session_has_its_completions(client: AsyncClient, tag: str) -> None:
-    """A session is made, listed, and read with its completions and their totals."""
+    """A session can be created, listed, and read with its completions and totals."""
     session = await client.sessions.create()
     for _ in range(2):
         await client.completions.create(REQUEST, create_response(), session_id=session.id)
@@ -87,7 +87,7 @@ async def test_a_session_has_its_completions(client: AsyncClient, tag: str) -> N
 
 
 async def test_a_task_is_made_changed_and_deleted(client: AsyncClient, tag: str) -> None:
-    """A changed schema is a new version; a deleted task stays readable."""
+    """A changed schema makes a new version. A deleted task stays readable."""
     task = await create_task(client, tag, reviewers_wanted=2)
     changed = await client.feedback_tasks.update(task.id, json_schema={"type": "object"})
     assert (changed.version, changed.reviewers_wanted) == (2, 2)
@@ -102,7 +102,7 @@ async def test_a_task_is_made_changed_and_deleted(client: AsyncClient, tag: str)
 
 
 async def test_a_queue_is_worked_through(client: AsyncClient, tag: str) -> None:
-    """Next, renew, release, skip and answer, until nothing is left; the counts say so."""
+    """Next, renew, release, skip and answer work until nothing is left, and the counts agree."""
     told = await tell(client, tag, 3)
     task = await create_task(client, tag)
     ungraded = [each.id for each in await client.completions.list_ungraded(limit=1000)]
@@ -135,7 +135,7 @@ async def test_a_queue_is_worked_through(client: AsyncClient, tag: str) -> None:
 
 
 async def test_feedback_is_given_edited_and_found(client: AsyncClient, tag: str) -> None:
-    """By tags or ids, once for a key, in versions; listed by filter; exported; deleted."""
+    """Feedback can be given once for each key, edited, filtered, exported and deleted."""
     told = await tell(client, tag, 2)
     task = await create_task(client, tag)
     ids = [each.id for each in told]
@@ -171,7 +171,7 @@ async def test_feedback_is_given_edited_and_found(client: AsyncClient, tag: str)
 
 
 async def test_feedback_turns_pages(client: AsyncClient, tag: str) -> None:
-    """`iterate` brings all of it once, or as much as is wanted."""
+    """`iterate` yields all feedback once, or the first `limit`."""
     [told] = await tell(client, tag)
     task = await create_task(client, tag)
     for number in range(103):
@@ -185,7 +185,7 @@ async def test_feedback_turns_pages(client: AsyncClient, tag: str) -> None:
 
 
 async def test_a_refusal_names_what_is_wrong(client: AsyncClient, tag: str) -> None:
-    """Values that the schema does not allow are refused in the server's words."""
+    """Values that the schema does not allow raise the server's message."""
     task = await create_task(client, tag)
     with pytest.raises(Refused, match="score") as refusal:
         await client.feedback.create(task.id, {"score": 9}, allow_unmatched_feedback=True)
@@ -194,7 +194,7 @@ async def test_a_refusal_names_what_is_wrong(client: AsyncClient, tag: str) -> N
 
 
 async def test_organizations_and_their_keys(client: AsyncClient, server: RunningServer) -> None:
-    """A new organization has a key of its own, which sees nothing of the first one."""
+    """A new organization has its own key, which cannot see the first organization."""
     made = await client.organizations.create("search-team", name="Search")
     assert made.key and made.key.value
     assert (await client.organizations.retrieve("search-team")).id == made.id

@@ -1,4 +1,4 @@
-"""How records are told: what is folded, what is whole, and what was never JSON."""
+"""The bodies that report records: folded streams, whole answers, and bytes that are not JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_told(**members: Any) -> dict[str, Any]:
 
 
 def test_both_sides_are_told_as_they_were() -> None:
-    """A request and a response are JSON in the post, with the moment and the duration."""
+    """The report has the request and the response as JSON, with the time and the duration."""
     told = read_told(received=b'{"id": "1"}', created_at=1_790_000_000_000_000, duration_ms=1500)
     assert told["request"] == json.loads(REQUEST)
     assert told["response"] == {"id": "1"}
@@ -32,13 +32,13 @@ def test_both_sides_are_told_as_they_were() -> None:
 
 
 def test_a_stream_is_told_folded() -> None:
-    """The chunks of a stream are told as the answer that they spell."""
+    """The chunks of a stream are reported as one answer."""
     told = read_told(received=CHUNKS + LAST + b"data: [DONE]\n\n", is_stream=True)
     assert told["response"]["choices"][0]["message"]["content"] == "Hello"
 
 
 def test_a_stream_that_was_left_at_its_end_was_finished() -> None:
-    """Whoever stops reading at [DONE] has read all there is; who stops before has not."""
+    """A stream that was read up to [DONE] is complete. One that was left before is not."""
     left = {"is_stream": True, "status": "failed", "failure_kind": "hang_up"}
     whole = read_told(received=CHUNKS + LAST + b"data: [DONE]\n\n", **left)
     half = read_told(received=CHUNKS, **left)
@@ -48,7 +48,7 @@ def test_a_stream_that_was_left_at_its_end_was_finished() -> None:
 
 
 def test_when_a_program_left_is_told() -> None:
-    """Of a stream that was left before its last event, whether or not its choices had ended."""
+    """A stream left before its last event has `caller_left_ms`, even if its choices had ended."""
     left = {"is_stream": True, "status": "failed", "failure_kind": "hang_up", "duration_ms": 7}
     for received, status in ((CHUNKS, "failed"), (CHUNKS + LAST, "finished")):
         told = read_told(received=received, **left)
@@ -59,19 +59,19 @@ def test_when_a_program_left_is_told() -> None:
 
 @given(received=st.binary(max_size=200), is_stream=st.booleans())
 def test_anything_can_be_told(received: bytes, is_stream: bool) -> None:
-    """Whatever bytes came, what is told is JSON with the request in it."""
+    """For any bytes, the report is JSON and includes the request."""
     told = read_told(received=received, is_stream=is_stream)
     assert told["request"] == json.loads(REQUEST)
 
 
 @given(request=st.binary(max_size=50))
 def test_a_request_that_is_no_json_is_told_as_text(request: bytes) -> None:
-    """What was sent is never left out."""
+    """The request is always reported."""
     assert "request" in read_told(request=request)
 
 
 def test_anthropics_events_spell_a_message() -> None:
-    """Text, thinking with its signature, a tool's input and the usage are put together."""
+    """Text, thinking with its signature, a tool's input and the usage are joined."""
     deltas = [
         (0, {"type": "thinking_delta", "thinking": "hm"}),
         (0, {"type": "signature_delta", "signature": "s"}),
@@ -117,14 +117,14 @@ def test_anthropics_events_spell_a_message() -> None:
 
 
 def test_errors_are_read_in_every_shape() -> None:
-    """OpenAI's object, a bare text and what is no JSON all say something."""
+    """A message is found in OpenAI's error object, a bare string and a body that is not JSON."""
     assert read_error(b'{"error": {"message": "no"}}') == "no"
     assert read_error(b'{"error": "no"}') == "no"
     assert read_error(b"<html>no</html>") == "<html>no</html>"
 
 
 def test_bodies_of_every_kind() -> None:
-    """Bytes and texts stay as they are; dicts become JSON."""
+    """Bytes and strings stay unchanged. Dicts become JSON."""
     assert encode_body(b"{}") == b"{}"
     assert encode_body("{}") == b"{}"
     assert encode_body({"a": 1}) == b'{"a":1}'

@@ -1,4 +1,4 @@
-"""What is repeated, and what is not: counted at a server that fails as it is told."""
+"""Which requests are retried, counted at a server that fails on demand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def open_client(upstream: Upstream, name: str, **options: int) -> AsyncClient:
 
 
 async def test_two_failures_are_not_seen(flaky: Upstream) -> None:
-    """A 503 and a 429 are followed by the answer, and the server is told of the retries."""
+    """A 503 and a 429 are retried until the answer, and the retries are numbered."""
     async with open_client(flaky, "twice") as client:
         assert (await client.sessions.create()).id == "s-1"
     counts = [seen.headers.get("x-stainless-retry-count") for seen in flaky.seen]
@@ -43,7 +43,7 @@ async def test_two_failures_are_not_seen(flaky: Upstream) -> None:
 
 
 async def test_the_last_failure_is_raised(flaky: Upstream) -> None:
-    """After `retries_max` the server's own words are raised."""
+    """After `retries_max`, the server's message is raised."""
     async with open_client(flaky, "always", retries_max=1) as client:
         with pytest.raises(Refused, match="broken") as refusal:
             await client.sessions.create()
@@ -53,7 +53,7 @@ async def test_the_last_failure_is_raised(flaky: Upstream) -> None:
 
 @pytest.mark.parametrize(("name", "error"), [("missing", NotFound), ("later", Refused)])
 async def test_what_is_not_repeated(flaky: Upstream, name: str, error: type[Refused]) -> None:
-    """What would be refused again, or not for an hour, is raised at once."""
+    """An error that a retry cannot change, or not within a minute, is raised at once."""
     async with open_client(flaky, name) as client:
         with pytest.raises(error):
             await client.sessions.create()
@@ -61,14 +61,14 @@ async def test_what_is_not_repeated(flaky: Upstream, name: str, error: type[Refu
 
 
 def test_a_lost_post_is_not_sent_twice() -> None:
-    """Where nobody knows whether the server got it, only what may come twice is repeated."""
+    """If the connection is lost, only requests that are safe to send twice are retried."""
     lost = ConnectionLost("gone")
     assert choose_pause_s(lost, retry=0, is_idempotent=False) is None
     assert choose_pause_s(lost, retry=0, is_idempotent=True) is not None
 
 
 def test_pauses_grow() -> None:
-    """Each pause is longer than the one before, up to eight seconds."""
+    """Pauses grow, up to eight seconds."""
     away = ServerUnreachable("http://far.example", is_near=False)
     pauses = [choose_pause_s(away, retry=retry, is_idempotent=False) or 0 for retry in range(12)]
     assert pauses[0] < pauses[1] < pauses[2] < pauses[3]
@@ -76,6 +76,6 @@ def test_pauses_grow() -> None:
 
 
 def test_nobody_on_this_machine_is_said_at_once() -> None:
-    """A server of this machine that is not there is not waited for."""
+    """A server on this machine that is not running is not retried."""
     near = ServerUnreachable("http://127.0.0.1:10100")
     assert choose_pause_s(near, retry=0, is_idempotent=True) is None

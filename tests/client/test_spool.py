@@ -1,4 +1,4 @@
-"""The folder of records: whole files, private, bounded, shared, and cleaned."""
+"""The spool folder: complete, private and bounded files, shared by processes, and cleaned up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def test_what_is_put_is_read_back(spool: Spool) -> None:
-    """A record comes back as it was, and records are listed in the order of their calls."""
+    """A record is read back unchanged, and records are listed in the order of their calls."""
     first, second = create_record(), create_record(session_id="s")
     spool.put(second)
     spool.put(first)
@@ -37,7 +37,7 @@ def test_what_is_put_is_read_back(spool: Spool) -> None:
 
 
 def test_the_end_of_a_call_takes_the_place_of_its_beginning(spool: Spool) -> None:
-    """A call that has begun waits like any other, until its end is there."""
+    """The record of a call's start waits like any other, until the record of its end."""
     begun = create_record(status="started")
     spool.put(begun)
     [name] = spool.list()
@@ -51,7 +51,7 @@ def test_the_end_of_a_call_takes_the_place_of_its_beginning(spool: Spool) -> Non
 
 
 def test_an_id_may_be_anything(spool: Spool, tmp_path: Path) -> None:
-    """An id with slashes and dots names no other folder."""
+    """An id with slashes and dots cannot name another folder."""
     record = create_record(id="../../out/side?")
     spool.put(record)
     assert spool.list() == [record.id]
@@ -60,7 +60,7 @@ def test_an_id_may_be_anything(spool: Spool, tmp_path: Path) -> None:
 
 
 def test_only_the_owner_may_read(spool: Spool) -> None:
-    """Folders are 0700 and files 0600, whatever the umask says."""
+    """Folders are 0700 and files 0600, whatever the umask is."""
     before = os.umask(0)
     try:
         record = create_record()
@@ -77,7 +77,7 @@ def test_only_the_owner_may_read(spool: Spool) -> None:
 
 
 def test_it_is_bounded(tmp_path: Path) -> None:
-    """Beyond its size nothing is taken, until something has gone."""
+    """At its size limit a spool accepts nothing, until a record has left."""
     spool = Spool(tmp_path, bytes_max=1000)
     with pytest.raises(SpoolFull, match="is full: "):
         for _ in range(100):
@@ -91,7 +91,7 @@ def test_it_is_bounded(tmp_path: Path) -> None:
 
 
 def test_what_was_rejected_lies_aside_and_may_be_retried(spool: Spool) -> None:
-    """A rejected record is not sent again by itself, keeps its reason, and can be let back."""
+    """A rejected record keeps its reason, and is sent again only on request."""
     record = create_record()
     spool.put(record)
     spool.reject(record.id, "400: no")
@@ -103,7 +103,7 @@ def test_what_was_rejected_lies_aside_and_may_be_retried(spool: Spool) -> None:
 
 
 def test_a_damaged_file_is_set_aside(spool: Spool) -> None:
-    """A file that power loss has emptied is kept, and stands in nobody's way."""
+    """A file emptied by a power loss is kept, and does not block others."""
     spool.put(create_record())
     (spool.folder / "x.record").write_bytes(b"")
     assert spool.read("x") is None
@@ -111,7 +111,7 @@ def test_a_damaged_file_is_set_aside(spool: Spool) -> None:
 
 
 def test_half_a_file_is_never_seen_and_goes_in_the_end(spool: Spool) -> None:
-    """What a killed process did not finish writing is no record, and is swept out when old."""
+    """A half-written file of a killed process is not a record, and is deleted when old."""
     spool.put(create_record())
     fresh, old = spool.folder / "a.half", spool.folder / "b.half"
     fresh.write_bytes(b"x")
@@ -123,7 +123,7 @@ def test_half_a_file_is_never_seen_and_goes_in_the_end(spool: Spool) -> None:
 
 
 def test_one_process_sends(spool: Spool) -> None:
-    """While one process has the lock another has not; it ends with the process that had it."""
+    """Only one process can have the lock. It ends with its process."""
     spool.put(create_record())
     script = f"""
 import sys

@@ -1,4 +1,4 @@
-"""`Client`: the calls of `AsyncClient` for callers who wait, wherever they wait."""
+"""`Client`: the calls of `AsyncClient`, blocking."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ask(client: briggs.Client, text: str = "one") -> str | None:
 
 
 def test_it_offers_what_the_async_client_offers(server: RunningServer) -> None:
-    """Every noun has the same calls with the same parameters."""
+    """Every noun has the same calls, with the same parameters."""
     waiting, later = briggs.Client(server.url), briggs.AsyncClient(server.url)
     nouns = [name for name in vars(later) if not name.startswith("_")]
     assert nouns
@@ -48,7 +48,7 @@ def test_it_offers_what_the_async_client_offers(server: RunningServer) -> None:
 
 
 def test_a_stream_is_iterated_and_left(client: briggs.Client) -> None:
-    """Chunks come one by one, and leaving the block hangs up."""
+    """Chunks arrive one by one, and leaving the block hangs up."""
     with (
         client,
         client.chat.completions.create(model="mine/echo", messages=MESSAGES, stream=True) as stream,
@@ -62,19 +62,19 @@ def test_a_stream_is_iterated_and_left(client: briggs.Client) -> None:
 
 
 def test_errors_are_the_same(client: briggs.Client) -> None:
-    """What an AsyncClient raises is raised here too."""
+    """It raises the same errors as an AsyncClient."""
     with client, pytest.raises(briggs.NotFound):
         client.completions.retrieve("nobody")
 
 
 async def test_within_a_running_loop(client: briggs.Client) -> None:
-    """A program that has an event loop of its own, such as a notebook, may wait all the same."""
+    """It works in a program with a running event loop, such as a notebook."""
     with client:
         assert ask(client) == "You said: one"
 
 
 def test_threads_share_a_client(client: briggs.Client) -> None:
-    """Many threads at once get each its own answer."""
+    """Threads that share a client each get their own answer."""
     texts = [f"number {number}" for number in range(32)]
     with client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda text: ask(client, text), texts))
@@ -105,7 +105,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_a_client_that_is_dropped_leaves_nothing(client: briggs.Client) -> None:
-    """Without `close` the thread ends with the client."""
+    """Without `close`, the thread ends with the client."""
     before = set(threading.enumerate())
     dropped = briggs.Client(client.base_url, "k")
     with pytest.raises(briggs.AuthenticationFailed):
@@ -119,14 +119,14 @@ def test_a_client_that_is_dropped_leaves_nothing(client: briggs.Client) -> None:
 
 
 def test_a_closed_client_may_be_used_again(client: briggs.Client) -> None:
-    """Closing lets go of what is open; a later call opens it again."""
+    """`close` ends the connection and the thread. A later call opens them again."""
     client.close()
     assert ask(client) == "You said: one"
     client.completions._runner.close(client.completions._calls._connection)
 
 
 def test_the_answer_behind_a_call(client: briggs.Client) -> None:
-    """`with_raw_response` gives the value, and the status, headers and body behind it."""
+    """`with_raw_response` returns the value, and the response's status, headers and body."""
     with client:
         raw = client.with_raw_response(client.models.list)
     assert raw.value.data
@@ -138,7 +138,7 @@ def test_the_answer_behind_a_call(client: briggs.Client) -> None:
 def test_the_environment_says_which_server(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """BRIGGS_URL and BRIGGS_API_KEY, or else the server that this machine announces."""
+    """A client uses BRIGGS_URL and BRIGGS_API_KEY, or the server that runs on this machine."""
     for name in list(os.environ):
         if name.startswith("BRIGGS_"):
             monkeypatch.delenv(name)
@@ -155,7 +155,7 @@ def test_the_environment_says_which_server(
 def test_an_address_alone_gets_no_key_of_this_machine(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key that lies in the data folder goes to nobody who was named by hand."""
+    """The key in the data folder is not sent to a `base_url` that was given."""
     monkeypatch.delenv("BRIGGS_API_KEY", raising=False)
     monkeypatch.setenv("BRIGGS_DATA", str(server.data))
     with briggs.Client(server.url) as named, pytest.raises(briggs.AuthenticationFailed):
@@ -163,7 +163,7 @@ def test_an_address_alone_gets_no_key_of_this_machine(
 
 
 def test_the_data_folder_is_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Client and server mean the same folder, whatever the environment says."""
+    """Client and server use the same data folder in every environment."""
     for name in ("BRIGGS_DATA", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert data_folder() == default_data_folder()
@@ -174,7 +174,7 @@ def test_the_data_folder_is_the_servers(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_blocks_mark_our_own_calls(client: briggs.Client) -> None:
-    """Tags and the session of a block are those of a Client's calls, whole and streamed."""
+    """A Client's calls have the tags and the session of their block, whole and streamed."""
     with client, briggs.session("marked", tags=["outer"]) as session:
         ask(client)
         first = session.last_completion_id
@@ -188,5 +188,5 @@ def test_blocks_mark_our_own_calls(client: briggs.Client) -> None:
 
 
 def test_it_is_generated() -> None:
-    """The module says where it comes from, since nobody should edit it."""
+    """The module names its generator, because it must not be edited."""
     assert "docs/generate_sdk.py" in (sync.__doc__ or "")

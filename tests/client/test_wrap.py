@@ -1,4 +1,4 @@
-"""Wrapped clients of OpenAI's and Anthropic's packages: as before, and on record."""
+"""Wrapped OpenAI and Anthropic clients behave as before, and their calls are recorded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def vendors() -> Iterator[Upstream]:
 
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """What was recorded, straight from the spool: the server is away."""
+    """The records, read from the spool while the server is down."""
     with recording(monkeypatch, tmp_path, url=NOBODY) as log:
 
         def read() -> list[Record]:
@@ -56,7 +56,7 @@ def open_async(vendors: Upstream) -> openai.AsyncOpenAI:
 
 
 def test_the_client_stays_what_it_is(vendors: Upstream, records: Any) -> None:
-    """The very same object comes back, its answers have their types, and twice is once."""
+    """`wrap` returns the same object, keeps the types of answers, and works only once."""
     with open_openai(vendors) as client:
         assert briggs.wrap(client) is client
         assert briggs.wrap(client) is client
@@ -72,7 +72,7 @@ def test_the_client_stays_what_it_is(vendors: Upstream, records: Any) -> None:
 def test_what_the_program_gets_arrives_at_the_server(
     server: RunningServer, vendors: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A whole call, a stream, a message and its stream are on record as what they say."""
+    """Whole and streamed calls of both packages are recorded with their content."""
     with (
         recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
         briggs.Client(server.url, server.api_key) as reader,
@@ -103,7 +103,7 @@ def test_what_the_program_gets_arrives_at_the_server(
 
 
 def test_streams_stay_streams(vendors: Upstream, records: Any) -> None:
-    """Iterated, closed early, or read raw: the program sees what it saw, and it is recorded."""
+    """A stream that is iterated, closed early or read raw is unchanged and recorded."""
     with briggs.wrap(open_openai(vendors)) as client:
         create = client.chat.completions.create
         with create(model="m", messages=MESSAGES, stream=True) as stream:
@@ -125,7 +125,7 @@ def test_streams_stay_streams(vendors: Upstream, records: Any) -> None:
 
 
 def test_errors_stay_errors(vendors: Upstream, records: Any) -> None:
-    """A refusal and an address where nobody is raise what they raised, and are recorded."""
+    """A refusal and an unreachable address raise the same errors as before, and are recorded."""
     with briggs.wrap(open_openai(vendors, "refuses")) as client:
         for stream in (False, True):
             with pytest.raises(openai.BadRequestError, match="no, thank you"):
@@ -142,7 +142,7 @@ def test_errors_stay_errors(vendors: Upstream, records: Any) -> None:
 
 
 def test_tools_and_parsing_need_nothing(records: Any) -> None:
-    """Tools are recorded as sent and answered, and `parse` gives its model."""
+    """Tools and their calls are recorded, and `parse` still returns its model."""
 
     class Sum(pydantic.BaseModel):
         total: int
@@ -166,7 +166,7 @@ def test_tools_and_parsing_need_nothing(records: Any) -> None:
 
 
 def test_compressed_answers_are_read(records: Any) -> None:
-    """What came compressed is recorded as what it says, whole and streamed."""
+    """A compressed answer is recorded uncompressed, whole and streamed."""
 
     class Pieces(httpx2.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
@@ -206,7 +206,7 @@ with briggs.session("killed", tags=["all"]):
 def test_a_stream_that_is_read_at_the_death_of_its_process_is_recorded(
     server: RunningServer, vendors: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After `kill -9` in the middle of a stream what was asked arrives, as a call that started."""
+    """After `kill -9` within a stream, the request is recorded as a started call."""
     killed = subprocess.run(
         [sys.executable, "-c", SCRIPT, f"http://127.0.0.1:{vendors.port}/openai/v1"],
         env={
@@ -233,7 +233,7 @@ def test_a_stream_that_is_read_at_the_death_of_its_process_is_recorded(
 def test_a_stream_may_end_after_its_beginning_was_sent(
     server: RunningServer, vendors: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long stream is on record as started before it ends, and as finished when it has."""
+    """A long stream is recorded as started, and as finished at its end."""
     with (
         recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
         briggs.Client(server.url, server.api_key) as reader,
@@ -254,7 +254,7 @@ def test_a_stream_may_end_after_its_beginning_was_sent(
 
 
 def test_copies_of_anthropics_client(vendors: Upstream, records: Any) -> None:
-    """A copy with an HTTP client of its own is recorded with the same tags."""
+    """A copy with its own HTTP client is recorded with the same tags."""
     url = f"http://127.0.0.1:{vendors.port}/anthropic"
     with briggs.wrap(anthropic.Anthropic(base_url=url, api_key="k"), tags=["all"]) as client:
         for name in ("with_options", "copy"):
@@ -265,7 +265,7 @@ def test_copies_of_anthropics_client(vendors: Upstream, records: Any) -> None:
 
 
 async def test_async_calls_do_not_mix(vendors: Upstream, records: Any) -> None:
-    """Concurrent calls, whole and streamed, have each its own request, answer and tags."""
+    """Concurrent calls are recorded each with its own request, answer and tags."""
     client = briggs.wrap(open_async(vendors))
 
     async def ask(name: str, stream: bool) -> None:
@@ -294,7 +294,7 @@ async def test_async_calls_do_not_mix(vendors: Upstream, records: Any) -> None:
 
 
 async def test_a_cancelled_call_is_recorded(records: Any) -> None:
-    """A task that is cancelled in the middle of a call is cancelled, and the call on record."""
+    """Cancelling a task within a call still works, and the call is recorded."""
     begun = asyncio.Event()
 
     async def answer(request: httpx2.Request) -> httpx2.Response:
@@ -313,7 +313,7 @@ async def test_a_cancelled_call_is_recorded(records: Any) -> None:
 
 
 def test_what_is_no_completion_is_not_recorded(vendors: Upstream, records: Any) -> None:
-    """Lists of models and the like pass by."""
+    """Other requests, such as lists of models, are not recorded."""
     with briggs.wrap(open_openai(vendors)) as client:
         client.models.list()
     assert records() == []
@@ -322,7 +322,7 @@ def test_what_is_no_completion_is_not_recorded(vendors: Upstream, records: Any) 
 def test_a_call_to_briggs_is_recorded_once(
     server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What Briggs answers itself is on its record, with the tags and the session, once."""
+    """A call to a Briggs server is recorded once, with the tags and the session."""
     with (
         recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
         briggs.Client(server.url, server.api_key) as reader,
@@ -338,7 +338,7 @@ def test_a_call_to_briggs_is_recorded_once(
 
 
 def test_the_record_says_where_the_call_was_made(vendors: Upstream, records: Any) -> None:
-    """The stack ends in the program, not in the packages beneath it."""
+    """The recorded stack ends in the program, not in the client's packages."""
     with briggs.wrap(open_openai(vendors)) as client:
         client.chat.completions.create(model="m", messages=MESSAGES)
     frame = records()[0].stacktrace[-1]
@@ -349,6 +349,6 @@ def test_the_record_says_where_the_call_was_made(vendors: Upstream, records: Any
 
 
 def test_what_cannot_be_wrapped_says_so() -> None:
-    """Anything else is refused, with what to do instead."""
+    """Wrapping any other object raises an error that names the alternative."""
     with pytest.raises(TypeError, match=r"briggs\.log"):
         briggs.wrap(object())

@@ -1,4 +1,4 @@
-"""How the properties of this floor are tested."""
+"""Settings for the property tests of this folder."""
 
 from __future__ import annotations
 

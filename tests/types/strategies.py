@@ -1,4 +1,4 @@
-"""Random JSON: of any kind, of any type of the vocabulary, and streams that spell a response."""
+"""Strategies for random JSON: any value, values of our types, and streams of a response."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def json_values() -> st.SearchStrategy[Json]:
 
 
 def unknown_members() -> st.SearchStrategy[dict[str, Json]]:
-    """Members that no specification knows: none at all, mostly."""
+    """Unknown members. Mostly none."""
     names = st.sampled_from(["x_groq", "reasoning_content", "timings", "é", "\0", ""])
     return st.just({}) | st.dictionaries(names, json_values(), max_size=2)
 
 
 @cache
 def json_of(type: Any) -> st.SearchStrategy[Json]:
-    """JSON of a type, with unknown members in every object, and the members in any order."""
+    """JSON of a type, with unknown members in every object, and members in any order."""
     return _json_of(inspect.type_info(type))
 
 
@@ -149,7 +149,7 @@ def _messages(draw: st.DrawFn) -> dict[str, Json]:
 
 @st.composite
 def responses(draw: st.DrawFn) -> dict[str, Json]:
-    """A response that a stream can spell."""
+    """A response that a stream can express."""
     response: dict[str, Json] = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -176,7 +176,7 @@ def responses(draw: st.DrawFn) -> dict[str, Json]:
 
 @st.composite
 def spelled(draw: st.DrawFn, response: dict[str, Json]) -> list[dict[str, Json]]:
-    """Chunks that spell a response: its choices in turns, its texts and lists in pieces."""
+    """The chunks of a response: choices in turn, texts and lists in pieces."""
     waiting = [draw(_spelled_choice(choice)) for choice in response["choices"]]
     head = {name: response[name] for name in ("id", "created", "model")}
     head["object"] = "chat.completion.chunk"
@@ -248,7 +248,7 @@ def _spelled_members(
 
 @st.composite
 def _cut(draw: st.DrawFn, value: Json) -> list[Json]:
-    """A text, between any two UTF-16 units, or a list in two or three pieces."""
+    """A text, split between any two UTF-16 units, or a list, in two or three pieces."""
     if not isinstance(value, str | list):
         return [value]
     units = _units(value) if isinstance(value, str) else value

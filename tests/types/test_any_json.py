@@ -1,4 +1,4 @@
-"""What is read from JSON of any shape: what is of the kind that is asked for, and nothing else."""
+"""Reading JSON of any shape returns only values of the right type."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from briggs.types.any_json import integer, members, number, objects, text
 def test_kinds(
     read: Callable[[Any], Any], taken: list[Any], refused: list[Any], nothing: Any
 ) -> None:
-    """A value of the kind is itself, and any other is nothing."""
+    """A value of the right type is returned, and any other is not."""
     assert [read(value) for value in taken] == taken
     assert [read(value) for value in refused] == [nothing] * len(refused)
 
 
 def test_objects_keep_their_places() -> None:
-    """The objects of a list come with the places that they have in it."""
+    """The objects of a list come with their places."""
     listed = [*objects([1, {"a": 1}, None, {}], "choices")]
     assert listed == [("choices[1]", {"a": 1}), ("choices[3]", {})]
     assert [*objects({"a": 1}, "choices")] == []

@@ -1,4 +1,4 @@
-"""No number, index or name that comes with an answer is believed before it is bounded."""
+"""Every number, index and name from outside is bounded before it is used."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def create_chunk(**choice: Any) -> bytes:
     ],
 )
 def test_numbers_of_a_request(members: Json, param: str, code: str | None) -> None:
-    """A number that is out of its bounds is refused by its name, as OpenAI does."""
+    """A number out of bounds is refused by name, as OpenAI does."""
     with pytest.raises(InvalidRequest) as caught:
         open_envelope(json.dumps({"model": "m", "messages": MESSAGES, **members}).encode())
     assert (caught.value.param, caught.value.code) == (param, code)
@@ -77,7 +77,7 @@ def test_numbers_of_a_request(members: Json, param: str, code: str | None) -> No
 
 
 def test_a_number_of_digits_that_no_number_has() -> None:
-    """A number of 10,000 digits is refused without being read."""
+    """A number of 10,000 digits is refused without being parsed."""
     body = b'{"model": "m", "messages": [{"role": "user"}], "n": %b}' % (b"1" * 10_000)
     with pytest.raises(InvalidRequest):
         open_envelope(body)
@@ -85,7 +85,7 @@ def test_a_number_of_digits_that_no_number_has() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 128, None])
 def test_choices_that_may_be_asked_for(number: int | None) -> None:
-    """From 1 to 128, and null for the default."""
+    """`n` is from 1 to 128, or null for the default."""
     body = json.dumps({"model": "m", "messages": MESSAGES, "n": number}).encode()
     assert open_envelope(body).choices_asked == (number or 1)
 
@@ -93,7 +93,7 @@ def test_choices_that_may_be_asked_for(number: int | None) -> None:
 @pytest.mark.parametrize("count", [2**63, 2**62, 2**53, COUNT_MAX + 1, 10**300, -1, 1.5, "9" * 30])
 @pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
 def test_counts_that_nobody_can_have_counted(name: str, count: Any) -> None:
-    """They are no usage, so that they cost nothing; the answer stands."""
+    """Impossible counts remove the usage, so they cost nothing. The answer is kept."""
     usage = {"prompt_tokens": 5, "completion_tokens": 2, name: count}
     conformed = conform(create_response(usage=usage))
     assert conformed.facts.prompt_tokens is None
@@ -101,7 +101,7 @@ def test_counts_that_nobody_can_have_counted(name: str, count: Any) -> None:
 
 
 def test_counts_that_add_up_to_too_many() -> None:
-    """Each may be believed, and their sum not."""
+    """Possible counts with an impossible sum remove the usage."""
     half = COUNT_MAX // 2 + 1
     usage = {"prompt_tokens": half, "completion_tokens": half, "total_tokens": 2 * half}
     assert conform(create_response(usage=usage)).facts.total_tokens is None
@@ -109,7 +109,7 @@ def test_counts_that_add_up_to_too_many() -> None:
 
 @pytest.mark.parametrize("count", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_counts_that_are_no_numbers(count: str) -> None:
-    """They lose the usage, or the member of it that is none, and not the answer."""
+    """A NaN or infinite count removes the usage; such a cost only itself. The answer is kept."""
     usage = '{"prompt_tokens": 5, "completion_tokens": 2}'
     answer = json.dumps(create_response(usage="?"))
     body = answer.replace('"?"', usage.replace("5", count))
@@ -123,7 +123,7 @@ def test_counts_that_are_no_numbers(count: str) -> None:
 
 @pytest.mark.parametrize("details", [{"cached_tokens": 2**63}, {"cache_write_tokens": 2**63}])
 def test_parts_that_nobody_can_have_counted(details: Json) -> None:
-    """A part that cannot be is left out of the usage."""
+    """An impossible part is removed from the usage."""
     usage = {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": details}
     conformed = conform(create_response(usage=usage))
     assert (conformed.facts.cached_tokens, conformed.facts.cache_write_tokens) == (None, None)
@@ -153,7 +153,7 @@ def test_times_that_are_none(created: Any) -> None:
 
 
 def test_choices_that_nobody_asked_for() -> None:
-    """A million choices are refused at once, in few words."""
+    """A million choices are refused at once, with a short message."""
     answer = create_response()
     answer["choices"] *= 50_000
     began = time.process_time()
@@ -164,7 +164,7 @@ def test_choices_that_nobody_asked_for() -> None:
 
 
 def test_indices_of_a_stream() -> None:
-    """A stream has no more choices than were asked for, whatever their numbers."""
+    """A stream has no more choices than requested, whatever their indices."""
     stream = ConformStream(ASKED)
     stream.add(create_chunk(index=10**30, delta={"role": "assistant", "content": "a"}))
     with pytest.raises(NotConforming, match="1 choice") as caught:
@@ -173,7 +173,7 @@ def test_indices_of_a_stream() -> None:
 
 
 def test_a_name_that_every_chunk_would_repeat() -> None:
-    """A long id is refused, since each chunk that is mended says it again."""
+    """A long id is refused, because every mended chunk repeats it."""
     first = json.loads(create_chunk(delta={"role": "assistant"}))
     for name in ("id", "model", "system_fingerprint"):
         with pytest.raises(NotConforming, match=name):
@@ -181,7 +181,7 @@ def test_a_name_that_every_chunk_would_repeat() -> None:
 
 
 def test_chunks_that_wait_for_an_id() -> None:
-    """Azure sends one of them; a stream of nothing else is none."""
+    """Azure sends one chunk without an id. A stream of only such chunks is refused."""
     stream = ConformStream(ASKED)
     assert stream.add(b'{"choices": []}') == []
     with pytest.raises(NotConforming):
@@ -190,7 +190,7 @@ def test_chunks_that_wait_for_an_id() -> None:
 
 
 def test_calls_of_a_choice() -> None:
-    """There are at most so many, and to find one takes no longer with each."""
+    """The number of calls is limited, and finding one does not get slower."""
     stream = ConformStream(ASKED)
     began = time.process_time()
     with pytest.raises(NotConforming, match="tool calls"):
@@ -201,7 +201,7 @@ def test_calls_of_a_choice() -> None:
 
 
 def test_a_name_that_comes_with_every_piece_of_a_call() -> None:
-    """The arguments so far are not read again for each piece, even if all end as JSON does."""
+    """The arguments so far are not parsed again for each piece, even if all end with `}`."""
     stream = ConformStream(ASKED)
     piece = {"function": {"name": "f", "arguments": '{"a": "' + "x" * 1_000_000 + "}"}}
     stream.add(create_chunk(delta={"role": "assistant", "tool_calls": [piece]}))
@@ -217,7 +217,7 @@ def test_a_name_that_comes_with_every_piece_of_a_call() -> None:
 
 
 def test_many_calls_are_folded_in_time() -> None:
-    """Each new id of a call is found at once."""
+    """Each new call id is found at once."""
     fold = Fold()
     began = time.process_time()
     for number in range(50_000):
@@ -228,7 +228,7 @@ def test_many_calls_are_folded_in_time() -> None:
 
 
 def test_many_parts_of_a_message_are_joined_in_time() -> None:
-    """A text of a million parts is not copied for each."""
+    """A text of a million parts is not copied for each part."""
     message = {"content": ["0123456789" * 10] * 300_000}
     began = time.process_time()
     restore_content(Draft(message, Fixes()))
@@ -237,7 +237,7 @@ def test_many_parts_of_a_message_are_joined_in_time() -> None:
 
 
 def test_tokens_of_many_broken_characters() -> None:
-    """The bytes of a token that nobody can share out are not guessed for ever."""
+    """If the bytes of tokens cannot be divided, the search ends soon."""
     tokens = [{"token": "\ufffd" * 20_000, "logprob": -0.5, "bytes": [239], "top_logprobs": []}]
     answer = create_response("\ufffd" * 20_000)
     answer["choices"][0]["logprobs"] = {"content": tokens, "refusal": None}
@@ -248,7 +248,7 @@ def test_tokens_of_many_broken_characters() -> None:
 
 
 def test_fixes_are_counted_and_not_all_noted() -> None:
-    """An answer that is wrong in a million places says so a thousand times."""
+    """Of a million faults, the first thousand are noted."""
     fixes = Fixes()
     for number in range(100_000):
         fixes.note("E5", f"choices[{number}]")
@@ -257,7 +257,7 @@ def test_fixes_are_counted_and_not_all_noted() -> None:
 
 
 def test_words_of_an_error_are_cut() -> None:
-    """An error may be as long as an answer; what a caller is told of it is not."""
+    """An upstream's error may be very long. The message to the caller is short."""
     assert len(describe_error({"error": {"message": "x" * 10_000_000}})) < 5000
     assert len(describe_error([{"a": "x" * 10_000_000}] * 2)) < 5000
     with pytest.raises(InBandError) as caught:
@@ -266,14 +266,14 @@ def test_words_of_an_error_are_cut() -> None:
 
 
 def test_findings_of_a_rule_are_bounded() -> None:
-    """The book names the first places where a rule is broken, and not a million."""
+    """Only the first violations of a rule are reported, not a million."""
     answer = create_response()
     answer["choices"][0]["message"]["tool_calls"] = [{}] * 50_000
     assert len(check_response(json.dumps(answer).encode())) < 3000
 
 
 def test_alternatives_that_come_twice_are_found_in_time() -> None:
-    """L8 does not compare each alternative of a token with each."""
+    """L8 does not compare all alternatives of a token with each other."""
     others = [{"token": str(number), "logprob": -1.0, "bytes": None} for number in range(50_000)]
     token = {"token": "a", "logprob": -1.0, "bytes": [97], "top_logprobs": [*others, others[-1]]}
     answer = create_response("a")
@@ -284,7 +284,7 @@ def test_alternatives_that_come_twice_are_found_in_time() -> None:
 
 
 def test_what_is_too_large_to_be_checked() -> None:
-    """Streams of real chunks can be checked, floods of empty ones cannot."""
+    """A stream of real chunks can be checked. A flood of empty ones is refused."""
     chunk = b"data: " + create_chunk(delta={"content": "a"}) + b"\n\n"
     assert is_checkable(chunk * 50_000)
     assert check_stream(chunk * 2)

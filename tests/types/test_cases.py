@@ -1,4 +1,4 @@
-"""Streams that real servers send, in `tests/cases`, read and folded to what they spell."""
+"""Streams of real servers, from `tests/cases`, are read and folded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STREAMS = [case for case in CASES if case["wire"]["kind"] == "sse"]
 
 
 def writes(case: dict[str, Any]) -> list[bytes]:
-    """The bytes of each write to the network."""
+    """The bytes of each network write."""
     return [
         write.encode()
         if isinstance(write, str)
@@ -32,7 +32,7 @@ def writes(case: dict[str, Any]) -> list[bytes]:
 
 
 def fold_case(case: dict[str, Any], *, size: int | None) -> dict[str, Any]:
-    """What the stream spells before it ends or fails, read in writes of `size` bytes."""
+    """The folded stream before it ends or fails, read in pieces of `size` bytes."""
     stream = b"".join(writes(case))
     cut = [stream[i : i + size] for i in range(0, len(stream), size)] if size else writes(case)
     reader, collected = EventReader(), Fold()
@@ -77,14 +77,14 @@ TEXTS = [case for case in CASES if case["wire"]["kind"] == "text" and case["expe
 
 @pytest.mark.parametrize("case", ANSWERS, ids=lambda case: case["id"])
 def test_a_whole_answer_survives(case: dict[str, Any]) -> None:
-    """What servers send as a whole is written back as it came."""
+    """Whole answers of real servers are written back unchanged."""
     body = case["wire"]["body"]
     assert wire.decode(wire.encode(body)) == body
 
 
 @pytest.mark.parametrize("case", TEXTS, ids=lambda case: case["id"])
 def test_an_odd_but_legal_text_is_read_as_a_response(case: dict[str, Any]) -> None:
-    """Equal keys, U+0000 and half surrogates do not keep a response from being one."""
+    """Repeated keys, U+0000 and lone surrogates are valid in a response."""
     text = case["wire"]["text"]
     response = wire.decode(text, CreateChatCompletionResponse)
     assert wire.decode(wire.encode(response)) == json.loads(text)

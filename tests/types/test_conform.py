@@ -1,4 +1,4 @@
-"""Whatever an upstream sends: a conforming answer, unchanged if it was one, or a clear refusal."""
+"""Any upstream answer becomes a conforming one or a clear refusal."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def feed(payloads: list[bytes], *, asked: Asked = ASKED) -> tuple[list[bytes], C
 
 
 def test_a_conforming_answer_passes_as_bytes() -> None:
-    """Nothing of a conforming answer changes, white space included."""
+    """A conforming answer passes unchanged, including white space."""
     body = json.dumps(create_full_response(), indent=1).encode()
     conformed = conform_response(body, asked=ASKED)
     assert conformed.body is body
@@ -52,7 +52,7 @@ def test_a_conforming_answer_passes_as_bytes() -> None:
 
 
 def test_a_conforming_stream_passes_as_bytes() -> None:
-    """Nothing of a conforming stream changes but where its usage goes."""
+    """A conforming stream passes unchanged, except for the place of its usage."""
     payloads = [encode(chunk) for chunk in create_stream()]
     passed, stream = feed(payloads)
     assert passed == payloads[:-1]
@@ -68,7 +68,7 @@ REQUEST = encode({"model": "m", "messages": [], "logprobs": True, "top_logprobs"
 
 
 def readable(body: bytes) -> bytes:
-    """A body as pydantic can read it: no half characters, and no tier of a vendor's own."""
+    """A body that pydantic accepts: no lone surrogates, and no vendor's own tier."""
     value = json.loads(body.replace(b"\\ud83d", b"?"))
     value.pop("service_tier", None)
     return encode(value)
@@ -81,7 +81,7 @@ def list_errors(findings: list[Finding]) -> list[Finding]:
 
 @given(mutated(create_full_response()), st.booleans())
 def test_any_response(response: Any, logprobs: bool) -> None:
-    """A mutated answer is refused, or breaks no rule: a second pass finds nothing to restore."""
+    """A mutated answer is refused, or mended so that a second pass finds nothing to mend."""
     asked = msgspec.structs.replace(ASKED, logprobs=logprobs)
     try:
         conformed = conform_response(encode(response), asked=asked)
@@ -98,7 +98,7 @@ def test_any_response(response: Any, logprobs: bool) -> None:
 
 @given(mutated_stream())
 def test_any_stream(chunks: Any) -> None:
-    """A mutated stream is refused, or breaks no rule: a second pass passes it as it is."""
+    """A mutated stream is refused, or mended so that a second pass changes nothing."""
     try:
         passed, stream = feed([encode(chunk) for chunk in chunks])
     except (NotConforming, InBandError) as error:
@@ -118,7 +118,7 @@ def test_any_stream(chunks: Any) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes(body: bytes) -> None:
-    """What is no JSON at all is refused and nothing worse."""
+    """Bytes that are not JSON are refused without any other error."""
     with pytest.raises(NotConforming):
         conform_response(body, asked=ASKED)
     with pytest.raises((NotConforming, InBandError)):
@@ -141,13 +141,13 @@ def test_created(created: Any, restored: int) -> None:
 
 
 def test_created_that_is_missing() -> None:
-    """An answer without a time is of now."""
+    """An answer without a time gets the current one."""
     body = conform_response(encode(create_response(created=0)), asked=ASKED).body
     assert abs(json.loads(body)["created"] - time.time()) < 60
 
 
 def test_more_alternatives_than_asked_for() -> None:
-    """Alternatives that nobody asked for are cut off, whole and streamed."""
+    """Alternatives that were not requested are removed, whole and streamed."""
     none = msgspec.structs.replace(ASKED, top_logprobs=0)
     body = conform_response(encode(create_full_response()), asked=none).body
     [token] = json.loads(body)["choices"][0]["logprobs"]["content"]
@@ -157,7 +157,7 @@ def test_more_alternatives_than_asked_for() -> None:
 
 
 def test_ids_that_are_missing() -> None:
-    """An answer without an id goes by ours; a tool call without one gets one, once."""
+    """An answer without an id gets ours. A tool call without an id gets one, once."""
     body = conform_response(encode(create_response(id="")), asked=ASKED).body
     assert json.loads(body)["id"] == "chatcmpl-ours"
     chunks = create_stream()
@@ -172,7 +172,7 @@ def test_ids_that_are_missing() -> None:
 
 
 def test_first_chunk_without_an_identity() -> None:
-    """A chunk about the prompt that comes before any id waits for one."""
+    """A chunk about the prompt, before any id, waits for one."""
     chunks = create_stream()
     early = {"id": "", "object": "", "created": 0, "model": "", "choices": [], "filter": [1]}
     passed, _ = feed([encode(chunk) for chunk in [early, *chunks]])
@@ -197,5 +197,5 @@ def test_first_chunk_without_an_identity() -> None:
     ],
 )
 def test_words_of_errors(error: Any, words: str) -> None:
-    """The words of an error are found in every shape that servers give it."""
+    """The message of an error is found in every format that servers use."""
     assert describe_error(error) == words

@@ -1,4 +1,4 @@
-"""Every way in which servers are known to break the rules with a whole answer, and its mending."""
+"""Every known way in which servers break the rules in a whole answer, and its fix."""
 
 # ruff: noqa: E501
 
@@ -27,7 +27,7 @@ MADE_UP = "(made up)"
 def create_answer(
     *, message: Json | None = None, choice: Json | None = None, **members: Any
 ) -> Json:
-    """A conforming answer but for these members; `...` takes one away."""
+    """A conforming answer with these members changed. `...` removes one."""
     answer = create_response(**members)
     answer["choices"][0]["message"] |= message or {}
     answer["choices"][0] |= choice or {}
@@ -38,7 +38,7 @@ def create_answer(
 
 
 def mend(answer: Json, *, asked: Asked = ASKED) -> tuple[Json, list[tuple[str, str]]]:
-    """An answer as it goes out, and what was mended; it breaks no rule any more."""
+    """The mended answer and its fixes. The mended answer must break no rule."""
     conformed = conform_response(json.dumps(answer).encode(), asked=asked)
     errors = [one for one in check_response(conformed.body) if one.severity == "error"]
     assert errors == []
@@ -47,7 +47,7 @@ def mend(answer: Json, *, asked: Asked = ASKED) -> tuple[Json, list[tuple[str, s
 
 
 def calling(*calls: Any, finish_reason: str = "tool_calls", **message: Any) -> Json:
-    """An answer that calls."""
+    """An answer with tool calls."""
     said = {"content": None, "tool_calls": list(calls), **message}
     return create_answer(message=said, choice={"finish_reason": finish_reason})
 
@@ -143,7 +143,7 @@ MESSAGES: list[tuple[str, Json, Json, list[tuple[str, str]]]] = [
     ("title", "came", "expected", "fixes"), MESSAGES, ids=[row[0] for row in MESSAGES]
 )
 def test_messages(title: str, came: Json, expected: Json, fixes: list[tuple[str, str]]) -> None:
-    """A message is mended, and what is mended is noted."""
+    """A message is mended, and the fixes are noted."""
     answer, noted = mend(came)
     message = answer["choices"][0]["message"]
     for call in message.get("tool_calls", ()):
@@ -172,7 +172,7 @@ def test_messages(title: str, came: Json, expected: Json, fixes: list[tuple[str,
     ],
 )
 def test_native_reasons(native: str, reason: str) -> None:
-    """A vendor's own reason is said in the specification's words, and kept beside them."""
+    """A vendor's finish reason is translated, and the original is kept too."""
     answer, fixes = mend(create_answer(choice={"finish_reason": native}))
     assert answer["choices"][0]["finish_reason"] == reason
     assert answer["choices"][0]["native_finish_reason"] == native
@@ -181,7 +181,7 @@ def test_native_reasons(native: str, reason: str) -> None:
 
 @pytest.mark.parametrize("given", [None, "", ...])
 def test_a_reason_that_stands_elsewhere(given: Any) -> None:
-    """Without a finish_reason the native one counts, and without both there is no answer."""
+    """Without a finish_reason the native one counts. Without both, the answer is refused."""
     answer, [fix] = mend(
         create_answer(choice={"finish_reason": given, "native_finish_reason": "STOP"})
     )
@@ -197,7 +197,7 @@ def test_a_reason_that_stands_elsewhere(given: Any) -> None:
      "MALFORMED_FUNCTION_CALL", "network_error"],
 )  # fmt: skip
 def test_reasons_that_are_failures(reason: str) -> None:
-    """An answer that ends with a failure is one, in the upstream's words."""
+    """An answer whose finish reason is a failure raises the upstream's message."""
     with pytest.raises(InBandError, match=reason):
         mend(create_answer(choice={"finish_reason": reason}))
     told = {"finish_reason": reason, "error": {"message": "the GPU fell off", "code": 502}}
@@ -206,20 +206,20 @@ def test_reasons_that_are_failures(reason: str) -> None:
 
 
 def test_an_error_beside_an_answer() -> None:
-    """An error at the top of an answer counts, whatever else the answer says."""
+    """An error at the top of an answer counts, whatever else the answer has."""
     with pytest.raises(InBandError, match="quota"):
         mend(create_answer(error={"message": "quota"}))
     assert mend(create_answer(error=None))[1] == []
 
 
 def test_reasons_that_nobody_knows() -> None:
-    """A reason that nobody knows is not guessed at."""
+    """An unknown finish reason is refused."""
     with pytest.raises(NotConforming, match="'sunset'"):
         mend(create_answer(choice={"finish_reason": "sunset"}))
 
 
 def test_calls_that_end_with_stop() -> None:
-    """Who calls tools ends with `tool_calls`, unless the request named the tool."""
+    """An answer with tool calls ends with `tool_calls`, unless the request named the tool."""
     answer, fixes = mend(calling(CALL, finish_reason="stop"))
     assert answer["choices"][0]["finish_reason"] == "tool_calls"
     assert answer["choices"][0]["native_finish_reason"] == "stop"
@@ -266,7 +266,7 @@ def test_usage(given: Json, restored: tuple[int, int, int], fixes: dict[str, str
     "usage", [None, [], {}, {"prompt_tokens": 5}, {"prompt_tokens": -1, "completion_tokens": 2}]
 )
 def test_usage_that_counts_nothing(usage: Any) -> None:
-    """What counts nothing is left out: an unknown count is no count."""
+    """A usage without counts is removed."""
     answer, fixes = mend(create_answer(usage=usage))
     assert "usage" not in answer
     assert fixes[-1] == ("U1", "usage")
@@ -288,7 +288,7 @@ def test_usage_that_counts_nothing(usage: Any) -> None:
     ],
 )
 def test_what_an_answer_says_of_itself(members: Json, fixes: list[tuple[str, str]]) -> None:
-    """Its id, time and model are there and of their types."""
+    """The id, time and model are mended to their types."""
     answer, noted = mend(create_answer(**members))
     assert noted == fixes
     assert "system_fingerprint" not in answer
@@ -297,19 +297,19 @@ def test_what_an_answer_says_of_itself(members: Json, fixes: list[tuple[str, str
 
 
 def test_indices() -> None:
-    """Choices whose numbers are wrong are numbered by their places, which is what they mean."""
+    """Choices with wrong indices are numbered by their places."""
     asked = Asked(completion_id="o", model="m", choices=2)
     came = create_answer()
     came["choices"] = [came["choices"][0] | {"index": 1}, came["choices"][0] | {"index": 7}]
     answer, fixes = mend(came, asked=asked)
     assert [choice["index"] for choice in answer["choices"]] == [0, 1]
     assert fixes == [("C2", "choices[0].index"), ("C2", "choices[1].index")]
-    with pytest.raises(NotConforming, match="were asked for"):
+    with pytest.raises(NotConforming, match="were requested"):
         mend(came)
 
 
 def test_a_turn_in_two_choices() -> None:
-    """Text in one choice and calls in another, where one was asked for, are one turn."""
+    """If one choice was requested, text in one and calls in another are joined."""
     came = create_answer(choice={"finish_reason": "stop"})
     came["choices"] += calling(CALL)["choices"]
     answer, fixes = mend(came)
@@ -321,7 +321,7 @@ def test_a_turn_in_two_choices() -> None:
 
 
 def test_logprobs_that_nobody_asked_for() -> None:
-    """They are null, as the specification has it; what came is in the record."""
+    """Unrequested logprobs become null. The record has what came."""
     came = spelling("a", ("a", [97]))
     answer, fixes = mend(came)
     assert answer["choices"][0]["logprobs"] is None
@@ -331,7 +331,7 @@ def test_logprobs_that_nobody_asked_for() -> None:
 
 @pytest.mark.parametrize("logprob", [-9999.0, -3.4028235e38, -100, 0])
 def test_very_unlikely_tokens(logprob: float) -> None:
-    """What servers write for no chance at all is a number, and stays."""
+    """The number that servers write for an impossible token is kept."""
     came = spelling("a", ("a", [97]))
     came["choices"][0]["logprobs"]["content"][0]["logprob"] = logprob
     assert mend(came, asked=WITH_LOGPROBS) == (came, [])
@@ -361,7 +361,7 @@ BROKEN = [239, 191, 189]
 def test_bytes_of_tokens(
     content: str, tokens: list[Any], restored: list[Any] | None, rule: str | None
 ) -> None:
-    """Bytes that are wrong are read from the text where that leaves one way only."""
+    """Wrong bytes are taken from the text, if there is only one way."""
     conformed = conform_response(
         json.dumps(spelling(content, *tokens)).encode(), asked=WITH_LOGPROBS
     )
@@ -372,7 +372,7 @@ def test_bytes_of_tokens(
 
 
 def test_numbers_that_are_no_json() -> None:
-    """-Infinity is what the specification writes as -9999; NaN is nothing, and so left out."""
+    """-Infinity becomes -9999, as in the specification. NaN is removed."""
     came = spelling("a", ("a", [97]))
     [token] = came["choices"][0]["logprobs"]["content"]
     token["logprob"] = float("nan")
@@ -384,7 +384,7 @@ def test_numbers_that_are_no_json() -> None:
 
 
 def test_a_byte_order_mark() -> None:
-    """A byte order mark before an answer is left out; within one, it is text like any other."""
+    """A byte order mark before an answer is removed. Within the answer it is text."""
     body = json.dumps(
         create_answer(message={"content": "\ufeffHello"}), ensure_ascii=False
     ).encode()
@@ -395,7 +395,7 @@ def test_a_byte_order_mark() -> None:
 
 
 def test_tokens_without_their_members() -> None:
-    """Bytes that nobody sent are null, and alternatives that nobody sent are none."""
+    """Missing bytes become null, and missing alternatives an empty list."""
     came = spelling("a", ("a", [97]))
     came["choices"][0]["logprobs"] = {"content": [{"token": "a", "logprob": -0.1}]}
     answer, fixes = mend(came, asked=WITH_LOGPROBS)
@@ -410,7 +410,7 @@ def test_tokens_without_their_members() -> None:
 
 
 def test_what_is_unknown_is_kept() -> None:
-    """Members that the specification does not know survive the mending of their neighbours."""
+    """Unknown members are kept when other members are mended."""
     came = create_answer(
         id="",
         timings={"a": 1},
@@ -424,7 +424,7 @@ def test_what_is_unknown_is_kept() -> None:
 
 
 def test_calls_of_nothing() -> None:
-    """A call that does not say what it calls is refused, whatever its type."""
+    """A tool call without its function or tool is refused, whatever its type."""
     for kind in ("function", "custom"):
         with pytest.raises(NotConforming):
             mend(calling({"id": "call_1", "type": kind}))

@@ -1,4 +1,4 @@
-"""Text where no chat completion has it becomes the content, or the answer is refused."""
+"""Text in the wrong place becomes the content, or the answer is refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ END = say("stop", delta={})
     ],
 )
 def test_text_of_a_choice_becomes_its_content(choice: dict[str, Any]) -> None:
-    """In a whole answer, wherever it stands in its choice, and it is noted."""
+    """In a whole answer, text anywhere in its choice becomes the content, and this is noted."""
     message, rules = answer(choice)
     assert message == SPOKEN
     assert rules
@@ -99,7 +99,7 @@ def test_text_of_a_choice_becomes_its_content(choice: dict[str, Any]) -> None:
     ],
 )
 def test_text_of_a_streamed_choice_becomes_its_content(chunks: tuple[dict[str, Any], ...]) -> None:
-    """In a stream too, once, and what only repeats it at the end is left out."""
+    """In a stream too, text is moved once. A repetition at the end is left out."""
     [content], rules = stream(*chunks)
     assert content in ("Hi you", "Hi")
     assert content == ("Hi you" if " you" in json.dumps(chunks) else "Hi")
@@ -119,7 +119,7 @@ def test_text_of_a_streamed_choice_becomes_its_content(chunks: tuple[dict[str, A
     ],
 )
 def test_text_beside_the_choices_is_refused(beside: dict[str, Any]) -> None:
-    """An answer that would be empty is refused where there is text that nobody can place."""
+    """An empty answer is refused if there is text that belongs to no choice."""
     name = next(iter(beside))
     with pytest.raises(NotConforming, match=f"text is in '{name}'"):
         answer({"message": EMPTY}, **beside)
@@ -131,7 +131,7 @@ def test_text_beside_the_choices_is_refused(beside: dict[str, Any]) -> None:
 
 
 def test_other_wires_are_refused() -> None:
-    """Answers of Ollama's and Gemini's own wires are no empty answers."""
+    """Answers in Ollama's and Gemini's own formats are not empty."""
     for body in ({"message": SPOKEN, "done": True}, {"candidates": [{"content": PARTS}]}):
         with pytest.raises(NotConforming):
             conform_response(json.dumps({**HEAD, **body}).encode(), asked=ASKED)
@@ -140,7 +140,7 @@ def test_other_wires_are_refused() -> None:
 
 
 def test_one_of_two_choices_is_never_empty_in_silence() -> None:
-    """The text of the second choice is its own, though the first has spoken."""
+    """The text of the second choice is moved, although the first has text."""
     both = {
         "choices": [*say(delta={"content": "A"})["choices"], *say(index=1, text="B")["choices"]]
     }
@@ -149,20 +149,20 @@ def test_one_of_two_choices_is_never_empty_in_silence() -> None:
 
 
 def test_an_empty_answer_stays_one() -> None:
-    """A model may say nothing: without text anywhere that passes as it came."""
+    """An answer without text anywhere passes unchanged."""
     assert answer({"message": EMPTY}) == (EMPTY, [])
     assert stream(say(delta={"role": "assistant", "content": ""}), END) == ([""], [])
 
 
 def test_what_stands_beside_content_is_kept() -> None:
-    """Where the content is there, other members are extra, and stay."""
+    """If there is content, other members with text stay unchanged."""
     message, rules = answer({"message": {**SPOKEN, "output": "other"}})
     assert (message["content"], message["output"], rules) == ("Hi", "other", [])
 
 
 @pytest.mark.parametrize("error", [None, {}, [], "", False, 0, {"code": None, "message": ""}])
 def test_an_error_that_says_nothing_is_ignored(error: Any) -> None:
-    """Beside choices, an error without a word in it is none."""
+    """An empty error next to choices is not an error."""
     assert answer({"message": SPOKEN}, error=error)[0] == SPOKEN
     assert stream({**say(delta={"content": "Hi"}), "error": error}, END)[0] == ["Hi"]
 
@@ -170,7 +170,7 @@ def test_an_error_that_says_nothing_is_ignored(error: Any) -> None:
 @pytest.mark.parametrize("message", [EMPTY, SPOKEN])
 @pytest.mark.parametrize("error", ["boom", {"message": "boom"}, {"code": 500}, [{"msg": "boom"}]])
 def test_an_error_beside_choices_is_an_error(error: Any, message: dict[str, Any]) -> None:
-    """With content and without: half an answer is not to pass for a whole one."""
+    """An error is raised even next to content, so that a partial answer cannot pass."""
     with pytest.raises(InBandError):
         answer({"message": message}, error=error)
     with pytest.raises(InBandError):

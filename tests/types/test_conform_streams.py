@@ -1,4 +1,4 @@
-"""Every way in which servers are known to break the rules with a stream, and its mending."""
+"""Every known way in which servers break the rules in a stream, and its fix."""
 
 # ruff: noqa: E501
 
@@ -30,7 +30,7 @@ def create_chunk(
     choice: Json | None = None,
     **members: Any,
 ) -> Json:
-    """A conforming chunk but for these members; `...` takes one away."""
+    """A conforming chunk with these members changed. `...` removes one."""
     said = {"index": 0, "delta": delta or {}, "logprobs": None, "finish_reason": finish_reason}
     chunk = {
         "id": "chatcmpl-upstream",
@@ -50,14 +50,14 @@ CALLED = create_chunk(finish_reason="tool_calls")
 
 
 def call(index: Any = ..., id: Any = ..., **function: Any) -> Json:
-    """A chunk with a piece of one call."""
+    """A chunk with a piece of one tool call."""
     piece = {"index": index, "id": id, "type": "function" if id is not ... else ...}
     piece = {name: value for name, value in piece.items() if value is not ...}
     return create_chunk({"tool_calls": [{**piece, "function": function}]})
 
 
 def mend(*chunks: Json, asked: Asked = ASKED) -> tuple[list[Json], Json, list[tuple[str, str]]]:
-    """The chunks that go out, what they spell, and what was mended; they break no rule any more."""
+    """The mended chunks, their fold, and the fixes. The mended chunks must break no rule."""
     stream = ConformStream(asked)
     sent = [json.dumps(copy.deepcopy(chunk)).encode() for chunk in chunks]
     passed = [payload for one in sent for payload in stream.add(one)] + stream.end()
@@ -152,7 +152,7 @@ CALLS: list[tuple[str, list[Json], list[str]]] = [
 
 @pytest.mark.parametrize(("title", "pieces", "mended"), CALLS, ids=[row[0] for row in CALLS])
 def test_calls(title: str, pieces: list[Json], mended: list[str]) -> None:
-    """Two calls are told apart, however their pieces are numbered and named."""
+    """Two calls stay separate, however their pieces are numbered and named."""
     _, response, noted = mend(BEGIN, *pieces, CALLED)
     assert list_calls(response) == [("f", '{"a":1}'), ("g", "{}")]
     paths = [path.removeprefix("choices[0].delta.tool_calls[0].") for _, path in noted]
@@ -160,14 +160,14 @@ def test_calls(title: str, pieces: list[Json], mended: list[str]) -> None:
 
 
 def test_the_same_function_twice() -> None:
-    """A name that comes again after whole arguments begins another call, without ids too."""
+    """A name after complete arguments begins a new call, even without ids."""
     piece = call(0, name="f", arguments='{"a":1}')
     _, response, _ = mend(BEGIN, piece, piece, CALLED)
     assert list_calls(response) == [("f", '{"a":1}'), ("f", '{"a":1}')]
 
 
 def test_calls_that_end_with_stop() -> None:
-    """Who calls tools ends with `tool_calls`, unless the request named the tool."""
+    """An answer with tool calls ends with `tool_calls`, unless the request named the tool."""
     whole = call(0, "a", name="f", arguments="{}")
     chunks, response, noted = mend(BEGIN, whole, END)
     assert response["choices"][0]["finish_reason"] == "tool_calls"
@@ -191,7 +191,7 @@ def test_calls_that_end_with_stop() -> None:
     ],
 )
 def test_failures(chunks: list[Json]) -> None:
-    """A failure inside of a stream is one, wherever it stands."""
+    """A failure within a stream is raised, wherever it is."""
     with pytest.raises(InBandError, match="error"):
         mend(*chunks)
 
@@ -212,7 +212,7 @@ def test_failures(chunks: list[Json]) -> None:
     ],
 )
 def test_refused(chunks: list[Json]) -> None:
-    """What cannot be mended without inventing something is refused."""
+    """A fault that cannot be mended without inventing content is refused."""
     with pytest.raises(NotConforming):
         mend(*chunks)
 
@@ -224,7 +224,7 @@ ODD = [
     create_chunk({"content": None, "refusal": "no"}),
     create_chunk({"content": "d"}, metadata={"content": "of something else"}),
 ]
-"""Chunks that are like others, but for more than their text."""
+"""Chunks that differ from others in more than their text."""
 
 
 @given(
@@ -236,7 +236,7 @@ ODD = [
 def test_chunks_that_differ_in_their_text_alone(
     said: list[str | Json], separators: tuple[str, str]
 ) -> None:
-    """They pass and fold as any others do, wherever they begin, end, and go on."""
+    """Such chunks pass and fold like any others, wherever they are in the stream."""
     chunks = [create_chunk({"content": text}) if isinstance(text, str) else text for text in said]
     at_once, slowly = ConformStream(ASKED), ConformStream(ASKED)
     for chunk in [BEGIN, TEXT, *chunks, END]:
@@ -251,7 +251,7 @@ def test_chunks_that_differ_in_their_text_alone(
 
 
 def test_usage_goes_out_last() -> None:
-    """Whoever asked for the usage gets it once, last and by itself, wherever it came."""
+    """A requested usage is sent once, last and in its own chunk, wherever it came."""
     for came in (
         [BEGIN, TEXT, {**END, "usage": USAGE}],
         [BEGIN, {**TEXT, "usage": {**USAGE, "prompt_tokens": 1}}, END, create_chunk(choices=[], usage=USAGE)],
@@ -308,7 +308,7 @@ def test_a_cost_is_not_lost_to_a_later_zero() -> None:
 
 
 def test_audio_may_expire_after_the_end() -> None:
-    """The one thing that follows the end of a choice is when its audio expires."""
+    """After the end of a choice, only the expiry time of its audio may follow."""
     expiry = create_chunk({"audio": {"expires_at": 1_800_000_000}}, ...)
     spoken = create_chunk({"audio": {"id": "a", "data": "AA==", "transcript": "t"}})
     chunks, response, noted = mend(BEGIN, spoken, END, expiry)
@@ -318,7 +318,7 @@ def test_audio_may_expire_after_the_end() -> None:
 
 
 def test_a_function_call_is_named_once() -> None:
-    """A name that is null where the arguments go on says nothing, and is left out."""
+    """A null name in a later piece of arguments is removed."""
     _, response, noted = mend(
         create_chunk({"role": "assistant", "function_call": {"name": "f", "arguments": ""}}),
         create_chunk({"function_call": {"name": None, "arguments": "{}"}}),
@@ -330,7 +330,7 @@ def test_a_function_call_is_named_once() -> None:
 
 
 def test_a_probability_that_is_no_number() -> None:
-    """NaN is no JSON: the logprobs that have it are left out of their chunk, and its text is not."""
+    """Logprobs with NaN are removed from their chunk, and the text is kept."""
     token = {"token": "Hello", "logprob": float("nan"), "bytes": None, "top_logprobs": []}
     logprobs = {"content": [token], "refusal": None}
     asked = Asked(completion_id="o", model="m", logprobs=True)
@@ -341,11 +341,11 @@ def test_a_probability_that_is_no_number() -> None:
 
 
 def test_a_failed_chunk_may_say_anything_of_itself() -> None:
-    """What cannot be passed on is kept for the record, whose columns hold texts only."""
+    """A chunk that cannot be passed on is kept for the record, even with members of wrong types."""
     stream = ConformStream(ASKED)
     stream.add(json.dumps(BEGIN).encode())
     failed = {**TEXT, "system_fingerprint": {"hash": "fp"}, "service_tier": [1], "choices": [7]}
-    with pytest.raises(NotConforming, match="no object"):
+    with pytest.raises(NotConforming, match="not an object"):
         stream.add(json.dumps(failed).encode())
     stream.keep(json.dumps(failed).encode())
     folded = stream.fold()
@@ -356,7 +356,7 @@ def test_a_failed_chunk_may_say_anything_of_itself() -> None:
 
 @pytest.mark.parametrize("depth", [500, 5_000, 200_000])
 def test_a_chunk_that_is_nested_too_deeply(depth: int) -> None:
-    """However deep a chunk is, it is passed on or refused."""
+    """A deeply nested chunk is passed on or refused."""
     chunk = json.dumps({**TEXT, "x": "@"}).replace('"@"', "[" * depth + "]" * depth).encode()
     stream = ConformStream(ASKED)
     stream.add(json.dumps(BEGIN).encode())

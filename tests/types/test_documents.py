@@ -1,4 +1,4 @@
-"""The examples of the documents about this floor run as they stand."""
+"""The examples in the documents about the types run unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOCUMENTS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize("name", ["response.md", "fold.md"])
 def test_the_examples_run(name: str) -> None:
-    """Every Python block runs, one after the other, and its assertions hold."""
+    """Every Python block runs in order, and its assertions hold."""
     blocks = re.findall(r"```python\n(.*?)```", (DOCUMENTS / name).read_text(), re.DOTALL)
     assert blocks
     names: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Examples in the shapes that OpenAI's reference shows are read, and written back as they came."""
+"""Examples from OpenAI's reference are read, and written back unchanged."""
 
 from __future__ import annotations
 
@@ -156,12 +156,12 @@ EXAMPLES: dict[str, tuple[type[wire.Object], str]] = {
 
 @pytest.mark.parametrize(("cls", "text"), EXAMPLES.values(), ids=EXAMPLES.keys())
 def test_examples_come_back_as_they_were(cls: type[wire.Object], text: str) -> None:
-    """What is written is, byte for byte, the example without its blanks."""
+    """The output equals the example without white space, byte for byte."""
     assert wire.encode(wire.decode(text, cls)) == wire.encode(json.loads(text))
 
 
 def test_a_response_is_read_by_its_names() -> None:
-    """Calls, reasons and unknown members of a response are where the reference has them."""
+    """Calls, reasons and unknown members of a response are in the reference's places."""
     response = wire.decode(RESPONSES["functions, without refusal"], CreateChatCompletionResponse)
     choice = response.choices[0]
     assert choice.finish_reason is FinishReason.ToolCalls
@@ -176,7 +176,7 @@ def test_a_response_is_read_by_its_names() -> None:
 
 
 def test_a_request_is_read_by_its_names() -> None:
-    """Messages and parts are of the class of their role and type, unknown options in `extra`."""
+    """Messages and parts have the class of their role and type. Unknown options are in `extra`."""
     request = wire.decode(REQUESTS["image"], CreateChatCompletionRequest)
     message = request.messages[0]
     assert isinstance(message, ChatCompletionRequestUserMessage)
@@ -190,6 +190,6 @@ def test_a_request_is_read_by_its_names() -> None:
 
 
 def test_model_ids_hold_slashes_and_colons() -> None:
-    """A model's id is any text."""
+    """A model's id may be any text."""
     model = Model(id="a/b:c", object="model", created=1, owned_by="o")
     assert wire.decode(wire.encode(model), Model) == model

@@ -1,4 +1,4 @@
-"""The fold of a stream is the response that its chunks spell."""
+"""The fold of a stream is the response that its chunks form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def folded(*chunks: dict[str, Any]) -> dict[str, Any]:
 
 
 def folded_deltas(*deltas: dict[str, Any]) -> dict[str, Any]:
-    """The message that some deltas of one choice spell."""
+    """The message that the deltas of one choice form."""
     response = folded(*({"choices": [{"index": 0, "delta": delta}]} for delta in deltas))
     message: dict[str, Any] = response["choices"][0]["message"]
     return message
@@ -34,7 +34,7 @@ def folded_deltas(*deltas: dict[str, Any]) -> dict[str, Any]:
 
 @given(data=st.data())
 def test_the_chunks_of_a_response_fold_to_it(data: st.DataObject) -> None:
-    """However a response is spelled, choices in turns and surrogates apart, it comes back."""
+    """However a response is split into chunks, the fold returns it."""
     response = data.draw(responses())
     chunks = data.draw(spelled(response))
     assert folded(*chunks) == response
@@ -42,7 +42,7 @@ def test_the_chunks_of_a_response_fold_to_it(data: st.DataObject) -> None:
 
 @given(data=st.data())
 def test_any_split_of_the_bytes_folds_to_the_same(data: st.DataObject) -> None:
-    """How the network cuts a stream says nothing."""
+    """The fold does not depend on how the network splits a stream."""
     response = data.draw(responses())
     chunks = data.draw(spelled(response))
     stream = b"".join(b"data: " + wire.encode(chunk) + b"\r\n\r\n" for chunk in chunks)
@@ -56,7 +56,7 @@ def test_any_split_of_the_bytes_folds_to_the_same(data: st.DataObject) -> None:
 
 @given(data=st.data())
 def test_typed_chunks_fold_to_a_typed_response(data: st.DataObject) -> None:
-    """`fold` takes what the SDK streams and gives what it would have returned whole."""
+    """`fold` turns the chunks of the SDK into the response of a whole call."""
     response = data.draw(responses())
     chunks = [
         wire.decode(wire.encode(chunk), CreateChatCompletionStreamResponse)
@@ -67,7 +67,7 @@ def test_typed_chunks_fold_to_a_typed_response(data: st.DataObject) -> None:
 
 @given(chunks=st.lists(json_of(CreateChatCompletionStreamResponse), max_size=3))
 def test_folding_changes_no_chunk_and_can_be_asked_for_twice(chunks: list[dict[str, Any]]) -> None:
-    """A fold in the middle of a stream takes nothing away from the one at its end."""
+    """A fold in the middle of a stream does not change the fold at its end."""
     before = copy.deepcopy(chunks)
     collected = Fold()
     for chunk in chunks:
@@ -93,7 +93,7 @@ WILD = st.recursive(
 
 @given(chunks=st.lists(st.dictionaries(NAMES, WILD, max_size=5), max_size=4))
 def test_no_chunk_is_too_odd(chunks: list[dict[str, Any]]) -> None:
-    """Whatever JSON object comes as a chunk, the fold goes on and has the required keys."""
+    """The fold accepts any JSON object as a chunk, and has the required keys."""
     response = folded(*chunks)
     assert {"id", "object", "created", "model", "choices"} <= set(response)
     for choice in response["choices"]:
@@ -102,7 +102,7 @@ def test_no_chunk_is_too_odd(chunks: list[dict[str, Any]]) -> None:
 
 
 def test_what_never_came_is_null_or_empty() -> None:
-    """Required members that no chunk brought are null, or empty where null is not allowed."""
+    """Required members that never came are null, or empty if null is not allowed."""
     assert folded({"choices": [{"index": 0, "delta": {}}]}) == {
         "id": "",
         "object": "chat.completion",
@@ -120,7 +120,7 @@ def test_what_never_came_is_null_or_empty() -> None:
 
 
 def test_the_first_identity_that_is_not_empty_counts() -> None:
-    """Of id, created, model and fingerprint the first non-empty ones count: Azure's are late."""
+    """The first non-empty id, created, model and fingerprint count. Azure's come late."""
     response = folded(
         {"id": "", "created": 0, "model": "", "system_fingerprint": None, "choices": []},
         {"id": "a", "created": 1, "model": "m", "system_fingerprint": "fp", "choices": []},
@@ -140,12 +140,12 @@ def test_the_first_identity_that_is_not_empty_counts() -> None:
     ],
 )
 def test_the_last_usage_counts(chunks: list[dict[str, Any]]) -> None:
-    """Usages are never added up: the last counts, Groq's and Moonshot's where there is no other."""
+    """Usages are never added: the last counts. Groq's and Moonshot's count if there is no other."""
     assert folded(*chunks)["usage"] == {"total_tokens": 7}
 
 
 def test_obfuscation_is_not_part_of_the_answer() -> None:
-    """Padding is dropped, unknown members are kept, and of those the last that is not null."""
+    """Padding is dropped. Unknown members are kept, each with its last value that is not null."""
     response = folded(
         {"obfuscation": "xx", "a": 1, "b": None}, {"obfuscation": "y", "a": 2}, {"a": None}
     )
@@ -154,7 +154,7 @@ def test_obfuscation_is_not_part_of_the_answer() -> None:
 
 
 def test_an_empty_role_or_reason_is_none() -> None:
-    """An empty text is read as null; of the others the first role and the last reason count."""
+    """An empty text counts as null. The first role and the last reason count."""
     response = folded(
         {"choices": [{"index": 0, "delta": {"role": ""}, "finish_reason": ""}]},
         {"choices": [{"index": 0, "delta": {"role": "assistant"}, "finish_reason": "length"}]},
@@ -166,7 +166,7 @@ def test_an_empty_role_or_reason_is_none() -> None:
 
 
 def test_choices_are_sorted_by_index() -> None:
-    """Choices come in any order, several to a chunk, and leave in the order of their indices."""
+    """Choices may come in any order and several to a chunk. They are sorted by index."""
     response = folded(
         {
             "choices": [
@@ -262,7 +262,7 @@ def names_and_arguments(message: dict[str, Any]) -> list[tuple[str, str]]:
     ],
 )
 def test_tool_calls_survive_their_senders(deltas: list[dict[str, Any]]) -> None:
-    """Two calls are two calls, whatever their sender does with indices, ids and names."""
+    """Two calls stay two calls, whatever the upstream does with indices, ids and names."""
     message = folded_deltas(*deltas)
     assert names_and_arguments(message) == [("f", "{}"), ("g", "[]")]
     assert [call["type"] for call in message["tool_calls"]] == ["function", "function"]
@@ -297,7 +297,7 @@ def test_custom_tool_calls_are_joined() -> None:
 
 
 def test_a_call_without_arguments_has_empty_ones() -> None:
-    """Arguments are required and are text, even where none ever came."""
+    """Arguments are always text, even if none came."""
     message = folded_deltas(
         call(index=0, id="a", function={"name": "f"}), {"function_call": {"name": "g"}}
     )
@@ -314,7 +314,7 @@ def test_no_calls_are_none() -> None:
 
 
 def test_unknown_members_of_deltas_are_joined_extended_or_replaced() -> None:
-    """Unknown text is joined, unknown lists are extended, of anything else the last counts."""
+    """Unknown text and lists are joined. For anything else, the last value counts."""
     message = folded_deltas(
         {"reasoning": "h", "reasoning_details": [1], "score": 1, "never": None},
         {"reasoning": None, "reasoning_details": [2], "score": 2},
@@ -327,20 +327,20 @@ def test_unknown_members_of_deltas_are_joined_extended_or_replaced() -> None:
 
 
 def test_content_in_parts_stays_in_parts() -> None:
-    """Where content comes as lists of parts, nothing of them is lost."""
+    """If content comes as lists of parts, no part is lost."""
     thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
     message = folded_deltas({"content": ""}, {"content": [thought]}, {"content": "42"})
     assert message["content"] == [thought, "42"]
 
 
 def test_who_refuses_has_no_content() -> None:
-    """The empty content of a first chunk does not stand beside a refusal."""
+    """The empty content of a first chunk becomes null next to a refusal."""
     message = folded_deltas({"content": "", "refusal": None}, {"refusal": "No"}, {"refusal": "."})
     assert (message["content"], message["refusal"]) == (None, "No.")
 
 
 def test_halves_of_a_surrogate_pair_meet() -> None:
-    """A pair that was split over two deltas is one character again; a half alone stays."""
+    """A surrogate pair split over two deltas is joined. A lone surrogate stays."""
     message = folded_deltas({"content": "x \ud83d"}, {"content": "\ude0a y \ud83d"})
     assert message["content"] == "x 😊 y \ud83d"
 
@@ -361,7 +361,7 @@ def test_logprobs_are_null_where_none_came() -> None:
 
 
 def test_base64_that_was_cut_anywhere_is_joined() -> None:
-    """Audio whose base64 was cut between any two letters is not decoded piece by piece."""
+    """Base64 audio that was cut at any character is joined correctly."""
     message = folded_deltas({"audio": {"data": "AAE"}}, {"audio": {"data": "C"}})
     assert message["audio"] == {"data": "AAEC"}
     message = folded_deltas({"audio": {"data": "AA=="}}, {"audio": {"data": "no base64!"}})
@@ -369,7 +369,7 @@ def test_base64_that_was_cut_anywhere_is_joined() -> None:
 
 
 def test_a_message_in_place_of_deltas_is_read() -> None:
-    """A chunk that has a whole message and no delta is read; one that has both is not twice."""
+    """A whole message in place of a delta is read. If a chunk has both, only the delta counts."""
     response = folded(
         {"choices": [{"index": 0, "message": {"role": "assistant", "content": "a"}}]},
         {"choices": [{"index": 0, "delta": {"content": "b"}, "message": {"content": "ab"}}]},
@@ -378,7 +378,7 @@ def test_a_message_in_place_of_deltas_is_read() -> None:
 
 
 def test_unknown_members_of_a_choice_are_kept() -> None:
-    """Filter results and the like come with any chunk of the choice, even without a delta."""
+    """Other members of a choice, such as filter results, are kept from any chunk."""
     response = folded(
         {"choices": [{"index": 0, "delta": {"content": "a"}, "token_ids": [1, 2], "stop": None}]},
         {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "token_ids": [3]}]},

@@ -1,4 +1,4 @@
-"""A form says of a schema what its validator says."""
+"""A form and the validator agree about a schema."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class About(BaseModel):
 
 
 class Review(BaseModel):
-    """As a user writes it."""
+    """A schema as a user writes it."""
 
     stars: Annotated[int, Field(ge=1, le=5)]
     sure: Annotated[int, Field(ge=0, le=10)] | None = None
@@ -82,7 +82,7 @@ def test_a_pydantic_model() -> None:
 
 
 def test_an_object_that_may_be_left_out() -> None:
-    """Its required fields are asked for once anything in it is answered."""
+    """The required fields of an optional object are missing once it has any value."""
     form = read_form(Review.model_json_schema())
     assert [field.name for field in list_missing(form, {})] == [
         "stars",
@@ -135,13 +135,13 @@ def test_an_object_that_may_be_left_out() -> None:
     ],
 )
 def test_kinds(schema: Any, kind: str, options: list[Any]) -> None:
-    """Each way to say a schema has one kind of field."""
+    """Each form of a schema leads to one kind of field."""
     (field,) = read_form({"properties": {"x": schema}}).fields
     assert (field.kind, [option.value for option in field.options]) == (kind, options)
 
 
 def test_the_siblings_of_a_reference() -> None:
-    """They bind in 2020-12, and draft-07 ignores them but for what they tell people."""
+    """Keywords next to `$ref` count in 2020-12. Draft-07 ignores all but titles and the like."""
     schema: dict[str, Any] = {
         "properties": {"x": {"$ref": "#/definitions/n", "maximum": 5, "title": "X"}},
         "definitions": {"n": {"type": "integer", "minimum": 1, "maximum": 9}},
@@ -154,7 +154,7 @@ def test_the_siblings_of_a_reference() -> None:
 
 
 def test_a_schema_without_properties_is_one_field() -> None:
-    """Then the whole object is said at once."""
+    """Then the form has one field: the whole object."""
     form = read_form({"title": "Anything"})
     (field,) = form.fields
     assert (field.name, field.path, field.kind, form.names) == ("values", (), "json", [])
@@ -163,7 +163,7 @@ def test_a_schema_without_properties_is_one_field() -> None:
 
 
 def test_schemas_that_never_end() -> None:
-    """A schema that holds itself, or doubles at every level, is read in bounded time."""
+    """A schema that contains itself, or doubles at every level, is read in bounded time."""
     tree = {"properties": {"left": {"$ref": "#"}, "right": {"anyOf": [{"$ref": "#"}, {}]}}}
     assert [field.kind for field in read_form(tree).fields] == ["json", "json"]
     for keyword in ("allOf", "anyOf"):
@@ -204,7 +204,7 @@ def test_schemas_that_never_end() -> None:
     ],
 )
 def test_problems(schema: dict[str, Any], value: Any, problem: str) -> None:
-    """A value that a field does not take is told what would do."""
+    """The error about a rejected value says what the field accepts."""
     (field,) = read_form({"properties": {"x": schema}}).fields
     assert problem in str(find_problem(field, value))
     assert describe(field)
@@ -231,7 +231,7 @@ LEAVES = st.one_of(
 
 
 def wrap(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """The ways in which one schema stands for another."""
+    """Ways to rewrite a schema as an equivalent one."""
     return st.one_of(
         inner.map(lambda schema: {"anyOf": [schema, {"type": "null"}]}),
         inner.map(lambda schema: {"oneOf": [{"type": "null"}, schema], "title": "t"}),
@@ -273,7 +273,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3)
 def test_a_form_takes_what_validates(
     properties: dict[str, Any], required: set[str], definition: Any, data: st.DataObject
 ) -> None:
-    """An answer made through the form validates exactly if the form takes it."""
+    """An answer is valid if and only if the form accepts it."""
     schema = {
         "type": "object",
         "properties": properties,

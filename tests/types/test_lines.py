@@ -1,4 +1,4 @@
-"""Lines are the same however their bytes are cut."""
+"""Lines do not depend on how their bytes are split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from briggs.types.lines import LineReader, LineTooLarge
     st.data(),
 )
 def test_any_split_gives_the_same_lines(lines: list[bytes], data: st.DataObject) -> None:
-    """What has no end yet is kept for the next write."""
+    """An unfinished line is kept for the next piece."""
     written = b"".join(line + b"\n" for line in lines)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(written)), max_size=10)))
     reader = LineReader()
@@ -29,7 +29,7 @@ def test_any_split_gives_the_same_lines(lines: list[bytes], data: st.DataObject)
 
 
 def test_a_line_has_a_limit() -> None:
-    """One that has no end is refused before it is large."""
+    """A line without an end is refused before it grows large."""
     reader = LineReader(line_bytes_max=100)
     assert reader.feed(b"x" * 99 + b"\n") == [b"x" * 99]
     with pytest.raises(LineTooLarge):
@@ -38,7 +38,7 @@ def test_a_line_has_a_limit() -> None:
 
 
 def test_a_line_of_many_pieces_takes_as_long_as_one_piece() -> None:
-    """A line is not copied for each piece that is added to it."""
+    """A line is not copied for each new piece."""
     reader = LineReader()
     began = time.process_time()
     for _ in range(200_000):

@@ -1,4 +1,4 @@
-"""What is plain at a short look breaks no rule at a long one."""
+"""An answer that passes the quick check passes the full check."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def find_worse(body: bytes, request: dict[str, Any] = REQUEST) -> list[Finding]:
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 def test_an_ordinary_answer_is_plain(separators: tuple[str, str]) -> None:
-    """One text that came to its end needs no long look, nor does one that looks like JSON."""
+    """A complete text passes the quick check, even if it looks like JSON."""
     plain = json.dumps(PLAIN, separators=separators).encode()
     assert is_plain(plain)
     assert find_worse(plain) == []
@@ -84,13 +84,13 @@ def test_an_ordinary_answer_is_plain(separators: tuple[str, str]) -> None:
 @example(edit(PLAIN, {"system_fingerprint": None}))
 @example(edit(PLAIN, {"service_tier": "on_demand"}))
 def test_a_plain_answer_breaks_nothing(response: Any) -> None:
-    """Whatever is changed of a plain answer: if it is still plain, it is still right."""
+    """If a changed answer still passes the quick check, it breaks no rule."""
     body = wire.encode(response)
     assert not is_plain(body) or find_worse(body) == []
 
 
 def test_a_name_that_comes_twice_is_not_plain() -> None:
-    """What no reader's types can see is seen."""
+    """A name that comes twice needs the full check."""
     body = json.dumps(PLAIN).encode()
     assert not is_plain(body.replace(b'"refusal"', b'"content": "x", "refusal"', 1))
     assert not is_plain(body.replace(b'"choices"', b'"id": "chatcmpl-1", "choices"', 1))
@@ -105,7 +105,7 @@ WITH_USAGE = {**examples.REQUEST, **examples.WITH_USAGE}
 
 
 def passes(stream: bytes) -> bool:
-    """Whether the stream conforms as it is."""
+    """Whether the stream conforms unchanged."""
     conform = ConformStream(ASKED_TEXT)
     try:
         for event in EventReader().feed(stream):
@@ -120,7 +120,7 @@ def passes(stream: bytes) -> bool:
 
 
 def test_an_ordinary_stream_is_plain() -> None:
-    """A role, texts, an end and a usage need no long look, padded or not."""
+    """A role, texts, an end and a usage pass the quick check, with or without padding."""
     assert is_plain_stream(encode_events(CHUNKS))
     padded = [{**chunk, "obfuscation": "x" * place} for place, chunk in enumerate(CHUNKS)]
     assert is_plain_stream(encode_events(padded))
@@ -134,7 +134,7 @@ def test_an_ordinary_stream_is_plain() -> None:
 @example(edit(CHUNKS[-2], {"choices[0].finish_reason": "length"}), len(CHUNKS) - 2)
 @example(edit(CHUNKS[-2], {"choices[0].delta.content": "x"}), len(CHUNKS) - 2)
 def test_a_plain_stream_breaks_nothing(chunk: Any, place: int) -> None:
-    """Whatever chunk is changed, or in the wrong place: what is plain and passes is right."""
+    """If a changed stream still conforms and passes the quick check, it breaks no rule."""
     chunks = [*CHUNKS[:place], chunk, *CHUNKS[place + 1 :]]
     stream = b"".join(b"data: " + wire.encode(one) + b"\n\n" for one in chunks)
     stream += b"data: [DONE]\n\n"
@@ -155,7 +155,7 @@ def test_a_plain_stream_breaks_nothing(chunk: Any, place: int) -> None:
     ],
 )
 def test_an_odd_stream_is_not_plain(before: bytes, after: bytes) -> None:
-    """Frames of another shape, and names that come twice, get a long look."""
+    """Frames of another shape, and names that come twice, get the full check."""
     stream = encode_events(CHUNKS)
     assert before in stream
     assert not is_plain_stream(stream.replace(before, after))

@@ -1,4 +1,4 @@
-"""The chat completion response, as the page that this project began with shows it."""
+"""The chat completion response, as OpenAI's page shows it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ PAGE_JSON: dict[str, Any] = {
 
 
 def test_the_page_example_works_as_it_stands() -> None:
-    """It constructs, encodes to the wire's names with every required key, and comes back equal."""
+    """It can be constructed, encoded with every required key, and decoded to an equal value."""
     example = page_example()
     assert json.loads(encode(example)) == PAGE_JSON
     assert decode(encode(example), CreateChatCompletionResponse) == example
@@ -96,7 +96,7 @@ def test_the_page_example_works_as_it_stands() -> None:
 
 
 def test_the_page_example_without_refusals_stays_without() -> None:
-    """Read from JSON that omits `refusal`, the value is equal, and writes none."""
+    """A response read from JSON without `refusal` is equal, and is written without it."""
     received = json.loads(encode(page_example()))
     del received["choices"][0]["message"]["refusal"]
     del received["choices"][0]["logprobs"]["refusal"]
@@ -144,7 +144,7 @@ def test_absent_and_null_are_told_apart() -> None:
 
 
 def test_every_public_name_exists() -> None:
-    """`__all__` lists what can be imported, and a name that is not there is an error."""
+    """Every name in `__all__` can be imported. Another name is an error."""
     for name in briggs.__all__:
         assert getattr(briggs, name) is not None
     with pytest.raises(AttributeError, match="Completions"):
@@ -152,7 +152,7 @@ def test_every_public_name_exists() -> None:
 
 
 def test_importing_briggs_loads_no_server() -> None:
-    """`import briggs` costs msgspec and the vocabulary, not what the server or the CLI need."""
+    """`import briggs` loads only msgspec and the types, not what the server or the CLI needs."""
     code = "import briggs, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     packages = {name.partition(".")[0] for name in loaded.decode().split()}

@@ -1,4 +1,4 @@
-"""A stream's events are the same however its bytes are split into writes."""
+"""A stream's events do not depend on how its bytes are split."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ streams = st.lists(pieces, max_size=20).map(b"".join)
 
 
 def read_by_the_book(stream: bytes) -> list[Event]:
-    """The standard's own steps, on the whole stream at once."""
+    """The standard's algorithm, applied to the whole stream."""
     events: list[Event] = []
     name, data = b"", b""
     *lines, _ = re.split(rb"\r\n|\n|\r", stream.removeprefix(b"\xef\xbb\xbf"))
@@ -60,19 +60,19 @@ def split(stream: bytes, cuts: list[int]) -> list[bytes]:
 @settings(max_examples=500)
 @given(stream=streams, cuts=st.lists(st.integers(0, 1000), max_size=10))
 def test_any_split_gives_the_events_of_the_standard(stream: bytes, cuts: list[int]) -> None:
-    """However a stream is split, its events are those of the standard's own steps."""
+    """However a stream is split, its events are those of the standard's algorithm."""
     assert read(split(stream, cuts)) == read_by_the_book(stream)
 
 
 @given(stream=streams)
 def test_byte_by_byte_gives_the_same(stream: bytes) -> None:
-    """One byte a write is a split like any other."""
+    """A stream may arrive one byte at a time."""
     assert read([bytes([byte]) for byte in stream]) == read_by_the_book(stream)
 
 
 @given(stream=streams, cuts=st.lists(st.integers(0, 1000), max_size=10))
 def test_the_end_gives_what_a_blank_line_would_have_given(stream: bytes, cuts: list[int]) -> None:
-    """`close` returns the event that only its blank line is missing from."""
+    """`close` returns an event that lacks only its final blank line."""
     reader = EventReader()
     events = [event for write in split(stream, cuts) for event in reader.feed(write)]
     last = reader.close()
@@ -96,7 +96,7 @@ def test_the_end_gives_what_a_blank_line_would_have_given(stream: bytes, cuts: l
     ],
 )
 def test_events_by_example(stream: bytes, events: list[tuple[str, bytes]]) -> None:
-    """Comments, line ends, names and marks are read as the standard says."""
+    """Comments, line ends, names and marks follow the standard."""
     assert [(event.event, event.data) for event in read([stream])] == events
 
 
@@ -108,14 +108,14 @@ def test_an_event_comes_with_the_cr_that_ends_it() -> None:
 
 
 def test_a_cut_event_is_returned_by_close_only() -> None:
-    """What the end of the stream cut off is no event, and is not hidden either."""
+    """An event that the end of the stream cut off is not yielded, but `close` returns it."""
     reader = EventReader()
     assert reader.feed(b'data: a\n\nevent: x\ndata: {"id') == [Event("message", b"a")]
     assert reader.close() == Event("x", b'{"id')
 
 
 def test_a_clean_end_leaves_nothing() -> None:
-    """After the blank line of the last event there is nothing left."""
+    """After the last event's blank line, `close` returns None."""
     reader = EventReader()
     assert reader.feed(b"data: [DONE]\n\n") == [Event("message", b"[DONE]")]
     assert reader.close() is None
@@ -123,7 +123,7 @@ def test_a_clean_end_leaves_nothing() -> None:
 
 @given(sizes=st.lists(st.integers(0, 30), max_size=8), cuts=st.lists(st.integers(0, 400)))
 def test_a_large_event_is_refused_after_those_before_it(sizes: list[int], cuts: list[int]) -> None:
-    """The events in front of one that is too large are returned first, whatever the split."""
+    """The events before one that is too large are returned first, however the bytes are split."""
     stream = b"".join(b"data: " + b"x" * size + b"\n\n" for size in sizes)
     fitting = next((place for place, size in enumerate(sizes) if size + 6 > 20), None)
     reader = EventReader(event_bytes_max=20)

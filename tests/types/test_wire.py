@@ -1,4 +1,4 @@
-"""What is read can be written back with nothing lost."""
+"""JSON that is read can be written back without loss."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WHOLE = [
 
 @given(value=json_values())
 def test_any_json_survives(value: Any) -> None:
-    """Any JSON value, lone surrogates and integers of any size included, comes back equal."""
+    """Any JSON value, including lone surrogates and integers of any size, comes back equal."""
     assert wire.decode(wire.encode(value)) == value
 
 
@@ -59,7 +59,7 @@ def test_any_json_survives(value: Any) -> None:
 @settings(max_examples=10)
 @given(data=st.data())
 def test_every_type_is_lossless(cls: type[wire.Object], data: st.DataObject) -> None:
-    """Unknown members at any depth, big integers, key order, and absent or null: all stay."""
+    """Unknown members at any depth, big integers, key order, absence and null are kept."""
     received = wire.encode(data.draw(json_of(cls)))
     value = wire.decode(received, cls)
     assert wire.encode(value) == received
@@ -70,7 +70,7 @@ def test_every_type_is_lossless(cls: type[wire.Object], data: st.DataObject) -> 
 @pytest.mark.parametrize("cls", WHOLE, ids=lambda cls: cls.__name__)
 @given(data=st.data())
 def test_a_plain_decoder_reads_the_same(cls: type[wire.Object], data: st.DataObject) -> None:
-    """msgspec's own decoder gives an equal value wherever it reads the JSON at all."""
+    """If msgspec's own decoder accepts the JSON, it gives an equal value."""
     received = wire.encode(data.draw(json_of(cls)))
     try:
         plain = msgspec.json.Decoder(cls).decode(received)
@@ -81,7 +81,7 @@ def test_a_plain_decoder_reads_the_same(cls: type[wire.Object], data: st.DataObj
 
 @st.composite
 def damaged(draw: st.DrawFn, value: Any) -> Any:
-    """A value with something else in one place."""
+    """A value with one part replaced."""
     if not value or not isinstance(value, dict | list) or draw(st.booleans()):
         return draw(json_values())
     place = draw(st.sampled_from(list(value) if isinstance(value, dict) else range(len(value))))
@@ -92,7 +92,7 @@ def damaged(draw: st.DrawFn, value: Any) -> Any:
 @pytest.mark.parametrize("cls", WHOLE, ids=lambda cls: cls.__name__)
 @given(data=st.data())
 def test_damage_is_refused_or_kept(cls: type[wire.Object], data: st.DataObject) -> None:
-    """What is not of the type raises DecodeError and nothing else; what is read is kept."""
+    """A value of the wrong type raises only DecodeError. A value that is read is kept."""
     received = wire.encode(data.draw(json_of(cls).flatmap(damaged)))
     try:
         value = wire.decode(received, cls)
@@ -102,7 +102,7 @@ def test_damage_is_refused_or_kept(cls: type[wire.Object], data: st.DataObject) 
 
 
 def test_the_last_of_two_equal_keys_wins() -> None:
-    """Where a key comes twice, its last value counts."""
+    """If a key comes twice, its last value counts."""
     assert wire.decode(b'{"a":1,"b":2,"a":3}') == {"a": 3, "b": 2}
 
 
@@ -115,7 +115,7 @@ def test_the_last_of_two_equal_keys_wins() -> None:
     ],
 )
 def test_lone_surrogates_are_read_and_written_as_escapes(data: bytes, value: Any) -> None:
-    """Half of a surrogate pair, which UTF-8 cannot say, is read, and is written as an escape."""
+    """A lone surrogate, which UTF-8 does not allow, is read, and written as an escape."""
     assert wire.decode(data) == value
     assert wire.decode(data.decode()) == value
     assert wire.encode(value).isascii()
@@ -141,20 +141,20 @@ def test_lone_surrogates_are_read_and_written_as_escapes(data: bytes, value: Any
     ],
 )
 def test_what_is_no_json_is_refused_with_its_position(data: bytes, position: str) -> None:
-    """Whatever RFC 8259 does not allow raises DecodeError, and the message says where."""
+    """JSON that RFC 8259 does not allow raises DecodeError with the position."""
     with pytest.raises(msgspec.DecodeError, match=position):
         wire.decode(data)
 
 
 def test_a_wrong_type_is_refused_with_its_path() -> None:
-    """What is JSON but not of the type raises ValidationError, and the message says where."""
+    """JSON of the wrong type raises ValidationError with the path."""
     data = b'{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":5}]}]}'
     with pytest.raises(msgspec.ValidationError, match=r"\$\.messages\[0\]\.content\[0\]\.text"):
         wire.decode(data, CreateChatCompletionRequest)
 
 
 def test_unknown_parts_and_roles_are_kept() -> None:
-    """A part or a message of an unknown kind is an `Unknown` with all of its members."""
+    """A part or a message of an unknown type is an `Unknown` with all its members."""
     data = (
         b'{"model":"m","messages":[{"role":"user","content":[{"type":"video_url","video_url":{}},'
         b'{"text":"hi","type":"text"}]},{"role":"critic","content":"no"}]}'
@@ -172,7 +172,7 @@ def test_unknown_parts_and_roles_are_kept() -> None:
 
 
 def test_an_edit_wins_over_what_was_read() -> None:
-    """A changed field is written in its old place, a new one at the end, the rest as it was."""
+    """A changed field keeps its place, a new one comes last, and the rest is unchanged."""
     message = wire.decode(
         b'{"reasoning":"hm","content":"a","role":"assistant"}', ChatCompletionResponseMessage
     )
@@ -186,7 +186,7 @@ def test_an_edit_wins_over_what_was_read() -> None:
 
 
 def test_a_field_set_to_unset_is_left_out() -> None:
-    """UNSET takes a member away, and `del` an unknown one."""
+    """UNSET removes a member, and `del` removes an unknown one."""
     choice = wire.decode(b'{"x":1,"name":"f","arguments":"{}"}', FunctionCallChunk)
     choice.name = msgspec.UNSET
     del choice.extra["x"]
@@ -194,7 +194,7 @@ def test_a_field_set_to_unset_is_left_out() -> None:
 
 
 def test_unknown_members_can_be_given_to_a_value_made_by_hand() -> None:
-    """`extra` of a new value is empty, takes typed values too, and is written after the fields."""
+    """`extra` of a new value is empty, accepts typed values, and is written after the fields."""
     message = ChatCompletionResponseMessage(role=ChatCompletionRole.Assistant, content="a")
     assert message.extra == {}
     message.extra = {"call": FunctionCallChunk(name="f")}
@@ -228,7 +228,7 @@ def test_copies_lose_nothing(twin: Callable[[Any], Any]) -> None:
     ],
 )
 def test_check(data: bytes) -> None:
-    """What can be read is right, and what is not right cannot be read."""
+    """`check` accepts exactly the JSON that `decode` accepts."""
     try:
         wire.decode(data)
     except msgspec.DecodeError:

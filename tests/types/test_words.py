@@ -1,4 +1,4 @@
-"""Other vendors' words for what a usage counts: each is counted once, in the right place."""
+"""Other vendors' names in a usage are each counted once, in the right place."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ VENDORS: dict[str, tuple[Json, tuple[int, int, int | None, int | None]]] = {
 
 
 def read_facts(usage: Json) -> Facts:
-    """What a whole answer with a usage says, and what is passed on of it."""
+    """The facts and the usage of a whole answer with this usage."""
     answer = json.dumps(create_response(usage=usage)).encode()
     conformed = conform_response(answer, asked=ASKED)
     passed = json.loads(conformed.body)["usage"]
@@ -138,7 +138,7 @@ def read_facts(usage: Json) -> Facts:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_whole(vendor: str) -> None:
-    """A whole answer counts in the specification's words too, keeps the vendor's, and once."""
+    """A whole answer gets the specification's names, keeps the vendor's, and counts once."""
     usage, counted = VENDORS[vendor]
     facts = read_facts(usage)
     assert tuple(getattr(facts, name) for name in COUNTED) == counted
@@ -146,7 +146,7 @@ def test_whole(vendor: str) -> None:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_streamed(vendor: str) -> None:
-    """So does a stream, wherever its usage stands, and the fix is noted."""
+    """A stream does the same, wherever its usage is, and the fix is noted."""
     usage, counted = VENDORS[vendor]
     for last in (
         create_chunk(choices=[], usage=usage),
@@ -167,7 +167,7 @@ def test_streamed(vendor: str) -> None:
 
 
 def test_a_usage_with_a_choice() -> None:
-    """A whole answer whose usage stands with its choice, or in `x_groq`, has it at the top too."""
+    """A usage in a choice or in `x_groq` is copied to the top of a whole answer."""
     usage = {**OWN, "cached_tokens": 900}
     answer = create_response()
     del answer["usage"]
@@ -180,7 +180,7 @@ def test_a_usage_with_a_choice() -> None:
 
 
 def test_the_fix_is_noted() -> None:
-    """The record says which rule was broken, and where."""
+    """The record names the broken rule and the place."""
     body = json.dumps(create_response(usage={**OWN, "prompt_cache_hit_tokens": 900})).encode()
     [fix] = conform_response(body, asked=ASKED).fixes
     assert (fix.rule, fix.path) == ("U7", "usage.prompt_tokens_details.cached_tokens")
@@ -188,7 +188,7 @@ def test_the_fix_is_noted() -> None:
 
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: word.path)
 def test_every_word(word: Any) -> None:
-    """Each row of the table is read from where it says, and 0 of a part says nothing."""
+    """Each row of the table is read from its path. A part of 0 counts as absent."""
     name, _, part = word.path.partition(".")
     for count in (40, 0):
         usage = {**OWN, name: {part: count} if part else count}
@@ -214,7 +214,7 @@ def test_every_word(word: Any) -> None:
     ],
 )
 def test_what_says_nothing_new(usage: Json) -> None:
-    """An answer that counts in the right place, or nothing that can be right, passes as it came."""
+    """An answer with correct or unusable counts passes unchanged."""
     body = json.dumps(create_response(usage=usage)).encode()
     conformed = conform_response(body, asked=ASKED)
     assert (conformed.body, conformed.fixes) == (body, [])
@@ -248,12 +248,12 @@ def test_what_says_nothing_new(usage: Json) -> None:
     ],
 )
 def test_cost(usage: Any, cost: float | None) -> None:
-    """A provider's own cost is a number of dollars from 0 that a call can cost, or none."""
+    """A provider's own cost must be a plausible number of dollars, or it is ignored."""
     assert read_cost(usage) == (cost if cost is None else pytest.approx(cost))
 
 
 def test_cost_of_an_answer() -> None:
-    """It is a fact of an answer and of a stream, also where no token was counted."""
+    """The cost is a fact of whole answers and of streams, even without token counts."""
     for usage in ({**OWN, "cost": 0.95}, {"cost": 0.95}):
         body = json.dumps(create_response(usage=usage)).encode()
         assert conform_response(body, asked=ASKED).facts.cost_usd == 0.95
@@ -268,7 +268,7 @@ def test_cost_of_an_answer() -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("place", ["cost", "cost_details.upstream", "prompt_tokens"])
 def test_a_number_that_is_none(number: str, place: str) -> None:
-    """NaN in a usage does not take the answer away: it is null, and no cost or count."""
+    """NaN in a usage becomes null, and counts neither as tokens nor as cost. The answer is kept."""
     name, _, part = place.partition(".")
     usage = {**OWN, name: {part: "here"} if part else "here"}
     body = json.dumps(create_response(usage=usage)).replace('"here"', number).encode()

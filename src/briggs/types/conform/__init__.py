@@ -1,9 +1,9 @@
-"""Brings what an upstream sends to the specification, or says why that cannot be done.
+"""Mends an upstream's answer to follow the specification, or explains why it cannot.
 
-A conforming answer passes as the bytes that came: it costs one decode. Of any other, what can
-be restored without inventing anything is restored, and the rest is refused. The rules (E5, C2,
-...) are those of the rule book; the specification is the page of the chat completion object,
-https://platform.openai.com/docs/api-reference/chat/object.
+A conforming answer passes unchanged, at the cost of one decode. In any other answer, whatever can
+be mended without inventing content is mended. If that is not enough, the answer is rejected. The
+rules (E5, C2, ...) are those of the rule book. The specification is the page of the chat completion
+object, https://platform.openai.com/docs/api-reference/chat/object.
 """
 
 from briggs.types.conform.finish import InBandError, describe_error, find_finish_reason

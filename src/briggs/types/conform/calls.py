@@ -1,4 +1,4 @@
-"""The tool calls of one streamed choice: which of them a delta goes on with."""
+"""The tool calls of one streamed choice: finds the call that a delta belongs to."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from briggs.types.conform.drafts import Draft
 from briggs.types.conform.message import create_call_id, is_call_id, restore_text, restore_type
 from briggs.types.conform.strict import NotConforming
 
-# OpenAI takes 128 tools in a request.
+# OpenAI accepts 128 tools in a request.
 _CALLS_MAX = 1024
-# The bytes of arguments that are read, all together, to see whether a call is over.
+# The total bytes of arguments that are decoded, to see whether a call is complete.
 _READ_BYTES_MAX = 16 * 1024 * 1024
 
 
@@ -21,7 +21,7 @@ class _Call(msgspec.Struct):
     name: str
     arguments: list[str] = []
     may_be_whole: bool = False
-    """Whether the arguments end as an object does."""
+    """Whether the arguments end with `}`."""
 
     def add(self, text: str) -> None:
         if end := text.rstrip():
@@ -31,12 +31,12 @@ class _Call(msgspec.Struct):
 
 
 class Calls:
-    """S10: calls are numbered from 0; id, type and name come once, then only arguments."""
+    """S10: calls are numbered from 0. Id, type and name come once, then only arguments."""
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._positions: dict[int, int] = {}
-        """The upstream's index of a call to ours."""
+        """Maps the upstream's index of a call to ours."""
         self._ids: dict[str, int] = {}
         self._bytes_read = 0
 
@@ -44,7 +44,7 @@ class Calls:
         return len(self._calls)
 
     def restore(self, call: Draft) -> None:
-        """One delta of one call, in place. Raises `NotConforming`."""
+        """Mend one delta of one call, in place. Raises `NotConforming`."""
         function = call.object("function") or call.object("custom")
         position = self._find(call, function)
         if position is None:
@@ -62,10 +62,10 @@ class Calls:
                     self._calls[position].add(str(function.get(name)))
 
     def _find(self, call: Draft, function: Draft | None) -> int | None:
-        """The call that a delta goes on with, or None for a new one.
+        """The position of the call that a delta belongs to. None for a new call.
 
-        An id that was not seen before begins a call, whatever index it comes with: some upstreams
-        number every call 0. Without an id the index tells, and without both it is the last one.
+        A new id with a name begins a call, whatever its index, because some upstreams number
+        every call 0. Without an id, the index decides. Without both, it is the last call.
         """
         id, index = call.get("id"), call.get("index")
         name = function.get("name") if function is not None else None
@@ -79,7 +79,7 @@ class Calls:
         return None if name and self._is_over(self._calls[position], name) else position
 
     def _is_over(self, call: _Call, name: Any) -> bool:
-        """Whether a name that comes without an id begins another call than the last."""
+        """Whether a name without an id begins a new call."""
         if name != call.name:
             return True
         if not call.may_be_whole or self._bytes_read > _READ_BYTES_MAX:
@@ -96,7 +96,7 @@ class Calls:
         name = function.get("name") if function is not None else None
         if not (name and isinstance(name, str)):
             raise NotConforming("a tool call begins without the name of its function")
-        assert function is not None, "a function that has a name is there"
+        assert function is not None, "only an existing function has a name"
         if len(self._calls) >= _CALLS_MAX:
             raise NotConforming(f"a choice has more than {_CALLS_MAX} tool calls")
         position, index = len(self._calls), call.get("index")

@@ -1,4 +1,4 @@
-"""What a chunk must be, as types: the plain one that may pass at once, and any other."""
+"""Chunks as types: the plain chunk, which passes at once, and any other."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from briggs.types.conform.strict import Annotation, FinishReason, Logprobs, ServiceTier
 
-# Nearly every chunk of nearly every stream has this shape, and then it may pass: one more piece
-# of text, with or without logprobs, from a choice that has begun and does not end here. Members
-# whose presence means more than that must be absent, or null where null says the same.
+# Nearly every chunk has this shape, and then it may pass unchanged: one more piece of text, with or
+# without logprobs, in a choice that has begun and does not end here. Every member that would mean
+# more must be absent, or null if null means the same.
 _ABSENT = Literal["\0 only absence will do"]
 
 
@@ -33,7 +33,7 @@ class _PlainChoice(msgspec.Struct):
     logprobs: Logprobs | UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     usage: UnsetType | None = UNSET
-    # Text in another place than the delta's content takes a longer look.
+    # Text outside the delta's content needs the full check.
     text: _ABSENT | UnsetType | None = UNSET
     output: _ABSENT | UnsetType | None = UNSET
     response: _ABSENT | UnsetType | None = UNSET
@@ -95,7 +95,7 @@ class _Choice(msgspec.Struct):
 
 
 class Chunk(msgspec.Struct):
-    """A `CreateChatCompletionStreamResponse` that is passed on."""
+    """A `CreateChatCompletionStreamResponse` that may be passed on."""
 
     id: str
     created: int

@@ -1,4 +1,4 @@
-"""An answer that is being mended: each change says which rule was broken, and where."""
+"""An answer that is being mended. Each change notes the broken rule and the place."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from briggs.types.completions import Fix
 
 _ABSENT = object()
-# An answer may be wrong in as many places as it has bytes; the first of them tell enough.
+# A bad answer may need very many fixes. The first ones are enough.
 _NOTED_MAX = 1000
 
 
 class Fixes:
-    """What was mended in one answer: each thing once, however often a stream repeats it."""
+    """The fixes in one answer. A fix that a stream repeats is noted once."""
 
     def __init__(self) -> None:
         self.made = 0
-        """Changes so far, repeated ones too."""
+        """The number of changes so far, including repeated ones."""
         self._noted: dict[Fix, None] = {}
 
     def note(self, rule: str, path: str) -> None:
@@ -31,7 +31,7 @@ class Fixes:
 
 
 class Draft:
-    """One object of an answer, with its place in it, such as `choices[0].message`."""
+    """One object of an answer, and its path, such as `choices[0].message`."""
 
     __slots__ = ("_fixes", "_path", "members")
 
@@ -44,11 +44,11 @@ class Draft:
         return self.members.get(name)
 
     def note(self, rule: str, name: str) -> None:
-        """Say that the member of this name was mended."""
+        """Note that the member with this name was mended."""
         self._fixes.note(rule, f"{self._path}.{name}" if self._path else name)
 
     def set(self, name: str, value: Any, *, rule: str, absent: str = "E5") -> None:
-        """Give a member its right value; the rule that it broke differs where it was absent."""
+        """Set a member to its right value. If it was absent, the broken rule is `absent`."""
         given = self.members.get(name, _ABSENT)
         if type(given) is type(value) and given == value:
             return
@@ -61,20 +61,20 @@ class Draft:
             self.set(name, value, rule=rule, absent=rule)
 
     def remove(self, name: str, *, rule: str) -> None:
-        """Take away a member, if it is there."""
+        """Remove a member, if it exists."""
         if name in self.members:
             del self.members[name]
             self.note(rule, name)
 
     def object(self, name: str) -> Draft | None:
-        """The member of this name, if it is an object."""
+        """The member with this name, if it is an object."""
         value = self.members.get(name)
         if not isinstance(value, dict):
             return None
         return Draft(value, self._fixes, f"{self._path}.{name}" if self._path else name)
 
     def objects(self, name: str, *, place: str | None = None) -> Iterator[Draft]:
-        """The objects of a list; `place` stands for the number of each, which is the default."""
+        """The objects of a list. Their paths have `place`, or by default their numbers."""
         items = self.members.get(name)
         path = f"{self._path}.{name}" if self._path else name
         for number, item in enumerate(items if isinstance(items, list) else ()):

@@ -1,4 +1,4 @@
-"""How an answer ended: the vendors' own reasons, and the failures that come as answers."""
+"""The end of an answer: vendors' finish reasons, and failures that arrive as answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SAME_AS: dict[str, FinishReason] = {
         "content_filter",
     ),
 }
-"""What vendors say, in lower case, and what the specification calls it."""
+"""Vendors' finish reasons in lower case, with the specification's word for each."""
 
 _FAILURES = frozenset(
     {
@@ -45,15 +45,15 @@ _FAILURES = frozenset(
         *("unexpected_tool_call", "unload"),
     }
 )
-"""Reasons that say that there is no whole answer."""
+"""Finish reasons that mean that the answer failed."""
 
-# An error lies in an error, that in a list, and so on; nobody goes deeper than this.
+# How deeply an error may be nested in errors and lists.
 _WRAPPINGS_MAX = 8
 _WORDS_CHARACTERS_MAX = 4000
 
 
 class InBandError(Exception):
-    """The upstream reported a failure inside of its answer, in its own words."""
+    """The upstream reported a failure within its answer. The message is the upstream's."""
 
     def __init__(self, message: str, *, error: Any = None) -> None:
         super().__init__(message)
@@ -67,31 +67,31 @@ def raise_in_band_error(answer: Draft) -> None:
         if error and not _says_nothing(error):
             raise InBandError(describe_error(error), error=error)
         if place is not None and error is not None:
-            # Nothing is wrong where an error is empty, but not every client knows that.
+            # An empty error is not a failure, but some clients take it for one.
             place.set("error", None, rule="S14")
     match answer.members:
         case {"choices": _}:
             return
         case {"object": "error"} | {"detail": _} | {"message": str()}:
-            # vLLM, FastAPI and AWS say what failed without a member `error`.
+            # vLLM, FastAPI and AWS report failures without a member `error`.
             raise InBandError(describe_error(answer.members), error=answer.members)
 
 
 def _says_nothing(error: Any) -> bool:
-    """Whether an error is an object of empty members, as some send with every answer."""
+    """Whether an error is an object whose members are all empty. Some send it every time."""
     return isinstance(error, dict) and not any(error.values())
 
 
 def find_finish_reason(native: str) -> FinishReason | None:
-    """What the specification calls a vendor's reason; None for a failure, and for what is new."""
+    """The specification's word for a vendor's reason. None for a failure or an unknown one."""
     return _SAME_AS.get(native.lower())
 
 
 def restore_finish_reason(choice: Draft, *, calls: bool, asked: Asked) -> FinishReason | None:
-    """C3, C4: the reason in the specification's words, the vendor's beside it.
+    """C3, C4: set the specification's reason, and keep the vendor's as `native_finish_reason`.
 
-    None where the choice names none. Raises `InBandError` for a failure, and `NotConforming`
-    for a reason that nobody knows.
+    Returns None if the choice has no reason. Raises `InBandError` for a failure, and
+    `NotConforming` for an unknown reason.
     """
     given = choice.get("finish_reason")
     native = given if given not in (None, "") else _find_native(choice)
@@ -101,12 +101,12 @@ def restore_finish_reason(choice: Draft, *, calls: bool, asked: Asked) -> Finish
     if known in _FAILURES:
         raise InBandError(f"its answer ended with the finish_reason '{native}'")
     if known not in _SAME_AS:
-        raise NotConforming(f"a choice ends with the finish_reason {native!r}")
+        raise NotConforming(f"a choice has the unknown finish_reason {native!r}")
     reason = _SAME_AS[known]
     if reason == "tool_calls" and not calls:
-        raise NotConforming("a choice ends with 'tool_calls' and has none")
+        raise NotConforming("a choice has the finish_reason 'tool_calls' but no tool calls")
     if calls and (reason == "function_call" or (reason == "stop" and not asked.names_tool)):
-        # Only a call that the request itself chose by name ends with `stop`.
+        # Tool calls end with `stop` only if the request chose the tool by name.
         reason = "tool_calls"
     if reason != given:
         choice.set("finish_reason", reason, rule="C4" if given in FINISH_REASONS else "C3")
@@ -115,7 +115,7 @@ def restore_finish_reason(choice: Draft, *, calls: bool, asked: Asked) -> Finish
 
 
 def _find_native(choice: Draft) -> str | None:
-    """How a choice ended by what it says elsewhere, if that is a reason that we know."""
+    """A known reason from another member of a choice, if there is one."""
     for name in ("native_finish_reason", "stop_reason", "done_reason"):
         reason = choice.get(name)
         if isinstance(reason, str) and (reason.lower() in _SAME_AS or reason.lower() in _FAILURES):
@@ -124,7 +124,7 @@ def _find_native(choice: Draft) -> str | None:
 
 
 def describe_error(error: Any) -> str:
-    """The words of an upstream's error, whatever its shape: a string, an object, a list."""
+    """The message of an upstream's error of any shape: a string, an object or a list."""
     words = _find_words(error)
     if len(words) > _WORDS_CHARACTERS_MAX:
         return f"{words[:_WORDS_CHARACTERS_MAX]}..."
@@ -140,7 +140,7 @@ def _find_words(error: Any) -> str:
             case {"message": str(message)} if message:
                 return message
             case {"msg": str(message), "loc": list(place)}:
-                # FastAPI's, of a request that it does not take.
+                # FastAPI's format for an invalid request.
                 return f"{'.'.join(map(str, place))}: {message}"
             case (
                 [inner]

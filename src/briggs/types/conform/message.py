@@ -1,4 +1,4 @@
-"""What a choice says: its text, its calls and how they are written, whole or in deltas."""
+"""Mends the text and the tool calls of a message or a delta."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from briggs.types.conform.strict import Annotation, NotConforming, convert
 from briggs.types.fold import join_text
 
 _INPUTS = {"function": "arguments", "custom": "input"}
-"""What a call of each type holds its text in."""
+"""For each type of call, the member with its text."""
 
 
 def restore_message(message: Draft) -> None:
-    """M1 to M7: the whole message of a choice."""
+    """M1 to M7: mend the whole message of a choice."""
     message.set("role", "assistant", rule="M1")
     restore_content(message)
     message.require("content")
@@ -34,7 +34,7 @@ def restore_message(message: Draft) -> None:
 
 
 def restore_annotations(message: Draft) -> None:
-    """E5: a citation that does not say where and what it cites is none."""
+    """E5: drop citations that lack required members."""
     given = message.get("annotations")
     if isinstance(given, list):
         kept = [one for one in given if _is_annotation(one)]
@@ -52,7 +52,7 @@ def _is_annotation(value: Any) -> bool:
 
 
 def restore_absent(message: Draft) -> None:
-    """M5: absent, rather than null or a list of no calls."""
+    """M5: remove tool calls that are null or an empty list."""
     for name in ("tool_calls", "function_call"):
         if name in message.members and message.get(name) is None:
             message.remove(name, rule="M5")
@@ -61,7 +61,7 @@ def restore_absent(message: Draft) -> None:
 
 
 def restore_content(message: Draft) -> None:
-    """M2: the text of a list of parts; thinking, a refusal and other parts stand beside it."""
+    """M2: join a list of parts to text. Thinking, refusals and other parts move elsewhere."""
     parts = message.get("content")
     if isinstance(parts, dict):
         parts = [parts]
@@ -76,7 +76,7 @@ def restore_content(message: Draft) -> None:
         if text and not message.get(name):
             message.members[name] = text
     if "other" in spoken:
-        # The name that the specification has for the parts of a stored message.
+        # The specification uses this name for the parts of a stored message.
         message.members.setdefault("content_parts", parts)
 
 
@@ -103,17 +103,17 @@ def _join_part(part: Any, *, into: dict[str, list[str]], thinking: bool = False)
 
 
 def is_call_id(id: Any) -> bool:
-    """M6: whether this tells one call from another."""
+    """M6: whether this is an id that can identify a call."""
     return isinstance(id, str) and id not in ("", "null")
 
 
 def create_call_id(given: Any = None) -> str:
-    """A call needs an id, or its result could not be sent back; a number will do as text."""
+    """A new id, because a call's result must name it. A number is kept, as text."""
     return str(given) if type(given) is int else f"call_{uuid.uuid4().hex}"
 
 
 def restore_type(call: Draft, *, rule: str) -> None:
-    """M6, S10: a call is of a function or of a custom tool, and of one alone."""
+    """M6, S10: make a call that of one function or of one custom tool."""
     given = call.get("type")
     kinds = [name for name in _INPUTS if isinstance(call.get(name), dict)]
     kind = given if given in kinds else next(iter(kinds), "function")
@@ -127,7 +127,7 @@ def restore_type(call: Draft, *, rule: str) -> None:
 
 
 def restore_text(function: Draft, name: str, *, absent: str = "M7") -> None:
-    """M7: text, where some send the object that the text spells, and some nothing."""
+    """M7: make the member a text. Some send an object instead of its JSON, or nothing."""
     given = function.get(name)
     if given is None:
         function.set(name, "", rule=absent, absent=absent)

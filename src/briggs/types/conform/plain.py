@@ -1,7 +1,7 @@
-"""Whole answers that need no long look, nearly all: one text that came to its end, and no more.
+"""A quick check for plain answers: one text that came to its end. Nearly all answers are plain.
 
-What is said here as types is checked by the one decode; unlike in `strict`, no member is free.
-Wherever this is not sure it says no, and the rest of the floor looks.
+The types are checked by one decode. Unlike in `strict`, unknown members are forbidden. If this
+check is not sure, it returns None, and the answer gets the full check.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ class _Response(Response, forbid_unknown_fields=True):
 
 _DECODER = msgspec.json.Decoder(_Response)
 
-# The members that every one has, at its top, in its choice, and in its message.
+# The number of members that every answer has: at the top, in its choice, and in its message.
 _MEMBERS = 5 + 4 + 3
 
 
 def read_plain(body: bytes, asked: Asked) -> Response | None:
-    """An answer that breaks no rule that shows in it; None where that takes a longer look."""
+    """A plain answer that breaks no rule which the answer alone can show. None if not sure."""
     if asked.choices != 1:
         return None
     try:
@@ -102,7 +102,7 @@ def read_plain(body: bytes, asked: Asked) -> Response | None:
         if not _are_plain(choice.logprobs.content, choice.message.content, usage):
             return None
         members += 2 + 4 * len(choice.logprobs.content)
-    # A name that came twice is one too many; a text may have some.
+    # Count the names, to find one that came twice. The text may contain some as `\":`.
     names = body.count(b'":')
     if names != members and names - body.count(b'\\":') != members:
         return None
@@ -110,7 +110,7 @@ def read_plain(body: bytes, asked: Asked) -> Response | None:
 
 
 def _count_usage(usage: _Usage) -> int | None:
-    """The members of a usage that adds up, in itself and in each part; None for any other."""
+    """The number of members of a usage whose counts add up. None for any other usage."""
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if usage.total_tokens != prompt + completion:
         return None
@@ -128,7 +128,7 @@ def _count_usage(usage: _Usage) -> int | None:
 
 
 def _are_plain(tokens: list[_Token], content: str, usage: Usage) -> bool:
-    """L3, L5, L6, L12: tokens that spell the content, and have its bytes."""
+    """L3, L5, L6, L12: whether the tokens give the content, and have its bytes."""
     names = [token.token for token in tokens]
     pieces = [token.bytes for token in tokens]
     encoded = names if content.isascii() else [name.encode() for name in names]

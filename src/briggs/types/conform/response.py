@@ -1,4 +1,4 @@
-"""A whole answer: as it came if it conforms, else restored."""
+"""A whole answer: unchanged if it conforms, and otherwise mended."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ _STRICT = msgspec.json.Decoder(Response)
 
 
 class _Counted(msgspec.Struct):
-    """As much of an answer as says what it took."""
+    """An answer, reduced to its usage."""
 
     usage: dict[str, Any] | UnsetType | None = UNSET
 
 
 _COUNTED = msgspec.json.Decoder(_Counted)
 
-# Seconds, and what takes their place elsewhere: a second in milli-, micro- and nanoseconds.
+# Units that upstreams use for `created`, per second: seconds, milli-, micro- and nanoseconds.
 _UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
 _CREATED_MAX = 10**20
 
 
 def conform_response(body: bytes, *, asked: Asked) -> Conformed:
-    """The answer as it may leave Briggs. Raises `NotConforming`, or `InBandError`."""
+    """Check an answer, and mend it if needed. Raises `NotConforming` or `InBandError`."""
     if (plain := read_plain(body, asked)) is not None:
         return Conformed(body, read_facts(plain), is_plain=True)
     try:
@@ -88,25 +88,28 @@ def _restore(body: bytes, *, asked: Asked) -> Conformed:
     check_response(response, asked)
     facts = read_facts(response)
     facts.cost_usd = cost_usd
-    # What conforms but for a lone surrogate, which only the slow reader takes, passes as it came.
+    # If nothing was mended, pass the bytes unchanged. The fast decoder may have rejected them
+    # for a lone surrogate.
     restored = wire.encode_plain(value) if fixes.made else body
     return Conformed(restored, facts, fixes.noted)
 
 
 def read_object(data: bytes, fixes: Fixes) -> dict[str, Any]:
-    """The object that is an answer or a chunk. Raises `NotConforming`."""
+    """Decode an answer or a chunk. Raises `NotConforming` if it is not an object."""
     try:
         value = wire.decode(data)
     except msgspec.DecodeError as error:
         value = _read_leniently(data, fixes, error=error)
     if not isinstance(value, dict):
-        raise NotConforming("it is JSON, but no object")
+        raise NotConforming("it is JSON, but not an object")
     return value
 
 
 def _read_leniently(data: bytes, fixes: Fixes, *, error: Exception) -> Any:
-    """J1: what is JSON but for a byte order mark, or for NaN and Infinity where numbers of less
-    weight than the answer stand: probabilities, counts and costs."""
+    """J1: read JSON with a byte order mark, or with NaN or Infinity.
+
+    NaN and Infinity are accepted only in probabilities, counts and costs.
+    """
     try:
         value = json.loads(data.decode("utf-8-sig"))
         if isinstance(value, dict):
@@ -130,10 +133,10 @@ def _restore_response(answer: Draft, asked: Asked) -> None:
         _join_turn(answer)
     choices = list(answer.objects("choices"))
     if len(choices) > asked.choices:
-        # Not before, since a turn may have come as two.
+        # Check after `_join_turn`, because one turn may have come as two choices.
         check_indices([_index(choice) for choice in choices], asked=asked.choices)
     if sorted(map(_index, choices)) != list(range(len(choices))):
-        # The index is the place in the list, so that is where it can be read again.
+        # Number the choices by their place in the list.
         for place, choice in enumerate(choices):
             choice.set("index", place, rule="C2")
     for choice in choices:
@@ -144,7 +147,7 @@ def _restore_response(answer: Draft, asked: Asked) -> None:
 
 
 def _find_usage(answer: Draft) -> None:
-    """U7: a usage that stands with a choice, or in what a vendor adds, stands at the top too."""
+    """U7: copy a usage from a choice, or from `x_groq`, to the top."""
     if isinstance(answer.get("usage"), dict):
         return
     for place in (answer.object("x_groq"), *answer.objects("choices")):
@@ -154,7 +157,7 @@ def _find_usage(answer: Draft) -> None:
 
 
 def _join_turn(answer: Draft) -> None:
-    """C1: a turn that came as two choices, its text in one and its calls in the other, is one."""
+    """C1: join a turn that came as two choices, one with text and one with tool calls."""
     choices = [choice.members for choice in answer.objects("choices")]
     messages = [choice.get("message") for choice in choices]
     if len(choices) != 2 or not all(isinstance(message, dict) for message in messages):
@@ -186,10 +189,10 @@ def _index(choice: Draft) -> int:
 
 
 def restore_identity(answer: Draft, asked: Asked) -> None:
-    """E2, E3, E4, E7: what an answer, or a chunk, says of itself."""
+    """E2, E3, E4, E7: mend the id, time, model and fingerprint of an answer or a chunk."""
     id, model = answer.get("id"), answer.get("model")
     if not (isinstance(id, str) and id):
-        # Our own id where there is none, since that is what the record goes by.
+        # Without an id, use the completion's id, under which it is recorded.
         id = str(id) if type(id) is int else f"{ID_PREFIX}{asked.completion_id}"
     answer.set("id", id, rule="E2")
     answer.set("created", _read_created(answer.get("created")), rule="E3")
@@ -200,7 +203,7 @@ def restore_identity(answer: Draft, asked: Asked) -> None:
 
 
 def restore_service_tier(answer: Draft) -> None:
-    """E6: a tier of the vendor's own stands beside, since strict clients know no other names."""
+    """E6: move a vendor's own tier to `native_service_tier`. Strict clients would reject it."""
     tier = answer.get("service_tier")
     if tier is not None and tier not in SERVICE_TIERS:
         answer.members["native_service_tier"] = tier
@@ -208,7 +211,7 @@ def restore_service_tier(answer: Draft) -> None:
 
 
 def _read_created(created: Any) -> int:
-    """Whole seconds, from floats, milliseconds and ISO 8601; now where that is no time."""
+    """Whole seconds, from floats, smaller units or ISO 8601. The current time if invalid."""
     if isinstance(created, str):
         created = _read_time(created)
     if isinstance(created, int | float) and 0 < created < _CREATED_MAX:

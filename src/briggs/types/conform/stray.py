@@ -1,7 +1,7 @@
-"""M2: text that stands where no chat completion has it, so that none of it is lost in silence.
+"""M2: finds text in the wrong place, so that none is lost silently.
 
-Where it can only be the content of a choice, it becomes that. Where it cannot be told, an answer
-that would be empty without it is refused.
+If the text must be the content of a choice, it is moved there. If that is not certain, and the
+answer would be empty without the text, the answer is rejected.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from briggs.types.conform.drafts import Draft
 from briggs.types.conform.strict import NotConforming
 
-# What others call the content, of a choice, a message or a delta. The first that is there counts.
+# Other names for the content of a choice, a message or a delta. The first one found counts.
 _NAMES = ("text", "content", "output_text", "output", "response", "generated_text", "completion")
-# What else may hold text, at the top of an answer.
+# Members at the top of an answer that may contain text.
 _HOLDERS = frozenset(
     {
         *_NAMES,
@@ -31,8 +31,8 @@ def restore_stray(
 ) -> None:
     """Move the text of a choice to the `content` of its message or delta, called `name`.
 
-    A message in place of a delta, and the reverse, is taken for it. `is_said` tells a text that
-    only repeats what has come.
+    A message in place of a delta is used as the delta, and the reverse. `is_said` returns whether
+    a text only repeats what has already come.
     """
     rule = "S13" if name == "delta" else "E5"
     given = choice.get(name)
@@ -51,20 +51,20 @@ def restore_stray(
 
 
 def require_text(answer: dict[str, Any], message: dict[str, Any]) -> None:
-    """Raises `NotConforming` for a message that says nothing where the answer does elsewhere."""
+    """Raise `NotConforming` if a message is empty but the answer has text elsewhere."""
     if says_nothing(message) and (name := find_stray(answer)):
         raise NotConforming(f"its message is empty, and its text is in '{name}'")
 
 
 def says_nothing(message: dict[str, Any]) -> bool:
-    """Whether a message or a delta is empty but for what any has."""
+    """Whether a message or a delta has no content, tool calls or other output."""
     if message.get("content"):
         return False
     return not any(value for name, value in message.items() if name not in _SILENT)
 
 
 def find_stray(answer: dict[str, Any]) -> str | None:
-    """The member at the top of an answer or a chunk that has text, if there is one."""
+    """The name of a member at the top of an answer or a chunk that has text, if any."""
     for name in _HOLDERS & answer.keys():
         if has_text(answer[name]):
             return name
@@ -72,14 +72,14 @@ def find_stray(answer: dict[str, Any]) -> str | None:
 
 
 def has_text(value: Any) -> bool:
-    """Whether there is text in a value of any shape."""
+    """Whether a value of any shape contains text."""
     return any(text.strip() for text in _spell(value))
 
 
 def _find_message(
     choice: Draft, given: Any, is_said: Callable[[str], bool]
 ) -> dict[str, Any] | None:
-    """The message or delta of a choice, where the one that belongs there is not an object."""
+    """A replacement for a message or a delta that is not an object, from the same choice."""
     for one in (given, choice.get("message"), choice.get("delta")):
         if isinstance(one, str) and one and not is_said(one):
             return {"content": one}
@@ -91,7 +91,7 @@ def _find_message(
 
 
 def _take_text(choice: Draft, message: Draft | None, is_said: Callable[[str], bool]) -> str:
-    """The text that stands beside an empty content, taken from where it stands."""
+    """Find text outside of an empty content, remove it from its place, and return it."""
     for place in filter(None, (message, choice)):
         for member in _NAMES:
             if place is message and member == "content":
@@ -104,7 +104,7 @@ def _take_text(choice: Draft, message: Draft | None, is_said: Callable[[str], bo
 
 
 def _spell(value: Any) -> Iterator[str]:
-    """The texts in a value, in their order, wherever names that hold text lead."""
+    """The texts in a value, in order. Only members that may contain text are searched."""
     waiting = [value]
     while waiting:
         each = waiting.pop()

@@ -1,7 +1,7 @@
-"""Brings an upstream's stream to the specification, chunk by chunk, and folds what it passes.
+"""Mends an upstream's stream chunk by chunk, and folds the chunks that it passes on.
 
-A conforming chunk passes as the bytes that came. What the caller got and what the record holds
-are one: the fold is fed with what is passed on, some chunks later.
+A conforming chunk passes unchanged. The record holds exactly what the caller got, because the fold
+gets the chunks that are passed on, some chunks later.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ _PLAIN = msgspec.json.Decoder(PlainChunk)
 _SIMPLE = re.compile(rb"[ !#-\[\]-~]*")
 _RUN = re.compile(rb'(.*"content": ?")[ !#-\[\]-~]*(".*)', re.DOTALL)
 _TEXT_MEMBERS = frozenset({"index", "delta", "finish_reason", "logprobs"})
-# Of streams whose chunks are never alike, such as those with padding, it is asked so often.
+# How often to look for a run. The chunks of some streams are never alike: they have padding.
 _RUNS_MAX = 20
 
-# The chunks of a stream agree on these, each of which has a rule of its own.
+# Members that must be the same in every chunk, with the rule for each.
 _RULES = {"id": "E2", "created": "E3", "model": "E4", "system_fingerprint": "E7"}
 _IDENTITY = tuple(_RULES)
 
-# They are repeated in every chunk that is mended.
+# These members are repeated in every mended chunk, so their length is limited.
 _IDENTITY_CHARACTERS_MAX = 1000
-# Chunks that wait for the first one with an id.
+# The most chunks that wait for the first one with an id.
 _HELD_MAX = 64
 
-# Each takes a hundred times as long as plain text does.
+# The most chunks that get the full check, which takes a hundred times as long as plain text.
 _LOOKED_AT_MAX = 500_000
 
-# A long stream is folded piece by piece, so that its end does not keep other calls waiting.
+# A long stream is folded in parts, so that its end does not delay other calls.
 _UNFOLDED_MAX = 64
 
-# Line ends to some readers of streams, though not to the standard: sent as escapes.
+# Some readers of streams treat these as line ends, against the standard. So they are escaped.
 _SEPARATORS = {
     b"\xe2\x80\xa8": b"\\u2028",
     b"\xe2\x80\xa9": b"\\u2029",
@@ -73,31 +73,31 @@ _SEPARATORS = {
 
 
 USAGE_SO_FAR = "usage_so_far"
-"""A payload with this member alone counts what has come: nothing is passed on for it. It comes
-from our own translation of a vendor that counts before the end."""
+"""A payload with only this member has the usage so far, and is not passed on. It comes from
+Briggs's own translation, for vendors that count before the end."""
 
 
 class _Choice(msgspec.Struct):
-    """What has been passed on of one choice."""
+    """The state of one choice, after the chunks that were passed on."""
 
     calls: Calls = msgspec.field(default_factory=Calls)
     function: bool = False
-    """Whether the function of a `function_call` has its name."""
+    """Whether the name of a `function_call` has come."""
     begun: bool = False
     finished: bool = False
 
 
 class _Run(NamedTuple):
-    """Chunks of which only the text of one content is new: most of most streams."""
+    """A run of chunks that differ only in the text of one content. Most chunks are in one."""
 
     before: bytes
     after: bytes
-    """What stands around the text, in all of them."""
+    """The bytes before and after the text, equal in all chunks of the run."""
     contents: list[Any]
-    """Where the texts go."""
+    """The list to which the texts are added."""
 
     def take(self, payload: bytes) -> bool:
-        """Whether it is one more of them; texts with escapes or beyond ASCII take a longer look."""
+        """Add a chunk if it belongs to the run. Text with escapes or non-ASCII never does."""
         begin, end = len(self.before), len(payload) - len(self.after)
         if not (payload.startswith(self.before) and payload.endswith(self.after) and begin <= end):
             return False
@@ -109,7 +109,7 @@ class _Run(NamedTuple):
 
 
 class ConformStream:
-    """The state of one stream: `add` every payload, then `end` it."""
+    """The state of one stream. Call `add` with every payload, then `end`."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -118,7 +118,7 @@ class ConformStream:
         self._unfolded: list[bytes | dict[str, Any]] = []
         self._choices: dict[int, _Choice] = {}
         self._given: dict[str, Any] = {}
-        """The first chunk's identity, as it came."""
+        """The first chunk's identity, before it was mended."""
         self._identity: dict[str, Any] | None = None
         self._plain_identity: tuple[str, int, str, str | None] | None = None
         self._looked_at = 0
@@ -129,31 +129,31 @@ class ConformStream:
         """The last usage that came, even if it counted only a part."""
         self._cost_usd: float | None = None
         self._pieces_counted = -1
-        """How many pieces had come when a usage counted them."""
+        """The number of pieces that the last usage includes."""
         self._stray: str | None = None
-        """Where text stood that is no part of any choice."""
+        """The name of a member that had text outside of any choice."""
         self._number = 0
-        """What the upstream calls the only choice that was asked for."""
+        """The upstream's index of the choice, if only one was requested."""
         self.has_output = False
-        """Whether a chunk that carries output has been passed on."""
+        """Whether a chunk with output has been passed on."""
         self._run: _Run | None = None
-        """The chunks that come now, if they differ in their text alone."""
+        """The current run, if there is one."""
         self._runs = 0
 
     @property
     def is_finished(self) -> bool:
-        """Whether every choice that was asked for has its finish_reason."""
+        """Whether every requested choice has its finish_reason."""
         choices = self._choices.values()
         return len(choices) == self._asked.choices and all(each.finished for each in choices)
 
     @property
     def has_usage(self) -> bool:
-        """Whether there is a usage that counts everything that has come."""
+        """Whether there is a usage that includes everything so far."""
         self._catch_up()
         return self._usage is not None and self._pieces_counted == self._fold.pieces
 
     def add(self, payload: bytes) -> list[bytes]:
-        """The payloads to pass on for one that came. Raises `NotConforming`, `InBandError`."""
+        """Check a payload, and return those to pass on. Raises `NotConforming`, `InBandError`."""
         if self._run is not None:
             if self._run.take(payload):
                 return [payload]
@@ -177,9 +177,9 @@ class ConformStream:
         raise_in_band_error(draft)
         if self._identity is None:
             if not chunk.get("id") and not chunk.get("choices"):
-                # Azure's first chunk is about the prompt and names no id yet: it waits for one.
+                # Azure's first chunk describes the prompt and has no id. It waits for one.
                 if len(self._held) >= _HELD_MAX:
-                    raise NotConforming("it goes on without an id and without a choice")
+                    raise NotConforming(f"its first {_HELD_MAX} chunks have no id and no choice")
                 self._held.append(chunk)
                 return []
             self._begin(draft)
@@ -191,7 +191,7 @@ class ConformStream:
         return early + passed
 
     def end(self) -> list[bytes]:
-        """The payloads that are left. Raises `NotConforming` if the stream is not whole."""
+        """The payloads that are left. Raises `NotConforming` if the stream is incomplete."""
         indices = sorted(self._choices)
         unfinished = [index for index, choice in self._choices.items() if not choice.finished]
         if not indices or unfinished:
@@ -208,7 +208,7 @@ class ConformStream:
         return [_encode({**identity, "choices": [], "usage": self._usage})]
 
     def keep(self, payload: bytes) -> None:
-        """Keep what a payload says that is not passed on, for the record of the failure."""
+        """Keep the content of a payload that is not passed on, for the record of the failure."""
         try:
             chunk = wire.decode(payload)
         except msgspec.DecodeError:
@@ -217,7 +217,7 @@ class ConformStream:
             self._keep_for_fold(chunk)
 
     def fold(self) -> Conformed | None:
-        """What has been passed on so far, as a response and its facts; None for nothing."""
+        """What was passed on so far, as a response with its facts. None if that is nothing."""
         if self._identity is None:
             return None
         self._catch_up()
@@ -229,7 +229,7 @@ class ConformStream:
         )
 
     def _is_plain(self, payload: bytes) -> bool:
-        """Whether a payload is nothing but more text of choices that have begun."""
+        """Whether a payload only adds text to choices that have begun."""
         try:
             chunk = _PLAIN.decode(payload)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -255,7 +255,7 @@ class ConformStream:
         return True
 
     def _begin_run(self, payload: bytes) -> None:
-        """Expect more chunks like this one, if it says nothing but text in its own way."""
+        """Begin a run with this chunk, if it has only one choice and that has only text."""
         self._runs += 1
         parts = _RUN.fullmatch(payload)
         if parts is None or payload.count(b'"content"') != 1:
@@ -278,7 +278,7 @@ class ConformStream:
         self._unfolded.clear()
 
     def _read_facts(self, folded: dict[str, Any]) -> Facts:
-        """A failed chunk is in the fold too, so its members may be of any type."""
+        """Read the facts of a folded response. After a failed chunk it may have any types."""
         fingerprint = folded.get("system_fingerprint")
         tier = folded.get("service_tier") or folded.get("native_service_tier")
         reasons = [choice["finish_reason"] for choice in folded["choices"]]
@@ -295,7 +295,7 @@ class ConformStream:
         return facts
 
     def _begin(self, chunk: Draft) -> None:
-        """The first chunk says who answers, for all of them."""
+        """Take the identity of the stream from its first chunk."""
         self._given = {name: chunk.get(name) for name in _IDENTITY}
         restore_identity(chunk, self._asked)
         self._identity = {name: chunk.get(name) for name in _IDENTITY if chunk.get(name)}
@@ -310,7 +310,7 @@ class ConformStream:
         )
 
     def _restore(self, chunk: Draft) -> bool:
-        """Restore a chunk in place; whether it is to be passed on."""
+        """Mend a chunk in place. Returns whether to pass it on."""
         self._restore_identity(chunk)
         if not isinstance(chunk.get("choices"), list):
             chunk.set("choices", [], rule="E5")
@@ -328,7 +328,7 @@ class ConformStream:
         return True
 
     def _note_counted(self) -> None:
-        """The usage counts all that has come by now."""
+        """Note that the usage includes everything so far."""
         self._catch_up()
         self._pieces_counted = self._fold.pieces
 
@@ -337,12 +337,13 @@ class ConformStream:
         assert self._identity is not None, "the first chunk gives the stream its identity"
         chunk.set("object", "chat.completion.chunk", rule="E1" if chunk.get("object") else "S4")
         for name, value in self._identity.items():
-            # What is wrong in every chunk alike was noted in the first.
+            # A fault that is the same in every chunk was noted in the first.
             is_noted = chunk.get(name) == self._given[name] != value
             chunk.set(name, value, rule=_RULES[name] if is_noted else "S4")
         restore_service_tier(chunk)
         if "system_fingerprint" not in self._identity:
-            # vLLM names it at the end only. The record keeps it; the caller's chunks agree.
+            # vLLM sends it only at the end. The record keeps it, but the caller's chunks must be
+            # the same throughout.
             fingerprint = chunk.get("system_fingerprint")
             if fingerprint and isinstance(fingerprint, str):
                 self._keep_for_fold({"system_fingerprint": fingerprint})
@@ -351,7 +352,7 @@ class ConformStream:
                 chunk.remove("system_fingerprint", rule=rule)
 
     def _take_usage(self, chunk: Draft) -> bool:
-        """S8, U6: the last usage counts, and goes out last. Whether the chunk is only about it."""
+        """S8, U6: keep the last usage for the end. Returns whether the chunk has nothing else."""
         if self._usage_payload is not None:
             self._note_usage(chunk)
         places = (chunk, chunk.object("x_groq"), *chunk.objects("choices"))
@@ -379,15 +380,15 @@ class ConformStream:
         return False
 
     def _note_usage(self, place: Draft) -> None:
-        """S8: a usage that goes out elsewhere than where it came, if it goes out at all."""
+        """S8: note that the usage moves to another chunk, if it is passed on at all."""
         if self._asked.include_usage:
             place.note("S8", "usage")
 
     def _restore_choices(self, chunk: Draft) -> bool:
-        """Whether any of a chunk's choices, or a chunk without them, is to be passed on."""
+        """Mend a chunk's choices. Returns whether to pass the chunk on."""
         came = list(chunk.objects("choices"))
         if len(came) < len(chunk.get("choices")):
-            raise NotConforming("a choice of a chunk is no object")
+            raise NotConforming("a choice of a chunk is not an object")
         kept = []
         for position, choice in enumerate(came):
             if self._restore_choice(choice, position):
@@ -398,16 +399,16 @@ class ConformStream:
         return bool(kept) or not came
 
     def _restore_choice(self, choice: Draft, position: int) -> bool:
-        """Restore a choice in place; whether it is to be passed on."""
+        """Mend a choice in place. Returns whether to pass it on."""
         state = self._find_state(choice, position)
         if isinstance(choice.get("delta"), dict) and has_text(choice.get("message")):
-            # Perplexity repeats there what it has said so far.
+            # Perplexity repeats the text so far in `message`.
             self._stray = self._stray or "message"
         restore_stray(choice, "delta", is_said=partial(self._is_said, choice))
         if not isinstance(choice.get("delta"), dict):
             choice.set("delta", {}, rule="S13", absent="S13")
         delta = choice.object("delta")
-        assert delta is not None, "it was made one if it was none"
+        assert delta is not None, "it was set above"
         if state.finished:
             if not _may_follow_finish(delta.members):
                 return False
@@ -428,7 +429,7 @@ class ConformStream:
         return True
 
     def _is_said(self, choice: Draft, text: str) -> bool:
-        """Whether a text is all that a choice has said, told once more at its end."""
+        """Whether a text only repeats, at the end, everything that a choice has said."""
         index = 0 if self._asked.choices == 1 else choice.get("index")
         state = self._choices.get(index)
         if state is None or not (state.finished or choice.get("finish_reason")):
@@ -438,7 +439,7 @@ class ConformStream:
         return "".join(said).strip() == text.strip()
 
     def _require_text(self, index: int, delta: dict[str, Any]) -> None:
-        """Raises `NotConforming` where a choice says nothing, and text came beside it."""
+        """Raise `NotConforming` if a choice is empty but text came elsewhere."""
         self._catch_up()
         choices = self._fold.response()["choices"]
         said = [choice["message"] for choice in choices if choice["index"] == index]
@@ -446,14 +447,14 @@ class ConformStream:
             raise NotConforming(f"its choice is empty, and its text is in '{self._stray}'")
 
     def _find_state(self, choice: Draft, position: int) -> _Choice:
-        """C2: the choice of an index, which is its place where it names none."""
+        """C2: the choice with an index. Without one, its place in the list counts."""
         index = choice.get("index")
         if type(index) is not int or index < 0:
             index = position
         if self._asked.choices == 1 and not self._choices:
             self._number = index
         if self._asked.choices == 1 and index == self._number:
-            # The only choice is number 0, whatever its sender calls it.
+            # The only choice has index 0, whatever the upstream's index is.
             index = 0
         choice.set("index", index, rule="C2")
         state = self._choices.get(index)
@@ -465,16 +466,16 @@ class ConformStream:
 
 
 def _may_follow_finish(delta: dict[str, Any]) -> bool:
-    """S7: after its finish a choice may only tell when its audio expires."""
+    """S7: after its finish_reason, a choice may only have audio, such as its expiry time."""
     if "audio" in delta:
         return True
     if any(value for name, value in delta.items() if name != "role"):
-        raise NotConforming("a choice goes on after its finish_reason")
+        raise NotConforming("a choice continues after its finish_reason")
     return False
 
 
 def _restore_delta(delta: Draft, state: _Choice) -> None:
-    """S5, S10, M2, M5: the role comes first and once; the rest is as in a message."""
+    """S5, S10, M2, M5: the role comes first and once. The rest is mended as in a message."""
     if state.begun:
         delta.remove("role", rule="S5")
     else:
@@ -504,7 +505,7 @@ def _escape(payload: bytes) -> bytes:
     if b"\xe2\x80" in payload or b"\xc2\x85" in payload:
         for separator, escape in _SEPARATORS.items():
             payload = payload.replace(separator, escape)
-    # A line end inside of JSON is white space; inside of a frame it would end the line.
+    # A line end is white space in JSON, but would end a line of the stream.
     if b"\n" in payload or b"\r" in payload:
         payload = payload.replace(b"\r", b" ").replace(b"\n", b" ")
     return payload

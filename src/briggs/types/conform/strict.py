@@ -1,6 +1,6 @@
-"""What conforms, as types: msgspec checks all of it in the one decode of an answer.
+"""The specification as types, so that msgspec checks an answer in one decode.
 
-Members that are not named are free. Only what the specification requires is required.
+Other members may have any value. Only members that the specification requires are required.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ CREATED_AHEAD_S = 86_400
 
 
 class NotConforming(ValueError):
-    """The answer breaks the specification in a way that cannot honestly be mended."""
+    """The answer breaks the specification, and cannot be mended without inventing content."""
 
 
 class Asked(msgspec.Struct, kw_only=True, frozen=True):
-    """What of the request an answer is held to."""
+    """The parts of the request that an answer is checked against."""
 
     completion_id: str
-    """Our id, for an upstream that gives none."""
+    """Briggs's id, if the upstream gives none."""
     model: str
-    """The model that was asked, for an upstream that does not name it."""
+    """The requested model, if the upstream does not name it."""
     choices: int = 1
     logprobs: bool = False
     top_logprobs: int = 0
     names_tool: bool = False
-    """Whether `tool_choice` names the one tool that is to be called."""
+    """Whether `tool_choice` names the one tool to call."""
     include_usage: bool = False
 
 
 class Facts(msgspec.Struct, kw_only=True):
-    """What the record wants to know of an answer."""
+    """What the record keeps about an answer."""
 
     id: str | None = None
     model: str | None = None
@@ -58,47 +58,47 @@ class Facts(msgspec.Struct, kw_only=True):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
-    """Those of them that are kept for an hour, where that is told apart."""
+    """The cache-write tokens that are kept for an hour, if the provider counts them separately."""
     audio_input_tokens: int | None = None
     reasoning_tokens: int | None = None
     audio_output_tokens: int | None = None
     cost_usd: float | None = None
-    """What the provider itself says that the call cost."""
+    """The cost that the provider reports."""
     is_estimated: bool = False
-    """Whether some of the counts are estimates of ours, and not the provider's."""
+    """Whether Briggs estimated some of the counts."""
     service_tier: str | None = None
 
 
 class Conformed(msgspec.Struct):
-    """An answer that conforms, what it says, and what of it was mended."""
+    """A conforming answer, its facts, and the fixes that it needed."""
 
     body: bytes
     facts: Facts
     fixes: list[Fix] = []
     is_plain: bool = False
-    """Whether nothing else can be wrong with it that the answer itself shows."""
+    """Whether the quick check cleared it of every rule that the answer alone can break."""
 
 
 def convert(value: Any, type: type[T]) -> T:
-    """A JSON value as one of the types below. Raises `NotConforming`."""
+    """Convert a JSON value to one of the types below. Raises `NotConforming`."""
     try:
         return msgspec.convert(value, type)
     except msgspec.ValidationError as error:
         raise NotConforming(str(error)) from error
     except UnicodeEncodeError as error:
-        # msgspec stumbles over half a surrogate pair where it expects something else than text.
-        raise NotConforming("half a character stands where no text belongs") from error
+        # msgspec raises this for a lone surrogate where it does not expect text.
+        raise NotConforming("a text with a lone surrogate is where no text belongs") from error
 
 
-# No answer has as many tokens, so that a larger count is a mistake or worse.
+# No answer has more tokens, so a larger count is a mistake.
 COUNT_MAX = 1_000_000_000
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 NonEmpty = Annotated[str, Meta(min_length=1)]
 _INDICES_SHOWN_MAX = 8
-# Less than any count, so that parts can be compared whether or not they are there.
+# Less than any count, so that absent parts can be compared like others.
 ABSENT = -1
 Byte = Annotated[int, Meta(ge=0, le=255)]
-# Rounding may lift a certain token a little above 0; a probability of 2 is no probability.
+# Rounding may raise the logprob of a certain token a little above 0.
 LOGPROB_MAX = 0.01
 _LogProbability = Annotated[float, Meta(le=LOGPROB_MAX)]
 
@@ -117,7 +117,7 @@ class TokenLogprob(msgspec.Struct):
 
 
 class Logprobs(msgspec.Struct):
-    """The `logprobs` of a choice, as they are passed on."""
+    """The `logprobs` of a choice that may be passed on."""
 
     content: list[TokenLogprob] | None
     refusal: list[TokenLogprob] | None
@@ -189,19 +189,19 @@ class Details(msgspec.Struct):
 
 
 class Usage(msgspec.Struct):
-    """The `CompletionUsage` that is passed on: whole numbers that add up."""
+    """A `CompletionUsage` that may be passed on: whole numbers that add up."""
 
     prompt_tokens: Count
     completion_tokens: Count
     total_tokens: Count
     prompt_tokens_details: Details | UnsetType = UNSET
     completion_tokens_details: Details | UnsetType = UNSET
-    # Anthropic's, which only a price asks for. Nobody judges it.
+    # Anthropic's. It is used only for the price, and is not checked.
     cache_creation: Any = UNSET
 
 
 class Response(msgspec.Struct):
-    """The `CreateChatCompletionResponse` that is passed on."""
+    """A `CreateChatCompletionResponse` that may be passed on."""
 
     id: NonEmpty
     object: Literal["chat.completion"]
@@ -216,20 +216,20 @@ class Response(msgspec.Struct):
 
 
 def check_response(response: Response, asked: Asked) -> None:
-    """The rules that no type can say. Raises `NotConforming`."""
+    """Check the rules that types cannot express. Raises `NotConforming`."""
     if not is_plausible(response.created):  # E3
-        raise NotConforming(f"'created' is no plausible time in seconds: {response.created}")
+        raise NotConforming(f"'created' is not a plausible time in seconds: {response.created}")
     indices = [choice.index for choice in response.choices]
     check_indices(indices, asked=asked.choices)  # C1, C2
     for choice in response.choices:
         calls = choice.message.tool_calls
         if calls is UNSET:
             if choice.finish_reason == "tool_calls":  # C4
-                raise NotConforming("a choice ends with 'tool_calls' and has none")
+                raise NotConforming("a choice has the finish_reason 'tool_calls' but no tool calls")
         else:
             reason = choice.finish_reason
             if reason == "function_call" or (reason == "stop" and not asked.names_tool):  # C4
-                raise NotConforming(f"a choice with tool calls ends with '{reason}'")
+                raise NotConforming(f"a choice with tool calls has the finish_reason '{reason}'")
             _check_calls(calls)
         if choice.logprobs is not None:
             check_logprobs(choice.logprobs, asked)
@@ -238,36 +238,36 @@ def check_response(response: Response, asked: Asked) -> None:
 
 
 def check_logprobs(logprobs: Logprobs, asked: Asked) -> None:
-    """L1, L7: none that nobody asked for, nor more alternatives. Raises `NotConforming`."""
+    """L1, L7: no logprobs, and no more alternatives, than requested. Raises `NotConforming`."""
     if not asked.logprobs:
-        raise NotConforming("there are logprobs that nobody asked for")
+        raise NotConforming("it has logprobs that were not requested")
     top = asked.top_logprobs
     for tokens in (logprobs.content, logprobs.refusal):
         for token in tokens or ():
             if len(token.top_logprobs) > top:
-                raise NotConforming(f"a token has more top_logprobs than the {top} asked for")
+                raise NotConforming(f"a token has more top_logprobs than the {top} requested")
 
 
 def _check_calls(calls: list[_ToolCall]) -> None:
     ids = {call.id for call in calls}
     if len(ids) < len(calls) or "null" in ids:  # M6
-        raise NotConforming("two tool calls have one id")
+        raise NotConforming("two tool calls have the same id, or one has the id 'null'")
     for call in calls:
         is_function = call.type == "function"
         if (call.function is UNSET) == is_function or (call.custom is UNSET) != is_function:
-            raise NotConforming(f"a tool call of type '{call.type}' does not say what it calls")
+            raise NotConforming(f"a tool call of type '{call.type}' needs exactly '{call.type}'")
 
 
 def is_plausible(created: int) -> bool:
-    """E3: whether this is a Unix time in seconds at which an answer can have been made."""
+    """E3: whether this is a plausible Unix time in seconds for an answer."""
     return CREATED_MIN <= created <= time.time() + CREATED_AHEAD_S
 
 
 def check_indices(indices: list[int], *, asked: int) -> None:
-    """C1, C2: as many choices as were asked for, numbered from 0. Raises `NotConforming`."""
+    """C1, C2: as many choices as requested, numbered from 0. Raises `NotConforming`."""
     if len(indices) != asked or sorted(indices) != list(range(asked)):
         raise NotConforming(
-            f"{asked} choice(s) were asked for, and those that came are numbered "
+            f"{asked} choice(s) were requested, but the indices that came are "
             f"{', '.join(map(_show_index, indices[:_INDICES_SHOWN_MAX]))}"
             f"{', ...' if len(indices) > _INDICES_SHOWN_MAX else ''}"
         )
@@ -287,13 +287,13 @@ def check_usage(usage: Usage) -> None:
         (usage.completion_tokens_details, completion),
     ):
         if details is not UNSET and list_excess(details, whole=whole):
-            raise NotConforming("'usage' counts more of a part than of the whole")
+            raise NotConforming("'usage' counts more tokens of a part than in total")
 
 
 def list_excess(details: Details, *, whole: int) -> Sequence[str]:
-    """U3: the parts that are more than their whole, or do not add up to it.
+    """U3: the parts that are larger than the whole, or do not add up to it.
 
-    The tokens that were written to a cache are counted by themselves.
+    Cache-write tokens are not checked, because they may be counted separately.
     """
     text, image, audio = details.text_tokens, details.image_tokens, details.audio_tokens
     if text > ABSENT and image > ABSENT and audio > ABSENT and text + image + audio != whole:
@@ -316,7 +316,7 @@ PARTS = tuple(Details.__struct_fields__)
 
 
 def read_facts(response: Response) -> Facts:
-    """What the record wants to know of a response."""
+    """What the record keeps about a response."""
     tier = response.service_tier
     if not isinstance(tier, str):
         tier = response.native_service_tier

@@ -1,8 +1,8 @@
 """The logprobs of a choice, and the bytes of its tokens.
 
-A character may be spread over several tokens. Some servers then write U+FFFD for the token's
-text and, what is worse, for its bytes too. The text of the answer still has the character, and
-often there is only one way to share its bytes out.
+A character may span several tokens. Some servers then write U+FFFD as the token's text and, worse,
+also as its bytes. The text of the answer still has the character. Often there is only one way to
+divide its bytes among the tokens.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from briggs.types.conform.drafts import Draft
 from briggs.types.conform.strict import Asked, Logprobs
 
 _REPLACEMENT = "\ufffd"
-# A character of UTF-8 that is cut, or a byte that begins none, is one U+FFFD: 1 to 3 bytes.
+# Each U+FFFD is an incomplete UTF-8 character, or an invalid byte: 1 to 3 bytes.
 _CUT_BYTES_MAX = 3
 _ESCAPED = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
-# The specification's own number for a token that is hardly possible.
+# The specification's value for a very unlikely token.
 _VERY_UNLIKELY = -9999.0
-# The rest of a text is walked once for each way to read its beginning.
+# How many ways to divide the text so far are followed at once.
 _WAYS_MAX = 64
-# No token is made of parts of more characters; and so often a beginning is read, for each token.
+# The most U+FFFD in one token, and the average number of ways that are tried for each token.
 _CUT_MAX = 8
 _READINGS_MAX = 16
 
 
 def are_cut(logprobs: Logprobs) -> bool:
-    """Whether the text of some token has U+FFFD: the bytes are then worth a look."""
+    """Whether any token's text has U+FFFD. Then its bytes must be checked."""
     tokens = [*(logprobs.content or ()), *(logprobs.refusal or ())]
     return _REPLACEMENT in "".join([token.token for token in tokens])
 
 
 def restore_logprobs(choice: Draft, message: Draft | None, *, asked: Asked) -> None:
-    """L1 to L7: none unless asked for; else the required keys, no more than that, true bytes."""
+    """L1 to L7: drop unrequested logprobs and alternatives, add required members, mend bytes."""
     if not asked.logprobs and choice.get("logprobs") is not None:
         choice.set("logprobs", None, rule="L1")
     logprobs = choice.object("logprobs")
@@ -52,7 +52,7 @@ def restore_logprobs(choice: Draft, message: Draft | None, *, asked: Asked) -> N
 
 
 def restore_numbers(answer: Draft) -> None:
-    """L3: finite log probabilities; what has none is no alternative, or has no logprobs at all."""
+    """L3: drop alternatives without a finite logprob. If a token has none, drop all logprobs."""
     for choice in answer.objects("choices"):
         logprobs = choice.object("logprobs")
         if logprobs is None:
@@ -89,7 +89,7 @@ def _restore_token(token: Draft, *, top: int) -> None:
 
 
 def _restore_bytes(tokens: list[Draft], text: str) -> None:
-    """L4, L6: the bytes that the tokens must have, if the text leaves one way only."""
+    """L4, L6: set the tokens' bytes, if there is only one way to divide the text."""
     given = [token.get("bytes") for token in tokens]
     encoded = text.encode("utf-8", "surrogatepass")
     if all(map(_are_bytes, given)) and b"".join(map(bytes, given)) == encoded:
@@ -105,7 +105,7 @@ def _restore_bytes(tokens: list[Draft], text: str) -> None:
 
 
 def _drop_impossible(token: Draft) -> None:
-    """L4: null rather than numbers that are no bytes."""
+    """L4: replace a list with numbers that are not bytes by null."""
     held = token.get("bytes")
     if isinstance(held, list) and not _are_bytes(held):
         token.set("bytes", None, rule="L4")
@@ -116,10 +116,10 @@ def _are_bytes(value: Any) -> bool:
 
 
 def _share(text: bytes, tokens: list[str]) -> list[bytes] | None:
-    """The bytes of each token, if they are all of the text and there is only one way.
+    """Divide the bytes of a text among its tokens. None if there is no way, or more than one.
 
-    What is kept is, for each place in the text that the tokens so far may reach, the last
-    share of the way there, or None where there is more than one.
+    For each token, `reached` maps each place in the text where the token may end to the
+    token's bytes, or to None if several ways lead there.
     """
     ways: list[dict[int, bytes | None]] = [{0: b""}]
     readings = _WAYS_MAX * _READINGS_MAX + len(tokens) * _READINGS_MAX
@@ -150,7 +150,7 @@ def _share(text: bytes, tokens: list[str]) -> list[bytes] | None:
 
 
 def _list_shares(text: bytes, begin: int, token: str) -> Iterator[bytes]:
-    """What the bytes of a token may be, if they begin here."""
+    """The possible bytes of a token that begins at this place."""
     plain = token.encode("utf-8", "surrogatepass")
     if text.startswith(plain, begin):
         yield plain

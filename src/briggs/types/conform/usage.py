@@ -1,4 +1,4 @@
-"""The usage of an answer: whole numbers that add up, or none at all."""
+"""Mends the usage of an answer to whole numbers that add up, or removes it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _OURS = frozenset((*_COUNTS, *_WHOLES))
 _PARTS = frozenset(PARTS)
 _ROWS: dict[str, list[int]] = {}
-"""By the first member of its path, where in the table a word is."""
+"""Maps the first member of a path to rows of `WORDS`."""
 for _row, _word in enumerate(WORDS):
     _ROWS.setdefault(_word.path.partition(".")[0], []).append(_row)
 
 COST_USD_MAX = 10_000
-"""No call costs more; a number past this counts something else."""
+"""No call costs more. A larger number is not a cost in US dollars."""
 
 
 def restore_usage(holder: Draft, *, before: dict[str, Any] | None = None) -> dict[str, Any] | None:
-    """U1 to U3, U6, U7: restore the `usage` of an object, or remove one that counts nothing.
+    """U1 to U3, U6, U7: mend the `usage` of an object, or remove it if it lacks counts.
 
     `before` is an earlier usage of the same stream.
     """
@@ -38,7 +38,7 @@ def restore_usage(holder: Draft, *, before: dict[str, Any] | None = None) -> dic
 
 
 def restore_finite(holder: Draft) -> None:
-    """J1: a number of the usage that is NaN or Infinity is not known."""
+    """J1: replace NaN and Infinity in a usage by null."""
     usage = holder.object("usage")
     inner = () if usage is None else (usage.object(name) for name in usage.members)
     for place in (usage, *inner):
@@ -48,10 +48,10 @@ def restore_finite(holder: Draft) -> None:
 
 
 def translate_words(usage: dict[str, Any]) -> dict[str, int]:
-    """U7: what a usage counts in other words than the specification's, by the right place.
+    """U7: the counts that a usage has under other names, by their place in the specification.
 
-    Empty where it counts nothing so, or counts it in the right place too. A part that does not
-    fit into its whole counts something else, and stays where it is.
+    Without counts that are already in the right place. A part that is larger than its whole
+    counts something else, and is left out.
     """
     if _is_ours(usage):
         return {}
@@ -64,7 +64,7 @@ def translate_words(usage: dict[str, Any]) -> dict[str, int]:
         if is_beside:
             beside.setdefault(place, count)
         given = _read_count(_look_up(usage, place))
-        # Where both count, the specification's word holds; a 0 says no more than its absence.
+        # If both are given, the specification's name counts. A 0 counts as absent.
         is_new = given is None and place in _COUNTS
         if not told.get(place) and (is_new or (count and not given)):
             told[place] = count
@@ -75,7 +75,7 @@ def translate_words(usage: dict[str, Any]) -> dict[str, int]:
 
 
 def restore_words(usage: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a usage of any shape, with its counts in the specification's places too."""
+    """A copy of a usage of any shape, with its counts also under the specification's names."""
     kept = {name: value for name, value in usage.items() if name not in _WHOLES}
     details = {name: dict(usage[name]) for name in _WHOLES if isinstance(usage.get(name), dict)}
     draft = Draft(kept | details, Fixes())
@@ -84,21 +84,21 @@ def restore_words(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_cost(usage: Any) -> float | None:
-    """What the provider says that the call cost, in US dollars; None if that can be no cost."""
+    """The cost that the provider reports, in US dollars. None if it is missing or impossible."""
     if not isinstance(usage, dict):
         return None
     costs = (read_dollars(_look_up(usage, path), unit_usd=unit) for path, unit in COSTS)
     cost = next((cost for cost in costs if cost is not None), None)
     if cost is None or usage.get("is_byok") is not True:
         return cost
-    # OpenRouter's cost is only its fee where a key of the caller's own pays the vendor.
+    # If the caller's own key pays the vendor, OpenRouter's cost is only its fee.
     # https://openrouter.ai/docs/use-cases/usage-accounting, 2026-11-29
     upstream = read_dollars(_look_up(usage, "cost_details.upstream_inference_cost"))
     return None if upstream is None else cost + upstream
 
 
 def read_dollars(value: Any, *, unit_usd: float = 1) -> float | None:
-    """A number, or the text of one, that can be what a call cost."""
+    """Read a number, or a number as text, that is plausible as the cost of a call."""
     if isinstance(value, str) and len(value) < 32:
         try:
             value = float(value)
@@ -106,7 +106,7 @@ def read_dollars(value: Any, *, unit_usd: float = 1) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # NaN is not in any range. The bound comes first, since an int may be too large for a float.
+    # NaN is not in any range. Compare before multiplying: an int may be too large for a float.
     return value * unit_usd if 0 <= value <= COST_USD_MAX / unit_usd else None
 
 
@@ -121,7 +121,7 @@ def _restore_counts(usage: Draft, before: dict[str, Any]) -> bool:
         _keep_counted(usage, before)
     prompt, completion, total = (_read_count(usage.get(name)) for name in _COUNTS)
     if total is not None:
-        # Of a sum and one of its terms the other follows.
+        # Compute a missing count from the total and the other count.
         if prompt is None and completion is not None and completion <= total:
             prompt = total - completion
         if completion is None and prompt is not None and prompt <= total:
@@ -131,7 +131,7 @@ def _restore_counts(usage: Draft, before: dict[str, Any]) -> bool:
     usage.set("prompt_tokens", prompt, rule="U1")
     usage.set("completion_tokens", completion, rule="U1")
     if total == prompt + completion + _count_reasoning(usage):
-        # Thinking counts as completion: those who count it apart say so by their total.
+        # The completion includes reasoning. Here the total shows that it was counted separately.
         completion = total - prompt
         usage.set("completion_tokens", completion, rule="U2")
     is_sum = total in (None, prompt + completion)
@@ -139,14 +139,14 @@ def _restore_counts(usage: Draft, before: dict[str, Any]) -> bool:
     for name, whole in _WHOLES.items():
         details = usage.object(name)
         if details is not None:
-            # A part that is larger than its whole counts something else, and nobody knows what.
+            # A part that is larger than its whole counts something else.
             for part in list_excess(convert(details.members, Details), whole=usage.get(whole)):
                 details.remove(part, rule="U3")
     return True
 
 
 def _restore_words(usage: Draft) -> None:
-    """U7: say in the specification's words what came in others, which stay beside them."""
+    """U7: add counts under the specification's names. The other names stay too."""
     for place, count in translate_words(usage.members).items():
         name, is_part, part = place.partition(".")
         if not is_part:
@@ -154,7 +154,7 @@ def _restore_words(usage: Draft) -> None:
             continue
         usage.members.setdefault(name, {})
         details = usage.object(name)
-        assert details is not None, "what was no object is removed before"
+        assert details is not None, "a value that is not an object was removed before"
         details.set(part, count, rule="U7", absent="U7")
     if "cache_creation" not in usage.members:
         hours = (_look_up(usage.members, path) for path in HOUR_PATHS)
@@ -164,9 +164,9 @@ def _restore_words(usage: Draft) -> None:
 
 
 def _keep_counted(usage: Draft, before: dict[str, Any]) -> None:
-    """U6: some count the prompt in one chunk and the completion in another, or end with zeros.
+    """U6: keep the counts of an earlier usage that this one lacks or has as 0.
 
-    What was counted before stays, where this usage says nothing or 0 of it.
+    Some upstreams count the prompt in one chunk and the completion in another, or end with zeros.
     """
     for details, whole in _WHOLES.items():
         counted, now = _read_count(before.get(whole)), _read_count(usage.get(whole))
@@ -185,7 +185,7 @@ def _follows(usage: Draft) -> bool:
 
 
 def _is_ours(usage: dict[str, Any]) -> bool:
-    """Whether there is no word but the specification's, as nearly always."""
+    """Whether a usage has only the specification's names. Nearly all have."""
     return usage.keys() <= _OURS and all(
         isinstance(details := usage.get(name), dict) and details.keys() <= _PARTS
         for name in _WHOLES
@@ -194,13 +194,13 @@ def _is_ours(usage: dict[str, Any]) -> bool:
 
 
 def _list_words(usage: dict[str, Any]) -> list[Word]:
-    """The rows of the table that may be about a usage, in their order."""
+    """The rows of the table that may apply to a usage, in order."""
     heads = _ROWS.keys() & usage.keys()
     return [WORDS[row] for row in sorted(row for head in heads for row in _ROWS[head])]
 
 
 def _add_beside(usage: dict[str, Any], told: dict[str, int], *, beside: int) -> None:
-    """Add to the prompt what its count leaves out of what was read from a cache or written."""
+    """Add cache reads and writes to the prompt's count, if it does not include them."""
     given = (told.get(name, _read_count(usage.get(name))) for name in _COUNTS)
     prompt, completion, total = given
     if prompt is None or not beside:
@@ -228,7 +228,7 @@ def _drop_excess(usage: dict[str, Any], told: dict[str, int]) -> None:
 
 
 def _look_up(usage: dict[str, Any], path: str) -> Any:
-    """The member at a path of the table, None where it is not there."""
+    """The member at a path of the table. None if it does not exist."""
     name, is_part, part = path.partition(".")
     value = usage.get(name)
     if not is_part:
@@ -238,7 +238,7 @@ def _look_up(usage: dict[str, Any], path: str) -> Any:
 
 def _restore_parts(usage: Draft, name: str) -> None:
     details = usage.object(name)
-    assert details is not None, "the caller has looked"
+    assert details is not None, "the caller has checked it"
     for part in PARTS:
         if part in details.members:
             count = _read_count(details.get(part))
@@ -254,10 +254,10 @@ def _count_reasoning(usage: Draft) -> int:
 
 
 def _read_count(value: Any) -> int | None:
-    """A count of tokens, however it is written."""
+    """Read a count of tokens: a whole number, also as a float or as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # Of NaN and Infinity neither is true.
+    # NaN and Infinity fail the comparison.
     return int(value) if 0 <= value <= COUNT_MAX and value == int(value) else None

@@ -1,6 +1,6 @@
-"""What other vendors call the counts of a usage: one row a word, and the place that it means.
+"""Other vendors' names for the counts of a usage, each with its place in the specification.
 
-Seen in the answers and the documentation of DeepSeek, Moonshot, Anthropic, Bedrock, Gemini,
+From the answers and the documentation of DeepSeek, Moonshot, Anthropic, Bedrock, Gemini,
 DashScope, xAI, Perplexity, SGLang, Portkey, new-api, LiteLLM, LangChain and OpenAI's own
 Responses API, 2026-11-29.
 """
@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 
 class Word(NamedTuple):
-    """A member of a usage that counts what the specification counts elsewhere."""
+    """A member of a usage that the specification has under another name."""
 
     path: str
-    """Where it stands in the usage, with a dot between an object and its member."""
+    """Its path in the usage, with a dot between an object and its member."""
     place: str
-    """Where the specification has it."""
+    """Its path in the specification."""
     is_beside: bool = False
-    """Whether its vendor counts these tokens beside those of the prompt, and not as part of them.
+    """Whether its vendor counts these tokens in addition to those of the prompt.
 
-    Gateways use the same words both ways, so that the total decides where one came.
+    Gateways use the same names both ways. So if there is a total, the total decides.
     """
 
 
@@ -32,7 +32,7 @@ _AUDIO_IN = "prompt_tokens_details.audio_tokens"
 _AUDIO_OUT = "completion_tokens_details.audio_tokens"
 
 WORDS: tuple[Word, ...] = (
-    # The wholes: Anthropic and Responses, Bedrock, AI SDK, Gemini, watsonx.
+    # Totals: Anthropic and Responses, Bedrock, AI SDK, Gemini, watsonx.
     Word("input_tokens", _PROMPT),
     Word("inputTokens", _PROMPT),
     Word("promptTokens", _PROMPT),
@@ -79,7 +79,7 @@ WORDS: tuple[Word, ...] = (
     Word("input_tokens_details.cache_creation_input_tokens", WRITTEN),
     Word("input_tokens_details.cache_write_tokens", WRITTEN),
     Word("input_token_details.cache_creation", WRITTEN),
-    # Thought. SGLang, Perplexity; Gemini, whose total has them; Responses; LangChain.
+    # Reasoning. SGLang, Perplexity; Gemini, whose total includes it; Responses; LangChain.
     Word("reasoning_tokens", REASONING),
     Word("thinking_tokens", REASONING),
     Word("reasoningTokens", REASONING),
@@ -88,7 +88,7 @@ WORDS: tuple[Word, ...] = (
     Word("output_tokens_details.reasoning_tokens", REASONING),
     Word("output_tokens_details.thinking_tokens", REASONING),
     Word("output_token_details.reasoning", REASONING),
-    # Heard and spoken. Responses; LangChain; others.
+    # Audio. Responses; LangChain; others.
     Word("input_tokens_details.audio_tokens", _AUDIO_IN),
     Word("input_token_details.audio", _AUDIO_IN),
     Word("prompt_audio_tokens", _AUDIO_IN),
@@ -104,15 +104,15 @@ HOUR_PATHS: tuple[str, ...] = (
     "prompt_tokens_details.cache_creation",
     "prompt_tokens_details.cache_creation_token_details",
 )
-"""Where an object counts `ephemeral_1h_input_tokens`: Anthropic, DashScope, LiteLLM."""
+"""Paths of objects with `ephemeral_1h_input_tokens`: Anthropic, DashScope, LiteLLM."""
 
 
 class Cost(NamedTuple):
-    """A member of a usage that says what the call cost."""
+    """A member of a usage with the cost of the call."""
 
     path: str
     unit_usd: float = 1.0
-    """US dollars."""
+    """The unit, in US dollars."""
 
 
 COSTS: tuple[Cost, ...] = (
