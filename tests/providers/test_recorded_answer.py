@@ -129,6 +129,29 @@ def test_what_was_not_told_is_not_known() -> None:
     assert (facts.prompt_tokens, facts.completion_tokens) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"role": "assistant", "content": "Hi"},
+        {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]},
+        {"model": "llama", "response": "Hi", "done": True},
+        {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}]},
+    ],
+)
+def test_a_part_of_an_answer(answer: dict[str, Any]) -> None:
+    """A message without its answer, and answers without their marks, are read as what they say."""
+    assert read(answer).choices[0].message.content == "Hi"
+
+
+def test_a_message_with_calls_alone() -> None:
+    """A message without its answer keeps its calls, and its finish reason follows from them."""
+    function = {"name": "add", "arguments": '{"a": 1}'}
+    call = {"id": "t", "type": "function", "function": function}
+    [choice] = read({"role": "assistant", "content": None, "tool_calls": [call]}).choices
+    assert choice.finish_reason == "tool_calls"
+    assert isinstance(choice.message.tool_calls, list)
+
+
 @pytest.mark.parametrize("count", [2**63, 2**62, 10**30, -1, 1_000_000_001])
 def test_counts_that_nobody_can_have_counted(count: Any) -> None:
     """Impossible counts are ignored in any vendor's format, and the answer stays."""

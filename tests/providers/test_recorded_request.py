@@ -74,6 +74,11 @@ def test_a_chat_request_is_itself() -> None:
         ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}]},
          [{"role": "user", "content": "Hi"}]),
         ("Twice", [{"role": "user", "content": "Twice"}]),
+        ({"messages": "Twice"}, [{"role": "user", "content": "Twice"}]),
+        ([{"role": "user", "content": "Twice"}], [{"role": "user", "content": "Twice"}]),
+        (["Once", "Twice"], [{"role": "user", "content": each} for each in ("Once", "Twice")]),
+        ({"messages": [{"role": "user", "content": 7}, {"role": "user", "content": {"a": 1}}, 5]},
+         [{"role": "user", "content": each} for each in ("7", '{"a":1}', "5")]),
     ],
 )  # fmt: skip
 def test_requests_of_other_vendors(request_: Any, messages: list[Any]) -> None:

@@ -325,6 +325,22 @@ def _decode_responses(value: dict[str, Any], prepared: Prepared) -> bytes:
     return wire.encode({**answer, "object": "chat.completion", "choices": [choice]})
 
 
+def _decode_alone(value: dict[str, Any], prepared: Prepared) -> bytes:
+    """Read a message that came without the answer around it."""
+    return wire.encode({"choices": [{"message": value}]})
+
+
+def _decode_generated(value: dict[str, Any], prepared: Prepared) -> bytes:
+    """Read an answer of Ollama's `/api/generate`."""
+    return _decode_ollama({**value, "message": {"content": value["response"]}}, prepared)
+
+
+def _is_response(value: Mapping[str, Any]) -> bool:
+    output = value.get("output")
+    is_named = value.get("object") == "response" and isinstance(output, list)
+    return is_named or _holds_blocks(output)
+
+
 def _is_bedrock(value: Mapping[str, Any]) -> bool:
     return isinstance(members(value.get("output")).get("message"), dict)
 
@@ -350,12 +366,11 @@ _VENDORS: tuple[
     (_is_anthropic, decode_message),
     (lambda value: "candidates" in value or "promptFeedback" in value, _decode_gemini),
     (_is_bedrock, _decode_bedrock),
-    (
-        lambda value: value.get("object") == "response" and isinstance(value.get("output"), list),
-        _decode_responses,
-    ),
+    (_is_response, _decode_responses),
     (lambda value: "message" in value and "done" in value, _decode_ollama),
     (lambda value: "message" in value and "finish_reason" in value, _decode_cohere),
+    (lambda value: isinstance(value.get("response"), str) and "done" in value, _decode_generated),
+    (lambda value: value.get("role") == "assistant", _decode_alone),
 )
 """How each vendor's answers are recognised, and how they are read."""
 

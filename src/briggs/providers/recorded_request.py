@@ -38,6 +38,8 @@ def read_request(request: Any) -> dict[str, Any]:
 
 def list_messages(request: Any) -> list[Any]:
     """The messages of a request. A plain prompt or a text is one message."""
+    if isinstance(request, list):
+        request = {"messages": request}
     if not isinstance(request, dict):
         return [] if request in (None, "") else [_say("user", request)]
     return [*_list_system(request), *_list_turns(request)]
@@ -48,7 +50,7 @@ def _list_turns(request: Mapping[str, Any]) -> Iterator[Any]:
         for message in request["messages"]:
             yield from _read_message(message)
         return
-    for name in ("contents", "prompt", "input"):
+    for name in ("messages", "contents", "prompt", "input"):
         asked = request.get(name)
         for each in asked if isinstance(asked, list) else [] if asked in (None, "") else [asked]:
             if isinstance(each, dict) and "parts" in each:
@@ -73,10 +75,13 @@ def _list_system(request: Mapping[str, Any]) -> Iterator[Message]:
 
 def _read_message(message: Any) -> Iterator[Any]:
     """Read a message. One in blocks may become several messages."""
-    if isinstance(message, str):
+    if not isinstance(message, dict):
         yield _say("user", message)
         return
-    content = message.get("content") if isinstance(message, dict) else None
+    content = message.get("content")
+    if not isinstance(content, str | list | None):
+        content = wire.encode(content).decode()
+        message = {**message, "content": content}
     if not isinstance(content, list) or not any(_is_block(part) for part in content):
         yield message
         return
