@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import http.client
-import json
 import re
 import subprocess
 import sys
@@ -141,7 +141,11 @@ def _read_full_disk(upstream: Upstream, data: Path) -> str:
 def test_quoted_messages_are_said(said: list[str]) -> None:
     """A quoted message is what Briggs says, but for what differs from case to case."""
     assert len(QUOTED) > 30
-    for quoted in QUOTED:
-        pattern = re.escape(quoted.text.strip()).replace(re.escape("..."), ".*")
-        found = any(re.fullmatch(pattern, one.strip(), re.DOTALL) for one in said)
-        assert found, f"{PAGE.name}:{quoted.line}: {quoted.text}{json.dumps(said, indent=1)}"
+    stale = []
+    for block in QUOTED:
+        quoted = block.text.strip()
+        pattern = re.escape(quoted).replace(re.escape("..."), ".*")
+        if not any(re.fullmatch(pattern, one.strip(), re.DOTALL) for one in said):
+            nearest = difflib.get_close_matches(quoted, said, n=1, cutoff=0)
+            stale.append(f"{PAGE.name}:{block.line}: {quoted}\n  Briggs says: {nearest[0]}")
+    assert not stale, "\n".join(stale)
