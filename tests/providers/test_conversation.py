@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,13 @@ from briggs.types.errors import InvalidRequest
 from tests.providers.folders import ENVIRONMENT, Case, list_cases, named, open_wire
 
 Json = dict[str, Any]
+
+FUNCTIONS: dict[str, Callable[[Json], Json]] = {
+    "anthropic": lambda body: body["tools"][0]["input_schema"],
+    "bedrock": lambda body: body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"],
+    "gemini": lambda body: body["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"],
+}
+"""Where each vendor is sent the schema of a function's arguments."""
 
 MODELS = {
     "anthropic": "claude-sonnet-4-5",
@@ -299,6 +306,43 @@ def test_nothing_to_mend(vendor: str) -> None:
     wire = VENDORS[vendor].open_wire(ProviderSettings(kind=vendor), environment=ENVIRONMENT)
     encoded = wire.encode(open_envelope(json.dumps(request).encode()), model=MODELS[vendor])
     assert list(encoded.mended) == []
+
+
+REF = {"$ref": "#/$defs/A"}
+ONE_OF = {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
+NESTED = {"type": "object", "not": {"not": ONE_OF}}
+SCHEMAS: list[tuple[str, Json, Json | None]] = [
+    ("anthropic", ONE_OF, NESTED),
+    ("bedrock", ONE_OF, NESTED),
+    (
+        "anthropic",
+        {"not": {"required": ["c"]}, **ONE_OF},
+        {"type": "object", "not": {"anyOf": [{"not": ONE_OF}, {"required": ["c"]}]}},
+    ),
+    ("gemini", {"$defs": {"A": {}}, **REF}, {"type": "object", "anyOf": [REF], "$defs": {"A": {}}}),
+    (
+        "gemini",
+        {"properties": {"a": {**REF, **ONE_OF}}},
+        {"type": "object", "properties": {"a": {**ONE_OF, "allOf": [REF]}}},
+    ),
+    (
+        "gemini",
+        {"properties": {"a": {"const": None}, "b": {"const": {"const": 1}}}},
+        {"type": "object", "properties": {"a": {"type": "null"}, "b": {"enum": [{"const": 1}]}}},
+    ),
+    *((vendor, {"type": ["object", "null"]}, {"type": "object"}) for vendor in FUNCTIONS),
+    *((vendor, {"type": "string"}, None) for vendor in FUNCTIONS),
+]
+
+
+@pytest.mark.parametrize(("vendor", "given", "sent"), SCHEMAS)
+def test_parameters(vendor: str, given: Json, sent: Json | None) -> None:
+    """The schema of a function's arguments means the same where its vendor reads less of it."""
+    function = {"name": "f", "parameters": given}
+    messages = [{"role": "user", "content": "?"}]
+    request = {"messages": messages, "tools": [{"type": "function", "function": function}]}
+    body = encode(vendor, request)
+    assert (None if body is None else FUNCTIONS[vendor](body)) == sent
 
 
 PNG, JPEG = "iVBORw0KGgo=", "/9j/4AAQSkZJRg=="

@@ -29,6 +29,7 @@ from briggs.providers.requests import (
     list_tools,
     read_file,
     read_image,
+    read_parameters,
     read_request,
     refuse,
 )
@@ -78,7 +79,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
         stop_sequences=list_stops(request, unsupported, mends, blank=False),
         metadata={"user_id": _fit_user(user)} if user else None,
         service_tier=_SERVICE_TIERS.get(request.service_tier or ""),
-        **_encode_tools(request),
+        **_encode_tools(request, mends),
         **_encode_output(request, effort),
     )
     unsupported += find_names(request.messages)
@@ -120,7 +121,7 @@ def _unless_default(value: Any) -> Any:
     return None if value == 1 else value
 
 
-def _encode_tools(request: CreateChatCompletionRequest) -> dict[str, Any]:
+def _encode_tools(request: CreateChatCompletionRequest, mends: Mends) -> dict[str, Any]:
     listed = list_tools(request)
     choice = _encode_choice(request.tool_choice)
     if not listed:
@@ -128,7 +129,7 @@ def _encode_tools(request: CreateChatCompletionRequest) -> dict[str, Any]:
         return given(tool_choice=None if choice in ({"type": "auto"}, _NONE) else choice)
     if request.parallel_tool_calls is False and choice != _NONE:
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
-    encoded = [_encode_tool(tool, path) for path, tool in listed]
+    encoded = [_encode_tool(tool, path, mends) for path, tool in listed]
     return given(tools=encoded, tool_choice=choice)
 
 
@@ -150,20 +151,37 @@ def _encode_choice(choice: Any) -> dict[str, Any] | None:
     return None
 
 
-def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
+def _encode_tool(tool: tools.Tool, path: str, mends: Mends) -> dict[str, Any]:
     match tool:
         case tools.ChatCompletionTool(function=function):
-            parameters = function.parameters or {"properties": {}}
+            parameters = read_parameters(function, path=path)
             return tool.extra | given(
                 name=function.name,
                 description=function.description or None,
-                input_schema={"type": "object", **parameters},
+                input_schema=nest_alternatives(parameters, path, mends),
                 strict=function.strict or None,
             )
         case tools.UnknownTool(members=members):
             # A tool of Anthropic's own, such as its web search.
             return members
     raise refuse(path, "this provider accepts only functions and its own tools.")
+
+
+_ALTERNATIVES = frozenset({"allOf", "anyOf", "oneOf"})
+
+
+def nest_alternatives(schema: dict[str, Any], path: str, mends: Mends) -> dict[str, Any]:
+    """Move alternatives from the top of a schema, where Claude refuses them, into a double `not`.
+
+    https://github.com/anthropics/claude-code/issues/5973, 2026-11-29
+    """
+    moved = {name: schema[name] for name in schema if name in _ALTERNATIVES}
+    if not moved:
+        return schema
+    mends.note(f"{path}.function.parameters", f"{', '.join(moved)} moved into a double 'not'")
+    kept = {name: value for name, value in schema.items() if name not in _ALTERNATIVES}
+    refused = [{"not": moved}, *([kept["not"]] if "not" in kept else [])]
+    return {**kept, "not": refused[0] if len(refused) == 1 else {"anyOf": refused}}
 
 
 def _encode_output(request: CreateChatCompletionRequest, effort: Effort) -> dict[str, Any]:

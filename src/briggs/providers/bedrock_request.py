@@ -10,7 +10,7 @@ import re
 from functools import partial
 from typing import Any
 
-from briggs.providers.anthropic_request import can_say
+from briggs.providers.anthropic_request import can_say, nest_alternatives
 from briggs.providers.anthropic_thinking import (
     Effort,
     continues,
@@ -32,6 +32,7 @@ from briggs.providers.requests import (
     name_calls,
     read_file,
     read_image,
+    read_parameters,
     read_request,
     refuse,
 )
@@ -92,7 +93,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
         messages=conversation.turns,
         system=conversation.system or None,
         inferenceConfig=_encode_sampling(request, effort, unsupported, mends) or None,
-        toolConfig=_encode_tools(request),
+        toolConfig=_encode_tools(request, None if effort is None else mends),
         serviceTier={"type": request.service_tier} if request.service_tier else None,
         **_encode_output(request, effort),
     )
@@ -131,22 +132,27 @@ def _encode_sampling(
     )
 
 
-def _encode_tools(request: CreateChatCompletionRequest) -> dict[str, Any] | None:
+def _encode_tools(
+    request: CreateChatCompletionRequest, mends: Mends | None
+) -> dict[str, Any] | None:
+    """The `toolConfig`. `mends` are those of a schema for Claude; None for other models."""
     listed = list_tools(request)
     if not listed:
         return None
-    encoded = [_encode_tool(tool, path) for path, tool in listed]
+    encoded = [_encode_tool(tool, path, mends) for path, tool in listed]
     return given(tools=encoded, toolChoice=_encode_choice(request.tool_choice))
 
 
-def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
+def _encode_tool(tool: tools.Tool, path: str, mends: Mends | None) -> dict[str, Any]:
     match tool:
         case tools.ChatCompletionTool(function=function):
-            parameters = function.parameters or {"properties": {}}
+            parameters = read_parameters(function, path=path)
+            if mends is not None:
+                parameters = nest_alternatives(parameters, path, mends)
             specification = given(
                 name=function.name,
                 description=function.description or None,
-                inputSchema={"json": {"type": "object", **parameters}},
+                inputSchema={"json": parameters},
                 strict=function.strict or None,
             )
             return {"toolSpec": specification}

@@ -26,6 +26,7 @@ from briggs.providers.requests import (
     name_calls,
     read_arguments,
     read_data_url,
+    read_parameters,
     read_request,
     refuse_unsaid,
     require_tools,
@@ -187,7 +188,7 @@ def _encode_tools(offered: list[tools.Tool]) -> list[Json]:
                     given(
                         name=function.name,
                         description=function.description,
-                        parametersJsonSchema=_encode_parameters(function.parameters),
+                        parametersJsonSchema=_encode_parameters(function, f"tools[{position}]"),
                     )
                 )
             case tools.UnknownTool(members=members):
@@ -197,8 +198,11 @@ def _encode_tools(offered: list[tools.Tool]) -> list[Json]:
     return [{"functionDeclarations": functions}, *own] if functions else own
 
 
-def _encode_parameters(parameters: Any) -> Json | None:
-    return {"type": "object", **_encode_schema(parameters)} if parameters else None
+def _encode_parameters(function: tools.FunctionObject, path: str) -> Json | None:
+    if not function.parameters:
+        return None
+    encoded: Json = _encode_schema(read_parameters(function, path=path))
+    return encoded
 
 
 def _encode_schema(schema: Any) -> Any:
@@ -217,12 +221,19 @@ def _encode_schema(schema: Any) -> Any:
             encoded[name] = {key: _encode_schema(inner) for key, inner in value.items()}
         elif name in ("enum", "default", "example", "examples", "required"):
             encoded[name] = value
-        elif name == "const" and isinstance(value, str | int | float):
+        elif name == "const" and value is None:
+            encoded.setdefault("type", "null")
+        elif name == "const":
             encoded.setdefault("enum", [value])
         elif name != "$schema":
             encoded[name] = _encode_schema(value)
     if "$ref" in encoded and any(not name.startswith("$") for name in encoded):
-        encoded.setdefault("anyOf", [{"$ref": encoded.pop("$ref")}])
+        referred = {"$ref": encoded.pop("$ref")}
+        if "anyOf" in encoded:
+            # Both must hold.
+            encoded["allOf"] = [*encoded.get("allOf", []), referred]
+        else:
+            encoded["anyOf"] = [referred]
     return encoded
 
 

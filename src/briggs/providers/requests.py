@@ -31,6 +31,7 @@ from briggs.types.tools import (
     ChatCompletionMessageToolCall,
     ChatCompletionNamedToolChoice,
     ChatCompletionTool,
+    FunctionObject,
     Tool,
 )
 
@@ -195,6 +196,18 @@ def require_tools(request: CreateChatCompletionRequest) -> None:
                 raise refuse("tool_choice", f"'tools' has no function {function.name!r}.")
         case ChatCompletionAllowedToolsChoice() if not list_tools(request):
             raise refuse("tool_choice", "it allows no function in 'tools'.")
+
+
+def read_parameters(function: FunctionObject, *, path: str) -> dict[str, Any]:
+    """A function's parameters as the schema of an object. Raises `InvalidRequest`."""
+    schema = {"type": "object", **(function.parameters or {"properties": {}})}
+    kind = schema["type"]
+    if isinstance(kind, list) and "object" in kind:
+        # Arguments are always an object.
+        schema["type"] = kind = "object"
+    if kind != "object":
+        raise refuse(f"{path}.function.parameters.type", "it must be 'object'.")
+    return schema
 
 
 def read_arguments(arguments: str, *, path: str) -> dict[str, Any]:
