@@ -179,7 +179,7 @@ def _not_found(model: str, known: Iterable[str]) -> ModelNotFound:
     return ModelNotFound(
         f"There is no local model '{model}'"
         + (f"; did you mean 'local/{close[0]}'? " if close else ". ")
-        + f"There are {', '.join(f'local/{name}' for name in known)}. "
+        + f"The local models are {', '.join(f'local/{name}' for name in known)}. "
         "To add GGUF files, list them in [local.models] of briggs.toml.",
         param="model",
     )
