@@ -77,7 +77,7 @@ class Price(NamedTuple):
 
     source: str
     tiers: Sequence[tuple[int, Rates]]
-    """Each tier is a number of tokens and the rates for longer prompts; the last number is 0."""
+    """Pairs of a number of tokens and the rates for longer prompts: largest first, and 0 last."""
     request: Decimal = Decimal(0)
     """US dollars per call, in addition to its tokens."""
 

@@ -18,7 +18,7 @@ MAX_TOKENS = 32_000
 # These models think within a budget of tokens only. All later models choose how much to think.
 # https://platform.claude.com/docs/en/build-with-claude/thinking, 2026-11-23
 _BUDGETED = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(?!-[6-9]))")
-# The models that continue an answer with which a request ends: none since Claude 4.6 does.
+# The models that continue an answer at the end of a request. Claude 4.6 and later do not.
 # https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-6, 2026-11-29
 _CONTINUING = re.compile(rf"claude-(2|instant)|{_BUDGETED.pattern}")
 _BUDGET_MIN = 1024

@@ -167,7 +167,7 @@ def find_only(settings: Settings) -> str | None:
 
 
 def list_twins(settings: Settings) -> list[str]:
-    """Providers whose models another provider lists. Only without a file are there both."""
+    """Providers whose models another provider lists. Both exist only without a file."""
     return [] if settings.config else [vendor.name for vendor in CATALOG if vendor.twin]
 
 
