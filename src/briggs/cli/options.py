@@ -125,7 +125,7 @@ def csv_options(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def csv_option(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--csv`, as `as_csv`."""
+    """Add `--csv` to a command, as `as_csv`."""
     return click.option(
         "--csv", "as_csv", is_flag=True, help="Print CSV for spreadsheets, a row for each."
     )(command)

@@ -136,7 +136,7 @@ TASK_COLUMNS = (
 
 
 def print_progress(task: FeedbackTask, progress: Progress, *, reviewer: str) -> None:
-    """How far a queue is, for all and for one reviewer."""
+    """Print the progress of a queue, for all reviewers and for one."""
     console = Console(highlight=False)
     console.print(Text.assemble((printable(task.name), "bold"), f"  version {task.version}"))
     console.print(f"{progress.graded} of {progress.matching} graded, {progress.left} left for all")
@@ -150,7 +150,7 @@ def print_progress(task: FeedbackTask, progress: Progress, *, reviewer: str) -> 
 
 
 def print_versions(found: Sequence[TaskVersion]) -> None:
-    """What a task asked in each version: the instruction, and the fields as a table."""
+    """Print each version of a task: its instruction, and its fields as a table."""
     console = Console(highlight=False)
     for version in found:
         console.print(

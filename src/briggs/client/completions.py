@@ -279,7 +279,7 @@ class Completions:
     async def retrieve_received(self, id: str) -> bytes:
         """The bytes that the upstream sent: a body, or the events of a stream.
 
-        Raises `NotFound` if there is no such call, or if the upstream sent nothing.
+        Raises `NotFound` if the id is unknown, or if the upstream sent nothing.
         """
         return await self._connection.send("GET", f"{_path(id)}/received")
 

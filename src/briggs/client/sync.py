@@ -222,7 +222,7 @@ class Completions:
     def retrieve_received(self, id: str) -> bytes:
         """The bytes that the upstream sent: a body, or the events of a stream.
 
-        Raises `NotFound` if there is no such call, or if the upstream sent nothing.
+        Raises `NotFound` if the id is unknown, or if the upstream sent nothing.
         """
         return self._runner.run(self._calls.retrieve_received(id))
 

@@ -29,7 +29,7 @@ DEPTH_MAX = 10
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """An object within the values, whose members are fields."""
+    """An object within the values. Its members are fields."""
 
     path: Path
     nullable: bool

@@ -87,7 +87,7 @@ def convert(value: Any, type: type[T]) -> T:
         raise NotConforming(str(error)) from error
     except UnicodeEncodeError as error:
         # msgspec raises this for a lone surrogate where it does not expect text.
-        raise NotConforming("a text with a lone surrogate is where no text belongs") from error
+        raise NotConforming("a lone surrogate is in a value that must not be text") from error
 
 
 # No answer has more tokens, so a larger count is a mistake.
