@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,8 @@ from briggs.types.any_json import Json, integer, members, objects
 
 # RFC 8259, section 9, lets readers set a limit.
 DEPTH_MAX = 100
+CHOICES_MAX = 128
+"""What a request may ask for. An answer with more breaks C1, and only these are read."""
 
 
 class Body:
@@ -83,7 +86,7 @@ class Answer:
         """`message` or, in a chunk, `delta`."""
         self.choices = [
             Choice(path, choice, members(choice.get(member)), f"{path}.{member}")
-            for path, choice in objects(value.get("choices"), "choices")
+            for path, choice in islice(objects(value.get("choices"), "choices"), CHOICES_MAX)
         ]
 
     @property

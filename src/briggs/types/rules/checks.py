@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from importlib import import_module
 
 from briggs.types.rules.answer import Answer, Body, Request, read_request
-from briggs.types.rules.book import BOOK, Finding, Rule, judge
+from briggs.types.rules.book import BOOK, FINDINGS_MAX, Finding, Rule, judge
 from briggs.types.rules.events import Stream, is_chunk
 from briggs.types.rules.http import ErrorBody
 
@@ -67,7 +68,18 @@ def check_stream(
     if stream.is_whole and stream.chunks:
         folded = Answer(stream.folded, stream.request)
         findings += judge("response", folded, at="fold", skip=_KEPT_BY_CHUNKS)
-    return findings
+    return _keep_first(findings)
+
+
+def _keep_first(findings: list[Finding]) -> list[Finding]:
+    """The first of each rule: a rule that every chunk breaks needs no more."""
+    counts: Counter[str] = Counter()
+    kept = []
+    for finding in findings:
+        counts[finding.rule] += 1
+        if counts[finding.rule] <= FINDINGS_MAX:
+            kept.append(finding)
+    return kept
 
 
 # Each chunk was checked for these, and S11 is M7 for streams.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -52,9 +53,9 @@ def names_are_unique(body: Body) -> Iterator[Broken]:
     twice: list[str] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            twice.extend({name for name in names if names.count(name) > 1})
+        counts = Counter(name for name, _ in pairs)
+        if len(counts) < len(pairs):
+            twice.extend(name for name, count in counts.items() if count > 1)
 
     if body.fault is None:
         try:

@@ -110,14 +110,15 @@ def calls_are_told_apart(answer: Answer) -> Iterator[Broken]:
         calls = choice.message.get("tool_calls")
         if calls is not None and not isinstance(calls, list):
             yield Broken(f"{choice.message_path}.tool_calls", "It is not a list.", calls)
-        seen: list[Any] = []
+        seen: set[Any] = set()
         for path, call in choice.calls:
             id = call.get("id")
             if not is_call_id(id):
                 yield Broken(f"{path}.id", "It is not an id.", id)
             elif id in seen:
                 yield Broken(f"{path}.id", "Another call has this id.", id)
-            seen.append(id)
+            else:
+                seen.add(id)
             yield from _check_kind(path, call)
 
 
@@ -198,16 +199,17 @@ def calls_what_it_was_given(answer: Answer) -> Iterator[Broken]:
                     )
 
 
-def _tool_names(request: Request) -> list[Any]:
+def _tool_names(request: Request) -> set[str]:
     """The names of the tools that may be called."""
     choice = members(request.value.get("tool_choice"))
     allowed = members(choice.get("allowed_tools"))
     given = allowed["tools"] if "tools" in allowed else request.value.get("tools")
-    return [
-        members(tool.get(kind)).get("name")
+    return {
+        name
         for _, tool in objects(given, "tools")
         for kind in ("function", "custom")
-    ]
+        if isinstance(name := members(tool.get(kind)).get("name"), str)
+    }
 
 
 @rule(

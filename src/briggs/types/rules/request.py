@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from briggs.types.any_json import integer, members, objects
-from briggs.types.rules.answer import Request
+from briggs.types.rules.answer import CHOICES_MAX, Request
 from briggs.types.rules.book import Broken, rule
 
 
@@ -41,28 +41,31 @@ def asks_for_a_stream(request: Request) -> Iterator[Broken]:
     'responding to." All calls are answered before the next message of another role.',
 )  # fmt: skip
 def answers_every_call(request: Request) -> Iterator[Broken]:
-    open_calls: list[Any] = []
+    # An id may be any JSON, so calls are found by how it is written.
+    open_calls: dict[str, list[Any]] = {}
     place = ""
     for path, message in objects(request.value.get("messages"), "messages"):
         if message.get("role") == "tool":
             id = message.get("tool_call_id")
-            if id in open_calls:
-                open_calls.remove(id)
+            if waiting := open_calls.get(repr(id)):
+                waiting.pop()
             else:
                 yield Broken(f"{path}.tool_call_id", "It does not answer an open call.", id)
             continue
         yield from _report_unanswered(open_calls, place)
-        calls = objects(message.get("tool_calls"), f"{path}.tool_calls")
-        open_calls, place = [call.get("id") for _, call in calls], f"{path}.tool_calls"
+        open_calls, place = {}, f"{path}.tool_calls"
+        for _, call in objects(message.get("tool_calls"), place):
+            open_calls.setdefault(repr(call.get("id")), []).append(call.get("id"))
     yield from _report_unanswered(open_calls, place)
 
 
-def _report_unanswered(calls: list[Any], path: str) -> Iterator[Broken]:
-    for id in calls:
-        yield Broken(path, "No tool message answers it.", id)
+def _report_unanswered(calls: dict[str, list[Any]], path: str) -> Iterator[Broken]:
+    for waiting in calls.values():
+        for id in waiting:
+            yield Broken(path, "No tool message answers it.", id)
 
 
-PAIRS_MAX, KEY_MAX, VALUE_MAX, STOPS_MAX, CHOICES_MAX = 16, 64, 512, 4, 128
+PAIRS_MAX, KEY_MAX, VALUE_MAX, STOPS_MAX = 16, 64, 512, 4
 
 
 @rule(
