@@ -131,6 +131,34 @@ def test_keys_of_another_organization(server: Server, acme: str) -> None:
     assert (reply.status, reply.json["error"]["param"]) == (400, "organization")
 
 
+def test_every_route_by_every_scope(server: Server) -> None:
+    """A key of one scope reads, answers, grades or administers, and does nothing else."""
+    opened: dict[str, set[tuple[str, str]]] = {}
+    for scope in ("answer", "read", "grade"):
+        key = create_key(server, scope)
+        replies = {
+            place: server.send(*place, {} if place[0] == "POST" else None, key=key)
+            for place in walk("x")
+        }
+        refused = {place for place, reply in replies.items() if reply.status == 403}
+        opened[scope] = replies.keys() - refused
+        assert all(b"scope" in replies[place].body for place in refused)
+    asking = {path for method, path in opened["read"] if method != "GET"}
+    assert all(path == "/graphql" or "/autoprompt/" in path for path in asking)
+    assert {path for method, path in opened["answer"] if method == "GET"} == {
+        "/v1/models",
+        "/v1/models/x",
+    }
+    administered = {
+        place
+        for place in walk("x")
+        if "admin_api_keys" in place[1] or (place[0] == "DELETE" and "/leases/" not in place[1])
+    }
+    administered |= {("POST", "/api/v1/organizations"), ("POST", "/api/v1/feedback_task")}
+    assert len(administered) > 5
+    assert not administered & set().union(*opened.values())
+
+
 def test_scopes(server: Server) -> None:
     """A key can do what its scopes allow, and the error names a missing scope."""
     read = create_key(server, "read")

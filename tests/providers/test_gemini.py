@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -135,6 +136,18 @@ def test_a_model_stays_in_its_place(model: str, path: str) -> None:
     """The name of a model cannot change the address."""
     url = WIRE.url("https://a.example/v1beta", model=model, stream=False)
     assert url == f"https://a.example/v1beta/{path}:generateContent"
+
+
+def test_a_long_conversation() -> None:
+    """Turns of one role are joined in a time that grows as the conversation does."""
+    messages = [{"role": "user", "content": "hi"}] * 60_000
+    body = json.dumps({"model": "m", "messages": messages}).encode()
+    began = time.monotonic()
+    sent = json.loads(WIRE.encode(open_envelope(body), model="m").body)
+    # In a time that grew with the square it would be two minutes.
+    assert time.monotonic() - began < 30
+    [turn] = sent["contents"]
+    assert len(turn["parts"]) == 60_000
 
 
 def test_models() -> None:

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,24 @@ def test_restarted_when_it_dies(local: Server) -> None:
     ask(local, "What is 2 + 3?")
     [other] = find_children(local)
     assert other != child
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_killed_before_it_answers(local: Server, stream: bool) -> None:
+    """A call whose model's process is killed before it answers is answered by a new process."""
+    ask(local, "What is 2 + 3?")
+    [child] = find_children(local)
+    request = {"model": MODEL, "messages": MESSAGES, "max_tokens": 20, "stream": stream}
+    os.kill(child, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(local.chat, request)
+        time.sleep(0.3)
+        os.kill(child, signal.SIGKILL)
+        reply = asking.result(timeout=30)
+    assert reply.status == 200, reply.body
+    assert reply.body.endswith(b"[DONE]\n\n") == stream
+    assert local.find(reply)["briggs"]["status"] == "finished"
+    assert child not in find_children(local)
 
 
 def test_nobody_else_may_ask_it(local: Server) -> None:

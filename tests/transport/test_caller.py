@@ -266,6 +266,14 @@ async def test_what_is_not_http() -> None:
     assert b"400" not in both
 
 
+async def test_a_malformed_request_for_a_head() -> None:
+    """The answer to HEAD is a head, even if it is an error that has a length."""
+    async with serve(by(echo)) as server:
+        got = await send(server, b"HEAD /a HTTP/1.1\r\nhost: here\r\nx y: z\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 400 ")
+    assert got.endswith(b"\r\n\r\n")
+
+
 async def test_a_head_without_an_end() -> None:
     """Headers are limited, so that they cannot fill the memory."""
     async with serve(by(echo)) as server:

@@ -345,6 +345,7 @@ def test_a_failed_chunk_may_say_anything_of_itself() -> None:
     stream = ConformStream(ASKED)
     stream.add(json.dumps(BEGIN).encode())
     failed = {**TEXT, "system_fingerprint": {"hash": "fp"}, "service_tier": [1], "choices": [7]}
+    failed |= {"id": [1], "model": {"name": "m-1"}}
     with pytest.raises(NotConforming, match="not an object"):
         stream.add(json.dumps(failed).encode())
     stream.keep(json.dumps(failed).encode())
@@ -352,6 +353,43 @@ def test_a_failed_chunk_may_say_anything_of_itself() -> None:
     assert folded is not None
     assert json.loads(folded.body)["system_fingerprint"] == {"hash": "fp"}
     assert (folded.facts.system_fingerprint, folded.facts.service_tier) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["id", "model"])
+def test_a_name_that_is_no_text(name: str) -> None:
+    """Of a stream that has only failed, the record has no name that is not a text."""
+    stream = ConformStream(ASKED)
+    stream.add(json.dumps({**BEGIN, name: ["m-1"]}).encode())
+    stream.keep(json.dumps({name: {"x": 1}}).encode())
+    folded = stream.fold()
+    assert folded is not None
+    assert isinstance(getattr(folded.facts, name), str | None)
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"), [("1e999", 1.7976931348623157e308), ("-1e400", -1.7976931348623157e308)]
+)
+def test_a_number_beyond_all_floats(number: str, kept: float) -> None:
+    """A member that nobody knows may be such a number, since JSON bounds none."""
+    stream = ConformStream(ASKED)
+    text = json.dumps({**TEXT, "x": "@"}).replace('"@"', number).encode()
+    sent = [json.dumps(BEGIN).encode(), text, text, json.dumps(END).encode()]
+    passed = [payload for one in sent for payload in stream.add(one)] + stream.end()
+    assert len(passed) == 4
+    folded = stream.fold()
+    assert folded is not None
+    response = json.loads(folded.body)
+    assert response["choices"][0]["message"]["content"] == "HelloHello"
+    assert response["x"] == kept
+
+
+def test_a_usage_that_cannot_be_read() -> None:
+    """It is refused when it comes, so that what came before it can still be recorded."""
+    stream = ConformStream(WITH_USAGE)
+    stream.add(json.dumps(BEGIN).encode())
+    with pytest.raises(NotConforming, match="half a character"):
+        stream.add(json.dumps({**END, "usage": {**USAGE, "\ud800": 1}}).encode())
+    assert stream.fold() is not None
 
 
 @pytest.mark.parametrize("depth", [500, 5_000, 200_000])

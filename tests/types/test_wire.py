@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -236,3 +237,19 @@ def test_check(data: bytes) -> None:
             wire.check(data)
     else:
         wire.check(data)
+
+
+@pytest.mark.parametrize("depth", [300, 600, 900])
+def test_what_could_be_read_can_be_written(depth: int) -> None:
+    """Reading takes fewer frames of the stack than writing, which finds room all the same."""
+    data = b'{"x":' * depth + b"[1]" + b"}" * depth
+    value = wire.decode(data)
+    assert wire.encode(value) == data
+    assert wire.encode({"data": [value]}) == b'{"data":[%b]}' % data
+    assert sys.getrecursionlimit() < 8_000
+
+
+def test_raw_members_beside_half_a_character() -> None:
+    """Members that are bytes already are written beside a name that only escapes can write."""
+    written = wire.encode_plain({"\ud800": msgspec.Raw(b'{"a": [1.5, null]}'), "b": 1})
+    assert json.loads(written) == {"\ud800": {"a": [1.5, None]}, "b": 1}

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from briggs.providers.base import Piece, Prepared
+from briggs.types import wire
 from briggs.types.completions import Completion
 from briggs.types.conform import USAGE_SO_FAR
 from briggs.types.errors import BriggsError, UpstreamRejected, UpstreamTruncated
@@ -126,4 +127,4 @@ def _read_request(prepared: Prepared) -> bytes:
     members: dict[str, Any] = {**prepared.envelope.members, "model": prepared.model}
     for name in (*prepared.dropped, *(("model",) if prepared.names_deployment else ())):
         members.pop(name, None)
-    return msgspec.json.encode(members)
+    return wire.encode_plain(members)

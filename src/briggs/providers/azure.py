@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
+from briggs.providers.addresses import quote_model
 from briggs.providers.base import ModelPage
 from briggs.providers.openai import OpenAIWire
 from briggs.settings import ProviderSettings, SettingsError
@@ -28,7 +29,7 @@ class AzureWire(OpenAIWire):
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
         if self._query and not base_url.endswith("/v1"):
-            base_url = f"{base_url}/deployments/{quote(model, safe='')}"
+            base_url = f"{base_url}/deployments/{quote_model(model)}"
         return f"{base_url}/chat/completions{self._query}"
 
     def authorize(

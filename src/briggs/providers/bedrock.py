@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from urllib.parse import quote
 
 import msgspec
 
+from briggs.providers.addresses import quote_model
 from briggs.providers.aws import Signer, find_region, load_botocore
 from briggs.providers.base import Encoded, ErrorWords, ModelPage, Prepared
 from briggs.providers.bedrock_answer import BedrockReader, split_frames
@@ -46,7 +46,7 @@ class BedrockWire:
             await asyncio.to_thread(load_botocore)
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
-        return f"{base_url}/model/{quote(model, safe='')}/converse{'-stream' if stream else ''}"
+        return f"{base_url}/model/{quote_model(model)}/converse{'-stream' if stream else ''}"
 
     def authorize(
         self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None

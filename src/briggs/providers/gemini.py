@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from briggs.providers.addresses import quote_model
 from briggs.providers.base import Encoded, ErrorWords, ModelPage, Prepared
 from briggs.providers.chunks import MALFORMED, decode_answer
 from briggs.providers.events import EventStream, split_events
@@ -39,7 +40,7 @@ class GeminiWire:
         if collection not in ("models", "tunedModels"):
             collection, name = "models", model
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return f"{base_url}/{collection}/{quote(name, safe='')}:{method}"
+        return f"{base_url}/{collection}/{quote_model(name)}:{method}"
 
     def authorize(
         self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None

@@ -317,7 +317,8 @@ def _append(contents: list[Json], role: str, parts: list[Json]) -> None:
 
 
 def _holds_results(parts: list[Json]) -> bool:
-    return any("functionResponse" in part for part in parts)
+    # Results are never in one turn with other parts, so the first one tells.
+    return "functionResponse" in parts[0]
 
 
 def _encode_content(content: Any, *, path: str) -> list[Json]:

@@ -46,7 +46,7 @@ class OpenAIWire:
     def encode(self, envelope: Envelope, *, model: str) -> Encoded:
         if not self._stream_options:
             kept = {name: raw for name, raw in envelope.members.items() if name != "stream_options"}
-            return Encoded(msgspec.json.encode({**kept, "model": model}))
+            return Encoded(wire.encode_plain({**kept, "model": model}))
         if envelope.stream:
             asked = envelope.ask_for_usage()
             return Encoded(envelope.encode(model=model, stream_options=asked))

@@ -362,6 +362,8 @@ class Caller(asyncio.Protocol):
 
     def _break_off(self, message: str) -> None:
         """Stop reading input that cannot be read, and answer with an error."""
+        # The answer to HEAD has no body, even if it is an error.
+        is_head_asked = self._is_in_head and self._parser.get_method() == b"HEAD"
         self._is_deaf, self._is_in_head = True, False
         if self._cycle is not None and not self._cycle.is_whole:
             self._cycle.fail(BrokenOff(message))
@@ -373,7 +375,7 @@ class Caller(asyncio.Protocol):
         cycle = self._cycle = Cycle(
             self,
             self._transport.write,
-            method="GET",
+            method="HEAD" if is_head_asked else "GET",
             target=(b"/", b""),
             version="1.1",
             headers=(),

@@ -131,7 +131,7 @@ class Envelope(msgspec.Struct, kw_only=True):
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""
-        return msgspec.json.encode({**self.members, **replaced})
+        return wire.encode_plain({**self.members, **replaced})
 
     def ask_for_usage(self) -> Any:
         """The caller's `stream_options`, with `include_usage` set to true."""
@@ -175,10 +175,23 @@ def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:
         raise refuse_json(body, error) from error
     if not isinstance(request, dict):
         raise InvalidRequest("The request body must be a JSON object.")
+    if isinstance(request.get("model"), str) and not _is_unicode(request["model"]):
+        # It stands in addresses, where it has no encoding.
+        raise InvalidRequest(
+            "'model' holds half a surrogate pair: send a name of whole characters.", param="model"
+        )
     members = {name: Raw(wire.encode_plain(value)) for name, value in request.items()}
     return members, {
         name: _convert_member(name, value) for name, value in request.items() if name in _TYPES
     }
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _convert_member(name: str, value: Any) -> Any:
@@ -186,6 +199,11 @@ def _convert_member(name: str, value: Any) -> Any:
         return msgspec.convert(value, _TYPES[name])
     except msgspec.ValidationError as error:
         raise _explain(name, error) from error
+    except UnicodeEncodeError as error:
+        # msgspec wants UTF-8 of a text that it would read as something else.
+        raise InvalidRequest(
+            f"Invalid value for '{name}': it holds half a surrogate pair.", param=name
+        ) from error
 
 
 def _explain(name: str, error: msgspec.ValidationError) -> InvalidRequest:

@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
+from briggs.types import wire
 
 
 class BriggsError(Exception):
@@ -79,7 +79,7 @@ class BriggsError(Exception):
 
     def encode(self) -> bytes:
         """The error object as JSON bytes."""
-        return msgspec.json.encode(self.to_object())
+        return wire.encode_plain(self.to_object())
 
 
 class InvalidRequest(BriggsError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from typing import Any, NoReturn, Self, TypeVar, overload
 
@@ -79,9 +82,10 @@ def encode_plain(raw: Any) -> bytes:
     try:
         return msgspec.json.encode(raw)
     except UnicodeEncodeError:
-        # Lone surrogates have no UTF-8. In JSON they must be escapes.
-        plain = msgspec.to_builtins(raw)
-        return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii")
+        return _encode_surrogates(raw)
+    except RecursionError:
+        with _deep_stack():
+            return encode_plain(raw)
 
 
 def from_builtins(raw: Any, type: type[T]) -> T:
@@ -98,18 +102,55 @@ def from_builtins(raw: Any, type: type[T]) -> T:
 
 def to_builtins(value: Any) -> Any:
     """A value as the dicts, lists and scalars that `encode` writes."""
+    try:
+        return _to_builtins(value)
+    except RecursionError:
+        with _deep_stack():
+            return _to_builtins(value)
+
+
+def _to_builtins(value: Any) -> Any:
     if isinstance(value, Object):
         return value.members if isinstance(value, Unknown) else _members(value)
     if isinstance(value, list):
-        return [to_builtins(item) if isinstance(item, _NESTED) else item for item in value]
+        return [_to_builtins(item) if isinstance(item, _NESTED) else item for item in value]
     if isinstance(value, dict):
         return {
-            key: to_builtins(item) if isinstance(item, _NESTED) else item
+            key: _to_builtins(item) if isinstance(item, _NESTED) else item
             for key, item in value.items()
         }
     return value
 
 
+def _encode_surrogates(raw: Any) -> bytes:
+    """Lone surrogates have no UTF-8. In JSON they must be escapes."""
+    plain = msgspec.to_builtins(raw, enc_hook=_decode_raw)
+    return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _decode_raw(value: Any) -> Any:
+    assert isinstance(value, msgspec.Raw), "plain JSON holds nothing else that is not plain"
+    return _parse(bytes(value))
+
+
+@contextlib.contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Make room on the stack to write a value that could be read.
+
+    Reading allows about a thousand levels. Writing needs several frames for each, and one value
+    that cannot be written breaks every list that contains it.
+    """
+    with _STACK_LOCK:
+        usual = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(usual, _STACK_FRAMES))
+        try:
+            yield
+        finally:
+            sys.setrecursionlimit(usual)
+
+
+_STACK_LOCK = threading.RLock()
+_STACK_FRAMES = 8_000
 _NESTED = (Object, list, dict)
 _PLAIN = (list, dict)
 
@@ -189,9 +230,9 @@ def _members(value: Object) -> dict[str, Any]:
         # A field that was absent and still has its default is still absent.
         still_absent = order is not None and name not in order and item == default
         if item is not UNSET and not still_absent:
-            members[name] = to_builtins(item) if isinstance(item, _NESTED) else item
+            members[name] = _to_builtins(item) if isinstance(item, _NESTED) else item
     for name, item in value.__dict__.get("extra", {}).items():
-        members.setdefault(name, to_builtins(item))
+        members.setdefault(name, _to_builtins(item))
     if order is None:
         return members
     return {name: members[name] for name in order if name in members} | members

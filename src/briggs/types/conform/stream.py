@@ -6,7 +6,9 @@ gets the chunks that are passed on, some chunks later.
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -170,7 +172,7 @@ class ConformStream:
         before = self._fixes.made
         chunk = read_object(payload, self._fixes)
         if chunk.keys() == {USAGE_SO_FAR}:
-            self._usage = restore_usage(Draft({"usage": chunk[USAGE_SO_FAR]}, Fixes()))
+            self._usage = _restore_usage(Draft({"usage": chunk[USAGE_SO_FAR]}, Fixes()))
             self._note_counted()
             return []
         draft = Draft(chunk, self._fixes)
@@ -260,7 +262,7 @@ class ConformStream:
         parts = _RUN.fullmatch(payload)
         if parts is None or payload.count(b'"content"') != 1:
             return
-        [choice, *others] = wire.decode(payload)["choices"]
+        [choice, *others] = _read_passed(payload)["choices"]
         is_text = choice["delta"].keys() == {"content"} and choice.get("logprobs") is None
         if is_text and not others and choice.keys() <= _TEXT_MEMBERS:
             self._catch_up()
@@ -274,24 +276,23 @@ class ConformStream:
 
     def _catch_up(self) -> None:
         for chunk in self._unfolded:
-            self._fold.add(wire.decode(chunk) if isinstance(chunk, bytes) else chunk)
+            self._fold.add(_read_passed(chunk) if isinstance(chunk, bytes) else chunk)
         self._unfolded.clear()
 
     def _read_facts(self, folded: dict[str, Any]) -> Facts:
         """Read the facts of a folded response. After a failed chunk it may have any types."""
-        fingerprint = folded.get("system_fingerprint")
         tier = folded.get("service_tier") or folded.get("native_service_tier")
         reasons = [choice["finish_reason"] for choice in folded["choices"]]
         facts = Facts(
-            id=folded["id"],
-            model=folded["model"],
-            system_fingerprint=fingerprint if isinstance(fingerprint, str) else None,
-            service_tier=tier if isinstance(tier, str) else None,
+            id=_text(folded["id"]),
+            model=_text(folded["model"]),
+            system_fingerprint=_text(folded.get("system_fingerprint")),
+            service_tier=_text(tier),
             finish_reasons=[reason for reason in reasons if isinstance(reason, str)],
             cost_usd=self._cost_usd,
         )
         if self._usage is not None:
-            read_usage(msgspec.convert(self._usage, Usage), into=facts)
+            read_usage(convert(self._usage, Usage), into=facts)
         return facts
 
     def _begin(self, chunk: Draft) -> None:
@@ -363,7 +364,7 @@ class ConformStream:
         cost_usd = read_cost(given)
         if cost_usd or self._cost_usd is None:
             self._cost_usd = cost_usd
-        usage = restore_usage(holder, before=self._counted)
+        usage = _restore_usage(holder, before=self._counted)
         if isinstance(given, dict):
             self._counted = given
         if usage is None:
@@ -495,6 +496,38 @@ def _restore_delta(delta: Draft, state: _Choice) -> None:
             restore_text(function, "arguments")
     for call in delta.objects("tool_calls"):
         state.calls.restore(call)
+
+
+def _restore_usage(
+    holder: Draft, *, before: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """Restore a usage, and raise `NotConforming` here if the record could not read it later."""
+    usage = restore_usage(holder, before=before)
+    if usage is not None:
+        convert(usage, Usage)
+    return usage
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _read_passed(payload: bytes) -> Any:
+    """Read a chunk that was passed on as it came, with members that nobody has checked.
+
+    JSON allows numbers that no float can hold. They are read as the largest float.
+    """
+    try:
+        return wire.decode(payload)
+    except msgspec.DecodeError as error:
+        try:
+            return json.loads(payload, parse_float=_clamp)
+        except (ValueError, RecursionError):
+            raise NotConforming(str(error)) from error
+
+
+def _clamp(digits: str) -> float:
+    return max(-sys.float_info.max, min(float(digits), sys.float_info.max))
 
 
 def _encode(chunk: dict[str, Any]) -> bytes:

@@ -1,0 +1,34 @@
+"""The outer members of a request, whatever their texts are."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from briggs.types.envelope import open_envelope
+from briggs.types.errors import InvalidRequest
+
+REQUEST = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def test_a_model_of_half_a_character() -> None:
+    """A model's name stands in addresses, where half a surrogate pair has no encoding."""
+    with pytest.raises(InvalidRequest, match="half a surrogate pair") as refused:
+        open_envelope(json.dumps({**REQUEST, "model": "openai/\ud800"}).encode())
+    assert refused.value.param == "model"
+
+
+@pytest.mark.parametrize("name", ["stream", "metadata", "n", "stream_options", "logprobs"])
+def test_half_a_character_for_what_is_no_text(name: str) -> None:
+    """The member that is not of its type is named."""
+    with pytest.raises(InvalidRequest) as refused:
+        open_envelope(json.dumps({**REQUEST, name: "\ud800"}).encode())
+    assert refused.value.param == name
+
+
+def test_half_a_character_in_a_members_name() -> None:
+    """A member that nobody knows passes with its name, and so do all others."""
+    request = {**REQUEST, "\ud800": [1.5, {"a": None}], "temperature": 0.5}
+    sent = json.loads(open_envelope(json.dumps(request).encode()).encode(model="other"))
+    assert sent == {**request, "model": "other"}
