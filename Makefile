@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test check lint bench bench-peers serve format docs
+.PHONY: demo test check lint bench bench-peers fuzz serve format docs
 
 demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop)
 	@.venv/bin/briggs demo $(if $(ONCE),--once)
@@ -36,6 +36,9 @@ bench: .venv/ready  ## measure beside nginx and whoever is installed (ARGS=--wri
 
 bench-peers:  ## install the peers that the bench compares with, each by itself
 	$(PYTHON) -m bench.peers $(ARGS)
+
+fuzz: .venv/ready  ## 10,000 hostile requests and 10,000 hostile answers (ARGS="--seed 2")
+	@$(RUN) python -m tests.fuzz $(ARGS)
 
 docs: .venv/ready  ## write the generated parts of the documentation
 	$(RUN) python docs/generate_cli.py

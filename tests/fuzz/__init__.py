@@ -1,0 +1,1 @@
+"""Hostile requests and hostile answers, made from a seed: `python -m tests.fuzz`."""
