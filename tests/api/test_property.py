@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from briggs.types.rules import check_error, check_response, check_stream
+from tests.fuzz.verdicts import list_broken
 from tests.mutations import (
-    UNMENDED,
     create_full_response,
     create_stream,
     encode,
@@ -114,25 +113,6 @@ def answers(draw: st.DrawFn, *, stream: bool) -> Sent:
     return Sent(draw(st.sampled_from([200, 200, 200, 429, 500])), kind, [body[:cut], body[cut:]])
 
 
-def list_broken(reply: Reply) -> set[str]:
-    """The rules that an answer breaks, of those that any answer can keep."""
-    kind = reply.headers["content-type"]
-    if reply.status != 200:
-        findings = check_error(reply.body, status=reply.status, content_type=kind)
-    elif kind.startswith("text/event-stream"):
-        payloads = [json.loads(frame) for frame in read_frames(reply.body) if frame != "[DONE]"]
-        failed = [payload for payload in payloads if "error" in payload]
-        # A failure is one last frame, without [DONE].
-        assert failed in ([], payloads[-1:])
-        assert reply.body.endswith(b"data: [DONE]\n\n") == (not failed)
-        if failed:
-            return {one.rule for one in check_error(encode(failed[0]), status=500)}
-        findings = check_stream(reply.body, request=encode(REQUEST))
-    else:
-        findings = check_response(reply.body, request=encode(REQUEST))
-    return {one.rule for one in findings if one.severity == "error"} - UNMENDED
-
-
 @pytest.mark.parametrize("stream", [False, True])
 def test_any_upstream(scripted: Scripted, stream: bool) -> None:
     """Any bytes become a conforming answer, a conforming stream or one error, and one record."""
@@ -143,7 +123,11 @@ def test_any_upstream(scripted: Scripted, stream: bool) -> None:
     def ask(sent: Sent) -> None:
         nonlocal rows
         reply = scripted.ask(sent, stream=stream)
-        assert list_broken(reply) == set()
+        kind = reply.headers["content-type"]
+        broken = list_broken(
+            reply.body, status=reply.status, content_type=kind, request=encode(REQUEST)
+        )
+        assert broken == set()
         rows += 1
         assert len(read_rows(scripted.server.data, "id")) == rows
         recorded = scripted.server.find(reply)["briggs"]

@@ -7,12 +7,9 @@ from typing import Any
 
 from briggs.types.rules import check_error, check_response, check_stream
 from tests.fuzz.exchange import Answer, Hostile, Outcome
+from tests.mutations import UNMENDED
 
-# What tokens spell, or what a vendor left out, cannot be mended without inventing it.
-UNMENDED = frozenset({"L1", "L6", "L11"})
 CHAT = b"/v1/chat/completions"
-# Nor can a usage that no vendor told.
-_NO_USAGE = "The usage was asked for and did not come."
 # The book judges neither what is nested deeper than it looks, nor numbers beyond all floats. Both
 # are legal JSON and pass as they came in members that the specification does not know.
 _UNJUDGED = ("nested deeper", "Number out of range")
@@ -66,6 +63,7 @@ def judge_answer(answer: Answer, *, path: bytes, statuses: frozenset[int]) -> li
 
 def list_broken(body: bytes, *, status: int, content_type: str, request: bytes) -> set[str]:
     """The rules that a chat's answer breaks, of those that can be kept whatever came."""
+    unmended = set(UNMENDED)
     if status != 200:
         findings = check_error(body, status=status, content_type=content_type)
     elif content_type.startswith("text/event-stream"):
@@ -77,16 +75,15 @@ def list_broken(body: bytes, *, status: int, content_type: str, request: bytes) 
         if failed:
             broken = check_error(json.dumps(failed[0]).encode(), status=500)
             return {one.rule for one in broken}
+        if not any(payload.get("usage") for payload in payloads):
+            # A usage that no vendor sent is not invented.
+            unmended.add("S8")
         findings = check_stream(body, request=request)
     else:
         findings = check_response(body, request=request)
     if any(reason in one.message for one in findings for reason in _UNJUDGED):
         return set()
-    return {
-        one.rule
-        for one in findings
-        if one.severity == "error" and one.rule not in UNMENDED and one.message != _NO_USAGE
-    }
+    return {one.rule for one in findings if one.severity == "error"} - unmended
 
 
 def _judge_body(answer: Answer, path: bytes) -> list[str]:

@@ -387,7 +387,7 @@ def test_a_usage_that_cannot_be_read() -> None:
     """It is refused when it comes, so that what came before it can still be recorded."""
     stream = ConformStream(WITH_USAGE)
     stream.add(json.dumps(BEGIN).encode())
-    with pytest.raises(NotConforming, match="half a character"):
+    with pytest.raises(NotConforming, match="lone surrogate"):
         stream.add(json.dumps({**END, "usage": {**USAGE, "\ud800": 1}}).encode())
     assert stream.fold() is not None
 

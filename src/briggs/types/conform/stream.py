@@ -498,9 +498,7 @@ def _restore_delta(delta: Draft, state: _Choice) -> None:
         state.calls.restore(call)
 
 
-def _restore_usage(
-    holder: Draft, *, before: dict[str, Any] | None = None
-) -> dict[str, Any] | None:
+def _restore_usage(holder: Draft, *, before: dict[str, Any] | None = None) -> dict[str, Any] | None:
     """Restore a usage, and raise `NotConforming` here if the record could not read it later."""
     usage = restore_usage(holder, before=before)
     if usage is not None:
