@@ -291,3 +291,16 @@ def test_what_is_too_large_to_be_checked() -> None:
     assert not is_checkable(b"data: {}\n\n" * 50_000)
     assert not is_checkable(b":\n" * 50_000)
     assert not is_checkable(b" " * 17_000_000)
+
+
+def test_values_of_a_request_are_counted_exactly() -> None:
+    """250,000 JSON values are read, and one more is not. Commas in strings are no values."""
+    text = json.dumps('", \\" ,' * 50_000)
+    request = '{"model":"m","messages":[{"role":"user","content":%s}],"list":[%s]}'
+    for count, is_read in ((249_997, True), (249_998, False)):
+        body = (request % (text, ",".join("1" * count))).encode()
+        if is_read:
+            assert open_envelope(body).model == "m"
+        else:
+            with pytest.raises(InvalidRequest, match="more than 250,000 JSON values"):
+                open_envelope(body)

@@ -36,7 +36,7 @@ class Exchange:
     async def read_body(self, *, bytes_max: int) -> bytes:
         """Read the whole body. Raises `InvalidRequest`, `RequestTimeout`, `HangUp`."""
         cycle = self._cycle
-        if _is_longer(cycle.fields.get(b"content-length", b""), bytes_max):
+        if not cycle.is_whole and _is_longer(cycle.fields.get(b"content-length", b""), bytes_max):
             raise _too_large(bytes_max)
         pieces: list[bytes] = []
         size = 0

@@ -129,12 +129,14 @@ class Gate:
 
 def require(key: Key, *scopes: Scope) -> None:
     """Raises `Forbidden` if the key has none of these scopes."""
-    if not any(scope in key.scopes for scope in scopes):
-        wanted = " or ".join(f"'{scope}'" for scope in scopes)
-        raise Forbidden(
-            f"The key '{key.name}' may not do this: it needs the scope {wanted}, and its scopes "
-            f"are {', '.join(key.scopes) or 'none'}."
-        )
+    for scope in scopes:
+        if scope in key.scopes:
+            return
+    wanted = " or ".join(f"'{scope}'" for scope in scopes)
+    raise Forbidden(
+        f"The key '{key.name}' may not do this: it needs the scope {wanted}, and its scopes "
+        f"are {', '.join(key.scopes) or 'none'}."
+    )
 
 
 def _read_secret(headers: Headers) -> str | None:

@@ -144,12 +144,13 @@ class Prices:
         return None
 
     def _find_listed(self, completion: Completion, *, tier: str | None) -> Price | None:
-        provider, served = completion.provider or "", _find_served(completion)
-        address = self._addresses.get(provider)
+        address = self._addresses.get(completion.provider or "")
         if address is None:
             return None
         tier = None if tier in _STANDARD else tier
-        return find_listed(address, served, tier, completion.created_at // _MINUTE_US)
+        return find_listed(
+            address, _find_served(completion), tier, completion.created_at // _MINUTE_US
+        )
 
     def _add(self, completion: Completion, *, to: dict[tuple[str, str], Spent]) -> None:
         series = (completion.provider or "", completion.response_model or completion.model)

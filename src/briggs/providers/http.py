@@ -44,6 +44,8 @@ PAGES_MAX = 20
 """Pages of a list of models. A broken server may always announce another page."""
 MODELS_MAX = 10_000
 PAGE_BYTES_MAX = 8 * 1024 * 1024
+# How much of a stream is decoded in one turn of the event loop.
+_TURN_BYTES = 16 * 1024
 _MORE_CHARACTERS_MAX = 4096
 
 
@@ -196,16 +198,22 @@ class HttpProvider:
         decoder = self._wire.open_stream(prepared)
         try:
             async for data in body:
-                try:
-                    payloads = decoder.feed(data)
-                except UpstreamInvalid:
-                    # Unreadable data is recorded too.
-                    yield Piece(data, ())
-                    raise
-                yield Piece(data, payloads)
-                if decoder.done:
-                    await _read_to_end(body)
-                    return
+                received = data
+                for begin in range(0, len(data), _TURN_BYTES):
+                    if begin:
+                        # Other calls have their turn before the rest of a large read.
+                        await asyncio.sleep(0)
+                    try:
+                        payloads = decoder.feed(data[begin : begin + _TURN_BYTES])
+                    except UpstreamInvalid:
+                        # Unreadable data is recorded too.
+                        yield Piece(received, ())
+                        raise
+                    yield Piece(received, payloads)
+                    received = b""
+                    if decoder.done:
+                        await _read_to_end(body)
+                        return
             # If the last read had good chunks and an error, this raises the error after them.
             decoder.feed(b"")
             yield Piece(b"", _read_last(decoder))

@@ -223,8 +223,10 @@ class Exchange(AsyncIterator[bytes]):
         self.keeps_open = keeps_open
         self.headers = headers
         if "transfer-encoding" not in headers:
-            self.ends_with_connection = "content-length" not in headers
-            if not self.is_head and _read_length(headers) > self._bytes_max:
+            # The parser has checked the length.
+            length = headers.get("content-length")
+            self.ends_with_connection = length is None
+            if int(length or 0) > self._bytes_max and not self.is_head:
                 self._refuse_size()
         elif headers["transfer-encoding"].lower() != "chunked":
             self.fail(BrokenOff(f"unknown transfer-encoding {headers['transfer-encoding']!r}"))
@@ -303,11 +305,6 @@ class Exchange(AsyncIterator[bytes]):
             # Both describe the bytes that came, not the decompressed body.
             self.headers.pop("content-length", None)
             del self.headers["content-encoding"]
-
-
-def _read_length(headers: dict[str, str]) -> int:
-    """The `content-length`, which the parser has checked; 0 if there is none."""
-    return int(headers.get("content-length") or 0)
 
 
 def _read_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:

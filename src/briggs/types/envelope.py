@@ -66,6 +66,11 @@ _TYPES: dict[str, Any] = {
 }
 _DECODERS = {name: msgspec.json.Decoder(type) for name, type in _TYPES.items()}
 _MEMBERS_MAX = 1000
+LARGE_BYTES = 128 * 1024
+"""A larger request may take long to open, so open it in a thread."""
+# How many JSON values a request may have in all. No model reads as many.
+_VALUES_MAX = 250_000
+_PART_BYTES = 256 * 1024
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -142,6 +147,8 @@ class Envelope(msgspec.Struct, kw_only=True):
 
 def open_envelope(body: bytes) -> Envelope:
     """Decode a request body's envelope. Raises an `InvalidRequest` that names the member."""
+    if len(body) > LARGE_BYTES:
+        _check_size(body)
     try:
         members = _MEMBERS.decode(body)
         values = {
@@ -162,6 +169,27 @@ def open_envelope(body: bytes) -> Envelope:
     if not values["messages"]:
         raise InvalidRequest("'messages' is empty: send at least one message.", param="messages")
     return Envelope(body=body, members=members, values=values)
+
+
+def _check_size(body: bytes) -> None:
+    """Refuse a body with too many values before it is decoded.
+
+    The decoder is one call, which stops the whole process until it ends. This check is many short
+    ones, so in a thread it lets the event loop work meanwhile.
+    """
+    if body.count(b",") < _VALUES_MAX:
+        return
+    values, is_inside = 1, False
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    for begin in range(0, len(plain), _PART_BYTES):
+        parts = plain[begin : begin + _PART_BYTES].split(b'"')
+        values += b"".join(parts[is_inside::2]).count(b",")
+        if values > _VALUES_MAX:
+            raise InvalidRequest(
+                f"The request has more than {_VALUES_MAX:,} JSON values: send fewer."
+            )
+        # Each quotation mark begins or ends a string.
+        is_inside ^= len(parts) % 2 == 0
 
 
 def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:

@@ -17,14 +17,15 @@ from briggs.gateway.logged import Posted
 from briggs.types import wire
 from briggs.types.completions import Status
 
-_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_READ = frozenset(
-    {
-        "status", "kind", "duration", "session_id", "tags", "metadata", "stacktrace", "stack_trace",
-        "orig_module", "orig_qualname", "failure_kind", "failure_reason", "created_at_ms",
-        "caller_left_ms",
-    }
+_READ = (
+    "status", "kind", "duration", "session_id", "tags", "metadata", "stacktrace", "stack_trace",
+    "orig_module", "orig_qualname", "failure_kind", "failure_reason", "created_at_ms",
+    "caller_left_ms",
 )  # fmt: skip
+_KEPT = ("id", "request", "response", *_READ)
+# The decoder skips all other members quickly. A dict would first get each of a million members.
+_Members: Any = msgspec.defstruct("_Members", [(name, Raw | UnsetType, UNSET) for name in _KEPT])
+_MEMBERS = msgspec.json.Decoder(_Members)
 _STATUSES: dict[str | None, Status] = {
     "started": "started",
     "finished": "finished",
@@ -46,7 +47,7 @@ def read_post(body: bytes, *, organization_id: str, duration_unit_ms: float) -> 
     members = _read_members(body)
     if members is None:
         return Posted(organization_id=organization_id, status="finished", request=body)
-    values = {name: _decode(members[name]) for name in _READ & members.keys()}
+    values = {name: _decode(members[name]) for name in _READ if name in members}
     request, response = (_read_body(members.get(name)) for name in ("request", "response"))
     return Posted(
         organization_id=organization_id,
@@ -86,7 +87,8 @@ def _read_status(values: dict[str, Any], response: bytes | UnsetType) -> Status 
 def _read_members(body: bytes) -> dict[str, Raw] | None:
     """The members as bytes, so that requests and responses are kept exactly as they came."""
     try:
-        return _MEMBERS.decode(body or b"{}")
+        members = msgspec.structs.asdict(_MEMBERS.decode(body or b"{}"))
+        return {name: raw for name, raw in members.items() if raw is not UNSET}
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     try:
@@ -95,7 +97,7 @@ def _read_members(body: bytes) -> dict[str, Raw] | None:
         return None
     if not isinstance(value, dict):
         return None
-    return {name: Raw(wire.encode(member)) for name, member in value.items()}
+    return {name: Raw(wire.encode(value[name])) for name in _KEPT if name in value}
 
 
 def _read_body(raw: Raw | None) -> bytes | UnsetType:

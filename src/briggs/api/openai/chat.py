@@ -20,7 +20,7 @@ from briggs.gateway.stream import stream
 from briggs.settings import LimitSettings
 from briggs.transport.cycle import Cycle
 from briggs.types.completions import Completion
-from briggs.types.envelope import Envelope, open_envelope
+from briggs.types.envelope import LARGE_BYTES, Envelope, open_envelope
 from briggs.types.errors import (
     BriggsError,
     InvalidRequest,
@@ -98,9 +98,10 @@ class Chat:
                 headers={"allow": "GET, POST"},
             )
         # A call whose caller left does not count.
-        if self.in_flight - self.drains.in_flight > self.limits.in_flight_max:
+        limit = self.limits.in_flight_max
+        if self.in_flight > limit and self.in_flight - self.drains.in_flight > limit:
             raise Overloaded(
-                f"The limit of {self.limits.in_flight_max} calls in flight is reached: try again "
+                f"The limit of {limit} calls in flight is reached: try again "
                 "in a second, or raise limits.in_flight_max.",
                 headers={"retry-after": "1", "connection": "close"},
             )
@@ -114,7 +115,9 @@ class Chat:
                 self._retries.remember(completion, key_id=key.id)
 
     async def _ask(self, exchange: Exchange, completion: Completion, headers: Headers) -> None:
-        envelope = open_envelope(completion.request)
+        body = completion.request
+        is_large = len(body) > LARGE_BYTES
+        envelope = await asyncio.to_thread(open_envelope, body) if is_large else open_envelope(body)
         _read_envelope(envelope, into=completion)
         call = Call(envelope, completion, patience=_read_patience(headers))
         if id := headers.get(b"x-log10-completion-id"):

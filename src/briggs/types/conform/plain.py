@@ -17,7 +17,7 @@ from briggs.types.conform.strict import (
     Asked,
     Byte,
     Choice,
-    Details,
+    KnownUsage,
     NonEmpty,
     Response,
     Usage,
@@ -55,14 +55,8 @@ class _Choice(Choice, forbid_unknown_fields=True):
     logprobs: _Logprobs | None  # type: ignore[assignment]
 
 
-class _Details(Details, forbid_unknown_fields=True):
-    pass
-
-
-class _Usage(Usage, forbid_unknown_fields=True):
+class _Usage(KnownUsage):
     completion_tokens: Annotated[int, Meta(ge=1)]
-    prompt_tokens_details: _Details | UnsetType = UNSET
-    completion_tokens_details: _Details | UnsetType = UNSET
 
 
 class _Response(Response, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from briggs.types import wire
 from briggs.types.completions import ID_PREFIX
@@ -22,8 +22,10 @@ from briggs.types.conform.strict import (
     SERVICE_TIERS,
     Asked,
     Conformed,
+    KnownUsage,
     NotConforming,
     Response,
+    Usage,
     check_indices,
     check_response,
     convert,
@@ -38,16 +40,16 @@ from briggs.types.conform.usage import (
     translate_words,
 )
 
-_STRICT = msgspec.json.Decoder(Response)
+
+class _Answer(Response):
+    """A response whose usage is still as it came."""
+
+    usage: Raw | UnsetType = UNSET  # type: ignore[assignment]
 
 
-class _Counted(msgspec.Struct):
-    """An answer, reduced to its usage."""
-
-    usage: dict[str, Any] | UnsetType | None = UNSET
-
-
-_COUNTED = msgspec.json.Decoder(_Counted)
+_STRICT = msgspec.json.Decoder(_Answer)
+_KNOWN_USAGE = msgspec.json.Decoder(KnownUsage)
+_USAGE = msgspec.json.Decoder(Usage)
 
 # Units that upstreams use for `created`, per second: seconds, milli-, micro- and nanoseconds.
 _UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
@@ -58,8 +60,11 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     """Check an answer, and mend it if needed. Raises `NotConforming` or `InBandError`."""
     if (plain := read_plain(body, asked)) is not None:
         return Conformed(body, read_facts(plain), is_plain=True)
+    words: dict[str, Any] = {}
     try:
         response = _STRICT.decode(body)
+        if response.usage is not UNSET:
+            response.usage, words = _read_usage(response.usage)  # type: ignore[assignment]
         check_response(response, asked)
     except (msgspec.DecodeError, UnicodeError, RecursionError, NotConforming):
         return _restore(body, asked=asked)
@@ -67,14 +72,19 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
         is_silent = not choice.message.content and choice.message.tool_calls is UNSET
         if is_silent or (choice.logprobs is not None and are_cut(choice.logprobs)):
             return _restore(body, asked=asked)
-    facts = read_facts(response)
-    if usage := _COUNTED.decode(body).usage:
-        if translate_words(usage):
-            return _restore(body, asked=asked)
-        facts.cost_usd = read_cost(usage)
-    elif b'"usage"' in body and usage is UNSET:
+    if (words and translate_words(words)) or (response.usage is UNSET and b'"usage"' in body):
         return _restore(body, asked=asked)
+    facts = read_facts(response)
+    facts.cost_usd = read_cost(words)
     return Conformed(body, facts)
+
+
+def _read_usage(raw: Raw) -> tuple[Usage, dict[str, Any]]:
+    """A usage. If it has other members than the specification's, also all of it as it came."""
+    try:
+        return _KNOWN_USAGE.decode(raw), {}
+    except msgspec.ValidationError:
+        return _USAGE.decode(raw), msgspec.json.decode(raw)
 
 
 def _restore(body: bytes, *, asked: Asked) -> Conformed:

@@ -14,6 +14,7 @@ from briggs.types.conform.strict import NotConforming
 
 # Other names for the content of a choice, a message or a delta. The first one found counts.
 _NAMES = ("text", "content", "output_text", "output", "response", "generated_text", "completion")
+_NAMES_KNOWN = frozenset(_NAMES)
 # Members at the top of an answer that may contain text.
 _HOLDERS = frozenset(
     {
@@ -65,15 +66,14 @@ def says_nothing(message: dict[str, Any]) -> bool:
 
 def find_stray(answer: dict[str, Any]) -> str | None:
     """The name of a member at the top of an answer or a chunk that has text, if any."""
-    for name in _HOLDERS & answer.keys():
-        if has_text(answer[name]):
-            return name
-    return None
+    if _HOLDERS.isdisjoint(answer):
+        return None
+    return next((name for name in _HOLDERS & answer.keys() if has_text(answer[name])), None)
 
 
 def has_text(value: Any) -> bool:
     """Whether a value of any shape contains text."""
-    return any(text.strip() for text in _spell(value))
+    return bool(value) and any(text.strip() for text in _spell(value))
 
 
 def _find_message(
@@ -93,6 +93,8 @@ def _find_message(
 def _take_text(choice: Draft, message: Draft | None, is_said: Callable[[str], bool]) -> str:
     """Find text outside of an empty content, remove it from its place, and return it."""
     for place in filter(None, (message, choice)):
+        if _NAMES_KNOWN.isdisjoint(place.members):
+            continue
         for member in _NAMES:
             if place is message and member == "content":
                 continue

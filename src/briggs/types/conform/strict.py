@@ -200,6 +200,17 @@ class Usage(msgspec.Struct):
     cache_creation: Any = UNSET
 
 
+class KnownDetails(Details, forbid_unknown_fields=True):
+    """Details that count nothing in other words than the specification's."""
+
+
+class KnownUsage(Usage, forbid_unknown_fields=True):
+    """A usage that says nothing in other words than the specification's."""
+
+    prompt_tokens_details: KnownDetails | UnsetType = UNSET
+    completion_tokens_details: KnownDetails | UnsetType = UNSET
+
+
 class Response(msgspec.Struct):
     """A `CreateChatCompletionResponse` that may be passed on."""
 

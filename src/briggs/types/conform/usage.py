@@ -21,6 +21,8 @@ _ROWS: dict[str, list[int]] = {}
 for _row, _word in enumerate(WORDS):
     _ROWS.setdefault(_word.path.partition(".")[0], []).append(_row)
 
+_COSTS = frozenset(cost.path.partition(".")[0] for cost in COSTS)
+
 COST_USD_MAX = 10_000
 """No call costs more. A larger number is not a cost in US dollars."""
 
@@ -86,6 +88,8 @@ def restore_words(usage: dict[str, Any]) -> dict[str, Any]:
 def read_cost(usage: Any) -> float | None:
     """The cost that the provider reports, in US dollars. None if it is missing or impossible."""
     if not isinstance(usage, dict):
+        return None
+    if usage.keys().isdisjoint(_COSTS):
         return None
     costs = (read_dollars(_look_up(usage, path), unit_usd=unit) for path, unit in COSTS)
     cost = next((cost for cost in costs if cost is not None), None)

@@ -1,0 +1,130 @@
+"""No request and no answer keeps other callers waiting for long."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import http.client
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.processes import Behaviour, Seen, Server, Upstream, _Handler, create_response, run_server
+
+# What a busy machine needs. Without its limit, each of the calls below takes several times as long
+# in one turn of the event loop.
+WAIT_MAX_S = 0.7
+COUNT = 2_000_000
+MESSAGES = [{"role": "user", "content": "hi"}]
+CHUNK = 'data: {"choices":[{"delta":{"content":"","reasoning":"%s"}}]}\n\n'
+CHUNKS = 60_000
+LAST = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+def _send_stream(chunks: int) -> Behaviour:
+    """A stream that comes compressed, and so all at once."""
+    # Text that does not repeat: what compresses too well is refused.
+    texts = random.Random(7).randbytes(2 * chunks).hex("-", 2).split("-")
+    body = gzip.compress("".join(CHUNK % text for text in texts).encode() + LAST)
+
+    def behave(handler: _Handler, seen: Seen) -> None:
+        headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+        handler.send_whole(200, body, headers)
+
+    return behave
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    whole = json.dumps(create_response()).encode()
+    upstream = Upstream(
+        {
+            "whole": lambda handler, seen: handler.send_whole(200, whole),
+            "stream": _send_stream(CHUNKS),
+        }
+    )
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture(scope="module")
+def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with run_server(tmp_path_factory.mktemp("turns") / "data", config=upstream.config()) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def measure_longest_wait(server: Server) -> Iterator[list[float]]:
+    """The longest that another caller waited for /health in the meantime, in seconds."""
+    waits = [0.0]
+    is_over = threading.Event()
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        with contextlib.closing(connection):
+            while not is_over.wait(0.01):
+                began = time.monotonic()
+                connection.request("GET", "/health")
+                connection.getresponse().read()
+                waits.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield waits
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _join(member: str) -> bytes:
+    return ",".join(member % number for number in range(COUNT)).encode()
+
+
+@pytest.mark.parametrize(
+    ("member", "around"),
+    [('"k%d":1', b"%b"), ('"k%d":"v"', b'"metadata":{%b}'), ('"%d":1', b'"logit_bias":{%b}')],
+    ids=["members", "metadata", "logit_bias"],
+)
+def test_request_with_millions_of_values(server: Server, member: str, around: bytes) -> None:
+    """A chat request with millions of members is refused while others are answered."""
+    given = around % _join(member)
+    request = b'{"model":"whole/m","messages":[{"role":"user","content":"hi"}],%b}' % given
+    with measure_longest_wait(server) as waits:
+        reply = server.chat(request)
+    assert reply.status == 400
+    assert "send fewer" in reply.json["error"]["message"]
+    assert len(waits) > 1
+    assert max(waits) < WAIT_MAX_S
+
+
+def test_long_text_is_not_counted(server: Server) -> None:
+    """Commas, quotation marks and backslashes in a text are not values."""
+    text = 'a, "b", \\ ' * 300_000
+    reply = server.chat({"model": "whole/m", "messages": [{"role": "user", "content": text}]})
+    assert reply.status == 200
+
+
+def test_report_with_millions_of_members(server: Server) -> None:
+    """A reported call with millions of members is recorded while others are answered."""
+    report = b'{"status":"finished","session_id":"s",%b}' % _join('"k%d":1')
+    with measure_longest_wait(server) as waits:
+        reply = server.send("POST", "/api/v1/completions", report)
+    assert reply.status == 200
+    assert reply.json["session_id"] == "s"
+    assert max(waits) < WAIT_MAX_S
+
+
+def test_many_chunks_in_one_read(server: Server) -> None:
+    """A stream that comes all at once is passed on whole, and others are answered meanwhile."""
+    request = {"model": "stream/m", "messages": MESSAGES, "stream": True}
+    with measure_longest_wait(server) as waits:
+        reply = server.chat(request)
+    assert reply.body.count(b'"reasoning":"') == CHUNKS
+    assert reply.body.endswith(b"data: [DONE]\n\n")
+    assert server.find(reply, "received")["briggs"]["finish_reasons"] == ["stop"]
+    assert max(waits) < WAIT_MAX_S
