@@ -188,12 +188,11 @@ class Exchange(AsyncIterator[bytes]):
             self.fail(BrokenOff(f"what came is not HTTP/1.1: {error}"))
         if len(self._pieces) - self._joined > _PIECES_MAX:
             self._join_pieces()
-        if self._came - self._overhead_from > _OVERHEAD_BYTES_MAX and not self.complete:
+        if self.complete:
+            return
+        if self._came - self._overhead_from > _OVERHEAD_BYTES_MAX:
             self.fail(BrokenOff(f"more than {_OVERHEAD_BYTES_MAX} bytes in a row were not body"))
-        elif (
-            self._came > _OVERHEAD_BYTES_MAX + _OVERHEAD_FACTOR_MAX * self._body_came
-            and not self.complete
-        ):
+        elif self._came > _OVERHEAD_BYTES_MAX + _OVERHEAD_FACTOR_MAX * self._body_came:
             self.fail(BrokenOff("too few of the bytes that came were body"))
 
     def end(self) -> None:
@@ -242,14 +241,15 @@ class Exchange(AsyncIterator[bytes]):
             # A body came where none is allowed.
             self.keeps_open = False
             return
-        self._body_came += len(data)
+        size = len(data)
+        self._body_came += size
         if self._body_came > self._bytes_max:
             self._refuse_size()
         elif self._decoder is not None:
             self._decode(data)
         else:
             self._pieces.append(data)
-            self.size += len(data)
+            self.size += size
 
     def finish(self) -> None:
         """End the answer, because its body is whole."""
