@@ -9,11 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from briggs.providers.base import Wire
 from briggs.providers.catalog import CATALOG, Vendor
 from briggs.settings import ProviderSettings
 from briggs.types.envelope import open_envelope
 from briggs.types.errors import InvalidRequest
+from briggs.wires.base import Wire
 
 PAGE = Path(__file__).with_name("providers.md")
 

@@ -31,7 +31,7 @@ from briggs.checker import (
     list_rules,
     run_probe,
 )
-from briggs.types.rules import RULES, Finding
+from briggs.rules import RULES, Finding
 
 PAGE = Path(__file__).with_name("conformance.md")
 CHECK = Path(__file__).with_name("check.md")

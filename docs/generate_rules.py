@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from briggs.types.rules import RULES, Rule
+from briggs.rules import RULES, Rule
 
 PAGE = Path(__file__).with_name("rules.md")
 BEGIN, END = "<!-- book -->\n", "<!-- /book -->"

@@ -32,15 +32,15 @@ from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
 from briggs.api.route import explain_missing, normalise
 from briggs.gateway.drains import Drains
-from briggs.gateway.prices import Prices
-from briggs.gateway.record import Record
 from briggs.gateway.upstreams import Upstreams
 from briggs.providers.catalog import check_providers, find_misplaced_keys
+from briggs.record.prices import Prices
+from briggs.record.record import Record
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
-from briggs.transport.asgi import Receive, Scope, Send, answer_by
-from briggs.transport.caller import Caller, Patience, Server
-from briggs.transport.cycle import Cycle, create_id
+from briggs.transport.callers.asgi import Receive, Scope, Send, answer_by
+from briggs.transport.callers.connection import Caller, Patience, Server
+from briggs.transport.callers.cycle import Cycle, create_id
 from briggs.transport.errors import TransportError
 from briggs.transport.memory import give_back_memory
 from briggs.types.errors import BriggsError, Forbidden, InvalidRequest, MethodNotAllowed, NotFound

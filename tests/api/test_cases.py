@@ -9,8 +9,8 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from briggs.rules import check_error, check_response, check_stream
 from briggs.types.fold import Fold
-from briggs.types.rules import check_error, check_response, check_stream
 from tests.processes import Reply, Server, list_cases, load_case, read_frames, read_piece
 
 Json = dict[str, Any]

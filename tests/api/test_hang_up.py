@@ -23,7 +23,7 @@ from tests.processes import (
     read_rows,
     run_server,
 )
-from tests.providers.vendors import run_vendor
+from tests.wires.vendors import run_vendor
 
 MESSAGES = [{"role": "user", "content": "twelve bytes"}]
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}

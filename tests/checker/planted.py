@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from briggs.checker import PROBES, Endpoint, Exchange, Probe, judge, run_probe
-from briggs.types.rules import Finding, check_error
+from briggs.rules import Finding, check_error
 from briggs.types.sse import EventReader
 from tests.checker.plants import PLANTS
 from tests.checker.server import open_model

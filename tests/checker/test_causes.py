@@ -27,7 +27,7 @@ from briggs.checker.advice import ADVICE, REFUSED
 from briggs.checker.clients import BREAKAGES
 from briggs.checker.expectations import PROBE
 from briggs.checker.servers import PAGES, SIGNS
-from briggs.types.rules import RULES, Finding
+from briggs.rules import RULES, Finding
 from tests.checker.plants import PLANTS
 from tests.checker.server import open_model
 
@@ -207,7 +207,7 @@ def test_the_tables_name_what_exists() -> None:
 def test_the_tables_quote_messages_that_exist() -> None:
     """What a row looks for in a message is something that its rule, or a probe, says."""
     for breakage in BREAKAGES:
-        chapter = "checker/expectations.py" if breakage.rule == PROBE else "types/rules/*.py"
+        chapter = "checker/expectations.py" if breakage.rule == PROBE else "rules/*.py"
         said = [text for file in SOURCE.glob(chapter) for text in list_messages(file)]
         assert any(breakage.says in text for text in said), breakage.says
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from briggs.checker import PROBES, Endpoint, check_endpoint
-from briggs.types.rules import RULES, check_request
+from briggs.rules import RULES, check_request
 from briggs.types.wire import encode
 from tests.checker.planted import HANDED_ON, Planted, open_planted, try_plant
 from tests.checker.plants import INVISIBLE, PLANTS

@@ -21,8 +21,8 @@ from briggs.checker import (
 )
 from briggs.checker.check import judge_probe
 from briggs.checker.endpoint import Exchange
+from briggs.rules import Finding
 from briggs.types.response import CreateChatCompletionResponse
-from briggs.types.rules import Finding
 from briggs.types.wire import encode
 from tests.types.strategies import json_of, json_values, text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from briggs.types.rules import RULES
+from briggs.rules import RULES
 from tests.cli.running import RunningServer, run, show
 
 

@@ -45,4 +45,4 @@ def test_the_sdk_needs_no_server(more: str) -> None:
     """The whole SDK loads only httptools and msgspec, and nothing of the server."""
     third, own = find_imported(more)
     assert third == ["httptools", "msgspec"]
-    assert own == ["briggs.client", "briggs.transport", "briggs.types"]
+    assert own == ["briggs.client", "briggs.transport", "briggs.types", "briggs.wires"]

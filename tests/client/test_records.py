@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.client.anthropic import fold_events
 from briggs.client.records import Record, encode_body, read_error, tell
+from briggs.wires.anthropic.fold import fold_events
 from tests.processes import create_chunk
 
 REQUEST = b'{"model": "m", "messages": []}'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.test_clients import ENVIRONMENTS, HERE
-from tests.providers.folders import CASES
+from tests.wires.folders import CASES
 
 
 @pytest.mark.parametrize("vendor", ["cohere", "gemini"])

@@ -2,7 +2,7 @@
 
     python vendors_story.py gemini|cohere FOLDER...
 
-Each folder is a case of tests/providers/cases.
+Each folder is a case of tests/wires/cases.
 """
 
 from __future__ import annotations

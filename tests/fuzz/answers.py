@@ -19,8 +19,8 @@ from tests.fuzz.values import NUMBERS, TEXTS, Raw, cut, encode, mutate, mutate_b
 from tests.mutations import create_full_response, create_stream
 from tests.processes import list_cases as list_payloads
 from tests.processes import load_case, read_piece
-from tests.providers.eventstream import encode_event, encode_exception, encode_message
-from tests.providers.folders import list_cases
+from tests.wires.eventstream import encode_event, encode_exception, encode_message
+from tests.wires.folders import list_cases
 
 TYPES = {
     "ollama-native": b"application/x-ndjson",

@@ -25,7 +25,7 @@ from tests.fuzz.requests import WIRES, Place, create_hostile
 from tests.fuzz.vendor import FakeVendor, Trap, listen
 from tests.fuzz.verdicts import CHAT, judge, list_broken
 from tests.processes import Server, read_rows, run_server
-from tests.providers.folders import ENVIRONMENT
+from tests.wires.folders import ENVIRONMENT
 
 Side = Literal["callers", "upstreams"]
 SIDES: tuple[Side, ...] = ("callers", "upstreams")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from briggs.types.rules import check_error, check_response, check_stream
+from briggs.rules import check_error, check_response, check_stream
 from tests.fuzz.exchange import Answer, Hostile, Outcome
 from tests.mutations import UNMENDED
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from briggs.gateway.attempts import ask_in_order, back_off, find_pause, read_retry_after
 from briggs.gateway.cooling import Cooling
 from briggs.gateway.order import Choice, Route
-from briggs.gateway.record import Call
 from briggs.gateway.timeouts import Policy
-from briggs.providers.base import Prepared, Provider, Target
+from briggs.providers.base import Provider, Target
+from briggs.record.record import Call
 from briggs.settings import CoolDownSettings
 from briggs.types.completions import Completion
 from briggs.types.envelope import open_envelope
@@ -29,6 +29,7 @@ from briggs.types.errors import (
     UpstreamTruncated,
     UpstreamUnreachable,
 )
+from briggs.wires.base import Prepared
 
 ENVELOPE = open_envelope(b'{"model": "fast", "messages": [{"role": "user", "content": "hi"}]}')
 

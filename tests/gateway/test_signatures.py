@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from briggs.providers.signatures import read_signed
+from briggs.wires.signatures import read_signed
 from tests.processes import Reply, Seen, Server, Upstream, run_server
 
 TOOL = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.processes import create_chunk, read_frames
-from tests.providers.vendors import run_vendor
+from tests.wires.vendors import run_vendor
 
 
 def fail(handler: Any, seen: Any) -> None:

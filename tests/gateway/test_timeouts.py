@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from briggs.gateway.record import Call
 from briggs.gateway.timeouts import Policy, find_longest, open_policy, patience_left_s
+from briggs.record.record import Call
 from briggs.settings import FileSettings, LimitSettings, ModelSettings
 from briggs.types.completions import Completion
 from briggs.types.envelope import open_envelope

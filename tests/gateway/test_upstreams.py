@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from briggs.gateway.routes import list_models
+from briggs.gateway.models import list_models
 from briggs.gateway.upstreams import Upstreams
 from briggs.settings import FileSettings, LimitSettings, LocalSettings, Settings
 

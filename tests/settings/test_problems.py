@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from briggs.gateway.models import open_routes, resolve
 from briggs.gateway.order import arrange
-from briggs.gateway.routes import open_routes, resolve
 from briggs.providers.base import Provider
 from briggs.providers.catalog import check_providers
 from briggs.settings import (

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from briggs.transport import BrokenOff, Reply, Transport
-from briggs.transport.exchange import Exchange, Reader
+from briggs.transport.upstream.exchange import Exchange, Reader
 from tests.transport.servers import LAST, Peer, begin_chunked, chunk, chunked, serve, whole
 
 BODY = b'{"content": "\xe2\x82\xac 5", "more": [1, 2, 3]}'

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from briggs.transport.asgi import Framework, Receive, Scope, Send, answer_by
-from briggs.transport.caller import Caller, Patience
-from briggs.transport.cycle import Application, Cycle
+from briggs.transport.callers.asgi import Framework, Receive, Scope, Send, answer_by
+from briggs.transport.callers.connection import Caller, Patience
+from briggs.transport.callers.cycle import Application, Cycle
 from briggs.transport.errors import BrokenOff, TimedOut
 
 ASK = b"POST /echo?a=%20b HTTP/1.1\r\nHost: here\r\ncontent-length: 5\r\n\r\nhello"

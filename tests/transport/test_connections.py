@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from briggs.transport import BrokenOff, TimedOut, Transport, Unreachable
-from briggs.transport.pool import Pool
+from briggs.transport.upstream.pool import Pool
 from tests.transport.servers import Peer, begin_chunked, chunk, serve, whole
 
 

@@ -13,8 +13,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from briggs.transport.asgi import Receive, Scope, Send, answer_by
-from briggs.transport.caller import Caller, Patience
+from briggs.transport.callers.asgi import Receive, Scope, Send, answer_by
+from briggs.transport.callers.connection import Caller, Patience
 from briggs.transport.errors import BrokenOff
 
 REQUESTS = 600

@@ -12,7 +12,7 @@ import pytest
 
 from briggs.transport import BrokenOff, TooLarge, Transport
 from briggs.transport.decoding import create_decoder
-from briggs.transport.exchange import Exchange, Reader
+from briggs.transport.upstream.exchange import Exchange, Reader
 from tests.transport.servers import LAST, Peer, begin_chunked, chunk, chunked, serve, whole
 from tests.transport.test_answers import _NoLine
 

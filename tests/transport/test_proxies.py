@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from briggs.transport import Transport, Unreachable
-from briggs.transport.proxies import Proxies, Proxy
+from briggs.transport.upstream.proxies import Proxies, Proxy
 from tests.transport.servers import Peer, Request, serve, whole
 
 

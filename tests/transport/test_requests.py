@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from briggs.transport import Transport, Unreachable
-from briggs.transport.proxies import Proxies
-from briggs.transport.request import encode_head
+from briggs.transport.upstream.proxies import Proxies
+from briggs.transport.upstream.request import encode_head
 from tests.transport.servers import Peer, Request, serve, whole
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from briggs.conform import Asked, ConformStream, InBandError, NotConforming, conform_response
+from briggs.rules import Finding, check_response, check_stream
 from briggs.types import wire
-from briggs.types.conform import Asked, ConformStream, InBandError, NotConforming, conform_response
 from briggs.types.plain import is_plain_stream
-from briggs.types.rules import Finding, check_response, check_stream
 from briggs.types.sse import EventReader
-from tests.types.rules import examples
-from tests.types.rules.examples import edit, encode_events
-from tests.types.rules.test_any_json import mutated
+from tests.rules import examples
+from tests.rules.examples import edit, encode_events
+from tests.rules.test_any_json import mutated
 
 ASKED = Asked(completion_id="1", model="m-1", logprobs=True, include_usage=True)
 REQUEST: dict[str, Any] = {**examples.REQUEST, "logprobs": True}

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from briggs.api.answers import refuse_body
 from briggs.api.encodings import decompress
 from briggs.gateway.drains import Drains
-from briggs.gateway.record import Call
-from briggs.transport.cycle import Cycle
+from briggs.record.record import Call
+from briggs.transport.callers.cycle import Cycle
+from briggs.transport.callers.heads import Header
 from briggs.transport.errors import TransportError
-from briggs.transport.heads import Header
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError, HangUp, RequestTooLarge
 

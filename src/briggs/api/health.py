@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from briggs.api.answers import Json
 from briggs.api.route import route
-from briggs.gateway.prices import Spent
+from briggs.record.prices import Spent
 from briggs.storage import Store
 from briggs.types.errors import Forbidden
 from briggs.types.organizations import DEFAULT

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from briggs.transport.cycle import Cycle
-from briggs.transport.heads import Header
+from briggs.transport.callers.cycle import Cycle
+from briggs.transport.callers.heads import Header
 
 _METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 # The headers that a page may read. It can always read the status, the type and the body.

@@ -10,10 +10,10 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from briggs.api.answers import read_number
-from briggs.gateway.judge import Judge
+from briggs.record.judge import Judge
+from briggs.rules import RULES
 from briggs.storage import Query
 from briggs.types.errors import InvalidRequest
-from briggs.types.rules import RULES
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100

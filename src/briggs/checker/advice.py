@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from briggs.checker import expectations
 from briggs.checker.servers import Server
-from briggs.types.rules import Finding
+from briggs.rules import Finding
 
 REFUSED = "refused"
 """Stands for a rule if an endpoint refuses what a probe asks for."""

@@ -13,7 +13,7 @@ from briggs.checker.advice import advise_on_refusal, find_advice
 from briggs.checker.check import Result
 from briggs.checker.clients import find_clients
 from briggs.checker.servers import Server
-from briggs.types.rules import RULES, Finding
+from briggs.rules import RULES, Finding
 
 Effect = Literal["breaks clients", "cosmetic"]
 

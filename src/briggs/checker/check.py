@@ -12,8 +12,8 @@ from briggs.checker.endpoint import Endpoint, Exchange
 from briggs.checker.expectations import BROKEN_OFF, FAILED, TOO_LARGE, UNANSWERED, find
 from briggs.checker.greeting import describe_refusal, greet
 from briggs.checker.probes import PROBES, Probe
+from briggs.rules import Finding, check_error, check_response, check_stream, is_checkable
 from briggs.transport import TimedOut, TransportError
-from briggs.types.rules import Finding, check_error, check_response, check_stream, is_checkable
 
 Verdict = Literal["pass", "warn", "fail", "unsupported", "not run"]
 """`unsupported`: refused with a proper error. `not run`: too busy, away, or out of time."""

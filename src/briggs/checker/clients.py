@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from briggs.checker import expectations
-from briggs.types.rules import Finding
+from briggs.rules import Finding
 
 OPENAI, STRICT, NODE = "openai-python", "openai-python (strict validation)", "openai-node"
 LANGCHAIN, LANGCHAIN_JS = "LangChain", "LangChain.js"

@@ -8,10 +8,10 @@ from typing import Literal
 import msgspec
 
 from briggs.checker.endpoint import Exchange
+from briggs.rules import Finding
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.fold import fold
 from briggs.types.response import Choice, CreateChatCompletionResponse, FinishReason
-from briggs.types.rules import Finding
 from briggs.types.sse import EventReader, EventTooLarge
 from briggs.types.tools import ChatCompletionMessageToolCall
 from briggs.types.wire import decode

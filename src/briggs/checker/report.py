@@ -14,7 +14,7 @@ import msgspec
 from briggs.checker.causes import Cause, Refusal, group_causes, group_refusals
 from briggs.checker.check import Result, Verdict
 from briggs.checker.servers import Server
-from briggs.types.rules import RULES, Finding
+from briggs.rules import RULES, Finding
 from briggs.types.wire import encode
 
 # XML 1.0 cannot hold these characters, not even as references.

@@ -150,7 +150,7 @@ def _judge_file(kept: str, request: str | None) -> Report:
 
 
 def _read_file(name: str) -> bytes:
-    from briggs.types.rules import BYTES_MAX
+    from briggs.rules import BYTES_MAX
 
     with click.open_file(name, "rb") as file:
         body: bytes = file.read(BYTES_MAX + 1)

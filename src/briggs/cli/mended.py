@@ -11,7 +11,7 @@ import msgspec
 
 from briggs.cli.text import one_line
 from briggs.client import StoredCompletion
-from briggs.types.rules import RULES
+from briggs.rules import RULES
 from briggs.types.sse import EventReader, EventTooLarge
 from briggs.types.wire import decode, to_builtins
 

@@ -10,7 +10,7 @@ import click
 from briggs.cli.text import print_line
 
 if TYPE_CHECKING:
-    from briggs.types.rules import Rule
+    from briggs.rules import Rule
 
 SEVERITY_STYLES = {"error": "red1", "warning": "gold3", "info": "dim"}
 
@@ -29,7 +29,7 @@ def rules(ids: tuple[str, ...], as_json: bool) -> None:
       briggs rules C3 S10
       briggs completions list --violates C3
     """
-    from briggs.types.rules import RULES
+    from briggs.rules import RULES
     from briggs.types.wire import encode_plain
 
     wanted = [id.upper() for id in ids]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import UNSET
 
-from briggs.providers import recorded_request
+from briggs.wires.recorded import request as recorded_request
 
 if TYPE_CHECKING:
     from briggs.client import StoredCompletion

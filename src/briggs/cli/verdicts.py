@@ -8,7 +8,7 @@ from rich.text import Text
 
 from briggs.checker import Cause, Place, Report, Result, Verdict, describe_cause, list_rules
 from briggs.cli.text import format_duration, one_line
-from briggs.types.rules import RULES
+from briggs.rules import RULES
 
 _STYLES: dict[Verdict, tuple[str, str]] = {
     "pass": ("✓", "green3"),

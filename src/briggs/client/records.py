@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from briggs.client.anthropic import fold_events
 from briggs.types import wire
 from briggs.types.any_json import integer
 from briggs.types.completions import Status, create_id, current_time_us
 from briggs.types.fold import Fold
 from briggs.types.sse import EventReader, EventTooLarge
+from briggs.wires.anthropic.fold import fold_events
 
 REASON_LENGTH_MAX = 2000
 # The last event of a stream: OpenAI's, and Anthropic's.

@@ -23,7 +23,7 @@ from briggs.client.log import current_log
 from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.client.records import Record, read_error
 from briggs.transport.decoding import create_decoder
-from briggs.transport.transport import ANSWER_BYTES_MAX
+from briggs.transport.upstream.client import ANSWER_BYTES_MAX
 
 Client = TypeVar("Client")
 P = ParamSpec("P")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from briggs.providers.recorded_answer import read_response
-from briggs.providers.recorded_request import read_request
 from briggs.storage import Store
 from briggs.types import wire
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError
+from briggs.wires.recorded.answer import read_response
+from briggs.wires.recorded.request import read_request
 
 HIDDEN = "hidden"
 """Stands where a completion must name its model."""

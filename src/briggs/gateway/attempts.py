@@ -12,11 +12,9 @@ from typing import TypeVar
 
 from briggs.gateway.cooling import Cooling
 from briggs.gateway.order import Route, arrange
-from briggs.gateway.record import Call
 from briggs.gateway.timeouts import Policy, begin_in_time, patience_left_s, time_left_s
-from briggs.providers.base import Prepared, Provider, Target
-from briggs.providers.refusals import find_cause
-from briggs.providers.signatures import Signed, restore
+from briggs.providers.base import Provider, Target
+from briggs.record.record import Call
 from briggs.types.completions import Attempt
 from briggs.types.errors import (
     BriggsError,
@@ -27,6 +25,9 @@ from briggs.types.errors import (
     UpstreamError,
     UpstreamRejected,
 )
+from briggs.wires.base import Prepared
+from briggs.wires.refusals import find_cause
+from briggs.wires.signatures import Signed, restore
 
 # uvloop counts whole milliseconds, so a timer may fire slightly early.
 _TIMERS_EARLY_S = 0.002

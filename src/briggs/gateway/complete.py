@@ -5,12 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from briggs.gateway.attempts import ask_in_order
-from briggs.gateway.evidence import Evidence
-from briggs.gateway.order import Route
-from briggs.gateway.record import Call, Record
-from briggs.providers.base import Answer, Prepared, Provider
-from briggs.types.conform import (
+from briggs.conform import (
     Asked,
     Conformed,
     InBandError,
@@ -18,6 +13,11 @@ from briggs.types.conform import (
     conform_response,
     read_dollars,
 )
+from briggs.gateway.attempts import ask_in_order
+from briggs.gateway.order import Route
+from briggs.providers.base import Answer, Provider
+from briggs.record.evidence import Evidence
+from briggs.record.record import Call, Record
 from briggs.types.errors import (
     BriggsError,
     HangUp,
@@ -25,6 +25,7 @@ from briggs.types.errors import (
     UpstreamInvalid,
     UpstreamRejected,
 )
+from briggs.wires.base import Prepared
 
 
 async def complete(call: Call, *, route: Route, record: Record) -> bytes:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from briggs.gateway.estimates import BYTES_PER_TOKEN
-from briggs.gateway.record import Call
+from briggs.record.estimates import BYTES_PER_TOKEN
+from briggs.record.record import Call
 from briggs.settings import FileSettings
 
 

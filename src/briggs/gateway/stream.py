@@ -9,21 +9,22 @@ from functools import partial
 
 import msgspec
 
+from briggs.conform import Conformed, ConformStream, InBandError, NotConforming
 from briggs.gateway.attempts import ask_in_order
 from briggs.gateway.complete import explain, read_asked
-from briggs.gateway.estimates import count_text, estimate_usage
-from briggs.gateway.evidence import DONE, Evidence
 from briggs.gateway.order import Route
-from briggs.gateway.record import Call, Record
 from briggs.gateway.timeouts import read_in_time
-from briggs.providers.base import Piece, Prepared, Provider
-from briggs.types.conform import Conformed, ConformStream, InBandError, NotConforming
+from briggs.providers.base import Piece, Provider
+from briggs.record.estimates import count_text, estimate_usage
+from briggs.record.evidence import DONE, Evidence
+from briggs.record.record import Call, Record
 from briggs.types.errors import (
     BriggsError,
     HangUp,
     UpstreamError,
     UpstreamTruncated,
 )
+from briggs.wires.base import Prepared
 
 
 class _Stream(msgspec.Struct):

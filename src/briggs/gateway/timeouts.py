@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from briggs.gateway.record import Call
 from briggs.providers.base import Piece
+from briggs.record.record import Call
 from briggs.settings import FileSettings, LimitSettings, ModelSettings
 from briggs.types.errors import UpstreamTimeout
 

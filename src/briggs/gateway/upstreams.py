@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from briggs.gateway.routes import open_routes
+from briggs.gateway.models import open_routes
 from briggs.gateway.timeouts import find_longest
 from briggs.providers.catalog import find_only, list_twins, open_providers
 from briggs.providers.local import LocalProvider

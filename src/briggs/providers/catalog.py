@@ -6,18 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from briggs.providers.anthropic import AnthropicWire
-from briggs.providers.aws import find_region
-from briggs.providers.azure import open_azure
-from briggs.providers.base import Provider, Wire
-from briggs.providers.bedrock import open_bedrock
-from briggs.providers.cohere import CohereWire
-from briggs.providers.gemini import GeminiWire
+from briggs.providers.base import Provider
 from briggs.providers.http import HttpProvider
 from briggs.providers.local_models import check_local
-from briggs.providers.mistral import MistralWire
-from briggs.providers.ollama import OllamaWire
-from briggs.providers.openai import OpenAIWire
+from briggs.providers.signing import find_region, open_bedrock
 from briggs.settings import (
     FileSettings,
     Problem,
@@ -28,6 +20,14 @@ from briggs.settings import (
 )
 from briggs.transport import Transport
 from briggs.types.keys import PREFIX
+from briggs.wires.anthropic.wire import AnthropicWire
+from briggs.wires.base import Wire
+from briggs.wires.cohere.wire import CohereWire
+from briggs.wires.gemini.wire import GeminiWire
+from briggs.wires.mistral.wire import MistralWire
+from briggs.wires.ollama.wire import OllamaWire
+from briggs.wires.openai.azure import open_azure
+from briggs.wires.openai.wire import OpenAIWire
 
 OpenWire = Callable[[ProviderSettings, Mapping[str, str]], Wire]
 """Creates a wire from a provider's settings and the environment."""

@@ -9,15 +9,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.base import (
-    Answer,
-    ModelPage,
-    Piece,
-    Prepared,
-    Refreshing,
-    StreamDecoder,
-    Wire,
-)
+from briggs.providers.base import Answer, Piece
 from briggs.transport import BrokenOff, StreamedReply, TimedOut, TooLarge, Transport, TransportError
 from briggs.types import wire as json_wire
 from briggs.types.envelope import Envelope
@@ -33,6 +25,7 @@ from briggs.types.errors import (
     UpstreamTruncated,
     UpstreamUnreachable,
 )
+from briggs.wires.base import ModelPage, Prepared, Refreshing, StreamDecoder, Wire
 
 # These headers are passed on to the caller, because SDKs wait and retry by them.
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")

@@ -17,13 +17,10 @@ from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Answer, Piece, Prepared
+from briggs.providers.base import Answer, Piece
 from briggs.providers.http import HttpProvider
 from briggs.providers.local_models import find_template, name_build, read_own_template
-from briggs.providers.local_request import require_slots, require_text, require_tools, translate
 from briggs.providers.local_server import Order
-from briggs.providers.local_wire import LocalWire
-from briggs.providers.openai import OpenAIWire
 from briggs.settings import LocalModelSettings, LocalSettings, read_local_model
 from briggs.transport import Transport
 from briggs.types.envelope import Envelope
@@ -33,6 +30,10 @@ from briggs.types.errors import (
     UpstreamError,
     UpstreamUnreachable,
 )
+from briggs.wires.base import Prepared
+from briggs.wires.llama.request import require_slots, require_text, require_tools, translate
+from briggs.wires.llama.wire import LocalWire
+from briggs.wires.openai.wire import OpenAIWire
 
 logger = logging.getLogger("briggs.local")
 

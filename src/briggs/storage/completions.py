@@ -29,6 +29,7 @@ from sqlalchemy import (
 from briggs.storage import feedback_matches, signed_calls, sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.rows import decode as decode_row
+from briggs.storage.search import contains
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import (
     completion_metadata,
@@ -38,7 +39,6 @@ from briggs.storage.tables import (
     deleted_completions,
     sessions,
 )
-from briggs.storage.text import contains
 from briggs.types import wire
 from briggs.types.completions import ID_PREFIX, Completion, Status
 from briggs.types.errors import InvalidRequest, NotFound

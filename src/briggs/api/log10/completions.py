@@ -18,13 +18,13 @@ from briggs.api.blinding import show
 from briggs.api.log10.organizations import check_organization
 from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
-from briggs.gateway.logged import tell
-from briggs.providers.recorded_answer import read_response
-from briggs.providers.recorded_request import read_request
+from briggs.record.tell import tell
 from briggs.storage import Query
 from briggs.types import wire
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest, NotFound
+from briggs.wires.recorded.answer import read_response
+from briggs.wires.recorded.request import read_request
 
 TAGS_MAX = 100
 _CALL_SITE = ("stacktrace", "orig_module", "orig_qualname")

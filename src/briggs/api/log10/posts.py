@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from briggs.gateway.logged import Posted
+from briggs.record.tell import Posted
 from briggs.types import wire
 from briggs.types.completions import Status
 

@@ -12,13 +12,13 @@ from briggs.api.exchange import Exchange
 from briggs.api.gate import Gate, Headers, require
 from briggs.gateway.complete import complete
 from briggs.gateway.drains import Drains
-from briggs.gateway.logged import adopt
-from briggs.gateway.record import Call, Record
-from briggs.gateway.retries import Retries
-from briggs.gateway.routes import Routes, resolve
+from briggs.gateway.models import Routes, resolve
 from briggs.gateway.stream import stream
+from briggs.record.record import Call, Record
+from briggs.record.repeats import Retries
+from briggs.record.tell import adopt
 from briggs.settings import LimitSettings
-from briggs.transport.cycle import Cycle
+from briggs.transport.callers.cycle import Cycle
 from briggs.types.completions import Completion
 from briggs.types.envelope import LARGE_BYTES, Envelope, open_envelope
 from briggs.types.errors import (

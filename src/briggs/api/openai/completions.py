@@ -22,12 +22,12 @@ from briggs.api.queries import (
     read_parameters,
     read_query,
 )
-from briggs.providers.recorded_answer import read_response
-from briggs.providers.recorded_request import list_messages
 from briggs.types import wire
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
+from briggs.wires.recorded.answer import read_response
+from briggs.wires.recorded.request import list_messages
 
 _INCLUDABLE = ("request", "received")
 _METADATA_PAIRS_MAX, _METADATA_KEY_MAX, _METADATA_VALUE_MAX = 16, 64, 512

@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from briggs.api.answers import Json
-from briggs.gateway.routes import Routes, list_models, retrieve_model
+from briggs.gateway.models import Routes, list_models, retrieve_model
 
 
 async def list_all_models(request: Request) -> Json:

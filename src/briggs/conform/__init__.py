@@ -1,0 +1,38 @@
+"""Mends an upstream's answer to follow the specification, or explains why it cannot.
+
+A conforming answer passes unchanged, at the cost of one decode. In any other answer, whatever can
+be mended without inventing content is mended. If that is not enough, the answer is rejected. The
+rules (E5, C2, ...) are those of the rule book. The specification is the page of the chat completion
+object, https://platform.openai.com/docs/api-reference/chat/object.
+"""
+
+from briggs.conform.finish import InBandError, describe_error, find_finish_reason
+from briggs.conform.response import conform_response
+from briggs.conform.stream import USAGE_SO_FAR, ConformStream
+from briggs.conform.strict import (
+    COUNT_MAX,
+    FINISH_REASONS,
+    Asked,
+    Conformed,
+    Facts,
+    NotConforming,
+)
+from briggs.conform.usage import read_cost, read_dollars, restore_words
+
+__all__ = [
+    "COUNT_MAX",
+    "FINISH_REASONS",
+    "USAGE_SO_FAR",
+    "Asked",
+    "ConformStream",
+    "Conformed",
+    "Facts",
+    "InBandError",
+    "NotConforming",
+    "conform_response",
+    "describe_error",
+    "find_finish_reason",
+    "read_cost",
+    "read_dollars",
+    "restore_words",
+]

@@ -1,0 +1,131 @@
+"""Collects what a target was asked and what it sent, and finds the rules that it broke."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from briggs.conform import USAGE_SO_FAR
+from briggs.providers.base import Piece
+from briggs.rules import Finding, check_error, check_response, check_stream
+from briggs.rules.envelope import is_version_of
+from briggs.types import wire
+from briggs.types.completions import Completion
+from briggs.types.errors import BriggsError, UpstreamRejected, UpstreamTruncated
+from briggs.types.plain import is_plain_stream
+from briggs.wires.base import Prepared
+
+_COUNTED = b'{"%b":' % USAGE_SO_FAR.encode()
+DONE = b"data: [DONE]\n\n"
+
+
+class Evidence(msgspec.Struct):
+    """What one target was asked and what it sent, in the form of chat completions."""
+
+    prepared: Prepared
+    body: bytes | None = None
+    """A whole answer."""
+    is_plain: bool = False
+    """Whether a quick check has cleared the whole answer."""
+    is_cut: bool = False
+    """Whether we stopped reading early because the caller had left."""
+    frames: list[bytes] = []
+    """A stream's chunks as events, if they were translated from another vendor's wire."""
+
+    def add(self, piece: Piece) -> None:
+        """Note one piece of a stream."""
+        if self.prepared.translated:
+            chunks = (payload for payload in piece.payloads if not payload.startswith(_COUNTED))
+            self.frames += [b"data: " + payload + b"\n\n" for payload in chunks]
+
+
+class Case(msgspec.Struct):
+    """One answer to judge."""
+
+    completion: Completion
+    evidence: Evidence
+    body: bytes
+    """The answer, the stream, or the body of an error."""
+    error: BriggsError | None = None
+    """The error that the call failed with."""
+
+
+def open_case(
+    completion: Completion, evidence: Evidence | None, error: BriggsError | None
+) -> Case | None:
+    """The case of a call; None if nothing came, or if a quick check has cleared what came."""
+    body = None if evidence is None else _read_body(completion, evidence, error)
+    if evidence is None or not body:
+        return None
+    if error is None and not completion.fixes and _is_plain(completion, evidence, body):
+        return None
+    return Case(completion, evidence, body, error)
+
+
+def _is_plain(completion: Completion, evidence: Evidence, body: bytes) -> bool:
+    """Whether a quick check shows that the answer breaks no rule."""
+    if not _is_plainly_asked(completion, evidence):
+        return False
+    return is_plain_stream(body) if completion.stream else evidence.is_plain
+
+
+def _read_body(
+    completion: Completion, evidence: Evidence, error: BriggsError | None
+) -> bytes | None:
+    """What the target sent, in the form of a chat completion."""
+    if evidence.frames:
+        is_ended = error is None and not evidence.is_cut
+        return b"".join(evidence.frames) + (DONE if is_ended else b"")
+    if evidence.body is not None or evidence.prepared.translated:
+        return evidence.body
+    return completion.received
+
+
+def _is_plainly_asked(completion: Completion, evidence: Evidence) -> bool:
+    """Whether the request allows only one kind of answer: text that ends by itself."""
+    prepared, values = evidence.prepared, evidence.prepared.envelope.values
+    limit = values.get("max_completion_tokens") or values.get("max_tokens")
+    return (
+        not (values.get("stop") or values.get("response_format") or values.get("service_tier"))
+        and values.get("tool_choice") in (None, "none", "auto")
+        and (limit is None or (completion.completion_tokens or 0) <= limit)
+        and not (completion.stream and prepared.envelope.logprobs)
+        and (
+            prepared.names_deployment
+            or is_version_of(completion.response_model or "", prepared.model)
+        )
+    )
+
+
+def find_broken(case: Case) -> list[str]:
+    """The ids of the broken rules, sorted. Findings of severity `info` are left out."""
+    findings = _find(case)
+    broken = {finding.rule for finding in findings if finding.severity != "info"}
+    # We always ask the upstream for usage, to record it, even if the caller did not.
+    return sorted(broken - {"S9"})
+
+
+def _find(case: Case) -> list[Finding]:
+    error, evidence = case.error, case.evidence
+    request = _read_request(evidence.prepared)
+    if isinstance(error, UpstreamRejected) and _is_status(case, error):
+        return check_error(case.body, status=error.upstream_status)
+    if not case.completion.stream:
+        return check_response(case.body, request=request)
+    whole = not evidence.is_cut and (error is None or isinstance(error, UpstreamTruncated))
+    return check_stream(case.body, request=request, whole=whole)
+
+
+def _is_status(case: Case, error: UpstreamRejected) -> bool:
+    """Whether the body is that of an error status, and not of an error inside an answer."""
+    is_body = case.evidence.body is None and case.body is error.received
+    return is_body and error.upstream_status != 200
+
+
+def _read_request(prepared: Prepared) -> bytes:
+    """The caller's request as this target got it: with its model, without dropped members."""
+    members: dict[str, Any] = {**prepared.envelope.members, "model": prepared.model}
+    for name in (*prepared.dropped, *(("model",) if prepared.names_deployment else ())):
+        members.pop(name, None)
+    return wire.encode_plain(members)

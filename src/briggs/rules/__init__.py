@@ -1,0 +1,30 @@
+"""The rule book: what a chat completion must look like, and how an answer breaks it.
+
+    >>> [finding.rule for finding in check_response(b"{}")]
+    ['E5', 'E5', 'E5', 'E5', 'E5']
+
+The checks accept any bytes. Rules that compare with the request need it.
+"""
+
+from briggs.rules.book import Finding, Rule
+from briggs.rules.checks import (
+    BYTES_MAX,
+    RULES,
+    check_error,
+    check_request,
+    check_response,
+    check_stream,
+    is_checkable,
+)
+
+__all__ = [
+    "BYTES_MAX",
+    "RULES",
+    "Finding",
+    "Rule",
+    "check_error",
+    "check_request",
+    "check_response",
+    "check_stream",
+    "is_checkable",
+]

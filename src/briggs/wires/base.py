@@ -1,0 +1,147 @@
+"""Defines what a provider needs from a wire: the format of a vendor's requests and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from briggs.types.envelope import Envelope
+
+
+class Prepared(NamedTuple):
+    """A call, prepared for one provider."""
+
+    envelope: Envelope
+    model: str
+    """The provider's name for it."""
+    body: bytes
+    dropped: Sequence[str] = ()
+    """The caller's parameters that `body` leaves out, since the wire cannot express them."""
+    translated: bool = False
+    """Whether the vendor has its own format. Its answers are judged after translation."""
+    names_deployment: bool = False
+    """Whether its owner chose the name `model`. Then the answer may name any model."""
+    connect_timeout_s: float | None = None
+    """A limit for connecting that is shorter than the transport's, if there is one."""
+    mended: Sequence[str] = ()
+    """Changes that were made because the vendor would refuse the original, such as
+    `stop: an empty text is left out`."""
+    unsigned: Sequence[str] = ()
+    """The ids of earlier tool calls that the vendor may have signed, but that come without
+    their signature."""
+
+
+class Encoded(NamedTuple):
+    """A request in a vendor's format."""
+
+    body: bytes
+    unsupported: Sequence[str] = ()
+    """Members of the request that the wire cannot express, so `body` leaves them out."""
+    mended: Sequence[str] = ()
+    """Changes in `body`, since the vendor would refuse the original, each with its place."""
+    unsigned: Sequence[str] = ()
+    """The ids of earlier tool calls without the signature that the vendor may have given."""
+
+
+class ErrorWords(NamedTuple):
+    """The contents of an upstream's error body."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    retry_after_s: int | None = None
+    """How long to wait, if the body gives it."""
+    refuses_key: bool = False
+    """Whether the error is about our key although its status does not show that."""
+
+
+class ModelPage(NamedTuple):
+    """A page of a vendor's list of models."""
+
+    models: Sequence[dict[str, Any]]
+    """Each with at least `id`."""
+    more: str = ""
+    """Added to the list's address to get the next page; empty on the last page."""
+
+
+class StreamDecoder(Protocol):
+    """Turns the bytes of one stream into the payloads of chunks, however the bytes are split."""
+
+    done: bool
+    """Whether the stream has marked its end. Anything after that is ignored."""
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """The payloads that end in this read: chunks as JSON, and an error as `{"error": ...}`.
+
+        Raises `UpstreamInvalid` for data that is not in this wire's format. If good chunks came
+        in the same read, it returns those first and raises on the next call.
+        """
+        ...
+
+
+class Wire(Protocol):
+    """The format of a vendor's requests and answers. All but `authorize` are pure functions.
+
+    A decoded answer must have the shape of a chat completion. It need not conform: one place
+    brings all answers to the specification afterwards.
+    """
+
+    @property
+    def translates(self) -> bool:
+        """Whether the vendor has its own format, so that answers must be translated."""
+        ...
+
+    @property
+    def names_deployments(self) -> bool:
+        """Whether models are deployments, whose names their owner chooses."""
+        ...
+
+    @property
+    def stream_types(self) -> Sequence[str]:
+        """How a stream's content type may begin. The first is asked for."""
+        ...
+
+    def url(self, base_url: str, *, model: str, stream: bool) -> str:
+        """The URL to post a call to."""
+        ...
+
+    def authorize(
+        self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
+    ) -> dict[str, str]:
+        """The headers of a request, with its key or signature."""
+        ...
+
+    def encode(self, envelope: Envelope, *, model: str) -> Encoded:
+        """A call in the vendor's format. Raises `InvalidRequest` for what it cannot express."""
+        ...
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        """A whole answer as a chat completion. Raises `UpstreamInvalid`."""
+        ...
+
+    def open_stream(self, prepared: Prepared) -> StreamDecoder:
+        """Return a decoder for the answer to one call."""
+        ...
+
+    def read_error(self, body: bytes) -> ErrorWords:
+        """Read an error body of any shape."""
+        ...
+
+    def models_url(self, base_url: str) -> str:
+        """The URL of the first page of the list of models."""
+        ...
+
+    def read_models(self, body: bytes) -> ModelPage:
+        """Read a page of that list. Raises `ValueError`, `KeyError`, `TypeError` or
+        `AttributeError` if the body is not such a page."""
+        ...
+
+
+@runtime_checkable
+class Refreshing(Protocol):
+    """A wire with credentials that it must find, and find again when they expire."""
+
+    async def refresh(self, *, key: str | None) -> None:
+        """Get ready for the next request. Raises `ProviderNotReady`."""
+        ...

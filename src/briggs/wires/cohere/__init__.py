@@ -1,0 +1,1 @@
+"""Cohere's format: version 2 of its chat API."""

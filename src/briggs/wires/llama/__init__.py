@@ -1,0 +1,1 @@
+"""llama.cpp's format: OpenAI's, with a few differences."""

@@ -1,0 +1,68 @@
+"""Speaks llama.cpp's wire: OpenAI's, except for the fingerprint and for errors of length."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from briggs.types import wire
+from briggs.types.any_json import integer, members
+from briggs.wires.base import ErrorWords, Prepared
+from briggs.wires.openai.wire import OpenAIStream, OpenAIWire
+
+# The wheel's build calls itself `b0-unknown`. This pattern cannot match inside a text, since
+# quotes are escaped there.
+_FINGERPRINT = re.compile(rb'"system_fingerprint": ?"[^"\\]*"')
+
+
+class LocalWire(OpenAIWire):
+    """The wire to the child process of one model.
+
+    `name` is the callers' name of the model. `fingerprint` is put into its answers.
+    """
+
+    def __init__(self, *, name: str, fingerprint: str) -> None:
+        super().__init__()
+        self._name = name
+        self._mark = b'"system_fingerprint":' + msgspec.json.encode(fingerprint)
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        return _mark(body, self._mark)
+
+    def open_stream(self, prepared: Prepared) -> OpenAIStream:
+        return _LocalStream(self._mark)
+
+    def read_error(self, body: bytes) -> ErrorWords:
+        words = super().read_error(body)
+        if words.type == "exceed_context_size_error":
+            return ErrorWords(
+                f"{self._name} {_explain_length(body)}: send less, or raise context_tokens in "
+                "[local] of briggs.toml. If it is not set, the context is as long as the model "
+                "was made for.",
+                type="invalid_request_error",
+                code="context_length_exceeded",
+                param="messages",
+            )
+        return words
+
+
+class _LocalStream(OpenAIStream):
+    def __init__(self, mark: bytes) -> None:
+        super().__init__()
+        self._marked = mark
+
+    def feed(self, data: bytes) -> list[bytes]:
+        return [_mark(payload, self._marked) for payload in super().feed(data)]
+
+
+def _mark(body: bytes, mark: bytes) -> bytes:
+    return _FINGERPRINT.sub(lambda _: mark, body, count=1)
+
+
+def _explain_length(body: bytes) -> str:
+    error = members(members(wire.decode(body)).get("error"))
+    prompt, context = integer(error.get("n_prompt_tokens")), integer(error.get("n_ctx"))
+    if prompt is None or context is None:
+        return "cannot read a prompt of this length"
+    return f"reads at most {context} tokens, but the prompt has {prompt}"

@@ -1,0 +1,1 @@
+"""Mistral's format: close to OpenAI's."""

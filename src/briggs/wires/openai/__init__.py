@@ -1,0 +1,1 @@
+"""OpenAI's format, which passes unchanged, and Azure's addresses for it."""

@@ -1,0 +1,1 @@
+"""Reads calls that were recorded elsewhere, in any vendor's format."""

@@ -1,0 +1,170 @@
+"""Recorded answers of every shape, as chat completions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion
+
+from briggs.types import wire
+from briggs.types.completions import Completion, Status
+from briggs.types.response import CreateChatCompletionResponse
+from briggs.wires.recorded.answer import UNKNOWN_MODEL, read_answer, read_response
+from tests.processes import create_response
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
+)
+BLOCK = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["text", "tool_use", "thinking", "image", "redacted_thinking"])
+        | JSON
+    },
+    optional=dict.fromkeys(("text", "id", "name", "input", "thinking", "citations"), JSON),
+)
+CHOICE = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("index", "text", "logprobs", "function_call"), JSON),
+        "finish_reason": JSON | st.sampled_from(["stop", "end_turn", "tool_calls", "error"]),
+        "message": JSON
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                name: JSON | st.lists(JSON)
+                for name in ("role", "content", "refusal", "tool_calls", "audio", "annotations")
+            },
+        ),
+    },
+)
+ANSWER = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("id", "model", "created", "object", "usage", "error", "output"), JSON),
+        **dict.fromkeys(("stop_reason", "message", "done", "promptFeedback"), JSON),
+        "type": st.just("message") | JSON,
+        "content": st.lists(BLOCK) | JSON,
+        "choices": st.lists(CHOICE | JSON) | JSON,
+        "candidates": st.lists(JSON) | JSON,
+        "finish_reason": JSON,
+    },
+)
+
+
+def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
+    """The completion that an answer is read as, checked like in OpenAI's package's strict mode."""
+    told: dict[str, Any] = {"source": "client", "status": "finished", "model": "m", **members}
+    response = value if isinstance(value, bytes) else wire.encode(value)
+    completion = Completion(response=response, **told)
+    body = read_response(completion)
+    ChatCompletion.model_validate_json(body)
+    return msgspec.json.decode(body, type=CreateChatCompletionResponse)
+
+
+@given(ANSWER | JSON, st.sampled_from(["finished", "failed"]))
+def test_anything_reads_as_a_completion(answer: Any, status: Status) -> None:
+    """Any recorded answer reads as a completion with a choice, and reads the same again."""
+    completion = Completion(source="client", status=status, model="m")
+    told = read_answer(wire.encode(answer), of=completion)
+    read(told.body)
+    assert read_answer(told.body, of=completion).body == told.body
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_read_as_a_completion(body: bytes) -> None:
+    """Bytes that are not JSON become the text of a choice."""
+    assert read(body).choices
+
+
+def test_a_conforming_answer_is_kept_byte_for_byte() -> None:
+    """A conforming answer is not changed, not even its order or white space."""
+    body = b" " + json.dumps(create_response("46"), indent=1).encode()
+    assert read_answer(body, of=Completion(model="m")).body == body
+
+
+def test_a_record_of_the_first_version() -> None:
+    """An Anthropic message that was recorded as the response reads as a completion."""
+    message = {
+        "type": "message",
+        "id": "msg_1",
+        "model": "claude",
+        "content": [{"type": "text", "text": "46"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    }
+    assert read(message).choices[0].message.content == "46"
+
+
+def test_a_call_without_an_answer() -> None:
+    """A finished call has one choice without content. A running or failed call has no choices."""
+    for status, choices in (("finished", 1), ("failed", 0), ("started", 0)):
+        completion = Completion(source="client", status=status)  # type: ignore[arg-type]
+        response = json.loads(read_response(completion))
+        assert (len(response["choices"]), response["model"]) == (choices, UNKNOWN_MODEL)
+
+
+@pytest.mark.parametrize(
+    ("block", "arguments"),
+    [({"input": {"a": 1}}, '{"a":1}'), ({"input": '{"a": '}, '{"a": '), ({}, "{}")],
+)
+def test_a_tool_that_was_cut_short(block: dict[str, Any], arguments: str) -> None:
+    """A tool input that was cut short stays as text, and the finish reason is unknown."""
+    message = {"type": "message", "content": [{"type": "tool_use", "name": "add", **block}]}
+    answer = read(message, status="failed")
+    calls = wire.to_builtins(answer)["choices"][0]["message"]["tool_calls"]
+    assert [call["function"]["arguments"] for call in calls] == [arguments]
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_what_was_not_told_is_not_known() -> None:
+    """An id, model or reason that the reading made up is not recorded as a fact."""
+    facts = read_answer(b'{"content": "46", "stop_reason": null}', of=Completion(model="m")).facts
+    assert (facts.id, facts.model, facts.finish_reasons) == (None, None, [])
+    assert (facts.prompt_tokens, facts.completion_tokens) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"role": "assistant", "content": "Hi"},
+        {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]},
+        {"model": "llama", "response": "Hi", "done": True},
+        {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}]},
+    ],
+)
+def test_a_part_of_an_answer(answer: dict[str, Any]) -> None:
+    """A message without its answer, and answers without their marks, are read as what they say."""
+    assert read(answer).choices[0].message.content == "Hi"
+
+
+def test_a_message_with_calls_alone() -> None:
+    """A message without its answer keeps its calls, and its finish reason follows from them."""
+    function = {"name": "add", "arguments": '{"a": 1}'}
+    call = {"id": "t", "type": "function", "function": function}
+    [choice] = read({"role": "assistant", "content": None, "tool_calls": [call]}).choices
+    assert choice.finish_reason == "tool_calls"
+    assert isinstance(choice.message.tool_calls, list)
+
+
+@pytest.mark.parametrize("count", [2**63, 2**62, 10**30, -1, 1_000_000_001])
+def test_counts_that_nobody_can_have_counted(count: Any) -> None:
+    """Impossible counts are ignored in any vendor's format, and the answer stays."""
+    message = {"type": "message", "content": [{"type": "text", "text": "Hi"}], "model": "claude"}
+    for answer in (
+        create_response(usage={"prompt_tokens": count, "completion_tokens": 1}),
+        create_response(usage={"prompt_tokens": 1, "completion_tokens": count}),
+        {
+            **message,
+            "stop_reason": "end_turn",
+            "usage": {"input_tokens": count, "output_tokens": 1},
+        },
+    ):
+        facts = read_answer(wire.encode(answer), of=Completion(model="m")).facts
+        assert (facts.prompt_tokens, facts.total_tokens) == (None, None)
+        assert facts.finish_reasons == ["stop"]
