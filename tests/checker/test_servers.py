@@ -111,7 +111,7 @@ async def test_a_version_is_bounded() -> None:
 
 async def test_pages_that_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server whose pages hang is checked all the same."""
-    monkeypatch.setattr("briggs.checker.servers.PAGE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("briggs.checker.recognition.PAGE_TIMEOUT_S", 0.2)
 
     def answer(handler: Any, seen: Seen) -> None:
         handler.send_whole(200, json.dumps(create_response(seen.json)).encode())

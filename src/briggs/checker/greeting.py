@@ -8,7 +8,7 @@ import msgspec
 
 from briggs.checker.endpoint import CannotCheck, Endpoint, Exchange, KeyRefused, Model
 from briggs.checker.probes import PROBES, TOKENS_MAX
-from briggs.checker.servers import recognise
+from briggs.checker.recognition import recognise
 from briggs.transport import TimedOut, TransportError, Unreachable
 from briggs.types import wire
 from briggs.types.any_json import integer, members

@@ -113,7 +113,7 @@ class Connection:
                 raise self._explain(error) from error
             if reply.status >= 400:
                 raise read_refusal(reply.body, status=reply.status, headers=reply.headers)
-            _note(reply.headers)
+            self._note(reply.headers)
             if (seen := replies.get()) is not None:
                 seen.append(reply)
             return reply.body
@@ -168,7 +168,7 @@ class Connection:
                     raise read_refusal(refusal, status=reply.status, headers=reply.headers)
                 if not reply.headers.get("content-type", "").startswith(content_type):
                     raise self.doubt(f"the answer to {method} {path} is not {content_type}")
-                _note(reply.headers)
+                self._note(reply.headers)
                 return reply, stack.pop_all()
 
         async def ask_and_explain(retry: int) -> tuple[StreamedReply, AsyncExitStack]:
@@ -233,6 +233,12 @@ class Connection:
         """The error for an answer that a Briggs server would not give."""
         return InvalidAnswer(f"{self.base_url} is not a Briggs server: {reason}")
 
+    def _note(self, headers: Mapping[str, str]) -> None:
+        """Remember in the session which call was recorded last."""
+        session, id = current_session(), headers.get("x-briggs-completion-id")
+        if session is not None and id:
+            session.note(id, server_url=self.base_url)
+
 
 def is_loopback(base_url: str) -> bool:
     """Whether the address is on this machine. Raises `InvalidCall` if it is invalid."""
@@ -254,13 +260,6 @@ def encode_query(**parameters: Any) -> list[tuple[str, str]]:
 def omit_none(**members: Any) -> dict[str, Any]:
     """The members of a body that are not None."""
     return {name: value for name, value in members.items() if value is not None}
-
-
-def _note(headers: Mapping[str, str]) -> None:
-    """Remember in the session which call was recorded last."""
-    session, id = current_session(), headers.get("x-briggs-completion-id")
-    if session is not None and id:
-        session.last_completion_id = id
 
 
 def _count(headers: dict[str, str], retry: int) -> dict[str, str]:

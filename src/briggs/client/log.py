@@ -60,7 +60,7 @@ class Log:
             return
         self.sender.wake()
         if session is not None:
-            session.last_completion_id = record.id
+            session.note(record.id, server_url=self.url)
 
 
 def log(

@@ -44,17 +44,15 @@ class Session(_Block):
         self.id = id or create_id()
         self.last_completion_id: str | None = None
         """The id of the call that was recorded last, in any thread or task."""
+        self.last_completion_url: str | None = None
+        """The address of that call in the web app."""
         self._tags = Tags(*tags)
         self._tokens: list[Token[Session | None]] = []
 
-    @property
-    def last_completion_url(self) -> str | None:
-        """The address of that call in the web app."""
-        from briggs.client.log import current_log
-
-        if self.last_completion_id is None:
-            return None
-        return f"{current_log().url}/app/default/completions/{self.last_completion_id}"
+    def note(self, id: str, *, server_url: str) -> None:
+        """Remember the call that was recorded last, and the server that has it."""
+        self.last_completion_id = id
+        self.last_completion_url = f"{server_url}/app/default/completions/{id}"
 
     def __enter__(self) -> Self:
         self._tags.__enter__()

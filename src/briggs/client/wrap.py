@@ -163,7 +163,7 @@ class _Call:
             # A Briggs server answered, and has recorded the call.
             self._is_settled = True
             if self._session:
-                self._session.last_completion_id = id
+                self._session.note(id, server_url=self._log.url)
             return
         self._record.is_stream = "event-stream" in response.headers.get("content-type", "")
         if response.status_code >= 400:
