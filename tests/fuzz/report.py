@@ -31,7 +31,7 @@ def describe(report: Report) -> str:
     before, highest, after = report.rss_mb
     lines += [
         "",
-        f"memory of the server: {before} MB after a tenth of the inputs, {highest} MB at most, "
+        f"memory of the server: {before} MB after a quarter of the inputs, {highest} MB at most, "
         f"{after} MB at the end ({_thin(report.rss_seen)})",
         f"longest wait for /health: {report.blocked_s:.2f} s",
         f"calls answered: {len(report.answered)}, recorded: {report.recorded} "
