@@ -12,7 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from briggs.checker import PROBES
+from briggs.checker import PROBES, Report, Result
+from briggs.checker.servers import Server
+from briggs.cli.verdicts import print_report
+from briggs.rules import Finding
 from tests.checker.model import create_chunks, create_response, write_stream
 from tests.checker.plants import PLANTS, Plant
 from tests.checker.server import answer_with
@@ -322,8 +325,24 @@ def test_what_is_wrong_has_a_cause(upstream: Upstream) -> None:
     """Each cause says whether clients break, and what Briggs does with it."""
     done = run("check", url(upstream, "E5"), "--only=plain", "--only=n")
     assert "E5 error  cosmetic  Everything that the specification requires is there." in done.output
-    assert "Briggs  Null where null is allowed." in done.output
+    assert "Briggs  A missing member becomes null if it may be null." in done.output
     assert "2 fail. 1 cosmetic." in done.output
+
+
+def test_advice_that_was_given_names_its_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same advice is written once; each later cause names the rule that has it."""
+    found = [
+        Finding(rule, "error", path="model", message="It is missing.", excerpt="")
+        for rule in ("S8", "E4", "E5")
+    ]
+    result = Result(probe="unknown-model", title="", verdict="fail", findings=found)
+    server = Server(name="llama.cpp", evidence="header server is llama.cpp")
+    print_report(Report(subject="m", server=server, results=[result]))
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    advice = [" ".join(words[1:]) for words in said if words[:1] == ["advice"]]
+    assert advice[0].startswith("Briggs knows of no setting of llama.cpp")
+    assert "--alias" in advice[1]
+    assert advice[2] == "as for S8"
 
 
 def test_a_kept_answer(tmp_path: Path) -> None:

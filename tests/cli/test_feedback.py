@@ -324,6 +324,22 @@ def test_disagreements(server: RunningServer) -> None:
     assert "relevance" in done.errors
 
 
+def test_lists_on_which_reviewers_differ(server: RunningServer) -> None:
+    """A list of values is shown in words, as in every other table."""
+    kinds = {"type": "array", "items": {"enum": ["wrong", "too long"]}}
+    schema = json.dumps({"type": "object", "properties": {"problems": kinds}})
+    made = ["--name=lists", "--completion-tags-selector=lists", "--task-schema", schema]
+    run("feedback-task", "create", *made, server=server)
+    (id,) = create_completions(server, "x", tags=["lists"])
+    for reviewer, problems in (("ann", []), ("ben", ["wrong", "too long"])):
+        values = json.dumps({"problems": problems})
+        given = ["--task=lists", f"--completion={id}", f"--reviewer={reviewer}"]
+        assert run("feedback", "create", *given, "--values", values, server=server).status == 0
+    _, shown = show("feedback", "disagreements", "lists", server=server, NO_COLOR="1")
+    lines = [" ".join(line.split()) for line in plain(shown).splitlines()]
+    assert "problems none wrong, too long" in lines
+
+
 def read_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 

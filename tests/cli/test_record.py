@@ -47,6 +47,13 @@ def test_what_was_mended_is_said_in_words(server: RunningServer) -> None:
     assert "C3: `finish_reason` is stop, length" in shown
 
 
+def test_what_was_cut_in_many_places_is_not_missing(server: RunningServer) -> None:
+    """A fix in all elements of a list has no single value, so the rule says what was done."""
+    (id,) = create_completions(server, "x", logprobs=True)
+    path = "choices[0].logprobs.content[*].top_logprobs"
+    assert f"{path} was mended (L7). Cut to the number" in pretty(server, id)
+
+
 def test_raw_is_what_came(server: RunningServer) -> None:
     """Raw bytes are unchanged in a pipe, and cannot steer a terminal."""
     whole = run("completions", "get", ask(server, "mine/mends"), "--raw", server=server).output

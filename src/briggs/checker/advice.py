@@ -128,7 +128,7 @@ ADVICE = (
 _GENERAL = {
     "TGI": "TGI is in maintenance. Move to vLLM or SGLang, or put Briggs in front of it.",
     "LiteLLM": "Try the newest LiteLLM, or let Briggs talk to the server behind it.",
-    "Briggs": "Update Briggs. If it stays, please report it.",
+    "Briggs": "Update Briggs. If the newest one also breaks the rule, please report it.",
 }
 
 

@@ -152,9 +152,7 @@ def _facts(item: StoredCompletion) -> Iterator[RenderableType]:
         if value:
             yield from _fact(name, [value])
     yield from _fact("mended", describe_fixes(item))
-    if details.violates:
-        rules = map(describe_rule, details.violates)
-        yield from _fact("breaks", [", ".join(details.violates), *rules])
+    yield from _fact("broken rules", map(describe_rule, details.violates))
     if len(details.attempts) > 1 or any(attempt.reason for attempt in details.attempts):
         yield from _fact("attempts", map(_describe_attempt, details.attempts))
 
@@ -192,10 +190,12 @@ def _feedback_card(feedback: Feedback) -> Panel:
 
 
 def _answered_by(item: StoredCompletion) -> str:
+    """`openai, as gpt-5-2025-08-07`; the model alone if a program logged the call."""
     details = item.briggs
     served = details.response_model
-    named = f"{details.provider}, as {served}" if served else details.provider
-    return named or ""
+    if details.provider and served:
+        return f"{details.provider}, as {served}"
+    return details.provider or served or ""
 
 
 def _pairs(values: dict[str, Any]) -> str:

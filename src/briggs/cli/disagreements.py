@@ -11,7 +11,7 @@ from rich.text import Text
 
 from briggs.cli.columns import answered_text, asked_text
 from briggs.cli.spreadsheet import open_sheet
-from briggs.cli.text import format_value, one_line, printable
+from briggs.cli.text import one_line, printable, show_value
 from briggs.client import Disagreement, DisagreementPage, StoredCompletion
 
 
@@ -89,4 +89,4 @@ def _create_table(of: Disagreement) -> Table:
 
 
 def _show(values: Mapping[str, Any], reviewer: str) -> Text:
-    return Text(format_value(values[reviewer]) if reviewer in values else "")
+    return Text(show_value(values[reviewer]) if reviewer in values else "")

@@ -12,6 +12,7 @@ import msgspec
 from briggs.cli.text import one_line
 from briggs.client import StoredCompletion
 from briggs.rules import RULES
+from briggs.types.completions import Fix
 from briggs.types.sse import EventReader, EventTooLarge
 from briggs.types.wire import decode, to_builtins
 
@@ -26,9 +27,7 @@ def describe_fixes(item: StoredCompletion) -> Iterator[str]:
     came = _read_received(item.briggs.received)
     answer = to_builtins(item)
     for fix in item.briggs.fixes:
-        rule = RULES.get(fix.rule)
-        said = f" {rule.fix}" if rule and rule.fix else ""
-        yield f"{fix.path} {_describe_change(fix.path, came, answer)} ({fix.rule}).{said}"
+        yield f"{fix.path} {_describe_change(fix, came, answer)}"
 
 
 def describe_rule(id: str) -> str:
@@ -37,13 +36,19 @@ def describe_rule(id: str) -> str:
     return f"{id}: {rule.title}" if rule else id
 
 
-def _describe_change(path: str, came: list[Any], answer: Any) -> str:
-    values = [value for each in came if (value := _find(each, path)) is not _MISSING]
-    was = f"came as {_excerpt(values[0])}" if values else "was missing" if came else "was mended"
-    became = _find(answer, path)
-    if became is not _MISSING and values[:1] != [became]:
-        return f"{was} and became {_excerpt(became)}"
-    return was
+def _describe_change(fix: Fix, came: list[Any], answer: Any) -> str:
+    """Both values; if they cannot be shown, what the rule says that Briggs does."""
+    if "[*]" not in fix.path:
+        values = [value for each in came if (value := _find(each, fix.path)) is not _MISSING]
+        was = f"came as {_excerpt(values[0])}" if values else "was missing" if came else "was mended"
+        became = _find(answer, fix.path)
+        if became is not _MISSING and values[:1] != [became]:
+            return f"{was} and became {_excerpt(became)} ({fix.rule})."
+    else:
+        was = "was mended"
+    rule = RULES.get(fix.rule)
+    said = f" {rule.fix}" if rule and rule.fix else ""
+    return f"{was} ({fix.rule}).{said}"
 
 
 def _read_received(received: Any) -> list[Any]:

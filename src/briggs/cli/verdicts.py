@@ -32,12 +32,14 @@ def print_report(report: Report) -> None:
         known = one_line(f"{server.describe()} ({server.evidence})")
         console.print(Text(known, style="dim"), soft_wrap=True)
     console.print(_create_table(report.results))
-    shown: set[str] = set()
+    advised: dict[str, str] = {}
     for cause in report.causes:
         _print_cause(console, cause)
         for name, text in describe_cause(cause)[1:]:
-            _print_help(console, name, "as above" if name == "advice" and text in shown else text)
-            shown.add(text)
+            if name == "advice":
+                first = advised.setdefault(text, cause.rule)
+                text = text if first == cause.rule else f"as for {first}"
+            _print_help(console, name, text)
     for refusal in report.refusals:
         if refusal.advice:
             line = Text.assemble(("\nunsupported", "dim"), f"  {one_line(refusal.reason)}")

@@ -162,7 +162,8 @@ CHOICE_REQUIRED = ("finish_reason", "index", "message", "logprobs")
     basis="CreateChatCompletionResponse requires id, choices, created, model and object; a choice "
     "finish_reason, index, message and logprobs; a message role, content and refusal; a "
     "token token, logprob, bytes and top_logprobs.",
-    fix="Null where null is allowed. For the id, time and model, see E2, E3 and E4.",
+    fix="A missing member becomes null if it may be null. For the id, the time and the model, see "
+    "E2, E3 and E4.",
 )  # fmt: skip
 def has_what_is_required(answer: Answer) -> Iterator[Broken]:
     yield from _require(answer.value, "", REQUIRED)
