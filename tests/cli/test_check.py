@@ -333,16 +333,16 @@ def test_advice_that_was_given_names_its_rule(capsys: pytest.CaptureFixture[str]
     """The same advice is written once; each later cause names the rule that has it."""
     found = [
         Finding(rule, "error", path="model", message="It is missing.", excerpt="")
-        for rule in ("S8", "E4", "E5")
+        for rule in ("E4", "E5", "S8")
     ]
     result = Result(probe="unknown-model", title="", verdict="fail", findings=found)
     server = Server(name="llama.cpp", evidence="header server is llama.cpp")
     print_report(Report(subject="m", server=server, results=[result]))
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
     advice = [" ".join(words[1:]) for words in said if words[:1] == ["advice"]]
-    assert advice[0].startswith("Briggs knows of no setting of llama.cpp")
-    assert "--alias" in advice[1]
-    assert advice[2] == "as for S8"
+    assert "--alias" in advice[0]
+    assert advice[1].startswith("Briggs knows of no setting of llama.cpp")
+    assert advice[2] == "as for E5"
 
 
 def test_a_kept_answer(tmp_path: Path) -> None:

@@ -152,7 +152,9 @@ def _facts(item: StoredCompletion) -> Iterator[RenderableType]:
         if value:
             yield from _fact(name, [value])
     yield from _fact("mended", describe_fixes(item))
-    yield from _fact("broken rules", map(describe_rule, details.violates))
+    if details.violates:
+        rules = map(describe_rule, details.violates)
+        yield from _fact("broken rules", [", ".join(details.violates), *rules])
     if len(details.attempts) > 1 or any(attempt.reason for attempt in details.attempts):
         yield from _fact("attempts", map(_describe_attempt, details.attempts))
 

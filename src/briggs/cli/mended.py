@@ -40,7 +40,9 @@ def _describe_change(fix: Fix, came: list[Any], answer: Any) -> str:
     """Both values; if they cannot be shown, what the rule says that Briggs does."""
     if "[*]" not in fix.path:
         values = [value for each in came if (value := _find(each, fix.path)) is not _MISSING]
-        was = f"came as {_excerpt(values[0])}" if values else "was missing" if came else "was mended"
+        was = (
+            f"came as {_excerpt(values[0])}" if values else "was missing" if came else "was mended"
+        )
         became = _find(answer, fix.path)
         if became is not _MISSING and values[:1] != [became]:
             return f"{was} and became {_excerpt(became)} ({fix.rule})."
