@@ -101,6 +101,8 @@ def _read_commands(folder: Path, server: Server) -> Iterator[str]:
     away = {"BRIGGS_URL": "http://127.0.0.1:1", "BRIGGS_API_KEY": "k", "BRIGGS_DATA": str(folder)}
     yield run(*serve, "--port", str(server.port), "--data", str(folder / "other"))
     yield run(*serve, "--port", "0", "--data", str(server.data))
+    (folder / "file").touch()
+    yield run(*serve, "--port", "0", "--data", str(folder / "file" / "data"))
     # The extra is not there: its first module cannot be imported.
     yield run(
         "-c",

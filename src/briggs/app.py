@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -191,7 +192,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
 async def serve(settings: Settings, *, host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM. Answers in flight are finished and recorded first.
 
-    Prints one line with the address once it listens. Raises `OSError` if it cannot listen.
+    Prints one line with the address once it listens. Raises `SettingsError` if it cannot listen.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     with _listen(host, port) as listener:
@@ -310,9 +311,13 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        advice = ": stop that program, or choose another port with --port"
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {error.strerror}"
+            + (advice if error.errno == errno.EADDRINUSE else "")
+        ) from error
     return listener
 
 

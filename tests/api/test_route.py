@@ -77,6 +77,14 @@ def test_paths_where_there_is_nothing() -> None:
     assert normalise(b"//") == b"/"
 
 
+def test_other_apis_of_openai() -> None:
+    """Their paths name the one that Briggs answers; a path of nobody's does not."""
+    for path in ("/v1/responses", "/responses", "/v1/embeddings", "/v1/completions"):
+        assert "/v1/chat/completions" in explain_missing(path, address="http://here")
+    for path in ("/v1/nothing", "/api/v1/completions/id/nothing", "/v1/chat/completions/id/files"):
+        assert explain_missing(path, address="http://here").endswith(f"at {path}.")
+
+
 def test_methods_that_a_path_has(server: Server) -> None:
     """All methods of a path are named, whichever rows of the table they are in."""
     reply = server.send("PUT", f"{CHAT}/id")

@@ -340,9 +340,9 @@ def test_advice_that_was_given_names_its_rule(capsys: pytest.CaptureFixture[str]
     print_report(Report(subject="m", server=server, results=[result]))
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
     advice = [" ".join(words[1:]) for words in said if words[:1] == ["advice"]]
-    assert "--alias" in advice[0]
-    assert advice[1].startswith("Briggs knows of no setting of llama.cpp")
-    assert advice[2] == "as for E5"
+    assert sum(each.startswith("Briggs knows of no setting of llama.cpp") for each in advice) == 1
+    assert [each for each in advice if each.startswith("as for ")] == ["as for E5"]
+    assert any("--alias" in each for each in advice)
 
 
 def test_a_kept_answer(tmp_path: Path) -> None:

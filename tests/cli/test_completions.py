@@ -139,6 +139,23 @@ def test_an_unknown_id_is_one_line(server: RunningServer, id: str) -> None:
     assert done.errors == f"Error: There is no completion '{id}'.\n"
 
 
+def test_the_first_characters_of_an_id_will_not_do(server: RunningServer) -> None:
+    """Ids of the same minute begin alike, so the error asks for the end."""
+    (id,) = create_completions(server, "x")
+    for part in (id[:13], id[-3:]):
+        done = run("completions", "get", part, server=server)
+        assert done.status == 1
+        assert "at least 4 characters of its end" in done.errors
+
+
+def test_an_id_from_a_column_of_csv(server: RunningServer) -> None:
+    """A line of CSV ends in CR and LF, and the shell's `$(...)` keeps the CR."""
+    (id,) = create_completions(server, "x")
+    listed = run("completions", "list", "--csv", "--columns=id", "--limit=1", server=server)
+    (item,) = run("completions", "get", listed.output.split("\n")[1], server=server).lines
+    assert item["id"] == id
+
+
 def test_delete_asks_for_a_yes(server: RunningServer) -> None:
     """On a terminal, `delete` asks, and deletes only after a yes."""
     (id,) = create_completions(server, "keep me")

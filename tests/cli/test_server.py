@@ -64,6 +64,23 @@ def test_nobody_there_says_how_to_start_one(tmp_path: Path) -> None:
     assert done == (1, "", f"Error: {said}\n")
 
 
+def test_https_to_a_server_that_speaks_http(server: RunningServer, tmp_path: Path) -> None:
+    """A server runs there, so the error does not ask for one; it says what went wrong."""
+    url = server.url.replace("http:", "https:")
+    done = run("models", f"--url={url}", BRIGGS_DATA=str(tmp_path))
+    assert done.status == 1
+    assert "Briggs speaks http, not https" in done.errors
+    assert "briggs serve" not in done.errors
+
+
+def test_a_folder_that_cannot_be_a_data_folder(tmp_path: Path) -> None:
+    """The error names the folder, not the port."""
+    (tmp_path / "file").touch()
+    done = run("serve", "--port=0", f"--data={tmp_path}/file/data")
+    said = f"{tmp_path}/file/data cannot be a data folder: Not a directory"
+    assert done == (1, "", f"Error: {said}. Choose another with --data\n")
+
+
 def test_no_key_says_where_keys_come_from(server: RunningServer, tmp_path: Path) -> None:
     """If the key is missing, the error says how to give one."""
     done = run("models", f"--url={server.url}", BRIGGS_DATA=str(tmp_path))

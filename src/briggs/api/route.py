@@ -14,6 +14,11 @@ from briggs.types.keys import Scope
 
 _SLASHES = re.compile(rb"/{2,}")
 _OPENAI = re.compile(r"/(chat/completions|models)(/|$)|^/v1/v1(/|$)")
+_OTHERS = re.compile(
+    r"^(/v1)?/(responses|completions|embeddings|assistants|threads|batches|files|images|audio|moderations)"
+    r"(/|$)"
+)
+"""Other APIs of OpenAI's."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -40,8 +45,20 @@ def explain_missing(path: str, *, address: str) -> str:
     found = _OPENAI.search(path)
     is_ours = path.startswith("/v1/chat/completions/") and "completions/chat/" not in path
     if found is None or is_ours:
-        return f"There is nothing at {path}."
+        return f"There is nothing at {path}.{_suggest_chat(path)}"
     return (
         f"There is nothing at {path}. A client's base URL must end in /v1, and the client adds "
         f"the rest: set the base URL to {address}/v1."
+    )
+
+
+def _suggest_chat(path: str) -> str:
+    """What to do if a client calls another of OpenAI's APIs."""
+    if _OTHERS.search(path) is None:
+        return ""
+    return (
+        " Briggs answers chat completions only: set the client to /v1/chat/completions, instead of "
+        "the Responses API."
+        if "/responses" in path
+        else " Briggs answers chat completions only: POST /v1/chat/completions."
     )

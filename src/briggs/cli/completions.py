@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from briggs.cli.filters import change, filter_options
+from briggs.cli.finding import END_LENGTH_MIN
 from briggs.cli.groups import Group
 from briggs.cli.options import (
     csv_options,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 FEEDBACK_MAX = 100
 """The most feedback that is shown for one completion."""
+
+_ID_LENGTH = 36
+_ID_CHARACTERS = "0123456789abcdef-"
 
 
 @click.group(cls=Group)
@@ -321,16 +325,22 @@ async def find_completion(
 ) -> StoredCompletion:
     """The completion with this id, or the one of the newest 1,000 whose id ends with it.
 
-    Raises `NotFound`, or `click.ClickException` if several ids end with it.
+    Raises `NotFound`, or `click.ClickException` if several ids end with it, or if it may be
+    another part of an id.
     """
     from briggs.client import NotFound
 
     try:
         return await client.completions.retrieve(id, include=include)
     except NotFound:
-        found = await _find_ids(client, end=id.lower()) if len(id) >= 4 else []
-        if not found:
+        found = await _find_ids(client, end=id.lower()) if len(id) >= END_LENGTH_MIN else []
+        if not found and (len(id) >= _ID_LENGTH or id.strip(_ID_CHARACTERS)):
             raise
+    if not found:
+        raise click.ClickException(
+            f"There is no completion '{id}'. Give the whole ID, or at least {END_LENGTH_MIN} "
+            "characters of its end."
+        )
     if len(found) > 1:
         raise click.ClickException(f"{len(found)} ids end with {id}: {', '.join(found)}")
     return await client.completions.retrieve(found[0], include=include)

@@ -42,7 +42,9 @@ class JsonObject(click.ParamType[dict[str, Any]]):
         try:
             text = Path(value[1:]).read_text("utf-8") if value.startswith("@") else value
             return msgspec.json.decode(text, type=dict[str, Any])
-        except (OSError, UnicodeError, msgspec.DecodeError) as error:
+        except OSError as error:
+            self.fail(f"{value!r} is not a JSON object: {error.strerror}", parameter, context)
+        except (UnicodeError, msgspec.DecodeError) as error:
             self.fail(f"{value!r} is not a JSON object: {error}", parameter, context)
 
 
@@ -70,7 +72,8 @@ def id_argument(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--id", "named_id", metavar="ID", help="The ID, as an option.")
     @functools.wraps(command)
     def with_id(*args: Any, id: str | None, named_id: str | None, **options: Any) -> R:
-        if (named := id or named_id) is None:
+        # A line of CSV ends in \r\n, and a shell keeps the \r.
+        if not (named := (id or named_id or "").strip()):
             raise click.UsageError("Missing argument 'ID'.")
         return command(*args, id=named, **options)
 

@@ -54,7 +54,7 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
     except (settings.SettingsError, BriggsError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
 def _run(main: object) -> None:

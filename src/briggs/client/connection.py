@@ -226,7 +226,7 @@ class Connection:
         if isinstance(error, TooLarge):
             return InvalidAnswer(f"the answer from {self.base_url} is too large: {error}")
         if isinstance(error, Unreachable):
-            return ServerUnreachable(self.base_url, is_near=self._is_near)
+            return ServerUnreachable(self.base_url, reason=str(error), is_near=self._is_near)
         return ConnectionLost(f"the connection to {self.base_url} was lost: {error}")
 
     def doubt(self, reason: str) -> InvalidAnswer:

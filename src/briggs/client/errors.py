@@ -26,8 +26,13 @@ class InvalidCall(ClientError):
 class ServerUnreachable(ClientError):
     """Nothing listens at the address."""
 
-    def __init__(self, base_url: str, *, is_near: bool = True) -> None:
-        super().__init__(f"no Briggs server answers at {base_url}: start one with `briggs serve`")
+    def __init__(self, base_url: str, *, reason: str = "", is_near: bool = True) -> None:
+        advice = "start one with `briggs serve`"
+        if "SSL" in reason:
+            advice = f"{reason}. Without a proxy, Briggs speaks http, not https"
+        elif not is_near and reason:
+            advice = f"{reason}. Check the address"
+        super().__init__(f"no Briggs server answers at {base_url}: {advice}")
         self.is_near = is_near
         """Whether the address is on this machine. If so, a retry would not help."""
 

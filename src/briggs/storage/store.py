@@ -466,8 +466,13 @@ class Store:
 
 def _prepare(folder: Path, *, durability: Durability) -> tuple[int, Path, Connection, int]:
     """Do everything that blocks: the folder, its lock, the tables, and interrupted calls."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = sqlite.lock_folder(folder)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = sqlite.lock_folder(folder)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{folder} cannot be a data folder: {error.strerror}. Choose another with --data"
+        ) from error
     try:
         path = sqlite.create_database(folder)
         connection = sqlite.open_writer(path, synchronous=synchronous(durability))
