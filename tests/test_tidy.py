@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+import briggs
+from briggs import client
 from briggs.api import health
 from briggs.api.openai.routes import ROUTES
 from briggs.settings import FileSettings
@@ -87,14 +89,36 @@ def test_every_route_is_documented() -> None:
         assert route.path.replace("{id:path}", "{id}") in pages, route.path
 
 
+def list_errors(root: type[errors.BriggsError]) -> list[type[errors.BriggsError]]:
+    below = [each for cls in root.__subclasses__() for each in list_errors(cls)]
+    return [root, *(cls for cls in below if cls.__module__.startswith("briggs."))]
+
+
 def test_the_error_tree_is_drawn() -> None:
-    """Every error class is in the tree at the top of its module, with its status and code."""
-    tree = errors.__doc__ or ""
-    for cls in vars(errors).values():
-        if isinstance(cls, type) and issubclass(cls, errors.BriggsError):
-            [line] = [line for line in tree.splitlines() if re.search(rf"\b{cls.__name__}\b", line)]
-            if cls is not errors.UpstreamRejected and cls is not errors.BriggsError:
-                assert str(cls.http_status) in line, line
+    """Every error class has one line in the tree of all, under its base, with its status."""
+    [tree] = [part for part in (errors.__doc__ or "").split("\n\n") if "└──" in part]
+    drawn = [(line, named) for line in tree.splitlines() if (named := re.search("[A-Z]\\w+", line))]
+    path: dict[int, str] = {}
+    found: set[tuple[str, str]] = set()
+    for _, named in drawn:
+        path[named.start()] = named[0]
+        found.add((path.get(named.start() - 4, "Exception"), named[0]))
+    known = list_errors(errors.BriggsError)
+    assert found == {(getattr(cls.__base__, "__name__", ""), cls.__name__) for cls in known}
+    for cls in known[1:]:
+        if cls.__module__ == errors.__name__ and cls is not errors.UpstreamRejected:
+            assert any(
+                named[0] == cls.__name__ and str(cls.http_status) in line for line, named in drawn
+            ), cls
+
+
+def test_the_errors_of_the_sdk_are_exported_and_drawn() -> None:
+    """`briggs` exports every error that the SDK raises, and its page draws each."""
+    page = (ROOT / "docs/sdk.md").read_text()
+    for cls in list_errors(client.errors.ClientError):
+        assert getattr(briggs, cls.__name__) is cls
+        assert cls.__name__ in briggs.__all__
+        assert f"─ {cls.__name__} " in page or f"─ {cls.__name__}\n" in page
 
 
 def test_links_lead_somewhere() -> None:

@@ -11,6 +11,7 @@ from briggs.client.errors import AuthenticationFailed as AuthenticationFailed
 from briggs.client.errors import ClientError as ClientError
 from briggs.client.errors import ConnectionLost as ConnectionLost
 from briggs.client.errors import InvalidAnswer as InvalidAnswer
+from briggs.client.errors import InvalidArgument as InvalidArgument
 from briggs.client.errors import InvalidCall as InvalidCall
 from briggs.client.errors import NotFound as NotFound
 from briggs.client.errors import Refused as Refused

@@ -23,6 +23,7 @@ from briggs.client.errors import (
     ServerUnreachable,
 )
 from briggs.client.marks import current_session
+from briggs.client.records import encode_body
 from briggs.client.retries import repeat
 from briggs.transport import (
     Reply,
@@ -33,7 +34,7 @@ from briggs.transport import (
     Unreachable,
 )
 from briggs.types.lines import LineReader, LineTooLarge
-from briggs.types.wire import decode, encode
+from briggs.types.wire import decode
 
 T = TypeVar("T")
 
@@ -101,7 +102,7 @@ class Connection:
         If the connection is lost, a request is retried only if it is safe to send twice:
         because of its method, or because it has an idempotency key.
         """
-        content = encode(body) if isinstance(body, Mapping) else body
+        content = None if body is None else encode_body(body)
         url, sent = self._url(path, query), self._headers(headers)
 
         async def ask(retry: int) -> bytes:
@@ -149,7 +150,7 @@ class Connection:
         answer_bytes_max: float = ANSWER_BYTES_MAX,
     ) -> AsyncIterator[StreamedReply]:
         """Send a request and give the answer as it arrives. Raises `ClientError`."""
-        content = None if body is None else encode(body)
+        content = None if body is None else encode_body(body)
         url, sent = self._url(path, query), self._headers(headers)
 
         async def ask(retry: int) -> tuple[StreamedReply, AsyncExitStack]:

@@ -1,26 +1,22 @@
-"""Every error that the client raises, as one tree.
-
-ClientError
-├── InvalidCall             the call cannot be sent
-├── ServerUnreachable       nothing listens at the address
-├── ConnectionLost          the connection broke, or nothing arrived in time
-├── InvalidAnswer           the answer is not from a Briggs server
-└── Refused                 the server answered with an error: `str()` is its `error.message`
-    ├── AuthenticationFailed    401
-    └── NotFound                404
-"""
+"""The errors that the client raises. `briggs/types/errors.py` draws them in the tree of all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from briggs.types.errors import BriggsError
 
-class ClientError(Exception):
+
+class ClientError(BriggsError):
     """The call failed. `str()` explains why and what to do."""
 
 
 class InvalidCall(ClientError):
     """The call cannot be sent: for example, the address is invalid or a tag has two lines."""
+
+
+class InvalidArgument(InvalidCall, TypeError):
+    """An argument has the wrong type: for example, it cannot be written as JSON."""
 
 
 class ServerUnreachable(ClientError):
@@ -59,16 +55,13 @@ class Refused(ClientError):
         problems: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, param=param, headers=headers)
         self.status = status
         """The HTTP status. None if the error came within a stream."""
         self.type = type
-        self.param = param
         self.code = code
         self.problems = problems
         """Every error in the values of a feedback, each with a `path` and a `message`."""
-        self.headers: Mapping[str, str] = headers or {}
-        """The answer's headers. Names are in lower case."""
         self.completion_id = self.headers.get("x-briggs-completion-id")
         """Briggs's id of the failed call, if it was recorded."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 from typing import Any, Self, TypeVar
 
+from briggs.client.errors import InvalidArgument
 from briggs.types.completions import create_id
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -69,7 +70,7 @@ class Tags(_Block):
 
     def __init__(self, *names: str) -> None:
         if not all(isinstance(name, str) and name for name in names):
-            raise TypeError(f"tags must be non-empty strings, not {names!r}")
+            raise InvalidArgument(f"tags must be non-empty strings, not {names!r}")
         self._names = names
         self._tokens: list[Token[tuple[str, ...]]] = []
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from briggs.client.errors import InvalidArgument
 from briggs.types import wire
 from briggs.types.any_json import integer
 from briggs.types.completions import Status, create_id, current_time_us
@@ -79,15 +80,21 @@ def read_error(body: bytes) -> str:
 
 
 def encode_body(value: Any) -> bytes:
-    """Encode a request or a response as JSON: bytes, a string, a mapping or a package's object."""
+    """Encode a request or a response as JSON: bytes, a string, a mapping or a package's object.
+
+    Raises `InvalidArgument` if it cannot be written as JSON.
+    """
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
-    if dump := getattr(value, "model_dump", None):
-        # A Pydantic model, as in the packages of OpenAI and Anthropic.
-        return wire.encode(dump(mode="json", exclude_unset=True, by_alias=True))
-    return wire.encode(dict(value) if isinstance(value, Mapping) else value)
+    try:
+        if dump := getattr(value, "model_dump", None):
+            # A Pydantic model, as in the packages of OpenAI and Anthropic.
+            return wire.encode(dump(mode="json", exclude_unset=True, by_alias=True))
+        return wire.encode(dict(value) if isinstance(value, Mapping) else value)
+    except (TypeError, ValueError, OverflowError, msgspec.EncodeError) as error:
+        raise InvalidArgument(f"this cannot be written as JSON: {error}") from error
 
 
 def _embed(body: bytes) -> msgspec.Raw | str:

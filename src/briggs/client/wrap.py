@@ -19,6 +19,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import msgspec
 
+from briggs.client.errors import InvalidArgument
 from briggs.client.log import current_log
 from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.client.records import Record, read_error
@@ -45,7 +46,7 @@ def wrap(client: Client, *, tags: Sequence[str] = ()) -> Client:
     """
     http = getattr(client, "_client", None)
     if http is None or not hasattr(http, "send") or not hasattr(http, "build_request"):
-        raise TypeError(
+        raise InvalidArgument(
             f"cannot wrap a {type(client).__name__}: pass a sync or async client of OpenAI or "
             "Anthropic. For others, call briggs.log(request, response)"
         )

@@ -1,13 +1,4 @@
-"""The errors of the record. `briggs.types.errors` has `StoreUnavailable`.
-
-BriggsError
-├── StoreUnavailable     nothing can be written now: disk full, read-only, gone
-└── StoreError
-    ├── StoreLocked      another server uses the folder
-    ├── StoreTooNew      a newer Briggs has migrated this database
-    ├── AlreadySettled   a completion was settled twice
-    └── NotRecorded      this one row could not be written
-"""
+"""The errors of the record. `briggs/types/errors.py` draws them in the tree of all."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """Every error that Briggs raises, as one tree, and the error object that callers see.
 
+`except briggs.BriggsError` catches them all. This module has the server's errors,
+`client/errors.py` has the SDK's, and `storage/errors.py` has the store's.
+
     BriggsError                      status  code
     ├── InvalidRequest                 400
     │   ├── InvalidJson                400   invalid_json
@@ -19,13 +22,27 @@
     ├── StoreUnavailable               503   store_unavailable
     ├── ProviderNotReady               500   provider_not_ready
     ├── HangUp                         499   hang_up (in the record only)
-    └── UpstreamError                  502
-        ├── UpstreamUnreachable        502   upstream_unreachable
-        ├── UpstreamTimeout            504   upstream_timeout
-        ├── UpstreamRejected           as the upstream's, 401 and 403 become 502, 529 503
-        ├── UpstreamInvalid            502   upstream_invalid
-        ├── UpstreamTooLarge           502   upstream_too_large
-        └── UpstreamTruncated          502   upstream_truncated
+    ├── UpstreamError                  502
+    │   ├── UpstreamUnreachable        502   upstream_unreachable
+    │   ├── UpstreamTimeout            504   upstream_timeout
+    │   ├── UpstreamRejected           as the upstream's, 401 and 403 become 502, 529 503
+    │   ├── UpstreamInvalid            502   upstream_invalid
+    │   ├── UpstreamTooLarge           502   upstream_too_large
+    │   └── UpstreamTruncated          502   upstream_truncated
+    ├── StoreError                     500   store_error
+    │   ├── StoreLocked                      another server uses the folder
+    │   ├── StoreTooNew                      a newer Briggs has migrated this database
+    │   ├── AlreadySettled                   a completion was settled twice
+    │   └── NotRecorded                      this one row could not be written
+    └── ClientError                          what the SDK raises
+        ├── InvalidCall                      the call cannot be sent
+        │   └── InvalidArgument              an argument has the wrong type
+        ├── ServerUnreachable                nothing listens at the address
+        ├── ConnectionLost                   the connection broke, or nothing arrived in time
+        ├── InvalidAnswer                    the answer is not from a Briggs server
+        └── Refused                          the server answered with an error
+            ├── AuthenticationFailed   401
+            └── NotFound               404
 
 The object is that of section "Errors" of https://platform.openai.com/docs/api-reference:
 `{"error": {"message", "type", "param", "code"}}`.
@@ -43,7 +60,8 @@ class BriggsError(Exception):
     """Something went wrong. `message` explains what to do."""
 
     http_status: int = 500
-    type: str = "server_error"
+    """The status of the answer, if a server fails with this error."""
+    type: str | None = "server_error"
     code: str | None = None
 
     def __init__(
@@ -64,7 +82,7 @@ class BriggsError(Exception):
     @property
     def kind(self) -> str:
         """The `failure_kind` in the record."""
-        return self.code or self.type
+        return self.code or self.type or "server_error"
 
     def to_object(self) -> dict[str, Any]:
         """The error object, ready for JSON."""
