@@ -25,8 +25,8 @@ from starlette.routing import Match
 
 from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_body
+from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
 from briggs.api.gate import Gate
-from briggs.api.log10.routes import OPEN_ROUTES
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
 from briggs.api.openai.chat import Chat
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
@@ -49,6 +49,9 @@ from briggs.types.errors import BriggsError, Forbidden, InvalidRequest, MethodNo
 CHAT_PATH = b"/v1/chat/completions"
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
 """The methods of that path that Starlette serves."""
+
+ROUTES = [*OPENAI_ROUTES, *BRIGGS_ROUTES, *LOG10_ROUTES, *health.ROUTES]
+"""Every route that Starlette serves."""
 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins"),
@@ -77,7 +80,7 @@ class App:
         self.chat = Chat(gate=gate, routes=routes, record=record, limits=limits, drains=self.drains)
         self.gate = gate
         self._starlette = Starlette(
-            routes=[*OPENAI_ROUTES, *LOG10_ROUTES, *OPEN_ROUTES, *health.ROUTES],
+            routes=ROUTES,
             exception_handlers={
                 BriggsError: _answer_briggs_error,
                 HTTPException: _answer_http_exception,

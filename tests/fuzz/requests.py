@@ -10,12 +10,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from starlette.routing import Route
-
 from briggs.api import health
-from briggs.api.log10.routes import OPEN_ROUTES
-from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
-from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
+from briggs.app import ROUTES
 from tests.fuzz.exchange import Ending, Hostile
 from tests.fuzz.values import NUMBERS, TEXTS, Raw, cut, draw_value, encode, mutate, mutate_bytes
 from tests.fuzz.verdicts import CHAT
@@ -504,15 +500,9 @@ KINDS: dict[Callable[[Drawn], Hostile], int] = {
 # ---- How they are put together -------------------------------------------------------------
 
 
-def list_routes() -> list[Route]:
-    """Every row of every face."""
-    routes = [*OPENAI_ROUTES, *LOG10_ROUTES, *OPEN_ROUTES, *health.ROUTES]
-    return [route for route in routes if isinstance(route, Route)]
-
-
 def _draw_route(drawn: Drawn, *, is_open: bool = True) -> tuple[bytes, str, str, bytes | None]:
     draw, place = drawn.draw, drawn.place
-    routes = [route for route in list_routes() if is_open or not health.is_open(route.path)]
+    routes = [route for route in ROUTES if is_open or not health.is_open(route.path)]
     route = draw.choice(routes)
     method = draw.choice(sorted(route.methods or {"GET"}))
     if is_open and draw.random() < 0.05:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from briggs.app import ROUTES
 from tests.fuzz.answers import create_sent
 from tests.fuzz.exchange import Answer, Hostile, Outcome, parse
 from tests.fuzz.report import describe
-from tests.fuzz.requests import WIRES, Place, create_hostile, list_routes
+from tests.fuzz.requests import WIRES, Place, create_hostile
 from tests.fuzz.run import SIDES, Side, run
 from tests.fuzz.verdicts import judge
 
@@ -40,7 +41,7 @@ def test_every_wire_and_route_is_tried() -> None:
         (wire, stream) for wire in WIRES for stream in (False, True)
     }
     asked = b" ".join(create_hostile(1, number, PLACE).path for number in range(1000))
-    for route in list_routes():
+    for route in ROUTES:
         assert route.path.partition("{")[0].rstrip("/").encode() in asked, route.path
 
 

@@ -1,1 +1,1 @@
-"""The `/api` API: Log10's routes, and Briggs's own routes for the same nouns."""
+"""Log10's own API: reported calls, GraphQL, usage, and the pages that its clients link to."""

@@ -5,30 +5,30 @@ Reported calls and calls that Briggs answered are the same kind of record. Lists
 
 from __future__ import annotations
 
-import base64
-import binascii
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store, read_body, read_window
-from briggs.api.blinding import show
-from briggs.api.log10.organizations import check_organization
+from briggs.api.blinding import show, show_all
+from briggs.api.briggs.completions import decode_tag, present_tag, read_bodies
+from briggs.api.briggs.completions import present as present_legacy
 from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
+from briggs.api.organizations import check_organization
+from briggs.api.times import iso, to_microseconds
+from briggs.feedback import queue
 from briggs.record.tell import tell
 from briggs.storage import Query
 from briggs.types import wire
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest, NotFound
-from briggs.wires.recorded.answer import read_response
-from briggs.wires.recorded.request import read_request
 
 TAGS_MAX = 100
-_CALL_SITE = ("stacktrace", "orig_module", "orig_qualname")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNGRADED_DEFAULT = 100
+UNGRADED_MAX = 1000
 
 
 async def create_legacy(request: Request) -> Json:
@@ -101,6 +101,20 @@ async def retrieve(request: Request) -> Json:
     return Json(present(await show(request, await _retrieve(request, organization.id))))
 
 
+async def list_ungraded(request: Request) -> Json:
+    """`GET /api/v1/completions/ungraded`: completions in a task's queue without feedback."""
+    organization = await check_organization(request)
+    parameters = request.query_params
+    window = read_window(parameters, default=UNGRADED_DEFAULT, maximum=UNGRADED_MAX)
+    found = await queue.list_ungraded(
+        find_store(request),
+        organization_id=organization.id,
+        limit=window.limit,
+        offset=window.offset,
+    )
+    return Json({"completions": [present(each) for each in await show_all(request, found)]})
+
+
 async def search_tags(request: Request) -> Json:
     """`GET /api/tags/search`: tags that contain a text, or only the tag that equals it."""
     organization = await check_organization(request)
@@ -114,7 +128,7 @@ async def search_tags(request: Request) -> Json:
 
 def present(completion: Completion) -> dict[str, Any]:
     """A completion in the v1 format. Nothing is null, and what does not fit is left out."""
-    request, response = _read_bodies(completion)
+    request, response = read_bodies(completion)
     members = {
         "id": completion.id,
         "organization_id": completion.organization_id,
@@ -132,53 +146,6 @@ def present(completion: Completion) -> dict[str, Any]:
         "created_at_ms": completion.created_at // 1000,
     }
     return {name: value for name, value in members.items() if value is not None}
-
-
-def present_legacy(completion: Completion) -> dict[str, Any]:
-    """A completion as Log10's Python client reads it: objects, never texts or null."""
-    request, response = _read_bodies(completion)
-    members = {
-        "id": completion.id,
-        "organization_id": completion.organization_id,
-        "created_at": iso(completion.created_at),
-        "created_at_ms": completion.created_at // 1000,
-        "kind": completion.kind,
-        "status": completion.status,
-        "request": request or {},
-        "response": response or {},
-        "tags": completion.tags,
-        "tagResolved": [present_tag(tag) for tag in completion.tags],
-        "session_id": completion.session_id,
-        "duration": None if completion.duration_ms is None else round(completion.duration_ms),
-        "failure_kind": completion.failure_kind,
-        "failure_reason": completion.failure_reason,
-        **{name: completion.call_site.get(name) for name in _CALL_SITE},
-    }
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def present_tag(name: str) -> dict[str, str]:
-    """A tag with its id, which has no comma and can be decoded to the tag."""
-    return {"id": encode_tag(name), "name": name}
-
-
-def encode_tag(name: str) -> str:
-    """The id of a tag: its name in base64, so that no table of ids is needed."""
-    return base64.urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode().rstrip("=")
-
-
-def decode_tag(id: str) -> str:
-    """Decode a tag's id to its name. Raises `InvalidRequest`."""
-    try:
-        padded = id + "=" * (-len(id) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode(
-            "utf-8", "surrogatepass"
-        )
-    except (binascii.Error, UnicodeError) as error:
-        raise InvalidRequest(
-            f"'{id}' is not the id of a tag: GET /api/tags/search lists tags and their ids.",
-            param="tagFilter",
-        ) from error
 
 
 def create_id_4() -> str:
@@ -215,35 +182,6 @@ def _fit_stack(stack: Any) -> list[dict[str, Any]] | None:
         for frame in stack
         if isinstance(frame, dict) and isinstance(frame.get("lineno"), int | float)
     ]
-
-
-def _read_bodies(completion: Completion) -> tuple[Any, Any]:
-    """The request and the response in OpenAI's format. None for one that was not reported."""
-    request, response = _decode(completion.request), completion.response
-    if completion.source == "client" and response is not None:
-        response = read_response(completion)
-    return request and read_request(request), _decode(response)
-
-
-def _decode(body: bytes | None) -> Any:
-    """Decode a JSON object; None for anything else."""
-    try:
-        value = wire.decode(body or b"null")
-    except msgspec.DecodeError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def iso(microseconds: int) -> str:
-    """An ISO 8601 time with all six decimals, since Python 3.10 reads no other form."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
-
-
-def to_microseconds(moment: datetime) -> int:
-    """Unix time in microseconds. A time without a zone counts as UTC."""
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
-        microseconds=1
-    )
 
 
 def _read_created(text: str | None) -> tuple[int | None, int | None]:

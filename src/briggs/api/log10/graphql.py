@@ -29,12 +29,12 @@ from graphql.validation import NoSchemaIntrospectionCustomRule
 from starlette.requests import Request
 
 from briggs.api.answers import Json, read_body
+from briggs.api.bodies import read_members
+from briggs.api.briggs.feedback import find_blinded
+from briggs.api.briggs.test_runs import create_run
 from briggs.api.gate import require
-from briggs.api.log10.bodies import read_members
-from briggs.api.log10.completions import iso
-from briggs.api.log10.feedback import find_blinded
-from briggs.api.log10.organizations import agree
-from briggs.api.log10.test_runs import create_run
+from briggs.api.organizations import agree
+from briggs.api.times import iso
 from briggs.feedback.feedback import list_feedback
 from briggs.storage import Store
 from briggs.types.errors import BriggsError, InvalidRequest, NotFound

@@ -1,33 +1,15 @@
-"""The routes of the `/api` API."""
+"""The routes of the `/api` API that only Log10's clients use."""
 
 from __future__ import annotations
 
 from starlette.routing import Route
 
-from briggs.api.log10 import (
-    autoprompt,
-    browser,
-    completions,
-    feedback,
-    feedback_tasks,
-    graphql,
-    organizations,
-    queue,
-    sessions,
-    statistics,
-    test_runs,
-)
+from briggs.api.log10 import autoprompt, browser, completions, graphql, usage
 from briggs.api.route import route
 
 _LEGACY = "/api/completions"
 _COMPLETIONS = "/api/v1/completions"
-_SESSIONS = "/api/v1/sessions"
-_TASKS = "/api/v1/feedback_task"
-_LEASE = f"{_TASKS}/{{id}}/leases/{{completion_id}}"
-_FEEDBACK = "/api/v1/feedback"
 _AUTOPROMPT = "/api/experimental/autoprompt"
-_TEST_RUNS = "/api/v1/test_runs"
-_ORGANIZATIONS = "/api/v1/organizations"
 
 ROUTES = [
     route("POST", _LEGACY, completions.create_legacy, scope="answer"),
@@ -36,65 +18,16 @@ ROUTES = [
     route("GET", f"{_LEGACY}/{{id}}", completions.retrieve_legacy, scope="read", graders=True),
     route("GET", "/api/tags/search", completions.search_tags, scope="read"),
     route("POST", _COMPLETIONS, completions.create, scope="answer"),
-    route("GET", f"{_COMPLETIONS}/ungraded", queue.list_ungraded, scope="read", graders=True),
+    route("GET", f"{_COMPLETIONS}/ungraded", completions.list_ungraded, scope="read", graders=True),
     route("POST", f"{_COMPLETIONS}/{{id}}", completions.update, scope="answer"),
     route("GET", f"{_COMPLETIONS}/{{id}}", completions.retrieve, scope="read", graders=True),
-    route("POST", "/api/sessions", sessions.create_legacy, scope="answer"),
-    route("POST", _SESSIONS, sessions.create, scope="answer"),
-    route("GET", _SESSIONS, sessions.list_sessions, scope="read"),
-    route("GET", f"{_SESSIONS}/{{id}}", sessions.retrieve, scope="read"),
-    route("POST", _TASKS, feedback_tasks.create, scope="admin"),
-    route("GET", _TASKS, feedback_tasks.list_tasks, scope="read", graders=True),
-    route("GET", f"{_TASKS}/{{id}}", feedback_tasks.retrieve, scope="read", graders=True),
-    route("POST", f"{_TASKS}/{{id}}", feedback_tasks.update, scope="admin"),
-    route("DELETE", f"{_TASKS}/{{id}}", feedback_tasks.delete, scope="admin"),
-    route(
-        "GET", f"{_TASKS}/{{id}}/versions", feedback_tasks.list_versions, scope="read", graders=True
-    ),
-    route(
-        "GET",
-        f"{_TASKS}/{{id}}/progress",
-        feedback_tasks.retrieve_progress,
-        scope="read",
-        graders=True,
-    ),
-    route("GET", f"{_TASKS}/{{id}}/agreement", feedback_tasks.retrieve_agreement, scope="read"),
-    route(
-        "GET",
-        f"{_TASKS}/{{id}}/disagreements",
-        feedback_tasks.retrieve_disagreements,
-        scope="read",
-    ),
-    route("POST", f"{_TASKS}/{{id}}/next", queue.take_next, scope="grade"),
-    route("POST", f"{_LEASE}/renew", queue.renew, scope="grade"),
-    route("POST", f"{_LEASE}/skip", queue.skip, scope="grade"),
-    route("DELETE", _LEASE, queue.release, scope="grade"),
-    route("POST", _FEEDBACK, feedback.create, scope="grade"),
-    route("GET", _FEEDBACK, feedback.list_all, scope="read"),
-    route("GET", f"{_FEEDBACK}/export", feedback.export, scope="read"),
-    route("GET", f"{_FEEDBACK}/{{id}}", feedback.retrieve, scope="read", graders=True),
-    route("POST", f"{_FEEDBACK}/{{id}}", feedback.update, scope="grade"),
-    route("DELETE", f"{_FEEDBACK}/{{id}}", feedback.delete, scope="admin"),
-    route(
-        "GET", f"{_FEEDBACK}/{{id}}/versions", feedback.list_versions, scope="read", graders=True
-    ),
-    route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
-    route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
-    route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),
-    route("GET", "/api/metrics/modelStats", statistics.list_usage, scope="read"),
+    route("GET", "/api/metrics/modelStats", usage.list_daily, scope="read"),
     route("POST", f"{_AUTOPROMPT}/convert", autoprompt.refuse, scope="read"),
     route("POST", f"{_AUTOPROMPT}/report", autoprompt.refuse, scope="read"),
     route("POST", f"{_AUTOPROMPT}/suggestions", autoprompt.refuse, scope="read"),
     route("POST", "/graphql", graphql.answer, scope="read"),
-    route("POST", _ORGANIZATIONS, organizations.create_organization, scope="admin"),
-    route("GET", _ORGANIZATIONS, organizations.list_organizations, scope="read"),
-    route("GET", f"{_ORGANIZATIONS}/{{name}}", organizations.retrieve_organization, scope="read"),
-]
-
-OPEN_ROUTES = [
     Route("/app/{slug}/completions/{id}", browser.redirect, methods=["GET"]),
     Route("/app/{slug}/completions", browser.show_completion, methods=["GET"]),
     Route("/app/{slug}/evaluations", browser.show_test_run, methods=["GET"]),
-    Route(f"{test_runs.UPLOADS}/{{id}}/{{secret}}", test_runs.upload, methods=["PUT"]),
 ]
-"""The routes that Log10's clients use without a key."""
+"""The pages below `/app` need no key."""

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from briggs.api.answers import Json, decode_object, find_store, read_body, read_window
-from briggs.api.log10.bodies import read_members
-from briggs.api.log10.completions import iso, present_legacy
-from briggs.api.log10.organizations import check_organization
+from briggs.api.bodies import read_members
+from briggs.api.briggs.completions import present as present_completion
+from briggs.api.organizations import check_organization
+from briggs.api.times import iso
 from briggs.feedback.feedback import (
     FeedbackEdit,
     FeedbackPost,
@@ -153,7 +154,7 @@ async def _write_lines(
                 "instruction": version.instruction,
                 "json_schema": version.json_schema,
             },
-            "completions": [present_legacy(completion) for completion in completions],
+            "completions": [present_completion(completion) for completion in completions],
         }
         yield wire.encode(line) + b"\n"
 

@@ -8,9 +8,9 @@ import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_window
-from briggs.api.log10.bodies import read_members
-from briggs.api.log10.completions import iso
-from briggs.api.log10.organizations import check_organization
+from briggs.api.bodies import read_members
+from briggs.api.organizations import check_organization
+from briggs.api.times import iso
 from briggs.feedback.disagreements import list_disagreements
 from briggs.feedback.queue import measure_progress
 from briggs.feedback.report import report

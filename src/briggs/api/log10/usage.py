@@ -1,44 +1,21 @@
-"""Totals over completions: Briggs's own statistics, and the ones that Log10 documents."""
+"""Log10's statistics: the usage of each model, day by day."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, get_args
 
 from starlette.requests import Request
 
-from briggs.api.answers import Json, find_store
-from briggs.api.log10.completions import iso, to_microseconds
-from briggs.api.log10.organizations import check_organization
-from briggs.api.queries import (
-    STATISTICS,
-    catch_up,
-    check_names,
-    read_choice,
-    read_filters,
-    read_parameters,
-)
+from briggs.api.answers import Json
+from briggs.api.organizations import check_organization
+from briggs.api.times import iso, to_microseconds
 from briggs.storage import Query, Store
 from briggs.types.errors import InvalidRequest
-from briggs.types.statistics import Group
 
 METRIC = "tokens_per_model_per_day"
 
 
-async def retrieve(request: Request) -> Json:
-    """`GET /api/v1/statistics`: the totals of the completions that the filters select."""
-    organization = await check_organization(request)
-    parameters = read_parameters(request)
-    check_names(parameters, known=STATISTICS)
-    filters = read_filters(parameters, status="any")
-    by: Any = read_choice(parameters, "by", get_args(Group))
-    if filters["violates"]:
-        await catch_up(request)
-    query = Query(organization_id=organization.id, **filters)
-    return Json(await find_store(request).figures.retrieve(query, by=by))
-
-
-async def list_usage(request: Request) -> Json:
+async def list_daily(request: Request) -> Json:
     """`GET /api/metrics/modelStats`: finished completions by model and day, newest first."""
     organization = await check_organization(request)
     store: Store = request.app.state.store

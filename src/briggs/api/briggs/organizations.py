@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import Json, read_json_object
@@ -13,12 +11,10 @@ from briggs.api.gate import Gate
 from briggs.api.openai.keys import present_key
 from briggs.api.organizations import find_organization, looks_after_all
 from briggs.storage import Store
-from briggs.types.errors import Forbidden, InvalidRequest, NotFound
-from briggs.types.keys import Key
+from briggs.types.errors import Forbidden, InvalidRequest
 from briggs.types.organizations import DEFAULT, SLUG, Organization
 
 NAME_LENGTH_MAX = 200
-_HEADERS = ("x-log10-organization-id", "x-log10-organization")
 
 
 async def create_organization(request: Request) -> Json:
@@ -55,41 +51,6 @@ async def list_organizations(request: Request) -> Json:
 async def retrieve_organization(request: Request) -> Json:
     """`GET /api/v1/organizations/{name}`: one, by its id or its slug."""
     return Json(_present(await find_organization(request, request.path_params["name"])))
-
-
-class _Named(msgspec.Struct):
-    organization_id: Any = None
-
-
-async def check_organization(request: Request, *, body: bytes = b"") -> Organization:
-    """Return the key's organization, and check that the request names no other one.
-
-    Log10's clients name the organization in one of two headers, in the query, in the body, or not
-    at all. Raises `NotFound`.
-    """
-    names = [request.headers.get(header) for header in _HEADERS]
-    names.append(request.query_params.get("organization_id"))
-    if b'"organization_id"' in body:
-        try:
-            names.append(msgspec.json.decode(body, type=_Named).organization_id)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            names.append(None)
-    return await agree(request, names)
-
-
-async def agree(request: Request, names: Iterable[Any]) -> Organization:
-    """Return the key's organization, which these names must match. Raises `NotFound`."""
-    key: Key = request.state.key
-    store: Store = request.app.state.store
-    own = await store.organizations.find(key.organization_id)
-    assert own is not None, f"the key {key.id} belongs to no organization"
-    for name in names:
-        if isinstance(name, str) and name and name not in (own.id, own.slug):
-            raise NotFound(
-                f"There is no organization '{name}' for this key, which belongs to '{own.slug}'.",
-                param="organization_id",
-            )
-    return own
 
 
 def _require_installation(request: Request) -> None:

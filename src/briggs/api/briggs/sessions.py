@@ -7,8 +7,8 @@ from typing import Any
 from starlette.requests import Request
 
 from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_window
-from briggs.api.log10.completions import present_legacy
-from briggs.api.log10.organizations import check_organization
+from briggs.api.briggs.completions import present as present_completion
+from briggs.api.organizations import check_organization
 from briggs.storage import Query
 from briggs.types.errors import NotFound
 from briggs.types.sessions import Session
@@ -52,7 +52,7 @@ async def retrieve(request: Request) -> Json:
     return Json(
         {
             **present(session),
-            "completions": [present_legacy(completion) for completion in page.completions],
+            "completions": [present_completion(completion) for completion in page.completions],
             "has_more": page.has_more,
         }
     )

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from briggs.api.answers import Json, find_store, read_body, read_window
-from briggs.api.blinding import sees_models, show_all
-from briggs.api.log10.bodies import read_members, read_moment
-from briggs.api.log10.completions import iso, present, present_legacy
-from briggs.api.log10.feedback import present as present_feedback
-from briggs.api.log10.feedback_tasks import find_task, present_progress
-from briggs.api.log10.feedback_tasks import present as present_task
-from briggs.api.log10.organizations import check_organization
+from briggs.api.answers import Json, find_store, read_body
+from briggs.api.blinding import sees_models
+from briggs.api.bodies import read_members
+from briggs.api.briggs.completions import present as present_completion
+from briggs.api.briggs.feedback import present as present_feedback
+from briggs.api.briggs.feedback_tasks import find_task, present_progress
+from briggs.api.briggs.feedback_tasks import present as present_task
+from briggs.api.times import iso, read_moment
 from briggs.feedback import queue
 from briggs.feedback.tasks import retrieve_open_task
 from briggs.storage import Order, Wish
@@ -22,8 +22,6 @@ from briggs.types.errors import InvalidRequest
 from briggs.types.feedback import Lease
 from briggs.types.keys import Key
 
-UNGRADED_DEFAULT = 100
-UNGRADED_MAX = 1000
 REASON_LENGTH_MAX = 1000
 
 
@@ -75,7 +73,7 @@ async def take_next(request: Request) -> Json:
     return Json(
         {
             **answer,
-            "completion": present_legacy(item.completion),
+            "completion": present_completion(item.completion),
             "lease": present_lease(item.lease),
             "feedback": [present_feedback(each) for each in item.feedback],
         }
@@ -119,20 +117,6 @@ async def skip(request: Request) -> Json:
     reviewer = _name_reviewer(request, post.reviewer)
     await queue.skip(find_store(request), task, id, reviewer=reviewer, reason=post.reason)
     return Json({"completion_id": id, "skipped": True})
-
-
-async def list_ungraded(request: Request) -> Json:
-    """`GET /api/v1/completions/ungraded`: completions in a task's queue without feedback."""
-    organization = await check_organization(request)
-    parameters = request.query_params
-    window = read_window(parameters, default=UNGRADED_DEFAULT, maximum=UNGRADED_MAX)
-    found = await queue.list_ungraded(
-        find_store(request),
-        organization_id=organization.id,
-        limit=window.limit,
-        offset=window.offset,
-    )
-    return Json({"completions": [present(each) for each in await show_all(request, found)]})
 
 
 def present_lease(lease: Lease) -> dict[str, Any]:

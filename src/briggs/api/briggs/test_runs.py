@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.api.answers import Json, find_store, read_body, read_window
-from briggs.api.log10.completions import iso
-from briggs.api.log10.organizations import check_organization
+from briggs.api.organizations import check_organization
+from briggs.api.times import iso
 from briggs.types import wire
 from briggs.types.completions import current_time_us
 from briggs.types.encodings import refuse_json

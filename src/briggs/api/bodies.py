@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,8 +12,6 @@ from briggs.types import wire
 from briggs.types.errors import InvalidRequest
 
 Members = TypeVar("Members", bound=msgspec.Struct)
-
-SECONDS_MAX = 10**12
 
 _AT = re.compile(r"(?P<problem>.*) - at `\$\.?(?P<path>.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
@@ -34,23 +31,6 @@ def read_members(
         return wire.from_builtins(members, type)
     except msgspec.ValidationError as error:
         raise _refuse(str(error)) from error
-
-
-def read_moment(given: str | float | None, *, name: str) -> int | None:
-    """Read an ISO 8601 time or Unix seconds, as microseconds. Raises `InvalidRequest`."""
-    if given is None:
-        return None
-    try:
-        if isinstance(given, str):
-            moment = datetime.fromisoformat(given)
-            given = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        if abs(given) > SECONDS_MAX:
-            raise ValueError("out of range")
-        return round(given * 1_000_000)
-    except (ValueError, OverflowError):
-        raise InvalidRequest(
-            f"'{name}' must be a time such as 2026-11-23T14:00:00Z, or Unix seconds.", param=name
-        ) from None
 
 
 def _refuse(text: str) -> InvalidRequest:

@@ -1,0 +1,1 @@
+"""Briggs's own API: feedback and its tasks, queues, sessions, organizations, figures, test runs."""

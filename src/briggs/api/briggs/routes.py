@@ -1,0 +1,73 @@
+"""The routes of Briggs's own API. Log10's clients use some of them too."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from briggs.api.briggs import (
+    feedback,
+    feedback_tasks,
+    organizations,
+    queue,
+    sessions,
+    statistics,
+    test_runs,
+)
+from briggs.api.route import route
+
+_SESSIONS = "/api/v1/sessions"
+_TASKS = "/api/v1/feedback_task"
+_LEASE = f"{_TASKS}/{{id}}/leases/{{completion_id}}"
+_FEEDBACK = "/api/v1/feedback"
+_TEST_RUNS = "/api/v1/test_runs"
+_ORGANIZATIONS = "/api/v1/organizations"
+
+ROUTES = [
+    route("POST", "/api/sessions", sessions.create_legacy, scope="answer"),
+    route("POST", _SESSIONS, sessions.create, scope="answer"),
+    route("GET", _SESSIONS, sessions.list_sessions, scope="read"),
+    route("GET", f"{_SESSIONS}/{{id}}", sessions.retrieve, scope="read"),
+    route("POST", _TASKS, feedback_tasks.create, scope="admin"),
+    route("GET", _TASKS, feedback_tasks.list_tasks, scope="read", graders=True),
+    route("GET", f"{_TASKS}/{{id}}", feedback_tasks.retrieve, scope="read", graders=True),
+    route("POST", f"{_TASKS}/{{id}}", feedback_tasks.update, scope="admin"),
+    route("DELETE", f"{_TASKS}/{{id}}", feedback_tasks.delete, scope="admin"),
+    route(
+        "GET", f"{_TASKS}/{{id}}/versions", feedback_tasks.list_versions, scope="read", graders=True
+    ),
+    route(
+        "GET",
+        f"{_TASKS}/{{id}}/progress",
+        feedback_tasks.retrieve_progress,
+        scope="read",
+        graders=True,
+    ),
+    route("GET", f"{_TASKS}/{{id}}/agreement", feedback_tasks.retrieve_agreement, scope="read"),
+    route(
+        "GET",
+        f"{_TASKS}/{{id}}/disagreements",
+        feedback_tasks.retrieve_disagreements,
+        scope="read",
+    ),
+    route("POST", f"{_TASKS}/{{id}}/next", queue.take_next, scope="grade"),
+    route("POST", f"{_LEASE}/renew", queue.renew, scope="grade"),
+    route("POST", f"{_LEASE}/skip", queue.skip, scope="grade"),
+    route("DELETE", _LEASE, queue.release, scope="grade"),
+    route("POST", _FEEDBACK, feedback.create, scope="grade"),
+    route("GET", _FEEDBACK, feedback.list_all, scope="read"),
+    route("GET", f"{_FEEDBACK}/export", feedback.export, scope="read"),
+    route("GET", f"{_FEEDBACK}/{{id}}", feedback.retrieve, scope="read", graders=True),
+    route("POST", f"{_FEEDBACK}/{{id}}", feedback.update, scope="grade"),
+    route("DELETE", f"{_FEEDBACK}/{{id}}", feedback.delete, scope="admin"),
+    route(
+        "GET", f"{_FEEDBACK}/{{id}}/versions", feedback.list_versions, scope="read", graders=True
+    ),
+    route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
+    route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
+    route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),
+    route("POST", _ORGANIZATIONS, organizations.create_organization, scope="admin"),
+    route("GET", _ORGANIZATIONS, organizations.list_organizations, scope="read"),
+    route("GET", f"{_ORGANIZATIONS}/{{name}}", organizations.retrieve_organization, scope="read"),
+    Route(f"{test_runs.UPLOADS}/{{id}}/{{secret}}", test_runs.upload, methods=["PUT"]),
+]
+"""The last one needs no key: a secret is part of its path."""
