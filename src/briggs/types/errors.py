@@ -1,14 +1,16 @@
 """Every error that Briggs raises, as one tree, and the error object that callers see.
 
 `except briggs.BriggsError` catches them all. This module has the server's errors,
-`client/errors.py` has the SDK's, and `storage/errors.py` has the store's.
+`client/errors.py` has the SDK's, `storage/errors.py` the store's, and `feedback/` two of its own.
 
     BriggsError                      status  code
     ├── InvalidRequest                 400
     │   ├── InvalidJson                400   invalid_json
     │   ├── UnsupportedParameter       400   unsupported_parameter
     │   ├── RequestTooLarge            413   request_too_large
-    │   └── UnsupportedEncoding        415   unsupported_encoding
+    │   ├── UnsupportedEncoding        415   unsupported_encoding
+    │   ├── InvalidValues                    feedback that does not fit its task
+    │   └── TooMuchWork                      a schema that takes too long to check
     ├── AuthenticationFailed           401   invalid_api_key
     ├── Forbidden                      403
     ├── NotFound                       404
