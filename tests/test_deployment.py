@@ -216,6 +216,7 @@ def test_a_backup_is_restored(tmp_path: Path) -> None:
             type_in(backup)
             lost = server.chat(request).headers["x-briggs-completion-id"]
         [copy] = tmp_path.glob("briggs-*.db")
+        assert copy.stat().st_mode & 0o077 == 0
         for printed, real in {
             "/var/lib/briggs": str(data),
             "briggs-2026-11-29.db": copy.name,

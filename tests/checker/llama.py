@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from briggs.providers.local import BUILT_IN
+from briggs.providers.local_models import BUILT_IN
 from briggs.providers.local_server import Order
 
 KEY = "canary-of-llama-9d41"

@@ -52,6 +52,22 @@ def test_a_warning_is_no_error(tmp_path: Path) -> None:
     assert "(a warning)" in done.output
 
 
+def test_a_target_that_is_no_local_model(tmp_path: Path) -> None:
+    """The local models are known without a call: the built-in one, and those of the file."""
+    text = '[models.fast]\ntargets = ["local/briggs-tiny", "local/briggs-tyny", "local/mine"]\n'
+    text += '[local.models]\nmine = "/tmp/mine.gguf"\n'
+    done = run("config", "check", write(tmp_path, text))
+    assert done.output.count("there is no local model") == 1
+    assert "'briggs-tyny'; did you mean 'briggs-tiny'?" in done.output
+    assert "team.toml:2: models.fast.targets[1]: " in done.output
+
+
+def test_the_file_as_an_option(tmp_path: Path) -> None:
+    """`--config` names the file, as it does for `briggs serve`."""
+    path = write(tmp_path, GOOD)
+    assert run("config", "check", "--config", path) == run("config", "check", path)
+
+
 def test_all_that_is_wrong(tmp_path: Path) -> None:
     """Every problem is a line, and the exit status is 1."""
     path = write(tmp_path, 'durabilty = "strict"\n[models.fast]\ntargets = ["fast"]')

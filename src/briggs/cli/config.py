@@ -28,9 +28,16 @@ def config() -> None:
 @click.argument(
     "file", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="[FILE]"
 )
+@click.option(
+    "--config",
+    "named",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The FILE, as an option.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def check(context: click.Context, file: Path | None, as_json: bool) -> None:
+def check(context: click.Context, file: Path | None, named: Path | None, as_json: bool) -> None:
     """Print every error in FILE. If it has none, print a summary of it.
 
     Without FILE, check the file that `briggs serve` would read: BRIGGS_CONFIG, or otherwise
@@ -44,7 +51,7 @@ def check(context: click.Context, file: Path | None, as_json: bool) -> None:
     """
     from briggs.settings import find_file, read_file
 
-    path = file or find_file()
+    path = file or named or find_file()
     try:
         from briggs.providers.catalog import (
             check_providers,

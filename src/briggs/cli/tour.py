@@ -261,7 +261,8 @@ def _quote_path(path: Path) -> str:
 def _serve_on(console: Console, server: ServerProcess) -> int:
     console.print(
         f"\nServing at [bold]{server.url}[/] until Ctrl-C, "
-        "[dim]which also deletes the demo's data.[/]"
+        "[dim]which also deletes the demo's data.[/]",
+        soft_wrap=False,
     )
     try:
         status = server.process.wait()

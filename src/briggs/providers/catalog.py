@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from briggs.providers.base import Provider
 from briggs.providers.http import HttpProvider
-from briggs.providers.local_models import check_local
+from briggs.providers.local_models import check_local, check_local_targets
 from briggs.providers.signing import find_region, open_bedrock
 from briggs.settings import (
     FileSettings,
@@ -201,6 +201,7 @@ def check_providers(file: FileSettings, environment: Mapping[str, str]) -> Itera
         if refusal := _refuse_own_key(name, row, vendor, environment):
             yield Problem((*path, "key_variable"), refusal, is_error=False)
     yield from check_local(file.local)
+    yield from check_local_targets(file)
 
 
 def find_misplaced_keys(environment: Mapping[str, str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ import msgspec
 
 from briggs.providers.base import Answer, Piece
 from briggs.providers.http import HttpProvider
-from briggs.providers.local_models import find_template, name_build, read_own_template
+from briggs.providers.local_models import BUILT_IN, find_template, name_build, read_own_template
 from briggs.providers.local_server import Order
 from briggs.settings import LocalModelSettings, LocalSettings, read_local_model
 from briggs.transport import Transport
@@ -37,7 +37,6 @@ from briggs.wires.openai.wire import OpenAIWire
 
 logger = logging.getLogger("briggs.local")
 
-BUILT_IN = "briggs-tiny"
 START_TIMEOUT_S = 300
 _WIRE = OpenAIWire()
 STOP_TIMEOUT_S = 5

@@ -7,8 +7,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from briggs.providers import gguf
-from briggs.settings import LocalModelSettings, LocalSettings, Problem, read_local_model
+from briggs.settings import (
+    FileSettings,
+    LocalModelSettings,
+    LocalSettings,
+    Problem,
+    read_local_model,
+    read_target,
+    suggest,
+)
 
+BUILT_IN = "briggs-tiny"
 _NAME_CHARACTERS_MAX = 64
 
 
@@ -32,6 +41,19 @@ def check_local(settings: LocalSettings) -> Iterator[Problem]:
                     f"[local.models.{name}]"
                 )
                 yield Problem(place, message, is_error=False)
+
+
+def check_local_targets(file: FileSettings) -> Iterator[Problem]:
+    """Targets in `[models]` that name a local model that does not exist."""
+    known = [BUILT_IN, *file.local.models]
+    for name, model in file.models.items():
+        for place, one in enumerate(map(read_target, model.targets)):
+            provider, _, local = one.target.partition("/")
+            if provider != "local" or local in known or one.target in file.models:
+                continue
+            message = f"there is no local model {local!r}{suggest(local, known)}: "
+            message += "list its GGUF file in [local.models]"
+            yield Problem(("models", name, "targets", place), message, is_error=False)
 
 
 def find_template(model: LocalModelSettings) -> str | None:
