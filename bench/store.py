@@ -76,7 +76,9 @@ def create_bodies(count: int) -> list[tuple[bytes, bytes]]:
 
 async def record_one(store: Store, *, request: bytes, response: bytes, number: int) -> float:
     """Record one call as the gateway does. Returns the time that `settle` took, in ms."""
-    completion = Completion(model="openai/gpt-4o", provider="openai", request=request)
+    completion = Completion(
+        organization_id="default", model="openai/gpt-4o", provider="openai", request=request
+    )
     await store.start(completion)
     completion.status = "finished"
     completion.response = response

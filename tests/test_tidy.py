@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -98,6 +102,9 @@ def list_errors(root: type[errors.BriggsError]) -> list[type[errors.BriggsError]
 
 def test_the_error_tree_is_drawn() -> None:
     """Every error class has one line in the tree of all, under its base, with its status."""
+    for each in pkgutil.walk_packages(briggs.__path__, "briggs."):
+        if each.name not in ("briggs.__main__", "briggs.client.langchain"):
+            importlib.import_module(each.name)
     [tree] = [part for part in (errors.__doc__ or "").split("\n\n") if "└──" in part]
     drawn = [(line, named) for line in tree.splitlines() if (named := re.search("[A-Z]\\w+", line))]
     path: dict[int, str] = {}
@@ -148,3 +155,30 @@ def test_the_readmes_vocabulary_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     [vocabulary] = [block for block in blocks if "from briggs import" in block]
     exec(compile(vocabulary, "README.md", "exec"), {})
+
+
+BELOW_THE_API = ("feedback", "gateway", "record", "storage", "types")
+
+
+def list_below_the_api() -> list[Any]:
+    """Every class and function of the floors that organizations must not reach across."""
+    found: list[Any] = []
+    for floor in BELOW_THE_API:
+        package = importlib.import_module(f"briggs.{floor}")
+        for each in pkgutil.walk_packages(package.__path__, f"briggs.{floor}."):
+            for member in vars(importlib.import_module(each.name)).values():
+                if getattr(member, "__module__", None) == each.name and callable(member):
+                    found.append(member)
+                    found += [getattr(one, "__func__", one) for one in vars(member).values()]
+    return [each for each in found if callable(each)]
+
+
+def test_an_organization_is_never_a_default() -> None:
+    """Below the API, nothing takes an `organization_id` that can be forgotten."""
+    takers = 0
+    for each in list_below_the_api():
+        with contextlib.suppress(ValueError):
+            given = inspect.signature(each).parameters.get("organization_id")
+            takers += given is not None
+            assert given is None or given.default is inspect.Parameter.empty, each
+    assert takers > 50

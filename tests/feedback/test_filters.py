@@ -40,7 +40,9 @@ def create_feedback(**members: Any) -> Feedback:
     return Feedback(**{**defaults, **members})
 
 
-COMPLETION = Completion(model="openai/gpt-5", response_model="gpt-5", tags=["billing", "eu"])
+COMPLETION = Completion(
+    organization_id="default", model="openai/gpt-5", response_model="gpt-5", tags=["billing", "eu"]
+)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from briggs.types.completions import Completion
 def hide(request: Any, response: Any, **members: Any) -> tuple[Any, Any]:
     """The request and the response that are left of a completion."""
     completion = Completion(
+        organization_id="default",
         status="finished",
         request=json.dumps(request).encode(),
         response=json.dumps(response).encode(),

@@ -62,7 +62,7 @@ class FakeProvider:
 
 async def ask(*providers: FakeProvider, patience: bytes = b"", **policy: Any) -> tuple[str, Call]:
     """The first target's answer, and the call that it belongs to."""
-    call = Call(ENVELOPE, Completion(model="fast"), patience=patience)
+    call = Call(ENVELOPE, Completion(organization_id="default", model="fast"), patience=patience)
     choices: Any = [Choice(each.name, Target(each, "m")) for each in providers]  # type: ignore[arg-type]
     route = Route(choices, Policy(**policy), Cooling(CoolDownSettings()))
 

@@ -30,7 +30,9 @@ def choose(name: str, weight: float = 1) -> Choice:
 
 
 def list_models(route: Route, **members: Any) -> list[str]:
-    return [target.model for target in arrange(route, Completion(**members))]
+    return [
+        target.model for target in arrange(route, Completion(organization_id="default", **members))
+    ]
 
 
 @given(weights=weights, key=st.text())

@@ -60,6 +60,6 @@ def test_a_names_own_waits() -> None:
 )
 def test_patience(patience: bytes, limit_s: float) -> None:
     """A client's own timeout limits the call if it is a number. Otherwise it is ignored."""
-    call = Call(ENVELOPE, Completion(), patience=patience)
+    call = Call(ENVELOPE, Completion(organization_id="default"), patience=patience)
     left_s = patience_left_s(call, Policy())
     assert left_s == limit_s or limit_s - 1 < left_s <= limit_s

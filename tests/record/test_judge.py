@@ -67,7 +67,8 @@ def prepare(
 
 def complete(**members: Any) -> Completion:
     return Completion(
-        **{"status": "finished", "provider": "mine", "response_model": "m-1", **members}
+        organization_id="default",
+        **{"status": "finished", "provider": "mine", "response_model": "m-1", **members},
     )
 
 

@@ -49,6 +49,7 @@ def open_prices(*vendors: Vendor, **listed: PriceSettings) -> Prices:
 
 def create_completion(provider: str = "mine", *, asked: str = "m", **members: Any) -> Completion:
     return Completion(
+        organization_id="default",
         provider=provider,
         model=f"{provider}/{asked}",
         created_at=minute("2026-11-01") * 60_000_000,

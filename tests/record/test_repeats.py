@@ -18,7 +18,7 @@ MESSAGES: Any = [{"role": "user", "content": "hello"}]
 
 
 def create_retry(request: bytes = b"body", *, number: int = 1) -> Completion:
-    return Completion(request=request, retry_count=number)
+    return Completion(organization_id="default", request=request, retry_count=number)
 
 
 def test_every_retry_is_of_the_first_try() -> None:

@@ -145,7 +145,14 @@ def test_any_response(response: bytes) -> None:
 
 def test_what_briggs_answered_itself() -> None:
     """To a call that Briggs answered, posts add session, tags and call site, but no outcome."""
-    own = Completion(id="c", status="finished", request=b"{}", response=b"{}", tags=["own"])
+    own = Completion(
+        organization_id="default",
+        id="c",
+        status="finished",
+        request=b"{}",
+        response=b"{}",
+        tags=["own"],
+    )
     before = msgspec.structs.replace(own)
     site = {"stacktrace": [{"line": "f()"}]}
     after = tell([post("started"), finished(1, call_site=site)], own)

@@ -140,7 +140,7 @@ def test_any_content(content: dict[str, Any]) -> None:
             default_provider=file.default_provider,
         )
         for name in file.models:
-            assert arrange(resolve(name, routes=routes), Completion())
+            assert arrange(resolve(name, routes=routes), Completion(organization_id="default"))
 
 
 def test_all_at_once(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def create_bodies(id: str) -> tuple[bytes, bytes]:
 
 async def record(store: Store) -> None:
     while True:
-        completion = Completion(tags=["crash"])
+        completion = Completion(organization_id="default", tags=["crash"])
         completion.request, response = create_bodies(completion.id)
         await store.start(completion)
         completion.response = response

@@ -76,6 +76,7 @@ def completions() -> st.SearchStrategy[Completion]:
 def finished(**members: Any) -> Completion:
     """A plain finished completion."""
     defaults: dict[str, Any] = {
+        "organization_id": "default",
         "status": "finished",
         "provider": "openai",
         "model": "openai/gpt-4o",

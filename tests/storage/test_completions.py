@@ -269,7 +269,7 @@ async def test_cursor_of_a_deleted_completion(store: Store) -> None:
 
 async def test_started_ones_are_listed(store: Store) -> None:
     """A running call is listed."""
-    completion = Completion(tags=["running"])
+    completion = Completion(organization_id="default", tags=["running"])
     await store.start(completion)
     await asyncio.sleep(0.2)
     assert await list_ids(store, status="started") == [completion.id]

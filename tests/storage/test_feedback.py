@@ -119,7 +119,7 @@ async def test_a_task_without_tags_selects_everything(store: Store) -> None:
 async def test_a_started_one_does_not_await(store: Store) -> None:
     """A completion awaits a task once it is finished."""
     task = await create_task(store)
-    completion = Completion(tags=["t"], request=create_request("?"))
+    completion = Completion(organization_id="default", tags=["t"], request=create_request("?"))
     await store.start(completion)
     assert await claim(store, task) is None
     await store.settle(finished(id=completion.id, tags=["t"]))

@@ -29,11 +29,11 @@ async def test_life_of_a_key(store: Store) -> None:
     key = create_key(secret, name="\ud83d\0")
     await store.create_key(key)
     assert await store.find_key(hash_secret(secret)) == key
-    assert await store.list_keys() == [key]
-    assert await store.revoke_key(key.id)
-    assert not await store.revoke_key(key.id)
+    assert await store.list_keys(organization_id="default") == [key]
+    assert await store.revoke_key(key.id, organization_id="default")
+    assert not await store.revoke_key(key.id, organization_id="default")
     assert await store.find_key(hash_secret(secret)) is None
-    assert await store.list_keys() == []
+    assert await store.list_keys(organization_id="default") == []
     assert secret.encode() not in store.path.read_bytes()
 
 
@@ -54,7 +54,7 @@ async def test_same_secret(store: Store) -> None:
     with pytest.raises(NotRecorded):
         await store.create_key(create_key(secret))
     assert store.failure is None
-    assert len(await store.list_keys()) == 1
+    assert len(await store.list_keys(organization_id="default")) == 1
 
 
 async def test_version(store: Store) -> None:
@@ -63,7 +63,7 @@ async def test_version(store: Store) -> None:
     key = create_key(create_secret())
     await store.create_key(key)
     versions.append(store.keys_version)
-    await store.revoke_key(key.id)
+    await store.revoke_key(key.id, organization_id="default")
     versions.append(store.keys_version)
     other = sqlite3.connect(store.path)
     with other:
@@ -88,4 +88,4 @@ async def test_touched(open_store: OpenStore) -> None:
     store.touch_key("revoked meanwhile", at=7)
     await store.close()
     store = await open_store()
-    assert [each.last_used_at for each in await store.list_keys()] == [7]
+    assert [each.last_used_at for each in await store.list_keys(organization_id="default")] == [7]

@@ -132,6 +132,6 @@ async def test_from_version(open_store: OpenStore, tmp_path: Path, version: Path
     assert finished.response == b'{"id":"chatcmpl-1"}\x00\xff'
     page = await store.list(Query(organization_id="default", status="failed"))
     assert [each.failure_kind for each in page.completions] == ["interrupted"]
-    again = Completion(status="finished")
+    again = Completion(organization_id="default", status="finished")
     await store.settle(again)
     assert await store.retrieve(again.id, organization_id="default") == again

@@ -41,7 +41,15 @@ async def test_a_session_is_there_when_it_is_named(store: Store) -> None:
                 cost_usd=0.5, duration_ms=2.0, created_at=tokens,
             )
         )  # fmt: skip
-    await store.settle(Completion(status="failed", session_id="s", created_at=9, duration_ms=1.0))
+    await store.settle(
+        Completion(
+            organization_id="default",
+            status="failed",
+            session_id="s",
+            created_at=9,
+            duration_ms=1.0,
+        )
+    )
     await store.settle(finished(session_id="s", organization_id="other"))
     assert await store.sessions.retrieve("s", organization_id="default") == Session(
         id="s",
@@ -92,7 +100,9 @@ async def test_merged(store: Store) -> None:
 
     def start(before: Completion | None) -> Completion:
         assert before is None
-        return Completion(id="c", source="client", tags=["a"], request=b"{}")
+        return Completion(
+            organization_id="default", id="c", source="client", tags=["a"], request=b"{}"
+        )
 
     def finish(before: Completion | None) -> Completion:
         assert before is not None
@@ -112,7 +122,9 @@ async def test_what_a_client_started_is_not_failed_by_a_restart(open_store: Open
     """A restart marks only the calls that Briggs itself answered as interrupted."""
     store = await open_store()
     await store.merge(
-        "c", organization_id="default", change=lambda _: Completion(id="c", source="client")
+        "c",
+        organization_id="default",
+        change=lambda _: Completion(organization_id="default", id="c", source="client"),
     )
     await store.close()
     store = await open_store()

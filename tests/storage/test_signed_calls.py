@@ -7,10 +7,11 @@ import sqlite3
 from briggs.storage import Store
 from briggs.types.completions import Completion
 from tests.storage.conftest import OpenStore
+from tests.storage.records import finished
 
 
 async def settle(store: Store, *call_ids: str, response: bytes, **members: object) -> Completion:
-    completion = Completion(status="finished", response=response, **members)  # type: ignore[arg-type]
+    completion = finished(response=response, **members)
     if call_ids:
         store.sign(completion, call_ids=call_ids)
     await store.settle(completion)

@@ -92,7 +92,7 @@ async def test_settled_twice_at_once(store: Store) -> None:
 async def test_not_settled(store: Store) -> None:
     """A completion that is still `started` cannot be settled."""
     with pytest.raises(ValueError, match="still `started`"):
-        await store.settle(Completion())
+        await store.settle(Completion(organization_id="default"))
 
 
 async def test_start_after_end(store: Store) -> None:
@@ -132,7 +132,7 @@ async def test_reopened(open_store: OpenStore) -> None:
 async def test_interrupted(open_store: OpenStore) -> None:
     """Calls that a dead process left `started` become `failed`, with kind `interrupted`."""
     store = await open_store()
-    completion = Completion(model="openai/gpt-4o", request=b"{}")
+    completion = Completion(organization_id="default", model="openai/gpt-4o", request=b"{}")
     await store.start(completion)
     await store.close()
     store = await open_store()
@@ -186,7 +186,7 @@ async def test_update_metadata(store: Store) -> None:
 
 async def test_update_metadata_while_it_runs(store: Store) -> None:
     """Metadata that changed between start and end keeps the change."""
-    completion = Completion(metadata={"a": "1"})
+    completion = Completion(organization_id="default", metadata={"a": "1"})
     await store.start(completion)
     await asyncio.sleep(0.2)
     assert await store.relabel(completion.id, metadata={"a": "2"}, organization_id="default")
@@ -223,7 +223,7 @@ async def test_delete(open_store: OpenStore, tmp_path: Path) -> None:
 
 async def test_delete_while_it_runs(store: Store) -> None:
     """The end of a call that was deleted while it ran does not bring it back."""
-    completion = Completion()
+    completion = Completion(organization_id="default")
     await store.start(completion)
     await asyncio.sleep(0.2)
     assert await store.delete(completion.id, organization_id="default")
@@ -237,7 +237,7 @@ async def test_closed(open_store: OpenStore) -> None:
     store = await open_store()
     await store.close()
     for refused in (
-        store.start(Completion()),
+        store.start(Completion(organization_id="default")),
         store.settle(finished()),
         store.delete("id", organization_id="default"),
     ):

@@ -61,7 +61,7 @@ def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
     """The completion that an answer is read as, checked like in OpenAI's package's strict mode."""
     told: dict[str, Any] = {"source": "client", "status": "finished", "model": "m", **members}
     response = value if isinstance(value, bytes) else wire.encode(value)
-    completion = Completion(response=response, **told)
+    completion = Completion(organization_id="default", response=response, **told)
     body = read_response(completion)
     ChatCompletion.model_validate_json(body)
     return msgspec.json.decode(body, type=CreateChatCompletionResponse)
@@ -70,7 +70,7 @@ def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
 @given(ANSWER | JSON, st.sampled_from(["finished", "failed"]))
 def test_anything_reads_as_a_completion(answer: Any, status: Status) -> None:
     """Any recorded answer reads as a completion with a choice, and reads the same again."""
-    completion = Completion(source="client", status=status, model="m")
+    completion = Completion(organization_id="default", source="client", status=status, model="m")
     told = read_answer(wire.encode(answer), of=completion)
     read(told.body)
     assert read_answer(told.body, of=completion).body == told.body
@@ -85,7 +85,7 @@ def test_any_bytes_read_as_a_completion(body: bytes) -> None:
 def test_a_conforming_answer_is_kept_byte_for_byte() -> None:
     """A conforming answer is not changed, not even its order or white space."""
     body = b" " + json.dumps(create_response("46"), indent=1).encode()
-    assert read_answer(body, of=Completion(model="m")).body == body
+    assert read_answer(body, of=Completion(organization_id="default", model="m")).body == body
 
 
 def test_a_record_of_the_first_version() -> None:
@@ -104,7 +104,7 @@ def test_a_record_of_the_first_version() -> None:
 def test_a_call_without_an_answer() -> None:
     """A finished call has one choice without content. A running or failed call has no choices."""
     for status, choices in (("finished", 1), ("failed", 0), ("started", 0)):
-        completion = Completion(source="client", status=status)  # type: ignore[arg-type]
+        completion = Completion(organization_id="default", source="client", status=status)  # type: ignore[arg-type]
         response = json.loads(read_response(completion))
         assert (len(response["choices"]), response["model"]) == (choices, UNKNOWN_MODEL)
 
@@ -124,7 +124,10 @@ def test_a_tool_that_was_cut_short(block: dict[str, Any], arguments: str) -> Non
 
 def test_what_was_not_told_is_not_known() -> None:
     """An id, model or reason that the reading made up is not recorded as a fact."""
-    facts = read_answer(b'{"content": "46", "stop_reason": null}', of=Completion(model="m")).facts
+    facts = read_answer(
+        b'{"content": "46", "stop_reason": null}',
+        of=Completion(organization_id="default", model="m"),
+    ).facts
     assert (facts.id, facts.model, facts.finish_reasons) == (None, None, [])
     assert (facts.prompt_tokens, facts.completion_tokens) == (None, None)
 
@@ -165,6 +168,8 @@ def test_counts_that_nobody_can_have_counted(count: Any) -> None:
             "usage": {"input_tokens": count, "output_tokens": 1},
         },
     ):
-        facts = read_answer(wire.encode(answer), of=Completion(model="m")).facts
+        facts = read_answer(
+            wire.encode(answer), of=Completion(organization_id="default", model="m")
+        ).facts
         assert (facts.prompt_tokens, facts.total_tokens) == (None, None)
         assert facts.finish_reasons == ["stop"]

@@ -222,7 +222,7 @@ def read_told(id: str, posted: Posted) -> Told | None:
     if posted.response is UNSET:
         return None
     status = "finished" if posted.status is UNSET else posted.status
-    told = Completion(id=id, status=status)
+    told = Completion(id=id, organization_id=posted.organization_id, status=status)
     if posted.request is not UNSET:
         told.request = posted.request
         _read_request(told)

@@ -458,9 +458,8 @@ _SELECT = select(
 )
 
 _SELECT_PLACE = select(completions.c.created_at, completions.c.id)
-_SELECT_LABELS = select(
-    *(completions.c[name] for name in ("id", "created_at", "model", "response_model", "tags"))
-)
+_LABELS = ("id", "organization_id", "created_at", "model", "response_model", "tags")
+_SELECT_LABELS = select(*(completions.c[name] for name in _LABELS))
 
 # SQLite uses a partial index only if the condition has exactly the index's words.
 _COMPRESSED_WITH_RESPONSE_ID = text("encoding = 1 AND response_id IS NOT NULL")

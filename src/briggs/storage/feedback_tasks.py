@@ -21,7 +21,16 @@ FILL_ROWS = 500
 """How many completions one action reads, so that no answer has to wait for long."""
 
 _BEGINNING = {"fill_created_at": 2**62, "fill_id": ""}
-_NAMES = ("id", "created_at", "model", "response_model", "tags", "encoding", "response")
+_NAMES = (
+    "id",
+    "organization_id",
+    "created_at",
+    "model",
+    "response_model",
+    "tags",
+    "encoding",
+    "response",
+)
 _PUT_COLUMNS = [tables.completions.c[name] for name in _NAMES]
 _UNFILLED = select(func.min(feedback_tasks.c.id)).where(
     feedback_tasks.c.organization_id == bindparam("organization"),
@@ -236,6 +245,7 @@ def _decode_put(row: Row[Any], *, bodies: Bodies) -> Completion:
     expand = bodies.expand if row.encoding == ZSTD else bytes
     return Completion(
         id=original(row.id, type=str),
+        organization_id=original(row.organization_id, type=str),
         created_at=row.created_at,
         model=original(row.model, type=str),
         response_model=original(row.response_model, type=str),

@@ -29,12 +29,11 @@ def create(connection: Connection, *, key: Key) -> None:
     )
 
 
-def list_all(connection: Connection, *, organization_id: str | None) -> list[Key]:
-    """The keys of an organization, or of all, oldest first."""
-    statement = select(keys).order_by(keys.c.created_at, keys.c.id)
-    if organization_id is not None:
-        statement = statement.where(keys.c.organization_id == storable(organization_id))
-    return [_decode(row) for row in connection.execute(statement)]
+def list_all(connection: Connection, *, organization_id: str) -> list[Key]:
+    """The keys of an organization, oldest first."""
+    ours = select(keys).where(keys.c.organization_id == storable(organization_id))
+    rows = connection.execute(ours.order_by(keys.c.created_at, keys.c.id))
+    return [_decode(row) for row in rows]
 
 
 def find(connection: Connection, *, hash: bytes) -> Key | None:
@@ -43,11 +42,11 @@ def find(connection: Connection, *, hash: bytes) -> Key | None:
     return None if row is None else _decode(row)
 
 
-def revoke(connection: Connection, *, id: str, organization_id: str | None) -> bool:
+def revoke(connection: Connection, *, id: str, organization_id: str) -> bool:
     """Delete a key, so that its secret no longer works."""
-    statement = keys.delete().where(keys.c.id == storable(id))
-    if organization_id is not None:
-        statement = statement.where(keys.c.organization_id == storable(organization_id))
+    statement = keys.delete().where(
+        keys.c.id == storable(id), keys.c.organization_id == storable(organization_id)
+    )
     return connection.execute(statement).rowcount > 0
 
 

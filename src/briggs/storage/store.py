@@ -388,8 +388,8 @@ class Store:
         await self.act(lambda connection: keys.create(connection, key=key))
         self._key_changes += 1
 
-    async def list_keys(self, *, organization_id: str | None = None) -> Sequence[Key]:
-        """The keys of an organization, or of all."""
+    async def list_keys(self, *, organization_id: str) -> Sequence[Key]:
+        """The keys of an organization."""
         return await self.read(
             lambda connection: keys.list_all(connection, organization_id=organization_id)
         )
@@ -398,8 +398,8 @@ class Store:
         """Find a key by its secret's hash. It may be cached until `keys_version` changes."""
         return await self.read(lambda connection: keys.find(connection, hash=hash))
 
-    async def revoke_key(self, id: str, *, organization_id: str | None = None) -> bool:
-        """Delete a key. Returns False if there is none."""
+    async def revoke_key(self, id: str, *, organization_id: str) -> bool:
+        """Delete a key of an organization. Returns False if there is none."""
         revoked = await self.act(
             lambda connection: keys.revoke(connection, id=id, organization_id=organization_id)
         )

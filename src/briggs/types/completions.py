@@ -73,7 +73,7 @@ class Completion(msgspec.Struct, kw_only=True):
 
     id: str = msgspec.field(default_factory=create_id)
     """Briggs's id. The upstream's id is `response_id`, and need not be unique."""
-    organization_id: str = "default"
+    organization_id: str
     created_at: int = msgspec.field(default_factory=current_time_us)
     """Unix time in microseconds."""
     status: Status = "started"

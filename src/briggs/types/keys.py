@@ -22,7 +22,7 @@ class Key(msgspec.Struct, kw_only=True):
     """A key as the store keeps it: the hash of its secret, never the secret."""
 
     id: str
-    organization_id: str = "default"
+    organization_id: str
     name: str
     hash: bytes
     """SHA-256 of the whole secret."""

@@ -35,7 +35,9 @@ def show(**members: Any) -> dict[str, Any]:
         name: json.dumps(value).encode() if name in ("request", "response") else value
         for name, value in members.items()
     }
-    completion = present(Completion(source="client", status="finished", **told))
+    completion = present(
+        Completion(organization_id="default", source="client", status="finished", **told)
+    )
     check_completion(completion)
     return json.loads(json.dumps(completion))  # type: ignore[no-any-return]
 

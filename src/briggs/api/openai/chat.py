@@ -27,6 +27,7 @@ from briggs.types.errors import (
     MethodNotAllowed,
     Overloaded,
 )
+from briggs.types.organizations import DEFAULT
 
 logger = logging.getLogger("briggs")
 
@@ -62,7 +63,8 @@ class Chat:
         self._minute_began = 0.0
 
     async def __call__(self, cycle: Cycle) -> None:
-        completion = Completion()
+        # Until the key is known. A call without a valid key is recorded for the first organization.
+        completion = Completion(organization_id=DEFAULT)
         exchange = Exchange(cycle, completion=completion)
         self.in_flight += 1
         try:
