@@ -40,7 +40,6 @@ ROWS: list[tuple[str, dict[str, Any], int, str | None, str, str | None]] = [
     ("malformed JSON", {"body": b'{"model": "ok/m", '}, 400, "invalid_json", "not valid JSON", None),
     ("malformed JSON (place)", {"body": b'{"model": @}'}, 400, "invalid_json", "byte 10", None),
     ("JSON nested too deeply", {"body": b'{"model": "ok/m", "messages": %b}' % (b"[" * 5000 + b"]" * 5000)}, 400, "invalid_json", "too deeply", None),
-    ("JSON nested too deeply for a wire", {"body": b'{"model": "mistral-wire/m", "messages": [{"role": "user", "content": "hi"}], "tools": [{"type": "function", "function": {"name": "f", "parameters": {"a": %b}}}]}' % (b"[" * 900 + b"]" * 900)}, 400, None, "too deeply", None),
     ("answer nested too deeply", {"model": "deep/m"}, 502, "upstream_invalid", "too deeply", None),
     ("not an object", {"body": b"[]"}, 400, None, "JSON object", None),
     ("wrong type", {"temperature": "hot"}, 400, None, "Expected `float | null`", "temperature"),
