@@ -51,8 +51,8 @@ def check_local_targets(file: FileSettings) -> Iterator[Problem]:
             provider, _, local = one.target.partition("/")
             if provider != "local" or local in known or one.target in file.models:
                 continue
-            message = f"there is no local model {local!r}{suggest(local, known)}: "
-            message += "list its GGUF file in [local.models]"
+            meant = suggest(local, known) or ": list its GGUF file in [local.models]"
+            message = f"there is no local model {local!r}{meant}"
             yield Problem(("models", name, "targets", place), message, is_error=False)
 
 
