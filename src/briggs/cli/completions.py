@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from briggs.cli.deletion import delete_all
 from briggs.cli.filters import change, filter_options
 from briggs.cli.finding import END_LENGTH_MIN
 from briggs.cli.groups import Group
@@ -173,26 +174,13 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
       briggs completions list --tag test --limit 1000 | jq -r .id |
         xargs briggs completions delete --yes
     """
-    from briggs.client import AsyncClient
-
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError("cannot ask for confirmation without a terminal: add --yes")
-
-    async def look_up() -> list[str]:
-        async with AsyncClient(server.url, server.api_key) as client:
-            return [(await find_completion(client, id)).id for id in ids]
-
-    async def ask(found: list[str]) -> None:
-        async with AsyncClient(server.url, server.api_key) as client:
-            for id in found:
-                await client.completions.delete(id)
-                click.echo(f"Deleted {id}.", err=True)
-
-    found = list(dict.fromkeys(asyncio.run(look_up())))
-    if not yes:
-        named = found[0] if len(found) == 1 else f"these {len(found)}: {', '.join(found)}"
-        click.confirm(f"Delete {named} for good?", abort=True)
-    asyncio.run(ask(found))
+    delete_all(
+        ids,
+        yes=yes,
+        server=server,
+        find=find_completion,
+        delete=lambda client, id: client.completions.delete(id),
+    )
 
 
 @completions.command()

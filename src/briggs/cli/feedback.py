@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from briggs.cli.deletion import delete_all
 from briggs.cli.filters import Moment, Pair
 from briggs.cli.groups import Group
 from briggs.cli.options import (
@@ -306,26 +307,14 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
         xargs briggs feedback delete --yes
     """
     from briggs.cli.finding import find_feedback
-    from briggs.client import AsyncClient
 
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask you: add --yes to delete")
-
-    async def look_up() -> list[str]:
-        async with AsyncClient(server.url, server.api_key) as client:
-            return [(await find_feedback(client, id)).id for id in ids]
-
-    async def ask(found: list[str]) -> None:
-        async with AsyncClient(server.url, server.api_key) as client:
-            for id in found:
-                await client.feedback.delete(id)
-                click.echo(f"Deleted {id}.", err=True)
-
-    found = list(dict.fromkeys(asyncio.run(look_up())))
-    if not yes:
-        named = found[0] if len(found) == 1 else f"these {len(found)}: {', '.join(found)}"
-        click.confirm(f"Delete {named} for good?", abort=True)
-    asyncio.run(ask(found))
+    delete_all(
+        ids,
+        yes=yes,
+        server=server,
+        find=find_feedback,
+        delete=lambda client, id: client.feedback.delete(id),
+    )
 
 
 @feedback.command()
