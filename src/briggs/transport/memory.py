@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-SPARE_BYTES = 16 * 1016 * 1024
+SPARE_BYTES = 16 * 1024 * 1024
 """What the process may hold beyond its lowest memory use so far."""
 PAUSE_S = 1.0
 PAUSE_MAX_S = 2.0
