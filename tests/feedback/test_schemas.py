@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Any
 
 import pytest
@@ -373,6 +374,37 @@ def test_limits_of_values(schema: Any, values: Any, limit: str) -> None:
     with pytest.raises(InvalidValues) as raised:
         check_values({"a": values}, schema={"properties": {"a": schema}})
     assert limit in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("schema", "values"),
+    [
+        ({"propertyNames": {"pattern": "z"}}, {f"x{number}": 1 for number in range(20_000)}),
+        ({"items": {"enum": ["x" * 100_000, "y" * 100_000]}}, [1] * 20_000),
+        ({"items": {"const": "x" * 200_000}}, [1] * 20_000),
+        ({"additionalProperties": {"items": {"type": "string"}}}, {"x" * 1_000_000: [1] * 20_000}),
+    ],
+    ids=["names", "enum", "const", "paths"],
+)
+def test_problems_that_would_fill_the_memory(schema: Any, values: Any) -> None:
+    """Many problems that each repeat something large are not listed, and take no memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidValues, match="too large to list"):
+        check_values({"a": values}, schema={"properties": {"a": schema}})
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_large_form_names_every_problem() -> None:
+    """An answer to many fields, some with long texts, still learns what is wrong with each."""
+    options = {"enum": ["good", "bad", "so so", "unknown"]}
+    properties = {f"field_{number}": options for number in range(100)}
+    values = {**dict.fromkeys(properties, "good"), "field_7": "x" * 10_000, "field_9": 5}
+    with pytest.raises(InvalidValues) as raised:
+        check_values(values, schema={"properties": properties})
+    assert [each["path"] for each in raised.value.problems] == [
+        "json_values.field_7",
+        "json_values.field_9",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,16 @@ STEPS_MAX = 10_000
 """Of any one value in an answer, as a task is made."""
 WORK_MAX = 16_000_000
 """Of an answer, each step counted with the bytes of the value that it looks at."""
+PROBLEM_BYTES_MAX = 256 * 1024 * 1024
+"""Of all problems with an answer. The validator makes the whole list at once."""
 CHAIN_MAX = 64
 """The longest chain of schemas that apply one another to the same value."""
 
 _PATTERN_STEPS = 20
 _OPTION_STEPS = 4
 """Each problem with an `enum` holds a copy of all its values."""
+_NAME_COPIES = 16
+"""What an object takes in memory, compared with its size as JSON."""
 _LISTS = ("allOf", "anyOf", "oneOf")
 _SINGLE = ("not", "if", "then", "else")
 _NAMED = ("dependentSchemas", "dependencies")
@@ -45,6 +49,17 @@ class Steps:
     def count(self, level: int) -> int:
         """Of a value that is `level` levels deep in the answer. Raises `TooMuchWork`."""
         return self._count(self._root, level)
+
+    def count_problem_bytes(self, values: Any, *, encoded: bytes) -> int:
+        """Estimate how large the problems with an answer are in all. The estimate is high.
+
+        `encoded` is the schema. Each problem holds its place, a copy of the wrong value, and what
+        the schema says. A problem with a member's name holds a copy of the whole object.
+        """
+        sizes, counts = measure(values)
+        problems = sum(count * self.count(level) for level, count in enumerate(counts))
+        copies = _NAME_COPIES if b'"propertyNames"' in encoded else 1
+        return problems * (len(encoded) + sizes[0] * copies)
 
     def _count(self, schema: Any, level: int) -> int:
         if not isinstance(schema, dict):
@@ -108,24 +123,28 @@ class Steps:
             yield self._references.look_up(reference)
 
 
-def measure_sizes(value: Any) -> list[int]:
-    """The sizes of all values of an answer, in about as many bytes as JSON takes, by level."""
+def measure(value: Any) -> tuple[list[int], list[int]]:
+    """The sizes of all values of an answer, in about as many bytes as JSON takes, and how many
+    there are, both by level."""
     sizes: list[int] = []
-    _measure(value, 0, sizes)
-    return sizes
+    counts: list[int] = []
+    _measure(value, 0, sizes, counts)
+    return sizes, counts
 
 
-def _measure(value: Any, level: int, sizes: list[int]) -> int:
+def _measure(value: Any, level: int, sizes: list[int], counts: list[int]) -> int:
     if len(sizes) == level:
         sizes.append(0)
+        counts.append(0)
     size = 2 + len(value) if isinstance(value, str) else 8
     if isinstance(value, dict):
         size += sum(
-            2 + len(name) + _measure(each, level + 1, sizes) for name, each in value.items()
+            2 + len(name) + _measure(each, level + 1, sizes, counts) for name, each in value.items()
         )
     elif isinstance(value, list):
-        size += sum(_measure(each, level + 1, sizes) for each in value)
+        size += sum(_measure(each, level + 1, sizes, counts) for each in value)
     sizes[level] += size
+    counts[level] += 1
     return size
 
 

@@ -18,7 +18,14 @@ import jsonschema_rs
 from jsonschema_rs import ValidationError, Validator
 
 from briggs.feedback.schema_mistakes import find_mistake, walk_schemas
-from briggs.feedback.schema_work import STEPS_MAX, WORK_MAX, Steps, TooMuchWork, measure_sizes
+from briggs.feedback.schema_work import (
+    PROBLEM_BYTES_MAX,
+    STEPS_MAX,
+    WORK_MAX,
+    Steps,
+    TooMuchWork,
+    measure,
+)
 from briggs.types import wire
 from briggs.types.errors import InvalidRequest
 from briggs.types.forms import FIELDS_MAX, read_form
@@ -94,19 +101,29 @@ def check_values(values: dict[str, Any], *, schema: dict[str, Any]) -> None:
 
 
 def _find_problems(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, str]]:
-    sizes = measure_sizes(values)
+    sizes, _ = measure(values)
     if len(sizes) > DEPTH_MAX:
         raise RecursionError
     if sizes[0] > ANSWER_BYTES_MAX:
         yield _problem(f"they are larger than {ANSWER_BYTES_MAX // 2**20} MiB")
         return
     try:
-        compiled = _compile(wire.encode_plain(schema))
+        encoded = wire.encode_plain(schema)
+        compiled = _compile(encoded)
         work = sum(size * compiled.steps.count(level) for level, size in enumerate(sizes))
         if work > WORK_MAX:
             yield _problem(
                 f"checking them would take {work:,} steps, and the limit is {WORK_MAX:,}. Send "
                 "shorter values, or simplify the schema of the task"
+            )
+            return
+        if _is_valid(compiled.validator, values):
+            return
+        size = compiled.steps.count_problem_bytes(values, encoded=encoded)
+        if size > PROBLEM_BYTES_MAX:
+            yield _problem(
+                "they do not satisfy the schema of the task, and are too large to list what is "
+                "wrong. Send fewer or shorter values, or simplify the schema"
             )
             return
         for error in sorted(_list_errors(compiled.validator, values), key=_place):
@@ -119,6 +136,13 @@ def _find_problems(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[d
     except (ValidationError, ValueError) as error:
         # A task that was made when more was allowed.
         yield _problem(f"the schema of the task cannot be used: {_first_line(error)}. Update it")
+
+
+def _is_valid(validator: Validator, values: Any) -> bool:
+    try:
+        return validator.is_valid(values)
+    except UnicodeEncodeError:
+        return validator.is_valid(_replace_surrogates(values))
 
 
 def _list_errors(validator: Validator, values: Any) -> list[ValidationError]:
