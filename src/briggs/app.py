@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
 
+from briggs.accounts.keys import Keys
 from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_body
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
@@ -186,7 +187,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             wal_bytes_max=limits.wal_bytes_max,
         )
         stack.push_async_callback(store.close)
-        gate = Gate(store, hosts=file.hosts, origins=file.origins)
+        gate = Gate(Keys(store), hosts=file.hosts, origins=file.origins)
         app = App(Upstreams(settings), store=store, gate=gate)
         stack.push_async_callback(app.close)
         yield app
@@ -341,10 +342,10 @@ def _announced(path: Path, address: str) -> Iterator[None]:
 
 async def _create_first_key(app: App, data: Path, *, address: str) -> None:
     """Create the first key of a new installation, in a file that only its owner can read."""
-    gate = app.gate
-    if await gate.list_keys(organization_id="default"):
+    keys = app.gate.keys
+    if await keys.list(organization_id="default"):
         return
-    _, secret = await gate.create_key("admin", organization_id="default")
+    _, secret = await keys.create("admin", organization_id="default")
     path = data / "admin.key"
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from briggs.accounts.keys import Keys
 from briggs.api.encodings import decompress
 from briggs.storage import Store
 from briggs.transport.errors import TimedOut, TransportError
@@ -141,3 +142,9 @@ def find_store(request: Request) -> Store:
     """The store of this server."""
     store: Store = request.app.state.store
     return store
+
+
+def find_keys(request: Request) -> Keys:
+    """The keys of this server."""
+    keys: Keys = request.app.state.gate.keys
+    return keys

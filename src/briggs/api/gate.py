@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping
+from typing import Any
 
-from briggs.storage import Store
-from briggs.types.completions import current_time_us
+from briggs.accounts.keys import Keys
 from briggs.types.errors import AuthenticationFailed, Forbidden, InvalidRequest
-from briggs.types.keys import PREFIX, SCOPES, Key, Scope, create_secret, hash_secret, redact
+from briggs.types.keys import Key
 
 Headers = Mapping[bytes, bytes]
 """A request's headers. Names are in lower case; if a header came twice, the last one."""
@@ -23,18 +23,19 @@ _HOST = re.compile(
 
 
 class Gate:
-    """Admits requests. It may cache keys, because the store's folder is locked to this process."""
+    """Admits requests."""
 
-    def __init__(self, store: Store, *, hosts: Collection[str], origins: Collection[str]) -> None:
-        self._store = store
+    def __init__(self, keys: Keys, *, hosts: Collection[str], origins: Collection[str]) -> None:
+        self.keys = keys
         self._hosts = {host.lower() for host in hosts}
         self._origins = {origin.lower().rstrip("/") for origin in origins}
         self._hosts_admitted: set[bytes] = set()
-        self._keys: dict[str, Key] = {}
-        """The keys seen so far, by their whole secrets."""
 
-    async def admit(self, headers: Headers) -> Key:
-        """Find the key of a request. Raises `AuthenticationFailed`, and as `check_address` does."""
+    def admit(self, headers: Headers) -> Coroutine[Any, Any, Key]:
+        """Find the key of a request. Raises `AuthenticationFailed`, and as `check_address` does.
+
+        It returns the coroutine of `keys`: one of its own would cost every call more.
+        """
         self.check_address(headers)
         secret = _read_secret(headers)
         if secret is None:
@@ -42,19 +43,7 @@ class Gate:
                 "No API key was sent. Send 'Authorization: Bearer sk-briggs-...'. The first key is "
                 "in the file admin.key in the data folder; `briggs keys create` makes more."
             )
-        key = self._keys.get(secret)
-        if key is None:
-            key = await self._store.find_key(hash_secret(secret))
-            if key is None:
-                raise AuthenticationFailed(_explain_unknown(secret))
-            self._keys[secret] = key
-        now = current_time_us()
-        if key.expires_at is not None and key.expires_at <= now:
-            raise AuthenticationFailed(
-                f"The key '{key.name}' has expired: make another with `briggs keys create`."
-            )
-        self._store.touch_key(key.id, at=now)
-        return key
+        return self.keys.authenticate(secret)
 
     def check_address(self, headers: Headers) -> None:
         """Refuse requests that a foreign page may have sent. Raises `Forbidden`, `InvalidRequest`.
@@ -69,40 +58,6 @@ class Gate:
         origin = headers.get(b"origin")
         if origin is not None:
             self._check_origin(origin.decode("latin-1").lower(), host.decode("latin-1").lower())
-
-    async def create_key(
-        self,
-        name: str,
-        *,
-        organization_id: str,
-        scopes: Sequence[Scope] = SCOPES,
-        expires_at: int | None = None,
-    ) -> tuple[Key, str]:
-        """Create a key. Returns it and its secret, which is not stored."""
-        secret = create_secret()
-        created_at = current_time_us()
-        key = Key(
-            id=f"key_{created_at:x}{hash_secret(secret)[:4].hex()}",
-            organization_id=organization_id,
-            name=name,
-            hash=hash_secret(secret),
-            redacted_value=redact(secret),
-            created_at=created_at,
-            scopes=list(scopes),
-            expires_at=expires_at,
-        )
-        await self._store.create_key(key)
-        return key, secret
-
-    async def list_keys(self, *, organization_id: str) -> Sequence[Key]:
-        """List the keys of an organization, oldest first."""
-        return await self._store.list_keys(organization_id=organization_id)
-
-    async def revoke_key(self, id: str, *, organization_id: str) -> bool:
-        """Refuse a key from now on. Returns False if there is no key with this id."""
-        revoked = await self._store.revoke_key(id, organization_id=organization_id)
-        self._keys = {secret: key for secret, key in self._keys.items() if key.id != id}
-        return revoked
 
     def _check_host(self, host: bytes) -> None:
         name = _read_host(host)
@@ -127,18 +82,6 @@ class Gate:
         )
 
 
-def require(key: Key, *scopes: Scope) -> None:
-    """Raises `Forbidden` if the key has none of these scopes."""
-    for scope in scopes:
-        if scope in key.scopes:
-            return
-    wanted = " or ".join(f"'{scope}'" for scope in scopes)
-    raise Forbidden(
-        f"The key '{key.name}' may not do this: it needs the scope {wanted}, and its scopes "
-        f"are {', '.join(key.scopes) or 'none'}."
-    )
-
-
 def _read_secret(headers: Headers) -> str | None:
     # Log10's clients send their token in these headers, some with an empty Basic authorization.
     secret = (headers.get(b"x-log10-token") or headers.get(b"x-api-token") or b"").strip()
@@ -146,15 +89,6 @@ def _read_secret(headers: Headers) -> str | None:
         scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
         secret = secret.strip() if scheme.lower() == b"bearer" else b""
     return secret.decode("latin-1") or None
-
-
-def _explain_unknown(secret: str) -> str:
-    if not secret.startswith(PREFIX):
-        return (
-            "This is not a Briggs key. Briggs keys begin with sk-briggs-. Set providers' keys in "
-            "the environment of the Briggs server."
-        )
-    return f"Incorrect API key provided: {redact(secret)}. List your keys with `briggs keys list`."
 
 
 def _read_host(host: bytes) -> str:

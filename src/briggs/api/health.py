@@ -10,12 +10,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from briggs.accounts.organizations import require_first
 from briggs.api.answers import Json
 from briggs.api.route import route
 from briggs.record.prices import Spent
 from briggs.storage import Store
-from briggs.types.errors import Forbidden
-from briggs.types.organizations import DEFAULT
 
 _SPENT = {
     "prompt_tokens": "Prompt tokens.",
@@ -41,8 +40,7 @@ async def health(request: Request) -> Json:
 
 async def metrics(request: Request) -> PlainTextResponse:
     """Counters and gauges in Prometheus's text format, for all organizations together."""
-    if request.state.key.organization_id != DEFAULT:
-        raise Forbidden(f"Only keys of '{DEFAULT}', the first organization, can read the metrics.")
+    require_first(request.state.key)
     state = request.app.state
     statistics, drains = state.store.statistics(), state.chat.drains
     listed = [

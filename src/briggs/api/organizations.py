@@ -1,34 +1,17 @@
-"""Which organizations a key may see: its own, or all for administrators of the first one."""
+"""Reads which organization a request names. Log10's clients name it in one of several places."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 
-from briggs.storage import Store
-from briggs.types.errors import NotFound
-from briggs.types.keys import Key
-from briggs.types.organizations import DEFAULT, Organization
+from briggs.accounts.organizations import confirm_organization
+from briggs.api.answers import find_store
+from briggs.types.organizations import Organization
 
 _HEADERS = ("x-log10-organization-id", "x-log10-organization")
-
-
-def looks_after_all(key: Key) -> bool:
-    """Whether the key belongs to an administrator of the first organization."""
-    return key.organization_id == DEFAULT and "admin" in key.scopes
-
-
-async def find_organization(request: Request, name: str) -> Organization:
-    """Find an organization by id or slug, if the key may see it. Raises `NotFound`."""
-    store: Store = request.app.state.store
-    key: Key = request.state.key
-    organization = await store.organizations.find(name)
-    if organization is None or not (organization.id == key.organization_id or looks_after_all(key)):
-        raise NotFound(f"There is no organization '{name}'.", param="organization")
-    return organization
 
 
 class _Named(msgspec.Struct):
@@ -48,19 +31,4 @@ async def check_organization(request: Request, *, body: bytes = b"") -> Organiza
             names.append(msgspec.json.decode(body, type=_Named).organization_id)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             names.append(None)
-    return await agree(request, names)
-
-
-async def agree(request: Request, names: Iterable[Any]) -> Organization:
-    """Return the key's organization, which these names must match. Raises `NotFound`."""
-    key: Key = request.state.key
-    store: Store = request.app.state.store
-    own = await store.organizations.find(key.organization_id)
-    assert own is not None, f"the key {key.id} belongs to no organization"
-    for name in names:
-        if isinstance(name, str) and name and name not in (own.id, own.slug):
-            raise NotFound(
-                f"There is no organization '{name}' for this key, which belongs to '{own.slug}'.",
-                param="organization_id",
-            )
-    return own
+    return await confirm_organization(find_store(request), names, key=request.state.key)

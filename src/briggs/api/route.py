@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from briggs.api.gate import require
+from briggs.accounts.scopes import require
 from briggs.types.keys import Scope
 
 _SLASHES = re.compile(rb"/{2,}")

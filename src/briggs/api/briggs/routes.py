@@ -65,9 +65,9 @@ ROUTES = [
     route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
     route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
     route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),
-    route("POST", _ORGANIZATIONS, organizations.create_organization, scope="admin"),
-    route("GET", _ORGANIZATIONS, organizations.list_organizations, scope="read"),
-    route("GET", f"{_ORGANIZATIONS}/{{name}}", organizations.retrieve_organization, scope="read"),
+    route("POST", _ORGANIZATIONS, organizations.create, scope="admin"),
+    route("GET", _ORGANIZATIONS, organizations.list_all, scope="read"),
+    route("GET", f"{_ORGANIZATIONS}/{{name}}", organizations.retrieve, scope="read"),
     Route(f"{test_runs.UPLOADS}/{{id}}/{{secret}}", test_runs.upload, methods=["PUT"]),
 ]
 """The last one needs no key: a secret is part of its path."""

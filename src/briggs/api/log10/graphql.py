@@ -28,12 +28,12 @@ from graphql.language import DocumentNode
 from graphql.validation import NoSchemaIntrospectionCustomRule
 from starlette.requests import Request
 
+from briggs.accounts.organizations import confirm_organization
+from briggs.accounts.scopes import require
 from briggs.api.answers import Json, read_body
 from briggs.api.bodies import read_members
 from briggs.api.briggs.feedback import find_blinded
 from briggs.api.briggs.test_runs import create_run
-from briggs.api.gate import require
-from briggs.api.organizations import agree
 from briggs.api.times import iso
 from briggs.feedback.feedback import list_feedback
 from briggs.storage import Store
@@ -144,13 +144,13 @@ class _Root:
         self._store: Store = request.app.state.store
 
     async def organization(self, info: Any, *, id: str) -> dict[str, Any]:
-        return self._show_organization(await agree(self._request, [id]))
+        return self._show_organization(await self._confirm(id))
 
     async def createTestRun(  # noqa: N802
         self, info: Any, *, input: Mapping[str, str]
     ) -> dict[str, Any]:
         require(self._request.state.key, "answer")
-        organization = await agree(self._request, [input["organizationId"]])
+        organization = await self._confirm(input["organizationId"])
         if not 0 < len(input["name"]) <= NAME_LENGTH_MAX:
             raise InvalidRequest(f"'name' must have 1 to {NAME_LENGTH_MAX} characters.")
         run, address = await create_run(
@@ -163,6 +163,9 @@ class _Root:
             "reportUploadUrl": address,
             "organization": self._show_organization(organization),
         }
+
+    async def _confirm(self, name: str) -> Organization:
+        return await confirm_organization(self._store, [name], key=self._request.state.key)
 
     def _show_organization(self, organization: Organization) -> dict[str, Any]:
         async def find_completion(info: Any, *, id: str) -> dict[str, Any]:

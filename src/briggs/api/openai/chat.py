@@ -8,8 +8,10 @@ import time
 from contextlib import aclosing
 from typing import Any
 
+from briggs.accounts.labels import check_metadata, split_tags
+from briggs.accounts.scopes import require
 from briggs.api.exchange import Exchange
-from briggs.api.gate import Gate, Headers, require
+from briggs.api.gate import Gate, Headers
 from briggs.gateway.complete import complete
 from briggs.gateway.drains import Drains
 from briggs.gateway.models import Routes, resolve
@@ -23,7 +25,6 @@ from briggs.types.completions import Completion
 from briggs.types.envelope import LARGE_BYTES, Envelope, open_envelope
 from briggs.types.errors import (
     BriggsError,
-    InvalidRequest,
     MethodNotAllowed,
     Overloaded,
 )
@@ -33,9 +34,6 @@ logger = logging.getLogger("briggs")
 
 # Calls without a key are recorded too. The limit keeps strangers from filling the disk.
 _STRANGERS_RECORDED_A_MINUTE = 60
-# Each pair becomes a database row.
-_METADATA_PAIRS_MAX = 1000
-_TAGS_MAX = 100
 
 
 class Chat:
@@ -162,7 +160,7 @@ def _read_headers(headers: Headers, *, into: Completion) -> None:
     if session := headers.get(b"x-briggs-session"):
         into.session_id = _text(session)
     if tags := headers.get(b"x-briggs-tags"):
-        into.tags = _split_tags(_text(tags))
+        into.tags = split_tags(_text(tags))
     retry_count = headers.get(b"x-stainless-retry-count", b"")
     if retry_count.isdigit() and len(retry_count) < 10:
         into.retry_count = int(retry_count)
@@ -180,22 +178,11 @@ def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
     into.seed = values.get("seed")
     into.user = values.get("safety_identifier") or values.get("user")
     if metadata := values.get("metadata"):
-        if len(metadata) > _METADATA_PAIRS_MAX:
-            raise InvalidRequest(
-                f"'metadata' has more than {_METADATA_PAIRS_MAX} members: send fewer.",
-                param="metadata",
-            )
+        check_metadata(metadata)
         into.metadata = metadata
         # For clients that cannot set a header.
         into.session_id = into.session_id or metadata.get("briggs_session")
-        into.tags = into.tags or _split_tags(metadata.get("briggs_tags", ""))
-
-
-def _split_tags(listed: str) -> list[str]:
-    if listed.count(",") >= _TAGS_MAX:
-        raise InvalidRequest(f"A completion can have at most {_TAGS_MAX} tags: send fewer.")
-    tags = (tag.strip() for tag in listed.split(","))
-    return list(dict.fromkeys(tag for tag in tags if tag))
+        into.tags = into.tags or split_tags(metadata.get("briggs_tags", ""))
 
 
 def _text(value: bytes) -> str:

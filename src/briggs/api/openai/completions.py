@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from briggs.accounts.labels import read_metadata, read_tags
 from briggs.api.answers import Json, find_store, list_object, read_json_object
 from briggs.api.blinding import show
 from briggs.api.queries import (
@@ -30,7 +31,6 @@ from briggs.wires.recorded.answer import read_response
 from briggs.wires.recorded.request import list_messages
 
 _INCLUDABLE = ("request", "received")
-_METADATA_PAIRS_MAX, _METADATA_KEY_MAX, _METADATA_VALUE_MAX = 16, 64, 512
 _BODIES = frozenset({"request", "response", "received"})
 
 
@@ -67,9 +67,9 @@ async def update_completion(request: Request) -> Json:
             "Only 'metadata' and 'tags' of a completion can be updated.", param="metadata"
         )
     if "metadata" in body:
-        completion.metadata = _read_metadata(body["metadata"])
+        completion.metadata = read_metadata(body["metadata"])
     if "tags" in body:
-        completion.tags = _read_tags(body["tags"])
+        completion.tags = read_tags(body["tags"])
     await find_store(request).relabel(
         completion.id,
         organization_id=completion.organization_id,
@@ -207,31 +207,5 @@ def _read_include(given: list[str]) -> list[str]:
         if name not in _INCLUDABLE:
             raise InvalidRequest(
                 f"'include' must be one of {', '.join(_INCLUDABLE)}.", param="include"
-            )
-    return given
-
-
-def _read_tags(tags: Any) -> list[str]:
-    if not isinstance(tags, list) or not all(isinstance(tag, str) and tag for tag in tags):
-        raise InvalidRequest("'tags' must be a list of texts that are not empty.", param="tags")
-    return list(dict.fromkeys(tags))
-
-
-def _read_metadata(given: Any) -> dict[str, str]:
-    """Read metadata, within OpenAI's limits. Null clears it. Raises `InvalidRequest`."""
-    if given is None:
-        return {}
-    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-        raise InvalidRequest("'metadata' must be an object of strings, or null.", param="metadata")
-    if len(given) > _METADATA_PAIRS_MAX:
-        raise InvalidRequest(
-            f"'metadata' can have at most {_METADATA_PAIRS_MAX} members.", param="metadata"
-        )
-    for key, value in given.items():
-        if len(key) > _METADATA_KEY_MAX or len(value) > _METADATA_VALUE_MAX:
-            raise InvalidRequest(
-                f"A key of 'metadata' can have at most {_METADATA_KEY_MAX} characters, and a value "
-                f"{_METADATA_VALUE_MAX}.",
-                param=f"metadata.{key}",
             )
     return given

@@ -1,0 +1,1 @@
+"""Organizations and their keys: who may do what, and see what."""

@@ -1,0 +1,109 @@
+"""API keys: creates them, finds them by their secrets, lists and revokes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from briggs.storage import Store
+from briggs.types.completions import current_time_us
+from briggs.types.errors import AuthenticationFailed, InvalidRequest, NotFound
+from briggs.types.keys import PREFIX, SCOPES, Key, Scope, create_secret, hash_secret, redact
+
+NAME_LENGTH_MAX = 200
+_EXPIRY_MAX_S = 100 * 365 * 86_400
+
+
+class Keys:
+    """All keys. They may be cached, because the store's folder is locked to this process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, Key] = {}
+        """The keys seen so far, by their whole secrets."""
+
+    async def authenticate(self, secret: str) -> Key:
+        """Find the key with this secret, and note its use. Raises `AuthenticationFailed`."""
+        key = self._known.get(secret)
+        if key is None:
+            key = await self._store.find_key(hash_secret(secret))
+            if key is None:
+                raise AuthenticationFailed(_explain_unknown(secret))
+            self._known[secret] = key
+        now = current_time_us()
+        if key.expires_at is not None and key.expires_at <= now:
+            raise AuthenticationFailed(
+                f"The key '{key.name}' has expired: make another with `briggs keys create`."
+            )
+        self._store.touch_key(key.id, at=now)
+        return key
+
+    async def create(
+        self,
+        name: str,
+        *,
+        organization_id: str,
+        scopes: Sequence[Scope] = SCOPES,
+        expires_at: int | None = None,
+    ) -> tuple[Key, str]:
+        """Create a key. Returns it and its secret, which is not stored."""
+        secret = create_secret()
+        created_at = current_time_us()
+        key = Key(
+            id=f"key_{created_at:x}{hash_secret(secret)[:4].hex()}",
+            organization_id=organization_id,
+            name=name,
+            hash=hash_secret(secret),
+            redacted_value=redact(secret),
+            created_at=created_at,
+            scopes=list(scopes),
+            expires_at=expires_at,
+        )
+        await self._store.create_key(key)
+        return key, secret
+
+    async def list(self, *, organization_id: str) -> Sequence[Key]:
+        """The keys of an organization, oldest first."""
+        return await self._store.list_keys(organization_id=organization_id)
+
+    async def revoke(self, id: str, *, organization_id: str, by: Key) -> None:
+        """Refuse a key from now on. Raises `NotFound`, and `InvalidRequest` if it is `by`."""
+        if id == by.id:
+            raise InvalidRequest(
+                "A key cannot revoke itself: use another one, so that you are not locked out.",
+                param="id",
+            )
+        revoked = await self._store.revoke_key(id, organization_id=organization_id)
+        self._known = {secret: key for secret, key in self._known.items() if key.id != id}
+        if not revoked:
+            raise NotFound(f"There is no key '{id}'.", param="id")
+
+
+def read_name(name: Any) -> str:
+    """Read the name of a new key. Raises `InvalidRequest`."""
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH_MAX:
+        raise InvalidRequest(
+            f"'name' is required: 1 to {NAME_LENGTH_MAX} characters that say what the key is for.",
+            param="name",
+        )
+    return name
+
+
+def read_expiry(seconds: Any) -> int | None:
+    """When a new key expires, in Unix microseconds. None means never. Raises `InvalidRequest`."""
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise InvalidRequest(
+            "'expires_in_s' must be a number of seconds from now.", param="expires_in_s"
+        )
+    return current_time_us() + int(min(seconds, _EXPIRY_MAX_S) * 1_000_000)
+
+
+def _explain_unknown(secret: str) -> str:
+    if not secret.startswith(PREFIX):
+        return (
+            "This is not a Briggs key. Briggs keys begin with sk-briggs-. Set providers' keys in "
+            "the environment of the Briggs server."
+        )
+    return f"Incorrect API key provided: {redact(secret)}. List your keys with `briggs keys list`."
