@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from briggs.storage import Store
 from briggs.types import wire
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
@@ -18,19 +17,6 @@ HIDDEN = "hidden"
 
 _MESSAGE = ("role", "name", "content", "refusal", "tool_calls", "tool_call_id")
 _CALLED = ("name", "description", "parameters", "arguments", "input", "format")
-
-
-async def show_to_reviewer(store: Store, completions: Sequence[Completion]) -> list[Completion]:
-    """Completions as a reviewer may see them: some await a task that hides the model."""
-    if not completions:
-        return []
-    selectors = await store.feedback_tasks.list_hiding(
-        [each.id for each in completions], organization_id=completions[0].organization_id
-    )
-    return [
-        hide_model(each, tags=selectors[each.id]) if each.id in selectors else each
-        for each in completions
-    ]
 
 
 def hide_model(completion: Completion, *, tags: Collection[str]) -> Completion:

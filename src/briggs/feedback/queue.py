@@ -8,13 +8,17 @@ import msgspec
 
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.hidden import hide_model
+from briggs.feedback.reviewers import sees_models
+from briggs.feedback.tasks import check_open
 from briggs.storage import Store, Wish
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress
+from briggs.types.keys import Key
 
 LEASE_S = 600.0
 LEASE_S_MAX = 86_400.0
+REASON_LENGTH_MAX = 1000
 
 
 class Item(msgspec.Struct, kw_only=True, frozen=True):
@@ -27,9 +31,20 @@ class Item(msgspec.Struct, kw_only=True, frozen=True):
 
 
 async def take_next(
-    store: Store, task: FeedbackTask, *, reviewer: str, wish: Wish, lease_s: float = LEASE_S
+    store: Store,
+    task: FeedbackTask,
+    *,
+    reviewer: str,
+    wish: Wish,
+    key: Key,
+    lease_s: float = LEASE_S,
 ) -> Item | None:
-    """Reserve the next completion for a reviewer; None if none is free."""
+    """Reserve the next completion for a reviewer; None if none is free.
+
+    Raises `InvalidRequest` if the task is archived, or hides from the key what the wish names.
+    """
+    check_open(task)
+    _check_wish(wish, task=task, key=key)
     await store.feedback_tasks.fill(organization_id=task.organization_id)
     while True:
         lease = await store.feedback_queue.claim(
@@ -75,7 +90,12 @@ async def release(store: Store, task: FeedbackTask, completion_id: str, *, revie
 async def skip(
     store: Store, task: FeedbackTask, completion_id: str, *, reviewer: str, reason: str
 ) -> None:
-    """Skip a completion for good; others still get it. Raises `NotFound`."""
+    """Skip a completion for good; others still get it. Raises `NotFound`, `InvalidRequest`."""
+    if not 0 < len(reason.strip()) <= REASON_LENGTH_MAX:
+        raise InvalidRequest(
+            f"'reason' is required: say in up to {REASON_LENGTH_MAX} characters why you skip.",
+            param="reason",
+        )
     if not await store.feedback_queue.skip(
         task, completion_id=completion_id, reviewer=reviewer, reason=reason
     ):
@@ -116,6 +136,18 @@ async def _list_answers(
         limit=100,
     )
     return listed
+
+
+def _check_wish(wish: Wish, *, task: FeedbackTask, key: Key) -> None:
+    if task.hide_model and wish.model is not None and not sees_models(key):
+        raise InvalidRequest(
+            f"The task '{task.name}' hides the model: send no 'model'.", param="model"
+        )
+    if not 0 < wish.sample <= 1:
+        raise InvalidRequest(
+            "'sample' must be a share above 0 and up to 1, such as 0.1 for a tenth.",
+            param="sample",
+        )
 
 
 def _end(lease_s: float) -> int:

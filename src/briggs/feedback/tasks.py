@@ -54,13 +54,18 @@ async def retrieve_task(store: Store, id: str, *, organization_id: str) -> Feedb
 async def retrieve_open_task(store: Store, id: str, *, organization_id: str) -> FeedbackTask:
     """A task that still takes feedback. Raises `NotFound`, `InvalidRequest`."""
     task = await retrieve_task(store, id, organization_id=organization_id)
+    check_open(task)
+    return task
+
+
+def check_open(task: FeedbackTask) -> None:
+    """Raises `InvalidRequest` if the task was archived and takes no more feedback."""
     if task.archived_at is not None:
         raise InvalidRequest(
             f"The feedback task '{task.name}' was deleted and takes no more feedback. Its feedback "
             "can still be read.",
             param="task_id",
         )
-    return task
 
 
 async def update_task(

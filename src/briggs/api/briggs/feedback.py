@@ -26,6 +26,7 @@ from briggs.feedback.feedback import (
     update_feedback,
 )
 from briggs.feedback.filters import Filter
+from briggs.feedback.reviewers import find_blinded
 from briggs.feedback.tasks import retrieve_task
 from briggs.storage import FeedbackQuery, Store
 from briggs.types import wire
@@ -182,12 +183,3 @@ async def _read_query(request: Request, parameters: Mapping[str, str]) -> Feedba
         reviewer=parameters.get("reviewer") or None,
         hidden_from=find_blinded(request.state.key),
     )
-
-
-def find_blinded(key: Key) -> str | None:
-    """The reviewer who must not yet see the answers of others.
-
-    In a blind task, graders see the other answers only after giving their own. Administrators
-    and keys that only read see all answers.
-    """
-    return key.name if "grade" in key.scopes and "admin" not in key.scopes else None

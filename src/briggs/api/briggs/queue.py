@@ -8,7 +8,6 @@ import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store, read_body
-from briggs.api.blinding import sees_models
 from briggs.api.bodies import read_members
 from briggs.api.briggs.completions import present as present_completion
 from briggs.api.briggs.feedback import present as present_feedback
@@ -16,13 +15,9 @@ from briggs.api.briggs.feedback_tasks import find_task, present_progress
 from briggs.api.briggs.feedback_tasks import present as present_task
 from briggs.api.times import iso, read_moment
 from briggs.feedback import queue
-from briggs.feedback.tasks import retrieve_open_task
 from briggs.storage import Order, Wish
-from briggs.types.errors import InvalidRequest
 from briggs.types.feedback import Lease
 from briggs.types.keys import Key
-
-REASON_LENGTH_MAX = 1000
 
 
 class NextPost(msgspec.Struct, kw_only=True):
@@ -54,16 +49,12 @@ async def take_next(request: Request) -> Json:
     task = await find_task(request)
     post = read_members(await read_body(request), NextPost, nulls=False)
     store = find_store(request)
-    await retrieve_open_task(store, task.id, organization_id=task.organization_id)
-    if task.hide_model and post.model is not None and not sees_models(request):
-        raise InvalidRequest(
-            f"The task '{task.name}' hides the model: send no 'model'.", param="model"
-        )
     item = await queue.take_next(
         store,
         task,
         reviewer=_name_reviewer(request, post.reviewer),
         wish=_read_wish(post),
+        key=request.state.key,
         lease_s=post.lease_s,
     )
     answer: dict[str, Any] = {"task": present_task(task), "completion": None, "lease": None}
@@ -108,11 +99,6 @@ async def skip(request: Request) -> Json:
     """`POST /api/v1/feedback_task/{id}/leases/{completion_id}/skip`: skip, with a reason."""
     task = await find_task(request)
     post = await _read_lease(request)
-    if not 0 < len(post.reason.strip()) <= REASON_LENGTH_MAX:
-        raise InvalidRequest(
-            f"'reason' is required: say in up to {REASON_LENGTH_MAX} characters why you skip.",
-            param="reason",
-        )
     id: str = request.path_params["completion_id"]
     reviewer = _name_reviewer(request, post.reviewer)
     await queue.skip(find_store(request), task, id, reviewer=reviewer, reason=post.reason)
@@ -140,11 +126,6 @@ async def _read_lease(request: Request) -> LeasePost:
 
 
 def _read_wish(post: NextPost) -> Wish:
-    if not 0 < post.sample <= 1:
-        raise InvalidRequest(
-            "'sample' must be a share above 0 and up to 1, such as 0.1 for a tenth.",
-            param="sample",
-        )
     return Wish(
         model=post.model,
         created_from=read_moment(post.created_from, name="created_from"),

@@ -12,7 +12,6 @@ import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store, read_body, read_window
-from briggs.api.blinding import show, show_all
 from briggs.api.briggs.completions import decode_tag, present_tag, read_bodies
 from briggs.api.briggs.completions import present as present_legacy
 from briggs.api.log10.posts import read_id, read_post
@@ -20,6 +19,7 @@ from briggs.api.log10.schema import fit_request, fit_response
 from briggs.api.organizations import check_organization
 from briggs.api.times import iso, to_microseconds
 from briggs.feedback import queue
+from briggs.feedback.reviewers import show, show_all
 from briggs.record.tell import tell
 from briggs.storage import Query
 from briggs.types import wire
@@ -74,9 +74,7 @@ async def list_legacy(request: Request) -> Json:
 
 async def retrieve_legacy(request: Request) -> Json:
     """`GET /api/completions/{id}`: one completion, with its request and response as objects."""
-    organization = await check_organization(request)
-    completion = await show(request, await _retrieve(request, organization.id))
-    return Json({"data": present_legacy(completion)})
+    return Json({"data": present_legacy(await _show(request))})
 
 
 async def create(request: Request) -> Json:
@@ -97,8 +95,7 @@ async def update(request: Request) -> Json:
 
 async def retrieve(request: Request) -> Json:
     """`GET /api/v1/completions/{id}`: one completion, in the v1 format."""
-    organization = await check_organization(request)
-    return Json(present(await show(request, await _retrieve(request, organization.id))))
+    return Json(present(await _show(request)))
 
 
 async def list_ungraded(request: Request) -> Json:
@@ -106,13 +103,12 @@ async def list_ungraded(request: Request) -> Json:
     organization = await check_organization(request)
     parameters = request.query_params
     window = read_window(parameters, default=UNGRADED_DEFAULT, maximum=UNGRADED_MAX)
+    store = find_store(request)
     found = await queue.list_ungraded(
-        find_store(request),
-        organization_id=organization.id,
-        limit=window.limit,
-        offset=window.offset,
+        store, organization_id=organization.id, limit=window.limit, offset=window.offset
     )
-    return Json({"completions": [present(each) for each in await show_all(request, found)]})
+    shown = await show_all(store, found, key=request.state.key)
+    return Json({"completions": [present(each) for each in shown]})
 
 
 async def search_tags(request: Request) -> Json:
@@ -160,12 +156,14 @@ async def _tell(request: Request, id: str, body: bytes, *, duration_unit_ms: flo
     return await tell(id, posted, store=find_store(request))
 
 
-async def _retrieve(request: Request, organization_id: str) -> Completion:
-    id = request.path_params["id"]
-    completion = await find_store(request).retrieve(id, organization_id=organization_id)
+async def _show(request: Request) -> Completion:
+    """The completion of the path, as the key may see it. Raises `NotFound`."""
+    organization = await check_organization(request)
+    id, store = request.path_params["id"], find_store(request)
+    completion = await store.retrieve(id, organization_id=organization.id)
     if completion is None:
         raise NotFound(f"There is no completion '{id}'.", param="id")
-    return completion
+    return await show(store, completion, key=request.state.key)
 
 
 def _fit_stack(stack: Any) -> list[dict[str, Any]] | None:

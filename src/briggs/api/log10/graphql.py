@@ -32,10 +32,10 @@ from briggs.accounts.organizations import confirm_organization
 from briggs.accounts.scopes import require
 from briggs.api.answers import Json, read_body
 from briggs.api.bodies import read_members
-from briggs.api.briggs.feedback import find_blinded
 from briggs.api.briggs.test_runs import create_run
 from briggs.api.times import iso
 from briggs.feedback.feedback import list_feedback
+from briggs.feedback.reviewers import find_blinded
 from briggs.storage import Store
 from briggs.types.errors import BriggsError, InvalidRequest, NotFound
 from briggs.types.feedback import Feedback

@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from briggs.accounts.labels import read_metadata, read_tags
 from briggs.api.answers import Json, find_store, list_object, read_json_object
-from briggs.api.blinding import show
 from briggs.api.queries import (
     catch_up,
     read_choice,
@@ -23,6 +22,7 @@ from briggs.api.queries import (
     read_parameters,
     read_query,
 )
+from briggs.feedback.reviewers import show
 from briggs.types import wire
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
@@ -54,7 +54,7 @@ async def list_completions(request: Request) -> Json:
 async def retrieve_completion(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}`: one completion, by our id or the upstream's."""
     include = _read_include(read_parameters(request).getlist("include"))
-    completion = await show(request, await _retrieve(request))
+    completion = await _show(request)
     return Json(present(completion, include=include))
 
 
@@ -92,7 +92,7 @@ async def delete_completion(request: Request) -> Json:
 
 async def list_asked(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}/messages`: the messages of the request."""
-    completion = await show(request, await _retrieve(request))
+    completion = await _show(request)
     parameters = request.query_params
     messages = _read_messages(completion)
     if read_order(parameters) == "desc":
@@ -186,6 +186,12 @@ def _read_content(message: dict[str, Any]) -> dict[str, Any]:
     parts = [part for part in content if isinstance(part, dict)]
     texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
     return {"content": "".join(texts) if texts else None, "content_parts": parts}
+
+
+async def _show(request: Request) -> Completion:
+    """The completion of the path, as the key may see it."""
+    completion = await _retrieve(request)
+    return await show(find_store(request), completion, key=request.state.key)
 
 
 async def _retrieve(request: Request) -> Completion:
