@@ -67,6 +67,7 @@ def completions() -> st.SearchStrategy[Completion]:
         failure_kind=st.none() | texts,
         failure_reason=st.none() | texts,
         call_site=st.dictionaries(texts, texts, max_size=2),
+        start_reported=st.booleans(),
         request=bodies,
         response=st.none() | bodies,
         received=st.none() | bodies,

@@ -66,6 +66,7 @@ def test_members_are_columns() -> None:
     """Every member of a completion has a column, in the same order, with the bodies last."""
     names = [column.name for column in tables.completions.columns]
     names.remove("encoding")
+    names.remove("owner")
     assert tuple(names) == Completion.__struct_fields__
     assert names[-3:] == ["request", "response", "received"]
 
@@ -135,3 +136,33 @@ async def test_from_version(open_store: OpenStore, tmp_path: Path, version: Path
     again = Completion(organization_id="default", status="finished")
     await store.settle(again)
     assert await store.retrieve(again.id, organization_id="default") == again
+
+
+async def test_reported_starts_become_a_column(open_store: OpenStore, tmp_path: Path) -> None:
+    """What `call_site` noted of a client's reports moves to a column, and the rest stays."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    sites = {
+        "both": '{"stacktrace":[{"line":"f()"}],"told":["finished","started"]}',
+        "end": '{"told":["finished"]}',
+        "none": None,
+    }
+    with sqlite3.connect(folder / "briggs.db") as connection:
+        connection.executescript((VERSIONS[0].parent / "version_14.sql").read_text())
+        for id, site in sites.items():
+            connection.execute(
+                "INSERT INTO completions (id, organization_id, created_at, status, kind, source, "
+                "stream, model, retry_count, call_site, request) "
+                "VALUES (?, 'default', 1, 'finished', 'chat', 'client', 0, 'm', 0, ?, X'7B7D')",
+                [id, site],
+            )
+    connection.close()
+    store = await open_store()
+    found = await store.retrieve_many(sites, organization_id="default")
+    assert {id: each.start_reported for id, each in found.items()} == {
+        "both": True,
+        "end": False,
+        "none": False,
+    }
+    assert found["both"].call_site == {"stacktrace": [{"line": "f()"}]}
+    assert found["end"].call_site == found["none"].call_site == {}

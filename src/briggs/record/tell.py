@@ -27,9 +27,6 @@ from briggs.types.completions import Completion, Status, current_time_us
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
 from briggs.wires.recorded.answer import RecordedAnswer, read_answer
 
-TOLD = "told"
-"""The member of `call_site` that lists the statuses of the posts so far."""
-
 _ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # If one post reports a failure and another an answer, the answer counts.
 _FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
@@ -92,7 +89,7 @@ async def adopt(call: Call, id: bytes, *, store: Store) -> None:
         )
     except (Conflict, NotFound, StoreUnavailable):
         return
-    for name in ("id", "session_id", "tags", "metadata", "call_site"):
+    for name in ("id", "session_id", "tags", "metadata", "call_site", "start_reported"):
         setattr(completion, name, getattr(adopted, name))
     call.is_started = True
 
@@ -116,9 +113,12 @@ def merge(
             created_at=current_time_us() if posted.created_at is UNSET else posted.created_at,
             source="client",
         )
-        statuses = set(completion.call_site.get(TOLD, ()))
         if completion.source == "client":
-            if posted.status == "started" or posted.status is UNSET or "started" not in statuses:
+            if (
+                posted.status == "started"
+                or posted.status is UNSET
+                or not completion.start_reported
+            ):
                 _write_question(completion, posted)
             _write_outcome(completion, posted, told=told)
             if completion.response is not None:
@@ -126,10 +126,8 @@ def merge(
         else:
             # Briggs answered this call itself, so its own record counts.
             _add_labels(completion, posted)
-        if posted.status is not UNSET:
-            statuses.add(posted.status)
-        told_so_far = {TOLD: sorted(statuses)}
-        completion.call_site = {**completion.call_site, **posted.call_site, **told_so_far}
+        completion.start_reported |= posted.status == "started"
+        completion.call_site = {**completion.call_site, **posted.call_site}
         return completion
 
     return change
@@ -169,6 +167,7 @@ def _label(completion: Completion, told: Completion) -> Completion:
         tags=list(dict.fromkeys([*completion.tags, *told.tags])),
         metadata={**told.metadata, **completion.metadata},
         call_site=told.call_site,
+        start_reported=told.start_reported,
     )
 
 

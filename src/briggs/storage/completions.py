@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -28,6 +29,7 @@ from sqlalchemy import (
 
 from briggs.storage import feedback_matches, signed_calls, sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
+from briggs.storage.owners import list_dead, name_owner
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.search import contains
 from briggs.storage.sqlite import original, storable
@@ -102,14 +104,19 @@ class Page(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> list[Any]:
-    """The row of a completion, for `INSERT_SQL`. Compresses its bodies if `bodies` is given."""
-    row: list[Any] = [*msgspec.structs.astuple(completion), RAW if bodies is None else ZSTD]
+    """The row of a completion, for `INSERT_SQL`. Compresses its bodies if `bodies` is given.
+
+    A `started` call that Briggs answers gets this process as its owner.
+    """
+    row: list[Any] = [*msgspec.structs.astuple(completion), RAW if bodies is None else ZSTD, None]
     if bodies is not None:
         for place in _BODY_PLACES:
             if row[place] is not None:
                 row[place] = bodies.compress(row[place])
     if started:
         row[_STATUS] = "started"
+    if row[_STATUS] == "started" and completion.source == "gateway":
+        row[-1] = name_owner(os.getpid())
     for place in _JSON_PLACES:
         row[place] = _encode_json(row[place]) if row[place] else None
     return row
@@ -342,22 +349,22 @@ def delete(connection: Connection, *, id: str, organization_id: str) -> Completi
     return found
 
 
-def fail_started(
-    connection: Connection, *, ids: Iterable[str] | None = None, kind: str, reason: str
-) -> int:
-    """Mark `started` completions as failed: these ids, or all of them.
-
-    Skips calls that clients reported, because only the client knows whether they still run.
-    """
-    statement = (
-        update(completions)
-        .where(_STARTED, completions.c.source == "gateway")
-        .values(status="failed", failure_kind=kind, failure_reason=reason)
-    )
-    if ids is None:
-        return connection.execute(statement).rowcount
+def fail_started(connection: Connection, *, ids: Iterable[str], kind: str, reason: str) -> int:
+    """Mark these completions as failed, if they are `started`. Returns how many were."""
+    statement = _FAIL_STARTED.values(failure_kind=kind, failure_reason=reason)
     return sum(
         connection.execute(statement.where(completions.c.id == storable(id))).rowcount for id in ids
+    )
+
+
+def fail_left(connection: Connection, *, kind: str, reason: str) -> int:
+    """Mark the completions as failed that dead processes left `started`. Returns how many."""
+    owner = completions.c.owner
+    owners = connection.scalars(select(owner).where(_STARTED, _ANSWERED_HERE).distinct()).all()
+    statement = _FAIL_STARTED.values(failure_kind=kind, failure_reason=reason)
+    return sum(
+        connection.execute(statement.where(owner.is_not_distinct_from(each))).rowcount
+        for each in list_dead(owners)
     )
 
 
@@ -420,6 +427,7 @@ _JSON = {
     for field in msgspec.structs.fields(Completion)
     if get_origin(field.type) in (list, dict)
 }
+_BOOLEANS = ("stream", "start_reported")
 _JSON_PLACES = [_MEMBERS.index(name) for name in _JSON]
 _HEAD = [
     (column.name, column.type.python_type)
@@ -430,9 +438,9 @@ _HEAD = [
 # These members do not change while a call runs, and may have been updated in the meantime.
 _KEPT = (
     *("id", "organization_id", "created_at", "kind", "source"),
-    *("session_id", "tags", "metadata", "call_site"),
+    *("session_id", "tags", "metadata", "call_site", "start_reported"),
 )
-_COLUMNS = [*_MEMBERS, "encoding"]
+_COLUMNS = [*_MEMBERS, "encoding", "owner"]
 # The driver releases the interpreter lock for every statement and then has to wait for it, so a
 # batch uses few statements, each with at most this many rows.
 _INSERT_SQL = {
@@ -465,6 +473,11 @@ _SELECT_LABELS = select(*(completions.c[name] for name in _LABELS))
 _COMPRESSED_WITH_RESPONSE_ID = text("encoding = 1 AND response_id IS NOT NULL")
 _UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
 _STARTED = text("status = 'started'")
+# Only its client knows whether a reported call still runs.
+_ANSWERED_HERE = completions.c.source == "gateway"
+_FAIL_STARTED = (
+    update(completions).where(_STARTED, _ANSWERED_HERE).values(status="failed", owner=None)
+)
 
 
 _EQUAL = ("provider", "session_id", "source", "user", "failure_kind")
@@ -585,7 +598,8 @@ def _decode_head(row: Any) -> Completion:
     values = {
         name: original(value, type=type) for (name, type), value in zip(_HEAD, row, strict=False)
     }
-    values["stream"] = bool(values["stream"])
+    for name in _BOOLEANS:
+        values[name] = bool(values[name])
     for name, type in _JSON.items():
         text = values.pop(name)
         if text is not None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from briggs.storage import tables
 from briggs.storage.errors import StoreTooNew
 from briggs.storage.sqlite import transaction
+from briggs.types import wire
 from briggs.types.completions import current_time_us
 
 Migration = Callable[[Connection], None]
@@ -524,6 +525,29 @@ def find_signed_calls(connection: Connection) -> None:
 def hide_models_from_reviewers(connection: Connection) -> None:
     column = "hide_model BOOLEAN DEFAULT 0 NOT NULL"
     connection.execute(text(f"ALTER TABLE feedback_tasks ADD COLUMN {column}"))
+
+
+@migration
+def name_owners_and_reported_starts(connection: Connection) -> None:
+    columns = "start_reported BOOLEAN DEFAULT 0 NOT NULL, \n\towner TEXT"
+    _insert_column(connection, columns, before="encoding")
+    page = text(
+        "SELECT rowid, call_site FROM completions "
+        "WHERE call_site IS NOT NULL AND rowid > :after ORDER BY rowid LIMIT 1000"
+    )
+    change = text(
+        "UPDATE completions SET call_site = :site, start_reported = :is_reported WHERE rowid = :of"
+    )
+    after = -1
+    while rows := connection.execute(page, {"after": after}).all():
+        after = rows[-1].rowid
+        changes = []
+        for row in rows:
+            site = wire.decode(row.call_site)
+            is_reported = "started" in site.pop("told", ())
+            kept = wire.encode_plain(site).decode() if site else None
+            changes.append({"of": row.rowid, "is_reported": is_reported, "site": kept})
+        connection.execute(change, changes)
 
 
 def _insert_column(connection: Connection, column: str, *, before: str) -> None:

@@ -478,7 +478,7 @@ def _prepare(folder: Path, *, durability: Durability) -> tuple[int, Path, Connec
         connection = sqlite.open_writer(path, synchronous=synchronous(durability))
         try:
             migrate(connection)
-            interrupted = completions.fail_started(
+            interrupted = completions.fail_left(
                 connection, kind="interrupted", reason="the server died before this call ended"
             )
         except BaseException:

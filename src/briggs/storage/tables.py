@@ -65,6 +65,9 @@ completions = Table(
     Column("failure_kind", Text),
     Column("failure_reason", Text),
     Column("call_site", Text),
+    Column("start_reported", Boolean, nullable=False, server_default=text("0")),
+    # The process that answers a `started` call: see `owners.py`.
+    Column("owner", Text),
     # 0: the bodies are stored as received. 1: each is a zstd frame, which names its dictionary.
     Column("encoding", SmallInteger, nullable=False, server_default=text("0")),
     Column("request", LargeBinary, nullable=False),

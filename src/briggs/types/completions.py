@@ -141,6 +141,8 @@ class Completion(msgspec.Struct, kw_only=True):
     call_site: dict[str, Any] = {}
     """The place of the call in the caller's program, from clients that log calls:
     `stacktrace`, `orig_module`, `orig_qualname`."""
+    start_reported: bool = False
+    """Whether its client has reported its start, which decides its request and tags."""
 
     request: bytes = b""
     """The caller's body, byte for byte."""

@@ -128,7 +128,7 @@ def present(completion: Completion, *, include: Collection[str] = ()) -> dict[st
     record = {
         name: getattr(completion, name)
         for name in completion.__struct_fields__
-        if name not in _BODIES and name != "metadata"
+        if name not in _BODIES and name not in ("metadata", "start_reported")
     }
     record["created_at"] = completion.created_at / 1_000_000
     if "request" in include:

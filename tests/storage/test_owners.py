@@ -1,0 +1,132 @@
+"""A start fails the calls of dead processes, and leaves those of the living alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from briggs.storage import Store
+from briggs.storage.owners import describe
+from briggs.types.completions import Completion
+from tests.storage.conftest import OpenStore, until
+
+STARTS_A_CALL = """
+import asyncio, sys
+from pathlib import Path
+from briggs.storage import Store
+from briggs.types.completions import Completion
+
+async def main():
+    store = await Store.open(Path(sys.argv[1]))
+    completion = Completion(organization_id="default", request=b"{}")
+    await store.start(completion)
+    while not await store.retrieve(completion.id, organization_id="default"):
+        await asyncio.sleep(0.01)
+    print(completion.id, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def living() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that runs during the whole test."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    process.communicate()
+
+
+def start_call_and_die(folder: Path) -> tuple[str, int]:
+    """Let a process start a call and kill it. Returns the call's id and the process's."""
+    command = [sys.executable, "-c", STARTS_A_CALL, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        id = process.stdout.readline().strip()
+        process.send_signal(signal.SIGKILL)
+    return id, process.pid
+
+
+def give(store: Store, owner: str | None, *, of: str) -> None:
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE completions SET owner = ? WHERE id = ?", [owner, of])
+    connection.close()
+
+
+def read_owner(store: Store, *, of: str) -> str | None:
+    connection = sqlite3.connect(store.path)
+    [owner] = connection.execute("SELECT owner FROM completions WHERE id = ?", [of]).fetchone()
+    connection.close()
+    return owner  # type: ignore[no-any-return]
+
+
+async def read_status(store: Store, id: str) -> str:
+    found = await store.retrieve(id, organization_id="default")
+    assert found is not None
+    return found.status
+
+
+async def test_only_the_calls_of_the_dead_are_failed(
+    open_store: OpenStore, tmp_path: Path, living: subprocess.Popen[bytes]
+) -> None:
+    """Of two processes' calls, a start fails those of the one that was killed."""
+    dead_call, dead = start_call_and_die(tmp_path / "data")
+    with sqlite3.connect(tmp_path / "data" / "briggs.db") as connection:
+        [owner] = connection.execute("SELECT owner FROM completions").fetchone()
+        assert f" {dead} " in owner
+        columns = "organization_id, created_at, status, kind, stream, model, retry_count, request"
+        connection.execute(
+            f"INSERT INTO completions (id, owner, {columns}) "
+            f"SELECT 'living', ?, {columns} FROM completions",
+            [describe(living.pid)],
+        )
+    connection.close()
+    store = await open_store()
+    assert store.interrupted == 1
+    assert await read_status(store, dead_call) == "failed"
+    assert await read_status(store, "living") == "started"
+    assert read_owner(store, of=dead_call) is None
+
+
+@pytest.mark.parametrize("kind", ["another boot", "an id used again", "an older Briggs"])
+async def test_who_is_dead(
+    open_store: OpenStore, kind: str, living: subprocess.Popen[bytes]
+) -> None:
+    """An owner of another boot is dead, even if its id runs. So is one whose id is used again."""
+    store = await open_store()
+    completion = Completion(organization_id="default", request=b"{}")
+    await store.start(completion)
+    await store.close()
+    boot_id, id, start = describe(living.pid).split(" ")
+    owners = {
+        "another boot": f"{boot_id[::-1]} {id} {start}",
+        "an id used again": f"{boot_id} {id} {int(start) - 1}",
+        "an older Briggs": None,
+    }
+    give(store, owners[kind], of=completion.id)
+    assert (await open_store()).interrupted == 1
+
+
+async def test_a_settled_call_has_no_owner(store: Store) -> None:
+    """A call that Briggs answers names this process as its owner until it is settled."""
+    completion = Completion(organization_id="default", request=b"{}")
+    await store.start(completion)
+    await until(lambda: store.statistics().rows == 1)
+    assert read_owner(store, of=completion.id) == describe(os.getpid())
+    completion.status = "finished"
+    await store.settle(completion)
+    assert read_owner(store, of=completion.id) is None
+
+
+async def test_a_reported_call_has_no_owner(store: Store) -> None:
+    """Only its client knows whether a reported call runs, so this process does not own it."""
+    reported = Completion(organization_id="default", id="reported", source="client")
+    await store.merge("reported", organization_id="default", change=lambda _: reported)
+    assert read_owner(store, of="reported") is None
