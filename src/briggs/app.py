@@ -345,12 +345,23 @@ async def _create_first_key(app: App, data: Path, *, address: str) -> None:
     keys = app.gate.keys
     if await keys.list(organization_id="default"):
         return
-    _, secret = await keys.create("admin", organization_id="default")
     path = data / "admin.key"
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{secret}\n")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            # If the disk is full, this fails before there is a key whose secret is lost.
+            file.write(" " * 4096)
+            file.flush()
+            _, secret = await keys.create("admin", organization_id="default")
+            file.seek(0)
+            file.truncate()
+            file.write(f"{secret}\n")
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
+        raise
     _say(
         f"This is the first start. A key was created and saved in {path}.\n"
         f"  export OPENAI_BASE_URL={address}/v1\n"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import resource
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import RunningServer, create_completions, run, show
+from tests.cli.running import RunningServer, create_completions, environment, run, show
 
 
 def test_a_file_holds_all_of_them(server: RunningServer, tmp_path: Path) -> None:
@@ -68,6 +71,25 @@ def test_a_folder_that_is_not_there_is_one_line(server: RunningServer, tmp_path:
     assert done.status == 1
     assert "No such file or directory" in done.errors
     assert len(done.errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.csv"])
+def test_a_disk_that_fills_up_names_the_file(
+    server: RunningServer, tmp_path: Path, name: str
+) -> None:
+    """A write that fails in the middle names the file, and leaves nothing."""
+    create_completions(server, *["x" * 5_000] * 5, session_id="fills")
+    file = tmp_path / name
+    done = subprocess.run(
+        [sys.executable, "-m", "briggs", "completions", "download", str(file), "--session=fills"],
+        env=environment(BRIGGS_DATA=str(server.data)),
+        capture_output=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.decode() == f"Error: {file}: File too large\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])

@@ -171,7 +171,72 @@ def test_a_full_disk_is_one_line(server: RunningServer, form: list[str]) -> None
             timeout=60,
         )
     assert done.returncode == 1
-    assert done.stderr == b"Error: No space left on device\n"
+    assert done.stderr == FULL
+
+
+@pytest.mark.parametrize("command", [["--help"], ["rules"], ["rules", "--help"], ["--version"]])
+def test_a_full_disk_without_a_server(command: list[str]) -> None:
+    """Help, versions and rules that cannot be written are one line too."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "briggs", *command],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (1, FULL)
+
+
+FULL = b"Error: standard output: the disk is full. Make room on it, and run the command again.\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("form", ["--json", "--pretty", "--csv"])
+def test_a_stream_that_is_closed(server: RunningServer, closed: str, form: str) -> None:
+    """A command whose standard streams are closed works as with /dev/null."""
+    create_completions(server, "x", session_id="closed")
+    done = subprocess.run(
+        f"{sys.executable} -m briggs completions list --session closed {form} {closed}",
+        shell=True,
+        env=environment(BRIGGS_DATA=str(server.data)),
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["completions", "list", "--user", "\udcff"], "--user"),
+        (["completions", "list", "--tag", "a", "--tag", "\udcff"], "--tag"),
+        (["completions", "list", "--columns", "id,\udcff"], "--columns"),
+        (["completions", "get", "\udcff"], "ID"),
+        (["completions", "delete", ID, "\udcff", "--yes"], "ID..."),
+        (["feedback", "edit", ID, "--set", "a=\udcff"], "--set"),
+        (["keys", "create", "\udcff"], "NAME"),
+        (["chat", "\udcff"], "[PROMPT]"),
+        (["stats", "--model", "\udcff"], "--model"),
+        (["check", "\udcff", "--model", "x"], "[URL]"),
+        (["rules", "\udcff"], "[RULE]..."),
+        (["serve", "--host", "\udcff"], "--host"),
+        (["models", "--url", "http://\udcff"], "--url"),
+    ],
+)
+def test_an_argument_that_is_not_utf_8(command: list[str], name: str) -> None:
+    """Bytes that are not UTF-8 are refused on one line, by the name of the argument."""
+    done = run(*command)
+    assert done.status == 2
+    assert f"Invalid value for '{name}': it is not UTF-8." in done.errors
+    assert done.errors.count("\n") == 1
+
+
+def test_a_file_name_that_is_not_utf_8(server: RunningServer, tmp_path: Path) -> None:
+    """A file may have any name."""
+    file = tmp_path / "\udcff.jsonl"
+    assert run("completions", "download", str(file), "--limit=1", server=server).status == 0
+    assert file.exists()
 
 
 def test_characters_that_the_output_cannot_have(server: RunningServer) -> None:

@@ -220,7 +220,7 @@ async def test_full_database(store: Store) -> None:
     """A full disk is an error for waiting calls and a reason in `failure`, until there is room."""
     await call(store, 10)
     await set_pragma(store, "max_page_count = 1")
-    with pytest.raises(StoreUnavailable, match="the disk is full"):
+    with pytest.raises(StoreUnavailable, match=r"disk is full \(make room on"):
         await call(store, 100)
     recorded = await count(store)
     assert store.failure is not None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from briggs.cli.groups import Command
 from briggs.cli.server import Server, server_options
 
 DEFAULT_MODEL = "local/briggs-tiny"
@@ -24,7 +25,7 @@ class Question(NamedTuple):
     session_id: str | None
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", required=False)
 @click.option(
     "--model",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from briggs.cli.chat import DEFAULT_MODEL
+from briggs.cli.groups import Command
 from briggs.cli.server import Server, find_server
 from briggs.cli.text import printable
 
@@ -25,7 +26,7 @@ class NothingToCheck(click.ClickException):
     exit_code = 2
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("url", required=False)
 @click.option(
     "--model",

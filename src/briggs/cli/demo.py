@@ -7,10 +7,12 @@ import sys
 
 import click
 
+from briggs.cli.groups import Command
+
 _NEEDED = ("uvicorn", "sqlalchemy", "xllamacpp")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--once", is_flag=True, help="Stop after the tour. The exit status is 0 if all of it worked."
 )

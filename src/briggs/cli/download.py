@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from briggs.cli.spreadsheet import Sheet
 from briggs.cli.text import printable_json
 from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
 from briggs.types.wire import decode
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class _Details(msgspec.Struct):
@@ -82,8 +85,10 @@ def open_target(file: Path) -> Iterator[IO[bytes]]:
             yield target
         _allow_as_usual(Path(name))
         Path(name).replace(file)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            error.filename = str(file)
         raise
 
 

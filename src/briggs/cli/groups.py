@@ -22,8 +22,24 @@ class WrongUsage(click.ClickException):
     exit_code = 2
 
 
+class Command(click.Command):
+    """A command that accepts text in UTF-8 only. A path may hold any bytes."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(context, args)
+        for parameter in self.get_params(context):
+            if _is_broken(context.params.get(parameter.name or "")):
+                name = parameter.get_error_hint(context)
+                raise click.UsageError(
+                    f"Invalid value for {name}: it is not UTF-8. Write it in UTF-8.", context
+                )
+        return rest
+
+
 class Group(click.Group):
     """A group that prints the client's errors as one line, with exit status 1."""
+
+    command_class = Command
 
     def list_commands(self, context: click.Context) -> list[str]:
         """In the order of their definition, not in alphabetical order."""
@@ -45,6 +61,7 @@ class Group(click.Group):
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 _drop_output()
+                error.filename = error.filename or "standard output"
             if message := _expected(error):
                 # The message may quote an upstream or an unknown server.
                 raise click.ClickException(one_line(message)) from error
@@ -85,10 +102,16 @@ class LazyGroup(Group):
             ) from error
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        _open_missing_streams()
         try:
             return super().parse_args(context, args)
         except click.UsageError as error:
             raise _shorten(error, context) from error
+        except OSError as error:
+            # The help of `briggs` itself is printed here.
+            _drop_output()
+            error.filename = error.filename or "standard output"
+            raise click.ClickException(_expected(error) or str(error)) from error
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         found = self._table.get(name) or self._table.get(f"{name}s")
@@ -114,6 +137,29 @@ def _shorten(error: click.UsageError, context: click.Context) -> click.ClickExce
     return WrongUsage(f"{message} (see {(error.ctx or context).command_path} --help)")
 
 
+def _is_broken(value: object) -> bool:
+    """Whether a value holds bytes that are not UTF-8. Python decodes those to half characters."""
+    if isinstance(value, list | tuple):
+        return any(map(_is_broken, value))
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _open_missing_streams() -> None:
+    """Open /dev/null for each standard stream that is closed, as `>&-` does in a shell.
+
+    A file that is opened later would otherwise take the stream's place.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, closefd=False))
+
+
 def _drop_output() -> None:
     """Discard the buffered output, so that it does not fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -134,5 +180,7 @@ def _expected(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
+        if error.errno == errno.ENOSPC:
+            reason = "the disk is full. Make room on it, and run the command again."
         return f"{error.filename}: {reason}" if error.filename is not None else reason
     return None

@@ -6,10 +6,11 @@ import asyncio
 
 import click
 
+from briggs.cli.groups import Command
 from briggs.cli.server import Server, server_options
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
 @server_options
 def models(as_json: bool, server: Server) -> None:

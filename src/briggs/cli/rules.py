@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from briggs.cli.groups import Command
 from briggs.cli.text import print_line
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 SEVERITY_STYLES = {"error": "red1", "warning": "gold3", "info": "dim"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("ids", metavar="[RULE]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on a terminal too.")
 def rules(ids: tuple[str, ...], as_json: bool) -> None:

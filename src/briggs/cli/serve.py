@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from briggs.cli.groups import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -53,8 +55,6 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
         _run(app.serve(opened, host=host, port=port))
     except (settings.SettingsError, BriggsError) as error:
         raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
 def _run(main: object) -> None:

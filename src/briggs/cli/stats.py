@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from briggs.cli.filters import filter_options
+from briggs.cli.groups import Command
 from briggs.cli.options import form_options
 from briggs.cli.server import Server, server_options
 from briggs.cli.text import (
@@ -34,7 +35,7 @@ CSV_COLUMNS = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--by",
     type=click.Choice(["model", "tag", "day"]),

@@ -69,8 +69,8 @@ class Record:
         """Queue the record of a call that begins. Raises `StoreUnavailable`."""
         if self.store.failure is not None and not self._answers_unrecorded:
             raise StoreUnavailable(
-                f"The record cannot be written ({self.store.failure}), so no call is answered. "
-                "Try again later: calls are accepted as soon as the record can be written."
+                f"No call is answered, because the record cannot be written: {self.store.failure}. "
+                "Calls are answered again as soon as the record can be written."
             )
         if not call.is_started:
             await self.store.start(call.completion)

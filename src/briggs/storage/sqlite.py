@@ -36,16 +36,19 @@ sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
 
 # The error codes that mean that the disk is at fault, not the row.
 _STORE_FAILURES = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "the database cannot be written to",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write",
-    sqlite3.SQLITE_CANTOPEN: "the database cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "the database is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is not a database",
-    sqlite3.SQLITE_BUSY: "another process is using the database",
-    sqlite3.SQLITE_LOCKED: "another connection is using the database",
-    sqlite3.SQLITE_NOMEM: "there is no memory left",
-    sqlite3.SQLITE_PERM: "Briggs has no permission to write to the database",
+    sqlite3.SQLITE_FULL: "the disk is full (make room on the disk of the data folder)",
+    sqlite3.SQLITE_READONLY: "the database cannot be written to (check the permissions of the "
+    "data folder, and that its disk is not mounted read-only)",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write (check the disk of the data folder)",
+    sqlite3.SQLITE_CANTOPEN: "the database cannot be opened (check the permissions of the data "
+    "folder)",
+    sqlite3.SQLITE_CORRUPT: "the database is damaged (stop the server and restore a backup)",
+    sqlite3.SQLITE_NOTADB: "the file is not a database (stop the server and restore a backup)",
+    sqlite3.SQLITE_BUSY: "another process is using the database (end that process)",
+    sqlite3.SQLITE_LOCKED: "another connection is using the database (end its transaction)",
+    sqlite3.SQLITE_NOMEM: "there is no memory left (give the server more memory)",
+    sqlite3.SQLITE_PERM: "Briggs has no permission to write to the database (check the owner of "
+    "the data folder)",
 }
 
 
@@ -101,8 +104,12 @@ def lock_folder(folder: Path) -> int:
             f"{folder} is in use by another server (process {holder}): "
             "stop that server, or give this one its own data folder"
         ) from error
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
+    try:
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        os.close(lock)
+        raise OSError(error.errno, error.strerror, str(folder / LOCK_NAME)) from error
     return lock
 
 
@@ -221,16 +228,18 @@ def foreign_changes(connection: sqlite3.Connection) -> int:
 
 
 def store_failure(error: BaseException) -> str | None:
-    """Why nothing can be written; None if the error is about one row only."""
+    """Why nothing can be written, and what to do. None if the error is about one row only."""
     original = getattr(error, "orig", None) or error
     if not isinstance(original, sqlite3.Error):
         return None
     code = getattr(original, "sqlite_errorcode", None)
     if code is None:
         return None
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+        # The index of the log could not grow. Only a full disk does that.
+        code = sqlite3.SQLITE_FULL
     # The low byte is the kind of error. The rest gives details.
-    reason = _STORE_FAILURES.get(code & 0xFF)
-    return f"{reason} ({original})" if reason else None
+    return _STORE_FAILURES.get(code & 0xFF)
 
 
 def insert_sql(
