@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from briggs.cli.text import format_value
 from briggs.types.fields import Field, Option, Path, describe, find_problem
 from briggs.types.forms import Form, build_values
@@ -137,10 +139,11 @@ def _read_value(field: Field, line: str) -> Any:
     if field.kind == "choice" and (found := _find_option(field, line)):
         return found.value
     try:
-        value = json.loads(line)
+        # Unlike `json`, it refuses NaN and numbers that would be read as infinity.
+        value = msgspec.json.decode(line)
         if field.types != {"object"} or isinstance(value, dict):
             return value
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         if field.kind == "json" and "string" in field.types:
             return line
     raise ValueError(f"write {describe(field)}")

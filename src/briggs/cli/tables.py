@@ -193,21 +193,35 @@ def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
 
 def print_agreement(report: AgreementReport) -> None:
     """How much reviewers agree: a row for each field, and notes that explain the words."""
+    console = Console(highlight=False)
+    table = _create_agreement(report, with_kappa=True)
+    has_room = console.measure(table).maximum <= console.width
+    if not has_room:
+        table = _create_agreement(report, with_kappa=False)
+    _print_or_say(table, "This version of the task has no fields to compare.")
+    if not has_room:
+        console.print("[dim]A wider terminal and --csv show kappa too.[/]")
+    for note in _explain_agreement(report, with_kappa=has_room):
+        console.print(Text(printable(note), style="dim"))
+
+
+def _create_agreement(report: AgreementReport, *, with_kappa: bool) -> Table:
+    """A row for each field, and below it one for each option of a list."""
     table = _create_table()
     table.add_column("field", style="cyan", overflow="fold")
-    for name in ("answers", "shared", "agree", "alpha"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    table.add_column("kappa", justify="right")
-    table.add_column("")
-    table.add_column("mean", justify="right")
+    for name in ("answers", "shared", "agree"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("alpha", "kappa") if with_kappa else ("alpha",):
+        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+    table.add_column("mean", justify="right", no_wrap=True)
     for name, field in report.fields.items():
-        _add_agreement(table, name, field["agreement"], field["mean"])
+        row = _read_agreement(field["agreement"], field["mean"], with_kappa=with_kappa)
+        table.add_row(Text(printable(name)), *row)
         for option, found in field.get("by_option", {}).items():
-            _add_agreement(table, f"  {name}: {option}", found["agreement"], found["share"])
-    _print_or_say(table, "This version of the task has no fields to compare.")
-    for note in _explain_agreement(report):
-        Console(highlight=False).print(Text(printable(note), style="dim"))
+            row = _read_agreement(found["agreement"], found["share"], with_kappa=with_kappa)
+            table.add_row(Text(printable(f"  {option}")), *row)
+    return table
 
 
 AGREEMENT_COLUMNS = (
@@ -226,24 +240,22 @@ def list_agreement(report: AgreementReport) -> Iterator[dict[str, Any]]:
             yield row | found["agreement"] | {"option": option, "mean": share}
 
 
-def _add_agreement(
-    table: Table, name: str, found: dict[str, Any], mean: dict[str, Any] | None
-) -> None:
-    kappa = found["cohens_kappa"] if len(found["reviewers"]) == 2 else found["fleiss_kappa"]
-    table.add_row(
-        Text(printable(name)),
-        str(found["ratings"]),
-        str(found["units"]),
-        "" if found["percent"] is None else f"{found['percent']:.0%}",
-        _figure(found["krippendorffs_alpha"]),
-        found.get("verdict", ""),
-        _figure(kappa),
-        found.get("kappa_verdict", ""),
-        _figure((mean or {}).get("mean")),
-    )
+def _read_agreement(
+    found: dict[str, Any], mean: dict[str, Any] | None, *, with_kappa: bool
+) -> Iterator[str]:
+    yield str(found["ratings"])
+    yield str(found["units"])
+    yield "" if found["percent"] is None else f"{found['percent']:.0%}"
+    yield _figure(found["krippendorffs_alpha"])
+    yield found.get("verdict", "")
+    if with_kappa:
+        kappa = found["cohens_kappa"] if len(found["reviewers"]) == 2 else found["fleiss_kappa"]
+        yield _figure(kappa)
+        yield found.get("kappa_verdict", "")
+    yield _figure((mean or {}).get("mean"))
 
 
-def _explain_agreement(report: AgreementReport) -> Iterator[str]:
+def _explain_agreement(report: AgreementReport, *, with_kappa: bool) -> Iterator[str]:
     """Notes on the version, the fields that were left out, and the sources of the words."""
     if len(report.versions) > 1:
         others = ", ".join(
