@@ -151,6 +151,18 @@ def test_agreement(server: RunningServer) -> None:
     assert other.lines == [report]
 
 
+def test_agreement_on_a_narrow_terminal(server: RunningServer) -> None:
+    """At 80 columns each field is one line, and a note says how to see kappa."""
+    create_task(server, "narrow-agreed")
+    (id,) = create_completions(server, "a", tags=["narrow-agreed"])
+    for name in ("ann", "ben"):
+        give(server, "narrow-agreed", 3, "--completion", id, "--reviewer", name)
+    _, shown = show("feedback-task", "agreement", "narrow-agreed", server=server, width=72)
+    (line,) = [line for line in plain(shown).splitlines() if line.startswith("relevance")]
+    assert line.split()[-5:] == ["too", "few", "to", "say", "3.00"]
+    assert "kappa" in plain(shown)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -58,7 +58,8 @@ def print_keys(found: Iterable[ApiKey]) -> None:
     """The keys as a table."""
     table = _create_table()
     for name in ("id", "name", "key", "may", "made", "last used", "ends"):
-        table.add_column(name, overflow="fold", style="cyan" if name == "id" else "")
+        is_id = name == "id"
+        table.add_column(name, overflow="fold", no_wrap=is_id, style="cyan" if is_id else "")
     now = time.time()
     for key in found:
         made, used, ends = (
@@ -195,7 +196,8 @@ def print_agreement(report: AgreementReport) -> None:
     """How much reviewers agree: a row for each field, and notes that explain the words."""
     console = Console(highlight=False)
     table = _create_agreement(report, with_kappa=True)
-    has_room = console.measure(table).maximum <= console.width
+    unbounded = console.options.update(max_width=10_000)
+    has_room = console.measure(table, options=unbounded).maximum <= console.width
     if not has_room:
         table = _create_agreement(report, with_kappa=False)
     _print_or_say(table, "This version of the task has no fields to compare.")

@@ -173,7 +173,7 @@ _NAMES = {
 
 def _find_list_problem(field: Field, values: Sequence[Any]) -> str | None:
     if not _fits(len(values), field.count_min, field.count_max):
-        return f"it must have {_amount(field.count_min, field.count_max)} items"
+        return f"it must have {_amount(field.count_min, field.count_max, 'item')}"
     if field.item is not None:
         for value in values:
             if problem := find_problem(field.item, value):
@@ -208,13 +208,14 @@ def _fits(count: int, low: float, high: float | None) -> bool:
 
 
 def _length(field: Field) -> str:
-    return f"it must have {_amount(field.length_min, field.length_max)} characters"
+    return f"it must have {_amount(field.length_min, field.length_max, 'character')}"
 
 
-def _amount(low: int, high: int | None) -> str:
-    if high is None:
-        return f"at least {low}"
-    return f"at most {high}" if low == 0 else f"{low} to {high}"
+def _amount(low: int, high: int | None, noun: str) -> str:
+    ends = (
+        f"at least {low}" if high is None else f"at most {high}" if low == 0 else f"{low} to {high}"
+    )
+    return f"{ends} {noun}" if (low if high is None else high) == 1 else f"{ends} {noun}s"
 
 
 def _list_titles(field: Field) -> Iterator[str]:
