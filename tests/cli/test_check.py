@@ -82,6 +82,7 @@ def upstream() -> Iterator[Upstream]:
             "breaks": but_plain(break_off),
             "denies": refuse(401, "Who are you?"),
             "away": refuse(503),
+            "moved": refuse(307),
             "silent": wait,
         }
     )
@@ -230,10 +231,17 @@ def test_our_key_goes_nowhere_else(upstream: Upstream, server: RunningServer) ->
 
 
 def test_an_endpoint_that_answers_nothing(upstream: Upstream) -> None:
-    """Where even a plain question is refused, nothing else is asked."""
+    """If the first request is refused, no other probe is sent."""
     done = run("check", url(upstream, "away"), "--model=m-1")
     assert done.status == 2
-    assert "it answered 503: Not now: " in done.errors
+    assert "it answered 503: Not now. No other probe is sent" in done.errors
+
+
+def test_an_endpoint_that_redirects(upstream: Upstream) -> None:
+    """The error says that the redirect's target can be checked."""
+    done = run("check", url(upstream, "moved"), "--model=m-1")
+    assert done.status == 2
+    assert done.errors.endswith("Redirects are not followed: check the URL that it leads to\n")
 
 
 def test_no_such_model(upstream: Upstream) -> None:

@@ -197,7 +197,7 @@ def test_schemas_that_never_end() -> None:
         ({"type": "boolean"}, "yes", "true or false"),
         ({"enum": ["a", 1]}, 2, "one of a, 1"),
         ({"type": "array", "items": {"enum": ["a", "b"]}}, ["c"], "one of a, b, not 'c'"),
-        ({"type": "array", "minItems": 1}, [], "at least 1 items"),
+        ({"type": "array", "minItems": 1}, [], "at least 1 item"),
         ({"type": "array", "uniqueItems": True}, [1, 1.0], "no item may come twice"),
         ({"type": "string", "maxLength": 2}, "abc", "at most 2 characters"),
         ({"type": "number", "exclusiveMinimum": 0}, 0, "a number above 0"),

@@ -39,8 +39,10 @@ async def greet(endpoint: Endpoint) -> None:
         raise KeyRefused(refusal)
     if exchange.status == 404:
         raise CannotCheck(f"{refusal}: {_suggest(models)}")
+    if 300 <= exchange.status < 400:
+        raise CannotCheck(f"{refusal}. Redirects are not followed: check the URL that it leads to")
     if not exchange.is_answered:
-        raise CannotCheck(f"{refusal}: nothing else is asked until it answers a plain question")
+        raise CannotCheck(f"{refusal}. No other probe is sent until it answers a plain request")
     if exchange.is_too_large or _count_tokens(exchange) > TOKENS_MAX:
         # It ignores the newer name of the limit, so its answers might never end.
         endpoint.sends_max_tokens = True
