@@ -108,8 +108,9 @@ def run_app(server: Server, upstream: Upstream, *, spool: Path) -> dict[int, str
         "UPSTREAM_URL": f"http://127.0.0.1:{upstream.port}/ok/v1",
     }
     app = Path(__file__).with_name("story_app.py")
+    # Without -P, `import briggs` would find the tests in tests/api/briggs.
     ended = subprocess.run(
-        [sys.executable, str(app), str(CALLS)],
+        [sys.executable, "-P", str(app), str(CALLS)],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
