@@ -308,10 +308,10 @@ def test_a_task_that_changes_meanwhile(server: RunningServer) -> None:
         terminal.wait_for("return leaves it out")
         assert run(*update, f"--task-schema={schema}", server=server).status == 0
         press(terminal, "lost\r")
-        terminal.wait_for("its version was 1 and is 2 now")
+        terminal.wait_for("from version 1 to version 2")
         terminal.wait_for("Changed field: kind, now one of question, order")
         terminal.wait_for("New field: tone, one of warm, cold")
-        terminal.wait_for("Gone: note")
+        terminal.wait_for("Removed field: note")
         terminal.wait_for("Kept: relevance=3")
         press(terminal, "2", "1")
         terminal.wait_for("You said: y")

@@ -201,6 +201,18 @@ def test_schemas_that_never_end() -> None:
         ({"type": "array", "uniqueItems": True}, [1, 1.0], "no item may come twice"),
         ({"type": "string", "maxLength": 2}, "abc", "at most 2 characters"),
         ({"type": "number", "exclusiveMinimum": 0}, 0, "a number above 0"),
+        (
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            1,
+            "a number above 0 and below 1",
+        ),
+        ({"type": "string", "format": "date"}, 5, "a date such as 2026-01-31"),
+        ({"type": "string", "minLength": 2, "maxLength": 9}, 5, "a text of 2 to 9 characters"),
+        (
+            {"anyOf": [{"type": "integer"}, {"type": "number"}, {"type": "string"}]},
+            True,
+            "it must be a number or a text",
+        ),
     ],
 )
 def test_problems(schema: dict[str, Any], value: Any, problem: str) -> None:

@@ -10,12 +10,12 @@ from briggs.checker.servers import Server
 from briggs.rules import Finding
 
 REFUSED = "refused"
-"""Stands for a rule if an endpoint refuses what a probe asks for."""
+"""Used in place of a rule if an endpoint refuses the request of a probe."""
 _PROBE = expectations.PROBE
 
 
 class Advice(NamedTuple):
-    """What helps against some findings about one server."""
+    """Advice about some findings for one server."""
 
     server: str
     rules: tuple[str, ...]
@@ -123,7 +123,7 @@ ADVICE = (
     Advice("LiteLLM", (REFUSED,), "Set drop_params: true to leave out what a vendor lacks."),
     Advice("Briggs", (REFUSED,), "The model behind Briggs cannot do this: see docs/providers.md."),
 )
-"""The first that fits a finding holds."""
+"""The first entry that matches a finding applies."""
 
 _GENERAL = {
     "TGI": "TGI is in maintenance. Move to vLLM or SGLang, or put Briggs in front of it.",

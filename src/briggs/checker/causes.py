@@ -18,9 +18,9 @@ from briggs.rules import RULES, Finding
 Effect = Literal["breaks clients", "cosmetic"]
 
 PLACES_MAX = 100
-"""How many places of one cause are listed."""
+"""The most places of one cause that are listed."""
 
-# What Briggs does not mend but refuses, although the rule has a `fix` for some cases.
+# Cases that Briggs refuses, although the rule has a `fix` for other cases.
 _REFUSED = ("J1", "C1", "C4", "L3", "S1", "S6", "S7", "S14")
 _PROBES_MENDED = {
     expectations.ANSWERED: "Briggs refuses requests that cannot be right, and unknown models.",
@@ -48,7 +48,7 @@ class Cause(msgspec.Struct, kw_only=True):
 
     rule: str
     severity: Literal["error", "warning"]
-    """That of the worst place."""
+    """The severity of the worst place."""
     effect: Effect
     title: str
     """What the rule says."""
@@ -59,7 +59,7 @@ class Cause(msgspec.Struct, kw_only=True):
     clients: dict[str, str]
     """The clients that it breaks, and what each does; none if it is cosmetic."""
     mended: str
-    """What Briggs makes of it."""
+    """What Briggs changes about it."""
     advice: str | None
     """What to set, or which version to run, if the server is known."""
     places: list[Place]
@@ -164,7 +164,7 @@ _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d+(\.\d+)?")
 
 
 def _find_key(finding: Finding) -> tuple[str, str, str]:
-    """What the findings of one cause have in common: positions and values do not count."""
+    """A key that the findings of one cause share. It leaves out positions and values."""
     path = _INDEX.sub("[]", _WITHIN.sub("", finding.path)).replace("].delta", "].message")
     if finding.rule in _PATHLESS:
         path = ""
@@ -175,7 +175,7 @@ def _find_key(finding: Finding) -> tuple[str, str, str]:
     return finding.rule, path, _VALUE.sub("…", message)
 
 
-# Different requests, one cause: what follows in the message is about the request.
+# The rest of the message depends on the request, and so is not part of the cause.
 _BEGINNINGS = (
     expectations.ANSWERED,
     expectations.BLAMED,
@@ -184,4 +184,4 @@ _BEGINNINGS = (
     expectations.TOO_LARGE,
 )
 _PATHLESS = ("J1", "L5", "L6", "L8", "L9", "L10", "S12", "M14")
-"""The rules about a value itself: the member that holds it is not the cause."""
+"""Rules about a value itself. Its place in the answer does not matter for the cause."""

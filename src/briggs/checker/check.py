@@ -20,7 +20,7 @@ Verdict = Literal["pass", "warn", "fail", "unsupported", "not run"]
 
 CHECK_TIMEOUT_S = 600.0
 
-# Too many requests, or the server behind it is away.
+# Too many requests, or the server behind a proxy is unavailable.
 _AWAY = (429, 502, 503, 504)
 _FILE_TITLE = "an answer from a file"
 
@@ -40,7 +40,7 @@ class Result(msgspec.Struct, kw_only=True):
 async def check_endpoint(
     endpoint: Endpoint, *, probes: Iterable[Probe] = PROBES, timeout_s: float = CHECK_TIMEOUT_S
 ) -> AsyncIterator[Result]:
-    """The result of each probe, as it comes. Raises `CannotCheck` before the first.
+    """Yields the result of each probe when it is known. Raises `CannotCheck` before the first.
 
     Probes for which no time is left of `timeout_s` are not run.
     """
@@ -82,7 +82,7 @@ def judge_probe(
     if broken is None:
         findings += probe.expect(exchanges)
     elif not timed_out:
-        # It took requests a moment ago, so this is not a problem of the network.
+        # It accepted requests a moment ago, so the network works.
         findings.append(find(f"{UNANSWERED}: {broken}", severity="error"))
     unanswered = [each for each in exchanges if not each.is_answered and not probe.is_wrong]
     refusals = [describe_refusal(exchange) for exchange in unanswered]

@@ -17,7 +17,7 @@ OPENAI, STRICT, NODE = "openai-python", "openai-python (strict validation)", "op
 LANGCHAIN, LANGCHAIN_JS = "LangChain", "LangChain.js"
 PYDANTIC, INSTRUCTOR, LITELLM, AI_SDK = "Pydantic AI", "Instructor", "LiteLLM", "AI SDK"
 EVERY = "every client"
-"""What is not an answer at all, or an answer without its end."""
+"""Findings about something that is not an answer, or an answer without its end."""
 
 
 class Breakage(NamedTuple):
@@ -31,9 +31,9 @@ class Breakage(NamedTuple):
     says: str = ""
     """What the message contains."""
     excerpts: tuple[str, ...] = ()
-    """The values that do it; empty for any value."""
+    """The values that break the client; empty for any value."""
     harmless: tuple[str, ...] = ()
-    """The values that do not."""
+    """The values that do not break the client."""
 
 
 _RAISES = "raises an error"
@@ -318,7 +318,7 @@ BREAKAGES = (
         says=expectations.NOT_CUT,
     ),
 )
-"""The first that fits a finding holds."""
+"""The first entry that matches a finding applies."""
 
 
 def find_clients(finding: Finding) -> Mapping[str, str]:

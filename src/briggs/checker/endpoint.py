@@ -16,7 +16,7 @@ from briggs.types.completions import CHECK_TAG
 from briggs.types.wire import encode
 
 ANSWER_BYTES_MAX = 2 * 1024 * 1024
-"""Probes ask for few tokens: 512 of them, each with 20 alternatives, take less."""
+"""More than any good answer: probes request at most 512 tokens with 20 alternatives each."""
 
 # A shorter key is not a secret, and hiding it would cut it out of ordinary words.
 _SECRET_LENGTH_MIN = 6
@@ -24,7 +24,7 @@ _LIMIT, _OLDER_LIMIT = "max_completion_tokens", "max_tokens"
 
 
 class CannotCheck(Exception):
-    """Nothing there can be checked; `str()` says why and what to do."""
+    """The endpoint cannot be checked. The message says why and what to do."""
 
 
 class KeyRefused(CannotCheck):
@@ -45,7 +45,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked and what came back."""
+    """A request and its answer."""
 
     ask: Ask
     request: bytes
@@ -74,9 +74,9 @@ class Endpoint:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.model = model
-        """None until the endpoint has said that it has only one."""
+        """None until it is known that the endpoint has only one model."""
         self.timeout_s = timeout_s
-        """For all requests of one probe."""
+        """The time limit for all requests of one probe."""
         self.server: Server | None = None
         """The software that answers, once it has been recognised."""
         self.sends_max_tokens = False
@@ -111,7 +111,7 @@ class Endpoint:
         return exchange
 
     async def get(self, path: str, *, at_root: bool = False, timeout_s: float) -> Exchange:
-        """Read a page of the endpoint: beside `/chat/completions`, or `at_root` beside `/v1`."""
+        """Read a page next to `/chat/completions`, or next to `/v1` if `at_root`."""
         base = self.base_url.removesuffix("/v1") if at_root else self.base_url
         async with (
             _limited(timeout_s),

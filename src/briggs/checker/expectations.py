@@ -29,7 +29,7 @@ UNANSWERED = "it did not answer"
 BROKEN_OFF = "the answer broke off"
 TOO_LARGE = "the answer is far larger than a few hundred tokens can be"
 FAILED = "it failed"
-"""How the findings of probes begin: the causes are told apart by it."""
+"""How the findings of probes begin. Causes are grouped by this beginning."""
 
 _CUT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
 
@@ -44,7 +44,7 @@ def find(message: str, body: bytes = b"", *, severity: Severity = "warning") -> 
 
 
 def expect_nothing(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    """The rule book is enough."""
+    """Expects nothing beyond the rule book."""
     yield from ()
 
 

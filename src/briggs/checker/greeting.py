@@ -1,4 +1,4 @@
-"""The first question to an endpoint: does it answer us, for which model, and what is it?"""
+"""The first request to an endpoint: finds out whether it answers, its model, and its software."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MODELS_SHOWN = 5
 
 
 async def greet(endpoint: Endpoint) -> None:
-    """Ask a plain question, choose the only model, and recognise the server.
+    """Send a plain request, choose the only model, and recognise the server.
 
-    Raises `CannotCheck` if the question is not answered.
+    Raises `CannotCheck` if the request is not answered.
     """
     try:
         models = await endpoint.list_models() if endpoint.model is None else []

@@ -1,4 +1,4 @@
-"""The probes: what an endpoint is asked."""
+"""The probes: the requests that `briggs check` sends."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def _wrong(name: str, title: str, *asks: Mapping[str, Any] | bytes, severity: Se
 
 
 def _ask(members: Mapping[str, Any] | bytes, *, hangs_up: bool = False) -> Ask:
-    """A request with a token limit: no model writes for ever, or costs much."""
+    """A request with a token limit, so that no answer is endless or expensive."""
     if isinstance(members, Mapping):
         members = {"max_completion_tokens": TOKENS_MAX, **members}
     return Ask(members, hangs_up=hangs_up)
 
 
 TOKENS_MAX = 512
-"""For each choice of an answer. Models that reason need a few hundred for a sum."""
+"""The limit for each choice. Models that reason need a few hundred tokens for a sum."""
 
 _SUM = {"messages": _say("What is 17 + 25?")}
 _COUNT = {"messages": _say("Count from 1 to 20.")}

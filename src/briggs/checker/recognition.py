@@ -1,4 +1,4 @@
-"""Recognises the software that answers, by what it says about itself."""
+"""Recognises a server's software by signs in its answers and by its pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from briggs.types import wire
 from briggs.types.any_json import members, objects
 
 PAGE_TIMEOUT_S, PAGES_TIMEOUT_S = 5.0, 10.0
-"""For each page that is read to recognise a server, and for all of them."""
+"""The time limits for reading one page of a server, and for all pages."""
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 _TEXT_LENGTH_MAX = 200
@@ -26,10 +26,10 @@ _TEXT_LENGTH_MAX = 200
 async def recognise(
     endpoint: Endpoint, *, exchange: Exchange, models: Sequence[Model]
 ) -> Server | None:
-    """The software that answers; None if it says nothing that only one server says.
+    """The software that answers. None if it shows no sign of a known server.
 
-    A server that is recognised by its answer is asked for its version only. Pages that do not
-    come in time are passed over: no check fails because of them.
+    If the answer shows which server it is, only the page with its version is read. A page that
+    does not come in time is skipped, and does not fail the check.
     """
     found = _read_signs(exchange, models)
     if found and (found.version or found.name == "Briggs"):
@@ -55,7 +55,7 @@ def _read_signs(exchange: Exchange, models: Sequence[Model]) -> Server | None:
 
 
 def _list_said(exchange: Exchange, models: Sequence[Model]) -> Mapping[str, list[str]]:
-    """What stands at each place where a server may say who it is."""
+    """The texts at each place where a server may show a sign."""
     said = {f"header {name}": [value] for name, value in exchange.headers.items()}
     said["owned_by"] = [model.owned_by for model in models[:1] if model.owned_by]
     answer = _read_object(exchange)

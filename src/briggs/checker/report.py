@@ -42,7 +42,7 @@ class Report(msgspec.Struct, kw_only=True, dict=True):
         return group_refusals(self.results, server=self.server)
 
     def has_failed(self, *, strict: bool) -> bool:
-        """Whether something is wrong; if `strict`, also whether it may be or was not run."""
+        """Whether a probe failed. If `strict`, warnings and probes that were not run count too."""
         wrong = {"fail", "warn", "not run"} if strict else {"fail"}
         return any(result.verdict in wrong for result in self.results)
 
@@ -131,7 +131,7 @@ def write_markdown(report: Report) -> str:
 
 
 def describe_cause(cause: Cause) -> list[tuple[str, str]]:
-    """What a cause means and what to do, as named lines: every format has the same."""
+    """What a cause means and what to do, as named lines. Every format shows the same lines."""
     lines = [
         ("severity", f"{cause.severity}, {cause.effect}"),
         ("clients", _describe_clients(cause)),

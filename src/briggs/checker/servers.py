@@ -1,4 +1,4 @@
-"""The servers that the checker knows, and the signs that give each of them away."""
+"""The servers that the checker knows, and the signs that identify each of them."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class Server(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Sign(NamedTuple):
-    """Something that only one server says."""
+    """Something in an answer that identifies a server."""
 
     server: str
     place: str
     """Such as `header server`, `owned_by` of the first model, or `member` for the names of an
     answer's members."""
     says: re.Pattern[str]
-    """What it says there. Its group, if it has one, is the version."""
+    """The text at that place. Its group, if it has one, is the version."""
 
 
 class Page(NamedTuple):
-    """A page beside `/v1` that only one server has."""
+    """A page next to `/v1` that only one server has."""
 
     server: str
     path: str
@@ -68,7 +68,7 @@ SIGNS = (
     _sign("llama.cpp", "member", r"timings"),
     _sign("SGLang", "choice member", r"matched_stop"),
 )
-"""In the order in which they are believed."""
+"""The most reliable first."""
 
 PAGES = (
     Page("llama.cpp", "/props", "build_info", proof="default_generation_settings"),
@@ -79,4 +79,4 @@ PAGES = (
     Page("Ollama", "/api/version", "version", proof="version"),
     Page("vLLM", "/version", "version", proof="version", is_alone=True),
 )
-"""The most particular first: many servers may have a /version."""
+"""The most specific first: many servers may have a /version."""

@@ -1,4 +1,4 @@
-"""Where reviewers differ, side by side: as a table for people, as rows for spreadsheets."""
+"""Shows where reviewers differ, side by side: as tables, or as rows of CSV."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _list_reviewers(found: Sequence[Disagreement]) -> list[str]:
 
 
 def _describe_completion(id: str, item: StoredCompletion | None) -> Text:
-    """The end of its id, and the beginnings of what was asked and answered."""
+    """The end of its id, and the beginnings of its question and its answer."""
     title = Text(printable(id[-8:]), style="bold cyan")
     if item is None:
         return title.append("  (deleted)", style="dim")

@@ -1,4 +1,4 @@
-"""Edits a feedback on a terminal: asks again for what the server refuses, and keeps the rest."""
+"""Edits feedback on a terminal. Asks again only for values that the server refuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def edit(
 
 
 def explain(error: Refused, *, form: Form, interview: Interview) -> Collection[Path] | None:
-    """Show why values were refused; the fields to ask for again, or None for all."""
+    """Show why values were refused. Returns the fields to ask for again, or None for all."""
     for problem in error.problems:
         name = problem["path"].removeprefix("json_values").lstrip(".")
         interview.complain(f"{name}: {problem['message']}" if name else problem["message"])

@@ -239,7 +239,10 @@ def get(id: str, server: Server) -> None:
     help="A new value for one field; FIELD= leaves it empty. May be repeated.",
 )
 @click.option(
-    "--values", type=JsonObject(), metavar="JSON", help="All values anew; @FILE reads a file."
+    "--values",
+    type=JsonObject(),
+    metavar="JSON",
+    help="New values for all fields; @FILE reads a file.",
 )
 @click.option("--comment", metavar="TEXT", help="A new comment.")
 @click.option(
@@ -502,8 +505,8 @@ def download(
     default="oldest",
     show_default=True,
     metavar="ORDER",
-    help="Which come first: oldest, newest, random, or low-logprob, the answers of which the "
-    "model was least sure.",
+    help="Which come first: oldest, newest, random, or low-logprob: the answers that the "
+    "model was least sure of.",
 )
 @click.option(
     "--sample",

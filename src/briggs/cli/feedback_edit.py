@@ -1,4 +1,4 @@
-"""`briggs feedback edit`: changes what was named, or asks for each field."""
+"""`briggs feedback edit`: changes the named values, or asks for each field."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class FeedbackEditor:
-    """A change of one feedback."""
+    """A change to one feedback."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class FeedbackEditor:
 
 
 async def _read(client: AsyncClient, id: str) -> tuple[Feedback, Form]:
-    """The feedback, and the form of the version of the task that it answers."""
+    """The feedback, and the form of its version of the task."""
     feedback = await find_feedback(client, id)
     versions = await client.feedback_tasks.list_versions(feedback.task_id)
     return feedback, read_form(versions[feedback.task_version - 1].json_schema)
@@ -99,7 +99,7 @@ def _set_values(feedback: Feedback, form: Form, changes: Pairs) -> Any:
 
 
 def _ask(client: AsyncClient, feedback: Feedback, form: Form, *, runner: asyncio.Runner) -> bool:
-    """Ask for each field on the terminal; whether the feedback was changed."""
+    """Ask for each field on the terminal. Returns whether the feedback was changed."""
     runner.run(_show(client, feedback))
 
     def hand_in(answer: Answer) -> None:
@@ -119,7 +119,7 @@ def _ask(client: AsyncClient, feedback: Feedback, form: Form, *, runner: asyncio
 
 
 async def _show(client: AsyncClient, feedback: Feedback) -> None:
-    """The completions that the feedback is about, as a reviewer saw them."""
+    """Show the feedback's completions, as a reviewer saw them."""
     task = await client.feedback_tasks.retrieve(feedback.task_id)
     for id in feedback.matched_completion_ids[:3]:
         try:

@@ -19,7 +19,7 @@ _COMPLETION = ("model", "prompt", "answer")
 
 
 class Grade(NamedTuple):
-    """A feedback, and the completions that it is about if they were asked for."""
+    """A feedback, with its completions if they were requested."""
 
     feedback: Feedback
     completions: Sequence[Mapping[str, Any]] = ()
@@ -28,7 +28,7 @@ class Grade(NamedTuple):
 async def read_grades(
     client: AsyncClient, *, with_completions: bool, filters: FeedbackFilters
 ) -> AsyncIterator[Grade]:
-    """All that the filters let through: the newest first, or with completions the oldest."""
+    """All feedback that matches the filters. Newest first, or oldest first with completions."""
     if not with_completions:
         async for feedback in client.feedback.iterate(**filters):
             yield Grade(feedback)
@@ -97,7 +97,7 @@ class CompletionSheet:
         self._reviewers: dict[str, None] = {}
 
     def add(self, grade: Grade) -> None:
-        """Take a grade; of several by one reviewer, the last counts."""
+        """Add a grade. If a reviewer gave several, the last one counts."""
         feedback = grade.feedback
         reviewer = feedback.reviewer or ""
         self._reviewers.setdefault(reviewer)
@@ -109,7 +109,7 @@ class CompletionSheet:
             row |= {_name(name, reviewer): value for name, value in values.items()}
 
     def write(self) -> int:
-        """Write all rows, now that the reviewers are known; how many there are."""
+        """Write all rows, now that the reviewers are known. Returns the number of rows."""
         reviewers = sorted(self._reviewers)
         columns = [_name(name, each) for name in [*self._fields, "comment"] for each in reviewers]
         sheet = Sheet(self._target, ["completion_id", *_COMPLETION, *columns])
@@ -128,7 +128,7 @@ def _read_fields(fields: Mapping[str, Path], feedback: Feedback) -> dict[str, An
 
 
 def _describe(completions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What was asked last and answered, and by which model."""
+    """The model, the last message of the request, and the answer."""
     shown = [_describe_one(each) for each in completions]
     return {name: "\n\n".join(each[name] for each in shown) for name in _COMPLETION if shown}
 

@@ -16,7 +16,7 @@ KEYS = "123456789abdefghijklmnoprtvwxyz"
 """The keys of options, in order. Keys of commands are not among them."""
 _DIGITS = frozenset("0123456789")
 NONE = "0"
-"""The number that stands for no option at all."""
+"""The number that means no option at all."""
 
 
 def list_keys(field: Field) -> dict[str, Option]:
@@ -81,7 +81,7 @@ def read_line(field: Field, line: str) -> Any:
 
 
 def replace_values(form: Form, before: Mapping[str, Any], said: Mapping[Path, Any]) -> Any:
-    """An answer with the fields that were said. Values that are not fields stay as they were."""
+    """An answer with the new values of its fields. Values that are not fields do not change."""
     if () in said:
         return said[()]
     return _merge(

@@ -119,7 +119,7 @@ class Interview:
         return chosen or fields
 
     def _needs(self, field: Field, values: Mapping[Path, Any]) -> bool:
-        """Whether a field must have a value and has none; then the reviewer is told so."""
+        """Whether a required field has no value. If so, tell the reviewer."""
         is_missing = field in list_missing(self._form, values)
         if is_missing:
             self.complain("This field needs a value. ? lists the keys.")

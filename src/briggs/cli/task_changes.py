@@ -1,4 +1,4 @@
-"""What a new version of a task changes, for a reviewer who is grading by the old one."""
+"""Tells a reviewer what a new version of a task changes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from briggs.types.forms import Form
 
 
 def describe_change(before: FeedbackTask, after: FeedbackTask, *, old: Form, new: Form) -> str:
-    """The new version, the instruction if it is another, and every field that is not the same."""
-    lines = [f"The task has changed: its version was {before.version} and is {after.version} now."]
+    """The new version, the instruction if it changed, and every field that changed."""
+    lines = [f"The task has changed from version {before.version} to version {after.version}."]
     if after.instruction != before.instruction:
         lines.append(f"New instruction: {after.instruction or '(none)'}")
     lines += _describe_fields(old, new)
@@ -29,7 +29,7 @@ def keep_values(values: Mapping[Path, Any], new: Form) -> dict[Path, Any]:
 
 
 def list_changed(old: Form, new: Form) -> set[Path]:
-    """The fields of the new form that the old one does not have, or has in another form."""
+    """The fields of the new form that are new or changed."""
     return {field.path for field in new.fields if field not in old.fields}
 
 
@@ -43,4 +43,4 @@ def _describe_fields(old: Form, new: Form) -> Iterator[str]:
             yield f"Changed field: {field.name}, now {describe(field)}."
     for path, field in before.items():
         if path not in after:
-            yield f"Gone: {field.name}."
+            yield f"Removed field: {field.name}."

@@ -71,7 +71,7 @@ def _create_table(results: list[Result]) -> Table:
 
 
 def _print_cause(console: Console, cause: Cause) -> None:
-    """What is wrong, the first places with what stands there, and what it means."""
+    """What is wrong, its first places with their bytes, and what it means."""
     heading = f"\n{cause.rule} {cause.severity}"
     effect = (f"  {cause.effect}", "bold" if cause.clients else "dim")
     lines = [
@@ -96,7 +96,7 @@ def _print_help(console: Console, name: str, text: str) -> None:
 
 
 def _describe_place(place: Place) -> tuple[str, str]:
-    """Where and how a rule is broken, and what stands there."""
+    """Where and how a rule is broken, and the bytes at that place."""
     path = f"{place.path}: " if place.path else ""
     return _shorten(path + place.message), _shorten(place.excerpt)
 

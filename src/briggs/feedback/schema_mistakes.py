@@ -1,4 +1,4 @@
-"""Mistakes in a task's schema that JSON Schema allows, each with what was meant."""
+"""Finds mistakes in a task's schema that JSON Schema allows, and suggests what was meant."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _KEYWORDS = frozenset((*_ASKS, *_NOTES))
 
 
 class Mistake(NamedTuple):
-    """Where a schema does not say what was meant, and what to write instead."""
+    """The place of a mistake, and what to write instead."""
 
     path: Path
     message: str
 
 
 def find_mistake(schema: Mapping[str, Any]) -> Mistake | None:
-    """The first mistake; None for a schema that has none of them."""
+    """The first mistake, or None."""
     return next(_find_all(schema), None)
 
 
@@ -86,7 +86,7 @@ def _find_all(root: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _find_unwrapped(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
-    """Fields that stand where keywords do."""
+    """Fields that are not under `properties`."""
     if "properties" in schema:
         return
     fields = {
@@ -101,7 +101,7 @@ def _find_unwrapped(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
 
 
 def _find_types(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
-    """Names of types that JSON Schema does not have, and `required` of one property."""
+    """Types that JSON Schema does not have, and `required` that is not a list of names."""
     kinds = schema.get("type")
     for kind in kinds if isinstance(kinds, list) else [kinds]:
         if isinstance(kind, str) and kind not in TYPES:
@@ -114,7 +114,7 @@ def _find_types(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
     if isinstance(required, bool) and len(path) > 1 and path[-2] == "properties":
         yield Mistake(
             (*path, "required"),
-            f"the object around it lists its required names. Write 'required': "
+            f"the object that has this property lists its required names. Write 'required': "
             f"{json.dumps([path[-1]])} beside 'properties', and leave it out here",
         )
     elif isinstance(required, bool | str):
@@ -135,7 +135,7 @@ def _find_misspelt(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
 
 
 def _is_field(value: Any) -> bool:
-    """Whether a value looks like what a property is: a type's name, or a schema."""
+    """Whether a value looks like a property: the name of a type, or a schema."""
     if isinstance(value, str):
         return value in TYPES or _find_type(value) is not None or value.lower() == "any"
     return isinstance(value, dict) and any(
@@ -144,7 +144,7 @@ def _is_field(value: Any) -> bool:
 
 
 def _read_type(name: str) -> dict[str, str]:
-    """The schema of a type's name."""
+    """The schema for the name of a type."""
     kind = name if name in TYPES else _find_type(name)
     return {"type": kind} if kind else {} if name.lower() == "any" else {"type": "string"}
 

@@ -1,4 +1,4 @@
-"""How much work a schema makes: counted before it is done, since nothing can stop it later.
+"""Counts the work of a check against a schema beforehand, since nothing can stop a check.
 
 A validator evaluates every schema that applies to a value. With `allOf`, `anyOf` and references,
 several apply to the same value, and again to each value within it. So a short schema can ask for
@@ -15,11 +15,11 @@ from briggs.types.errors import InvalidRequest
 from briggs.types.references import References, list_references
 
 STEPS_MAX = 10_000
-"""Of any one value in an answer, as a task is made."""
+"""The most steps for one value of an answer. Checked when a task is created."""
 WORK_MAX = 16_000_000
-"""Of an answer, each step counted with the bytes of the value that it looks at."""
+"""The most work for one answer: its steps, each times the bytes of the value that it reads."""
 PROBLEM_BYTES_MAX = 256 * 1024 * 1024
-"""Of all problems with an answer. The validator makes the whole list at once."""
+"""The most memory for the problems of one answer. The validator lists them all at once."""
 CHAIN_MAX = 64
 """The longest chain of schemas that apply one another to the same value."""
 
@@ -27,14 +27,14 @@ _PATTERN_STEPS = 20
 _OPTION_STEPS = 4
 """Each problem with an `enum` holds a copy of all its values."""
 _NAME_COPIES = 16
-"""What an object takes in memory, compared with its size as JSON."""
+"""How much larger an object is in memory than as JSON."""
 _LISTS = ("allOf", "anyOf", "oneOf")
 _SINGLE = ("not", "if", "then", "else")
 _NAMED = ("dependentSchemas", "dependencies")
 
 
 class TooMuchWork(InvalidRequest):
-    """A schema that never comes to an end, or not in time."""
+    """A check against the schema would take too long, or never end."""
 
 
 class Steps:
@@ -47,7 +47,7 @@ class Steps:
         self._chain: list[int] = []
 
     def count(self, level: int) -> int:
-        """Of a value that is `level` levels deep in the answer. Raises `TooMuchWork`."""
+        """The steps for a value that is `level` levels deep in the answer. Raises `TooMuchWork`."""
         return self._count(self._root, level)
 
     def count_problem_bytes(self, values: Any, *, encoded: bytes) -> int:
@@ -124,8 +124,7 @@ class Steps:
 
 
 def measure(value: Any) -> tuple[list[int], list[int]]:
-    """The sizes of all values of an answer, in about as many bytes as JSON takes, and how many
-    there are, both by level."""
+    """The total size of an answer's values, about as JSON, and their number, both by level."""
     sizes: list[int] = []
     counts: list[int] = []
     _measure(value, 0, sizes, counts)
@@ -149,7 +148,7 @@ def _measure(value: Any, level: int, sizes: list[int], counts: list[int]) -> int
 
 
 def _weigh(schema: Mapping[str, Any]) -> int:
-    """The steps that the keywords of a schema take, without those of schemas within it."""
+    """The steps that the keywords of a schema take, without the schemas within it."""
     lists = len(_listed(schema.get("required")))
     lists += len(_listed(schema.get("enum"))) * _OPTION_STEPS
     lists += sum(map(len, _mapping(schema.get("dependentRequired")).values()))

@@ -1,7 +1,7 @@
-"""JSON Schemas of tasks: checked when a task is made, and what every feedback is checked by.
+"""Checks the JSON Schemas of tasks, and checks feedback against them.
 
-Both drafts that Log10's tasks are written in are understood, and its hints for forms: `multi`
-(`true`, or `{"rows": 5}`) makes a text box, `format` an input of that kind.
+Log10's tasks use draft-07 and 2020-12, and so may ours. Log10's hints for forms work too: `multi`
+(`true`, or `{"rows": 5}`) makes a text box, and `format` makes an input of that kind.
 
 Patterns match in linear time, and the work of a check is counted before it is done
 (`schema_work.py`). Both functions may take tens of milliseconds: call them off the event loop.
@@ -44,14 +44,14 @@ SCHEMA_BYTES_MAX = 256 * 1024
 PATTERN_LENGTH_MAX = 1_000
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 _LEVELS = 8
-"""How deep the answers are that a schema is tried with as it is made."""
+"""A new schema is tried with answers of this depth."""
 
 _REGEX = jsonschema_rs.RegexOptions(size_limit=1024 * 1024)
-"""Rust's `regex`: linear in the text, and what a pattern compiles to is bounded."""
+"""Rust's `regex` takes linear time, and the size of a compiled pattern is bounded."""
 
 
 class InvalidValues(InvalidRequest):
-    """Values that a schema does not allow: every problem, each with its path."""
+    """The values break the schema. Lists every problem with its path."""
 
     def __init__(self, problems: list[dict[str, str]]) -> None:
         listed = "; ".join(f"{each['path']}: {each['message']}" for each in problems)
@@ -134,7 +134,7 @@ def _find_problems(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[d
     except TooMuchWork as error:
         yield _problem(f"the schema of the task cannot be checked: {error.message}")
     except (ValidationError, ValueError) as error:
-        # A task that was made when more was allowed.
+        # The task was created by an older version, which allowed more.
         yield _problem(f"the schema of the task cannot be used: {_first_line(error)}. Update it")
 
 
@@ -153,7 +153,7 @@ def _list_errors(validator: Validator, values: Any) -> list[ValidationError]:
 
 
 def _replace_surrogates(value: Any) -> Any:
-    """Halves of surrogate pairs, which the validator does not take, as one other character."""
+    """Replace halves of surrogate pairs, which the validator does not accept."""
     if isinstance(value, str):
         return "".join("\ufffd" if "\ud800" <= each <= "\udfff" else each for each in value)
     if isinstance(value, list):
@@ -172,7 +172,7 @@ def _compile(encoded: bytes) -> _Compiled:
 
 
 def _open(schema: dict[str, Any], draft: type[Validator]) -> Validator:
-    # Offline: a reference never makes us ask another server, or open a file.
+    # `offline`: a reference never causes a request to another server, and never opens a file.
     return draft(schema, validate_formats=True, pattern_options=_REGEX, offline=True)
 
 
@@ -185,7 +185,7 @@ def _find_draft(schema: Mapping[str, Any]) -> type[Validator]:
 
 
 def _check_size(schema: dict[str, Any]) -> None:
-    """Before anything walks it."""
+    """Refuse a schema that is too large or too deep, before any other check reads it."""
     size = len(wire.encode_plain(schema))
     if size > SCHEMA_BYTES_MAX:
         raise _refuse("", f"it has {size:,} bytes, and the limit is {SCHEMA_BYTES_MAX:,}")
@@ -207,7 +207,7 @@ def _list_inner(value: Any) -> Iterable[Any]:
 
 
 def _check_meant(schema: dict[str, Any]) -> None:
-    """What JSON Schema allows and nobody means; and values are an object."""
+    """Refuse what JSON Schema allows but is surely a mistake, and values that are not objects."""
     if mistake := find_mistake(schema):
         raise _refuse(_name(mistake.path), mistake.message)
     wanted = schema.get("type", "object")
@@ -220,7 +220,7 @@ def _check_meant(schema: dict[str, Any]) -> None:
 
 
 def _check_hints(schema: dict[str, Any]) -> None:
-    """`multi` of the properties, wherever they are, and `$id`."""
+    """Check each `multi` and `$id`, at any depth."""
     for path, inner in walk_schemas(schema):
         if not isinstance(inner, dict):
             continue
@@ -235,7 +235,7 @@ def _check_hints(schema: dict[str, Any]) -> None:
 
 
 def _check_references(schema: dict[str, Any]) -> None:
-    """Every reference leads to a schema within the schema."""
+    """Check that every reference leads to a schema within this schema."""
     references = References(schema)
     known = {id(inner) for _, inner in walk_schemas(schema)}
     for path, inner in walk_schemas(schema):
@@ -245,15 +245,15 @@ def _check_references(schema: dict[str, Any]) -> None:
             if found is MISSING:
                 raise _refuse(
                     _name([*path, keyword]),
-                    f"'{reference}' is nowhere in this schema, and others are not fetched. Copy "
-                    "what it refers to into '$defs'",
+                    f"'{reference}' is not in this schema, and other schemas are not fetched. "
+                    "Copy its target into '$defs'",
                 )
             if not isinstance(found, bool) and id(found) not in known:
                 raise _refuse(_name([*path, keyword]), f"'{reference}' does not lead to a schema")
 
 
 def _check_patterns(schema: dict[str, Any]) -> None:
-    """Patterns that match in linear time: without lookaround and references back."""
+    """Refuse patterns that do not match in linear time: lookaround and back-references."""
     for path, inner in walk_schemas(schema):
         if not isinstance(inner, dict):
             continue
@@ -280,7 +280,7 @@ def _check_patterns(schema: dict[str, Any]) -> None:
 
 
 def _check_draft(schema: dict[str, Any], draft: type[Validator]) -> None:
-    """By the draft's own schema."""
+    """Check the schema against the draft's own schema."""
     try:
         _open(schema, draft)
     except ValidationError as error:
@@ -294,7 +294,7 @@ def _check_steps(schema: dict[str, Any]) -> None:
     try:
         most = max(map(steps.count, range(_LEVELS)))
     except TooMuchWork as error:
-        raise _refuse("", f"{error.message}, so that no answer could ever be checked") from None
+        raise _refuse("", f"{error.message}, so no answer could ever be checked") from None
     if most > STEPS_MAX:
         raise _refuse(
             "",
@@ -304,7 +304,7 @@ def _check_steps(schema: dict[str, Any]) -> None:
 
 
 def _check_form(schema: dict[str, Any]) -> None:
-    """Fields that are not too many, and that some answer can satisfy."""
+    """Check that there are not too many fields, and that some answer can satisfy them."""
     form = read_form(schema)
     if not form.is_whole:
         raise _refuse("", f"it has more than {FIELDS_MAX:,} fields, counting those of references")
@@ -312,7 +312,7 @@ def _check_form(schema: dict[str, Any]) -> None:
         path = [step for name in form.contradiction for step in ("properties", name)]
         what = "value" if path else "answer"
         raise _refuse(
-            _name(path), f"no {what} can satisfy it, since what it asks for contradicts itself"
+            _name(path), f"no {what} can satisfy it, because its conditions contradict each other"
         )
 
 
@@ -321,7 +321,7 @@ def _problem(message: str) -> dict[str, str]:
 
 
 def _explain(error: ValidationError) -> str:
-    """The library's sentence, cut where it repeats a large value."""
+    """The library's message, cut if it repeats a large value."""
     return error.message if len(error.message) <= 300 else f"{error.message[:300]}..."
 
 

@@ -15,7 +15,7 @@ from briggs.types.any_json import Json, integer, members, objects
 # RFC 8259, section 9, lets readers set a limit.
 DEPTH_MAX = 100
 CHOICES_MAX = 128
-"""What a request may ask for. An answer with more breaks C1, and only these are read."""
+"""The most choices of a request. If an answer has more, it breaks C1 and the rest are not read."""
 
 
 class Body:
@@ -63,7 +63,7 @@ class Choice(NamedTuple):
 
     @property
     def has_output(self) -> bool:
-        """Whether anything was said or called."""
+        """Whether the message has any text or call."""
         spoken = ("content", "refusal", "tool_calls", "function_call", "audio")
         return any(self.message.get(name) for name in spoken)
 

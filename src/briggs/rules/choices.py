@@ -1,4 +1,4 @@
-"""C: as many choices as were asked for, numbered, and each ends for a reason."""
+"""C: there are as many choices as requested, they are numbered, and each has an end reason."""
 
 from __future__ import annotations
 

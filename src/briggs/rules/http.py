@@ -1,4 +1,4 @@
-"""H: a failure is answered with an error object."""
+"""H: an answer to a failed call is an error object."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ def agree_with_the_alternatives(answer: Answer) -> Iterator[Broken]:
             other = number(one.get("logprob"))
             if one.get("token") != token.get("token") or one.get("bytes") != token.get("bytes"):
                 continue
-            # L3 reports what is not a probability at all.
+            # L3 reports values that are not probabilities.
             if own is None or other is None or max(own, other) > LOGPROB_MAX:
                 continue
             if abs(own - other) > TOLERANCE:

@@ -1,4 +1,4 @@
-"""S: a stream is events of chunks that agree, each choice begins and ends once, and it ends."""
+"""S: the chunks of a stream agree, each choice begins and ends once, and the stream ends."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _list_fields(lines: list[bytes]) -> Iterator[tuple[int, bytes, bool]]:
     on="stream",
     basis='CreateChatCompletionRequest, stream: "with the stream terminated by a `data: [DONE]` '
     'message". Without the empty line, readers drop it.',
-    fix="It is written anew, and nothing follows it.",
+    fix="Briggs writes its own, and nothing follows it.",
 )  # fmt: skip
 def ends_once(stream: Stream) -> Iterator[Broken]:
     last = len(stream.events) - 1
@@ -159,7 +159,7 @@ def choices_end_once(stream: Stream) -> Iterator[Broken]:
             yield Broken(path, f"Choice {index} has no finish_reason.")
             continue
         if len(ends) > 1 or ends[0] < len(turn) - 1:
-            then = "ends again" if len(ends) > 1 else "goes on after its finish_reason"
+            then = "ends again" if len(ends) > 1 else "continues after its finish_reason"
             yield Broken(path, f"Choice {index} {then}.")
         _, last = turn[ends[-1]]
         if any(last.message.values()) or last.value.get("logprobs"):
@@ -181,7 +181,7 @@ def _is_audio_expiry(choice: Choice) -> bool:
     "S7", "error", "Nothing comes for a choice after its end, except when its audio expires.",
     on="stream",
     basis="Observed in every recorded stream. Readers stop at the finish_reason.",
-    fix="Empty chunks are left out. Text that goes on is refused.",
+    fix="Empty chunks are left out. Text after the end is refused.",
 )  # fmt: skip
 def nothing_follows_the_end(stream: Stream) -> Iterator[Broken]:
     for turn in stream.turns.values():
@@ -232,7 +232,7 @@ def usage_comes_if_asked(stream: Stream) -> Iterator[Broken]:
     basis="ChatCompletionMessageToolCallChunk requires the index. 5 of 5 recorded calls begin "
     'with arguments "". 51 of 51 later deltas have only arguments, and 56 of 56 deltas are about '
     "one call.",
-    fix="Calls are numbered anew by their ids, and repeated members are left out.",
+    fix="Calls are renumbered by their ids, and repeated members are left out.",
 )  # fmt: skip
 def calls_begin_once(stream: Stream) -> Iterator[Broken]:
     for turn in stream.turns.values():

@@ -152,14 +152,31 @@ def describe(field: Field) -> str:
         whole = "a number" if field.kind == "number" else "a whole number"
         return " ".join([whole, *_list_ends(field)])
     if field.kind == "text":
-        return "a text"
+        return _describe_text(field)
     if field.kind == "list":
         return "a list" if field.item is None else f"a list, each item {describe(field.item)}"
-    kinds = sorted(field.types - {"null"})
+    # Every integer is a number.
+    kinds = sorted(field.types - {"null"} - ({"integer"} if "number" in field.types else set()))
     if not kinds:
         return "null" if field.nullable else "left out"
     return "any JSON value" if len(kinds) > 4 else " or ".join(_NAMES[kind] for kind in kinds)
 
+
+def _describe_text(field: Field) -> str:
+    text = _FORMATS.get(field.format, "a text")
+    if field.length_max is None and field.length_min <= 1:
+        return text
+    return f"{text} of {_amount(field.length_min, field.length_max, 'character')}"
+
+
+_FORMATS = {
+    "date": "a date such as 2026-01-31",
+    "date-time": "a date and time such as 2026-01-31T12:00:00Z",
+    "email": "an email address",
+    "time": "a time such as 12:00:00Z",
+    "uri": "a URI such as https://example.com",
+    "uuid": "a UUID",
+}
 
 _NAMES = {
     "array": "a list",
@@ -235,6 +252,6 @@ def _list_ends(field: Field) -> Iterator[str]:
     if field.above is not None:
         yield f"above {field.above}"
     if field.below is not None:
-        yield f"below {field.below}"
+        yield f"and below {field.below}" if field.above is not None else f"below {field.below}"
     if field.multiple_of is not None:
         yield f"in steps of {field.multiple_of}"
