@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 import random
 from typing import Any, NamedTuple
@@ -106,6 +107,11 @@ def encode(value: Any) -> bytes:
     for mark, raw in raws.items():
         text = text.replace(f'"{mark}"', raw)
     return text.encode()
+
+
+def pack(data: bytes, level: int = 9) -> bytes:
+    """Compressed with gzip, without the time, so that a seed gives the same bytes again."""
+    return gzip.compress(data, level, mtime=0)
 
 
 def mutate_bytes(data: bytes, draw: random.Random) -> bytes:
