@@ -512,10 +512,10 @@ def _chunk(body: bytes, draw: random.Random) -> bytes:
 def _pack_bomb(encoding: str, filler: bytes) -> bytes:
     """What decompresses to 32 MB, and weighs next to nothing."""
     content = filler * (32 * 1024 * 1024 // len(filler))
-    pack: dict[str, Callable[[bytes], bytes]] = {
+    packers: dict[str, Callable[[bytes], bytes]] = {
         "gzip": lambda it: pack(it, 1),
         "deflate": lambda it: zlib.compress(it, 1),
         "br": lambda it: bytes(brotli.compress(it, quality=1)),
         "zstd": lambda it: zstandard.compress(it, 1),
     }
-    return pack[encoding](content)
+    return packers[encoding](content)
