@@ -129,6 +129,32 @@ def test_a_bad_filter_is_named(stored: Server, query: dict[str, str], param: str
     assert len(reply.json["error"]["message"]) < 1_000
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions?",
+        "/api/v1/statistics?",
+        "/api/metrics/modelStats?startDate=2026-01-01&endDate=2026-01-02&",
+    ],
+)
+@pytest.mark.parametrize("member", ["tag={}", "metadata[{}]=x", "tags={}"])
+def test_too_many_filters(stored: Server, path: str, member: str) -> None:
+    """More tags and pairs of metadata than a statement can join are refused at once."""
+    query = "&".join(member.format(number) for number in range(1_500))
+    reply = stored.send("GET", f"{path}{query}")
+    assert reply.status in (200, 400)
+    is_read = ("tags" in member) == ("modelStats" in path)
+    assert not is_read or (reply.status == 400 and b"more than 50 tags" in reply.body)
+
+
+def test_many_filters(stored: Server) -> None:
+    """A tag that is named again and again counts once, and 50 filters work."""
+    tags = "tag=all&" * 5_000
+    pairs = "&".join(f"metadata[{number}]=x" for number in range(49))
+    assert len(stored.send("GET", f"/v1/chat/completions?{tags}").json["data"]) == 5
+    assert stored.send("GET", f"/v1/chat/completions?{tags}{pairs}").json["data"] == []
+
+
 @pytest.mark.parametrize("filters", ["", "&text=word", "&tag=all", "&order=desc"])
 def test_a_page_can_count_all_that_match(stored: Server, filters: str) -> None:
     """`count=true` gives the number on all pages together, also from a later page."""

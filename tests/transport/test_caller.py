@@ -171,6 +171,43 @@ async def test_a_large_body_is_read_as_it_is_taken() -> None:
         assert (await send_all(server, request, bytes(size))).endswith(b"\r\n\r\n%d" % size)
 
 
+async def test_others_are_answered_between_many_requests_of_one_caller() -> None:
+    """Requests that come all at once keep no other caller waiting for all their answers."""
+    answered: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        answered.append(scope["path"])
+        await answer(send, b"")
+
+    async with serve(by(application)) as server:
+        _, other = await asyncio.open_connection("127.0.0.1", server.port)
+        _, many = await asyncio.open_connection("127.0.0.1", server.port)
+        many.write(GET * 1000)
+        other.write(GET.replace(b"/", b"/other", 1))
+        while len(answered) < 1001:
+            await asyncio.sleep(0.01)
+        other.close()
+        many.close()
+    assert answered.index("/other") < 900
+
+
+async def test_answers_wait_until_the_caller_reads() -> None:
+    """A caller who sends many requests and reads no answer gets a few of them written."""
+    answered = 0
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal answered
+        answered += 1
+        await answer(send, b"x" * 1_000_000)
+
+    async with serve(by(application)) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        writer.write(GET * 200)
+        await asyncio.sleep(0.5)
+        writer.close()
+    assert 0 < answered < 100
+
+
 async def test_an_answer_without_a_length_is_chunked() -> None:
     """A streamed answer's head is sent with its first piece, and its end is sent."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import math
+import random
+import time
 import zlib
 from collections.abc import Sequence
 
@@ -113,6 +115,15 @@ def test_members_of_gzip_are_counted() -> None:
     assert decoder is not None
     with pytest.raises(ValueError, match="members"):
         list(decoder.decode(gzip.compress(b"") * 2000))
+
+
+def test_members_of_gzip_before_a_large_one_take_no_time() -> None:
+    """What follows a member is not copied for each member."""
+    text = random.Random(1).randbytes(30 * MEBIBYTE)
+    packed = gzip.compress(b"") * 900 + gzip.compress(text, 0)
+    began = time.process_time()
+    assert b"".join(create_decoder("gzip").decode(packed)) == text
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "zstd", "x", "gzip,br"])

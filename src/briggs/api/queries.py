@@ -78,9 +78,9 @@ def read_filters(parameters: QueryParams, *, status: str) -> dict[str, Any]:
             for name, value in parameters.multi_items()
             if (match := _METADATA.fullmatch(name))
         },
-        "tags": parameters.getlist("tag"),
-        "without_tags": parameters.getlist("without_tag"),
-        "violates": _read_rules(parameters.getlist("violates")),
+        "tags": list(dict.fromkeys(parameters.getlist("tag"))),
+        "without_tags": list(dict.fromkeys(parameters.getlist("without_tag"))),
+        "violates": _read_rules(list(dict.fromkeys(parameters.getlist("violates")))),
         **{name: _read_text(parameters, name) for name in _TEXTS},
         **{name: _read_amount(parameters, name) for name in _AMOUNTS},
         "created_from": max(_read_times(parameters, "created[gte]", "created[gt]"), default=None),

@@ -48,6 +48,9 @@ from briggs.types.errors import InvalidRequest, NotFound
 SCAN_ROWS = 100
 IDS_MAX = 500
 """How many ids one statement may contain."""
+FOUND_BY_QUERY_MAX = 50
+"""How many tags, pairs of metadata and rules one query may name. Each becomes a join, and SQLite
+joins at most 64 tables."""
 
 
 class Query(msgspec.Struct, kw_only=True, frozen=True):
@@ -94,6 +97,13 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """By `created_at`, then by `id`."""
     payloads: bool = True
     """Whether to read the bodies. Otherwise `request` is empty and the others are None."""
+
+    def __post_init__(self) -> None:
+        if len(self.tags) + len(self.metadata) + len(self.violates) > FOUND_BY_QUERY_MAX:
+            raise InvalidRequest(
+                f"The query names more than {FOUND_BY_QUERY_MAX} tags, pairs of metadata and "
+                "rules: name fewer."
+            )
 
 
 class Page(msgspec.Struct, kw_only=True, frozen=True):

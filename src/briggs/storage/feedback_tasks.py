@@ -220,7 +220,8 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
     query = completions.Query(
         organization_id=organization_id,
         status="finished",
-        tags=list(dict.fromkeys(tags)),
+        # `is_selected` checks all of them.
+        tags=list(dict.fromkeys(tags))[: completions.FOUND_BY_QUERY_MAX],
     )
     place = (row.fill_created_at, row.fill_id)
     statement = completions.select_page(query, after=place, limit=FILL_ROWS)

@@ -43,6 +43,11 @@ class Inflater:
         return self._inflater.eof or not self._begun
 
     def decode(self, data: bytes) -> Iterator[bytes]:
+        # Whatever zlib has not read yet is copied at each step.
+        for begin in range(0, len(data), _PIECE_BYTES_MAX):
+            yield from self._decode(data[begin : begin + _PIECE_BYTES_MAX])
+
+    def _decode(self, data: bytes) -> Iterator[bytes]:
         try:
             while data or self._begun:
                 piece = self._inflate(data)

@@ -317,6 +317,11 @@ class Caller(asyncio.Protocol):
                     self.resume()
                     await cycle.run(self._application if cycle.fault is None else self._refuse)
                     self._answering = None
+                    if self._waiting:
+                        # Many requests can come at once, and their answers need not wait for
+                        # anything. So let others have their turn, and the caller read.
+                        await asyncio.sleep(0)
+                        await self.drain()
                 else:
                     self._idle = self._loop.create_future()
                     await self._idle
