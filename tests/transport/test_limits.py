@@ -121,8 +121,10 @@ def test_members_of_gzip_before_a_large_one_take_no_time() -> None:
     """What follows a member is not copied for each member."""
     text = random.Random(1).randbytes(30 * MEBIBYTE)
     packed = gzip.compress(b"") * 900 + gzip.compress(text, 0)
+    decoder = create_decoder("gzip")
+    assert decoder is not None
     began = time.process_time()
-    assert b"".join(create_decoder("gzip").decode(packed)) == text
+    assert b"".join(decoder.decode(packed)) == text
     assert time.process_time() - began < 2
 
 
