@@ -38,13 +38,34 @@ def _send_stream(chunks: int) -> Behaviour:
     return behave
 
 
+def _create_blocks() -> bytes:
+    """An answer of Anthropic's with 40,000 tool calls."""
+    blocks = [
+        {"type": "tool_use", "id": f"toolu_{number}", "name": "x", "input": {}}
+        for number in range(40_000)
+    ]
+    return json.dumps(
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": blocks,
+            "stop_reason": "tool_use",
+            "usage": {"input_tokens": 1, "output_tokens": 1},
+        }
+    ).encode()
+
+
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
     whole = json.dumps(create_response()).encode()
+    blocks = _create_blocks()
     upstream = Upstream(
         {
             "whole": lambda handler, seen: handler.send_whole(200, whole),
             "stream": _send_stream(CHUNKS),
+            "blocks": lambda handler, seen: handler.send_whole(200, blocks),
         }
     )
     yield upstream
@@ -53,7 +74,9 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with run_server(tmp_path_factory.mktemp("turns") / "data", config=upstream.config()) as server:
+    url = f"http://127.0.0.1:{upstream.port}/blocks"
+    config = f'{upstream.config()}[providers.claude]\nkind = "anthropic"\nbase_url = "{url}"\n'
+    with run_server(tmp_path_factory.mktemp("turns") / "data", config=config) as server:
         yield server
 
 
@@ -127,4 +150,14 @@ def test_many_chunks_in_one_read(server: Server) -> None:
     assert reply.body.count(b'"reasoning":"') == CHUNKS
     assert reply.body.endswith(b"data: [DONE]\n\n")
     assert server.find(reply, "received")["briggs"]["finish_reasons"] == ["stop"]
+    assert max(waits) < WAIT_MAX_S
+
+
+def test_answer_of_many_parts(server: Server) -> None:
+    """An answer that takes seconds to translate is passed on while others are answered."""
+    tool = {"type": "function", "function": {"name": "x"}}
+    request = {"model": "claude/m", "messages": MESSAGES, "max_tokens": 5, "tools": [tool]}
+    with measure_longest_wait(server) as waits:
+        reply = server.chat(request)
+    assert len(reply.json["choices"][0]["message"]["tool_calls"]) == 40_000
     assert max(waits) < WAIT_MAX_S

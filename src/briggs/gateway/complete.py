@@ -18,6 +18,7 @@ from briggs.gateway.order import Route
 from briggs.providers.base import Answer, Provider
 from briggs.record.evidence import Evidence
 from briggs.record.record import Call, Record
+from briggs.types.envelope import LARGE_BYTES
 from briggs.types.errors import (
     BriggsError,
     HangUp,
@@ -90,6 +91,8 @@ async def _ask(call: Call, provider: Provider, prepared: Prepared) -> tuple[Conf
     call.evidence = Evidence(prepared)
     answer = await provider.complete(prepared)
     call.evidence.body = answer.body
+    if len(answer.body) > LARGE_BYTES:
+        return await asyncio.to_thread(_conform, call, answer), answer.received
     return _conform(call, answer), answer.received
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from briggs.providers.base import Answer, Piece
 from briggs.transport import BrokenOff, StreamedReply, TimedOut, TooLarge, Transport, TransportError
 from briggs.types import wire as json_wire
-from briggs.types.envelope import Envelope
+from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import (
     InvalidRequest,
     ProviderNotReady,
@@ -117,7 +118,11 @@ class HttpProvider:
             raise self._reject(reply.status, reply.headers, reply.body)
         self._refuse_error_object(reply.body, reply.headers)
         try:
-            body = self._wire.decode(reply.body, prepared=prepared)
+            if len(reply.body) > LARGE_BYTES:
+                decode = partial(self._wire.decode, reply.body, prepared=prepared)
+                body = await asyncio.to_thread(decode)
+            else:
+                body = self._wire.decode(reply.body, prepared=prepared)
             return Answer(body, reply.body, reply.headers.get(_COST_HEADER))
         except UpstreamError as error:
             error.received = reply.body

@@ -67,7 +67,7 @@ _TYPES: dict[str, Any] = {
 _DECODERS = {name: msgspec.json.Decoder(type) for name, type in _TYPES.items()}
 _MEMBERS_MAX = 1000
 LARGE_BYTES = 128 * 1024
-"""A larger request may take long to open, so open it in a thread."""
+"""A larger request or answer may take long to read, so read it in a thread."""
 # How many JSON values a request may have in all. No model reads as many.
 _VALUES_MAX = 250_000
 _PART_BYTES = 256 * 1024
