@@ -292,3 +292,20 @@ def test_no_color_is_no_colour(tmp_path: Path) -> None:
         terminal.type("/exit\r")
         terminal.wait()
     assert "\x1b[31m" not in terminal.shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "completions list", "sessions list", "feedback list", "feedback-task list", "keys list",
+        "organizations list", "models", "stats",
+    ],
+)  # fmt: skip
+def test_every_list_can_be_pretty_in_a_pipe(server: RunningServer, command: str) -> None:
+    """`--pretty` prints the terminal's format in a pipe, and `--json` excludes it."""
+    create_completions(server, "x")
+    done = run(*command.split(), "--pretty", server=server)
+    assert (done.status, done.errors) == (0, "")
+    assert not done.output.startswith("{")
+    both = run(*command.split(), "--pretty", "--json", server=server)
+    assert (both.status, both.output) == (2, "")

@@ -20,8 +20,8 @@ from briggs.cli.options import (
     Tags,
     csv_option,
     file_argument,
+    form_options,
     id_argument,
-    json_option,
     offset_option,
     page_options,
     task_option,
@@ -173,10 +173,10 @@ def create(
 @filter_option
 @page_options(limit=25)
 @csv_option
-@json_option
+@form_options
 @server_options
 def list_feedback(
-    limit: int, offset: int, as_csv: bool, as_json: bool, server: Server, **chosen: Any
+    limit: int, offset: int, as_csv: bool, is_pretty: bool, server: Server, **chosen: Any
 ) -> None:
     """List feedback, newest first: a table on a terminal, JSON lines in a pipe.
 
@@ -201,7 +201,7 @@ def list_feedback(
                 for each in page.data:
                     sheet.write(Grade(each))
                 return
-        print_list(page.data, partial(print_feedback, total=page.total), as_json=as_json)
+        print_list(page.data, partial(print_feedback, total=page.total), is_pretty=is_pretty)
 
     asyncio.run(ask())
 
@@ -332,7 +332,7 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
 )
 @page_options(limit=25)
 @csv_option
-@json_option
+@form_options
 @server_options
 def disagreements(
     task: str,
@@ -341,7 +341,7 @@ def disagreements(
     limit: int,
     offset: int,
     as_csv: bool,
-    as_json: bool,
+    is_pretty: bool,
     server: Server,
 ) -> None:
     """Show where reviewers of TASK differ, with their values side by side.
@@ -378,14 +378,14 @@ def disagreements(
                 write_disagreements(listed)
                 return
             about = {}
-            if sys.stdout.isatty() and not as_json:
+            if is_pretty:
                 for each in listed:
                     with suppress(NotFound):
                         about[each.completion_id] = await client.completions.retrieve(
                             each.completion_id, include=["request"]
                         )
         show = partial(print_disagreements, page, about=about)
-        print_list(listed, show, as_json=as_json)
+        print_list(listed, show, is_pretty=is_pretty)
 
     asyncio.run(ask())
 

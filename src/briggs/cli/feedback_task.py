@@ -14,8 +14,8 @@ from briggs.cli.options import (
     JsonObject,
     Tags,
     csv_option,
+    form_options,
     id_argument,
-    json_option,
     page_options,
 )
 from briggs.cli.server import Server, server_options
@@ -116,9 +116,9 @@ def create(schema: dict[str, Any], selector: list[str], server: Server, **said: 
 @feedback_task.command(name="list")
 @page_options(limit=25)
 @csv_option
-@json_option
+@form_options
 @server_options
-def list_tasks(limit: int, offset: int, as_csv: bool, as_json: bool, server: Server) -> None:
+def list_tasks(limit: int, offset: int, as_csv: bool, is_pretty: bool, server: Server) -> None:
     """List the tasks, newest first: a table on a terminal, JSON lines in a pipe.
 
     \b
@@ -138,7 +138,7 @@ def list_tasks(limit: int, offset: int, as_csv: bool, as_json: bool, server: Ser
         if as_csv:
             write_rows(TASK_COLUMNS, map(to_builtins, found))
             return
-        print_list(found, print_tasks, as_json=as_json)
+        print_list(found, print_tasks, is_pretty=is_pretty)
 
     asyncio.run(ask())
 
@@ -262,9 +262,9 @@ def archive(id: str, yes: bool, server: Server) -> None:
 @click.option(
     "--reviewer", default="", metavar="NAME", help="Whose part to count.  [default: the key's name]"
 )
-@json_option
+@form_options
 @server_options
-def progress(id: str, reviewer: str, as_json: bool, server: Server) -> None:
+def progress(id: str, reviewer: str, is_pretty: bool, server: Server) -> None:
     """Show how far the queue of a task is, by its ID or name.
 
     \b
@@ -281,7 +281,7 @@ def progress(id: str, reviewer: str, as_json: bool, server: Server) -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             task = await find_task(client, id)
             found = await client.feedback_tasks.progress(task.id, reviewer=reviewer)
-        if as_json or not sys.stdout.isatty():
+        if not is_pretty:
             print_line(encode(found))
             return
         print_progress(task, found, reviewer=reviewer)
@@ -291,9 +291,9 @@ def progress(id: str, reviewer: str, as_json: bool, server: Server) -> None:
 
 @feedback_task.command()
 @id_argument
-@json_option
+@form_options
 @server_options
-def versions(id: str, as_json: bool, server: Server) -> None:
+def versions(id: str, is_pretty: bool, server: Server) -> None:
     """Show what a task asked in each of its versions, the first one first.
 
     \b
@@ -309,7 +309,7 @@ def versions(id: str, as_json: bool, server: Server) -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             task = await find_task(client, id)
             found = await client.feedback_tasks.list_versions(task.id)
-        print_list(found, print_versions, as_json=as_json)
+        print_list(found, print_versions, is_pretty=is_pretty)
 
     asyncio.run(ask())
 
@@ -324,9 +324,9 @@ def versions(id: str, as_json: bool, server: Server) -> None:
     help="The version of the task.  [default: the newest]",
 )
 @csv_option
-@json_option
+@form_options
 @server_options
-def agreement(id: str, version: int | None, as_csv: bool, as_json: bool, server: Server) -> None:
+def agreement(id: str, version: int | None, as_csv: bool, is_pretty: bool, server: Server) -> None:
     """Show how far reviewers agree on a task, by its ID or name, field by field.
 
     A kappa or alpha of 1 is full agreement, and 0 is what chance would do. The words are from
@@ -354,7 +354,7 @@ def agreement(id: str, version: int | None, as_csv: bool, as_json: bool, server:
         if as_csv:
             write_rows(AGREEMENT_COLUMNS, list_agreement(report))
             return
-        if as_json or not sys.stdout.isatty():
+        if not is_pretty:
             print_line(encode(report))
             return
         print_agreement(report)

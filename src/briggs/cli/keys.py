@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from briggs.cli.groups import Group
-from briggs.cli.options import Span, json_option
+from briggs.cli.options import Span, form_options
 from briggs.cli.server import Server, server_options
 from briggs.cli.text import print_line
 from briggs.types.keys import SCOPES, SCOPES_DEFAULT, Scope
@@ -87,9 +87,9 @@ def create(
 
 @keys.command(name="list")
 @organization_option
-@json_option
+@form_options
 @server_options
-def list_keys(organization: str | None, as_json: bool, server: Server) -> None:
+def list_keys(organization: str | None, is_pretty: bool, server: Server) -> None:
     """List the keys: a table on a terminal, JSON lines in a pipe.
 
     \b
@@ -103,7 +103,7 @@ def list_keys(organization: str | None, as_json: bool, server: Server) -> None:
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = (await client.keys.list(organization=organization)).data
-        print_list(found, print_keys, as_json=as_json)
+        print_list(found, print_keys, is_pretty=is_pretty)
 
     asyncio.run(ask())
 

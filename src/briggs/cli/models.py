@@ -7,13 +7,14 @@ import asyncio
 import click
 
 from briggs.cli.groups import Command
+from briggs.cli.options import form_options
 from briggs.cli.server import Server, server_options
 
 
 @click.command(cls=Command)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
+@form_options
 @server_options
-def models(as_json: bool, server: Server) -> None:
+def models(is_pretty: bool, server: Server) -> None:
     """List the models that the server offers.
 
     Use these names with `briggs chat --model`, or as the `model` of any client. Prints a table
@@ -30,6 +31,6 @@ def models(as_json: bool, server: Server) -> None:
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = (await client.models.list()).data
-        print_list(found, print_models, as_json=as_json)
+        print_list(found, print_models, is_pretty=is_pretty)
 
     asyncio.run(ask())

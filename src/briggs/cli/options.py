@@ -134,13 +134,6 @@ def csv_option(command: Callable[..., R]) -> Callable[..., R]:
     )(command)
 
 
-def json_option(command: Callable[..., R]) -> Callable[..., R]:
-    """Add `--json` to a command, as `as_json`."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal."
-    )(command)
-
-
 def page_options(*, limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Add `--limit` and `--offset` to a command."""
 

@@ -8,7 +8,7 @@ import click
 
 from briggs.cli.groups import Group
 from briggs.cli.keys import print_secret
-from briggs.cli.options import json_option
+from briggs.cli.options import form_options
 from briggs.cli.server import Server, server_options
 from briggs.cli.text import print_line
 
@@ -53,9 +53,9 @@ def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
 
 
 @organizations.command(name="list")
-@json_option
+@form_options
 @server_options
-def list_organizations(as_json: bool, server: Server) -> None:
+def list_organizations(is_pretty: bool, server: Server) -> None:
     """List the organizations: a table on a terminal, JSON lines in a pipe.
 
     Administrators of the first organization see all of them. Other keys see their own.
@@ -71,6 +71,6 @@ def list_organizations(as_json: bool, server: Server) -> None:
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             found = await client.organizations.list()
-        print_list(found, print_organizations, as_json=as_json)
+        print_list(found, print_organizations, is_pretty=is_pretty)
 
     asyncio.run(ask())

@@ -43,11 +43,10 @@ def print_list(
     found: Sequence[T],
     print_table: Callable[[Sequence[T]], None],
     *,
-    as_json: bool = False,
-    is_pretty: bool | None = None,
+    is_pretty: bool,
 ) -> None:
     """Print a list as a table for people, or as JSON lines for programs."""
-    if is_pretty if is_pretty is not None else not as_json and sys.stdout.isatty():
+    if is_pretty:
         print_table(found)
         return
     for item in found:
