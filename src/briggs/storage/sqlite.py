@@ -30,8 +30,9 @@ _MOVED_AT = 96
 _FRAME_HEADER_BYTES = 24
 
 # sqlite3 looks in four more places for a value whose type has no adapter, on every bind, and half
-# of a record is NULL. These adapters return their argument.
+# of a record is NULL. These adapters return their argument, as SQLite stores it.
 sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
 
 # The error codes that mean that the disk is at fault, not the row.
