@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from briggs.record.tell import Posted, merge, read_told
+from briggs.record import tell as tell_module
+from briggs.record.tell import Merge, Posted, read_told
+from briggs.storage import Store
 from briggs.types.completions import Completion, Status
 from briggs.types.response import CreateChatCompletionResponse
 from tests.processes import create_response
@@ -24,7 +28,7 @@ def tell(posts: Iterable[Posted], before: Completion | None = None) -> Completio
     """The completion after posts in this order."""
     for posted in posts:
         status = "started" if before is None else before.status
-        before = merge("c", posted, told=read_told("c", posted))(before)
+        before = Merge("c", posted, read_told("c", posted))(before)
         assert FINALITY[before.status] >= FINALITY[status], "a call that has ended starts again"
     assert before is not None
     return before
@@ -101,6 +105,65 @@ def test_the_price_of_a_known_model() -> None:
         response = json.dumps(create_response(model=model)).encode()
         unknown = tell([post("finished", response=response)])
         assert (unknown.total_tokens, unknown.cost_usd, unknown.price_source) == (7, None, None)
+
+
+class InThread:
+    """Notes which functions run in the writer's thread."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+        self.calls: list[tuple[str, str]] = []
+        for name in names:
+            monkeypatch.setattr(tell_module, name, self.note(name, getattr(tell_module, name)))
+
+    def note(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((name, threading.current_thread().name))
+            return call(*args, **kwargs)
+
+        return noted
+
+
+READERS = ("read_answer", "check_response", "price_logged", "_decode_object")
+
+
+async def test_a_post_is_read_once_and_before_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A post's request and answer are each read once, and never in the writer's thread."""
+    noted = InThread(monkeypatch, *READERS)
+    store = await Store.open(tmp_path / "data")
+    for posted in (post("started"), finished(), Posted(organization_id="default", tags=["t"])):
+        await tell_module.tell("c", posted, store=store)
+    names = [name for name, _ in noted.calls]
+    assert names.count("read_answer") == names.count("price_logged") == 1
+    assert names.count("_decode_object") == 2
+    assert {thread for _, thread in noted.calls} == {threading.current_thread().name}
+    completion = await store.retrieve("c", organization_id="default")
+    assert completion is not None
+    assert (completion.model, completion.tags) == ("model-0", ["t"])
+    assert completion.cost_usd == pytest.approx((5 * 2.5 + 2 * 10) / 1e6)
+    await store.close()
+
+
+@pytest.mark.parametrize("named_first", [False, True])
+async def test_a_price_whose_model_another_post_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named_first: bool
+) -> None:
+    """If the answer names no model, the request's gives the price, whichever is posted first."""
+    noted = InThread(monkeypatch, *READERS)
+    store = await Store.open(tmp_path / "data")
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    answer = {"choices": [{"message": {"role": "assistant", "content": "46"}}], "usage": usage}
+    question = post("started", request=b'{"model": "gpt-4o", "messages": []}')
+    end = Posted(organization_id="default", status="finished", response=json.dumps(answer).encode())
+    for posted in (question, end) if named_first else (end, question):
+        await tell_module.tell("c", posted, store=store)
+    completion = await store.retrieve("c", organization_id="default")
+    assert completion is not None
+    assert (completion.model, completion.response_model) == ("gpt-4o", None)
+    assert completion.cost_usd == pytest.approx((5 * 2.5 + 2 * 10) / 1e6)
+    assert {thread for _, thread in noted.calls} == {threading.current_thread().name}
+    await store.close()
 
 
 def test_a_logged_usage_in_other_words() -> None:

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
+from briggs.rules import check_response
 from briggs.types import wire
 from briggs.types.completions import Completion, Status
 from briggs.types.response import CreateChatCompletionResponse
+from briggs.wires.recorded import answer as answer_module
 from briggs.wires.recorded.answer import UNKNOWN_MODEL, read_answer, read_response
 from tests.processes import create_response
 
@@ -173,3 +175,25 @@ def test_counts_that_nobody_can_have_counted(count: Any) -> None:
         ).facts
         assert (facts.prompt_tokens, facts.total_tokens) == (None, None)
         assert facts.finish_reasons == ["stop"]
+
+
+@pytest.mark.parametrize("logprobs", [False, True])
+def test_a_plain_answer_reads_as_any(monkeypatch: pytest.MonkeyPatch, logprobs: bool) -> None:
+    """The quick reading of a plain answer gives the same body and facts as the full one."""
+    value = create_response(model="gpt-4o")
+    if logprobs:
+        value["choices"][0]["logprobs"] = {
+            "content": [
+                {"token": part, "logprob": -1.5, "bytes": list(part.encode()), "top_logprobs": []}
+                for part in value["choices"][0]["message"]["content"]
+            ],
+            "refusal": None,
+        }
+    value["usage"] = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
+    body = json.dumps(value).encode()
+    of = Completion(organization_id="default", model="m")
+    quick = read_answer(body, of=of)
+    assert quick.is_plain
+    monkeypatch.setattr(answer_module, "_read_plain", lambda _: None)
+    assert read_answer(body, of=of) == quick._replace(is_plain=False)
+    assert check_response(body) == []

@@ -24,6 +24,8 @@ PAUSE_S = 1.0
 PAUSE_S_MAX = 60.0
 LOCKED_PAUSE_S = 0.2
 
+# The answer need not repeat the record (RFC 7240).
+_MINIMAL = {"prefer": "return=minimal"}
 _UNWANTED = frozenset({400, 409, 413, 415, 422})
 """Statuses that reject the record itself. After any other error it can be sent again."""
 
@@ -166,7 +168,7 @@ async def _send(name: str, spool: Spool, connection: Connection) -> None:
         return
     path = f"/api/v1/completions/{quote(record.id, safe='')}"
     try:
-        await connection.send("POST", path, body=body, is_idempotent=True)
+        await connection.send("POST", path, body=body, headers=_MINIMAL, is_idempotent=True)
     except Refused as error:
         if error.status not in _UNWANTED:
             raise

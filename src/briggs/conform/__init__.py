@@ -7,7 +7,7 @@ object, https://platform.openai.com/docs/api-reference/chat/object.
 """
 
 from briggs.conform.finish import InBandError, describe_error, find_finish_reason
-from briggs.conform.response import conform_response
+from briggs.conform.response import conform_plain, conform_response
 from briggs.conform.stream import USAGE_SO_FAR, ConformStream
 from briggs.conform.strict import (
     COUNT_MAX,
@@ -29,6 +29,7 @@ __all__ = [
     "Facts",
     "InBandError",
     "NotConforming",
+    "conform_plain",
     "conform_response",
     "describe_error",
     "find_finish_reason",

@@ -79,6 +79,12 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     return Conformed(body, facts)
 
 
+def conform_plain(body: bytes, *, asked: Asked) -> Conformed | None:
+    """A plain answer, which passes as it came. None for one that needs the full check."""
+    plain = read_plain(body, asked)
+    return None if plain is None else Conformed(body, read_facts(plain), is_plain=True)
+
+
 def _read_usage(raw: Raw) -> tuple[Usage, dict[str, Any]]:
     """A usage. If it has other members than the specification's, also all of it as it came."""
     try:

@@ -180,6 +180,18 @@ def price_logged(completion: Completion, facts: Facts) -> None:
         _write_cost(completion, offers[0], facts)
 
 
+def find_basis(completion: Completion) -> tuple[object, ...]:
+    """What the price of a call that was answered elsewhere depends on, beside its answer.
+
+    Nothing, if it has no counts, or if its vendor reported the cost.
+    """
+    if completion.usage_source is None or completion.price_source == REPORTED:
+        return ()
+    writes_for_an_hour = completion.cache_write_tokens and _HOUR.search(completion.request)
+    model = completion.response_model or completion.model
+    return model, completion.created_at // _MINUTE_US, bool(writes_for_an_hour)
+
+
 def _are_counted(facts: Facts) -> bool:
     return facts.prompt_tokens is not None and facts.completion_tokens is not None
 

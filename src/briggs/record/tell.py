@@ -8,16 +8,17 @@ those clients put another call's request and tags into the post at the end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from briggs.record.judge import LARGE_BYTES
-from briggs.record.prices import load_list, price_logged
+from briggs.record.prices import find_basis, load_list, price_logged
 from briggs.record.record import Call, write_facts
 from briggs.rules import check_response, is_checkable
 from briggs.storage import Store
@@ -27,7 +28,11 @@ from briggs.types.completions import Completion, Status, current_time_us
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
 from briggs.wires.recorded.answer import RecordedAnswer, read_answer
 
+Read = TypeVar("Read")
+
 _ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ASKED = ("model", "stream", "seed", "user")
+_PRICED = ("cost_usd", "price_source", "usage_source")
 # If one post reports a failure and another an answer, the answer counts.
 _FINALITY: dict[Status, int] = {"started": 0, "failed": 1, "finished": 2}
 
@@ -55,16 +60,22 @@ class Posted(msgspec.Struct, kw_only=True):
 async def tell(id: str, posted: Posted, *, store: Store) -> Completion:
     """Record a post about a call, and return all that is known of the call so far.
 
+    The post is read and priced here. The writer's thread only puts it together with the record.
     Raises `NotFound` if the id belongs to a call of another organization.
     """
-    told = None
-    if posted.response is not UNSET:
+    if posted.response is not UNSET and not load_list.cache_info().currsize:
         await asyncio.to_thread(load_list)
-        is_large = len(posted.response) >= LARGE_BYTES
-        read = partial(read_told, id, posted)
-        told = await asyncio.to_thread(read) if is_large else read()
-    change = merge(id, posted, told=told)
-    return await store.merge(id, organization_id=posted.organization_id, change=change)
+    told = await _read_aside(partial(read_told, id, posted), of=(posted.request, posted.response))
+    merged = Merge(id, posted, told)
+    completion = await store.merge(id, organization_id=posted.organization_id, change=merged)
+    if not merged.needs_price:
+        return completion
+    priced = await _read_aside(partial(_price, completion, told), of=(completion.response,))
+    with contextlib.suppress(NotFound):
+        completion = await store.merge(
+            id, organization_id=posted.organization_id, change=partial(_write_price, priced)
+        )
+    return completion
 
 
 async def adopt(call: Call, id: bytes, *, store: Store) -> None:
@@ -95,34 +106,44 @@ async def adopt(call: Call, id: bytes, *, store: Store) -> None:
 
 
 class Told(NamedTuple):
-    """The response of a post as a completion, and the rules that it breaks."""
+    """What a post says, read once: its request's facts, and its response as a completion."""
 
-    answer: RecordedAnswer
+    call: Completion
+    """The call as far as this post alone tells it, with its price."""
+    answer: RecordedAnswer | None
     violates: list[str]
+    """The rules that the response breaks."""
 
 
-def merge(
-    id: str, posted: Posted, *, told: Told | None
-) -> Callable[[Completion | None], Completion]:
-    """Return the function that adds a post to its completion, or creates the completion."""
+class Merge:
+    """Adds a post to its completion, or creates the completion. Only puts together what is read."""
 
-    def change(before: Completion | None) -> Completion:
+    def __init__(self, id: str, posted: Posted, told: Told) -> None:
+        self.needs_price = False
+        """Whether the price depends on what earlier posts said, so that it must be found anew."""
+        self._id = id
+        self._posted = posted
+        self._told = told
+
+    def __call__(self, before: Completion | None) -> Completion:
+        posted = self._posted
         completion = before or Completion(
-            id=id,
+            id=self._id,
             organization_id=posted.organization_id,
             created_at=current_time_us() if posted.created_at is UNSET else posted.created_at,
             source="client",
         )
         if completion.source == "client":
-            if (
-                posted.status == "started"
-                or posted.status is UNSET
-                or not completion.start_reported
-            ):
-                _write_question(completion, posted)
-            _write_outcome(completion, posted, told=told)
-            if completion.response is not None:
-                _read_response(completion, told)
+            basis = find_basis(completion)
+            decides = posted.status == "started" or posted.status is UNSET
+            if decides or not completion.start_reported:
+                _write_question(completion, posted, self._told)
+            if _is_outcome(completion, posted):
+                _write_outcome(completion, posted)
+                if self._told.answer is not None:
+                    _write_answer(completion, posted, self._told)
+                    basis = find_basis(self._told.call)
+            self.needs_price = basis != find_basis(completion)
         else:
             # Briggs answered this call itself, so its own record counts.
             _add_labels(completion, posted)
@@ -130,14 +151,13 @@ def merge(
         completion.call_site = {**completion.call_site, **posted.call_site}
         return completion
 
-    return change
 
-
-def _write_question(completion: Completion, posted: Posted) -> None:
+def _write_question(completion: Completion, posted: Posted, told: Told) -> None:
     """Write what was asked. A `started` post is complete: what it leaves out was not there."""
     if posted.request is not UNSET:
         completion.request = posted.request
-        _read_request(completion)
+        for name in _ASKED:
+            setattr(completion, name, getattr(told.call, name))
     if posted.kind is not UNSET:
         completion.kind = posted.kind
     if posted.session_id is not UNSET:
@@ -171,11 +191,14 @@ def _label(completion: Completion, told: Completion) -> Completion:
     )
 
 
-def _write_outcome(completion: Completion, posted: Posted, *, told: Told | None) -> None:
-    """Write how the call ended. An ended call never starts again; a later post adds to it."""
+def _is_outcome(completion: Completion, posted: Posted) -> bool:
+    """Whether a post may change how the call ended. An ended call never starts again."""
+    return posted.status != "started" or completion.status == "started"
+
+
+def _write_outcome(completion: Completion, posted: Posted) -> None:
+    """Write how the call ended. A later post adds to it."""
     if posted.status is not UNSET:
-        if posted.status == "started" and completion.status != "started":
-            return
         completion.status = max(completion.status, posted.status, key=_FINALITY.__getitem__)
     if posted.duration_ms is not UNSET:
         completion.duration_ms = posted.duration_ms
@@ -185,10 +208,43 @@ def _write_outcome(completion: Completion, posted: Posted, *, told: Told | None)
         completion.caller_left_ms = posted.caller_left_ms
     if posted.failure_reason is not UNSET:
         completion.failure_reason = posted.failure_reason
-    if posted.response is not UNSET and told is not None:
-        body = completion.response = told.answer.body
-        completion.received = None if body == posted.response else posted.response
-        completion.violates = told.violates
+
+
+def _write_answer(completion: Completion, posted: Posted, told: Told) -> None:
+    assert told.answer is not None and posted.response is not UNSET, "the caller has checked"
+    body = completion.response = told.answer.body
+    completion.received = None if body == posted.response else posted.response
+    completion.violates = told.violates
+    write_facts(completion, told.answer.facts)
+    completion.model = completion.model or told.answer.facts.model or ""
+    for name in _PRICED:
+        setattr(completion, name, getattr(told.call, name))
+
+
+def _price(completion: Completion, told: Told) -> Completion:
+    """The completion with the price of its answer."""
+    answer = told.answer
+    if answer is None or answer.body != completion.response:
+        answer = read_answer(completion.received or completion.response or b"", of=completion)
+    priced = msgspec.structs.replace(completion)
+    price_logged(priced, answer.facts)
+    return priced
+
+
+def _write_price(priced: Completion, before: Completion | None) -> Completion:
+    """Write a price, unless another post has changed meanwhile what it depends on."""
+    if before is None:
+        raise NotFound(f"There is no completion '{priced.id}'.", param="id")
+    if before.response == priced.response and find_basis(before) == find_basis(priced):
+        for name in _PRICED:
+            setattr(before, name, getattr(priced, name))
+    return before
+
+
+async def _read_aside(read: Callable[[], Read], *, of: Iterable[bytes | UnsetType | None]) -> Read:
+    """Read bodies in a thread if there is much to read."""
+    is_large = sum(len(body) for body in of if body) >= LARGE_BYTES
+    return await asyncio.to_thread(read) if is_large else read()
 
 
 def _read_request(completion: Completion) -> None:
@@ -199,37 +255,34 @@ def _read_request(completion: Completion) -> None:
     completion.user = text(request.get("safety_identifier")) or text(request.get("user"))
 
 
-def _read_response(completion: Completion, told: Told | None) -> None:
-    """Write what the response says, and its price. A later post may name the model it needs."""
-    assert completion.response is not None, "the caller has checked"
-    if told is not None and completion.response == told.answer.body:
-        facts = told.answer.facts
-    else:
-        facts = read_answer(completion.received or completion.response, of=completion).facts
-    write_facts(completion, facts)
-    completion.model = completion.model or facts.model or ""
-    price_logged(completion, facts)
+def read_told(id: str, posted: Posted) -> Told:
+    """Read a post once: its request, and its response as a completion, with price and rules.
 
-
-def read_told(id: str, posted: Posted) -> Told | None:
-    """Read the response of a post as a completion, and find the rules that it breaks.
-
-    The request is not considered, since it may be another call's. A failed call left half an
-    answer, which is not the provider's fault, so no rule is checked. Nor is one checked for a
-    response in another format, to which the rules do not apply.
+    For the answer, the request is not considered, since it may be another call's. A failed call
+    left half an answer, which is not the provider's fault, so no rule is checked. Nor is one
+    checked for a response in another format, to which the rules do not apply, or if a quick check
+    has cleared it.
     """
-    if posted.response is UNSET:
-        return None
     status = "finished" if posted.status is UNSET else posted.status
     told = Completion(id=id, organization_id=posted.organization_id, status=status)
+    if posted.created_at is not UNSET:
+        told.created_at = posted.created_at
+    elif posted.duration_ms is not UNSET:
+        # About when its start was posted, whose time counts.
+        told.created_at -= int(min(posted.duration_ms * 1000, told.created_at))
     if posted.request is not UNSET:
         told.request = posted.request
         _read_request(told)
+    if posted.response is UNSET:
+        return Told(told, None, [])
     answer = read_answer(posted.response, of=told)
-    if status == "failed" or posted.kind == "completion" or answer.is_translated:
-        return Told(answer, [])
+    write_facts(told, answer.facts)
+    told.model = told.model or answer.facts.model or ""
+    price_logged(told, answer.facts)
+    if status == "failed" or posted.kind == "completion" or answer.is_translated or answer.is_plain:
+        return Told(told, answer, [])
     findings = check_response(posted.response) if is_checkable(posted.response) else []
-    return Told(answer, sorted({each.rule for each in findings if each.severity != "info"}))
+    return Told(told, answer, sorted({each.rule for each in findings if each.severity != "info"}))
 
 
 def _decode_object(body: bytes) -> dict[str, Any]:

@@ -144,6 +144,16 @@ def test_odd_payloads(log10: Server, body: bytes) -> None:
     assert log10.send("GET", "/v1/chat/completions?limit=5").status == 200
 
 
+def test_a_short_answer_to_a_report(log10: Server) -> None:
+    """A client that prefers a minimal answer gets the id and the status, and the call is whole."""
+    id = create_id()
+    body = {"id": id, "status": "finished", "request": REQUEST, "response": create_response()}
+    for path in ("/api/v1/completions", f"/api/v1/completions/{id}"):
+        reply = log10.send("POST", path, body, headers={"prefer": "return=minimal"})
+        assert (reply.status, reply.json) == (200, {"id": id, "status": "finished"})
+    assert read(log10, id)["request"] == REQUEST
+
+
 def test_a_large_body(log10: Server) -> None:
     """An inline image of many megabytes is accepted. Above the file's limit it gets a 413."""
     image = "data:image/png;base64," + "A" * (20 * 1024 * 1024)

@@ -83,14 +83,15 @@ async def create(request: Request) -> Json:
     The status is 200, not 201: the generated clients check a 201 against their schema.
     """
     body = await read_body(request)
-    id = read_id(body) or create_id()
-    return Json(present(await _tell(request, id, body, duration_unit_ms=1000)))
+    return await _update(request, read_id(body) or create_id(), body)
 
 
 async def update(request: Request) -> Json:
-    """`POST /api/v1/completions/{id}`: report a call under an id that the client chose."""
-    id, body = request.path_params["id"], await read_body(request)
-    return Json(present(await _tell(request, id, body, duration_unit_ms=1000)))
+    """`POST /api/v1/completions/{id}`: report a call under an id that the client chose.
+
+    With `Prefer: return=minimal` (RFC 7240), the answer has only the id and the status.
+    """
+    return await _update(request, request.path_params["id"], await read_body(request))
 
 
 async def retrieve(request: Request) -> Json:
@@ -148,6 +149,17 @@ def create_id_4() -> str:
     """An id that sorts by time and still reads as a UUID of version 4."""
     id = create_id()
     return f"{id[:14]}4{id[15:]}"
+
+
+async def _update(request: Request, id: str, body: bytes) -> Json:
+    completion = await _tell(request, id, body, duration_unit_ms=1000)
+    is_minimal = request.headers.get("prefer") == "return=minimal"
+    return Json(acknowledge(completion) if is_minimal else present(completion))
+
+
+def acknowledge(completion: Completion) -> dict[str, Any]:
+    """The answer to a client that needs only to know that its report is recorded."""
+    return {"id": completion.id, "status": completion.status}
 
 
 async def _tell(request: Request, id: str, body: bytes, *, duration_unit_ms: float) -> Completion:

@@ -19,6 +19,7 @@ from briggs.conform import (
     Facts,
     InBandError,
     NotConforming,
+    conform_plain,
     conform_response,
     find_finish_reason,
     read_cost,
@@ -54,10 +55,14 @@ class RecordedAnswer(NamedTuple):
     """What the recorded answer says. Facts that it leaves out are None, even if `body` has them."""
     is_translated: bool
     """Whether it came in another format than OpenAI's, so that OpenAI's rules do not apply."""
+    is_plain: bool = False
+    """Whether a quick check has shown that it breaks no rule that an answer alone can break."""
 
 
 def read_answer(recorded: bytes, *, of: Completion) -> RecordedAnswer:
     """Read the answer of a completion, whatever its shape."""
+    if (plain := _read_plain(recorded)) is not None:
+        return plain
     value = _decode(recorded)
     translated = None if value is None else _translate(value, model=of.model)
     answer, is_translated = translated or value or {}, translated is not None
@@ -106,17 +111,29 @@ def _finish(
     return RecordedAnswer(conformed.body, facts, is_translated)
 
 
+def _read_plain(recorded: bytes) -> RecordedAnswer | None:
+    """Read a plain answer with one decode. None for one that needs more."""
+    plain = conform_plain(recorded, asked=_ask(logprobs=b'"top_logprobs"' in recorded))
+    if plain is None or plain.facts.model == UNKNOWN_MODEL:
+        return None
+    return RecordedAnswer(recorded, plain.facts, is_translated=False, is_plain=True)
+
+
 def _conform(body: bytes, answer: dict[str, Any]) -> Conformed:
-    asked = Asked(
+    return conform_response(body, asked=_ask(choices=len(answer["choices"])))
+
+
+def _ask(*, choices: int = 1, logprobs: bool = True) -> Asked:
+    """What an answer is checked against. Its request is not known, so it may be any."""
+    return Asked(
         completion_id="",
         model=UNKNOWN_MODEL,
-        choices=len(answer["choices"]),
-        logprobs=True,
+        choices=choices,
+        logprobs=logprobs,
         top_logprobs=_TOP_LOGPROBS_MAX,
         names_tool=True,
         include_usage=True,
     )
-    return conform_response(body, asked=asked)
 
 
 def _identify(answer: Mapping[str, Any], completion: Completion) -> dict[str, Any]:
