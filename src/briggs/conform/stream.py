@@ -511,7 +511,7 @@ def _text(value: Any) -> str | None:
 
 
 def _read_passed(payload: bytes) -> Any:
-    """Read a chunk that was passed on as it came, with members that nobody has checked.
+    """Read a chunk that was passed on as it came, with unchecked members.
 
     JSON allows numbers that no float can hold. They are read as the largest float.
     """

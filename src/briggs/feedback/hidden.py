@@ -20,10 +20,10 @@ _CALLED = ("name", "description", "parameters", "arguments", "input", "format")
 
 
 def hide_model(completion: Completion, *, tags: Collection[str]) -> Completion:
-    """The messages, the tools and the answer, and of the rest only what every answer has.
+    """Keep the messages, the tools, the answer, and the members that every answer has.
 
-    Ids of tool calls are numbered anew, because vendors write them in different ways. Of the
-    tags only `tags` stay, which every completion of the task has.
+    Ids of tool calls are renumbered, because vendors write them in different ways. Only the tags
+    in `tags` are kept, which every completion of the task has.
     """
     calls = _Calls()
     asked, answered = _read_bodies(completion)

@@ -68,5 +68,5 @@ class CreateChatCompletionStreamResponse(Object):
     service_tier: str | UnsetType | None = UNSET
     system_fingerprint: str | UnsetType | None = UNSET
     obfuscation: str | UnsetType = UNSET
-    """Random padding, so that nobody can guess the text from the lengths of the chunks."""
+    """Random padding, so that the lengths of the chunks do not reveal the text."""
     moderation: Moderation | UnsetType | None = UNSET
