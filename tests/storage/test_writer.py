@@ -239,6 +239,15 @@ async def test_full_database(store: Store) -> None:
     assert await count(store) == recorded + 1
 
 
+def test_no_room_for_the_index_of_the_log_is_a_full_disk() -> None:
+    """SQLite calls it an error of the disk. The only cause is a full one."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    assert str(sqlite.store_failure(error)).startswith("the disk is full (make room")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+    assert str(sqlite.store_failure(error)).startswith("the disk failed to read or write")
+
+
 async def test_end_that_could_not_be_written(store: Store) -> None:
     """A call whose start is on disk and whose end is lost is `failed` once the store recovers."""
     completion = finished(status="started")
