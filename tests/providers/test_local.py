@@ -271,6 +271,23 @@ def test_restarted_when_it_grows(tmp_path: Path) -> None:
         assert child not in find_children(server)
 
 
+def test_restarted_when_it_stalls(tmp_path: Path) -> None:
+    """A grammar that keeps llama.cpp busy for ever fails its own call, and others are answered."""
+    rules = [f"a{number} ::= a{number + 1} | a{number + 1}" for number in range(60)]
+    grammar = "\n".join(["root ::= a0", *rules, 'a60 ::= "a"'])
+    message = {"role": "user", "content": "hi"}
+    hostile = {"model": "local/briggs-tiny", "messages": [message], "grammar": grammar}
+    config = "[local]\nstall_timeout_s = 2\n"
+    with run_server(tmp_path / "data", config=config) as server:
+        ask(server, "What is 2 + 3?")
+        before = find_children(server)
+        reply = server.chat(hostile)
+        assert (reply.status, "error" in reply.json) == (502, True)
+        assert server.find(reply)["briggs"]["status"] == "failed"
+        ask(server, "What is 2 + 3?")
+        assert find_children(server) != before
+
+
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     """Any GGUF file can be used by its name in the settings. Other files give an error."""
     broken = tmp_path / "broken.gguf"

@@ -22,7 +22,7 @@ from briggs.providers.http import HttpProvider
 from briggs.providers.local_models import BUILT_IN, find_template, name_build, read_own_template
 from briggs.providers.local_server import Order
 from briggs.settings import LocalModelSettings, LocalSettings, read_local_model
-from briggs.transport import Transport
+from briggs.transport import TimedOut, Transport, TransportError
 from briggs.types.envelope import Envelope
 from briggs.types.errors import (
     ModelNotFound,
@@ -41,7 +41,7 @@ START_TIMEOUT_S = 300
 _WIRE = OpenAIWire()
 STOP_TIMEOUT_S = 5
 NOTICE_TIMEOUT_S = 0.5
-MEMORY_CHECKED_EVERY_S = 5
+CHECKED_EVERY_S = 5
 
 
 class LocalProvider:
@@ -152,12 +152,13 @@ class LocalProvider:
         )
         child = _Child(process, upstream)
         self._keep(self._watch(model, child))
+        self._keep(self._watch_progress(model, child, address=address, key=order.key))
         return child
 
     async def _watch(self, model: str, child: _Child) -> None:
         """Retire a child that has grown past its limit. The next call starts another."""
         while child.is_alive:
-            await asyncio.sleep(MEMORY_CHECKED_EVERY_S)
+            await asyncio.sleep(CHECKED_EVERY_S)
             size = await asyncio.to_thread(_read_memory, child.process.pid)
             if size > self._settings.memory_bytes_max:
                 logger.warning("local/%s has grown to %d bytes, so it is restarted", model, size)
@@ -166,6 +167,23 @@ class LocalProvider:
                 await child.retire()
                 return
         logger.warning("local/%s has ended. The next call restarts it", model)
+
+    async def _watch_progress(self, model: str, child: _Child, *, address: str, key: str) -> None:
+        """Kill a child that has stalled. Some grammars keep llama.cpp busy for ever, and then no
+        other call gets an answer. The next call starts another child."""
+        limit_s = self._settings.stall_timeout_s
+        headers = {"authorization": f"Bearer {key}"}
+        while child.is_alive:
+            await asyncio.sleep(CHECKED_EVERY_S)
+            try:
+                async with asyncio.timeout(limit_s):
+                    await self._transport.send("GET", f"{address}/metrics", headers=headers)
+            except (TimeoutError, TimedOut):
+                logger.warning("local/%s made no progress for %g s: restarting it", model, limit_s)
+                child.kill()
+            except TransportError:
+                # It has ended, or is about to.
+                continue
 
     def _keep(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)
@@ -230,6 +248,11 @@ class _Child:
         """Stop when the last call that uses it has ended."""
         await self._idle.wait()
         await self.stop()
+
+    def kill(self) -> None:
+        """End it now, whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
 
     async def stop(self) -> None:
         """Close its standard input, which ends it. Kill it if it does not end in time."""

@@ -54,6 +54,8 @@ def main() -> None:
     parameters.cache_ram_mib = 0
     parameters.ui = False
     parameters.endpoint_slots = False
+    # Its answer comes from the loop that computes, so it shows whether that loop still turns.
+    parameters.endpoint_metrics = True
     parameters.warmup = False
     parameters.verbosity = -1
     server = xllamacpp.Server(parameters)

@@ -161,6 +161,8 @@ class LocalSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A name for each file, in addition to the built-in `briggs-tiny`: its path, or a table."""
     memory_bytes_max: Bytes = 8 * 1024 * 1024 * 1024
     """The memory of one model's process. It is restarted when it grows beyond this."""
+    stall_timeout_s: Seconds = 60
+    """How long one model's process may make no progress at all. Then it is restarted."""
     context_tokens: Positive | None = None
     """The context of one conversation. Default: what the model was trained for."""
     parallel: Parallel = 4
