@@ -12,6 +12,7 @@ from openai.types.chat import ChatCompletionMessage
 
 from briggs.providers.http import PAGES_MAX
 from briggs.types.envelope import open_envelope
+from briggs.types.errors import UpstreamInvalid
 from briggs.wires.base import Prepared
 from briggs.wires.gemini.answer import read_usage
 from briggs.wires.gemini.wire import GeminiWire
@@ -238,3 +239,35 @@ def test_sources_are_not_named_without_end() -> None:
     annotations = answer["choices"][0]["message"]["annotations"]
     assert len(annotations) == 500
     assert {one["url_citation"]["url"] for one in annotations} == {"https://a.example"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (
+            {
+                "candidates": [
+                    {"index": n, "content": {"parts": [{"text": "a"}]}} for n in range(50_000)
+                ]
+            },
+            "more than 128 choices",
+        ),
+        (
+            {
+                "candidates": [
+                    {"content": {"parts": [{"functionCall": {"name": "f", "args": {}}}] * 50_000}}
+                ]
+            },
+            "more than 1024 tool calls",
+        ),
+    ],
+)
+def test_parts_without_measure(answer: dict[str, Any], reason: str) -> None:
+    """An answer with more choices or calls than can be asked for ends before all are read."""
+    envelope = open_envelope(b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}')
+    prepared = Prepared(envelope, "m", b"{}", translated=True)
+    body = json.dumps(answer).encode()
+    began = time.process_time()
+    with pytest.raises(UpstreamInvalid, match=reason):
+        GeminiWire().decode(body, prepared=prepared)
+    assert time.process_time() - began < 2

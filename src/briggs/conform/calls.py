@@ -10,8 +10,8 @@ from briggs.conform.drafts import Draft
 from briggs.conform.message import create_call_id, is_call_id, restore_text, restore_type
 from briggs.conform.strict import NotConforming
 
-# OpenAI accepts 128 tools in a request.
-_CALLS_MAX = 1024
+CALLS_MAX = 1024
+"""The tool calls of one choice. OpenAI accepts 128 tools in a request."""
 # The total bytes of arguments that are decoded, to see whether a call is complete.
 _READ_BYTES_MAX = 16 * 1024 * 1024
 
@@ -97,8 +97,8 @@ class Calls:
         if not (name and isinstance(name, str)):
             raise NotConforming("a tool call begins without the name of its function")
         assert function is not None, "only an existing function has a name"
-        if len(self._calls) >= _CALLS_MAX:
-            raise NotConforming(f"a choice has more than {_CALLS_MAX} tool calls")
+        if len(self._calls) >= CALLS_MAX:
+            raise NotConforming(f"a choice has more than {CALLS_MAX} tool calls")
         position, index = len(self._calls), call.get("index")
         if type(index) is int:
             self._positions[index] = position

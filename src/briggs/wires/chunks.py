@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 
 from briggs.conform import USAGE_SO_FAR, find_finish_reason
+from briggs.conform.calls import CALLS_MAX
 from briggs.types import wire
+from briggs.types.envelope import CHOICES_MAX
 from briggs.types.errors import UpstreamInvalid, UpstreamRejected
 from briggs.types.fold import Fold
 
@@ -26,7 +28,8 @@ MALFORMED = (
 class ChunkWriter:
     """Makes the chunks of one answer, all with the same id, time and model.
 
-    `choice` is the index of a choice. The first chunk of each choice sets its role.
+    `choice` is the index of a choice. The first chunk of each choice sets its role. An answer with
+    more choices, or a choice with more tool calls, than a request can ask for is `UpstreamInvalid`.
     """
 
     def __init__(self, *, model: str, id: str | None = None) -> None:
@@ -64,6 +67,8 @@ class ChunkWriter:
         function = {"name": name, "arguments": ""}
         begun = {"index": self._calls[choice], "id": id, "type": "function", "function": function}
         self._calls[choice] += 1
+        if self._calls[choice] > CALLS_MAX:
+            raise UpstreamInvalid(f"a choice has more than {CALLS_MAX} tool calls")
         return self._write(choice, {"tool_calls": [{**begun, **call}]})
 
     def arguments(self, text: str, *, choice: int = 0, call: int | None = None) -> Chunk:
@@ -122,6 +127,8 @@ class ChunkWriter:
     def _write(self, index: int, delta: dict[str, Any], **members: Any) -> Chunk:
         if index not in self._begun:
             self._begun.add(index)
+            if len(self._begun) > CHOICES_MAX:
+                raise UpstreamInvalid(f"the answer has more than {CHOICES_MAX} choices")
             delta = {"role": "assistant", **delta}
         choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
         return {**self._identity, "choices": [{**choice, **members}]}
