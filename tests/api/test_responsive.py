@@ -39,11 +39,8 @@ def _send_stream(chunks: int) -> Behaviour:
 
 
 def _create_blocks() -> bytes:
-    """An answer of Anthropic's with 40,000 tool calls."""
-    blocks = [
-        {"type": "tool_use", "id": f"toolu_{number}", "name": "x", "input": {}}
-        for number in range(40_000)
-    ]
+    """An answer of Anthropic's with 100,000 texts."""
+    blocks = [{"type": "text", "text": "a"}] * 100_000
     return json.dumps(
         {
             "id": "msg_1",
@@ -51,7 +48,7 @@ def _create_blocks() -> bytes:
             "role": "assistant",
             "model": "m",
             "content": blocks,
-            "stop_reason": "tool_use",
+            "stop_reason": "end_turn",
             "usage": {"input_tokens": 1, "output_tokens": 1},
         }
     ).encode()
@@ -155,9 +152,8 @@ def test_many_chunks_in_one_read(server: Server) -> None:
 
 def test_answer_of_many_parts(server: Server) -> None:
     """An answer that takes seconds to translate is passed on while others are answered."""
-    tool = {"type": "function", "function": {"name": "x"}}
-    request = {"model": "claude/m", "messages": MESSAGES, "max_tokens": 5, "tools": [tool]}
+    request = {"model": "claude/m", "messages": MESSAGES, "max_tokens": 5}
     with measure_longest_wait(server) as waits:
         reply = server.chat(request)
-    assert len(reply.json["choices"][0]["message"]["tool_calls"]) == 40_000
+    assert reply.json["choices"][0]["message"]["content"] == "a" * 100_000
     assert max(waits) < WAIT_MAX_S
