@@ -17,8 +17,8 @@ from pathlib import Path
 
 SPARE_BYTES = 16 * 1024 * 1024
 """What the process may hold beyond its lowest memory use so far."""
-PAUSE_S = 1.0
-PAUSE_MAX_S = 2.0
+PAUSE_S, HELD_PAUSE_S = 1.0, 2.0
+"""The time between two looks, and the time after little could be given back."""
 _STATISTICS = Path("/proc/self/statm")
 
 
@@ -36,9 +36,8 @@ async def give_back_memory() -> None:
             pause_s = PAUSE_S
             continue
         await asyncio.to_thread(_give_back, trim)
-        # If the memory is in use, it cannot be given back, so we try less often.
         is_spare = taken - _read_bytes() > SPARE_BYTES
-        pause_s = PAUSE_S if is_spare else min(pause_s * 2, PAUSE_MAX_S)
+        pause_s = PAUSE_S if is_spare else HELD_PAUSE_S
 
 
 def _give_back(trim: Callable[[int], int]) -> None:
