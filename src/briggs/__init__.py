@@ -28,6 +28,12 @@ from briggs.types.formats import (
     ResponseFormatText,
     UnknownResponseFormat,
 )
+from briggs.types.json import (
+    Object,
+    Unknown,
+    decode,
+    encode,
+)
 from briggs.types.logprobs import (
     ChatCompletionTokenLogprob,
     ChoiceLogprobs,
@@ -130,12 +136,6 @@ from briggs.types.usage import (
     CompletionTokensDetails,
     CompletionUsage,
     PromptTokensDetails,
-)
-from briggs.types.wire import (
-    Object,
-    Unknown,
-    decode,
-    encode,
 )
 
 __all__ = [

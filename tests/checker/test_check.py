@@ -9,7 +9,7 @@ import pytest
 
 from briggs.checker import PROBES, Endpoint, check_endpoint
 from briggs.rules import RULES, check_request
-from briggs.types.wire import encode
+from briggs.types.json import encode
 from tests.checker.planted import HANDED_ON, Planted, open_planted, try_plant
 from tests.checker.plants import INVISIBLE, PLANTS
 from tests.checker.server import SOUND, open_model

@@ -22,8 +22,8 @@ from briggs.checker import (
 from briggs.checker.check import judge_probe
 from briggs.checker.endpoint import Exchange
 from briggs.rules import Finding
+from briggs.types.json import encode
 from briggs.types.response import CreateChatCompletionResponse
-from briggs.types.wire import encode
 from tests.types.strategies import json_of, json_values, text
 
 # A busy machine is no failure.

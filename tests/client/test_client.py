@@ -24,7 +24,7 @@ from briggs.client import (
 )
 from briggs.client import connection as client_connection
 from briggs.types.fold import fold
-from briggs.types.wire import encode
+from briggs.types.json import encode
 from tests.cli.running import RunningServer
 from tests.cli.upstream import open_upstream
 

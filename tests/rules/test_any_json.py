@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
+import json as stdlib_json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from briggs.rules import (
     check_response,
     check_stream,
 )
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.request import CreateChatCompletionRequest
 from tests.types import strategies
 
 FOLDER = Path(__file__).parents[1] / "cases"
-CASES = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
+CASES = [stdlib_json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
 BODIES = [case["wire"]["body"] for case in CASES if case["wire"]["kind"] == "json"]
 STREAMS = [case["wire"]["chunks"] for case in CASES if case["wire"]["kind"] == "sse"]
 REQUESTS = [case["request"] for case in CASES]
@@ -66,7 +66,7 @@ def mutated(draw: st.DrawFn, values: list[Any]) -> Any:
 @given(strategies.json_values(), strategies.json_values())
 def test_any_json_is_judged(value: Any, request: Any) -> None:
     """JSON of any shape, as an answer, a chunk, an error or a request, only breaks rules."""
-    for finding in check_all(wire.encode(value), wire.encode(request)):
+    for finding in check_all(json.encode(value), json.encode(request)):
         assert finding.rule in RULES
         assert len(finding.excerpt) <= 80
 
@@ -74,16 +74,16 @@ def test_any_json_is_judged(value: Any, request: Any) -> None:
 @given(mutated(BODIES), mutated(REQUESTS))
 def test_a_mutated_answer_is_judged(body: Any, request: Any) -> None:
     """Nothing that may stand in the place of a member makes a check fail."""
-    check_all(wire.encode(body), wire.encode(request))
+    check_all(json.encode(body), json.encode(request))
 
 
 @given(strategies.json_of(CreateChatCompletionRequest))
 def test_a_mutated_request_is_judged(request: Any) -> None:
     """Neither does anything that a request may ask for."""
-    data = wire.encode(request)
+    data = json.encode(request)
     check_request(data)
     for body in BODIES[:4]:
-        check_response(wire.encode(body), request=data)
+        check_response(json.encode(body), request=data)
 
 
 @given(st.data())
@@ -93,9 +93,9 @@ def test_a_mutated_stream_is_judged(data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(writes) - 1))
     _, mark, payload = writes[place].partition("data:")
     if mark and payload.strip().startswith("{"):
-        chunk = data.draw(mutated([json.loads(payload)]))
-        writes[place] = f"data: {wire.encode(chunk).decode()}\n\n"
-    check_stream("".join(writes).encode(), request=wire.encode(data.draw(mutated(REQUESTS))))
+        chunk = data.draw(mutated([stdlib_json.loads(payload)]))
+        writes[place] = f"data: {json.encode(chunk).decode()}\n\n"
+    check_stream("".join(writes).encode(), request=json.encode(data.draw(mutated(REQUESTS))))
 
 
 @given(st.binary(max_size=200))

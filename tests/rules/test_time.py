@@ -9,7 +9,7 @@ import pytest
 
 from briggs.rules import Finding, check_request, check_response, check_stream
 from briggs.rules.book import FINDINGS_MAX
-from briggs.types.wire import encode
+from briggs.types.json import encode
 
 MANY = 40_000
 # Each took from 20 s to minutes while it looked at every pair.

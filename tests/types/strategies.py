@@ -12,7 +12,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from briggs.types.wire import Unknown
+from briggs.types.json import Unknown
 
 Json = Any
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
-import json
+import json as stdlib_json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.fold import Fold
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.sse import EventReader
 
 FOLDER = Path(__file__).parents[1] / "cases"
-CASES = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
+CASES = [stdlib_json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
 STREAMS = [case for case in CASES if case["wire"]["kind"] == "sse"]
 
 
@@ -39,7 +39,7 @@ def fold_case(case: dict[str, Any], *, size: int | None) -> dict[str, Any]:
     for event in (event for write in cut for event in reader.feed(write)):
         if event.data == b"[DONE]":
             break
-        chunk = wire.decode(event.data)
+        chunk = json.decode(event.data)
         if chunk.get("error"):
             break
         collected.add(chunk)
@@ -79,12 +79,12 @@ TEXTS = [case for case in CASES if case["wire"]["kind"] == "text" and case["expe
 def test_a_whole_answer_survives(case: dict[str, Any]) -> None:
     """Whole answers of real servers are written back unchanged."""
     body = case["wire"]["body"]
-    assert wire.decode(wire.encode(body)) == body
+    assert json.decode(json.encode(body)) == body
 
 
 @pytest.mark.parametrize("case", TEXTS, ids=lambda case: case["id"])
 def test_an_odd_but_legal_text_is_read_as_a_response(case: dict[str, Any]) -> None:
     """Repeated keys, U+0000 and lone surrogates are valid in a response."""
     text = case["wire"]["text"]
-    response = wire.decode(text, CreateChatCompletionResponse)
-    assert wire.decode(wire.encode(response)) == json.loads(text)
+    response = json.decode(text, CreateChatCompletionResponse)
+    assert json.decode(json.encode(response)) == stdlib_json.loads(text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import json as stdlib_json
 
 import pytest
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.messages import (
     ChatCompletionRequestMessageContentPartImage,
@@ -139,7 +139,7 @@ MODELS = """{"object": "list", "data": [
      "owned_by": "organization-owner"},
     {"id": "m", "object": "model", "created": 1, "owned_by": "o", "shutdown_date": null}]}"""
 
-EXAMPLES: dict[str, tuple[type[wire.Object], str]] = {
+EXAMPLES: dict[str, tuple[type[json.Object], str]] = {
     **{f"request: {name}": (CreateChatCompletionRequest, text) for name, text in REQUESTS.items()},
     **{f"response: {n}": (CreateChatCompletionResponse, text) for n, text in RESPONSES.items()},
     **{f"chunk: {n}": (CreateChatCompletionStreamResponse, text) for n, text in CHUNKS.items()},
@@ -155,14 +155,14 @@ EXAMPLES: dict[str, tuple[type[wire.Object], str]] = {
 
 
 @pytest.mark.parametrize(("cls", "text"), EXAMPLES.values(), ids=EXAMPLES.keys())
-def test_examples_come_back_as_they_were(cls: type[wire.Object], text: str) -> None:
+def test_examples_come_back_as_they_were(cls: type[json.Object], text: str) -> None:
     """The output equals the example without white space, byte for byte."""
-    assert wire.encode(wire.decode(text, cls)) == wire.encode(json.loads(text))
+    assert json.encode(json.decode(text, cls)) == json.encode(stdlib_json.loads(text))
 
 
 def test_a_response_is_read_by_its_names() -> None:
     """Calls, reasons and unknown members of a response are in the reference's places."""
-    response = wire.decode(RESPONSES["functions, without refusal"], CreateChatCompletionResponse)
+    response = json.decode(RESPONSES["functions, without refusal"], CreateChatCompletionResponse)
     choice = response.choices[0]
     assert choice.finish_reason is FinishReason.ToolCalls
     assert isinstance(choice.message.tool_calls, list)
@@ -177,7 +177,7 @@ def test_a_response_is_read_by_its_names() -> None:
 
 def test_a_request_is_read_by_its_names() -> None:
     """Messages and parts have the class of their role and type. Unknown options are in `extra`."""
-    request = wire.decode(REQUESTS["image"], CreateChatCompletionRequest)
+    request = json.decode(REQUESTS["image"], CreateChatCompletionRequest)
     message = request.messages[0]
     assert isinstance(message, ChatCompletionRequestUserMessage)
     assert message.role == "user"
@@ -185,11 +185,11 @@ def test_a_request_is_read_by_its_names() -> None:
     image = message.content[1]
     assert isinstance(image, ChatCompletionRequestMessageContentPartImage)
     assert image.image_url.detail == "low"
-    options = wire.decode(REQUESTS["options"], CreateChatCompletionRequest)
+    options = json.decode(REQUESTS["options"], CreateChatCompletionRequest)
     assert options.extra == {"top_k": 40, "guided_json": {"a": [1]}}
 
 
 def test_model_ids_hold_slashes_and_colons() -> None:
     """A model's id may be any text."""
     model = Model(id="a/b:c", object="model", created=1, owned_by="o")
-    assert wire.decode(wire.encode(model), Model) == model
+    assert json.decode(json.encode(model), Model) == model

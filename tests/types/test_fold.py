@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.fold import Fold, fold
 from briggs.types.response import CreateChatCompletionResponse, FinishReason
@@ -45,12 +45,12 @@ def test_any_split_of_the_bytes_folds_to_the_same(data: st.DataObject) -> None:
     """The fold does not depend on how the network splits a stream."""
     response = data.draw(responses())
     chunks = data.draw(spelled(response))
-    stream = b"".join(b"data: " + wire.encode(chunk) + b"\r\n\r\n" for chunk in chunks)
+    stream = b"".join(b"data: " + json.encode(chunk) + b"\r\n\r\n" for chunk in chunks)
     places = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     reader, collected = EventReader(), Fold()
     for start, end in zip([0, *places], [*places, len(stream)], strict=True):
         for event in reader.feed(stream[start:end]):
-            collected.add(wire.decode(event.data))
+            collected.add(json.decode(event.data))
     assert collected.response() == response
 
 
@@ -59,10 +59,10 @@ def test_typed_chunks_fold_to_a_typed_response(data: st.DataObject) -> None:
     """`fold` turns the chunks of the SDK into the response of a whole call."""
     response = data.draw(responses())
     chunks = [
-        wire.decode(wire.encode(chunk), CreateChatCompletionStreamResponse)
+        json.decode(json.encode(chunk), CreateChatCompletionStreamResponse)
         for chunk in data.draw(spelled(response))
     ]
-    assert wire.to_builtins(fold(chunks)) == response
+    assert json.to_builtins(fold(chunks)) == response
 
 
 @given(chunks=st.lists(json_of(CreateChatCompletionStreamResponse), max_size=3))
@@ -394,12 +394,12 @@ def test_unknown_members_of_a_choice_are_kept() -> None:
 def test_a_stream_that_was_cut_folds_to_no_typed_response() -> None:
     """Without a finish_reason `fold` raises, and says which choice has none."""
     chunk = b'{"id":"a","object":"chat.completion.chunk","created":1,"model":"m","choices":[%s]}'
-    first = wire.decode(
+    first = json.decode(
         chunk % b'{"index":0,"delta":{"content":"a"}}', CreateChatCompletionStreamResponse
     )
     with pytest.raises(msgspec.ValidationError, match="finish_reason"):
         fold([first])
-    last = wire.decode(
+    last = json.decode(
         chunk % b'{"index":0,"delta":{},"finish_reason":"stop"}',
         CreateChatCompletionStreamResponse,
     )

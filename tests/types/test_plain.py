@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import json as stdlib_json
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from briggs.conform import Asked, ConformStream, InBandError, NotConforming, conform_response
 from briggs.rules import Finding, check_response, check_stream
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.plain import is_plain_stream
 from briggs.types.sse import EventReader
 from tests.rules import examples
@@ -55,7 +55,7 @@ def is_plain(body: bytes, *, asked: Asked = ASKED) -> bool:
 
 
 def find_worse(body: bytes, request: dict[str, Any] = REQUEST) -> list[Finding]:
-    asked = json.dumps(request).encode()
+    asked = stdlib_json.dumps(request).encode()
     is_stream = body.startswith(b"data: ")
     found = (check_stream if is_stream else check_response)(body, request=asked)
     # Whether the model is the one that was asked, its callers look at.
@@ -65,10 +65,10 @@ def find_worse(body: bytes, request: dict[str, Any] = REQUEST) -> list[Finding]:
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 def test_an_ordinary_answer_is_plain(separators: tuple[str, str]) -> None:
     """A complete text passes the quick check, even if it looks like JSON."""
-    plain = json.dumps(PLAIN, separators=separators).encode()
+    plain = stdlib_json.dumps(PLAIN, separators=separators).encode()
     assert is_plain(plain)
     assert find_worse(plain) == []
-    named = json.dumps(SAYS_NAMES, separators=separators).encode()
+    named = stdlib_json.dumps(SAYS_NAMES, separators=separators).encode()
     assert is_plain(named, asked=ASKED_TEXT)
     assert not is_plain(plain, asked=ASKED_TEXT)
 
@@ -85,13 +85,13 @@ def test_an_ordinary_answer_is_plain(separators: tuple[str, str]) -> None:
 @example(edit(PLAIN, {"service_tier": "on_demand"}))
 def test_a_plain_answer_breaks_nothing(response: Any) -> None:
     """If a changed answer still passes the quick check, it breaks no rule."""
-    body = wire.encode(response)
+    body = json.encode(response)
     assert not is_plain(body) or find_worse(body) == []
 
 
 def test_a_name_that_comes_twice_is_not_plain() -> None:
     """A name that comes twice needs the full check."""
-    body = json.dumps(PLAIN).encode()
+    body = stdlib_json.dumps(PLAIN).encode()
     assert not is_plain(body.replace(b'"refusal"', b'"content": "x", "refusal"', 1))
     assert not is_plain(body.replace(b'"choices"', b'"id": "chatcmpl-1", "choices"', 1))
 
@@ -136,7 +136,7 @@ def test_an_ordinary_stream_is_plain() -> None:
 def test_a_plain_stream_breaks_nothing(chunk: Any, place: int) -> None:
     """If a changed stream still conforms and passes the quick check, it breaks no rule."""
     chunks = [*CHUNKS[:place], chunk, *CHUNKS[place + 1 :]]
-    stream = b"".join(b"data: " + wire.encode(one) + b"\n\n" for one in chunks)
+    stream = b"".join(b"data: " + json.encode(one) + b"\n\n" for one in chunks)
     stream += b"data: [DONE]\n\n"
     if is_plain_stream(stream) and passes(stream):
         assert find_worse(stream, WITH_USAGE) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import json as stdlib_json
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
 from briggs.rules import check_response
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import Completion, Status
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.wires.recorded import answer as answer_module
@@ -62,7 +62,7 @@ ANSWER = st.fixed_dictionaries(
 def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
     """The completion that an answer is read as, checked like in OpenAI's package's strict mode."""
     told: dict[str, Any] = {"source": "client", "status": "finished", "model": "m", **members}
-    response = value if isinstance(value, bytes) else wire.encode(value)
+    response = value if isinstance(value, bytes) else json.encode(value)
     completion = Completion(organization_id="default", response=response, **told)
     body = read_response(completion)
     ChatCompletion.model_validate_json(body)
@@ -73,7 +73,7 @@ def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
 def test_anything_reads_as_a_completion(answer: Any, status: Status) -> None:
     """Any recorded answer reads as a completion with a choice, and reads the same again."""
     completion = Completion(organization_id="default", source="client", status=status, model="m")
-    told = read_answer(wire.encode(answer), of=completion)
+    told = read_answer(json.encode(answer), of=completion)
     read(told.body)
     assert read_answer(told.body, of=completion).body == told.body
 
@@ -86,7 +86,7 @@ def test_any_bytes_read_as_a_completion(body: bytes) -> None:
 
 def test_a_conforming_answer_is_kept_byte_for_byte() -> None:
     """A conforming answer is not changed, not even its order or white space."""
-    body = b" " + json.dumps(create_response("46"), indent=1).encode()
+    body = b" " + stdlib_json.dumps(create_response("46"), indent=1).encode()
     assert read_answer(body, of=Completion(organization_id="default", model="m")).body == body
 
 
@@ -107,7 +107,7 @@ def test_a_call_without_an_answer() -> None:
     """A finished call has one choice without content. A running or failed call has no choices."""
     for status, choices in (("finished", 1), ("failed", 0), ("started", 0)):
         completion = Completion(organization_id="default", source="client", status=status)  # type: ignore[arg-type]
-        response = json.loads(read_response(completion))
+        response = stdlib_json.loads(read_response(completion))
         assert (len(response["choices"]), response["model"]) == (choices, UNKNOWN_MODEL)
 
 
@@ -119,7 +119,7 @@ def test_a_tool_that_was_cut_short(block: dict[str, Any], arguments: str) -> Non
     """A tool input that was cut short stays as text, and the finish reason is unknown."""
     message = {"type": "message", "content": [{"type": "tool_use", "name": "add", **block}]}
     answer = read(message, status="failed")
-    calls = wire.to_builtins(answer)["choices"][0]["message"]["tool_calls"]
+    calls = json.to_builtins(answer)["choices"][0]["message"]["tool_calls"]
     assert [call["function"]["arguments"] for call in calls] == [arguments]
     assert answer.choices[0].finish_reason == "length"
 
@@ -171,7 +171,7 @@ def test_counts_that_nobody_can_have_counted(count: Any) -> None:
         },
     ):
         facts = read_answer(
-            wire.encode(answer), of=Completion(organization_id="default", model="m")
+            json.encode(answer), of=Completion(organization_id="default", model="m")
         ).facts
         assert (facts.prompt_tokens, facts.total_tokens) == (None, None)
         assert facts.finish_reasons == ["stop"]
@@ -190,7 +190,7 @@ def test_a_plain_answer_reads_as_any(monkeypatch: pytest.MonkeyPatch, logprobs: 
             "refusal": None,
         }
     value["usage"] = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
-    body = json.dumps(value).encode()
+    body = stdlib_json.dumps(value).encode()
     of = Completion(organization_id="default", model="m")
     quick = read_answer(body, of=of)
     assert quick.is_plain

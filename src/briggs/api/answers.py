@@ -13,7 +13,7 @@ from briggs.accounts.keys import Keys
 from briggs.api.encodings import decompress
 from briggs.storage import Store
 from briggs.transport.errors import TimedOut, TransportError
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.encodings import refuse_json
 from briggs.types.errors import (
     BriggsError,
@@ -34,7 +34,7 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return wire.encode(content)
+        return json.encode(content)
 
 
 def answer_error(error: BriggsError, *, path: str) -> Json:
@@ -101,7 +101,7 @@ async def read_json_object(request: Request) -> dict[str, Any]:
 def decode_object(body: bytes) -> dict[str, Any]:
     """Decode a body that must be a JSON object. Raises `InvalidJson`, `InvalidRequest`."""
     try:
-        value = wire.decode(body)
+        value = json.decode(body)
     except msgspec.DecodeError as error:
         raise refuse_json(body, error) from error
     if not isinstance(value, dict):

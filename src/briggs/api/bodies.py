@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from briggs.api.answers import decode_object
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.errors import InvalidRequest
 
 Members = TypeVar("Members", bound=msgspec.Struct)
@@ -28,7 +28,7 @@ def read_members(
     if not nulls:
         members = {name: value for name, value in members.items() if value is not None}
     try:
-        return wire.from_builtins(members, type)
+        return json.from_builtins(members, type)
     except msgspec.ValidationError as error:
         raise _refuse(str(error)) from error
 

@@ -13,7 +13,7 @@ import msgspec
 from briggs.checker.servers import Server
 from briggs.transport import StreamedReply, TimedOut, TooLarge, Transport, TransportError
 from briggs.types.completions import CHECK_TAG
-from briggs.types.wire import encode
+from briggs.types.json import encode
 
 ANSWER_BYTES_MAX = 2 * 1024 * 1024
 """More than any good answer: probes request at most 512 tokens with 20 alternatives each."""

@@ -11,10 +11,10 @@ from briggs.checker.endpoint import Exchange
 from briggs.rules import Finding
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.fold import fold
+from briggs.types.json import decode
 from briggs.types.response import Choice, CreateChatCompletionResponse, FinishReason
 from briggs.types.sse import EventReader, EventTooLarge
 from briggs.types.tools import ChatCompletionMessageToolCall
-from briggs.types.wire import decode
 
 PROBE = "probe"
 """The rule that a finding names if the probe itself expected something else."""

@@ -10,7 +10,7 @@ from briggs.checker.endpoint import CannotCheck, Endpoint, Exchange, KeyRefused,
 from briggs.checker.probes import PROBES, TOKENS_MAX
 from briggs.checker.recognition import recognise
 from briggs.transport import TimedOut, TransportError, Unreachable
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer, members
 
 _MODELS_SHOWN = 5
@@ -96,7 +96,7 @@ def _suggest(models: Sequence[Model]) -> str:
 def _count_tokens(exchange: Exchange) -> int:
     """The completion tokens that an answer counts."""
     try:
-        answer = members(wire.decode(exchange.body))
+        answer = members(json.decode(exchange.body))
     except msgspec.DecodeError:
         return 0
     return integer(members(answer.get("usage")).get("completion_tokens")) or 0

@@ -13,7 +13,7 @@ import msgspec
 from briggs.checker.endpoint import Endpoint, Exchange, Model
 from briggs.checker.servers import PAGES, SIGNS, Page, Server
 from briggs.transport import TransportError
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import members, objects
 
 PAGE_TIMEOUT_S, PAGES_TIMEOUT_S = 5.0, 10.0
@@ -86,7 +86,7 @@ async def _read_page(endpoint: Endpoint, page: Page) -> Server | None:
 
 def _read_object(exchange: Exchange) -> Mapping[str, Any]:
     try:
-        return members(wire.decode(exchange.body))
+        return members(json.decode(exchange.body))
     except msgspec.DecodeError:
         return {}
 

@@ -15,7 +15,7 @@ from briggs.checker.causes import Cause, Refusal, group_causes, group_refusals
 from briggs.checker.check import Result, Verdict
 from briggs.checker.servers import Server
 from briggs.rules import RULES, Finding
-from briggs.types.wire import encode
+from briggs.types.json import encode
 
 # XML 1.0 cannot hold these characters, not even as references.
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

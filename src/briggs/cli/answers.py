@@ -14,7 +14,7 @@ from briggs.cli.text import format_cost, format_duration, print_line, printable
 from briggs.cli.tokens import Speller, choice_tokens, colour_tokens, create_legend
 from briggs.client import CompletionDetails
 from briggs.types.chunk import CreateChatCompletionStreamResponse, StreamChoice
-from briggs.types.wire import encode, to_builtins
+from briggs.types.json import encode, to_builtins
 
 
 class Answer(Protocol):

@@ -84,7 +84,7 @@ def list_completions(
     from briggs.cli.columns import COLUMNS, print_completions, read_columns, read_row
     from briggs.cli.spreadsheet import open_sheet
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     chosen = read_columns(columns or [])
     found: list[StoredCompletion] = []
@@ -131,7 +131,7 @@ def get(id: str, logprobs: bool, raw: bool, is_pretty: bool, server: Server) -> 
       briggs completions get chatcmpl-B9MHDbslfk --json | jq .briggs.request
     """
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:

@@ -21,7 +21,7 @@ from briggs.cli.options import leave_out
 from briggs.cli.spreadsheet import Sheet
 from briggs.cli.text import printable_json
 from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
-from briggs.types.wire import decode
+from briggs.types.json import decode
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 

@@ -135,7 +135,7 @@ def create(
     from briggs.cli.completions import find_completion
     from briggs.cli.finding import find_task
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     if not completion_ids and not selector:
         raise click.UsageError(
@@ -446,7 +446,7 @@ def download(
     from briggs.cli.options import leave_out
     from briggs.cli.spreadsheet import is_csv
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     is_sheet = is_csv(file, as_csv=as_csv)
     if rows == "completion" and not (is_sheet and chosen["task"]):

@@ -19,7 +19,7 @@ from briggs.cli.server import Server
 from briggs.cli.text import print_line, read_request
 from briggs.client import AsyncClient, Feedback, FeedbackEdit, LoggedCompletion, NotFound
 from briggs.types.forms import Form, flatten_values, read_form
-from briggs.types.wire import encode
+from briggs.types.json import encode
 
 Pairs = Sequence[tuple[str, str]]
 

@@ -11,7 +11,7 @@ from briggs.client import AsyncClient, Feedback, FeedbackFilters
 from briggs.types.any_json import members
 from briggs.types.fields import Path
 from briggs.types.forms import ABSENT, read_form, read_value
-from briggs.types.wire import from_builtins
+from briggs.types.json import from_builtins
 
 _HEAD = ("id", "created_at", "updated_at", "task", "task_version", "reviewer", "reviewer_kind")
 _TAIL = ("comment", "rationale", "corrected_output", "completion_ids")

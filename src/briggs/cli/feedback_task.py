@@ -99,7 +99,7 @@ def create(schema: dict[str, Any], selector: list[str], server: Server, **said: 
       briggs feedback-task create --name tone --task_schema @tone.json --reviewers 2 --hide-model
     """
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
@@ -130,7 +130,7 @@ def list_tasks(limit: int, offset: int, as_csv: bool, is_pretty: bool, server: S
     from briggs.cli.spreadsheet import write_rows
     from briggs.cli.tables import TASK_COLUMNS, print_list, print_tasks
     from briggs.client import AsyncClient
-    from briggs.types.wire import to_builtins
+    from briggs.types.json import to_builtins
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
@@ -157,7 +157,7 @@ def get(id: str, server: Server) -> None:
     from briggs.cli.finding import find_task
     from briggs.cli.tables import print_json
     from briggs.client import AsyncClient
-    from briggs.types.wire import to_builtins
+    from briggs.types.json import to_builtins
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
@@ -203,7 +203,7 @@ def update(id: str, server: Server, **said: Any) -> None:
     """
     from briggs.cli.finding import find_task
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     change = {name: value for name, value in said.items() if value is not None}
     if not change:
@@ -275,7 +275,7 @@ def progress(id: str, reviewer: str, is_pretty: bool, server: Server) -> None:
     from briggs.cli.finding import find_task
     from briggs.cli.tables import print_progress
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
@@ -345,7 +345,7 @@ def agreement(id: str, version: int | None, as_csv: bool, is_pretty: bool, serve
     from briggs.cli.spreadsheet import write_rows
     from briggs.cli.tables import AGREEMENT_COLUMNS, list_agreement, print_agreement
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:

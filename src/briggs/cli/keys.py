@@ -68,7 +68,7 @@ def create(
       briggs keys create ann --scope grade --organization search-team
     """
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     chosen = scopes or ask_scopes()
 

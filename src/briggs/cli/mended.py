@@ -13,8 +13,8 @@ from briggs.cli.text import one_line
 from briggs.client import StoredCompletion
 from briggs.rules import RULES
 from briggs.types.completions import Fix
+from briggs.types.json import decode, to_builtins
 from briggs.types.sse import EventReader, EventTooLarge
-from briggs.types.wire import decode, to_builtins
 
 VALUE_CHARACTERS_MAX = 60
 

@@ -39,7 +39,7 @@ def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
       BRIGGS_API_KEY=$(briggs organizations create acme) briggs keys list
     """
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:

@@ -31,7 +31,7 @@ def rules(ids: tuple[str, ...], as_json: bool) -> None:
       briggs completions list --violates C3
     """
     from briggs.rules import RULES
-    from briggs.types.wire import encode_plain
+    from briggs.types.json import encode_plain
 
     wanted = [id.upper() for id in ids]
     if unknown := [id for id in wanted if id not in RULES]:

@@ -60,7 +60,7 @@ def get(id: str, is_pretty: bool, server: Server) -> None:
       briggs session get --id support-4711 | jq -r '.completions[].id'
     """
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:

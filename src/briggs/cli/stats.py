@@ -63,7 +63,7 @@ def stats(
       briggs stats --by tag --model openai/gpt-5 | jq '.groups[] | {key, cost_usd}'
     """
     from briggs.client import AsyncClient
-    from briggs.types.wire import encode
+    from briggs.types.json import encode
 
     async def ask() -> Statistics:
         async with AsyncClient(server.url, server.api_key) as client:
@@ -84,7 +84,7 @@ def stats(
 
 def _read_row(group: GroupFigures) -> dict[str, Any]:
     """A group as a row of CSV. Nested members become columns of their own."""
-    from briggs.types.wire import to_builtins
+    from briggs.types.json import to_builtins
 
     flat: dict[str, Any] = {}
     for name, value in to_builtins(group).items():

@@ -34,7 +34,7 @@ from briggs.client import (
 from briggs.types.feedback import Progress
 from briggs.types.fields import describe
 from briggs.types.forms import read_form
-from briggs.types.wire import encode
+from briggs.types.json import encode
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from briggs.cli.filters import change
 from briggs.cli.text import print_line
 from briggs.client import AsyncClient, CompletionFilters, NotFound, StoredCompletion
-from briggs.types.wire import encode
+from briggs.types.json import encode
 
 _OVERLAP_S = 10.0
 """How far back each look reaches, because a row may be written a moment after its time."""

@@ -12,9 +12,9 @@ from briggs.client.connection import Connection, read_refusal
 from briggs.client.errors import ConnectionLost, InvalidAnswer
 from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.types.chunk import CreateChatCompletionStreamResponse
+from briggs.types.json import decode
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.sse import Event, EventReader, EventTooLarge
-from briggs.types.wire import decode
 
 _PATH = "/v1/chat/completions"
 

@@ -12,9 +12,9 @@ from msgspec import UNSET, UnsetType
 from briggs.client.connection import Connection, encode_query, omit_none
 from briggs.client.logged import LoggedCompletion
 from briggs.types.completions import Attempt, Fix, Status, create_id
+from briggs.types.json import Object, encode, from_builtins, to_builtins
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.stored import ChatCompletionDeleted
-from briggs.types.wire import Object, encode, from_builtins, to_builtins
 
 _PATH = "/v1/chat/completions"
 _LOGGED = "/api/v1/completions"

@@ -33,8 +33,8 @@ from briggs.transport import (
     TransportError,
     Unreachable,
 )
+from briggs.types.json import decode
 from briggs.types.lines import LineReader, LineTooLarge
-from briggs.types.wire import decode
 
 T = TypeVar("T")
 

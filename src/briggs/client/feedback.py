@@ -13,8 +13,8 @@ from msgspec import UNSET
 from briggs.client.connection import ANSWER_BYTES_MAX, Connection, encode_query, omit_none
 from briggs.types.completions import create_id
 from briggs.types.feedback import ReviewerKind
+from briggs.types.json import Object
 from briggs.types.lines import LineReader
-from briggs.types.wire import Object
 
 _PATH = "/api/v1/feedback"
 _PAGE = 100

@@ -13,7 +13,7 @@ from briggs.client.connection import Connection, encode_query, omit_none
 from briggs.client.feedback import Feedback
 from briggs.client.logged import LoggedCompletion
 from briggs.types.feedback import Progress
-from briggs.types.wire import Object
+from briggs.types.json import Object
 
 _PATH = "/api/v1/feedback_task"
 

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.types.json import Object
 from briggs.types.keys import Scope
-from briggs.types.wire import Object
 
 _PATH = "/v1/organization/admin_api_keys"
 

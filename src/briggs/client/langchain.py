@@ -21,7 +21,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from briggs.client.log import log
 from briggs.conform import find_finish_reason
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer, members
 
 # Options that LangChain passes but does not send to the model.
@@ -127,7 +127,7 @@ def _read_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_json(value: Any) -> bool:
     try:
-        wire.encode(value)
+        json.encode(value)
     except (TypeError, ValueError, RecursionError, msgspec.EncodeError):
         return False
     return True

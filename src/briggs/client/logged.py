@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from briggs.types.wire import Object
+from briggs.types.json import Object
 
 
 class LoggedCompletion(Object):

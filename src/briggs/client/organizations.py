@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from briggs.client.connection import Connection, omit_none
 from briggs.client.keys import ApiKey
-from briggs.types.wire import Object
+from briggs.types.json import Object
 
 _PATH = "/api/v1/organizations"
 

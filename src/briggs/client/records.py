@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from briggs.client.errors import InvalidArgument
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer
 from briggs.types.completions import Status, create_id, current_time_us
 from briggs.types.fold import Fold
@@ -73,7 +73,7 @@ def tell(record: Record) -> bytes:
 def read_error(body: bytes) -> str:
     """The message of an error body. If it has none, the start of the body."""
     try:
-        error = wire.decode(body)["error"]
+        error = json.decode(body)["error"]
         return str(error["message"] if isinstance(error, dict) else error)
     except (msgspec.DecodeError, KeyError, TypeError):
         return body[:REASON_LENGTH_MAX].decode("utf-8", "replace")
@@ -91,8 +91,8 @@ def encode_body(value: Any) -> bytes:
     try:
         if dump := getattr(value, "model_dump", None):
             # A Pydantic model, as in the packages of OpenAI and Anthropic.
-            return wire.encode(dump(mode="json", exclude_unset=True, by_alias=True))
-        return wire.encode(dict(value) if isinstance(value, Mapping) else value)
+            return json.encode(dump(mode="json", exclude_unset=True, by_alias=True))
+        return json.encode(dict(value) if isinstance(value, Mapping) else value)
     except (TypeError, ValueError, OverflowError, msgspec.EncodeError) as error:
         raise InvalidArgument(f"this cannot be written as JSON: {error}") from error
 
@@ -116,20 +116,20 @@ def _fold(record: Record) -> tuple[msgspec.Raw | None, bool]:
     if record.speaks == "anthropic":
         message = fold_events(events)
         is_whole = bool(message and message.get("stop_reason"))
-        return (msgspec.Raw(wire.encode(message)) if message else None), is_whole
+        return (msgspec.Raw(json.encode(message)) if message else None), is_whole
     folded = Fold()
     chunks = [event for event in events if "choices" in event]
     for chunk in chunks:
         folded.add(chunk)
     response = folded.response()
     is_whole = bool(_ENDS.search(record.received)) or _has_finished(response, record.request)
-    return (msgspec.Raw(wire.encode(response)) if chunks else None), is_whole
+    return (msgspec.Raw(json.encode(response)) if chunks else None), is_whole
 
 
 def _has_finished(response: Mapping[str, Any], request: bytes) -> bool:
     """Whether every requested choice has ended. Many programs stop reading at that point."""
     try:
-        asked = wire.decode(request)["n"] or 1
+        asked = json.decode(request)["n"] or 1
     except (msgspec.DecodeError, KeyError, TypeError):
         asked = 1
     ended = [choice for choice in response["choices"] if choice.get("finish_reason")]
@@ -141,7 +141,7 @@ def _read_events(received: bytes) -> Iterator[dict[str, Any]]:
     try:
         for event in reader.feed(received + b"\n\n"):
             if event.data.startswith(b"{"):
-                yield wire.decode(event.data)
+                yield json.decode(event.data)
     except (msgspec.DecodeError, EventTooLarge):
         # Keep the events that came before.
         return

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from briggs.client.connection import Connection, encode_query
 from briggs.client.logged import LoggedCompletion
-from briggs.types.wire import Object
+from briggs.types.json import Object
 
 _PATH = "/api/v1/sessions"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from briggs.conform.drafts import Draft
 from briggs.conform.strict import FINISH_REASONS, Asked, FinishReason, NotConforming
-from briggs.types import wire
+from briggs.types import json
 
 _SAME_AS: dict[str, FinishReason] = {
     **{reason: reason for reason in FINISH_REASONS},
@@ -152,4 +152,4 @@ def _find_words(error: Any) -> str:
                 continue
             case _:
                 break
-    return wire.encode_plain(inner or error).decode("utf-8", "replace")
+    return json.encode_plain(inner or error).decode("utf-8", "replace")

@@ -7,7 +7,7 @@ from typing import Any
 
 from briggs.conform.drafts import Draft
 from briggs.conform.strict import Annotation, NotConforming, convert
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.fold import join_text
 
 _INPUTS = {"function": "arguments", "custom": "input"}
@@ -132,4 +132,4 @@ def restore_text(function: Draft, name: str, *, absent: str = "M7") -> None:
     if given is None:
         function.set(name, "", rule=absent, absent=absent)
     elif isinstance(given, dict | list):
-        function.set(name, wire.encode(given).decode(), rule="M7")
+        function.set(name, json.encode(given).decode(), rule="M7")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import json
+import json as stdlib_json
 import time
 from datetime import datetime
 from typing import Any
@@ -37,7 +37,7 @@ from briggs.conform.usage import (
     restore_usage,
     translate_words,
 )
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import ID_PREFIX
 
 
@@ -106,14 +106,14 @@ def _restore(body: bytes, *, asked: Asked) -> Conformed:
     facts.cost_usd = cost_usd
     # If nothing was mended, pass the bytes unchanged. The fast decoder may have rejected them
     # for a lone surrogate.
-    restored = wire.encode_plain(value) if fixes.made else body
+    restored = json.encode_plain(value) if fixes.made else body
     return Conformed(restored, facts, fixes.noted)
 
 
 def read_object(data: bytes, fixes: Fixes) -> dict[str, Any]:
     """Decode an answer or a chunk. Raises `NotConforming` if it is not an object."""
     try:
-        value = wire.decode(data)
+        value = json.decode(data)
     except msgspec.DecodeError as error:
         value = _read_leniently(data, fixes, error=error)
     if not isinstance(value, dict):
@@ -127,11 +127,11 @@ def _read_leniently(data: bytes, fixes: Fixes, *, error: Exception) -> Any:
     NaN and Infinity are accepted only in probabilities, counts and costs.
     """
     try:
-        value = json.loads(data.decode("utf-8-sig"))
+        value = stdlib_json.loads(data.decode("utf-8-sig"))
         if isinstance(value, dict):
             restore_numbers(Draft(value, fixes))
             restore_finite(Draft(value, fixes))
-        json.dumps(value, allow_nan=False)
+        stdlib_json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         raise NotConforming(f"it is not JSON: {error}") from error
     if data.startswith(codecs.BOM_UTF8):

@@ -6,7 +6,7 @@ gets the chunks that are passed on, some chunks later.
 
 from __future__ import annotations
 
-import json
+import json as stdlib_json
 import re
 import sys
 from functools import partial
@@ -40,7 +40,7 @@ from briggs.conform.strict import (
 )
 from briggs.conform.tokens import are_cut, restore_logprobs
 from briggs.conform.usage import read_cost, restore_usage
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.fold import Fold
 
 _PLAIN = msgspec.json.Decoder(PlainChunk)
@@ -212,7 +212,7 @@ class ConformStream:
     def keep(self, payload: bytes) -> None:
         """Keep the content of a payload that is not passed on, for the record of the failure."""
         try:
-            chunk = wire.decode(payload)
+            chunk = json.decode(payload)
         except msgspec.DecodeError:
             return
         if isinstance(chunk, dict):
@@ -227,7 +227,7 @@ class ConformStream:
         if self._usage is not None:
             folded["usage"] = self._usage
         return Conformed(
-            wire.encode_plain(folded), self._read_facts(folded), fixes=self._fixes.noted
+            json.encode_plain(folded), self._read_facts(folded), fixes=self._fixes.noted
         )
 
     def _is_plain(self, payload: bytes) -> bool:
@@ -516,10 +516,10 @@ def _read_passed(payload: bytes) -> Any:
     JSON allows numbers that no float can hold. They are read as the largest float.
     """
     try:
-        return wire.decode(payload)
+        return json.decode(payload)
     except msgspec.DecodeError as error:
         try:
-            return json.loads(payload, parse_float=_clamp)
+            return stdlib_json.loads(payload, parse_float=_clamp)
         except (ValueError, RecursionError):
             raise NotConforming(str(error)) from error
 
@@ -529,7 +529,7 @@ def _clamp(digits: str) -> float:
 
 
 def _encode(chunk: dict[str, Any]) -> bytes:
-    return _escape(wire.encode_plain(chunk))
+    return _escape(json.encode_plain(chunk))
 
 
 def _escape(payload: bytes) -> bytes:

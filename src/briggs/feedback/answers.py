@@ -11,7 +11,7 @@ import msgspec
 from briggs.feedback.agreement import Level
 from briggs.feedback.feedback import list_labels
 from briggs.storage import FeedbackQuery, Store
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import NotFound
 from briggs.types.feedback import Feedback, FeedbackTask, TaskVersion
@@ -82,7 +82,7 @@ def freeze_ratings(field: Field, ratings: Ratings) -> dict[str, Hashable]:
             value = sorted({show(each): each for each in value}.items())
             value = [each for _, each in value]
         is_plain = not isinstance(value, dict | list)
-        frozen[reviewer] = value if is_plain else wire.encode_plain(value).decode()
+        frozen[reviewer] = value if is_plain else json.encode_plain(value).decode()
     return frozen
 
 
@@ -100,7 +100,7 @@ def find_level(field: Field) -> Level:
 
 def show(value: Any) -> str:
     """An item of a list: a text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else wire.encode_plain(value).decode()
+    return value if isinstance(value, str) else json.encode_plain(value).decode()
 
 
 def _read(field: Field, values: Any, level: Level) -> Any:

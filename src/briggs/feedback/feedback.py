@@ -14,7 +14,7 @@ from briggs.feedback.filters import Filter, parse_filter
 from briggs.feedback.schemas import check_values
 from briggs.feedback.tasks import retrieve_open_task
 from briggs.storage import FeedbackQuery, Query, Store
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import Conflict, InvalidRequest, NotFound
 from briggs.types.feedback import Feedback, ReviewerKind, TaskVersion
@@ -309,7 +309,7 @@ async def _check_rationale(rationale: Mapping[str, str], schema: Mapping[str, An
 
 def _hash(post: FeedbackPost, *, reviewer: str) -> bytes:
     members = {**msgspec.structs.asdict(post), "reviewer": reviewer}
-    return hashlib.sha256(wire.encode_plain(members)).digest()
+    return hashlib.sha256(json.encode_plain(members)).digest()
 
 
 def _not_found(id: str) -> NotFound:

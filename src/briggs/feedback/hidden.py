@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError
@@ -45,8 +45,8 @@ def hide_model(completion: Completion, *, tags: Collection[str]) -> Completion:
         status=completion.status,
         model=HIDDEN,
         tags=[tag for tag in completion.tags if tag in tags],
-        request=wire.encode({name: value for name, value in request.items() if value}),
-        response=wire.encode(response),
+        request=json.encode({name: value for name, value in request.items() if value}),
+        response=json.encode(response),
     )
 
 
@@ -70,7 +70,7 @@ def _read_bodies(completion: Completion) -> tuple[dict[str, Any], dict[str, Any]
 
 def _decode(body: bytes | None) -> dict[str, Any]:
     try:
-        return members(wire.decode(body or b"null"))
+        return members(json.decode(body or b"null"))
     except (ValueError, BriggsError):
         return {}
 

@@ -26,7 +26,7 @@ from briggs.feedback.schema_work import (
     TooMuchWork,
     measure,
 )
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.errors import InvalidRequest
 from briggs.types.forms import FIELDS_MAX, read_form
 from briggs.types.references import MISSING, References, list_references
@@ -108,7 +108,7 @@ def _find_problems(values: dict[str, Any], schema: dict[str, Any]) -> Iterator[d
         yield _problem(f"they are larger than {ANSWER_BYTES_MAX // 2**20} MiB")
         return
     try:
-        encoded = wire.encode_plain(schema)
+        encoded = json.encode_plain(schema)
         compiled = _compile(encoded)
         work = sum(size * compiled.steps.count(level) for level, size in enumerate(sizes))
         if work > WORK_MAX:
@@ -167,7 +167,7 @@ def _replace_surrogates(value: Any) -> Any:
 
 @lru_cache(maxsize=16)
 def _compile(encoded: bytes) -> _Compiled:
-    schema = _replace_surrogates(wire.decode(encoded))
+    schema = _replace_surrogates(json.decode(encoded))
     return _Compiled(_open(schema, _find_draft(schema)), Steps(schema))
 
 
@@ -186,7 +186,7 @@ def _find_draft(schema: Mapping[str, Any]) -> type[Validator]:
 
 def _check_size(schema: dict[str, Any]) -> None:
     """Refuse a schema that is too large or too deep, before any other check reads it."""
-    size = len(wire.encode_plain(schema))
+    size = len(json.encode_plain(schema))
     if size > SCHEMA_BYTES_MAX:
         raise _refuse("", f"it has {size:,} bytes, and the limit is {SCHEMA_BYTES_MAX:,}")
     count, depth, waiting = 0, 0, [schema]

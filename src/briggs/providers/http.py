@@ -12,7 +12,7 @@ import msgspec
 
 from briggs.providers.base import Answer, Piece
 from briggs.transport import BrokenOff, StreamedReply, TimedOut, TooLarge, Transport, TransportError
-from briggs.types import wire as json_wire
+from briggs.types import json
 from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import (
     InvalidRequest,
@@ -271,7 +271,7 @@ class HttpProvider:
         if b'"error"' not in body:
             return
         try:
-            value = json_wire.decode(body)
+            value = json.decode(body)
         except msgspec.DecodeError:
             return
         if isinstance(value, dict) and value.get("error") and not value.get("choices"):
@@ -313,7 +313,7 @@ def _read_last(decoder: StreamDecoder) -> list[bytes]:
 
 def _is_json(payload: bytes) -> bool:
     try:
-        json_wire.decode(payload)
+        json.decode(payload)
     except msgspec.DecodeError:
         return False
     return True

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from briggs.conform import Facts
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import members, objects
 
 BYTES_PER_TOKEN = 4
@@ -59,7 +59,7 @@ def _count_request(request: bytes) -> int:
     asked = members(_decode(request))
     tools = asked.get("tools")
     size = sum(_measure(message) for _, message in objects(asked.get("messages"), "messages"))
-    return _to_tokens(size + (len(wire.encode(tools)) if tools else 0))
+    return _to_tokens(size + (len(json.encode(tools)) if tools else 0))
 
 
 def _measure(value: Any) -> int:
@@ -88,6 +88,6 @@ def _to_tokens(size: int) -> int:
 
 def _decode(body: bytes) -> Any:
     try:
-        return wire.decode(body)
+        return json.decode(body)
     except msgspec.DecodeError:
         return None

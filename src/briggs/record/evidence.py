@@ -10,7 +10,7 @@ from briggs.conform import USAGE_SO_FAR
 from briggs.providers.base import Piece
 from briggs.rules import Finding, check_error, check_response, check_stream
 from briggs.rules.envelope import is_version_of
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError, UpstreamRejected, UpstreamTruncated
 from briggs.types.plain import is_plain_stream
@@ -128,4 +128,4 @@ def _read_request(prepared: Prepared) -> bytes:
     members: dict[str, Any] = {**prepared.envelope.members, "model": prepared.model}
     for name in (*prepared.dropped, *(("model",) if prepared.names_deployment else ())):
         members.pop(name, None)
-    return wire.encode_plain(members)
+    return json.encode_plain(members)

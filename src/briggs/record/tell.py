@@ -22,7 +22,7 @@ from briggs.record.prices import find_basis, load_list, price_logged
 from briggs.record.record import Call, write_facts
 from briggs.rules import check_response, is_checkable
 from briggs.storage import Store
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer, members, text
 from briggs.types.completions import Completion, Status, current_time_us
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
@@ -287,6 +287,6 @@ def read_told(id: str, posted: Posted) -> Told:
 
 def _decode_object(body: bytes) -> dict[str, Any]:
     try:
-        return members(wire.decode(body))
+        return members(json.decode(body))
     except msgspec.DecodeError:
         return {}

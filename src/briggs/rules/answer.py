@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import json as stdlib_json
 from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import Json, integer, members, objects
 
 # RFC 8259, section 9, lets readers set a limit.
@@ -27,7 +27,7 @@ class Body:
         self.fault: str | None = None
         """Why it is not valid JSON; None if it is."""
         try:
-            self.value = wire.decode(data)
+            self.value = json.decode(data)
         except msgspec.DecodeError as error:
             self.fault = str(error)
         if data.count(b"[") + data.count(b"{") > DEPTH_MAX and is_too_deep(self.value):
@@ -41,7 +41,7 @@ class Body:
     def read_leniently(self) -> Json:
         """The object that it would be if JSON allowed NaN and Infinity."""
         try:
-            value = json.loads(self.data)
+            value = stdlib_json.loads(self.data)
         except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from briggs.types import wire
+from briggs.types import json
 
 Severity = Literal["error", "warning", "info"]
 Subject = Literal["body", "response", "chunk", "stream", "request", "error"]
@@ -117,7 +117,7 @@ def _excerpt(value: Any) -> str:
     if value is ...:
         return ""
     try:
-        text = wire.encode_plain(value).decode()
+        text = json.encode_plain(value).decode()
     except (RecursionError, ValueError):
         # NaN is not valid JSON, and deep nesting cannot be written.
         text = str(value) if isinstance(value, float) else ""

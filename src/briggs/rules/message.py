@@ -12,7 +12,7 @@ from briggs.conform.message import is_call_id
 from briggs.rules.answer import Answer, Body, Choice, Request
 from briggs.rules.book import Broken, Severity, also, rule
 from briggs.rules.schema import find_mismatch
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer, members, objects
 
 
@@ -169,7 +169,7 @@ def parses_as_object(arguments: str) -> bool:
     if not arguments:
         return True
     try:
-        return isinstance(wire.decode(arguments), dict)
+        return isinstance(json.decode(arguments), dict)
     except msgspec.DecodeError:
         return False
 

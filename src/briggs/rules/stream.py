@@ -13,7 +13,7 @@ from briggs.rules.book import Broken, rule
 from briggs.rules.events import Stream
 from briggs.rules.message import parses_as_object
 from briggs.rules.usage import COUNTS
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import Json, integer, members, objects
 from briggs.types.response import CreateChatCompletionResponse
 
@@ -376,6 +376,6 @@ def spells_a_response(stream: Stream) -> Iterator[Broken]:
     choices = [{**choice, "finish_reason": "stop"} for choice in stream.folded["choices"]]
     folded = {**stream.folded, "choices": choices}
     try:
-        wire.from_builtins(folded, CreateChatCompletionResponse)
+        json.from_builtins(folded, CreateChatCompletionResponse)
     except msgspec.ValidationError as error:
         yield Broken("fold", f"They do not form a response: {error}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import json as stdlib_json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ from briggs.storage.tables import (
     deleted_completions,
     sessions,
 )
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import ID_PREFIX, Completion, Status
 from briggs.types.errors import InvalidRequest, NotFound
 
@@ -613,7 +613,7 @@ def _decode_head(row: Any) -> Completion:
     for name, type in _JSON.items():
         text = values.pop(name)
         if text is not None:
-            values[name] = msgspec.convert(json.loads(text), type)
+            values[name] = msgspec.convert(stdlib_json.loads(text), type)
     return Completion(**values)
 
 
@@ -662,4 +662,4 @@ def _placed(table: Any, completion: Completion) -> tuple[Any, ...]:
 
 def _encode_json(value: Sequence[Any] | dict[str, str]) -> str | None:
     """Encode as JSON text; None for an empty value."""
-    return wire.encode_plain(value).decode() if value else None
+    return json.encode_plain(value).decode() if value else None

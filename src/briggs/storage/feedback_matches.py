@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from briggs.storage import sqlite
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import feedback_completions, feedback_queue, feedback_tasks
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import CHECK_TAG, Completion
 
 PLACES = 2**53
@@ -86,7 +86,7 @@ def _read_selectors(connection: Connection) -> list[_Selector]:
         _Selector(
             original(id, type=str),
             original(organization_id, type=str),
-            frozenset(wire.decode(tags)),
+            frozenset(json.decode(tags)),
             wanted,
         )
         for id, organization_id, tags, wanted in connection.execute(statement)

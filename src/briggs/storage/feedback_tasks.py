@@ -13,7 +13,7 @@ from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.feedback import FeedbackTask, TaskVersion
 
@@ -128,7 +128,7 @@ class FeedbackTasks:
         for id, tags in await self._access.read(
             lambda connection: connection.execute(statement).all()
         ):
-            found.setdefault(original(id, type=str), set()).update(wire.decode(tags))
+            found.setdefault(original(id, type=str), set()).update(json.decode(tags))
         return found
 
     async def fill(self, *, organization_id: str) -> None:
@@ -229,7 +229,7 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
     found = [
         _decode_put(each, bodies=bodies)
         for each in page
-        if feedback_matches.is_selected(wire.decode(each.tags or "[]"), by=tags)
+        if feedback_matches.is_selected(json.decode(each.tags or "[]"), by=tags)
     ]
     if found:
         feedback_matches.put(connection, task_id=id, wanted=task.reviewers_wanted, of=found)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from briggs.storage import tables
 from briggs.storage.errors import StoreTooNew
 from briggs.storage.sqlite import transaction
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import current_time_us
 
 Migration = Callable[[Connection], None]
@@ -543,9 +543,9 @@ def name_owners_and_reported_starts(connection: Connection) -> None:
         after = rows[-1].rowid
         changes = []
         for row in rows:
-            site = wire.decode(row.call_site)
+            site = json.decode(row.call_site)
             is_reported = "started" in site.pop("told", ())
-            kept = wire.encode_plain(site).decode() if site else None
+            kept = json.encode_plain(site).decode() if site else None
             changes.append({"of": row.rowid, "is_reported": is_reported, "site": kept})
         connection.execute(change, changes)
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Row, Table
 
 from briggs.storage.sqlite import original, storable
-from briggs.types import wire
+from briggs.types import json
 
 AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
@@ -33,7 +33,7 @@ def decode(row: Row[Any], type: type[AnyStruct]) -> AnyStruct:
     for name, value in row._mapping.items():
         if known.get(name):
             if value is not None:
-                members[name] = wire.decode(value)
+                members[name] = json.decode(value)
         elif name in known:
             members[name] = original(value, type=str)
     return type(**members)
@@ -41,7 +41,7 @@ def decode(row: Row[Any], type: type[AnyStruct]) -> AnyStruct:
 
 def encode_json(value: Any) -> str:
     """Encode a value as JSON text."""
-    return wire.encode_plain(value).decode()
+    return json.encode_plain(value).decode()
 
 
 @cache

@@ -9,11 +9,11 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
+from briggs.types.json import Object
 from briggs.types.logprobs import ChoiceLogprobs
 from briggs.types.response import ChatCompletionRole, FinishReason, Moderation
 from briggs.types.tools import ChatCompletionMessageToolCallChunk, FunctionCallChunk
 from briggs.types.usage import CompletionUsage
-from briggs.types.wire import Object
 
 
 class ChatCompletionAudioDelta(Object):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer, members
 from briggs.types.encodings import refuse_json
 from briggs.types.errors import InvalidRequest
@@ -136,7 +136,7 @@ class Envelope(msgspec.Struct, kw_only=True):
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""
-        return wire.encode_plain({**self.members, **replaced})
+        return json.encode_plain({**self.members, **replaced})
 
     def ask_for_usage(self) -> Any:
         """The caller's `stream_options`, with `include_usage` set to true."""
@@ -198,7 +198,7 @@ def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:
     An escaped lone surrogate is legal JSON. It arises when a caller cuts a text in two.
     """
     try:
-        request = wire.decode(body)
+        request = json.decode(body)
     except msgspec.DecodeError as error:
         raise refuse_json(body, error) from error
     if not isinstance(request, dict):
@@ -208,7 +208,7 @@ def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:
         raise InvalidRequest(
             "'model' holds half a surrogate pair: send a name of whole characters.", param="model"
         )
-    members = {name: Raw(wire.encode_plain(value)) for name, value in request.items()}
+    members = {name: Raw(json.encode_plain(value)) for name, value in request.items()}
     return members, {
         name: _convert_member(name, value) for name, value in request.items() if name in _TYPES
     }

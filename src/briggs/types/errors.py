@@ -55,7 +55,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from briggs.types import wire
+from briggs.types import json
 
 
 class BriggsError(Exception):
@@ -99,7 +99,7 @@ class BriggsError(Exception):
 
     def encode(self) -> bytes:
         """The error object as JSON bytes."""
-        return wire.encode_plain(self.to_object())
+        return json.encode_plain(self.to_object())
 
 
 class InvalidRequest(BriggsError):

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable
 from typing import Any
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.response import CreateChatCompletionResponse
 
@@ -23,8 +23,8 @@ def fold(chunks: Iterable[CreateChatCompletionStreamResponse]) -> CreateChatComp
     """
     folded = Fold()
     for chunk in chunks:
-        folded.add(wire.to_builtins(chunk))
-    return wire.from_builtins(folded.response(), CreateChatCompletionResponse)
+        folded.add(json.to_builtins(chunk))
+    return json.from_builtins(folded.response(), CreateChatCompletionResponse)
 
 
 class Fold:
@@ -279,7 +279,7 @@ def _folded_function(pieces: Pieces, *, text: str) -> dict[str, Any]:
 
 
 def _spelled(value: Any) -> str:
-    return value if isinstance(value, str) else join_text([wire.encode(value).decode()])
+    return value if isinstance(value, str) else join_text([json.encode(value).decode()])
 
 
 def _folded_audio(pieces: Pieces) -> dict[str, Any]:

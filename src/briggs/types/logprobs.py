@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from briggs.types.wire import Object
+from briggs.types.json import Object
 
 
 class TopLogprobs(Object):

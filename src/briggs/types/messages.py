@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 from msgspec import UNSET, UnsetType
 
+from briggs.types.json import Object, Unknown
 from briggs.types.tools import FunctionCall, ToolCall
-from briggs.types.wire import Object, Unknown
 
 
 class PromptCacheBreakpoint(Object):

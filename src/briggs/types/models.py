@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from briggs.types.wire import Object
+from briggs.types.json import Object
 
 
 class Model(Object):

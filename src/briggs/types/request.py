@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from briggs.types.formats import ResponseFormat
+from briggs.types.json import Object
 from briggs.types.messages import (
     ChatCompletionRequestMessage,
     ChatCompletionRequestMessageContentPartText,
@@ -22,7 +23,6 @@ from briggs.types.tools import (
     ChatCompletionToolChoiceOption,
     Tool,
 )
-from briggs.types.wire import Object
 
 
 class ReasoningEffort(StrEnum):

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 
 from msgspec import UNSET, UnsetType
 
+from briggs.types.json import Object, Unknown
 from briggs.types.logprobs import ChoiceLogprobs
 from briggs.types.tools import FunctionCall, ToolCall
 from briggs.types.usage import CompletionUsage
-from briggs.types.wire import Object, Unknown
 
 
 class ObjectT(StrEnum):

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from briggs.types.wire import Object
+from briggs.types.json import Object
 
 Group = Literal["model", "tag", "day"]
 """How completions are grouped. A model is as the caller named it. Days are in UTC."""

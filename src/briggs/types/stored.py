@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
 
+from briggs.types.json import Object
 from briggs.types.messages import ContentPart
 from briggs.types.response import ChatCompletionRole, CreateChatCompletionResponse
 from briggs.types.tools import ToolCall
-from briggs.types.wire import Object
 
 
 class ChatCompletionList(Object):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from msgspec import UNSET, UnsetType
 
-from briggs.types.wire import Object, Unknown
+from briggs.types.json import Object, Unknown
 
 
 class FunctionObject(Object):

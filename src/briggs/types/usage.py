@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from briggs.types.wire import Object
+from briggs.types.json import Object
 
 
 class PromptTokensDetails(Object):

@@ -11,7 +11,7 @@ import msgspec
 
 from briggs.conform import USAGE_SO_FAR, find_finish_reason
 from briggs.conform.calls import CALLS_MAX
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.envelope import CHOICES_MAX
 from briggs.types.errors import UpstreamInvalid, UpstreamRejected
 from briggs.types.fold import Fold
@@ -161,7 +161,7 @@ def write_usage(
 def read_json(text: Any) -> Any:
     """Decode a text. Any other value stays as it is, and so does a text that is not JSON."""
     try:
-        return wire.decode(text) if isinstance(text, str) else text
+        return json.decode(text) if isinstance(text, str) else text
     except msgspec.DecodeError:
         return text
 
@@ -174,7 +174,7 @@ def decode_answer(
     Raises `UpstreamInvalid`, or `UpstreamRejected` if there is an error among the chunks.
     """
     try:
-        return _fold(read(wire.decode(body)))
+        return _fold(read(json.decode(body)))
     except MALFORMED as error:
         raise UpstreamInvalid(f"the upstream's answer is not in {vendor}'s format") from error
 
@@ -188,4 +188,4 @@ def _fold(chunks: Iterable[Chunk]) -> bytes:
             raise UpstreamRejected(error["message"], upstream_status=status, code=code)
         if USAGE_SO_FAR not in chunk:
             folded.add(chunk)
-    return wire.encode_plain(folded.response())
+    return json.encode_plain(folded.response())

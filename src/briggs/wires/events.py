@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.errors import UpstreamInvalid
 from briggs.types.sse import EventReader
 from briggs.wires.chunks import MALFORMED, Chunk
@@ -40,7 +40,7 @@ class EventStream:
         payloads: list[bytes] = []
         try:
             for event in self._split(data) if self._failure is None else ():
-                payloads += map(wire.encode_plain, self._reader.read(event))
+                payloads += map(json.encode_plain, self._reader.read(event))
                 self.done = self._reader.done
                 if self.done:
                     break
@@ -60,6 +60,6 @@ def split_events() -> Split:
 
     def split(data: bytes) -> Iterator[Any]:
         for event in events.feed(data):
-            yield wire.decode(event.data)
+            yield json.decode(event.data)
 
     return split

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.envelope import Envelope
 from briggs.types.errors import InvalidRequest, UnsupportedParameter
 from briggs.types.messages import (
@@ -86,7 +86,7 @@ def read_request(
     """
     given = {
         name: value
-        for name, value in wire.decode(envelope.body).items()
+        for name, value in json.decode(envelope.body).items()
         if value is not None and value != _DEFAULTS.get(name)
     }
     refused = [
@@ -101,7 +101,7 @@ def read_request(
 def convert(value: Any, type: type[T], *, path: str = "") -> T:
     """Convert the JSON value at `path` of a request to `type`. Raises `InvalidRequest`."""
     try:
-        return wire.from_builtins(value, type)
+        return json.from_builtins(value, type)
     except msgspec.ValidationError as error:
         expectation, _, place = str(error).partition(" - at `$")
         place = (path + place.rstrip("`")).removeprefix(".")
@@ -213,7 +213,7 @@ def read_parameters(function: FunctionObject, *, path: str) -> dict[str, Any]:
 def read_arguments(arguments: str, *, path: str) -> dict[str, Any]:
     """Decode the arguments of a tool call. An empty text is an empty object."""
     try:
-        value = wire.decode(arguments.strip() or "{}")
+        value = json.decode(arguments.strip() or "{}")
     except msgspec.DecodeError as error:
         raise refuse(path, f"{error}. This provider needs a JSON object.") from error
     if value is None:
@@ -340,7 +340,7 @@ def copy_part(part: ContentPart) -> dict[str, Any] | None:
         case ChatCompletionRequestMessageContentPartRefusal(refusal=text):
             return {"type": "text", "text": text}
         case ChatCompletionRequestMessageContentPartImage(image_url=image):
-            return {"type": "image_url", "image_url": wire.to_builtins(image)}
+            return {"type": "image_url", "image_url": json.to_builtins(image)}
         case UnknownContentPart(members=members):
             return members
     return None

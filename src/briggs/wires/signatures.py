@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.envelope import Envelope, open_envelope
 from briggs.types.messages import (
     ChatCompletionRequestAssistantMessage,
@@ -51,7 +51,7 @@ def read_signed(response: bytes) -> dict[str, dict[str, Any]]:
     """The signed messages of an answer, by the ids of their tool calls. Never raises."""
     found: dict[str, dict[str, Any]] = {}
     try:
-        answer = wire.decode(response)
+        answer = json.decode(response)
     except (msgspec.DecodeError, RecursionError):
         return found
     for choice in list_objects(answer, "choices"):
@@ -66,8 +66,8 @@ def restore(envelope: Envelope, signed: Signed) -> Envelope:
     """Add to a request the signatures that its tool calls had when the vendor made them."""
     if not signed:
         return envelope
-    messages = [_restore(message, signed) for message in wire.decode(envelope.members["messages"])]
-    return open_envelope(envelope.encode(messages=msgspec.Raw(wire.encode_plain(messages))))
+    messages = [_restore(message, signed) for message in json.decode(envelope.members["messages"])]
+    return open_envelope(envelope.encode(messages=msgspec.Raw(json.encode_plain(messages))))
 
 
 def _restore(message: Any, signed: Signed) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from briggs.api.times import iso
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest
 from briggs.wires.recorded.answer import read_response
@@ -76,7 +76,7 @@ def read_bodies(completion: Completion) -> tuple[Any, Any]:
 def _decode(body: bytes | None) -> Any:
     """Decode a JSON object; None for anything else."""
     try:
-        value = wire.decode(body or b"null")
+        value = json.decode(body or b"null")
     except msgspec.DecodeError:
         return None
     return value if isinstance(value, dict) else None

@@ -29,7 +29,7 @@ from briggs.feedback.filters import Filter
 from briggs.feedback.reviewers import find_blinded
 from briggs.feedback.tasks import retrieve_task
 from briggs.storage import FeedbackQuery, Store
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.feedback import Feedback
 from briggs.types.keys import Key
 
@@ -157,7 +157,7 @@ async def _write_lines(
             },
             "completions": [present_completion(completion) for completion in completions],
         }
-        yield wire.encode(line) + b"\n"
+        yield json.encode(line) + b"\n"
 
 
 async def _retrieve(request: Request) -> Feedback:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from briggs.api.answers import Json, find_store, read_body, read_window
 from briggs.api.organizations import check_organization
 from briggs.api.times import iso
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import current_time_us
 from briggs.types.encodings import refuse_json
 from briggs.types.errors import Forbidden, NotFound
@@ -50,7 +50,7 @@ async def upload(request: Request) -> Response:
         raise _refuse_report()
     report = await read_body(request)
     try:
-        await asyncio.to_thread(wire.check, report)
+        await asyncio.to_thread(json.check, report)
     except msgspec.DecodeError as error:
         raise refuse_json(report, error) from error
     if not await runs.report(id, report, upload_hash=upload_hash):

@@ -22,7 +22,7 @@ from briggs.feedback import queue
 from briggs.feedback.reviewers import show, show_all
 from briggs.record.tell import tell
 from briggs.storage import Query
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest, NotFound
 
@@ -199,7 +199,7 @@ def _read_created(text: str | None) -> tuple[int | None, int | None]:
     if not text:
         return None, None
     try:
-        value = wire.decode(text)
+        value = json.decode(text)
         begin, end = (value.get(name) for name in ("from", "to"))
         return (
             None if begin is None else to_microseconds(datetime.fromisoformat(begin)),

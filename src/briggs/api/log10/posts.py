@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from briggs.record.tell import Posted
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.completions import Status
 
 _READ = (
@@ -92,12 +92,12 @@ def _read_members(body: bytes) -> dict[str, Raw] | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     try:
-        value = wire.decode(body)
+        value = json.decode(body)
     except msgspec.DecodeError:
         return None
     if not isinstance(value, dict):
         return None
-    return {name: Raw(wire.encode(value[name])) for name in _KEPT if name in value}
+    return {name: Raw(json.encode(value[name])) for name in _KEPT if name in value}
 
 
 def _read_body(raw: Raw | None) -> bytes | UnsetType:
@@ -112,7 +112,7 @@ def _read_body(raw: Raw | None) -> bytes | UnsetType:
 def _decode(raw: Raw | None) -> Any:
     """A member's value; None if it cannot be read."""
     try:
-        return wire.decode(bytes(raw or b"null"))
+        return json.decode(bytes(raw or b"null"))
     except msgspec.DecodeError:
         return None
 
@@ -134,7 +134,7 @@ def _read_call_site(values: dict[str, Any]) -> dict[str, Any]:
     stack = values.get("stacktrace") or values.get("stack_trace")
     if isinstance(stack, str):
         try:
-            stack = wire.decode(stack)
+            stack = json.decode(stack)
         except msgspec.DecodeError:
             stack = [stack]
     known = {
@@ -165,7 +165,7 @@ def _text(value: Any) -> str | UnsetType:
     """Read a text as it is, and any other value as JSON."""
     if value in (None, ""):
         return UNSET
-    return value if isinstance(value, str) else wire.encode(value).decode("utf-8", "surrogatepass")
+    return value if isinstance(value, str) else json.encode(value).decode("utf-8", "surrogatepass")
 
 
 def _word(value: Any) -> str | None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from briggs.types import wire
+from briggs.types import json
 
 # Finish reasons that Log10's clients write. Some of their streams have none.
 _REASONS = {
@@ -321,7 +321,7 @@ def _fit_calls(calls: Any) -> list[Any]:
 
 def _spell(value: Any) -> str:
     """A text as it is, and any other value as JSON."""
-    return value if isinstance(value, str) else wire.encode(value).decode("utf-8", "replace")
+    return value if isinstance(value, str) else json.encode(value).decode("utf-8", "replace")
 
 
 def _drop_nulls(value: Any, *, levels: int = 8) -> Any:

@@ -23,7 +23,7 @@ from briggs.api.queries import (
     read_query,
 )
 from briggs.feedback.reviewers import show
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
@@ -160,7 +160,7 @@ def _unanswered(completion: Completion) -> dict[str, Any]:
 def _decode_body(body: bytes) -> Any:
     """A request's JSON, or its text if it is not JSON."""
     try:
-        return wire.decode(body)
+        return json.decode(body)
     except msgspec.DecodeError:
         return _decode_text(body)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.wires.base import Prepared
 from briggs.wires.blocks import Block
 from briggs.wires.chunks import Chunk, ChunkWriter, read_json, write_usage
@@ -152,7 +152,7 @@ class AnthropicReader:
                 yield self._chunks.delta(reasoning_details=[{**detail, **place}])
             case "tool_use":
                 if block.call is not None and not spelled:
-                    arguments = wire.encode_plain(members.get("input") or {}).decode()
+                    arguments = json.encode_plain(members.get("input") or {}).decode()
                     yield self._chunks.arguments(arguments, call=block.call)
             case _:
                 if spelled:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.types import wire
+from briggs.types import json
 
 # The member of a block that each kind of delta adds to.
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
@@ -51,6 +51,6 @@ def _add_delta(
 def _read_input(text: str) -> Any:
     """Decode a tool's input. Incomplete JSON stays text."""
     try:
-        return wire.decode(text) if text else {}
+        return json.decode(text) if text else {}
     except msgspec.DecodeError:
         return text

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
-from briggs.types import messages, tools, wire
+from briggs.types import json, messages, tools
 from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonSchema
 from briggs.types.messages import ContentPart
@@ -84,7 +84,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     )
     unsupported += find_names(request.messages)
     return Encoded(
-        wire.encode_plain(body | request.extra), unsupported, mends, conversation.unsigned
+        json.encode_plain(body | request.extra), unsupported, mends, conversation.unsigned
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.wires.anthropic import answer as anthropic_answer
 from briggs.wires.base import Prepared
 from briggs.wires.blocks import Block
@@ -64,7 +64,7 @@ def _list_block_events(block: Block) -> Iterator[Event]:
     match block:
         case {"toolUse": use} if "type" not in use:
             yield "contentBlockStart", {"start": block}
-            arguments = wire.encode_plain(use["input"]).decode()
+            arguments = json.encode_plain(use["input"]).decode()
             yield "contentBlockDelta", {"delta": {"toolUse": {"input": arguments}}}
         case {"reasoningContent": {"reasoningText": thought}}:
             for name, value in thought.items():
@@ -288,7 +288,7 @@ def _read_frame_length(held: bytearray, begin: int) -> int:
 
 
 def _read_frame(headers: dict[str, Any], payload: bytes) -> Event:
-    members = wire.decode(payload or b"{}")
+    members = json.decode(payload or b"{}")
     if headers.get(":message-type") == "event":
         return headers[":event-type"], members
     type = headers.get(":exception-type") or headers.get(":error-code") or "error"

@@ -10,7 +10,7 @@ import re
 from functools import partial
 from typing import Any
 
-from briggs.types import messages, tools, wire
+from briggs.types import json, messages, tools
 from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonSchema
 from briggs.types.messages import ContentPart
@@ -98,7 +98,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
         **_encode_output(request, effort),
     )
     own = {name: value for name, value in request.extra.items() if name in _MEMBERS}
-    return Encoded(wire.encode_plain(body | own), unsupported, mends, conversation.unsigned)
+    return Encoded(json.encode_plain(body | own), unsupported, mends, conversation.unsigned)
 
 
 def _add_texts(turns: list[dict[str, Any]], mends: Mends) -> None:
@@ -197,7 +197,7 @@ def _pop_object(members: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _encode_format(response_format: ResponseFormatJsonSchema) -> dict[str, Any]:
     described = response_format.json_schema
-    schema = wire.encode_plain(described.schema or {"type": "object"}).decode()
+    schema = json.encode_plain(described.schema or {"type": "object"}).decode()
     json_schema = given(
         schema=schema, name=described.name, description=described.description or None
     )

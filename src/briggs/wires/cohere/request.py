@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from briggs.types import messages, tools, wire
+from briggs.types import json, messages, tools
 from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
 from briggs.types.request import CreateChatCompletionRequest
@@ -67,7 +67,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     if "top_k" in own:
         own["k"] = own.pop("top_k")
     refused += find_names(request.messages)
-    return Encoded(wire.encode_plain(body | own), refused, mends)
+    return Encoded(json.encode_plain(body | own), refused, mends)
 
 
 def _can_say(name: str, value: Any) -> bool:

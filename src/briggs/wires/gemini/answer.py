@@ -8,7 +8,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from briggs.conform import find_finish_reason
-from briggs.types import wire
+from briggs.types import json
 from briggs.wires.base import Prepared
 from briggs.wires.chunks import Chunk, ChunkWriter, write_error, write_usage
 from briggs.wires.identifiers import find_original_names, fit_to
@@ -126,7 +126,7 @@ class _Candidate:
             choice=self._index,
             **signature,
         )
-        arguments = wire.encode_plain(call.get("args") or {}).decode()
+        arguments = json.encode_plain(call.get("args") or {}).decode()
         yield self._chunks.arguments(arguments, choice=self._index)
 
     def _end(self, native: str) -> Iterator[Chunk]:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET
 
-from briggs.types import messages, tools, wire
+from briggs.types import json, messages, tools
 from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
 from briggs.types.request import CreateChatCompletionRequest
@@ -96,7 +96,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
         _add_own(_to_camel_case(name), value, body=body, config=config)
     body |= given(generationConfig=config or None)
     refused += find_names(request.messages)
-    return Encoded(wire.encode_plain(body), refused, mends, unsigned)
+    return Encoded(json.encode_plain(body), refused, mends, unsigned)
 
 
 def _can_say(name: str, value: Any, *, efforts: Collection[str]) -> bool:
@@ -402,7 +402,7 @@ def _sign(parts: list[Json]) -> list[Json]:
     return parts
 
 
-def _read_signature(value: wire.Object) -> str | None:
+def _read_signature(value: json.Object) -> str | None:
     """The signature, in the same place as on Google's own OpenAI-compatible endpoint."""
     match value.extra.get("extra_content"):
         case {"google": {"thought_signature": str(signature)}}:
@@ -429,7 +429,7 @@ def _decode_result(text: str) -> Json:
     A text with a `$ref` also becomes `output`: Gemini would read it as a reference to a part.
     """
     try:
-        result = None if '"$ref"' in text else wire.decode(text)
+        result = None if '"$ref"' in text else json.decode(text)
     except msgspec.DecodeError:
         result = None
     return result if isinstance(result, dict) else {"output": text}

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.envelope import Envelope
 from briggs.wires.addresses import quote_model
 from briggs.wires.base import Encoded, ErrorWords, ModelPage, Prepared
@@ -58,7 +58,7 @@ class GeminiWire:
 
     def read_error(self, body: bytes) -> ErrorWords:
         try:
-            value = wire.decode(body)
+            value = json.decode(body)
             # If Gemini refuses a stream before it begins, the error is in a list.
             error = (value[0] if isinstance(value, list) else value)["error"]
             reason = _find(error, "reason")

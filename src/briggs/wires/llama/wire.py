@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer, members
 from briggs.wires.base import ErrorWords, Prepared
 from briggs.wires.openai.wire import OpenAIStream, OpenAIWire
@@ -61,7 +61,7 @@ def _mark(body: bytes, mark: bytes) -> bytes:
 
 
 def _explain_length(body: bytes) -> str:
-    error = members(members(wire.decode(body)).get("error"))
+    error = members(members(json.decode(body)).get("error"))
     prompt, context = integer(error.get("n_prompt_tokens")), integer(error.get("n_ctx"))
     if prompt is None or context is None:
         return "cannot read a prompt of this length"

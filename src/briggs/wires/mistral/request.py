@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from briggs.types import messages, tools, wire
+from briggs.types import json, messages, tools
 from briggs.types.envelope import Envelope
 from briggs.types.request import CreateChatCompletionRequest
 from briggs.wires.base import Encoded
@@ -84,7 +84,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     elif isinstance(request.stop, list):
         body["stop"] = stops
     unsupported += find_names(request.messages)
-    return Encoded(wire.encode(body | request.extra), unsupported, mends)
+    return Encoded(json.encode(body | request.extra), unsupported, mends)
 
 
 def _can_say(name: str, value: Any) -> bool:
@@ -120,7 +120,7 @@ def _encode_parameters(request: CreateChatCompletionRequest) -> dict[str, Any]:
 def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
     match tool:
         case tools.ChatCompletionTool(function=function):
-            members = given(**wire.to_builtins(function))
+            members = given(**json.to_builtins(function))
             return {"type": "function", "function": {"parameters": {}, **members}}
         case tools.UnknownTool(members=members):
             return members

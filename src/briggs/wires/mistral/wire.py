@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.envelope import Envelope
 from briggs.wires.base import Encoded, ErrorWords, Prepared
 from briggs.wires.identifiers import find_original_names
@@ -41,10 +41,10 @@ class MistralWire(OpenAIWire):
 
     def read_error(self, body: bytes) -> ErrorWords:
         try:
-            value = wire.decode(body)
+            value = json.decode(body)
         except msgspec.DecodeError:
             return read_error(body)
-        return read_error(wire.encode_plain(_decode_error(value)))
+        return read_error(json.encode_plain(_decode_error(value)))
 
 
 class MistralStream(OpenAIStream):
@@ -67,13 +67,13 @@ def _decode(payload: bytes, names: Mapping[str, str]) -> bytes:
     if not has_name and not any(word in payload for word in _OWN_WORDS):
         return payload
     try:
-        value = wire.decode(payload)
+        value = json.decode(payload)
     except msgspec.DecodeError:
         return payload
     if not isinstance(value, dict):
         return payload
     if value.get("object") == "error":
-        return wire.encode_plain(_decode_error(value))
+        return json.encode_plain(_decode_error(value))
     for choice in list_objects(value, "choices"):
         match choice.get("finish_reason"):
             case "model_length" as reason:
@@ -83,7 +83,7 @@ def _decode(payload: bytes, names: Mapping[str, str]) -> bytes:
                 _decode_content(choice[name])
                 _decode_names(choice[name], names)
     _decode_usage(value.get("usage"))
-    return wire.encode_plain(value)
+    return json.encode_plain(value)
 
 
 def _decode_content(message: dict[str, Any]) -> None:

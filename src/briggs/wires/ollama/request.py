@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from briggs.types import messages, tools, wire
+from briggs.types import json, messages, tools
 from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
 from briggs.types.request import CreateChatCompletionRequest
@@ -55,7 +55,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
     if request.tool_choice != "none" and (offered := list_tools(request)):
         body["tools"] = [_encode_tool(tool, path) for path, tool in offered]
     body |= _encode_parameters(request)
-    return Encoded(wire.encode(body), [*unsupported, *_find_unsaid(request)])
+    return Encoded(json.encode(body), [*unsupported, *_find_unsaid(request)])
 
 
 def _can_say(name: str, value: Any) -> bool:
@@ -107,7 +107,7 @@ def _encode_tool(tool: tools.Tool, path: str) -> dict[str, Any]:
     if not isinstance(tool, tools.ChatCompletionTool):
         raise refuse(path, "Ollama accepts only functions.")
     function = {"parameters": {"type": "object", "properties": {}}}
-    function |= wire.to_builtins(tool.function)
+    function |= json.to_builtins(tool.function)
     return {"type": "function", "function": {k: function[k] for k in function if k != "strict"}}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid
 from briggs.types.lines import LineReader, LineTooLarge
@@ -44,7 +44,7 @@ class OllamaWire(OpenAIWire):
         end = _decode_end(line, called="tool_calls" in message)
         identity = {"object": "chat.completion", **_decode_identity(line)}
         choices = [{"index": 0, "message": message, **end}]
-        return wire.encode_plain({**identity, "choices": choices, **_decode_usage(line)})
+        return json.encode_plain({**identity, "choices": choices, **_decode_usage(line)})
 
     def open_stream(self, prepared: Prepared) -> EventStream:
         return EventStream(OllamaReader(), split=_split_lines(), vendor="Ollama")
@@ -109,7 +109,7 @@ def _split_lines() -> Split:
 def _read_line(data: bytes) -> dict[str, Any]:
     """Decode a line. Raises `UpstreamInvalid`, also if the model was only loaded or unloaded."""
     try:
-        line = wire.decode(data)
+        line = json.decode(data)
     except msgspec.DecodeError as error:
         raise UpstreamInvalid(f"the upstream sent a line that is not JSON: {error}") from error
     if not isinstance(line, dict):
@@ -145,7 +145,7 @@ def _decode_call(call: dict[str, Any]) -> dict[str, Any]:
         raise UpstreamInvalid("the upstream sent a tool call without a function")
     arguments = function.get("arguments") or {}
     if not isinstance(arguments, str):
-        arguments = wire.encode_plain(arguments).decode()
+        arguments = json.encode_plain(arguments).decode()
     named = {"name": function.get("name"), "arguments": arguments}
     return {"id": call.get("id"), "type": "function", "function": named}
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from briggs.conform import describe_error
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid
 from briggs.types.sse import EventReader, EventTooLarge
@@ -46,7 +46,7 @@ class OpenAIWire:
     def encode(self, envelope: Envelope, *, model: str) -> Encoded:
         if not self._stream_options:
             kept = {name: raw for name, raw in envelope.members.items() if name != "stream_options"}
-            return Encoded(wire.encode_plain({**kept, "model": model}))
+            return Encoded(json.encode_plain({**kept, "model": model}))
         if envelope.stream:
             asked = envelope.ask_for_usage()
             return Encoded(envelope.encode(model=model, stream_options=asked))
@@ -98,18 +98,18 @@ class OpenAIStream:
 def as_error(data: bytes) -> bytes:
     """Turn the data of an `event: error` into a payload with `error`, whatever its shape."""
     try:
-        value = wire.decode(data)
+        value = json.decode(data)
     except msgspec.DecodeError:
         value = data.decode("utf-8", "replace")
     if not isinstance(value, dict) or not value.get("error"):
         value = {"error": value}
-    return wire.encode(value)
+    return json.encode(value)
 
 
 def read_error(body: bytes) -> ErrorWords:
     """Read an error body's message and, if it has OpenAI's shape, its members."""
     try:
-        value = wire.decode(body)
+        value = json.decode(body)
     except msgspec.DecodeError:
         text = " ".join(body.decode("utf-8", "replace").split())
         return ErrorWords(text[:_SHOWN_CHARACTERS_MAX] or _NOTHING)

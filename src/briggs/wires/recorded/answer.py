@@ -25,7 +25,7 @@ from briggs.conform import (
     read_cost,
     restore_words,
 )
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer, members, text
 from briggs.types.completions import Completion
 from briggs.types.envelope import Envelope
@@ -88,7 +88,7 @@ def read_response(completion: Completion) -> bytes:
         message = {"role": "assistant", "content": None, "refusal": None}
         choices = [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
     identity = _identify({}, completion)
-    return wire.encode_plain({**identity, "object": "chat.completion", "choices": choices})
+    return json.encode_plain({**identity, "object": "chat.completion", "choices": choices})
 
 
 def _finish(
@@ -102,7 +102,7 @@ def _finish(
         for choice, reason in zip(answer["choices"], reasons, strict=True)
     ]
     same = not is_translated and _decode(recorded) == whole
-    conformed = _conform(recorded if same else wire.encode_plain(whole), whole)
+    conformed = _conform(recorded if same else json.encode_plain(whole), whole)
     facts = conformed.facts
     facts.id, facts.model = text(answer.get("id")), text(answer.get("model"))
     facts.finish_reasons = [
@@ -177,7 +177,7 @@ def _strip(answer: dict[str, Any]) -> None:
         kept = {name: message[name] for name in ("content", "tool_calls") if name in message}
         content = kept.get("content")
         if not isinstance(content, str | None):
-            kept["content"] = wire.encode(content).decode("utf-8", "replace")
+            kept["content"] = json.encode(content).decode("utf-8", "replace")
         choice |= {"message": {"role": "assistant", **kept}, "logprobs": None}
 
 
@@ -231,7 +231,7 @@ def _read_arguments(arguments: Any) -> Any:
     if len(arguments) > _LITERAL_LENGTH_MAX:
         return arguments
     try:
-        return wire.encode(ast.literal_eval(arguments)).decode()
+        return json.encode(ast.literal_eval(arguments)).decode()
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError, msgspec.EncodeError):
         return arguments
 
@@ -264,7 +264,7 @@ def _translate(value: dict[str, Any], *, model: str) -> dict[str, Any] | None:
     if translate is None or isinstance(value.get("choices"), list):
         return None
     try:
-        answer: dict[str, Any] = wire.decode(translate(value, Prepared(_NOTHING_ASKED, model, b"")))
+        answer: dict[str, Any] = json.decode(translate(value, Prepared(_NOTHING_ASKED, model, b"")))
     except (BriggsError, RecursionError, *MALFORMED):
         return None
     # If the value does not have these members, the translation made them up.
@@ -275,19 +275,19 @@ def _translate(value: dict[str, Any], *, model: str) -> dict[str, Any] | None:
 
 
 def _decode_ollama(value: dict[str, Any], prepared: Prepared) -> bytes:
-    return OllamaWire().decode(wire.encode(value), prepared=prepared)
+    return OllamaWire().decode(json.encode(value), prepared=prepared)
 
 
 def _decode_bedrock(value: dict[str, Any], prepared: Prepared) -> bytes:
     usage = {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0, **members(value.get("usage"))}
     answer = {"stopReason": "end_turn", **value, "usage": usage}
     reader = BedrockReader(prepared)
-    return decode_answer(wire.encode(answer), reader.read_whole, vendor="Bedrock")
+    return decode_answer(json.encode(answer), reader.read_whole, vendor="Bedrock")
 
 
 def _decode_cohere(value: dict[str, Any], prepared: Prepared) -> bytes:
     reader = CohereReader(prepared)
-    return decode_answer(wire.encode(value), reader.read_whole, vendor="Cohere")
+    return decode_answer(json.encode(value), reader.read_whole, vendor="Cohere")
 
 
 def _decode_gemini(value: dict[str, Any], prepared: Prepared) -> bytes:
@@ -295,7 +295,7 @@ def _decode_gemini(value: dict[str, Any], prepared: Prepared) -> bytes:
     for candidate in answer.get("candidates") or ():
         if candidate.get("finishReason") is None:
             candidate["finishReason"] = "STOP"
-    return decode_answer(wire.encode(answer), GeminiReader(prepared).read, vendor="Gemini")
+    return decode_answer(json.encode(answer), GeminiReader(prepared).read, vendor="Gemini")
 
 
 def _write_camel(value: Any, *, levels: int = 8) -> Any:
@@ -339,12 +339,12 @@ def _decode_responses(value: dict[str, Any], prepared: Prepared) -> bytes:
     answer = {name: value.get(name) for name in ("id", "model", "usage")}
     answer["created"] = value.get("created_at")
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-    return wire.encode({**answer, "object": "chat.completion", "choices": [choice]})
+    return json.encode({**answer, "object": "chat.completion", "choices": [choice]})
 
 
 def _decode_alone(value: dict[str, Any], prepared: Prepared) -> bytes:
     """Read a message that came without the answer around it."""
-    return wire.encode({"choices": [{"message": value}]})
+    return json.encode({"choices": [{"message": value}]})
 
 
 def _decode_generated(value: dict[str, Any], prepared: Prepared) -> bytes:
@@ -395,7 +395,7 @@ _VENDORS: tuple[
 def _decode(body: bytes) -> dict[str, Any] | None:
     """A JSON object; None for anything else."""
     try:
-        value = wire.decode(body)
+        value = json.decode(body)
     except msgspec.DecodeError:
         return None
     return value if isinstance(value, dict) else None

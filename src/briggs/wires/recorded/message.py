@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import integer, members, objects, text
 from briggs.wires.anthropic.answer import AnthropicReader
 from briggs.wires.base import Prepared
@@ -32,7 +32,7 @@ def decode_message(value: dict[str, Any], prepared: Prepared) -> bytes:
         "usage": _read_counts(members(value.get("usage"))),
     }
     message.pop("completion", None)
-    body = decode_answer(wire.encode(message), reader.read_whole, vendor="Anthropic")
+    body = decode_answer(json.encode(message), reader.read_whole, vendor="Anthropic")
     return _spell_inputs(body, blocks)
 
 
@@ -73,7 +73,7 @@ def _read_counts(usage: dict[str, Any]) -> dict[str, Any]:
 def _spell_inputs(body: bytes, blocks: list[dict[str, Any]]) -> bytes:
     """Restore the inputs of tools that are texts because the message was cut short."""
     inputs = [block.get("input") for block in blocks if block["type"] == "tool_use"]
-    answer: dict[str, Any] = wire.decode(body)
+    answer: dict[str, Any] = json.decode(body)
     for choice in answer["choices"]:
         if not choice.get("native_finish_reason"):
             choice["finish_reason"] = None
@@ -81,4 +81,4 @@ def _spell_inputs(body: bytes, blocks: list[dict[str, Any]]) -> bytes:
         for call, spelled in zip(calls, inputs, strict=False):
             if isinstance(spelled, str):
                 call["function"]["arguments"] = spelled
-    return wire.encode(answer)
+    return json.encode(answer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.any_json import members, objects, text
 
 Message = dict[str, Any]
@@ -80,7 +80,7 @@ def _read_message(message: Any) -> Iterator[Any]:
         return
     content = message.get("content")
     if not isinstance(content, str | list | None):
-        content = wire.encode(content).decode()
+        content = json.encode(content).decode()
         message = {**message, "content": content}
     if not isinstance(content, list) or not any(_is_block(part) for part in content):
         yield message
@@ -142,7 +142,7 @@ def _is_block(part: Any) -> bool:
 
 def _read_call(call: Mapping[str, Any]) -> dict[str, Any]:
     given = call.get("input", call.get("args"))
-    arguments = given if isinstance(given, str) else wire.encode(given or {}).decode()
+    arguments = given if isinstance(given, str) else json.encode(given or {}).decode()
     function = {"name": str(call.get("name")), "arguments": arguments}
     id = call.get("id", call.get("toolUseId"))
     return {"id": str(id or function["name"]), "type": "function", "function": function}
@@ -154,7 +154,7 @@ def _read_result(result: Mapping[str, Any]) -> Message:
     if isinstance(content, list):
         content = _join_parts([_read_part(part) for part in content])
     elif not isinstance(content, str | None):
-        content = wire.encode(content).decode()
+        content = json.encode(content).decode()
     return {"role": "tool", "tool_call_id": id, "content": content or ""}
 
 
@@ -168,7 +168,7 @@ def _read_part(part: Any) -> Any:
         case {"text": str(said)} if "type" not in part:
             return {"type": "text", "text": said}
         case {"json": value} if "type" not in part:
-            return {"type": "text", "text": wire.encode(value).decode()}
+            return {"type": "text", "text": json.encode(value).decode()}
         case {"type": "image", "source": {"type": "base64", "media_type": kind, "data": str(data)}}:
             return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
         case {"type": "image", "source": {"type": "url", "url": str(url)}}:
@@ -207,5 +207,5 @@ def _read_tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def _say(role: str, content: Any) -> Message:
-    said = content if isinstance(content, str | list | None) else wire.encode(content).decode()
+    said = content if isinstance(content, str | list | None) else json.encode(content).decode()
     return {"role": _ROLES.get(role, role), "content": said}

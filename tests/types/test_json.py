@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
+import json as stdlib_json
 import pickle
 import sys
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import briggs
-from briggs.types import wire
+from briggs.types import json
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.messages import (
     ChatCompletionRequestMessageContentPartText,
@@ -37,9 +37,9 @@ VOCABULARY = sorted(
         value
         for name in briggs.__all__
         if isinstance(value := getattr(briggs, name), type)
-        and issubclass(value, wire.Object)
-        and not issubclass(value, wire.Unknown)
-        and value is not wire.Object
+        and issubclass(value, json.Object)
+        and not issubclass(value, json.Unknown)
+        and value is not json.Object
     ),
     key=lambda cls: cls.__name__,
 )
@@ -53,31 +53,31 @@ WHOLE = [
 @given(value=json_values())
 def test_any_json_survives(value: Any) -> None:
     """Any JSON value, including lone surrogates and integers of any size, comes back equal."""
-    assert wire.decode(wire.encode(value)) == value
+    assert json.decode(json.encode(value)) == value
 
 
 @pytest.mark.parametrize("cls", VOCABULARY, ids=lambda cls: cls.__name__)
 @settings(max_examples=10)
 @given(data=st.data())
-def test_every_type_is_lossless(cls: type[wire.Object], data: st.DataObject) -> None:
+def test_every_type_is_lossless(cls: type[json.Object], data: st.DataObject) -> None:
     """Unknown members at any depth, big integers, key order, absence and null are kept."""
-    received = wire.encode(data.draw(json_of(cls)))
-    value = wire.decode(received, cls)
-    assert wire.encode(value) == received
-    assert wire.decode(wire.encode(value), cls) == value
-    assert json.loads(wire.encode(value)) == json.loads(received)
+    received = json.encode(data.draw(json_of(cls)))
+    value = json.decode(received, cls)
+    assert json.encode(value) == received
+    assert json.decode(json.encode(value), cls) == value
+    assert stdlib_json.loads(json.encode(value)) == stdlib_json.loads(received)
 
 
 @pytest.mark.parametrize("cls", WHOLE, ids=lambda cls: cls.__name__)
 @given(data=st.data())
-def test_a_plain_decoder_reads_the_same(cls: type[wire.Object], data: st.DataObject) -> None:
+def test_a_plain_decoder_reads_the_same(cls: type[json.Object], data: st.DataObject) -> None:
     """If msgspec's own decoder accepts the JSON, it gives an equal value."""
-    received = wire.encode(data.draw(json_of(cls)))
+    received = json.encode(data.draw(json_of(cls)))
     try:
         plain = msgspec.json.Decoder(cls).decode(received)
     except msgspec.DecodeError:
         return
-    assert plain == wire.decode(received, cls)
+    assert plain == json.decode(received, cls)
 
 
 @st.composite
@@ -92,19 +92,19 @@ def damaged(draw: st.DrawFn, value: Any) -> Any:
 
 @pytest.mark.parametrize("cls", WHOLE, ids=lambda cls: cls.__name__)
 @given(data=st.data())
-def test_damage_is_refused_or_kept(cls: type[wire.Object], data: st.DataObject) -> None:
+def test_damage_is_refused_or_kept(cls: type[json.Object], data: st.DataObject) -> None:
     """A value of the wrong type raises only DecodeError. A value that is read is kept."""
-    received = wire.encode(data.draw(json_of(cls).flatmap(damaged)))
+    received = json.encode(data.draw(json_of(cls).flatmap(damaged)))
     try:
-        value = wire.decode(received, cls)
+        value = json.decode(received, cls)
     except msgspec.DecodeError:
         return
-    assert wire.encode(value) == received
+    assert json.encode(value) == received
 
 
 def test_the_last_of_two_equal_keys_wins() -> None:
     """If a key comes twice, its last value counts."""
-    assert wire.decode(b'{"a":1,"b":2,"a":3}') == {"a": 3, "b": 2}
+    assert json.decode(b'{"a":1,"b":2,"a":3}') == {"a": 3, "b": 2}
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_the_last_of_two_equal_keys_wins() -> None:
 )
 def test_lone_surrogates_are_read_and_written_as_escapes(data: bytes, value: Any) -> None:
     """A lone surrogate, which UTF-8 does not allow, is read, and written as an escape."""
-    assert wire.decode(data) == value
-    assert wire.decode(data.decode()) == value
-    assert wire.encode(value).isascii()
-    assert wire.decode(wire.encode(value)) == value
+    assert json.decode(data) == value
+    assert json.decode(data.decode()) == value
+    assert json.encode(value).isascii()
+    assert json.decode(json.encode(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -144,14 +144,14 @@ def test_lone_surrogates_are_read_and_written_as_escapes(data: bytes, value: Any
 def test_what_is_no_json_is_refused_with_its_position(data: bytes, position: str) -> None:
     """JSON that RFC 8259 does not allow raises DecodeError with the position."""
     with pytest.raises(msgspec.DecodeError, match=position):
-        wire.decode(data)
+        json.decode(data)
 
 
 def test_a_wrong_type_is_refused_with_its_path() -> None:
     """JSON of the wrong type raises ValidationError with the path."""
     data = b'{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":5}]}]}'
     with pytest.raises(msgspec.ValidationError, match=r"\$\.messages\[0\]\.content\[0\]\.text"):
-        wire.decode(data, CreateChatCompletionRequest)
+        json.decode(data, CreateChatCompletionRequest)
 
 
 def test_unknown_parts_and_roles_are_kept() -> None:
@@ -160,7 +160,7 @@ def test_unknown_parts_and_roles_are_kept() -> None:
         b'{"model":"m","messages":[{"role":"user","content":[{"type":"video_url","video_url":{}},'
         b'{"text":"hi","type":"text"}]},{"role":"critic","content":"no"}]}'
     )
-    request = wire.decode(data, CreateChatCompletionRequest)
+    request = json.decode(data, CreateChatCompletionRequest)
     message, critic = request.messages
     assert isinstance(message, ChatCompletionRequestUserMessage)
     assert message.content == [
@@ -169,29 +169,29 @@ def test_unknown_parts_and_roles_are_kept() -> None:
     ]
     assert [part.extra for part in message.content] == [{}, {}]
     assert critic == UnknownMessage(members={"role": "critic", "content": "no"})
-    assert wire.encode(request) == data
+    assert json.encode(request) == data
 
 
 def test_an_edit_wins_over_what_was_read() -> None:
     """A changed field keeps its place, a new one comes last, and the rest is unchanged."""
-    message = wire.decode(
+    message = json.decode(
         b'{"reasoning":"hm","content":"a","role":"assistant"}', ChatCompletionResponseMessage
     )
     message.content = "b"
     message.refusal = "no"
     message.extra["reasoning"] = "aha"
     message.extra["mood"] = [1]
-    assert wire.encode(message) == (
+    assert json.encode(message) == (
         b'{"reasoning":"aha","content":"b","role":"assistant","refusal":"no","mood":[1]}'
     )
 
 
 def test_a_field_set_to_unset_is_left_out() -> None:
     """UNSET removes a member, and `del` removes an unknown one."""
-    choice = wire.decode(b'{"x":1,"name":"f","arguments":"{}"}', FunctionCallChunk)
+    choice = json.decode(b'{"x":1,"name":"f","arguments":"{}"}', FunctionCallChunk)
     choice.name = msgspec.UNSET
     del choice.extra["x"]
-    assert wire.encode(choice) == b'{"arguments":"{}"}'
+    assert json.encode(choice) == b'{"arguments":"{}"}'
 
 
 def test_unknown_members_can_be_given_to_a_value_made_by_hand() -> None:
@@ -199,7 +199,7 @@ def test_unknown_members_can_be_given_to_a_value_made_by_hand() -> None:
     message = ChatCompletionResponseMessage(role=ChatCompletionRole.Assistant, content="a")
     assert message.extra == {}
     message.extra = {"call": FunctionCallChunk(name="f")}
-    assert wire.encode(message) == (
+    assert json.encode(message) == (
         b'{"role":"assistant","content":"a","refusal":null,"call":{"name":"f"}}'
     )
 
@@ -210,8 +210,8 @@ def test_unknown_members_can_be_given_to_a_value_made_by_hand() -> None:
 def test_copies_lose_nothing(twin: Callable[[Any], Any]) -> None:
     """A copy, a deep copy and a pickle keep the unknown members and the order."""
     data = b'{"choices":[],"x":{"y":1},"object":"chat.completion","model":"m","created":1,"id":"a"}'
-    value = wire.decode(data, CreateChatCompletionResponse)
-    assert wire.encode(twin(value)) == data
+    value = json.decode(data, CreateChatCompletionResponse)
+    assert json.encode(twin(value)) == data
 
 
 @pytest.mark.parametrize(
@@ -231,25 +231,25 @@ def test_copies_lose_nothing(twin: Callable[[Any], Any]) -> None:
 def test_check(data: bytes) -> None:
     """`check` accepts exactly the JSON that `decode` accepts."""
     try:
-        wire.decode(data)
+        json.decode(data)
     except msgspec.DecodeError:
         with pytest.raises(msgspec.DecodeError):
-            wire.check(data)
+            json.check(data)
     else:
-        wire.check(data)
+        json.check(data)
 
 
 @pytest.mark.parametrize("depth", [300, 600, 900])
 def test_what_could_be_read_can_be_written(depth: int) -> None:
     """Reading takes fewer frames of the stack than writing, which finds room all the same."""
     data = b'{"x":' * depth + b"[1]" + b"}" * depth
-    value = wire.decode(data)
-    assert wire.encode(value) == data
-    assert wire.encode({"data": [value]}) == b'{"data":[%b]}' % data
+    value = json.decode(data)
+    assert json.encode(value) == data
+    assert json.encode({"data": [value]}) == b'{"data":[%b]}' % data
     assert sys.getrecursionlimit() < 8_000
 
 
 def test_raw_members_beside_half_a_character() -> None:
     """Members that are bytes already are written beside a name that only escapes can write."""
-    written = wire.encode_plain({"\ud800": msgspec.Raw(b'{"a": [1.5, null]}'), "b": 1})
-    assert json.loads(written) == {"\ud800": {"a": [1.5, None]}, "b": 1}
+    written = json.encode_plain({"\ud800": msgspec.Raw(b'{"a": [1.5, null]}'), "b": 1})
+    assert stdlib_json.loads(written) == {"\ud800": {"a": [1.5, None]}, "b": 1}
