@@ -10,9 +10,11 @@ import re
 import subprocess
 import sys
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
 
@@ -20,6 +22,7 @@ import briggs
 from briggs import client
 from briggs.api import health
 from briggs.app import ROUTES
+from briggs.cli import main
 from briggs.settings import FileSettings
 from briggs.types import errors
 
@@ -55,6 +58,21 @@ def test_generated_pages_are_fresh(page: str) -> None:
     """What is generated is what the generator would write now."""
     ended = run(f"docs/{page}", "--check")
     assert ended.returncode == 0, ended.stderr
+
+
+def list_commands(group: click.Group, *, under: str = "") -> Iterator[str]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        yield from (name, f"{under}{name}")
+        if isinstance(command, click.Group):
+            yield from list_commands(command, under=f"{name}-")
+
+
+def test_each_file_of_the_cli_is_a_command() -> None:
+    """A file directly in `cli/` is named after its command; the rest is in folders."""
+    named = {name.replace("-", "_") for name in list_commands(main)}
+    files = {path.stem for path in (ROOT / "src/briggs/cli").glob("*.py")}
+    assert files - named == {"__init__", "groups"}
 
 
 def test_every_module_says_what_it_is() -> None:

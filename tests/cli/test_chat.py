@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from briggs.cli.tokens import BANDS
+from briggs.cli.terminal.tokens import BANDS
 from tests.cli.running import RunningServer, open_terminal, run, show
 
 

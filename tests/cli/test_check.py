@@ -14,7 +14,7 @@ import pytest
 
 from briggs.checker import PROBES, Report, Result
 from briggs.checker.servers import Server
-from briggs.cli.verdicts import print_report
+from briggs.cli.terminal.verdicts import print_report
 from briggs.rules import Finding
 from tests.checker.model import create_chunks, create_response, write_stream
 from tests.checker.plants import PLANTS, Plant

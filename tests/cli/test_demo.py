@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from briggs.cli import main, tour
+from briggs.cli import main
+from briggs.cli.tour import steps as tour
 from tests.cli.running import environment, open_terminal, plain, run
 
 FOLDER = Path(sys.executable).parent

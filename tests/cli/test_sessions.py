@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.cli.running import RunningServer, create_completions, run, show
-from tests.cli.test_columns import tell
+from tests.cli.terminal.test_columns import tell
 
 
 def test_a_session_from_its_first_call_to_its_last(server: RunningServer) -> None:

@@ -1,4 +1,4 @@
-"""The commands: one module for each noun, imported on first use."""
+"""The commands: one module for each, imported on first use."""
 
 from __future__ import annotations
 

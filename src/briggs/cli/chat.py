@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Command
-from briggs.cli.server import Server, server_options
 
 DEFAULT_MODEL = "local/briggs-tiny"
 
@@ -154,7 +154,7 @@ async def _ask(
     question: Question, messages: list[dict[str, str]], *, server: Server, as_json: bool
 ) -> str:
     """Make one call, show its answer as it arrives, and return its text."""
-    from briggs.cli.answers import open_answer
+    from briggs.cli.terminal.answers import open_answer
     from briggs.client import AsyncClient, ClientError
 
     # The client does not retry, because the server has retries of its own.

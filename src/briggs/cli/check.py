@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from briggs.cli.arguments.server import Server, find_server
 from briggs.cli.chat import DEFAULT_MODEL
 from briggs.cli.groups import Command
-from briggs.cli.server import Server, find_server
-from briggs.cli.text import printable
+from briggs.cli.terminal.text import printable
 
 if TYPE_CHECKING:
     from briggs.checker import Probe, Report
@@ -240,7 +240,7 @@ def _show_progress(total: int) -> Iterator[Callable[[str], None]]:
 
 def _write(report: Report, *, as_json: bool, as_markdown: bool, junit: str | None) -> None:
     from briggs.checker import write_json, write_junit, write_markdown
-    from briggs.cli.verdicts import print_report
+    from briggs.cli.terminal.verdicts import print_report
 
     if junit == "-":
         click.echo(write_junit(report), nl=False)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from briggs.cli.deletion import delete_all
-from briggs.cli.filters import change, filter_options
-from briggs.cli.finding import END_LENGTH_MIN
-from briggs.cli.groups import Group
-from briggs.cli.options import (
+from briggs.cli.arguments.deletion import delete_all
+from briggs.cli.arguments.filters import change, filter_options
+from briggs.cli.arguments.finding import END_LENGTH_MIN
+from briggs.cli.arguments.options import (
     csv_options,
     file_argument,
     form_options,
@@ -21,8 +20,9 @@ from briggs.cli.options import (
     limit_option,
     offset_option,
 )
-from briggs.cli.server import Server, server_options
-from briggs.cli.text import print_line, printable
+from briggs.cli.arguments.server import Server, server_options
+from briggs.cli.groups import Group
+from briggs.cli.terminal.text import print_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,8 +81,8 @@ def list_completions(
       briggs completions list --columns time,id,user,cost,first
       briggs completions list --limit 1000 --csv > completions.csv
     """
-    from briggs.cli.columns import COLUMNS, print_completions, read_columns, read_row
-    from briggs.cli.spreadsheet import open_sheet
+    from briggs.cli.terminal.columns import COLUMNS, print_completions, read_columns, read_row
+    from briggs.cli.terminal.spreadsheet import open_sheet
     from briggs.client import AsyncClient
     from briggs.types.json import encode
 
@@ -142,7 +142,7 @@ def get(id: str, logprobs: bool, raw: bool, is_pretty: bool, server: Server) -> 
             if not is_pretty:
                 print_line(encode(await find_completion(client, id)))
                 return
-            from briggs.cli.cards import print_completion
+            from briggs.cli.terminal.cards import print_completion
 
             item = await find_completion(client, id, include=["request", "received"])
             feedback = client.feedback.iterate(limit=FEEDBACK_MAX, completion_id=item.id)
@@ -214,9 +214,9 @@ def download(
       briggs completions download week.csv --from 7d --tag billing
       briggs completions download - --model openai/gpt-5 | gzip > gpt-5.jsonl.gz
     """
-    from briggs.cli.columns import COLUMNS, read_columns
     from briggs.cli.download import download_completions
-    from briggs.cli.spreadsheet import is_csv
+    from briggs.cli.terminal.columns import COLUMNS, read_columns
+    from briggs.cli.terminal.spreadsheet import is_csv
     from briggs.client import AsyncClient
 
     chosen = read_columns(columns or []) or COLUMNS

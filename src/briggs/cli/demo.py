@@ -34,6 +34,6 @@ def demo(once: bool) -> None:
         raise click.ClickException(
             f"the demo needs {', '.join(missing)}. Install with: pip install 'briggs[server,local]'"
         )
-    from briggs.cli.tour import run_tour
+    from briggs.cli.tour.steps import run_tour
 
     sys.exit(run_tour(once=once))

@@ -15,11 +15,11 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from briggs.cli.columns import Column, read_row
-from briggs.cli.filters import change
-from briggs.cli.options import leave_out
-from briggs.cli.spreadsheet import Sheet
-from briggs.cli.text import printable_json
+from briggs.cli.arguments.filters import change
+from briggs.cli.arguments.options import leave_out
+from briggs.cli.terminal.columns import Column, read_row
+from briggs.cli.terminal.spreadsheet import Sheet
+from briggs.cli.terminal.text import printable_json
 from briggs.client import AsyncClient, CompletionFilters, StoredCompletion
 from briggs.types.json import decode
 

@@ -12,10 +12,9 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from briggs.cli.deletion import delete_all
-from briggs.cli.filters import Moment, Pair
-from briggs.cli.groups import Group
-from briggs.cli.options import (
+from briggs.cli.arguments.deletion import delete_all
+from briggs.cli.arguments.filters import Moment, Pair
+from briggs.cli.arguments.options import (
     JsonObject,
     Tags,
     csv_option,
@@ -26,8 +25,9 @@ from briggs.cli.options import (
     page_options,
     task_option,
 )
-from briggs.cli.server import Server, server_options
-from briggs.cli.text import print_line
+from briggs.cli.arguments.server import Server, server_options
+from briggs.cli.groups import Group
+from briggs.cli.terminal.text import print_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -132,8 +132,8 @@ def create(
       briggs feedback create --task_id 019a3c --values @values.json \\
         --completion_tags_selector billing,run-42 --comment "read with the customer"
     """
+    from briggs.cli.arguments.finding import find_task
     from briggs.cli.completions import find_completion
-    from briggs.cli.finding import find_task
     from briggs.client import AsyncClient
     from briggs.types.json import encode
 
@@ -187,8 +187,8 @@ def list_feedback(
       briggs feedback list --completion 7f3a91c2
       briggs feedback list --task quality --limit 1000 --csv > graded.csv
     """
-    from briggs.cli.feedback_sheet import Grade, GradeSheet, list_fields
-    from briggs.cli.tables import print_feedback, print_list
+    from briggs.cli.terminal.feedback_sheet import Grade, GradeSheet, list_fields
+    from briggs.cli.terminal.tables import print_feedback, print_list
     from briggs.client import AsyncClient
 
     async def ask() -> None:
@@ -217,8 +217,8 @@ def get(id: str, server: Server) -> None:
       briggs feedback get 7f3a91c2
       briggs feedback get --id 7f3a91c2 | jq .json_values
     """
-    from briggs.cli.finding import find_feedback
-    from briggs.cli.tables import print_json
+    from briggs.cli.arguments.finding import find_feedback
+    from briggs.cli.terminal.tables import print_json
     from briggs.client import AsyncClient
 
     async def ask() -> None:
@@ -309,7 +309,7 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
       briggs feedback list --task quality --filter "reviewer = ann" | jq -r .id |
         xargs briggs feedback delete --yes
     """
-    from briggs.cli.finding import find_feedback
+    from briggs.cli.arguments.finding import find_feedback
 
     delete_all(
         ids,
@@ -354,9 +354,9 @@ def disagreements(
       briggs feedback disagreements quality
       briggs feedback disagreements quality --field relevance --csv > differ.csv
     """
-    from briggs.cli.disagreements import print_disagreements, write_disagreements
-    from briggs.cli.finding import find_task
-    from briggs.cli.tables import print_list
+    from briggs.cli.arguments.finding import find_task
+    from briggs.cli.terminal.disagreements import print_disagreements, write_disagreements
+    from briggs.cli.terminal.tables import print_list
     from briggs.client import AsyncClient, NotFound
 
     async def ask() -> None:
@@ -441,10 +441,15 @@ def download(
       briggs feedback download side-by-side.csv --task quality --rows completion
       briggs feedback download --task quality --filter "relevance >= 4" | wc -l
     """
+    from briggs.cli.arguments.options import leave_out
     from briggs.cli.download import open_target
-    from briggs.cli.feedback_sheet import CompletionSheet, GradeSheet, list_fields, read_grades
-    from briggs.cli.options import leave_out
-    from briggs.cli.spreadsheet import is_csv
+    from briggs.cli.terminal.feedback_sheet import (
+        CompletionSheet,
+        GradeSheet,
+        list_fields,
+        read_grades,
+    )
+    from briggs.cli.terminal.spreadsheet import is_csv
     from briggs.client import AsyncClient
     from briggs.types.json import encode
 
@@ -548,9 +553,9 @@ def grade(
             "grading needs a terminal. Add --piped to read the keys from a pipe, or use "
             "`briggs feedback create`"
         )
-    from briggs.cli.finding import find_task
-    from briggs.cli.grading import Grading
-    from briggs.cli.keyboard import open_keyboard
+    from briggs.cli.arguments.finding import find_task
+    from briggs.cli.grading.keyboard import open_keyboard
+    from briggs.cli.grading.round import Round
     from briggs.client import AsyncClient
 
     wish["order"] = order.replace("-", "_")
@@ -563,7 +568,7 @@ def grade(
     with open_keyboard(piped=piped) as keyboard, asyncio.Runner() as runner:
         client = AsyncClient(server.url, server.api_key)
         try:
-            grading = Grading(
+            grading = Round(
                 client,
                 runner.run(find_task(client, task)),
                 runner=runner,
@@ -586,8 +591,8 @@ async def _choose(
     reviewer: str | None,
     filter: str,
 ) -> FeedbackFilters:
+    from briggs.cli.arguments.finding import find_task
     from briggs.cli.completions import find_completion
-    from briggs.cli.finding import find_task
 
     chosen: FeedbackFilters = {"filter": filter}
     if task:

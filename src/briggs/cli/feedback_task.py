@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from briggs.cli.groups import Group
-from briggs.cli.options import (
+from briggs.cli.arguments.options import (
     JsonObject,
     Tags,
     csv_option,
@@ -18,8 +17,9 @@ from briggs.cli.options import (
     id_argument,
     page_options,
 )
-from briggs.cli.server import Server, server_options
-from briggs.cli.text import print_line, printable
+from briggs.cli.arguments.server import Server, server_options
+from briggs.cli.groups import Group
+from briggs.cli.terminal.text import print_line, printable
 
 if TYPE_CHECKING:
     from briggs.client import FeedbackTask, FeedbackTaskChange
@@ -127,8 +127,8 @@ def list_tasks(limit: int, offset: int, as_csv: bool, is_pretty: bool, server: S
       briggs feedback-task list --csv > tasks.csv
       briggs feedback-task list | jq -r '.id + " " + .name'
     """
-    from briggs.cli.spreadsheet import write_rows
-    from briggs.cli.tables import TASK_COLUMNS, print_list, print_tasks
+    from briggs.cli.terminal.spreadsheet import write_rows
+    from briggs.cli.terminal.tables import TASK_COLUMNS, print_list, print_tasks
     from briggs.client import AsyncClient
     from briggs.types.json import to_builtins
 
@@ -154,8 +154,8 @@ def get(id: str, server: Server) -> None:
       briggs feedback-task get quality
       briggs feedback-task get --id 019a3c2b | jq .progress.left
     """
-    from briggs.cli.finding import find_task
-    from briggs.cli.tables import print_json
+    from briggs.cli.arguments.finding import find_task
+    from briggs.cli.terminal.tables import print_json
     from briggs.client import AsyncClient
     from briggs.types.json import to_builtins
 
@@ -201,7 +201,7 @@ def update(id: str, server: Server, **said: Any) -> None:
       briggs feedback-task update quality --instruction "Judge the facts alone."
       briggs feedback-task update quality --task-schema @quality.json --reviewers 3
     """
-    from briggs.cli.finding import find_task
+    from briggs.cli.arguments.finding import find_task
     from briggs.client import AsyncClient
     from briggs.types.json import encode
 
@@ -235,7 +235,7 @@ def archive(id: str, yes: bool, server: Server) -> None:
     Examples:
       briggs feedback-task archive quality
     """
-    from briggs.cli.finding import find_task
+    from briggs.cli.arguments.finding import find_task
     from briggs.client import AsyncClient
 
     if not yes and not sys.stdin.isatty():
@@ -272,8 +272,8 @@ def progress(id: str, reviewer: str, is_pretty: bool, server: Server) -> None:
       briggs feedback-task progress quality
       briggs feedback-task progress quality --reviewer ann | jq .left_for_reviewer
     """
-    from briggs.cli.finding import find_task
-    from briggs.cli.tables import print_progress
+    from briggs.cli.arguments.finding import find_task
+    from briggs.cli.terminal.tables import print_progress
     from briggs.client import AsyncClient
     from briggs.types.json import encode
 
@@ -301,8 +301,8 @@ def versions(id: str, is_pretty: bool, server: Server) -> None:
       briggs feedback-task versions quality
       briggs feedback-task versions quality | jq .json_schema
     """
-    from briggs.cli.finding import find_task
-    from briggs.cli.tables import print_list, print_versions
+    from briggs.cli.arguments.finding import find_task
+    from briggs.cli.terminal.tables import print_list, print_versions
     from briggs.client import AsyncClient
 
     async def ask() -> None:
@@ -341,9 +341,9 @@ def agreement(id: str, version: int | None, as_csv: bool, is_pretty: bool, serve
       briggs feedback-task agreement quality --task-version 1
       briggs feedback-task agreement quality | jq .fields.relevance.by_model
     """
-    from briggs.cli.finding import find_task
-    from briggs.cli.spreadsheet import write_rows
-    from briggs.cli.tables import AGREEMENT_COLUMNS, list_agreement, print_agreement
+    from briggs.cli.arguments.finding import find_task
+    from briggs.cli.terminal.spreadsheet import write_rows
+    from briggs.cli.terminal.tables import AGREEMENT_COLUMNS, list_agreement, print_agreement
     from briggs.client import AsyncClient
     from briggs.types.json import encode
 

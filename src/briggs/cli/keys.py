@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import click
 
+from briggs.cli.arguments.options import Span, form_options
+from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
-from briggs.cli.options import Span, form_options
-from briggs.cli.server import Server, server_options
-from briggs.cli.text import print_line
+from briggs.cli.terminal.text import print_line
 from briggs.types.keys import SCOPES, SCOPES_DEFAULT, Scope
 
 organization_option = click.option(
@@ -97,7 +97,7 @@ def list_keys(organization: str | None, is_pretty: bool, server: Server) -> None
       briggs keys list
       briggs keys list | jq -r 'select(.last_used_at == null) | .id'
     """
-    from briggs.cli.tables import print_keys, print_list
+    from briggs.cli.terminal.tables import print_keys, print_list
     from briggs.client import AsyncClient
 
     async def ask() -> None:

@@ -6,9 +6,9 @@ import asyncio
 
 import click
 
+from briggs.cli.arguments.options import form_options
+from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Command
-from briggs.cli.options import form_options
-from briggs.cli.server import Server, server_options
 
 
 @click.command(cls=Command)
@@ -25,7 +25,7 @@ def models(is_pretty: bool, server: Server) -> None:
       briggs models
       briggs models | jq -r .id
     """
-    from briggs.cli.tables import print_list, print_models
+    from briggs.cli.terminal.tables import print_list, print_models
     from briggs.client import AsyncClient
 
     async def ask() -> None:

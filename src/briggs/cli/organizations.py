@@ -6,11 +6,11 @@ import asyncio
 
 import click
 
+from briggs.cli.arguments.options import form_options
+from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
 from briggs.cli.keys import print_secret
-from briggs.cli.options import form_options
-from briggs.cli.server import Server, server_options
-from briggs.cli.text import print_line
+from briggs.cli.terminal.text import print_line
 
 
 @click.group(cls=Group)
@@ -65,7 +65,7 @@ def list_organizations(is_pretty: bool, server: Server) -> None:
       briggs organizations list
       briggs organizations list | jq -r .slug
     """
-    from briggs.cli.tables import print_list, print_organizations
+    from briggs.cli.terminal.tables import print_list, print_organizations
     from briggs.client import AsyncClient
 
     async def ask() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from briggs.cli.groups import Command
-from briggs.cli.text import print_line
+from briggs.cli.terminal.text import print_line
 
 if TYPE_CHECKING:
     from briggs.rules import Rule

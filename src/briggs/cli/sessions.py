@@ -6,10 +6,10 @@ import asyncio
 
 import click
 
+from briggs.cli.arguments.options import form_options, id_argument, page_options
+from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
-from briggs.cli.options import form_options, id_argument, page_options
-from briggs.cli.server import Server, server_options
-from briggs.cli.text import print_line
+from briggs.cli.terminal.text import print_line
 
 
 @click.group(cls=Group)
@@ -33,7 +33,7 @@ def list_sessions(limit: int, offset: int, is_pretty: bool, server: Server) -> N
       briggs sessions list
       briggs sessions list --limit 100 | jq -r 'select(.totals.failed > 0) | .id'
     """
-    from briggs.cli.tables import print_list, print_sessions
+    from briggs.cli.terminal.tables import print_list, print_sessions
     from briggs.client import AsyncClient
 
     async def ask() -> None:
@@ -70,7 +70,7 @@ def get(id: str, is_pretty: bool, server: Server) -> None:
                 return
             from rich.console import Console
 
-            from briggs.cli.conversation import Conversation
+            from briggs.cli.terminal.conversation import Conversation
 
             conversation = Conversation(Console(highlight=False))
             conversation.show_head(session)

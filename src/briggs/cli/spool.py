@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
-from briggs.cli.server import Server, server_options
 
 if TYPE_CHECKING:
     from briggs.client.spool import Spool

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from briggs.cli.filters import filter_options
+from briggs.cli.arguments.filters import filter_options
+from briggs.cli.arguments.options import form_options
+from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Command
-from briggs.cli.options import form_options
-from briggs.cli.server import Server, server_options
-from briggs.cli.text import (
+from briggs.cli.terminal.text import (
     format_cost,
     format_costs,
     format_count,
@@ -71,7 +71,7 @@ def stats(
 
     found = asyncio.run(ask())
     if as_csv:
-        from briggs.cli.spreadsheet import open_sheet
+        from briggs.cli.terminal.spreadsheet import open_sheet
 
         sheet = open_sheet(CSV_COLUMNS)
         for group in found.groups:

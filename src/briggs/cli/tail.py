@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from briggs.cli.filters import change
-from briggs.cli.text import print_line
+from briggs.cli.arguments.filters import change
+from briggs.cli.terminal.text import print_line
 from briggs.client import AsyncClient, CompletionFilters, NotFound, StoredCompletion
 from briggs.types.json import encode
 
@@ -43,7 +43,7 @@ def open_printer(*, as_json: bool) -> Callable[[StoredCompletion], None]:
         return _print_json
     from rich.console import Console
 
-    from briggs.cli.columns import CompletionTable
+    from briggs.cli.terminal.columns import CompletionTable
 
     console = Console(highlight=False)
     table = CompletionTable(width=console.width)

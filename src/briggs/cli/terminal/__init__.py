@@ -1,0 +1,1 @@
+"""What commands print: tables, cards, tokens in colour, answers as they arrive, and CSV."""

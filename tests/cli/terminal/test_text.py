@@ -1,0 +1,94 @@
+"""The formats of text, times and amounts."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from briggs.cli.terminal.text import (
+    format_age,
+    format_cost,
+    format_duration,
+    format_time,
+    message_text,
+    one_line,
+    printable,
+)
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=200))
+def test_printable_text_steers_no_terminal(text: str) -> None:
+    """No control character except tab and line feed is ever shown."""
+    shown = printable(text)
+    assert {unicodedata.category(each) for each in shown if each not in "\n\t"} & {
+        "Cc",
+        "Cs",
+    } == set()
+    shown.encode()
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs", "Cf"))))
+def test_printable_keeps_what_is_harmless(text: str) -> None:
+    """Text without control characters is shown unchanged."""
+    assert printable(text) == text
+
+
+@given(st.text())
+def test_one_line_is_one_line(text: str) -> None:
+    """A table's cell never contains a line break."""
+    assert len(one_line(text).splitlines()) <= 1
+
+
+def test_message_text() -> None:
+    """Text parts are joined, other parts are named, and tool calls look like calls."""
+    parts = [{"type": "text", "text": "see "}, {"type": "image_url", "image_url": {"url": "x"}}]
+    assert message_text({"role": "user", "content": parts}) == "see [image_url]"
+    call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
+    assert message_text({"content": None, "tool_calls": [call]}) == 'add({"a":1})'
+    assert message_text({"content": None, "refusal": "no"}) == "no"
+    assert message_text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "text"),
+    [(None, ""), (1.234, "1.2 ms"), (38.4, "38 ms"), (1234, "1.23 s"), (180_000, "3 min")],
+)
+def test_format_duration(duration_ms: float | None, text: str) -> None:
+    """Durations have a unit and few digits."""
+    assert format_duration(duration_ms) == text
+
+
+@pytest.mark.parametrize(
+    ("cost_usd", "text"),
+    [(None, ""), (0.0, "$0"), (0.000306, "$0.000306"), (0.03, "$0.03"), (12.345, "$12.35")],
+)
+def test_format_cost(cost_usd: float | None, text: str) -> None:
+    """An unknown cost is empty, and not the same as $0."""
+    assert format_cost(cost_usd) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 s ago"),
+        (59, "59 s ago"),
+        (200, "3 min ago"),
+        (7300, "2 h ago"),
+        (1e6, "12 days ago"),
+    ],
+)
+def test_format_age(seconds: float, text: str) -> None:
+    """An age has one unit."""
+    assert format_age(seconds) == text
+
+
+def test_format_time() -> None:
+    """Today shows a time, this year a day and a time, and earlier years a month."""
+    now = time.mktime((2026, 11, 23, 12, 0, 0, 0, 0, -1))
+    assert format_time(now - 60, now=now) == "11:59:00"
+    assert format_time(now - 86_400 * 2, now=now) == "21 Nov 12:00"
+    assert format_time(now - 86_400 * 400, now=now) == "Oct 2025"
