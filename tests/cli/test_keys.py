@@ -72,3 +72,17 @@ def test_models(server: RunningServer) -> None:
     """Models are a table on a terminal and JSON lines in a pipe."""
     assert "mine/echo" in [model["id"] for model in run("models", server=server).lines]
     assert "mine/echo" in show("models", server=server)[1]
+
+
+def test_an_invitation_from_link_to_end(server: RunningServer) -> None:
+    """`invite` prints a link only, `invitations` lists it, and `uninvite` closes it."""
+    schema = '{"type": "object", "properties": {"good": {"type": "boolean"}}}'
+    run("feedback-task", "create", "--name", "invited", "--task-schema", schema, server=server)
+    made = run("feedback-task", "invite", "invited", "--name", "qa-2", server=server)
+    assert made.output.startswith(f"{server.url}/invitations/sk-briggs-")
+    assert "shown only here" in made.errors
+    (listed,) = run("feedback-task", "invitations", "invited", server=server).lines
+    status, shown = show("feedback-task", "invitations", "invited", server=server, NO_COLOR="1")
+    assert (status, "qa-2" in shown, "in 30d" in shown or "never" in shown) == (0, True, True)
+    assert run("feedback-task", "uninvite", "invited", listed["id"], server=server).status == 0
+    assert run("feedback-task", "invitations", "invited", server=server).lines == []

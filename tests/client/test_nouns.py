@@ -7,7 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from msgspec import UNSET
 
-from briggs.client import AsyncClient, FeedbackTask, LoggedCompletion, NotFound, Refused
+from briggs.client import (
+    AsyncClient,
+    AuthenticationFailed,
+    FeedbackTask,
+    LoggedCompletion,
+    NotFound,
+    Refused,
+)
 from tests.cli.running import RunningServer
 from tests.processes import create_response
 
@@ -204,3 +211,20 @@ async def test_organizations_and_their_keys(client: AsyncClient, server: Running
         assert [each async for each in theirs.completions.iterate()] == []
     key = await client.keys.create("reader", scopes=["read"], expires_in_s=3600)
     assert (key.scopes, key.expires_at is not None) == (["read"], True)
+
+
+async def test_invitations(client: AsyncClient, server: RunningServer) -> None:
+    """A reviewer is invited by a link, which is listed without its secret, and closed."""
+    task = await client.feedback_tasks.create("invited", {"type": "object"})
+    made = await client.feedback_tasks.invite(task.id, "qa-2", expires_in_s=3600)
+    assert made.path and made.url == f"{server.url}{made.path}"
+    (listed,) = await client.feedback_tasks.list_invitations(task.id)
+    assert (listed.name, listed.task_id, listed.path, listed.url) == ("qa-2", task.id, UNSET, UNSET)
+    assert made.id not in {each.id for each in (await client.keys.list()).data}
+    async with AsyncClient(server.url, made.path.rpartition("/")[2]) as stranger:
+        with pytest.raises(AuthenticationFailed, match="open its link"):
+            await stranger.feedback_tasks.retrieve(task.id)
+    await client.feedback_tasks.revoke_invitation(task.id, made.id)
+    assert await client.feedback_tasks.list_invitations(task.id) == []
+    with pytest.raises(NotFound):
+        await client.feedback_tasks.revoke_invitation(task.id, made.id)

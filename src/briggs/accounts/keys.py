@@ -24,6 +24,26 @@ class Keys:
 
     async def authenticate(self, secret: str) -> Key:
         """Find the key with this secret, and note its use. Raises `AuthenticationFailed`."""
+        key = await self._find(secret)
+        if key.task_id is not None:
+            raise AuthenticationFailed(
+                "This is an invitation, not an API key: open its link in a browser."
+            )
+        return key
+
+    async def open_invitation(self, secret: str) -> Key:
+        """Find the key of an invitation, and note its use. Raises `AuthenticationFailed`."""
+        try:
+            key = await self._find(secret)
+        except AuthenticationFailed:
+            key = None
+        if key is None or key.task_id is None:
+            raise AuthenticationFailed(
+                "This invitation has expired or was revoked: ask for a new link."
+            )
+        return key
+
+    async def _find(self, secret: str) -> Key:
         key = self._known.get(secret)
         if key is None:
             key = await self._store.find_key(hash_secret(secret))
@@ -45,8 +65,12 @@ class Keys:
         organization_id: str,
         scopes: Sequence[Scope] = SCOPES,
         expires_at: int | None = None,
+        task_id: str | None = None,
     ) -> tuple[Key, str]:
-        """Create a key. Returns it and its secret, which is not stored."""
+        """Create a key. Returns it and its secret, which is not stored.
+
+        With `task_id` it is an invitation, which works on the pages of that task only.
+        """
         secret = create_secret()
         created_at = current_time_us()
         key = Key(
@@ -58,13 +82,20 @@ class Keys:
             created_at=created_at,
             scopes=list(scopes),
             expires_at=expires_at,
+            task_id=task_id,
         )
         await self._store.create_key(key)
         return key, secret
 
     async def list(self, *, organization_id: str) -> Sequence[Key]:
-        """The keys of an organization, oldest first."""
-        return await self._store.list_keys(organization_id=organization_id)
+        """The keys of an organization, oldest first. Invitations are not among them."""
+        keys = await self._store.list_keys(organization_id=organization_id)
+        return [key for key in keys if key.task_id is None]
+
+    async def list_invitations(self, task_id: str, *, organization_id: str) -> Sequence[Key]:
+        """The invitations to a task, oldest first."""
+        keys = await self._store.list_keys(organization_id=organization_id)
+        return [key for key in keys if key.task_id == task_id]
 
     async def revoke(self, id: str, *, organization_id: str, by: Key) -> None:
         """Refuse a key from now on. Raises `NotFound`, and `InvalidRequest` if it is `by`."""

@@ -11,6 +11,7 @@ import click
 
 from briggs.cli.arguments.options import (
     JsonObject,
+    Span,
     Tags,
     csv_option,
     form_options,
@@ -358,5 +359,90 @@ def agreement(id: str, version: int | None, as_csv: bool, is_pretty: bool, serve
             print_line(encode(report))
             return
         print_agreement(report)
+
+    asyncio.run(ask())
+
+
+@feedback_task.command()
+@id_argument
+@click.option("--name", required=True, metavar="NAME", help="The reviewer. Grades carry this name.")
+@click.option(
+    "--expires-in",
+    type=Span(),
+    metavar="SPAN",
+    help="How long the link works: 12h, 30d or 4w.  [default: 30d]",
+)
+@server_options
+def invite(id: str, name: str, expires_in: float | None, server: Server) -> None:
+    """Make a link with which NAME can grade a task, by its ID or name, in a browser.
+
+    The link opens the grading page of this task and nothing else. It needs no key and no
+    installation. It is shown only here, and whoever has it can grade as NAME.
+
+    \b
+    Examples:
+      briggs feedback-task invite quality --name qa-2
+      briggs feedback-task invite quality --name qa-2 --expires-in 7d
+    """
+    from briggs.cli.finding import find_task
+    from briggs.client import AsyncClient
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            task = await find_task(client, id)
+            made = await client.feedback_tasks.invite(task.id, name, expires_in_s=expires_in)
+        click.echo(f"{server.url.rstrip('/')}{made.path}")
+        note = f"Invitation {made.id} for {printable(name)}. Keep the link: it is shown only here."
+        click.secho(note, err=True, dim=sys.stderr.isatty())
+
+    asyncio.run(ask())
+
+
+@feedback_task.command()
+@id_argument
+@form_options
+@server_options
+def invitations(id: str, is_pretty: bool, server: Server) -> None:
+    """List the invitations to a task, by its ID or name, without their links.
+
+    \b
+    Examples:
+      briggs feedback-task invitations quality
+      briggs feedback-task invitations quality | jq -r 'select(.last_used_at == null) | .name'
+    """
+    from briggs.cli.finding import find_task
+    from briggs.cli.tables import print_invitations, print_list
+    from briggs.client import AsyncClient
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            task = await find_task(client, id)
+            found = await client.feedback_tasks.list_invitations(task.id)
+        print_list(found, print_invitations, is_pretty=is_pretty)
+
+    asyncio.run(ask())
+
+
+@feedback_task.command()
+@id_argument
+@click.argument("invitation_id")
+@server_options
+def uninvite(id: str, invitation_id: str, server: Server) -> None:
+    """Close the link of an invitation to a task, by the task's ID or name.
+
+    The grades of its reviewer stay.
+
+    \b
+    Example:
+      briggs feedback-task uninvite quality key_019a3c
+    """
+    from briggs.cli.finding import find_task
+    from briggs.client import AsyncClient
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            task = await find_task(client, id)
+            await client.feedback_tasks.revoke_invitation(task.id, invitation_id)
+        click.echo(f"Closed the link of {printable(invitation_id)}.", err=True)
 
     asyncio.run(ask())

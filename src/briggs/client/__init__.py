@@ -25,6 +25,7 @@ from briggs.client.feedback_tasks import Disagreement as Disagreement
 from briggs.client.feedback_tasks import DisagreementPage as DisagreementPage
 from briggs.client.feedback_tasks import FeedbackTask as FeedbackTask
 from briggs.client.feedback_tasks import FeedbackTaskChange as FeedbackTaskChange
+from briggs.client.feedback_tasks import Invitation as Invitation
 from briggs.client.feedback_tasks import Lease as Lease
 from briggs.client.feedback_tasks import QueueFilters as QueueFilters
 from briggs.client.feedback_tasks import QueueItem as QueueItem

@@ -155,6 +155,31 @@ class DisagreementPage(Object):
     data: list[Disagreement]
 
 
+class Invitation(Object):
+    """A link that lets one reviewer grade one task in a browser, without a key."""
+
+    id: str
+    task_id: str
+    name: str
+    """The reviewer."""
+    created_at: str
+    """ISO 8601."""
+    last_used_at: str | None = None
+    expires_at: str | None = None
+    path: str | UnsetType = UNSET
+    """The path of the link on the server. Present only in the answer to `invite`, like `url`."""
+    url: str | UnsetType = UNSET
+    """The link, as the server knows its own address."""
+
+
+class _Invitations(Object):
+    data: list[Invitation]
+
+
+class _Revoked(Object):
+    id: str
+
+
 class _Released(Object):
     completion_id: str
 
@@ -302,6 +327,24 @@ class FeedbackTasks:
         path = f"{_path(id)}/disagreements"
         return await self._connection.request("GET", path, DisagreementPage, query=query)
 
+    async def invite(self, id: str, name: str, *, expires_in_s: float | None = None) -> Invitation:
+        """Invite the reviewer `name` to a task. Its link is shown only here.
+
+        The link works for 30 days, or for `expires_in_s`.
+        """
+        body = omit_none(name=name, expires_in_s=expires_in_s)
+        return await self._connection.request("POST", _invitations(id), Invitation, body=body)
+
+    async def list_invitations(self, id: str) -> Sequence[Invitation]:
+        """The invitations to a task, oldest first, without their links."""
+        found = await self._connection.request("GET", _invitations(id), _Invitations)
+        return found.data
+
+    async def revoke_invitation(self, id: str, invitation_id: str) -> None:
+        """Close the link of an invitation. The reviewer's grades stay. Raises `NotFound`."""
+        path = f"{_invitations(id)}/{quote(invitation_id, safe='')}"
+        await self._connection.request("DELETE", path, _Revoked)
+
 
 def _path(id: str) -> str:
     return f"{_PATH}/{quote(id, safe='')}"
@@ -309,3 +352,7 @@ def _path(id: str) -> str:
 
 def _lease(id: str, completion_id: str) -> str:
     return f"{_path(id)}/leases/{quote(completion_id, safe='')}"
+
+
+def _invitations(id: str) -> str:
+    return f"{_path(id)}/invitations"

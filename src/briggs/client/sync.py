@@ -38,6 +38,7 @@ from briggs.client.feedback_tasks import (
     FeedbackTask,
     FeedbackTaskChange,
     FeedbackTaskDeleted,
+    Invitation,
     Lease,
     QueueFilters,
     QueueItem,
@@ -489,6 +490,21 @@ class FeedbackTasks:
         return self._runner.run(
             self._calls.disagreements(id, version=version, field=field, limit=limit, offset=offset)
         )
+
+    def invite(self, id: str, name: str, *, expires_in_s: float | None = None) -> Invitation:
+        """Invite the reviewer `name` to a task. Its link is shown only here.
+
+        The link works for 30 days, or for `expires_in_s`.
+        """
+        return self._runner.run(self._calls.invite(id, name, expires_in_s=expires_in_s))
+
+    def list_invitations(self, id: str) -> Sequence[Invitation]:
+        """The invitations to a task, oldest first, without their links."""
+        return self._runner.run(self._calls.list_invitations(id))
+
+    def revoke_invitation(self, id: str, invitation_id: str) -> None:
+        """Close the link of an invitation. The reviewer's grades stay. Raises `NotFound`."""
+        return self._runner.run(self._calls.revoke_invitation(id, invitation_id))
 
 
 class Models:

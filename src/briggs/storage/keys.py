@@ -25,6 +25,7 @@ def create(connection: Connection, *, key: Key) -> None:
             last_used_at=key.last_used_at,
             scopes=",".join(key.scopes),
             expires_at=key.expires_at,
+            task_id=None if key.task_id is None else storable(key.task_id),
         )
     )
 

@@ -550,6 +550,11 @@ def name_owners_and_reported_starts(connection: Connection) -> None:
         connection.execute(change, changes)
 
 
+@migration
+def bind_keys_to_tasks(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE keys ADD COLUMN task_id TEXT"))
+
+
 def _insert_column(connection: Connection, column: str, *, before: str) -> None:
     """Add a column to completions. The bodies must stay the last columns."""
     schema = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'completions' AND sql <> ''")

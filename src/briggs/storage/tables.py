@@ -180,6 +180,8 @@ keys = Table(
     # Scope names, separated by commas.
     Column("scopes", Text, nullable=False, server_default=text("'answer,read,grade,admin'")),
     Column("expires_at", BigInteger),
+    # Set on invitations: the task that the key opens.
+    Column("task_id", Text),
 )
 
 organizations = Table(

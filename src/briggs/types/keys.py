@@ -34,6 +34,8 @@ class Key(msgspec.Struct, kw_only=True):
     scopes: list[Scope] = msgspec.field(default_factory=lambda: list(SCOPES))
     expires_at: int | None = None
     """Unix time in microseconds. None if the key does not expire."""
+    task_id: str | None = None
+    """The only task that the key may grade. Such a key is an invitation: it works on the pages."""
 
 
 def create_secret() -> str:

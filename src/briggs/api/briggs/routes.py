@@ -7,6 +7,7 @@ from starlette.routing import Route
 from briggs.api.briggs import (
     feedback,
     feedback_tasks,
+    invitations,
     organizations,
     queue,
     sessions,
@@ -18,6 +19,7 @@ from briggs.api.route import route
 _SESSIONS = "/api/v1/sessions"
 _TASKS = "/api/v1/feedback_task"
 _LEASE = f"{_TASKS}/{{id}}/leases/{{completion_id}}"
+_INVITATIONS = f"{_TASKS}/{{id}}/invitations"
 _FEEDBACK = "/api/v1/feedback"
 _TEST_RUNS = "/api/v1/test_runs"
 _ORGANIZATIONS = "/api/v1/organizations"
@@ -49,6 +51,9 @@ ROUTES = [
         feedback_tasks.retrieve_disagreements,
         scope="read",
     ),
+    route("POST", _INVITATIONS, invitations.create, scope="admin"),
+    route("GET", _INVITATIONS, invitations.list_all, scope="admin"),
+    route("DELETE", f"{_INVITATIONS}/{{invitation_id}}", invitations.revoke, scope="admin"),
     route("POST", f"{_TASKS}/{{id}}/next", queue.take_next, scope="grade"),
     route("POST", f"{_LEASE}/renew", queue.renew, scope="grade"),
     route("POST", f"{_LEASE}/skip", queue.skip, scope="grade"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -26,6 +27,7 @@ from briggs.client import (
     ApiKey,
     Feedback,
     FeedbackTask,
+    Invitation,
     Model,
     Organization,
     Session,
@@ -67,6 +69,24 @@ def print_keys(found: Iterable[ApiKey]) -> None:
         )
         may = " ".join(key.scopes)
         table.add_row(key.id, Text(printable(key.name)), key.redacted_value, may, made, used, ends)
+    Console(highlight=False).print(table)
+
+
+def print_invitations(found: Iterable[Invitation]) -> None:
+    """The invitations to a task as a table."""
+    table = _create_table()
+    table.add_column("id", style="cyan", no_wrap=True)
+    for name in ("name", "made", "last used", "ends"):
+        table.add_column(name, overflow="fold")
+    now = time.time()
+    for each in found:
+        made, used, ends = (
+            "never"
+            if text is None
+            else format_time(datetime.fromisoformat(text).timestamp(), now=now)
+            for text in (each.created_at, each.last_used_at, each.expires_at)
+        )
+        table.add_row(each.id, Text(printable(each.name)), made, used, ends)
     Console(highlight=False).print(table)
 
 
