@@ -15,6 +15,7 @@ from briggs.gateway.cooling import Cooling
 from briggs.gateway.order import Choice, Route
 from briggs.gateway.timeouts import Policy
 from briggs.providers.base import Provider, Target
+from briggs.record.prices import Prices
 from briggs.record.record import Call
 from briggs.settings import CoolDownSettings
 from briggs.types.completions import Completion
@@ -62,7 +63,9 @@ class FakeProvider:
 
 async def ask(*providers: FakeProvider, patience: bytes = b"", **policy: Any) -> tuple[str, Call]:
     """The first target's answer, and the call that it belongs to."""
-    call = Call(ENVELOPE, Completion(organization_id="default", model="fast"), patience=patience)
+    call = Call(
+        ENVELOPE, Completion(organization_id="default", model="fast"), Prices(), patience=patience
+    )
     choices: Any = [Choice(each.name, Target(each, "m")) for each in providers]  # type: ignore[arg-type]
     route = Route(choices, Policy(**policy), Cooling(CoolDownSettings()))
 

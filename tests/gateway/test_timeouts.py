@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from briggs.gateway.timeouts import Policy, find_longest, open_policy, patience_left_s
+from briggs.record.prices import Prices
 from briggs.record.record import Call
 from briggs.settings import FileSettings, LimitSettings, ModelSettings
 from briggs.types.completions import Completion
@@ -60,6 +61,6 @@ def test_a_names_own_waits() -> None:
 )
 def test_patience(patience: bytes, limit_s: float) -> None:
     """A client's own timeout limits the call if it is a number. Otherwise it is ignored."""
-    call = Call(ENVELOPE, Completion(organization_id="default"), patience=patience)
+    call = Call(ENVELOPE, Completion(organization_id="default"), Prices(), patience=patience)
     left_s = patience_left_s(call, Policy())
     assert left_s == limit_s or limit_s - 1 < left_s <= limit_s

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from briggs.accounts.keys import Keys
 from briggs.api.encodings import decompress
+from briggs.api.parts import find_parts
 from briggs.storage import Store
 from briggs.transport.errors import TimedOut, TransportError
 from briggs.types import json
@@ -78,7 +79,7 @@ def refuse_body(error: TransportError) -> BriggsError:
 
 async def read_body(request: Request) -> bytes:
     """Read the whole body. Raises `RequestTooLarge`, `HangUp`, and the connection's errors."""
-    bytes_max: int = request.app.state.limits.body_bytes_max
+    bytes_max = find_parts(request).running.limits.body_bytes_max
     body = bytearray()
     try:
         async for piece in request.stream():
@@ -140,11 +141,9 @@ def read_window(
 
 def find_store(request: Request) -> Store:
     """The store of this server."""
-    store: Store = request.app.state.store
-    return store
+    return find_parts(request).store
 
 
 def find_keys(request: Request) -> Keys:
     """The keys of this server."""
-    keys: Keys = request.app.state.gate.keys
-    return keys
+    return find_parts(request).gate.keys

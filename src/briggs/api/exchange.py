@@ -8,6 +8,7 @@ from briggs.api.answers import refuse_body
 from briggs.api.encodings import decompress
 from briggs.gateway.drains import Drains
 from briggs.record.record import Call
+from briggs.settings import FileSettings
 from briggs.transport.callers.cycle import Cycle
 from briggs.transport.callers.heads import Header
 from briggs.transport.errors import TransportError
@@ -60,9 +61,9 @@ class Exchange:
                 self.hung_up = True
                 raise HangUp
 
-    def watch(self, call: Call, *, drains: Drains) -> None:
+    def watch(self, call: Call, *, drains: Drains, file: FileSettings) -> None:
         """From now on, cancel the call if the caller hangs up, unless `drains` takes it over."""
-        self._call, self._drains = call, drains
+        self._call, self._drains, self._file = call, drains, file
         self._cycle.watch(self._hang_up)
 
     def send_json(self, body: bytes) -> None:
@@ -106,7 +107,7 @@ class Exchange:
         """Note that the caller hung up. Returns whether the call continues without a caller."""
         self.hung_up = True
         assert self._cycle.task is not None, "only a request that is being answered is watched"
-        return self._drains.take(self._call, task=self._cycle.task)
+        return self._drains.take(self._call, task=self._cycle.task, file=self._file)
 
 
 def _is_longer(length: bytes, bytes_max: int) -> bool:

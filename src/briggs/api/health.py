@@ -11,10 +11,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from briggs.accounts.organizations import require_first
-from briggs.api.answers import Json
+from briggs.api.answers import Json, find_store
+from briggs.api.parts import find_parts
 from briggs.api.route import route
 from briggs.record.prices import Spent
-from briggs.storage import Store
 
 _SPENT = {
     "prompt_tokens": "Prompt tokens.",
@@ -32,7 +32,7 @@ class _Metric(NamedTuple):
 
 async def health(request: Request) -> Json:
     """200 while calls can be recorded, 503 while they cannot."""
-    store: Store = request.app.state.store
+    store = find_store(request)
     if store.failure is None:
         return Json({"status": "ok"})
     return Json({"status": "store_unavailable", "reason": store.failure}, status_code=503)
@@ -41,13 +41,13 @@ async def health(request: Request) -> Json:
 async def metrics(request: Request) -> PlainTextResponse:
     """Counters and gauges in Prometheus's text format, for all organizations together."""
     require_first(request.state.key)
-    state = request.app.state
-    statistics, drains = state.store.statistics(), state.chat.drains
+    parts = find_parts(request)
+    statistics, drains, prices = parts.store.statistics(), parts.drains, parts.running.prices
     listed = [
-        _Metric("briggs_calls_in_flight", "gauge", "Calls being answered.", state.chat.in_flight),
+        _Metric("briggs_calls_in_flight", "gauge", "Calls being answered.", parts.in_flight),
         _Metric(
             "briggs_strangers_total", "counter", "Calls refused for lack of a valid key.",
-            state.chat.strangers,
+            parts.strangers,
         ),
         _Metric(
             "briggs_callers_left_answered_total", "counter",
@@ -63,11 +63,11 @@ async def metrics(request: Request) -> PlainTextResponse:
         ),
         _Metric(
             "briggs_unrecorded_total", "counter", "Calls answered without a record.",
-            state.record.unrecorded,
+            parts.record.unrecorded,
         ),
         _Metric(
             "briggs_config_reload_failures_total", "counter",
-            "Reloads of briggs.toml that failed.", state.app.reload_failures,
+            "Reloads of briggs.toml that failed.", parts.reload_failures,
         ),
     ]  # fmt: skip
     listed += [
@@ -79,9 +79,9 @@ async def metrics(request: Request) -> PlainTextResponse:
         f"{metric.name} {metric.value:g}\n"
         for metric in listed
     ]
-    lines += _describe_spent(state.record.prices.spent)
-    lines += _describe_spent(state.record.prices.estimated, kind="estimated_")
-    lines += _describe_broken(state.record.judge.broken)
+    lines += _describe_spent(prices.spent)
+    lines += _describe_spent(prices.estimated, kind="estimated_")
+    lines += _describe_broken(parts.record.judge.broken)
     return PlainTextResponse("".join(lines), media_type="text/plain; version=0.0.4")
 
 

@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from briggs.api.answers import read_number
-from briggs.record.judge import Judge
+from briggs.api.parts import find_parts
 from briggs.rules import RULES
 from briggs.storage import Query
 from briggs.types.errors import InvalidRequest
@@ -42,8 +42,7 @@ _SOURCES = ("gateway", "client")
 
 async def catch_up(request: Request) -> None:
     """Wait briefly until recent answers are checked, so that their broken rules are known."""
-    judge: Judge = request.app.state.record.judge
-    await judge.catch_up(timeout_s=JUDGED_WITHIN_S)
+    await find_parts(request).record.judge.catch_up(timeout_s=JUDGED_WITHIN_S)
 
 
 def read_parameters(request: Request) -> QueryParams:

@@ -43,7 +43,7 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
       briggs serve --port 0 --data /tmp/briggs --config team.toml
     """
     try:
-        from briggs import app, settings
+        from briggs import server, settings
         from briggs.providers.catalog import check_providers
         from briggs.types.errors import BriggsError
     except ModuleNotFoundError as error:
@@ -52,7 +52,7 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
         ) from error
     try:
         opened = settings.open_settings(data=data, config=config, check=check_providers)
-        _run(app.serve(opened, host=host, port=port))
+        _run(server.serve(opened, host=host, port=port))
     except (settings.SettingsError, BriggsError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -98,7 +98,9 @@ class Prices:
         listed: Mapping[str, PriceSettings] | None = None,
         *,
         providers: Collection[Provider] = (),
+        before: Prices | None = None,
     ) -> None:
+        """If these prices replace others, they go on with the totals of those `before`."""
         self._own = {name: _read_settings(row) for name, row in (listed or {}).items()}
         self._addresses = {
             each.name: each.base_url
@@ -108,9 +110,9 @@ class Prices:
         self._is_needed = any(
             each.is_configured for each in providers if each.name in self._addresses
         )
-        self.spent: dict[tuple[str, str], Spent] = {}
+        self.spent: dict[tuple[str, str], Spent] = before.spent if before else {}
         """By provider and model. Past `SERIES_MAX` entries, a provider's new models share one."""
-        self.estimated: dict[tuple[str, str], Spent] = {}
+        self.estimated: dict[tuple[str, str], Spent] = before.estimated if before else {}
         """The same for calls whose tokens we estimated. No other total includes them."""
 
     def load(self) -> None:

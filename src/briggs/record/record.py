@@ -29,6 +29,7 @@ class Call(msgspec.Struct):
 
     envelope: Envelope
     completion: Completion
+    prices: Prices
     began: float = msgspec.field(default_factory=time.perf_counter)
     is_started: bool = False
     """Whether its start is already recorded."""
@@ -55,11 +56,8 @@ class Call(msgspec.Struct):
 class Record:
     """The store as calls use it, and what happens to a call if the store cannot be written."""
 
-    def __init__(
-        self, store: Store, *, prices: Prices, on_failure: Literal["refuse", "answer"]
-    ) -> None:
+    def __init__(self, store: Store, *, on_failure: Literal["refuse", "answer"]) -> None:
         self.store = store
-        self.prices = prices
         self.judge = Judge(store)
         self.unrecorded = 0
         """Calls that were answered without a record."""
@@ -79,7 +77,7 @@ class Record:
         """Record an answer, and wait until it is safe. Raises `StoreUnavailable`."""
         completion = call.completion
         write_facts(completion, facts)
-        self._price(call, facts)
+        _price(call, facts)
         completion.status = "finished"
         completion.http_status = 200
         completion.duration_ms = call.elapsed_ms
@@ -104,7 +102,7 @@ class Record:
         completion = call.completion
         if facts is not None:
             write_facts(completion, facts)
-            self._price(call, facts)
+            _price(call, facts)
         _write_failure(completion, error)
         completion.duration_ms = call.elapsed_ms
         completion.response = response
@@ -141,10 +139,6 @@ class Record:
             with contextlib.suppress(StoreUnavailable):
                 self.store.sign(completion, call_ids=call_ids)
 
-    def _price(self, call: Call, facts: Facts) -> None:
-        asked = call.envelope.values.get("service_tier")
-        self.prices.price(call.completion, facts, tier=facts.service_tier or asked)
-
     async def _settle(self, completion: Completion) -> None:
         try:
             await self.store.settle(completion)
@@ -152,6 +146,11 @@ class Record:
             if not self._answers_unrecorded:
                 raise
             self.unrecorded += 1
+
+
+def _price(call: Call, facts: Facts) -> None:
+    asked = call.envelope.values.get("service_tier")
+    call.prices.price(call.completion, facts, tier=facts.service_tier or asked)
 
 
 def _write_failure(completion: Completion, error: BriggsError) -> None:

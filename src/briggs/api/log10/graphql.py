@@ -30,13 +30,12 @@ from starlette.requests import Request
 
 from briggs.accounts.organizations import confirm_organization
 from briggs.accounts.scopes import require
-from briggs.api.answers import Json, read_body
+from briggs.api.answers import Json, find_store, read_body
 from briggs.api.bodies import read_members
 from briggs.api.briggs.test_runs import create_run
 from briggs.api.times import iso
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.reviewers import find_blinded
-from briggs.storage import Store
 from briggs.types.errors import BriggsError, InvalidRequest, NotFound
 from briggs.types.feedback import Feedback
 from briggs.types.organizations import Organization
@@ -141,7 +140,7 @@ class _Root:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._store: Store = request.app.state.store
+        self._store = find_store(request)
 
     async def organization(self, info: Any, *, id: str) -> dict[str, Any]:
         return self._show_organization(await self._confirm(id))

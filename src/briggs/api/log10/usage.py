@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from starlette.requests import Request
 
-from briggs.api.answers import Json
+from briggs.api.answers import Json, find_store
 from briggs.api.organizations import check_organization
 from briggs.api.times import iso, to_microseconds
-from briggs.storage import Query, Store
+from briggs.storage import Query
 from briggs.types.errors import InvalidRequest
 
 METRIC = "tokens_per_model_per_day"
@@ -18,7 +18,7 @@ METRIC = "tokens_per_model_per_day"
 async def list_daily(request: Request) -> Json:
     """`GET /api/metrics/modelStats`: finished completions by model and day, newest first."""
     organization = await check_organization(request)
-    store: Store = request.app.state.store
+    store = find_store(request)
     tags = (tag for listed in request.query_params.getlist("tags") for tag in listed.split(","))
     query = Query(
         organization_id=organization.id,

@@ -11,15 +11,14 @@ from typing import Any
 from briggs.accounts.labels import check_metadata, split_tags
 from briggs.accounts.scopes import require
 from briggs.api.exchange import Exchange
-from briggs.api.gate import Gate, Headers
+from briggs.api.gate import Headers
+from briggs.api.parts import Parts, Running
 from briggs.gateway.complete import complete
-from briggs.gateway.drains import Drains
-from briggs.gateway.models import Routes, resolve
+from briggs.gateway.models import resolve
 from briggs.gateway.stream import stream
-from briggs.record.record import Call, Record
+from briggs.record.record import Call
 from briggs.record.repeats import Retries
 from briggs.record.tell import adopt
-from briggs.settings import LimitSettings
 from briggs.transport.callers.cycle import Cycle
 from briggs.types.completions import Completion
 from briggs.types.envelope import LARGE_BYTES, Envelope, open_envelope
@@ -39,24 +38,10 @@ _STRANGERS_RECORDED_A_MINUTE = 60
 class Chat:
     """Answers the route, and counts the calls in flight."""
 
-    def __init__(
-        self,
-        *,
-        gate: Gate,
-        routes: Routes,
-        record: Record,
-        limits: LimitSettings,
-        drains: Drains,
-    ) -> None:
-        self._gate = gate
-        self.routes = routes
-        self._record = record
-        self.drains = drains
-        self.limits = limits
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._gate, self._record, self._drains = parts.gate, parts.record, parts.drains
         self._retries = Retries()
-        self.in_flight = 0
-        self.strangers = 0
-        """Calls refused for lack of a valid key."""
         self._strangers_recorded = 0
         self._minute_began = 0.0
 
@@ -64,7 +49,7 @@ class Chat:
         # Until the key is known. A call without a valid key is recorded for the first organization.
         completion = Completion(organization_id=DEFAULT)
         exchange = Exchange(cycle, completion=completion)
-        self.in_flight += 1
+        self._parts.in_flight += 1
         try:
             await self._answer(cycle, exchange, completion)
         except BriggsError as error:
@@ -82,7 +67,7 @@ class Chat:
             await self._refuse(exchange, completion, defect)
             await exchange.send_error(defect)
         finally:
-            self.in_flight -= 1
+            self._parts.in_flight -= 1
 
     async def _answer(self, cycle: Cycle, exchange: Exchange, completion: Completion) -> None:
         headers: Headers = cycle.fields
@@ -98,34 +83,37 @@ class Chat:
                 headers={"allow": "GET, POST"},
             )
         # A call whose caller left does not count.
-        limit = self.limits.in_flight_max
-        if self.in_flight > limit and self.in_flight - self.drains.in_flight > limit:
+        running, in_flight = self._parts.running, self._parts.in_flight
+        limit = running.limits.in_flight_max
+        if in_flight > limit and in_flight - self._drains.in_flight > limit:
             raise Overloaded(
                 f"The limit of {limit} calls in flight is reached: try again "
                 "in a second, or raise limits.in_flight_max.",
                 headers={"retry-after": "1", "connection": "close"},
             )
-        completion.request = await exchange.read_body(bytes_max=self.limits.body_bytes_max)
+        completion.request = await exchange.read_body(bytes_max=running.limits.body_bytes_max)
         if completion.retry_count:
             self._retries.link(completion, key_id=key.id)
         try:
-            await self._ask(exchange, completion, headers)
+            await self._ask(exchange, completion, headers, running)
         finally:
             if completion.status != "finished" or exchange.hung_up:
                 self._retries.remember(completion, key_id=key.id)
 
-    async def _ask(self, exchange: Exchange, completion: Completion, headers: Headers) -> None:
+    async def _ask(
+        self, exchange: Exchange, completion: Completion, headers: Headers, running: Running
+    ) -> None:
         body = completion.request
         is_large = len(body) > LARGE_BYTES
         envelope = await asyncio.to_thread(open_envelope, body) if is_large else open_envelope(body)
         _read_envelope(envelope, into=completion)
-        call = Call(envelope, completion, patience=_read_patience(headers))
+        call = Call(envelope, completion, running.prices, patience=_read_patience(headers))
         if id := headers.get(b"x-log10-completion-id"):
             await adopt(call, id, store=self._record.store)
         # A reload may replace the routes during this call. The old ones stay open until it leaves.
-        routes = self.routes
+        routes = running.routes
         route = resolve(envelope.model, routes=routes)
-        exchange.watch(call, drains=self.drains)
+        exchange.watch(call, drains=self._drains, file=running.settings.file)
         routes.calls += 1
         try:
             if envelope.stream:
@@ -135,7 +123,7 @@ class Chat:
                 exchange.send_json(await complete(call, route=route, record=self._record))
         finally:
             if exchange.hung_up:
-                self.drains.release(call)
+                self._drains.release(call)
             routes.leave()
 
     async def _refuse(self, exchange: Exchange, completion: Completion, error: BriggsError) -> None:
@@ -147,7 +135,7 @@ class Chat:
         await self._record.refuse(completion, error)
 
     def _admit_stranger(self) -> bool:
-        self.strangers += 1
+        self._parts.strangers += 1
         now = time.monotonic()
         if now - self._minute_began > 60:
             self._minute_began, self._strangers_recorded = now, 0

@@ -8,19 +8,17 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from briggs.api.answers import Json
-from briggs.gateway.models import Routes, list_models, retrieve_model
+from briggs.api.parts import find_parts
+from briggs.gateway.models import list_models, retrieve_model
 
 
 async def list_all_models(request: Request) -> Json:
     """`GET /v1/models`: the names in briggs.toml and the models of every provider."""
-    return Json({"object": "list", "data": await list_models(routes=_routes(request))})
+    routes = find_parts(request).running.routes
+    return Json({"object": "list", "data": await list_models(routes=routes)})
 
 
 async def retrieve_one_model(request: Request) -> Json:
     """`GET /v1/models/{id}`: one model. Its id may contain slashes and colons."""
-    return Json(await retrieve_model(request.path_params["id"], routes=_routes(request)))
-
-
-def _routes(request: Request) -> Routes:
-    routes: Routes = request.app.state.routes
-    return routes
+    routes = find_parts(request).running.routes
+    return Json(await retrieve_model(request.path_params["id"], routes=routes))

@@ -1,0 +1,204 @@
+"""The process: listens, handles signals, creates the first key, and stops without losing a call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+import uvicorn
+
+from briggs.app import App, open_app
+from briggs.providers.catalog import find_misplaced_keys
+from briggs.settings import Settings, SettingsError
+from briggs.transport.callers.connection import Caller, Server
+from briggs.transport.memory import give_back_memory
+from briggs.types.errors import BriggsError, InvalidRequest
+
+
+async def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM. Answers in flight are finished and recorded first.
+
+    Prints one line with the address once it listens. Raises `SettingsError` if it cannot listen.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    with _listen(host, port) as listener:
+        address = _name_address(host, listener.getsockname()[1])
+        async with open_app(settings) as app:
+            await _create_first_key(app, settings.data, address=address)
+
+            def accept(*, server_state: Server, **_: object) -> Caller:
+                patience = app.parts.running.patience
+                return Caller(app, server=server_state, patience=patience, refuse=_refuse)
+
+            config = uvicorn.Config(
+                app,
+                http=accept,  # type: ignore[arg-type]
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=round(settings.file.limits.shutdown_timeout_s),
+            )
+            with _announced(settings.data / "server.url", address):
+                server = _Server(
+                    config,
+                    on_started=lambda: _begin(app, address),
+                    on_reload=lambda: _reload(app),
+                    on_stopping=app.parts.drains.hurry,
+                )
+                memory = asyncio.create_task(give_back_memory())
+                try:
+                    await server.serve(sockets=[listener])
+                finally:
+                    memory.cancel()
+
+
+def _begin(app: App, address: str) -> None:
+    running = app.parts.running
+    settings = running.settings
+    misplaced = find_misplaced_keys(settings.environment) if settings.config is None else ()
+    for warning in [*settings.warnings, *misplaced]:
+        _say(f"WARNING {warning}", to=sys.stderr)
+    _say(f"Briggs answers at {address}")
+    running.prices.load()
+
+
+def _reload(app: App) -> None:
+    try:
+        warnings = app.reload()
+    except (SettingsError, BriggsError) as error:
+        _say(f"{error}\nNothing was changed: correct the file and send SIGHUP.", to=sys.stderr)
+        return
+    for warning in warnings:
+        _say(f"WARNING {warning}", to=sys.stderr)
+    _say(f"Briggs now uses {app.parts.running.settings.config or 'no file'}", to=sys.stderr)
+
+
+def _refuse(message: str) -> bytes:
+    """Encode the error for input that is not HTTP, in the usual shape."""
+    return InvalidRequest(message).encode()
+
+
+class _Server(uvicorn.Server):
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_started: Callable[[], None],
+        on_reload: Callable[[], None],
+        on_stopping: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._on_stopping = on_stopping
+        self._on_started = on_started
+        self._on_reload = on_reload
+        self._has_terminal = os.isatty(0)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # Objects that live from here to the end need not be visited by every collection.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+        self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stopping()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal, and exit like a process that was asked to stop, not killed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self._handle_hang_up)
+        yield
+
+    def _handle_hang_up(self) -> None:
+        """Read the file again, or stop if SIGHUP came because our terminal was closed."""
+        if self._has_terminal and not os.isatty(0):
+            self.handle_exit(signal.SIGHUP, None)
+        else:
+            self._on_reload()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        advice = ": stop that program, or choose another port with --port"
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {error.strerror}"
+            + (advice if error.errno == errno.EADDRINUSE else "")
+        ) from error
+    return listener
+
+
+def _name_address(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+@contextlib.contextmanager
+def _announced(path: Path, address: str) -> Iterator[None]:
+    """Tell commands on this machine the server's address, while it runs."""
+    path.write_text(f"{address}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _create_first_key(app: App, data: Path, *, address: str) -> None:
+    """Create the first key of a new installation, in a file that only its owner can read."""
+    keys = app.parts.gate.keys
+    if await keys.list(organization_id="default"):
+        return
+    path = data / "admin.key"
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            # If the disk is full, this fails before there is a key whose secret is lost.
+            file.write(" " * 4096)
+            file.flush()
+            _, secret = await keys.create("admin", organization_id="default")
+            file.seek(0)
+            file.truncate()
+            file.write(f"{secret}\n")
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
+        raise
+    _say(
+        f"This is the first start. A key was created and saved in {path}.\n"
+        f"  export OPENAI_BASE_URL={address}/v1\n"
+        f"  export OPENAI_API_KEY={secret}",
+        to=sys.stderr,
+    )
+
+
+def _say(line: str, *, to: TextIO | None = None) -> None:
+    """Print one message at once."""
+    stream = to or sys.stdout
+    stream.write(f"{line}\n")
+    stream.flush()
