@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.terminal.text import format_cost, format_duration, print_line, printable
-from briggs.cli.terminal.tokens import Speller, choice_tokens, colour_tokens, create_legend
+from briggs.cli.terminal.tokens import colour_tokens, create_legend
 from briggs.client import CompletionDetails
 from briggs.types.chunk import CreateChatCompletionStreamResponse, StreamChoice
 from briggs.types.json import encode, to_builtins
+from briggs.types.tokens import Speller, list_tokens
 
 
 class Answer(Protocol):
@@ -97,7 +98,7 @@ class TerminalAnswer:
         if reasoning := choice.delta.extra.get("reasoning_content"):
             self._reasoned = True
             return Text(printable(str(reasoning)), style="dim italic")
-        tokens = choice_tokens(to_builtins(choice)) if self._logprobs else []
+        tokens = list_tokens(to_builtins(choice)) if self._logprobs else []
         if tokens:
             self._coloured = True
             text = colour_tokens(self._speller.spell(tokens))

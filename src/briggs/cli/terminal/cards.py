@@ -34,8 +34,6 @@ from briggs.cli.terminal.text import (
     read_request,
 )
 from briggs.cli.terminal.tokens import (
-    Speller,
-    choice_tokens,
     colour_tokens,
     create_legend,
     create_token_table,
@@ -44,6 +42,7 @@ from briggs.client import Feedback, LoggedCompletion, StoredCompletion
 from briggs.client.completions import CompletionDetails
 from briggs.types.any_json import members
 from briggs.types.completions import Attempt
+from briggs.types.tokens import Speller, list_tokens
 
 ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}
 _SHOWN = ("model", "messages", "tools", "metadata", "stream", "stream_options", "logprobs")
@@ -101,7 +100,7 @@ def _exchange(
     for choice in choices:
         yield _choice_card(choice, several=len(choices) > 1, logprobs=logprobs)
     if logprobs:
-        tokens = [token for choice in choices for token in choice_tokens(choice)]
+        tokens = [token for choice in choices for token in list_tokens(choice)]
         if tokens:
             if coloured:
                 yield create_legend()
@@ -221,7 +220,7 @@ def _choice_card(choice: dict[str, Any], *, several: bool, logprobs: bool) -> Pa
     title = "assistant" + (f" {choice.get('index')}" if several else "")
     if reason := choice.get("finish_reason"):
         title += f" · {reason}"
-    tokens = choice_tokens(choice) if logprobs else []
+    tokens = list_tokens(choice) if logprobs else []
     body = colour_tokens(Speller().spell(tokens)) if tokens else message_body(message)
     return _card(body, title=title, style="green3")
 

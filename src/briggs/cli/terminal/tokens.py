@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import json
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from rich.table import Table
 from rich.text import Text
 
-from briggs.cli.terminal.text import list_objects, printable
+from briggs.cli.terminal.text import printable
+from briggs.types.probabilities import to_probability
+from briggs.types.tokens import Alternative, Piece, Token
 
 
 class Band(NamedTuple):
@@ -30,41 +30,6 @@ BANDS = (
     Band(0.20, "underline dark_orange", "≥ 20 %"),
     Band(0.00, "underline bold red1", "< 20 %"),
 )
-
-
-class Piece(NamedTuple):
-    """The text of one token, or of several that share a character."""
-
-    text: str
-    probability: float
-    """The probability of all its tokens together."""
-
-
-class Speller:
-    """Turns tokens into text as they arrive. A character may span several tokens."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._logprob = 0.0
-
-    def spell(self, tokens: Iterable[dict[str, Any]]) -> Iterator[Piece]:
-        """The pieces that these tokens complete."""
-        for token in tokens:
-            spelled = token.get("bytes")
-            self._logprob += token["logprob"]
-            if spelled is None:
-                spelled = token["token"].encode("utf-8", "replace")
-            if text := self._decoder.decode(_to_bytes(spelled)):
-                yield Piece(text, math.exp(min(self._logprob, 0.0)))
-                self._logprob = 0.0
-
-
-def _to_bytes(spelled: Any) -> bytes:
-    """A list of numbers as bytes. Empty for any other value."""
-    try:
-        return bytes(spelled) if isinstance(spelled, list | bytes) else b""
-    except (TypeError, ValueError):
-        return b""
 
 
 def colour_tokens(pieces: Iterable[Piece]) -> Text:
@@ -89,7 +54,7 @@ def create_legend() -> Text:
     return text
 
 
-def create_token_table(tokens: Sequence[dict[str, Any]]) -> Table:
+def create_token_table(tokens: Sequence[Token]) -> Table:
     """A row for each token: its probability, its logprob, and its alternatives."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     table.add_column("#", justify="right", style="dim")
@@ -98,45 +63,27 @@ def create_token_table(tokens: Sequence[dict[str, Any]]) -> Table:
     table.add_column("logprob", justify="right", style="dim", no_wrap=True)
     table.add_column("alternatives", overflow="fold")
     for number, token in enumerate(tokens, 1):
-        probability = _probability(token)
+        probability = to_probability(token.logprob)
         others = [
-            f"{_quote(other)} {_percent(_probability(other))}"
-            for other in list_objects(token.get("top_logprobs"))
-            if other.get("token") != token.get("token")
+            f"{_quote(other)} {_percent(to_probability(other.logprob))}"
+            for other in token.list_alternatives()
+            if other.token != token.token
         ]
         table.add_row(
             str(number),
             Text(_quote(token), style=band_of(probability).style),
             _percent(probability),
-            f"{token['logprob']:.4f}",
+            f"{token.logprob:.4f}",
             Text("  ".join(others)),
         )
     return table
 
 
-def _quote(token: dict[str, Any]) -> str:
+def _quote(token: Token | Alternative) -> str:
     """A token in quotes, so that its spaces and line breaks can be seen."""
-    spelled = json.dumps(str(token.get("token")), ensure_ascii=False)
+    spelled = json.dumps(token.token, ensure_ascii=False)
     return printable(spelled.encode("utf-8", "replace").decode())
-
-
-def _probability(token: dict[str, Any]) -> float:
-    logprob = token.get("logprob")
-    return math.exp(min(logprob, 0.0)) if isinstance(logprob, int | float) else 0.0
 
 
 def _percent(probability: float) -> str:
     return f"{probability:.1%}" if probability >= 0.001 else "< 0.1%"
-
-
-def choice_tokens(choice: dict[str, Any]) -> list[dict[str, Any]]:
-    """The logprobs of a choice's content, or otherwise of its refusal. Empty if it has none."""
-    logprobs = choice.get("logprobs")
-    if not isinstance(logprobs, dict):
-        return []
-    tokens = list_objects(logprobs.get("content")) or list_objects(logprobs.get("refusal"))
-    return [
-        token
-        for token in tokens
-        if isinstance(token.get("logprob"), int | float) and isinstance(token.get("token"), str)
-    ]

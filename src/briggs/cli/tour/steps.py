@@ -20,7 +20,7 @@ from rich.text import Text
 from briggs.cli.arguments.server import DEFAULT_URL
 from briggs.cli.terminal.columns import CompletionTable
 from briggs.cli.terminal.text import format_duration, message_text, one_line, printable
-from briggs.cli.terminal.tokens import Speller, colour_tokens, create_legend
+from briggs.cli.terminal.tokens import colour_tokens, create_legend
 from briggs.cli.tour.child import ServerProcess, open_server_process, read_end
 from briggs.cli.tour.shell import find_command
 from briggs.client import AsyncClient, ClientError, StoredCompletion
@@ -28,6 +28,7 @@ from briggs.client.server import data_folder
 from briggs.client.sync import Client
 from briggs.types.logprobs import ChatCompletionTokenLogprob
 from briggs.types.response import CreateChatCompletionResponse
+from briggs.types.tokens import Speller, list_tokens
 
 MODEL = "local/briggs-tiny"
 HARD_QUESTION, HARD_ANSWER = "What is 347 + 589?", "936"
@@ -142,7 +143,7 @@ def _ask_logprobs(console: Console, client: Client) -> list[Asked]:
     asked, answer = _create(client, question, temperature=0, logprobs=True, top_logprobs=3)
     logprobs = answer.choices[0].logprobs
     tokens = (logprobs.content if logprobs else None) or []
-    pieces = list(Speller().spell(msgspec.to_builtins(tokens)))
+    pieces = list(Speller().spell(list_tokens(msgspec.to_builtins(answer.choices[0]))))
     spelled = "".join(piece.text for piece in pieces)
     _check(spelled == asked.content, "the tokens do not spell the answer")
     _check(all(token.logprob <= 0 for token in tokens), "a logprob is above 0")
