@@ -384,7 +384,7 @@ def invite(id: str, name: str, expires_in: float | None, server: Server) -> None
       briggs feedback-task invite quality --name qa-2
       briggs feedback-task invite quality --name qa-2 --expires-in 7d
     """
-    from briggs.cli.finding import find_task
+    from briggs.cli.arguments.finding import find_task
     from briggs.client import AsyncClient
 
     async def ask() -> None:
@@ -410,8 +410,8 @@ def invitations(id: str, is_pretty: bool, server: Server) -> None:
       briggs feedback-task invitations quality
       briggs feedback-task invitations quality | jq -r 'select(.last_used_at == null) | .name'
     """
-    from briggs.cli.finding import find_task
-    from briggs.cli.tables import print_invitations, print_list
+    from briggs.cli.arguments.finding import find_task
+    from briggs.cli.terminal.tables import print_invitations, print_list
     from briggs.client import AsyncClient
 
     async def ask() -> None:
@@ -436,7 +436,7 @@ def uninvite(id: str, invitation_id: str, server: Server) -> None:
     Example:
       briggs feedback-task uninvite quality key_019a3c
     """
-    from briggs.cli.finding import find_task
+    from briggs.cli.arguments.finding import find_task
     from briggs.client import AsyncClient
 
     async def ask() -> None:
