@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
+import time
+
 import pytest
 
 from briggs.accounts.keys import Keys, read_expiry, read_name
+from briggs.storage import Store
 from briggs.types.completions import current_time_us
 from briggs.types.errors import AuthenticationFailed, InvalidRequest, NotFound
-from briggs.types.keys import Key
+from briggs.types.keys import Key, create_secret, hash_secret
 from briggs.types.organizations import DEFAULT
 
 
@@ -20,6 +26,82 @@ async def test_a_key_is_found_until_it_is_revoked(keys: Keys, admin: Key) -> Non
     with pytest.raises(AuthenticationFailed, match="Incorrect"):
         await keys.authenticate(secret)
     assert await keys.list(organization_id=DEFAULT) == [admin]
+
+
+def change_elsewhere(store: Store, statement: str) -> None:
+    """Let another process change the database."""
+    code = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as c: c.execute(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", code, str(store.path), statement], check=True)
+
+
+async def test_a_key_that_another_process_revokes(store: Store, keys: Keys) -> None:
+    """A known key that another process revokes stops within about a second. Others go on."""
+    revoked, secret = await keys.create("laptop", organization_id=DEFAULT)
+    kept, other_secret = await keys.create("other", organization_id=DEFAULT)
+    for each in (secret, other_secret):
+        await keys.authenticate(each)
+    change_elsewhere(store, f"DELETE FROM keys WHERE id = '{revoked.id}'")
+    end = time.monotonic() + 5
+    with pytest.raises(AuthenticationFailed):
+        while time.monotonic() < end:
+            await keys.authenticate(secret)
+            await asyncio.sleep(0.01)
+    assert time.monotonic() < end
+    assert await keys.authenticate(other_secret) == kept
+
+
+async def test_a_key_that_another_process_creates(store: Store, keys: Keys) -> None:
+    """A key that another process creates works at once, although it was refused before."""
+    secret = create_secret()
+    with pytest.raises(AuthenticationFailed):
+        await keys.authenticate(secret)
+    change_elsewhere(
+        store,
+        "INSERT INTO keys (id, organization_id, name, hash, redacted_value, created_at) "
+        f"VALUES ('key_1', 'default', 'theirs', x'{hash_secret(secret).hex()}', '', 1)",
+    )
+    assert (await keys.authenticate(secret)).name == "theirs"
+
+
+async def test_a_known_key_is_not_read_again(
+    store: Store, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is read for the first call with a key, and again after a key has changed."""
+    reads, find = 0, store.find_key
+
+    async def count(hash: bytes) -> Key | None:
+        nonlocal reads
+        reads += 1
+        return await find(hash)
+
+    monkeypatch.setattr(store, "find_key", count)
+    key, secret = await keys.create("laptop", organization_id=DEFAULT)
+    for _ in range(5):
+        assert await keys.authenticate(secret) == key
+    assert reads == 1
+    await keys.create("another", organization_id=DEFAULT)
+    for _ in range(5):
+        assert await keys.authenticate(secret) == key
+    assert reads == 2
+
+
+async def test_a_key_revoked_while_it_is_read(
+    store: Store, keys: Keys, admin: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that is revoked between its reading and the answer is not remembered."""
+    key, secret = await keys.create("laptop", organization_id=DEFAULT)
+    find = store.find_key
+
+    async def find_then_revoke(hash: bytes) -> Key | None:
+        found = await find(hash)
+        monkeypatch.undo()
+        await keys.revoke(key.id, organization_id=DEFAULT, by=admin)
+        return found
+
+    monkeypatch.setattr(store, "find_key", find_then_revoke)
+    assert await keys.authenticate(secret) == key
+    with pytest.raises(AuthenticationFailed):
+        await keys.authenticate(secret)
 
 
 async def test_revocations_that_are_refused(keys: Keys, admin: Key) -> None:

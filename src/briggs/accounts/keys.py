@@ -15,15 +15,19 @@ _EXPIRY_MAX_S = 100 * 365 * 86_400
 
 
 class Keys:
-    """All keys. They may be cached, because the store's folder is locked to this process."""
+    """All keys. A key that was found is remembered until any key may have changed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, Key] = {}
-        """The keys seen so far, by their whole secrets."""
+        """The keys found since the last change, by their whole secrets."""
+        self._version = store.keys_version
 
     async def authenticate(self, secret: str) -> Key:
-        """Find the key with this secret, and note its use. Raises `AuthenticationFailed`."""
+        """Find the key with this secret, and note its use. Raises `AuthenticationFailed`.
+
+        A change is seen at once, or within about a second if another process made it.
+        """
         key = await self._find(secret)
         if key.task_id is not None:
             raise AuthenticationFailed(
@@ -44,12 +48,17 @@ class Keys:
         return key
 
     async def _find(self, secret: str) -> Key:
+        version = self._store.keys_version
+        if version != self._version:
+            self._known, self._version = {}, version
         key = self._known.get(secret)
         if key is None:
             key = await self._store.find_key(hash_secret(secret))
             if key is None:
                 raise AuthenticationFailed(_explain_unknown(secret))
-            self._known[secret] = key
+            # It may have been revoked since it was read.
+            if self._version == version == self._store.keys_version:
+                self._known[secret] = key
         now = current_time_us()
         if key.expires_at is not None and key.expires_at <= now:
             raise AuthenticationFailed(
@@ -104,9 +113,7 @@ class Keys:
                 "A key cannot revoke itself: use another one, so that you are not locked out.",
                 param="id",
             )
-        revoked = await self._store.revoke_key(id, organization_id=organization_id)
-        self._known = {secret: key for secret, key in self._known.items() if key.id != id}
-        if not revoked:
+        if not await self._store.revoke_key(id, organization_id=organization_id):
             raise NotFound(f"There is no key '{id}'.", param="id")
 
 
