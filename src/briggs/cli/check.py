@@ -14,7 +14,7 @@ import click
 from briggs.cli.arguments.server import Server, find_server
 from briggs.cli.chat import DEFAULT_MODEL
 from briggs.cli.groups import Command
-from briggs.cli.terminal.text import printable
+from briggs.types.texts import printable
 
 if TYPE_CHECKING:
     from briggs.checker import Probe, Report

@@ -22,7 +22,8 @@ from briggs.cli.arguments.options import (
 )
 from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
-from briggs.cli.terminal.text import print_line, printable
+from briggs.cli.terminal.text import print_line
+from briggs.types.texts import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

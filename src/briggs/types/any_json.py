@@ -21,6 +21,12 @@ def objects(value: Any, path: str) -> Iterator[tuple[str, Json]]:
             yield f"{path}[{place}]", item
 
 
+def list_objects(values: Any) -> list[dict[str, Any]]:
+    """The objects of a list. Other items and values are skipped."""
+    values = values if isinstance(values, list) else []
+    return [value for value in values if isinstance(value, dict)]
+
+
 def integer(value: Any) -> int | None:
     """A whole number. None for anything else, including `true` and `1.0`."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.types import json
-from briggs.types.any_json import integer, members, number, objects, text
+from briggs.types.any_json import integer, list_objects, members, number, text
+from briggs.types.texts import read_message
 
 
 class Alternative(msgspec.Struct, gc=False, frozen=True):
@@ -106,7 +107,7 @@ def read_answers(response: bytes) -> list[Answer]:
         Answer(
             index=choice.index,
             finish_reason=choice.finish_reason,
-            message=_read_message(choice.message, choice.text),
+            message=read_message({"message": choice.message or choice.text}),
             tokens=choice.logprobs.content or choice.logprobs.refusal or []
             if choice.logprobs
             else [],
@@ -144,34 +145,30 @@ _ALTERNATIVES = msgspec.json.Decoder(list[Alternative])
 
 def _read_leniently(response: bytes) -> list[Answer]:
     try:
-        choices = list(objects(members(json.decode(response)).get("choices"), "choices"))
+        choices = list_objects(members(json.decode(response)).get("choices"))
     except (msgspec.DecodeError, RecursionError):
         return []
     return [
         Answer(
             index=integer(choice.get("index")) or 0,
             finish_reason=text(choice.get("finish_reason")),
-            message=_read_message(choice.get("message"), choice.get("text")),
+            message=read_message(choice),
             tokens=list_tokens(choice),
         )
-        for _, choice in choices
+        for choice in choices
     ]
-
-
-def _read_message(message: Any, text: Any) -> dict[str, Any]:
-    return message if isinstance(message, dict) else {"content": text}
 
 
 def _read_tokens(values: Any) -> list[Token]:
     return [
         Token(**_clean(token), top_logprobs=msgspec.Raw(json.encode(token.get("top_logprobs"))))
-        for _, token in objects(values, "")
+        for token in list_objects(values)
         if _is_token(token)
     ]
 
 
 def _read_objects(values: msgspec.Raw) -> list[dict[str, Any]]:
-    return [each for _, each in objects(json.decode(bytes(values)), "") if _is_token(each)]
+    return [each for each in list_objects(json.decode(bytes(values))) if _is_token(each)]
 
 
 def _is_token(token: dict[str, Any]) -> bool:

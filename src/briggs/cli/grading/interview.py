@@ -19,9 +19,10 @@ from briggs.cli.grading.form import (
     takes_text,
 )
 from briggs.cli.grading.keyboard import Keyboard
-from briggs.cli.terminal.text import one_line, printable, show_value
+from briggs.cli.terminal.text import one_line, show_value
 from briggs.types.fields import Field, Option, Path, describe
 from briggs.types.forms import Form, list_missing
+from briggs.types.texts import printable
 
 
 class Command(enum.Enum):

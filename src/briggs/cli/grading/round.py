@@ -16,7 +16,7 @@ from briggs.cli.grading.interview import Answer, Command, Interview
 from briggs.cli.grading.keyboard import Keyboard
 from briggs.cli.grading.task_changes import describe_change, keep_values, list_changed
 from briggs.cli.terminal.cards import print_exchange
-from briggs.cli.terminal.text import list_values, printable
+from briggs.cli.terminal.text import list_values
 from briggs.client import (
     AsyncClient,
     ConnectionLost,
@@ -32,6 +32,7 @@ from briggs.types.completions import create_id
 from briggs.types.feedback import Progress
 from briggs.types.fields import Path
 from briggs.types.forms import Form, build_values, read_form
+from briggs.types.texts import printable
 
 T = TypeVar("T")
 

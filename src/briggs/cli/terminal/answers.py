@@ -10,11 +10,12 @@ from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.text import Text
 
-from briggs.cli.terminal.text import format_cost, format_duration, print_line, printable
+from briggs.cli.terminal.text import format_cost, format_duration, print_line
 from briggs.cli.terminal.tokens import colour_tokens, create_legend
 from briggs.client import CompletionDetails
 from briggs.types.chunk import CreateChatCompletionStreamResponse, StreamChoice
 from briggs.types.json import encode, to_builtins
+from briggs.types.texts import printable
 from briggs.types.tokens import Speller, list_tokens
 
 

@@ -18,19 +18,14 @@ from rich.text import Text
 from briggs.cli.terminal.columns import STATUS_MARKS, find_mark
 from briggs.cli.terminal.mended import describe_fixes, describe_rule
 from briggs.cli.terminal.text import (
-    content_text,
     format_age,
     format_cost,
     format_duration,
     format_time,
     format_value,
     list_choices,
-    list_objects,
     list_values,
     one_line,
-    printable,
-    read_called,
-    read_message,
     read_request,
 )
 from briggs.cli.terminal.tokens import (
@@ -40,8 +35,9 @@ from briggs.cli.terminal.tokens import (
 )
 from briggs.client import Feedback, LoggedCompletion, StoredCompletion
 from briggs.client.completions import CompletionDetails
-from briggs.types.any_json import members
+from briggs.types.any_json import list_objects, members
 from briggs.types.completions import Attempt
+from briggs.types.texts import content_text, printable, read_called, read_message
 from briggs.types.tokens import Speller, list_tokens
 
 ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}

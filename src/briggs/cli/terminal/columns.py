@@ -20,12 +20,10 @@ from briggs.cli.terminal.text import (
     format_time,
     list_choices,
     list_messages,
-    message_text,
     one_line,
-    printable,
-    read_message,
 )
 from briggs.client import StoredCompletion
+from briggs.types.texts import message_text, printable, read_message
 
 STATUS_MARKS = {
     "finished": ("✓", "green3"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +19,6 @@ from briggs.cli.terminal.columns import (
     find_mark,
 )
 from briggs.cli.terminal.text import (
-    content_text,
     format_cost,
     format_costs,
     format_count,
@@ -29,13 +26,11 @@ from briggs.cli.terminal.text import (
     format_time,
     list_choices,
     list_messages,
-    list_objects,
     one_line,
-    printable,
-    read_called,
-    read_message,
 )
 from briggs.client import Session, StoredCompletion
+from briggs.types.texts import printable, read_message
+from briggs.types.turns import Turns
 
 
 class Conversation:
@@ -44,12 +39,7 @@ class Conversation:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._calls = 0
-        self._said: set[int] = set()
-        """The keys of all messages and answers so far."""
-        self._answers: set[int] = set()
-        self._histories: set[int] = set()
-        """Every prefix of every request so far, as a hash of its messages' keys."""
-        self._tools: dict[str, str] = {}
+        self._turns = Turns()
 
     def show_head(self, session: Session) -> None:
         """Show the session's id and totals."""
@@ -76,14 +66,14 @@ class Conversation:
         self._console.print()
         self._console.print(self._headline(item), soft_wrap=True)
         messages = list_messages(item.briggs.request)
-        new = self._take_new(messages)
+        new = self._turns.take_new(messages)
         if messages and not new:
             self._print_dim("  the same messages again")
         for message in new:
             self._show_message(message)
         for choice in list_choices(item):
             answer = {"role": "assistant", **read_message(choice)}
-            self._remember_answer(answer)
+            self._turns.take_answer(answer)
             reason = choice.get("finish_reason")
             cut = f" · cut off: {reason}" if reason in ("length", "content_filter") else ""
             several = f" {choice.get('index')}" if len(item.choices) > 1 else ""
@@ -114,55 +104,13 @@ class Conversation:
             (printable(" · ".join(amount for amount in amounts if amount)), "dim"),
         )
 
-    def _take_new(self, messages: list[Any]) -> list[Any]:
-        """The messages that were not shown yet, in order.
-
-        A request repeats the conversation so far. So every message after the last answer that
-        we have shown is new, even if its words are not. Before that answer, a message is new
-        only if its words are.
-        """
-        keys = [_key(message) for message in messages]
-        start = history = 0
-        for place, key in enumerate(keys):
-            history = hash((history, key))
-            if history in self._histories:
-                start = max(start, place + 1)
-            self._histories.add(history)
-            if key in self._answers:
-                start = place + 1
-        new = [
-            message
-            for place, (message, key) in enumerate(zip(messages, keys, strict=True))
-            if place >= start or key not in self._said
-        ]
-        self._said.update(keys)
-        for message in messages:
-            self._remember_tools(message)
-        self._answers.update(
-            key
-            for message, key in zip(messages, keys, strict=True)
-            if isinstance(message, dict) and message.get("role") == "assistant"
-        )
-        return new
-
-    def _remember_answer(self, answer: dict[str, Any]) -> None:
-        key = _key(answer)
-        self._said.add(key)
-        self._answers.add(key)
-        self._remember_tools(answer)
-
-    def _remember_tools(self, message: Any) -> None:
-        calls = list_objects(message.get("tool_calls")) if isinstance(message, dict) else []
-        for call in calls:
-            self._tools[str(call.get("id"))] = str(read_called(call).get("name"))
-
     def _show_message(self, message: Any, *, title: str | None = None) -> None:
         if not isinstance(message, dict):
             self._print_part("message", "red1", Text(printable(str(message))))
             return
         role = str(message.get("role", "message"))
         call = str(message.get("tool_call_id", ""))
-        of = message.get("name") or self._tools.get(call) or call
+        of = message.get("name") or self._turns.find_tool(call) or call
         style = ROLE_STYLES.get(role, "dim")
         self._print_part(title or (f"{role} · {of}" if of else role), style, message_body(message))
 
@@ -181,20 +129,3 @@ def _format_clock(moment: float) -> str:
         return f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S}"
     except (OverflowError, ValueError, OSError):
         return "?"
-
-
-def _key(message: Any) -> int:
-    """A key that is equal for messages with the same content, whatever else clients add."""
-    if not isinstance(message, dict):
-        return hash(str(message))
-    calls = tuple(_call_key(call) for call in list_objects(message.get("tool_calls")))
-    said = content_text(message.get("content")) or str(message.get("refusal") or "")
-    return hash((message.get("role"), said.strip(), calls, str(message.get("tool_call_id"))))
-
-
-def _call_key(call: dict[str, Any]) -> tuple[str, str]:
-    called = read_called(call)
-    arguments = str(called.get("arguments", called.get("input", "")))
-    with suppress(ValueError, RecursionError):
-        arguments = json.dumps(json.loads(arguments), sort_keys=True)
-    return str(called.get("name")), arguments

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from briggs.cli.terminal.columns import answered_text, asked_text
 from briggs.cli.terminal.spreadsheet import open_sheet
-from briggs.cli.terminal.text import one_line, printable, show_value
+from briggs.cli.terminal.text import one_line, show_value
 from briggs.client import Disagreement, DisagreementPage, StoredCompletion
+from briggs.types.texts import printable
 
 
 def print_disagreements(

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 from briggs.cli.terminal.spreadsheet import Sheet
-from briggs.cli.terminal.text import list_messages, list_objects, message_text, read_message
+from briggs.cli.terminal.text import list_messages
 from briggs.client import AsyncClient, Feedback, FeedbackFilters
-from briggs.types.any_json import members
+from briggs.types.any_json import list_objects, members
 from briggs.types.fields import Path
 from briggs.types.forms import ABSENT, read_form, read_value
 from briggs.types.json import from_builtins
+from briggs.types.texts import message_text, read_message
 
 _HEAD = ("id", "created_at", "updated_at", "task", "task_version", "reviewer", "reviewer_kind")
 _TAIL = ("comment", "rationale", "corrected_output", "completion_ids")

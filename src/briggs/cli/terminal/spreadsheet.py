@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from briggs.cli.terminal.text import printable
+from briggs.types.texts import printable
 
 # The characters that start a formula in a spreadsheet, including full-width forms:
 # https://owasp.org/www-community/attacks/CSV_Injection

@@ -20,7 +20,6 @@ from briggs.cli.terminal.text import (
     list_values,
     one_line,
     print_line,
-    printable,
 )
 from briggs.client import (
     AgreementReport,
@@ -37,6 +36,7 @@ from briggs.types.feedback import Progress
 from briggs.types.fields import describe
 from briggs.types.forms import read_form
 from briggs.types.json import encode
+from briggs.types.texts import printable
 
 T = TypeVar("T")
 

@@ -14,37 +14,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import UNSET
 
+from briggs.types.texts import printable
 from briggs.wires.recorded import request as recorded_request
 
 if TYPE_CHECKING:
     from briggs.client import StoredCompletion
-
-# Text from a model or a caller must not steer the terminal. Control characters are shown as
-# their Unicode pictures. Surrogates and invisible characters become the replacement character.
-_PICTURES: dict[int, int] = {
-    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-    **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD),
-    # Marks that change the text's direction, and separators that break lines.
-    **dict.fromkeys(
-        [0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)], 0xFFFD
-    ),
-    # Annotation marks, which hide the text between them.
-    **dict.fromkeys(range(0xFFF9, 0xFFFC), 0xFFFD),
-}
-
-
-def printable(text: str) -> str:
-    """The text without characters that control a terminal."""
-    return text.replace("\r\n", "\n").translate(_PICTURES)
 
 
 def printable_json(line: bytes) -> bytes:
     """A line of JSON in which every character that controls a terminal is a JSON escape."""
     text = line.decode("utf-8", "replace")
     return "".join(
-        f"\\u{ord(each):04x}" if ord(each) in _PICTURES else each for each in text
+        f"\\u{ord(each):04x}" if printable(each) != each else each for each in text
     ).encode()
 
 
@@ -93,36 +74,6 @@ def list_values(values: Mapping[str, Any], *, before: str = "") -> Iterator[tupl
             yield printable(f"{before}{name}"), show_value(value)
 
 
-def content_text(content: Any) -> str:
-    """A message's content as text. For a part that is not text, its type in brackets."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    return "".join(_part_text(part) for part in content if isinstance(part, dict))
-
-
-def message_text(message: Any) -> str:
-    """A message's content or refusal, and its tool calls."""
-    if not isinstance(message, dict):
-        return ""
-    said = content_text(message.get("content")) or str(message.get("refusal") or "")
-    calls = [call_text(call) for call in list_objects(message.get("tool_calls"))]
-    return "\n".join([said, *calls] if said else calls)
-
-
-def call_text(call: dict[str, Any]) -> str:
-    """A tool call as `name(arguments)`."""
-    called = read_called(call)
-    return f"{called.get('name')}({called.get('arguments', called.get('input', ''))})"
-
-
-def read_called(call: dict[str, Any]) -> dict[str, Any]:
-    """The function or custom tool of a call or of a tool definition."""
-    called = call.get("function") or call.get("custom")
-    return called if isinstance(called, dict) else {}
-
-
 def list_messages(request: Any) -> list[Any]:
     """The messages of a request, in OpenAI's format for every provider."""
     return [] if request is UNSET else recorded_request.list_messages(request)
@@ -136,18 +87,6 @@ def read_request(request: Any) -> dict[str, Any]:
 def list_choices(item: StoredCompletion) -> list[dict[str, Any]]:
     """The choices of an answer."""
     return item.choices
-
-
-def read_message(choice: dict[str, Any]) -> dict[str, Any]:
-    """A choice's message. For a text completion, its text as a message."""
-    message = choice.get("message", choice.get("text"))
-    return message if isinstance(message, dict) else {"content": message}
-
-
-def list_objects(values: Any) -> list[dict[str, Any]]:
-    """The items of a list that are objects."""
-    values = values if isinstance(values, list) else []
-    return [value for value in values if isinstance(value, dict)]
 
 
 def format_duration(duration_ms: float | None) -> str:
@@ -193,11 +132,3 @@ def format_costs(counted: float | None, estimated: float | None) -> str:
     """The known cost, then the estimated cost with `~` in front."""
     known = format_cost(counted)
     return known if estimated is None else f"{known} ~{format_cost(estimated)}".strip()
-
-
-def _part_text(part: dict[str, Any]) -> str:
-    if part.get("type") == "text":
-        return str(part.get("text", ""))
-    if part.get("type") == "refusal":
-        return str(part.get("refusal", ""))
-    return f"[{part.get('type', 'part')}]"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from briggs.cli.terminal.text import printable
 from briggs.types.probabilities import to_probability
+from briggs.types.texts import printable
 from briggs.types.tokens import Alternative, Piece, Token
 
 
