@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-from briggs.providers.base import Piece
 from briggs.record import judge as module
 from briggs.record.evidence import Evidence, find_broken, open_case
 from briggs.record.judge import Judge
@@ -120,7 +119,7 @@ def test_another_vendors_stream_is_judged_as_chunks() -> None:
     """If a vendor has its own format, the translated chunks are judged, not its bytes."""
     evidence = Evidence(prepare({"stream": True}, translated=True))
     for chunk in edit(examples.CHUNKS, {"[1].created": 1790000001})[:3]:
-        evidence.add(Piece(b"\0theirs", [json.dumps(chunk).encode()]))
+        evidence.add([json.dumps(chunk).encode()])
     completion = complete(stream=True, received=b"\0theirs")
     assert judge(completion, evidence) == ["S4"]
     assert judge(completion, evidence, UpstreamTruncated("cut")) == ["S3", "S4"]

@@ -38,7 +38,7 @@ WIRES = {
 class _NoLine:
     """Exchanges that are fed by hand have no connection."""
 
-    def create_future(self) -> asyncio.Future[None]:
+    def create_future(self) -> asyncio.Future[bool]:
         raise AssertionError("nobody waits")
 
     def touch(self) -> None: ...

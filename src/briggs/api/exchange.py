@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from briggs.api.answers import refuse_body
 from briggs.api.encodings import decompress
 from briggs.gateway.drains import Drains
@@ -71,27 +69,32 @@ class Exchange:
         length = (b"content-length", b"%d" % len(body))
         self._cycle.answer(200, [_JSON, length, *self._identify()], body)
 
-    async def send_error(self, error: BriggsError) -> None:
+    def send_error(self, error: BriggsError) -> None:
         """Send an error: as a response of its own, or as the last frame of a stream."""
         cycle, body = self._cycle, error.encode()
         if cycle.is_begun:
-            await cycle.write(b"data: " + body + b"\n\n")
+            cycle.write(b"data: " + body + b"\n\n")
             cycle.finish()
         elif not self.hung_up:
             headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._identify()]
             headers += [(name.encode(), it.encode("latin-1")) for name, it in error.headers.items()]
-            await cycle.begin(error.http_status, headers, body)
-            cycle.finish()
+            cycle.answer(error.http_status, headers, body)
 
-    async def send_stream(self, frames: AsyncIterator[bytes]) -> None:
-        """Send frames as they come. An error before the first frame is for the caller to send."""
+    def send(self, frames: bytes) -> bool:
+        """Send frames of a stream. Returns False if the next ones should wait for `drain`."""
         cycle = self._cycle
-        async for frame in frames:
-            if cycle.is_begun:
-                await cycle.write(frame)
-            else:
-                await cycle.begin(200, [*_STREAM_HEADERS, *self._identify()], frame)
-        cycle.finish()
+        if cycle.is_begun:
+            return cycle.write(frames)
+        cycle.begin(200, [*_STREAM_HEADERS, *self._identify()], frames)
+        return True
+
+    async def drain(self) -> None:
+        """Wait until the caller has read most of what was sent."""
+        await self._cycle.drain()
+
+    def finish(self) -> None:
+        """End a stream."""
+        self._cycle.finish()
 
     def _identify(self) -> list[Header]:
         id = self._completion.id.encode()

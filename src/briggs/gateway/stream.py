@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+import contextlib
+from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
@@ -14,7 +15,7 @@ from briggs.gateway.attempts import ask_in_order
 from briggs.gateway.complete import explain, read_asked
 from briggs.gateway.order import Route
 from briggs.gateway.timeouts import read_in_time
-from briggs.providers.base import Piece, Provider
+from briggs.providers.base import Provider, Stream
 from briggs.record.estimates import count_text, estimate_usage
 from briggs.record.evidence import DONE, Evidence
 from briggs.record.record import Call, Record
@@ -27,10 +28,27 @@ from briggs.types.errors import (
 from briggs.wires.base import Prepared
 
 
+class Caller(Protocol):
+    """What a stream needs of its caller."""
+
+    def send(self, frames: bytes) -> bool:
+        """Send frames. Returns False if the next ones should wait for `drain`."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the caller has read most of what was sent."""
+        ...
+
+
 class _Stream(msgspec.Struct):
     """What has come of a stream so far, and what ended it."""
 
     call: Call
+    caller: Caller
+    begun: bool = False
+    """Whether anything was sent to the caller."""
+    first: bytes = b""
+    """The first frames. They wait until it is decided that this target answers."""
     received: bytearray = bytearray()
     drained_bytes: int = 0
     """Bytes of text that came after the caller left."""
@@ -43,83 +61,95 @@ class _Stream(msgspec.Struct):
     def provider(self) -> str:
         return self.call.completion.provider or "the upstream"
 
+    def send(self, frames: bytes) -> bool:
+        self.begun = True
+        return self.caller.send(frames)
 
-async def stream(call: Call, *, route: Route, record: Record) -> AsyncGenerator[bytes, None]:
-    """Answer a call with a stream of chunks, as frames.
+
+async def stream(call: Call, *, route: Route, record: Record, caller: Caller) -> None:
+    """Answer a call with a stream of chunks, each sent as it comes.
 
     Raises `BriggsError` only before the first frame. A later failure becomes a frame with an
-    error object, and the stream ends without `[DONE]`. Close it if you stop reading early.
+    error object, and the stream ends without `[DONE]`.
     """
     await record.start(call)
-    state = _Stream(call)
-    begun = False
+    state = _Stream(call, caller)
     try:
-        async with AsyncExitStack() as stack:
-            frames, pieces = await ask_in_order(
-                call,
-                route,
-                ask=partial(_begin, state, stack),
-                is_filtered=lambda _: False,
-                recall=record.recall,
-            )
-            if frames:
-                begun = True
-                yield frames
+        pieces = await ask_in_order(
+            call,
+            route,
+            ask=partial(_begin, state),
+            is_filtered=lambda _: False,
+            recall=record.recall,
+        )
+        with contextlib.closing(pieces):
+            state.send(state.first)
             _require_sound(state)
-            async for piece in read_in_time(pieces, call=call, policy=route.policy):
-                if frames := _add(state, piece):
-                    begun = True
-                    yield frames
-                _require_sound(state)
-                if call.completion.caller_left_ms is not None and not call.is_answered:
-                    _count_drained(state, piece)
+            take = partial(_pass_on, state)
+            while not await read_in_time(pieces, take, call=call, policy=route.policy):
+                await caller.drain()
         ending = _end(state)
         await _finish(state, record)
-        yield ending + DONE
-    except (asyncio.CancelledError, GeneratorExit):
+        state.send(ending + DONE)
+    except asyncio.CancelledError:
         if call.completion.status == "started":
             await _break_off(state, HangUp(), record)
         raise
     except BriggsError as error:
         if call.completion.status == "started":
             await _break_off(state, error, record)
-        if not begun:
+        if not state.begun:
             raise
-        yield b"data: " + error.encode() + b"\n\n"
+        state.send(b"data: " + error.encode() + b"\n\n")
 
 
-async def _begin(
-    state: _Stream, stack: AsyncExitStack, provider: Provider, prepared: Prepared
-) -> tuple[bytes, AsyncIterator[Piece]]:
-    """Return the first frames of one target's stream, and the pieces that follow.
+async def _begin(state: _Stream, provider: Provider, prepared: Prepared) -> Stream:
+    """Return the stream of one target, once its first frames have come.
 
     Until then the caller has seen nothing, so another target can still be tried.
     """
     state.call.conform, state.received = ConformStream(read_asked(state.call)), bytearray()
     state.failure = state.refused = None
     state.call.evidence = Evidence(prepared)
-    pieces = await stack.enter_async_context(provider.stream(prepared))
+    pieces = await provider.stream(prepared)
     try:
-        async for piece in pieces:
-            if frames := _add(state, piece):
-                return frames, pieces
+        is_ended = await pieces.read(partial(_hold, state))
+        if not state.first:
             _require_sound(state)
-        _end(state)
-        return b"", pieces
+            assert is_ended, "a stream is read until its first frames, its failure or its end"
+            _end(state)
+        return pieces
     except BaseException:
-        await stack.aclose()
+        pieces.close()
         raise
 
 
-def _add(state: _Stream, piece: Piece) -> bytes:
+def _hold(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bool:
+    """Keep the first frames."""
+    state.first = _add(state, received, payloads)
+    return not state.first and state.failure is None
+
+
+def _pass_on(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bool:
+    """Send what came to the caller. Returns whether to go on. Raises what ends the stream."""
+    frames = _add(state, received, payloads)
+    goes_on = not frames or state.caller.send(frames)
+    _require_sound(state)
+    call = state.call
+    if call.completion.caller_left_ms is not None and not call.is_answered:
+        _count_drained(state, payloads)
+    return goes_on
+
+
+def _add(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bytes:
     """The frames to pass on for one piece, up to a failure."""
     conform = state.call.conform
     assert conform is not None, "a target is tried before anything comes"
-    state.received += piece.received
+    state.received += received
     if state.call.evidence is not None:
-        state.call.evidence.add(piece)
+        state.call.evidence.add(payloads)
     frames: list[bytes] = []
-    for payload in piece.payloads:
+    for payload in payloads:
         try:
             passed = conform.add(payload)
         except (NotConforming, InBandError) as error:
@@ -148,9 +178,9 @@ def _end(state: _Stream) -> bytes:
         raise UpstreamTruncated(f"{state.provider} cut its stream short: {error}.") from error
 
 
-def _count_drained(state: _Stream, piece: Piece) -> None:
+def _count_drained(state: _Stream, payloads: Sequence[bytes]) -> None:
     """Count the text that came after the caller left. Raises `HangUp` past the limit."""
-    state.drained_bytes += sum(map(count_text, piece.payloads))
+    state.drained_bytes += sum(map(count_text, payloads))
     if state.drained_bytes > state.call.drained_bytes_max:
         raise HangUp
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from briggs.providers.base import Piece
+from briggs.providers.base import Stream, Take
 from briggs.record.record import Call
 from briggs.settings import FileSettings, LimitSettings, ModelSettings
 from briggs.types.errors import UpstreamTimeout
@@ -109,34 +109,32 @@ async def _begin_in_time(answer: Awaitable[T], *, call: Call, policy: Policy) ->
         ) from error
 
 
-def read_in_time(
-    pieces: AsyncIterator[Piece], *, call: Call, policy: Policy
-) -> AsyncIterator[Piece]:
-    """The pieces of a stream as they come. Raises `UpstreamTimeout` if the next one is late."""
+def read_in_time(stream: Stream, take: Take, *, call: Call, policy: Policy) -> Awaitable[bool]:
+    """Read on. Raises `UpstreamTimeout` if the next piece or the end is late."""
     if policy.piece_timeout_s is None and policy.call_timeout_s is None:
-        return pieces
-    return _read_in_time(pieces, call=call, policy=policy)
+        return stream.read(take)
+    return _read_in_time(stream, take, call=call, policy=policy)
 
 
-async def _read_in_time(
-    pieces: AsyncIterator[Piece], *, call: Call, policy: Policy
-) -> AsyncIterator[Piece]:
+async def _read_in_time(stream: Stream, take: Take, *, call: Call, policy: Policy) -> bool:
+    now = asyncio.get_running_loop().time
     piece_s = policy.piece_timeout_s or math.inf
-    while True:
-        left_s = time_left_s(call, policy)
-        try:
-            async with asyncio.timeout(min(piece_s, left_s)):
-                piece = await anext(pieces, None)
-        except TimeoutError as error:
-            if left_s <= piece_s:
-                raise _explain_call(call, policy) from error
-            raise UpstreamTimeout(
-                f"{call.completion.provider} stopped during its stream: it sent nothing for "
-                f"{piece_s:g} s (upstream_timeout_s)."
-            ) from error
-        if piece is None:
-            return
-        yield piece
+    end = now() + time_left_s(call, policy)
+    try:
+        async with asyncio.timeout_at(min(now() + piece_s, end)) as limit:
+
+            def take_in_time(received: bytes, payloads: Sequence[bytes]) -> bool:
+                limit.reschedule(min(now() + piece_s, end))
+                return take(received, payloads)
+
+            return await stream.read(take if policy.piece_timeout_s is None else take_in_time)
+    except TimeoutError as error:
+        if limit.when() == end:
+            raise _explain_call(call, policy) from error
+        raise UpstreamTimeout(
+            f"{call.completion.provider} stopped during its stream: it sent nothing for "
+            f"{piece_s:g} s (upstream_timeout_s)."
+        ) from error
 
 
 def _explain_call(call: Call, policy: Policy) -> UpstreamTimeout:

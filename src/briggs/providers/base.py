@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from briggs.types.envelope import Envelope
@@ -19,11 +18,24 @@ class Answer(NamedTuple):
     """The cost of the call in US dollars, if the upstream's headers give it."""
 
 
-class Piece(NamedTuple):
-    """One read of a stream: the bytes, and the chunks that ended in them."""
+Take = Callable[[bytes, Sequence[bytes]], bool]
+"""Takes one piece of a stream: the bytes that came, and the chunks that ended in them. Returns
+whether to go on."""
 
-    received: bytes
-    payloads: Sequence[bytes]
+
+class Stream(Protocol):
+    """An answer that comes in pieces. Close it."""
+
+    async def read(self, take: Take) -> bool:
+        """Hand over each piece as it comes, until `take` returns False or the stream ends.
+
+        Returns whether it has ended. If not, it can be read on. Raises `UpstreamError`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the connection. If the stream has not ended, cancel it at the upstream."""
+        ...
 
 
 class Provider(Protocol):
@@ -53,11 +65,8 @@ class Provider(Protocol):
         """Get a whole answer. Raises `UpstreamError`, `ProviderNotReady`."""
         ...
 
-    def stream(self, prepared: Prepared) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
-        """Get a stream of chunks. Raises `UpstreamError`, `ProviderNotReady`.
-
-        Leaving the block early cancels the request at the upstream.
-        """
+    async def stream(self, prepared: Prepared) -> Stream:
+        """Get a stream of chunks. Raises `UpstreamError`, `ProviderNotReady`."""
         ...
 
     async def list_models(self) -> list[dict[str, Any]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Answer, Piece
+from briggs.providers.base import Answer, Take
 from briggs.transport import BrokenOff, StreamedReply, TimedOut, TooLarge, Transport, TransportError
 from briggs.types import json
 from briggs.types.envelope import LARGE_BYTES, Envelope
@@ -128,24 +128,24 @@ class HttpProvider:
             error.received = reply.body
             raise
 
-    @contextlib.asynccontextmanager
-    async def stream(self, prepared: Prepared) -> AsyncIterator[AsyncIterator[Piece]]:
-        await self._require_key()
+    async def stream(self, prepared: Prepared) -> HttpStream:
+        if not self._is_ready:
+            await self._require_key()
         url, headers = self._address(prepared, stream=True)
-        request = self._transport.stream(
-            "POST",
-            url,
-            headers=headers,
-            body=prepared.body,
-            connect_timeout_s=prepared.connect_timeout_s,
-        )
         try:
-            async with request as reply:
-                if not self._is_stream(reply):
+            reply = await self._transport.open(
+                "POST",
+                url,
+                headers=headers,
+                body=prepared.body,
+                connect_timeout_s=prepared.connect_timeout_s,
+            )
+            if not self._is_stream(reply):
+                with contextlib.closing(reply):
                     raise await self._refuse(reply)
-                yield self._read_pieces(reply.body, prepared)
         except TransportError as error:
             raise self._explain(error) from error
+        return HttpStream(reply, self._wire.open_stream(prepared), explain=self._explain)
 
     async def list_models(self) -> list[dict[str, Any]]:
         await self._require_key()
@@ -189,34 +189,6 @@ class HttpProvider:
         return url, self._wire.authorize(
             method="POST", url=url, headers=headers, body=prepared.body, key=self._key
         )
-
-    async def _read_pieces(
-        self, body: AsyncIterator[bytes], prepared: Prepared
-    ) -> AsyncIterator[Piece]:
-        decoder = self._wire.open_stream(prepared)
-        try:
-            async for data in body:
-                received = data
-                for begin in range(0, len(data), _TURN_BYTES):
-                    if begin:
-                        # Other calls have their turn before the rest of a large read.
-                        await asyncio.sleep(0)
-                    try:
-                        payloads = decoder.feed(data[begin : begin + _TURN_BYTES])
-                    except UpstreamInvalid:
-                        # Unreadable data is recorded too.
-                        yield Piece(received, ())
-                        raise
-                    yield Piece(received, payloads)
-                    received = b""
-                    if decoder.done:
-                        await _read_to_end(body)
-                        return
-            # If the last read had good chunks and an error, this raises the error after them.
-            decoder.feed(b"")
-            yield Piece(b"", _read_last(decoder))
-        except TransportError as error:
-            raise self._explain(error) from error
 
     def _is_stream(self, reply: StreamedReply) -> bool:
         content_type = (reply.headers.get("content-type") or "").lower()
@@ -301,6 +273,65 @@ class HttpProvider:
         )
         error.received = body
         return error
+
+
+class HttpStream:
+    """A stream that comes over HTTP, and the decoder that reads its chunks."""
+
+    def __init__(
+        self,
+        reply: StreamedReply,
+        decoder: StreamDecoder,
+        *,
+        explain: Callable[[TransportError], UpstreamError],
+    ) -> None:
+        self._reply = reply
+        self._decoder = decoder
+        self._explain = explain
+        self._rest = b""
+        """What was read but not decoded yet."""
+        self._pass_on: Take
+        self._goes_on = True
+
+    async def read(self, take: Take) -> bool:
+        self._pass_on, self._goes_on = take, True
+        body, decoder = self._reply.body, self._decoder
+        try:
+            while self._goes_on:
+                if decoder.done:
+                    await _read_to_end(body)
+                    return True
+                if self._rest:
+                    # Other calls have their turn before the rest of a large read.
+                    await asyncio.sleep(0)
+                    self._take(self._rest)
+                elif await body.read(self._take):
+                    # If the last read had good chunks and an error, this raises the error.
+                    decoder.feed(b"")
+                    take(b"", _read_last(decoder))
+                    return True
+        except TransportError as error:
+            raise self._explain(error) from error
+        return False
+
+    def close(self) -> None:
+        self._reply.close()
+
+    def _take(self, data: bytes) -> bool:
+        """Decode and pass on what came. Returns whether more can be taken at once."""
+        turn, self._rest = (data, b"") if len(data) <= _TURN_BYTES else _cut(data)
+        try:
+            payloads = self._decoder.feed(turn)
+        except UpstreamInvalid:
+            # Unreadable data is recorded too.
+            self._pass_on(data, ())
+            raise
+        self._goes_on = self._pass_on(turn, payloads)
+        return self._goes_on and not self._rest and not self._decoder.done
+
+
+def _cut(data: bytes) -> tuple[bytes, bytes]:
+    return data[:_TURN_BYTES], data[_TURN_BYTES:]
 
 
 def _read_last(decoder: StreamDecoder) -> list[bytes]:

@@ -11,13 +11,13 @@ import logging
 import resource
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from briggs.providers.base import Answer, Piece
+from briggs.providers.base import Answer, Stream, Take
 from briggs.providers.http import HttpProvider
 from briggs.providers.local_models import BUILT_IN, find_template, name_build, read_own_template
 from briggs.providers.local_server import Order
@@ -80,18 +80,15 @@ class LocalProvider:
         child = await self._find_child(prepared.model)
         return await child.complete(prepared)
 
-    @contextlib.asynccontextmanager
-    async def stream(self, prepared: Prepared) -> AsyncIterator[AsyncIterator[Piece]]:
-        async with contextlib.AsyncExitStack() as stack:
-            child = await self._find_child(prepared.model)
-            try:
-                pieces = await stack.enter_async_context(child.stream(prepared))
-            except UpstreamError:
-                if not await child.has_ended():
-                    raise
-                child = await self._find_child(prepared.model)
-                pieces = await stack.enter_async_context(child.stream(prepared))
-            yield pieces
+    async def stream(self, prepared: Prepared) -> Stream:
+        child = await self._find_child(prepared.model)
+        try:
+            return await child.stream(prepared)
+        except UpstreamError:
+            if not await child.has_ended():
+                raise
+        child = await self._find_child(prepared.model)
+        return await child.stream(prepared)
 
     async def list_models(self) -> list[dict[str, Any]]:
         return [{"id": name, "owned_by": "local"} for name in self._models]
@@ -221,11 +218,11 @@ class _Child:
         with self._counted():
             return await self._upstream.complete(prepared)
 
-    @contextlib.asynccontextmanager
-    async def stream(self, prepared: Prepared) -> AsyncIterator[AsyncIterator[Piece]]:
-        with self._counted():
-            async with self._upstream.stream(prepared) as pieces:
-                yield pieces
+    async def stream(self, prepared: Prepared) -> Stream:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._counted())
+            stream = await self._upstream.stream(prepared)
+            return _ChildStream(stream, stack.pop_all())
 
     async def has_ended(self) -> bool:
         """Whether it has ended. We may learn that shortly after its connections break."""
@@ -263,6 +260,21 @@ class _Child:
         except TimeoutError:
             self.process.kill()
             await self.process.wait()
+
+
+class _ChildStream:
+    """A stream of a child, which counts as in use until the stream is closed."""
+
+    def __init__(self, stream: Stream, use: contextlib.ExitStack) -> None:
+        self._stream = stream
+        self._use = use
+
+    async def read(self, take: Take) -> bool:
+        return await self._stream.read(take)
+
+    def close(self) -> None:
+        self._stream.close()
+        self._use.close()
 
 
 async def _spawn(order: Order, *, log_path: Path) -> tuple[asyncio.subprocess.Process, str]:

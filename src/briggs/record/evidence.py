@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from briggs.conform import USAGE_SO_FAR
-from briggs.providers.base import Piece
 from briggs.rules import Finding, check_error, check_response, check_stream
 from briggs.rules.envelope import is_version_of
 from briggs.types import json
@@ -33,10 +33,10 @@ class Evidence(msgspec.Struct):
     frames: list[bytes] = []
     """A stream's chunks as events, if they were translated from another vendor's wire."""
 
-    def add(self, piece: Piece) -> None:
-        """Note one piece of a stream."""
+    def add(self, payloads: Sequence[bytes]) -> None:
+        """Note the chunks of one piece of a stream, if they were translated."""
         if self.prepared.translated:
-            chunks = (payload for payload in piece.payloads if not payload.startswith(_COUNTED))
+            chunks = (payload for payload in payloads if not payload.startswith(_COUNTED))
             self.frames += [b"data: " + payload + b"\n\n" for payload in chunks]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import aclosing
 from typing import Any
 
 from briggs.accounts.labels import check_metadata, split_tags
@@ -54,7 +53,7 @@ class Chat:
             await self._answer(cycle, exchange, completion)
         except BriggsError as error:
             await self._refuse(exchange, completion, error)
-            await exchange.send_error(error)
+            exchange.send_error(error)
         except asyncio.CancelledError:
             if not exchange.hung_up:
                 raise
@@ -65,7 +64,7 @@ class Chat:
                 "report it with that part of the log."
             )
             await self._refuse(exchange, completion, defect)
-            await exchange.send_error(defect)
+            exchange.send_error(defect)
         finally:
             self._parts.in_flight -= 1
 
@@ -117,8 +116,8 @@ class Chat:
         routes.calls += 1
         try:
             if envelope.stream:
-                async with aclosing(stream(call, route=route, record=self._record)) as frames:
-                    await exchange.send_stream(frames)
+                await stream(call, route=route, record=self._record, caller=exchange)
+                exchange.finish()
             else:
                 exchange.send_json(await complete(call, route=route, record=self._record))
         finally:

@@ -51,11 +51,12 @@ class _Translation:
             self._head = message
             return
         body = message.get("body", b"")
+        await cycle.drain()
         if self._head is not None:
             head, self._head = self._head, None
-            await cycle.begin(head["status"], list(head.get("headers", ())), body)
+            cycle.begin(head["status"], list(head.get("headers", ())), body)
         else:
-            await cycle.write(body)
+            cycle.write(body)
         if not message.get("more_body", False):
             cycle.finish()
 

@@ -197,17 +197,21 @@ class Cycle:
             headers.append(create_id())
         self.answer(status, headers, body)
 
-    async def begin(self, status: int, headers: Sequence[Header], piece: bytes) -> None:
+    def begin(self, status: int, headers: Sequence[Header], piece: bytes) -> None:
         """Send the head of an answer and the first piece of its body."""
         head = self._encode_head(status, headers)
         self._begin(head, self._frame(piece))
 
-    async def write(self, piece: bytes) -> None:
-        """Send a piece of the body, once the caller has read most of what came before."""
-        if self.line.writable is not None:
-            await self.line.drain()
+    def write(self, piece: bytes) -> bool:
+        """Send a piece of the body. Returns False if the next one should wait for `drain`."""
         if piece and not self.is_left and self.method != "HEAD":
             self._write(self._frame(piece))
+        return self.line.writable is None
+
+    async def drain(self) -> None:
+        """Wait until the caller has read most of what was sent."""
+        if self.line.writable is not None:
+            await self.line.drain()
 
     def finish(self) -> None:
         """End the answer, because its body is whole."""

@@ -32,7 +32,11 @@ class StreamedReply(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
-    body: AsyncIterator[bytes]
+    body: Exchange
+
+    def close(self) -> None:
+        """Close the connection unless the body is whole, so that the other side stops sending."""
+        self.body.abandon()
 
 
 class Transport:
@@ -90,16 +94,39 @@ class Transport:
     ) -> AsyncIterator[StreamedReply]:
         """Send a request and yield its answer, whose body can be read as it arrives.
 
-        Raises `TransportError`. Leaving the block before the end of the body closes the connection,
-        so that the other side sees that nothing is reading any more.
+        Raises `TransportError`. Leaving the block closes the answer.
+        """
+        reply = await self.open(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            connect_timeout_s=connect_timeout_s,
+            answer_bytes_max=answer_bytes_max,
+        )
+        try:
+            yield reply
+        finally:
+            reply.close()
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        connect_timeout_s: float | None = None,
+        answer_bytes_max: float | None = None,
+    ) -> StreamedReply:
+        """Send a request, and return its answer once it begins. Close it.
+
+        Raises `TransportError`.
         """
         exchange = await self._start(
             method, url, headers, body, connect_timeout_s, answer_bytes_max, whole=False
         )
-        try:
-            yield StreamedReply(exchange.status, exchange.headers, exchange)
-        finally:
-            exchange.abandon()
+        return StreamedReply(exchange.status, exchange.headers, exchange)
 
     async def close(self) -> None:
         """Close every connection; the calls in flight raise `BrokenOff`."""

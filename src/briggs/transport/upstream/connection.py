@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self.is_open = False
         self._transport.abort()
 
-    def create_future(self) -> asyncio.Future[None]:
+    def create_future(self) -> asyncio.Future[bool]:
         """Create what a reader waits for. Looking up the running loop is a system call."""
         return self._loop.create_future()
 
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         if exchange.complete or exchange.error is not None:
             self._end(exchange)
         elif not exchange.whole:
-            exchange.wake()
+            exchange.deliver()
             if exchange.size > _AHEAD_BYTES_MAX and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, Self
 
 import httptools
@@ -29,7 +29,7 @@ _PIECES_MAX = 64
 class Line(Protocol):
     """What an exchange needs of the connection that carries it."""
 
-    def create_future(self) -> asyncio.Future[None]: ...
+    def create_future(self) -> asyncio.Future[bool]: ...
     def touch(self) -> None: ...
     def resume(self) -> None: ...
     def abandon(self, exchange: Exchange) -> None: ...
@@ -87,6 +87,7 @@ class Exchange(AsyncIterator[bytes]):
     """The answer to one request.
 
     Iterating over it yields the body. Each piece is everything that has come since the last one.
+    `read` hands the body over without waking its reader for each piece.
     """
 
     # Attributes that rarely change are set on the class, which makes an instance cheaper.
@@ -102,7 +103,10 @@ class Exchange(AsyncIterator[bytes]):
     _decoded = 0
     """The bytes that a compressed body has decompressed to."""
     _decoder: Decoder | None = None
-    _waiter: asyncio.Future[None] | None = None
+    _waiter: asyncio.Future[bool] | None = None
+    """What the reader waits for. Its result is whether to go on reading."""
+    _take: Callable[[bytes], bool] | None = None
+    """Gets each piece as it comes, while a reader waits in `read`."""
 
     def __init__(
         self,
@@ -146,6 +150,30 @@ class Exchange(AsyncIterator[bytes]):
         self._line.resume()
         return self.take()
 
+    async def read(self, take: Callable[[bytes], bool]) -> bool:
+        """Hand the body over, until it is whole or `take` returns False. Returns which it was.
+
+        The callback that receives a piece calls `take`, so that this task sleeps on. Raises
+        `TransportError`, and whatever `take` raises.
+        """
+        while True:
+            if self._pieces:
+                self._line.resume()
+                if not take(self.take()):
+                    return False
+            elif self.error is not None:
+                raise self.error
+            elif self.complete:
+                return True
+            else:
+                self._line.touch()
+                self._take = take
+                try:
+                    if not await self._wait():
+                        return False
+                finally:
+                    self._take = None
+
     def take(self) -> bytes:
         """All of the body that has come and has not been taken."""
         pieces = self._pieces
@@ -169,11 +197,26 @@ class Exchange(AsyncIterator[bytes]):
         """Whether the reader is waiting."""
         return self._waiter is not None
 
-    def wake(self) -> None:
+    def wake(self, *, goes_on: bool = True) -> None:
         """Wake the reader, because something has changed."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            waiter.set_result(goes_on)
+
+    def deliver(self) -> None:
+        """Give what has come to the reader. Wakes it only if it cannot go on."""
+        take, waiter = self._take, self._waiter
+        if take is None or waiter is None or waiter.done():
+            self.wake()
+        elif self._pieces:
+            try:
+                goes_on = take(self.take())
+            except Exception as error:
+                self._waiter = None
+                waiter.set_exception(error)
+                return
+            if not goes_on:
+                self.wake(goes_on=False)
 
     def feed(self, data: bytes) -> None:
         """Read what has come. Sets `error` if something is wrong with it."""
@@ -290,7 +333,7 @@ class Exchange(AsyncIterator[bytes]):
         self._pieces[self._joined :] = [b"".join(self._pieces[self._joined :])]
         self._joined += 1
 
-    def _wait(self) -> asyncio.Future[None]:
+    def _wait(self) -> asyncio.Future[bool]:
         """The future that is done when something has come. Only one reader waits at a time."""
         self._waiter = self._line.create_future()
         return self._waiter
