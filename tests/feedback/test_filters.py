@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.feedback.filters import parse_filter
+from briggs.feedback.filters import asks_completions, matches, parse_feedback_filter
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest
 from briggs.types.feedback import Feedback
@@ -59,6 +59,7 @@ COMPLETION = Completion(
         "created = 2026-11-23", "created > 2026-11-23T13:59", "created < 2026-11-24",
         "created >= '2026-11-23T15:00+01:00'",
         'relevance <= 5 and model = "gpt-5"', "relevance = 1 or relevance = 5",
+        "'SAID so'", "relevance = 5 'warm'", "relevance = 1 or not 'cold'",
         "relevance = 1 and relevance = 2 or tag = eu", "relevance=1 AND (relevance=2 OR tag=eu) or "
         "relevance=5", "not (relevance = 1 or relevance = 2)", "not not relevance = 5",
     ],
@@ -66,8 +67,8 @@ COMPLETION = Completion(
 def test_lets_through(text: str) -> None:
     """Each of these is true of the feedback, and its opposite is not."""
     feedback = create_feedback()
-    assert parse_filter(text, FIELDS).matches(feedback, COMPLETION), text
-    assert not parse_filter(f"not ({text})", FIELDS).matches(feedback, COMPLETION), text
+    assert matches(parse_feedback_filter(text, FIELDS), feedback, COMPLETION), text
+    assert not matches(parse_feedback_filter(f"not ({text})", FIELDS), feedback, COMPLETION), text
 
 
 @pytest.mark.parametrize(
@@ -80,24 +81,24 @@ def test_lets_through(text: str) -> None:
 )  # fmt: skip
 def test_holds_back(text: str) -> None:
     """None of these is true of it."""
-    assert not parse_filter(text, FIELDS).matches(create_feedback(), COMPLETION)
+    assert not matches(parse_feedback_filter(text, FIELDS), create_feedback(), COMPLETION)
 
 
 def test_what_is_not_there() -> None:
     """A field that is not there differs from everything and compares with nothing."""
     feedback = create_feedback(json_values={"tone": "warm"})
     for text in ("relevance <= 5", "relevance = 5", "tone.kind = warm", "model = gpt-5"):
-        assert not parse_filter(text, FIELDS).matches(feedback, None)
+        assert not matches(parse_feedback_filter(text, FIELDS), feedback, None)
     for text in ("relevance != 5", "tone.kind != warm", "model != gpt-5", "tag != eu"):
-        assert parse_filter(text, FIELDS).matches(feedback, None)
+        assert matches(parse_feedback_filter(text, FIELDS), feedback, None)
 
 
 def test_any_field() -> None:
     """Where no fields are known, any may be asked for."""
-    filter = parse_filter("Coverage <= 5")
-    assert filter.matches(create_feedback(json_values={"Coverage": 5}), None)
-    assert not filter.asks_completions
-    assert parse_filter("not (Coverage <= 5 or model = x)").asks_completions
+    filter = parse_feedback_filter("Coverage <= 5")
+    assert matches(filter, create_feedback(json_values={"Coverage": 5}), None)
+    assert not asks_completions(filter)
+    assert asks_completions(parse_feedback_filter("not (Coverage <= 5 or model = x)"))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,9 @@ def test_any_field() -> None:
     [
         ("relevnce <= 5", "no field 'relevnce' (position 1). Did you mean 'relevance'?"),
         ("relevance <= 5 and modle = x", "no field 'modle' (position 20). Did you mean 'model'?"),
-        ("x = 1", "There are relevance, tone.kind, flags, is safe, tag, note, task"),
+        ("x = 1", "There are relevance, tone.kind, flags, is safe, json_values.tag, note, task"),
+        ("relevance", "one of <= >= < > = != should be at position 10"),
+        ("relevnt", 'To search for this word, write "relevnt".'),
         ("relevance 5", "one of <= >= < > = != should be at position 11, where '5' is"),
         ("relevance <=", "a value should be at position 13, where 'the end' is"),
         ("relevance <= 5 5", "'and' or 'or' should be at position 16"),
@@ -121,7 +124,7 @@ def test_any_field() -> None:
 def test_what_is_wrong(text: str, said: str) -> None:
     """An error says where it is, and which fields there are."""
     with pytest.raises(InvalidRequest) as raised:
-        parse_filter(text, FIELDS)
+        parse_feedback_filter(text, FIELDS)
     assert said in raised.value.message
     assert raised.value.param == "filter"
 
@@ -130,15 +133,15 @@ def test_what_is_wrong(text: str, said: str) -> None:
 def test_any_text(text: str) -> None:
     """Whatever is written is a filter or an error that explains itself."""
     try:
-        filter = parse_filter(text)
+        filter = parse_feedback_filter(text)
     except InvalidRequest as error:
         assert "position" in error.message
     else:
-        filter.matches(create_feedback(), COMPLETION)
+        matches(filter, create_feedback(), COMPLETION)
 
 
 def test_a_filter_that_is_too_long() -> None:
     """It is refused with the limit, before it is read."""
     for text in ("a" * 1_000_000, "not " * 100_000, " " * 50_000 + '"', "a=1 and " * 5_000):
         with pytest.raises(InvalidRequest, match="10,000"):
-            parse_filter(text, [f"field{number}" for number in range(1_000)])
+            parse_feedback_filter(text, [f"field{number}" for number in range(1_000)])

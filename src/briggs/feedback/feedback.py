@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.feedback.filters import Filter, parse_filter
+from briggs.feedback.filters import asks_completions, matches, parse_feedback_filter
 from briggs.feedback.schemas import check_values
 from briggs.feedback.tasks import retrieve_open_task
 from briggs.storage import FeedbackQuery, Query, Store
@@ -18,6 +18,7 @@ from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import Conflict, InvalidRequest, NotFound
 from briggs.types.feedback import Feedback, ReviewerKind, TaskVersion
+from briggs.types.filters import Filter
 from briggs.types.forms import read_form
 
 MATCHED_MAX = 1000
@@ -187,7 +188,7 @@ async def iterate_feedback(
         if filter is None:
             yield page
             continue
-        about = await list_labels(store, page) if filter.asks_completions else {}
+        about = await list_labels(store, page) if asks_completions(filter) else {}
         yield [each for each in page if _matches(filter, each, about)]
 
 
@@ -208,8 +209,10 @@ def _parse_filter(text: str, schemas: Sequence[Mapping[str, Any]]) -> Filter:
     fields = [read_form(schema).names for schema in schemas]
     # A schema may name no fields; then there may be any.
     if not fields or not all(fields):
-        return parse_filter(text)
-    return parse_filter(text, list(dict.fromkeys(name for names in fields for name in names)))
+        return parse_feedback_filter(text)
+    return parse_feedback_filter(
+        text, list(dict.fromkeys(name for names in fields for name in names))
+    )
 
 
 async def list_labels(store: Store, feedback: Sequence[Feedback]) -> Mapping[str, Completion]:
@@ -240,7 +243,7 @@ async def export_feedback(
 
 def _matches(filter: Filter, feedback: Feedback, about: Mapping[str, Completion]) -> bool:
     completions = [about.get(id) for id in feedback.completion_ids] or [None]
-    return any(filter.matches(feedback, completion) for completion in completions)
+    return any(matches(filter, feedback, completion) for completion in completions)
 
 
 async def _match(store: Store, post: FeedbackPost, *, organization_id: str) -> list[str]:

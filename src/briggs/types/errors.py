@@ -9,6 +9,7 @@
     │   ├── UnsupportedParameter       400   unsupported_parameter
     │   ├── RequestTooLarge            413   request_too_large
     │   ├── UnsupportedEncoding        415   unsupported_encoding
+    │   ├── InvalidFilter              400
     │   ├── InvalidValues                    feedback that does not fit its task
     │   └── TooMuchWork                      a schema that takes too long to check
     ├── AuthenticationFailed           401   invalid_api_key
@@ -133,6 +134,24 @@ class UnsupportedEncoding(InvalidRequest):
 
     http_status = 415
     code = "unsupported_encoding"
+
+
+class InvalidFilter(InvalidRequest):
+    """A filter cannot be read. `word` is what is wrong, and `meant` what may have been meant."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        word: str = "",
+        position: int | None = None,
+        meant: str | None = None,
+    ) -> None:
+        super().__init__(message, param="filter")
+        self.word = word
+        self.position = position
+        """Where the word is. Counts from 1."""
+        self.meant = meant
 
 
 class AuthenticationFailed(BriggsError):

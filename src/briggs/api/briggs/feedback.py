@@ -25,12 +25,12 @@ from briggs.feedback.feedback import (
     retrieve_feedback,
     update_feedback,
 )
-from briggs.feedback.filters import Filter
 from briggs.feedback.reviewers import find_blinded
 from briggs.feedback.tasks import retrieve_task
 from briggs.storage import FeedbackQuery, Store
 from briggs.types import json
 from briggs.types.feedback import Feedback
+from briggs.types.filters import Filter
 from briggs.types.keys import Key
 
 
