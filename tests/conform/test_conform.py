@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import Any
 
@@ -199,3 +200,34 @@ def test_first_chunk_without_an_identity() -> None:
 def test_words_of_errors(error: Any, words: str) -> None:
     """The message of an error is found in every format that servers use."""
     assert describe_error(error) == words
+
+
+def test_the_facts_say_how_sure_the_model_was() -> None:
+    """The mean and the least probability are those of all tokens, whole, mended or streamed."""
+    whole = create_full_response()
+    [choice] = whole["choices"]
+    choice["logprobs"]["content"] = [
+        {**TOKEN, "logprob": logprob} for logprob in (0.001, -1.0, -2.0)
+    ]
+    mended = {**whole, "object": "none"}
+    chunks = create_stream()
+    [chunk] = [each for each in chunks if _list_tokens(each)]
+    payloads = [
+        encode({**each, "choices": [{**each["choices"][0], "logprobs": choice["logprobs"]}]})
+        if each is chunk
+        else encode(each)
+        for each in chunks
+    ]
+    folded = feed(payloads)[1].fold()
+    answers = [conform_response(encode(each), asked=ASKED) for each in (whole, mended)]
+    for conformed in (*answers, folded):
+        assert conformed is not None
+        assert conformed.facts.p_mean == pytest.approx(math.exp(-0.999666), abs=1e-4)
+        assert conformed.facts.p_least == pytest.approx(math.exp(-2))
+    for empty in ({"logprobs": None}, {"logprobs": {"content": None, "refusal": None}}):
+        quiet = {**whole, "choices": [{**choice, **empty}]}
+        assert conform_response(encode(quiet), asked=ASKED).facts.p_mean is None
+
+
+def _list_tokens(chunk: dict[str, Any]) -> Any:
+    return any((each.get("logprobs") or {}).get("content") for each in chunk["choices"])

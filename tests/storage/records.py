@@ -51,6 +51,9 @@ def completions() -> st.SearchStrategy[Completion]:
         price_source=st.none() | texts,
         duration_ms=st.none() | floats,
         first_token_ms=st.none() | floats,
+        p_mean=st.none() | floats,
+        p_least=st.none() | floats,
+        key_id=st.none() | texts,
         attempts=st.lists(
             st.builds(
                 Attempt,

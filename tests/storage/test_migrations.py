@@ -67,6 +67,7 @@ def test_members_are_columns() -> None:
     names = [column.name for column in tables.completions.columns]
     names.remove("encoding")
     names.remove("owner")
+    names.remove("preview")
     assert tuple(names) == Completion.__struct_fields__
     assert names[-3:] == ["request", "response", "received"]
 

@@ -20,6 +20,7 @@ from briggs.types.probabilities import (
     find_probability,
     list_least_certain,
     measure,
+    read_certainty,
 )
 from briggs.types.tokens import Token
 
@@ -116,3 +117,13 @@ def test_answers_part_at_their_first_difference() -> None:
     assert find_parting([[a, b], [a, c], [a, b]]) == 1
     assert find_parting([[a], [a, b]]) == 1
     assert find_parting([[a, b], [a, b]]) is find_parting([[a]]) is find_parting([]) is None
+
+
+@given(st.lists(st.floats(-9999, 0.01), min_size=1))
+def test_the_certainty_of_the_record_is_that_of_the_figures(logprobs: list[float]) -> None:
+    """A completion's columns have the values that its page shows."""
+    figures = measure([Token(token="a", logprob=each) for each in logprobs])
+    assert figures is not None
+    p_mean, p_least = read_certainty(logprobs)
+    assert p_mean == pytest.approx(figures.p_mean)
+    assert p_least == figures.p_least

@@ -59,6 +59,9 @@ class CompletionDetails(Object):
     duration_ms: float | None = None
     first_token_ms: float | None = None
     caller_left_ms: float | None = None
+    p_mean: float | None = None
+    p_least: float | None = None
+    key_id: str | None = None
     attempts: list[Attempt] = msgspec.field(default_factory=list)
     retry_count: int | None = None
     retry_of: str | None = None

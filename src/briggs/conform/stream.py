@@ -42,6 +42,8 @@ from briggs.conform.tokens import are_cut, restore_logprobs
 from briggs.conform.usage import read_cost, restore_usage
 from briggs.types import json
 from briggs.types.fold import Fold
+from briggs.types.probabilities import read_certainty
+from briggs.types.tokens import list_logprobs
 
 _PLAIN = msgspec.json.Decoder(PlainChunk)
 
@@ -293,6 +295,9 @@ class ConformStream:
         )
         if self._usage is not None:
             read_usage(convert(self._usage, Usage), into=facts)
+        logprobs = [each for choice in folded["choices"] for each in list_logprobs(choice)]
+        if logprobs:
+            facts.p_mean, facts.p_least = read_certainty(logprobs)
         return facts
 
     def _begin(self, chunk: Draft) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from briggs.types.completions import Fix
+from briggs.types.probabilities import read_certainty
 
 T = TypeVar("T")
 
@@ -67,6 +68,9 @@ class Facts(msgspec.Struct, kw_only=True):
     is_estimated: bool = False
     """Whether Briggs estimated some of the counts."""
     service_tier: str | None = None
+    p_mean: float | None = None
+    """The geometric mean of the probabilities of all tokens of all choices."""
+    p_least: float | None = None
 
 
 class Conformed(msgspec.Struct):
@@ -340,6 +344,14 @@ def read_facts(response: Response) -> Facts:
     )
     if response.usage is not UNSET:
         read_usage(response.usage, into=facts)
+    logprobs = [
+        token.logprob
+        for choice in response.choices
+        if choice.logprobs is not None
+        for token in choice.logprobs.content or choice.logprobs.refusal or ()
+    ]
+    if logprobs:
+        facts.p_mean, facts.p_least = read_certainty(logprobs)
     return facts
 
 

@@ -172,3 +172,5 @@ def write_facts(completion: Completion, facts: Facts) -> None:
     completion.cached_tokens = facts.cached_tokens
     completion.cache_write_tokens = facts.cache_write_tokens
     completion.reasoning_tokens = facts.reasoning_tokens
+    completion.p_mean = facts.p_mean
+    completion.p_least = facts.p_least

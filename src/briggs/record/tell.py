@@ -53,6 +53,7 @@ class Posted(msgspec.Struct, kw_only=True):
     failure_kind: str | UnsetType = UNSET
     failure_reason: str | UnsetType = UNSET
     caller_left_ms: float | UnsetType = UNSET
+    key_id: str | None = None
     created_at: int | UnsetType = UNSET
     """Unix time in microseconds, for a call that is posted long after it happened."""
 
@@ -132,6 +133,7 @@ class Merge:
             organization_id=posted.organization_id,
             created_at=current_time_us() if posted.created_at is UNSET else posted.created_at,
             source="client",
+            key_id=posted.key_id,
         )
         if completion.source == "client":
             basis = find_basis(completion)

@@ -555,6 +555,24 @@ def bind_keys_to_tasks(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE keys ADD COLUMN task_id TEXT"))
 
 
+@migration
+def show_completions_without_their_bodies(connection: Connection) -> None:
+    """The values of old completions are found step by step, while others are answered."""
+    columns = "p_mean FLOAT, \n\tp_least FLOAT, \n\tkey_id TEXT, \n\tpreview TEXT"
+    _insert_column(connection, columns, before="attempts")
+    metadata = MetaData()
+    backfills = Table(
+        "backfills",
+        metadata,
+        Column("name", Text, primary_key=True, nullable=False),
+        Column("after_id", Text, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    metadata.create_all(connection)
+    if connection.execute(text("SELECT 1 FROM completions LIMIT 1")).first() is not None:
+        connection.execute(backfills.insert().values(name="derived", after_id=""))
+
+
 def _insert_column(connection: Connection, column: str, *, before: str) -> None:
     """Add a column to completions. The bodies must stay the last columns."""
     schema = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'completions' AND sql <> ''")

@@ -58,6 +58,11 @@ completions = Table(
     Column("duration_ms", Float),
     Column("first_token_ms", Float),
     Column("caller_left_ms", Float),
+    Column("p_mean", Float),
+    Column("p_least", Float),
+    Column("key_id", Text),
+    # What lists show of large bodies, as JSON: see `previews.py`.
+    Column("preview", Text),
     Column("attempts", Text),
     Column("retry_count", Integer, nullable=False),
     Column("retry_of", Text),
@@ -361,6 +366,16 @@ test_runs = Table(
     Column("report", LargeBinary),
 )
 Index("test_runs_by_time", test_runs.c.organization_id, test_runs.c.created_at)
+
+# What was added to the record later is found for old rows step by step, in the order of their ids.
+# A finished backfill has no row.
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("name", Text, primary_key=True, nullable=False),
+    Column("after_id", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 # After a failure, the store writes here to check whether it can write again.
 probes = Table(

@@ -127,6 +127,13 @@ class Completion(msgspec.Struct, kw_only=True):
     caller_left_ms: float | None = None
     """From the arrival of the request until the caller left before the end of the answer. None
     if the caller stayed. If `status` is `finished`, the recorded answer is complete anyway."""
+    p_mean: float | None = None
+    """The geometric mean of the probabilities of the answer's tokens, in all choices: e to the
+    power of their mean logprob. Its inverse is the perplexity. None without logprobs."""
+    p_least: float | None = None
+    """The probability of the least likely token of the answer."""
+    key_id: str | None = None
+    """The key of the caller, or of the client that logged the call."""
     attempts: list[Attempt] = []
     """The targets that were tried for this call, in order."""
     retry_count: int = 0

@@ -54,6 +54,11 @@ def to_probability(logprob: float) -> float:
     return math.exp(min(logprob, 0.0))
 
 
+def read_certainty(logprobs: Sequence[float]) -> tuple[float, float]:
+    """The mean and the least probability of some tokens, as in `Figures`."""
+    return to_probability(sum(logprobs) / len(logprobs)), to_probability(min(logprobs))
+
+
 def measure(tokens: Sequence[Token]) -> Figures | None:
     """The figures of an answer. None for an answer without logprobs."""
     if not tokens:

@@ -122,6 +122,14 @@ def list_tokens(choice: dict[str, Any]) -> list[Token]:
     return _read_tokens(logprobs.get("content")) or _read_tokens(logprobs.get("refusal"))
 
 
+def list_logprobs(choice: dict[str, Any]) -> list[float]:
+    """As `list_tokens`, but only how likely each token was."""
+    logprobs = members(choice.get("logprobs"))
+    tokens = logprobs.get("content") or logprobs.get("refusal")
+    given = (number(token.get("logprob")) for token in list_objects(tokens))
+    return [each for each in given if each is not None]
+
+
 class _Logprobs(msgspec.Struct):
     content: list[Token] | None = None
     refusal: list[Token] | None = None

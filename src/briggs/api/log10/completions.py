@@ -165,6 +165,7 @@ def acknowledge(completion: Completion) -> dict[str, Any]:
 async def _tell(request: Request, id: str, body: bytes, *, duration_unit_ms: float) -> Completion:
     organization = await check_organization(request, body=body)
     posted = read_post(body, organization_id=organization.id, duration_unit_ms=duration_unit_ms)
+    posted.key_id = request.state.key.id
     return await tell(id, posted, store=find_store(request))
 
 

@@ -72,6 +72,7 @@ class Chat:
         headers: Headers = cycle.fields
         key = await self._gate.admit(headers)
         completion.organization_id = key.organization_id
+        completion.key_id = key.id
         require(key, "answer")
         exchange.is_admitted = True
         _read_headers(headers, into=completion)
