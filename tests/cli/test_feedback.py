@@ -331,6 +331,14 @@ def test_disagreements(server: RunningServer) -> None:
         (third, "3", "4"),
         (second, "1", "5"),
     ]
+    given = ["--task=differ", f"--completion={third}", "--lead", "--reviewer=lea"]
+    run("feedback", "create", *given, '--values={"relevance": 4}', server=server)
+    _, shown = show(*command, server=server, NO_COLOR="1")
+    assert "lea decided" in shown and "A lead has decided 1." in " ".join(plain(shown).split())
+    left = run(*command, "--undecided", server=server).lines
+    assert [each["completion_id"] for each in left] == [second]
+    rows = read_csv(run(*command, "--csv", server=server).output)
+    assert [row["decision"] for row in rows] == ["4", ""]
     done = run(*command, "--field=mood", server=server)
     assert (done.status, done.output) == (1, "")
     assert "relevance" in done.errors

@@ -94,6 +94,12 @@ def feedback() -> None:
 @click.option("--comment", default="", metavar="TEXT", help="A comment.")
 @click.option("--reviewer", metavar="NAME", help="Who gives it.  [default: the key's name]")
 @click.option(
+    "--lead",
+    "is_lead",
+    is_flag=True,
+    help="It decides where reviewers differ, and does not count as a review.",
+)
+@click.option(
     "--rationale",
     type=Pair(),
     multiple=True,
@@ -118,6 +124,7 @@ def create(
     selector: list[str] | None,
     comment: str,
     reviewer: str | None,
+    is_lead: bool,
     rationale: tuple[tuple[str, str], ...],
     corrected: str | None,
     allow_unmatched: bool,
@@ -147,6 +154,7 @@ def create(
         "comment": comment,
         "completion_tags_selector": selector,
         "reviewer": reviewer,
+        "reviewer_kind": "lead" if is_lead else None,
         "rationale": dict(rationale) or None,
         "corrected_output": corrected,
         "allow_unmatched_feedback": allow_unmatched or None,
@@ -323,6 +331,7 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
 @feedback.command()
 @click.argument("task", metavar="TASK")
 @click.option("--field", metavar="FIELD", help="Only where reviewers differ on this field.")
+@click.option("--undecided", is_flag=True, help="Only where no lead has decided.")
 @click.option(
     "--task-version",
     "version",
@@ -337,6 +346,7 @@ def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
 def disagreements(
     task: str,
     field: str | None,
+    undecided: bool,
     version: int | None,
     limit: int,
     offset: int,
@@ -351,7 +361,7 @@ def disagreements(
 
     \b
     Examples:
-      briggs feedback disagreements quality
+      briggs feedback disagreements quality --undecided
       briggs feedback disagreements quality --field relevance --csv > differ.csv
     """
     from briggs.cli.arguments.finding import find_task
@@ -368,6 +378,7 @@ def disagreements(
                     found.id,
                     version=version,
                     field=field,
+                    undecided=undecided,
                     limit=min(limit - len(listed), 1000),
                     offset=offset + len(listed),
                 )

@@ -21,6 +21,7 @@ from briggs.client.feedback import FeedbackEdit as FeedbackEdit
 from briggs.client.feedback import FeedbackFilters as FeedbackFilters
 from briggs.client.feedback import FeedbackPage as FeedbackPage
 from briggs.client.feedback_tasks import AgreementReport as AgreementReport
+from briggs.client.feedback_tasks import Decision as Decision
 from briggs.client.feedback_tasks import Disagreement as Disagreement
 from briggs.client.feedback_tasks import DisagreementPage as DisagreementPage
 from briggs.client.feedback_tasks import FeedbackTask as FeedbackTask

@@ -129,6 +129,15 @@ class AgreementReport(Object):
     """The sources of the words in `verdict`."""
 
 
+class Decision(Object):
+    """What a lead decided about one completion on which reviewers differ."""
+
+    feedback_id: str
+    reviewer: str
+    json_values: dict[str, Any]
+    comment: str = ""
+
+
 class Disagreement(Object):
     """A completion with at least one field to which reviewers gave different values."""
 
@@ -141,6 +150,7 @@ class Disagreement(Object):
     """By dotted path, the reasons that reviewers gave."""
     feedback_ids: dict[str, str] = msgspec.field(default_factory=dict)
     """By reviewer."""
+    decision: Decision | None = None
 
 
 class DisagreementPage(Object):
@@ -153,6 +163,8 @@ class DisagreementPage(Object):
     total: int
     """The number of those on which the reviewers differ."""
     data: list[Disagreement]
+    decided: int = 0
+    """The number of those on which they differ and that a lead has decided."""
 
 
 class Invitation(Object):
@@ -316,14 +328,22 @@ class FeedbackTasks:
         *,
         version: int | None = None,
         field: str | None = None,
+        undecided: bool = False,
         limit: int | None = None,
         offset: int | None = None,
     ) -> DisagreementPage:
         """The completions on which reviewers differ. `version` is the newest by default.
 
-        `limit` is 25 by default and at most 1,000. Raises `NotFound`.
+        `undecided` leaves out those that a lead has decided. `limit` is 25 by default and at most
+        1,000. Raises `NotFound`.
         """
-        query = encode_query(version=version, field=field, limit=limit, offset=offset)
+        query = encode_query(
+            version=version,
+            field=field,
+            undecided="true" if undecided else None,
+            limit=limit,
+            offset=offset,
+        )
         path = f"{_path(id)}/disagreements"
         return await self._connection.request("GET", path, DisagreementPage, query=query)
 

@@ -480,15 +480,19 @@ class FeedbackTasks:
         *,
         version: int | None = None,
         field: str | None = None,
+        undecided: bool = False,
         limit: int | None = None,
         offset: int | None = None,
     ) -> DisagreementPage:
         """The completions on which reviewers differ. `version` is the newest by default.
 
-        `limit` is 25 by default and at most 1,000. Raises `NotFound`.
+        `undecided` leaves out those that a lead has decided. `limit` is 25 by default and at most
+        1,000. Raises `NotFound`.
         """
         return self._runner.run(
-            self._calls.disagreements(id, version=version, field=field, limit=limit, offset=offset)
+            self._calls.disagreements(
+                id, version=version, field=field, undecided=undecided, limit=limit, offset=offset
+            )
         )
 
     def invite(self, id: str, name: str, *, expires_in_s: float | None = None) -> Invitation:

@@ -31,6 +31,8 @@ class Answers(msgspec.Struct, kw_only=True, frozen=True):
     """How much feedback each version of the task has."""
     by_completion: Mapping[str, Mapping[str, Feedback]]
     """The newest feedback of each reviewer, by completion and reviewer."""
+    decisions: Mapping[str, Feedback]
+    """The newest decision of a lead, by completion."""
     completions: Mapping[str, Completion]
     """Those that are still there, with their times, models and tags only."""
 
@@ -47,6 +49,7 @@ async def read_answers(store: Store, task: FeedbackTask, *, version: int | None)
             f"The task has no version {chosen}: it has 1 to {len(versions)}.", param="version"
         )
     answers: dict[str, dict[str, Feedback]] = defaultdict(dict)
+    decisions: dict[str, Feedback] = {}
     completions: dict[str, Completion] = {}
     counts = Counter({each.version: 0 for each in versions})
     query = FeedbackQuery(organization_id=task.organization_id, task_id=task.id)
@@ -56,11 +59,15 @@ async def read_answers(store: Store, task: FeedbackTask, *, version: int | None)
         completions |= await list_labels(store, wanted)
         for feedback in wanted:
             for id in feedback.completion_ids:
-                answers[id][feedback.reviewer] = feedback
+                if feedback.reviewer_kind == "lead":
+                    decisions[id] = feedback
+                else:
+                    answers[id][feedback.reviewer] = feedback
     return Answers(
         version=versions[chosen - 1],
         counts=counts,
         by_completion=answers,
+        decisions=decisions,
         completions=completions,
     )
 

@@ -16,6 +16,15 @@ from briggs.types.fields import Field
 from briggs.types.forms import read_form
 
 
+class Decision(msgspec.Struct, kw_only=True, frozen=True):
+    """What a lead decided about one completion. It stands beside the reviewers' answers."""
+
+    feedback_id: str
+    reviewer: str
+    json_values: dict[str, Any]
+    comment: str
+
+
 class Disagreement(msgspec.Struct, kw_only=True, frozen=True):
     """One completion, and the fields to which reviewers gave different values."""
 
@@ -28,6 +37,7 @@ class Disagreement(msgspec.Struct, kw_only=True, frozen=True):
     """By dotted path, the reason of each reviewer who gave one."""
     feedback_ids: dict[str, str]
     """By reviewer."""
+    decision: Decision | None = None
 
 
 class Disagreements(msgspec.Struct, kw_only=True, frozen=True):
@@ -38,6 +48,8 @@ class Disagreements(msgspec.Struct, kw_only=True, frozen=True):
     """Completions that two or more reviewers graded."""
     total: int
     """Those of them on which the reviewers differ."""
+    decided: int
+    """Those on which they differ and that a lead has decided."""
     data: Sequence[Disagreement]
 
 
@@ -47,20 +59,26 @@ async def list_disagreements(
     *,
     version: int | None = None,
     field: str | None = None,
+    undecided: bool = False,
     limit: int,
     offset: int = 0,
 ) -> Disagreements:
     """The completions with the most differing fields first, then the newest.
 
-    Free text is not compared. Raises `NotFound` for a version that does not exist, and
-    `InvalidRequest` for a field that cannot be compared.
+    With `undecided`, only those that no lead has decided. Free text is not compared. Raises
+    `NotFound` for a version that does not exist, and `InvalidRequest` for a field that cannot be
+    compared.
     """
     answers = await read_answers(store, task, version=version)
     found = await asyncio.to_thread(_find, answers, field)
+    decided = sum(each.decision is not None for each in found)
+    if undecided:
+        found = [each for each in found if each.decision is None]
     return Disagreements(
         version=answers.version.version,
         shared=sum(len(each) > 1 for each in answers.by_completion.values()),
         total=len(found),
+        decided=decided,
         data=found[offset : offset + limit],
     )
 
@@ -68,7 +86,7 @@ async def list_disagreements(
 def _find(answers: Answers, name: str | None) -> list[Disagreement]:
     fields = _choose_fields(answers.version.json_schema, name)
     found = [
-        _compare(id, by_reviewer, fields)
+        _compare(id, by_reviewer, fields, decision=answers.decisions.get(id))
         for id, by_reviewer in answers.by_completion.items()
         if len(by_reviewer) > 1
     ]
@@ -89,7 +107,13 @@ def _choose_fields(schema: Mapping[str, Any], name: str | None) -> list[Field]:
     return chosen
 
 
-def _compare(id: str, by_reviewer: Mapping[str, Feedback], fields: list[Field]) -> Disagreement:
+def _compare(
+    id: str,
+    by_reviewer: Mapping[str, Feedback],
+    fields: list[Field],
+    *,
+    decision: Feedback | None,
+) -> Disagreement:
     differing: dict[str, dict[str, Any]] = {}
     for field in fields:
         ratings = list_ratings(field, by_reviewer, find_level(field))
@@ -103,6 +127,16 @@ def _compare(id: str, by_reviewer: Mapping[str, Feedback], fields: list[Field]) 
             field: reasons for field in differing if (reasons := _list_reasons(field, by_reviewer))
         },
         feedback_ids={name: each.id for name, each in by_reviewer.items()},
+        decision=None if decision is None else _show_decision(decision),
+    )
+
+
+def _show_decision(decision: Feedback) -> Decision:
+    return Decision(
+        feedback_id=decision.id,
+        reviewer=decision.reviewer,
+        json_values=decision.json_values,
+        comment=decision.comment,
     )
 
 

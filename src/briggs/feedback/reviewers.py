@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from briggs.feedback.hidden import hide_model
 from briggs.storage import Store
 from briggs.types.completions import Completion
+from briggs.types.errors import Forbidden
+from briggs.types.feedback import ReviewerKind
 from briggs.types.keys import Key
 
 
@@ -22,6 +24,14 @@ def find_blinded(key: Key) -> str | None:
     and keys that only read see all answers.
     """
     return key.name if "grade" in key.scopes and "admin" not in key.scopes else None
+
+
+def check_kind(kind: ReviewerKind | None, *, key: Key) -> None:
+    """Raises `Forbidden` if this key may not give feedback of this kind."""
+    if kind == "lead" and "admin" not in key.scopes:
+        raise Forbidden(
+            f"The key '{key.name}' may not decide for reviewers: 'lead' needs the scope 'admin'."
+        )
 
 
 async def show(store: Store, completion: Completion, *, key: Key) -> Completion:

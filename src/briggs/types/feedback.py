@@ -9,7 +9,9 @@ from msgspec import UNSET, UnsetType
 
 from briggs.types.completions import create_id, current_time_us
 
-ReviewerKind = Literal["person", "api", "model"]
+ReviewerKind = Literal["person", "api", "model", "lead"]
+"""Who gave it. A `lead` decides where reviewers differ; decisions do not count as reviews of a
+task's results."""
 
 REVIEWERS_MAX = 100
 

@@ -817,3 +817,55 @@ def test_disagreements(server: Server, tag: str) -> None:
     assert (refused.status, refused.json["param"]) == (400, "field")
     assert "relevance, safe" in refused.json["error"]
     assert server.send("GET", f"{path}?version=2").status == 404
+
+
+def test_a_lead_decides(server: Server, tag: str) -> None:
+    """A decision stands beside the reviews: it changes no agreement, and closes a disagreement."""
+    task = create_task(server, tag, reviewers_wanted=2)
+    differ, other = (record(server, tag) for _ in range(2))
+    for id in (differ, other):
+        grade(server, task, id, reviewer="ann", json_values={"relevance": 1, "safe": True})
+        grade(server, task, id, reviewer="ben", json_values={"relevance": 7, "safe": True})
+    path = f"{TASKS}/{task['id']}"
+    before = ask(server, "GET", f"{path}/agreement")["fields"]
+    decided = {"relevance": 3, "safe": True}
+    made = grade(
+        server,
+        task,
+        differ,
+        reviewer="ann",
+        json_values=decided,
+        reviewer_kind="lead",
+        comment="so",
+    )
+    assert ask(server, "GET", f"{path}/agreement")["fields"] == before
+    found = ask(server, "GET", f"{path}/disagreements")
+    assert (found["total"], found["decided"]) == (2, 1)
+    by_id = {each["completion_id"]: each for each in found["data"]}
+    assert by_id[other]["decision"] is None
+    assert by_id[differ]["fields"]["relevance"] == {"ann": 1, "ben": 7}
+    assert by_id[differ]["decision"] == {
+        "feedback_id": made["id"],
+        "reviewer": "ann",
+        "json_values": decided,
+        "comment": "so",
+    }
+    left = ask(server, "GET", f"{path}/disagreements?undecided=true")
+    assert [each["completion_id"] for each in left["data"]] == [other]
+    assert (left["total"], left["decided"]) == (1, 1)
+
+
+def test_only_an_administrator_decides(server: Server, tag: str) -> None:
+    """A key that can only grade cannot give a lead's feedback."""
+    task, id = create_task(server, tag), record(server, tag)
+    key = server.send(
+        "POST", "/v1/organization/admin_api_keys", {"name": "grader", "scopes": ["grade"]}
+    ).json["value"]
+    post = {
+        "task_id": task["id"],
+        "json_values": {"relevance": 3, "safe": True},
+        "completion_ids": [id],
+        "reviewer_kind": "lead",
+    }
+    refused = server.send("POST", "/api/v1/feedback", post, key=key)
+    assert (refused.status, "scope 'admin'" in refused.json["error"]) == (403, True)

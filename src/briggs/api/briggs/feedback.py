@@ -25,7 +25,7 @@ from briggs.feedback.feedback import (
     retrieve_feedback,
     update_feedback,
 )
-from briggs.feedback.reviewers import find_blinded
+from briggs.feedback.reviewers import check_kind, find_blinded
 from briggs.feedback.tasks import retrieve_task
 from briggs.storage import FeedbackQuery, Store
 from briggs.types import json
@@ -41,6 +41,7 @@ async def create(request: Request) -> Json:
     post = read_members(body, FeedbackPost)
     post.idempotency_key = request.headers.get("idempotency-key") or post.idempotency_key
     key: Key = request.state.key
+    check_kind(post.reviewer_kind, key=key)
     feedback = await create_feedback(
         find_store(request), post, organization_id=organization.id, reviewer=key.name
     )

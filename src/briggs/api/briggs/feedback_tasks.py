@@ -10,6 +10,7 @@ from starlette.requests import Request
 from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_window
 from briggs.api.bodies import read_members
 from briggs.api.organizations import check_organization
+from briggs.api.queries import read_choice
 from briggs.api.times import iso
 from briggs.feedback.disagreements import list_disagreements
 from briggs.feedback.queue import measure_progress
@@ -116,7 +117,7 @@ async def retrieve_disagreements(request: Request) -> Json:
     """`GET /api/v1/feedback_task/{id}/disagreements`: where reviewers differ, side by side.
 
     Covers one version of the task: `version` of the query, or the newest. `field` limits it to one
-    field.
+    field, and `undecided=true` to what no lead has decided.
     """
     task = await find_task(request)
     parameters = request.query_params
@@ -126,6 +127,7 @@ async def retrieve_disagreements(request: Request) -> Json:
         task,
         version=_read_version(request),
         field=parameters.get("field") or None,
+        undecided=read_choice(parameters, "undecided", ("false", "true")) == "true",
         limit=window.limit,
         offset=window.offset,
     )

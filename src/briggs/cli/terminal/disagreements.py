@@ -13,6 +13,7 @@ from briggs.cli.terminal.columns import answered_text, asked_text
 from briggs.cli.terminal.spreadsheet import open_sheet
 from briggs.cli.terminal.text import one_line, show_value
 from briggs.client import Disagreement, DisagreementPage, StoredCompletion
+from briggs.types.forms import ABSENT, read_value
 from briggs.types.texts import printable
 
 
@@ -33,7 +34,8 @@ def print_disagreements(
     else:
         console.print(
             f"{len(found)} of {page.total} shown. The reviewers differ on {page.total} of "
-            f"{page.shared} completions that two or more graded ({version}).",
+            f"{page.shared} completions that two or more graded ({version}). A lead has decided "
+            f"{page.decided}.",
             style="dim",
         )
 
@@ -43,13 +45,16 @@ def write_disagreements(found: Sequence[Disagreement]) -> None:
     reviewers = _list_reviewers(found)
     columns = {name: _name(name) for name in reviewers}
     comments = {name: f"comment [{name}]" for name in reviewers}
-    sheet = open_sheet(["completion_id", "field", *columns.values(), *comments.values()])
+    sheet = open_sheet(
+        ["completion_id", "field", *columns.values(), *comments.values(), "decision"]
+    )
     for each in found:
         for field, values in each.fields.items():
             sheet.write(
                 {
                     "completion_id": each.completion_id,
                     "field": field,
+                    "decision": _read_decision(each, field),
                     **{columns[name]: value for name, value in values.items()},
                     **{comments[name]: each.comments.get(name) for name in reviewers},
                 }
@@ -57,7 +62,16 @@ def write_disagreements(found: Sequence[Disagreement]) -> None:
 
 
 def _name(reviewer: str) -> str:
-    return f"reviewer {reviewer}" if reviewer in ("completion_id", "field") else reviewer
+    taken = ("completion_id", "field", "decision")
+    return f"reviewer {reviewer}" if reviewer in taken else reviewer
+
+
+def _read_decision(of: Disagreement, field: str) -> Any:
+    """What the lead said to a field; None for nothing."""
+    if of.decision is None:
+        return None
+    value = read_value(tuple(field.split(".")), of.decision.json_values)
+    return None if value is ABSENT else value
 
 
 def _list_reviewers(found: Sequence[Disagreement]) -> list[str]:
@@ -84,6 +98,10 @@ def _create_table(of: Disagreement) -> Table:
         table.add_row(Text(printable(field)), *(_show(values, name) for name in reviewers))
         if reasons := of.rationale.get(field):
             table.add_row(Text("  why"), *(_show(reasons, name) for name in reviewers))
+    if of.decision is not None:
+        who = f"{printable(of.decision.reviewer)} decided"
+        table.caption = Text(f"{who}: {show_value(of.decision.json_values)}", style="green")
+        table.caption_justify = "left"
     if of.comments:
         table.add_row(Text("comment"), *(_show(of.comments, name) for name in reviewers))
     return table
