@@ -17,6 +17,9 @@ upstream's cost per request is printed with the table. For each target, in this 
   records      the rows in the database after the target has stopped, compared with the answers
                that the driver got
 
+Then nginx and Briggs are measured in a second shape, as users run them: no process is kept on a
+core, the upstream is nginx, and wrk makes the calls (unpinned.py).
+
 After that, once: the highest rate of arrivals at which a target adds less than 5 ms at the 95th
 percentile and makes no error (open loop: latency counts from when a request was due). And 200,000
 calls on one process, to see whether its memory grows.
@@ -49,10 +52,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from bench import processes, report, targets
-from bench.figures import CONNECTIONS, SOAK_CALLS, Bench, Cpu, Load, Rate, Round, Soak
+from bench import processes, report, targets, unpinned
+from bench.figures import CONNECTIONS, SOAK_CALLS, Bench, Cpu, Load, Rate, Round, Soak, Unpinned
 from bench.processes import Placement
 from bench.targets import Launch, Target
 
@@ -86,13 +90,22 @@ class Durations:
     one_s: float = 3.0
     many_s: float = 4.0
     streams_s: float = 4.0
+    unpinned_s: int = 5
+    """wrk takes whole seconds only."""
     rate_s: float = 2.0
     """The length of one step of the search for the highest rate. 0 skips the search."""
     soak_calls: int = SOAK_CALLS
 
 
 QUICK = Durations(
-    rounds=1, warm_up_s=0.3, one_s=1.2, many_s=1.5, streams_s=1.5, rate_s=0, soak_calls=0
+    rounds=1,
+    warm_up_s=0.3,
+    one_s=1.2,
+    many_s=1.5,
+    streams_s=1.5,
+    unpinned_s=2,
+    rate_s=0,
+    soak_calls=0,
 )
 
 
@@ -347,6 +360,43 @@ def read_rss_mb(running: Running) -> float | None:
     return None if running.pid is None else processes.read_rss_mb(running.pid)
 
 
+# ---- The second shape ----------------------------------------------------------------------
+
+
+def measure_unpinned(
+    chosen: Sequence[Target], *, durations: Durations
+) -> dict[str, list[Unpinned]]:
+    """Measure nginx and Briggs in interleaved rounds, with nothing kept on a core."""
+    compared = [each for each in chosen if each in (targets.NGINX, targets.STRICT)]
+    taken: dict[str, list[Unpinned]] = {each.name: [] for each in compared}
+    with (
+        tempfile.TemporaryDirectory(prefix="upstream-", dir=BUILD) as folder,
+        unpinned.run_upstream(Path(folder)) as (pid, port),
+    ):
+        upstream = Upstream(pid, port)
+        for number in range(durations.rounds):
+            for target in compared:
+                say(f"unpinned round {number + 1} of {durations.rounds}: {target.name}")
+                taken[target.name].append(
+                    measure_one_unpinned(target, upstream=upstream, durations=durations)
+                )
+    return taken
+
+
+def measure_one_unpinned(target: Target, *, upstream: Upstream, durations: Durations) -> Unpinned:
+    with run_target(target, upstream=upstream, placement=unpinned.ANYWHERE) as running:
+        assert running.pid is not None, "the upstream itself is not measured"
+        call = partial(
+            unpinned.call,
+            pid=running.pid,
+            url=f"http://127.0.0.1:{running.port}{running.launch.path}",
+            headers=running.headers,
+            body=create_body(running.launch.model, stream=False),
+        )
+        call(seconds=1)  # to warm up
+        return call(seconds=durations.unpinned_s)
+
+
 # ---- The highest rate, and the long run -----------------------------------------------------
 
 
@@ -473,6 +523,10 @@ def measure_all(
                 upstream=upstream,
                 placement=placement,
             )
+    if unpinned.is_installed():
+        bench.unpinned.update(measure_unpinned(measured, durations=durations))
+    else:
+        bench.missing["the shape without pinning"] = f"not installed: `{unpinned.HOW_TO_INSTALL}`"
     calls = durations.soak_calls if options.soak is None else options.soak
     if not calls or targets.STRICT not in measured:
         return bench

@@ -66,6 +66,21 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Unpinned:
+    """The figures of one target in one round of the shape in which nothing is kept on a core."""
+
+    cpu_us: float
+    """User and system time of the target and its children for each answer, in microseconds."""
+    answers: int
+    rate: float
+    """Answers per second."""
+    p50_us: float
+    p99_us: float
+    errors: int
+    records: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
 class Rate:
     """The highest rate of arrivals that was sustained. Added is 0 if no tried rate was."""
 
@@ -120,5 +135,7 @@ class Bench:
     """Targets that are not in the table, each with the reason."""
     chunk_interval_ms: float
     rounds: dict[str, list[Round]]
+    unpinned: dict[str, list[Unpinned]] = field(default_factory=dict)
+    """The second shape: nginx and Briggs only."""
     rates: dict[str, Rate] = field(default_factory=dict)
     soak: Soak | None = None

@@ -59,6 +59,25 @@ def prepare_direct(folder: Path, upstream_port: int) -> Launch:
 def prepare_nginx(folder: Path, upstream_port: int) -> Launch:
     """One worker, persistent connections on both sides, no buffering, no logs."""
     port = find_free_port()
+    upstream = f"""\
+  upstream mock {{
+    server 127.0.0.1:{upstream_port};
+    keepalive 256;
+    keepalive_requests 1000000000;
+  }}
+"""
+    location = """\
+      proxy_pass http://mock;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;"""
+    return Launch(
+        command=command_nginx(folder, port=port, location=location, upstream=upstream), port=port
+    )
+
+
+def command_nginx(folder: Path, *, port: int, location: str, upstream: str = "") -> tuple[str, ...]:
+    """Write the configuration of an nginx that listens on a port, and return its command."""
     temporary = "".join(
         f"  {kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -74,27 +93,16 @@ http {{
 {temporary}  client_max_body_size 32m;
   client_body_buffer_size 64k;
   keepalive_requests 1000000000;
-  upstream mock {{
-    server 127.0.0.1:{upstream_port};
-    keepalive 256;
-    keepalive_requests 1000000000;
-  }}
-  server {{
+{upstream}  server {{
     listen 127.0.0.1:{port};
     tcp_nodelay on;
     location / {{
-      proxy_pass http://mock;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_buffering off;
+{location}
     }}
   }}
 }}
 """)
-    return Launch(
-        command=(find_nginx() or "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")),
-        port=port,
-    )
+    return (find_nginx() or "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
 
 
 def find_nginx() -> str | None:
