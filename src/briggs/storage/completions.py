@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from briggs.storage import feedback_matches, signed_calls, sqlite
+from briggs.storage import feedback_matches, rollups, signed_calls, sqlite
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.owners import list_dead, name_owner
 from briggs.storage.rows import decode as decode_row
@@ -308,6 +308,8 @@ def merge(
     """
     row = connection.execute(_SELECT.where(completions.c.id == storable(id))).first()
     before = None if row is None else decode(row, bodies=bodies)
+    # `change` may edit what it is given.
+    removed = [] if before is None else [msgspec.structs.replace(before)]
     if before is not None:
         if before.organization_id != organization_id:
             raise NotFound(f"There is no completion '{id}'.", param="id")
@@ -318,6 +320,7 @@ def merge(
     values = [storable(value) for value in encode(after, started=False, bodies=bodies)]
     insert(connection, [values])
     create_tags_and_metadata(connection, of=[after])
+    rollups.record(connection, added=[after], removed=removed)
     return after
 
 
@@ -346,6 +349,7 @@ def delete(connection: Connection, *, id: str, organization_id: str) -> Completi
     if found is None:
         return None
     _delete_tags_and_metadata(connection, completion=found)
+    rollups.record(connection, removed=[found])
     signed_calls.delete(connection, completion_id=id)
     for table in (completions, deleted_completions):
         connection.execute(table.delete().where(table.c.id == storable(id)))
@@ -361,9 +365,8 @@ def delete(connection: Connection, *, id: str, organization_id: str) -> Completi
 
 def fail_started(connection: Connection, *, ids: Iterable[str], kind: str, reason: str) -> int:
     """Mark these completions as failed, if they are `started`. Returns how many were."""
-    statement = _FAIL_STARTED.values(failure_kind=kind, failure_reason=reason)
     return sum(
-        connection.execute(statement.where(completions.c.id == storable(id))).rowcount for id in ids
+        _fail(connection, completions.c.id == storable(id), kind=kind, reason=reason) for id in ids
     )
 
 
@@ -371,11 +374,11 @@ def fail_left(connection: Connection, *, kind: str, reason: str) -> int:
     """Mark the completions as failed that dead processes left `started`. Returns how many."""
     owner = completions.c.owner
     owners = connection.scalars(select(owner).where(_STARTED, _ANSWERED_HERE).distinct()).all()
-    statement = _FAIL_STARTED.values(failure_kind=kind, failure_reason=reason)
-    return sum(
-        connection.execute(statement.where(owner.is_not_distinct_from(each))).rowcount
-        for each in list_dead(owners)
-    )
+    with sqlite.transaction(connection):
+        return sum(
+            _fail(connection, owner.is_not_distinct_from(each), kind=kind, reason=reason)
+            for each in list_dead(owners)
+        )
 
 
 def select_page(
@@ -488,6 +491,7 @@ _ANSWERED_HERE = completions.c.source == "gateway"
 _FAIL_STARTED = (
     update(completions).where(_STARTED, _ANSWERED_HERE).values(status="failed", owner=None)
 )
+_SELECT_STARTED = _SELECT_HEADS.where(_STARTED, _ANSWERED_HERE)
 
 
 _EQUAL = ("provider", "session_id", "source", "user", "failure_kind")
@@ -597,6 +601,17 @@ def _find_row(
 def _list_own_ids(id: str) -> list[Any]:
     """The ids that may be meant: an answer without an id was given ours, with a prefix."""
     return [storable(id), storable(id.removeprefix(ID_PREFIX))]
+
+
+def _fail(connection: Connection, condition: Any, *, kind: str, reason: str) -> int:
+    failed = [_decode_head(row) for row in connection.execute(_SELECT_STARTED.where(condition))]
+    if failed:
+        statement = _FAIL_STARTED.values(failure_kind=kind, failure_reason=reason)
+        connection.execute(statement.where(condition))
+    for each in failed:
+        each.status, each.failure_kind = "failed", kind
+    rollups.record(connection, added=failed)
+    return len(failed)
 
 
 def _without_bodies(completion: Completion) -> Completion:

@@ -573,6 +573,49 @@ def show_completions_without_their_bodies(connection: Connection) -> None:
         connection.execute(backfills.insert().values(name="derived", after_id=""))
 
 
+@migration
+def roll_up_completions(connection: Connection) -> None:
+    """The rollups are filled in steps once the store is open, because there may be much to read."""
+    metadata = MetaData()
+    Table(
+        "rollups",
+        metadata,
+        Column("organization_id", Text, primary_key=True, nullable=False),
+        Column("span", Text, primary_key=True, nullable=False),
+        Column("begin_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+        Column("model", Text, primary_key=True, nullable=False),
+        Column("provider", Text, primary_key=True, nullable=False),
+        Column("tally", Text, nullable=False),
+    )
+    Table(
+        "rollup_changes",
+        metadata,
+        Column("id", Integer, primary_key=True, nullable=False),
+        Column("organization_id", Text, nullable=False),
+        Column("begin_at", BigInteger, nullable=False),
+        Column("model", Text, nullable=False),
+        Column("provider", Text, nullable=False),
+        Column("tally", Text, nullable=False),
+    )
+    Table(
+        "rollup_fills",
+        metadata,
+        Column("organization_id", Text, primary_key=True, nullable=False),
+        Column("until_at", BigInteger, nullable=False),
+        Column("begun_at", BigInteger, nullable=False),
+        Column("oldest_at", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    metadata.create_all(connection)
+    connection.execute(
+        text(
+            "INSERT INTO rollup_fills "
+            "SELECT organization_id, max(created_at) + 1, max(created_at) + 1, min(created_at) "
+            "FROM completions GROUP BY organization_id"
+        )
+    )
+
+
 def _insert_column(connection: Connection, column: str, *, before: str) -> None:
     """Add a column to completions. The bodies must stay the last columns."""
     schema = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'completions' AND sql <> ''")

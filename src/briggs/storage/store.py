@@ -27,6 +27,7 @@ from briggs.storage.figures import CompletionFigures
 from briggs.storage.migrations import migrate
 from briggs.storage.organizations import Organizations
 from briggs.storage.queue import Queue, size_of
+from briggs.storage.rollups import Rollups, Upkeep
 from briggs.storage.sessions import Sessions
 from briggs.storage.sqlite import WriteAheadLog
 from briggs.storage.test_runs import TestRuns
@@ -112,6 +113,7 @@ class Store:
         self.test_runs = TestRuns(self, bodies=bodies)
         self.usage = Usage(self)
         self.figures = CompletionFigures(self)
+        self.rollups = Rollups(self)
 
     @classmethod
     async def open(
@@ -146,6 +148,7 @@ class Store:
             loop=loop,
             wal_bytes_max=wal_bytes_max,
             compression=compression,
+            upkeep=Upkeep(connection),
         )
         return cls(
             path=path,

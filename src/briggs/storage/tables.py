@@ -172,6 +172,42 @@ deleted_completions = Table(
     sqlite_with_rowid=False,
 )
 
+# Sums over the completions that have ended: see `rollups.py`. A tally is JSON.
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("organization_id", Text, primary_key=True, nullable=False),
+    Column("span", Text, primary_key=True, nullable=False),
+    Column("begin_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+    Column("model", Text, primary_key=True, nullable=False),
+    Column("provider", Text, primary_key=True, nullable=False),
+    Column("tally", Text, nullable=False),
+)
+
+# What each commit added or took away, until it is folded into the rollups.
+rollup_changes = Table(
+    "rollup_changes",
+    metadata,
+    Column("id", Integer, primary_key=True, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("begin_at", BigInteger, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("tally", Text, nullable=False),
+)
+
+# The organizations whose older completions are not in the rollups yet: all from before `until_at`.
+# `begun_at` is where the counting began, and `oldest_at` is where it will end.
+rollup_fills = Table(
+    "rollup_fills",
+    metadata,
+    Column("organization_id", Text, primary_key=True, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("oldest_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 keys = Table(
     "keys",
     metadata,

@@ -12,7 +12,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from briggs.storage import completions, sqlite
+from briggs.storage import completions, rollups, sqlite
 from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.checkpoints import Checkpointer
 from briggs.storage.compression import Compression
@@ -52,6 +52,7 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         wal_bytes_max: int,
         compression: Compression,
+        upkeep: rollups.Upkeep,
     ) -> None:
         self.failure: str | None = None
         self.batches = 0
@@ -67,6 +68,7 @@ class Writer:
         self._loop = loop
         self._wal_bytes_max = wal_bytes_max
         self._compression = compression
+        self._upkeep = upkeep
         self._checkpointer = Checkpointer(path=path, log=log, wal_bytes_max=wal_bytes_max)
         self._tick_at = 0.0
         self._is_swollen = False
@@ -86,10 +88,11 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        closed = compressed = False
+        closed = worked = False
         while not closed:
+            waits = self._compression.waits or self._upkeep.waits
             operations, closed = self._queue.take(
-                timeout_s=0 if compressed else IDLE_S if self._compression.waits else TICK_S,
+                timeout_s=0 if worked else IDLE_S if waits else TICK_S,
                 bytes_max=min(BATCH_BYTES_MAX, self._wal_bytes_max // 8),
             )
             if operations:
@@ -97,7 +100,7 @@ class Writer:
                 self._loop.call_soon_threadsafe(self._queue.deliver, operations)
                 self._checkpointer.watch()
             self._tick()
-            compressed = self._compress(idle=not operations)
+            worked = self._compress(idle=not operations) | self._roll_up(idle=not operations)
         self._close()
 
     def _write(self, operations: list[Operation]) -> None:
@@ -108,6 +111,7 @@ class Writer:
             self._limit_log(expected_bytes=_log_bytes(operations))
             rows = self._write_together(operations)
         except Exception as error:
+            rollups.forget_fills(self._connection)
             reason = (
                 error.message
                 if isinstance(error, StoreUnavailable)
@@ -159,6 +163,9 @@ class Writer:
             self._is_swollen = True
         completions.create_tags_and_metadata(
             self._connection, of=[each.completion for each in writes]
+        )
+        rollups.record(
+            self._connection, added=[each.completion for each in writes if not each.started]
         )
 
     def _act(self, operation: Act) -> None:
@@ -302,6 +309,19 @@ class Writer:
             self._is_swollen = False
             sqlite.driver(self._connection).execute("PRAGMA shrink_memory")
         return compressed
+
+    def _roll_up(self, *, idle: bool) -> bool:
+        """Keep the rollups, if the log has room for it."""
+        if self.failure is not None or self._log.used_bytes > self._wal_bytes_max * 3 // 4:
+            return False
+        try:
+            return self._upkeep.go_on(idle=idle)
+        except Exception as error:
+            logger.warning("completions could not be rolled up: %s", error)
+            reason = sqlite.store_failure(error)
+            if reason is not None:
+                self._fail([], reason=reason)
+            return False
 
     def _close(self) -> None:
         self._checkpointer.close()

@@ -1,0 +1,350 @@
+"""Keeps the rollups: exact sums over completions, by minute and hour, model and provider.
+
+Every transaction that ends, changes or deletes completions also writes what that adds to the sums
+or takes away from them. About once a second, these changes are folded into the rollups. A reader
+adds both. So at any time, the sums are those of the rows, and no two writers wait for each other.
+
+Completions from before `rollup_fills.until_at` are not in the sums yet. They are counted in small
+steps, newest first. Until then their changes are not written either.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, func, select, update
+
+from briggs.storage import sqlite
+from briggs.storage.access import Access
+from briggs.storage.sqlite import original, storable, transaction
+from briggs.storage.tables import completions, rollup_changes, rollup_fills, rollups
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
+
+FOLD_EVERY_S = 1.0
+FOLD_ROWS = 2_000
+FILL_ROWS = 500
+FILL_EVERY_S = 0.1
+"""How often older completions are counted when there is no idle moment."""
+
+RETRY_S = 60.0
+MINUTES_KEPT_US = 3 * SPAN_US["hour"]
+"""Older minutes are dropped. Their hours stay."""
+
+
+class Progress(msgspec.Struct, kw_only=True, frozen=True):
+    """How far an organization's older completions are counted."""
+
+    until_at: int
+    """Completions from before this time, in Unix microseconds, are not counted yet."""
+    share: float
+    """How much of the time is done, from 0 to 1."""
+
+
+class Rollups:
+    """`store.rollups`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def list_all(
+        self, *, organization_id: str, span: Span, created_from: int, created_to: int
+    ) -> Sequence[Rollup]:
+        """The rollups that begin in a range of Unix times in microseconds, the oldest first.
+
+        Minutes exist for the last three hours only.
+        """
+        return await self._access.read(
+            lambda connection: _list_all(
+                connection,
+                organization_id=organization_id,
+                span=span,
+                created_from=created_from,
+                created_to=created_to,
+            )
+        )
+
+    async def rebuild(self, *, organization_id: str) -> None:
+        """Forget an organization's rollups, and count its completions again in the background."""
+        await self._access.act(
+            lambda connection: _rebuild(connection, organization_id=organization_id)
+        )
+
+    async def retrieve_progress(self, *, organization_id: str) -> Progress | None:
+        """How far the counting of older completions is; None if all are counted."""
+        return await self._access.read(
+            lambda connection: _retrieve_progress(connection, organization_id=organization_id)
+        )
+
+
+def record(
+    connection: Connection,
+    *,
+    added: Iterable[Completion] = (),
+    removed: Iterable[Completion] = (),
+) -> None:
+    """Write what changes with completions that were added and removed. Others were changed: they
+    are removed as they were, and added as they are. Those that are `started` do not count.
+    """
+    tallies: dict[tuple[str, int, str, str], Tally] = {}
+    fills = _list_fills(connection)
+    for some, sign in ((added, 1), (removed, -1)):
+        for each in some:
+            if each.status != "started" and each.created_at >= fills.get(each.organization_id, 0):
+                _count(tallies, each, sign=sign)
+    _write_changes(connection, tallies)
+
+
+class Upkeep:
+    """Folds changes, and counts older completions. Belongs to the writer's thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._fold_at = self._fill_at = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is work for an idle moment."""
+        return bool(_list_fills(self._connection))
+
+    def go_on(self, *, idle: bool) -> bool:
+        """Do what is due. Returns whether older completions were counted.
+
+        An error is raised, and leaves everything as it was, to be tried again later.
+        """
+        now = time.monotonic()
+        if now >= self._fold_at:
+            self._fold_at = now + RETRY_S
+            is_done = fold(self._connection) < FOLD_ROWS
+            self._fold_at = time.monotonic() + (FOLD_EVERY_S if is_done else 0)
+        if not self.waits or (now < self._fill_at if not idle else now + RETRY_S < self._fill_at):
+            return False
+        self._fill_at = now + RETRY_S
+        fill(self._connection)
+        self._fill_at = time.monotonic() + FILL_EVERY_S
+        return True
+
+
+def fold(connection: Connection) -> int:
+    """Add the oldest changes to the rollups. Returns how many there were."""
+    statement = select(rollup_changes).order_by(rollup_changes.c.id).limit(FOLD_ROWS)
+    if connection.scalar(select(func.max(rollup_changes.c.id))) is None:
+        return 0
+    with transaction(connection):
+        changes = connection.execute(statement).all()
+        _fold(connection, changes)
+        connection.execute(delete(rollup_changes).where(rollup_changes.c.id <= changes[-1].id))
+    return len(changes)
+
+
+def fill(connection: Connection) -> None:
+    """Count a few older completions of one organization, the newest of them first."""
+    forget_fills(connection)
+    row = connection.execute(select(rollup_fills).limit(1)).first()
+    if row is None:
+        return
+    ours = completions.c.organization_id == row.organization_id
+    older = [ours, completions.c.created_at < row.until_at]
+    newest = select(completions.c.created_at).where(*older)
+    newest = newest.order_by(completions.c.created_at.desc())
+    until_at = connection.scalar(newest.offset(FILL_ROWS - 1).limit(1))
+    if until_at is not None:
+        older.append(completions.c.created_at >= until_at)
+    tallies: dict[tuple[str, int, str, str], Tally] = {}
+    ended = select(*_COUNTED).where(*older, completions.c.status != "started")
+    for each in connection.execute(ended):
+        _count(tallies, _decode_counted(each), sign=1)
+    with transaction(connection):
+        _write_changes(connection, tallies)
+        this = rollup_fills.c.organization_id == row.organization_id
+        if until_at is None:
+            connection.execute(delete(rollup_fills).where(this))
+        else:
+            connection.execute(update(rollup_fills).where(this).values(until_at=until_at))
+    forget_fills(connection)
+
+
+def forget_fills(connection: Connection) -> None:
+    """Forget what is cached, after it was or may have been changed."""
+    connection.info.pop(_FILLS, None)
+
+
+def _fold(connection: Connection, changes: Sequence[Any]) -> None:
+    minutes_from = current_time_us() - MINUTES_KEPT_US
+    tallies: dict[tuple[str, Span, int, str, str], Tally] = {}
+    for row in changes:
+        tally = _decode(row.tally)
+        for span, span_us in SPAN_US.items():
+            begin_at = row.begin_at - row.begin_at % span_us
+            if span == "hour" or begin_at >= minutes_from:
+                key = (row.organization_id, span, begin_at, row.model, row.provider)
+                tallies.setdefault(key, Tally()).add(tally)
+    for key, tally in tallies.items():
+        _write_rollup(connection, key, tally)
+    for organization_id in {key[0] for key in tallies}:
+        connection.execute(
+            delete(rollups).where(
+                rollups.c.organization_id == organization_id,
+                rollups.c.span == "minute",
+                rollups.c.begin_at < minutes_from,
+            )
+        )
+
+
+def _list_all(
+    connection: Connection,
+    *,
+    organization_id: str,
+    span: Span,
+    created_from: int,
+    created_to: int,
+) -> Sequence[Rollup]:
+    span_us = SPAN_US[span]
+    tallies: dict[tuple[int, str, str], Tally] = {}
+    with sqlite.snapshot(connection):
+        for table, conditions in ((rollups, [rollups.c.span == span]), (rollup_changes, [])):
+            columns = table.c
+            statement = select(columns.begin_at, columns.model, columns.provider, columns.tally)
+            for begin_at, model, provider, tally in connection.execute(
+                statement.where(
+                    columns.organization_id == storable(organization_id),
+                    columns.begin_at >= created_from,
+                    columns.begin_at < created_to,
+                    *conditions,
+                )
+            ):
+                key = (begin_at - begin_at % span_us, model, provider)
+                if (known := tallies.get(key)) is None:
+                    tallies[key] = _decode(tally)
+                else:
+                    known.add(_decode(tally))
+    return [
+        Rollup(
+            begin_at=begin_at,
+            model=original(model, type=str),
+            provider=original(provider, type=str),
+            tally=tally,
+        )
+        for (begin_at, model, provider), tally in sorted(
+            tallies.items(), key=lambda item: item[0][0]
+        )
+        if tally
+    ]
+
+
+def _rebuild(connection: Connection, *, organization_id: str) -> None:
+    organization = storable(organization_id)
+    for table in (rollups, rollup_changes, rollup_fills):
+        connection.execute(delete(table).where(table.c.organization_id == organization))
+    created_at = completions.c.created_at
+    connection.execute(
+        rollup_fills.insert().from_select(
+            list(rollup_fills.columns),
+            select(
+                completions.c.organization_id,
+                func.max(created_at) + 1,
+                func.max(created_at) + 1,
+                func.min(created_at),
+            )
+            .where(completions.c.organization_id == organization)
+            .group_by(completions.c.organization_id),
+        )
+    )
+    forget_fills(connection)
+
+
+def _retrieve_progress(connection: Connection, *, organization_id: str) -> Progress | None:
+    row = connection.execute(
+        select(rollup_fills).where(rollup_fills.c.organization_id == storable(organization_id))
+    ).first()
+    if row is None:
+        return None
+    whole = max(1, row.begun_at - row.oldest_at)
+    return Progress(until_at=row.until_at, share=(row.begun_at - row.until_at) / whole)
+
+
+_FILLS = "rollup fills"
+_MINUTE_US = SPAN_US["minute"]
+_COUNTED = [
+    completions.c[name]
+    for name in (
+        *("id", "organization_id", "created_at", "status", "source", "provider", "model"),
+        *("response_model", "failure_kind", "cost_usd", "prompt_tokens", "completion_tokens"),
+        *("cached_tokens", "reasoning_tokens", "duration_ms", "first_token_ms"),
+    )
+]
+_INSERT_SQL = (
+    "INSERT INTO rollup_changes (organization_id, begin_at, model, provider, tally) "
+    "VALUES (?, ?, ?, ?, ?)"
+)
+_TALLIES = msgspec.json.Decoder(Tally)
+_ENCODER = msgspec.json.Encoder()
+
+
+def _list_fills(connection: Connection) -> dict[str, int]:
+    """What is not counted yet, cached on the writing connection, because every answer needs it."""
+    fills: dict[str, int] | None = connection.info.get(_FILLS)
+    if fills is None:
+        statement = select(rollup_fills.c.organization_id, rollup_fills.c.until_at)
+        fills = connection.info[_FILLS] = {
+            original(organization_id, type=str): until_at
+            for organization_id, until_at in connection.execute(statement)
+        }
+    return fills
+
+
+def _count(
+    tallies: dict[tuple[str, int, str, str], Tally], completion: Completion, *, sign: int
+) -> None:
+    created_at = completion.created_at
+    key = (completion.organization_id, created_at - created_at % _MINUTE_US, *find_key(completion))
+    if (tally := tallies.get(key)) is None:
+        tally = tallies[key] = Tally()
+    tally.count(completion, sign=sign)
+
+
+def _decode_counted(row: Any) -> Completion:
+    """The members of a completion that count."""
+    values = zip(_COUNTED, row, strict=True)
+    return Completion(
+        **{each.name: original(value, type=each.type.python_type) for each, value in values}
+    )
+
+
+def _write_changes(connection: Connection, tallies: dict[tuple[str, int, str, str], Tally]) -> None:
+    changes = [
+        (storable(organization_id), begin_at, storable(model), storable(provider), _encode(tally))
+        for (organization_id, begin_at, model, provider), tally in tallies.items()
+        if tally
+    ]
+    if changes:
+        sqlite.driver(connection).executemany(_INSERT_SQL, changes)
+
+
+def _write_rollup(
+    connection: Connection, key: tuple[str, Span, int, str, str], change: Tally
+) -> None:
+    this = [column == value for column, value in zip(rollups.primary_key, key, strict=True)]
+    before = connection.scalar(select(rollups.c.tally).where(*this))
+    if before is None:
+        names = [column.name for column in rollups.primary_key]
+        values = dict(zip(names, key, strict=True)) | {"tally": _encode(change)}
+        connection.execute(rollups.insert().values(values))
+        return
+    tally = _decode(before)
+    tally.add(change)
+    if tally:
+        connection.execute(update(rollups).where(*this).values(tally=_encode(tally)))
+    else:
+        connection.execute(delete(rollups).where(*this))
+
+
+def _encode(tally: Tally) -> str:
+    return _ENCODER.encode(tally).decode()
+
+
+def _decode(text: str) -> Tally:
+    return _TALLIES.decode(text)

@@ -1,0 +1,205 @@
+"""Rollups: always exactly the sums of the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from briggs.storage import Query, Store
+from briggs.storage import rollups as module
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
+from tests.storage.conftest import OpenStore, until
+from tests.storage.records import finished
+
+HOUR_US = SPAN_US["hour"]
+EVER = {"created_from": 0, "created_to": 2**62}
+
+
+async def list_rollups(store: Store, span: Span = "hour", **range: int) -> Sequence[Rollup]:
+    return await store.rollups.list_all(organization_id="default", span=span, **EVER | range)
+
+
+def sum_up(completions: Sequence[Completion], span: Span = "hour") -> dict[tuple[Any, ...], Tally]:
+    """What the rollups must be, from the rows."""
+    sums: dict[tuple[Any, ...], Tally] = {}
+    for each in completions:
+        if each.status != "started":
+            begin_at = each.created_at - each.created_at % SPAN_US[span]
+            sums.setdefault((begin_at, *find_key(each)), Tally()).count(each)
+    return sums
+
+
+async def check(store: Store) -> None:
+    """Compare the sums, by hour and (as far as they are kept) by minute, with the rows."""
+    page = await store.list(Query(organization_id="default", limit=100_000))
+    for span in ("hour", "minute"):
+        found = {
+            (each.begin_at, each.model, each.provider): each.tally
+            for each in await list_rollups(store, span)
+        }
+        assert found == sum_up(page.completions, span), span
+
+
+async def filled(store: Store) -> None:
+    """Wait until all older completions are counted."""
+    async with asyncio.timeout(20):
+        while await store.rollups.retrieve_progress(organization_id="default"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def vary(rng: random.Random, **members: Any) -> Completion:
+    """A completion of any outcome, from the last three hours."""
+    failed = rng.random() < 0.3
+    return finished(
+        created_at=current_time_us() - rng.randrange(2 * HOUR_US),
+        status="failed" if failed else "finished",
+        failure_kind=rng.choice(["upstream_timeout", "hang_up", "\ud83d"]) if failed else None,
+        model=rng.choice(["a", "b", "\ud83d"]),
+        provider=rng.choice(["openai", "groq", None]),
+        cost_usd=rng.choice([None, 0.001, 0.1, -1.0, 1e300]),
+        prompt_tokens=rng.choice([None, 3, 10**30]),
+        duration_ms=rng.choice([None, 0.0, 12.5, rng.random() * 1e5, float("inf")]),
+        first_token_ms=rng.choice([None, 3.5]),
+        **members,
+    )
+
+
+async def live(folder: Path, operations: Sequence[str], rng: random.Random) -> None:
+    """Do some operations of a server's life, and check the sums after each."""
+    store = await Store.open(folder)
+    ids: list[str] = []
+    running: list[Completion] = []
+    for operation in operations:
+        completion = vary(rng)
+        if operation == "settle":
+            await store.settle(completion)
+            ids.append(completion.id)
+        elif operation == "start":
+            await store.start(msgspec.structs.replace(completion, status="started"))
+            running.append(completion)
+            await asyncio.sleep(rng.choice([0, 0.06]))
+        elif operation == "end" and running:
+            completion = running.pop()
+            await store.settle(completion)
+            ids.append(completion.id)
+        elif operation == "report":
+            id = rng.choice(ids) if ids and rng.random() < 0.7 else completion.id
+            started = rng.random() < 0.3
+            await store.merge(id, organization_id="default", change=Report(completion, started))
+            ids.append(id)
+        elif operation == "delete" and ids:
+            await store.delete(ids.pop(rng.randrange(len(ids))), organization_id="default")
+        elif operation == "rebuild":
+            await store.rollups.rebuild(organization_id="default")
+            await filled(store)
+        elif operation == "fold":
+            await store.act(lambda connection: connection.info.clear())
+            store._writer._upkeep._fold_at = 0
+        elif operation == "restart":
+            running.clear()
+            await store.close()
+            store = await Store.open(folder)
+        await check(store)
+    await store.close()
+
+
+class Report:
+    """Reports a call, and changes what was reported before in place, as clients' posts do."""
+
+    def __init__(self, completion: Completion, started: bool) -> None:
+        self._completion = completion
+        self._started = started
+
+    def __call__(self, before: Completion | None) -> Completion:
+        if before is None:
+            status = "started" if self._started else self._completion.status
+            return msgspec.structs.replace(self._completion, source="client", status=status)
+        for name in ("status", "failure_kind", "model", "cost_usd", "duration_ms"):
+            setattr(before, name, getattr(self._completion, name))
+        return before
+
+
+OPERATIONS = ("settle", "start", "end", "report", "delete", "rebuild", "fold", "restart")
+
+
+@given(
+    operations=st.lists(st.sampled_from(OPERATIONS), min_size=3, max_size=12),
+    seed=st.integers(0, 2**32),
+)
+@settings(deadline=None, max_examples=25)
+def test_any_history(operations: list[str], seed: int) -> None:
+    """After any operations, the sums are those of the rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(live(Path(folder), operations, random.Random(seed)))
+
+
+async def test_changes_are_folded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes become rollups within about a second, minutes are dropped later, hours stay."""
+    old = finished(created_at=current_time_us() - 30 * HOUR_US)
+    for each in (finished(), finished(), old):
+        await store.settle(each)
+    with sqlite3.connect(store.path) as connection:
+        count = "SELECT (SELECT count(*) FROM rollups), (SELECT count(*) FROM rollup_changes)"
+        await until(lambda: connection.execute(count).fetchone()[1] == 0)
+        assert connection.execute(count).fetchone()[0] == 3, "two hours and a minute"
+    connection.close()
+    assert sum(each.tally.calls for each in await list_rollups(store)) == 3
+    assert sum(each.tally.calls for each in await list_rollups(store, "minute")) == 2
+    monkeypatch.setattr(module, "MINUTES_KEPT_US", -HOUR_US)
+    await store.settle(finished())
+    store._writer._upkeep._fold_at = 0
+    await store.settle(finished())
+    await asyncio.sleep(1.2)
+    assert await list_rollups(store, "minute") == []
+    assert sum(each.tally.calls for each in await list_rollups(store)) == 5
+
+
+async def test_a_range(store: Store) -> None:
+    """Only what begins in the range is listed, also of what is not folded yet."""
+    begin_at = current_time_us() // HOUR_US * HOUR_US
+    for hour in (0, 1, 2):
+        await store.settle(finished(created_at=begin_at - hour * HOUR_US))
+    listed = await list_rollups(store, created_from=begin_at - HOUR_US, created_to=begin_at)
+    assert [each.begin_at for each in listed] == [begin_at - HOUR_US]
+    other = await store.rollups.list_all(organization_id="other", span="hour", **EVER)
+    assert list(other) == []
+
+
+async def test_old_completions_are_counted_in_steps(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While older completions are counted, new ones, changed ones and deleted ones stay right."""
+    monkeypatch.setattr(module, "FILL_ROWS", 7)
+    store = await open_store()
+    old = [finished(created_at=current_time_us() - 1_000 * n) for n in range(200)]
+    await asyncio.gather(*(store.settle(each) for each in old))
+    await store.rollups.rebuild(organization_id="default")
+    progress = await store.rollups.retrieve_progress(organization_id="default")
+    assert progress is not None and 0 <= progress.share < 1
+    for place in (0, 100, 199):
+        assert await store.delete(old[place].id, organization_id="default")
+        await store.settle(finished())
+    await filled(store)
+    await check(store)
+
+
+async def test_refused_models_share_a_rollup(store: Store) -> None:
+    """A caller who sends many unknown models makes one rollup, not one for each name."""
+    for n in range(20):
+        await store.settle(
+            finished(model=f"no/such-{n}", provider=None, status="failed", failure_kind="not_found")
+        )
+    [rollup] = await list_rollups(store)
+    assert (rollup.model, rollup.provider) == ("", "")
+    assert rollup.tally.failures == {"not_found": 20}
