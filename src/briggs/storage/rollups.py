@@ -24,6 +24,9 @@ from briggs.storage.tables import completions, rollup_changes, rollup_fills, rol
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
 
+_Key = tuple[str, Span, int, str, str]
+"""The primary key of a rollup."""
+
 FOLD_EVERY_S = 1.0
 FOLD_ROWS = 2_000
 FILL_ROWS = 500
@@ -173,18 +176,20 @@ def forget_fills(connection: Connection) -> None:
 
 
 def _fold(connection: Connection, changes: Sequence[Any]) -> None:
-    minutes_from = current_time_us() - MINUTES_KEPT_US
-    tallies: dict[tuple[str, Span, int, str, str], Tally] = {}
+    """Write the minutes of these changes, and the hours of these minutes."""
+    minutes: dict[_Key, Tally] = {}
     for row in changes:
-        tally = _decode(row.tally)
-        for span, span_us in SPAN_US.items():
-            begin_at = row.begin_at - row.begin_at % span_us
-            if span == "hour" or begin_at >= minutes_from:
-                key = (row.organization_id, span, begin_at, row.model, row.provider)
-                tallies.setdefault(key, Tally()).add(tally)
-    for key, tally in tallies.items():
-        _write_rollup(connection, key, tally)
-    for organization_id in {key[0] for key in tallies}:
+        key: _Key = (row.organization_id, "minute", row.begin_at, row.model, row.provider)
+        minutes.setdefault(key, Tally()).add(_decode(row.tally))
+    hours: dict[_Key, Tally] = {}
+    for (organization_id, _, begin_at, model, provider), tally in minutes.items():
+        key = (organization_id, "hour", begin_at - begin_at % SPAN_US["hour"], model, provider)
+        hours.setdefault(key, Tally()).add(tally)
+    minutes_from = current_time_us() - MINUTES_KEPT_US
+    for key, tally in (*minutes.items(), *hours.items()):
+        if key[1] == "hour" or key[2] >= minutes_from:
+            _write_rollup(connection, key, tally)
+    for organization_id in {key[0] for key in hours}:
         connection.execute(
             delete(rollups).where(
                 rollups.c.organization_id == organization_id,
@@ -324,9 +329,7 @@ def _write_changes(connection: Connection, tallies: dict[tuple[str, int, str, st
         sqlite.driver(connection).executemany(_INSERT_SQL, changes)
 
 
-def _write_rollup(
-    connection: Connection, key: tuple[str, Span, int, str, str], change: Tally
-) -> None:
+def _write_rollup(connection: Connection, key: _Key, change: Tally) -> None:
     this = [column == value for column, value in zip(rollups.primary_key, key, strict=True)]
     before = connection.scalar(select(rollups.c.tally).where(*this))
     if before is None:

@@ -248,7 +248,7 @@ INSERT INTO "migrations" VALUES(14,'hide_models_from_reviewers',1795940195464880
 INSERT INTO "migrations" VALUES(15,'name_owners_and_reported_starts',1795945176495353);
 INSERT INTO "migrations" VALUES(16,'bind_keys_to_tasks',1795948196630532);
 INSERT INTO "migrations" VALUES(17,'show_completions_without_their_bodies',1795948754245406);
-INSERT INTO "migrations" VALUES(18,'roll_up_completions',1795949127248306);
+INSERT INTO "migrations" VALUES(18,'roll_up_completions',1795949152126972);
 CREATE TABLE organizations (
 	id TEXT NOT NULL, 
 	slug TEXT NOT NULL, 
