@@ -71,6 +71,8 @@ def vary(rng: random.Random, **members: Any) -> Completion:
         prompt_tokens=rng.choice([None, 3, 10**30]),
         duration_ms=rng.choice([None, 0.0, 12.5, rng.random() * 1e5, float("inf")]),
         first_token_ms=rng.choice([None, 3.5]),
+        p_mean=rng.choice([None, 0.0, 0.731, 1.0]),
+        p_least=rng.choice([0.0, 1e-20, 0.2]),
         **members,
     )
 

@@ -279,6 +279,7 @@ _COUNTED = [
         *("id", "organization_id", "created_at", "status", "source", "provider", "model"),
         *("response_model", "failure_kind", "cost_usd", "prompt_tokens", "completion_tokens"),
         *("cached_tokens", "reasoning_tokens", "duration_ms", "first_token_ms"),
+        *("p_mean", "p_least"),
     )
 ]
 _INSERT_SQL = (

@@ -16,6 +16,7 @@ COST_MAX_USD = 10_000
 COUNT_MAX = 2**40
 """A cost or a count of one call above these is not believed, and so is unknown."""
 
+P_STEPS = 20
 NAME_MAX = 200
 """How many characters of a model's name, or of a kind of failure, are kept."""
 
@@ -41,11 +42,26 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
     reasoning_tokens: int = 0
     duration_ms: Histogram = {}
     first_token_ms: Histogram = {}
+    p_mean_millionths: int = 0
+    """The sum of the mean probabilities of the answers with logprobs, in units of 1e-6."""
+    p_mean: Histogram = {}
+    """How many answers had such a mean probability, in twenty equal steps from 0 to 1."""
+    p_least: Histogram = {}
 
     @property
     def cost_usd(self) -> float | None:
         """US dollars; None if no price is known."""
         return self.cost_nanodollars / _NANO if self.priced else None
+
+    @property
+    def with_logprobs(self) -> int:
+        """How many answers came with logprobs."""
+        return sum(self.p_mean.values())
+
+    @property
+    def mean_probability(self) -> float | None:
+        """The mean of the answers' mean probabilities; None if none came with logprobs."""
+        return self.p_mean_millionths / 1e6 / count if (count := self.with_logprobs) else None
 
     @property
     def unpriced(self) -> int:
@@ -73,6 +89,11 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
             add_one(self.duration_ms, find_bucket(duration), sign)
         if first is not None and first >= 0:
             add_one(self.first_token_ms, find_bucket(first), sign)
+        mean, least = completion.p_mean, completion.p_least
+        if mean is not None and least is not None and 0 <= mean <= 1 and 0 <= least <= 1:
+            self.p_mean_millionths += sign * round(mean * 1e6)
+            add_one(self.p_mean, min(P_STEPS - 1, int(mean * P_STEPS)), sign)
+            add_one(self.p_least, find_bucket(least), sign)
 
     def add(self, other: Tally) -> None:
         """Add the sums of another tally, which may be negative."""
@@ -80,6 +101,8 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         add(self.duration_ms, other.duration_ms)
         add(self.first_token_ms, other.first_token_ms)
+        add(self.p_mean, other.p_mean)
+        add(self.p_least, other.p_least)
         add(self.failures, other.failures)
 
     def __bool__(self) -> bool:
