@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from briggs.conform import (
-    COUNT_MAX,
     Asked,
     Conformed,
     ConformStream,
     InBandError,
     NotConforming,
     conform_response,
-    describe_error,
 )
 from briggs.conform.drafts import Draft, Fixes
 from briggs.conform.message import restore_content
@@ -24,6 +22,8 @@ from briggs.rules import check_response, check_stream, is_checkable
 from briggs.types.envelope import open_envelope
 from briggs.types.errors import InvalidRequest
 from briggs.types.fold import Fold
+from briggs.types.usage import COUNT_MAX
+from briggs.wires.words.errors import describe_error
 from tests.processes import create_response
 
 Json = dict[str, Any]

@@ -19,9 +19,9 @@ from briggs.conform import (
     InBandError,
     NotConforming,
     conform_response,
-    describe_error,
 )
 from briggs.rules import Finding, check_response, check_stream
+from briggs.wires.words.errors import describe_error
 from tests.mutations import (
     TOKEN,
     UNMENDED,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from briggs.conform import Asked, ConformStream, Facts, conform_response
-from briggs.conform.usage import COST_USD_MAX, read_cost, translate_words
-from briggs.conform.words import WORDS
+from briggs.wires.words.costs import COST_USD_MAX, read_cost
+from briggs.wires.words.counts import WORDS, translate_words
 from tests.conform.test_streams import BEGIN, END, TEXT, create_chunk
 from tests.processes import create_response
 

@@ -20,9 +20,9 @@ from langchain_core.messages import AIMessageChunk, convert_to_openai_messages
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from briggs.client.log import log
-from briggs.conform import find_finish_reason
 from briggs.types import json
 from briggs.types.any_json import integer, members
+from briggs.wires.words.reasons import find_finish_reason
 
 # Options that LangChain passes but does not send to the model.
 _NOT_SENT = frozenset(

@@ -6,23 +6,20 @@ rules (E5, C2, ...) are those of the rule book. The specification is the page of
 object, https://platform.openai.com/docs/api-reference/chat/object.
 """
 
-from briggs.conform.finish import InBandError, describe_error, find_finish_reason
+from briggs.conform.finish import InBandError
 from briggs.conform.response import conform_plain, conform_response
-from briggs.conform.stream import USAGE_SO_FAR, ConformStream
+from briggs.conform.stream import ConformStream
 from briggs.conform.strict import (
-    COUNT_MAX,
     FINISH_REASONS,
     Asked,
     Conformed,
     Facts,
     NotConforming,
 )
-from briggs.conform.usage import read_cost, read_dollars, restore_words
+from briggs.conform.usage import restore_words
 
 __all__ = [
-    "COUNT_MAX",
     "FINISH_REASONS",
-    "USAGE_SO_FAR",
     "Asked",
     "ConformStream",
     "Conformed",
@@ -31,9 +28,5 @@ __all__ = [
     "NotConforming",
     "conform_plain",
     "conform_response",
-    "describe_error",
-    "find_finish_reason",
-    "read_cost",
-    "read_dollars",
     "restore_words",
 ]

@@ -9,9 +9,8 @@ import msgspec
 from briggs.conform.drafts import Draft
 from briggs.conform.message import create_call_id, is_call_id, restore_text, restore_type
 from briggs.conform.strict import NotConforming
+from briggs.types.envelope import CALLS_MAX
 
-CALLS_MAX = 1024
-"""The tool calls of one choice. OpenAI accepts 128 tools in a request."""
 # The total bytes of arguments that are decoded, to see whether a call is complete.
 _READ_BYTES_MAX = 16 * 1024 * 1024
 

@@ -9,6 +9,7 @@ from briggs.conform.drafts import Draft
 from briggs.conform.strict import Annotation, NotConforming, convert
 from briggs.types import json
 from briggs.types.fold import join_text
+from briggs.wires.words.parts import join_parts
 
 _INPUTS = {"function": "arguments", "custom": "input"}
 """For each type of call, the member with its text."""
@@ -67,9 +68,7 @@ def restore_content(message: Draft) -> None:
         parts = [parts]
     if not isinstance(parts, list):
         return
-    spoken: dict[str, list[str]] = {}
-    for part in parts:
-        _join_part(part, into=spoken)
+    spoken = join_parts(parts)
     message.set("content", join_text(spoken.get("content", [])), rule="M2")
     for name in ("reasoning_content", "refusal"):
         text = "".join(spoken.get(name, []))
@@ -78,28 +77,6 @@ def restore_content(message: Draft) -> None:
     if "other" in spoken:
         # The specification uses this name for the parts of a stored message.
         message.members.setdefault("content_parts", parts)
-
-
-def _join_part(part: Any, *, into: dict[str, list[str]], thinking: bool = False) -> None:
-    name, text = "reasoning_content" if thinking else "content", ""
-    match part:
-        case str():
-            text = part
-        case {"type": "text" | "output_text" | "input_text", "text": str(text)}:
-            pass
-        case {"text": str(text)} | {"content": str(text)} if part.get("type") in (None, "text"):
-            pass
-        case {"type": "thinking" | "reasoning", "thinking": list(inner)}:
-            for one in inner:
-                _join_part(one, into=into, thinking=True)
-            return
-        case {"type": "thinking", "thinking": str(text)} | {"type": "reasoning", "text": str(text)}:
-            name = "reasoning_content"
-        case {"type": "refusal", "refusal": str(text)}:
-            name = "refusal"
-        case _:
-            name = "other"
-    into.setdefault(name, []).append(text)
 
 
 def is_call_id(id: Any) -> bool:

@@ -31,14 +31,12 @@ from briggs.conform.strict import (
     read_facts,
 )
 from briggs.conform.tokens import are_cut, restore_logprobs, restore_numbers
-from briggs.conform.usage import (
-    read_cost,
-    restore_finite,
-    restore_usage,
-    translate_words,
-)
+from briggs.conform.usage import restore_finite, restore_usage
 from briggs.types import json
 from briggs.types.completions import ID_PREFIX
+from briggs.wires.words.costs import read_cost
+from briggs.wires.words.counts import translate_words
+from briggs.wires.words.places import GROQ
 
 
 class _Answer(Response):
@@ -166,7 +164,7 @@ def _find_usage(answer: Draft) -> None:
     """U7: copy a usage from a choice, or from `x_groq`, to the top."""
     if isinstance(answer.get("usage"), dict):
         return
-    for place in (answer.object("x_groq"), *answer.objects("choices")):
+    for place in (answer.object(GROQ), *answer.objects("choices")):
         if place is not None and isinstance(usage := place.get("usage"), dict):
             answer.set("usage", dict(usage), rule="U7", absent="U7")
             return

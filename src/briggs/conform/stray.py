@@ -11,20 +11,7 @@ from typing import Any
 
 from briggs.conform.drafts import Draft
 from briggs.conform.strict import NotConforming
-
-# Other names for the content of a choice, a message or a delta. The first one found counts.
-_NAMES = ("text", "content", "output_text", "output", "response", "generated_text", "completion")
-_NAMES_KNOWN = frozenset(_NAMES)
-# Members at the top of an answer that may contain text.
-_HOLDERS = frozenset(
-    {
-        *_NAMES,
-        *("answer", "candidates", "data", "errors", "generation", "generations", "message"),
-        *("messages", "outputs", "reply", "result", "results"),
-    }
-)
-_KEYS = frozenset({*_HOLDERS, "parts", "msg", "detail"})
-_SILENT = frozenset({"role", "object", "type", "name", "id", *_NAMES})
+from briggs.wires.words.places import HOLDERS, KEYS, NAMES, NAMES_KNOWN, SILENT
 
 
 def restore_stray(
@@ -61,14 +48,14 @@ def says_nothing(message: dict[str, Any]) -> bool:
     """Whether a message or a delta has no content, tool calls or other output."""
     if message.get("content"):
         return False
-    return not any(value for name, value in message.items() if name not in _SILENT)
+    return not any(value for name, value in message.items() if name not in SILENT)
 
 
 def find_stray(answer: dict[str, Any]) -> str | None:
     """The name of a member at the top of an answer or a chunk that has text, if any."""
-    if _HOLDERS.isdisjoint(answer):
+    if HOLDERS.isdisjoint(answer):
         return None
-    return next((name for name in _HOLDERS & answer.keys() if has_text(answer[name])), None)
+    return next((name for name in HOLDERS & answer.keys() if has_text(answer[name])), None)
 
 
 def has_text(value: Any) -> bool:
@@ -93,9 +80,9 @@ def _find_message(
 def _take_text(choice: Draft, message: Draft | None, is_said: Callable[[str], bool]) -> str:
     """Find text outside of an empty content, remove it from its place, and return it."""
     for place in filter(None, (message, choice)):
-        if _NAMES_KNOWN.isdisjoint(place.members):
+        if NAMES_KNOWN.isdisjoint(place.members):
             continue
-        for member in _NAMES:
+        for member in NAMES:
             if place is message and member == "content":
                 continue
             text = "".join(_spell(place.get(member)))
@@ -115,4 +102,4 @@ def _spell(value: Any) -> Iterator[str]:
         elif isinstance(each, list):
             waiting += reversed(each)
         elif isinstance(each, dict):
-            waiting += [member for name, member in each.items() if name in _KEYS]
+            waiting += [member for name, member in each.items() if name in KEYS]

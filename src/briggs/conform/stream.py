@@ -39,11 +39,14 @@ from briggs.conform.strict import (
     read_usage,
 )
 from briggs.conform.tokens import are_cut, restore_logprobs
-from briggs.conform.usage import read_cost, restore_usage
+from briggs.conform.usage import restore_usage
 from briggs.types import json
 from briggs.types.fold import Fold
 from briggs.types.probabilities import read_certainty
 from briggs.types.tokens import list_logprobs
+from briggs.wires.chunks import USAGE_SO_FAR
+from briggs.wires.words.costs import read_cost
+from briggs.wires.words.places import GROQ
 
 _PLAIN = msgspec.json.Decoder(PlainChunk)
 
@@ -74,11 +77,6 @@ _SEPARATORS = {
     b"\xe2\x80\xa9": b"\\u2029",
     b"\xc2\x85": b"\\u0085",
 }
-
-
-USAGE_SO_FAR = "usage_so_far"
-"""A payload with only this member has the usage so far, and is not passed on. It comes from
-Briggs's own translation, for vendors that count before the end."""
 
 
 class _Choice(msgspec.Struct):
@@ -361,7 +359,7 @@ class ConformStream:
         """S8, U6: keep the last usage for the end. Returns whether the chunk has nothing else."""
         if self._usage_payload is not None:
             self._note_usage(chunk)
-        places = (chunk, chunk.object("x_groq"), *chunk.objects("choices"))
+        places = (chunk, chunk.object(GROQ), *chunk.objects("choices"))
         holder = next((one for one in places if one and one.get("usage") is not None), None)
         if holder is None:
             return False

@@ -14,6 +14,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from briggs.types.completions import Fix
 from briggs.types.probabilities import read_certainty
+from briggs.types.usage import COUNT_MAX, PARTS
+from briggs.wires.words.counts import LIFETIMES, read_hour
 
 T = TypeVar("T")
 
@@ -94,8 +96,6 @@ def convert(value: Any, type: type[T]) -> T:
         raise NotConforming("a lone surrogate is in a value that must not be text") from error
 
 
-# No answer has more tokens, so a larger count is a mistake.
-COUNT_MAX = 1_000_000_000
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 NonEmpty = Annotated[str, Meta(min_length=1)]
 _INDICES_SHOWN_MAX = 8
@@ -200,8 +200,8 @@ class Usage(msgspec.Struct):
     total_tokens: Count
     prompt_tokens_details: Details | UnsetType = UNSET
     completion_tokens_details: Details | UnsetType = UNSET
-    # Anthropic's. It is used only for the price, and is not checked.
-    cache_creation: Any = UNSET
+    # It is used only for the price, and is not checked.
+    lifetimes: Any = msgspec.field(default=UNSET, name=LIFETIMES)
 
 
 class KnownDetails(Details, forbid_unknown_fields=True):
@@ -327,9 +327,6 @@ def list_excess(details: Details, *, whole: int) -> Sequence[str]:
     return [name for name in counted if getattr(details, name) > whole]
 
 
-PARTS = tuple(Details.__struct_fields__)
-
-
 def read_facts(response: Response) -> Facts:
     """What the record keeps about a response."""
     tier = response.service_tier
@@ -365,10 +362,8 @@ def read_usage(usage: Usage, *, into: Facts) -> None:
         into.cached_tokens = _count(read.cached_tokens)
         into.cache_write_tokens = _count(read.cache_write_tokens)
         into.audio_input_tokens = _count(read.audio_tokens)
-    if isinstance(usage.cache_creation, dict):
-        hour = usage.cache_creation.get("ephemeral_1h_input_tokens")
-        is_count = type(hour) is int and 0 <= hour <= COUNT_MAX
-        into.cache_write_1h_tokens = hour if is_count else None
+    if usage.lifetimes is not UNSET:
+        into.cache_write_1h_tokens = read_hour(usage.lifetimes)
     if written is not UNSET:
         into.reasoning_tokens = _count(written.reasoning_tokens)
         into.audio_output_tokens = _count(written.audio_tokens)

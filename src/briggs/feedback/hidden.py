@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from briggs.record.answers import read_response
 from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError
-from briggs.wires.recorded.answer import read_response
 from briggs.wires.recorded.request import read_request
 
 HIDDEN = "hidden"

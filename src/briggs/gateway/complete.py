@@ -11,7 +11,6 @@ from briggs.conform import (
     InBandError,
     NotConforming,
     conform_response,
-    read_dollars,
 )
 from briggs.gateway.attempts import ask_in_order
 from briggs.gateway.order import Route
@@ -27,6 +26,7 @@ from briggs.types.errors import (
     UpstreamRejected,
 )
 from briggs.wires.base import Prepared
+from briggs.wires.words.costs import read_dollars
 
 
 async def complete(call: Call, *, route: Route, record: Record) -> bytes:

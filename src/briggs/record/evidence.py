@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from briggs.conform import USAGE_SO_FAR
 from briggs.rules import Finding, check_error, check_response, check_stream
 from briggs.rules.envelope import is_version_of
 from briggs.types import json
@@ -15,6 +14,7 @@ from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError, UpstreamRejected, UpstreamTruncated
 from briggs.types.plain import is_plain_stream
 from briggs.wires.base import Prepared
+from briggs.wires.chunks import USAGE_SO_FAR
 
 _COUNTED = b'{"%b":' % USAGE_SO_FAR.encode()
 DONE = b"data: [DONE]\n\n"

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from briggs.record.answers import RecordedAnswer, read_answer
 from briggs.record.judge import LARGE_BYTES
 from briggs.record.prices import find_basis, load_list, price_logged
 from briggs.record.record import Call, write_facts
@@ -26,7 +27,6 @@ from briggs.types import json
 from briggs.types.any_json import integer, members, text
 from briggs.types.completions import Completion, Status, current_time_us
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
-from briggs.wires.recorded.answer import RecordedAnswer, read_answer
 
 Read = TypeVar("Read")
 

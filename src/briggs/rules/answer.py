@@ -11,11 +11,10 @@ import msgspec
 
 from briggs.types import json
 from briggs.types.any_json import Json, integer, members, objects
+from briggs.types.envelope import CHOICES_MAX
 
 # RFC 8259, section 9, lets readers set a limit.
 DEPTH_MAX = 100
-CHOICES_MAX = 128
-"""The most choices of a request. If an answer has more, it breaks C1 and the rest are not read."""
 
 
 class Body:
@@ -84,6 +83,7 @@ class Answer:
         self.request = request
         self.member = member
         """`message` or, in a chunk, `delta`."""
+        # If an answer has more choices, it breaks C1, and the rest are not read.
         self.choices = [
             Choice(path, choice, members(choice.get(member)), f"{path}.{member}")
             for path, choice in islice(objects(value.get("choices"), "choices"), CHOICES_MAX)

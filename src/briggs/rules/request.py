@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from briggs.rules.answer import CHOICES_MAX, Request
+from briggs.rules.answer import Request
 from briggs.rules.book import Broken, rule
 from briggs.types.any_json import integer, members, objects
+from briggs.types.envelope import CHOICES_MAX
 
 
 @rule(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from briggs.conform.strict import PARTS
-from briggs.conform.usage import translate_words
 from briggs.rules.answer import Answer
 from briggs.rules.book import Broken, Severity, also, rule
 from briggs.types.any_json import Json, integer, members, number
+from briggs.types.usage import PARTS
+from briggs.wires.words.counts import translate_words
 
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 DETAILS = {

@@ -25,6 +25,8 @@ class StreamOptions(msgspec.Struct):
 
 
 CHOICES_MAX = 128
+CALLS_MAX = 1024
+"""The tool calls of one choice. OpenAI accepts 128 tools in a request."""
 TOP_LOGPROBS_MAX = 20
 # The model's name is repeated in every chunk of a stream, in URLs, and in error messages.
 _MODEL_CHARACTERS_MAX = 1000

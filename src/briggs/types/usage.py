@@ -32,6 +32,16 @@ class CompletionTokensDetails(Object):
     """Tokens of the request's `prediction` that did not appear. They are billed too."""
 
 
+PARTS = tuple(
+    dict.fromkeys(
+        (*PromptTokensDetails.__struct_fields__, *CompletionTokensDetails.__struct_fields__)
+    )
+)
+"""The counts that a breakdown may have."""
+COUNT_MAX = 1_000_000_000
+"""No answer has more tokens, so a larger count is a mistake."""
+
+
 class CompletionUsage(Object):
     """The tokens of one completion, over all of its choices.
 

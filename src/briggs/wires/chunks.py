@@ -9,14 +9,17 @@ from typing import Any
 
 import msgspec
 
-from briggs.conform import USAGE_SO_FAR, find_finish_reason
-from briggs.conform.calls import CALLS_MAX
 from briggs.types import json
-from briggs.types.envelope import CHOICES_MAX
+from briggs.types.envelope import CALLS_MAX, CHOICES_MAX
 from briggs.types.errors import UpstreamInvalid, UpstreamRejected
 from briggs.types.fold import Fold
+from briggs.wires.words.reasons import find_finish_reason
 
 Chunk = dict[str, Any]
+
+USAGE_SO_FAR = "usage_so_far"
+"""A chunk with only this member has the usage so far, and is not passed on. It comes from vendors
+that count before the end."""
 
 MALFORMED = (
     *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from briggs.api.times import iso
+from briggs.record.answers import read_response
 from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest
-from briggs.wires.recorded.answer import read_response
 from briggs.wires.recorded.request import read_request
 
 _CALL_SITE = ("stacktrace", "orig_module", "orig_qualname")

@@ -23,11 +23,11 @@ from briggs.api.queries import (
     read_query,
 )
 from briggs.feedback.reviewers import show
+from briggs.record.answers import read_response
 from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
-from briggs.wires.recorded.answer import read_response
 from briggs.wires.recorded.request import list_messages
 
 _INCLUDABLE = ("request", "received")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from briggs.conform import find_finish_reason
 from briggs.wires.base import Prepared
 from briggs.wires.chunks import Chunk, ChunkWriter, write_error, write_usage
 from briggs.wires.identifiers import find_original_names, fit_to
+from briggs.wires.words.reasons import find_finish_reason
 
 fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
 """Fits the names of functions to what Cohere accepts."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any
 
-from briggs.conform import find_finish_reason
 from briggs.types import json
 from briggs.wires.base import Prepared
 from briggs.wires.chunks import Chunk, ChunkWriter, write_error, write_usage
 from briggs.wires.identifiers import find_original_names, fit_to
+from briggs.wires.words.reasons import find_finish_reason
 
 fit_name = fit_to("a-zA-Z0-9_.:-", length_max=64, first="a-zA-Z_")
 """Fits the names of functions to what Gemini accepts."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from briggs.conform import describe_error
 from briggs.types import json
 from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid
 from briggs.types.sse import EventReader, EventTooLarge
 from briggs.wires.base import Encoded, ErrorWords, ModelPage, Prepared, StreamDecoder
+from briggs.wires.words.errors import describe_error
 
 _SHOWN_CHARACTERS_MAX = 500
 _NOTHING = "it gave no reason"

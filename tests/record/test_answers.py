@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
+from briggs.record import answers
+from briggs.record.answers import UNKNOWN_MODEL, read_answer, read_response
 from briggs.rules import check_response
 from briggs.types import json
 from briggs.types.completions import Completion, Status
 from briggs.types.response import CreateChatCompletionResponse
-from briggs.wires.recorded import answer as answer_module
-from briggs.wires.recorded.answer import UNKNOWN_MODEL, read_answer, read_response
 from tests.processes import create_response
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -194,6 +194,6 @@ def test_a_plain_answer_reads_as_any(monkeypatch: pytest.MonkeyPatch, logprobs: 
     of = Completion(organization_id="default", model="m")
     quick = read_answer(body, of=of)
     assert quick.is_plain
-    monkeypatch.setattr(answer_module, "_read_plain", lambda _: None)
+    monkeypatch.setattr(answers, "_read_plain", lambda _: None)
     assert read_answer(body, of=of) == quick._replace(is_plain=False)
     assert check_response(body) == []
