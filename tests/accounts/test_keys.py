@@ -67,14 +67,14 @@ async def test_a_known_key_is_not_read_again(
     store: Store, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is read for the first call with a key, and again after a key has changed."""
-    reads, find = 0, store.find_key
+    reads, find = 0, store.keys.find
 
     async def count(hash: bytes) -> Key | None:
         nonlocal reads
         reads += 1
         return await find(hash)
 
-    monkeypatch.setattr(store, "find_key", count)
+    monkeypatch.setattr(store.keys, "find", count)
     key, secret = await keys.create("laptop", organization_id=DEFAULT)
     for _ in range(5):
         assert await keys.authenticate(secret) == key
@@ -90,7 +90,7 @@ async def test_a_key_revoked_while_it_is_read(
 ) -> None:
     """A key that is revoked between its reading and the answer is not remembered."""
     key, secret = await keys.create("laptop", organization_id=DEFAULT)
-    find = store.find_key
+    find = store.keys.find
 
     async def find_then_revoke(hash: bytes) -> Key | None:
         found = await find(hash)
@@ -98,7 +98,7 @@ async def test_a_key_revoked_while_it_is_read(
         await keys.revoke(key.id, organization_id=DEFAULT, by=admin)
         return found
 
-    monkeypatch.setattr(store, "find_key", find_then_revoke)
+    monkeypatch.setattr(store.keys, "find", find_then_revoke)
     assert await keys.authenticate(secret) == key
     with pytest.raises(AuthenticationFailed):
         await keys.authenticate(secret)

@@ -34,7 +34,7 @@ async def test_kill_at_random_moments(upstream: Upstream, tmp_path: Path) -> Non
     store = await Store.open(data)
     try:
         for id, (request, answer) in answers.items():
-            completion = await store.retrieve(id, organization_id="default")
+            completion = await store.completions.retrieve(id, organization_id="default")
             assert completion is not None, f"{id} was answered and is not recorded"
             assert completion.status == "finished"
             assert completion.request == request
@@ -94,7 +94,7 @@ async def _list_ids(store: Store) -> list[str]:
     ids: list[str] = []
     after = None
     while True:
-        page = await store.list(
+        page = await store.completions.list(
             Query(organization_id="default", limit=1000, after=after, order="asc", payloads=False)
         )
         ids += [completion.id for completion in page.completions]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -33,7 +34,7 @@ PLAIN = json.dumps(examples.RESPONSE).encode()
 
 
 class Recorder:
-    """A store with only what the judge needs."""
+    """The completions of a store, with only what the judge needs."""
 
     def __init__(self) -> None:
         self.found: dict[str, Sequence[str]] = {}
@@ -50,7 +51,7 @@ class Recorder:
 
 def open_judge() -> tuple[Judge, Recorder]:
     recorder = Recorder()
-    return Judge(cast("Store", recorder)), recorder
+    return Judge(cast("Store", SimpleNamespace(completions=recorder))), recorder
 
 
 def prepare(

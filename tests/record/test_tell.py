@@ -138,7 +138,7 @@ async def test_a_post_is_read_once_and_before_the_writer(
     assert names.count("read_answer") == names.count("price_logged") == 1
     assert names.count("_decode_object") == 2
     assert {thread for _, thread in noted.calls} == {threading.current_thread().name}
-    completion = await store.retrieve("c", organization_id="default")
+    completion = await store.completions.retrieve("c", organization_id="default")
     assert completion is not None
     assert (completion.model, completion.tags) == ("model-0", ["t"])
     assert completion.cost_usd == pytest.approx((5 * 2.5 + 2 * 10) / 1e6)
@@ -158,7 +158,7 @@ async def test_a_price_whose_model_another_post_names(
     end = Posted(organization_id="default", status="finished", response=json.dumps(answer).encode())
     for posted in (question, end) if named_first else (end, question):
         await tell_module.tell("c", posted, store=store)
-    completion = await store.retrieve("c", organization_id="default")
+    completion = await store.completions.retrieve("c", organization_id="default")
     assert completion is not None
     assert (completion.model, completion.response_model) == ("gpt-4o", None)
     assert completion.cost_usd == pytest.approx((5 * 2.5 + 2 * 10) / 1e6)

@@ -57,9 +57,9 @@ async def test_compressed_at_once(store: Store) -> None:
     await store.settle(large)
     assert store.statistics().uncompressed == 1
     for each in (small, large):
-        assert await store.retrieve(each.id, organization_id="default") == each
+        assert await store.completions.retrieve(each.id, organization_id="default") == each
     await until(lambda: store.statistics().uncompressed == 0)
-    assert await store.retrieve(large.id, organization_id="default") == large
+    assert await store.completions.retrieve(large.id, organization_id="default") == large
 
 
 @pytest.mark.usefixtures("nothing_at_once")
@@ -80,7 +80,7 @@ async def test_compressed_later(store: Store) -> None:
         assert encoding == 1
         assert length < len(completions[0].request) / 3
     for each in completions:
-        assert await store.retrieve(each.id, organization_id="default") == each
+        assert await store.completions.retrieve(each.id, organization_id="default") == each
 
 
 @pytest.mark.usefixtures("nothing_at_once")
@@ -106,4 +106,4 @@ async def test_goes_on_after_reopening(open_store: OpenStore) -> None:
     assert store.statistics().uncompressed == 100
     await until(lambda: store.statistics().uncompressed == 0)
     for each in completions:
-        assert await store.retrieve(each.id, organization_id="default") == each
+        assert await store.completions.retrieve(each.id, organization_id="default") == each

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from briggs.storage import Query, Store, sqlite
-from briggs.storage.completions import select_page
 from briggs.storage.migrations import migrate
+from briggs.storage.queries import select_page
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest
 from tests.storage.records import create_request, create_response, finished
@@ -22,7 +22,7 @@ ORGANIZATION = "default"
 
 async def list_ids(store: Store, **members: Any) -> list[str]:
     query = Query(**{"organization_id": ORGANIZATION, "limit": 1_000, **members})
-    return [each.id for each in (await store.list(query)).completions]
+    return [each.id for each in (await store.completions.list(query)).completions]
 
 
 async def walk(store: Store, **members: Any) -> list[str]:
@@ -31,7 +31,7 @@ async def walk(store: Store, **members: Any) -> list[str]:
     after = None
     while True:
         query = Query(**{"organization_id": ORGANIZATION, **members, "after": after})
-        page = await store.list(query)
+        page = await store.completions.list(query)
         ids += [each.id for each in page.completions]
         if not page.has_more:
             return ids
@@ -82,7 +82,7 @@ async def test_filters(store: Store) -> None:
     three = finished(id="three", created_at=3, status="failed", response_model=None)
     for each in (one, two, three):
         await store.settle(each)
-    await store.record_violates({"one": ["C3", "M5"], "three": ["C3"], "four": ["M5"]})
+    await store.completions.record_violates({"one": ["C3", "M5"], "three": ["C3"], "four": ["M5"]})
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({}, ["three", "two", "one"]),
         ({"order": "asc"}, ["one", "two", "three"]),
@@ -117,10 +117,12 @@ async def test_violates_are_recorded(store: Store) -> None:
     """The rules that an answer breaks stay with it, whatever else changes."""
     for id in ("kept", "gone"):
         await store.settle(finished(id=id, tags=["a"]))
-    await store.record_violates({"kept": ["C3", "M5"], "gone": ["C3"]})
-    await store.relabel("kept", organization_id=ORGANIZATION, tags=["b"])
-    await store.delete("gone", organization_id=ORGANIZATION)
-    [kept] = (await store.list(Query(organization_id=ORGANIZATION, violates=["C3"]))).completions
+    await store.completions.record_violates({"kept": ["C3", "M5"], "gone": ["C3"]})
+    await store.completions.relabel("kept", organization_id=ORGANIZATION, tags=["b"])
+    await store.completions.delete("gone", organization_id=ORGANIZATION)
+    [kept] = (
+        await store.completions.list(Query(organization_id=ORGANIZATION, violates=["C3"]))
+    ).completions
     assert kept.id == "kept"
     assert kept.violates == ["C3", "M5"]
     assert kept.tags == ["b"]
@@ -175,7 +177,9 @@ async def test_text_stops_early(store: Store) -> None:
         )
     expected = [f"{number:03}" for number in range(248, -1, -2)]
     assert await walk(store, text="EVEN", limit=7) == expected
-    page = await store.list(Query(organization_id=ORGANIZATION, text="even", payloads=False))
+    page = await store.completions.list(
+        Query(organization_id=ORGANIZATION, text="even", payloads=False)
+    )
     assert len(page.completions) == 20
     assert page.has_more
     assert page.completions[0].request == b""
@@ -185,7 +189,7 @@ async def test_without_payloads(store: Store) -> None:
     """Without payloads everything except the bodies is returned."""
     completion = finished(received=b"received", tags=["a"])
     await store.settle(completion)
-    page = await store.list(Query(organization_id=ORGANIZATION, payloads=False))
+    page = await store.completions.list(Query(organization_id=ORGANIZATION, payloads=False))
     completion.request, completion.response, completion.received = b"", None, None
     assert page.completions == [completion]
 
@@ -195,7 +199,7 @@ async def test_limits(store: Store) -> None:
     for _ in range(3):
         await store.settle(finished())
     for limit, has_more in ((0, True), (2, True), (3, False), (4, False)):
-        page = await store.list(Query(organization_id=ORGANIZATION, limit=limit))
+        page = await store.completions.list(Query(organization_id=ORGANIZATION, limit=limit))
         assert len(page.completions) == min(limit, 3)
         assert page.has_more is has_more
 
@@ -206,7 +210,7 @@ async def test_unknown_cursor(store: Store) -> None:
     await store.settle(theirs)
     for after in (create_id(), theirs.id, "\ud800"):
         with pytest.raises(InvalidRequest) as raised:
-            await store.list(Query(organization_id=ORGANIZATION, after=after))
+            await store.completions.list(Query(organization_id=ORGANIZATION, after=after))
         assert raised.value.param == "after"
 
 
@@ -250,7 +254,7 @@ async def test_pages_while_others_write(store: Store) -> None:
     async def record() -> None:
         for id in doomed:
             await store.settle(finished())
-            await store.delete(id, organization_id=ORGANIZATION)
+            await store.completions.delete(id, organization_id=ORGANIZATION)
 
     _, ids = await asyncio.gather(record(), walk(store, limit=3))
     assert len(ids) == len(set(ids))
@@ -262,7 +266,7 @@ async def test_cursor_of_a_deleted_completion(store: Store) -> None:
     settled = [finished(id=id, created_at=7) for id in ("a", "b", "c", "d")]
     for each in settled:
         await store.settle(each)
-    await store.delete("b", organization_id=ORGANIZATION)
+    await store.completions.delete("b", organization_id=ORGANIZATION)
     assert await list_ids(store, after="b", order="asc") == ["c", "d"]
     assert await list_ids(store, after="b", order="desc") == ["a"]
 

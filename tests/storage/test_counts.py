@@ -18,13 +18,13 @@ async def test_a_count_is_exact_or_says_that_it_is_not(
     for number in range(6):
         await store.settle(finished(user="even" if number % 2 == 0 else "odd"))
     query = Query(organization_id=ORGANIZATION)
-    assert await store.count(query) == Count(count=6, is_exact=True)
+    assert await store.completions.count(query) == Count(count=6, is_exact=True)
     even = Query(organization_id=ORGANIZATION, user="even")
-    assert await store.count(even) == Count(count=3, is_exact=True)
+    assert await store.completions.count(even) == Count(count=3, is_exact=True)
     monkeypatch.setattr(counts, "COUNT_MAX", 4)
-    assert await store.count(query) == Count(count=4, is_exact=False)
+    assert await store.completions.count(query) == Count(count=4, is_exact=False)
     monkeypatch.setattr(counts, "COUNT_MAX", 6)
-    assert await store.count(query) == Count(count=6, is_exact=True)
+    assert await store.completions.count(query) == Count(count=6, is_exact=True)
 
 
 async def test_a_count_ends_in_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,10 +37,10 @@ async def test_a_count_ends_in_time(store: Store, monkeypatch: pytest.MonkeyPatc
         Query(organization_id=ORGANIZATION),
         Query(organization_id=ORGANIZATION, text="find"),
     ):
-        cut = await store.count(query)
+        cut = await store.completions.count(query)
         assert not cut.is_exact
         assert cut.count < 3
-        assert len((await store.list(query)).completions) == 3
+        assert len((await store.completions.list(query)).completions) == 3
 
 
 async def test_amounts_that_are_not_known_are_within_no_bounds(store: Store) -> None:
@@ -49,7 +49,7 @@ async def test_amounts_that_are_not_known_are_within_no_bounds(store: Store) -> 
         await store.settle(finished(cost_usd=cost))
 
     async def count(**bounds: float) -> int:
-        return (await store.count(Query(organization_id=ORGANIZATION, **bounds))).count  # type: ignore[arg-type]
+        return (await store.completions.count(Query(organization_id=ORGANIZATION, **bounds))).count  # type: ignore[arg-type]
 
     assert await count(cost_usd_min=0) == 3
     assert await count(cost_usd_max=0.5) == 2
@@ -63,7 +63,9 @@ async def test_a_finish_reason_of_any_choice(store: Store) -> None:
         await store.settle(finished(finish_reasons=reasons))
 
     async def count(reason: str) -> int:
-        return (await store.count(Query(organization_id=ORGANIZATION, finish_reason=reason))).count
+        return (
+            await store.completions.count(Query(organization_id=ORGANIZATION, finish_reason=reason))
+        ).count
 
     assert await count("length") == 1
     assert await count('a"b') == 1

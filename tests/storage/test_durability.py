@@ -30,7 +30,9 @@ async def test_killed(open_store: OpenStore, tmp_path: Path, durability: str) ->
     assert len(acknowledged) == len(set(acknowledged))
 
     store = await open_store()
-    page = await store.list(Query(organization_id="default", tags=["crash"], limit=1_000_000))
+    page = await store.completions.list(
+        Query(organization_id="default", tags=["crash"], limit=1_000_000)
+    )
     found = {each.id: each for each in page.completions}
     assert len(found) == len(page.completions), "none is there twice"
     for id in acknowledged:

@@ -131,12 +131,12 @@ async def test_tags_that_change(store: Store) -> None:
     task = await create_task(store)
     (id,) = await settle(store, tags=[])
     assert await claim(store, task) is None
-    await store.relabel(id, organization_id="default", tags=["t"])
+    await store.completions.relabel(id, organization_id="default", tags=["t"])
     assert await claim(store, task) == id
-    await store.relabel(id, organization_id="default", tags=["u"])
+    await store.completions.relabel(id, organization_id="default", tags=["u"])
     assert await claim(store, task, "bob") is None
-    await store.relabel(id, organization_id="default", tags=["t"])
-    await store.delete(id, organization_id="default")
+    await store.completions.relabel(id, organization_id="default", tags=["t"])
+    await store.completions.delete(id, organization_id="default")
     assert await claim(store, task, "bob") is None
 
 
@@ -344,7 +344,7 @@ async def test_deleted(store: Store) -> None:
     given = answer(task, one, two)
     await store.feedback.create(given, task=task)
     assert await claim(store, task, "b") is None
-    await store.delete(one, organization_id="default")
+    await store.completions.delete(one, organization_id="default")
     found = await store.feedback.retrieve(DEFAULT, id=given.id)
     assert found is not None
     assert (found.completion_ids, found.deleted_completion_ids) == (sorted([one, two]), [one])
@@ -428,7 +428,7 @@ async def test_the_tag_of_a_check_comes_and_goes(store: Store) -> None:
     """A completion leaves the queues when it gets the tag, and returns when it loses it."""
     task = await create_task(store)
     (id,) = await settle(store)
-    await store.relabel(id, organization_id="default", tags=["t", CHECK_TAG])
+    await store.completions.relabel(id, organization_id="default", tags=["t", CHECK_TAG])
     assert await claim(store, task) is None
-    await store.relabel(id, organization_id="default", tags=["t"])
+    await store.completions.relabel(id, organization_id="default", tags=["t"])
     assert await claim(store, task) == id

@@ -27,44 +27,44 @@ async def test_life_of_a_key(store: Store) -> None:
     """A key is found from its creation to its revocation, and its secret is never kept."""
     secret = create_secret()
     key = create_key(secret, name="\ud83d\0")
-    await store.create_key(key)
-    assert await store.find_key(hash_secret(secret)) == key
-    assert await store.list_keys(organization_id="default") == [key]
-    assert await store.revoke_key(key.id, organization_id="default")
-    assert not await store.revoke_key(key.id, organization_id="default")
-    assert await store.find_key(hash_secret(secret)) is None
-    assert await store.list_keys(organization_id="default") == []
+    await store.keys.create(key)
+    assert await store.keys.find(hash_secret(secret)) == key
+    assert await store.keys.list(organization_id="default") == [key]
+    assert await store.keys.revoke(key.id, organization_id="default")
+    assert not await store.keys.revoke(key.id, organization_id="default")
+    assert await store.keys.find(hash_secret(secret)) is None
+    assert await store.keys.list(organization_id="default") == []
     assert secret.encode() not in store.path.read_bytes()
 
 
 async def test_organizations(store: Store) -> None:
     """An organization lists and revokes its own keys only."""
     mine, yours = (create_key(create_secret(), organization_id=each) for each in ("mine", "yours"))
-    await store.create_key(mine)
-    await store.create_key(yours)
-    assert await store.list_keys(organization_id="mine") == [mine]
-    assert not await store.revoke_key(yours.id, organization_id="mine")
-    assert await store.list_keys(organization_id="yours") == [yours]
+    await store.keys.create(mine)
+    await store.keys.create(yours)
+    assert await store.keys.list(organization_id="mine") == [mine]
+    assert not await store.keys.revoke(yours.id, organization_id="mine")
+    assert await store.keys.list(organization_id="yours") == [yours]
 
 
 async def test_same_secret(store: Store) -> None:
     """A second key with the same hash is refused, and the first one still works."""
     secret = create_secret()
-    await store.create_key(create_key(secret))
+    await store.keys.create(create_key(secret))
     with pytest.raises(NotRecorded):
-        await store.create_key(create_key(secret))
+        await store.keys.create(create_key(secret))
     assert store.failure is None
-    assert len(await store.list_keys(organization_id="default")) == 1
+    assert len(await store.keys.list(organization_id="default")) == 1
 
 
 async def test_version(store: Store) -> None:
-    """`keys_version` changes with every key created or revoked, by us or by another process."""
-    versions = [store.keys_version]
+    """`store.keys.version` changes with every key created or revoked, by us or by others."""
+    versions = [store.keys.version]
     key = create_key(create_secret())
-    await store.create_key(key)
-    versions.append(store.keys_version)
-    await store.revoke_key(key.id, organization_id="default")
-    versions.append(store.keys_version)
+    await store.keys.create(key)
+    versions.append(store.keys.version)
+    await store.keys.revoke(key.id, organization_id="default")
+    versions.append(store.keys.version)
     other = sqlite3.connect(store.path)
     with other:
         other.execute("UPDATE keys SET name = 'another'")
@@ -73,8 +73,8 @@ async def test_version(store: Store) -> None:
             "VALUES ('id', 'default', '', x'00', '', 1)"
         )
     other.close()
-    await until(lambda: store.keys_version != versions[-1])
-    versions.append(store.keys_version)
+    await until(lambda: store.keys.version != versions[-1])
+    versions.append(store.keys.version)
     assert len(set(versions)) == 4
 
 
@@ -82,10 +82,10 @@ async def test_touched(open_store: OpenStore) -> None:
     """The last use of a key is written, at the latest on closing."""
     store = await open_store()
     key = create_key(create_secret())
-    await store.create_key(key)
-    store.touch_key(key.id, at=5)
-    store.touch_key(key.id, at=7)
-    store.touch_key("revoked meanwhile", at=7)
+    await store.keys.create(key)
+    store.keys.touch(key.id, at=5)
+    store.keys.touch(key.id, at=7)
+    store.keys.touch("revoked meanwhile", at=7)
     await store.close()
     store = await open_store()
-    assert [each.last_used_at for each in await store.list_keys(organization_id="default")] == [7]
+    assert [each.last_used_at for each in await store.keys.list(organization_id="default")] == [7]

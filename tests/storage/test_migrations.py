@@ -126,17 +126,17 @@ async def test_from_version(open_store: OpenStore, tmp_path: Path, version: Path
     connection.close()
     store = await open_store()
     assert store.interrupted == 1
-    finished = await store.retrieve("chatcmpl-1", organization_id="default")
+    finished = await store.completions.retrieve("chatcmpl-1", organization_id="default")
     assert finished is not None
     assert finished.id == "0199d5a0-0000-7000-8000-000000000001"
     assert (finished.tags, finished.metadata) == (["a", "b"], {"k": "v"})
     assert finished.request == b'{"model":"openai/gpt-4o","messages":[]}'
     assert finished.response == b'{"id":"chatcmpl-1"}\x00\xff'
-    page = await store.list(Query(organization_id="default", status="failed"))
+    page = await store.completions.list(Query(organization_id="default", status="failed"))
     assert [each.failure_kind for each in page.completions] == ["interrupted"]
     again = Completion(organization_id="default", status="finished")
     await store.settle(again)
-    assert await store.retrieve(again.id, organization_id="default") == again
+    assert await store.completions.retrieve(again.id, organization_id="default") == again
 
 
 async def test_reported_starts_become_a_column(open_store: OpenStore, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ async def test_reported_starts_become_a_column(open_store: OpenStore, tmp_path: 
             )
     connection.close()
     store = await open_store()
-    found = await store.retrieve_many(sites, organization_id="default")
+    found = await store.completions.retrieve_many(sites, organization_id="default")
     assert {id: each.start_reported for id, each in found.items()} == {
         "both": True,
         "end": False,

@@ -86,7 +86,9 @@ async def test_tags_are_searched(store: Store) -> None:
     await store.settle(finished(tags=["bill", "billing"], organization_id="other"))
 
     async def search(text: str, limit: int = 100) -> list[str]:
-        return list(await store.list_tags(organization_id="default", text=text, limit=limit))
+        return list(
+            await store.completions.list_tags(organization_id="default", text=text, limit=limit)
+        )
 
     assert await search("bill") == ["bill"]
     assert await search("bil") == ["Unbilled", "bill", "billing"]
@@ -109,19 +111,21 @@ async def test_merged(store: Store) -> None:
         before.status, before.tags, before.response = "finished", ["b"], b"\xff" * 100_000
         return before
 
-    assert (await store.merge("c", organization_id="default", change=start)).status == "started"
-    merged = await store.merge("c", organization_id="default", change=finish)
-    assert merged == await store.retrieve("c", organization_id="default")
+    assert (
+        await store.completions.merge("c", organization_id="default", change=start)
+    ).status == "started"
+    merged = await store.completions.merge("c", organization_id="default", change=finish)
+    assert merged == await store.completions.retrieve("c", organization_id="default")
     assert (merged.status, merged.tags, merged.request) == ("finished", ["b"], b"{}")
-    assert await store.list_tags(organization_id="default") == ["b"]
+    assert await store.completions.list_tags(organization_id="default") == ["b"]
     with pytest.raises(NotFound):
-        await store.merge("c", organization_id="other", change=finish)
+        await store.completions.merge("c", organization_id="other", change=finish)
 
 
 async def test_what_a_client_started_is_not_failed_by_a_restart(open_store: OpenStore) -> None:
     """A restart marks only the calls that Briggs itself answered as interrupted."""
     store = await open_store()
-    await store.merge(
+    await store.completions.merge(
         "c",
         organization_id="default",
         change=lambda _: Completion(organization_id="default", id="c", source="client"),
@@ -129,6 +133,6 @@ async def test_what_a_client_started_is_not_failed_by_a_restart(open_store: Open
     await store.close()
     store = await open_store()
     assert store.interrupted == 0
-    found = await store.retrieve("c", organization_id="default")
+    found = await store.completions.retrieve("c", organization_id="default")
     assert found is not None
     assert found.status == "started"

@@ -27,7 +27,7 @@ async def main():
     store = await Store.open(Path(sys.argv[1]))
     completion = Completion(organization_id="default", request=b"{}")
     await store.start(completion)
-    while not await store.retrieve(completion.id, organization_id="default"):
+    while not await store.completions.retrieve(completion.id, organization_id="default"):
         await asyncio.sleep(0.01)
     print(completion.id, flush=True)
     await asyncio.sleep(600)
@@ -68,7 +68,7 @@ def read_owner(store: Store, *, of: str) -> str | None:
 
 
 async def read_status(store: Store, id: str) -> str:
-    found = await store.retrieve(id, organization_id="default")
+    found = await store.completions.retrieve(id, organization_id="default")
     assert found is not None
     return found.status
 
@@ -128,5 +128,5 @@ async def test_a_settled_call_has_no_owner(store: Store) -> None:
 async def test_a_reported_call_has_no_owner(store: Store) -> None:
     """Only its client knows whether a reported call runs, so this process does not own it."""
     reported = Completion(organization_id="default", id="reported", source="client")
-    await store.merge("reported", organization_id="default", change=lambda _: reported)
+    await store.completions.merge("reported", organization_id="default", change=lambda _: reported)
     assert read_owner(store, of="reported") is None

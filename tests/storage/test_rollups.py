@@ -42,7 +42,7 @@ def sum_up(completions: Sequence[Completion], span: Span = "hour") -> dict[tuple
 
 async def check(store: Store) -> None:
     """Compare the sums, by hour and (as far as they are kept) by minute, with the rows."""
-    page = await store.list(Query(organization_id="default", limit=100_000))
+    page = await store.completions.list(Query(organization_id="default", limit=100_000))
     for span in ("hour", "minute"):
         found = {
             (each.begin_at, each.model, each.provider): each.tally
@@ -98,10 +98,14 @@ async def live(folder: Path, operations: Sequence[str], rng: random.Random) -> N
         elif operation == "report":
             id = rng.choice(ids) if ids and rng.random() < 0.7 else completion.id
             started = rng.random() < 0.3
-            await store.merge(id, organization_id="default", change=Report(completion, started))
+            await store.completions.merge(
+                id, organization_id="default", change=Report(completion, started)
+            )
             ids.append(id)
         elif operation == "delete" and ids:
-            await store.delete(ids.pop(rng.randrange(len(ids))), organization_id="default")
+            await store.completions.delete(
+                ids.pop(rng.randrange(len(ids))), organization_id="default"
+            )
         elif operation == "rebuild":
             await store.rollups.rebuild(organization_id="default")
             await filled(store)
@@ -190,7 +194,7 @@ async def test_old_completions_are_counted_in_steps(
     progress = await store.rollups.retrieve_progress(organization_id="default")
     assert progress is not None and 0 <= progress.share < 1
     for place in (0, 100, 199):
-        assert await store.delete(old[place].id, organization_id="default")
+        assert await store.completions.delete(old[place].id, organization_id="default")
         await store.settle(finished())
     await filled(store)
     await check(store)

@@ -13,13 +13,13 @@ from tests.storage.records import finished
 async def settle(store: Store, *call_ids: str, response: bytes, **members: object) -> Completion:
     completion = finished(response=response, **members)
     if call_ids:
-        store.sign(completion, call_ids=call_ids)
+        store.signed_calls.create(completion, call_ids=call_ids)
     await store.settle(completion)
     return completion
 
 
 async def read(store: Store, *call_ids: str, organization_id: str = "default") -> list[bytes]:
-    return await store.read_signed(call_ids, organization_id=organization_id, read=bytes)
+    return await store.signed_calls.read(call_ids, organization_id=organization_id, read=bytes)
 
 
 def count_rows(store: Store) -> int:
@@ -52,7 +52,7 @@ async def test_deleted(store: Store) -> None:
     """Deleting a completion deletes its calls."""
     completion = await settle(store, "a", "b", response=b"1")
     await settle(store, "b", response=b"2")
-    assert await store.delete(completion.id, organization_id="default")
+    assert await store.completions.delete(completion.id, organization_id="default")
     assert await read(store, "a", "b") == [b"2"]
     assert count_rows(store) == 1
 

@@ -24,10 +24,12 @@ from tests.storage.records import completions, finished
 async def test_byte_for_byte(store: Store, completion: Completion) -> None:
     """A record comes back unchanged, whatever its content."""
     await store.settle(completion)
-    found = await store.retrieve(completion.id, organization_id=completion.organization_id)
+    found = await store.completions.retrieve(
+        completion.id, organization_id=completion.organization_id
+    )
     assert found == completion
     for tag in completion.tags:
-        page = await store.list(
+        page = await store.completions.list(
             Query(organization_id=completion.organization_id, tags=[tag], limit=10_000)
         )
         assert completion.id in [each.id for each in page.completions]
@@ -38,7 +40,7 @@ async def test_odd_neighbours(store: Store) -> None:
     settled = [finished(), finished(model="\ud83d"), finished(seed=2**64), finished()]
     await asyncio.gather(*(store.settle(each) for each in settled))
     for each in settled:
-        assert await store.retrieve(each.id, organization_id="default") == each
+        assert await store.completions.retrieve(each.id, organization_id="default") == each
 
 
 async def test_started(store: Store) -> None:
@@ -47,7 +49,7 @@ async def test_started(store: Store) -> None:
     await store.start(completion)
     completion.status = "finished"
     await asyncio.sleep(0.2)
-    found = await store.retrieve(completion.id, organization_id="default")
+    found = await store.completions.retrieve(completion.id, organization_id="default")
     assert found is not None
     assert found.status == "started"
 
@@ -61,7 +63,9 @@ async def test_end_after_start(store: Store) -> None:
         completion.status = "failed"
         completion.response = b"half an answer"
         await store.settle(completion)
-        assert await store.retrieve(completion.id, organization_id="default") == completion
+        assert (
+            await store.completions.retrieve(completion.id, organization_id="default") == completion
+        )
 
 
 async def test_settled_twice(store: Store) -> None:
@@ -72,7 +76,7 @@ async def test_settled_twice(store: Store) -> None:
     again.response = b"another answer"
     with pytest.raises(AlreadySettled):
         await store.settle(again)
-    assert await store.retrieve(completion.id, organization_id="default") == completion
+    assert await store.completions.retrieve(completion.id, organization_id="default") == completion
 
 
 async def test_settled_twice_at_once(store: Store) -> None:
@@ -85,7 +89,7 @@ async def test_settled_twice_at_once(store: Store) -> None:
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [type(None), type(None), AlreadySettled]
-    assert await store.retrieve(other.id, organization_id="default") == other
+    assert await store.completions.retrieve(other.id, organization_id="default") == other
     assert store.unrecorded == 0
 
 
@@ -101,7 +105,7 @@ async def test_start_after_end(store: Store) -> None:
     await store.settle(completion)
     await store.start(completion)
     await asyncio.sleep(0.2)
-    assert await store.retrieve(completion.id, organization_id="default") == completion
+    assert await store.completions.retrieve(completion.id, organization_id="default") == completion
 
 
 async def test_relaxed(open_store: OpenStore) -> None:
@@ -113,7 +117,7 @@ async def test_relaxed(open_store: OpenStore) -> None:
     await store.close()
     store = await open_store()
     for each in settled:
-        assert await store.retrieve(each.id, organization_id="default") == each
+        assert await store.completions.retrieve(each.id, organization_id="default") == each
 
 
 async def test_reopened(open_store: OpenStore) -> None:
@@ -126,7 +130,7 @@ async def test_reopened(open_store: OpenStore) -> None:
         await store.close()
     store = await open_store()
     for each in settled:
-        assert await store.retrieve(each.id, organization_id="default") == each
+        assert await store.completions.retrieve(each.id, organization_id="default") == each
 
 
 async def test_interrupted(open_store: OpenStore) -> None:
@@ -137,7 +141,7 @@ async def test_interrupted(open_store: OpenStore) -> None:
     await store.close()
     store = await open_store()
     assert store.interrupted == 1
-    found = await store.retrieve(completion.id, organization_id="default")
+    found = await store.completions.retrieve(completion.id, organization_id="default")
     assert found is not None
     assert (found.status, found.failure_kind) == ("failed", "interrupted")
     assert found.request == b"{}"
@@ -154,20 +158,22 @@ async def test_retrieve_by_response_id(open_store: OpenStore) -> None:
     await until(lambda: store.statistics().uncompressed == 0)
     await store.settle(older)
     await store.settle(newest)
-    assert await store.retrieve("same", organization_id="default") == newer
-    assert await store.retrieve("same", organization_id="another") == newest
-    assert await store.retrieve("other", organization_id="default") is None
+    assert await store.completions.retrieve("same", organization_id="default") == newer
+    assert await store.completions.retrieve("same", organization_id="another") == newest
+    assert await store.completions.retrieve("other", organization_id="default") is None
 
 
 async def test_organizations(store: Store) -> None:
     """An organization can neither see, change nor delete what belongs to another."""
     completion = finished(organization_id="mine")
     await store.settle(completion)
-    assert await store.retrieve(completion.id, organization_id="yours") is None
-    assert not await store.relabel(completion.id, metadata={"a": "b"}, organization_id="yours")
-    assert not await store.delete(completion.id, organization_id="yours")
-    assert (await store.list(Query(organization_id="yours"))).completions == []
-    assert await store.retrieve(completion.id, organization_id="mine") == completion
+    assert await store.completions.retrieve(completion.id, organization_id="yours") is None
+    assert not await store.completions.relabel(
+        completion.id, metadata={"a": "b"}, organization_id="yours"
+    )
+    assert not await store.completions.delete(completion.id, organization_id="yours")
+    assert (await store.completions.list(Query(organization_id="yours"))).completions == []
+    assert await store.completions.retrieve(completion.id, organization_id="mine") == completion
 
 
 async def test_update_metadata(store: Store) -> None:
@@ -175,12 +181,12 @@ async def test_update_metadata(store: Store) -> None:
     completion = finished(metadata={"old": "1", "both": "1"})
     await store.settle(completion)
     new = {"both": "2", "\ud800": "\0"}
-    assert await store.relabel(completion.id, metadata=new, organization_id="default")
-    found = await store.retrieve(completion.id, organization_id="default")
+    assert await store.completions.relabel(completion.id, metadata=new, organization_id="default")
+    found = await store.completions.retrieve(completion.id, organization_id="default")
     assert found is not None
     assert found.metadata == new
     for pair, count in (({"both": "2"}, 1), ({"\ud800": "\0"}, 1), ({"both": "1"}, 0)):
-        page = await store.list(Query(organization_id="default", metadata=pair))
+        page = await store.completions.list(Query(organization_id="default", metadata=pair))
         assert len(page.completions) == count
 
 
@@ -189,10 +195,12 @@ async def test_update_metadata_while_it_runs(store: Store) -> None:
     completion = Completion(organization_id="default", metadata={"a": "1"})
     await store.start(completion)
     await asyncio.sleep(0.2)
-    assert await store.relabel(completion.id, metadata={"a": "2"}, organization_id="default")
+    assert await store.completions.relabel(
+        completion.id, metadata={"a": "2"}, organization_id="default"
+    )
     completion.status = "finished"
     await store.settle(completion)
-    found = await store.retrieve(completion.id, organization_id="default")
+    found = await store.completions.retrieve(completion.id, organization_id="default")
     assert found is not None
     assert found.metadata == {"a": "2"}
 
@@ -206,15 +214,15 @@ async def test_delete(open_store: OpenStore, tmp_path: Path) -> None:
     )
     await store.settle(completion)
     await store.settle(finished())
-    assert await store.delete(completion.id, organization_id="default")
-    assert not await store.delete(completion.id, organization_id="default")
-    assert await store.retrieve(completion.id, organization_id="default") is None
+    assert await store.completions.delete(completion.id, organization_id="default")
+    assert not await store.completions.delete(completion.id, organization_id="default")
+    assert await store.completions.retrieve(completion.id, organization_id="default") is None
     for query in (
         Query(organization_id="default", tags=["tagged"]),
         Query(organization_id="default", metadata={"key": "deleted value"}),
         Query(organization_id="default", text=secret),
     ):
-        assert (await store.list(query)).completions == []
+        assert (await store.completions.list(query)).completions == []
     await store.close()
     files = [path.read_bytes() for path in (tmp_path / "data").iterdir()]
     assert not any(secret.encode() in content for content in files)
@@ -226,10 +234,10 @@ async def test_delete_while_it_runs(store: Store) -> None:
     completion = Completion(organization_id="default")
     await store.start(completion)
     await asyncio.sleep(0.2)
-    assert await store.delete(completion.id, organization_id="default")
+    assert await store.completions.delete(completion.id, organization_id="default")
     completion.status = "finished"
     await store.settle(completion)
-    assert await store.retrieve(completion.id, organization_id="default") is None
+    assert await store.completions.retrieve(completion.id, organization_id="default") is None
 
 
 async def test_closed(open_store: OpenStore) -> None:
@@ -239,7 +247,7 @@ async def test_closed(open_store: OpenStore) -> None:
     for refused in (
         store.start(Completion(organization_id="default")),
         store.settle(finished()),
-        store.delete("id", organization_id="default"),
+        store.completions.delete("id", organization_id="default"),
     ):
         with pytest.raises(StoreUnavailable, match="closed"):
             await refused
@@ -267,7 +275,7 @@ async def test_closed_store_is_one_file(open_store: OpenStore, tmp_path: Path) -
     copied.mkdir()
     (copied / "briggs.db").write_bytes((tmp_path / "data" / "briggs.db").read_bytes())
     store = await open_store(copied)
-    assert await store.retrieve(completion.id, organization_id="default") == completion
+    assert await store.completions.retrieve(completion.id, organization_id="default") == completion
 
 
 async def test_backup(open_store: OpenStore, tmp_path: Path) -> None:
@@ -285,8 +293,10 @@ async def test_backup(open_store: OpenStore, tmp_path: Path) -> None:
     await store.settle(finished(tags=["kept"]))
     restored = await open_store(folder)
     for each in settled:
-        assert await restored.retrieve(each.id, organization_id="default") == each
-    page = await restored.list(Query(organization_id="default", tags=["kept"], limit=100))
+        assert await restored.completions.retrieve(each.id, organization_id="default") == each
+    page = await restored.completions.list(
+        Query(organization_id="default", tags=["kept"], limit=100)
+    )
     assert len(page.completions) == 50
 
 

@@ -19,7 +19,8 @@ from briggs.storage import (
     Query,
     Store,
     StoreUnavailable,
-    completions,
+    indexes,
+    records,
     sqlite,
     writer,
 )
@@ -40,7 +41,9 @@ async def call(store: Store, count: int = 1) -> None:
 
 
 async def count(store: Store) -> int:
-    page = await store.list(Query(organization_id="default", limit=1_000_000, payloads=False))
+    page = await store.completions.list(
+        Query(organization_id="default", limit=1_000_000, payloads=False)
+    )
     return len(page.completions)
 
 
@@ -94,7 +97,7 @@ async def test_cancelled_caller(store: Store) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: store.statistics().queued == 0)
-    assert await store.retrieve(completion.id, organization_id="default") == completion
+    assert await store.completions.retrieve(completion.id, organization_id="default") == completion
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ async def test_larger_than_the_queue(open_store: OpenStore) -> None:
     completions = [finished(request=bytes(100_000)) for _ in range(3)]
     await asyncio.gather(*(store.settle(each) for each in completions))
     for each in completions:
-        assert await store.retrieve(each.id, organization_id="default") == each
+        assert await store.completions.retrieve(each.id, organization_id="default") == each
 
 
 async def test_bad_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +144,7 @@ async def test_bad_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.failure is None
     assert store.unrecorded == 1
     for each in good:
-        assert await store.retrieve(each.id, organization_id="default") == each
+        assert await store.completions.retrieve(each.id, organization_id="default") == each
 
 
 async def set_limit(store: Store, *, bytes_max: int) -> None:
@@ -260,10 +263,10 @@ async def test_end_that_could_not_be_written(store: Store) -> None:
     assert store.failure is not None
     sqlite.driver(store._writer._connection).execute("PRAGMA query_only = OFF")
     await until(lambda: store.failure is None)
-    found = await store.retrieve(completion.id, organization_id="default")
+    found = await store.completions.retrieve(completion.id, organization_id="default")
     assert found is not None
     await asyncio.sleep(0.1)
-    found = await store.retrieve(completion.id, organization_id="default")
+    found = await store.completions.retrieve(completion.id, organization_id="default")
     assert found is not None
     assert (found.status, found.failure_kind) == ("failed", "not_recorded")
 
@@ -296,7 +299,7 @@ async def test_full_disk(open_store: OpenStore, tmp_path: Path) -> None:
         assert store.failure is not None
         assert len(acknowledged) > 50
         for each in acknowledged:
-            assert await store.retrieve(each.id, organization_id="default") == each
+            assert await store.completions.retrieve(each.id, organization_id="default") == each
 
         filler.unlink()
         await until(lambda: store.failure is None)
@@ -305,7 +308,7 @@ async def test_full_disk(open_store: OpenStore, tmp_path: Path) -> None:
         await store.close()
         store = await open_store(disk / "data")
         for each in [*acknowledged, completion]:
-            assert await store.retrieve(each.id, organization_id="default") == each
+            assert await store.completions.retrieve(each.id, organization_id="default") == each
         await store.close()
 
 
@@ -322,14 +325,14 @@ async def test_a_large_row_is_not_kept(open_store: OpenStore) -> None:
     """SQLite keeps the values of a statement until others replace them."""
     store = await open_store()
     forgotten: list[int] = []
-    original = completions.forget_values
+    original = records.forget_values
 
     def forget(connection: Connection) -> None:
         original(connection)
         forgotten.append(1)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completions, "forget_values", forget)
+        patch.setattr(records, "forget_values", forget)
         await store.settle(finished(request=b"x" * 2_000_000))
         assert len(forgotten) == 1
         await store.settle(finished(request=b"x"))
@@ -344,12 +347,12 @@ async def test_a_completion_is_found_by_so_many_tags(open_store: OpenStore) -> N
     metadata = {f"key-{number}": "" for number in range(200_000)}
     completion = finished(tags=tags, metadata=metadata)
     await store.settle(completion)
-    kept = await store.retrieve(completion.id, organization_id="default")
+    kept = await store.completions.retrieve(completion.id, organization_id="default")
     assert kept is not None
     assert (kept.tags, kept.metadata) == (tags, metadata)
-    page = await store.list(Query(organization_id="default", tags=["tag-999"]))
+    page = await store.completions.list(Query(organization_id="default", tags=["tag-999"]))
     assert [each.id for each in page.completions] == [completion.id]
     with connect(store) as connection:
         for table in ("completion_tags", "completion_metadata"):
             rows = connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()
-            assert rows == (completions.FOUND_BY_MAX,)
+            assert rows == (indexes.FOUND_BY_MAX,)

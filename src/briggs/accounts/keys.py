@@ -21,7 +21,7 @@ class Keys:
         self._store = store
         self._known: dict[str, Key] = {}
         """The keys found since the last change, by their whole secrets."""
-        self._version = store.keys_version
+        self._version = store.keys.version
 
     async def authenticate(self, secret: str) -> Key:
         """Find the key with this secret, and note its use. Raises `AuthenticationFailed`.
@@ -48,23 +48,23 @@ class Keys:
         return key
 
     async def _find(self, secret: str) -> Key:
-        version = self._store.keys_version
+        version = self._store.keys.version
         if version != self._version:
             self._known, self._version = {}, version
         key = self._known.get(secret)
         if key is None:
-            key = await self._store.find_key(hash_secret(secret))
+            key = await self._store.keys.find(hash_secret(secret))
             if key is None:
                 raise AuthenticationFailed(_explain_unknown(secret))
             # It may have been revoked since it was read.
-            if self._version == version == self._store.keys_version:
+            if self._version == version == self._store.keys.version:
                 self._known[secret] = key
         now = current_time_us()
         if key.expires_at is not None and key.expires_at <= now:
             raise AuthenticationFailed(
                 f"The key '{key.name}' has expired: make another with `briggs keys create`."
             )
-        self._store.touch_key(key.id, at=now)
+        self._store.keys.touch(key.id, at=now)
         return key
 
     async def create(
@@ -93,17 +93,17 @@ class Keys:
             expires_at=expires_at,
             task_id=task_id,
         )
-        await self._store.create_key(key)
+        await self._store.keys.create(key)
         return key, secret
 
     async def list(self, *, organization_id: str) -> Sequence[Key]:
         """The keys of an organization, oldest first. Invitations are not among them."""
-        keys = await self._store.list_keys(organization_id=organization_id)
+        keys = await self._store.keys.list(organization_id=organization_id)
         return [key for key in keys if key.task_id is None]
 
     async def list_invitations(self, task_id: str, *, organization_id: str) -> Sequence[Key]:
         """The invitations to a task, oldest first."""
-        keys = await self._store.list_keys(organization_id=organization_id)
+        keys = await self._store.keys.list(organization_id=organization_id)
         return [key for key in keys if key.task_id == task_id]
 
     async def revoke(self, id: str, *, organization_id: str, by: Key) -> None:
@@ -113,7 +113,7 @@ class Keys:
                 "A key cannot revoke itself: use another one, so that you are not locked out.",
                 param="id",
             )
-        if not await self._store.revoke_key(id, organization_id=organization_id):
+        if not await self._store.keys.revoke(id, organization_id=organization_id):
             raise NotFound(f"There is no key '{id}'.", param="id")
 
 

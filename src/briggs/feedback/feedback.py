@@ -220,7 +220,7 @@ async def list_labels(store: Store, feedback: Sequence[Feedback]) -> Mapping[str
     if not feedback:
         return {}
     ids = {id for each in feedback for id in each.completion_ids}
-    return await store.retrieve_labels(ids, organization_id=feedback[0].organization_id)
+    return await store.completions.retrieve_labels(ids, organization_id=feedback[0].organization_id)
 
 
 async def export_feedback(
@@ -235,7 +235,7 @@ async def export_feedback(
                 known = versions[each.task_id] = await store.feedback_tasks.list_versions(
                     each.task_id
                 )
-            about = await store.retrieve_many(
+            about = await store.completions.retrieve_many(
                 each.completion_ids, organization_id=each.organization_id
             )
             yield each, known[each.task_version - 1], list(about.values())
@@ -260,7 +260,7 @@ async def _match(store: Store, post: FeedbackPost, *, organization_id: str) -> l
     matched: list[str] = []
     if tags:
         query = Query(organization_id=organization_id, tags=tags, limit=maximum, payloads=False)
-        page = await store.list(query)
+        page = await store.completions.list(query)
         if page.has_more:
             raise InvalidRequest(
                 f"More than {maximum} completions have all of the tags {', '.join(tags)}: name "
@@ -287,10 +287,12 @@ async def _find(store: Store, ids: Sequence[str], *, organization_id: str) -> li
         raise InvalidRequest(
             f"'completion_ids' names at most {MATCHED_MAX}.", param="completion_ids"
         )
-    ours = await store.retrieve_labels(ids, organization_id=organization_id)
+    ours = await store.completions.retrieve_labels(ids, organization_id=organization_id)
     found: dict[str, None] = {}
     for id in ids:
-        completion = ours.get(id) or await store.retrieve(id, organization_id=organization_id)
+        completion = ours.get(id) or await store.completions.retrieve(
+            id, organization_id=organization_id
+        )
         if completion is None:
             raise NotFound(f"There is no completion '{id}'.", param="completion_ids")
         found[completion.id] = None

@@ -52,7 +52,9 @@ async def take_next(
         )
         if lease is None:
             return None
-        completion = await store.retrieve(lease.completion_id, organization_id=task.organization_id)
+        completion = await store.completions.retrieve(
+            lease.completion_id, organization_id=task.organization_id
+        )
         # It may have been deleted meanwhile.
         if completion is not None:
             if task.hide_model:
@@ -121,7 +123,7 @@ async def list_ungraded(
     ids = await store.feedback_queue.list_ungraded(
         organization_id=organization_id, limit=limit, offset=offset
     )
-    found = await store.retrieve_many(ids, organization_id=organization_id)
+    found = await store.completions.retrieve_many(ids, organization_id=organization_id)
     return [found[id] for id in ids if id in found]
 
 

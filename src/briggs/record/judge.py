@@ -81,7 +81,7 @@ class Judge:
 
     async def _record(self, found: dict[str, list[str]]) -> None:
         try:
-            await self._store.record_violates(found)
+            await self._store.completions.record_violates(found)
         except BriggsError as error:
             logger.error("could not record the rules that %d answers broke: %s", len(found), error)
 

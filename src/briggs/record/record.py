@@ -125,7 +125,7 @@ class Record:
 
     async def recall(self, call: Call, call_ids: Sequence[str]) -> Signed:
         """Find what vendors signed in the answers with these tool calls, in one organization."""
-        found = await self.store.read_signed(
+        found = await self.store.signed_calls.read(
             call_ids, organization_id=call.completion.organization_id, read=read_signed
         )
         signed: dict[str, dict[str, Any]] = {}
@@ -137,7 +137,7 @@ class Record:
         """Index what the vendor signed, so that a later turn finds it."""
         if call_ids := list_signed(response):
             with contextlib.suppress(StoreUnavailable):
-                self.store.sign(completion, call_ids=call_ids)
+                self.store.signed_calls.create(completion, call_ids=call_ids)
 
     async def _settle(self, completion: Completion) -> None:
         try:

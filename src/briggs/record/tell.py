@@ -68,12 +68,14 @@ async def tell(id: str, posted: Posted, *, store: Store) -> Completion:
         await asyncio.to_thread(load_list)
     told = await _read_aside(partial(read_told, id, posted), of=(posted.request, posted.response))
     merged = Merge(id, posted, told)
-    completion = await store.merge(id, organization_id=posted.organization_id, change=merged)
+    completion = await store.completions.merge(
+        id, organization_id=posted.organization_id, change=merged
+    )
     if not merged.needs_price:
         return completion
     priced = await _read_aside(partial(_price, completion, told), of=(completion.response,))
     with contextlib.suppress(NotFound):
-        completion = await store.merge(
+        completion = await store.completions.merge(
             id, organization_id=posted.organization_id, change=partial(_write_price, priced)
         )
     return completion
@@ -96,7 +98,7 @@ async def adopt(call: Call, id: bytes, *, store: Store) -> None:
         return named if told is None else _label(named, told)
 
     try:
-        adopted = await store.merge(
+        adopted = await store.completions.merge(
             id.decode(), organization_id=completion.organization_id, change=begin
         )
     except (Conflict, NotFound, StoreUnavailable):

@@ -1,6 +1,6 @@
 """The only package that speaks SQL."""
 
-from briggs.storage.completions import Page, Query
+from briggs.storage.completions import Page
 from briggs.storage.errors import (
     AlreadySettled,
     NotRecorded,
@@ -10,6 +10,7 @@ from briggs.storage.errors import (
 )
 from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.feedback_queue import Order, Wish
+from briggs.storage.queries import Query
 from briggs.storage.store import Statistics, Store
 from briggs.storage.writer import Durability
 from briggs.types.errors import StoreUnavailable

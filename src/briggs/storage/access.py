@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -13,11 +13,23 @@ Result = TypeVar("Result")
 class Access(Protocol):
     """What the store offers to the modules for each noun."""
 
-    def act(self, action: Callable[[Connection], Result]) -> Awaitable[Result]:
+    @property
+    def foreign_changes(self) -> int:
+        """Changes within a second after another process has written."""
+        ...
+
+    def act(
+        self, action: Callable[[Connection], Result], *, then: Callable[[Any], None] | None = None
+    ) -> Awaitable[Result]:
         """Write, in the next transaction. All actions run one after another.
 
-        Returns once it is committed. An error in the action undoes only that action.
+        Returns once it is committed. An error in the action undoes only that action. The writer
+        calls `then` with the result, after the commit.
         """
+        ...
+
+    def act_later(self, action: Callable[[Connection], object]) -> None:
+        """Write, in one of the next transactions, without waiting for it."""
         ...
 
     def read(self, read: Callable[[Connection], Result]) -> Awaitable[Result]:

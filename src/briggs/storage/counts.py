@@ -12,7 +12,8 @@ from sqlalchemy.exc import OperationalError
 
 from briggs.storage import sqlite
 from briggs.storage.bodies import Bodies
-from briggs.storage.completions import Query, search, select_page
+from briggs.storage.queries import Query, select_page
+from briggs.storage.search import search
 from briggs.storage.tables import completions
 
 COUNT_MAX = 10_000

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from briggs.storage import completions, feedback_matches, rows, tables
+from briggs.storage import feedback_matches, rows, tables
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
+from briggs.storage.queries import FOUND_BY_QUERY_MAX, Query, select_page
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
@@ -217,14 +218,14 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
     row = connection.execute(select(feedback_tasks).where(ours)).one()
     task = rows.decode(row, FeedbackTask)
     tags = task.completion_tags_selector
-    query = completions.Query(
+    query = Query(
         organization_id=organization_id,
         status="finished",
         # `is_selected` checks all of them.
-        tags=list(dict.fromkeys(tags))[: completions.FOUND_BY_QUERY_MAX],
+        tags=list(dict.fromkeys(tags))[:FOUND_BY_QUERY_MAX],
     )
     place = (row.fill_created_at, row.fill_id)
-    statement = completions.select_page(query, after=place, limit=FILL_ROWS)
+    statement = select_page(query, after=place, limit=FILL_ROWS)
     page = connection.execute(statement.with_only_columns(*_PUT_COLUMNS)).all()
     found = [
         _decode_put(each, bodies=bodies)

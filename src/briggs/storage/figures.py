@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from briggs.storage import sqlite
 from briggs.storage.access import Access
-from briggs.storage.completions import Query, select_page
+from briggs.storage.queries import Query, select_page
 from briggs.storage.sqlite import original
 from briggs.storage.tables import completions
 from briggs.storage.usage import DAY_US

@@ -2,18 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
+from briggs.storage.access import Access
 from briggs.storage.sqlite import original, storable
 from briggs.storage.tables import keys
 from briggs.types.keys import Key
 
+TOUCHED_EVERY_S = 5.0
 
-def create(connection: Connection, *, key: Key) -> None:
-    """Store a key."""
+
+class Keys:
+    """`store.keys`. Uses are noted in memory, and written together every few seconds."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._changes = 0
+        self._used: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def version(self) -> int:
+        """Changes when keys may have changed: at once here, within a second by other processes."""
+        return self._changes + self._access.foreign_changes
+
+    async def create(self, key: Key) -> None:
+        """Store a key."""
+        await self._access.act(lambda connection: _create(connection, key=key))
+        self._changes += 1
+
+    async def list(self, *, organization_id: str) -> Sequence[Key]:
+        """The keys of an organization, oldest first."""
+        return await self._access.read(
+            lambda connection: _list(connection, organization_id=organization_id)
+        )
+
+    async def find(self, hash: bytes) -> Key | None:
+        """Find a key by its secret's hash. It may be cached until `version` changes."""
+        return await self._access.read(lambda connection: _find(connection, hash=hash))
+
+    async def revoke(self, id: str, *, organization_id: str) -> bool:
+        """Delete a key of an organization, so that its secret no longer works.
+
+        Returns False if there is none.
+        """
+        revoked = await self._access.act(
+            lambda connection: _revoke(connection, id=id, organization_id=organization_id)
+        )
+        self._changes += revoked
+        return revoked
+
+    def touch(self, id: str, *, at: int) -> None:
+        """Note that a key was used. It is written within a few seconds, with others."""
+        self._used[id] = at
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TOUCHED_EVERY_S, self.write_uses)
+
+    def write_uses(self) -> None:
+        """Write the noted uses now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        used, self._used = self._used, {}
+        if used:
+            self._access.act_later(lambda connection: _touch(connection, used=used))
+
+
+def _create(connection: Connection, *, key: Key) -> None:
     connection.execute(
         keys.insert().values(
             id=storable(key.id),
@@ -30,29 +89,25 @@ def create(connection: Connection, *, key: Key) -> None:
     )
 
 
-def list_all(connection: Connection, *, organization_id: str) -> list[Key]:
-    """The keys of an organization, oldest first."""
+def _list(connection: Connection, *, organization_id: str) -> Sequence[Key]:
     ours = select(keys).where(keys.c.organization_id == storable(organization_id))
     rows = connection.execute(ours.order_by(keys.c.created_at, keys.c.id))
     return [_decode(row) for row in rows]
 
 
-def find(connection: Connection, *, hash: bytes) -> Key | None:
-    """Find the key whose secret has this hash."""
+def _find(connection: Connection, *, hash: bytes) -> Key | None:
     row = connection.execute(select(keys).where(keys.c.hash == hash)).first()
     return None if row is None else _decode(row)
 
 
-def revoke(connection: Connection, *, id: str, organization_id: str) -> bool:
-    """Delete a key, so that its secret no longer works."""
+def _revoke(connection: Connection, *, id: str, organization_id: str) -> bool:
     statement = keys.delete().where(
         keys.c.id == storable(id), keys.c.organization_id == storable(organization_id)
     )
     return connection.execute(statement).rowcount > 0
 
 
-def touch(connection: Connection, *, used: Mapping[str, int]) -> None:
-    """Store when keys were last used: Unix times in microseconds, by id."""
+def _touch(connection: Connection, *, used: Mapping[str, int]) -> None:
     connection.execute(
         update(keys).where(keys.c.id == bindparam("which")).values(last_used_at=bindparam("at")),
         [{"which": storable(id), "at": at} for id, at in used.items()],

@@ -1,4 +1,4 @@
-"""Searches the messages of a completion for a text."""
+"""Searches the messages of completions for a text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
+from briggs.storage.bodies import Bodies
+from briggs.storage.queries import Query, select_page
+from briggs.storage.records import decode
 from briggs.types.completions import Completion
+
+SCAN_ROWS = 100
 
 # The members of a request that hold messages, for chats, other vendors and older APIs.
 _ASKED = ("messages", "system", "prompt", "contents", "systemInstruction", "input")
@@ -26,6 +33,22 @@ _NOT_SAID = frozenset(
         "file",
     }
 )
+
+
+def search(
+    connection: Connection, *, query: Query, after: tuple[int, str] | None, bodies: Bodies
+) -> Iterator[Completion]:
+    """Find completions that contain the query's text, a few rows at a time to keep reads short."""
+    while True:
+        statement = select_page(query, after=after, limit=SCAN_ROWS)
+        rows = connection.execute(statement).all()
+        for row in rows:
+            completion = decode(row, bodies=bodies)
+            if contains(completion, query.text or ""):
+                yield completion if query.payloads else _without_bodies(completion)
+        if len(rows) < SCAN_ROWS:
+            return
+        after = (rows[-1].created_at, rows[-1].id)
 
 
 def contains(completion: Completion, needle: str) -> bool:
@@ -57,6 +80,11 @@ def _said(body: bytes, names: Sequence[str]) -> Iterator[str]:
     if isinstance(value, dict):
         for name in names:
             yield from _strings(value.get(name))
+
+
+def _without_bodies(completion: Completion) -> Completion:
+    completion.request, completion.response, completion.received = b"", None, None
+    return completion
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
 
 from briggs.storage import sqlite
+from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.sqlite import storable
 from briggs.storage.tables import completions, signed_calls
+from briggs.types.completions import Completion
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -18,10 +24,68 @@ RESPONSE_BYTES_MAX = 256 * 1024
 """Stored answers larger than this are not read for their signatures."""
 
 
-def create(
+class SignedCalls:
+    """`store.signed_calls`."""
+
+    def __init__(self, access: Access, *, bodies: Bodies, exist: bool) -> None:
+        self._access = access
+        self._bodies = bodies
+        self._exist = exist
+
+    def create(self, completion: Completion, *, call_ids: Sequence[str]) -> None:
+        """Note that a completion, which is settled next, made calls that its vendor signed."""
+        organization_id, completion_id = completion.organization_id, completion.id
+        self._access.act_later(
+            lambda connection: _create(
+                connection,
+                organization_id=organization_id,
+                completion_id=completion_id,
+                call_ids=call_ids,
+            )
+        )
+        self._exist = True
+
+    async def read(
+        self, call_ids: Sequence[str], *, organization_id: str, read: Callable[[bytes], T]
+    ) -> list[T]:
+        """Apply `read` to the newest answer that made each call. Oldest of these answers first.
+
+        `read` runs in a reader's thread and must only compute. If no call was ever signed, nothing
+        is looked up.
+        """
+        if not self._exist or not call_ids:
+            return []
+        try:
+            return await self._access.read(
+                lambda connection: _read_responses(
+                    connection,
+                    organization_id=organization_id,
+                    call_ids=call_ids,
+                    read=read,
+                    bodies=self._bodies,
+                )
+            )
+        except DBAPIError as error:
+            # A call must not fail for the lack of something optional.
+            logger.warning("signatures could not be read: %s", error)
+            return []
+
+
+def exist(connection: Connection) -> bool:
+    """Whether this database has any signed calls."""
+    return connection.execute(select(signed_calls.c.call_id).limit(1)).first() is not None
+
+
+def delete(connection: Connection, *, completion_id: str) -> None:
+    """Delete the calls of a completion."""
+    connection.execute(
+        signed_calls.delete().where(signed_calls.c.completion_id == storable(completion_id))
+    )
+
+
+def _create(
     connection: Connection, *, organization_id: str, completion_id: str, call_ids: Sequence[str]
 ) -> None:
-    """Store which completion made these calls."""
     sqlite.driver(connection).executemany(
         _INSERT_SQL,
         [
@@ -31,12 +95,7 @@ def create(
     )
 
 
-def exist(connection: Connection) -> bool:
-    """Whether this database has any signed calls."""
-    return connection.execute(select(signed_calls.c.call_id).limit(1)).first() is not None
-
-
-def read_responses(
+def _read_responses(
     connection: Connection,
     *,
     organization_id: str,
@@ -44,7 +103,6 @@ def read_responses(
     read: Callable[[bytes], T],
     bodies: Bodies,
 ) -> list[T]:
-    """Apply `read` to the newest answer that made each call. Oldest of these answers first."""
     # Our ids sort by time, so the greatest id is that of the newest completion.
     made = connection.scalars(
         select(func.max(signed_calls.c.completion_id))
@@ -66,13 +124,6 @@ def read_responses(
         read(bodies.expand(row.response) if row.encoding == ZSTD else row.response)
         for row in sorted(rows, key=lambda row: (row.created_at, row.id))
     ]
-
-
-def delete(connection: Connection, *, completion_id: str) -> None:
-    """Delete the calls of a completion."""
-    connection.execute(
-        signed_calls.delete().where(signed_calls.c.completion_id == storable(completion_id))
-    )
 
 
 _INSERT_SQL = sqlite.insert_missing_sql(signed_calls)

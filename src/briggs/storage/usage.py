@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, case, func
 
 from briggs.storage.access import Access
-from briggs.storage.completions import Query, select_page
+from briggs.storage.queries import Query, select_page
 from briggs.storage.sqlite import original
 from briggs.storage.tables import completions
 

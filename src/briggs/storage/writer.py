@@ -12,7 +12,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from briggs.storage import completions, rollups, sqlite
+from briggs.storage import indexes, records, rollups, sqlite
 from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.checkpoints import Checkpointer
 from briggs.storage.compression import Compression
@@ -142,7 +142,7 @@ class Writer:
     def _insert(self, writes: list[Write]) -> None:
         driver = sqlite.driver(self._connection)
         rows = [
-            completions.encode(
+            records.encode(
                 each.completion,
                 started=each.started,
                 bodies=self._compression.take(size=each.size, started=each.started),
@@ -150,20 +150,18 @@ class Writer:
             for each in writes
         ]
         try:
-            changes = completions.insert(self._connection, rows)
+            changes = records.insert(self._connection, rows)
         except (UnicodeEncodeError, OverflowError):
             driver.execute("ROLLBACK")
             driver.execute("BEGIN IMMEDIATE")
             storable = [[sqlite.storable(value) for value in row] for row in rows]
-            changes = completions.insert(self._connection, storable)
+            changes = records.insert(self._connection, storable)
         if changes != len(rows):
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")
         if any(each.size > LARGE_BYTES for each in writes):
-            completions.forget_values(self._connection)
+            records.forget_values(self._connection)
             self._is_swollen = True
-        completions.create_tags_and_metadata(
-            self._connection, of=[each.completion for each in writes]
-        )
+        indexes.create(self._connection, of=[each.completion for each in writes])
         rollups.record(
             self._connection, added=[each.completion for each in writes if not each.started]
         )
@@ -284,7 +282,7 @@ class Writer:
     def _fail_lost(self) -> None:
         """Mark the calls whose ends could not be written as failed, since they have ended."""
         with transaction(self._connection):
-            completions.fail_started(
+            records.fail_started(
                 self._connection,
                 ids=self._lost,
                 kind="not_recorded",

@@ -46,7 +46,7 @@ async def retrieve(request: Request) -> Json:
     session = await store.sessions.retrieve(id, organization_id=organization.id)
     if session is None:
         raise NotFound(f"There is no session '{id}'.", param="id")
-    page = await store.list(
+    page = await store.completions.list(
         Query(organization_id=organization.id, session_id=id, limit=LIMIT_MAX, order="asc")
     )
     return Json(

@@ -55,10 +55,10 @@ async def list_legacy(request: Request) -> Json:
     ids = [id for id in parameters.get("ids", "").split(",") if id]
     store = find_store(request)
     if ids:
-        by_id = await store.retrieve_many(ids, organization_id=organization.id)
+        by_id = await store.completions.retrieve_many(ids, organization_id=organization.id)
         return Json({"data": [present_legacy(by_id[id]) for id in ids if id in by_id]})
     window = read_window(parameters)
-    page = await store.list(
+    page = await store.completions.list(
         Query(
             organization_id=organization.id,
             tags=[decode_tag(id) for id in parameters.get("tagFilter", "").split(",") if id],
@@ -115,7 +115,7 @@ async def list_ungraded(request: Request) -> Json:
 async def search_tags(request: Request) -> Json:
     """`GET /api/tags/search`: tags that contain a text, or only the tag that equals it."""
     organization = await check_organization(request)
-    names = await find_store(request).list_tags(
+    names = await find_store(request).completions.list_tags(
         organization_id=organization.id,
         text=request.query_params.get("query", ""),
         limit=TAGS_MAX,
@@ -173,7 +173,7 @@ async def _show(request: Request) -> Completion:
     """The completion of the path, as the key may see it. Raises `NotFound`."""
     organization = await check_organization(request)
     id, store = request.path_params["id"], find_store(request)
-    completion = await store.retrieve(id, organization_id=organization.id)
+    completion = await store.completions.retrieve(id, organization_id=organization.id)
     if completion is None:
         raise NotFound(f"There is no completion '{id}'.", param="id")
     return await show(store, completion, key=request.state.key)

@@ -168,7 +168,7 @@ class _Root:
 
     def _show_organization(self, organization: Organization) -> dict[str, Any]:
         async def find_completion(info: Any, *, id: str) -> dict[str, Any]:
-            found = await self._store.retrieve(id, organization_id=organization.id)
+            found = await self._store.completions.retrieve(id, organization_id=organization.id)
             if found is None:
                 raise NotFound(f"There is no completion '{id}'.")
             return {"id": found.id, "autoFeedback": None}

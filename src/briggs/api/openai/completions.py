@@ -42,11 +42,11 @@ async def list_completions(request: Request) -> Json:
     counted = read_choice(parameters, "count", ("false", "true")) == "true"
     if query.violates:
         await catch_up(request)
-    page = await find_store(request).list(query)
+    page = await find_store(request).completions.list(query)
     data = [present(completion, include=include) for completion in page.completions]
     listed = list_object(data, has_more=page.has_more)
     if counted:
-        count = await find_store(request).count(query)
+        count = await find_store(request).completions.count(query)
         listed |= {"count": count.count, "count_is_exact": count.is_exact}
     return Json(listed)
 
@@ -70,7 +70,7 @@ async def update_completion(request: Request) -> Json:
         completion.metadata = read_metadata(body["metadata"])
     if "tags" in body:
         completion.tags = read_tags(body["tags"])
-    await find_store(request).relabel(
+    await find_store(request).completions.relabel(
         completion.id,
         organization_id=completion.organization_id,
         tags=completion.tags if "tags" in body else None,
@@ -82,7 +82,7 @@ async def update_completion(request: Request) -> Json:
 async def delete_completion(request: Request) -> Json:
     """`DELETE /v1/chat/completions/{id}`: delete a completion for good."""
     completion = await _retrieve(request)
-    deleted = await find_store(request).delete(
+    deleted = await find_store(request).completions.delete(
         completion.id, organization_id=completion.organization_id
     )
     if not deleted:
@@ -196,7 +196,7 @@ async def _show(request: Request) -> Completion:
 
 async def _retrieve(request: Request) -> Completion:
     await catch_up(request)
-    completion = await find_store(request).retrieve(
+    completion = await find_store(request).completions.retrieve(
         request.path_params["id"], organization_id=request.state.key.organization_id
     )
     if completion is None:
