@@ -9,17 +9,10 @@ object, https://platform.openai.com/docs/api-reference/chat/object.
 from briggs.conform.finish import InBandError
 from briggs.conform.response import conform_plain, conform_response
 from briggs.conform.stream import ConformStream
-from briggs.conform.strict import (
-    FINISH_REASONS,
-    Asked,
-    Conformed,
-    Facts,
-    NotConforming,
-)
+from briggs.conform.strict import Asked, Conformed, Facts, NotConforming
 from briggs.conform.usage import restore_words
 
 __all__ = [
-    "FINISH_REASONS",
     "Asked",
     "ConformStream",
     "Conformed",

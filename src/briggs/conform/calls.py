@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from briggs.conform.drafts import Draft
-from briggs.conform.message import create_call_id, is_call_id, restore_text, restore_type
+from briggs.conform.message import create_call_id, restore_text, restore_type
 from briggs.conform.strict import NotConforming
+from briggs.rules.specification import is_call_id
 from briggs.types.envelope import CALLS_MAX
 
 # The total bytes of arguments that are decoded, to see whether a call is complete.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from briggs.conform.strict import Annotation, FinishReason, Logprobs, ServiceTier
+from briggs.rules.specification import Annotation, FinishReason, Logprobs, ServiceTier
 
 # Nearly every chunk has this shape, and then it may pass unchanged: one more piece of text, with or
 # without logprobs, in a choice that has begun and does not end here. Every member that would mean

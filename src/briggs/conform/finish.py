@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from briggs.conform.drafts import Draft
-from briggs.conform.strict import FINISH_REASONS, Asked, NotConforming
+from briggs.conform.strict import Asked, NotConforming
+from briggs.rules.specification import FINISH_REASONS
 from briggs.wires.words.errors import describe_error, is_error
 from briggs.wires.words.places import GROQ
 from briggs.wires.words.reasons import find_finish_reason, find_native_reason, is_failure

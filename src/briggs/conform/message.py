@@ -6,7 +6,8 @@ import uuid
 from typing import Any
 
 from briggs.conform.drafts import Draft
-from briggs.conform.strict import Annotation, NotConforming, convert
+from briggs.conform.strict import NotConforming, convert
+from briggs.rules.specification import Annotation, is_call_id
 from briggs.types import json
 from briggs.types.fold import join_text
 from briggs.wires.words.parts import join_parts
@@ -77,11 +78,6 @@ def restore_content(message: Draft) -> None:
     if "other" in spoken:
         # The specification uses this name for the parts of a stored message.
         message.members.setdefault("content_parts", parts)
-
-
-def is_call_id(id: Any) -> bool:
-    """M6: whether this is an id that can identify a call."""
-    return isinstance(id, str) and id not in ("", "null")
 
 
 def create_call_id(given: Any = None) -> str:

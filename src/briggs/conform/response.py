@@ -14,24 +14,20 @@ from msgspec import UNSET, Raw, UnsetType
 from briggs.conform.drafts import Draft, Fixes
 from briggs.conform.finish import raise_in_band_error, restore_finish_reason
 from briggs.conform.message import restore_message
-from briggs.conform.plain import read_plain
 from briggs.conform.stray import require_text, restore_stray
 from briggs.conform.strict import (
-    SERVICE_TIERS,
     Asked,
     Conformed,
-    KnownUsage,
     NotConforming,
-    Response,
-    Usage,
     check_indices,
     check_response,
     convert,
-    is_plausible,
     read_facts,
 )
 from briggs.conform.tokens import are_cut, restore_logprobs, restore_numbers
 from briggs.conform.usage import restore_finite, restore_usage
+from briggs.rules.quick import read_plain
+from briggs.rules.specification import SERVICE_TIERS, KnownUsage, Response, Usage, is_plausible
 from briggs.types import json
 from briggs.types.completions import ID_PREFIX
 from briggs.wires.words.costs import read_cost
@@ -56,8 +52,8 @@ _CREATED_MAX = 10**20
 
 def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     """Check an answer, and mend it if needed. Raises `NotConforming` or `InBandError`."""
-    if (plain := read_plain(body, asked)) is not None:
-        return Conformed(body, read_facts(plain), is_plain=True)
+    if (plain := conform_plain(body, asked=asked)) is not None:
+        return plain
     words: dict[str, Any] = {}
     try:
         response = _STRICT.decode(body)
@@ -79,7 +75,7 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
 
 def conform_plain(body: bytes, *, asked: Asked) -> Conformed | None:
     """A plain answer, which passes as it came. None for one that needs the full check."""
-    plain = read_plain(body, asked)
+    plain = read_plain(body, logprobs=asked.logprobs) if asked.choices == 1 else None
     return None if plain is None else Conformed(body, read_facts(plain), is_plain=True)
 
 

@@ -32,7 +32,6 @@ from briggs.conform.strict import (
     Conformed,
     Facts,
     NotConforming,
-    Usage,
     check_indices,
     check_logprobs,
     convert,
@@ -40,6 +39,7 @@ from briggs.conform.strict import (
 )
 from briggs.conform.tokens import are_cut, restore_logprobs
 from briggs.conform.usage import restore_usage
+from briggs.rules.specification import Usage
 from briggs.types import json
 from briggs.types.fold import Fold
 from briggs.types.probabilities import read_certainty

@@ -1,32 +1,29 @@
-"""The specification as types, so that msgspec checks an answer in one decode.
-
-Other members may have any value. Only members that the specification requires are required.
-"""
+"""The checks that an answer must pass to go on, and the facts that the record keeps of it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
+from briggs.rules.specification import (
+    ABSENT,
+    Logprobs,
+    Response,
+    ToolCall,
+    Usage,
+    is_plausible,
+    list_excess,
+)
 from briggs.types.completions import Fix
 from briggs.types.probabilities import read_certainty
-from briggs.types.usage import COUNT_MAX, PARTS
-from briggs.wires.words.counts import LIFETIMES, read_hour
+from briggs.types.usage import COUNT_MAX
+from briggs.wires.words.counts import read_hour
 
 T = TypeVar("T")
 
-ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
-SERVICE_TIERS: tuple[ServiceTier, ...] = get_args(ServiceTier)
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
-FINISH_REASONS: tuple[FinishReason, ...] = get_args(FinishReason)
-
-# An answer's `created` must lie between the first month of the API and tomorrow.
-CREATED_MIN = 1_672_531_200
-CREATED_AHEAD_S = 86_400
+_INDICES_SHOWN_MAX = 8
 
 
 class NotConforming(ValueError):
@@ -86,7 +83,7 @@ class Conformed(msgspec.Struct):
 
 
 def convert(value: Any, type: type[T]) -> T:
-    """Convert a JSON value to one of the types below. Raises `NotConforming`."""
+    """Convert a JSON value to a type of the specification. Raises `NotConforming`."""
     try:
         return msgspec.convert(value, type)
     except msgspec.ValidationError as error:
@@ -94,140 +91,6 @@ def convert(value: Any, type: type[T]) -> T:
     except UnicodeEncodeError as error:
         # msgspec raises this for a lone surrogate where it does not expect text.
         raise NotConforming("a lone surrogate is in a value that must not be text") from error
-
-
-Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
-NonEmpty = Annotated[str, Meta(min_length=1)]
-_INDICES_SHOWN_MAX = 8
-# Less than any count, so that absent parts can be compared like others.
-ABSENT = -1
-Byte = Annotated[int, Meta(ge=0, le=255)]
-# Rounding may raise the logprob of a certain token a little above 0.
-LOGPROB_MAX = 0.01
-_LogProbability = Annotated[float, Meta(le=LOGPROB_MAX)]
-
-
-class TopLogprob(msgspec.Struct):
-    token: str
-    logprob: _LogProbability
-    bytes: list[Byte] | None
-
-
-class TokenLogprob(msgspec.Struct):
-    token: str
-    logprob: _LogProbability
-    bytes: list[Byte] | None
-    top_logprobs: list[TopLogprob]
-
-
-class Logprobs(msgspec.Struct):
-    """The `logprobs` of a choice that may be passed on."""
-
-    content: list[TokenLogprob] | None
-    refusal: list[TokenLogprob] | None
-
-
-class _Function(msgspec.Struct):
-    name: str
-    arguments: str
-
-
-class _Custom(msgspec.Struct):
-    name: str
-    input: str
-
-
-class _ToolCall(msgspec.Struct):
-    id: NonEmpty
-    type: Literal["function", "custom"]
-    function: _Function | UnsetType = UNSET
-    custom: _Custom | UnsetType = UNSET
-
-
-class _UrlCitation(msgspec.Struct):
-    start_index: int
-    end_index: int
-    url: str
-    title: str
-
-
-class Annotation(msgspec.Struct):
-    type: Literal["url_citation"]
-    url_citation: _UrlCitation
-
-
-class _Audio(msgspec.Struct):
-    id: str
-    expires_at: int
-    data: str
-    transcript: str
-
-
-class _Message(msgspec.Struct):
-    role: Literal["assistant"]
-    content: str | None
-    refusal: str | None
-    tool_calls: Annotated[list[_ToolCall], Meta(min_length=1)] | UnsetType = UNSET
-    function_call: _Function | UnsetType = UNSET
-    annotations: list[Annotation] | UnsetType = UNSET
-    audio: _Audio | UnsetType | None = UNSET
-
-
-class Choice(msgspec.Struct):
-    finish_reason: FinishReason
-    index: Count
-    message: _Message
-    logprobs: Logprobs | None
-    error: UnsetType | None = UNSET
-
-
-class Details(msgspec.Struct):
-    cached_tokens: Count = ABSENT
-    cache_write_tokens: Count = ABSENT
-    audio_tokens: Count = ABSENT
-    text_tokens: Count = ABSENT
-    image_tokens: Count = ABSENT
-    reasoning_tokens: Count = ABSENT
-    accepted_prediction_tokens: Count = ABSENT
-    rejected_prediction_tokens: Count = ABSENT
-
-
-class Usage(msgspec.Struct):
-    """A `CompletionUsage` that may be passed on: whole numbers that add up."""
-
-    prompt_tokens: Count
-    completion_tokens: Count
-    total_tokens: Count
-    prompt_tokens_details: Details | UnsetType = UNSET
-    completion_tokens_details: Details | UnsetType = UNSET
-    # It is used only for the price, and is not checked.
-    lifetimes: Any = msgspec.field(default=UNSET, name=LIFETIMES)
-
-
-class KnownDetails(Details, forbid_unknown_fields=True):
-    """Details that count nothing in other words than the specification's."""
-
-
-class KnownUsage(Usage, forbid_unknown_fields=True):
-    """A usage that says nothing in other words than the specification's."""
-
-    prompt_tokens_details: KnownDetails | UnsetType = UNSET
-    completion_tokens_details: KnownDetails | UnsetType = UNSET
-
-
-class Response(msgspec.Struct):
-    """A `CreateChatCompletionResponse` that may be passed on."""
-
-    id: NonEmpty
-    object: Literal["chat.completion"]
-    created: int
-    model: NonEmpty
-    choices: list[Choice]
-    usage: Usage | UnsetType = UNSET
-    system_fingerprint: str | UnsetType | None = UNSET
-    service_tier: ServiceTier | UnsetType | None = UNSET
-    native_service_tier: Any = UNSET
-    error: UnsetType | None = UNSET
 
 
 def check_response(response: Response, asked: Asked) -> None:
@@ -263,7 +126,7 @@ def check_logprobs(logprobs: Logprobs, asked: Asked) -> None:
                 raise NotConforming(f"a token has more top_logprobs than the {top} requested")
 
 
-def _check_calls(calls: list[_ToolCall]) -> None:
+def _check_calls(calls: list[ToolCall]) -> None:
     ids = {call.id for call in calls}
     if len(ids) < len(calls) or "null" in ids:  # M6
         raise NotConforming("two tool calls have the same id, or one has the id 'null'")
@@ -271,11 +134,6 @@ def _check_calls(calls: list[_ToolCall]) -> None:
         is_function = call.type == "function"
         if (call.function is UNSET) == is_function or (call.custom is UNSET) != is_function:
             raise NotConforming(f"a tool call of type '{call.type}' needs exactly '{call.type}'")
-
-
-def is_plausible(created: int) -> bool:
-    """E3: whether this is a plausible Unix time in seconds for an answer."""
-    return CREATED_MIN <= created <= time.time() + CREATED_AHEAD_S
 
 
 def check_indices(indices: list[int], *, asked: int) -> None:
@@ -303,28 +161,6 @@ def check_usage(usage: Usage) -> None:
     ):
         if details is not UNSET and list_excess(details, whole=whole):
             raise NotConforming("'usage' counts more tokens of a part than in total")
-
-
-def list_excess(details: Details, *, whole: int) -> Sequence[str]:
-    """U3: the parts that are larger than the whole, or do not add up to it.
-
-    Cache-write tokens are not checked, because they may be counted separately.
-    """
-    text, image, audio = details.text_tokens, details.image_tokens, details.audio_tokens
-    if text > ABSENT and image > ABSENT and audio > ABSENT and text + image + audio != whole:
-        return ("text_tokens", "image_tokens", "audio_tokens")
-    if (
-        text <= whole
-        and image <= whole
-        and audio <= whole
-        and details.cached_tokens <= whole
-        and details.reasoning_tokens <= whole
-        and details.accepted_prediction_tokens <= whole
-        and details.rejected_prediction_tokens <= whole
-    ):
-        return ()
-    counted = (name for name in PARTS if name != "cache_write_tokens")
-    return [name for name in counted if getattr(details, name) > whole]
 
 
 def read_facts(response: Response) -> Facts:

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from briggs.conform.drafts import Draft
-from briggs.conform.strict import Asked, Logprobs
+from briggs.conform.strict import Asked
+from briggs.rules.specification import Logprobs
 
 _REPLACEMENT = "\ufffd"
 # Each U+FFFD is an incomplete UTF-8 character, or an invalid byte: 1 to 3 bytes.

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from briggs.conform.drafts import Draft, Fixes
-from briggs.conform.strict import Details, convert, list_excess
+from briggs.conform.strict import convert
+from briggs.rules.specification import Details, list_excess
 from briggs.types.usage import COUNT_MAX, PARTS
 from briggs.wires.words.counts import LIFETIMES, find_lifetimes, read_count, translate_words
 

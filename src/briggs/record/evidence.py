@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 
 from briggs.rules import Finding, check_error, check_response, check_stream
-from briggs.rules.envelope import is_version_of
+from briggs.rules.quick import is_plain_stream, is_plainly_asked
 from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError, UpstreamRejected, UpstreamTruncated
-from briggs.types.plain import is_plain_stream
 from briggs.wires.base import Prepared
 from briggs.wires.chunks import USAGE_SO_FAR
 
@@ -65,9 +64,17 @@ def open_case(
 
 def _is_plain(completion: Completion, evidence: Evidence, body: bytes) -> bool:
     """Whether a quick check shows that the answer breaks no rule."""
-    if not _is_plainly_asked(completion, evidence):
-        return False
-    return is_plain_stream(body) if completion.stream else evidence.is_plain
+    prepared = evidence.prepared
+    return is_plainly_asked(
+        prepared.envelope.values,
+        model=None if prepared.names_deployment else prepared.model,
+        answered=completion.response_model or "",
+        tokens=completion.completion_tokens or 0,
+    ) and (
+        not prepared.envelope.logprobs and is_plain_stream(body)
+        if completion.stream
+        else evidence.is_plain
+    )
 
 
 def _read_body(
@@ -80,22 +87,6 @@ def _read_body(
     if evidence.body is not None or evidence.prepared.translated:
         return evidence.body
     return completion.received
-
-
-def _is_plainly_asked(completion: Completion, evidence: Evidence) -> bool:
-    """Whether the request allows only one kind of answer: text that ends by itself."""
-    prepared, values = evidence.prepared, evidence.prepared.envelope.values
-    limit = values.get("max_completion_tokens") or values.get("max_tokens")
-    return (
-        not (values.get("stop") or values.get("response_format") or values.get("service_tier"))
-        and values.get("tool_choice") in (None, "none", "auto")
-        and (limit is None or (completion.completion_tokens or 0) <= limit)
-        and not (completion.stream and prepared.envelope.logprobs)
-        and (
-            prepared.names_deployment
-            or is_version_of(completion.response_model or "", prepared.model)
-        )
-    )
 
 
 def find_broken(case: Case) -> list[str]:

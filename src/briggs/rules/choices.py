@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from briggs.conform import FINISH_REASONS
 from briggs.rules.answer import Answer, Request
 from briggs.rules.book import Broken, also, rule
+from briggs.rules.specification import FINISH_REASONS
 from briggs.types.any_json import integer
 
 # No known context is smaller, so a shorter answer has not reached its end.

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from briggs.conform.strict import is_plausible
 from briggs.rules.answer import Answer, Body, join
 from briggs.rules.book import Broken, also, rule
 from briggs.rules.events import Stream
+from briggs.rules.specification import is_plausible
 from briggs.types.any_json import Json, integer, members, objects
 from briggs.types.chunk import (
     ChatCompletionAudioDelta,

@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from briggs.conform.strict import LOGPROB_MAX
 from briggs.rules.answer import Answer, Choice, utf8
 from briggs.rules.book import Broken, Severity, also, rule
+from briggs.rules.specification import LOGPROB_MAX
 from briggs.types.any_json import Json, integer, members, number, objects
-from briggs.types.plain import HIDDEN_TOKENS_MAX, TOLERANCE
 
 PROBABILITY_MAX = 1.001
+TOLERANCE = 1e-6
+"""The rounding error allowed between two log probabilities, or for one above 0."""
+HIDDEN_TOKENS_MAX = 8
+"""How many counted tokens may not appear: the end of a choice, and a few for structure."""
 
 
 @rule(

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from briggs.conform.message import is_call_id
 from briggs.rules.answer import Answer, Body, Choice, Request
 from briggs.rules.book import Broken, Severity, also, rule
 from briggs.rules.schema import find_mismatch
+from briggs.rules.specification import is_call_id
 from briggs.types import json
 from briggs.types.any_json import integer, members, objects
 

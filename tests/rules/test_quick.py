@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from briggs.conform import Asked, ConformStream, InBandError, NotConforming, conform_response
 from briggs.rules import Finding, check_response, check_stream
+from briggs.rules.quick import is_plain_stream
 from briggs.types import json
-from briggs.types.plain import is_plain_stream
 from briggs.types.sse import EventReader
 from tests.rules import examples
 from tests.rules.examples import edit, encode_events
