@@ -27,6 +27,7 @@ COMMANDS = {
         "briggs.cli.organizations:organizations",
         "Create and list organizations.",
     ),
+    "rollups": ("briggs.cli.rollups:rollups", "Build the sums of the home page again."),
     "keys": ("briggs.cli.keys:keys", "Create, list and revoke API keys."),
 }
 """Each command's place, and its summary in `briggs --help`, which imports none of them."""

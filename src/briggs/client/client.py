@@ -13,6 +13,7 @@ from briggs.client.feedback_tasks import FeedbackTasks
 from briggs.client.keys import Keys
 from briggs.client.models import Models
 from briggs.client.organizations import Organizations
+from briggs.client.rollups import Rollups
 from briggs.client.server import choose_server
 from briggs.client.sessions import Sessions
 from briggs.client.statistics import StatisticsCalls
@@ -70,6 +71,7 @@ class AsyncClient:
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)
+        self.rollups = Rollups(self._connection)
 
     @property
     def base_url(self) -> str:

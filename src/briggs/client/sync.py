@@ -14,6 +14,7 @@ from briggs.client import feedback_tasks as _feedback_tasks
 from briggs.client import keys as _keys
 from briggs.client import models as _models
 from briggs.client import organizations as _organizations
+from briggs.client import rollups as _rollups
 from briggs.client import sessions as _sessions
 from briggs.client import statistics as _statistics
 from briggs.client.completions import (
@@ -55,6 +56,7 @@ from briggs.types.feedback import Progress, ReviewerKind
 from briggs.types.keys import Scope
 from briggs.types.models import ListModelsResponse, Model
 from briggs.types.response import CreateChatCompletionResponse
+from briggs.types.rollups import RollupProgress
 from briggs.types.statistics import Group, Statistics
 from briggs.types.stored import ChatCompletionDeleted
 
@@ -586,6 +588,22 @@ class Organizations:
         return self._runner.run(self._calls.retrieve(name))
 
 
+class Rollups:
+    """`client.rollups`: the sums that the server keeps for its home page."""
+
+    def __init__(self, calls: _rollups.Rollups, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def rebuild(self) -> RollupProgress:
+        """Count all completions of the organization again, in the background."""
+        return self._runner.run(self._calls.rebuild())
+
+    def retrieve_progress(self) -> RollupProgress:
+        """How far the counting is."""
+        return self._runner.run(self._calls.retrieve_progress())
+
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -626,6 +644,7 @@ class Client:
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)
+        self.rollups = Rollups(client.rollups, runner)
         self._finalizer = weakref.finalize(self, runner.close, client._connection)
 
     def with_raw_response(

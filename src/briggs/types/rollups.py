@@ -8,6 +8,7 @@ import msgspec
 
 from briggs.types.completions import Completion
 from briggs.types.histograms import Histogram, add, add_one, find_bucket
+from briggs.types.json import Object
 
 Span = Literal["minute", "hour"]
 SPAN_US: dict[Span, int] = {"minute": 60_000_000, "hour": 3_600_000_000}
@@ -119,6 +120,16 @@ class Rollup(msgspec.Struct, kw_only=True):
     provider: str
     """Empty if none was found."""
     tally: Tally
+
+
+class RollupProgress(Object):
+    """How far the counting of an organization's completions is."""
+
+    is_complete: bool
+    share: float
+    """From 0 to 1, by the time that the completions span."""
+    complete_from: float | None = None
+    """Unix time in seconds. Older completions are not counted yet. None if all are counted."""
 
 
 def find_key(completion: Completion) -> tuple[str, str]:
