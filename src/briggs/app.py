@@ -13,18 +13,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
 
+from briggs.accounts.gate import Gate, read_secret
 from briggs.accounts.keys import Keys
 from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_body
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
-from briggs.api.gate import Gate
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
 from briggs.api.openai.chat import Chat
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
-from briggs.api.parts import Parts, open_running
 from briggs.api.route import explain_missing, normalise
 from briggs.gateway.upstreams import Upstreams
+from briggs.parts import Parts, open_running
 from briggs.providers.catalog import check_providers
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
@@ -32,6 +32,7 @@ from briggs.transport.callers.asgi import Receive, Scope, Send, answer_by
 from briggs.transport.callers.cycle import Cycle, create_id
 from briggs.transport.errors import TransportError
 from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFound
+from briggs.web.site import Site, is_page
 
 CHAT_PATH = b"/v1/chat/completions"
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -68,6 +69,7 @@ class App:
         # Paths are normalised before they reach Starlette, so it need not redirect.
         self._starlette.router.redirect_slashes = False
         self._starlette.state.parts = parts
+        self._site = Site(parts, explain_missing=explain_missing)
 
     def reload(self) -> list[str]:
         """Read the file again, and use it from the next call on. Returns warnings.
@@ -118,6 +120,9 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, state = dict(scope["headers"]), scope["state"]
+        if is_page(scope["path"], headers) and read_secret(headers) is None:
+            await self._site(scope, receive, send)
+            return
         try:
             if scope["path"] != health.PATH:
                 self.parts.gate.check_address(headers)

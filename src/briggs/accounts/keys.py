@@ -67,6 +67,15 @@ class Keys:
         self._store.keys.touch(key.id, at=now)
         return key
 
+    async def find(self, id: str) -> Key | None:
+        """The key with this id, and note its use. None if it was revoked or has expired."""
+        key = await self._store.keys.retrieve(id)
+        now = current_time_us()
+        if key is None or (key.expires_at is not None and key.expires_at <= now):
+            return None
+        self._store.keys.touch(key.id, at=now)
+        return key
+
     async def create(
         self,
         name: str,

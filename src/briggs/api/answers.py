@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from briggs.accounts.keys import Keys
 from briggs.api.encodings import decompress
-from briggs.api.parts import find_parts
+from briggs.parts import find_parts
 from briggs.storage import Store
 from briggs.transport.errors import TimedOut, TransportError
 from briggs.types import json

@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from briggs.accounts.organizations import require_first
 from briggs.api.answers import Json, find_store
-from briggs.api.parts import find_parts
 from briggs.api.route import route
+from briggs.parts import find_parts
 from briggs.record.prices import Spent
 
 _SPENT = {

@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from briggs.api.answers import read_number
-from briggs.api.parts import find_parts
+from briggs.parts import find_parts
 from briggs.rules import RULES
 from briggs.storage import Query
 from briggs.types.errors import InvalidRequest

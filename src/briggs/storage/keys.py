@@ -45,6 +45,10 @@ class Keys:
         """Find a key by its secret's hash. It may be cached until `version` changes."""
         return await self._access.read(lambda connection: _find(connection, hash=hash))
 
+    async def retrieve(self, id: str) -> Key | None:
+        """Find a key by its id, of whichever organization it is."""
+        return await self._access.read(lambda connection: _retrieve(connection, id=id))
+
     async def revoke(self, id: str, *, organization_id: str) -> bool:
         """Delete a key of an organization, so that its secret no longer works.
 
@@ -97,6 +101,11 @@ def _list(connection: Connection, *, organization_id: str) -> Sequence[Key]:
 
 def _find(connection: Connection, *, hash: bytes) -> Key | None:
     row = connection.execute(select(keys).where(keys.c.hash == hash)).first()
+    return None if row is None else _decode(row)
+
+
+def _retrieve(connection: Connection, *, id: str) -> Key | None:
+    row = connection.execute(select(keys).where(keys.c.id == storable(id))).first()
     return None if row is None else _decode(row)
 
 

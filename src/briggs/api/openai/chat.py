@@ -7,14 +7,14 @@ import logging
 import time
 from typing import Any
 
+from briggs.accounts.gate import Headers
 from briggs.accounts.labels import check_metadata, split_tags
 from briggs.accounts.scopes import require
 from briggs.api.exchange import Exchange
-from briggs.api.gate import Headers
-from briggs.api.parts import Parts, Running
 from briggs.gateway.complete import complete
 from briggs.gateway.models import resolve
 from briggs.gateway.stream import stream
+from briggs.parts import Parts, Running
 from briggs.record.record import Call
 from briggs.record.repeats import Retries
 from briggs.record.tell import adopt

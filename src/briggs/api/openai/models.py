@@ -8,8 +8,8 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from briggs.api.answers import Json
-from briggs.api.parts import find_parts
 from briggs.gateway.models import list_models, retrieve_model
+from briggs.parts import find_parts
 
 
 async def list_all_models(request: Request) -> Json:

@@ -37,7 +37,7 @@ class Gate:
         It returns the coroutine of `keys`: one of its own would cost every call more.
         """
         self.check_address(headers)
-        secret = _read_secret(headers)
+        secret = read_secret(headers)
         if secret is None:
             raise AuthenticationFailed(
                 "No API key was sent. Send 'Authorization: Bearer sk-briggs-...'. The first key is "
@@ -82,7 +82,8 @@ class Gate:
         )
 
 
-def _read_secret(headers: Headers) -> str | None:
+def read_secret(headers: Headers) -> str | None:
+    """The secret that a request carries, right or wrong."""
     # Log10's clients send their token in these headers, some with an empty Basic authorization.
     secret = (headers.get(b"x-log10-token") or headers.get(b"x-api-token") or b"").strip()
     if not secret:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from briggs.api.gate import Gate
+from briggs.accounts.gate import Gate
 from briggs.gateway.drains import Drains
 from briggs.gateway.models import Routes
 from briggs.gateway.upstreams import Upstreams

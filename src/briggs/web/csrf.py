@@ -1,0 +1,67 @@
+"""Forms and their tokens: a request that changes something must come from a page of ours."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import ImmutableMultiDict
+from starlette.requests import ClientDisconnect, Request
+
+from briggs.parts import find_parts
+from briggs.types.errors import Forbidden, HangUp, InvalidRequest, RequestTooLarge
+from briggs.web.session import Sessions
+
+FIELD = "csrf"
+HEADER = "x-csrf-token"
+FIELDS_MAX = 10_000
+_SAFE_METHODS = ("GET", "HEAD")
+_FORM = "application/x-www-form-urlencoded"
+
+Form = ImmutableMultiDict[str, str]
+
+
+async def check_token(request: Request, *, sessions: Sessions) -> None:
+    """Raises `Forbidden` if a request that may change something lacks its session's token."""
+    if request.method in _SAFE_METHODS:
+        return
+    token = request.headers.get(HEADER)
+    if token is None and request.headers.get("content-type", "").startswith(_FORM):
+        token = (await read_form(request)).get(FIELD)
+    session = request.state.session
+    if session is None or token is None or not sessions.is_token(token, session):
+        raise Forbidden("This page is out of date. Go back, reload it, and try again.")
+
+
+async def read_form(request: Request) -> Form:
+    """The fields of a form. Raises `InvalidRequest`, `RequestTooLarge`, `HangUp`."""
+    if not hasattr(request.state, "form"):
+        request.state.form = _decode(await read_body(request))
+    form: Form = request.state.form
+    return form
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body, within the server's limit. Raises `RequestTooLarge`, `HangUp`."""
+    bytes_max = find_parts(request).running.limits.body_bytes_max
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > bytes_max:
+                raise RequestTooLarge(f"The form is larger than {bytes_max} bytes: send less.")
+    except ClientDisconnect:
+        raise HangUp from None
+    return bytes(body)
+
+
+def _decode(body: bytes) -> Form:
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=FIELDS_MAX,
+            errors="replace",
+        )
+    except ValueError as error:
+        raise InvalidRequest("The form cannot be read: send it from its page.") from error
+    return ImmutableMultiDict(fields)

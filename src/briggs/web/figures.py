@@ -1,0 +1,85 @@
+"""Writes figures for people: an unknown one is a dash, never 0."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+DASH = "—"
+
+
+def number(value: float | None) -> str:
+    """A count, such as 18,204."""
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def seconds(ms: float | None) -> str:
+    """A time in milliseconds, as 40 ms, 1.95 s, 12.4 s or 3 min 20 s."""
+    if ms is None:
+        return DASH
+    if ms < 99.5:
+        return f"{ms:.0f} ms"
+    if ms < 9_995:
+        return f"{ms / 1000:.2f} s"
+    if ms < 59_950:
+        return f"{ms / 1000:.1f} s"
+    minutes, rest = divmod(round(ms / 1000), 60)
+    return f"{minutes:,} min {rest} s"
+
+
+def dollars(value: float | None) -> str:
+    """US dollars: two decimals, or two significant digits if that is less than a cent."""
+    if value is None:
+        return DASH
+    if value == 0 or abs(value) >= 0.995:
+        return f"${value:,.2f}"
+    return f"${float(f'{value:.2g}'):.10f}".rstrip("0")
+
+
+def probability(value: float | None) -> str:
+    """A probability: 0.87, or .004 where two decimals would hide it."""
+    if value is None:
+        return DASH
+    if value >= 0.095:
+        return f"{value:.2f}"
+    return f"{float(f'{value:.1g}'):.9f}".rstrip("0").removeprefix("0").rstrip(".") or "0"
+
+
+def percent(value: float | None) -> str:
+    """A share, such as 0.34 % or 42 %."""
+    if value is None:
+        return DASH
+    return f"{value * 100:.3g} %"
+
+
+def size(bytes: float | None) -> str:
+    """A number of bytes, as 214 B, 64 KB or 1.9 GB."""
+    if bytes is None:
+        return DASH
+    for unit in ("B", "KB", "MB", "GB"):
+        if bytes < 999.5:
+            return f"{bytes:.0f} {unit}" if unit == "B" or bytes >= 99.5 else f"{bytes:.3g} {unit}"
+        bytes /= 1000
+    return f"{bytes:,.3g} TB"
+
+
+def time(at_us: int | None, style: str = "") -> str:
+    """A time in Unix microseconds as `<time>`: UTC here, the viewer's zone in `shell.js`.
+
+    `style` is "" (date and time), "clock" (time of the day), "day", or "ago".
+    """
+    if at_us is None:
+        return DASH
+    at = datetime.fromtimestamp(at_us / 1_000_000, UTC)
+    written = {"clock": f"{at:%H:%M:%S}", "day": f"{at:%Y-%m-%d}"}.get(
+        style, f"{at:%Y-%m-%d %H:%M:%S}"
+    )
+    return Markup('<time datetime="{}" data-style="{}">{} UTC</time>').format(
+        at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), style, written
+    )
+
+
+def plural(count: float | None, one: str, many: str = "") -> str:
+    """A count and its noun: 1 call, 2 calls."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"

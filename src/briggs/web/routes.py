@@ -1,0 +1,25 @@
+"""The routes of the pages."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from briggs.web import home, sign_in
+from briggs.web.route import SIGN_IN, open_page, page
+from briggs.web.static_files import send_file
+
+OPEN_ROUTES = [
+    open_page("GET", SIGN_IN, sign_in.show),
+    open_page("POST", SIGN_IN, sign_in.sign_in),
+    open_page("POST", "/sign-out", sign_in.sign_out),
+    open_page("POST", "/theme", sign_in.choose_theme),
+    Route("/static/{version}/{path:path}", send_file, methods=["GET"]),
+]
+"""What a visitor may open who has not signed in. It shows nothing of the record."""
+
+PAGES = [
+    page("GET", "/", home.show, scope="read", graders=True),
+]
+"""What only a key opens."""
+
+ROUTES = [*OPEN_ROUTES, *PAGES]

@@ -1,0 +1,148 @@
+"""A real browser in front of a real server: pages at every width, in both themes, and axe.
+
+One Chromium serves all tests of a worker. Every page is checked while it is used: an error of a
+script, a refusal by the CSP, or a request to another host fails the test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from tests.processes import Server
+
+ROOT = Path(__file__).parents[3]
+AXE = ROOT / ".venvs/javascript/node_modules/axe-core/axe.min.js"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+WIDTHS = (390, 1280, 1600)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+Theme = Literal["light", "dark"]
+
+
+class Look(NamedTuple):
+    """A way to look at a page."""
+
+    theme: Theme
+    width: int
+
+
+LOOKS = [Look(theme, width) for theme in THEMES for width in WIDTHS]
+"""Every theme at every width: `@pytest.mark.parametrize("look", LOOKS, ids=str)`."""
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
+    """Open a page: `open_page("/completions", theme="dark", width=390)`.
+
+    The browser is signed in by the server's first key, by another `key`, or by none if it is None.
+    `of` is another server. Cookies and storage begin empty.
+    """
+    contexts = []
+    problems: list[str] = []
+
+    def open(
+        path: str = "/",
+        *,
+        key: str | None = "",
+        of: Server | None = None,
+        theme: Theme = "light",
+        width: int = 1280,
+        height: int = 800,
+        scripts: bool = True,
+    ) -> Page:
+        target = of or server
+        context = browser.new_context(
+            base_url=target.url,
+            color_scheme=theme,
+            viewport={"width": width, "height": height},
+            has_touch=width < 720,
+            java_script_enabled=scripts,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        _watch(page, target.url, problems)
+        if key is not None:
+            sign_in(page, key or target.key)
+        page.goto(path)
+        return page
+
+    yield open
+    for context in contexts:
+        context.close()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(scope="session")
+def check_accessible() -> Callable[[Page], None]:
+    """Check the page as it is now with axe: it has no serious finding."""
+
+    def check(page: Page) -> None:
+        # `evaluate` is not subject to the page's CSP, as a script element would be.
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        serious = [
+            f"{each['id']} ({each['impact']}): {each['help']}\n"
+            + "\n".join(
+                f"    {node['html'][:300]}\n{node['failureSummary']}" for node in each["nodes"]
+            )
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+        assert not serious, "\n".join(serious)
+
+    return check
+
+
+def sign_in(page: Page, key: str) -> None:
+    """Sign in by a key, as a person does."""
+    page.goto("/sign-in")
+    page.get_by_label("Key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def scrolls_sideways(page: Page) -> bool:
+    """Whether the page is wider than the window."""
+    wider: bool = page.evaluate(
+        "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    )
+    return wider
+
+
+def _watch(page: Page, url: str, problems: list[str]) -> None:
+    def hear(message: ConsoleMessage) -> None:
+        # A page that shows an error answers with its status, which Chromium writes down too.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            problems.append(f"{page.url}: {message.text}")
+
+    def see(request: Request) -> None:
+        if not request.url.startswith((url, "data:", "blob:", "about:")):
+            problems.append(f"{page.url} asked another host: {json.dumps(request.url)}")
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
+    page.on("request", see)

@@ -1,0 +1,57 @@
+"""The shell in a browser: sign-in, navigation, keys, palette, themes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.processes import Server
+from tests.web.browser.conftest import LOOKS, Look, OpenPage, scrolls_sideways
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+@pytest.mark.parametrize("path", ["/sign-in", "/", "/nowhere"])
+def test_every_look_is_accessible(
+    open_page: OpenPage, check_accessible: Callable[[Page], None], look: Look, path: str
+) -> None:
+    """axe has no serious finding, and nothing is wider than the window."""
+    page = open_page(path, key=None if path == "/sign-in" else "", **look._asdict())
+    check_accessible(page)
+    assert not scrolls_sideways(page)
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for(
+    open_page: OpenPage, server: Server
+) -> None:
+    """A visitor is asked for a key, told if it is wrong, and then led where they were going."""
+    page = open_page("/?a=1", key=None)
+    assert page.url.endswith("/sign-in?next=/%3Fa%3D1")
+    page.get_by_label("Key").fill("sk-briggs-wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("Incorrect API key")
+    page.get_by_label("Key").fill(server.key)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/?a=1")
+
+
+def test_the_palette_goes_to_a_page(open_page: OpenPage) -> None:
+    """Ctrl K opens the palette; words and Enter choose."""
+    page = open_page("/nowhere")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("hom")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: url.endswith("/"))
+
+
+def test_letters_go_to_pages(open_page: OpenPage) -> None:
+    """`g` and a letter go to a page, and `?` shows which letter."""
+    page = open_page("/nowhere")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("home")
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("h")
+    page.wait_for_url(lambda url: url.endswith("/"))
