@@ -20,10 +20,6 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 SIGN_IN = "/sign-in"
 
 
-class SignedOut(AuthenticationFailed):
-    """Nobody is signed in, or no longer."""
-
-
 def page(
     method: str,
     path: str,
@@ -42,7 +38,7 @@ def page(
 
     async def guarded(request: Request) -> Response:
         if request.state.key is None:
-            raise SignedOut("You are not signed in.")
+            raise AuthenticationFailed("You are not signed in.")
         require(request.state.key, *scopes)
         if request.state.key.task_id is not None and not invited:
             raise Forbidden("Your invitation opens the grading page of one task, and nothing else.")

@@ -13,10 +13,10 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from briggs.parts import Parts
-from briggs.types.errors import BriggsError, MethodNotAllowed, NotFound
+from briggs.types.errors import AuthenticationFailed, BriggsError, MethodNotAllowed, NotFound
 from briggs.types.keys import Key
 from briggs.web.rendering import render
-from briggs.web.route import SignedOut, ask_to_sign_in
+from briggs.web.route import ask_to_sign_in
 from briggs.web.routes import ROUTES
 from briggs.web.session import DAYS, Session, Sessions, open_secret
 
@@ -56,7 +56,7 @@ class Site:
         self._starlette = Starlette(
             routes=ROUTES,
             exception_handlers={
-                SignedOut: self._ask_to_sign_in,
+                AuthenticationFailed: self._ask_to_sign_in,
                 BriggsError: _show_error,
                 HTTPException: self._show_missing,
                 Exception: _show_defect,
