@@ -23,8 +23,9 @@ from briggs.api.openai.chat import Chat
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
 from briggs.api.route import explain_missing, normalise
+from briggs.gateway.running import open_running
 from briggs.gateway.upstreams import Upstreams
-from briggs.parts import Parts, open_running
+from briggs.parts import Parts
 from briggs.providers.catalog import check_providers
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
@@ -89,7 +90,7 @@ class App:
         except (SettingsError, BriggsError):
             self.parts.reload_failures += 1
             raise
-        self.parts.running = running
+        self.parts.gateway.running = running
         running.prices.load()
         task = asyncio.get_running_loop().create_task(before.upstreams.retire())
         self._retiring[task] = before.upstreams
@@ -98,11 +99,13 @@ class App:
 
     async def close(self) -> None:
         """Close the providers, including those that a reload has replaced."""
-        await self.parts.record.judge.close()
+        gateway = self.parts.gateway
+        await gateway.close()
+        await gateway.record.judge.close()
         replaced = dict(self._retiring)
         for task in replaced:
             task.cancel()
-        for upstreams in [*replaced.values(), self.parts.running.upstreams]:
+        for upstreams in [*replaced.values(), gateway.running.upstreams]:
             await upstreams.close()
 
     async def __call__(self, cycle: Cycle) -> None:

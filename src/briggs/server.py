@@ -57,7 +57,7 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
                     config,
                     on_started=lambda: _begin(app, address),
                     on_reload=lambda: _reload(app),
-                    on_stopping=app.parts.drains.hurry,
+                    on_stopping=app.parts.gateway.drains.hurry,
                 )
                 memory = asyncio.create_task(give_back_memory())
                 try:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from briggs.gateway.attempts import ask_in_order, back_off, find_pause, read_retry_after
 from briggs.gateway.cooling import Cooling
-from briggs.gateway.order import Choice, Route
+from briggs.gateway.order import Share, Targets
 from briggs.gateway.timeouts import Policy
 from briggs.providers.base import Provider, Target
 from briggs.record.prices import Prices
@@ -66,15 +66,15 @@ async def ask(*providers: FakeProvider, patience: bytes = b"", **policy: Any) ->
     call = Call(
         ENVELOPE, Completion(organization_id="default", model="fast"), Prices(), patience=patience
     )
-    choices: Any = [Choice(each.name, Target(each, "m")) for each in providers]  # type: ignore[arg-type]
-    route = Route(choices, Policy(**policy), Cooling(CoolDownSettings()))
+    shares: Any = [Share(each.name, Target(each, "m")) for each in providers]  # type: ignore[arg-type]
+    targets = Targets(shares, Policy(**policy), Cooling(CoolDownSettings()))
 
     def ask_one(provider: Provider, prepared: Prepared) -> Any:
         assert isinstance(provider, FakeProvider)
         return provider.answer()
 
     answer = await ask_in_order(
-        call, route, ask=ask_one, is_filtered=lambda answer: answer.startswith("filtered")
+        call, targets, ask=ask_one, is_filtered=lambda answer: answer.startswith("filtered")
     )
     return answer, call
 

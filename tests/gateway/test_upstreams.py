@@ -1,4 +1,4 @@
-"""The providers and routes before and after the file is read again."""
+"""The providers and models before and after the file is read again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def count_closes(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> list[
 
         return note
 
-    for name, provider in upstreams.routes.providers.items():
+    for name, provider in upstreams.models.providers.items():
         monkeypatch.setattr(provider, "close", watch(name, provider.close))
     return closed
 
@@ -38,7 +38,7 @@ async def test_local_models_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Local models are handed on, and the last reading closes them."""
     first = Upstreams(read(tmp_path, FileSettings()))
     second = Upstreams(read(tmp_path, FileSettings()), before=first)
-    assert first.routes.providers["local"] is second.routes.providers["local"]
+    assert first.models.providers["local"] is second.models.providers["local"]
     closed = count_closes(second, monkeypatch)
     await first.retire()
     assert closed == []
@@ -60,7 +60,7 @@ async def test_local_models_as_told_now(
     first = Upstreams(read(tmp_path, FileSettings()))
     closed = count_closes(first, monkeypatch)
     second = Upstreams(read(tmp_path, file), before=first)
-    assert first.routes.providers["local"] is not second.routes.providers["local"]
+    assert first.models.providers["local"] is not second.models.providers["local"]
     await first.retire()
     assert closed == ["local"]
     await second.close()
@@ -72,12 +72,12 @@ async def test_retiring_waits_for_the_last_call(
     """Replaced upstreams are closed when the last call that uses them has ended."""
     upstreams = Upstreams(read(tmp_path, FileSettings()))
     closed = count_closes(upstreams, monkeypatch)
-    upstreams.routes.calls += 2
+    upstreams.models.calls += 2
     retiring = asyncio.create_task(upstreams.retire())
-    upstreams.routes.leave()
+    upstreams.models.leave()
     await asyncio.sleep(0)
     assert closed == []
-    upstreams.routes.leave()
+    upstreams.models.leave()
     await retiring
     assert closed == ["local"]
 
@@ -89,10 +89,10 @@ async def test_a_server_of_two_wires(tmp_path: Path, monkeypatch: pytest.MonkeyP
     async def tell() -> list[dict[str, Any]]:
         return [{"id": "m"}]
 
-    for provider in upstreams.routes.providers.values():
+    for provider in upstreams.models.providers.values():
         monkeypatch.setattr(provider, "list_models", tell)
-    listed = [model["id"] for model in await list_models(routes=upstreams.routes)]
+    listed = [model["id"] for model in await list_models(models=upstreams.models)]
     assert "ollama/m" in listed
     assert "ollama-native/m" not in listed
-    assert "ollama-native" in upstreams.routes.providers
+    assert "ollama-native" in upstreams.models.providers
     await upstreams.close()

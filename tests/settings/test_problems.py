@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.gateway.models import open_routes, resolve
+from briggs.gateway.models import open_models, resolve
 from briggs.gateway.order import arrange
 from briggs.providers.base import Provider
 from briggs.providers.catalog import check_providers
@@ -134,13 +134,13 @@ def test_any_content(content: dict[str, Any]) -> None:
     problems += find_problems(file, names=names if isinstance(names, dict) else {})
     problems += check_providers(file, {})
     if not any(problem.is_error for problem in problems):
-        routes = open_routes(
+        models = open_models(
             {name: cast("Provider", FakeProvider(name)) for name in [*file.providers, "local"]},
             file=file,
             default_provider=file.default_provider,
         )
         for name in file.models:
-            assert arrange(resolve(name, routes=routes), Completion(organization_id="default"))
+            assert arrange(resolve(name, models=models), Completion(organization_id="default"))
 
 
 def test_all_at_once(tmp_path: Path) -> None:

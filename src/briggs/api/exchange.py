@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from briggs.api.answers import refuse_body
 from briggs.api.encodings import decompress
-from briggs.gateway.drains import Drains
-from briggs.record.record import Call
-from briggs.settings import FileSettings
+from briggs.gateway.callers import OnHangUp
+from briggs.gateway.calls import too_large
 from briggs.transport.callers.cycle import Cycle
 from briggs.transport.callers.heads import Header
 from briggs.transport.errors import TransportError
 from briggs.types.completions import Completion
-from briggs.types.errors import BriggsError, HangUp, RequestTooLarge
+from briggs.types.errors import BriggsError, HangUp
 
 _JSON: Header = (b"content-type", b"application/json")
 _STREAM_HEADERS: tuple[Header, ...] = (
@@ -36,7 +35,7 @@ class Exchange:
         """Read the whole body. Raises `InvalidRequest`, `RequestTimeout`, `HangUp`."""
         cycle = self._cycle
         if not cycle.is_whole and _is_longer(cycle.fields.get(b"content-length", b""), bytes_max):
-            raise _too_large(bytes_max)
+            raise too_large(bytes_max)
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -44,7 +43,7 @@ class Exchange:
             pieces.append(cycle.take())
             size += len(pieces[-1])
             if size > bytes_max:
-                raise _too_large(bytes_max)
+                raise too_large(bytes_max)
             if is_whole:
                 body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
                 encoding = cycle.fields.get(b"content-encoding")
@@ -59,12 +58,12 @@ class Exchange:
                 self.hung_up = True
                 raise HangUp
 
-    def watch(self, call: Call, *, drains: Drains, file: FileSettings) -> None:
-        """From now on, cancel the call if the caller hangs up, unless `drains` takes it over."""
-        self._call, self._drains, self._file = call, drains, file
+    def watch(self, on_hang_up: OnHangUp) -> None:
+        """From now on, if the caller hangs up, cancel the call unless `on_hang_up` says no."""
+        self._on_hang_up = on_hang_up
         self._cycle.watch(self._hang_up)
 
-    def send_json(self, body: bytes) -> None:
+    def answer(self, body: bytes) -> None:
         """Send a whole answer."""
         length = (b"content-length", b"%d" % len(body))
         self._cycle.answer(200, [_JSON, length, *self._identify()], body)
@@ -110,7 +109,7 @@ class Exchange:
         """Note that the caller hung up. Returns whether the call continues without a caller."""
         self.hung_up = True
         assert self._cycle.task is not None, "only a request that is being answered is watched"
-        return self._drains.take(self._call, task=self._cycle.task, file=self._file)
+        return self._on_hang_up(self._cycle.task)
 
 
 def _is_longer(length: bytes, bytes_max: int) -> bool:
@@ -118,11 +117,3 @@ def _is_longer(length: bytes, bytes_max: int) -> bool:
     digits = length.lstrip(b"0")
     # The parser lets no more than 64 bits through. The limit is far below 19 digits.
     return digits.isdigit() and (len(digits) > 19 or int(digits) > bytes_max)
-
-
-def _too_large(bytes_max: int) -> RequestTooLarge:
-    return RequestTooLarge(
-        f"The request body is larger than {bytes_max} bytes: send less, or raise "
-        "limits.body_bytes_max in briggs.toml.",
-        headers={"connection": "close"},
-    )

@@ -42,9 +42,10 @@ async def metrics(request: Request) -> PlainTextResponse:
     """Counters and gauges in Prometheus's text format, for all organizations together."""
     require_first(request.state.key)
     parts = find_parts(request)
-    statistics, drains, prices = parts.store.statistics(), parts.drains, parts.running.prices
+    statistics, gateway, prices = parts.store.statistics(), parts.gateway, parts.running.prices
+    drains, record = gateway.drains, gateway.record
     listed = [
-        _Metric("briggs_calls_in_flight", "gauge", "Calls being answered.", parts.in_flight),
+        _Metric("briggs_calls_in_flight", "gauge", "Calls being answered.", gateway.in_flight),
         _Metric(
             "briggs_strangers_total", "counter", "Calls refused for lack of a valid key.",
             parts.strangers,
@@ -63,7 +64,7 @@ async def metrics(request: Request) -> PlainTextResponse:
         ),
         _Metric(
             "briggs_unrecorded_total", "counter", "Calls answered without a record.",
-            parts.record.unrecorded,
+            record.unrecorded,
         ),
         _Metric(
             "briggs_config_reload_failures_total", "counter",
@@ -81,7 +82,7 @@ async def metrics(request: Request) -> PlainTextResponse:
     ]
     lines += _describe_spent(prices.spent)
     lines += _describe_spent(prices.estimated, kind="estimated_")
-    lines += _describe_broken(parts.record.judge.broken)
+    lines += _describe_broken(record.judge.broken)
     return PlainTextResponse("".join(lines), media_type="text/plain; version=0.0.4")
 
 

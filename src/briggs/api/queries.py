@@ -42,7 +42,7 @@ _SOURCES = ("gateway", "client")
 
 async def catch_up(request: Request) -> None:
     """Wait briefly until recent answers are checked, so that their broken rules are known."""
-    await find_parts(request).record.judge.catch_up(timeout_s=JUDGED_WITHIN_S)
+    await find_parts(request).gateway.record.judge.catch_up(timeout_s=JUDGED_WITHIN_S)
 
 
 def read_parameters(request: Request) -> QueryParams:

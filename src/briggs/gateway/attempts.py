@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from briggs.gateway.cooling import Cooling
-from briggs.gateway.order import Route, arrange
+from briggs.gateway.order import Targets, arrange
 from briggs.gateway.timeouts import Policy, begin_in_time, patience_left_s, time_left_s
 from briggs.providers.base import Provider, Target
 from briggs.record.record import Call
@@ -43,7 +43,7 @@ Recall = Callable[[Call, Sequence[str]], Awaitable[Signed]]
 
 async def ask_in_order(
     call: Call,
-    route: Route,
+    targets: Targets,
     *,
     ask: Ask[T],
     is_filtered: Callable[[T], bool],
@@ -55,36 +55,36 @@ async def ask_in_order(
     a target that cannot express the request is raised only if no target received it.
 
     `is_filtered` tells whether a content filter blocked an answer. Such an answer is returned,
-    unless the route falls back on `content_filter` and another target is left. `recall` finds
+    unless the policy falls back on `content_filter` and another target is left. `recall` finds
     what vendors signed in earlier turns.
     """
-    targets: Sequence[Target] = arrange(route, call.completion)
+    ordered: Sequence[Target] = arrange(targets, call.completion)
     # A single target is always tried, even if it failed last time.
-    cooling = route.cooling if len(targets) > 1 else None
+    cooling = targets.cooling if len(ordered) > 1 else None
     if cooling is not None:
-        targets = cooling.skip(targets)
+        ordered = cooling.skip(ordered)
     failure: BriggsError | None = None
     filtered: list[tuple[T, str | None]] = []
-    for target in targets:
+    for target in ordered:
         try:
-            answer = await _ask_often(call, target, route.policy, ask, cooling, recall)
+            answer = await _ask_often(call, target, targets.policy, ask, cooling, recall)
         except BriggsError as error:
             if failure is None or isinstance(failure, InvalidRequest) or _was_asked(error):
                 failure = error
             if call.completion.caller_left_ms is not None or not _passes_on(
-                error, call, route.policy
+                error, call, targets.policy
             ):
                 break
             continue
-        is_last = target is targets[-1]
-        if is_last or "content_filter" not in route.policy.fallback_on or not is_filtered(answer):
+        is_last = target is ordered[-1]
+        if is_last or "content_filter" not in targets.policy.fallback_on or not is_filtered(answer):
             return answer
         call.completion.attempts[-1].reason = "content_filter"
         filtered.append((answer, call.completion.provider))
     if filtered:
         answer, call.completion.provider = filtered[0]
         return answer
-    assert failure is not None, "every route has a target, which answers or fails"
+    assert failure is not None, "every model has a target, which answers or fails"
     raise failure
 
 

@@ -13,7 +13,7 @@ from briggs.conform import (
     conform_response,
 )
 from briggs.gateway.attempts import ask_in_order
-from briggs.gateway.order import Route
+from briggs.gateway.order import Targets
 from briggs.providers.base import Answer, Provider
 from briggs.record.evidence import Evidence
 from briggs.record.record import Call, Record
@@ -29,7 +29,7 @@ from briggs.wires.base import Prepared
 from briggs.wires.words.costs import read_dollars
 
 
-async def complete(call: Call, *, route: Route, record: Record) -> bytes:
+async def complete(call: Call, *, targets: Targets, record: Record) -> bytes:
     """Answer a call with a `CreateChatCompletionResponse`, as JSON bytes.
 
     Raises `BriggsError`, which is recorded too.
@@ -38,7 +38,7 @@ async def complete(call: Call, *, route: Route, record: Record) -> bytes:
     try:
         conformed, received = await ask_in_order(
             call,
-            route,
+            targets,
             ask=partial(_ask, call),
             is_filtered=_is_filtered,
             recall=record.recall,

@@ -31,7 +31,7 @@ class Drains:
         """How many calls continue without their callers."""
         return len(self._drained)
 
-    def take(self, call: Call, *, task: asyncio.Task[None], file: FileSettings) -> bool:
+    def take(self, call: Call, task: asyncio.Task[None], *, file: FileSettings) -> bool:
         """Note that a caller has left. Return whether the call continues, until a time limit."""
         completion, limits = call.completion, file.limits
         if completion.status != "started":

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from briggs.gateway.cooling import Cooling
-from briggs.gateway.order import Choice, Route
+from briggs.gateway.order import Share, Targets
 from briggs.gateway.timeouts import Policy, find_longest, open_policy
 from briggs.providers.base import Provider, Target
 from briggs.settings import FileSettings, TargetSettings, is_name, read_target
@@ -20,11 +20,11 @@ _DIRECT_MAX = 1_000
 _DIRECT_CHARACTERS_MAX = 200
 
 
-class Routes(msgspec.Struct):
+class Models(msgspec.Struct):
     """Every provider, every name that the file defines, and the provider for bare names."""
 
     providers: Mapping[str, Provider]
-    models: Mapping[str, Route]
+    named: Mapping[str, Targets]
     default_provider: str | None
     policy: Policy
     """For models that are requested as `provider/model` or by a bare name."""
@@ -32,10 +32,10 @@ class Routes(msgspec.Struct):
     twins: Collection[str] = ()
     """Providers whose models another provider already lists."""
     calls: int = 0
-    """How many calls use these routes now. Add your call, and `leave` when it has ended."""
+    """How many calls use these models now. Add your call, and `leave` when it has ended."""
     emptied: asyncio.Event | None = None
-    direct: dict[str, Route] = {}
-    """Routes to models that the file does not name, by what callers wrote, up to a limit."""
+    direct: dict[str, Targets] = {}
+    """The targets of models that the file does not name, by what callers wrote, up to a limit."""
 
     def leave(self) -> None:
         """Note that one call has ended."""
@@ -44,42 +44,42 @@ class Routes(msgspec.Struct):
             self.emptied.set()
 
     async def wait_until_left(self) -> None:
-        """Return when the last call that uses these routes has ended."""
+        """Return when the last call that uses these models has ended."""
         self.emptied = asyncio.Event()
         if self.calls:
             await self.emptied.wait()
 
 
-def open_routes(
+def open_models(
     providers: Mapping[str, Provider],
     *,
     file: FileSettings,
     default_provider: str | None,
     twins: Collection[str] = (),
-) -> Routes:
+) -> Models:
     """Connect names to providers. The file was checked, so every target exists."""
     cooling = Cooling(file.cool_down)
     waits = find_longest(file)
 
-    def open_route(name: str) -> Route:
+    def open_targets(name: str) -> Targets:
         model = file.models[name]
-        return Route(
-            choices=[open_choice(read_target(listed)) for listed in model.targets],
+        return Targets(
+            shares=[open_share(read_target(listed)) for listed in model.targets],
             policy=open_policy(file, model, waits=waits),
             cooling=cooling,
             strategy=model.strategy,
             sticky=model.sticky,
         )
 
-    def open_choice(listed: TargetSettings) -> Choice:
+    def open_share(listed: TargetSettings) -> Share:
         if is_name(listed.target, providers=providers):
-            return Choice(listed.target, open_route(listed.target), listed.weight)
+            return Share(listed.target, open_targets(listed.target), listed.weight)
         name, _, model = listed.target.partition("/")
-        return Choice(listed.target, Target(providers[name], model), listed.weight)
+        return Share(listed.target, Target(providers[name], model), listed.weight)
 
-    return Routes(
+    return Models(
         providers=providers,
-        models={name: open_route(name) for name in file.models},
+        named={name: open_targets(name) for name in file.models},
         default_provider=default_provider,
         policy=open_policy(file, None, waits=waits),
         cooling=cooling,
@@ -87,60 +87,60 @@ def open_routes(
     )
 
 
-def resolve(model: str, *, routes: Routes) -> Route:
-    """Find the route for a model's name. Raises `ModelNotFound`, `ProviderNotFound`."""
-    route = routes.models.get(model) or routes.direct.get(model)
-    if route is None:
-        route = _find(model, routes)
-        if len(routes.direct) < _DIRECT_MAX and len(model) < _DIRECT_CHARACTERS_MAX:
-            routes.direct[model] = route
-    return route
+def resolve(model: str, *, models: Models) -> Targets:
+    """Find the targets of a model. Raises `ModelNotFound`, `ProviderNotFound`."""
+    targets = models.named.get(model) or models.direct.get(model)
+    if targets is None:
+        targets = _find(model, models)
+        if len(models.direct) < _DIRECT_MAX and len(model) < _DIRECT_CHARACTERS_MAX:
+            models.direct[model] = targets
+    return targets
 
 
-def _find(model: str, routes: Routes) -> Route:
+def _find(model: str, models: Models) -> Targets:
     name, slash, rest = model.partition("/")
-    if slash and rest and name in routes.providers:
-        return _lead_to(Target(routes.providers[name], rest), routes)
+    if slash and rest and name in models.providers:
+        return _lead_to(Target(models.providers[name], rest), models)
     if slash:
         raise ProviderNotFound(
             f"There is no provider '{name}' for the model '{model}'. "
-            + _suggest(name, routes.providers, "The providers are"),
+            + _suggest(name, models.providers, "The providers are"),
             param="model",
         )
-    if routes.default_provider is not None:
-        return _lead_to(Target(routes.providers[routes.default_provider], model), routes)
+    if models.default_provider is not None:
+        return _lead_to(Target(models.providers[models.default_provider], model), models)
     raise ModelNotFound(
         f"There is no model '{model}'. "
-        + _suggest(model, [*routes.models, "local/briggs-tiny"], "The models are")
+        + _suggest(model, [*models.named, "local/briggs-tiny"], "The models are")
         + " Write provider/model, or a name that briggs.toml defines. "
         "To use bare names, set default_provider in briggs.toml.",
         param="model",
     )
 
 
-def _lead_to(target: Target, routes: Routes) -> Route:
-    return Route([Choice("", target)], routes.policy, routes.cooling)
+def _lead_to(target: Target, models: Models) -> Targets:
+    return Targets([Share("", target)], models.policy, models.cooling)
 
 
-async def list_models(*, routes: Routes) -> list[dict[str, Any]]:
+async def list_models(*, models: Models) -> list[dict[str, Any]]:
     """The file's names, then each configured provider's models as `provider/model`."""
     ready = [
         provider
-        for name, provider in routes.providers.items()
-        if provider.is_configured and name not in routes.twins
+        for name, provider in models.providers.items()
+        if provider.is_configured and name not in models.twins
     ]
     listed = await asyncio.gather(*(_list_models(provider) for provider in ready))
-    own = [_describe_name(name) for name in routes.models]
+    own = [_describe_name(name) for name in models.named]
     return own + [model for models in listed for model in models]
 
 
-async def retrieve_model(id: str, *, routes: Routes) -> dict[str, Any]:
+async def retrieve_model(id: str, *, models: Models) -> dict[str, Any]:
     """One of the listed models. Raises `ModelNotFound`, `ProviderNotFound`."""
-    if id in routes.models:
+    if id in models.named:
         return _describe_name(id)
-    [choice] = resolve(id, routes=routes).choices
-    assert isinstance(choice.to, Target), "a model that the file does not name has one target"
-    provider = choice.to.provider
+    [share] = resolve(id, models=models).shares
+    assert isinstance(share.to, Target), "a model that the file does not name has one target"
+    provider = share.to.provider
     listed = await _list_models(provider)
     for model in listed:
         if model["id"] in (id, f"{provider.name}/{id}"):

@@ -1,4 +1,4 @@
-"""Decides the order in which a route's targets are tried. It depends on nothing but a key."""
+"""Decides the order in which the targets of a model are tried. It depends on nothing but a key."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from briggs.providers.base import Target
 from briggs.types.completions import Completion
 
 
-class Choice(NamedTuple):
-    """One target of a route, or another route, with its share of the calls."""
+class Share(NamedTuple):
+    """One target of a model, or another model's targets, with its share of the calls."""
 
     name: str
-    to: Target | Route
+    to: Target | Targets
     weight: float = 1
 
 
-class Route(msgspec.Struct, frozen=True):
+class Targets(msgspec.Struct, frozen=True):
     """The targets that a model's name stands for, and how they are tried."""
 
-    choices: Sequence[Choice]
+    shares: Sequence[Share]
     policy: Policy
     cooling: Cooling
     strategy: Literal["order", "weight"] = "order"
     sticky: Literal["session"] | None = None
 
 
-def arrange(route: Route, completion: Completion) -> list[Target]:
-    """The targets of a route in the order in which to try them, each once."""
-    choices = route.choices
-    if len(choices) == 1 and not isinstance(choices[0].to, Route):
-        return [choices[0].to]
-    if route.sticky and completion.session_id:
-        choices = draw(choices, key=completion.session_id)
-    elif route.strategy == "weight":
-        choices = draw(choices, key=completion.id)
-    targets: dict[Target, None] = {}
-    for choice in choices:
-        if isinstance(choice.to, Route):
-            targets.update(dict.fromkeys(arrange(choice.to, completion)))
+def arrange(targets: Targets, completion: Completion) -> list[Target]:
+    """The targets of a model in the order in which to try them, each once."""
+    shares = targets.shares
+    if len(shares) == 1 and not isinstance(shares[0].to, Targets):
+        return [shares[0].to]
+    if targets.sticky and completion.session_id:
+        shares = draw(shares, key=completion.session_id)
+    elif targets.strategy == "weight":
+        shares = draw(shares, key=completion.id)
+    found: dict[Target, None] = {}
+    for share in shares:
+        if isinstance(share.to, Targets):
+            found.update(dict.fromkeys(arrange(share.to, completion)))
         else:
-            targets[choice.to] = None
-    return list(targets)
+            found[share.to] = None
+    return list(found)
 
 
-def draw(choices: Sequence[Choice], *, key: str) -> list[Choice]:
-    """Order the choices by the key. Each comes first as often as its weight says.
+def draw(shares: Sequence[Share], *, key: str) -> list[Share]:
+    """Order the shares by the key. Each comes first as often as its weight says.
 
-    This is rendezvous hashing with weights: each choice draws an exponentially distributed time
-    with its weight as the rate, and the shortest time wins. If a choice is removed, its keys
+    This is rendezvous hashing with weights: each share draws an exponentially distributed time
+    with its weight as the rate, and the shortest time wins. If a share is removed, its keys
     move to the others, and no other key moves.
     """
-    return sorted(choices, key=lambda choice: -log(_draw_one(key, choice.name)) / choice.weight)
+    return sorted(shares, key=lambda share: -log(_draw_one(key, share.name)) / share.weight)
 
 
 def _draw_one(key: str, name: str) -> float:

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
 from briggs.conform import Conformed, ConformStream, InBandError, NotConforming
 from briggs.gateway.attempts import ask_in_order
+from briggs.gateway.callers import Caller
 from briggs.gateway.complete import explain, read_asked
-from briggs.gateway.order import Route
+from briggs.gateway.order import Targets
 from briggs.gateway.timeouts import read_in_time
 from briggs.providers.base import Provider, Stream
 from briggs.record.estimates import count_text, estimate_usage
@@ -26,18 +26,6 @@ from briggs.types.errors import (
     UpstreamTruncated,
 )
 from briggs.wires.base import Prepared
-
-
-class Caller(Protocol):
-    """What a stream needs of its caller."""
-
-    def send(self, frames: bytes) -> bool:
-        """Send frames. Returns False if the next ones should wait for `drain`."""
-        ...
-
-    async def drain(self) -> None:
-        """Wait until the caller has read most of what was sent."""
-        ...
 
 
 class _Stream(msgspec.Struct):
@@ -66,7 +54,7 @@ class _Stream(msgspec.Struct):
         return self.caller.send(frames)
 
 
-async def stream(call: Call, *, route: Route, record: Record, caller: Caller) -> None:
+async def stream(call: Call, *, targets: Targets, record: Record, caller: Caller) -> None:
     """Answer a call with a stream of chunks, each sent as it comes.
 
     Raises `BriggsError` only before the first frame. A later failure becomes a frame with an
@@ -77,7 +65,7 @@ async def stream(call: Call, *, route: Route, record: Record, caller: Caller) ->
     try:
         pieces = await ask_in_order(
             call,
-            route,
+            targets,
             ask=partial(_begin, state),
             is_filtered=lambda _: False,
             recall=record.recall,
@@ -86,7 +74,7 @@ async def stream(call: Call, *, route: Route, record: Record, caller: Caller) ->
             state.send(state.first)
             _require_sound(state)
             take = partial(_pass_on, state)
-            while not await read_in_time(pieces, take, call=call, policy=route.policy):
+            while not await read_in_time(pieces, take, call=call, policy=targets.policy):
                 await caller.drain()
         ending = _end(state)
         await _finish(state, record)

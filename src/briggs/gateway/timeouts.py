@@ -19,7 +19,7 @@ _NOTHING = ModelSettings(targets=[])
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a route's targets are tried, and how long we wait for each.
+    """How often the targets of a model are tried, and how long we wait for each.
 
     A timeout of None is left to the transport, which needs no timer for it.
     """

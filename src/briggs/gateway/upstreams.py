@@ -1,8 +1,8 @@
-"""Opens the providers and routes of one reading of the file."""
+"""Opens the providers and models of one reading of the file."""
 
 from __future__ import annotations
 
-from briggs.gateway.models import open_routes
+from briggs.gateway.models import open_models
 from briggs.gateway.timeouts import find_longest
 from briggs.providers.catalog import find_only, list_twins, open_providers
 from briggs.providers.local import LocalProvider
@@ -11,7 +11,7 @@ from briggs.transport import Transport
 
 
 class Upstreams:
-    """The providers of one reading of the file, the connections to them, and the routes.
+    """The providers of one reading of the file, the connections to them, and the models.
 
     Local models are large and slow to start. The next reading takes them over from the one
     `before` it, unless their settings changed.
@@ -29,7 +29,7 @@ class Upstreams:
         self._local_settings = (settings.file.local, waits.piece_s)
         self._keeps_local = True
         self._local = self._open_local(before)
-        self.routes = open_routes(
+        self.models = open_models(
             {**providers, "local": self._local},
             file=settings.file,
             default_provider=settings.file.default_provider or find_only(settings),
@@ -37,13 +37,13 @@ class Upstreams:
         )
 
     async def retire(self) -> None:
-        """Close when the last call that uses these routes has ended."""
-        await self.routes.wait_until_left()
+        """Close when the last call that uses these models has ended."""
+        await self.models.wait_until_left()
         await self.close()
 
     async def close(self) -> None:
         """Close everything that no later reading has taken over."""
-        for provider in self.routes.providers.values():
+        for provider in self.models.providers.values():
             if provider is not self._local or self._keeps_local:
                 await provider.close()
         await self._transport.close()

@@ -12,7 +12,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from briggs.accounts.labels import read_metadata, read_tags
 from briggs.api.answers import Json, find_store, list_object, read_json_object
 from briggs.api.queries import (
     catch_up,
@@ -24,6 +23,7 @@ from briggs.api.queries import (
 )
 from briggs.feedback.reviewers import show
 from briggs.record.answers import read_response
+from briggs.record.labels import read_metadata, read_tags
 from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion

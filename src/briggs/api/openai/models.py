@@ -14,11 +14,11 @@ from briggs.parts import find_parts
 
 async def list_all_models(request: Request) -> Json:
     """`GET /v1/models`: the names in briggs.toml and the models of every provider."""
-    routes = find_parts(request).running.routes
-    return Json({"object": "list", "data": await list_models(routes=routes)})
+    models = find_parts(request).running.models
+    return Json({"object": "list", "data": await list_models(models=models)})
 
 
 async def retrieve_one_model(request: Request) -> Json:
     """`GET /v1/models/{id}`: one model. Its id may contain slashes and colons."""
-    routes = find_parts(request).running.routes
-    return Json(await retrieve_model(request.path_params["id"], routes=routes))
+    models = find_parts(request).running.models
+    return Json(await retrieve_model(request.path_params["id"], models=models))

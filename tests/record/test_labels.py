@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from briggs.accounts.labels import check_metadata, read_metadata, read_tags, split_tags
+from briggs.record.labels import check_metadata, read_metadata, read_tags, split_tags
 from briggs.types.errors import InvalidRequest
 
 

@@ -1,0 +1,205 @@
+"""Every call goes through here: over HTTP, or opened by a part of Briggs itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
+
+from briggs.gateway.callers import Caller, Listener
+from briggs.gateway.complete import complete
+from briggs.gateway.drains import Drains
+from briggs.gateway.models import resolve
+from briggs.gateway.running import Running
+from briggs.gateway.stream import stream
+from briggs.record.labels import check_metadata, split_tags
+from briggs.record.record import Call, Record
+from briggs.types.completions import Completion
+from briggs.types.envelope import LARGE_BYTES, Envelope, open_envelope
+from briggs.types.errors import BriggsError, HangUp, Overloaded, RequestTooLarge
+
+logger = logging.getLogger("briggs")
+
+
+class Gateway:
+    """Answers calls, and counts those in flight. A reload replaces `running`."""
+
+    def __init__(self, running: Running, *, record: Record) -> None:
+        self.running = running
+        self.record = record
+        self.drains = Drains()
+        self.in_flight = 0
+        """Calls being answered. The one who counts is the one who starts a call."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open_call(
+        self,
+        body: bytes,
+        *,
+        organization_id: str,
+        tags: Sequence[str] = (),
+        session_id: str | None = None,
+    ) -> OpenCall:
+        """Open a call without HTTP, for pages, evals and judges.
+
+        It is limited and recorded like any other call. `body` is a `CreateChatCompletionRequest`.
+        Raises `BriggsError` for a call that is refused, which is recorded too.
+        """
+        completion = Completion(
+            organization_id=organization_id, request=body, tags=list(tags), session_id=session_id
+        )
+        try:
+            self.require_room(len(body))
+            return OpenCall(self, await self.open(completion))
+        except BriggsError as error:
+            await self.refuse(completion, error)
+            raise
+
+    def require_room(self, body_bytes: int = 0) -> None:
+        """Refuse a call beyond the limits. Raises `Overloaded`, `RequestTooLarge`."""
+        limits = self.running.limits
+        limit = limits.in_flight_max
+        # A call whose caller left does not count.
+        if self.in_flight > limit and self.in_flight - self.drains.in_flight > limit:
+            raise Overloaded(
+                f"The limit of {limit} calls in flight is reached: try again "
+                "in a second, or raise limits.in_flight_max.",
+                headers={"retry-after": "1", "connection": "close"},
+            )
+        if body_bytes > limits.body_bytes_max:
+            raise too_large(limits.body_bytes_max)
+
+    async def open(self, completion: Completion, *, patience: bytes = b"") -> Call:
+        """Read the request of a completion. Raises `InvalidRequest`."""
+        body = completion.request
+        is_large = len(body) > LARGE_BYTES
+        envelope = await asyncio.to_thread(open_envelope, body) if is_large else open_envelope(body)
+        _read_envelope(envelope, into=completion)
+        return Call(envelope, completion, self.running.prices, patience=patience)
+
+    async def answer(self, call: Call, *, caller: Caller) -> None:
+        """Answer an opened call, and record it.
+
+        Raises `BriggsError` if nothing was sent. It is recorded, unless no target was found.
+        """
+        # A reload may replace `running` during this call. The old one stays open until it leaves.
+        running = self.running
+        call.prices, models = running.prices, running.models
+        targets = resolve(call.envelope.model, models=models)
+        caller.watch(partial(self.drains.take, call, file=running.settings.file))
+        models.calls += 1
+        try:
+            if call.envelope.stream:
+                await stream(call, targets=targets, record=self.record, caller=caller)
+                caller.finish()
+            else:
+                caller.answer(await complete(call, targets=targets, record=self.record))
+        finally:
+            if call.completion.caller_left_ms is not None:
+                self.drains.release(call)
+            models.leave()
+
+    async def refuse(self, completion: Completion, error: BriggsError) -> None:
+        """Record a call that ended before any target was tried."""
+        if completion.status == "started":
+            await self.record.refuse(completion, error)
+
+    def start(self, call: Call, *, caller: Listener) -> asyncio.Task[None]:
+        """Answer a call in a task of its own, since it may outlive whoever reads the answer."""
+        task = asyncio.get_running_loop().create_task(self._answer(call, caller))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """End the calls whose readers have left. Each of them is recorded."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self.running.limits.usage_timeout_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _answer(self, call: Call, caller: Listener) -> None:
+        self.in_flight += 1
+        try:
+            await self.answer(call, caller=caller)
+        except Exception as error:
+            failure = explain_failure(error, completion=call.completion)
+            await self.refuse(call.completion, failure)
+            caller.error = failure
+        finally:
+            self.in_flight -= 1
+            caller.finish()
+
+
+class OpenCall:
+    """A call that a part of Briggs makes. Its answer can be read once.
+
+    Whoever stops reading early has hung up: that is recorded, and `on_hang_up` decides whether
+    the upstream is cancelled.
+    """
+
+    def __init__(self, gateway: Gateway, call: Call) -> None:
+        self._gateway = gateway
+        self._call = call
+        self.completion = call.completion
+        """The record of this call. Its `id` is known from the start."""
+
+    async def complete(self) -> bytes:
+        """The whole answer: a `CreateChatCompletionResponse`. Raises `BriggsError`."""
+        assert not self._call.envelope.stream, "a call that streams is read with `stream`"
+        async with aclosing(self.stream()) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The frames of a stream as `/v1/chat/completions` sends them, up to `[DONE]`.
+
+        Raises `BriggsError` before the first frame. A later failure is a frame with an error.
+        Close it if you stop reading early.
+        """
+        listener = Listener()
+        task = self._gateway.start(self._call, caller=listener)
+        try:
+            while (piece := await listener.take()) is not None:
+                yield piece
+        finally:
+            await listener.leave(task)
+            if task.done():
+                # A call that was left before its task ran has recorded nothing.
+                await self._gateway.refuse(self.completion, HangUp())
+
+
+def explain_failure(error: Exception, *, completion: Completion) -> BriggsError:
+    """The error that a caller gets. A defect is logged with its traceback."""
+    if isinstance(error, BriggsError):
+        return error
+    logger.error("A call failed. This is a defect of Briggs", exc_info=error)
+    return BriggsError(
+        f"Briggs failed on the call {completion.id}. The reason is in its log: please "
+        "report it with that part of the log."
+    )
+
+
+def too_large(bytes_max: int) -> RequestTooLarge:
+    """The error for a request body above the limit."""
+    return RequestTooLarge(
+        f"The request body is larger than {bytes_max} bytes: send less, or raise "
+        "limits.body_bytes_max in briggs.toml.",
+        headers={"connection": "close"},
+    )
+
+
+def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
+    values = envelope.values
+    into.model = envelope.model
+    into.stream = envelope.stream
+    into.seed = values.get("seed")
+    into.user = values.get("safety_identifier") or values.get("user")
+    if metadata := values.get("metadata"):
+        check_metadata(metadata)
+        into.metadata = metadata
+        # For clients that cannot set a header.
+        into.session_id = into.session_id or metadata.get("briggs_session")
+        into.tags = into.tags or split_tags(metadata.get("briggs_tags", ""))

@@ -1,0 +1,46 @@
+"""What one reading of the file decided. A reload replaces it as a whole."""
+
+from __future__ import annotations
+
+import msgspec
+
+from briggs.gateway.models import Models
+from briggs.gateway.upstreams import Upstreams
+from briggs.record.prices import Prices
+from briggs.settings import LimitSettings, Settings
+from briggs.transport.callers.connection import Patience
+
+
+class Running(msgspec.Struct, kw_only=True, frozen=True):
+    """The settings of one reading, and what they opened. A call keeps to it after a reload."""
+
+    settings: Settings
+    limits: LimitSettings
+    upstreams: Upstreams
+    models: Models
+    prices: Prices
+    patience: Patience
+
+
+def open_running(settings: Settings, *, before: Running | None = None) -> Running:
+    """Open what the settings name. What must outlive a reload is taken over from `before`."""
+    file, limits = settings.file, settings.file.limits
+    upstreams = Upstreams(settings, before=before.upstreams if before else None)
+    models = upstreams.models
+    return Running(
+        settings=settings,
+        limits=limits,
+        upstreams=upstreams,
+        models=models,
+        prices=Prices(
+            file.prices,
+            providers=models.providers.values(),
+            before=before.prices if before else None,
+        ),
+        patience=Patience(
+            head_s=limits.header_timeout_s,
+            body_s=limits.body_timeout_s,
+            idle_s=limits.keep_alive_timeout_s,
+            write_s=limits.write_timeout_s,
+        ),
+    )
