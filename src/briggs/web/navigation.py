@@ -62,5 +62,5 @@ async def read_state(request: Request) -> State | None:
     return State(
         organization=organization.slug if organization else key.organization_id,
         failure=parts.store.failure,
-        unrecorded=parts.record.unrecorded,
+        unrecorded=parts.gateway.record.unrecorded,
     )
