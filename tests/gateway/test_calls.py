@@ -16,7 +16,7 @@ import pytest
 from briggs.app import open_app
 from briggs.gateway.calls import Gateway
 from briggs.settings import open_settings
-from briggs.storage.completions import Query
+from briggs.storage import Query
 from briggs.types.completions import Completion
 from briggs.types.errors import (
     BriggsError,
@@ -106,7 +106,7 @@ def encode(provider: str, **members: Any) -> bytes:
 
 
 async def find(gateway: Gateway, id: str) -> Completion:
-    found = await gateway.record.store.retrieve(id, organization_id="default")
+    found = await gateway.record.store.completions.retrieve(id, organization_id="default")
     assert found is not None
     return found
 
@@ -157,7 +157,8 @@ async def test_a_refused_call(tmp_path: Path, body: bytes, kind: type[BriggsErro
     async with open_gateway(tmp_path, "limits.body_bytes_max = 300\n") as gateway:
         with pytest.raises(kind) as raised:
             await (await gateway.open_call(body, organization_id="default")).complete()
-        [row] = (await gateway.record.store.list(Query(organization_id="default"))).completions
+        query = Query(organization_id="default")
+        [row] = (await gateway.record.store.completions.list(query)).completions
     assert (row.status, row.failure_reason) == ("failed", raised.value.message)
     assert row.request == body
 
