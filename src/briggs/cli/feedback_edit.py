@@ -12,12 +12,12 @@ from rich.console import Console
 from briggs.cli.arguments.finding import find_feedback
 from briggs.cli.arguments.server import Server
 from briggs.cli.grading.editing import edit
-from briggs.cli.grading.form import read_line, replace_values
 from briggs.cli.grading.interview import Answer, Interview
 from briggs.cli.grading.keyboard import open_keyboard
 from briggs.cli.terminal.cards import print_exchange
 from briggs.cli.terminal.text import print_line, read_request
 from briggs.client import AsyncClient, Feedback, FeedbackEdit, LoggedCompletion, NotFound
+from briggs.types.form_lines import read_line, replace_values
 from briggs.types.forms import Form, flatten_values, read_form
 from briggs.types.json import encode
 

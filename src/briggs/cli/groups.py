@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from briggs.cli.terminal.text import one_line
+from briggs.types.texts import one_line
 
 MESSAGE_CHARACTERS_MAX = 500
 

@@ -17,9 +17,9 @@ from briggs.cli.terminal.text import (
     format_costs,
     format_count,
     format_duration,
-    one_line,
     print_line,
 )
+from briggs.types.texts import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

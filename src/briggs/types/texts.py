@@ -30,6 +30,11 @@ def printable(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_PICTURES)
 
 
+def one_line(text: str) -> str:
+    """The text on one line, with nothing that controls what shows it."""
+    return printable(" ".join(text.split()))
+
+
 def content_text(content: Any) -> str:
     """A message's content as text. For a part that is not text, its type in brackets."""
     if isinstance(content, str):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.cli.terminal.text import format_age, format_cost, format_duration, format_time, one_line
+from briggs.cli.terminal.text import format_age, format_cost, format_duration, format_time
+from briggs.types.texts import one_line
 
 
 @given(st.text())

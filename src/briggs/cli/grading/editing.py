@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from briggs.cli.grading.form import find_fields
 from briggs.cli.grading.interview import Answer, Interview, Said
 from briggs.client import Refused
 from briggs.types.fields import Path
+from briggs.types.form_lines import find_fields
 from briggs.types.forms import Form
 
 

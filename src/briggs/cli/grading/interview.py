@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from briggs.cli.grading.form import (
+from briggs.cli.grading.keyboard import Keyboard
+from briggs.types.fields import Field, Option, Path, describe
+from briggs.types.form_lines import (
     NONE,
     list_keys,
     list_numbers,
@@ -18,11 +20,9 @@ from briggs.cli.grading.form import (
     show_option,
     takes_text,
 )
-from briggs.cli.grading.keyboard import Keyboard
-from briggs.cli.terminal.text import one_line, show_value
-from briggs.types.fields import Field, Option, Path, describe
 from briggs.types.forms import Form, list_missing
-from briggs.types.texts import printable
+from briggs.types.texts import one_line, printable
+from briggs.types.values import show_value
 
 
 class Command(enum.Enum):

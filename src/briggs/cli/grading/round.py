@@ -11,12 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.grading.editing import edit, explain
-from briggs.cli.grading.form import replace_values
 from briggs.cli.grading.interview import Answer, Command, Interview
 from briggs.cli.grading.keyboard import Keyboard
 from briggs.cli.grading.task_changes import describe_change, keep_values, list_changed
 from briggs.cli.terminal.cards import print_exchange
-from briggs.cli.terminal.text import list_values
 from briggs.client import (
     AsyncClient,
     ConnectionLost,
@@ -31,8 +29,10 @@ from briggs.client import (
 from briggs.types.completions import create_id
 from briggs.types.feedback import Progress
 from briggs.types.fields import Path
+from briggs.types.form_lines import replace_values
 from briggs.types.forms import Form, build_values, read_form
 from briggs.types.texts import printable
+from briggs.types.values import list_values
 
 T = TypeVar("T")
 

@@ -22,10 +22,7 @@ from briggs.cli.terminal.text import (
     format_cost,
     format_duration,
     format_time,
-    format_value,
     list_choices,
-    list_values,
-    one_line,
     read_request,
 )
 from briggs.cli.terminal.tokens import (
@@ -37,8 +34,9 @@ from briggs.client import Feedback, LoggedCompletion, StoredCompletion
 from briggs.client.completions import CompletionDetails
 from briggs.types.any_json import list_objects, members
 from briggs.types.completions import Attempt
-from briggs.types.texts import content_text, printable, read_called, read_message
+from briggs.types.texts import content_text, one_line, printable, read_called, read_message
 from briggs.types.tokens import Speller, list_tokens
+from briggs.types.values import format_value, list_values
 
 ROLE_STYLES = {"user": "cyan", "assistant": "green3", "tool": "magenta"}
 _SHOWN = ("model", "messages", "tools", "metadata", "stream", "stream_options", "logprobs")

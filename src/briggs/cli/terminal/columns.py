@@ -20,10 +20,9 @@ from briggs.cli.terminal.text import (
     format_time,
     list_choices,
     list_messages,
-    one_line,
 )
 from briggs.client import StoredCompletion
-from briggs.types.texts import message_text, printable, read_message
+from briggs.types.texts import message_text, one_line, printable, read_message
 
 STATUS_MARKS = {
     "finished": ("✓", "green3"),

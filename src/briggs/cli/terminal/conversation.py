@@ -26,10 +26,9 @@ from briggs.cli.terminal.text import (
     format_time,
     list_choices,
     list_messages,
-    one_line,
 )
 from briggs.client import Session, StoredCompletion
-from briggs.types.texts import printable, read_message
+from briggs.types.texts import one_line, printable, read_message
 from briggs.types.turns import Turns
 
 

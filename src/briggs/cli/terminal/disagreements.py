@@ -11,10 +11,10 @@ from rich.text import Text
 
 from briggs.cli.terminal.columns import answered_text, asked_text
 from briggs.cli.terminal.spreadsheet import open_sheet
-from briggs.cli.terminal.text import one_line, show_value
 from briggs.client import Disagreement, DisagreementPage, StoredCompletion
 from briggs.types.forms import ABSENT, read_value
-from briggs.types.texts import printable
+from briggs.types.texts import one_line, printable
+from briggs.types.values import show_value
 
 
 def print_disagreements(

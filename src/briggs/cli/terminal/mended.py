@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from briggs.cli.terminal.text import one_line
 from briggs.client import StoredCompletion
 from briggs.rules import RULES
 from briggs.rules.changes import ABSENT, Change, list_changes
 from briggs.types.json import to_builtins
+from briggs.types.texts import one_line
 
 VALUE_CHARACTERS_MAX = 60
 

@@ -17,8 +17,6 @@ from briggs.cli.terminal.text import (
     format_count,
     format_duration,
     format_time,
-    list_values,
-    one_line,
     print_line,
 )
 from briggs.client import (
@@ -36,7 +34,8 @@ from briggs.types.feedback import Progress
 from briggs.types.fields import describe
 from briggs.types.forms import read_form
 from briggs.types.json import encode
-from briggs.types.texts import printable
+from briggs.types.texts import one_line, printable
+from briggs.types.values import list_values
 
 T = TypeVar("T")
 

@@ -5,10 +5,8 @@ A program may have logged anything, so this module accepts records of any shape.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,11 +32,6 @@ def print_line(line: bytes) -> None:
     click.echo(printable_json(line) if sys.stdout.isatty() else line)
 
 
-def one_line(text: str) -> str:
-    """The text on one line, safe for a terminal."""
-    return printable(" ".join(text.split()))
-
-
 def format_count(count: int | None) -> str:
     """`812`, `12k` or `3.4M`. `?` if it is not known."""
     if count is None:
@@ -51,27 +44,6 @@ def format_count(count: int | None) -> str:
 def shorten(text: str) -> str:
     """The user's input in quotes, shortened for an error message."""
     return repr(text if len(text) <= 60 else f"{text[:60]}…")
-
-
-def format_value(value: Any) -> str:
-    """A value on one line: a string unchanged, anything else as JSON."""
-    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def show_value(value: Any) -> str:
-    """A value of a feedback on a single line; a list with commas."""
-    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
-        return ", ".join(map(format_value, value)) or "none"
-    return format_value(value)
-
-
-def list_values(values: Mapping[str, Any], *, before: str = "") -> Iterator[tuple[str, str]]:
-    """The values of a feedback, each with its dotted name."""
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from list_values(value, before=f"{before}{name}.")
-        else:
-            yield printable(f"{before}{name}"), show_value(value)
 
 
 def list_messages(request: Any) -> list[Any]:

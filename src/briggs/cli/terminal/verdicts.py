@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from briggs.checker import Cause, Place, Report, Result, Verdict, describe_cause, list_rules
-from briggs.cli.terminal.text import format_duration, one_line
+from briggs.cli.terminal.text import format_duration
 from briggs.rules import RULES
+from briggs.types.texts import one_line
 
 _STYLES: dict[Verdict, tuple[str, str]] = {
     "pass": ("✓", "green3"),

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from briggs.cli.arguments.server import DEFAULT_URL
 from briggs.cli.terminal.columns import CompletionTable
-from briggs.cli.terminal.text import format_duration, one_line
+from briggs.cli.terminal.text import format_duration
 from briggs.cli.terminal.tokens import colour_tokens, create_legend
 from briggs.cli.tour.child import ServerProcess, open_server_process, read_end
 from briggs.cli.tour.shell import find_command
@@ -28,7 +28,7 @@ from briggs.client.server import data_folder
 from briggs.client.sync import Client
 from briggs.types.logprobs import ChatCompletionTokenLogprob
 from briggs.types.response import CreateChatCompletionResponse
-from briggs.types.texts import message_text, printable
+from briggs.types.texts import message_text, one_line, printable
 from briggs.types.tokens import Speller, list_tokens
 
 MODEL = "local/briggs-tiny"

@@ -1,4 +1,4 @@
-"""A form on a terminal: the keys and numbers of options, and what a line of text means."""
+"""What a person types into a form: the keys and numbers of options, and the value of a line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from briggs.cli.terminal.text import format_value
 from briggs.types.fields import Field, Option, Path, describe, find_problem
 from briggs.types.forms import Form, build_values
+from briggs.types.values import format_value
 
 KEYS = "123456789abdefghijklmnoprtvwxyz"
 """The keys of options, in order. Keys of commands are not among them."""

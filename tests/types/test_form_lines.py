@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from briggs.cli.grading.form import (
+from briggs.cli.grading.interview import Command
+from briggs.types.fields import Field
+from briggs.types.form_lines import (
     KEYS,
     find_fields,
     list_keys,
@@ -14,8 +16,6 @@ from briggs.cli.grading.form import (
     read_line,
     replace_values,
 )
-from briggs.cli.grading.interview import Command
-from briggs.types.fields import Field
 from briggs.types.forms import read_form
 
 
