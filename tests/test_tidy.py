@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import inspect
@@ -173,6 +174,69 @@ def test_the_readmes_vocabulary_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     [vocabulary] = [block for block in blocks if "from briggs import" in block]
     exec(compile(vocabulary, "README.md", "exec"), {})
+
+
+WIRES = ROOT / "src/briggs/wires"
+KNOWN_ELSEWHERE = {
+    "audio_input_tokens": "Briggs's, on the record",
+    "audio_output_tokens": "Briggs's, on the record",
+    "call_id": "a column of the tool results that were signed",
+    "input_tokens": "Log10's, in the usage that its clients read",
+    "output_tokens": "Log10's, in the usage that its clients read",
+    "is_error": "whether a problem of the settings is one",
+    "native_finish_reason": "Briggs's, for the vendor's word beside the specification's",
+    "reasoning_content": "Briggs's, for the thinking of all vendors",
+}
+"""Words that are also some vendor's, and what they are outside of the wires."""
+SPECIFIED = {
+    *("authentication_error", "integer_above_max_value", "invalid_request_error"),
+    *("not_found_error", "permission_error", "rate_limit_error", "request_too_large"),
+    *("allOf", "anyOf", "content_filter", "json_object", "oneOf", "patternProperties"),
+}
+"""Words of OpenAI's specification and of JSON Schema."""
+
+
+def list_words(path: Path) -> set[str]:
+    """The texts of a module that could be a vendor's member or value: names of several words."""
+    tree = ast.parse(path.read_text())
+    texts = {each.value for each in ast.walk(tree) if isinstance(each, ast.Constant)}
+    fields = {
+        ast.unparse(each.target) for each in ast.walk(tree) if isinstance(each, ast.AnnAssign)
+    }
+    words = {word for text in texts if isinstance(text, str) for word in text.split(".")} | fields
+    return {word for word in words if re.fullmatch(r"[A-Za-z]+(_[a-z0-9]+|[A-Z][a-z]+)+", word)}
+
+
+def test_only_wires_know_vendors_words() -> None:
+    """No module outside of `wires/` has a member or a value of a vendor's format in it."""
+    specified = SPECIFIED | {
+        name for cls in list_structs("briggs.types") for name in cls.__struct_fields__
+    }
+    vendors = [path for path in WIRES.glob("*/*.py") if path.parent.name != "openai"]
+    words = set().union(*map(list_words, vendors)) - specified
+    assert {"stop_reason", "promptTokenCount", "toolUse", "input_schema"} < words
+    found = {
+        (word, path.relative_to(ROOT / "src/briggs").as_posix())
+        for path in SOURCES
+        if WIRES not in path.parents
+        for word in list_words(path) & words
+    }
+    assert {word for word, _ in found} == set(KNOWN_ELSEWHERE), sorted(found)
+
+
+def list_structs(package: str) -> list[type[msgspec.Struct]]:
+    """The structs of all modules of a package."""
+    root = importlib.import_module(package)
+    modules = [
+        importlib.import_module(each.name)
+        for each in pkgutil.walk_packages(root.__path__, f"{package}.")
+    ]
+    return [
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, msgspec.Struct)
+    ]
 
 
 BELOW_THE_API = ("feedback", "gateway", "record", "storage", "types")

@@ -21,8 +21,14 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from briggs.client.log import log
 from briggs.types import json
-from briggs.types.any_json import integer, members
-from briggs.wires.words.reasons import find_finish_reason
+from briggs.types.any_json import members
+from briggs.wires.recorded.langchain import (
+    NAMES,
+    read_choice_of_tool,
+    read_parts,
+    read_reason,
+    read_usage,
+)
 
 # Options that LangChain passes but does not send to the model.
 _NOT_SENT = frozenset(
@@ -33,9 +39,6 @@ _NOT_SENT = frozenset(
 )
 _NOT_SENT_PREFIX = "ls_"
 _SECRET = re.compile(r"api_?key|secret|password|credential|authorization|headers", re.IGNORECASE)
-# Other vendors' names for parameters of the specification.
-_NAMES = {"max_output_tokens": "max_tokens", "stop_sequences": "stop"}
-_REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 
 
 class _Run(NamedTuple):
@@ -117,11 +120,11 @@ def _read_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in {**given, **members(given.get("model_kwargs"))}.items():
         is_sent = name not in _NOT_SENT and not name.startswith(_NOT_SENT_PREFIX)
         if is_sent and value is not None and not _SECRET.search(name) and _is_json(value):
-            parameters[_NAMES.get(name, name)] = value
+            parameters[NAMES.get(name, name)] = value
     if isinstance(tools := parameters.get("tools"), list):
         parameters["tools"] = [_read_tool(tool) for tool in tools]
     if "tool_choice" in parameters:
-        parameters["tool_choice"] = _read_choice_of_tool(parameters["tool_choice"])
+        parameters["tool_choice"] = read_choice_of_tool(parameters["tool_choice"])
     return parameters
 
 
@@ -141,38 +144,12 @@ def _read_tool(tool: Any) -> Any:
         return tool
 
 
-def _read_choice_of_tool(choice: Any) -> Any:
-    match choice:
-        case {"type": "tool", "name": str(name)}:
-            return {"type": "function", "function": {"name": name}}
-        case {"type": "any"}:
-            return "required"
-        case {"type": "auto" | "none" as mode}:
-            return mode
-    return choice
-
-
 def _read_message(message: Any) -> dict[str, Any]:
     """Convert a message to OpenAI's format. Thinking goes to `reasoning_content`."""
     read: Any = convert_to_openai_messages(message)
-    parts = read.get("content")
-    if isinstance(parts, list):
-        texts: list[Any] = [part for part in parts if isinstance(part, str | dict)]
-        thoughts = [part["thinking"] for part in texts if _says(part, "thinking")]
-        kept: list[Any] = [part for part in texts if not _says(part, "thinking")]
-        if all(isinstance(part, str) or _says(part, "text") for part in kept):
-            said = "".join(part if isinstance(part, str) else str(part["text"]) for part in kept)
-            read["content"] = said or (None if read.get("tool_calls") else "")
-        else:
-            read["content"] = kept
-        if thoughts:
-            read["reasoning_content"] = "".join(thoughts)
+    if isinstance(parts := read.get("content"), list):
+        read |= read_parts(parts, has_calls=bool(read.get("tool_calls")))
     return dict(read)
-
-
-def _says(part: Any, kind: str) -> bool:
-    """Whether a part has this type and a text of the same name."""
-    return isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), str)
 
 
 def _is_stream(result: Any) -> bool:
@@ -195,39 +172,8 @@ def _read_response(result: Any, model: str) -> dict[str, Any]:
             response[name] = details[name]
     usage = generations[0].message.usage_metadata if generations else None
     if usage:
-        response["usage"] = _read_usage(usage)
+        response["usage"] = read_usage(usage)
     return response
-
-
-def _read_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """LangChain's token counts under the specification's names, with the details it gives."""
-    read, written = (
-        members(usage.get(name)) for name in ("input_token_details", "output_token_details")
-    )
-    stored = [name for name in read if name.startswith(("cache_creation", "ephemeral_"))]
-    counts: dict[str, Any] = {
-        "prompt_tokens": usage["input_tokens"],
-        "completion_tokens": usage["output_tokens"],
-        "total_tokens": usage["total_tokens"],
-    }
-    prompt = {
-        "cached_tokens": read.get("cache_read"),
-        "cache_write_tokens": sum(integer(read[name]) or 0 for name in stored) if stored else None,
-        "audio_tokens": read.get("audio"),
-    }
-    completion = {
-        "reasoning_tokens": written.get("reasoning"),
-        "audio_tokens": written.get("audio"),
-    }
-    for name, details in (
-        ("prompt_tokens_details", prompt),
-        ("completion_tokens_details", completion),
-    ):
-        if given := {part: count for part, count in details.items() if count is not None}:
-            counts[name] = given
-    if (hour := read.get("ephemeral_1h_input_tokens")) is not None:
-        counts["cache_creation"] = {"ephemeral_1h_input_tokens": hour}
-    return counts
 
 
 def _read_choice(index: int, generation: Any) -> dict[str, Any]:
@@ -237,16 +183,5 @@ def _read_choice(index: int, generation: Any) -> dict[str, Any]:
         "index": index,
         "message": {"refusal": generation.message.additional_kwargs.get("refusal"), **message},
         "logprobs": details.get("logprobs"),
-        **_read_reason(details, has_calls=bool(message.get("tool_calls"))),
+        **read_reason(details, has_calls=bool(message.get("tool_calls"))),
     }
-
-
-def _read_reason(details: Mapping[str, Any], *, has_calls: bool) -> dict[str, Any]:
-    """The specification's finish reason, and the vendor's own if it differs."""
-    native = next((details[name] for name in _REASONS if details.get(name)), None)
-    reason = find_finish_reason(native) if isinstance(native, str) else None
-    if has_calls and reason == "stop":
-        reason = "tool_calls"
-    if reason is None or reason == native:
-        return {"finish_reason": native}
-    return {"finish_reason": reason, "native_finish_reason": native}

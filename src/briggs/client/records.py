@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from briggs.client.errors import InvalidArgument
 from briggs.types import json
-from briggs.types.any_json import integer
 from briggs.types.completions import Status, create_id, current_time_us
-from briggs.types.fold import Fold
-from briggs.types.sse import EventReader, EventTooLarge
-from briggs.wires.anthropic.fold import fold_events
+from briggs.wires.recorded.stream import Speaks, fold_stream, has_end
 
 REASON_LENGTH_MAX = 2000
-# The last event of a stream: OpenAI's, and Anthropic's.
-_ENDS = re.compile(rb"^(data: ?\[DONE\]|event: ?message_stop)", re.MULTILINE)
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -30,7 +24,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: Status = "finished"
     """A stream that its program left is `failed`, unless `tell` finds that it was complete."""
     duration_ms: float | None = None
-    speaks: Literal["openai", "anthropic"] = "openai"
+    speaks: Speaks = "openai"
     request: bytes
     received: bytes = b""
     """The body of the answer, or the events of a stream."""
@@ -48,8 +42,11 @@ def tell(record: Record) -> bytes:
     response = _read_json(record.received)
     left_ms = None
     if record.is_stream:
-        response, is_whole = _fold(record)
-        if kind == "hang_up" and not _ENDS.search(record.received):
+        folded, is_whole = fold_stream(
+            record.received, speaks=record.speaks, request=record.request
+        )
+        response = None if folded is None else msgspec.Raw(folded)
+        if kind == "hang_up" and not has_end(record.received):
             left_ms = record.duration_ms
         if is_whole and kind == "hang_up":
             status, kind = "finished", None
@@ -108,40 +105,3 @@ def _read_json(body: bytes) -> msgspec.Raw | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return msgspec.Raw(body)
-
-
-def _fold(record: Record) -> tuple[msgspec.Raw | None, bool]:
-    """Join the events of a stream. Returns the answer so far, and whether it is complete."""
-    events = list(_read_events(record.received))
-    if record.speaks == "anthropic":
-        message = fold_events(events)
-        is_whole = bool(message and message.get("stop_reason"))
-        return (msgspec.Raw(json.encode(message)) if message else None), is_whole
-    folded = Fold()
-    chunks = [event for event in events if "choices" in event]
-    for chunk in chunks:
-        folded.add(chunk)
-    response = folded.response()
-    is_whole = bool(_ENDS.search(record.received)) or _has_finished(response, record.request)
-    return (msgspec.Raw(json.encode(response)) if chunks else None), is_whole
-
-
-def _has_finished(response: Mapping[str, Any], request: bytes) -> bool:
-    """Whether every requested choice has ended. Many programs stop reading at that point."""
-    try:
-        asked = json.decode(request)["n"] or 1
-    except (msgspec.DecodeError, KeyError, TypeError):
-        asked = 1
-    ended = [choice for choice in response["choices"] if choice.get("finish_reason")]
-    return len(ended) == len(response["choices"]) >= max(integer(asked) or 1, 1)
-
-
-def _read_events(received: bytes) -> Iterator[dict[str, Any]]:
-    reader = EventReader()
-    try:
-        for event in reader.feed(received + b"\n\n"):
-            if event.data.startswith(b"{"):
-                yield json.decode(event.data)
-    except (msgspec.DecodeError, EventTooLarge):
-        # Keep the events that came before.
-        return

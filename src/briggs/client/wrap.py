@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.client.records import Record, read_error
 from briggs.transport.decoding import create_decoder
 from briggs.transport.upstream.client import ANSWER_BYTES_MAX
+from briggs.wires.recorded.stream import Speaks, recognise
 
 Client = TypeVar("Client")
 P = ParamSpec("P")
@@ -117,20 +118,14 @@ def _open_call(request: Any, tags: tuple[str, ...]) -> _Call | None:
     """Start recording a request. None if it is not a chat completion."""
     if request.method != "POST":
         return None
-    path = request.url.path
-    if path.endswith("/chat/completions"):
-        return _Call(request, "openai", tags)
-    if path.endswith("/messages") and "anthropic-version" in request.headers:
-        return _Call(request, "anthropic", tags)
-    return None
+    speaks = recognise(request.url.path, request.headers)
+    return None if speaks is None else _Call(request, speaks, tags)
 
 
 class _Call:
     """One call, from its request to the end of its answer."""
 
-    def __init__(
-        self, request: Any, speaks: Literal["openai", "anthropic"], tags: tuple[str, ...]
-    ) -> None:
+    def __init__(self, request: Any, speaks: Speaks, tags: tuple[str, ...]) -> None:
         self._log = current_log()
         self._started_at = time.perf_counter()
         self._session = current_session()

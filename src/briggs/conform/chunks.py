@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from briggs.rules.specification import Annotation, FinishReason, Logprobs, ServiceTier
+from briggs.wires.words.places import GROQ
 
 # Nearly every chunk has this shape, and then it may pass unchanged: one more piece of text, with or
 # without logprobs, in a choice that has begun and does not end here. Every member that would mean
@@ -49,7 +50,7 @@ class PlainChunk(msgspec.Struct):
     service_tier: ServiceTier | UnsetType | None = UNSET
     usage: UnsetType | None = UNSET
     error: UnsetType | None = UNSET
-    x_groq: UnsetType | None = UNSET
+    groq: UnsetType | None = msgspec.field(default=UNSET, name=GROQ)
 
 
 class _DeltaFunction(msgspec.Struct):

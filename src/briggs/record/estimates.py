@@ -13,16 +13,10 @@ import msgspec
 from briggs.conform import Facts
 from briggs.types import json
 from briggs.types.any_json import members, objects
+from briggs.wires.words.parts import TEXTS
 
 BYTES_PER_TOKEN = 4
 
-# The members of a message, delta, call or part that hold text from the model or for it.
-_TEXTS = frozenset(
-    {
-        *("arguments", "content", "input", "name", "reasoning", "reasoning_content", "refusal"),
-        *("text", "thinking", "transcript"),
-    }
-)
 _NESTED = frozenset({"content", "custom", "function", "function_call", "tool_calls", "audio"})
 
 
@@ -76,7 +70,7 @@ def _list_texts(value: Any) -> Iterator[str]:
         elif isinstance(each, dict):
             for name, member in each.items():
                 if isinstance(member, str):
-                    if name in _TEXTS:
+                    if name in TEXTS:
                         yield member
                 elif name in _NESTED:
                     waiting.append(member)

@@ -10,6 +10,8 @@ from briggs.rules.answer import Answer, Body, Choice, Request
 from briggs.types.any_json import Json, integer, objects
 from briggs.types.fold import Fold
 from briggs.types.sse import Event, EventReader
+from briggs.wires.words.errors import is_error
+from briggs.wires.words.places import GROQ
 
 DONE = b"[DONE]"
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
@@ -102,21 +104,16 @@ def _read_chunk(place: int, event: Event, request: Request | None) -> Chunk:
 def _find_error(chunk: Chunk) -> Any:
     """The error that a chunk, one of its choices, or its event reports."""
     value = chunk.answer.value
-    groq = value.get("x_groq")
+    groq = value.get(GROQ)
     choices = [choice for _, choice in objects(value.get("choices"), "")]
     for place in (value, groq if isinstance(groq, dict) else {}, *choices):
         if place.get("error"):
             return place["error"]
-    return value if chunk.event == "error" or is_bare_error(value) else None
-
-
-def is_bare_error(value: Json) -> bool:
-    """Whether it reports a failure in place of an answer, without a member `error`."""
-    return "choices" not in value and (value.get("object") == "error" or "detail" in value)
+    return value if chunk.event == "error" or is_error(value) else None
 
 
 def is_chunk(chunk: Chunk) -> bool:
     """Whether it is checked as a chunk. A bare report of a failure is not a chunk."""
     value = chunk.answer.value
-    is_error = chunk.event == "error" or value.get("error") or is_bare_error(value)
-    return chunk.body.fault is None and ("choices" in value or not is_error)
+    has_failed = chunk.event == "error" or value.get("error") or is_error(value)
+    return chunk.body.fault is None and ("choices" in value or not has_failed)

@@ -12,11 +12,10 @@ from briggs.storage.bodies import Bodies
 from briggs.storage.queries import Query, select_page
 from briggs.storage.records import decode
 from briggs.types.completions import Completion
+from briggs.wires.recorded.request import HOLDERS
 
 SCAN_ROWS = 100
 
-# The members of a request that hold messages, for chats, other vendors and older APIs.
-_ASKED = ("messages", "system", "prompt", "contents", "systemInstruction", "input")
 # Members that are not part of the text of a message.
 _NOT_SAID = frozenset(
     {
@@ -56,7 +55,7 @@ def contains(completion: Completion, needle: str) -> bool:
     folded = needle.casefold()
     return any(
         folded in said.casefold()
-        for body, names in ((completion.request, _ASKED), (completion.response, ("choices",)))
+        for body, names in ((completion.request, HOLDERS), (completion.response, ("choices",)))
         if body and _may_contain(body, needle)
         for said in _said(body, names)
     )

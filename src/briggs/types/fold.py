@@ -85,8 +85,8 @@ class Fold:
         return choice
 
     def _usage(self) -> dict[str, Any] | None:
-        """The last usage. Groq (in `x_groq`) and Moonshot (in a choice) put it elsewhere."""
-        hidden = [self._last.get("x_groq"), *(choice.last for choice in self._choices.values())]
+        """The last usage. Some vendors put it into another member, or into a choice."""
+        hidden = [*self._last.values(), *(choice.last for choice in self._choices.values())]
         found = [place.get("usage") for place in (self._last, *hidden) if isinstance(place, dict)]
         return next((usage for usage in found if usage and isinstance(usage, dict)), None)
 

@@ -15,16 +15,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from briggs.types import json
+from briggs.wires.words.reasons import find_finish_reason
 
-# Finish reasons that Log10's clients write. Some of their streams have none.
-_REASONS = {
-    **{name: name for name in ("stop", "length", "tool_calls", "content_filter", "function_call")},
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
 _NEW_ROLES = {"developer": "system"}
 
 
@@ -254,7 +246,7 @@ def _fit_choice(choice: Any, *, index: int) -> Any:
     return {
         "index": index,
         **choice,
-        "finish_reason": _REASONS.get(reason) if isinstance(reason, str) else None,
+        "finish_reason": find_finish_reason(reason) if isinstance(reason, str) else None,
         "message": message,
         "logprobs": logprobs if _fits(logprobs, _Logprobs) else None,
     }

@@ -14,6 +14,8 @@ from briggs.types.any_json import members, objects, text
 
 Message = dict[str, Any]
 
+HOLDERS = ("messages", "system", "prompt", "contents", "systemInstruction", "input")
+"""The members of a request that hold messages: of chats, other vendors and older APIs."""
 _ROLES = {"model": "assistant", "human": "user"}
 
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+TEXTS = frozenset(
+    {
+        *("arguments", "content", "input", "name", "reasoning", "reasoning_content", "refusal"),
+        *("text", "thinking", "transcript"),
+    }
+)
+"""The members of a message, a delta, a call or a part with text from the model or for it."""
+
 
 def join_parts(parts: Iterable[Any]) -> dict[str, list[str]]:
     """The texts of `content`, `reasoning_content` and `refusal`; `other` if a part is none."""
