@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from briggs.storage import Query, Store, sqlite
+from briggs.storage import Query, Store
 from briggs.storage.migrations import migrate
 from briggs.storage.queries import select_page
+from briggs.storage.sqlite.connections import open_writer
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest
 from tests.storage.records import create_request, create_response, finished
@@ -56,7 +57,7 @@ async def walk(store: Store, **members: Any) -> list[str]:
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_plans(tmp_path: Path, members: dict[str, Any], index: str, order: Any) -> None:
     """A list is read from the index that fits it, in its order, and sorts at most equal times."""
-    connection = sqlite.open_writer(tmp_path / "briggs.db", synchronous="NORMAL")
+    connection = open_writer(tmp_path / "briggs.db", synchronous="NORMAL")
     migrate(connection)
     query = Query(organization_id=ORGANIZATION, order=order, **members)
     statement = select_page(query, after=None, limit=20).compile(

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.schema import MetaData
 
-from briggs.storage import Query, StoreTooNew, sqlite, tables
+from briggs.storage import Query, StoreTooNew, tables
 from briggs.storage.migrations import MIGRATIONS, migrate
+from briggs.storage.sqlite.connections import open_writer
 from briggs.types.completions import Completion
 from tests.storage.conftest import OpenStore
 
@@ -56,7 +57,7 @@ def create_all(metadata: MetaData) -> dict[str, object]:
 
 def test_tables_are_what_migrations_make(path: Path) -> None:
     """`tables.py` matches the result of the migrations."""
-    connection = sqlite.open_writer(path, synchronous="NORMAL")
+    connection = open_writer(path, synchronous="NORMAL")
     migrate(connection)
     assert describe(connection) == create_all(tables.metadata)
     connection.close()
@@ -74,7 +75,7 @@ def test_members_are_columns() -> None:
 
 def test_once(path: Path) -> None:
     """Each migration is applied once, in order, and remembered by its name."""
-    connection = sqlite.open_writer(path, synchronous="NORMAL")
+    connection = open_writer(path, synchronous="NORMAL")
     names = [step.__name__ for step in MIGRATIONS]
     assert migrate(connection) == names
     assert migrate(connection) == []
@@ -90,7 +91,7 @@ def test_all_or_nothing(path: Path) -> None:
         connection.exec_driver_sql("CREATE TABLE half (id INTEGER)")
         raise OSError("no space")
 
-    connection = sqlite.open_writer(path, synchronous="NORMAL")
+    connection = open_writer(path, synchronous="NORMAL")
     with pytest.raises(OSError, match="no space"):
         migrate(connection, migrations=[*MIGRATIONS, fails])
     assert "half" not in describe(connection)

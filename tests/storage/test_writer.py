@@ -21,9 +21,11 @@ from briggs.storage import (
     StoreUnavailable,
     indexes,
     records,
-    sqlite,
     writer,
 )
+from briggs.storage.sqlite import connections
+from briggs.storage.sqlite.connections import driver
+from briggs.storage.sqlite.failures import store_failure
 from tests.storage.conftest import OpenStore, until
 from tests.storage.records import finished
 
@@ -59,7 +61,7 @@ def connect(store: Store) -> Iterator[sqlite3.Connection]:
 
 async def set_pragma(store: Store, pragma: str) -> None:
     """Change the writer's own connection, in the writer's own thread."""
-    await store.act(lambda connection: sqlite.driver(connection).execute(f"PRAGMA {pragma}"))
+    await store.act(lambda connection: driver(connection).execute(f"PRAGMA {pragma}"))
 
 
 async def test_one_insert(store: Store) -> None:
@@ -150,9 +152,7 @@ async def test_bad_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 async def set_limit(store: Store, *, bytes_max: int) -> None:
     """Make SQLite itself refuse anything larger."""
     await store.act(
-        lambda connection: sqlite.driver(connection).setlimit(
-            sqlite3.SQLITE_LIMIT_LENGTH, bytes_max
-        )
+        lambda connection: driver(connection).setlimit(sqlite3.SQLITE_LIMIT_LENGTH, bytes_max)
     )
 
 
@@ -208,7 +208,7 @@ async def test_writer_who_does_not_end(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process that locks the database is named as the reason, until it lets go."""
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_S", 0.1)
     store = await open_store()
     with connect(store) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -235,8 +235,8 @@ async def test_full_database(store: Store) -> None:
     await until(lambda: store.statistics().unrecorded_starts == 1)
     assert await count(store) == recorded, "what was recorded stays"
 
-    driver = sqlite.driver(store._writer._connection)
-    driver.execute("PRAGMA max_page_count = 1000000")
+    inner = driver(store._writer._connection)
+    inner.execute("PRAGMA max_page_count = 1000000")
     await until(lambda: store.failure is None)
     await call(store)
     assert await count(store) == recorded + 1
@@ -246,9 +246,9 @@ def test_no_room_for_the_index_of_the_log_is_a_full_disk() -> None:
     """SQLite calls it an error of the disk. The only cause is a full one."""
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
-    assert str(sqlite.store_failure(error)).startswith("the disk is full (make room")
+    assert str(store_failure(error)).startswith("the disk is full (make room")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
-    assert str(sqlite.store_failure(error)).startswith("the disk failed to read or write")
+    assert str(store_failure(error)).startswith("the disk failed to read or write")
 
 
 async def test_end_that_could_not_be_written(store: Store) -> None:
@@ -261,7 +261,7 @@ async def test_end_that_could_not_be_written(store: Store) -> None:
     with pytest.raises(StoreUnavailable, match="the database cannot be written to"):
         await store.settle(completion)
     assert store.failure is not None
-    sqlite.driver(store._writer._connection).execute("PRAGMA query_only = OFF")
+    driver(store._writer._connection).execute("PRAGMA query_only = OFF")
     await until(lambda: store.failure is None)
     found = await store.completions.retrieve(completion.id, organization_id="default")
     assert found is not None

@@ -18,7 +18,7 @@ from briggs.storage.queries import Query, select_page
 from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head, encode_json
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.search import search
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import (
     completion_rules,
     completion_tags,

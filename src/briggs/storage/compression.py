@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text
 
 from briggs.storage.bodies import Bodies
-from briggs.storage.sqlite import COMPRESS_SQL, driver, transaction
+from briggs.storage.sqlite.connections import driver, transaction
+from briggs.storage.sqlite.statements import COMPRESS_SQL
 from briggs.storage.tables import completions
 
 logger = logging.getLogger(__name__)

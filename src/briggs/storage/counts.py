@@ -10,10 +10,10 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from briggs.storage import sqlite
 from briggs.storage.bodies import Bodies
 from briggs.storage.queries import Query, select_page
 from briggs.storage.search import search
+from briggs.storage.sqlite.connections import driver
 from briggs.storage.tables import completions
 
 COUNT_MAX = 10_000
@@ -58,9 +58,9 @@ def _find(connection: Connection, *, query: Query, bodies: Bodies) -> Iterator[o
 def _deadline(connection: Connection) -> Iterator[None]:
     """Interrupt any read that is still running after the deadline."""
     end = time.monotonic() + COUNTED_WITHIN_S
-    driver = sqlite.driver(connection)
-    driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    inner = driver(connection)
+    inner.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     try:
         yield
     finally:
-        driver.set_progress_handler(None, 0)
+        inner.set_progress_handler(None, 0)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, select, tupl
 
 from briggs.storage import feedback_matches, feedback_queue, rows, tables
 from briggs.storage.access import Access
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import (
     feedback,
     feedback_completions,

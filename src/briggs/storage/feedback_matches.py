@@ -9,8 +9,9 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from briggs.storage import sqlite
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.connections import driver
+from briggs.storage.sqlite.statements import insert_missing_sql
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import feedback_completions, feedback_queue, feedback_tasks
 from briggs.types import json
 from briggs.types.completions import CHECK_TAG, Completion
@@ -112,7 +113,7 @@ def put(connection: Connection, *, task_id: str, wanted: int, of: Sequence[Compl
         for each in of
         for id in (storable(each.id),)
     ]
-    sqlite.driver(connection).executemany(_INSERT_SQL, ready)
+    driver(connection).executemany(_INSERT_SQL, ready)
 
 
 def count_reviews(
@@ -134,7 +135,7 @@ def find_place(name: str) -> int:
 
 
 _SELECTORS = "feedback selectors"
-_INSERT_SQL = sqlite.insert_missing_sql(feedback_queue)
+_INSERT_SQL = insert_missing_sql(feedback_queue)
 _QUEUE = feedback_queue.c
 _REVIEWS = (
     select(func.count(feedback_completions.c.reviewer.distinct()))

@@ -29,7 +29,7 @@ from sqlalchemy.dialects.sqlite import insert
 from briggs.storage import rows
 from briggs.storage.access import Access
 from briggs.storage.feedback_matches import PLACES, find_place
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import (
     feedback_completions,
     feedback_leases,

@@ -11,7 +11,7 @@ from briggs.storage import feedback_matches, rows, tables
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.queries import FOUND_BY_QUERY_MAX, Query, select_page
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
 from briggs.types import json

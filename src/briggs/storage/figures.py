@@ -21,10 +21,10 @@ from sqlalchemy import (
     select,
 )
 
-from briggs.storage import sqlite
 from briggs.storage.access import Access
 from briggs.storage.queries import Query, select_page
-from briggs.storage.sqlite import original
+from briggs.storage.sqlite.connections import snapshot
+from briggs.storage.sqlite.values import original
 from briggs.storage.tables import completions
 from briggs.storage.usage import DAY_US
 from briggs.types.errors import InvalidRequest
@@ -57,7 +57,7 @@ class CompletionFigures:
 
 
 def _retrieve(connection: Connection, query: Query, by: Group | None) -> Statistics:
-    with sqlite.snapshot(connection):
+    with snapshot(connection):
         _check_size(connection, query)
         whole = _Reading(connection, query, key=literal(1))
         total = whole.figures[0][1] if whole.figures else Figures()

@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from briggs.storage import feedback_matches, sqlite
-from briggs.storage.sqlite import storable
+from briggs.storage import feedback_matches
+from briggs.storage.sqlite.connections import driver
+from briggs.storage.sqlite.statements import insert_missing_sql
+from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import (
     completion_metadata,
     completion_rules,
@@ -54,7 +56,7 @@ def create(connection: Connection, *, of: Sequence[Completion]) -> None:
     ):
         if rows:
             storables = [[storable(value) for value in row] for row in rows]
-            sqlite.driver(connection).executemany(sql, storables)
+            driver(connection).executemany(sql, storables)
     feedback_matches.enlist(connection, of=of)
 
 
@@ -91,7 +93,7 @@ def _placed(table: Any, completion: Completion) -> tuple[Any, ...]:
     )
 
 
-_INSERT_TAGS_SQL = sqlite.insert_missing_sql(completion_tags)
-_INSERT_METADATA_SQL = sqlite.insert_missing_sql(completion_metadata)
-_INSERT_RULES_SQL = sqlite.insert_missing_sql(completion_rules)
-_INSERT_SESSIONS_SQL = sqlite.insert_missing_sql(sessions)
+_INSERT_TAGS_SQL = insert_missing_sql(completion_tags)
+_INSERT_METADATA_SQL = insert_missing_sql(completion_metadata)
+_INSERT_RULES_SQL = insert_missing_sql(completion_rules)
+_INSERT_SESSIONS_SQL = insert_missing_sql(sessions)

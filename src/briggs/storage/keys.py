@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from briggs.storage.access import Access
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import keys
 from briggs.types.keys import Key
 

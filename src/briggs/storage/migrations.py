@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from briggs.storage import tables
 from briggs.storage.errors import StoreTooNew
-from briggs.storage.sqlite import transaction
+from briggs.storage.sqlite.connections import transaction
 from briggs.types import json
 from briggs.types.completions import current_time_us
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, or_, select
 
 from briggs.storage.access import Access
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import organizations
 from briggs.types.errors import InvalidRequest
 from briggs.types.organizations import Organization

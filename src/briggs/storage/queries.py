@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Select, Subquery, Table, and_, func, or_, select, tuple_
 
 from briggs.storage.records import SELECT, SELECT_HEADS, STARTED
-from briggs.storage.sqlite import storable
+from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import (
     completion_metadata,
     completion_rules,

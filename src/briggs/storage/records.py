@@ -13,10 +13,12 @@ from typing import Any, get_origin
 import msgspec
 from sqlalchemy import Connection, select, text, update
 
-from briggs.storage import rollups, sqlite
+from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.owners import list_dead, name_owner
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.connections import driver, transaction
+from briggs.storage.sqlite.statements import insert_sql
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import completions
 from briggs.types import json
 from briggs.types.completions import Completion
@@ -43,12 +45,12 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
 
 def insert(connection: Connection, rows: Sequence[list[Any]]) -> int:
     """Write rows. Returns how many were written, which excludes those settled before."""
-    driver = sqlite.driver(connection)
+    inner = driver(connection)
     written = begin = 0
     for size, sql in _INSERT_SQL.items():
         while begin + size <= len(rows):
             values = chain.from_iterable(rows[begin : begin + size])
-            written += driver.execute(sql, list(values)).rowcount
+            written += inner.execute(sql, list(values)).rowcount
             begin += size
     return written
 
@@ -57,10 +59,10 @@ def forget_values(connection: Connection) -> None:
     """Free the rows that were written last. SQLite keeps a statement's values until it gets new
     ones, so this binds nulls. A row without an id is refused, so nothing is written.
     """
-    driver = sqlite.driver(connection)
+    inner = driver(connection)
     for size, sql in _INSERT_SQL.items():
         with contextlib.suppress(sqlite3.IntegrityError):
-            driver.execute(sql, [None] * (size * len(_COLUMNS)))
+            inner.execute(sql, [None] * (size * len(_COLUMNS)))
 
 
 def fail_started(connection: Connection, *, ids: Iterable[str], kind: str, reason: str) -> int:
@@ -74,7 +76,7 @@ def fail_left(connection: Connection, *, kind: str, reason: str) -> int:
     """Mark the completions as failed that dead processes left `started`. Returns how many."""
     owner = completions.c.owner
     owners = connection.scalars(select(owner).where(STARTED, _ANSWERED_HERE).distinct()).all()
-    with sqlite.transaction(connection):
+    with transaction(connection):
         return sum(
             _fail(connection, owner.is_not_distinct_from(each), kind=kind, reason=reason)
             for each in list_dead(owners)
@@ -137,7 +139,7 @@ _COLUMNS = [*_MEMBERS, "encoding", "owner"]
 # The driver releases the interpreter lock for every statement and then has to wait for it, so a
 # batch uses few statements, each with at most this many rows.
 _INSERT_SQL = {
-    rows: sqlite.insert_sql(completions, columns=_COLUMNS, kept=_KEPT, rows=rows)
+    rows: insert_sql(completions, columns=_COLUMNS, kept=_KEPT, rows=rows)
     for rows in (32, 16, 8, 4, 2, 1)
 }
 

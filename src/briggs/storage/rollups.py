@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
-from briggs.storage import sqlite
 from briggs.storage.access import Access
-from briggs.storage.sqlite import original, storable, transaction
+from briggs.storage.sqlite.connections import driver, snapshot, transaction
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import completions, rollup_changes, rollup_fills, rollups
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
@@ -209,7 +209,7 @@ def _list_all(
 ) -> Sequence[Rollup]:
     span_us = SPAN_US[span]
     tallies: dict[tuple[int, str, str], Tally] = {}
-    with sqlite.snapshot(connection):
+    with snapshot(connection):
         for table, conditions in ((rollups, [rollups.c.span == span]), (rollup_changes, [])):
             columns = table.c
             statement = select(columns.begin_at, columns.model, columns.provider, columns.tally)
@@ -327,7 +327,7 @@ def _write_changes(connection: Connection, tallies: dict[tuple[str, int, str, st
         if tally
     ]
     if changes:
-        sqlite.driver(connection).executemany(_INSERT_SQL, changes)
+        driver(connection).executemany(_INSERT_SQL, changes)
 
 
 def _write_rollup(connection: Connection, key: _Key, change: Tally) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_origin
 import msgspec
 from sqlalchemy import Row, Table
 
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.values import original, storable
 from briggs.types import json
 
 AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, case, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from briggs.storage.access import Access
-from briggs.storage.sqlite import original, storable
+from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import completions, sessions
 from briggs.storage.usage import counted, estimated
 from briggs.types.sessions import Session

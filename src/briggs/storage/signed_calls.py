@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
-from briggs.storage import sqlite
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
-from briggs.storage.sqlite import storable
+from briggs.storage.sqlite.connections import driver
+from briggs.storage.sqlite.statements import insert_missing_sql
+from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import completions, signed_calls
 from briggs.types.completions import Completion
 
@@ -86,7 +87,7 @@ def delete(connection: Connection, *, completion_id: str) -> None:
 def _create(
     connection: Connection, *, organization_id: str, completion_id: str, call_ids: Sequence[str]
 ) -> None:
-    sqlite.driver(connection).executemany(
+    driver(connection).executemany(
         _INSERT_SQL,
         [
             (storable(organization_id), storable(id), storable(completion_id))
@@ -126,4 +127,4 @@ def _read_responses(
     ]
 
 
-_INSERT_SQL = sqlite.insert_missing_sql(signed_calls)
+_INSERT_SQL = insert_missing_sql(signed_calls)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from briggs.storage import records, signed_calls, sqlite
+from briggs.storage import records, signed_calls
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Completions
 from briggs.storage.compression import Compression
@@ -27,7 +27,10 @@ from briggs.storage.queue import Queue, size_of
 from briggs.storage.rollups import Rollups, Upkeep
 from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
-from briggs.storage.sqlite import WriteAheadLog
+from briggs.storage.sqlite.connections import open_readers, open_writer
+from briggs.storage.sqlite.failures import store_failure
+from briggs.storage.sqlite.files import create_database, lock_folder
+from briggs.storage.sqlite.log import WriteAheadLog, open_log
 from briggs.storage.test_runs import TestRuns
 from briggs.storage.usage import Usage
 from briggs.storage.writer import Durability, Writer, synchronous
@@ -131,7 +134,7 @@ class Store:
         has_signed_calls = signed_calls.exist(connection)
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
         compression = Compression(connection, bodies=bodies, wanted=compress)
-        log = sqlite.open_log(connection, path=path)
+        log = open_log(connection, path=path)
         writer = Writer(
             path=path,
             connection=connection,
@@ -149,7 +152,7 @@ class Store:
             durability=durability,
             queue=queue,
             writer=writer,
-            readers=sqlite.open_readers(path, connections_max=READERS_MAX),
+            readers=open_readers(path, connections_max=READERS_MAX),
             bodies=bodies,
             compression=compression,
             loop=loop,
@@ -275,14 +278,14 @@ def _prepare(folder: Path, *, durability: Durability) -> tuple[int, Path, Connec
     """Do everything that blocks: the folder, its lock, the tables, and interrupted calls."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = sqlite.lock_folder(folder)
+        lock = lock_folder(folder)
     except OSError as error:
         raise StoreUnavailable(
             f"{folder} cannot be a data folder: {error.strerror}. Choose another with --data"
         ) from error
     try:
-        path = sqlite.create_database(folder)
-        connection = sqlite.open_writer(path, synchronous=synchronous(durability))
+        path = create_database(folder)
+        connection = open_writer(path, synchronous=synchronous(durability))
         try:
             migrate(connection)
             interrupted = records.fail_left(
@@ -293,7 +296,7 @@ def _prepare(folder: Path, *, durability: Durability) -> tuple[int, Path, Connec
             raise
     except BaseException as error:
         os.close(lock)
-        reason = sqlite.store_failure(error)
+        reason = store_failure(error)
         if reason is not None:
             raise StoreUnavailable(f"{folder}: {reason}") from error
         raise

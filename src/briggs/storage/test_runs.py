@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, select, update
 from briggs.storage import rows
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
-from briggs.storage.sqlite import storable
+from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import test_runs
 from briggs.types.completions import current_time_us
 from briggs.types.test_runs import TestRun

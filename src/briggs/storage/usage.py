@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, case, func
 
 from briggs.storage.access import Access
 from briggs.storage.queries import Query, select_page
-from briggs.storage.sqlite import original
+from briggs.storage.sqlite.values import original
 from briggs.storage.tables import completions
 
 DAY_US = 86_400_000_000

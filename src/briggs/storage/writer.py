@@ -12,13 +12,16 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from briggs.storage import indexes, records, rollups, sqlite
+from briggs.storage import indexes, records, rollups
 from briggs.storage.bodies import LARGE_BYTES
-from briggs.storage.checkpoints import Checkpointer
 from briggs.storage.compression import Compression
 from briggs.storage.errors import AlreadySettled, NotRecorded
 from briggs.storage.queue import Act, Operation, Queue, Write
-from briggs.storage.sqlite import WriteAheadLog, transaction
+from briggs.storage.sqlite.checkpoints import Checkpointer
+from briggs.storage.sqlite.connections import Synchronous, driver, foreign_changes, transaction
+from briggs.storage.sqlite.failures import store_failure
+from briggs.storage.sqlite.log import WriteAheadLog
+from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import probes
 from briggs.types.errors import BriggsError, StoreUnavailable
 
@@ -73,7 +76,7 @@ class Writer:
         self._tick_at = 0.0
         self._is_swollen = False
         """Whether SQLite still holds the memory of a large row that was written."""
-        self._data_version = sqlite.foreign_changes(sqlite.driver(connection))
+        self._data_version = foreign_changes(driver(connection))
         # Calls that got an error because their end could not be written.
         self._lost: list[str] = []
         self._thread = threading.Thread(target=self._run, name="briggs-writer", daemon=True)
@@ -112,11 +115,7 @@ class Writer:
             rows = self._write_together(operations)
         except Exception as error:
             rollups.forget_fills(self._connection)
-            reason = (
-                error.message
-                if isinstance(error, StoreUnavailable)
-                else sqlite.store_failure(error)
-            )
+            reason = error.message if isinstance(error, StoreUnavailable) else store_failure(error)
             if reason is not None:
                 self._fail(operations, reason=reason)
             elif len(operations) == 1:
@@ -140,7 +139,7 @@ class Writer:
         return len(writes)
 
     def _insert(self, writes: list[Write]) -> None:
-        driver = sqlite.driver(self._connection)
+        inner = driver(self._connection)
         rows = [
             records.encode(
                 each.completion,
@@ -152,10 +151,10 @@ class Writer:
         try:
             changes = records.insert(self._connection, rows)
         except (UnicodeEncodeError, OverflowError):
-            driver.execute("ROLLBACK")
-            driver.execute("BEGIN IMMEDIATE")
-            storable = [[sqlite.storable(value) for value in row] for row in rows]
-            changes = records.insert(self._connection, storable)
+            inner.execute("ROLLBACK")
+            inner.execute("BEGIN IMMEDIATE")
+            kept = [[storable(value) for value in row] for row in rows]
+            changes = records.insert(self._connection, kept)
         if changes != len(rows):
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")
         if any(each.size > LARGE_BYTES for each in writes):
@@ -168,17 +167,17 @@ class Writer:
 
     def _act(self, operation: Act) -> None:
         """Run any other write. Its error does not affect the rest of the transaction."""
-        driver = sqlite.driver(self._connection)
+        inner = driver(self._connection)
         operation.result = operation.error = None
-        driver.execute("SAVEPOINT action")
+        inner.execute("SAVEPOINT action")
         try:
             operation.result = operation.action(self._connection)
         except Exception as error:
-            if sqlite.store_failure(error) is not None:
+            if store_failure(error) is not None:
                 raise
-            driver.execute("ROLLBACK TO action")
+            inner.execute("ROLLBACK TO action")
             operation.error = _as_store_error(error)
-        driver.execute("RELEASE action")
+        inner.execute("RELEASE action")
 
     def _succeed(self, operations: list[Operation], *, rows: int) -> None:
         self.batches += 1
@@ -237,13 +236,13 @@ class Writer:
         """
         used = self._log.used_bytes
         checkpointer = self._checkpointer
-        driver = sqlite.driver(self._connection)
+        inner = driver(self._connection)
         if used + expected_bytes <= self._wal_bytes_max:
             if used >= self._wal_bytes_max // 2 and checkpointer.is_nearly_done:
-                checkpointer.finish(driver)
+                checkpointer.finish(inner)
             return
         deadline = time.monotonic() + (LOG_WAIT_S if self.failure is None else 0)
-        while not checkpointer.finish(driver):
+        while not checkpointer.finish(inner):
             if time.monotonic() > deadline:
                 raise StoreUnavailable(
                     checkpointer.failure
@@ -263,7 +262,7 @@ class Writer:
                 self._probe()
             if self._lost:
                 self._fail_lost()
-            version = sqlite.foreign_changes(sqlite.driver(self._connection))
+            version = foreign_changes(driver(self._connection))
         except Exception as error:
             self._fail([], reason=_reason(error))
             return
@@ -298,14 +297,14 @@ class Writer:
             compressed = self._compression.go_on(idle=idle)
         except Exception as error:
             logger.warning("completions could not be compressed: %s", error)
-            reason = sqlite.store_failure(error)
+            reason = store_failure(error)
             if reason is not None:
                 self._fail([], reason=reason)
             return False
         self._checkpointer.watch()
         if self._is_swollen and not compressed:
             self._is_swollen = False
-            sqlite.driver(self._connection).execute("PRAGMA shrink_memory")
+            driver(self._connection).execute("PRAGMA shrink_memory")
         return compressed
 
     def _roll_up(self, *, idle: bool) -> bool:
@@ -316,7 +315,7 @@ class Writer:
             return self._upkeep.go_on(idle=idle)
         except Exception as error:
             logger.warning("completions could not be rolled up: %s", error)
-            reason = sqlite.store_failure(error)
+            reason = store_failure(error)
             if reason is not None:
                 self._fail([], reason=reason)
             return False
@@ -324,13 +323,13 @@ class Writer:
     def _close(self) -> None:
         self._checkpointer.close()
         try:
-            self._checkpointer.finish(sqlite.driver(self._connection))
+            self._checkpointer.finish(driver(self._connection))
         except sqlite3.Error as error:
             logger.warning("the last checkpoint failed. The log keeps its pages: %s", error)
         self._connection.close()
 
 
-def synchronous(durability: Durability) -> sqlite.Synchronous:
+def synchronous(durability: Durability) -> Synchronous:
     """SQLite's name for a durability. Only `fsync` waits for the disk itself."""
     return "FULL" if durability == "fsync" else "NORMAL"
 
@@ -352,4 +351,4 @@ def _as_store_error(error: Exception) -> BriggsError:
 def _reason(error: Exception) -> str:
     if isinstance(error, StoreUnavailable):
         return error.message
-    return sqlite.store_failure(error) or str(error)
+    return store_failure(error) or str(error)

@@ -8,8 +8,10 @@ import threading
 import time
 from pathlib import Path
 
-from briggs.storage import sqlite
-from briggs.storage.sqlite import WriteAheadLog
+from briggs.storage.sqlite import connections
+from briggs.storage.sqlite.connections import open_checkpointer
+from briggs.storage.sqlite.failures import store_failure
+from briggs.storage.sqlite.log import WriteAheadLog, checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +67,8 @@ class Checkpointer:
         """
         with self._lock:
             connection.execute("PRAGMA busy_timeout = 10")
-            done = sqlite.checkpoint(connection, "RESTART")
-            connection.execute(f"PRAGMA busy_timeout = {int(sqlite.BUSY_TIMEOUT_S * 1000)}")
+            done = checkpoint(connection, "RESTART")
+            connection.execute(f"PRAGMA busy_timeout = {int(connections.BUSY_TIMEOUT_S * 1000)}")
             return done
 
     def close(self) -> None:
@@ -75,7 +77,7 @@ class Checkpointer:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = sqlite.open_checkpointer(self._path)
+        connection = open_checkpointer(self._path)
         try:
             while True:
                 self._wake.wait()
@@ -92,14 +94,14 @@ class Checkpointer:
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         try:
-            sqlite.checkpoint(connection, "PASSIVE")
+            checkpoint(connection, "PASSIVE")
             # SQLite waits for the disk only once all pages are moved, and then the writer would
             # wait too. Flushing now means that there is little left to wait for.
             self._log.flush_database()
         except (sqlite3.Error, OSError) as error:
             # Nothing is lost: the log keeps what could not be moved. If this goes on, the writer
             # stops at the log's limit.
-            self.failure = sqlite.store_failure(error) or str(error)
+            self.failure = store_failure(error) or str(error)
             logger.warning("a checkpoint failed and will be tried again: %s", self.failure)
             return
         self.passes += 1

@@ -1,0 +1,113 @@
+"""SQLite's connections: the one that writes, those that read, and their transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, cast
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool, QueuePool
+
+BUSY_TIMEOUT_S = 5.0
+
+Synchronous = Literal["NORMAL", "FULL"]
+
+# sqlite3 looks in four more places for a value whose type has no adapter, on every bind, and half
+# of a record is NULL. These adapters return their argument, as SQLite stores it.
+sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bool, int)
+sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
+
+
+def open_writer(path: Path, *, synchronous: Synchronous) -> Connection:
+    """Open the one connection that writes. It has no automatic commits or checkpoints."""
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=NullPool,
+        connect_args={
+            "check_same_thread": False,
+            "timeout": BUSY_TIMEOUT_S,
+            "cached_statements": 64,
+        },
+        isolation_level="AUTOCOMMIT",
+    )
+    connection = engine.connect()
+    for pragma in (
+        "journal_mode = WAL",
+        f"synchronous = {synchronous}",
+        "wal_autocheckpoint = 0",
+        "cache_size = -16000",
+        # Deleted data are overwritten.
+        "secure_delete = ON",
+        "temp_store = MEMORY",
+    ):
+        connection.exec_driver_sql(f"PRAGMA {pragma}")
+    return connection
+
+
+def open_readers(path: Path, *, connections_max: int) -> Engine:
+    """A pool of connections that cannot write."""
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=connections_max,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
+        isolation_level="AUTOCOMMIT",
+    )
+
+    @event.listens_for(engine, "connect")
+    def forbid_writing(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+
+    return engine
+
+
+def open_checkpointer(path: Path) -> sqlite3.Connection:
+    """Open a connection that only moves pages from the log to the database."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S
+    )
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection, for statements that must be fast."""
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Run a block in a transaction: it is written as a whole, or not at all."""
+    inner = driver(connection)
+    inner.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        inner.execute("COMMIT")
+    except BaseException:
+        # SQLite may have rolled back by itself, for example when the disk is full.
+        if inner.in_transaction:
+            inner.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """Make all reads in the block see the same state, whatever is written meanwhile."""
+    inner = driver(connection)
+    inner.execute("BEGIN")
+    try:
+        yield
+    finally:
+        inner.execute("ROLLBACK")
+
+
+def foreign_changes(connection: sqlite3.Connection) -> int:
+    """A number that changes when another process has written to the database."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])

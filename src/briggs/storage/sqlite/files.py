@@ -1,0 +1,41 @@
+"""The database's file in the data folder, and the lock that keeps other servers away."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from briggs.storage.errors import StoreLocked
+
+DATABASE_NAME = "briggs.db"
+LOCK_NAME = "briggs.lock"
+
+
+def lock_folder(folder: Path) -> int:
+    """Lock the folder until the file descriptor is closed or this process ends."""
+    lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise StoreLocked(
+            f"{folder} is in use by another server (process {holder}): "
+            "stop that server, or give this one its own data folder"
+        ) from error
+    try:
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        os.close(lock)
+        raise OSError(error.errno, error.strerror, str(folder / LOCK_NAME)) from error
+    return lock
+
+
+def create_database(folder: Path) -> Path:
+    """Create the file (0600) if needed. SQLite gives its other files the same mode."""
+    path = folder / DATABASE_NAME
+    if not path.exists():
+        path.touch(mode=0o600)
+    return path
