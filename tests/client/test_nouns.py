@@ -228,3 +228,15 @@ async def test_invitations(client: AsyncClient, server: RunningServer) -> None:
     assert await client.feedback_tasks.list_invitations(task.id) == []
     with pytest.raises(NotFound):
         await client.feedback_tasks.revoke_invitation(task.id, made.id)
+
+
+async def test_preferences(client: AsyncClient, tag: str) -> None:
+    """A preference is feedback, and its pairs are read one by one."""
+    first, second = await tell(client, tag, 2)
+    given = await client.preferences.create([first.id, second.id], second.id, comment="better")
+    assert given.json_values == {"best": second.id}
+    pairs = [pair async for pair in client.preferences.export()]
+    assert (pairs[-1].chosen_id, pairs[-1].rejected_id) == (second.id, first.id)
+    assert pairs[-1].prompt == REQUEST["messages"]
+    changed = await client.preferences.create([first.id, second.id], None)
+    assert (changed.id, changed.json_values) == (given.id, {"best": None})

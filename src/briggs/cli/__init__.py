@@ -18,6 +18,10 @@ COMMANDS = {
         "briggs.cli.feedback_task:feedback_task",
         "Define what reviewers grade, and for which completions.",
     ),
+    "preferences": (
+        "briggs.cli.preferences:preferences",
+        "Say which of several answers is best.",
+    ),
     "spool": ("briggs.cli.spool:spool", "Send calls that were recorded while the server was down."),
     "check": ("briggs.cli.check:check", "Check any endpoint against the specification."),
     "rules": ("briggs.cli.rules:rules", "Read the rule book."),

@@ -34,6 +34,7 @@ from briggs.client.feedback_tasks import TaskVersion as TaskVersion
 from briggs.client.keys import ApiKey as ApiKey
 from briggs.client.logged import LoggedCompletion as LoggedCompletion
 from briggs.client.organizations import Organization as Organization
+from briggs.client.preferences import PreferencePair as PreferencePair
 from briggs.client.sessions import Session as Session
 from briggs.client.sessions import SessionDetails as SessionDetails
 from briggs.types.models import Model as Model

@@ -13,6 +13,7 @@ from briggs.client.feedback_tasks import FeedbackTasks
 from briggs.client.keys import Keys
 from briggs.client.models import Models
 from briggs.client.organizations import Organizations
+from briggs.client.preferences import Preferences
 from briggs.client.rollups import Rollups
 from briggs.client.server import choose_server
 from briggs.client.sessions import Sessions
@@ -68,6 +69,7 @@ class AsyncClient:
         self.statistics = StatisticsCalls(self._connection)
         self.feedback = FeedbackCalls(self._connection)
         self.feedback_tasks = FeedbackTasks(self._connection)
+        self.preferences = Preferences(self._connection)
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)

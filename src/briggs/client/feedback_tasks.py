@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from briggs.client.connection import Connection, encode_query, omit_none
 from briggs.client.feedback import Feedback
 from briggs.client.logged import LoggedCompletion
-from briggs.types.feedback import Progress
+from briggs.types.feedback import Progress, TaskKind
 from briggs.types.json import Object
 
 _PATH = "/api/v1/feedback_task"
@@ -24,6 +24,8 @@ class FeedbackTask(Object):
     id: str
     name: str
     json_schema: dict[str, Any]
+    kind: TaskKind = "grade"
+    """`preference` for the built-in task that asks which answer is best."""
     instruction: str = ""
     completion_tags_selector: list[str] = msgspec.field(default_factory=list)
     """The queue holds the completions that have all of these tags."""

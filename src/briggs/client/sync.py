@@ -14,6 +14,7 @@ from briggs.client import feedback_tasks as _feedback_tasks
 from briggs.client import keys as _keys
 from briggs.client import models as _models
 from briggs.client import organizations as _organizations
+from briggs.client import preferences as _preferences
 from briggs.client import rollups as _rollups
 from briggs.client import sessions as _sessions
 from briggs.client import statistics as _statistics
@@ -48,6 +49,7 @@ from briggs.client.feedback_tasks import (
 from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
 from briggs.client.logged import LoggedCompletion
 from briggs.client.organizations import Organization
+from briggs.client.preferences import PreferencePair
 from briggs.client.runner import ChatCompletionStream, Runner
 from briggs.client.sessions import Session, SessionCreated, SessionDetails
 from briggs.transport import Reply
@@ -513,6 +515,41 @@ class FeedbackTasks:
         return self._runner.run(self._calls.revoke_invitation(id, invitation_id))
 
 
+class Preferences:
+    """`client.preferences`: feedback of the built-in task that asks which answer is best."""
+
+    def __init__(self, calls: _preferences.Preferences, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(
+        self,
+        completion_ids: Sequence[str],
+        best: str | None,
+        *,
+        comment: str | None = None,
+        reviewer: str | None = None,
+        reviewer_kind: ReviewerKind | None = None,
+    ) -> Feedback:
+        """Say which of 2 to 4 completions is best; None if none is better.
+
+        A reviewer's earlier preference about the same completions is changed.
+        """
+        return self._runner.run(
+            self._calls.create(
+                completion_ids,
+                best,
+                comment=comment,
+                reviewer=reviewer,
+                reviewer_kind=reviewer_kind,
+            )
+        )
+
+    def export(self) -> Iterator[PreferencePair]:
+        """Pairs to train with, the oldest preference first."""
+        return self._runner.iterate(self._calls.export())
+
+
 class Models:
     """`client.models`. https://platform.openai.com/docs/api-reference/models"""
 
@@ -641,6 +678,7 @@ class Client:
         self.statistics = StatisticsCalls(client.statistics, runner)
         self.feedback = FeedbackCalls(client.feedback, runner)
         self.feedback_tasks = FeedbackTasks(client.feedback_tasks, runner)
+        self.preferences = Preferences(client.preferences, runner)
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from briggs.feedback.best import check_best
 from briggs.feedback.filters import asks_completions, matches, parse_feedback_filter
 from briggs.feedback.schemas import check_values
-from briggs.feedback.tasks import retrieve_open_task
+from briggs.feedback.tasks import retrieve_open_task, retrieve_task
 from briggs.storage import FeedbackQuery, Query, Store
 from briggs.types import json
 from briggs.types.completions import Completion
@@ -79,6 +80,9 @@ async def create_feedback(
             f"'reviewer' has at most {NAME_LENGTH_MAX} characters.", param="reviewer"
         )
     await _check_rationale(post.rationale or {}, task.json_schema)
+    completion_ids = await _match(store, post, organization_id=organization_id)
+    if task.kind == "preference":
+        check_best(post.json_values, completion_ids)
     given = Feedback(
         organization_id=organization_id,
         task_id=task.id,
@@ -90,7 +94,7 @@ async def create_feedback(
         comment=post.comment or "",
         rationale=post.rationale or {},
         corrected_output=post.corrected_output,
-        completion_ids=sorted(await _match(store, post, organization_id=organization_id)),
+        completion_ids=sorted(completion_ids),
     )
     given.updated_at = given.created_at
     return await store.feedback.create(
@@ -113,6 +117,9 @@ async def update_feedback(
     schema = versions[before.task_version - 1].json_schema
     if edit.json_values is not UNSET:
         await asyncio.to_thread(check_values, edit.json_values, schema=schema)
+        task = await retrieve_task(store, before.task_id, organization_id=query.organization_id)
+        if task.kind == "preference":
+            check_best(edit.json_values, before.completion_ids)
     await _check_rationale(edit.rationale or {}, schema)
     said = {
         name: value for name, value in msgspec.structs.asdict(edit).items() if value is not UNSET
@@ -215,6 +222,26 @@ def _parse_filter(text: str, schemas: Sequence[Mapping[str, Any]]) -> Filter:
     )
 
 
+async def find_completion_ids(
+    store: Store, ids: Sequence[str], *, organization_id: str
+) -> list[str]:
+    """Our ids of completions that are named by our ids or by the upstream's."""
+    if len(ids) > MATCHED_MAX:
+        raise InvalidRequest(
+            f"'completion_ids' names at most {MATCHED_MAX}.", param="completion_ids"
+        )
+    ours = await store.completions.retrieve_labels(ids, organization_id=organization_id)
+    found: dict[str, None] = {}
+    for id in ids:
+        completion = ours.get(id) or await store.completions.retrieve(
+            id, organization_id=organization_id
+        )
+        if completion is None:
+            raise NotFound(f"There is no completion '{id}'.", param="completion_ids")
+        found[completion.id] = None
+    return list(found)
+
+
 async def list_labels(store: Store, feedback: Sequence[Feedback]) -> Mapping[str, Completion]:
     """The completions of some feedback, by id, with their times, models and tags only."""
     if not feedback:
@@ -249,7 +276,9 @@ def _matches(filter: Filter, feedback: Feedback, about: Mapping[str, Completion]
 async def _match(store: Store, post: FeedbackPost, *, organization_id: str) -> list[str]:
     """The ids of the completions that a post is about."""
     if post.completion_ids:
-        return await _find(store, post.completion_ids, organization_id=organization_id)
+        return await find_completion_ids(
+            store, post.completion_ids, organization_id=organization_id
+        )
     maximum = 100 if post.max_matched_completions is None else post.max_matched_completions
     if not 1 <= maximum <= MATCHED_MAX:
         raise InvalidRequest(
@@ -279,24 +308,6 @@ async def _match(store: Store, post: FeedbackPost, *, organization_id: str) -> l
             param=name,
         )
     return matched
-
-
-async def _find(store: Store, ids: Sequence[str], *, organization_id: str) -> list[str]:
-    """Our ids of completions that are named by our ids or by the upstream's."""
-    if len(ids) > MATCHED_MAX:
-        raise InvalidRequest(
-            f"'completion_ids' names at most {MATCHED_MAX}.", param="completion_ids"
-        )
-    ours = await store.completions.retrieve_labels(ids, organization_id=organization_id)
-    found: dict[str, None] = {}
-    for id in ids:
-        completion = ours.get(id) or await store.completions.retrieve(
-            id, organization_id=organization_id
-        )
-        if completion is None:
-            raise NotFound(f"There is no completion '{id}'.", param="completion_ids")
-        found[completion.id] = None
-    return list(found)
 
 
 async def _check_rationale(rationale: Mapping[str, str], schema: Mapping[str, Any]) -> None:

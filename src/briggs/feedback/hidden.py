@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from briggs.record.answers import read_response
+from briggs.record.bodies import read_answered, read_asked
 from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
-from briggs.types.errors import BriggsError
-from briggs.wires.recorded.request import read_request
 
 HIDDEN = "hidden"
 """Stands where a completion must name its model."""
@@ -26,7 +24,7 @@ def hide_model(completion: Completion, *, tags: Collection[str]) -> Completion:
     in `tags` are kept, which every completion of the task has.
     """
     calls = _Calls()
-    asked, answered = _read_bodies(completion)
+    asked, answered = read_asked(completion), read_answered(completion)
     request = {
         "messages": [_show_message(each, calls) for each in _list(asked.get("messages"))],
         "tools": [_show_call(each) for each in _list(asked.get("tools"))],
@@ -58,21 +56,6 @@ class _Calls:
 
     def rename(self, id: Any) -> str:
         return self._ids.setdefault(str(id), f"call_{len(self._ids) + 1}")
-
-
-def _read_bodies(completion: Completion) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The request and the answer in OpenAI's words."""
-    response = completion.response
-    if completion.source == "client" and response is not None:
-        response = read_response(completion)
-    return read_request(_decode(completion.request)), _decode(response)
-
-
-def _decode(body: bytes | None) -> dict[str, Any]:
-    try:
-        return members(json.decode(body or b"null"))
-    except (ValueError, BriggsError):
-        return {}
 
 
 def _show_choice(choice: Mapping[str, Any], calls: _Calls) -> dict[str, Any]:

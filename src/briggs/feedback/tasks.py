@@ -72,16 +72,18 @@ async def update_task(
     store: Store, id: str, said: TaskChange, *, organization_id: str
 ) -> FeedbackTask:
     """Change a task; a changed schema or instruction is a new version. Raises `NotFound`."""
-    await retrieve_open_task(store, id, organization_id=organization_id)
+    task = await retrieve_open_task(store, id, organization_id=organization_id)
+    if task.kind == "preference":
+        _check_built_in(said)
     await _check(said)
-    task = await store.feedback_tasks.update(
+    changed = await store.feedback_tasks.update(
         id,
         organization_id=organization_id,
         change=lambda task: msgspec.structs.replace(task, **_members(said)),
     )
-    if task is None:
+    if changed is None:
         raise _not_found(id)
-    return task
+    return changed
 
 
 async def archive_task(store: Store, id: str, *, organization_id: str) -> FeedbackTask:
@@ -96,6 +98,16 @@ async def archive_task(store: Store, id: str, *, organization_id: str) -> Feedba
     if task is None:
         raise _not_found(id)
     return task
+
+
+def _check_built_in(said: TaskChange) -> None:
+    """Raises `InvalidRequest` for a change that would make it another task."""
+    for name in ("json_schema", "completion_tags_selector", "reviewers_wanted"):
+        if getattr(said, name) is not UNSET:
+            raise InvalidRequest(
+                f"'{name}' of a built-in task cannot be changed. Create a task of your own.",
+                param=name,
+            )
 
 
 async def _check(said: TaskChange) -> None:

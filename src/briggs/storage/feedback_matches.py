@@ -21,7 +21,7 @@ PLACES = 2**53
 
 
 class _Selector(NamedTuple):
-    """The completions that a task selects. Archived tasks have none."""
+    """The completions that a task selects. Archived tasks and preferences have none."""
 
     task_id: str
     organization_id: str
@@ -82,7 +82,7 @@ def _read_selectors(connection: Connection) -> list[_Selector]:
         columns.organization_id,
         columns.completion_tags_selector,
         columns.reviewers_wanted,
-    ).where(columns.archived_at.is_(None))
+    ).where(columns.archived_at.is_(None), columns.kind == "grade")
     return [
         _Selector(
             original(id, type=str),

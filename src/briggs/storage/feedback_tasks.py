@@ -51,6 +51,10 @@ class FeedbackTasks:
         """Store a task."""
         await self._access.act(lambda connection: _create(connection, task))
 
+    async def ensure(self, task: FeedbackTask) -> FeedbackTask:
+        """Store a built-in task, unless its organization has one of its kind. Returns that."""
+        return await self._access.act(lambda connection: _ensure(connection, task))
+
     async def retrieve(self, id: str, *, organization_id: str) -> FeedbackTask | None:
         """One task, even if it is archived."""
         return await self._access.read(
@@ -146,9 +150,25 @@ class FeedbackTasks:
 
 def _create(connection: Connection, task: FeedbackTask) -> None:
     row = rows.encode(task, table=feedback_tasks)
-    connection.execute(feedback_tasks.insert().values(row | _BEGINNING))
+    place = _BEGINNING if task.kind == "grade" else _FILLED
+    connection.execute(feedback_tasks.insert().values(row | place))
     feedback_matches.forget_selectors(connection)
     _create_version(connection, task)
+
+
+def _ensure(connection: Connection, task: FeedbackTask) -> FeedbackTask:
+    columns = feedback_tasks.c
+    row = connection.execute(
+        select(feedback_tasks).where(
+            columns.organization_id == storable(task.organization_id),
+            columns.kind == task.kind,
+            columns.archived_at.is_(None),
+        )
+    ).first()
+    if row is not None:
+        return rows.decode(row, FeedbackTask)
+    _create(connection, task)
+    return task
 
 
 def _create_version(connection: Connection, task: FeedbackTask) -> None:
@@ -189,7 +209,7 @@ def _update(
         after.version += 1
         _create_version(connection, after)
     row = rows.encode(after, table=feedback_tasks)
-    if after.archived_at is not None:
+    if after.archived_at is not None or after.kind != "grade":
         row |= _FILLED
     elif set(after.completion_tags_selector) != set(before.completion_tags_selector):
         row |= _BEGINNING

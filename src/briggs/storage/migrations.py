@@ -616,6 +616,12 @@ def roll_up_completions(connection: Connection) -> None:
     )
 
 
+@migration
+def tell_kinds_of_tasks_apart(connection: Connection) -> None:
+    column = "kind TEXT DEFAULT 'grade' NOT NULL"
+    connection.execute(text(f"ALTER TABLE feedback_tasks ADD COLUMN {column}"))
+
+
 def _insert_column(connection: Connection, column: str, *, before: str) -> None:
     """Add a column to completions. The bodies must stay the last columns."""
     schema = text("SELECT sql FROM sqlite_master WHERE tbl_name = 'completions' AND sql <> ''")

@@ -265,6 +265,8 @@ feedback_tasks = Table(
     Column("fill_created_at", BigInteger),
     Column("fill_id", Text),
     Column("hide_model", Boolean, nullable=False, server_default=text("0")),
+    # A `preference` task is built in, and has no queue.
+    Column("kind", Text, nullable=False, server_default=text("'grade'")),
     sqlite_with_rowid=False,
 )
 Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks.c.created_at)

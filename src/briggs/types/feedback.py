@@ -13,6 +13,9 @@ ReviewerKind = Literal["person", "api", "model", "lead"]
 """Who gave it. A `lead` decides where reviewers differ; decisions do not count as reviews of a
 task's results."""
 
+TaskKind = Literal["grade", "preference"]
+"""A `preference` task is built in. It asks which of several answers is best, and has no queue."""
+
 REVIEWERS_MAX = 100
 
 
@@ -30,6 +33,7 @@ class FeedbackTask(msgspec.Struct, kw_only=True):
     updated_at: int = msgspec.field(default_factory=current_time_us)
     archived_at: int | None = None
     """When it was archived. Its queue is then empty, and its feedback stays."""
+    kind: TaskKind = "grade"
     version: int = 1
     name: str
     instruction: str = ""

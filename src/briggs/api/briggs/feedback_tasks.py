@@ -160,6 +160,7 @@ def present(task: FeedbackTask) -> dict[str, Any]:
         "created_at": iso(task.created_at),
         "created_at_ms": task.created_at // 1000,
         "updated_at": iso(task.updated_at),
+        "kind": task.kind,
         "name": task.name,
         "instruction": task.instruction,
         "json_schema": task.json_schema,

@@ -9,6 +9,7 @@ from briggs.api.briggs import (
     feedback_tasks,
     invitations,
     organizations,
+    preferences,
     queue,
     rollups,
     sessions,
@@ -22,6 +23,7 @@ _TASKS = "/api/v1/feedback_task"
 _LEASE = f"{_TASKS}/{{id}}/leases/{{completion_id}}"
 _INVITATIONS = f"{_TASKS}/{{id}}/invitations"
 _FEEDBACK = "/api/v1/feedback"
+_PREFERENCES = "/api/v1/preferences"
 _TEST_RUNS = "/api/v1/test_runs"
 _ORGANIZATIONS = "/api/v1/organizations"
 
@@ -68,6 +70,8 @@ ROUTES = [
     route(
         "GET", f"{_FEEDBACK}/{{id}}/versions", feedback.list_versions, scope="read", graders=True
     ),
+    route("POST", _PREFERENCES, preferences.create, scope="grade"),
+    route("GET", f"{_PREFERENCES}/export", preferences.export, scope="read"),
     route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
     route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
     route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),
