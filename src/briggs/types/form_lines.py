@@ -25,22 +25,25 @@ def list_keys(field: Field) -> dict[str, Option]:
         titles = {option.value: option for option in field.options}
         return {"y": titles[True], "n": titles[False]}
     if field.kind == "choice" and len(field.options) <= len(KEYS):
-        return _assign_keys(field.options)
+        return assign_keys(field.options)
     if field.kind == "scale" and (numbers := _digits(field)):
         return {str(number): Option(number) for number in numbers}
     return {}
 
 
-def _assign_keys(options: Sequence[Option]) -> dict[str, Option]:
-    """A digit is the key of the option that reads so, and never of another."""
+def assign_keys(options: Sequence[Option], *, keys: str = KEYS) -> dict[str, Option]:
+    """The option of each key; empty if there are more options than keys.
+
+    A digit is the key of the option that reads so, and never of another.
+    """
     digits = {text for option in options if (text := format_value(option.value)) in _DIGITS}
-    free = iter([key for key in KEYS if key not in digits and not (digits and key in _DIGITS)])
-    keys: dict[str, Option] = {}
+    free = iter([key for key in keys if key not in digits and not (digits and key in _DIGITS)])
+    assigned: dict[str, Option] = {}
     for option in options:
         text = format_value(option.value)
         if (key := text if text in digits else next(free, None)) is not None:
-            keys.setdefault(key, option)
-    return keys if len(keys) == len(options) else {}
+            assigned.setdefault(key, option)
+    return assigned if len(assigned) == len(options) else {}
 
 
 def list_numbers(field: Field) -> dict[str, Option]:
