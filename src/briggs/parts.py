@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from briggs.accounts.gate import Gate
+from briggs.accounts.sign_in_links import SignInLinks
 from briggs.gateway.calls import Gateway
 from briggs.gateway.running import Running
 from briggs.record.record import Record
@@ -19,6 +20,7 @@ class Parts:
     def __init__(self, running: Running, *, store: Store, gate: Gate) -> None:
         self.store = store
         self.gate = gate
+        self.links = SignInLinks(running.settings.data)
         record = Record(store, on_failure=running.settings.file.on_store_failure)
         self.gateway = Gateway(running, record=record)
         self.strangers = 0

@@ -35,6 +35,7 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
         address = _name_address(host, listener.getsockname()[1])
         async with open_app(settings) as app:
             await _create_first_key(app, settings.data, address=address)
+            link = await _create_link(app, settings.data, address=address)
 
             def accept(*, server_state: Server, **_: object) -> Caller:
                 patience = app.parts.running.patience
@@ -55,7 +56,7 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
             with _announced(settings.data / "server.url", address):
                 server = _Server(
                     config,
-                    on_started=lambda: _begin(app, address),
+                    on_started=lambda: _begin(app, address, link=link),
                     on_reload=lambda: _reload(app),
                     on_stopping=app.parts.gateway.drains.hurry,
                 )
@@ -66,13 +67,15 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
                     memory.cancel()
 
 
-def _begin(app: App, address: str) -> None:
+def _begin(app: App, address: str, *, link: str) -> None:
     running = app.parts.running
     settings = running.settings
     misplaced = find_misplaced_keys(settings.environment) if settings.config is None else ()
     for warning in [*settings.warnings, *misplaced]:
         _say(f"WARNING {warning}", to=sys.stderr)
     _say(f"Briggs answers at {address}")
+    if link:
+        _say(f"Pages (this link signs you in once): {link}", to=sys.stderr)
     running.prices.load()
 
 
@@ -195,6 +198,15 @@ async def _create_first_key(app: App, data: Path, *, address: str) -> None:
         f"  export OPENAI_API_KEY={secret}",
         to=sys.stderr,
     )
+
+
+async def _create_link(app: App, data: Path, *, address: str) -> str:
+    """A link that signs the first key in. Empty if that key is kept here no longer."""
+    try:
+        key = await app.parts.gate.keys.authenticate((data / "admin.key").read_text().strip())
+        return address + app.parts.links.create(key)
+    except (OSError, BriggsError):
+        return ""
 
 
 def _say(line: str, *, to: TextIO | None = None) -> None:

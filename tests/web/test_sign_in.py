@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from html import unescape
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.processes import Server
+from tests.processes import Server, run_server
 from tests.web.visitor import Visitor
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
@@ -120,3 +123,79 @@ def test_a_theme_is_chosen(visitor: Visitor) -> None:
     assert 'data-theme="dark"' in visitor.submit("/theme", theme="dark").body.decode()
     assert "data-theme" not in visitor.submit("/theme", theme="system").body.decode()
     assert visitor.submit("/theme", theme="<b>").status == 400
+
+
+def test_a_link_signs_in_once(server: Server) -> None:
+    """A link of the API begins a session. Only looking at it does not use it up."""
+    path = server.send("POST", "/api/v1/sign_in_links").json["path"]
+    for _ in range(2):
+        visitor = Visitor(server, key=None)
+        assert visitor.visit(path).status == 200
+    assert visitor.submit(path).status == 200
+    assert visitor.path == "/"
+    other = Visitor(server, key=None)
+    other.visit(path)
+    refused = other.submit(path)
+    assert refused.status == 401
+    assert "used already" in unescape(refused.body.decode())
+    assert other.send("GET", "/").status == 303
+
+
+def test_a_link_of_a_revoked_key(server: Server) -> None:
+    """A link cannot outlive its key."""
+    keys = "/v1/organization/admin_api_keys"
+    made = server.send("POST", keys, {"name": "brief"}).json
+    path = server.send("POST", "/api/v1/sign_in_links", key=made["value"]).json["path"]
+    server.send("DELETE", f"{keys}/{made['id']}")
+    visitor = Visitor(server, key=None)
+    visitor.visit(path)
+    visitor.submit(path)
+    assert visitor.send("GET", "/").status == 303
+
+
+def test_the_start_prints_a_link(tmp_path: Path) -> None:
+    """Every start prints a link that signs the first key in, and no secret besides."""
+    for _ in range(2):
+        with run_server(tmp_path / "data") as server:
+            wait_for_line(tmp_path / "data.log", "once): http")
+        log = (tmp_path / "data.log").read_text()
+    first, second = re.findall(r"once\): (http\S+)", log)
+    assert first != second
+    with run_server(tmp_path / "data") as server:
+        visitor = Visitor(server, key=None)
+        path = urlsplit(second).path
+        visitor.visit(path)
+        assert visitor.submit(path).status == 200
+        visitor.visit("/sign-in")
+        visitor.post("/sign-in", key="sk-briggs-canary-of-the-test")
+    log = (tmp_path / "data.log").read_text()
+    assert "canary" not in log
+    assert next(iter(visitor.cookies.values())) not in log
+
+
+def test_whoever_tries_keys_has_to_wait(tmp_path: Path) -> None:
+    """After ten wrong keys the page refuses even a right one, from this caller alone."""
+    with run_server(tmp_path / "data") as server:
+        guesser = Visitor(server, key=None)
+        guesser.visit("/sign-in")
+        for _ in range(10):
+            assert guesser.submit("/sign-in", key="sk-briggs-x").status == 401
+        refused = guesser.submit("/sign-in", key=server.key)
+        assert refused.status == 429
+        assert "Wait" in refused.body.decode()
+        assert guesser.submit("/sign-in/x").status == 429
+        behind_a_proxy = Visitor(server, key=None)
+        behind_a_proxy.visit("/sign-in")
+        body = urlencode({"csrf": behind_a_proxy.csrf, "key": server.key}).encode()
+        headers = {
+            "content-type": "application/x-www-form-urlencoded",
+            "x-forwarded-for": "203.0.113.1, 203.0.113.7",
+        }
+        assert behind_a_proxy.send("POST", "/sign-in", body, headers=headers).status == 303
+
+
+def wait_for_line(path: Path, text: str) -> None:
+    end = time.monotonic() + 10
+    while text not in path.read_text():
+        assert time.monotonic() < end, path.read_text()
+        time.sleep(0.05)

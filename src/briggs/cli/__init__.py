@@ -8,6 +8,7 @@ from briggs.cli.groups import LazyGroup
 
 COMMANDS = {
     "serve": ("briggs.cli.serve:serve", "Start the server: answer and record."),
+    "open": ("briggs.cli.open:open_pages", "Open the pages in your browser, signed in."),
     "demo": ("briggs.cli.demo:demo", "See Briggs work in a minute, on this machine alone."),
     "chat": ("briggs.cli.chat:chat", "Ask a model, once or in conversation."),
     "completions": ("briggs.cli.completions:completions", "List and show recorded completions."),

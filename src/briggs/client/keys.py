@@ -49,6 +49,10 @@ class ApiKeyRevoked(Object):
     deleted: bool
 
 
+class _Link(Object):
+    path: str
+
+
 class Keys:
     """`client.keys`. https://platform.openai.com/docs/api-reference/admin-api-keys"""
 
@@ -78,6 +82,11 @@ class Keys:
         """The organization's keys, without those that were revoked."""
         query = encode_query(organization=organization)
         return await self._connection.request("GET", _PATH, ApiKeyList, query=query)
+
+    async def create_sign_in_link(self) -> str:
+        """A link that opens the pages in a browser as this key, once, within 15 minutes."""
+        made = await self._connection.request("POST", "/api/v1/sign_in_links", _Link)
+        return f"{self._connection.base_url}{made.path}"
 
     async def revoke(self, id: str, *, organization: str | None = None) -> ApiKeyRevoked:
         """Revoke a key: the server accepts it no longer. Raises `NotFound`."""

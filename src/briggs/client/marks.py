@@ -53,7 +53,7 @@ class Session(_Block):
     def note(self, id: str, *, server_url: str) -> None:
         """Remember the call that was recorded last, and the server that has it."""
         self.last_completion_id = id
-        self.last_completion_url = f"{server_url}/app/default/completions/{id}"
+        self.last_completion_url = f"{server_url}/completions/{id}"
 
     def __enter__(self) -> Self:
         self._tags.__enter__()

@@ -597,6 +597,10 @@ class Keys:
         """The organization's keys, without those that were revoked."""
         return self._runner.run(self._calls.list(organization=organization))
 
+    def create_sign_in_link(self) -> str:
+        """A link that opens the pages in a browser as this key, once, within 15 minutes."""
+        return self._runner.run(self._calls.create_sign_in_link())
+
     def revoke(self, id: str, *, organization: str | None = None) -> ApiKeyRevoked:
         """Revoke a key: the server accepts it no longer. Raises `NotFound`."""
         return self._runner.run(self._calls.revoke(id, organization=organization))

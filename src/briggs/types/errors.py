@@ -20,6 +20,7 @@
     ├── MethodNotAllowed               405   method_not_allowed
     ├── Conflict                       409   conflict
     ├── RequestTimeout                 408   request_timeout
+    ├── TooManyAttempts                429   too_many_attempts
     ├── NotOffered                     501   not_offered
     ├── Overloaded                     503   overloaded
     ├── StoreUnavailable               503   store_unavailable
@@ -210,6 +211,14 @@ class RequestTimeout(BriggsError):
     http_status = 408
     type = "invalid_request_error"
     code = "request_timeout"
+
+
+class TooManyAttempts(BriggsError):
+    """Somebody tries keys faster than a person would."""
+
+    http_status = 429
+    type = "rate_limit_error"
+    code = "too_many_attempts"
 
 
 class NotOffered(BriggsError):

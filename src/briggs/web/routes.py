@@ -11,6 +11,8 @@ from briggs.web.static_files import send_file
 OPEN_ROUTES = [
     open_page("GET", SIGN_IN, sign_in.show),
     open_page("POST", SIGN_IN, sign_in.sign_in),
+    open_page("GET", f"{SIGN_IN}/{{secret}}", sign_in.show_link),
+    open_page("POST", f"{SIGN_IN}/{{secret}}", sign_in.use_link),
     open_page("POST", "/sign-out", sign_in.sign_out),
     open_page("POST", "/theme", sign_in.choose_theme),
     Route("/static/{version}/{path:path}", send_file, methods=["GET"]),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.parts import find_parts
-from briggs.types.errors import AuthenticationFailed, InvalidRequest
+from briggs.types.errors import AuthenticationFailed, InvalidRequest, TooManyAttempts
+from briggs.web.attempts import Attempts
 from briggs.web.csrf import read_form
 from briggs.web.rendering import THEMES, render
 from briggs.web.route import SIGN_IN, find_sessions, read_next, see_other
@@ -24,12 +27,39 @@ async def sign_in(request: Request) -> Response:
     """`POST /sign-in`: begin the session of a key."""
     form = await read_form(request)
     next = read_next(form.get("next"))
+    attempts = find_attempts(request)
     try:
+        attempts.check(request)
         key = await find_parts(request).gate.keys.authenticate(form.get("key", "").strip())
+    except TooManyAttempts as error:
+        return await _show(request, next=next, problem=error.message, status=error.http_status)
     except AuthenticationFailed as error:
+        attempts.note_failure(request)
         return await _show(request, next=next, problem=error.message)
     request.state.new_session = find_sessions(request).begin(key.id)
     return see_other(next)
+
+
+async def show_link(request: Request) -> Response:
+    """`GET /sign-in/{secret}`: a form that uses the link.
+
+    A browser that only looks ahead, as some do, does not use it up.
+    """
+    begin_visit(request)
+    return await render(request, "sign_in/link.html", secret=request.path_params["secret"])
+
+
+async def use_link(request: Request) -> Response:
+    """`POST /sign-in/{secret}`: begin the session of the key that made this link."""
+    parts, attempts = find_parts(request), find_attempts(request)
+    attempts.check(request)
+    try:
+        key_id = await asyncio.to_thread(parts.links.take, request.path_params["secret"])
+    except AuthenticationFailed as error:
+        attempts.note_failure(request)
+        return await _show(request, next="/", problem=error.message)
+    request.state.new_session = find_sessions(request).begin(key_id)
+    return see_other("/")
 
 
 async def sign_out(request: Request) -> Response:
@@ -52,14 +82,24 @@ async def choose_theme(request: Request) -> Response:
     return answer
 
 
-async def _show(request: Request, *, next: str, problem: str = "") -> Response:
+def begin_visit(request: Request) -> None:
+    """Give a visitor a session without a key, so that the token of a form can be checked."""
     if request.state.session is None:
-        # The form needs a session, so that its token can be checked.
         request.state.session = request.state.new_session = find_sessions(request).begin()
+
+
+def find_attempts(request: Request) -> Attempts:
+    """The failed attempts to sign in to this server."""
+    attempts: Attempts = request.app.state.attempts
+    return attempts
+
+
+async def _show(request: Request, *, next: str, problem: str = "", status: int = 401) -> Response:
+    begin_visit(request)
     return await render(
         request,
         "sign_in/form.html",
-        status=401 if problem else 200,
+        status=status if problem else 200,
         next=next,
         problem=problem,
         days=DAYS,

@@ -55,3 +55,14 @@ def test_letters_go_to_pages(open_page: OpenPage) -> None:
     page.keyboard.press("g")
     page.keyboard.press("h")
     page.wait_for_url(lambda url: url.endswith("/"))
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_link_signs_in(open_page: OpenPage, server: Server, scripts: bool) -> None:
+    """A link leads home by itself, or by one click where no script runs."""
+    path = server.send("POST", "/api/v1/sign_in_links").json["path"]
+    page = open_page(path, key=None, scripts=scripts)
+    if not scripts:
+        page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{server.url}/")
+    expect(page.get_by_text("answered = recorded")).to_be_attached()

@@ -13,6 +13,7 @@ from briggs.api.briggs import (
     queue,
     rollups,
     sessions,
+    sign_in_links,
     statistics,
     test_runs,
 )
@@ -80,6 +81,7 @@ ROUTES = [
     route("POST", _ORGANIZATIONS, organizations.create, scope="admin"),
     route("GET", _ORGANIZATIONS, organizations.list_all, scope="read"),
     route("GET", f"{_ORGANIZATIONS}/{{name}}", organizations.retrieve, scope="read"),
+    Route("/api/v1/sign_in_links", sign_in_links.create, methods=["POST"]),
     Route(f"{test_runs.UPLOADS}/{{id}}/{{secret}}", test_runs.upload, methods=["PUT"]),
 ]
-"""The last one needs no key: a secret is part of its path."""
+"""The last one needs no key: a secret is part of its path. The one before takes every key."""

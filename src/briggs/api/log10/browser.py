@@ -1,7 +1,7 @@
-"""The pages that Log10's clients print links to.
+"""The addresses that Log10's clients print links to.
 
-A browser has no key here, so a page shows nothing of the record. It shows only the id from its
-URL, and the command that retrieves it.
+A completion has a page. A test run has none, so its address, which needs no key, shows nothing but
+the id from the URL, and the command that retrieves the report.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ pre {{ background: #eee; color: #111; padding: 1rem; overflow: auto; }}
 
 async def redirect(request: Request) -> Response:
     """`GET /app/{slug}/completions/{id}`: redirect to the page of the completion."""
-    slug, id = (quote(request.path_params[name], safe="") for name in ("slug", "id"))
-    return RedirectResponse(f"/app/{slug}/completions?id={id}", status_code=302)
+    return _lead_to(request.path_params["id"])
 
 
-async def show_completion(request: Request) -> Response:
-    """`GET /app/{slug}/completions?id=`: how to retrieve a completion."""
-    return _show(request, noun="completion", command="briggs completions get {id}")
+async def redirect_query(request: Request) -> Response:
+    """`GET /app/{slug}/completions?id=`: the same."""
+    return _lead_to(request.query_params.get("id", ""))
 
 
 async def show_test_run(request: Request) -> Response:
     """`GET /app/{slug}/evaluations?id=`: how to retrieve a test run."""
-    command = "curl -H 'x-log10-token: KEY' '{base}api/v1/test_runs/{id}'"
-    return _show(request, noun="test run", command=command)
-
-
-def _show(request: Request, *, noun: str, command: str) -> Response:
     id = quote(request.query_params.get("id", ""), safe="")
+    address = f"{request.base_url}api/v1/test_runs/{id or 'ID'}"
     page = _PAGE.format(
-        title=escape(f"{noun.capitalize()} {id}" if id else f"No {noun} is named"),
-        text=escape(f"Show this {noun} with" if id else f"Name a {noun}, and show it with"),
-        command=escape(command.format(id=id or "ID", base=request.base_url)),
+        title=escape(f"Test run {id}" if id else "No test run is named"),
+        text="Show this test run with" if id else "Name a test run, and show it with",
+        command=escape(f"curl -H 'x-log10-token: KEY' '{address}'"),
     )
     return HTMLResponse(page, headers=_HEADERS)
+
+
+def _lead_to(id: str) -> Response:
+    """The page of a completion asks for a key, and then shows it."""
+    return RedirectResponse(f"/completions/{quote(id, safe='')}".rstrip("/"), status_code=302)

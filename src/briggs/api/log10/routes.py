@@ -27,7 +27,7 @@ ROUTES = [
     route("POST", f"{_AUTOPROMPT}/suggestions", autoprompt.refuse, scope="read"),
     route("POST", "/graphql", graphql.answer, scope="read"),
     Route("/app/{slug}/completions/{id}", browser.redirect, methods=["GET"]),
-    Route("/app/{slug}/completions", browser.show_completion, methods=["GET"]),
+    Route("/app/{slug}/completions", browser.redirect_query, methods=["GET"]),
     Route("/app/{slug}/evaluations", browser.show_test_run, methods=["GET"]),
 ]
 """The pages below `/app` need no key."""

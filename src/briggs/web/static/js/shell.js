@@ -275,6 +275,9 @@ export function chooseTheme(theme) {
   return send("POST", "/theme", { fields: { theme } });
 }
 
+// A form that only a browser with scripts sends by itself, such as that of a sign-in link.
+document.querySelector("form[data-sends-itself]")?.requestSubmit();
+
 document.addEventListener("click", (event) => {
   const target = event.target instanceof Element ? event.target.closest("[data-copies], [data-opens]") : null;
   if (target?.dataset.copies) copy(document.getElementById(target.dataset.copies)?.textContent ?? "");
