@@ -28,18 +28,22 @@ def path(tmp_path: Path) -> Path:
 
 
 def describe(connection: Connection) -> dict[str, object]:
-    """Every table with its columns and indexes."""
+    """Every table with its columns, keys and indexes."""
     inspector = inspect(connection)
+    keyed = {row.name: row.wr for row in connection.exec_driver_sql("PRAGMA table_list") if row.wr}
     return {
         name: (
             [
-                (column["name"], str(column["type"]), column["nullable"])
+                (column["name"], str(column["type"]), column["nullable"], column["default"])
                 for column in inspector.get_columns(name)
             ],
+            inspector.get_pk_constraint(name)["constrained_columns"],
+            sorted(each["column_names"] for each in inspector.get_unique_constraints(name)),
             sorted(
-                (index["name"] or "", index["column_names"], _conditions(index))
+                (index["name"] or "", index["column_names"], index["unique"], _conditions(index))
                 for index in inspector.get_indexes(name)
             ),
+            keyed.get(name, 0),
         )
         for name in inspector.get_table_names()
     }
@@ -55,8 +59,19 @@ def create_all(metadata: MetaData) -> dict[str, object]:
         return describe(connection)
 
 
-def test_tables_are_what_migrations_make(path: Path) -> None:
-    """`tables.py` matches the result of the migrations."""
+def create_version(version: Path, *, at: Path) -> None:
+    with sqlite3.connect(at) as connection:
+        connection.executescript(version.read_text())
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "version", [None, *VERSIONS], ids=lambda path: path.stem if path else "new"
+)
+def test_tables_are_what_migrations_make(path: Path, version: Path | None) -> None:
+    """`tables.py` says what any database is after its migrations, a new one as well as an old."""
+    if version is not None:
+        create_version(version, at=path)
     connection = open_writer(path, synchronous="NORMAL")
     migrate(connection)
     assert describe(connection) == create_all(tables.metadata)
@@ -122,9 +137,7 @@ async def test_from_version(open_store: OpenStore, tmp_path: Path, version: Path
     """A database of any version opens, with everything that was recorded in it."""
     folder = tmp_path / "data"
     folder.mkdir()
-    with sqlite3.connect(folder / "briggs.db") as connection:
-        connection.executescript(version.read_text())  # noqa: ASYNC240
-    connection.close()
+    create_version(version, at=folder / "briggs.db")
     store = await open_store()
     assert store.interrupted == 1
     finished = await store.completions.retrieve("chatcmpl-1", organization_id="default")
