@@ -24,7 +24,7 @@ from briggs.storage import (
     writer,
 )
 from briggs.storage.sqlite import connections
-from briggs.storage.sqlite.connections import driver
+from briggs.storage.sqlite.connections import BUSY_TIMEOUT_S, driver
 from briggs.storage.sqlite.failures import store_failure
 from tests.storage.conftest import OpenStore, until
 from tests.storage.records import finished
@@ -88,6 +88,86 @@ async def test_group_commit(store: Store) -> None:
     assert statistics.rows == 500
     assert statistics.batches <= 100
     assert statistics.queued == statistics.queued_bytes == 0
+
+
+@pytest.fixture
+def inserts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the threads that insert completions, one for each batch."""
+    names: list[str] = []
+    insert = records.insert
+
+    def note(connection: Connection, rows: list[list[object]]) -> int:
+        names.append(threading.current_thread().name)
+        return insert(connection, rows)
+
+    monkeypatch.setattr(records, "insert", note)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("durability", "name"),
+    [("strict", "MainThread"), ("relaxed", "MainThread"), ("fsync", "briggs-writer")],
+)
+async def test_who_writes(
+    open_store: OpenStore, inserts: list[str], durability: str, name: str
+) -> None:
+    """The event loop's thread writes small batches, unless a commit waits for the disk."""
+    store = await open_store(durability=durability)
+    await asyncio.gather(*(call(store) for _ in range(10)))
+    await until(lambda: store.statistics().queued == 0)
+    assert set(inserts) == {name}
+
+
+@pytest.mark.parametrize(("request_bytes", "calls"), [(300_000, 1), (10, 100)])
+async def test_a_large_batch(
+    store: Store, inserts: list[str], request_bytes: int, calls: int
+) -> None:
+    """The writer's thread writes what would keep the event loop busy."""
+    await asyncio.gather(
+        *(store.settle(finished(request=bytes(request_bytes))) for _ in range(calls))
+    )
+    assert set(inserts) == {"briggs-writer"}
+
+
+async def test_a_slow_disk(
+    store: Store, inserts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a commit that took long, the writer's thread writes for a while."""
+    monkeypatch.setattr(writer, "SLOW_S", 0)
+    monkeypatch.setattr(writer, "REST_S", 0.3)
+    await call(store)
+    monkeypatch.setattr(writer, "SLOW_S", 10)
+    await call(store)
+    await asyncio.sleep(0.3)
+    await call(store)
+    assert inserts == ["MainThread", "briggs-writer", "MainThread"]
+
+
+async def test_order(store: Store) -> None:
+    """An action sees the completions that were settled before it, even in the same moment."""
+    for _ in range(20):
+        completion = finished()
+        settling = asyncio.create_task(store.settle(completion))
+        await asyncio.sleep(0)
+        assert await store.completions.delete(completion.id, organization_id="default")
+        await settling
+
+
+async def test_another_process_writes(store: Store) -> None:
+    """While another process writes, callers wait for it, and the event loop does not."""
+    with connect(store) as other:
+        other.execute("BEGIN IMMEDIATE")
+        callers = asyncio.gather(*(call(store, 2) for _ in range(10)))
+        longest_s = 0.0
+        for _ in range(50):
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest_s = max(longest_s, time.monotonic() - began)
+        assert not callers.done()
+        assert longest_s < BUSY_TIMEOUT_S / 5
+        other.execute("ROLLBACK")
+        await callers
+    assert await count(store) == 20
 
 
 async def test_cancelled_caller(store: Store) -> None:

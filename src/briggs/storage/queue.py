@@ -55,10 +55,16 @@ class Queue:
         self.operations = 0
         self.bytes = 0
         self.merged = 0
+        self.write_at_once: Callable[[list[Operation]], bool] = lambda operations: False
+        """Writes operations in the event loop's thread, unless it might have to wait."""
         self._loop = loop
         self._operations_max = operations_max
         self._bytes_max = bytes_max
         self._ready: SimpleQueue[Operation | None] = SimpleQueue()
+        self._passed = 0
+        """How many operations the writer's thread has and has not written yet."""
+        self._turn: list[Operation] = []
+        """What the current turn of the event loop writes together."""
         self._starts: dict[str, tuple[float, Operation]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -84,7 +90,7 @@ class Queue:
         else:
             self.merged += 1
             self.bytes += operation.size - waiting[1].size
-        self._ready.put(operation)
+        self._add(operation)
 
     def act(
         self,
@@ -97,7 +103,8 @@ class Queue:
         operation = Act(action=action, then=then, future=future)
         self.operations += 1
         self.bytes += operation.size
-        self._ready.put(operation)
+        self._turn.append(operation)
+        self._pass_on()
 
     def is_full(self, size: int) -> bool:
         """Whether something of this size has to wait. An empty queue accepts any size."""
@@ -115,9 +122,9 @@ class Queue:
 
     def hurry(self) -> None:
         """Pass every waiting `started` to the writer now."""
-        for _, operation in self._starts.values():
-            self._ready.put(operation)
+        self._turn += [operation for _, operation in self._starts.values()]
         self._starts.clear()
+        self._pass_on()
 
     def close(self) -> None:
         """Pass everything to the writer, and tell it that nothing follows."""
@@ -127,6 +134,11 @@ class Queue:
         self._ready.put(None)
 
     def deliver(self, operations: list[Operation]) -> None:
+        """Give each waiting caller its result, once the writer's thread has written these."""
+        self._passed -= len(operations)
+        self._answer(operations)
+
+    def _answer(self, operations: list[Operation]) -> None:
         """Give each waiting caller its result, and wake the callers that wait for room."""
         for operation in operations:
             self.operations -= 1
@@ -164,6 +176,29 @@ class Queue:
             return [], False
         return batch, True
 
+    def _add(self, operation: Operation) -> None:
+        """Write it at the end of the event loop's turn, with all others that come until then."""
+        if not self._turn:
+            self._loop.call_soon(self._end_turn)
+        self._turn.append(operation)
+
+    def _end_turn(self) -> None:
+        if not self._turn:
+            return
+        # What the thread has not written yet is older, and must be written first.
+        if self._passed or not self.write_at_once(self._turn):
+            self._pass_on()
+            return
+        written, self._turn = self._turn, []
+        self._answer(written)
+
+    def _pass_on(self) -> None:
+        """Leave the turn's operations to the writer's thread."""
+        self._passed += len(self._turn)
+        for operation in self._turn:
+            self._ready.put(operation)
+        self._turn = []
+
     def _ripen(self) -> None:
         """Pass on every `started` that has waited long enough for its end."""
         now = self._loop.time()
@@ -173,7 +208,7 @@ class Queue:
                 self._timer = self._loop.call_at(ripe_at, self._ripen)
                 return
             del self._starts[id]
-            self._ready.put(operation)
+            self._add(operation)
         self._timer = None
 
 

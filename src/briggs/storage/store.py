@@ -145,6 +145,9 @@ class Store:
             compression=compression,
             upkeep=Upkeep(connection),
         )
+        if durability != "fsync":
+            # Each commit of the others goes to the operating system's memory, within microseconds.
+            queue.write_at_once = writer.write_at_once
         return cls(
             path=path,
             lock=lock,

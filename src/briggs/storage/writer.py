@@ -1,4 +1,4 @@
-"""Group commit, by one thread on one connection: each commit takes all that is queued by then."""
+"""Group commit, on one connection: each commit takes all that has come by then."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.compression import Compression
 from briggs.storage.errors import AlreadySettled, NotRecorded
 from briggs.storage.queue import Act, Operation, Queue, Write
+from briggs.storage.sqlite import connections
 from briggs.storage.sqlite.checkpoints import Checkpointer
 from briggs.storage.sqlite.connections import Synchronous, driver, foreign_changes, transaction
 from briggs.storage.sqlite.failures import store_failure
@@ -37,13 +38,24 @@ INDEX_BYTES = 16 * 1024
 """How much one operation adds to the log, at most, in addition to the bodies."""
 
 PROBE_BYTES = 64 * 1024
+AT_ONCE_OPERATIONS_MAX = 64
+AT_ONCE_BYTES_MAX = 256 * 1024
+"""So much is written within two milliseconds."""
+
+SLOW_S = 0.01
+"""If the event loop had to wait this long for a batch, the thread writes for `REST_S`."""
+
+REST_S = 1.0
 IDLE_S = 0.25
 TICK_S = 1.0
 LOST_MAX = 10_000
 
 
 class Writer:
-    """The only writer to the database. Its public attributes may be read from any thread."""
+    """The only writer to the database. Its public attributes may be read from any thread.
+
+    Its thread writes, except for small batches, which the event loop's thread writes at once.
+    """
 
     def __init__(
         self,
@@ -76,6 +88,11 @@ class Writer:
         self._tick_at = 0.0
         self._is_swollen = False
         """Whether SQLite still holds the memory of a large row that was written."""
+        self._lock = threading.Lock()
+        """Held by the thread that uses the connection."""
+        self._is_patient = True
+        """Whether the connection waits if another process is writing."""
+        self._slow_until = 0.0
         self._data_version = foreign_changes(driver(connection))
         # Calls that got an error because their end could not be written.
         self._lost: list[str] = []
@@ -90,21 +107,67 @@ class Writer:
         """Wait for the thread to end, once the queue is closed."""
         self._thread.join()
 
+    def write_at_once(self, operations: list[Operation]) -> bool:
+        """Write a small batch in the event loop's thread. Returns False if nothing was written.
+
+        Passing it to the writer's thread and back would cost more than writing it, because the
+        two threads wait for the interpreter's lock in turns. But the event loop must not wait for
+        the disk, the thread, or another process. In doubt, the thread writes the batch.
+        """
+        size = sum(each.size for each in operations)
+        if (
+            size > AT_ONCE_BYTES_MAX
+            or len(operations) > AT_ONCE_OPERATIONS_MAX
+            or self.failure is not None
+            or self.discarded
+            or self._log.used_bytes + _log_bytes(operations) > self._wal_bytes_max // 2
+            or (began := time.monotonic()) < self._slow_until
+            or not self._lock.acquire(blocking=False)
+        ):
+            return False
+        try:
+            self._wait_for_others(False)
+            rows = self._write_together(operations)
+        except Exception:
+            # The thread tries again, and finds out what is wrong.
+            rollups.forget_fills(self._connection)
+            return False
+        else:
+            self._succeed(operations, rows=rows)
+        finally:
+            self._lock.release()
+        self._checkpointer.watch()
+        if time.monotonic() - began > SLOW_S:
+            self._slow_until = time.monotonic() + REST_S
+        return True
+
     def _run(self) -> None:
-        closed = worked = False
+        closed = False
+        pause_s = IDLE_S
         while not closed:
-            waits = self._compression.waits or self._upkeep.waits
+            batches = self.batches
             operations, closed = self._queue.take(
-                timeout_s=0 if worked else IDLE_S if waits else TICK_S,
-                bytes_max=min(BATCH_BYTES_MAX, self._wal_bytes_max // 8),
+                timeout_s=pause_s, bytes_max=min(BATCH_BYTES_MAX, self._wal_bytes_max // 8)
             )
-            if operations:
-                self._write(operations)
-                self._loop.call_soon_threadsafe(self._queue.deliver, operations)
-                self._checkpointer.watch()
-            self._tick()
-            worked = self._compress(idle=not operations) | self._roll_up(idle=not operations)
+            with self._lock:
+                idle = not operations and batches == self.batches
+                self._wait_for_others(True)
+                if operations:
+                    self._write(operations)
+                    self._loop.call_soon_threadsafe(self._queue.deliver, operations)
+                    self._checkpointer.watch()
+                self._tick()
+                worked = self._compress(idle=idle) | self._roll_up(idle=idle)
+                waits = self._compression.waits or self._upkeep.waits
+                pause_s = 0 if worked else IDLE_S if waits else TICK_S
         self._close()
+
+    def _wait_for_others(self, wanted: bool) -> None:
+        """Set whether to wait if another process is writing to the database."""
+        if wanted is not self._is_patient:
+            self._is_patient = wanted
+            timeout_s = connections.BUSY_TIMEOUT_S if wanted else 0
+            connections.set_busy_timeout(driver(self._connection), timeout_s)
 
     def _write(self, operations: list[Operation]) -> None:
         """Write a batch. Afterwards every operation has its result or its error."""

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from briggs.storage.sqlite import connections
-from briggs.storage.sqlite.connections import open_checkpointer
+from briggs.storage.sqlite.connections import open_checkpointer, set_busy_timeout
 from briggs.storage.sqlite.failures import store_failure
 from briggs.storage.sqlite.log import WriteAheadLog, checkpoint
 
@@ -66,9 +66,9 @@ class Checkpointer:
         Returns False if a reader still needs the log as it is.
         """
         with self._lock:
-            connection.execute("PRAGMA busy_timeout = 10")
+            set_busy_timeout(connection, 0.01)
             done = checkpoint(connection, "RESTART")
-            connection.execute(f"PRAGMA busy_timeout = {int(connections.BUSY_TIMEOUT_S * 1000)}")
+            set_busy_timeout(connection, connections.BUSY_TIMEOUT_S)
             return done
 
     def close(self) -> None:

@@ -108,6 +108,11 @@ def snapshot(connection: Connection) -> Iterator[None]:
         inner.execute("ROLLBACK")
 
 
+def set_busy_timeout(connection: sqlite3.Connection, timeout_s: float) -> None:
+    """Set how long the connection waits if another one is writing."""
+    connection.execute(f"PRAGMA busy_timeout = {int(timeout_s * 1000)}")
+
+
 def foreign_changes(connection: sqlite3.Connection) -> int:
     """A number that changes when another process has written to the database."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
