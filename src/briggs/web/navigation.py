@@ -7,7 +7,8 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from briggs.parts import find_parts
-from briggs.types.keys import Scope
+from briggs.types.keys import Key, Scope
+from briggs.web.counts import Counter, Counts
 
 
 class Place(NamedTuple):
@@ -19,6 +20,9 @@ class Place(NamedTuple):
     letter: str
     """`g` and this letter go there."""
     is_current: bool
+    number: int | None
+    is_minor: bool
+    """Whether it is behind "More" on a phone."""
 
 
 class State(NamedTuple):
@@ -29,8 +33,11 @@ class State(NamedTuple):
     """Why the record cannot be written now."""
     unrecorded: int
     """Calls that were answered without a record since the start."""
+    calls: int | None
+    """Calls on record from the last 24 hours."""
 
 
+_MINOR = ("/sessions", "/settings")
 _PLACES: tuple[tuple[str, str, str, str, tuple[Scope, ...]], ...] = (
     ("Home", "/", "home", "h", ("read",)),
     ("Completions", "/completions", "completions", "c", ("read",)),
@@ -41,26 +48,48 @@ _PLACES: tuple[tuple[str, str, str, str, tuple[Scope, ...]], ...] = (
 )
 
 
-def list_places(request: Request) -> list[Place]:
-    """The places that the key of this session may open."""
-    key, path = request.state.key, request.url.path
-    if key is None or key.task_id is not None:
+class Surroundings(NamedTuple):
+    """The navigation and its foot, as one key sees them."""
+
+    places: list[Place]
+    state: State | None
+    """None for a visitor, who is told nothing of the record."""
+
+
+async def read_surroundings(request: Request) -> Surroundings:
+    """What surrounds a page for the key of this session."""
+    key, path, parts = request.state.key, request.url.path, find_parts(request)
+    if key is None:
+        return Surroundings([], None)
+    counter: Counter = request.app.state.counter
+    counts = Counts() if key.task_id is not None else await counter.read(key)
+    organization = await parts.store.organizations.find(key.organization_id)
+    return Surroundings(
+        _list_places(key, path=path, counts=counts),
+        State(
+            organization=organization.slug if organization else key.organization_id,
+            failure=parts.store.failure,
+            unrecorded=parts.gateway.record.unrecorded,
+            calls=counts.calls,
+        ),
+    )
+
+
+def _list_places(key: Key, *, path: str, counts: Counts) -> list[Place]:
+    """The places that a key may open. An invitation opens its own page only."""
+    if key.task_id is not None:
         return []
+    numbers = {"/completions": counts.calls, "/feedback": counts.waiting or None}
     return [
-        Place(name, place, icon, letter, path == place or path.startswith(f"{place}/"))
+        Place(
+            name=name,
+            path=place,
+            icon=icon,
+            letter=letter,
+            is_current=path == place or path.startswith(f"{place}/"),
+            number=numbers.get(place),
+            is_minor=place in _MINOR,
+        )
         for name, place, icon, letter, scopes in _PLACES
         if any(scope in key.scopes for scope in scopes)
     ]
-
-
-async def read_state(request: Request) -> State | None:
-    """The state of the record. None for a visitor, who is told nothing of it."""
-    key, parts = request.state.key, find_parts(request)
-    if key is None:
-        return None
-    organization = await parts.store.organizations.find(key.organization_id)
-    return State(
-        organization=organization.slug if organization else key.organization_id,
-        failure=parts.store.failure,
-        unrecorded=parts.gateway.record.unrecorded,
-    )

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 from briggs import __version__
 from briggs.web import drawings, figures, static_files
 from briggs.web.csrf import FIELD
-from briggs.web.navigation import list_places, read_state
+from briggs.web.navigation import read_surroundings
 
 THEMES = ("light", "dark")
 """The themes that a viewer can choose. Without a choice, the system's is used."""
@@ -26,13 +26,14 @@ async def render(
     """Render a template with these values, and with what `layout.html` needs."""
     session = request.state.session
     theme = request.cookies.get("theme")
+    places, state = await read_surroundings(request)
     values |= {
         "request": request,
         "key": request.state.key,
         "csrf_token": request.app.state.sessions.write_token(session) if session else "",
         "theme": theme if theme in THEMES else "",
-        "places": list_places(request),
-        "state": await read_state(request),
+        "places": places,
+        "state": state,
     }
     # In a thread, because a long page must not hold up the calls that are being answered.
     text = await asyncio.to_thread(open_templates().get_template(template).render, values)

@@ -16,6 +16,7 @@ from briggs.parts import Parts
 from briggs.types.errors import AuthenticationFailed, BriggsError, MethodNotAllowed, NotFound
 from briggs.types.keys import Key
 from briggs.web.attempts import Attempts
+from briggs.web.counts import Counter
 from briggs.web.rendering import render
 from briggs.web.route import ask_to_sign_in
 from briggs.web.routes import ROUTES
@@ -67,6 +68,7 @@ class Site:
         self._starlette.state.parts = parts
         self._starlette.state.sessions = self._sessions
         self._starlette.state.attempts = Attempts()
+        self._starlette.state.counter = Counter(parts.store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -269,6 +269,11 @@ for (const theme of ["light", "dark", "system"]) {
   offer(`Theme: ${theme}`, () => chooseTheme(theme));
 }
 
+offer("Sign out", async () => {
+  await send("POST", "/sign-out");
+  location.assign("/sign-in");
+});
+
 export function chooseTheme(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;

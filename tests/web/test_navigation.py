@@ -1,0 +1,35 @@
+"""What surrounds every page: places by scope, counts, and whether all calls are on record."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from tests.processes import Server
+from tests.web.visitor import Visitor
+
+
+def list_places(server: Server, *scopes: str) -> list[str]:
+    body = {"name": "of the test", "scopes": list(scopes)}
+    made = server.send("POST", "/v1/organization/admin_api_keys", body).json
+    page = Visitor(server, key=made["value"]).visit("/nowhere").body.decode()
+    return re.findall(r'class="nav-place[^"]*" href="([^"]+)" title=', page)
+
+
+def test_the_places_are_those_of_the_key(server: Server) -> None:
+    """A key sees the places that its scopes open, and no others."""
+    assert list_places(server, "read") == [
+        "/", "/completions", "/sessions", "/feedback", "/settings",
+    ]  # fmt: skip
+    assert list_places(server, "grade") == ["/feedback"]
+    assert list_places(server, "answer") == ["/playground"]
+
+
+def test_the_calls_are_counted(server: Server, visitor: Visitor) -> None:
+    """The foot says how many calls of the last day are on record, some seconds late."""
+    server.chat({"model": "ok/m-1", "messages": [{"role": "user", "content": "hi"}]})
+    end = time.monotonic() + 30
+    pattern = re.compile(r"<b>([1-9][\d,]*) = \1</b>")
+    while not pattern.search(visitor.visit("/nowhere").body.decode()):
+        assert time.monotonic() < end
+        time.sleep(0.2)
