@@ -75,6 +75,12 @@ async def read_surroundings(request: Request) -> Surroundings:
     )
 
 
+def find_first_place(key: Key) -> str:
+    """Where a key begins: the first place that it may open."""
+    places = _list_places(key, path="", counts=Counts())
+    return places[0].path if places else "/"
+
+
 def _list_places(key: Key, *, path: str, counts: Counts) -> list[Place]:
     """The places that a key may open. An invitation opens its own page only."""
     if key.task_id is not None:

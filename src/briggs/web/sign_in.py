@@ -11,6 +11,7 @@ from briggs.parts import find_parts
 from briggs.types.errors import AuthenticationFailed, InvalidRequest, TooManyAttempts
 from briggs.web.attempts import Attempts
 from briggs.web.csrf import read_form
+from briggs.web.navigation import find_first_place
 from briggs.web.rendering import THEMES, render
 from briggs.web.route import SIGN_IN, find_sessions, read_next, see_other
 from briggs.web.session import DAYS
@@ -37,7 +38,7 @@ async def sign_in(request: Request) -> Response:
         attempts.note_failure(request)
         return await _show(request, next=next, problem=error.message)
     request.state.new_session = find_sessions(request).begin(key.id)
-    return see_other(next)
+    return see_other(find_first_place(key) if next == "/" else next)
 
 
 async def show_link(request: Request) -> Response:
@@ -59,7 +60,8 @@ async def use_link(request: Request) -> Response:
         attempts.note_failure(request)
         return await _show(request, next="/", problem=error.message)
     request.state.new_session = find_sessions(request).begin(key_id)
-    return see_other("/")
+    key = await parts.gate.keys.find(key_id)
+    return see_other("/" if key is None else find_first_place(key))
 
 
 async def sign_out(request: Request) -> Response:
