@@ -171,8 +171,10 @@ def _find_shape(field: Field, options: Sequence[Option]) -> Shape:
     if options:
         if len(options) > len(KEYS):
             return "select"
-        is_short = all(len(show_option(option)) <= TILE_LENGTH_MAX for option in options)
-        is_row = field.kind in ("boolean", "scale") and len(options) <= SCALE_MAX
+        is_short = all(len(_show(field, option)) <= TILE_LENGTH_MAX for option in options)
+        is_row = len(options) <= SCALE_MAX and (
+            field.kind in ("boolean", "scale") or all(map(_has_number, options))
+        )
         return "tiles" if is_row and is_short else "options"
     if field.kind in ("list", "json"):
         return "lines" if _takes_lines(field) else "json"
