@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from briggs.web import home, sign_in
+from briggs.web import feedback_tasks, home, sign_in
 from briggs.web.route import SIGN_IN, open_page, page
 from briggs.web.static_files import send_file
 
@@ -19,8 +19,17 @@ OPEN_ROUTES = [
 ]
 """What a visitor may open who has not signed in. It shows nothing of the record."""
 
+_TASK = "/feedback/{id}"
+
 PAGES = [
     page("GET", "/", home.show, scope="read", graders=True),
+    page("GET", "/feedback", feedback_tasks.list_page, scope="read", graders=True),
+    page("GET", "/feedback/new", feedback_tasks.show_new, scope="admin"),
+    page("POST", "/feedback/new", feedback_tasks.save, scope="admin"),
+    page("POST", "/feedback/preview", feedback_tasks.preview, scope="admin"),
+    page("GET", f"{_TASK}/edit", feedback_tasks.show_task, scope="admin"),
+    page("POST", f"{_TASK}/edit", feedback_tasks.save, scope="admin"),
+    page("POST", f"{_TASK}/archive", feedback_tasks.archive, scope="admin"),
 ]
 """What only a key opens."""
 

@@ -53,7 +53,7 @@ def read_drafts(form: Form) -> list[Draft]:
             break
         drafts.append(
             Draft(
-                kind=kind if kind in KINDS else "text",  # type: ignore[arg-type]
+                kind=kind if kind in KINDS else "text",
                 name=form.get(f"name.{number}", "").strip(),
                 help=form.get(f"help.{number}", "").strip(),
                 options=form.get(f"options.{number}", "").replace("\r\n", "\n").strip(),
@@ -128,9 +128,7 @@ def _build_scale(draft: Draft) -> dict[str, Any]:
     return {
         "type": "integer",
         "oneOf": [
-            {"const": number, "title": meanings[number]}
-            if number in meanings
-            else {"const": number}
+            {"const": number, **({"title": meanings[number]} if number in meanings else {})}
             for number in range(low, high + 1)
         ],
     }
@@ -173,14 +171,15 @@ def _read_field(name: str, field: Mapping[str, Any], *, is_required: bool) -> Dr
         options = _list_lines(items.get("enum"))
         return msgspec.structs.replace(draft, kind="choices", options=options)
     if isinstance(numbers, list) and numbers:
-        options = [each for each in numbers if isinstance(each, dict)]
-        meant = [each for each in options if "title" in each]
+        consts = [each for each in numbers if isinstance(each, dict)] or [{}]
         return msgspec.structs.replace(
             draft,
             kind="scale",
-            low=str(options[0].get("const")) if options else "",
-            high=str(options[-1].get("const")) if options else "",
-            options="\n".join(f"{each.get('const')} = {each['title']}" for each in meant),
+            low=str(consts[0].get("const")),
+            high=str(consts[-1].get("const")),
+            options="\n".join(
+                f"{each.get('const')} = {each['title']}" for each in consts if "title" in each
+            ),
         )
     if field.get("type") == "integer":
         low, high = str(field.get("minimum")), str(field.get("maximum"))

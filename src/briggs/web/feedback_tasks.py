@@ -1,0 +1,298 @@
+"""The tasks of an organization: their list, and the page that makes or changes one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from briggs.feedback.feedback import list_feedback
+from briggs.feedback.queue import measure_progress
+from briggs.feedback.report import report
+from briggs.feedback.schemas import check_schema
+from briggs.feedback.tasks import (
+    TaskChange,
+    archive_task,
+    create_task,
+    retrieve_task,
+    update_task,
+)
+from briggs.parts import find_parts
+from briggs.storage import Query, Store
+from briggs.storage.counts import Count
+from briggs.types import json
+from briggs.types.errors import BriggsError, InvalidRequest
+from briggs.types.feedback import Feedback, FeedbackTask, Progress
+from briggs.types.forms import read_form as read_schema_form
+from briggs.types.texts import one_line
+from briggs.types.values import list_values
+from briggs.web.csrf import Form, read_form
+from briggs.web.forms import list_controls
+from briggs.web.rendering import render
+from briggs.web.route import see_other
+from briggs.web.task_builder import KIND_NAMES, Draft, build_schema, read_drafts, read_schema
+
+TASKS_MAX = 100
+LATEST = 10
+MEASURED_MAX = 2_000
+"""How much feedback a task may have for its agreement to be in the list."""
+
+_FIRST_FIELD = Draft(name="quality", help="How good is the answer?")
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A task in the list."""
+
+    task: FeedbackTask
+    progress: Progress
+    alpha: float | None
+    """Krippendorff's alpha of the field on which reviewers agree least."""
+    verdict: str
+    last_at: int | None
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A feedback in the list of the latest."""
+
+    feedback: Feedback
+    values: Sequence[tuple[str, str]]
+
+
+async def list_page(request: Request) -> Response:
+    """`GET /feedback`: the tasks with their progress, and the latest feedback."""
+    key, store = request.state.key, find_parts(request).store
+    can_read = "read" in key.scopes
+    tasks = await store.feedback_tasks.list(organization_id=key.organization_id, limit=TASKS_MAX)
+    asked = [task for task in tasks if task.kind != "preference"]
+    rows = [await _read_row(store, task, reviewer=key.name, can_read=can_read) for task in asked]
+    latest, total = (
+        await list_feedback(store, organization_id=key.organization_id, limit=LATEST)
+        if can_read
+        else ([], 0)
+    )
+    return await render(
+        request,
+        "feedback/list.html",
+        title="Feedback",
+        rows=rows,
+        left=sum(row.progress.left for row in rows),
+        latest=[
+            Given(feedback=each, values=list(list_values(each.json_values))) for each in latest
+        ],
+        total=total,
+    )
+
+
+async def show_new(request: Request) -> Response:
+    """`GET /feedback/new`: an empty task."""
+    task = FeedbackTask(organization_id=request.state.key.organization_id, name="", json_schema={})
+    return await _show(request, task, drafts=[_FIRST_FIELD])
+
+
+async def show_task(request: Request) -> Response:
+    """`GET /feedback/{id}/edit`: a task as it is now."""
+    task = await find_task(request)
+    drafts = read_schema(task.json_schema)
+    written = "" if drafts else _write(task.json_schema)
+    return await _show(request, task, drafts=drafts or [], written=written)
+
+
+async def save(request: Request) -> Response:
+    """`POST /feedback/new` and `/feedback/{id}/edit`: add or remove a field, preview, or save."""
+    form = await read_form(request)
+    id: str | None = request.path_params.get("id")
+    task = None if id is None else await find_task(request)
+    drafts, action = read_drafts(form), form.get("action", "save")
+    shown = _apply(form, task, organization_id=request.state.key.organization_id)
+    if action == "add":
+        return await _show(request, shown, drafts=[*drafts, Draft()])
+    if action.startswith("remove."):
+        kept = [each for number, each in enumerate(drafts) if f"remove.{number}" != action]
+        return await _show(request, shown, drafts=kept)
+    written = form.get("written", "")
+    try:
+        change = _read_change(form, drafts, written=written)
+        if action == "preview":
+            await asyncio.to_thread(check_schema, change.json_schema)
+            return await _show(request, shown, drafts=drafts, written=written)
+        saved = await _save(request, task, change)
+    except InvalidRequest as error:
+        return await _show(request, shown, drafts=drafts, written=written, problem=error.message)
+    return see_other(f"/feedback/{saved.id}/edit")
+
+
+async def preview(request: Request) -> Response:
+    """`POST /feedback/preview`: the form as reviewers will see it, and how much it matches."""
+    form = await read_form(request)
+    return await render(
+        request,
+        "feedback/preview.html",
+        **await _preview(request, read_drafts(form), form.get("written", ""), _read_tags(form)),
+    )
+
+
+async def archive(request: Request) -> Response:
+    """`POST /feedback/{id}/archive`: empty its queue for good. Its feedback stays."""
+    task = await find_task(request)
+    await archive_task(find_parts(request).store, task.id, organization_id=task.organization_id)
+    return see_other("/feedback")
+
+
+async def find_task(request: Request) -> FeedbackTask:
+    """The task that the path names. Raises `NotFound`."""
+    return await retrieve_task(
+        find_parts(request).store,
+        request.path_params["id"],
+        organization_id=request.state.key.organization_id,
+    )
+
+
+async def _read_row(store: Store, task: FeedbackTask, *, reviewer: str, can_read: bool) -> Row:
+    progress = await measure_progress(store, task, reviewer=reviewer)
+    if not can_read:
+        return Row(task=task, progress=progress, alpha=None, verdict="", last_at=None)
+    latest, total = await list_feedback(
+        store, organization_id=task.organization_id, task_id=task.id, limit=1
+    )
+    alpha, verdict = await _measure(store, task) if 0 < total <= MEASURED_MAX else (None, "")
+    return Row(
+        task=task,
+        progress=progress,
+        alpha=alpha,
+        verdict=verdict,
+        last_at=latest[0].created_at if latest else None,
+    )
+
+
+async def _measure(store: Store, task: FeedbackTask) -> tuple[float | None, str]:
+    fields = (await report(store, task)).fields.values()
+    found = [
+        (each.agreement.krippendorffs_alpha, each.agreement.verdict)
+        for each in fields
+        if each.agreement.krippendorffs_alpha is not None
+    ]
+    return min(found, default=(None, ""))
+
+
+async def _show(
+    request: Request,
+    task: FeedbackTask,
+    *,
+    drafts: Sequence[Draft],
+    written: str = "",
+    problem: str = "",
+) -> Response:
+    is_new = "id" not in request.path_params
+    tags = task.completion_tags_selector
+    return await render(
+        request,
+        "feedback/edit.html",
+        status=400 if problem else 200,
+        title="New task" if is_new else f"Edit {one_line(task.name)}",
+        task=task,
+        is_new=is_new,
+        drafts=drafts,
+        kinds=KIND_NAMES,
+        problem=problem,
+        **await _preview(request, drafts, written, tags),
+    )
+
+
+async def _preview(
+    request: Request, drafts: Sequence[Draft], written: str, tags: Sequence[str]
+) -> dict[str, Any]:
+    """What the preview shows. A schema that is not right yet has a `mistake` instead of a form."""
+    schema: dict[str, Any] = {}
+    mistake = ""
+    try:
+        schema = _read_written(written) if written.strip() else build_schema(drafts)
+        await asyncio.to_thread(check_schema, schema)
+        form = await asyncio.to_thread(read_schema_form, schema)
+    except BriggsError as error:
+        form, mistake = read_schema_form({}), error.message
+    return {
+        "controls": [] if mistake else list_controls(form),
+        "mistake": mistake,
+        "schema": _write(schema),
+        "written": written,
+        "matches": await _count(request, tags),
+    }
+
+
+async def _count(request: Request, tags: Sequence[str]) -> Count:
+    query = Query(
+        organization_id=request.state.key.organization_id, status="finished", tags=list(tags)
+    )
+    return await find_parts(request).store.completions.count(query)
+
+
+async def _save(request: Request, task: FeedbackTask | None, change: TaskChange) -> FeedbackTask:
+    store, organization_id = find_parts(request).store, request.state.key.organization_id
+    if task is None:
+        return await create_task(store, change, organization_id=organization_id)
+    return await update_task(store, task.id, change, organization_id=organization_id)
+
+
+def _read_change(form: Form, drafts: Sequence[Draft], *, written: str) -> TaskChange:
+    if not form.get("name", "").strip():
+        raise InvalidRequest("The task needs a name.", param="name")
+    return TaskChange(
+        name=form["name"].strip(),
+        instruction=form.get("instruction", "").replace("\r\n", "\n").strip(),
+        json_schema=_read_written(written) if written.strip() else build_schema(drafts),
+        completion_tags_selector=_read_tags(form),
+        reviewers_wanted=_check_count(form),
+        blind="blind" in form,
+        hide_model="hide_model" in form,
+    )
+
+
+def _apply(form: Form, task: FeedbackTask | None, *, organization_id: str) -> FeedbackTask:
+    """The task as the form shows it again, whether or not it can be saved."""
+    shown = task or FeedbackTask(organization_id=organization_id, name="", json_schema={})
+    return msgspec.structs.replace(
+        shown,
+        name=form.get("name", ""),
+        instruction=form.get("instruction", "").replace("\r\n", "\n"),
+        completion_tags_selector=_read_tags(form),
+        reviewers_wanted=_read_count(form) or 1,
+        blind="blind" in form,
+        hide_model="hide_model" in form,
+    )
+
+
+def _read_tags(form: Form) -> list[str]:
+    """Tags between commas, each once."""
+    tags = (tag.strip() for tag in form.get("tags", "").split(","))
+    return list(dict.fromkeys(filter(None, tags)))
+
+
+def _read_count(form: Form) -> int | None:
+    """How many reviewers are wanted; None if that is no number."""
+    text = form.get("reviewers_wanted", "1").strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else None
+
+
+def _check_count(form: Form) -> int:
+    count = _read_count(form)
+    if count is None:
+        raise InvalidRequest("How many reviewers? Write a number, such as 2.")
+    return count
+
+
+def _read_written(text: str) -> dict[str, Any]:
+    try:
+        schema = json.decode(text)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The JSON cannot be read: {error}.") from error
+    if not isinstance(schema, dict):
+        raise InvalidRequest("The JSON must be an object: a JSON Schema.")
+    return schema
+
+
+def _write(schema: Mapping[str, Any]) -> str:
+    return msgspec.json.format(json.encode_plain(schema), indent=2).decode("utf-8", "replace")
