@@ -20,12 +20,12 @@ from briggs.storage import (
     Store,
     StoreUnavailable,
     indexes,
-    records,
     writer,
 )
 from briggs.storage.sqlite import connections
 from briggs.storage.sqlite.connections import BUSY_TIMEOUT_S, driver
 from briggs.storage.sqlite.failures import store_failure
+from briggs.storage.sqlite.statements import forget_records
 from tests.storage.conftest import OpenStore, until
 from tests.storage.records import finished
 
@@ -405,14 +405,14 @@ async def test_a_large_row_is_not_kept(open_store: OpenStore) -> None:
     """SQLite keeps the values of a statement until others replace them."""
     store = await open_store()
     forgotten: list[int] = []
-    original = records.forget_values
+    original = forget_records
 
     def forget(connection: Connection) -> None:
         original(connection)
         forgotten.append(1)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "forget_values", forget)
+        patch.setattr(writer, "forget_records", forget)
         await store.settle(finished(request=b"x" * 2_000_000))
         assert len(forgotten) == 1
         await store.settle(finished(request=b"x"))

@@ -8,23 +8,24 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Text, bindparam, func, select, text, update
+from sqlalchemy import Connection, Select, bindparam, func, select, text, update
 
 from briggs.storage import counts, indexes, records, rollups, signed_calls
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
 from briggs.storage.queries import Query, select_page
-from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head, encode_json
+from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.search import search
-from briggs.storage.sqlite.values import original, storable
+from briggs.storage.sqlite.statements import insert_records
 from briggs.storage.tables import (
     completion_rules,
     completion_tags,
     completions,
     deleted_completions,
 )
+from briggs.storage.types import AnyText
 from briggs.types.completions import ID_PREFIX, Completion
 from briggs.types.errors import InvalidRequest, NotFound
 
@@ -197,17 +198,15 @@ def _list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
 
 def _list_tags(connection: Connection, *, organization_id: str, text: str, limit: int) -> list[str]:
     """The index has a row per tag and completion, so the search jumps from tag to tag."""
-    organization = storable(organization_id)
-    exact = {"organization": organization, "tag": storable(text)}
-    if connection.scalar(_THIS_TAG, exact) is not None:
+    ours = {"organization": organization_id}
+    if connection.scalar(_THIS_TAG, {**ours, "tag": text}) is not None:
         return [text]
     found: list[str] = []
-    tag = connection.scalar(_FIRST_TAG, {"organization": organization})
+    tag: str | None = connection.scalar(_FIRST_TAG, ours)
     while tag is not None and len(found) < limit:
-        name: str = original(tag, type=str)
-        if text.lower() in name.lower():
-            found.append(name)
-        tag = connection.scalar(_NEXT_TAG, {"organization": organization, "tag": tag})
+        if text.lower() in tag.lower():
+            found.append(tag)
+        tag = connection.scalar(_NEXT_TAG, {**ours, "tag": tag})
     return found
 
 
@@ -230,8 +229,8 @@ def _relabel(
     found.metadata = found.metadata if metadata is None else metadata
     connection.execute(
         update(completions)
-        .where(completions.c.id == storable(id))
-        .values(tags=encode_json(found.tags), metadata=encode_json(found.metadata))
+        .where(completions.c.id == id)
+        .values(tags=found.tags, metadata=found.metadata)
     )
     indexes.create(connection, of=[found])
     return True
@@ -245,9 +244,9 @@ def _record_violates(connection: Connection, *, found: Mapping[str, Sequence[str
         update(completions)
         .where(columns.id == bindparam("of"))
         .values(violates=bindparam("rules")),
-        [{"of": id, "rules": encode_json(rules)} for id, rules in found.items()],
+        [{"of": id, "rules": rules} for id, rules in found.items()],
     )
-    rule = bindparam("rule", type_=Text)
+    rule = bindparam("rule", type_=AnyText)
     place = select(columns.organization_id, rule, columns.created_at, columns.id)
     connection.execute(
         completion_rules.insert().from_select(
@@ -265,7 +264,7 @@ def _merge(
     change: Callable[[Completion | None], Completion],
     bodies: Bodies,
 ) -> Completion:
-    row = connection.execute(SELECT.where(completions.c.id == storable(id))).first()
+    row = connection.execute(SELECT.where(completions.c.id == id)).first()
     before = None if row is None else decode(row, bodies=bodies)
     # `change` may edit what it is given.
     removed = [] if before is None else [msgspec.structs.replace(before)]
@@ -275,9 +274,8 @@ def _merge(
         indexes.delete(connection, completion=before)
     after = change(before)
     if before is not None:
-        connection.execute(completions.delete().where(completions.c.id == storable(id)))
-    values = [storable(value) for value in records.encode(after, started=False, bodies=bodies)]
-    records.insert(connection, [values])
+        connection.execute(completions.delete().where(completions.c.id == id))
+    insert_records(connection, [records.encode(after, started=False, bodies=bodies)])
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
     return after
@@ -292,11 +290,11 @@ def _delete(connection: Connection, *, id: str, organization_id: str) -> Complet
     rollups.record(connection, removed=[found])
     signed_calls.delete(connection, completion_id=id)
     for table in (completions, deleted_completions):
-        connection.execute(table.delete().where(table.c.id == storable(id)))
+        connection.execute(table.delete().where(table.c.id == id))
     connection.execute(
         deleted_completions.insert().values(
-            id=storable(id),
-            organization_id=storable(organization_id),
+            id=id,
+            organization_id=organization_id,
             created_at=found.created_at,
         )
     )
@@ -306,8 +304,8 @@ def _delete(connection: Connection, *, id: str, organization_id: str) -> Complet
 def _retrieve_head(connection: Connection, *, id: str, organization_id: str) -> Completion | None:
     row = connection.execute(
         SELECT_HEADS.where(
-            completions.c.id == storable(id),
-            completions.c.organization_id == storable(organization_id),
+            completions.c.id == id,
+            completions.c.organization_id == organization_id,
         )
     ).first()
     return None if row is None else decode_head(row)
@@ -331,10 +329,10 @@ _UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
 def _read_many(
     connection: Connection, statement: Select[Any], *, ids: Sequence[str], organization_id: str
 ) -> Iterator[Any]:
-    statement = statement.where(completions.c.organization_id == storable(organization_id))
+    statement = statement.where(completions.c.organization_id == organization_id)
     for begin in range(0, len(ids), IDS_MAX):
-        some = [storable(id) for id in ids[begin : begin + IDS_MAX]]
-        yield from connection.execute(statement.where(completions.c.id.in_(some)))
+        some = completions.c.id.in_(ids[begin : begin + IDS_MAX])
+        yield from connection.execute(statement.where(some))
 
 
 def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
@@ -348,7 +346,7 @@ def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
         row = connection.execute(
             select(deleted.created_at, deleted.id).where(
                 deleted.id.in_(_list_own_ids(query.after)),
-                deleted.organization_id == storable(query.organization_id),
+                deleted.organization_id == query.organization_id,
             )
         ).first()
     if row is None:
@@ -364,11 +362,11 @@ def _find_row(
     connection: Connection, statement: Select[Any], *, id: str, organization_id: str
 ) -> Any:
     """The row with our id, or else the newest with this upstream id; None if there is neither."""
-    ours = statement.where(completions.c.organization_id == storable(organization_id))
+    ours = statement.where(completions.c.organization_id == organization_id)
     row = connection.execute(ours.where(completions.c.id.in_(_list_own_ids(id)))).first()
     if row is not None:
         return row
-    theirs = ours.where(completions.c.response_id == storable(id))
+    theirs = ours.where(completions.c.response_id == id)
     rows = [
         row
         for condition in (_COMPRESSED_WITH_RESPONSE_ID, _UNCOMPRESSED)
@@ -381,4 +379,4 @@ def _find_row(
 
 def _list_own_ids(id: str) -> list[Any]:
     """The ids that may be meant: an answer without an id was given ours, with a prefix."""
-    return [storable(id), storable(id.removeprefix(ID_PREFIX))]
+    return [id, id.removeprefix(ID_PREFIX)]

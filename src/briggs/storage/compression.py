@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text
 
 from briggs.storage.bodies import Bodies
-from briggs.storage.sqlite.connections import driver, transaction
-from briggs.storage.sqlite.statements import COMPRESS_SQL
+from briggs.storage.sqlite.connections import transaction
+from briggs.storage.sqlite.statements import replace_bodies
 from briggs.storage.tables import completions
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def compress_some(connection: Connection, *, bodies: Bodies) -> int:
     ]
     if compressed:
         with transaction(connection):
-            driver(connection).executemany(COMPRESS_SQL, compressed)
+            replace_bodies(connection, compressed)
     return len(compressed)
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, select, tupl
 
 from briggs.storage import feedback_matches, feedback_queue, rows, tables
 from briggs.storage.access import Access
-from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import (
     feedback,
     feedback_completions,
@@ -56,14 +55,14 @@ class FeedbackStore:
         """
         row = {
             **rows.encode(given, table=feedback),
-            "idempotency_key": storable(idempotency_key),
+            "idempotency_key": idempotency_key,
             "idempotency_hash": idempotency_hash,
         }
         return await self._access.act(lambda connection: _create(connection, given, row, task))
 
     async def retrieve(self, query: FeedbackQuery, *, id: str) -> Feedback | None:
         """One feedback, if the query allows it."""
-        statement = _select(query).where(feedback.c.id == storable(id))
+        statement = _select(query).where(feedback.c.id == id)
         found = await self._access.read(lambda connection: _read(connection, statement))
         return found[0] if found else None
 
@@ -93,7 +92,7 @@ class FeedbackStore:
         statement = page = _select(query).order_by(*in_order).limit(PAGE_ROWS)
         while found := await self._access.read(_reader(page)):
             yield found
-            last = tuple_(found[-1].created_at, storable(found[-1].id))
+            last = (found[-1].created_at, found[-1].id)
             page = statement.where(place < last if newest_first else place > last)
 
     async def update(
@@ -168,10 +167,10 @@ def _list_rows(of: Feedback) -> list[dict[str, Any]]:
     """The rows that link a feedback to its completions."""
     return [
         {
-            "task_id": storable(of.task_id),
-            "completion_id": storable(id),
-            "reviewer": storable(of.reviewer),
-            "feedback_id": storable(of.id),
+            "task_id": of.task_id,
+            "completion_id": id,
+            "reviewer": of.reviewer,
+            "feedback_id": of.id,
         }
         for id in of.completion_ids
     ]
@@ -188,14 +187,14 @@ def _update(
     organization_id: str,
     change: Callable[[Feedback], Feedback],
 ) -> Feedback | None:
-    ours = feedback.c.id == storable(id)
+    ours = feedback.c.id == id
     query = FeedbackQuery(organization_id=organization_id)
     found = _read(connection, _select(query).where(ours))
     if not found:
         return None
     before = found[0]
     row = rows.encode(_as_version(before), table=feedback_versions)
-    connection.execute(feedback_versions.insert().values(feedback_id=storable(id), **row))
+    connection.execute(feedback_versions.insert().values(feedback_id=id, **row))
     after = change(before)
     after.version += 1
     after.updated_at = current_time_us()
@@ -205,7 +204,7 @@ def _update(
 
 def _delete(connection: Connection, id: str, *, organization_id: str) -> bool:
     query = FeedbackQuery(organization_id=organization_id)
-    found = _read(connection, _select(query).where(feedback.c.id == storable(id)))
+    found = _read(connection, _select(query).where(feedback.c.id == id))
     if not found:
         return False
     for table, column in (
@@ -213,7 +212,7 @@ def _delete(connection: Connection, id: str, *, organization_id: str) -> bool:
         (feedback_completions, feedback_completions.c.feedback_id),
         (feedback, feedback.c.id),
     ):
-        connection.execute(table.delete().where(column == storable(id)))
+        connection.execute(table.delete().where(column == id))
     feedback_matches.count_reviews(
         connection, task_id=found[0].task_id, completion_ids=found[0].completion_ids
     )
@@ -226,18 +225,18 @@ def _select(query: FeedbackQuery) -> Select[Any]:
     statement = (
         select(feedback, feedback_tasks.c.name.label("task_name"))
         .join(feedback_tasks, feedback_tasks.c.id == columns.task_id)
-        .where(columns.organization_id == storable(query.organization_id))
+        .where(columns.organization_id == query.organization_id)
     )
     if query.task_id is not None:
-        statement = statement.where(columns.task_id == storable(query.task_id))
+        statement = statement.where(columns.task_id == query.task_id)
     if query.reviewer is not None:
-        statement = statement.where(columns.reviewer == storable(query.reviewer))
+        statement = statement.where(columns.reviewer == query.reviewer)
     if query.completion_id is not None:
         about = feedback_completions.alias().c
         statement = statement.where(
             exists().where(
                 about.feedback_id == columns.id,
-                about.completion_id == storable(query.completion_id),
+                about.completion_id == query.completion_id,
             )
         )
     if query.hidden_from is not None:
@@ -255,10 +254,10 @@ def _is_shown_to(reviewer: str) -> Any:
             about.feedback_id == feedback.c.id,
             own.task_id == about.task_id,
             own.completion_id == about.completion_id,
-            own.reviewer == storable(reviewer),
+            own.reviewer == reviewer,
         )
     )
-    return (feedback.c.reviewer == storable(reviewer)) | ~feedback_tasks.c.blind | answered
+    return (feedback.c.reviewer == reviewer) | ~feedback_tasks.c.blind | answered
 
 
 def _reader(statement: Select[Any]) -> Callable[[Connection], list[Feedback]]:
@@ -270,11 +269,10 @@ def _read(connection: Connection, statement: Select[Any]) -> list[Feedback]:
     found = [rows.decode(row, Feedback) for row in connection.execute(statement)]
     by_id = {each.id: each for each in found}
     for row in _read_completion_ids(connection, list(by_id)):
-        each = by_id[original(row.feedback_id, type=str)]
-        id = original(row.completion_id, type=str)
-        each.completion_ids.append(id)
+        each = by_id[row.feedback_id]
+        each.completion_ids.append(row.completion_id)
         if row.id is None:
-            each.deleted_completion_ids.append(id)
+            each.deleted_completion_ids.append(row.completion_id)
     return found
 
 
@@ -283,7 +281,7 @@ def _read_completion_ids(connection: Connection, ids: Sequence[str]) -> Iterable
     statement = (
         select(about.c.feedback_id, about.c.completion_id, there.c.id)
         .outerjoin(there, there.c.id == about.c.completion_id)
-        .where(about.c.feedback_id.in_([storable(id) for id in ids]))
+        .where(about.c.feedback_id.in_(ids))
         .order_by(about.c.feedback_id, about.c.completion_id)
     )
     return connection.execute(statement) if ids else ()
@@ -291,11 +289,7 @@ def _read_completion_ids(connection: Connection, ids: Sequence[str]) -> Iterable
 
 def _read_versions(connection: Connection, id: str) -> list[FeedbackVersion]:
     columns = feedback_versions.c
-    statement = (
-        select(feedback_versions)
-        .where(columns.feedback_id == storable(id))
-        .order_by(columns.version)
-    )
+    statement = select(feedback_versions).where(columns.feedback_id == id).order_by(columns.version)
     return [rows.decode(row, FeedbackVersion) for row in connection.execute(statement)]
 
 

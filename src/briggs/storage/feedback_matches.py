@@ -9,11 +9,8 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from briggs.storage.sqlite.connections import driver
-from briggs.storage.sqlite.statements import insert_missing_sql
-from briggs.storage.sqlite.values import original, storable
+from briggs.storage.sqlite.statements import insert_missing
 from briggs.storage.tables import feedback_completions, feedback_queue, feedback_tasks
-from briggs.types import json
 from briggs.types.completions import CHECK_TAG, Completion
 
 PLACES = 2**53
@@ -54,7 +51,7 @@ def is_selected(tags: Collection[str], *, by: Collection[str]) -> bool:
 def withdraw(connection: Connection, *, completion: Completion) -> None:
     """Take a completion out of every queue."""
     keys = [
-        {"task": storable(selector.task_id), "completion": storable(completion.id)}
+        {"task": selector.task_id, "completion": completion.id}
         for selector in _list_selectors(connection)
         if selector.organization_id == completion.organization_id
     ]
@@ -85,9 +82,9 @@ def _read_selectors(connection: Connection) -> list[_Selector]:
     ).where(columns.archived_at.is_(None), columns.kind == "grade")
     return [
         _Selector(
-            original(id, type=str),
-            original(organization_id, type=str),
-            frozenset(json.decode(tags)),
+            id,
+            organization_id,
+            frozenset(tags),
             wanted,
         )
         for id, organization_id, tags, wanted in connection.execute(statement)
@@ -96,35 +93,33 @@ def _read_selectors(connection: Connection) -> list[_Selector]:
 
 def put(connection: Connection, *, task_id: str, wanted: int, of: Sequence[Completion]) -> None:
     """Put completions into a task's queue."""
-    parameters = {"task": storable(task_id), "completions": [storable(each.id) for each in of]}
+    parameters = {"task": task_id, "completions": [each.id for each in of]}
     reviews = {row[0]: row[1] for row in connection.execute(_COUNT_REVIEWS, parameters)}
     ready = [
         (
-            storable(task_id),
-            id,
+            task_id,
+            each.id,
             each.created_at,
-            storable(each.model),
-            storable(each.response_model),
+            each.model,
+            each.response_model,
             _mean_logprob(each.response),
             find_place(each.id),
-            reviews.get(id, 0),
-            reviews.get(id, 0) < wanted,
+            reviews.get(each.id, 0),
+            reviews.get(each.id, 0) < wanted,
         )
         for each in of
-        for id in (storable(each.id),)
     ]
-    driver(connection).executemany(_INSERT_SQL, ready)
+    insert_missing(connection, feedback_queue, ready)
 
 
 def count_reviews(
     connection: Connection, *, task_id: str, completion_ids: Collection[str] | None = None
 ) -> None:
     """Update the review counts in a queue, for some completions or for all."""
-    task = storable(task_id)
     if completion_ids is None:
-        connection.execute(_RECOUNT_ALL, {"task": task})
+        connection.execute(_RECOUNT_ALL, {"task": task_id})
     elif completion_ids:
-        each = [{"task": task, "completion": storable(id)} for id in completion_ids]
+        each = [{"task": task_id, "completion": id} for id in completion_ids]
         connection.execute(_RECOUNT, each)
 
 
@@ -135,7 +130,6 @@ def find_place(name: str) -> int:
 
 
 _SELECTORS = "feedback selectors"
-_INSERT_SQL = insert_missing_sql(feedback_queue)
 _QUEUE = feedback_queue.c
 _REVIEWS = (
     select(func.count(feedback_completions.c.reviewer.distinct()))

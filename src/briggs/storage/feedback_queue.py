@@ -14,7 +14,6 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
-    Text,
     and_,
     bindparam,
     exists,
@@ -29,7 +28,6 @@ from sqlalchemy.dialects.sqlite import insert
 from briggs.storage import rows
 from briggs.storage.access import Access
 from briggs.storage.feedback_matches import PLACES, find_place
-from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import (
     feedback_completions,
     feedback_leases,
@@ -37,6 +35,7 @@ from briggs.storage.tables import (
     feedback_skips,
     feedback_tasks,
 )
+from briggs.storage.types import AnyText
 from briggs.types.completions import current_time_us
 from briggs.types.errors import Conflict
 from briggs.types.feedback import FeedbackTask, Lease, Progress
@@ -131,7 +130,7 @@ class FeedbackQueue:
         """The ids of completions in any queue that have no feedback yet, newest first."""
         queue = feedback_queue.c
         of_organization = select(feedback_tasks.c.id).where(
-            feedback_tasks.c.organization_id == storable(organization_id)
+            feedback_tasks.c.organization_id == organization_id
         )
         graded = exists().where(feedback_completions.c.completion_id == queue.completion_id)
         statement = (
@@ -142,9 +141,7 @@ class FeedbackQueue:
             .limit(limit)
             .offset(offset)
         )
-        return await self._access.read(
-            lambda connection: [original(id, type=str) for id in connection.scalars(statement)]
-        )
+        return await self._access.read(lambda connection: connection.scalars(statement).all())
 
 
 def drop_lease(
@@ -188,7 +185,7 @@ def _find(
     end = begin + round(wish.sample * PLACES)
     parameters = {
         **_name(task, reviewer),
-        "model": storable(wish.model),
+        "model": wish.model,
         "created_from": wish.created_from,
         "created_to": wish.created_to,
         "begin": begin,
@@ -205,7 +202,7 @@ def _find(
     for statement in _select_in_order(wish.order, parameters["position"] is not None, *asked):
         rows = connection.execute(statement, parameters).all()
         if rows:
-            return {original(id, type=str): where for id, where in rows}
+            return {row[0]: row[1] for row in rows}
     return {}
 
 
@@ -215,7 +212,7 @@ def _claim(
     """Lease the first completion that is still free."""
     parameters = _name(task, lease.reviewer)
     for id in among:
-        if connection.execute(_SELECT_FREE, {**parameters, "completion": storable(id)}).first():
+        if connection.execute(_SELECT_FREE, {**parameters, "completion": id}).first():
             lease.completion_id = id
             _write_lease(connection, task, lease)
             return lease
@@ -233,7 +230,7 @@ def _renew(connection: Connection, task: FeedbackTask, lease: Lease) -> Lease | 
 
 def _write_lease(connection: Connection, task: FeedbackTask, lease: Lease) -> None:
     row = rows.encode(lease, table=feedback_leases)
-    connection.execute(_UPSERT_LEASE, {"task_id": storable(task.id), **row})
+    connection.execute(_UPSERT_LEASE, {"task_id": task.id, **row})
 
 
 def _skip(
@@ -241,16 +238,16 @@ def _skip(
 ) -> bool:
     queue = feedback_queue.c
     awaits = select(queue.task_id).where(
-        queue.task_id == storable(task.id), queue.completion_id == storable(completion_id)
+        queue.task_id == task.id, queue.completion_id == completion_id
     )
     if connection.execute(awaits).first() is None:
         return False
     statement = insert(feedback_skips).values(
-        task_id=storable(task.id),
-        completion_id=storable(completion_id),
-        reviewer=storable(reviewer),
+        task_id=task.id,
+        completion_id=completion_id,
+        reviewer=reviewer,
         created_at=current_time_us(),
-        reason=storable(reason),
+        reason=reason,
     )
     connection.execute(statement.on_conflict_do_update(set_={"reason": statement.excluded.reason}))
     drop_lease(connection, task=task, completion_id=completion_id, reviewer=reviewer)
@@ -259,7 +256,7 @@ def _skip(
 
 def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -> Progress:
     queue, now = feedback_queue.c, current_time_us()
-    left = and_(queue.task_id == storable(task.id), _OPEN)
+    left = and_(queue.task_id == task.id, _OPEN)
     count = select(func.count(queue.completion_id.distinct()))
 
     def among_left(table: Table, *conditions: ColumnElement[bool]) -> int:
@@ -270,7 +267,7 @@ def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -
         return connection.scalar(joined.where(left, *conditions)) or 0
 
     matching = connection.scalar(
-        select(func.count()).select_from(feedback_queue).where(queue.task_id == storable(task.id))
+        select(func.count()).select_from(feedback_queue).where(queue.task_id == task.id)
     )
     open = connection.scalar(select(func.count()).select_from(feedback_queue).where(left))
     return Progress(
@@ -288,9 +285,9 @@ def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -
 def _name(task: FeedbackTask, reviewer: str) -> dict[str, Any]:
     """The parameters that `_IS_FREE` needs."""
     return {
-        "task": storable(task.id),
+        "task": task.id,
         "wanted": task.reviewers_wanted,
-        "reviewer": storable(reviewer),
+        "reviewer": reviewer,
         "now": current_time_us(),
     }
 
@@ -305,7 +302,7 @@ def _is_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool
 
 
 _QUEUE = feedback_queue.c
-_REVIEWER, _NOW = bindparam("reviewer", type_=Text), bindparam("now", type_=BigInteger)
+_REVIEWER, _NOW = bindparam("reviewer", type_=AnyText), bindparam("now", type_=BigInteger)
 _IN_HAND = (
     select(func.count())
     .select_from(feedback_leases)
@@ -386,9 +383,9 @@ _KEYS: Mapping[Order, ColumnElement[Any]] = {
 def _lease_of(task: FeedbackTask, completion_id: str, reviewer: str) -> dict[str, Any]:
     """The parameters that `_LEASE` needs."""
     return {
-        "task": storable(task.id),
-        "completion": storable(completion_id),
-        "reviewer": storable(reviewer),
+        "task": task.id,
+        "completion": completion_id,
+        "reviewer": reviewer,
     }
 
 

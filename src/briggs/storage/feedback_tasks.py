@@ -11,10 +11,8 @@ from briggs.storage import feedback_matches, rows, tables
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.queries import FOUND_BY_QUERY_MAX, Query, select_page
-from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
-from briggs.types import json
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.feedback import FeedbackTask, TaskVersion
 
@@ -68,9 +66,7 @@ class FeedbackTasks:
         columns = feedback_tasks.c
         statement = (
             select(feedback_tasks)
-            .where(
-                columns.organization_id == storable(organization_id), columns.archived_at.is_(None)
-            )
+            .where(columns.organization_id == organization_id, columns.archived_at.is_(None))
             .order_by(columns.created_at.desc(), columns.id.desc())
             .limit(limit)
             .offset(offset)
@@ -85,9 +81,7 @@ class FeedbackTasks:
         """The versions of a task, oldest first."""
         columns = feedback_task_versions.c
         statement = (
-            select(feedback_task_versions)
-            .where(columns.task_id == storable(id))
-            .order_by(columns.version)
+            select(feedback_task_versions).where(columns.task_id == id).order_by(columns.version)
         )
         return await self._access.read(
             lambda connection: [
@@ -124,16 +118,16 @@ class FeedbackTasks:
             select(queue.c.completion_id, tasks.completion_tags_selector)
             .join_from(feedback_tasks, queue, queue.c.task_id == tasks.id)
             .where(
-                tasks.organization_id == storable(organization_id),
+                tasks.organization_id == organization_id,
                 tasks.hide_model,
-                queue.c.completion_id.in_([storable(id) for id in completion_ids]),
+                queue.c.completion_id.in_(completion_ids),
             )
         )
         found: dict[str, set[str]] = {}
         for id, tags in await self._access.read(
             lambda connection: connection.execute(statement).all()
         ):
-            found.setdefault(original(id, type=str), set()).update(json.decode(tags))
+            found.setdefault(id, set()).update(tags)
         return found
 
     async def fill(self, *, organization_id: str) -> None:
@@ -160,7 +154,7 @@ def _ensure(connection: Connection, task: FeedbackTask) -> FeedbackTask:
     columns = feedback_tasks.c
     row = connection.execute(
         select(feedback_tasks).where(
-            columns.organization_id == storable(task.organization_id),
+            columns.organization_id == task.organization_id,
             columns.kind == task.kind,
             columns.archived_at.is_(None),
         )
@@ -179,14 +173,14 @@ def _create_version(connection: Connection, task: FeedbackTask) -> None:
         json_schema=task.json_schema,
     )
     row = rows.encode(version, table=feedback_task_versions)
-    connection.execute(feedback_task_versions.insert().values(task_id=storable(task.id), **row))
+    connection.execute(feedback_task_versions.insert().values(task_id=task.id, **row))
 
 
 def _retrieve(connection: Connection, id: str, *, organization_id: str) -> FeedbackTask | None:
     row = connection.execute(
         select(feedback_tasks).where(
-            feedback_tasks.c.id == storable(id),
-            feedback_tasks.c.organization_id == storable(organization_id),
+            feedback_tasks.c.id == id,
+            feedback_tasks.c.organization_id == organization_id,
         )
     ).first()
     return None if row is None else rows.decode(row, FeedbackTask)
@@ -214,10 +208,8 @@ def _update(
     elif set(after.completion_tags_selector) != set(before.completion_tags_selector):
         row |= _BEGINNING
     if "fill_id" in row:
-        connection.execute(queue.delete().where(queue.c.task_id == storable(id)))
-    connection.execute(
-        update(feedback_tasks).where(feedback_tasks.c.id == storable(id)).values(row)
-    )
+        connection.execute(queue.delete().where(queue.c.task_id == id))
+    connection.execute(update(feedback_tasks).where(feedback_tasks.c.id == id).values(row))
     feedback_matches.forget_selectors(connection)
     if after.reviewers_wanted != before.reviewers_wanted:
         feedback_matches.count_reviews(connection, task_id=id)
@@ -225,8 +217,8 @@ def _update(
 
 
 def _find_unfilled(connection: Connection, *, organization_id: str) -> str | None:
-    id = connection.scalar(_UNFILLED, {"organization": storable(organization_id)})
-    return None if id is None else original(id, type=str)
+    id: str | None = connection.scalar(_UNFILLED, {"organization": organization_id})
+    return id
 
 
 def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> None:
@@ -234,7 +226,7 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
     id = _find_unfilled(connection, organization_id=organization_id)
     if id is None:
         return
-    ours = feedback_tasks.c.id == storable(id)
+    ours = feedback_tasks.c.id == id
     row = connection.execute(select(feedback_tasks).where(ours)).one()
     task = rows.decode(row, FeedbackTask)
     tags = task.completion_tags_selector
@@ -250,7 +242,7 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
     found = [
         _decode_put(each, bodies=bodies)
         for each in page
-        if feedback_matches.is_selected(json.decode(each.tags or "[]"), by=tags)
+        if feedback_matches.is_selected(each.tags, by=tags)
     ]
     if found:
         feedback_matches.put(connection, task_id=id, wanted=task.reviewers_wanted, of=found)
@@ -266,10 +258,10 @@ def _decode_put(row: Row[Any], *, bodies: Bodies) -> Completion:
     """Decode the members of a completion that its place in a queue needs."""
     expand = bodies.expand if row.encoding == ZSTD else bytes
     return Completion(
-        id=original(row.id, type=str),
-        organization_id=original(row.organization_id, type=str),
+        id=row.id,
+        organization_id=row.organization_id,
         created_at=row.created_at,
-        model=original(row.model, type=str),
-        response_model=original(row.response_model, type=str),
+        model=row.model,
+        response_model=row.response_model,
         response=None if row.response is None else expand(row.response),
     )

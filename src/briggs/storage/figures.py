@@ -24,7 +24,6 @@ from sqlalchemy import (
 from briggs.storage.access import Access
 from briggs.storage.queries import Query, select_page
 from briggs.storage.sqlite.connections import snapshot
-from briggs.storage.sqlite.values import original
 from briggs.storage.tables import completions
 from briggs.storage.usage import DAY_US
 from briggs.types.errors import InvalidRequest
@@ -116,7 +115,7 @@ class _Reading:
         )
         for key, name, count in self._connection.execute(statement):
             if key in by_key:
-                by_key[key].failures[original(name, type=str)] = count
+                by_key[key].failures[name] = count
 
     def _add_percentiles(self, by_key: Mapping[Any, Figures], name: str) -> None:
         """By nearest rank: the smallest value that this share of all values does not exceed."""

@@ -9,9 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from briggs.storage import feedback_matches
-from briggs.storage.sqlite.connections import driver
-from briggs.storage.sqlite.statements import insert_missing_sql
-from briggs.storage.sqlite.values import storable
+from briggs.storage.sqlite.statements import insert_missing
 from briggs.storage.tables import (
     completion_metadata,
     completion_rules,
@@ -48,15 +46,14 @@ def create(connection: Connection, *, of: Sequence[Completion]) -> None:
         for each in of
         if each.session_id is not None
     ]
-    for sql, rows in (
-        (_INSERT_TAGS_SQL, tags),
-        (_INSERT_METADATA_SQL, pairs),
-        (_INSERT_RULES_SQL, rules),
-        (_INSERT_SESSIONS_SQL, named),
+    for table, rows in (
+        (completion_tags, tags),
+        (completion_metadata, pairs),
+        (completion_rules, rules),
+        (sessions, named),
     ):
         if rows:
-            storables = [[storable(value) for value in row] for row in rows]
-            driver(connection).executemany(sql, storables)
+            insert_missing(connection, table, rows)
     feedback_matches.enlist(connection, of=of)
 
 
@@ -66,34 +63,28 @@ def delete(connection: Connection, *, completion: Completion) -> None:
     for tag in completion.tags:
         connection.execute(
             completion_tags.delete().where(
-                *_placed(completion_tags, completion), completion_tags.c.tag == storable(tag)
+                *_placed(completion_tags, completion), completion_tags.c.tag == tag
             )
         )
     for rule in completion.violates:
         connection.execute(
             completion_rules.delete().where(
-                *_placed(completion_rules, completion), completion_rules.c.rule == storable(rule)
+                *_placed(completion_rules, completion), completion_rules.c.rule == rule
             )
         )
     for key, value in completion.metadata.items():
         connection.execute(
             completion_metadata.delete().where(
                 *_placed(completion_metadata, completion),
-                completion_metadata.c.key == storable(key),
-                completion_metadata.c.value == storable(value),
+                completion_metadata.c.key == key,
+                completion_metadata.c.value == value,
             )
         )
 
 
 def _placed(table: Any, completion: Completion) -> tuple[Any, ...]:
     return (
-        table.c.organization_id == storable(completion.organization_id),
+        table.c.organization_id == completion.organization_id,
         table.c.created_at == completion.created_at,
-        table.c.completion_id == storable(completion.id),
+        table.c.completion_id == completion.id,
     )
-
-
-_INSERT_TAGS_SQL = insert_missing_sql(completion_tags)
-_INSERT_METADATA_SQL = insert_missing_sql(completion_metadata)
-_INSERT_RULES_SQL = insert_missing_sql(completion_rules)
-_INSERT_SESSIONS_SQL = insert_missing_sql(sessions)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from briggs.storage import rows
 from briggs.storage.access import Access
-from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import keys
 from briggs.types.keys import Key
 
@@ -77,55 +76,32 @@ class Keys:
 
 
 def _create(connection: Connection, *, key: Key) -> None:
-    connection.execute(
-        keys.insert().values(
-            id=storable(key.id),
-            organization_id=storable(key.organization_id),
-            name=storable(key.name),
-            hash=key.hash,
-            redacted_value=storable(key.redacted_value),
-            created_at=key.created_at,
-            last_used_at=key.last_used_at,
-            scopes=",".join(key.scopes),
-            expires_at=key.expires_at,
-            task_id=None if key.task_id is None else storable(key.task_id),
-        )
-    )
+    connection.execute(keys.insert().values(rows.encode(key, table=keys)))
 
 
 def _list(connection: Connection, *, organization_id: str) -> Sequence[Key]:
-    ours = select(keys).where(keys.c.organization_id == storable(organization_id))
-    rows = connection.execute(ours.order_by(keys.c.created_at, keys.c.id))
-    return [_decode(row) for row in rows]
+    ours = select(keys).where(keys.c.organization_id == organization_id)
+    found = connection.execute(ours.order_by(keys.c.created_at, keys.c.id))
+    return [rows.decode(row, Key) for row in found]
 
 
 def _find(connection: Connection, *, hash: bytes) -> Key | None:
     row = connection.execute(select(keys).where(keys.c.hash == hash)).first()
-    return None if row is None else _decode(row)
+    return None if row is None else rows.decode(row, Key)
 
 
 def _retrieve(connection: Connection, *, id: str) -> Key | None:
-    row = connection.execute(select(keys).where(keys.c.id == storable(id))).first()
-    return None if row is None else _decode(row)
+    row = connection.execute(select(keys).where(keys.c.id == id)).first()
+    return None if row is None else rows.decode(row, Key)
 
 
 def _revoke(connection: Connection, *, id: str, organization_id: str) -> bool:
-    statement = keys.delete().where(
-        keys.c.id == storable(id), keys.c.organization_id == storable(organization_id)
-    )
+    statement = keys.delete().where(keys.c.id == id, keys.c.organization_id == organization_id)
     return connection.execute(statement).rowcount > 0
 
 
 def _touch(connection: Connection, *, used: Mapping[str, int]) -> None:
     connection.execute(
         update(keys).where(keys.c.id == bindparam("which")).values(last_used_at=bindparam("at")),
-        [{"which": storable(id), "at": at} for id, at in used.items()],
+        [{"which": id, "at": at} for id, at in used.items()],
     )
-
-
-def _decode(row: Row[Any]) -> Key:
-    values = {
-        column.name: original(value, type=column.type.python_type)
-        for column, value in zip(keys.columns, row, strict=True)
-    }
-    return Key(**{**values, "scopes": [name for name in values["scopes"].split(",") if name]})

@@ -15,7 +15,6 @@ from briggs.storage.errors import StoreTooNew
 from briggs.storage.sqlite.connections import transaction
 from briggs.storage.sqlite.shapes import reshape
 from briggs.storage.tables import backfills, completions, organizations, rollup_fills, sessions
-from briggs.types import json
 from briggs.types.completions import current_time_us
 
 PAGE_ROWS = 1000
@@ -163,10 +162,8 @@ def name_owners_and_reported_starts(connection: Connection) -> None:
         after = rows[-1].id
         changes = []
         for row in rows:
-            site = json.decode(row.call_site)
-            is_reported = "started" in site.pop("told", ())
-            kept = json.encode_plain(site).decode() if site else None
-            changes.append({"of": row.id, "is_reported": is_reported, "site": kept})
+            is_reported = "started" in row.call_site.pop("told", ())
+            changes.append({"of": row.id, "is_reported": is_reported, "site": row.call_site})
         connection.execute(change, changes)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, or_, select
 
+from briggs.storage import rows
 from briggs.storage.access import Access
-from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import organizations
 from briggs.types.errors import InvalidRequest
 from briggs.types.organizations import Organization
@@ -28,7 +27,9 @@ class Organizations:
         """All organizations, oldest first."""
         statement = select(organizations).order_by(organizations.c.created_at, organizations.c.id)
         return await self._access.read(
-            lambda connection: [_decode(row) for row in connection.execute(statement)]
+            lambda connection: [
+                rows.decode(row, Organization) for row in connection.execute(statement)
+            ]
         )
 
     async def find(self, name: str) -> Organization | None:
@@ -42,25 +43,11 @@ def _create(connection: Connection, organization: Organization) -> None:
             f"There is already an organization '{organization.slug}'.", param="slug"
         )
     connection.execute(
-        organizations.insert().values(
-            id=storable(organization.id),
-            slug=storable(organization.slug),
-            name=storable(organization.name),
-            created_at=organization.created_at,
-        )
+        organizations.insert().values(rows.encode(organization, table=organizations))
     )
 
 
 def _find(connection: Connection, name: str) -> Organization | None:
-    either = or_(organizations.c.id == storable(name), organizations.c.slug == storable(name))
+    either = or_(organizations.c.id == name, organizations.c.slug == name)
     row = connection.execute(select(organizations).where(either)).first()
-    return None if row is None else _decode(row)
-
-
-def _decode(row: Row[Any]) -> Organization:
-    return Organization(
-        **{
-            column.name: original(value, type=column.type.python_type)
-            for column, value in zip(organizations.columns, row, strict=True)
-        }
-    )
+    return None if row is None else rows.decode(row, Organization)

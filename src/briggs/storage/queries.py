@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Select, Subquery, Table, and_, func, or_, select, tuple_
+from sqlalchemy import Select, Subquery, Table, and_, column, func, or_, select, tuple_
 
 from briggs.storage.records import SELECT, SELECT_HEADS, STARTED
-from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import (
     completion_metadata,
     completion_rules,
     completion_tags,
     completions,
 )
+from briggs.storage.types import AnyText
 from briggs.types.completions import Status
 from briggs.types.errors import InvalidRequest
 
@@ -100,7 +100,7 @@ def select_page(
             ),
         )
     statement = statement.where(
-        completions.c.organization_id == storable(query.organization_id), *_conditions(query)
+        completions.c.organization_id == query.organization_id, *_conditions(query)
     )
     if query.created_from is not None:
         statement = statement.where(created_at >= query.created_from)
@@ -108,10 +108,10 @@ def select_page(
         statement = statement.where(created_at < query.created_to)
     if query.order == "asc":
         if after is not None:
-            statement = statement.where(tuple_(created_at, id) > tuple_(*after))
+            statement = statement.where(tuple_(created_at, id) > after)
         return statement.order_by(created_at, id).limit(limit)
     if after is not None:
-        statement = statement.where(tuple_(created_at, id) < tuple_(*after))
+        statement = statement.where(tuple_(created_at, id) < after)
     return statement.order_by(created_at.desc(), id.desc()).limit(limit)
 
 
@@ -123,14 +123,14 @@ def _conditions(query: Query) -> list[Any]:
     """The filters on columns of the completion's own row."""
     conditions: list[Any] = []
     if query.model is not None:
-        model = storable(query.model)
-        conditions.append(or_(completions.c.model == model, completions.c.response_model == model))
+        columns = completions.c
+        conditions.append(or_(columns.model == query.model, columns.response_model == query.model))
     if query.status == "started":
         conditions.append(STARTED)
     elif query.status is not None:
         conditions.append(completions.c.status == query.status)
     conditions += [
-        completions.c[name] == storable(wanted)
+        completions.c[name] == wanted
         for name in _EQUAL
         if (wanted := getattr(query, name)) is not None
     ]
@@ -139,17 +139,19 @@ def _conditions(query: Query) -> list[Any]:
         conditions.append(
             ~select(unwanted.c.tag)
             .where(
-                unwanted.c.organization_id == storable(query.organization_id),
-                unwanted.c.tag.in_([storable(tag) for tag in query.without_tags]),
+                unwanted.c.organization_id == query.organization_id,
+                unwanted.c.tag.in_(query.without_tags),
                 unwanted.c.created_at == completions.c.created_at,
                 unwanted.c.completion_id == completions.c.id,
             )
             .exists()
         )
     if query.finish_reason is not None:
-        reasons = func.json_each(completions.c.finish_reasons).table_valued("value")
-        wanted = storable(query.finish_reason)
-        conditions.append(select(reasons.c.value).where(reasons.c.value == wanted).exists())
+        reasons = func.json_each(completions.c.finish_reasons).table_valued(
+            column("value", AnyText)
+        )
+        found = reasons.c.value == query.finish_reason
+        conditions.append(select(reasons.c.value).where(found).exists())
     for name in _BOUNDED:
         if (least := getattr(query, f"{name}_min")) is not None:
             conditions.append(completions.c[name] >= least)
@@ -164,5 +166,5 @@ def _conditions(query: Query) -> list[Any]:
 def _find(table: Table, query: Query, **values: str) -> Subquery:
     """The completions that an index table has under these values, in the query's organization."""
     wanted = {"organization_id": query.organization_id, **values}
-    conditions = [table.c[name] == storable(value) for name, value in wanted.items()]
+    conditions = [table.c[name] == value for name, value in wanted.items()]
     return select(table).where(*conditions).subquery()

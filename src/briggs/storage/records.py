@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import json as stdlib_json
 import os
-import sqlite3
-from collections.abc import Iterable, Sequence
-from itertools import chain
-from typing import Any, get_origin
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select, text, update
@@ -16,16 +12,14 @@ from sqlalchemy import Connection, select, text, update
 from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.owners import list_dead, name_owner
-from briggs.storage.sqlite.connections import driver, transaction
-from briggs.storage.sqlite.statements import insert_sql
-from briggs.storage.sqlite.values import original, storable
+from briggs.storage.sqlite.connections import transaction
 from briggs.storage.tables import completions
-from briggs.types import json
+from briggs.storage.types import Json
 from briggs.types.completions import Completion
 
 
 def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> list[Any]:
-    """The row of a completion, for `INSERT_SQL`. Compresses its bodies if `bodies` is given.
+    """The row of a completion, for `insert_records`. Compresses its bodies if `bodies` is given.
 
     A `started` call that Briggs answers gets this process as its owner.
     """
@@ -38,38 +32,17 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
         row[_STATUS] = "started"
     if row[_STATUS] == "started" and completion.source == "gateway":
         row[-1] = name_owner(os.getpid())
-    for place in _JSON_PLACES:
-        row[place] = encode_json(row[place]) if row[place] else None
+    for place, encode_json in _JSON:
+        if row[place]:
+            row[place] = encode_json(row[place])
+        else:
+            row[place] = None
     return row
-
-
-def insert(connection: Connection, rows: Sequence[list[Any]]) -> int:
-    """Write rows. Returns how many were written, which excludes those settled before."""
-    inner = driver(connection)
-    written = begin = 0
-    for size, sql in _INSERT_SQL.items():
-        while begin + size <= len(rows):
-            values = chain.from_iterable(rows[begin : begin + size])
-            written += inner.execute(sql, list(values)).rowcount
-            begin += size
-    return written
-
-
-def forget_values(connection: Connection) -> None:
-    """Free the rows that were written last. SQLite keeps a statement's values until it gets new
-    ones, so this binds nulls. A row without an id is refused, so nothing is written.
-    """
-    inner = driver(connection)
-    for size, sql in _INSERT_SQL.items():
-        with contextlib.suppress(sqlite3.IntegrityError):
-            inner.execute(sql, [None] * (size * len(_COLUMNS)))
 
 
 def fail_started(connection: Connection, *, ids: Iterable[str], kind: str, reason: str) -> int:
     """Mark these completions as failed, if they are `started`. Returns how many were."""
-    return sum(
-        _fail(connection, completions.c.id == storable(id), kind=kind, reason=reason) for id in ids
-    )
+    return sum(_fail(connection, completions.c.id == id, kind=kind, reason=reason) for id in ids)
 
 
 def fail_left(connection: Connection, *, kind: str, reason: str) -> int:
@@ -96,56 +69,27 @@ def decode(row: Any, *, bodies: Bodies) -> Completion:
 
 def decode_head(row: Any) -> Completion:
     """The completion in a row, without its bodies."""
-    values = {
-        name: original(value, type=type) for (name, type), value in zip(_HEAD, row, strict=False)
-    }
-    for name in _BOOLEANS:
-        values[name] = bool(values[name])
-    for name, type in _JSON.items():
-        text = values.pop(name)
-        if text is not None:
-            values[name] = msgspec.convert(stdlib_json.loads(text), type)
-    return Completion(**values)
-
-
-def encode_json(value: Sequence[Any] | dict[str, str]) -> str | None:
-    """Encode as JSON text; None for an empty value."""
-    return json.encode_plain(value).decode() if value else None
+    return Completion(**dict(zip(_HEAD, row, strict=False)))
 
 
 _BODIES = ("request", "response", "received")
 _MEMBERS = Completion.__struct_fields__
 _BODY_PLACES = [_MEMBERS.index(name) for name in _BODIES]
 _STATUS = _MEMBERS.index("status")
-_JSON = {
-    field.name: field.type
-    for field in msgspec.structs.fields(Completion)
-    if get_origin(field.type) in (list, dict)
-}
-_BOOLEANS = ("stream", "start_reported")
-_JSON_PLACES = [_MEMBERS.index(name) for name in _JSON]
+_JSON = [
+    (_MEMBERS.index(column.name), column.type.encode)
+    for column in completions.columns
+    if isinstance(column.type, Json)
+]
 _HEAD = [
-    (column.name, column.type.python_type)
+    column.name
     for column in completions.columns
     if column.name in _MEMBERS and column.name not in _BODIES
 ]
 
-# These members do not change while a call runs, and may have been updated in the meantime.
-_KEPT = (
-    *("id", "organization_id", "created_at", "kind", "source"),
-    *("session_id", "tags", "metadata", "call_site", "start_reported"),
-)
-_COLUMNS = [*_MEMBERS, "encoding", "owner"]
-# The driver releases the interpreter lock for every statement and then has to wait for it, so a
-# batch uses few statements, each with at most this many rows.
-_INSERT_SQL = {
-    rows: insert_sql(completions, columns=_COLUMNS, kept=_KEPT, rows=rows)
-    for rows in (32, 16, 8, 4, 2, 1)
-}
-
-SELECT_HEADS = select(*(completions.c[name] for name, _ in _HEAD))
+SELECT_HEADS = select(*(completions.c[name] for name in _HEAD))
 SELECT = select(
-    *(completions.c[name] for name, _ in _HEAD),
+    *(completions.c[name] for name in _HEAD),
     completions.c.encoding,
     *(completions.c[name] for name in _BODIES),
 )

@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
+from briggs.storage import rows
 from briggs.storage.access import Access
-from briggs.storage.sqlite.connections import driver, snapshot, transaction
-from briggs.storage.sqlite.values import original, storable
+from briggs.storage.sqlite.connections import snapshot, transaction
+from briggs.storage.sqlite.statements import insert_missing
 from briggs.storage.tables import completions, rollup_changes, rollup_fills, rollups
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
@@ -159,7 +160,7 @@ def fill(connection: Connection) -> None:
     tallies: dict[tuple[str, int, str, str], Tally] = {}
     ended = select(*_COUNTED).where(*older, completions.c.status != "started")
     for each in connection.execute(ended):
-        _count(tallies, _decode_counted(each), sign=1)
+        _count(tallies, rows.decode(each, Completion), sign=1)
     with transaction(connection):
         _write_changes(connection, tallies)
         this = rollup_fills.c.organization_id == row.organization_id
@@ -215,7 +216,7 @@ def _list_all(
             statement = select(columns.begin_at, columns.model, columns.provider, columns.tally)
             for begin_at, model, provider, tally in connection.execute(
                 statement.where(
-                    columns.organization_id == storable(organization_id),
+                    columns.organization_id == organization_id,
                     columns.begin_at >= created_from,
                     columns.begin_at < created_to,
                     *conditions,
@@ -229,8 +230,8 @@ def _list_all(
     return [
         Rollup(
             begin_at=begin_at,
-            model=original(model, type=str),
-            provider=original(provider, type=str),
+            model=model,
+            provider=provider,
             tally=tally,
         )
         for (begin_at, model, provider), tally in sorted(
@@ -241,9 +242,8 @@ def _list_all(
 
 
 def _rebuild(connection: Connection, *, organization_id: str) -> None:
-    organization = storable(organization_id)
     for table in (rollups, rollup_changes, rollup_fills):
-        connection.execute(delete(table).where(table.c.organization_id == organization))
+        connection.execute(delete(table).where(table.c.organization_id == organization_id))
     created_at = completions.c.created_at
     connection.execute(
         rollup_fills.insert().from_select(
@@ -254,7 +254,7 @@ def _rebuild(connection: Connection, *, organization_id: str) -> None:
                 func.max(created_at) + 1,
                 func.min(created_at),
             )
-            .where(completions.c.organization_id == organization)
+            .where(completions.c.organization_id == organization_id)
             .group_by(completions.c.organization_id),
         )
     )
@@ -263,7 +263,7 @@ def _rebuild(connection: Connection, *, organization_id: str) -> None:
 
 def _retrieve_progress(connection: Connection, *, organization_id: str) -> Progress | None:
     row = connection.execute(
-        select(rollup_fills).where(rollup_fills.c.organization_id == storable(organization_id))
+        select(rollup_fills).where(rollup_fills.c.organization_id == organization_id)
     ).first()
     if row is None:
         return None
@@ -282,10 +282,6 @@ _COUNTED = [
         *("p_mean", "p_least"),
     )
 ]
-_INSERT_SQL = (
-    "INSERT INTO rollup_changes (organization_id, begin_at, model, provider, tally) "
-    "VALUES (?, ?, ?, ?, ?)"
-)
 _TALLIES = msgspec.json.Decoder(Tally)
 _ENCODER = msgspec.json.Encoder()
 
@@ -295,10 +291,7 @@ def _list_fills(connection: Connection) -> dict[str, int]:
     fills: dict[str, int] | None = connection.info.get(_FILLS)
     if fills is None:
         statement = select(rollup_fills.c.organization_id, rollup_fills.c.until_at)
-        fills = connection.info[_FILLS] = {
-            original(organization_id, type=str): until_at
-            for organization_id, until_at in connection.execute(statement)
-        }
+        fills = connection.info[_FILLS] = {row[0]: row[1] for row in connection.execute(statement)}
     return fills
 
 
@@ -312,22 +305,14 @@ def _count(
     tally.count(completion, sign=sign)
 
 
-def _decode_counted(row: Any) -> Completion:
-    """The members of a completion that count."""
-    values = zip(_COUNTED, row, strict=True)
-    return Completion(
-        **{each.name: original(value, type=each.type.python_type) for each, value in values}
-    )
-
-
 def _write_changes(connection: Connection, tallies: dict[tuple[str, int, str, str], Tally]) -> None:
     changes = [
-        (storable(organization_id), begin_at, storable(model), storable(provider), _encode(tally))
+        (organization_id, begin_at, model, provider, _encode(tally))
         for (organization_id, begin_at, model, provider), tally in tallies.items()
         if tally
     ]
     if changes:
-        driver(connection).executemany(_INSERT_SQL, changes)
+        insert_missing(connection, rollup_changes, changes)
 
 
 def _write_rollup(connection: Connection, key: _Key, change: Tally) -> None:

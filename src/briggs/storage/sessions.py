@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Row, Select, case, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from briggs.storage.access import Access
-from briggs.storage.sqlite.values import original, storable
 from briggs.storage.tables import completions, sessions
 from briggs.storage.usage import counted, estimated
 from briggs.types.sessions import Session
@@ -24,8 +23,8 @@ class Sessions:
     async def create(self, session: Session) -> None:
         """Store a session. If it exists already, nothing changes."""
         row = {
-            "organization_id": storable(session.organization_id),
-            "id": storable(session.id),
+            "organization_id": session.organization_id,
+            "id": session.id,
             "created_at": session.created_at,
         }
         statement = insert(sessions).values(row).on_conflict_do_nothing()
@@ -34,7 +33,7 @@ class Sessions:
     async def retrieve(self, id: str, *, organization_id: str) -> Session | None:
         """One session, with its totals."""
         page = select(sessions).where(
-            sessions.c.organization_id == storable(organization_id), sessions.c.id == storable(id)
+            sessions.c.organization_id == organization_id, sessions.c.id == id
         )
         found = await self._access.read(lambda connection: _read(connection, page))
         return found[0] if found else None
@@ -43,7 +42,7 @@ class Sessions:
         """A page of sessions, newest first, each with its totals."""
         page = (
             select(sessions)
-            .where(sessions.c.organization_id == storable(organization_id))
+            .where(sessions.c.organization_id == organization_id)
             .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
             .limit(limit)
             .offset(offset)
@@ -84,8 +83,8 @@ def _read(connection: Connection, page: Select[Any]) -> list[Session]:
 def _decode(row: Row[Any]) -> Session:
     organization_id, id, created_at, *totals = tuple[Any, ...](row)
     return Session(
-        organization_id=original(organization_id, type=str),
-        id=original(id, type=str),
+        organization_id=organization_id,
+        id=id,
         created_at=created_at,
         completions=totals[0],
         failed=totals[1],

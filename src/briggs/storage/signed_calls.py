@@ -11,9 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
-from briggs.storage.sqlite.connections import driver
-from briggs.storage.sqlite.statements import insert_missing_sql
-from briggs.storage.sqlite.values import storable
+from briggs.storage.sqlite.statements import insert_missing
 from briggs.storage.tables import completions, signed_calls
 from briggs.types.completions import Completion
 
@@ -79,20 +77,16 @@ def exist(connection: Connection) -> bool:
 
 def delete(connection: Connection, *, completion_id: str) -> None:
     """Delete the calls of a completion."""
-    connection.execute(
-        signed_calls.delete().where(signed_calls.c.completion_id == storable(completion_id))
-    )
+    connection.execute(signed_calls.delete().where(signed_calls.c.completion_id == completion_id))
 
 
 def _create(
     connection: Connection, *, organization_id: str, completion_id: str, call_ids: Sequence[str]
 ) -> None:
-    driver(connection).executemany(
-        _INSERT_SQL,
-        [
-            (storable(organization_id), storable(id), storable(completion_id))
-            for id in dict.fromkeys(call_ids)
-        ],
+    insert_missing(
+        connection,
+        signed_calls,
+        [(organization_id, id, completion_id) for id in dict.fromkeys(call_ids)],
     )
 
 
@@ -108,8 +102,8 @@ def _read_responses(
     made = connection.scalars(
         select(func.max(signed_calls.c.completion_id))
         .where(
-            signed_calls.c.organization_id == storable(organization_id),
-            signed_calls.c.call_id.in_([storable(id) for id in call_ids]),
+            signed_calls.c.organization_id == organization_id,
+            signed_calls.c.call_id.in_(call_ids),
         )
         .group_by(signed_calls.c.call_id)
     ).all()
@@ -125,6 +119,3 @@ def _read_responses(
         read(bodies.expand(row.response) if row.encoding == ZSTD else row.response)
         for row in sorted(rows, key=lambda row: (row.created_at, row.id))
     ]
-
-
-_INSERT_SQL = insert_missing_sql(signed_calls)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -13,9 +15,11 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Table,
-    Text,
     text,
 )
+
+from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, Names
+from briggs.types.completions import Attempt, Completion, Fix
 
 metadata = MetaData()
 
@@ -24,60 +28,67 @@ metadata = MetaData()
 completions = Table(
     "completions",
     metadata,
-    Column("id", Text, primary_key=True, nullable=False),
-    Column("organization_id", Text, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("source", Text, nullable=False, server_default=text("'gateway'")),
+    Column("status", AnyText, nullable=False),
+    Column("kind", AnyText, nullable=False),
+    Column("source", AnyText, nullable=False, server_default=text("'gateway'")),
     Column("stream", Boolean, nullable=False),
-    Column("provider", Text),
-    Column("model", Text, nullable=False),
-    Column("response_model", Text),
-    Column("response_id", Text),
-    Column("system_fingerprint", Text),
-    Column("seed", BigInteger),
-    Column("user", Text),
-    Column("session_id", Text),
+    Column("provider", AnyText),
+    Column("model", AnyText, nullable=False),
+    Column("response_model", AnyText),
+    Column("response_id", AnyText),
+    Column("system_fingerprint", AnyText),
+    Column("seed", AnyBigInteger),
+    Column("user", AnyText),
+    Column("session_id", AnyText),
     # JSON. This is the source of truth for tags and metadata; the two tables below are indexes.
-    Column("tags", Text),
-    Column("metadata", Text),
-    Column("finish_reasons", Text),
-    Column("violates", Text),
-    Column("fixes", Text),
-    Column("dropped", Text),
-    Column("prompt_tokens", BigInteger),
-    Column("completion_tokens", BigInteger),
-    Column("total_tokens", BigInteger),
-    Column("cached_tokens", BigInteger),
-    Column("cache_write_tokens", BigInteger),
-    Column("reasoning_tokens", BigInteger),
-    Column("usage_source", Text),
+    Column("tags", Json(list[str], empty_is_null=True)),
+    Column("metadata", Json(dict[str, str], empty_is_null=True)),
+    Column("finish_reasons", Json(list[str], empty_is_null=True)),
+    Column("violates", Json(list[str], empty_is_null=True)),
+    Column("fixes", Json(list[Fix], empty_is_null=True)),
+    Column("dropped", Json(list[str], empty_is_null=True)),
+    Column("prompt_tokens", AnyBigInteger),
+    Column("completion_tokens", AnyBigInteger),
+    Column("total_tokens", AnyBigInteger),
+    Column("cached_tokens", AnyBigInteger),
+    Column("cache_write_tokens", AnyBigInteger),
+    Column("reasoning_tokens", AnyBigInteger),
+    Column("usage_source", AnyText),
     Column("cost_usd", Float),
-    Column("price_source", Text),
+    Column("price_source", AnyText),
     Column("duration_ms", Float),
     Column("first_token_ms", Float),
     Column("caller_left_ms", Float),
     Column("p_mean", Float),
     Column("p_least", Float),
-    Column("key_id", Text),
+    Column("key_id", AnyText),
     # What lists show of large bodies, as JSON: see `previews.py`.
-    Column("preview", Text),
-    Column("attempts", Text),
-    Column("retry_count", Integer, nullable=False),
-    Column("retry_of", Text),
-    Column("http_status", Integer),
-    Column("failure_kind", Text),
-    Column("failure_reason", Text),
-    Column("call_site", Text),
+    Column("preview", AnyText),
+    Column("attempts", Json(list[Attempt], empty_is_null=True)),
+    Column("retry_count", AnyInteger, nullable=False),
+    Column("retry_of", AnyText),
+    Column("http_status", AnyInteger),
+    Column("failure_kind", AnyText),
+    Column("failure_reason", AnyText),
+    Column("call_site", Json(dict[str, Any], empty_is_null=True)),
     Column("start_reported", Boolean, nullable=False, server_default=text("0")),
     # The process that answers a `started` call: see `owners.py`.
-    Column("owner", Text),
+    Column("owner", AnyText),
     # 0: the bodies are stored as received. 1: each is a zstd frame, which names its dictionary.
     Column("encoding", SmallInteger, nullable=False, server_default=text("0")),
     Column("request", LargeBinary, nullable=False),
     Column("response", LargeBinary),
     Column("received", LargeBinary),
+)
+
+WRITTEN_COLUMNS = (*Completion.__struct_fields__, "encoding", "owner")
+# These do not change while a call runs, and may have been updated in the meantime.
+KEPT_COLUMNS = (
+    *("id", "organization_id", "created_at", "kind", "source"),
+    *("session_id", "tags", "metadata", "call_site", "start_reported"),
 )
 
 # SQLite chooses the index that covers the most columns of a query. So each index contains all
@@ -120,21 +131,21 @@ Index(
 completion_tags = Table(
     "completion_tags",
     metadata,
-    Column("organization_id", Text, primary_key=True, nullable=False),
-    Column("tag", Text, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("tag", AnyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )
 
 completion_metadata = Table(
     "completion_metadata",
     metadata,
-    Column("organization_id", Text, primary_key=True, nullable=False),
-    Column("key", Text, primary_key=True, nullable=False),
-    Column("value", Text, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("key", AnyText, primary_key=True, nullable=False),
+    Column("value", AnyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -142,10 +153,10 @@ completion_metadata = Table(
 completion_rules = Table(
     "completion_rules",
     metadata,
-    Column("organization_id", Text, primary_key=True, nullable=False),
-    Column("rule", Text, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("rule", AnyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -154,9 +165,9 @@ completion_rules = Table(
 signed_calls = Table(
     "signed_calls",
     metadata,
-    Column("organization_id", Text, primary_key=True, nullable=False),
-    Column("call_id", Text, primary_key=True, nullable=False),
-    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("call_id", AnyText, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )
 Index("signed_calls_by_completion", signed_calls.c.completion_id)
@@ -166,8 +177,8 @@ Index("signed_calls_by_completion", signed_calls.c.completion_id)
 deleted_completions = Table(
     "deleted_completions",
     metadata,
-    Column("id", Text, primary_key=True, nullable=False),
-    Column("organization_id", Text, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -176,12 +187,12 @@ deleted_completions = Table(
 rollups = Table(
     "rollups",
     metadata,
-    Column("organization_id", Text, primary_key=True, nullable=False),
-    Column("span", Text, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("span", AnyText, primary_key=True, nullable=False),
     Column("begin_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    Column("model", Text, primary_key=True, nullable=False),
-    Column("provider", Text, primary_key=True, nullable=False),
-    Column("tally", Text, nullable=False),
+    Column("model", AnyText, primary_key=True, nullable=False),
+    Column("provider", AnyText, primary_key=True, nullable=False),
+    Column("tally", AnyText, nullable=False),
 )
 
 # What each commit added or took away, until it is folded into the rollups.
@@ -189,11 +200,11 @@ rollup_changes = Table(
     "rollup_changes",
     metadata,
     Column("id", Integer, primary_key=True, nullable=False),
-    Column("organization_id", Text, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
     Column("begin_at", BigInteger, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("provider", Text, nullable=False),
-    Column("tally", Text, nullable=False),
+    Column("model", AnyText, nullable=False),
+    Column("provider", AnyText, nullable=False),
+    Column("tally", AnyText, nullable=False),
 )
 
 # The organizations whose older completions are not in the rollups yet: all from before `until_at`.
@@ -201,7 +212,7 @@ rollup_changes = Table(
 rollup_fills = Table(
     "rollup_fills",
     metadata,
-    Column("organization_id", Text, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("until_at", BigInteger, nullable=False),
     Column("begun_at", BigInteger, nullable=False),
     Column("oldest_at", BigInteger, nullable=False),
@@ -211,26 +222,25 @@ rollup_fills = Table(
 keys = Table(
     "keys",
     metadata,
-    Column("id", Text, primary_key=True, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
+    Column("name", AnyText, nullable=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
-    Column("redacted_value", Text, nullable=False),
+    Column("redacted_value", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
-    # Scope names, separated by commas.
-    Column("scopes", Text, nullable=False, server_default=text("'answer,read,grade,admin'")),
+    Column("scopes", Names, nullable=False, server_default=text("'answer,read,grade,admin'")),
     Column("expires_at", BigInteger),
     # Set on invitations: the task that the key opens.
-    Column("task_id", Text),
+    Column("task_id", AnyText),
 )
 
 organizations = Table(
     "organizations",
     metadata,
-    Column("id", Text, primary_key=True, nullable=False),
-    Column("slug", Text, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("slug", AnyText, nullable=False, unique=True),
+    Column("name", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -238,8 +248,8 @@ organizations = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("organization_id", Text, primary_key=True, nullable=False),
-    Column("id", Text, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -250,23 +260,23 @@ Index("sessions_by_time", sessions.c.organization_id, sessions.c.created_at)
 feedback_tasks = Table(
     "feedback_tasks",
     metadata,
-    Column("id", Text, primary_key=True, nullable=False),
-    Column("organization_id", Text, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
     Column("version", Integer, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("instruction", Text, nullable=False),
-    Column("json_schema", Text, nullable=False),
-    Column("completion_tags_selector", Text, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("instruction", AnyText, nullable=False),
+    Column("json_schema", Json, nullable=False),
+    Column("completion_tags_selector", Json, nullable=False),
     Column("reviewers_wanted", Integer, nullable=False),
     Column("blind", Boolean, nullable=False),
     Column("fill_created_at", BigInteger),
-    Column("fill_id", Text),
+    Column("fill_id", AnyText),
     Column("hide_model", Boolean, nullable=False, server_default=text("0")),
     # A `preference` task is built in, and has no queue.
-    Column("kind", Text, nullable=False, server_default=text("'grade'")),
+    Column("kind", AnyText, nullable=False, server_default=text("'grade'")),
     sqlite_with_rowid=False,
 )
 Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks.c.created_at)
@@ -275,32 +285,32 @@ Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks
 feedback_task_versions = Table(
     "feedback_task_versions",
     metadata,
-    Column("task_id", Text, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
     Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("instruction", Text, nullable=False),
-    Column("json_schema", Text, nullable=False),
+    Column("instruction", AnyText, nullable=False),
+    Column("json_schema", Json, nullable=False),
     sqlite_with_rowid=False,
 )
 
 feedback = Table(
     "feedback",
     metadata,
-    Column("id", Text, primary_key=True, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("task_id", Text, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
+    Column("task_id", AnyText, nullable=False),
     Column("task_version", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("reviewer", Text, nullable=False),
-    Column("reviewer_kind", Text, nullable=False),
-    Column("json_values", Text, nullable=False),
-    Column("comment", Text, nullable=False),
-    Column("rationale", Text, nullable=False),
-    Column("corrected_output", Text, nullable=False),
+    Column("reviewer", AnyText, nullable=False),
+    Column("reviewer_kind", AnyText, nullable=False),
+    Column("json_values", Json, nullable=False),
+    Column("comment", AnyText, nullable=False),
+    Column("rationale", Json, nullable=False),
+    Column("corrected_output", Json, nullable=False),
     # The key recognises a repeated request, and the hash compares it with the first.
-    Column("idempotency_key", Text),
+    Column("idempotency_key", AnyText),
     Column("idempotency_hash", LargeBinary),
 )
 Index("feedback_by_time", feedback.c.organization_id, feedback.c.created_at)
@@ -317,13 +327,13 @@ Index(
 feedback_versions = Table(
     "feedback_versions",
     metadata,
-    Column("feedback_id", Text, primary_key=True, nullable=False),
+    Column("feedback_id", AnyText, primary_key=True, nullable=False),
     Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("json_values", Text, nullable=False),
-    Column("comment", Text, nullable=False),
-    Column("rationale", Text, nullable=False),
-    Column("corrected_output", Text, nullable=False),
+    Column("json_values", Json, nullable=False),
+    Column("comment", AnyText, nullable=False),
+    Column("rationale", Json, nullable=False),
+    Column("corrected_output", Json, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -331,10 +341,10 @@ feedback_versions = Table(
 feedback_completions = Table(
     "feedback_completions",
     metadata,
-    Column("task_id", Text, primary_key=True, nullable=False),
-    Column("completion_id", Text, primary_key=True, nullable=False),
-    Column("reviewer", Text, primary_key=True, nullable=False),
-    Column("feedback_id", Text, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
+    Column("reviewer", AnyText, primary_key=True, nullable=False),
+    Column("feedback_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )
 Index("feedback_completions_by_completion", feedback_completions.c.completion_id)
@@ -345,11 +355,11 @@ Index("feedback_completions_by_feedback", feedback_completions.c.feedback_id)
 feedback_queue = Table(
     "feedback_queue",
     metadata,
-    Column("task_id", Text, primary_key=True, nullable=False),
-    Column("completion_id", Text, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("response_model", Text),
+    Column("model", AnyText, nullable=False),
+    Column("response_model", AnyText),
     # The mean over the answer's tokens; null if it has no logprobs.
     Column("mean_logprob", Float),
     # The place on a circle of 2**53 places. A random order and a sample are ranges of it.
@@ -372,9 +382,9 @@ for _name, _column in (
 feedback_leases = Table(
     "feedback_leases",
     metadata,
-    Column("task_id", Text, primary_key=True, nullable=False),
-    Column("completion_id", Text, primary_key=True, nullable=False),
-    Column("reviewer", Text, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
+    Column("reviewer", AnyText, primary_key=True, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -382,11 +392,11 @@ feedback_leases = Table(
 feedback_skips = Table(
     "feedback_skips",
     metadata,
-    Column("task_id", Text, primary_key=True, nullable=False),
-    Column("completion_id", Text, primary_key=True, nullable=False),
-    Column("reviewer", Text, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
+    Column("reviewer", AnyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", AnyText, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -394,11 +404,11 @@ feedback_skips = Table(
 test_runs = Table(
     "test_runs",
     metadata,
-    Column("id", Text, primary_key=True, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
+    Column("name", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("upload_hash", Text, nullable=False),
+    Column("upload_hash", AnyText, nullable=False),
     Column("upload_expires_at", BigInteger, nullable=False),
     Column("reported_at", BigInteger),
     Column("report", LargeBinary),
@@ -410,8 +420,8 @@ Index("test_runs_by_time", test_runs.c.organization_id, test_runs.c.created_at)
 backfills = Table(
     "backfills",
     metadata,
-    Column("name", Text, primary_key=True, nullable=False),
-    Column("after_id", Text, nullable=False),
+    Column("name", AnyText, primary_key=True, nullable=False),
+    Column("after_id", AnyText, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -427,6 +437,6 @@ migrations = Table(
     "migrations",
     metadata,
     Column("number", Integer, primary_key=True, nullable=False, autoincrement=False),
-    Column("name", Text, nullable=False),
+    Column("name", AnyText, nullable=False),
     Column("applied_at", BigInteger, nullable=False),
 )

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Row, select, update
 from briggs.storage import rows
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
-from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import test_runs
 from briggs.types.completions import current_time_us
 from briggs.types.test_runs import TestRun
@@ -35,8 +34,8 @@ class TestRuns:
     ) -> tuple[TestRun, bytes | None] | None:
         """One run, and its report if it has been received."""
         statement = select(test_runs).where(
-            test_runs.c.id == storable(id),
-            test_runs.c.organization_id == storable(organization_id),
+            test_runs.c.id == id,
+            test_runs.c.organization_id == organization_id,
         )
         row = await self._access.read(lambda connection: connection.execute(statement).first())
         if row is None:
@@ -47,7 +46,7 @@ class TestRuns:
         """A page of runs, newest first."""
         statement = (
             select(*_HEAD)
-            .where(test_runs.c.organization_id == storable(organization_id))
+            .where(test_runs.c.organization_id == organization_id)
             .order_by(test_runs.c.created_at.desc(), test_runs.c.id.desc())
             .limit(limit)
             .offset(offset)
@@ -77,7 +76,7 @@ class TestRuns:
 def _is_open(id: str, upload_hash: str) -> Sequence[ColumnElement[bool]]:
     """Matches the run, if the sender knows its upload URL and the URL has not expired."""
     return (
-        test_runs.c.id == storable(id),
+        test_runs.c.id == id,
         test_runs.c.upload_hash == upload_hash,
         test_runs.c.upload_expires_at > current_time_us(),
     )

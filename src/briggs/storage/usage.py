@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, case, func
 
 from briggs.storage.access import Access
 from briggs.storage.queries import Query, select_page
-from briggs.storage.sqlite.values import original
 from briggs.storage.tables import completions
 
 DAY_US = 86_400_000_000
@@ -80,7 +79,7 @@ class Usage:
             lambda connection: [
                 DailyUsage(
                     day=day,
-                    model=original(name, type=str),
+                    model=name,
                     completions=count,
                     prompt_tokens=prompt,
                     completion_tokens=completion,

@@ -22,7 +22,7 @@ from briggs.storage.sqlite.checkpoints import Checkpointer
 from briggs.storage.sqlite.connections import Synchronous, driver, foreign_changes, transaction
 from briggs.storage.sqlite.failures import store_failure
 from briggs.storage.sqlite.log import WriteAheadLog
-from briggs.storage.sqlite.values import storable
+from briggs.storage.sqlite.statements import forget_records, insert_records
 from briggs.storage.tables import probes
 from briggs.types.errors import BriggsError, StoreUnavailable
 
@@ -202,7 +202,6 @@ class Writer:
         return len(writes)
 
     def _insert(self, writes: list[Write]) -> None:
-        inner = driver(self._connection)
         rows = [
             records.encode(
                 each.completion,
@@ -211,17 +210,11 @@ class Writer:
             )
             for each in writes
         ]
-        try:
-            changes = records.insert(self._connection, rows)
-        except (UnicodeEncodeError, OverflowError):
-            inner.execute("ROLLBACK")
-            inner.execute("BEGIN IMMEDIATE")
-            kept = [[storable(value) for value in row] for row in rows]
-            changes = records.insert(self._connection, kept)
+        changes = insert_records(self._connection, rows)
         if changes != len(rows):
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")
         if any(each.size > LARGE_BYTES for each in writes):
-            records.forget_values(self._connection)
+            forget_records(self._connection)
             self._is_swollen = True
         indexes.create(self._connection, of=[each.completion for each in writes])
         rollups.record(

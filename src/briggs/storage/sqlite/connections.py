@@ -11,6 +11,8 @@ from typing import Literal, cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
+from briggs.storage.sqlite.values import TYPES
+
 BUSY_TIMEOUT_S = 5.0
 
 Synchronous = Literal["NORMAL", "FULL"]
@@ -34,6 +36,7 @@ def open_writer(path: Path, *, synchronous: Synchronous) -> Connection:
         },
         isolation_level="AUTOCOMMIT",
     )
+    engine.dialect.colspecs = {**engine.dialect.colspecs, **TYPES}
     connection = engine.connect()
     for pragma in (
         "journal_mode = WAL",
@@ -58,6 +61,8 @@ def open_readers(path: Path, *, connections_max: int) -> Engine:
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
         isolation_level="AUTOCOMMIT",
     )
+
+    engine.dialect.colspecs = {**engine.dialect.colspecs, **TYPES}
 
     @event.listens_for(engine, "connect")
     def forbid_writing(connection: sqlite3.Connection, _: object) -> None:

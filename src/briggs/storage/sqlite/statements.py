@@ -1,41 +1,95 @@
-"""The statements that must be fast, in SQLite's own words."""
+"""The statements that must be fast. They pass SQLAlchemy by, so they convert values themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
+
+from briggs.storage.sqlite.connections import driver
+from briggs.storage.sqlite.values import storable
+from briggs.storage.tables import KEPT_COLUMNS, WRITTEN_COLUMNS, completions
 
 
-def insert_sql(
-    table: Table, *, columns: Sequence[str], kept: Collection[str], rows: int = 1
-) -> str:
-    """The insert of completions. It accepts the start and the end in any order.
+def insert_records(connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
+    """Write completions. It accepts the start and the end of each in any order.
 
-    An existing row is overwritten only while it is `started`, and only by a settled one. The
-    columns in `kept` keep their first values. A row that may not be written changes nothing,
-    and so is missing from the count of changes.
+    A row that exists is replaced only while it is `started`, and only by a settled one. Returns how
+    many were written.
     """
-    quoted = [f'"{name}"' for name in columns]
-    updates = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in kept)
-    values = f"({', '.join('?' * len(columns))})"
+    written = begin = 0
+    for size, sql in _INSERT_RECORDS.items():
+        while begin + size <= len(rows):
+            values = list(chain.from_iterable(rows[begin : begin + size]))
+            written += _execute(connection, sql, values).rowcount
+            begin += size
+    return written
+
+
+def forget_records(connection: Connection) -> None:
+    """Free the rows that were written last. SQLite keeps a statement's values until it gets new
+    ones, so this binds nulls. A row without an id is refused, so nothing is written.
+    """
+    for size, sql in _INSERT_RECORDS.items():
+        with contextlib.suppress(sqlite3.IntegrityError):
+            driver(connection).execute(sql, [None] * (size * len(WRITTEN_COLUMNS)))
+
+
+def insert_missing(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+    """Insert the rows that do not exist yet. A number that the database counts is left out."""
+    values = [[storable(value) for value in row] for row in rows]
+    driver(connection).executemany(_insert_missing_sql(table), values)
+
+
+def replace_bodies(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+    """Store bodies that were compressed: request, response, received and id of each completion."""
+    values = [[storable(value) for value in row] for row in rows]
+    driver(connection).executemany(_REPLACE_BODIES, values)
+
+
+def _execute(connection: Connection, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+    """Values are bound before anything is written, and nearly all are fine as they are."""
+    try:
+        return driver(connection).execute(sql, values)
+    except (UnicodeEncodeError, OverflowError):
+        return driver(connection).execute(sql, [storable(value) for value in values])
+
+
+def _insert_records_sql(rows: int) -> str:
+    quoted = ", ".join(f'"{name}"' for name in WRITTEN_COLUMNS)
+    updates = ", ".join(
+        f'"{name}" = excluded."{name}"' for name in WRITTEN_COLUMNS if name not in KEPT_COLUMNS
+    )
+    values = f"({', '.join('?' * len(WRITTEN_COLUMNS))})"
     return (  # Every name in it is our own.
-        f"INSERT INTO {table.name} ({', '.join(quoted)}) "  # noqa: S608
-        f"VALUES {', '.join([values] * rows)} "
+        f"INSERT INTO {completions.name} ({quoted}) VALUES {', '.join([values] * rows)} "  # noqa: S608
         f"ON CONFLICT (id) DO UPDATE SET {updates} "
-        f"WHERE {table.name}.status = 'started' AND excluded.status <> 'started'"
+        f"WHERE {completions.name}.status = 'started' AND excluded.status <> 'started'"
     )
 
 
-def insert_missing_sql(table: Table) -> str:
-    """The insert of a row that may exist already."""
-    values = ", ".join("?" * len(table.columns))
-    return f"INSERT INTO {table.name} VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+@cache
+def _insert_missing_sql(table: Table) -> str:
+    names = [each.name for each in table.columns if each is not table.autoincrement_column]
+    values = ", ".join("?" * len(names))
+    return (
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) "  # noqa: S608
+        "ON CONFLICT DO NOTHING"
+    )
 
+
+# The driver releases the interpreter lock for every statement and then has to wait for it, so a
+# batch uses few statements, each with at most this many rows.
+_INSERT_RECORDS = {rows: _insert_records_sql(rows) for rows in (32, 16, 8, 4, 2, 1)}
 
 # A row that shrinks leaves a hole that SQLite does not close. So the row moves to the end, next to
 # its neighbours, and frees a whole page that can be used again.
-COMPRESS_SQL = """
+_REPLACE_BODIES = """
     UPDATE completions
     SET rowid = (SELECT max(rowid) FROM completions) + 1,
         encoding = 1, request = ?, response = ?, received = ?
