@@ -25,7 +25,7 @@ from briggs.storage import (
 from briggs.storage.sqlite import connections
 from briggs.storage.sqlite.connections import BUSY_TIMEOUT_S, driver
 from briggs.storage.sqlite.failures import store_failure
-from briggs.storage.sqlite.statements import forget_records
+from briggs.storage.sqlite.statements import forget_records, insert_records
 from tests.storage.conftest import OpenStore, until
 from tests.storage.records import finished
 
@@ -94,13 +94,12 @@ async def test_group_commit(store: Store) -> None:
 def inserts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the threads that insert completions, one for each batch."""
     names: list[str] = []
-    insert = records.insert
 
     def note(connection: Connection, rows: list[list[object]]) -> int:
         names.append(threading.current_thread().name)
-        return insert(connection, rows)
+        return insert_records(connection, rows)
 
-    monkeypatch.setattr(records, "insert", note)
+    monkeypatch.setattr(writer, "insert_records", note)
     return names
 
 
