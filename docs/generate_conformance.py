@@ -22,9 +22,9 @@ from tests.processes import Upstream, list_cases, load_case, replay, run_server
 
 from briggs.checker import (
     PROBES,
-    Ask,
+    CheckReport,
     Endpoint,
-    Report,
+    ProbeRequest,
     Result,
     describe_cause,
     judge,
@@ -93,7 +93,7 @@ async def check_cases(raw_url: str, url: str, key: str) -> list[list[str]]:
             Endpoint(f"{raw_url}/{id}/v1", model="m-1") as raw,
             Endpoint(url, model=f"{id}/m-1", key=key) as briggs,
         ):
-            asks = [Ask({**request, "model": each.model}) for each in (raw, briggs)]
+            asks = [ProbeRequest({**request, "model": each.model}) for each in (raw, briggs)]
             rows.append([id, await _judge(raw, asks[0]), await _judge(briggs, asks[1])])
     return rows
 
@@ -145,7 +145,7 @@ def is_fresh() -> bool:
     return named == asked and CHECK.read_text("utf-8") == write_probes()
 
 
-async def _judge(endpoint: Endpoint, ask: Ask) -> str:
+async def _judge(endpoint: Endpoint, ask: ProbeRequest) -> str:
     """The findings of a case. A proper error is a refusal."""
     exchange = await endpoint.ask(ask)
     return "refused" if is_refused(exchange) else _show(judge(exchange))
@@ -167,7 +167,7 @@ def _show(findings: list[Finding]) -> str:
 def _list_broken(results: list[Result]) -> str:
     """Each cause, with the clients that it breaks."""
     lines = []
-    for cause in Report(subject="", results=results).causes:
+    for cause in CheckReport(subject="", results=results).causes:
         place = f"`{cause.path}` in {cause.probes[0]}" if cause.path else f"In {cause.probes[0]}"
         facts = dict(describe_cause(cause))
         message = f"{cause.message.rstrip('.')}."

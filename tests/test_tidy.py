@@ -176,6 +176,41 @@ def test_the_readmes_vocabulary_runs() -> None:
     exec(compile(vocabulary, "README.md", "exec"), {})
 
 
+NAMED_TWICE = {
+    "Choice": "of an answer; of a field of a page's form",
+    "Durability": "the same three words in the file and in the writer",
+    "Endpoint": "what answers a route, of the API and of the pages; what `briggs check` checks",
+    "Form": "of a schema; what a browser sent",
+    "Scope": "ASGI's name for a request; what a key may do",
+    "Session": "of calls; of a browser",
+    "Sessions": "of calls; of browsers",
+}
+"""Names of classes that mean several things, and what."""
+
+
+def list_classes(path: Path) -> Iterator[str]:
+    """The public classes and types of a module, without type variables."""
+    for each in ast.parse(path.read_text()).body:
+        if isinstance(each, ast.ClassDef):
+            yield each.name
+        elif isinstance(each, ast.Assign) and not ast.unparse(each.value).startswith("TypeVar("):
+            yield ast.unparse(each.targets[0])
+
+
+def test_one_name_means_one_thing() -> None:
+    """A class has the name of another only if both are of one noun, which names their modules.
+
+    The SDK's classes are named after those of the server.
+    """
+    nouns: dict[str, set[str]] = {}
+    for path in SOURCES:
+        if "client" not in path.parts:
+            for name in list_classes(path):
+                if re.fullmatch(r"(?=.*[a-z])[A-Z]\w*", name):
+                    nouns.setdefault(name, set()).add(path.stem)
+    assert {name for name, modules in nouns.items() if len(modules) > 1} == set(NAMED_TWICE)
+
+
 WIRES = ROOT / "src/briggs/wires"
 KNOWN_ELSEWHERE = {
     "audio_input_tokens": "Briggs's, on the record",

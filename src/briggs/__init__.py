@@ -282,8 +282,8 @@ if TYPE_CHECKING:
         ServerUnreachable,
     )
     from briggs.client.log import configure, flush, log
-    from briggs.client.marks import Session as session  # noqa: N813
-    from briggs.client.marks import Tags as tags  # noqa: N813
+    from briggs.client.marks import SessionBlock as session  # noqa: N813
+    from briggs.client.marks import TagsBlock as tags  # noqa: N813
     from briggs.client.sync import Client
     from briggs.client.wrap import wrap
 else:
@@ -303,8 +303,8 @@ else:
         "configure": ("briggs.client.log", "configure"),
         "flush": ("briggs.client.log", "flush"),
         "log": ("briggs.client.log", "log"),
-        "session": ("briggs.client.marks", "Session"),
-        "tags": ("briggs.client.marks", "Tags"),
+        "session": ("briggs.client.marks", "SessionBlock"),
+        "tags": ("briggs.client.marks", "TagsBlock"),
         "wrap": ("briggs.client.wrap", "wrap"),
     }
     """Imported on first use, because the server does not need them."""

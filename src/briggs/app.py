@@ -19,7 +19,7 @@ from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_body
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
-from briggs.api.openai.chat import Chat
+from briggs.api.openai.chat import ChatRoute
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
 from briggs.api.route import explain_missing, normalise
@@ -54,7 +54,7 @@ class App:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._chat = Chat(parts)
+        self._chat = ChatRoute(parts)
         self._started_with = parts.running.settings.file
         self._origins = {origin.lower().rstrip("/") for origin in self._started_with.origins}
         self._retiring: dict[asyncio.Task[None], Upstreams] = {}

@@ -20,7 +20,7 @@ import uvicorn
 from briggs.app import App, open_app
 from briggs.providers.catalog import find_misplaced_keys
 from briggs.settings import Settings, SettingsError
-from briggs.transport.callers.connection import Caller, Server
+from briggs.transport.callers.connection import CallerConnection, ServerState
 from briggs.transport.memory import give_back_memory
 from briggs.types.errors import BriggsError, InvalidRequest
 
@@ -37,9 +37,9 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
             await _create_first_key(app, settings.data, address=address)
             link = await _create_link(app, settings.data, address=address)
 
-            def accept(*, server_state: Server, **_: object) -> Caller:
+            def accept(*, server_state: ServerState, **_: object) -> CallerConnection:
                 patience = app.parts.running.patience
-                return Caller(app, server=server_state, patience=patience, refuse=_refuse)
+                return CallerConnection(app, server=server_state, patience=patience, refuse=_refuse)
 
             config = uvicorn.Config(
                 app,

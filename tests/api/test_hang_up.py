@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from briggs.client.records import Record, tell
+from briggs.client.records import CallRecord, tell
 from tests.processes import (
     Behaviour,
     Server,
@@ -554,7 +554,7 @@ def test_a_reload_during_a_drain(upstream: Upstream, tmp_path: Path) -> None:
 def test_a_stream_that_a_program_left(cancelling: Server) -> None:
     """A wrapped client also reports streams that its program left, and they break no rule."""
     for received, status in ((HELLO, "failed"), (HELLO + END, "finished")):
-        record = Record(
+        record = CallRecord(
             request=json.dumps({"model": "m", "messages": MESSAGES}).encode(),
             received=received,
             is_stream=True,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import msgspec
 
 from briggs.providers.local_models import BUILT_IN
-from briggs.providers.local_server import Order
+from briggs.providers.local_server import ChildOrder
 
 KEY = "canary-of-llama-9d41"
 
@@ -20,7 +20,7 @@ KEY = "canary-of-llama-9d41"
 def open_llama() -> Iterator[str]:
     """Run it in a child process, as Briggs does; yields its base URL."""
     path = importlib.resources.files("briggs.providers") / f"{BUILT_IN}.gguf"
-    order = Order(
+    order = ChildOrder(
         model=BUILT_IN, path=str(path), key=KEY, context_tokens=None, parallel=4, threads=1
     )
     with subprocess.Popen(

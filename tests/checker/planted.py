@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from briggs.checker import PROBES, Endpoint, Exchange, Probe, judge, run_probe
+from briggs.checker import PROBES, Endpoint, Probe, ProbeExchange, judge, run_probe
 from briggs.rules import Finding, check_error
 from briggs.types.sse import EventReader
 from tests.checker.plants import PLANTS
@@ -71,7 +71,7 @@ async def _find_outcome(rule: str, probe: Probe, briggs: Endpoint) -> Outcome:
     return "passed on" if rule in broken else "mended"
 
 
-def is_refused(exchange: Exchange) -> bool:
+def is_refused(exchange: ProbeExchange) -> bool:
     """Whether an error came, by a status or as the end of a stream, as an error must be."""
     errors = [finding for finding in judge(exchange) if finding.severity == "error"]
     if not exchange.is_answered:

@@ -14,10 +14,10 @@ import briggs
 from briggs.checker import (
     PROBES,
     Cause,
+    CheckReport,
     Endpoint,
-    Report,
     Result,
-    Server,
+    Software,
     check_endpoint,
     write_json,
     write_junit,
@@ -32,20 +32,20 @@ from tests.checker.plants import PLANTS
 from tests.checker.server import open_model
 
 SOURCE = Path(briggs.__file__).parent
-VLLM = Server(name="vLLM", version="0.11.0", evidence="owned_by is vllm")
+VLLM = Software(name="vLLM", version="0.11.0", evidence="owned_by is vllm")
 
 
-async def check(rule: str) -> Report:
+async def check(rule: str) -> CheckReport:
     """All probes against an endpoint that breaks one rule."""
     with open_model({rule: PLANTS[rule]}) as upstream:
         async with Endpoint(f"http://127.0.0.1:{upstream.port}/{rule}/v1", model="m-1") as endpoint:
             results = [result async for result in check_endpoint(endpoint)]
-    return Report(subject=rule, model="m-1", results=results)
+    return CheckReport(subject=rule, model="m-1", results=results)
 
 
-def report(*findings: Finding, server: Server | None = None, probe: str = "plain") -> Report:
+def report(*findings: Finding, server: Software | None = None, probe: str = "plain") -> CheckReport:
     result = Result(probe=probe, title="", verdict="fail", findings=list(findings))
-    return Report(subject="-", server=server, results=[result])
+    return CheckReport(subject="-", server=server, results=[result])
 
 
 def find(rule: str, *, path: str = "", message: str = "", excerpt: str = "") -> Finding:
@@ -155,7 +155,7 @@ def test_what_is_refused_has_advice() -> None:
         Result(probe=probe, title="", verdict="unsupported", reason="it answered 400: No tools")
         for probe in ("tools-auto", "tools-required")
     ]
-    [refusal] = Report(subject="-", server=VLLM, results=results).refusals
+    [refusal] = CheckReport(subject="-", server=VLLM, results=results).refusals
     assert refusal.probes == ["tools-auto", "tools-required"]
     assert "--tool-call-parser" in (refusal.advice or "")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from briggs.checker import Ask, Endpoint, Result, check_endpoint, judge
+from briggs.checker import Endpoint, ProbeRequest, Result, check_endpoint, judge
 from tests.checker.llama import KEY, open_llama
 from tests.checker.planted import is_refused
 from tests.processes import Server, list_cases, load_case, run_server
@@ -38,6 +38,8 @@ async def test_briggs_breaks_none(tmp_path: Path) -> None:
 async def test_cases_leave_without_an_error(server: Server, id: str) -> None:
     """Whatever an upstream sends, the checker finds no error in what Briggs makes of it."""
     async with Endpoint(f"{server.url}/v1", model=f"{id}/m-1", key=server.key) as endpoint:
-        exchange = await endpoint.ask(Ask({**load_case(id)["request"], "model": f"{id}/m-1"}))
+        exchange = await endpoint.ask(
+            ProbeRequest({**load_case(id)["request"], "model": f"{id}/m-1"})
+        )
     errors = [finding for finding in judge(exchange) if finding.severity == "error"]
     assert is_refused(exchange) or errors == []

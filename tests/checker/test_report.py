@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from briggs.checker import (
     PROBES,
+    CheckReport,
     Probe,
-    Report,
     Result,
     Verdict,
     judge_file,
@@ -20,7 +20,7 @@ from briggs.checker import (
     write_markdown,
 )
 from briggs.checker.check import judge_probe
-from briggs.checker.endpoint import Exchange
+from briggs.checker.endpoint import ProbeExchange
 from briggs.rules import Finding
 from briggs.types.json import encode
 from briggs.types.response import CreateChatCompletionResponse
@@ -36,7 +36,7 @@ bodies = st.one_of(
 )
 
 
-def write_all(report: Report) -> None:
+def write_all(report: CheckReport) -> None:
     assert json.loads(write_json(report))["subject"] == report.subject
     assert ElementTree.fromstring(write_junit(report)).tag == "testsuite"
     assert write_markdown(report).encode().startswith(b"# ")
@@ -46,7 +46,7 @@ def write_all(report: Report) -> None:
 @given(bodies)
 def test_any_file(body: bytes) -> None:
     """A file of any bytes has a verdict."""
-    write_all(Report(subject="-", results=[judge_file("-", body)]))
+    write_all(CheckReport(subject="-", results=[judge_file("-", body)]))
 
 
 @unhurried
@@ -54,10 +54,10 @@ def test_any_file(body: bytes) -> None:
 def test_any_answer(probe: Probe, body: bytes, status: int) -> None:
     """An endpoint may answer anything to any probe."""
     exchanges = [
-        Exchange(ask=ask, request=b'{"model": "m-1"}', status=status, body=body)
+        ProbeExchange(ask=ask, request=b'{"model": "m-1"}', status=status, body=body)
         for ask in probe.asks
     ]
-    write_all(Report(subject="-", results=[judge_probe(probe, exchanges)]))
+    write_all(CheckReport(subject="-", results=[judge_probe(probe, exchanges)]))
 
 
 @unhurried
@@ -68,4 +68,4 @@ def test_any_text(said: str) -> None:
     verdicts: tuple[Verdict, ...] = ("fail", "warn", "not run")
     for verdict in verdicts:
         result = Result(probe="n", title="", verdict=verdict, reason=said, findings=[found])
-        write_all(Report(subject="-", results=[result]))
+        write_all(CheckReport(subject="-", results=[result]))

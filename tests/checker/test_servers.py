@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from briggs.checker import Endpoint, Server, check_endpoint
+from briggs.checker import Endpoint, Software, check_endpoint
 from briggs.checker.probes import PROBES
 from tests.checker.llama import KEY, open_llama
 from tests.checker.model import create_response
@@ -25,7 +25,7 @@ async def recognise(
     members: dict[str, Any] | None = None,
     owned_by: str = "somebody",
     pages: dict[str, dict[str, Any]] | None = None,
-) -> Server | None:
+) -> Software | None:
     """What is recognised of an endpoint that says this."""
 
     def answer(handler: Any, seen: Seen) -> None:

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from briggs.checker import PROBES, Report, Result
-from briggs.checker.servers import Server
+from briggs.checker import PROBES, CheckReport, Result
+from briggs.checker.servers import Software
 from briggs.cli.terminal.verdicts import print_report
 from briggs.rules import Finding
 from tests.checker.model import create_chunks, create_response, write_stream
@@ -344,8 +344,8 @@ def test_advice_that_was_given_names_its_rule(capsys: pytest.CaptureFixture[str]
         for rule in ("E4", "E5", "S8")
     ]
     result = Result(probe="unknown-model", title="", verdict="fail", findings=found)
-    server = Server(name="llama.cpp", evidence="header server is llama.cpp")
-    print_report(Report(subject="m", server=server, results=[result]))
+    server = Software(name="llama.cpp", evidence="header server is llama.cpp")
+    print_report(CheckReport(subject="m", server=server, results=[result]))
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
     advice = [" ".join(words[1:]) for words in said if words[:1] == ["advice"]]
     assert sum(each.startswith("Briggs knows of no setting of llama.cpp") for each in advice) == 1

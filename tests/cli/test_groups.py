@@ -140,7 +140,7 @@ def test_an_unexpected_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*arguments: object, **options: object) -> None:
         raise RuntimeError("a fault \x1b[2J\nof ours")
 
-    monkeypatch.setattr("briggs.cli.arguments.server.find_server", fail)
+    monkeypatch.setattr("briggs.cli.arguments.address.find_server", fail)
     done = run("completions", "list", BRIGGS_TRACEBACK="")
     assert done.status == 1
     assert done.errors.startswith("Error: briggs failed unexpectedly: RuntimeError: a fault ␛[2J")

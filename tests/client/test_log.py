@@ -14,7 +14,7 @@ import pytest
 
 import briggs
 from briggs.client.log import find_spool
-from briggs.client.records import Record
+from briggs.client.records import CallRecord
 from briggs.client.sync import Client
 from tests.cli.running import RunningServer, run
 from tests.client.recording import NOBODY, list_all, recording, scripted
@@ -214,7 +214,7 @@ def test_a_record_that_cannot_be_told_stops_no_other(
     """A damaged record is set aside, and the records after it arrive."""
     with recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key) as log:
         senseless = b'data: {"type": "message_start"}\n\n'
-        odd = Record(request=b"{}", speaks="anthropic", is_stream=True, received=senseless)
+        odd = CallRecord(request=b"{}", speaks="anthropic", is_stream=True, received=senseless)
         log.put(odd, session=None)
         briggs.log(REQUEST)
         assert briggs.flush() == 0

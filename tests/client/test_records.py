@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.client.records import Record, encode_body, read_error, tell
+from briggs.client.records import CallRecord, encode_body, read_error, tell
 from briggs.wires.anthropic.fold import fold_events
 from tests.processes import create_chunk
 
@@ -18,7 +18,7 @@ LAST = create_chunk({}, finish_reason="stop")
 
 
 def read_told(**members: Any) -> dict[str, Any]:
-    record = Record(**{"request": REQUEST, **members})
+    record = CallRecord(**{"request": REQUEST, **members})
     return dict(json.loads(tell(record)))
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from briggs.client.records import Record
+from briggs.client.records import CallRecord
 from briggs.client.spool import Spool, SpoolFull
 
 
-def create_record(**members: str) -> Record:
-    return Record(request=b'{"model": "m"}', received=b"{}", **members)  # type: ignore[arg-type]
+def create_record(**members: str) -> CallRecord:
+    return CallRecord(request=b'{"model": "m"}', received=b"{}", **members)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 import briggs
 from briggs.client import sync
-from briggs.client.server import data_folder
+from briggs.client.address import data_folder
 from briggs.settings import default_data_folder
 from tests.cli.running import RunningServer
 from tests.client.recording import MESSAGES

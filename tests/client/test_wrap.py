@@ -21,7 +21,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 
 import briggs
-from briggs.client.records import Record, tell
+from briggs.client.records import CallRecord, tell
 from tests.cli.running import RunningServer
 from tests.client.recording import MESSAGES, NOBODY, list_all, open_vendors, recording
 from tests.processes import Upstream, create_chunk, create_response
@@ -39,7 +39,7 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The records, read from the spool while the server is down."""
     with recording(monkeypatch, tmp_path, url=NOBODY) as log:
 
-        def read() -> list[Record]:
+        def read() -> list[CallRecord]:
             found = [log.spool.read(id) for id in log.spool.list()]
             return [record for record in found if record is not None]
 

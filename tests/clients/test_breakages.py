@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from briggs.checker import PROBES, Endpoint, Report, run_probe
+from briggs.checker import PROBES, CheckReport, Endpoint, run_probe
 from briggs.checker.clients import EVERY, LANGCHAIN, PYDANTIC, STRICT
 from tests.checker.plants import PLANTS
 from tests.checker.server import open_model
@@ -25,7 +25,7 @@ async def list_clients(url: str) -> set[str]:
     """The clients that a check says raise an error."""
     async with Endpoint(url, model="m-1") as endpoint:
         results = [await run_probe(probe, endpoint) for probe in PROBES]
-    causes = Report(subject=url, results=results).causes
+    causes = CheckReport(subject=url, results=results).causes
     return {
         client
         for cause in causes

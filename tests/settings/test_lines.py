@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.settings.lines import Place, find_lines
+from briggs.settings.lines import MemberPath, find_lines
 
 TEXT = '''
 a = 1 # [not] = "this"
@@ -32,7 +32,7 @@ z . q = {}
 '''.replace("'it''", "'it'")
 
 
-def walk(value: Any, place: Place = ()) -> Iterator[Place]:
+def walk(value: Any, place: MemberPath = ()) -> Iterator[MemberPath]:
     """Every member of a decoded text."""
     if place:
         yield place
@@ -62,7 +62,7 @@ def walk(value: Any, place: Place = ()) -> Iterator[Place]:
         (("list", 1, "sub", "z", "q"), 16),
     ],
 )
-def test_where_a_member_is(place: Place, line: int) -> None:
+def test_where_a_member_is(place: MemberPath, line: int) -> None:
     """A member's line is that of its name. A list item's line is where the item begins."""
     assert find_lines(TEXT)[place] == line
 

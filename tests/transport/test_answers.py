@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from briggs.transport import BrokenOff, Reply, Transport
-from briggs.transport.upstream.exchange import Exchange, Reader
+from briggs.transport.upstream.exchange import AnswerReader, UpstreamExchange
 from tests.transport.servers import LAST, Peer, begin_chunked, chunk, chunked, serve, whole
 
 BODY = b'{"content": "\xe2\x82\xac 5", "more": [1, 2, 3]}'
@@ -43,11 +43,11 @@ class _NoLine:
 
     def touch(self) -> None: ...
     def resume(self) -> None: ...
-    def abandon(self, exchange: Exchange) -> None: ...
+    def abandon(self, exchange: UpstreamExchange) -> None: ...
 
 
-def _read(pieces: Sequence[bytes], *, method: str = "GET", ended: bool = True) -> Exchange:
-    exchange = Exchange(_NoLine(), Reader(), method=method, whole=True)
+def _read(pieces: Sequence[bytes], *, method: str = "GET", ended: bool = True) -> UpstreamExchange:
+    exchange = UpstreamExchange(_NoLine(), AnswerReader(), method=method, whole=True)
     for piece in pieces:
         if exchange.complete or exchange.error:
             break

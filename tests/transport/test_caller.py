@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from briggs.transport.callers.asgi import Framework, Receive, Scope, Send, answer_by
-from briggs.transport.callers.connection import Caller, Patience
+from briggs.transport.callers.connection import CallerConnection, Patience
 from briggs.transport.callers.cycle import Application, Cycle
 from briggs.transport.errors import BrokenOff, TimedOut
 
@@ -23,7 +23,7 @@ class _Server:
     """What uvicorn knows about its connections."""
 
     def __init__(self) -> None:
-        self.connections: set[Caller] = set()
+        self.connections: set[CallerConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.total_requests = 0
         self.port = 0
@@ -42,7 +42,7 @@ async def serve(
     server = _Server()
     patience = Patience(head_s=head_s, body_s=body_s, idle_s=idle_s, write_s=write_s)
     listener = await asyncio.get_running_loop().create_server(
-        lambda: Caller(
+        lambda: CallerConnection(
             application, server=server, patience=patience, refuse=lambda message: message.encode()
         ),
         "127.0.0.1",

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from briggs.transport.callers.asgi import Receive, Scope, Send, answer_by
-from briggs.transport.callers.connection import Caller, Patience
+from briggs.transport.callers.connection import CallerConnection, Patience
 from briggs.transport.errors import BrokenOff
 
 REQUESTS = 600
@@ -198,7 +198,7 @@ async def serve(factory: Any, state: ServerState) -> AsyncIterator[int]:
 
 def open_ours() -> tuple[Any, ServerState]:
     state = ServerState()
-    return lambda: Caller(
+    return lambda: CallerConnection(
         lambda cycle: answer_by(show, cycle, state={}),
         server=state,
         patience=Patience(head_s=5, body_s=5, idle_s=5),

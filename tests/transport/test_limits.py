@@ -14,16 +14,18 @@ import pytest
 
 from briggs.transport import BrokenOff, TooLarge, Transport
 from briggs.transport.decoding import create_decoder
-from briggs.transport.upstream.exchange import Exchange, Reader
+from briggs.transport.upstream.exchange import AnswerReader, UpstreamExchange
 from tests.transport.servers import LAST, Peer, begin_chunked, chunk, chunked, serve, whole
 from tests.transport.test_answers import _NoLine
 
 MEBIBYTE = 1024 * 1024
 
 
-def read(pieces: Sequence[bytes], *, bytes_max: float, whole: bool = True) -> Exchange:
+def read(pieces: Sequence[bytes], *, bytes_max: float, whole: bool = True) -> UpstreamExchange:
     """Feed an exchange with these pieces."""
-    exchange = Exchange(_NoLine(), Reader(), method="GET", whole=whole, bytes_max=bytes_max)
+    exchange = UpstreamExchange(
+        _NoLine(), AnswerReader(), method="GET", whole=whole, bytes_max=bytes_max
+    )
     for piece in pieces:
         if exchange.complete or exchange.error:
             break
@@ -154,8 +156,8 @@ def test_what_is_no_body_is_bounded(name: str) -> None:
 
 def test_trailers_are_not_kept() -> None:
     """Trailers are not read, and take no memory."""
-    reader = Reader()
-    exchange = Exchange(_NoLine(), reader, method="GET", whole=True)
+    reader = AnswerReader()
+    exchange = UpstreamExchange(_NoLine(), reader, method="GET", whole=True)
     exchange.feed(begin_chunked() + chunk(b"{}") + b"0\r\n" + b"x-more: more\r\n" * 1000)
     assert reader._fields == []
     exchange.release()

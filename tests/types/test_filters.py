@@ -10,8 +10,8 @@ from briggs.types.errors import InvalidFilter
 from briggs.types.filters import (
     AllOf,
     Comparison,
-    Field,
     Filter,
+    FilterField,
     Value,
     Vocabulary,
     Words,
@@ -23,13 +23,13 @@ from briggs.types.filters import (
 
 VOCABULARY = Vocabulary(
     fields=[
-        Field(name="tag", kind="text", has_none=True),
-        Field(name="status", kind="text", choices=("finished", "failed")),
-        Field(name="tokens", kind="number", aliases=("total_tokens",), has_none=True),
-        Field(name="duration", kind="duration"),
-        Field(name="created", kind="time"),
+        FilterField(name="tag", kind="text", has_none=True),
+        FilterField(name="status", kind="text", choices=("finished", "failed")),
+        FilterField(name="tokens", kind="number", aliases=("total_tokens",), has_none=True),
+        FilterField(name="duration", kind="duration"),
+        FilterField(name="created", kind="time"),
     ],
-    families={"metadata.": Field(name="metadata.", kind="text")},
+    families={"metadata.": FilterField(name="metadata.", kind="text")},
     conditions_max=5,
     example="tag = support",
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from briggs.cli.grading.interview import Command
+from briggs.cli.grading.interview import Move
 from briggs.types.fields import Field
 from briggs.types.form_lines import (
     KEYS,
@@ -51,7 +51,7 @@ def test_keys_of_a_field(schema: dict[str, Any], keys: str) -> None:
 def test_no_choice_takes_the_key_of_a_command() -> None:
     """A key is a choice or a command, never both."""
     assert len(set(KEYS)) == len(KEYS)
-    assert not set(KEYS + "yn0") & {command.value for command in Command}
+    assert not set(KEYS + "yn0") & {command.value for command in Move}
 
 
 @pytest.mark.parametrize(

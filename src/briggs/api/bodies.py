@@ -11,15 +11,13 @@ from briggs.api.answers import decode_object
 from briggs.types import json
 from briggs.types.errors import InvalidRequest
 
-Members = TypeVar("Members", bound=msgspec.Struct)
+T = TypeVar("T", bound=msgspec.Struct)
 
 _AT = re.compile(r"(?P<problem>.*) - at `\$\.?(?P<path>.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
 
 
-def read_members(
-    body: bytes, type: type[Members], *, nulls: bool = True, **defaults: Any
-) -> Members:
+def read_members(body: bytes, type: type[T], *, nulls: bool = True, **defaults: Any) -> T:
     """The members of a JSON object. Without `nulls`, a null member counts as absent.
 
     Unknown members are ignored. Raises `InvalidJson`, `InvalidRequest`.

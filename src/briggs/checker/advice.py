@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from briggs.checker import expectations
-from briggs.checker.servers import Server
+from briggs.checker.servers import Software
 from briggs.rules import Finding
 
 REFUSED = "refused"
@@ -132,7 +132,9 @@ _GENERAL = {
 }
 
 
-def find_advice(server: Server | None, finding: Finding, *, probes: Collection[str]) -> str | None:
+def find_advice(
+    server: Software | None, finding: Finding, *, probes: Collection[str]
+) -> str | None:
     """What to do about a finding of these probes; None for an unknown server."""
     if server is None:
         return None
@@ -147,12 +149,14 @@ def find_advice(server: Server | None, finding: Finding, *, probes: Collection[s
     )
 
 
-def advise_on_refusal(server: Server | None, reason: str, *, probes: Collection[str]) -> str | None:
+def advise_on_refusal(
+    server: Software | None, reason: str, *, probes: Collection[str]
+) -> str | None:
     """What to do so that a server does not refuse what these probes ask for; None if unknown."""
     return None if server is None else _find_special(server, REFUSED, reason, probes)
 
 
-def _find_special(server: Server, rule: str, message: str, probes: Collection[str]) -> str | None:
+def _find_special(server: Software, rule: str, message: str, probes: Collection[str]) -> str | None:
     said = message.lower()
     return next(
         (

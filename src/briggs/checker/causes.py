@@ -12,7 +12,7 @@ from briggs.checker import expectations
 from briggs.checker.advice import advise_on_refusal, find_advice
 from briggs.checker.check import Result
 from briggs.checker.clients import find_clients
-from briggs.checker.servers import Server
+from briggs.checker.servers import Software
 from briggs.rules import RULES, Finding
 
 Effect = Literal["breaks clients", "cosmetic"]
@@ -34,7 +34,7 @@ _PROBES_MENDED = {
 }
 
 
-class Place(msgspec.Struct, kw_only=True):
+class CausePlace(msgspec.Struct, kw_only=True):
     """One place where a cause shows."""
 
     probe: str
@@ -62,7 +62,7 @@ class Cause(msgspec.Struct, kw_only=True):
     """What Briggs changes about it."""
     advice: str | None
     """What to set, or which version to run, if the server is known."""
-    places: list[Place]
+    places: list[CausePlace]
     """At most 100 of them."""
     count: int
     """How many places there are."""
@@ -81,7 +81,7 @@ class Refusal(msgspec.Struct, kw_only=True):
     advice: str | None
 
 
-def group_causes(results: Iterable[Result], *, server: Server | None = None) -> list[Cause]:
+def group_causes(results: Iterable[Result], *, server: Software | None = None) -> list[Cause]:
     """The causes of all findings: those that break clients first, then in the book's order."""
     found: dict[tuple[str, str, str], list[tuple[str, Finding]]] = {}
     for result in results:
@@ -95,7 +95,7 @@ def group_causes(results: Iterable[Result], *, server: Server | None = None) -> 
     )
 
 
-def group_refusals(results: Iterable[Result], *, server: Server | None = None) -> list[Refusal]:
+def group_refusals(results: Iterable[Result], *, server: Software | None = None) -> list[Refusal]:
     """What is unsupported, by what the endpoint said about it."""
     found: dict[str, list[str]] = {}
     for result in results:
@@ -116,7 +116,7 @@ def describe_rule(rule: str) -> str:
     return RULES[rule].title if rule in RULES else "The answer fits what was asked."
 
 
-def _create_cause(found: Sequence[tuple[str, Finding]], server: Server | None) -> Cause:
+def _create_cause(found: Sequence[tuple[str, Finding]], server: Software | None) -> Cause:
     first = found[0][1]
     clients = _collect_clients(finding for _, finding in found)
     probes = {probe for probe, _ in found}
@@ -131,7 +131,7 @@ def _create_cause(found: Sequence[tuple[str, Finding]], server: Server | None) -
         mended=_describe_mending(first),
         advice=find_advice(server, first, probes=probes),
         places=[
-            Place(probe=probe, path=one.path, message=one.message, excerpt=one.excerpt)
+            CausePlace(probe=probe, path=one.path, message=one.message, excerpt=one.excerpt)
             for probe, one in found[:PLACES_MAX]
         ],
         count=len(found),

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from briggs.checker.endpoint import Endpoint, Exchange
+from briggs.checker.endpoint import Endpoint, ProbeExchange
 from briggs.checker.expectations import BROKEN_OFF, FAILED, TOO_LARGE, UNANSWERED, find
 from briggs.checker.greeting import describe_refusal, greet
 from briggs.checker.probes import PROBES, Probe
@@ -60,7 +60,7 @@ async def run_probe(probe: Probe, endpoint: Endpoint, *, timeout_s: float | None
     """Send the requests of a probe and judge the answers, all within the endpoint's timeout."""
     started = time.monotonic()
     deadline = started + min(timeout_s or endpoint.timeout_s, endpoint.timeout_s)
-    exchanges: list[Exchange] = []
+    exchanges: list[ProbeExchange] = []
     broken: TransportError | None = None
     for ask in probe.asks:
         try:
@@ -74,7 +74,7 @@ async def run_probe(probe: Probe, endpoint: Endpoint, *, timeout_s: float | None
 
 
 def judge_probe(
-    probe: Probe, exchanges: list[Exchange], *, broken: TransportError | None = None
+    probe: Probe, exchanges: list[ProbeExchange], *, broken: TransportError | None = None
 ) -> Result:
     """The verdict on the answers. `broken` is how the request after them failed."""
     findings = [finding for exchange in exchanges for finding in judge(exchange)]
@@ -103,7 +103,7 @@ def judge_probe(
     )
 
 
-def judge(exchange: Exchange) -> list[Finding]:
+def judge(exchange: ProbeExchange) -> list[Finding]:
     """The rules that one answer breaks."""
     if exchange.ask.hangs_up:
         return []

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from briggs.checker.servers import Server
+from briggs.checker.servers import Software
 from briggs.transport import StreamedReply, TimedOut, TooLarge, Transport, TransportError
 from briggs.types.completions import CHECK_TAG
 from briggs.types.json import encode
@@ -31,7 +31,7 @@ class KeyRefused(CannotCheck):
     """The endpoint does not accept the key, or needs one."""
 
 
-class Ask(msgspec.Struct, frozen=True):
+class ProbeRequest(msgspec.Struct, frozen=True):
     """One request of a probe."""
 
     members: Mapping[str, Any] | bytes
@@ -44,10 +44,10 @@ class Ask(msgspec.Struct, frozen=True):
         return isinstance(self.members, Mapping) and self.members.get("stream") is True
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeExchange(msgspec.Struct, frozen=True, kw_only=True):
     """A request and its answer."""
 
-    ask: Ask
+    ask: ProbeRequest
     request: bytes
     status: int
     content_type: str | None = None
@@ -77,7 +77,7 @@ class Endpoint:
         """None until it is known that the endpoint has only one model."""
         self.timeout_s = timeout_s
         """The time limit for all requests of one probe."""
-        self.server: Server | None = None
+        self.server: Software | None = None
         """The software that answers, once it has been recognised."""
         self.sends_max_tokens = False
         """Whether the endpoint does not accept `max_completion_tokens`."""
@@ -88,7 +88,7 @@ class Endpoint:
             read_timeout_s=timeout_s, answer_bytes_max=ANSWER_BYTES_MAX, proxies=not on_this_machine
         )
 
-    async def ask(self, ask: Ask, *, timeout_s: float | None = None) -> Exchange:
+    async def ask(self, ask: ProbeRequest, *, timeout_s: float | None = None) -> ProbeExchange:
         """Send a request and read the answer, or as much of it as came.
 
         If the endpoint refuses `max_completion_tokens`, `max_tokens` is tried once, and kept if
@@ -110,16 +110,16 @@ class Endpoint:
                 self.sends_max_tokens = False
         return exchange
 
-    async def get(self, path: str, *, at_root: bool = False, timeout_s: float) -> Exchange:
+    async def get(self, path: str, *, at_root: bool = False, timeout_s: float) -> ProbeExchange:
         """Read a page next to `/chat/completions`, or next to `/v1` if `at_root`."""
         base = self.base_url.removesuffix("/v1") if at_root else self.base_url
         async with (
             _limited(timeout_s),
             self._transport.stream("GET", f"{base}{path}", headers=self._headers()) as reply,
         ):
-            return await self._keep(Ask(b""), b"", reply)
+            return await self._keep(ProbeRequest(b""), b"", reply)
 
-    async def list_models(self) -> list[Model]:
+    async def list_models(self) -> list[ListedModel]:
         """The models that it lists; none if it has no list.
 
         Raises `TransportError` and `KeyRefused`.
@@ -138,7 +138,7 @@ class Endpoint:
     async def __aexit__(self, *raised: object) -> None:
         await self._transport.close()
 
-    async def _send(self, ask: Ask) -> Exchange:
+    async def _send(self, ask: ProbeRequest) -> ProbeExchange:
         request = ask.members
         if not isinstance(request, bytes):
             request = encode({"model": self.model, **self._limit(request)})
@@ -147,11 +147,11 @@ class Endpoint:
         ) as reply:
             return await self._keep(ask, request, reply)
 
-    async def _keep(self, ask: Ask, request: bytes, reply: StreamedReply) -> Exchange:
+    async def _keep(self, ask: ProbeRequest, request: bytes, reply: StreamedReply) -> ProbeExchange:
         body, broken_off = await _read(reply, hangs_up=ask.hangs_up)
         is_too_large = isinstance(broken_off, TooLarge)
         headers = {name: self._redact(value.encode()) for name, value in reply.headers.items()}
-        return Exchange(
+        return ProbeExchange(
             ask=ask,
             request=request,
             status=reply.status,
@@ -193,7 +193,7 @@ async def _limited(timeout_s: float) -> AsyncIterator[None]:
         raise TimedOut(f"no whole answer came within {timeout_s:.3g} s") from None
 
 
-class Model(msgspec.Struct):
+class ListedModel(msgspec.Struct):
     """A model that an endpoint lists."""
 
     id: str
@@ -201,7 +201,7 @@ class Model(msgspec.Struct):
 
 
 class _Models(msgspec.Struct):
-    data: list[Model]
+    data: list[ListedModel]
 
 
 async def _read(reply: StreamedReply, *, hangs_up: bool) -> tuple[bytes, TransportError | None]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 import msgspec
 
-from briggs.checker.endpoint import Exchange
+from briggs.checker.endpoint import ProbeExchange
 from briggs.rules import Finding
+from briggs.rules.book import Severity
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 from briggs.types.fold import fold
 from briggs.types.json import decode
@@ -33,8 +33,7 @@ FAILED = "it failed"
 
 _CUT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
 
-Severity = Literal["error", "warning", "info"]
-Expectation = Callable[[Sequence[Exchange]], Iterator[Finding]]
+Expectation = Callable[[Sequence[ProbeExchange]], Iterator[Finding]]
 
 
 def find(message: str, body: bytes = b"", *, severity: Severity = "warning") -> Finding:
@@ -43,7 +42,7 @@ def find(message: str, body: bytes = b"", *, severity: Severity = "warning") -> 
     return Finding(rule=PROBE, severity=severity, path="", message=message, excerpt=excerpt)
 
 
-def expect_nothing(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+def expect_nothing(exchanges: Sequence[ProbeExchange]) -> Iterator[Finding]:
     """Expects nothing beyond the rule book."""
     yield from ()
 
@@ -51,7 +50,7 @@ def expect_nothing(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
 def expect_refusal(severity: Severity) -> Expectation:
     """Wrong requests are refused. `severity` is how bad it is to answer one."""
 
-    def expect(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+    def expect(exchanges: Sequence[ProbeExchange]) -> Iterator[Finding]:
         for exchange in exchanges:
             if exchange.is_answered:
                 yield find(ANSWERED, exchange.request, severity=severity)
@@ -61,7 +60,7 @@ def expect_refusal(severity: Severity) -> Expectation:
     return expect
 
 
-def expect_alternatives(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+def expect_alternatives(exchanges: Sequence[ProbeExchange]) -> Iterator[Finding]:
     """The request asks for alternatives, so some token has them."""
     for exchange, choice in _iterate_choices(exchanges):
         tokens = (choice.logprobs and choice.logprobs.content) or []
@@ -69,7 +68,7 @@ def expect_alternatives(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
             yield find("the request asked for top_logprobs, but no token has any", exchange.body)
 
 
-def expect_wide_characters(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+def expect_wide_characters(exchanges: Sequence[ProbeExchange]) -> Iterator[Finding]:
     """The answer has characters of several bytes. Without them the probe proves nothing."""
     for exchange, choice in _iterate_choices(exchanges):
         if (choice.message.content or "").isascii():
@@ -80,7 +79,7 @@ def expect_wide_characters(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
 def expect_call_of(name: str) -> Expectation:
     """The named tool is called, and no other."""
 
-    def expect(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+    def expect(exchanges: Sequence[ProbeExchange]) -> Iterator[Finding]:
         for exchange, choice in _iterate_choices(exchanges):
             # M10 reports that no tool is called.
             called = set(_list_calls(choice)) - {name}
@@ -91,7 +90,7 @@ def expect_call_of(name: str) -> Expectation:
     return expect
 
 
-def expect_cut(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+def expect_cut(exchanges: Sequence[ProbeExchange]) -> Iterator[Finding]:
     """A long answer with a limit of a few tokens ends with `length`."""
     for exchange in exchanges:
         if b'"max_completion_tokens"' not in exchange.request:
@@ -102,7 +101,7 @@ def expect_cut(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
             yield find(f"{NOT_CUT}: it ended with '{choice.finish_reason}'", exchange.body)
 
 
-def expect_twins(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+def expect_twins(exchanges: Sequence[ProbeExchange]) -> Iterator[Finding]:
     """The same seed and system_fingerprint give the same text, with a new id."""
     responses = [response for response in map(_read_response, exchanges) if response]
     ids = [response.id for response in responses if response.id]
@@ -113,7 +112,7 @@ def expect_twins(exchanges: Sequence[Exchange]) -> Iterator[Finding]:
         yield find("the same seed gave a different answer", exchanges[-1].body)
 
 
-def _iterate_choices(exchanges: Sequence[Exchange]) -> Iterator[tuple[Exchange, Choice]]:
+def _iterate_choices(exchanges: Sequence[ProbeExchange]) -> Iterator[tuple[ProbeExchange, Choice]]:
     """The choices of all answers that are chat completions."""
     for exchange in exchanges:
         if response := _read_response(exchange):
@@ -121,7 +120,7 @@ def _iterate_choices(exchanges: Sequence[Exchange]) -> Iterator[tuple[Exchange, 
                 yield exchange, choice
 
 
-def _read_response(exchange: Exchange) -> CreateChatCompletionResponse | None:
+def _read_response(exchange: ProbeExchange) -> CreateChatCompletionResponse | None:
     """The answer, whole or streamed; None if it is not a chat completion."""
     if not exchange.is_answered or exchange.ask.hangs_up:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from briggs.checker.endpoint import CannotCheck, Endpoint, Exchange, KeyRefused, Model
+from briggs.checker.endpoint import CannotCheck, Endpoint, KeyRefused, ListedModel, ProbeExchange
 from briggs.checker.probes import PROBES, TOKENS_MAX
 from briggs.checker.recognition import recognise
 from briggs.transport import TimedOut, TransportError, Unreachable
@@ -49,7 +49,7 @@ async def greet(endpoint: Endpoint) -> None:
     endpoint.server = await recognise(endpoint, exchange=exchange, models=models)
 
 
-def describe_refusal(exchange: Exchange) -> str:
+def describe_refusal(exchange: ProbeExchange) -> str:
     """`it answered 404: There is no such model`, as one line."""
     try:
         said = msgspec.json.decode(exchange.body, type=_ErrorAnswer).error.message
@@ -70,7 +70,7 @@ class _ErrorAnswer(msgspec.Struct):
     error: _Error
 
 
-async def _list_models(endpoint: Endpoint) -> list[Model]:
+async def _list_models(endpoint: Endpoint) -> list[ListedModel]:
     """The models, if it lists any: an endpoint can be checked without a list."""
     try:
         return await endpoint.list_models()
@@ -78,13 +78,13 @@ async def _list_models(endpoint: Endpoint) -> list[Model]:
         return []
 
 
-def _choose_model(models: Sequence[Model]) -> str:
+def _choose_model(models: Sequence[ListedModel]) -> str:
     if len(models) != 1:
         raise CannotCheck(f"choose the model to check: {_suggest(models)}")
     return models[0].id
 
 
-def _suggest(models: Sequence[Model]) -> str:
+def _suggest(models: Sequence[ListedModel]) -> str:
     """Which models can be checked."""
     if not models:
         return "give a URL that ends in /v1, and name one of its models with --model"
@@ -93,7 +93,7 @@ def _suggest(models: Sequence[Model]) -> str:
     return f"--model takes one of {shown}" + (f" and {more} more" if more > 0 else "")
 
 
-def _count_tokens(exchange: Exchange) -> int:
+def _count_tokens(exchange: ProbeExchange) -> int:
     """The completion tokens that an answer counts."""
     try:
         answer = members(json.decode(exchange.body))

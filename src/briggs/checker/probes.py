@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from briggs.checker import expectations
-from briggs.checker.endpoint import Ask
-from briggs.checker.expectations import Expectation, Severity
+from briggs.checker.endpoint import ProbeRequest
+from briggs.checker.expectations import Expectation
+from briggs.rules.book import Severity
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -18,7 +19,7 @@ class Probe(msgspec.Struct, frozen=True):
     name: str
     title: str
     """What it asks for, in a few words."""
-    asks: tuple[Ask, ...]
+    asks: tuple[ProbeRequest, ...]
     expect: Expectation = expectations.expect_nothing
     is_wrong: bool = False
     """Whether its requests are wrong, so that they should be refused."""
@@ -43,11 +44,11 @@ def _wrong(name: str, title: str, *asks: Mapping[str, Any] | bytes, severity: Se
     return Probe(name, title, tuple(_ask(members) for members in asks), expect, is_wrong=True)
 
 
-def _ask(members: Mapping[str, Any] | bytes, *, hangs_up: bool = False) -> Ask:
+def _ask(members: Mapping[str, Any] | bytes, *, hangs_up: bool = False) -> ProbeRequest:
     """A request with a token limit, so that no answer is endless or expensive."""
     if isinstance(members, Mapping):
         members = {"max_completion_tokens": TOKENS_MAX, **members}
-    return Ask(members, hangs_up=hangs_up)
+    return ProbeRequest(members, hangs_up=hangs_up)
 
 
 TOKENS_MAX = 512

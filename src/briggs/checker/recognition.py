@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from briggs.checker.endpoint import Endpoint, Exchange, Model
-from briggs.checker.servers import PAGES, SIGNS, Page, Server
+from briggs.checker.endpoint import Endpoint, ListedModel, ProbeExchange
+from briggs.checker.servers import PAGES, SIGNS, ServerPage, Software
 from briggs.transport import TransportError
 from briggs.types import json
 from briggs.types.any_json import members, objects
@@ -24,8 +24,8 @@ _TEXT_LENGTH_MAX = 200
 
 
 async def recognise(
-    endpoint: Endpoint, *, exchange: Exchange, models: Sequence[Model]
-) -> Server | None:
+    endpoint: Endpoint, *, exchange: ProbeExchange, models: Sequence[ListedModel]
+) -> Software | None:
     """The software that answers. None if it shows no sign of a known server.
 
     If the answer shows which server it is, only the page with its version is read. A page that
@@ -43,18 +43,18 @@ async def recognise(
     return found
 
 
-def _read_signs(exchange: Exchange, models: Sequence[Model]) -> Server | None:
+def _read_signs(exchange: ProbeExchange, models: Sequence[ListedModel]) -> Software | None:
     said = _list_said(exchange, models)
     for sign in SIGNS:
         for text in said.get(sign.place, ()):
             if match := sign.says.fullmatch(text):
                 version = _read_version(match[1]) if sign.says.groups else None
                 evidence = f"{sign.place} is {text[:40]}"
-                return Server(name=sign.server, version=version, evidence=evidence)
+                return Software(name=sign.server, version=version, evidence=evidence)
     return None
 
 
-def _list_said(exchange: Exchange, models: Sequence[Model]) -> Mapping[str, list[str]]:
+def _list_said(exchange: ProbeExchange, models: Sequence[ListedModel]) -> Mapping[str, list[str]]:
     """The texts at each place where a server may show a sign."""
     said = {f"header {name}": [value] for name, value in exchange.headers.items()}
     said["owned_by"] = [model.owned_by for model in models[:1] if model.owned_by]
@@ -69,7 +69,7 @@ def _list_said(exchange: Exchange, models: Sequence[Model]) -> Mapping[str, list
     }
 
 
-async def _read_page(endpoint: Endpoint, page: Page) -> Server | None:
+async def _read_page(endpoint: Endpoint, page: ServerPage) -> Software | None:
     try:
         exchange = await endpoint.get(page.path, at_root=True, timeout_s=PAGE_TIMEOUT_S)
     except TransportError:
@@ -81,10 +81,10 @@ async def _read_page(endpoint: Endpoint, page: Page) -> Server | None:
     version = _read_version(answer.get(page.version))
     if page.proof == page.version and version is None:
         return None
-    return Server(name=page.server, version=version, evidence=f"its {page.path} says so")
+    return Software(name=page.server, version=version, evidence=f"its {page.path} says so")
 
 
-def _read_object(exchange: Exchange) -> Mapping[str, Any]:
+def _read_object(exchange: ProbeExchange) -> Mapping[str, Any]:
     try:
         return members(json.decode(exchange.body))
     except msgspec.DecodeError:

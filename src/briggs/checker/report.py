@@ -13,7 +13,7 @@ import msgspec
 
 from briggs.checker.causes import Cause, Refusal, group_causes, group_refusals
 from briggs.checker.check import Result, Verdict
-from briggs.checker.servers import Server
+from briggs.checker.servers import Software
 from briggs.rules import RULES, Finding
 from briggs.types.json import encode
 
@@ -21,13 +21,13 @@ from briggs.types.json import encode
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class Report(msgspec.Struct, kw_only=True, dict=True):
+class CheckReport(msgspec.Struct, kw_only=True, dict=True):
     """What a check of one endpoint or one file found."""
 
     subject: str
     """The endpoint's URL, or the file's name."""
     model: str | None = None
-    server: Server | None = None
+    server: Software | None = None
     """The software that answers, if it was recognised."""
     results: list[Result] = []
 
@@ -70,7 +70,7 @@ def list_rules(findings: Iterable[Finding]) -> list[str]:
     return [*(rule for rule in RULES if rule in rules), *sorted(rules - RULES.keys())]
 
 
-def write_json(report: Report) -> str:
+def write_json(report: CheckReport) -> str:
     """One JSON object: `subject`, `model`, `server`, `causes`, `refusals` and `results`."""
     whole = msgspec.to_builtins(report)
     results = whole.pop("results")
@@ -79,7 +79,7 @@ def write_json(report: Report) -> str:
     return encode({**whole, "results": results}).decode()
 
 
-def write_junit(report: Report) -> str:
+def write_junit(report: CheckReport) -> str:
     """One test suite with a test case for each probe, as CI servers read it."""
     suite = ElementTree.Element("testsuite", name=_for_xml(f"briggs check {report.subject}"))
     counts = Counter(result.verdict for result in report.results)
@@ -98,7 +98,7 @@ def write_junit(report: Report) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def write_markdown(report: Report) -> str:
+def write_markdown(report: CheckReport) -> str:
     """A table of the probes, then each cause with its places and the offending bytes."""
     model = f" ({report.model})" if report.model else ""
     lines = [f"# {report.subject}{model}", ""]
@@ -154,7 +154,7 @@ def describe_refusal(refusal: Refusal) -> str:
     return f"{refusal.reason}. {refusal.advice or ''}".strip()
 
 
-def _add_case(suite: ElementTree.Element, result: Result, report: Report) -> None:
+def _add_case(suite: ElementTree.Element, result: Result, report: CheckReport) -> None:
     case = ElementTree.SubElement(
         suite,
         "testcase",
@@ -178,7 +178,7 @@ def _add_case(suite: ElementTree.Element, result: Result, report: Report) -> Non
         ElementTree.SubElement(case, "system-out").text = _for_xml(text)
 
 
-def _list_help(result: Result, report: Report) -> list[str]:
+def _list_help(result: Result, report: CheckReport) -> list[str]:
     """What the causes in a probe mean, and what to do."""
     lines = [
         f"{cause.rule} {name}: {said}"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 
-class Server(msgspec.Struct, kw_only=True, frozen=True):
+class Software(msgspec.Struct, kw_only=True, frozen=True):
     """The software behind an endpoint."""
 
     name: str
@@ -33,7 +33,7 @@ class Sign(NamedTuple):
     """The text at that place. Its group, if it has one, is the version."""
 
 
-class Page(NamedTuple):
+class ServerPage(NamedTuple):
     """A page next to `/v1` that only one server has."""
 
     server: str
@@ -71,12 +71,12 @@ SIGNS = (
 """The most reliable first."""
 
 PAGES = (
-    Page("llama.cpp", "/props", "build_info", proof="default_generation_settings"),
-    Page("SGLang", "/server_info", "version", proof="tokenizer_path"),
-    Page("SGLang", "/get_server_info", "version", proof="tokenizer_path"),
-    Page("TGI", "/info", "version", proof="max_concurrent_requests"),
-    Page("LiteLLM", "/health/readiness", "litellm_version", proof="litellm_version"),
-    Page("Ollama", "/api/version", "version", proof="version"),
-    Page("vLLM", "/version", "version", proof="version", is_alone=True),
+    ServerPage("llama.cpp", "/props", "build_info", proof="default_generation_settings"),
+    ServerPage("SGLang", "/server_info", "version", proof="tokenizer_path"),
+    ServerPage("SGLang", "/get_server_info", "version", proof="tokenizer_path"),
+    ServerPage("TGI", "/info", "version", proof="max_concurrent_requests"),
+    ServerPage("LiteLLM", "/health/readiness", "litellm_version", proof="litellm_version"),
+    ServerPage("Ollama", "/api/version", "version", proof="version"),
+    ServerPage("vLLM", "/version", "version", proof="version", is_alone=True),
 )
 """The most specific first: many servers may have a /version."""

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from briggs.cli.arguments.server import Server, server_options
+from briggs.cli.arguments.address import server_options
 from briggs.cli.groups import Command
+from briggs.types.address import Address
 
 DEFAULT_MODEL = "local/briggs-tiny"
 
@@ -72,7 +73,7 @@ def chat(
     tags: tuple[str, ...],
     session_id: str | None,
     as_json: bool,
-    server: Server,
+    server: Address,
 ) -> None:
     """Send PROMPT to a model, and show the answer as it arrives.
 
@@ -112,7 +113,7 @@ def chat(
 
 
 def _converse(
-    question: Question, messages: list[dict[str, str]], *, server: Server, as_json: bool
+    question: Question, messages: list[dict[str, str]], *, server: Address, as_json: bool
 ) -> None:
     """Ask and answer until the user ends it. A failed turn is left out of the conversation."""
     import uuid
@@ -151,7 +152,7 @@ def _read_prompt() -> str | None:
 
 
 async def _ask(
-    question: Question, messages: list[dict[str, str]], *, server: Server, as_json: bool
+    question: Question, messages: list[dict[str, str]], *, server: Address, as_json: bool
 ) -> str:
     """Make one call, show its answer as it arrives, and return its text."""
     from briggs.cli.terminal.answers import open_answer

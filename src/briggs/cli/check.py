@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from briggs.cli.arguments.server import Server, find_server
+from briggs.cli.arguments.address import find_server
 from briggs.cli.chat import DEFAULT_MODEL
 from briggs.cli.groups import Command
+from briggs.types.address import Address
 from briggs.types.texts import printable
 
 if TYPE_CHECKING:
-    from briggs.checker import Probe, Report
+    from briggs.checker import CheckReport, Probe
 
 
 class NothingToCheck(click.ClickException):
@@ -142,12 +143,12 @@ def check(
     context.exit(1 if report.has_failed(strict=strict) else 0)
 
 
-def _judge_file(kept: str, request: str | None) -> Report:
-    from briggs.checker import Report, judge_file
+def _judge_file(kept: str, request: str | None) -> CheckReport:
+    from briggs.checker import CheckReport, judge_file
 
     asked = None if request is None else _read_file(request)
     result = judge_file(kept, _read_file(kept), request=asked)
-    return Report(subject=kept, results=[result])
+    return CheckReport(subject=kept, results=[result])
 
 
 def _read_file(name: str) -> bytes:
@@ -160,7 +161,7 @@ def _read_file(name: str) -> bytes:
     return body
 
 
-def _find_endpoint(url: str | None, key_variable: str | None) -> Server:
+def _find_endpoint(url: str | None, key_variable: str | None) -> Address:
     """The URL up to `/v1`, and the key. The key of our own server is sent nowhere else."""
     if url is not None and any(mark in url for mark in "@?"):
         raise click.UsageError(
@@ -177,7 +178,7 @@ def _find_endpoint(url: str | None, key_variable: str | None) -> Server:
         if not key:
             raise click.UsageError(f"the environment variable {key_variable} is not set")
     # The base URLs of some vendors do not end in /v1.
-    return Server(url or f"{ours.url}/v1", key)
+    return Address(url or f"{ours.url}/v1", key)
 
 
 def _choose_probes(only: tuple[str, ...]) -> list[Probe]:
@@ -190,14 +191,14 @@ def _choose_probes(only: tuple[str, ...]) -> list[Probe]:
 
 
 async def _ask(
-    server: Server,
+    server: Address,
     *,
     model: str | None,
     probes: list[Probe],
     timeout_s: float,
     total_timeout_s: float,
-) -> Report:
-    from briggs.checker import Endpoint, Report, check_endpoint
+) -> CheckReport:
+    from briggs.checker import CheckReport, Endpoint, check_endpoint
 
     results = []
     async with Endpoint(
@@ -207,7 +208,7 @@ async def _ask(
             async for result in check_endpoint(endpoint, probes=probes, timeout_s=total_timeout_s):
                 results.append(result)
                 advance(result.probe)
-    return Report(
+    return CheckReport(
         subject=endpoint.base_url, model=endpoint.model, server=endpoint.server, results=results
     )
 
@@ -238,7 +239,7 @@ def _show_progress(total: int) -> Iterator[Callable[[str], None]]:
         yield lambda probe: progress.update(task, advance=1, description=probe)
 
 
-def _write(report: Report, *, as_json: bool, as_markdown: bool, junit: str | None) -> None:
+def _write(report: CheckReport, *, as_json: bool, as_markdown: bool, junit: str | None) -> None:
     from briggs.checker import write_json, write_junit, write_markdown
     from briggs.cli.terminal.verdicts import print_report
 

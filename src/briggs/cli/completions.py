@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.deletion import delete_all
 from briggs.cli.arguments.filters import change, filter_options
 from briggs.cli.arguments.finding import END_LENGTH_MIN
@@ -20,9 +21,9 @@ from briggs.cli.arguments.options import (
     limit_option,
     offset_option,
 )
-from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 from briggs.types.texts import printable
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def list_completions(
     as_csv: bool,
     columns: list[str] | None,
     is_pretty: bool,
-    server: Server,
+    server: Address,
 ) -> None:
     """List completions, newest first.
 
@@ -118,7 +119,7 @@ def list_completions(
 @click.option("--raw", is_flag=True, help="Print only the bytes that the upstream sent.")
 @form_options
 @server_options
-def get(id: str, logprobs: bool, raw: bool, is_pretty: bool, server: Server) -> None:
+def get(id: str, logprobs: bool, raw: bool, is_pretty: bool, server: Address) -> None:
     """Show the completion ID: messages, answer, tokens, times, mended fields, feedback.
 
     ID is Briggs's id, the end of it, or the upstream's id (`chatcmpl-...`). In a pipe, the
@@ -164,7 +165,7 @@ def _print_raw(received: bytes) -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required in a pipe.")
 @server_options
-def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
+def delete(ids: tuple[str, ...], yes: bool, server: Address) -> None:
     """Delete completions for good, with their requests and answers.
 
     If an ID is not found, nothing is deleted.
@@ -198,7 +199,7 @@ def download(
     filters: CompletionFilters,
     as_csv: bool,
     columns: list[str] | None,
-    server: Server,
+    server: Address,
 ) -> None:
     """Download completions to FILE as JSON lines, oldest first.
 
@@ -266,7 +267,7 @@ def tail(
     last: int,
     interval: float,
     is_pretty: bool,
-    server: Server,
+    server: Address,
 ) -> None:
     """Show new completions until Ctrl-C, or until --limit lines were shown.
 

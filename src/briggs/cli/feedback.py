@@ -12,11 +12,12 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.deletion import delete_all
-from briggs.cli.arguments.filters import Moment, Pair
+from briggs.cli.arguments.filters import KeyValue, Moment
 from briggs.cli.arguments.options import (
     JsonObject,
-    Tags,
+    TagList,
     csv_option,
     file_argument,
     form_options,
@@ -25,9 +26,9 @@ from briggs.cli.arguments.options import (
     page_options,
     task_option,
 )
-from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -87,7 +88,7 @@ def feedback() -> None:
     "--completion-tags-selector",
     "--completion_tags_selector",
     "selector",
-    type=Tags(),
+    type=TagList(),
     metavar="TAG,TAG",
     help="It is about the completions that have all of these tags.",
 )
@@ -101,7 +102,7 @@ def feedback() -> None:
 )
 @click.option(
     "--rationale",
-    type=Pair(),
+    type=KeyValue(),
     multiple=True,
     metavar="FIELD=WHY",
     help="Why a field has its value; may be repeated.",
@@ -129,7 +130,7 @@ def create(
     corrected: str | None,
     allow_unmatched: bool,
     max_matched: int | None,
-    server: Server,
+    server: Address,
 ) -> None:
     """Give feedback about completions, and print it as JSON.
 
@@ -184,7 +185,7 @@ def create(
 @form_options
 @server_options
 def list_feedback(
-    limit: int, offset: int, as_csv: bool, is_pretty: bool, server: Server, **chosen: Any
+    limit: int, offset: int, as_csv: bool, is_pretty: bool, server: Address, **chosen: Any
 ) -> None:
     """List feedback, newest first: a table on a terminal, JSON lines in a pipe.
 
@@ -217,7 +218,7 @@ def list_feedback(
 @feedback.command()
 @id_argument
 @server_options
-def get(id: str, server: Server) -> None:
+def get(id: str, server: Address) -> None:
     """Show the feedback ID as JSON, in colours on a terminal.
 
     \b
@@ -241,7 +242,7 @@ def get(id: str, server: Server) -> None:
 @click.option(
     "--set",
     "changes",
-    type=Pair(),
+    type=KeyValue(),
     multiple=True,
     metavar="FIELD=VALUE",
     help="A new value for one field; FIELD= leaves it empty. May be repeated.",
@@ -255,7 +256,7 @@ def get(id: str, server: Server) -> None:
 @click.option("--comment", metavar="TEXT", help="A new comment.")
 @click.option(
     "--rationale",
-    type=Pair(),
+    type=KeyValue(),
     multiple=True,
     metavar="FIELD=WHY",
     help="A new reason for one field; FIELD= leaves it empty. May be repeated.",
@@ -269,7 +270,7 @@ def edit(
     comment: str | None,
     rationale: tuple[tuple[str, str], ...],
     corrected: str | None,
-    server: Server,
+    server: Address,
 ) -> None:
     """Change the feedback ID, and print it as JSON.
 
@@ -305,7 +306,7 @@ def edit(
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 @server_options
-def delete(ids: tuple[str, ...], yes: bool, server: Server) -> None:
+def delete(ids: tuple[str, ...], yes: bool, server: Address) -> None:
     """Delete feedback for good, with all its versions.
 
     Its completions go back to the queue of their task. Every ID is looked up before anything is
@@ -352,7 +353,7 @@ def disagreements(
     offset: int,
     as_csv: bool,
     is_pretty: bool,
-    server: Server,
+    server: Address,
 ) -> None:
     """Show where reviewers of TASK differ, with their values side by side.
 
@@ -433,7 +434,7 @@ def download(
     with_completions: bool,
     as_csv: bool,
     rows: str,
-    server: Server,
+    server: Address,
     **chosen: Any,
 ) -> None:
     """Download feedback to FILE as JSON lines, newest first.
@@ -545,7 +546,7 @@ def grade(
     limit: int | None,
     logprobs: bool,
     piped: bool,
-    server: Server,
+    server: Address,
     **wish: Any,
 ) -> None:
     """Grade the completions in the queue of a task, one after the other.

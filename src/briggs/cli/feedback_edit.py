@@ -10,13 +10,13 @@ import click
 from rich.console import Console
 
 from briggs.cli.arguments.finding import find_feedback
-from briggs.cli.arguments.server import Server
 from briggs.cli.grading.editing import edit
-from briggs.cli.grading.interview import Answer, Interview
+from briggs.cli.grading.interview import FilledForm, Interview
 from briggs.cli.grading.keyboard import open_keyboard
 from briggs.cli.terminal.cards import print_exchange
 from briggs.cli.terminal.text import print_line, read_request
 from briggs.client import AsyncClient, Feedback, FeedbackEdit, LoggedCompletion, NotFound
+from briggs.types.address import Address
 from briggs.types.form_lines import read_line, replace_values
 from briggs.types.forms import Form, flatten_values, read_form
 from briggs.types.json import encode
@@ -44,7 +44,7 @@ class FeedbackEditor:
         self._rationale = rationale
         self._corrected = corrected
 
-    def run(self, server: Server, *, asks: bool) -> None:
+    def run(self, server: Address, *, asks: bool) -> None:
         """Make the change and print the feedback as JSON, or ask for it on the terminal."""
         with asyncio.Runner() as runner:
             client = AsyncClient(server.url, server.api_key)
@@ -102,13 +102,13 @@ def _ask(client: AsyncClient, feedback: Feedback, form: Form, *, runner: asyncio
     """Ask for each field on the terminal. Returns whether the feedback was changed."""
     runner.run(_show(client, feedback))
 
-    def hand_in(answer: Answer) -> None:
+    def hand_in(answer: FilledForm) -> None:
         values = replace_values(form, feedback.json_values, answer.values)
         change = client.feedback.update(feedback.id, json_values=values, comment=answer.comment)
         changed = runner.run(change)
         click.echo(f"Changed. It is version {changed.version} now.", err=True)
 
-    before = Answer(flatten_values(form, feedback.json_values), feedback.comment)
+    before = FilledForm(flatten_values(form, feedback.json_values), feedback.comment)
     with open_keyboard(piped=False) as keyboard:
         interview = Interview(form, keyboard=keyboard, console=Console(highlight=False))
         try:

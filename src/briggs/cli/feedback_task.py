@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.options import (
     JsonObject,
-    Span,
-    Tags,
+    TagList,
+    TimeSpan,
     csv_option,
     form_options,
     id_argument,
     page_options,
 )
-from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 from briggs.types.texts import printable
 
 if TYPE_CHECKING:
@@ -83,14 +84,14 @@ def feedback_task() -> None:
     "--completion-tags-selector",
     "--completion_tags_selector",
     "selector",
-    type=Tags(),
+    type=TagList(),
     default="",
     metavar="TAG,TAG",
     help="Its queue holds the completions with all of these tags; by default, all of them.",
 )
 @rule_options
 @server_options
-def create(schema: dict[str, Any], selector: list[str], server: Server, **said: Any) -> None:
+def create(schema: dict[str, Any], selector: list[str], server: Address, **said: Any) -> None:
     """Create a task, and print it as JSON.
 
     \b
@@ -120,7 +121,7 @@ def create(schema: dict[str, Any], selector: list[str], server: Server, **said: 
 @csv_option
 @form_options
 @server_options
-def list_tasks(limit: int, offset: int, as_csv: bool, is_pretty: bool, server: Server) -> None:
+def list_tasks(limit: int, offset: int, as_csv: bool, is_pretty: bool, server: Address) -> None:
     """List the tasks, newest first: a table on a terminal, JSON lines in a pipe.
 
     \b
@@ -148,7 +149,7 @@ def list_tasks(limit: int, offset: int, as_csv: bool, is_pretty: bool, server: S
 @feedback_task.command()
 @id_argument
 @server_options
-def get(id: str, server: Server) -> None:
+def get(id: str, server: Address) -> None:
     """Show a task, by its ID or name, as JSON with the progress of its queue.
 
     \b
@@ -186,13 +187,13 @@ def get(id: str, server: Server) -> None:
     "--completion-tags-selector",
     "--completion_tags_selector",
     "completion_tags_selector",
-    type=Tags(),
+    type=TagList(),
     metavar="TAG,TAG",
     help="New tags: its queue holds the completions with all of them.",
 )
 @rule_options
 @server_options
-def update(id: str, server: Server, **said: Any) -> None:
+def update(id: str, server: Address, **said: Any) -> None:
     """Change a task, by its ID or name, and print it as JSON.
 
     Only what you name changes. A new schema or instruction makes a new version; feedback keeps
@@ -228,7 +229,7 @@ def update(id: str, server: Server, **said: Any) -> None:
 @id_argument
 @click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 @server_options
-def archive(id: str, yes: bool, server: Server) -> None:
+def archive(id: str, yes: bool, server: Address) -> None:
     """Archive a task, by its ID or name: its queue empties, and its feedback stays.
 
     This cannot be undone.
@@ -266,7 +267,7 @@ def archive(id: str, yes: bool, server: Server) -> None:
 )
 @form_options
 @server_options
-def progress(id: str, reviewer: str, is_pretty: bool, server: Server) -> None:
+def progress(id: str, reviewer: str, is_pretty: bool, server: Address) -> None:
     """Show how far the queue of a task is, by its ID or name.
 
     \b
@@ -295,7 +296,7 @@ def progress(id: str, reviewer: str, is_pretty: bool, server: Server) -> None:
 @id_argument
 @form_options
 @server_options
-def versions(id: str, is_pretty: bool, server: Server) -> None:
+def versions(id: str, is_pretty: bool, server: Address) -> None:
     """Show what a task asked in each of its versions, the first one first.
 
     \b
@@ -328,7 +329,7 @@ def versions(id: str, is_pretty: bool, server: Server) -> None:
 @csv_option
 @form_options
 @server_options
-def agreement(id: str, version: int | None, as_csv: bool, is_pretty: bool, server: Server) -> None:
+def agreement(id: str, version: int | None, as_csv: bool, is_pretty: bool, server: Address) -> None:
     """Show how far reviewers agree on a task, by its ID or name, field by field.
 
     A kappa or alpha of 1 is full agreement, and 0 is what chance would do. The words are from
@@ -369,12 +370,12 @@ def agreement(id: str, version: int | None, as_csv: bool, is_pretty: bool, serve
 @click.option("--name", required=True, metavar="NAME", help="The reviewer. Grades carry this name.")
 @click.option(
     "--expires-in",
-    type=Span(),
+    type=TimeSpan(),
     metavar="SPAN",
     help="How long the link works: 12h, 30d or 4w.  [default: 30d]",
 )
 @server_options
-def invite(id: str, name: str, expires_in: float | None, server: Server) -> None:
+def invite(id: str, name: str, expires_in: float | None, server: Address) -> None:
     """Make a link with which NAME can grade a task, by its ID or name, in a browser.
 
     The link opens the grading page of this task and nothing else. It needs no key and no
@@ -403,7 +404,7 @@ def invite(id: str, name: str, expires_in: float | None, server: Server) -> None
 @id_argument
 @form_options
 @server_options
-def invitations(id: str, is_pretty: bool, server: Server) -> None:
+def invitations(id: str, is_pretty: bool, server: Address) -> None:
     """List the invitations to a task, by its ID or name, without their links.
 
     \b
@@ -428,7 +429,7 @@ def invitations(id: str, is_pretty: bool, server: Server) -> None:
 @id_argument
 @click.argument("invitation_id")
 @server_options
-def uninvite(id: str, invitation_id: str, server: Server) -> None:
+def uninvite(id: str, invitation_id: str, server: Address) -> None:
     """Close the link of an invitation to a task, by the task's ID or name.
 
     The grades of its reviewer stay.

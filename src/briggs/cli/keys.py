@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from briggs.cli.arguments.options import Span, form_options
-from briggs.cli.arguments.server import Server, server_options
+from briggs.cli.arguments.address import server_options
+from briggs.cli.arguments.options import TimeSpan, form_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 from briggs.types.keys import SCOPES, SCOPES_DEFAULT, Scope
 
 organization_option = click.option(
@@ -42,7 +43,10 @@ def keys() -> None:
     help="What the key may do. Repeatable.  [default: ask; in a pipe answer, read and grade]",
 )
 @click.option(
-    "--expires-in", type=Span(), metavar="SPAN", help="How long the key is valid: 12h, 30d or 4w."
+    "--expires-in",
+    type=TimeSpan(),
+    metavar="SPAN",
+    help="How long the key is valid: 12h, 30d or 4w.",
 )
 @organization_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
@@ -53,7 +57,7 @@ def create(
     expires_in: float | None,
     organization: str | None,
     as_json: bool,
-    server: Server,
+    server: Address,
 ) -> None:
     """Create a key called NAME, and print its secret once.
 
@@ -89,7 +93,7 @@ def create(
 @organization_option
 @form_options
 @server_options
-def list_keys(organization: str | None, is_pretty: bool, server: Server) -> None:
+def list_keys(organization: str | None, is_pretty: bool, server: Address) -> None:
     """List the keys: a table on a terminal, JSON lines in a pipe.
 
     \b
@@ -112,7 +116,7 @@ def list_keys(organization: str | None, is_pretty: bool, server: Server) -> None
 @click.argument("id")
 @organization_option
 @server_options
-def revoke(id: str, organization: str | None, server: Server) -> None:
+def revoke(id: str, organization: str | None, server: Address) -> None:
     """Revoke the key ID: the server no longer accepts it.
 
     ID is the key's id from `briggs keys list`, not its secret.

@@ -6,15 +6,16 @@ import asyncio
 
 import click
 
+from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.options import form_options
-from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Command
+from briggs.types.address import Address
 
 
 @click.command(cls=Command)
 @form_options
 @server_options
-def models(is_pretty: bool, server: Server) -> None:
+def models(is_pretty: bool, server: Address) -> None:
     """List the models that the server offers.
 
     Use these names with `briggs chat --model`, or as the `model` of any client. Prints a table

@@ -6,11 +6,12 @@ import asyncio
 
 import click
 
+from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.options import form_options
-from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
 from briggs.cli.keys import print_secret
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 
 
 @click.group(cls=Group)
@@ -27,7 +28,7 @@ def organizations() -> None:
 @click.option("--name", metavar="NAME", help="The name to show.  [default: the slug]")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @server_options
-def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
+def create(slug: str, name: str | None, as_json: bool, server: Address) -> None:
     """Create the organization SLUG, and print the secret of its first key once.
 
     SLUG is 1 to 63 lower-case letters, digits and hyphens. It cannot be changed later. Only the
@@ -55,7 +56,7 @@ def create(slug: str, name: str | None, as_json: bool, server: Server) -> None:
 @organizations.command(name="list")
 @form_options
 @server_options
-def list_organizations(is_pretty: bool, server: Server) -> None:
+def list_organizations(is_pretty: bool, server: Address) -> None:
     """List the organizations: a table on a terminal, JSON lines in a pipe.
 
     Administrators of the first organization see all of them. Other keys see their own.

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.options import file_argument
-from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def create(
     is_tie: bool,
     comment: str | None,
     reviewer: str | None,
-    server: Server,
+    server: Address,
 ) -> None:
     """Say which of 2 to 4 completions is best, and print that as JSON.
 
@@ -71,7 +72,7 @@ def create(
 @preferences.command()
 @file_argument
 @server_options
-def download(file: Path, server: Server) -> None:
+def download(file: Path, server: Address) -> None:
     """Download pairs to FILE as JSON lines, oldest first: `prompt`, `chosen`, `rejected`.
 
     Each pair is the best answer of a preference and another answer to the same messages, in the

@@ -6,9 +6,10 @@ import asyncio
 
 import click
 
-from briggs.cli.arguments.server import Server, server_options
+from briggs.cli.arguments.address import server_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 
 POLL_S = 0.2
 
@@ -25,7 +26,7 @@ def rollups() -> None:
 @rollups.command()
 @click.option("--no-wait", is_flag=True, help="Do not wait for the end.")
 @server_options
-def rebuild(no_wait: bool, server: Server) -> None:
+def rebuild(no_wait: bool, server: Address) -> None:
     """Count all completions again, newest first, while calls are answered.
 
     The home page shows only what is counted so far until this ends. It takes about 20 seconds for

@@ -6,10 +6,11 @@ import asyncio
 
 import click
 
+from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.options import form_options, id_argument, page_options
-from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 
 
 @click.group(cls=Group)
@@ -25,7 +26,7 @@ def sessions() -> None:
 @page_options(limit=25)
 @form_options
 @server_options
-def list_sessions(limit: int, offset: int, is_pretty: bool, server: Server) -> None:
+def list_sessions(limit: int, offset: int, is_pretty: bool, server: Address) -> None:
     """List sessions with their totals, newest first.
 
     \b
@@ -48,7 +49,7 @@ def list_sessions(limit: int, offset: int, is_pretty: bool, server: Server) -> N
 @id_argument
 @form_options
 @server_options
-def get(id: str, is_pretty: bool, server: Server) -> None:
+def get(id: str, is_pretty: bool, server: Address) -> None:
     """Show the session ID as a conversation: every call in order, with its new messages.
 
     In a pipe, print one line of JSON: the totals, and the first 1,000 completions.
@@ -70,9 +71,9 @@ def get(id: str, is_pretty: bool, server: Server) -> None:
                 return
             from rich.console import Console
 
-            from briggs.cli.terminal.conversation import Conversation
+            from briggs.cli.terminal.conversation import ConversationView
 
-            conversation = Conversation(Console(highlight=False))
+            conversation = ConversationView(Console(highlight=False))
             conversation.show_head(session)
             async for item in client.completions.iterate(
                 session_id=id, status="any", order="asc", include=["request"]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from briggs.cli.arguments.server import Server, server_options
+from briggs.cli.arguments.address import server_options
 from briggs.cli.groups import Group
+from briggs.types.address import Address
 
 if TYPE_CHECKING:
     from briggs.client.spool import Spool
@@ -57,7 +58,7 @@ def list_spools(data: Path | None) -> None:
 )
 @click.option("--rejected", is_flag=True, help="Try rejected records again.")
 @server_options
-def flush(everything: bool, rejected: bool, server: Server) -> None:
+def flush(everything: bool, rejected: bool, server: Address) -> None:
     """Send the records that wait for this command's server and key.
 
     \b
@@ -77,14 +78,14 @@ def flush(everything: bool, rejected: bool, server: Server) -> None:
         click.echo(f"{each.folder}  {sent} sent, {aside} set aside")
 
 
-def _send(spool: Spool, server: Server) -> tuple[int, int]:
-    from briggs.client.connection import Connection
+def _send(spool: Spool, server: Address) -> tuple[int, int]:
+    from briggs.client.connection import ServerConnection
     from briggs.client.sender import send_all
 
     waiting, aside = len(spool.list()), len(spool.list_rejected())
 
     async def send() -> None:
-        connection = Connection(base_url=server.url, api_key=server.api_key)
+        connection = ServerConnection(base_url=server.url, api_key=server.api_key)
         try:
             await send_all(spool, connection)
         finally:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.filters import filter_options
 from briggs.cli.arguments.options import form_options
-from briggs.cli.arguments.server import Server, server_options
 from briggs.cli.groups import Command
 from briggs.cli.terminal.text import (
     format_cost,
@@ -19,13 +19,14 @@ from briggs.cli.terminal.text import (
     format_duration,
     print_line,
 )
+from briggs.types.address import Address
 from briggs.types.texts import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from briggs.client import CompletionFilters, Statistics
-    from briggs.types.statistics import Figures, Group, GroupFigures
+    from briggs.types.statistics import Figures, GroupFigures, Grouping
 
 CSV_COLUMNS = (
     *("key", "completions", "finished", "failed", "started", "prompt_tokens"),
@@ -49,7 +50,7 @@ CSV_COLUMNS = (
 @form_options
 @server_options
 def stats(
-    by: Group, filters: CompletionFilters, as_csv: bool, is_pretty: bool, server: Server
+    by: Grouping, filters: CompletionFilters, as_csv: bool, is_pretty: bool, server: Address
 ) -> None:
     """Sum up completions: calls, failures by kind, tokens, cost, p50 and p95 of the times.
 

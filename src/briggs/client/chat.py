@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, overload
 
 import msgspec
 
-from briggs.client.connection import Connection, read_refusal
+from briggs.client.connection import ServerConnection, read_refusal
 from briggs.client.errors import ConnectionLost, InvalidAnswer
 from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.types.chunk import CreateChatCompletionStreamResponse
@@ -78,7 +78,7 @@ class ChatCompletionStream:
 class ChatCompletions:
     """`client.chat.completions`. https://platform.openai.com/docs/api-reference/chat/create"""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     @overload
@@ -155,7 +155,7 @@ class ChatCompletions:
 class Chat:
     """`client.chat`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self.completions = ChatCompletions(connection)
 
 

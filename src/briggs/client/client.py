@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Generic, NamedTuple, ParamSpec, Self, TypeVar
 
+from briggs.client.address import choose_server
 from briggs.client.chat import Chat
 from briggs.client.completions import Completions
-from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, Connection, replies
+from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, ServerConnection, replies
 from briggs.client.feedback import FeedbackCalls
 from briggs.client.feedback_tasks import FeedbackTasks
 from briggs.client.keys import Keys
@@ -15,7 +16,6 @@ from briggs.client.models import Models
 from briggs.client.organizations import Organizations
 from briggs.client.preferences import Preferences
 from briggs.client.rollups import Rollups
-from briggs.client.server import choose_server
 from briggs.client.sessions import Sessions
 from briggs.client.statistics import StatisticsCalls
 from briggs.transport import Reply
@@ -57,7 +57,7 @@ class AsyncClient:
         retries_max: int = RETRIES_MAX,
     ) -> None:
         server = choose_server(base_url, api_key)
-        self._connection = Connection(
+        self._connection = ServerConnection(
             base_url=server.url,
             api_key=server.api_key,
             timeout_s=timeout_s,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.client.connection import ServerConnection, encode_query, omit_none
 from briggs.client.logged import LoggedCompletion
 from briggs.types.completions import Attempt, Fix, Status, create_id
 from briggs.types.json import Object, encode, from_builtins, to_builtins
@@ -174,7 +174,7 @@ class Completions:
     https://platform.openai.com/docs/api-reference/chat/list
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def create(

@@ -51,7 +51,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _IDEMPOTENT = ("GET", "PUT", "DELETE")
 
 
-class Connection:
+class ServerConnection:
     """Sends requests to one server, and raises its error answers as exceptions.
 
     Raises `InvalidCall` for an invalid address.

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET
 
-from briggs.client.connection import ANSWER_BYTES_MAX, Connection, encode_query, omit_none
+from briggs.client.connection import ANSWER_BYTES_MAX, ServerConnection, encode_query, omit_none
 from briggs.types.completions import create_id
 from briggs.types.feedback import ReviewerKind
 from briggs.types.json import Object
@@ -100,7 +100,7 @@ class FeedbackEdit(TypedDict, total=False):
 class FeedbackCalls:
     """`client.feedback`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def create(

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.client.connection import ServerConnection, encode_query, omit_none
 from briggs.client.feedback import Feedback
 from briggs.client.logged import LoggedCompletion
 from briggs.types.feedback import Progress, TaskKind
@@ -201,7 +201,7 @@ class _Released(Object):
 class FeedbackTasks:
     """`client.feedback_tasks`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def create(

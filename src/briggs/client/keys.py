@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.client.connection import Connection, encode_query, omit_none
+from briggs.client.connection import ServerConnection, encode_query, omit_none
 from briggs.types.json import Object
 from briggs.types.keys import Scope
 
@@ -56,7 +56,7 @@ class _Link(Object):
 class Keys:
     """`client.keys`. https://platform.openai.com/docs/api-reference/admin-api-keys"""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def create(

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from briggs.client.marks import Session, current_session, current_tags, join_tags
-from briggs.client.records import Record, encode_body
+from briggs.client.address import Address, choose_server, data_folder
+from briggs.client.marks import SessionBlock, current_session, current_tags, join_tags
+from briggs.client.records import CallRecord, encode_body
 from briggs.client.sender import Sender
-from briggs.client.server import Server, choose_server, data_folder
 from briggs.client.spool import Spool, SpoolFull
 from briggs.types.completions import current_time_us
 
@@ -40,11 +40,11 @@ class Log:
         self.sender = Sender(self.spool, self.find_server)
         self._warned_at = -WARNING_PAUSE_S
 
-    def find_server(self) -> Server:
+    def find_server(self) -> Address:
         """The server to send records to. A local server may have changed its port meanwhile."""
         return choose_server(self._base_url, self._api_key)
 
-    def put(self, record: Record, *, session: Session | None) -> None:
+    def put(self, record: CallRecord, *, session: SessionBlock | None) -> None:
         """Write a record to disk. If that fails, log a warning and let the program continue.
 
         A record of a call's start does not wake the sender, because most calls end soon.
@@ -78,7 +78,7 @@ def log(
     Anthropic or Briggs packages. With an `error`, the call is recorded as failed. The call is
     taken to have ended now. This does not wait for the server.
     """
-    record = Record(
+    record = CallRecord(
         created_at=current_time_us() - round((duration_ms or 0) * 1000),
         request=encode_body(request),
         received=b"" if response is None else encode_body(response),

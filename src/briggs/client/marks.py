@@ -14,7 +14,7 @@ from briggs.types.completions import create_id
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _tags: ContextVar[tuple[str, ...]] = ContextVar("briggs_tags", default=())
-_session: ContextVar[Session | None] = ContextVar("briggs_session", default=None)
+_session: ContextVar[SessionBlock | None] = ContextVar("briggs_session", default=None)
 
 
 class _Block:
@@ -33,7 +33,7 @@ class _Block:
         self.__exit__(*raised)
 
 
-class Session(_Block):
+class SessionBlock(_Block):
     """A block whose calls belong together: `with briggs.session(tags=["checkout"]) as session`.
 
     Inner blocks add their tags. An inner session replaces the outer one. A task, or a thread
@@ -47,8 +47,8 @@ class Session(_Block):
         """The id of the call that was recorded last, in any thread or task."""
         self.last_completion_url: str | None = None
         """The address of that call in the web app."""
-        self._tags = Tags(*tags)
-        self._tokens: list[Token[Session | None]] = []
+        self._tags = TagsBlock(*tags)
+        self._tokens: list[Token[SessionBlock | None]] = []
 
     def note(self, id: str, *, server_url: str) -> None:
         """Remember the call that was recorded last, and the server that has it."""
@@ -65,7 +65,7 @@ class Session(_Block):
         self._tags.__exit__(*raised)
 
 
-class Tags(_Block):
+class TagsBlock(_Block):
     """A block or a decorator that adds tags to calls: `@briggs.tags("billing", "eu")`."""
 
     def __init__(self, *names: str) -> None:
@@ -87,14 +87,14 @@ class Tags(_Block):
 
             @functools.wraps(function)
             async def tagged(*args: Any, **kwargs: Any) -> Any:
-                with Tags(*self._names):
+                with TagsBlock(*self._names):
                     return await function(*args, **kwargs)
 
         else:
 
             @functools.wraps(function)
             def tagged(*args: Any, **kwargs: Any) -> Any:
-                with Tags(*self._names):
+                with TagsBlock(*self._names):
                     return function(*args, **kwargs)
 
         return tagged  # type: ignore[return-value]
@@ -110,6 +110,6 @@ def current_tags() -> tuple[str, ...]:
     return _tags.get()
 
 
-def current_session() -> Session | None:
+def current_session() -> SessionBlock | None:
     """The session of the innermost block that has one."""
     return _session.get()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from briggs.client.connection import Connection
+from briggs.client.connection import ServerConnection
 from briggs.types.models import ListModelsResponse, Model
 
 
 class Models:
     """`client.models`. https://platform.openai.com/docs/api-reference/models"""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def list(self) -> ListModelsResponse:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from msgspec import UNSET, UnsetType
 
-from briggs.client.connection import Connection, omit_none
+from briggs.client.connection import ServerConnection, omit_none
 from briggs.client.keys import ApiKey
 from briggs.types.json import Object
 
@@ -33,7 +33,7 @@ class _Listed(Object):
 class Organizations:
     """`client.organizations`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def create(self, slug: str, *, name: str | None = None) -> Organization:

@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from briggs.client.connection import ANSWER_BYTES_MAX, Connection, omit_none
+from briggs.client.connection import ANSWER_BYTES_MAX, ServerConnection, omit_none
 from briggs.client.feedback import Feedback
 from briggs.types.feedback import ReviewerKind
 from briggs.types.json import Object
@@ -31,7 +31,7 @@ class PreferencePair(Object):
 class Preferences:
     """`client.preferences`: feedback of the built-in task that asks which answer is best."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def create(

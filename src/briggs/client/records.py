@@ -15,7 +15,7 @@ from briggs.wires.recorded.stream import Speaks, fold_stream, has_end
 REASON_LENGTH_MAX = 2000
 
 
-class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+class CallRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One call. Request and response are bytes, and are parsed only when the record is sent."""
 
     id: str = msgspec.field(default_factory=create_id)
@@ -36,7 +36,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     stacktrace: list[dict[str, Any]] = []
 
 
-def tell(record: Record) -> bytes:
+def tell(record: CallRecord) -> bytes:
     """The body of the request that reports a call to the server."""
     status, kind = record.status, record.failure_kind
     response = _read_json(record.received)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from briggs.client.connection import Connection
+from briggs.client.connection import ServerConnection
 from briggs.types.rollups import RollupProgress
 
 _PATH = "/api/v1/rollups/rebuild"
@@ -11,7 +11,7 @@ _PATH = "/api/v1/rollups/rebuild"
 class Rollups:
     """`client.rollups`: the sums that the server keeps for its home page."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def rebuild(self) -> RollupProgress:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 from briggs.client.chat import ChatCompletionStream as AsyncStream
-from briggs.client.connection import Connection
+from briggs.client.connection import ServerConnection
 from briggs.types.chunk import CreateChatCompletionStreamResponse
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Runner:
         finally:
             self.run(_close(items))
 
-    def close(self, connection: Connection) -> None:
+    def close(self, connection: ServerConnection) -> None:
         """Close the connection and end the thread. A later call would start a new one."""
         with self._lock:
             loop, thread = self._loop, self._thread

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote
 
-from briggs.client.connection import Connection
+from briggs.client.address import Address
+from briggs.client.connection import ServerConnection
 from briggs.client.errors import ClientError, Refused
 from briggs.client.records import tell
 from briggs.client.runner import open_loop
-from briggs.client.server import Server
 from briggs.client.spool import Spool
 
 AT_ONCE = 16
@@ -46,11 +46,11 @@ class Sender:
     """Set when a caller waits in `flush`. It ends the pause."""
     _swept: threading.Event
     _is_away: bool
-    _connection: Connection | None
+    _connection: ServerConnection | None
     """Kept between sweeps. Opened again after a failure."""
-    _server: Server | None
+    _server: Address | None
 
-    def __init__(self, spool: Spool, find_server: Callable[[], Server]) -> None:
+    def __init__(self, spool: Spool, find_server: Callable[[], Address]) -> None:
         self._spool = spool
         self._find_server = find_server
         self._reset()
@@ -129,13 +129,13 @@ class Sender:
         self._is_away = False
         return 0
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> ServerConnection:
         """The connection of earlier sweeps. If the server's address changed, a new one."""
         server = self._find_server()
         if self._connection is None or server != self._server:
             await self._disconnect()
             self._server = server
-            self._connection = Connection(
+            self._connection = ServerConnection(
                 base_url=server.url, api_key=server.api_key, timeout_s=TIMEOUT_S, retries_max=0
             )
         return self._connection
@@ -146,7 +146,7 @@ class Sender:
             await connection.close()
 
 
-async def send_all(spool: Spool, connection: Connection) -> None:
+async def send_all(spool: Spool, connection: ServerConnection) -> None:
     """Send what is waiting, and what arrives meanwhile. Raises `ClientError`."""
     while names := spool.list():
         for start in range(0, len(names), AT_ONCE):
@@ -156,7 +156,7 @@ async def send_all(spool: Spool, connection: Connection) -> None:
                     raise error
 
 
-async def _send(name: str, spool: Spool, connection: Connection) -> None:
+async def _send(name: str, spool: Spool, connection: ServerConnection) -> None:
     record = spool.read(name)
     if record is None:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from briggs.client.connection import Connection, encode_query
+from briggs.client.connection import ServerConnection, encode_query
 from briggs.client.logged import LoggedCompletion
 from briggs.types.json import Object
 
@@ -62,7 +62,7 @@ class _Listed(Object):
 class Sessions:
     """`client.sessions`: completions that belong together, such as one conversation."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def create(self) -> SessionCreated:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from briggs.client.records import Record
+from briggs.client.records import CallRecord
 
 if sys.platform != "win32":
     import fcntl
@@ -29,7 +29,7 @@ _HALF_AGE_S = 3600
 """An unfinished file of this age is abandoned, and is deleted."""
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Record)
+_decoder = msgspec.msgpack.Decoder(CallRecord)
 
 
 class SpoolFull(Exception):
@@ -56,7 +56,7 @@ class Spool:
         self._bytes_max = bytes_max
         self._bytes = 0
 
-    def put(self, record: Record) -> None:
+    def put(self, record: CallRecord) -> None:
         """Write a record. Raises `SpoolFull`, `OSError`.
 
         The start of a call has a file of its own, because the call may end while its start is
@@ -84,7 +84,7 @@ class Spool:
         """The names of the waiting records, oldest first. For a call that ended, its id."""
         return sorted(unquote(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
 
-    def read(self, name: str) -> Record | None:
+    def read(self, name: str) -> CallRecord | None:
         """Read a record. None if it is gone, or if it is damaged; then it is set aside."""
         try:
             return _decoder.decode(self._path(name).read_bytes())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Unpack
 
 from briggs.client.completions import CompletionFilters, encode_filters
-from briggs.client.connection import Connection, encode_query
-from briggs.types.statistics import Group, Statistics
+from briggs.client.connection import ServerConnection, encode_query
+from briggs.types.statistics import Grouping, Statistics
 
 _PATH = "/api/v1/statistics"
 
@@ -14,11 +14,11 @@ _PATH = "/api/v1/statistics"
 class StatisticsCalls:
     """`client.statistics`: the calls, failures, tokens, cost and times of completions."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
     async def retrieve(
-        self, *, by: Group | None = None, **filters: Unpack[CompletionFilters]
+        self, *, by: Grouping | None = None, **filters: Unpack[CompletionFilters]
     ) -> Statistics:
         """Totals over the completions that match, and for each model, tag or day.
 

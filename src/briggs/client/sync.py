@@ -59,7 +59,7 @@ from briggs.types.keys import Scope
 from briggs.types.models import ListModelsResponse, Model
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.rollups import RollupProgress
-from briggs.types.statistics import Group, Statistics
+from briggs.types.statistics import Grouping, Statistics
 from briggs.types.stored import ChatCompletionDeleted
 
 
@@ -274,7 +274,7 @@ class StatisticsCalls:
         self._runner = runner
 
     def retrieve(
-        self, *, by: Group | None = None, **filters: Unpack[CompletionFilters]
+        self, *, by: Grouping | None = None, **filters: Unpack[CompletionFilters]
     ) -> Statistics:
         """Totals over the completions that match, and for each model, tag or day.
 

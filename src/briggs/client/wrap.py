@@ -22,7 +22,7 @@ import msgspec
 from briggs.client.errors import InvalidArgument
 from briggs.client.log import current_log
 from briggs.client.marks import current_session, current_tags, join_tags
-from briggs.client.records import Record, read_error
+from briggs.client.records import CallRecord, read_error
 from briggs.transport.decoding import create_decoder
 from briggs.transport.upstream.client import ANSWER_BYTES_MAX
 from briggs.wires.recorded.stream import Speaks, recognise
@@ -134,7 +134,7 @@ class _Call:
         self._bytes_kept = 0
         self._is_reading = False
         self._is_settled = False
-        self._record = Record(
+        self._record = CallRecord(
             speaks=speaks,
             request=b"",
             tags=list(join_tags(current_tags(), tags)),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from briggs.rules.specification import Annotation, FinishReason, Logprobs, ServiceTier
+from briggs.rules.specification import Annotation, FinishReasonWord, ServiceTierWord, StrictLogprobs
 from briggs.wires.words.places import GROQ
 
 # Nearly every chunk has this shape, and then it may pass unchanged: one more piece of text, with or
@@ -31,7 +31,7 @@ class _PlainChoice(msgspec.Struct):
     index: int
     delta: _PlainDelta
     finish_reason: None = None
-    logprobs: Logprobs | UnsetType | None = UNSET
+    logprobs: StrictLogprobs | UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     usage: UnsetType | None = UNSET
     # Text outside the delta's content needs the full check.
@@ -47,7 +47,7 @@ class PlainChunk(msgspec.Struct):
     model: str
     choices: Annotated[list[_PlainChoice], Meta(min_length=1)]
     system_fingerprint: str | None = None
-    service_tier: ServiceTier | UnsetType | None = UNSET
+    service_tier: ServiceTierWord | UnsetType | None = UNSET
     usage: UnsetType | None = UNSET
     error: UnsetType | None = UNSET
     groq: UnsetType | None = msgspec.field(default=UNSET, name=GROQ)
@@ -88,19 +88,19 @@ class _Delta(msgspec.Struct):
     audio: _DeltaAudio | UnsetType | None = UNSET
 
 
-class _Choice(msgspec.Struct):
+class _StrictChunkChoice(msgspec.Struct):
     index: Annotated[int, Meta(ge=0)]
     delta: _Delta
-    finish_reason: FinishReason | UnsetType | None = UNSET
-    logprobs: Logprobs | UnsetType | None = UNSET
+    finish_reason: FinishReasonWord | UnsetType | None = UNSET
+    logprobs: StrictLogprobs | UnsetType | None = UNSET
 
 
-class Chunk(msgspec.Struct):
+class StrictChunk(msgspec.Struct):
     """A `CreateChatCompletionStreamResponse` that may be passed on."""
 
     id: str
     created: int
     model: str
-    choices: list[_Choice]
+    choices: list[_StrictChunkChoice]
     system_fingerprint: str | UnsetType | None = UNSET
-    service_tier: ServiceTier | UnsetType | None = UNSET
+    service_tier: ServiceTierWord | UnsetType | None = UNSET

@@ -27,7 +27,13 @@ from briggs.conform.strict import (
 from briggs.conform.tokens import are_cut, restore_logprobs, restore_numbers
 from briggs.conform.usage import restore_finite, restore_usage
 from briggs.rules.quick import read_plain
-from briggs.rules.specification import SERVICE_TIERS, KnownUsage, Response, Usage, is_plausible
+from briggs.rules.specification import (
+    SERVICE_TIERS,
+    KnownStrictUsage,
+    StrictResponse,
+    StrictUsage,
+    is_plausible,
+)
 from briggs.types import json
 from briggs.types.completions import ID_PREFIX
 from briggs.wires.words.costs import read_cost
@@ -35,15 +41,15 @@ from briggs.wires.words.counts import translate_words
 from briggs.wires.words.places import GROQ
 
 
-class _Answer(Response):
+class _Answer(StrictResponse):
     """A response whose usage is still as it came."""
 
     usage: Raw | UnsetType = UNSET  # type: ignore[assignment]
 
 
 _STRICT = msgspec.json.Decoder(_Answer)
-_KNOWN_USAGE = msgspec.json.Decoder(KnownUsage)
-_USAGE = msgspec.json.Decoder(Usage)
+_KNOWN_USAGE = msgspec.json.Decoder(KnownStrictUsage)
+_USAGE = msgspec.json.Decoder(StrictUsage)
 
 # Units that upstreams use for `created`, per second: seconds, milli-, micro- and nanoseconds.
 _UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
@@ -79,7 +85,7 @@ def conform_plain(body: bytes, *, asked: Asked) -> Conformed | None:
     return None if plain is None else Conformed(body, read_facts(plain), is_plain=True)
 
 
-def _read_usage(raw: Raw) -> tuple[Usage, dict[str, Any]]:
+def _read_usage(raw: Raw) -> tuple[StrictUsage, dict[str, Any]]:
     """A usage. If it has other members than the specification's, also all of it as it came."""
     try:
         return _KNOWN_USAGE.decode(raw), {}
@@ -94,7 +100,7 @@ def _restore(body: bytes, *, asked: Asked) -> Conformed:
     _find_usage(answer)
     cost_usd = read_cost(value.get("usage"))
     _restore_response(answer, asked)
-    response = convert(value, Response)
+    response = convert(value, StrictResponse)
     check_response(response, asked)
     facts = read_facts(response)
     facts.cost_usd = cost_usd

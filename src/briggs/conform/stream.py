@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from briggs.conform.calls import Calls
-from briggs.conform.chunks import Chunk, PlainChunk
+from briggs.conform.chunks import PlainChunk, StrictChunk
 from briggs.conform.drafts import Draft, Fixes
 from briggs.conform.finish import raise_in_band_error, restore_finish_reason
 from briggs.conform.message import (
@@ -39,7 +39,7 @@ from briggs.conform.strict import (
 )
 from briggs.conform.tokens import are_cut, restore_logprobs
 from briggs.conform.usage import restore_usage
-from briggs.rules.specification import Usage
+from briggs.rules.specification import StrictUsage
 from briggs.types import json
 from briggs.types.fold import Fold
 from briggs.types.probabilities import read_certainty
@@ -79,7 +79,7 @@ _SEPARATORS = {
 }
 
 
-class _Choice(msgspec.Struct):
+class _ChoiceState(msgspec.Struct):
     """The state of one choice, after the chunks that were passed on."""
 
     calls: Calls = msgspec.field(default_factory=Calls)
@@ -118,7 +118,7 @@ class ConformStream:
         self._fixes = Fixes()
         self._fold = Fold()
         self._unfolded: list[bytes | dict[str, Any]] = []
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, _ChoiceState] = {}
         self._given: dict[str, Any] = {}
         """The first chunk's identity, before it was mended."""
         self._identity: dict[str, Any] | None = None
@@ -292,7 +292,7 @@ class ConformStream:
             cost_usd=self._cost_usd,
         )
         if self._usage is not None:
-            read_usage(convert(self._usage, Usage), into=facts)
+            read_usage(convert(self._usage, StrictUsage), into=facts)
         logprobs = [each for choice in folded["choices"] for each in list_logprobs(choice)]
         if logprobs:
             facts.p_mean, facts.p_least = read_certainty(logprobs)
@@ -325,7 +325,7 @@ class ConformStream:
             return False
         if not self._restore_choices(chunk):
             return False
-        convert(chunk.members, Chunk)
+        convert(chunk.members, StrictChunk)
         self._keep_for_fold(chunk.members)
         if self._usage is not before:
             self._note_counted()
@@ -450,7 +450,7 @@ class ConformStream:
         if all(map(says_nothing, [*said, delta])):
             raise NotConforming(f"its choice is empty, and its text is in '{self._stray}'")
 
-    def _find_state(self, choice: Draft, position: int) -> _Choice:
+    def _find_state(self, choice: Draft, position: int) -> _ChoiceState:
         """C2: the choice with an index. Without one, its place in the list counts."""
         index = choice.get("index")
         if type(index) is not int or index < 0:
@@ -465,7 +465,7 @@ class ConformStream:
         if state is None:
             if len(self._choices) >= self._asked.choices:
                 check_indices([*self._choices, index], asked=self._asked.choices)
-            state = self._choices[index] = _Choice()
+            state = self._choices[index] = _ChoiceState()
         return state
 
 
@@ -478,7 +478,7 @@ def _may_follow_finish(delta: dict[str, Any]) -> bool:
     return False
 
 
-def _restore_delta(delta: Draft, state: _Choice) -> None:
+def _restore_delta(delta: Draft, state: _ChoiceState) -> None:
     """S5, S10, M2, M5: the role comes first and once. The rest is mended as in a message."""
     if state.begun:
         delta.remove("role", rule="S5")
@@ -505,7 +505,7 @@ def _restore_usage(holder: Draft, *, before: dict[str, Any] | None = None) -> di
     """Restore a usage, and raise `NotConforming` here if the record could not read it later."""
     usage = restore_usage(holder, before=before)
     if usage is not None:
-        convert(usage, Usage)
+        convert(usage, StrictUsage)
     return usage
 
 

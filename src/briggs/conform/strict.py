@@ -9,10 +9,10 @@ from msgspec import UNSET
 
 from briggs.rules.specification import (
     ABSENT,
-    Logprobs,
-    Response,
-    ToolCall,
-    Usage,
+    StrictLogprobs,
+    StrictResponse,
+    StrictToolCall,
+    StrictUsage,
     is_plausible,
     list_excess,
 )
@@ -93,7 +93,7 @@ def convert(value: Any, type: type[T]) -> T:
         raise NotConforming("a lone surrogate is in a value that must not be text") from error
 
 
-def check_response(response: Response, asked: Asked) -> None:
+def check_response(response: StrictResponse, asked: Asked) -> None:
     """Check the rules that types cannot express. Raises `NotConforming`."""
     if not is_plausible(response.created):  # E3
         raise NotConforming(f"'created' is not a plausible time in seconds: {response.created}")
@@ -115,7 +115,7 @@ def check_response(response: Response, asked: Asked) -> None:
         check_usage(response.usage)
 
 
-def check_logprobs(logprobs: Logprobs, asked: Asked) -> None:
+def check_logprobs(logprobs: StrictLogprobs, asked: Asked) -> None:
     """L1, L7: no logprobs, and no more alternatives, than requested. Raises `NotConforming`."""
     if not asked.logprobs:
         raise NotConforming("it has logprobs that were not requested")
@@ -126,7 +126,7 @@ def check_logprobs(logprobs: Logprobs, asked: Asked) -> None:
                 raise NotConforming(f"a token has more top_logprobs than the {top} requested")
 
 
-def _check_calls(calls: list[ToolCall]) -> None:
+def _check_calls(calls: list[StrictToolCall]) -> None:
     ids = {call.id for call in calls}
     if len(ids) < len(calls) or "null" in ids:  # M6
         raise NotConforming("two tool calls have the same id, or one has the id 'null'")
@@ -150,7 +150,7 @@ def _show_index(index: int) -> str:
     return str(index) if abs(index) <= COUNT_MAX else "(a number too large)"
 
 
-def check_usage(usage: Usage) -> None:
+def check_usage(usage: StrictUsage) -> None:
     """U2, U3: the total is the sum, and no part exceeds its whole. Raises `NotConforming`."""
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if usage.total_tokens != prompt + completion:
@@ -163,7 +163,7 @@ def check_usage(usage: Usage) -> None:
             raise NotConforming("'usage' counts more tokens of a part than in total")
 
 
-def read_facts(response: Response) -> Facts:
+def read_facts(response: StrictResponse) -> Facts:
     """What the record keeps about a response."""
     tier = response.service_tier
     if not isinstance(tier, str):
@@ -188,7 +188,7 @@ def read_facts(response: Response) -> Facts:
     return facts
 
 
-def read_usage(usage: Usage, *, into: Facts) -> None:
+def read_usage(usage: StrictUsage, *, into: Facts) -> None:
     """Copy the counts of a usage object."""
     into.prompt_tokens = usage.prompt_tokens
     into.completion_tokens = usage.completion_tokens

@@ -14,7 +14,7 @@ from typing import Any
 
 from briggs.conform.drafts import Draft
 from briggs.conform.strict import Asked
-from briggs.rules.specification import Logprobs
+from briggs.rules.specification import StrictLogprobs
 
 _REPLACEMENT = "\ufffd"
 # Each U+FFFD is an incomplete UTF-8 character, or an invalid byte: 1 to 3 bytes.
@@ -29,7 +29,7 @@ _CUT_MAX = 8
 _READINGS_MAX = 16
 
 
-def are_cut(logprobs: Logprobs) -> bool:
+def are_cut(logprobs: StrictLogprobs) -> bool:
     """Whether any token's text has U+FFFD. Then its bytes must be checked."""
     tokens = [*(logprobs.content or ()), *(logprobs.refusal or ())]
     return _REPLACEMENT in "".join([token.token for token in tokens])

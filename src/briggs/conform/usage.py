@@ -7,7 +7,7 @@ from typing import Any
 
 from briggs.conform.drafts import Draft, Fixes
 from briggs.conform.strict import convert
-from briggs.rules.specification import Details, list_excess
+from briggs.rules.specification import StrictDetails, list_excess
 from briggs.types.usage import COUNT_MAX, PARTS
 from briggs.wires.words.counts import LIFETIMES, find_lifetimes, read_count, translate_words
 
@@ -79,7 +79,9 @@ def _restore_counts(usage: Draft, before: dict[str, Any]) -> bool:
         details = usage.object(name)
         if details is not None:
             # A part that is larger than its whole counts something else.
-            for part in list_excess(convert(details.members, Details), whole=usage.get(whole)):
+            for part in list_excess(
+                convert(details.members, StrictDetails), whole=usage.get(whole)
+            ):
                 details.remove(part, rule="U3")
     return True
 

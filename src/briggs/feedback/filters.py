@@ -16,8 +16,8 @@ from briggs.types.feedback import Feedback
 from briggs.types.filters import (
     AllOf,
     Comparison,
-    Field,
     Filter,
+    FilterField,
     Not,
     Operator,
     Vocabulary,
@@ -34,10 +34,10 @@ def parse_feedback_filter(text: str, fields: Collection[str] | None = None) -> F
     Raises `InvalidFilter`, which names the position, or the fields that there are.
     """
     values = [
-        Field(name=_VALUES + name if name in NAMES else name, aliases=(_VALUES + name,))
+        FilterField(name=_VALUES + name if name in NAMES else name, aliases=(_VALUES + name,))
         for name in fields or ()
     ]
-    known = [Field(name=name, kind="time" if name == "created" else "any") for name in NAMES]
+    known = [FilterField(name=name, kind="time" if name == "created" else "any") for name in NAMES]
     return parse_filter(text, of=Vocabulary(fields=[*values, *known], is_open=fields is None))
 
 

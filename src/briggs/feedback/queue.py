@@ -21,7 +21,7 @@ LEASE_S_MAX = 86_400.0
 REASON_LENGTH_MAX = 1000
 
 
-class Item(msgspec.Struct, kw_only=True, frozen=True):
+class QueueItem(msgspec.Struct, kw_only=True, frozen=True):
     """A completion to grade."""
 
     lease: Lease
@@ -38,7 +38,7 @@ async def take_next(
     wish: Wish,
     key: Key,
     lease_s: float = LEASE_S,
-) -> Item | None:
+) -> QueueItem | None:
     """Reserve the next completion for a reviewer; None if none is free.
 
     Raises `InvalidRequest` if the task is archived, or hides from the key what the wish names.
@@ -59,7 +59,7 @@ async def take_next(
         if completion is not None:
             if task.hide_model:
                 completion = hide_model(completion, tags=task.completion_tags_selector)
-            return Item(
+            return QueueItem(
                 lease=lease,
                 completion=completion,
                 feedback=[] if task.blind else await _list_answers(store, task, completion),

@@ -65,7 +65,7 @@ class VersionCount(msgspec.Struct, kw_only=True, frozen=True):
     feedback: int
 
 
-class Report(msgspec.Struct, kw_only=True, frozen=True):
+class AgreementReport(msgspec.Struct, kw_only=True, frozen=True):
     """The results for one version of a task. Answers to other versions do not count."""
 
     version: int
@@ -78,14 +78,16 @@ class Report(msgspec.Struct, kw_only=True, frozen=True):
     """The sources of the words of verdicts."""
 
 
-async def report(store: Store, task: FeedbackTask, *, version: int | None = None) -> Report:
+async def report(
+    store: Store, task: FeedbackTask, *, version: int | None = None
+) -> AgreementReport:
     """The results for a version of a task, by default the newest.
 
     Raises `NotFound` for a version that does not exist.
     """
     answers = await read_answers(store, task, version=version)
     fields, left_out = await asyncio.to_thread(_report_fields, answers)
-    return Report(
+    return AgreementReport(
         version=answers.version.version,
         versions=[
             VersionCount(version=each, feedback=count)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-Path = tuple[str | int, ...]
+SchemaPath = tuple[str | int, ...]
 
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _MEANT = {
@@ -43,7 +43,7 @@ _KEYWORDS = frozenset((*_ASKS, *_NOTES))
 class Mistake(NamedTuple):
     """The place of a mistake, and what to write instead."""
 
-    path: Path
+    path: SchemaPath
     message: str
 
 
@@ -52,7 +52,7 @@ def find_mistake(schema: Mapping[str, Any]) -> Mistake | None:
     return next(_find_all(schema), None)
 
 
-def walk_schemas(schema: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def walk_schemas(schema: Any, path: SchemaPath = ()) -> Iterator[tuple[SchemaPath, Any]]:
     """A schema and all schemas within it, each with its path."""
     yield path, schema
     if not isinstance(schema, dict):
@@ -85,7 +85,7 @@ def _find_all(root: Mapping[str, Any]) -> Iterator[Mistake]:
             yield Mistake(path, f"a schema is an object. Write {_write(_read_type(schema))}")
 
 
-def _find_unwrapped(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
+def _find_unwrapped(schema: Mapping[str, Any], path: SchemaPath) -> Iterator[Mistake]:
     """Fields that are not under `properties`."""
     if "properties" in schema:
         return
@@ -100,7 +100,7 @@ def _find_unwrapped(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
         yield Mistake(path, f"put the fields under 'properties'. Write {_write(meant)}")
 
 
-def _find_types(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
+def _find_types(schema: Mapping[str, Any], path: SchemaPath) -> Iterator[Mistake]:
     """Types that JSON Schema does not have, and `required` that is not a list of names."""
     kinds = schema.get("type")
     for kind in kinds if isinstance(kinds, list) else [kinds]:
@@ -124,7 +124,7 @@ def _find_types(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
         )
 
 
-def _find_misspelt(schema: Mapping[str, Any], path: Path) -> Iterator[Mistake]:
+def _find_misspelt(schema: Mapping[str, Any], path: SchemaPath) -> Iterator[Mistake]:
     for name in schema.keys() - _KEYWORDS:
         alike = [each for each in _ASKS if each.lower() == name.lower().replace("_", "")]
         near = alike or (

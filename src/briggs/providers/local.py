@@ -20,7 +20,7 @@ import msgspec
 from briggs.providers.base import Answer, Stream, Take
 from briggs.providers.http import HttpProvider
 from briggs.providers.local_models import BUILT_IN, find_template, name_build, read_own_template
-from briggs.providers.local_server import Order
+from briggs.providers.local_server import ChildOrder
 from briggs.settings import LocalModelSettings, LocalSettings, read_local_model
 from briggs.transport import TimedOut, Transport, TransportError
 from briggs.types.envelope import Envelope
@@ -127,7 +127,7 @@ class LocalProvider:
             raise ProviderNotReady(
                 f"local/{model} cannot be read: {error.filename}: {error.strerror}."
             ) from error
-        order = Order(
+        order = ChildOrder(
             model=model,
             path=listed.path,
             chat_template=template,
@@ -277,7 +277,7 @@ class _ChildStream:
         self._use.close()
 
 
-async def _spawn(order: Order, *, log_path: Path) -> tuple[asyncio.subprocess.Process, str]:
+async def _spawn(order: ChildOrder, *, log_path: Path) -> tuple[asyncio.subprocess.Process, str]:
     """Start a child and wait until it listens. Raises `UpstreamUnreachable`."""
     with log_path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(

@@ -13,7 +13,7 @@ import sys
 import msgspec
 
 
-class Order(msgspec.Struct, kw_only=True):
+class ChildOrder(msgspec.Struct, kw_only=True):
     """What the parent orders."""
 
     model: str
@@ -27,7 +27,7 @@ class Order(msgspec.Struct, kw_only=True):
 
 def main() -> None:
     """Serve until the parent is gone."""
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=ChildOrder)
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.types import json
-from briggs.types.any_json import Json, integer, members, objects
+from briggs.types.any_json import Members, integer, members, objects
 from briggs.types.envelope import CHOICES_MAX
 
 # RFC 8259, section 9, lets readers set a limit.
 DEPTH_MAX = 100
 
 
-class Body:
+class CheckedBody:
     """Bytes that should be JSON."""
 
     def __init__(self, data: bytes) -> None:
@@ -33,11 +33,11 @@ class Body:
             self.value, self.fault = None, f"it is nested deeper than {DEPTH_MAX} levels"
 
     @property
-    def members(self) -> Json:
+    def members(self) -> Members:
         """The members of the object; empty if it is something else."""
         return members(self.value)
 
-    def read_leniently(self) -> Json:
+    def read_leniently(self) -> Members:
         """The object that it would be if JSON allowed NaN and Infinity."""
         try:
             value = stdlib_json.loads(self.data)
@@ -46,17 +46,17 @@ class Body:
         return value if isinstance(value, dict) else {}
 
 
-class Choice(NamedTuple):
+class CheckedChoice(NamedTuple):
     """A choice, and its message or delta."""
 
     path: str
-    value: Json
-    message: Json
+    value: Members
+    message: Members
     """Empty if there is none."""
     message_path: str
 
     @property
-    def calls(self) -> list[tuple[str, Json]]:
+    def calls(self) -> list[tuple[str, Members]]:
         """The tool calls with their paths."""
         return list(objects(self.message.get("tool_calls"), f"{self.message_path}.tool_calls"))
 
@@ -67,37 +67,39 @@ class Choice(NamedTuple):
         return any(self.message.get(name) for name in spoken)
 
 
-class Token(NamedTuple):
+class CheckedToken(NamedTuple):
     """A token of the output, and the alternatives to it with their paths."""
 
     path: str
-    value: Json
-    others: list[tuple[str, Json]]
+    value: Members
+    others: list[tuple[str, Members]]
 
 
-class Answer:
+class CheckedAnswer:
     """A response, the response that a stream's chunks form, or one chunk, with its request."""
 
-    def __init__(self, value: Json, request: Request | None, *, member: str = "message") -> None:
+    def __init__(
+        self, value: Members, request: CheckedRequest | None, *, member: str = "message"
+    ) -> None:
         self.value = value
         self.request = request
         self.member = member
         """`message` or, in a chunk, `delta`."""
         # If an answer has more choices, it breaks C1, and the rest are not read.
         self.choices = [
-            Choice(path, choice, members(choice.get(member)), f"{path}.{member}")
+            CheckedChoice(path, choice, members(choice.get(member)), f"{path}.{member}")
             for path, choice in islice(objects(value.get("choices"), "choices"), CHOICES_MAX)
         ]
 
     @property
-    def usage(self) -> Json:
+    def usage(self) -> Members:
         return members(self.value.get("usage"))
 
     @cached_property
-    def tokens(self) -> list[Token]:
+    def tokens(self) -> list[CheckedToken]:
         """Every token that has log probabilities."""
         return [
-            Token(path, value, [*objects(value.get("top_logprobs"), f"{path}.top_logprobs")])
+            CheckedToken(path, value, [*objects(value.get("top_logprobs"), f"{path}.top_logprobs")])
             for choice in self.choices
             for name in ("content", "refusal")
             for path, value in objects(
@@ -106,17 +108,17 @@ class Answer:
         ]
 
     @cached_property
-    def entries(self) -> list[tuple[str, Json]]:
+    def entries(self) -> list[tuple[str, Members]]:
         """Every token and every alternative to it, with their paths."""
         return [
             entry for token in self.tokens for entry in ((token.path, token.value), *token.others)
         ]
 
 
-class Request:
+class CheckedRequest:
     """A request, as far as the rules compare answers with it."""
 
-    def __init__(self, value: Json) -> None:
+    def __init__(self, value: Members) -> None:
         self.value = value
 
     @property
@@ -159,7 +161,7 @@ class Request:
         return kind if isinstance(kind, str) else None
 
     @property
-    def stream_options(self) -> Json:
+    def stream_options(self) -> Members:
         return members(self.value.get("stream_options"))
 
     @property
@@ -167,10 +169,10 @@ class Request:
         return self.stream_options.get("include_usage") is True
 
 
-def read_request(body: bytes | None) -> Request | None:
+def read_request(body: bytes | None) -> CheckedRequest | None:
     """The request; None if it is missing or is not a JSON object."""
-    value = None if body is None else Body(body).value
-    return Request(value) if isinstance(value, dict) else None
+    value = None if body is None else CheckedBody(body).value
+    return CheckedRequest(value) if isinstance(value, dict) else None
 
 
 def is_too_deep(value: Any) -> bool:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib import import_module
 
-from briggs.rules.answer import Answer, Body, Request, read_request
+from briggs.rules.answer import CheckedAnswer, CheckedBody, CheckedRequest, read_request
 from briggs.rules.book import BOOK, FINDINGS_MAX, Finding, Rule, judge
-from briggs.rules.events import Stream, is_chunk
+from briggs.rules.events import CheckedStream, is_chunk
 from briggs.rules.http import ErrorBody
 
 # Every module enters its rules into the book when it is imported.
@@ -39,12 +39,14 @@ def is_checkable(body: bytes) -> bool:
 
 def check_response(body: bytes, *, request: bytes | None = None) -> list[Finding]:
     """The rules that a whole answer breaks."""
-    read, asked = Body(body), read_request(request)
+    read, asked = CheckedBody(body), read_request(request)
     findings = judge("body", read)
     if read.fault is not None:
         # NaN and Infinity may stand in place of probabilities.
-        return findings + judge("response", Answer(read.read_leniently(), asked), only={"L3"})
-    return findings + judge("response", Answer(read.members, asked))
+        return findings + judge(
+            "response", CheckedAnswer(read.read_leniently(), asked), only={"L3"}
+        )
+    return findings + judge("response", CheckedAnswer(read.members, asked))
 
 
 def check_stream(
@@ -59,14 +61,14 @@ def check_stream(
     If `whole` is false, the stream was cut off before the upstream could end it, and the rules
     about its end do not apply.
     """
-    stream = Stream(received, read_request(request), content_type=content_type, whole=whole)
+    stream = CheckedStream(received, read_request(request), content_type=content_type, whole=whole)
     findings = judge("stream", stream)
     for chunk in stream.chunks:
         findings += judge("body", chunk.body, at=chunk.path)
         if is_chunk(chunk):
             findings += judge("chunk", chunk.answer, at=chunk.path)
     if stream.is_whole and stream.chunks:
-        folded = Answer(stream.folded, stream.request)
+        folded = CheckedAnswer(stream.folded, stream.request)
         findings += judge("response", folded, at="fold", skip=_KEPT_BY_CHUNKS)
     return _keep_first(findings)
 
@@ -93,5 +95,5 @@ def check_error(body: bytes, *, status: int, content_type: str | None = None) ->
 
 def check_request(body: bytes) -> list[Finding]:
     """The rules that a request breaks."""
-    read = Body(body)
-    return judge("body", read) + judge("request", Request(read.members))
+    read = CheckedBody(body)
+    return judge("body", read) + judge("request", CheckedRequest(read.members))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from briggs.rules.answer import Answer, Request
+from briggs.rules.answer import CheckedAnswer, CheckedRequest
 from briggs.rules.book import Broken, also, rule
 from briggs.rules.specification import FINISH_REASONS
 from briggs.types.any_json import integer
@@ -20,7 +20,7 @@ CONTEXT_TOKENS_MIN = 256
     'input message."',
     fix="If the text and the tool calls of one turn came as two choices, they are joined.",
 )  # fmt: skip
-def are_as_many_as_asked(answer: Answer) -> Iterator[Broken]:
+def are_as_many_as_asked(answer: CheckedAnswer) -> Iterator[Broken]:
     choices = answer.value.get("choices", ...)
     if choices is ...:
         return
@@ -37,7 +37,7 @@ def are_as_many_as_asked(answer: Answer) -> Iterator[Broken]:
     basis='CreateChatCompletionResponse: "The index of the choice in the list of choices."',
     fix="Numbered by their position in the list.",
 )  # fmt: skip
-def are_numbered(answer: Answer) -> Iterator[Broken]:
+def are_numbered(answer: CheckedAnswer) -> Iterator[Broken]:
     if any("index" not in choice.value for choice in answer.choices):
         return
     indices = [integer(choice.value["index"]) for choice in answer.choices]
@@ -56,7 +56,7 @@ def are_numbered(answer: Answer) -> Iterator[Broken]:
     fix="A vendor's own word becomes the specification's word, and is kept as "
     "native_finish_reason. An unknown word is refused, never guessed.",
 )  # fmt: skip
-def end_for_a_known_reason(answer: Answer) -> Iterator[Broken]:
+def end_for_a_known_reason(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         reason = choice.value.get("finish_reason", "stop")
         if reason not in FINISH_REASONS and not (reason is None and answer.member == "delta"):
@@ -73,7 +73,7 @@ also("C3", on="chunk")(end_for_a_known_reason)
     "the request names the function, `length` or `content_filter` if it was cut off (measured).",
     fix="If tools are called, the reason becomes `tool_calls`. If none is, it is refused.",
 )  # fmt: skip
-def end_with_their_calls(answer: Answer) -> Iterator[Broken]:
+def end_with_their_calls(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         reason, path = choice.value.get("finish_reason"), f"{choice.path}.finish_reason"
         if reason == "tool_calls" and not choice.calls:
@@ -84,7 +84,7 @@ def end_with_their_calls(answer: Answer) -> Iterator[Broken]:
             yield Broken(path, "The message calls tools, and the request did not name one.", reason)
 
 
-def _may_stop(request: Request | None) -> bool:
+def _may_stop(request: CheckedRequest | None) -> bool:
     """Whether a choice that calls tools may end with `stop`, as far as is known."""
     return request is None or request.tool_choice in ("function", "custom")
 
@@ -95,7 +95,7 @@ def _may_stop(request: Request | None) -> bool:
     basis='CreateChatCompletionResponse: "`length` if the maximum number of tokens specified in '
     f'the request was reached"; no known context ends before {CONTEXT_TOKENS_MIN} tokens.',
 )  # fmt: skip
-def end_at_a_limit(answer: Answer) -> Iterator[Broken]:
+def end_at_a_limit(answer: CheckedAnswer) -> Iterator[Broken]:
     tokens = integer(answer.usage.get("completion_tokens"))
     total = integer(answer.usage.get("total_tokens"))
     if tokens is None or total is None or total >= CONTEXT_TOKENS_MIN or not answer.request:
@@ -118,7 +118,7 @@ def end_at_a_limit(answer: Answer) -> Iterator[Broken]:
     basis='CreateChatCompletionResponse: "`function_call` (deprecated) if the model called a '
     'function"; a request with `tools` is answered with tool_calls.',
 )  # fmt: skip
-def end_with_a_function_call(answer: Answer) -> Iterator[Broken]:
+def end_with_a_function_call(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         path = f"{choice.path}.finish_reason"
         if choice.value.get("finish_reason") != "function_call":
@@ -136,7 +136,7 @@ def end_with_a_function_call(answer: Answer) -> Iterator[Broken]:
     'tokens that can be generated for a completion, including visible output tokens and '
     'reasoning tokens."',
 )  # fmt: skip
-def keep_the_limit(answer: Answer) -> Iterator[Broken]:
+def keep_the_limit(answer: CheckedAnswer) -> Iterator[Broken]:
     tokens = integer(answer.usage.get("completion_tokens"))
     if answer.request is None or answer.request.tokens_max is None or tokens is None:
         return
@@ -151,7 +151,7 @@ def keep_the_limit(answer: Answer) -> Iterator[Broken]:
     basis='CreateChatCompletionRequest, stop: "The returned text will not contain the stop '
     'sequence."',
 )  # fmt: skip
-def stop_before_the_stop(answer: Answer) -> Iterator[Broken]:
+def stop_before_the_stop(answer: CheckedAnswer) -> Iterator[Broken]:
     stops = answer.request.stops if answer.request else []
     for choice in answer.choices:
         content = choice.message.get("content")

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from briggs.rules.answer import Answer, Body, join
+from briggs.rules.answer import CheckedAnswer, CheckedBody, join
 from briggs.rules.book import Broken, also, rule
-from briggs.rules.events import Stream
+from briggs.rules.events import CheckedStream
 from briggs.rules.specification import is_plausible
-from briggs.types.any_json import Json, integer, members, objects
+from briggs.types.any_json import Members, integer, members, objects
 from briggs.types.chunk import (
     ChatCompletionAudioDelta,
     ChatCompletionStreamResponseDelta,
@@ -39,7 +39,7 @@ from briggs.types.usage import CompletionUsage
     fix="A byte order mark is removed. NaN and Infinity in a usage become null; for log "
     "probabilities, see L3.",
 )  # fmt: skip
-def is_json(body: Body) -> Iterator[Broken]:
+def is_json(body: CheckedBody) -> Iterator[Broken]:
     if body.fault is not None:
         yield Broken("", f"It is not valid JSON: {body.fault}.")
 
@@ -49,7 +49,7 @@ def is_json(body: Body) -> Iterator[Broken]:
     on="body",
     basis='RFC 8259, section 4: "The names within an object SHOULD be unique."',
 )  # fmt: skip
-def names_are_unique(body: Body) -> Iterator[Broken]:
+def names_are_unique(body: CheckedBody) -> Iterator[Broken]:
     twice: list[str] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> None:
@@ -72,13 +72,13 @@ def names_are_unique(body: Body) -> Iterator[Broken]:
     basis='CreateChatCompletionResponse: "The object type, which is always `chat.completion`."',
     fix="Set to the right value.",
 )  # fmt: skip
-def names_its_object(answer: Answer) -> Iterator[Broken]:
+def names_its_object(answer: CheckedAnswer) -> Iterator[Broken]:
     if answer.value.get("object", "chat.completion") != "chat.completion":
         yield Broken("object", "It is not 'chat.completion'.", answer.value["object"])
 
 
 @also("E1", on="stream")
-def chunks_name_their_object(stream: Stream) -> Iterator[Broken]:
+def chunks_name_their_object(stream: CheckedStream) -> Iterator[Broken]:
     """Looks at the first that is not empty. S4 checks that the others agree."""
     objects = [(chunk.path, chunk.answer.value.get("object")) for chunk in stream.chunks]
     for path, kind in [(path, kind) for path, kind in objects if kind][:1]:
@@ -92,7 +92,7 @@ def chunks_name_their_object(stream: Stream) -> Iterator[Broken]:
     basis='CreateChatCompletionResponse: "A unique identifier for the chat completion."',
     fix="If it is missing, it becomes `chatcmpl-` and the id of the record.",
 )  # fmt: skip
-def has_an_id(answer: Answer) -> Iterator[Broken]:
+def has_an_id(answer: CheckedAnswer) -> Iterator[Broken]:
     yield from _require_text(answer.value, "id")
 
 
@@ -103,7 +103,7 @@ def has_an_id(answer: Answer) -> Iterator[Broken]:
     'completion was created." Plausible means from 2023 to tomorrow.',
     fix="Floats, milliseconds and ISO 8601 become seconds. 0 becomes now.",
 )  # fmt: skip
-def has_a_plausible_time(answer: Answer) -> Iterator[Broken]:
+def has_a_plausible_time(answer: CheckedAnswer) -> Iterator[Broken]:
     if "created" not in answer.value:
         return
     created = answer.value["created"]
@@ -125,7 +125,7 @@ _DATED = re.compile(r"([-@:.]+(v?\d+|latest|preview|exp))*")
     "answered with the dated snapshot.",
     fix="If it is missing, it becomes the requested model.",
 )  # fmt: skip
-def names_its_model(answer: Answer) -> Iterator[Broken]:
+def names_its_model(answer: CheckedAnswer) -> Iterator[Broken]:
     yield from _require_text(answer.value, "model")
     asked = answer.request and answer.request.value.get("model")
     model = answer.value.get("model")
@@ -165,7 +165,7 @@ CHOICE_REQUIRED = ("finish_reason", "index", "message", "logprobs")
     fix="A missing member becomes null if it may be null. For the id, the time and the model, see "
     "E2, E3 and E4.",
 )  # fmt: skip
-def has_what_is_required(answer: Answer) -> Iterator[Broken]:
+def has_what_is_required(answer: CheckedAnswer) -> Iterator[Broken]:
     yield from _require(answer.value, "", REQUIRED)
     yield from _require_objects(answer.value.get("choices"), "choices")
     for choice in answer.choices:
@@ -181,7 +181,7 @@ def has_what_is_required(answer: Answer) -> Iterator[Broken]:
 
 
 @also("E5", on="chunk")
-def chunk_has_what_is_required(answer: Answer) -> Iterator[Broken]:
+def chunk_has_what_is_required(answer: CheckedAnswer) -> Iterator[Broken]:
     yield from _require(answer.value, "", REQUIRED)
     yield from _require_objects(answer.value.get("choices"), "choices")
     for choice in answer.choices:
@@ -189,7 +189,7 @@ def chunk_has_what_is_required(answer: Answer) -> Iterator[Broken]:
     yield from _require_tokens(answer)
 
 
-def _require_tokens(answer: Answer) -> Iterator[Broken]:
+def _require_tokens(answer: CheckedAnswer) -> Iterator[Broken]:
     for path, token, others in answer.tokens:
         yield from _require(token, path, ("token", "logprob", "bytes", "top_logprobs"))
         if token.get("top_logprobs", []) is None:
@@ -204,7 +204,7 @@ def _require_objects(value: Any, path: str) -> Iterator[Broken]:
             yield Broken(f"{path}[{place}]", "It is not an object.", item)
 
 
-def _require_parts(message: Json, path: str) -> Iterator[Broken]:
+def _require_parts(message: Members, path: str) -> Iterator[Broken]:
     for name, required in (
         ("function_call", ("name", "arguments")),
         ("audio", ("id", "expires_at", "data", "transcript")),
@@ -220,13 +220,13 @@ def _require_parts(message: Json, path: str) -> Iterator[Broken]:
             yield from _require(note["url_citation"], f"{note_path}.url_citation", names)
 
 
-def _require(value: Json, path: str, names: tuple[str, ...]) -> Iterator[Broken]:
+def _require(value: Members, path: str, names: tuple[str, ...]) -> Iterator[Broken]:
     for name in names:
         if name not in value:
             yield Broken(join(path, name), "It is missing.")
 
 
-def _require_text(value: Json, name: str) -> Iterator[Broken]:
+def _require_text(value: Members, name: str) -> Iterator[Broken]:
     if name in value and (not isinstance(value[name], str) or not value[name]):
         yield Broken(name, "It is not a non-empty string.", value[name])
 
@@ -238,7 +238,7 @@ def _require_text(value: Json, name: str) -> Iterator[Broken]:
     'body will include the `service_tier` value based on the processing mode actually used."',
     fix="A vendor's own tier is passed on as `native_service_tier`.",
 )  # fmt: skip
-def names_its_service_tier(answer: Answer) -> Iterator[Broken]:
+def names_its_service_tier(answer: CheckedAnswer) -> Iterator[Broken]:
     tier = answer.value.get("service_tier")
     if tier is not None and tier not in list(ServiceTier):
         yield Broken("service_tier", "The specification does not know this tier.", tier)
@@ -252,7 +252,7 @@ def names_its_service_tier(answer: Answer) -> Iterator[Broken]:
     basis="CreateChatCompletionResponse: a string that is not required and not nullable.",
     fix="A value that is neither a string nor null is left out.",
 )  # fmt: skip
-def has_a_fingerprint(answer: Answer) -> Iterator[Broken]:
+def has_a_fingerprint(answer: CheckedAnswer) -> Iterator[Broken]:
     value = answer.value
     if "system_fingerprint" in value and not isinstance(value["system_fingerprint"], str):
         yield Broken("system_fingerprint", "It is not a string.", value["system_fingerprint"])
@@ -264,7 +264,7 @@ def has_a_fingerprint(answer: Answer) -> Iterator[Broken]:
     basis="Nothing forbids additional members. Every compatible server sends some, and strict "
     "readers fail on them.",
 )  # fmt: skip
-def has_known_members(answer: Answer) -> Iterator[Broken]:
+def has_known_members(answer: CheckedAnswer) -> Iterator[Broken]:
     yield from _list_unknown(answer.value, "", CreateChatCompletionResponse)
     for choice in answer.choices:
         yield from _list_unknown(choice.value, choice.path, Choice)
@@ -280,7 +280,7 @@ def has_known_members(answer: Answer) -> Iterator[Broken]:
 
 
 @also("E8", on="chunk")
-def chunk_has_known_members(answer: Answer) -> Iterator[Broken]:
+def chunk_has_known_members(answer: CheckedAnswer) -> Iterator[Broken]:
     yield from _list_unknown(answer.value, "", CreateChatCompletionStreamResponse)
     for choice in answer.choices:
         yield from _list_unknown(choice.value, choice.path, StreamChoice)
@@ -291,11 +291,11 @@ def chunk_has_known_members(answer: Answer) -> Iterator[Broken]:
     yield from _list_unknown(answer.usage, "usage", CompletionUsage)
 
 
-def _list_unknown(value: Json, path: str, type: Any) -> Iterator[Broken]:
+def _list_unknown(value: Members, path: str, type: Any) -> Iterator[Broken]:
     yield from _list_names(value, path, type.__struct_fields__)
 
 
-def _list_names(value: Json, path: str, known: tuple[str, ...]) -> Iterator[Broken]:
+def _list_names(value: Members, path: str, known: tuple[str, ...]) -> Iterator[Broken]:
     for name in value:
         if name not in known:
             yield Broken(

@@ -6,8 +6,8 @@ import re
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from briggs.rules.answer import Answer, Body, Choice, Request
-from briggs.types.any_json import Json, integer, objects
+from briggs.rules.answer import CheckedAnswer, CheckedBody, CheckedChoice, CheckedRequest
+from briggs.types.any_json import Members, integer, objects
 from briggs.types.fold import Fold
 from briggs.types.sse import Event, EventReader
 from briggs.wires.words.errors import is_error
@@ -17,21 +17,26 @@ DONE = b"[DONE]"
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
 
 
-class Chunk(NamedTuple):
+class CheckedChunk(NamedTuple):
     """An event with a chunk."""
 
     path: str
-    body: Body
-    answer: Answer
+    body: CheckedBody
+    answer: CheckedAnswer
     event: str
     """The type of its event."""
 
 
-class Stream:
+class CheckedStream:
     """The bytes that were received for a streamed call."""
 
     def __init__(
-        self, received: bytes, request: Request | None, *, content_type: str | None, whole: bool
+        self,
+        received: bytes,
+        request: CheckedRequest | None,
+        *,
+        content_type: str | None,
+        whole: bool,
     ) -> None:
         self.received = received
         self.request = request
@@ -60,9 +65,9 @@ class Stream:
         return [(path, error) for path, error in found if error is not None]
 
     @cached_property
-    def turns(self) -> dict[int, list[tuple[str, Choice]]]:
+    def turns(self) -> dict[int, list[tuple[str, CheckedChoice]]]:
         """The pieces of each choice, by index, with their paths from the stream's root."""
-        turns: dict[int, list[tuple[str, Choice]]] = {}
+        turns: dict[int, list[tuple[str, CheckedChoice]]] = {}
         for chunk in self.chunks:
             for choice in chunk.answer.choices:
                 index = integer(choice.value.get("index")) or 0
@@ -70,7 +75,7 @@ class Stream:
         return turns
 
     @cached_property
-    def usages(self) -> list[tuple[str, Json, Chunk]]:
+    def usages(self) -> list[tuple[str, Members, CheckedChunk]]:
         """The usage objects of chunks, with their paths."""
         return [
             (f"{chunk.path}.usage", chunk.answer.usage, chunk)
@@ -79,7 +84,7 @@ class Stream:
         ]
 
     @cached_property
-    def folded(self) -> Json:
+    def folded(self) -> Members:
         """The response that the chunks form."""
         folded = Fold()
         for chunk in self.chunks:
@@ -95,13 +100,13 @@ def _read_events(received: bytes) -> tuple[list[Event], bytes]:
     return events, rest[-1].data if rest else b""
 
 
-def _read_chunk(place: int, event: Event, request: Request | None) -> Chunk:
-    body = Body(event.data)
-    answer = Answer(body.members, request, member="delta")
-    return Chunk(f"chunks[{place}]", body, answer, event.event)
+def _read_chunk(place: int, event: Event, request: CheckedRequest | None) -> CheckedChunk:
+    body = CheckedBody(event.data)
+    answer = CheckedAnswer(body.members, request, member="delta")
+    return CheckedChunk(f"chunks[{place}]", body, answer, event.event)
 
 
-def _find_error(chunk: Chunk) -> Any:
+def _find_error(chunk: CheckedChunk) -> Any:
     """The error that a chunk, one of its choices, or its event reports."""
     value = chunk.answer.value
     groq = value.get(GROQ)
@@ -112,7 +117,7 @@ def _find_error(chunk: Chunk) -> Any:
     return value if chunk.event == "error" or is_error(value) else None
 
 
-def is_chunk(chunk: Chunk) -> bool:
+def is_chunk(chunk: CheckedChunk) -> bool:
     """Whether it is checked as a chunk. A bare report of a failure is not a chunk."""
     value = chunk.answer.value
     has_failed = chunk.event == "error" or value.get("error") or is_error(value)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from briggs.rules.answer import Body
+from briggs.rules.answer import CheckedBody
 from briggs.rules.book import Broken, rule
 
 
-class ErrorBody(Body):
+class ErrorBody(CheckedBody):
     """The body of an answer whose status is not 2xx."""
 
     def __init__(self, data: bytes, *, status: int, content_type: str | None) -> None:

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from briggs.rules.answer import Answer, Choice, utf8
+from briggs.rules.answer import CheckedAnswer, CheckedChoice, utf8
 from briggs.rules.book import Broken, Severity, also, rule
 from briggs.rules.specification import LOGPROB_MAX
-from briggs.types.any_json import Json, integer, members, number, objects
+from briggs.types.any_json import Members, integer, members, number, objects
 
 PROBABILITY_MAX = 1.001
 TOLERANCE = 1e-6
@@ -28,7 +28,7 @@ HIDDEN_TOKENS_MAX = 8
     'token returned in the `content` of `message`."',
     fix="Set to null if the request did not ask for them.",
 )  # fmt: skip
-def come_if_asked(answer: Answer) -> Iterator[Broken]:
+def come_if_asked(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices if answer.request else ():
         asked = answer.request is not None and answer.request.wants_logprobs
         given = choice.value.get("logprobs")
@@ -45,7 +45,7 @@ def come_if_asked(answer: Answer) -> Iterator[Broken]:
     basis="CreateChatCompletionResponse: choices.logprobs requires both.",
     fix="If one is missing, it is set to null.",
 )  # fmt: skip
-def have_both_lists(answer: Answer) -> Iterator[Broken]:
+def have_both_lists(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         logprobs, path = choice.value.get("logprobs"), f"{choice.path}.logprobs"
         if logprobs is None:
@@ -72,7 +72,7 @@ also("L2", on="chunk")(have_both_lists)
     'very unlikely."',
     fix="-Infinity becomes -9999.0. A token or an alternative with NaN loses its log probability.",
 )  # fmt: skip
-def are_probabilities(answer: Answer) -> Iterator[Broken]:
+def are_probabilities(answer: CheckedAnswer) -> Iterator[Broken]:
     for path, entry in answer.entries:
         if "logprob" not in entry:
             continue
@@ -92,7 +92,7 @@ def are_probabilities(answer: Answer) -> Iterator[Broken]:
     'token."',
     fix="Worked out from the text if possible, and otherwise null.",
 )  # fmt: skip
-def bytes_are_bytes(answer: Answer) -> Iterator[Broken]:
+def bytes_are_bytes(answer: CheckedAnswer) -> Iterator[Broken]:
     for path, entry in answer.entries:
         if entry.get("bytes") is not None and _bytes(entry) is None:
             yield Broken(f"{path}.bytes", "They are not bytes.", entry["bytes"])
@@ -104,7 +104,7 @@ def bytes_are_bytes(answer: Answer) -> Iterator[Broken]:
     basis="The same. A token with only part of a character cannot write it: it has `\\xNN`, U+FFFD "
     "or nothing in its place, which is legal.",
 )  # fmt: skip
-def bytes_spell_the_token(answer: Answer) -> Iterator[Broken]:
+def bytes_spell_the_token(answer: CheckedAnswer) -> Iterator[Broken]:
     for path, entry in answer.entries:
         given, token = entry.get("bytes"), entry.get("token")
         if isinstance(token, str) and isinstance(given, list) and not _spells(entry, token):
@@ -115,7 +115,7 @@ _ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _TOKEN_ID = re.compile(r"token_id:\d+")
 
 
-def _spells(entry: Json, token: str) -> bool:
+def _spells(entry: Members, token: str) -> bool:
     given, plain = _bytes(entry), utf8(token)
     if given is None:
         return False
@@ -142,7 +142,7 @@ def _is_utf8(data: bytes) -> bool:
     'representation."',
     fix="Worked out from the text, if there is only one way.",
 )  # fmt: skip
-def spell_the_content(answer: Answer) -> Iterator[Broken]:
+def spell_the_content(answer: CheckedAnswer) -> Iterator[Broken]:
     if answer.request and answer.request.stops:
         return
     for choice in answer.choices:
@@ -151,7 +151,7 @@ def spell_the_content(answer: Answer) -> Iterator[Broken]:
 
 
 @also("L6", on="chunk")
-def spell_the_delta(answer: Answer) -> Iterator[Broken]:
+def spell_the_delta(answer: CheckedAnswer) -> Iterator[Broken]:
     """A chunk's tokens may run ahead of its text, which waits for the end of a character."""
     for broken in spell_the_content(answer):
         yield broken._replace(severity="warning")
@@ -167,12 +167,12 @@ _UNSPOKEN = ("tool_calls", "function_call", "reasoning_content", "reasoning", "a
     basis='CreateChatCompletionResponse: "A list of message refusal tokens with log probability '
     'information."',
 )  # fmt: skip
-def spell_the_refusal(answer: Answer) -> Iterator[Broken]:
+def spell_the_refusal(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         yield from _compare_text(choice, "refusal")
 
 
-def _compare_text(choice: Choice, name: str) -> Iterator[Broken]:
+def _compare_text(choice: CheckedChoice, name: str) -> Iterator[Broken]:
     """Compare by bytes, or by tokens if one has no bytes. Broken bytes are not compared."""
     tokens = members(choice.value.get("logprobs")).get(name)
     text = choice.message.get(name) or ""
@@ -201,7 +201,7 @@ def _compare_text(choice: Choice, name: str) -> Iterator[Broken]:
     'than requested."',
     fix="Cut to the number that the request asked for.",
 )  # fmt: skip
-def are_as_few_as_asked(answer: Answer) -> Iterator[Broken]:
+def are_as_few_as_asked(answer: CheckedAnswer) -> Iterator[Broken]:
     if answer.request is None or not answer.request.wants_logprobs:
         return
     asked = answer.request.top_logprobs
@@ -217,7 +217,7 @@ def are_as_few_as_asked(answer: Answer) -> Iterator[Broken]:
     basis='ChatCompletionTokenLogprob: "List of the most likely tokens and their log probability, '
     'at this token position." The sampled token need not be among them.',
 )  # fmt: skip
-def alternatives_descend(answer: Answer) -> Iterator[Broken]:
+def alternatives_descend(answer: CheckedAnswer) -> Iterator[Broken]:
     for path, _, others in answer.tokens:
         values = [number(one.get("logprob")) for _, one in others]
         known = [value for value in values if value is not None]
@@ -238,7 +238,7 @@ def alternatives_descend(answer: Answer) -> Iterator[Broken]:
     basis="They belong to one distribution. Servers that mix values from before and after sampling "
     "exceed 1.",
 )  # fmt: skip
-def probabilities_add_up(answer: Answer) -> Iterator[Broken]:
+def probabilities_add_up(answer: CheckedAnswer) -> Iterator[Broken]:
     for path, _, others in answer.tokens:
         values = [number(one.get("logprob")) for _, one in others]
         if all(value is not None and value <= LOGPROB_MAX for value in values):
@@ -252,7 +252,7 @@ def probabilities_add_up(answer: Answer) -> Iterator[Broken]:
     on="response",
     basis="It is the same token at the same place.",
 )  # fmt: skip
-def agree_with_the_alternatives(answer: Answer) -> Iterator[Broken]:
+def agree_with_the_alternatives(answer: CheckedAnswer) -> Iterator[Broken]:
     for path, token, others in answer.tokens:
         own = number(token.get("logprob"))
         for _, one in others:
@@ -272,7 +272,7 @@ def agree_with_the_alternatives(answer: Answer) -> Iterator[Broken]:
     basis="Observed: 12 completion tokens for 11 with log probabilities. The token that ends the "
     "answer counts, and so do the tokens of the reasoning, which `usage` names.",
 )  # fmt: skip
-def are_as_many_as_counted(answer: Answer) -> Iterator[Broken]:
+def are_as_many_as_counted(answer: CheckedAnswer) -> Iterator[Broken]:
     counted = integer(answer.usage.get("completion_tokens"))
     details = members(answer.usage.get("completion_tokens_details"))
     if counted is None or len(answer.choices) != 1:
@@ -292,7 +292,7 @@ def are_as_many_as_counted(answer: Answer) -> Iterator[Broken]:
     basis="llama.cpp with post_sampling_probs sends `prob`, vLLM with return_tokens_as_token_ids "
     "`token_id:N`. The specification has neither.",
 )  # fmt: skip
-def are_no_ids(answer: Answer) -> Iterator[Broken]:
+def are_no_ids(answer: CheckedAnswer) -> Iterator[Broken]:
     for path, entry in answer.entries:
         token = entry.get("token")
         if isinstance(token, str) and _TOKEN_ID.fullmatch(token):
@@ -301,7 +301,7 @@ def are_no_ids(answer: Answer) -> Iterator[Broken]:
             yield Broken(f"{path}.prob", "It is a plain probability.", entry["prob"])
 
 
-def _bytes(entry: Json) -> bytes | None:
+def _bytes(entry: Members) -> bytes | None:
     """The bytes of a token; None if they are null or not bytes."""
     given: Any = entry.get("bytes")
     if not isinstance(given, list) or not {*map(type, given)} <= {int}:

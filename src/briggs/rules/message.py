@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.rules.answer import Answer, Body, Choice, Request
+from briggs.rules.answer import CheckedAnswer, CheckedBody, CheckedChoice, CheckedRequest
 from briggs.rules.book import Broken, Severity, also, rule
 from briggs.rules.schema import find_mismatch
 from briggs.rules.specification import is_call_id
@@ -22,7 +22,7 @@ from briggs.types.any_json import integer, members, objects
     basis="ChatCompletionResponseMessage: role is the constant `assistant`.",
     fix="Set to the right value.",
 )  # fmt: skip
-def is_the_assistants(answer: Answer) -> Iterator[Broken]:
+def is_the_assistants(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         role = choice.message.get("role", "assistant")
         if role != "assistant":
@@ -37,7 +37,7 @@ def is_the_assistants(answer: Answer) -> Iterator[Broken]:
     fix="The texts of a list of parts are joined, and its thinking becomes reasoning_content. "
     "Text elsewhere in the choice (text, output, response) is moved to the content.",
 )  # fmt: skip
-def content_is_text(answer: Answer) -> Iterator[Broken]:
+def content_is_text(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         for name in ("content", "refusal"):
             value = choice.message.get(name)
@@ -55,7 +55,7 @@ also("M2", on="chunk")(content_is_text)
     basis="Observed in every recorded answer from OpenAI. A reader cannot tell why an answer is "
     "empty.",
 )  # fmt: skip
-def says_something(answer: Answer) -> Iterator[Broken]:
+def says_something(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         excused = choice.has_output or choice.value.get("finish_reason") in _CUT
         if "content" in choice.message and choice.message["content"] is None and not excused:
@@ -70,7 +70,7 @@ _CUT = ("length", "content_filter")
     on="response",
     basis="Observed: content is null where refusal is a text, and the finish_reason is stop.",
 )  # fmt: skip
-def refuses_or_answers(answer: Answer) -> Iterator[Broken]:
+def refuses_or_answers(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         refusal, content = choice.message.get("refusal"), choice.message.get("content")
         if isinstance(refusal, str) and refusal and isinstance(content, str):
@@ -87,7 +87,7 @@ def refuses_or_answers(answer: Answer) -> Iterator[Broken]:
     "leave tool_calls out rather than empty.",
     fix="Left out.",
 )  # fmt: skip
-def leaves_out_what_is_not(answer: Answer) -> Iterator[Broken]:
+def leaves_out_what_is_not(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         for name in ("tool_calls", "function_call", "annotations"):
             value = choice.message.get(name, ...)
@@ -105,7 +105,7 @@ also("M5", on="chunk")(leaves_out_what_is_not)
     "call is sent back under its id.",
     fix="A call without an id of its own gets one. Its type follows from what it calls.",
 )  # fmt: skip
-def calls_are_told_apart(answer: Answer) -> Iterator[Broken]:
+def calls_are_told_apart(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         calls = choice.message.get("tool_calls")
         if calls is not None and not isinstance(calls, list):
@@ -138,7 +138,7 @@ def _check_kind(path: str, call: dict[str, Any]) -> Iterator[Broken]:
     "means no arguments.",
     fix="An object becomes a JSON string.",
 )  # fmt: skip
-def arguments_are_text(answer: Answer) -> Iterator[Broken]:
+def arguments_are_text(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice, path, arguments in _arguments(answer):
         if not isinstance(arguments, str):
             yield Broken(path, "It is not a string.", arguments)
@@ -147,13 +147,13 @@ def arguments_are_text(answer: Answer) -> Iterator[Broken]:
 
 
 @also("M7", on="chunk")
-def argument_pieces_are_text(answer: Answer) -> Iterator[Broken]:
+def argument_pieces_are_text(answer: CheckedAnswer) -> Iterator[Broken]:
     for _, path, arguments in _arguments(answer):
         if arguments is not None and not isinstance(arguments, str):
             yield Broken(path, "It is not a string.", arguments)
 
 
-def _arguments(answer: Answer) -> Iterator[tuple[Choice, str, Any]]:
+def _arguments(answer: CheckedAnswer) -> Iterator[tuple[CheckedChoice, str, Any]]:
     for choice in answer.choices:
         functions = [(f"{path}.function", call.get("function")) for path, call in choice.calls]
         older = (f"{choice.message_path}.function_call", choice.message.get("function_call"))
@@ -183,7 +183,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
     basis='FunctionObject: "The name of the function to be called. Must be a-z, A-Z, 0-9, or '
     'contain underscores and dashes, with a maximum length of 64."',
 )  # fmt: skip
-def calls_what_it_was_given(answer: Answer) -> Iterator[Broken]:
+def calls_what_it_was_given(answer: CheckedAnswer) -> Iterator[Broken]:
     known = _tool_names(answer.request) if answer.request else None
     for choice in answer.choices:
         for path, call in choice.calls:
@@ -199,7 +199,7 @@ def calls_what_it_was_given(answer: Answer) -> Iterator[Broken]:
                     )
 
 
-def _tool_names(request: Request) -> set[str]:
+def _tool_names(request: CheckedRequest) -> set[str]:
     """The names of the tools that may be called."""
     choice = members(request.value.get("tool_choice"))
     allowed = members(choice.get("allowed_tools"))
@@ -218,7 +218,7 @@ def _tool_names(request: Request) -> set[str]:
     basis='CreateChatCompletionRequest: "Whether to enable parallel function calling during tool '
     'use."',
 )  # fmt: skip
-def calls_one_at_a_time(answer: Answer) -> Iterator[Broken]:
+def calls_one_at_a_time(answer: CheckedAnswer) -> Iterator[Broken]:
     if answer.request and answer.request.value.get("parallel_tool_calls") is False:
         for choice in answer.choices:
             if len(choice.calls) > 1:
@@ -233,7 +233,7 @@ def calls_one_at_a_time(answer: Answer) -> Iterator[Broken]:
     basis='CreateChatCompletionRequest: "`none` means the model will not call any tool", '
     '"`required` means the model must call one or more tools".',
 )  # fmt: skip
-def calls_as_it_was_told(answer: Answer) -> Iterator[Broken]:
+def calls_as_it_was_told(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         path = f"{choice.message_path}.tool_calls"
         wanted = answer.request.tool_choice if answer.request else None
@@ -257,7 +257,7 @@ def calls_as_it_was_told(answer: Answer) -> Iterator[Broken]:
     'supplied JSON schema", and json_object "ensures the message the model generates is valid '
     'JSON". It is an error if the schema is strict.',
 )  # fmt: skip
-def is_the_json_that_was_asked(answer: Answer) -> Iterator[Broken]:
+def is_the_json_that_was_asked(answer: CheckedAnswer) -> Iterator[Broken]:
     format = members(answer.request.value.get("response_format")) if answer.request else {}
     if format.get("type") not in ("json_object", "json_schema"):
         return
@@ -269,7 +269,7 @@ def is_the_json_that_was_asked(answer: Answer) -> Iterator[Broken]:
             continue
         if not isinstance(content, str):
             continue
-        body = Body(content.encode("utf-8", "surrogatepass"))
+        body = CheckedBody(content.encode("utf-8", "surrogatepass"))
         if body.fault is not None:
             slight: Severity | None = None if strict else "warning"
             yield Broken(path, f"It is not valid JSON: {body.fault}.", content, slight)
@@ -283,7 +283,7 @@ def is_the_json_that_was_asked(answer: Answer) -> Iterator[Broken]:
     basis='ChatCompletionResponseMessage, url_citation: "The index of the first character of the '
     'URL citation in the message", and of the last.',
 )  # fmt: skip
-def cites_what_is_there(answer: Answer) -> Iterator[Broken]:
+def cites_what_is_there(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         content = choice.message.get("content")
         length = len(content) if isinstance(content, str) else 0
@@ -302,7 +302,7 @@ def cites_what_is_there(answer: Answer) -> Iterator[Broken]:
     basis='ChatCompletionResponseMessage: "If the audio output modality is requested, this object '
     'contains data about the audio response from the model."',
 )  # fmt: skip
-def speaks_if_asked(answer: Answer) -> Iterator[Broken]:
+def speaks_if_asked(answer: CheckedAnswer) -> Iterator[Broken]:
     for choice in answer.choices:
         audio, path = choice.message.get("audio"), f"{choice.message_path}.audio"
         if not isinstance(audio, dict):
@@ -321,7 +321,7 @@ def speaks_if_asked(answer: Answer) -> Iterator[Broken]:
     basis="Both are valid JSON, but readers fail on them: PostgreSQL rejects U+0000, and half a "
     "pair cannot be written as UTF-8.",
 )  # fmt: skip
-def has_whole_characters(body: Body) -> Iterator[Broken]:
+def has_whole_characters(body: CheckedBody) -> Iterator[Broken]:
     escapes = body.data.lower()
     if b"\\u0000" not in escapes and b"\\ud" not in escapes:
         return

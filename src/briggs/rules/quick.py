@@ -19,11 +19,11 @@ from briggs.rules.logprobs import HIDDEN_TOKENS_MAX, TOLERANCE
 from briggs.rules.specification import (
     ABSENT,
     Byte,
-    Choice,
-    KnownUsage,
+    KnownStrictUsage,
     NonEmpty,
-    Response,
-    Usage,
+    StrictChoice,
+    StrictResponse,
+    StrictUsage,
     is_plausible,
 )
 
@@ -51,49 +51,49 @@ _REPLACEMENT = "\ufffd"
 _Nothing = Annotated[list[Any], Meta(max_length=0)]
 
 
-class _Token(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _PlainToken(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     token: str
     logprob: Annotated[float, Meta(le=TOLERANCE)]
     bytes: list[Byte]
     top_logprobs: _Nothing
 
 
-class _Logprobs(msgspec.Struct, forbid_unknown_fields=True):
-    content: list[_Token]
+class _PlainLogprobs(msgspec.Struct, forbid_unknown_fields=True):
+    content: list[_PlainToken]
     refusal: None
 
 
-class _Message(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainMessage(msgspec.Struct, forbid_unknown_fields=True):
     role: Literal["assistant"]
     content: NonEmpty
     refusal: None
     annotations: _Nothing | UnsetType = UNSET
 
 
-class _Choice(Choice, forbid_unknown_fields=True):
+class _PlainChoice(StrictChoice, forbid_unknown_fields=True):
     finish_reason: Literal["stop"]
     index: Literal[0]
-    message: _Message  # type: ignore[assignment]
-    logprobs: _Logprobs | None  # type: ignore[assignment]
+    message: _PlainMessage  # type: ignore[assignment]
+    logprobs: _PlainLogprobs | None  # type: ignore[assignment]
 
 
-class _Usage(KnownUsage):
+class _PlainUsage(KnownStrictUsage):
     completion_tokens: Annotated[int, Meta(ge=1)]
 
 
-class _Response(Response, forbid_unknown_fields=True):
-    choices: Annotated[list[_Choice], Meta(min_length=1, max_length=1)]  # type: ignore[assignment]
-    usage: _Usage
+class _PlainResponse(StrictResponse, forbid_unknown_fields=True):
+    choices: Annotated[list[_PlainChoice], Meta(min_length=1, max_length=1)]  # type: ignore[assignment]
+    usage: _PlainUsage
     system_fingerprint: str | UnsetType = UNSET
 
 
-_DECODER = msgspec.json.Decoder(_Response)
+_DECODER = msgspec.json.Decoder(_PlainResponse)
 
 # The number of members that every answer has: at the top, in its choice, and in its message.
 _MEMBERS = 5 + 4 + 3
 
 
-def read_plain(body: bytes, *, logprobs: bool) -> Response | None:
+def read_plain(body: bytes, *, logprobs: bool) -> StrictResponse | None:
     """A plain answer with one choice, which breaks no rule that an answer alone can break.
 
     `logprobs` is whether they were requested. Returns None if not sure.
@@ -126,7 +126,7 @@ def read_plain(body: bytes, *, logprobs: bool) -> Response | None:
     return response
 
 
-def _count_usage(usage: _Usage) -> int | None:
+def _count_usage(usage: _PlainUsage) -> int | None:
     """The number of members of a usage whose counts add up. None for any other usage."""
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if usage.total_tokens != prompt + completion:
@@ -144,7 +144,7 @@ def _count_usage(usage: _Usage) -> int | None:
     return count
 
 
-def _are_plain(tokens: list[_Token], content: str, usage: Usage) -> bool:
+def _are_plain(tokens: list[_PlainToken], content: str, usage: StrictUsage) -> bool:
     """L3, L5, L6, L12: whether the tokens give the content, and have its bytes."""
     names = [token.token for token in tokens]
     pieces = [token.bytes for token in tokens]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from briggs.rules.answer import Request
+from briggs.rules.answer import CheckedRequest
 from briggs.rules.book import Broken, rule
 from briggs.types.any_json import integer, members, objects
 from briggs.types.envelope import CHOICES_MAX
@@ -17,7 +17,7 @@ from briggs.types.envelope import CHOICES_MAX
     basis='CreateChatCompletionRequest, top_logprobs: "`logprobs` must be set to `true` if this '
     'parameter is used."',
 )  # fmt: skip
-def asks_for_logprobs(request: Request) -> Iterator[Broken]:
+def asks_for_logprobs(request: CheckedRequest) -> Iterator[Broken]:
     top = request.value.get("top_logprobs")
     if top is not None and not request.wants_logprobs:
         yield Broken("top_logprobs", "logprobs is not true.", top)
@@ -29,7 +29,7 @@ def asks_for_logprobs(request: Request) -> Iterator[Broken]:
     basis='CreateChatCompletionRequest, stream_options: "Only set this when you set `stream: '
     'true`."',
 )  # fmt: skip
-def asks_for_a_stream(request: Request) -> Iterator[Broken]:
+def asks_for_a_stream(request: CheckedRequest) -> Iterator[Broken]:
     options = request.value.get("stream_options")
     if options is not None and request.value.get("stream") is not True:
         yield Broken("stream_options", "stream is not true.", options)
@@ -41,7 +41,7 @@ def asks_for_a_stream(request: Request) -> Iterator[Broken]:
     basis='ChatCompletionRequestToolMessage, tool_call_id: "Tool call that this message is '
     'responding to." All calls are answered before the next message of another role.',
 )  # fmt: skip
-def answers_every_call(request: Request) -> Iterator[Broken]:
+def answers_every_call(request: CheckedRequest) -> Iterator[Broken]:
     # An id may be any JSON, so calls are found by how it is written.
     open_calls: dict[str, list[Any]] = {}
     place = ""
@@ -75,7 +75,7 @@ PAIRS_MAX, KEY_MAX, VALUE_MAX, STOPS_MAX = 16, 64, 512, 4
     basis="CreateChatCompletionRequest: metadata has at most 16 pairs, keys of 64 and values of "
     "512 characters; stop at most 4 sequences; n is from 1 to 128.",
 )  # fmt: skip
-def keeps_the_limits(request: Request) -> Iterator[Broken]:
+def keeps_the_limits(request: CheckedRequest) -> Iterator[Broken]:
     metadata = members(request.value.get("metadata"))
     if len(metadata) > PAIRS_MAX:
         yield Broken("metadata", f"It has more than {PAIRS_MAX} pairs.")
@@ -98,7 +98,7 @@ def keeps_the_limits(request: Request) -> Iterator[Broken]:
     basis='CreateChatCompletionRequest, response_format: "when using JSON mode, you must also '
     'instruct the model to produce JSON yourself via a system or user message."',
 )  # fmt: skip
-def says_json(request: Request) -> Iterator[Broken]:
+def says_json(request: CheckedRequest) -> Iterator[Broken]:
     format = members(request.value.get("response_format"))
     if format.get("type") == "json_object":
         messages = objects(request.value.get("messages"), "messages")

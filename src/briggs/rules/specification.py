@@ -15,17 +15,17 @@ from msgspec import UNSET, Meta, UnsetType
 from briggs.types.usage import COUNT_MAX, PARTS
 from briggs.wires.words.counts import LIFETIMES
 
-ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
-SERVICE_TIERS: tuple[ServiceTier, ...] = get_args(ServiceTier)
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
-FINISH_REASONS: tuple[FinishReason, ...] = get_args(FinishReason)
+ServiceTierWord = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+SERVICE_TIERS: tuple[ServiceTierWord, ...] = get_args(ServiceTierWord)
+FinishReasonWord = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+FINISH_REASONS: tuple[FinishReasonWord, ...] = get_args(FinishReasonWord)
 
 # An answer's `created` must lie between the first month of the API and tomorrow.
 CREATED_MIN = 1_672_531_200
 CREATED_AHEAD_S = 86_400
 
 
-Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+TokenCount = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 NonEmpty = Annotated[str, Meta(min_length=1)]
 # Less than any count, so that absent parts can be compared like others.
 ABSENT = -1
@@ -48,7 +48,7 @@ class TokenLogprob(msgspec.Struct):
     top_logprobs: list[TopLogprob]
 
 
-class Logprobs(msgspec.Struct):
+class StrictLogprobs(msgspec.Struct):
     """The `logprobs` of a choice that may be passed on."""
 
     content: list[TokenLogprob] | None
@@ -65,7 +65,7 @@ class _Custom(msgspec.Struct):
     input: str
 
 
-class ToolCall(msgspec.Struct):
+class StrictToolCall(msgspec.Struct):
     id: NonEmpty
     type: Literal["function", "custom"]
     function: _Function | UnsetType = UNSET
@@ -95,65 +95,65 @@ class _Message(msgspec.Struct):
     role: Literal["assistant"]
     content: str | None
     refusal: str | None
-    tool_calls: Annotated[list[ToolCall], Meta(min_length=1)] | UnsetType = UNSET
+    tool_calls: Annotated[list[StrictToolCall], Meta(min_length=1)] | UnsetType = UNSET
     function_call: _Function | UnsetType = UNSET
     annotations: list[Annotation] | UnsetType = UNSET
     audio: _Audio | UnsetType | None = UNSET
 
 
-class Choice(msgspec.Struct):
-    finish_reason: FinishReason
-    index: Count
+class StrictChoice(msgspec.Struct):
+    finish_reason: FinishReasonWord
+    index: TokenCount
     message: _Message
-    logprobs: Logprobs | None
+    logprobs: StrictLogprobs | None
     error: UnsetType | None = UNSET
 
 
-class Details(msgspec.Struct):
-    cached_tokens: Count = ABSENT
-    cache_write_tokens: Count = ABSENT
-    audio_tokens: Count = ABSENT
-    text_tokens: Count = ABSENT
-    image_tokens: Count = ABSENT
-    reasoning_tokens: Count = ABSENT
-    accepted_prediction_tokens: Count = ABSENT
-    rejected_prediction_tokens: Count = ABSENT
+class StrictDetails(msgspec.Struct):
+    cached_tokens: TokenCount = ABSENT
+    cache_write_tokens: TokenCount = ABSENT
+    audio_tokens: TokenCount = ABSENT
+    text_tokens: TokenCount = ABSENT
+    image_tokens: TokenCount = ABSENT
+    reasoning_tokens: TokenCount = ABSENT
+    accepted_prediction_tokens: TokenCount = ABSENT
+    rejected_prediction_tokens: TokenCount = ABSENT
 
 
-class Usage(msgspec.Struct):
+class StrictUsage(msgspec.Struct):
     """A `CompletionUsage` that may be passed on: whole numbers that add up."""
 
-    prompt_tokens: Count
-    completion_tokens: Count
-    total_tokens: Count
-    prompt_tokens_details: Details | UnsetType = UNSET
-    completion_tokens_details: Details | UnsetType = UNSET
+    prompt_tokens: TokenCount
+    completion_tokens: TokenCount
+    total_tokens: TokenCount
+    prompt_tokens_details: StrictDetails | UnsetType = UNSET
+    completion_tokens_details: StrictDetails | UnsetType = UNSET
     # It is used only for the price, and is not checked.
     lifetimes: Any = msgspec.field(default=UNSET, name=LIFETIMES)
 
 
-class KnownDetails(Details, forbid_unknown_fields=True):
+class KnownDetails(StrictDetails, forbid_unknown_fields=True):
     """Details that count nothing in other words than the specification's."""
 
 
-class KnownUsage(Usage, forbid_unknown_fields=True):
+class KnownStrictUsage(StrictUsage, forbid_unknown_fields=True):
     """A usage that says nothing in other words than the specification's."""
 
     prompt_tokens_details: KnownDetails | UnsetType = UNSET
     completion_tokens_details: KnownDetails | UnsetType = UNSET
 
 
-class Response(msgspec.Struct):
+class StrictResponse(msgspec.Struct):
     """A `CreateChatCompletionResponse` that may be passed on."""
 
     id: NonEmpty
     object: Literal["chat.completion"]
     created: int
     model: NonEmpty
-    choices: list[Choice]
-    usage: Usage | UnsetType = UNSET
+    choices: list[StrictChoice]
+    usage: StrictUsage | UnsetType = UNSET
     system_fingerprint: str | UnsetType | None = UNSET
-    service_tier: ServiceTier | UnsetType | None = UNSET
+    service_tier: ServiceTierWord | UnsetType | None = UNSET
     native_service_tier: Any = UNSET
     error: UnsetType | None = UNSET
 
@@ -168,7 +168,7 @@ def is_call_id(id: Any) -> bool:
     return isinstance(id, str) and id not in ("", "null")
 
 
-def list_excess(details: Details, *, whole: int) -> Sequence[str]:
+def list_excess(details: StrictDetails, *, whole: int) -> Sequence[str]:
     """U3: the parts that are larger than the whole, or do not add up to it.
 
     Cache-write tokens are not checked, because they may be counted separately.

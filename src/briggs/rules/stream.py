@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from briggs.rules.answer import Choice
+from briggs.rules.answer import CheckedChoice
 from briggs.rules.book import Broken, rule
-from briggs.rules.events import Stream
+from briggs.rules.events import CheckedStream
 from briggs.rules.message import parses_as_object
 from briggs.rules.usage import COUNTS
 from briggs.types import json
-from briggs.types.any_json import Json, integer, members, objects
+from briggs.types.any_json import Members, integer, members, objects
 from briggs.types.response import CreateChatCompletionResponse
 
 
@@ -25,7 +25,7 @@ from briggs.types.response import CreateChatCompletionResponse
     "them up counts 34 tokens instead of 8.",
     fix="The last one is passed on, once. Counts that it lacks come from those before it.",
 )  # fmt: skip
-def usages_go_up(stream: Stream) -> Iterator[Broken]:
+def usages_go_up(stream: CheckedStream) -> Iterator[Broken]:
     for (_, before, _), (path, after, _) in itertools.pairwise(stream.usages):
         for name in COUNTS:
             earlier, later = integer(before.get(name)), integer(after.get(name))
@@ -39,7 +39,7 @@ def usages_go_up(stream: Stream) -> Iterator[Broken]:
     basis="https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream",
     fix="A stream of another content type is refused.",
 )  # fmt: skip
-def is_an_event_stream(stream: Stream) -> Iterator[Broken]:
+def is_an_event_stream(stream: CheckedStream) -> Iterator[Broken]:
     given = stream.content_type
     if given is not None and given.split(";")[0].strip().lower() != "text/event-stream":
         yield Broken("", f"The content type is '{given}'.")
@@ -53,7 +53,7 @@ def is_an_event_stream(stream: Stream) -> Iterator[Broken]:
     "order mark are legal, and only worth knowing.",
     fix="Only `data:` lines with LF are passed on.",
 )  # fmt: skip
-def has_data_lines(stream: Stream) -> Iterator[Broken]:
+def has_data_lines(stream: CheckedStream) -> Iterator[Broken]:
     if stream.received.startswith(b"\xef\xbb\xbf"):
         yield Broken("lines[0]", "It begins with a byte order mark.", severity="info")
     if b"\r" in stream.received:
@@ -86,7 +86,7 @@ def _list_fields(lines: list[bytes]) -> Iterator[tuple[int, bytes, bool]]:
     'message". Without the empty line, readers drop it.',
     fix="Briggs writes its own, and nothing follows it.",
 )  # fmt: skip
-def ends_once(stream: Stream) -> Iterator[Broken]:
+def ends_once(stream: CheckedStream) -> Iterator[Broken]:
     last = len(stream.events) - 1
     if stream.ends and stream.ends[0] < last:
         yield Broken(f"chunks[{stream.ends[0] + 1}]", "It comes after [DONE].")
@@ -105,7 +105,7 @@ def ends_once(stream: Stream) -> Iterator[Broken]:
     'same timestamp".',
     fix="The first chunk's values are put into all others.",
 )  # fmt: skip
-def chunks_agree(stream: Stream) -> Iterator[Broken]:
+def chunks_agree(stream: CheckedStream) -> Iterator[Broken]:
     for name in ("id", "created", "model", "object", "system_fingerprint"):
         required = name != "system_fingerprint"
         first: Any = ...
@@ -126,7 +126,7 @@ def chunks_agree(stream: Stream) -> Iterator[Broken]:
     basis="14 of 14 recorded choices.",
     fix="`assistant` is put there and removed elsewhere.",
 )  # fmt: skip
-def role_comes_first(stream: Stream) -> Iterator[Broken]:
+def role_comes_first(stream: CheckedStream) -> Iterator[Broken]:
     for turn in stream.turns.values():
         deltas = [(path, choice) for path, choice in turn if "delta" in choice.value]
         for place, (path, choice) in enumerate(deltas):
@@ -148,7 +148,7 @@ def role_comes_first(stream: Stream) -> Iterator[Broken]:
     "logprobs.",
     fix="A second reason is left out. A stream that ends without one is refused.",
 )  # fmt: skip
-def choices_end_once(stream: Stream) -> Iterator[Broken]:
+def choices_end_once(stream: CheckedStream) -> Iterator[Broken]:
     if not stream.is_whole:
         return
     for index, turn in stream.turns.items():
@@ -169,11 +169,11 @@ def choices_end_once(stream: Stream) -> Iterator[Broken]:
             )
 
 
-def _finish(choice: Choice) -> Any:
+def _finish(choice: CheckedChoice) -> Any:
     return choice.value.get("finish_reason")
 
 
-def _is_audio_expiry(choice: Choice) -> bool:
+def _is_audio_expiry(choice: CheckedChoice) -> bool:
     return set(choice.message) == {"audio"} and not _finish(choice)
 
 
@@ -183,7 +183,7 @@ def _is_audio_expiry(choice: Choice) -> bool:
     basis="Observed in every recorded stream. Readers stop at the finish_reason.",
     fix="Empty chunks are left out. Text after the end is refused.",
 )  # fmt: skip
-def nothing_follows_the_end(stream: Stream) -> Iterator[Broken]:
+def nothing_follows_the_end(stream: CheckedStream) -> Iterator[Broken]:
     for turn in stream.turns.values():
         ended = False
         for path, choice in turn:
@@ -201,7 +201,7 @@ def nothing_follows_the_end(stream: Stream) -> Iterator[Broken]:
     'chunks will also include a `usage` field, but with a null value."',
     fix="It is sent in a last chunk of its own.",
 )  # fmt: skip
-def usage_comes_last(stream: Stream) -> Iterator[Broken]:
+def usage_comes_last(stream: CheckedStream) -> Iterator[Broken]:
     if not stream.is_whole or not (stream.request and stream.request.includes_usage):
         return
     if not stream.usages:
@@ -219,7 +219,7 @@ def usage_comes_last(stream: Stream) -> Iterator[Broken]:
     basis="stream_options.include_usage asks for it.",
     fix="It is recorded and not passed on.",
 )  # fmt: skip
-def usage_comes_if_asked(stream: Stream) -> Iterator[Broken]:
+def usage_comes_if_asked(stream: CheckedStream) -> Iterator[Broken]:
     if stream.request and not stream.request.includes_usage:
         for path, usage, _ in stream.usages[:1]:
             yield Broken(path, "The request did not ask for it.", usage)
@@ -234,7 +234,7 @@ def usage_comes_if_asked(stream: Stream) -> Iterator[Broken]:
     "one call.",
     fix="Calls are renumbered by their ids, and repeated members are left out.",
 )  # fmt: skip
-def calls_begin_once(stream: Stream) -> Iterator[Broken]:
+def calls_begin_once(stream: CheckedStream) -> Iterator[Broken]:
     for turn in stream.turns.values():
         begun = 0
         for path, choice in turn:
@@ -255,7 +255,7 @@ def calls_begin_once(stream: Stream) -> Iterator[Broken]:
                     yield from _check_continuation(call_path, call)
 
 
-def _check_beginning(path: str, call: Json) -> Iterator[Broken]:
+def _check_beginning(path: str, call: Members) -> Iterator[Broken]:
     for name in ("id", "type"):
         if not isinstance(call.get(name), str) or not call[name]:
             yield Broken(f"{path}.{name}", "A call begins with it.", call.get(name))
@@ -272,7 +272,7 @@ def _check_beginning(path: str, call: Json) -> Iterator[Broken]:
         yield Broken(f"{path}.function.arguments", message, arguments, "info")
 
 
-def _check_continuation(path: str, call: Json) -> Iterator[Broken]:
+def _check_continuation(path: str, call: Members) -> Iterator[Broken]:
     for name in ("id", "type"):
         if name in call:
             yield Broken(f"{path}.{name}", "The call has already begun.", call[name])
@@ -286,7 +286,7 @@ def _check_continuation(path: str, call: Json) -> Iterator[Broken]:
     on="stream",
     basis="5 of 5 recorded calls. A model may still fail to do so.",
 )  # fmt: skip
-def arguments_parse(stream: Stream) -> Iterator[Broken]:
+def arguments_parse(stream: CheckedStream) -> Iterator[Broken]:
     if not stream.is_whole:
         return
     for path, choice in objects(stream.folded["choices"], "fold.choices"):
@@ -306,7 +306,7 @@ def arguments_parse(stream: Stream) -> Iterator[Broken]:
     basis='CreateChatCompletionStreamResponse: choices "can contain more than one elements if `n` '
     'is greater than 1"; recorded streams interleave them.',
 )  # fmt: skip
-def chunks_have_one_choice(stream: Stream) -> Iterator[Broken]:
+def chunks_have_one_choice(stream: CheckedStream) -> Iterator[Broken]:
     for chunk in stream.chunks:
         if len(chunk.answer.choices) > 1:
             yield Broken(f"{chunk.path}.choices", "It is about several choices.")
@@ -318,7 +318,7 @@ def chunks_have_one_choice(stream: Stream) -> Iterator[Broken]:
     basis="CreateChatCompletionStreamResponse: choices require it.",
     fix="A delta is made from the choice's message or text, or is empty if there is none.",
 )  # fmt: skip
-def choices_have_deltas(stream: Stream) -> Iterator[Broken]:
+def choices_have_deltas(stream: CheckedStream) -> Iterator[Broken]:
     for turn in stream.turns.values():
         for path, choice in turn:
             if not isinstance(choice.value.get("delta"), dict):
@@ -332,7 +332,7 @@ def choices_have_deltas(stream: Stream) -> Iterator[Broken]:
     "follows.",
     fix="The call fails: its caller gets an error, and the record keeps what had come.",
 )  # fmt: skip
-def does_not_fail(stream: Stream) -> Iterator[Broken]:
+def does_not_fail(stream: CheckedStream) -> Iterator[Broken]:
     for path, error in stream.errors:
         yield Broken(path, "It reports an error.", error)
 
@@ -342,7 +342,7 @@ def does_not_fail(stream: Stream) -> Iterator[Broken]:
     on="stream",
     basis='stream_options.include_obfuscation: "When true, stream obfuscation will be enabled."',
 )  # fmt: skip
-def pads_if_allowed(stream: Stream) -> Iterator[Broken]:
+def pads_if_allowed(stream: CheckedStream) -> Iterator[Broken]:
     options = stream.request.stream_options if stream.request else {}
     declined = options.get("include_obfuscation") is False
     for chunk in stream.chunks:
@@ -356,7 +356,7 @@ def pads_if_allowed(stream: Stream) -> Iterator[Broken]:
     on="stream",
     basis='CreateChatCompletionStreamResponse: "Present on the moderation chunk."',
 )  # fmt: skip
-def moderates_apart(stream: Stream) -> Iterator[Broken]:
+def moderates_apart(stream: CheckedStream) -> Iterator[Broken]:
     for chunk in stream.chunks:
         value = chunk.answer.value
         if value.get("moderation") and (value.get("choices") or value.get("usage")):
@@ -369,7 +369,7 @@ def moderates_apart(stream: Stream) -> Iterator[Broken]:
     basis="CreateChatCompletionStreamResponse: a streamed chunk of a chat completion response. "
     "If the response breaks another rule, that rule is reported, with a path within `fold`.",
 )  # fmt: skip
-def spells_a_response(stream: Stream) -> Iterator[Broken]:
+def spells_a_response(stream: CheckedStream) -> Iterator[Broken]:
     if not stream.is_whole:
         return
     # S6 reports a choice that does not end, and C3 an unknown reason.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from briggs.rules.answer import Answer
+from briggs.rules.answer import CheckedAnswer
 from briggs.rules.book import Broken, Severity, also, rule
-from briggs.types.any_json import Json, integer, members, number
+from briggs.types.any_json import Members, integer, members, number
 from briggs.types.usage import PARTS
 from briggs.wires.words.counts import translate_words
 
@@ -24,7 +24,7 @@ DETAILS = {
     "the details are optional and not nullable.",
     fix="5.0 becomes 5. Details that are null are left out, and so is a usage without counts.",
 )  # fmt: skip
-def counts_whole_tokens(answer: Answer) -> Iterator[Broken]:
+def counts_whole_tokens(answer: CheckedAnswer) -> Iterator[Broken]:
     usage = answer.value.get("usage", ...)
     if usage is ... or (usage is None and answer.member == "delta"):
         return
@@ -48,7 +48,7 @@ def counts_whole_tokens(answer: Answer) -> Iterator[Broken]:
 also("U1", on="chunk")(counts_whole_tokens)
 
 
-def _check_count(value: Json, name: str, path: str) -> Iterator[Broken]:
+def _check_count(value: Members, name: str, path: str) -> Iterator[Broken]:
     count = integer(value.get(name))
     if name not in value:
         yield Broken(f"{path}.{name}", "It is missing.")
@@ -62,7 +62,7 @@ def _check_count(value: Json, name: str, path: str) -> Iterator[Broken]:
     basis='CompletionUsage: "Total number of tokens used in the request (prompt + completion)."',
     fix="Set to the sum. Reasoning that was counted separately is added to the completion.",
 )  # fmt: skip
-def adds_up(answer: Answer) -> Iterator[Broken]:
+def adds_up(answer: CheckedAnswer) -> Iterator[Broken]:
     prompt, completion, total = (number(answer.usage.get(name)) for name in COUNTS)
     if prompt is None or completion is None or total is None:
         return
@@ -77,7 +77,7 @@ def adds_up(answer: Answer) -> Iterator[Broken]:
     "completion. cache_write_tokens may exceed the prompt, so they only get a warning.",
     fix="The part is left out.",
 )  # fmt: skip
-def parts_fit_the_whole(answer: Answer) -> Iterator[Broken]:
+def parts_fit_the_whole(answer: CheckedAnswer) -> Iterator[Broken]:
     for details_name, whole_name in DETAILS.items():
         details = members(answer.usage.get(details_name))
         whole, path = integer(answer.usage.get(whole_name)), f"usage.{details_name}"
@@ -99,7 +99,7 @@ def parts_fit_the_whole(answer: Answer) -> Iterator[Broken]:
     on="response",
     basis='CompletionUsage, completion_tokens: "Number of tokens in the generated completion."',
 )  # fmt: skip
-def counts_what_was_written(answer: Answer) -> Iterator[Broken]:
+def counts_what_was_written(answer: CheckedAnswer) -> Iterator[Broken]:
     tokens = integer(answer.usage.get("completion_tokens"))
     if tokens == 0 and any(choice.has_output for choice in answer.choices):
         yield Broken(
@@ -113,7 +113,7 @@ def counts_what_was_written(answer: Answer) -> Iterator[Broken]:
     basis='CreateChatCompletionRequest, n: "you will be charged based on the number of generated '
     'tokens across all of the choices".',
 )  # fmt: skip
-def counts_all_choices(answer: Answer) -> Iterator[Broken]:
+def counts_all_choices(answer: CheckedAnswer) -> Iterator[Broken]:
     tokens = integer(answer.usage.get("completion_tokens"))
     if not tokens or len(answer.choices) < 2:
         return
@@ -131,7 +131,7 @@ def counts_all_choices(answer: Answer) -> Iterator[Broken]:
     "overestimates the cost several times.",
     fix="Counts under other names, such as prompt_cache_hit_tokens, get the right names too.",
 )  # fmt: skip
-def counts_in_our_words(answer: Answer) -> Iterator[Broken]:
+def counts_in_our_words(answer: CheckedAnswer) -> Iterator[Broken]:
     for place, count in translate_words(answer.usage).items():
         yield Broken(f"usage.{place}", f"It is missing, and another member counts {count}.")
 

@@ -15,7 +15,7 @@ from briggs.settings.file import (
 )
 from briggs.settings.problems import Problem, is_name, read_local_model, read_target, suggest
 from briggs.settings.reading import (
-    Check,
+    FileCheck,
     Located,
     Reading,
     Settings,
@@ -27,9 +27,9 @@ from briggs.settings.reading import (
 )
 
 __all__ = [
-    "Check",
     "CoolDownSettings",
     "Durability",
+    "FileCheck",
     "FileSettings",
     "LimitSettings",
     "LocalModelSettings",

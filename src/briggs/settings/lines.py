@@ -12,7 +12,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-Place = tuple[str | int, ...]
+MemberPath = tuple[str | int, ...]
 """The path of a member, by names and list indices: `("models", "fast", "targets", 0)`."""
 
 _TOKEN = re.compile(
@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 )
 
 
-def find_lines(text: str) -> Mapping[Place, int]:
+def find_lines(text: str) -> Mapping[MemberPath, int]:
     """The line of every member of a valid TOML text, counted from 1."""
     return _Walk(text).lines
 
@@ -36,13 +36,13 @@ class _Walk:
     """One pass over the tokens of a text."""
 
     def __init__(self, text: str) -> None:
-        self.lines: dict[Place, int] = {}
+        self.lines: dict[MemberPath, int] = {}
         self._rest = _split(text)
-        self._tables: Counter[Place] = Counter()
+        self._tables: Counter[MemberPath] = Counter()
         """How many `[[tables]]` of each path have been read."""
         self._current, self._line = "", 0
         self._advance()
-        prefix: Place = ()
+        prefix: MemberPath = ()
         while self._current:
             if self._current == "[":
                 prefix = self._read_header()
@@ -58,7 +58,7 @@ class _Walk:
         while self._current == "\n":
             self._advance()
 
-    def _read_header(self) -> Place:
+    def _read_header(self) -> MemberPath:
         line = self._line
         self._advance()
         is_list = self._current == "["
@@ -73,23 +73,23 @@ class _Walk:
         self._note(path, line)
         return path
 
-    def _locate(self, names: Place) -> Place:
+    def _locate(self, names: MemberPath) -> MemberPath:
         """The path of a header. For a list of tables, a header means its last table."""
-        path: Place = ()
+        path: MemberPath = ()
         for name in names[:-1]:
             path = (*path, name)
             if self._tables[path]:
                 path = (*path, self._tables[path] - 1)
         return (*path, names[-1])
 
-    def _read_member(self, prefix: Place) -> None:
+    def _read_member(self, prefix: MemberPath) -> None:
         line = self._line
         path = (*prefix, *self._read_name("="))
         self._note(path, line)
         self._advance()
         self._read_value(path)
 
-    def _read_value(self, path: Place) -> None:
+    def _read_value(self, path: MemberPath) -> None:
         if self._current == "[":
             self._read_list(path)
         elif self._current == "{":
@@ -99,7 +99,7 @@ class _Walk:
             while self._current not in ("", "\n", ",", "]", "}"):
                 self._advance()
 
-    def _read_list(self, path: Place) -> None:
+    def _read_list(self, path: MemberPath) -> None:
         self._advance()
         self._skip_newlines()
         place = 0
@@ -110,7 +110,7 @@ class _Walk:
             self._skip_commas()
         self._advance()
 
-    def _read_table(self, path: Place) -> None:
+    def _read_table(self, path: MemberPath) -> None:
         self._advance()
         self._skip_newlines()
         while self._current != "}":
@@ -122,7 +122,7 @@ class _Walk:
         while self._current in (",", "\n"):
             self._advance()
 
-    def _read_name(self, end: str) -> Place:
+    def _read_name(self, end: str) -> MemberPath:
         """Read the names of a dotted key with tomllib, because they may be quoted and escaped."""
         parts = []
         while self._current != end:
@@ -130,7 +130,7 @@ class _Walk:
             self._advance()
         return tuple(_read_names("".join(parts)))
 
-    def _note(self, path: Place, line: int) -> None:
+    def _note(self, path: MemberPath, line: int) -> None:
         """Remember the line of a member, and of the tables around it if they have none yet."""
         for length in range(1, len(path) + 1):
             self.lines.setdefault(path[:length], line)

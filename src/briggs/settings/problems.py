@@ -18,7 +18,7 @@ from briggs.settings.file import (
     ProviderSettings,
     TargetSettings,
 )
-from briggs.settings.lines import Place
+from briggs.settings.lines import MemberPath
 
 _BROKEN: Any = object()
 
@@ -30,7 +30,7 @@ _NAMES_MAX = 8
 class Problem(NamedTuple):
     """A problem with one member."""
 
-    place: Place
+    place: MemberPath
     message: str
     is_error: bool = True
     """False if the file is allowed to say this, but probably does not mean it."""
@@ -97,7 +97,7 @@ def is_name(target: str, *, providers: Collection[str]) -> bool:
     return not (model and provider in providers)
 
 
-def _clean(value: Any, type: Any, path: Place, problems: list[Problem]) -> Any:
+def _clean(value: Any, type: Any, path: MemberPath, problems: list[Problem]) -> Any:
     """The value without its invalid parts, or `_BROKEN`."""
     for part in _split_union(type):
         origin = get_origin(part)
@@ -124,7 +124,9 @@ def _clean(value: Any, type: Any, path: Place, problems: list[Problem]) -> Any:
     return value
 
 
-def _clean_table(value: dict[str, Any], type: Any, path: Place, problems: list[Problem]) -> Any:
+def _clean_table(
+    value: dict[str, Any], type: Any, path: MemberPath, problems: list[Problem]
+) -> Any:
     fields = {field.name: field for field in msgspec.structs.fields(type)}
     for name in value.keys() - fields.keys():
         message = "unknown setting" + suggest(name, fields)
@@ -184,7 +186,7 @@ def _check_provider(name: str, provider: ProviderSettings) -> Iterator[Problem]:
         yield Problem((*path, "key_variable"), message)
 
 
-def _check_local_model(path: Place, model: LocalModelSettings) -> Iterator[Problem]:
+def _check_local_model(path: MemberPath, model: LocalModelSettings) -> Iterator[Problem]:
     for file in filter(None, (model.path, model.chat_template_file)):
         if not Path(file).is_file():
             yield Problem(path, f"there is no file {file}")

@@ -15,7 +15,7 @@ from briggs.settings import lines
 from briggs.settings.file import FileSettings
 from briggs.settings.problems import Problem, clean, find_problems
 
-Check = Callable[[FileSettings, Mapping[str, str]], Iterable[Problem]]
+FileCheck = Callable[[FileSettings, Mapping[str, str]], Iterable[Problem]]
 """A check by a higher layer, of the file and the environment."""
 
 
@@ -85,7 +85,7 @@ def open_settings(
     data: Path | None = None,
     config: Path | None = None,
     environment: Mapping[str, str] = os.environ,
-    check: Check | None = None,
+    check: FileCheck | None = None,
 ) -> Settings:
     """Read the file, if there is one, and check all of it. Raises `SettingsError`.
 
@@ -105,7 +105,7 @@ def open_settings(
 
 
 def read_file(
-    path: Path, *, environment: Mapping[str, str] = os.environ, check: Check | None = None
+    path: Path, *, environment: Mapping[str, str] = os.environ, check: FileCheck | None = None
 ) -> Reading:
     """Read a `briggs.toml` and find every problem in it. Raises nothing."""
     try:
@@ -134,14 +134,14 @@ def _refuse(path: Path, message: str, line: int | None = None) -> Reading:
     return Reading(FileSettings(), [Located(path, line, None, message, is_error=True)])
 
 
-def _find_line(place: lines.Place, found: Mapping[lines.Place, int]) -> int | None:
+def _find_line(place: lines.MemberPath, found: Mapping[lines.MemberPath, int]) -> int | None:
     """The line of a member, or of the table that should contain it."""
     while place and place not in found:
         place = place[:-1]
     return found.get(place)
 
 
-def _spell(place: lines.Place) -> str:
+def _spell(place: lines.MemberPath) -> str:
     """Write a path as TOML does: `models."my model".targets[0]`."""
     spelled = ""
     for part in place:

@@ -11,7 +11,7 @@ from briggs.storage.errors import (
 from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.feedback_queue import Order, Wish
 from briggs.storage.queries import Query
-from briggs.storage.store import Statistics, Store
+from briggs.storage.store import Store, StoreStatistics
 from briggs.storage.writer import Durability
 from briggs.types.errors import StoreUnavailable
 
@@ -23,10 +23,10 @@ __all__ = [
     "Order",
     "Page",
     "Query",
-    "Statistics",
     "Store",
     "StoreError",
     "StoreLocked",
+    "StoreStatistics",
     "StoreTooNew",
     "StoreUnavailable",
     "Wish",

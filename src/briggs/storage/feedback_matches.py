@@ -174,12 +174,12 @@ class _Logprobs(msgspec.Struct):
     content: list[_Token] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _LogprobsChoice(msgspec.Struct):
     logprobs: _Logprobs | None = None
 
 
 class _Response(msgspec.Struct):
-    choices: list[_Choice] = []
+    choices: list[_LogprobsChoice] = []
 
 
 _RESPONSES = msgspec.json.Decoder(_Response)

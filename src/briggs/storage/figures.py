@@ -27,7 +27,14 @@ from briggs.storage.sqlite.connections import snapshot
 from briggs.storage.tables import completions
 from briggs.storage.usage import DAY_US
 from briggs.types.errors import InvalidRequest
-from briggs.types.statistics import Estimates, Figures, Group, GroupFigures, Percentiles, Statistics
+from briggs.types.statistics import (
+    Estimates,
+    Figures,
+    GroupFigures,
+    Grouping,
+    Percentiles,
+    Statistics,
+)
 
 COMPLETIONS_MAX = 1_000_000
 GROUPS_MAX = 366
@@ -45,7 +52,7 @@ class CompletionFigures:
         self._turn = asyncio.Lock()
         """Allows one at a time, so that the other readers stay free."""
 
-    async def retrieve(self, query: Query, *, by: Group | None = None) -> Statistics:
+    async def retrieve(self, query: Query, *, by: Grouping | None = None) -> Statistics:
         """Compute the figures of the query's completions. Ignores its text and its page.
 
         Raises `InvalidRequest` if there are more than `COMPLETIONS_MAX`.
@@ -55,7 +62,7 @@ class CompletionFigures:
             return await self._access.read(lambda connection: _retrieve(connection, query, by))
 
 
-def _retrieve(connection: Connection, query: Query, by: Group | None) -> Statistics:
+def _retrieve(connection: Connection, query: Query, by: Grouping | None) -> Statistics:
     with snapshot(connection):
         _check_size(connection, query)
         whole = _Reading(connection, query, key=literal(1))
@@ -81,7 +88,7 @@ class _Reading:
         query: Query,
         *,
         key: ColumnElement[Any],
-        by: Group | None = None,
+        by: Grouping | None = None,
     ) -> None:
         self._connection = connection
         self._query = query
@@ -158,7 +165,7 @@ def _check_size(connection: Connection, query: Query) -> None:
 _TAGS = func.json_each(_COLUMNS.tags).table_valued("value")
 
 
-def _key_of(by: Group) -> ColumnElement[Any]:
+def _key_of(by: Grouping) -> ColumnElement[Any]:
     if by == "day":
         return _COLUMNS.created_at - _COLUMNS.created_at % DAY_US
     if by == "tag":
@@ -166,7 +173,7 @@ def _key_of(by: Group) -> ColumnElement[Any]:
     return func.coalesce(func.nullif(_COLUMNS.model, ""), _COLUMNS.response_model, "")
 
 
-def _name(key: Any, by: Group) -> str:
+def _name(key: Any, by: Grouping) -> str:
     if by == "day":
         return datetime.fromtimestamp(key / 1_000_000, UTC).strftime("%Y-%m-%d")
     return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)

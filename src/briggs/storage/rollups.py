@@ -39,7 +39,7 @@ MINUTES_KEPT_US = 3 * SPAN_US["hour"]
 """Older minutes are dropped. Their hours stay."""
 
 
-class Progress(msgspec.Struct, kw_only=True, frozen=True):
+class RollupProgress(msgspec.Struct, kw_only=True, frozen=True):
     """How far an organization's older completions are counted."""
 
     until_at: int
@@ -77,7 +77,7 @@ class Rollups:
             lambda connection: _rebuild(connection, organization_id=organization_id)
         )
 
-    async def retrieve_progress(self, *, organization_id: str) -> Progress | None:
+    async def retrieve_progress(self, *, organization_id: str) -> RollupProgress | None:
         """How far the counting of older completions is; None if all are counted."""
         return await self._access.read(
             lambda connection: _retrieve_progress(connection, organization_id=organization_id)
@@ -261,14 +261,14 @@ def _rebuild(connection: Connection, *, organization_id: str) -> None:
     forget_fills(connection)
 
 
-def _retrieve_progress(connection: Connection, *, organization_id: str) -> Progress | None:
+def _retrieve_progress(connection: Connection, *, organization_id: str) -> RollupProgress | None:
     row = connection.execute(
         select(rollup_fills).where(rollup_fills.c.organization_id == organization_id)
     ).first()
     if row is None:
         return None
     whole = max(1, row.begun_at - row.oldest_at)
-    return Progress(until_at=row.until_at, share=(row.begun_at - row.until_at) / whole)
+    return RollupProgress(until_at=row.until_at, share=(row.begun_at - row.until_at) / whole)
 
 
 _FILLS = "rollup fills"

@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 READERS_MAX = 4
 
 
-class Statistics(msgspec.Struct, kw_only=True, frozen=True):
+class StoreStatistics(msgspec.Struct, kw_only=True, frozen=True):
     """Counts of the store's work since it was opened, and of what waits."""
 
     queued: int
@@ -212,9 +212,9 @@ class Store:
         """How many calls had ends that could not be written."""
         return self._writer.unrecorded
 
-    def statistics(self) -> Statistics:
+    def statistics(self) -> StoreStatistics:
         """The counts for `/metrics`."""
-        return Statistics(
+        return StoreStatistics(
             queued=self._queue.operations,
             queued_bytes=self._queue.bytes,
             batches=self._writer.batches,

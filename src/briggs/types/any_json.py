@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-Json = dict[str, Any]
+Members = dict[str, Any]
 
 
-def members(value: Any) -> Json:
+def members(value: Any) -> Members:
     """The members of an object. Empty for any other value."""
     return value if isinstance(value, dict) else {}
 
 
-def objects(value: Any, path: str) -> Iterator[tuple[str, Json]]:
+def objects(value: Any, path: str) -> Iterator[tuple[str, Members]]:
     """The objects of a list, with their paths. Other items and values are skipped."""
     for place, item in enumerate(value if isinstance(value, list) else ()):
         if isinstance(item, dict):

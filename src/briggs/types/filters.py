@@ -29,15 +29,15 @@ LENGTH_MAX = 10_000
 """Characters. Each field is compared with all names that there are, to find what was meant."""
 
 Operator = Literal["<=", ">=", "<", ">", "=", "!="]
-Kind = Literal["any", "text", "number", "duration", "time"]
+FilterKind = Literal["any", "text", "number", "duration", "time"]
 """What a field's values are. `any` is a value of a task's field, which may be anything."""
 
 
-class Field(msgspec.Struct, frozen=True, kw_only=True):
+class FilterField(msgspec.Struct, frozen=True, kw_only=True):
     """A field that filters may name."""
 
     name: str
-    kind: Kind = "any"
+    kind: FilterKind = "any"
     choices: tuple[str, ...] = ()
     """The values that there are. Empty if there may be any."""
     aliases: tuple[str, ...] = ()
@@ -50,8 +50,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that a filter may name."""
 
-    fields: Sequence[Field] = ()
-    families: Mapping[str, Field] = {}
+    fields: Sequence[FilterField] = ()
+    families: Mapping[str, FilterField] = {}
     """Fields with a name of their own after a prefix, such as `metadata.`"""
     is_open: bool = False
     """Whether any other name is a field too."""
@@ -157,7 +157,7 @@ def quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-class Token(msgspec.Struct, frozen=True):
+class FilterToken(msgspec.Struct, frozen=True):
     """A piece of a filter's text."""
 
     kind: Literal["operator", "bracket", "text", "word", "end"]
@@ -166,7 +166,7 @@ class Token(msgspec.Struct, frozen=True):
     """Counts from 1."""
 
 
-def read_tokens(text: str, *, example: str = Vocabulary().example) -> Iterator[Token]:
+def read_tokens(text: str, *, example: str = Vocabulary().example) -> Iterator[FilterToken]:
     """The pieces of a filter's text, and its end. Raises `InvalidFilter`."""
     position = 0
     end = len(text.rstrip())
@@ -175,15 +175,15 @@ def read_tokens(text: str, *, example: str = Vocabulary().example) -> Iterator[T
         if found is None:
             start = position + len(text[position:]) - len(text[position:].lstrip())
             what = "the quotes to end" if text[start] in "\"'" else "a word"
-            raise _refuse(Token("word", text[start : start + 20], start + 1), what, example)
+            raise _refuse(FilterToken("word", text[start : start + 20], start + 1), what, example)
         kind = str(found.lastgroup)
         if kind in ("double", "single"):
             said = re.sub(r"\\(.)", r"\1", found[kind], flags=re.DOTALL)
-            yield Token("text", said, found.start(kind))
+            yield FilterToken("text", said, found.start(kind))
         else:
-            yield Token(kind, found[kind], found.start(kind) + 1)  # type: ignore[arg-type]
+            yield FilterToken(kind, found[kind], found.start(kind) + 1)  # type: ignore[arg-type]
         position = found.end()
-    yield Token("end", "the end", len(text) + 1)
+    yield FilterToken("end", "the end", len(text) + 1)
 
 
 _TOKEN = re.compile(
@@ -217,10 +217,10 @@ class _Parser:
             raise self._refuse(self._peek(), "'and' or 'or'")
         return found
 
-    def _peek(self) -> Token:
+    def _peek(self) -> FilterToken:
         return self._tokens[self._next]
 
-    def _take(self) -> Token:
+    def _take(self) -> FilterToken:
         token = self._peek()
         self._next += 1
         return token
@@ -285,7 +285,7 @@ class _Parser:
             raise self._refuse(operator, "= or !=")
         return Comparison(known, operator.text, value)  # type: ignore[arg-type]
 
-    def _find_field(self, token: Token) -> tuple[str, Field]:
+    def _find_field(self, token: FilterToken) -> tuple[str, FilterField]:
         """The field of this name; upper and lower case do not matter if only one fits."""
         name = token.text
         if name in self._fields:
@@ -297,7 +297,7 @@ class _Parser:
         if len(alike) == 1:
             return self._fields[alike[0]].name, self._fields[alike[0]]
         if self._of.is_open and name:
-            return name, Field(name=name)
+            return name, FilterField(name=name)
         known = [*self._of.names, *(f"{prefix}NAME" for prefix in self._of.families)]
         near = difflib.get_close_matches(name[:100], [*known, *self._fields], n=1)
         meant = f" Did you mean '{near[0]}'?" if near else ""
@@ -311,7 +311,7 @@ class _Parser:
             meant=near[0] if near else None,
         )
 
-    def _read_value(self, token: Token, field: Field) -> Value:
+    def _read_value(self, token: FilterToken, field: FilterField) -> Value:
         text, is_word = token.text, token.kind == "word"
         if is_word and field.has_none and text.lower() == "none":
             return Value(text, is_none=True)
@@ -326,17 +326,17 @@ class _Parser:
             raise self._refuse(token, _WANTED[field.kind])
         return Value(text, number, span)
 
-    def _refuse(self, token: Token, wanted: str) -> InvalidFilter:
+    def _refuse(self, token: FilterToken, wanted: str) -> InvalidFilter:
         return _refuse(token, wanted, self._of.example)
 
-    def _refuse_choice(self, token: Token, choices: Sequence[str]) -> InvalidFilter:
+    def _refuse_choice(self, token: FilterToken, choices: Sequence[str]) -> InvalidFilter:
         near = difflib.get_close_matches(token.text[:100], choices, n=1)
         error = self._refuse(token, f"one of {', '.join(choices)}")
         error.meant = near[0] if near else None
         return error
 
 
-_WANTED: Mapping[Kind, str] = {
+_WANTED: Mapping[FilterKind, str] = {
     "number": "a number",
     "duration": "a time with its unit, such as 2s or 300ms,",
     "time": "a time such as 2026-11-23 or 2026-11-23T14:00",
@@ -358,7 +358,7 @@ def _read_duration(text: str) -> float | None:
     return float(found[1]) * _MILLISECONDS[found[2].lower()] if found else None
 
 
-def _refuse(token: Token, wanted: str, example: str) -> InvalidFilter:
+def _refuse(token: FilterToken, wanted: str, example: str) -> InvalidFilter:
     return InvalidFilter(
         f"filter: {wanted} should be at position {token.position}, where '{token.text}' is. "
         f"A filter reads like: {example}.",

@@ -37,7 +37,7 @@ class Fold:
     def __init__(self) -> None:
         self._first: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, _FoldedChoice] = {}
 
     def add(self, chunk: dict[str, Any]) -> None:
         """Add the next chunk. Its parts must not be changed afterwards."""
@@ -78,10 +78,10 @@ class Fold:
             **{name: value for name, value in self._last.items() if name not in _DROPPED},
         }
 
-    def _choice_at(self, index: int) -> _Choice:
+    def _choice_at(self, index: int) -> _FoldedChoice:
         choice = self._choices.get(index)
         if choice is None:
-            choice = self._choices[index] = _Choice()
+            choice = self._choices[index] = _FoldedChoice()
         return choice
 
     def _usage(self) -> dict[str, Any] | None:
@@ -99,7 +99,7 @@ _FIRST = frozenset({"id", "created", "model", *_FIRST_OPTIONAL})
 _DROPPED = frozenset({"object", "usage", "obfuscation"})
 
 
-class _Choice:
+class _FoldedChoice:
     """The choice of one index."""
 
     def __init__(self) -> None:

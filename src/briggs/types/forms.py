@@ -28,7 +28,7 @@ FIELDS_MAX = 1_000
 DEPTH_MAX = 10
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class FormGroup(msgspec.Struct, frozen=True, kw_only=True):
     """An object within the values. Its members are fields."""
 
     path: Path
@@ -40,7 +40,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a schema, in its order."""
 
     fields: tuple[Field, ...]
-    groups: tuple[Group, ...] = ()
+    groups: tuple[FormGroup, ...] = ()
     """Outer ones first."""
     is_whole: bool = True
     """False if the schema has more fields than `FIELDS_MAX`."""
@@ -143,7 +143,7 @@ class _Reader:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.fields: list[Field] = []
-        self.groups: list[Group] = []
+        self.groups: list[FormGroup] = []
         self.title = ""
         self.contradictions: list[Path] = []
         self.is_exact = True
@@ -176,7 +176,7 @@ class _Reader:
                     self._note(self._read_field(found, place, within, followed))
                 continue
             nullable = "null" in found.get("type", ())
-            self.groups.append(Group(path=place, nullable=nullable, required_within=within))
+            self.groups.append(FormGroup(path=place, nullable=nullable, required_within=within))
             reaches_out = within is not None and not nullable
             self._walk(found, path=place, seen=followed, needs=needs if reaches_out else place)
 

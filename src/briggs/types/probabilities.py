@@ -19,7 +19,7 @@ UNCERTAIN_LEVEL = 3
 _LOGPROB_FLOORS = [-math.log(floor) for floor in LEVEL_FLOORS]
 
 
-class Figures(NamedTuple):
+class Certainty(NamedTuple):
     """How sure the model was of an answer."""
 
     tokens: int
@@ -59,14 +59,14 @@ def read_certainty(logprobs: Sequence[float]) -> tuple[float, float]:
     return to_probability(sum(logprobs) / len(logprobs)), to_probability(min(logprobs))
 
 
-def measure(tokens: Sequence[Token]) -> Figures | None:
+def measure(tokens: Sequence[Token]) -> Certainty | None:
     """The figures of an answer. None for an answer without logprobs."""
     if not tokens:
         return None
     total = math.fsum(token.logprob for token in tokens)
     entropies = [bits for token in tokens if (bits := _measure_bits(token)) is not None]
     mean = total / len(tokens)
-    return Figures(
+    return Certainty(
         tokens=len(tokens),
         p_mean=to_probability(mean),
         p_least=to_probability(min(token.logprob for token in tokens)),

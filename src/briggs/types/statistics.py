@@ -8,7 +8,7 @@ import msgspec
 
 from briggs.types.json import Object
 
-Group = Literal["model", "tag", "day"]
+Grouping = Literal["model", "tag", "day"]
 """How completions are grouped. A model is as the caller named it. Days are in UTC."""
 
 
@@ -60,7 +60,7 @@ class Statistics(Object):
     """Totals over the completions that matched, and over each group of them."""
 
     total: Figures
-    by: Group | None = None
+    by: Grouping | None = None
     groups: list[GroupFigures] = msgspec.field(default_factory=list)
     """Days in order of time. Models and tags by their number of completions, largest first."""
     has_more: bool = False

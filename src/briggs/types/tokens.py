@@ -41,7 +41,7 @@ class Token(msgspec.Struct, gc=False, frozen=True):
             return [Alternative(**_clean(each)) for each in _read_objects(self.top_logprobs)]
 
 
-class Answer(msgspec.Struct, kw_only=True):
+class ChoiceTokens(msgspec.Struct, kw_only=True):
     """One choice of a response."""
 
     index: int = 0
@@ -97,14 +97,14 @@ def spell(token: Token | Alternative) -> bytes:
         return b""
 
 
-def read_answers(response: bytes) -> list[Answer]:
+def read_answers(response: bytes) -> list[ChoiceTokens]:
     """The choices of a recorded response, whatever its shape. Empty if it has none."""
     try:
         choices = _RESPONSES.decode(response).choices
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return _read_leniently(response)
     return [
-        Answer(
+        ChoiceTokens(
             index=choice.index,
             finish_reason=choice.finish_reason,
             message=read_message({"message": choice.message or choice.text}),
@@ -135,7 +135,7 @@ class _Logprobs(msgspec.Struct):
     refusal: list[Token] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _ReadChoice(msgspec.Struct):
     index: int = 0
     finish_reason: str | None = None
     message: Any = None
@@ -144,20 +144,20 @@ class _Choice(msgspec.Struct):
 
 
 class _Response(msgspec.Struct):
-    choices: list[_Choice] = []
+    choices: list[_ReadChoice] = []
 
 
 _RESPONSES = msgspec.json.Decoder(_Response)
 _ALTERNATIVES = msgspec.json.Decoder(list[Alternative])
 
 
-def _read_leniently(response: bytes) -> list[Answer]:
+def _read_leniently(response: bytes) -> list[ChoiceTokens]:
     try:
         choices = list_objects(members(json.decode(response)).get("choices"))
     except (msgspec.DecodeError, RecursionError):
         return []
     return [
-        Answer(
+        ChoiceTokens(
             index=integer(choice.get("index")) or 0,
             finish_reason=text(choice.get("finish_reason")),
             message=read_message(choice),

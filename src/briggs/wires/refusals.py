@@ -7,10 +7,10 @@ from typing import Literal
 
 from briggs.types.errors import BriggsError, UpstreamRejected
 
-Cause = Literal["context_length", "content_filter"]
+RefusalKind = Literal["context_length", "content_filter"]
 
 # Error codes and types that are clear by themselves.
-_CODES: dict[str, Cause] = {
+_CODES: dict[str, RefusalKind] = {
     "context_length_exceeded": "context_length",  # OpenAI, Azure, Groq, Cerebras, Fireworks
     "context_window_exceeded": "context_length",
     "exceed_context_size_error": "context_length",  # llama.cpp
@@ -24,7 +24,7 @@ _CODES: dict[str, Cause] = {
 }
 
 # Most other vendors explain it only in the message.
-_WORDS: dict[Cause, re.Pattern[str]] = {
+_WORDS: dict[RefusalKind, re.Pattern[str]] = {
     "context_length": re.compile(
         r"context (length|window|size|limit)"  # OpenAI, vLLM, SGLang, llama.cpp, Ollama, Mistral
         r"|reduce the length of the messages"  # Groq
@@ -49,7 +49,7 @@ _WORDS: dict[Cause, re.Pattern[str]] = {
 }
 
 
-def find_cause(error: BriggsError) -> Cause | None:
+def find_cause(error: BriggsError) -> RefusalKind | None:
     """Why the upstream refused the request itself; None if unknown or for another reason."""
     if not isinstance(error, UpstreamRejected) or error.upstream_status == 429:
         return None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.cli.arguments.filters import Pair, read_moment
+from briggs.cli.arguments.filters import KeyValue, read_moment
 from briggs.client.completions import encode_filters
 
 NOW = 1_795_000_000.0
@@ -53,14 +53,14 @@ def test_what_is_no_time_is_refused(value: str) -> None:
 @given(st.text(min_size=1).filter(lambda key: "=" not in key), st.text())
 def test_pairs(key: str, value: str) -> None:
     """A pair is split at its first equals sign."""
-    assert Pair().convert(f"{key}={value}", None, None) == (key, value)
+    assert KeyValue().convert(f"{key}={value}", None, None) == (key, value)
 
 
 @pytest.mark.parametrize("text", ["", "key", "=value"])
 def test_what_is_no_pair_is_refused(text: str) -> None:
     """A pair without a key, or without an equals sign, is an error."""
     with pytest.raises(click.BadParameter, match="KEY=VALUE"):
-        Pair().convert(text, None, None)
+        KeyValue().convert(text, None, None)
 
 
 def test_filters_become_query_keys() -> None:

@@ -17,7 +17,7 @@ from briggs.api.queries import (
     read_parameters,
 )
 from briggs.storage import Query
-from briggs.types.statistics import Group
+from briggs.types.statistics import Grouping
 
 
 async def retrieve(request: Request) -> Json:
@@ -26,7 +26,7 @@ async def retrieve(request: Request) -> Json:
     parameters = read_parameters(request)
     check_names(parameters, known=STATISTICS)
     filters = read_filters(parameters, status="any")
-    by: Any = read_choice(parameters, "by", get_args(Group))
+    by: Any = read_choice(parameters, "by", get_args(Grouping))
     if filters["violates"]:
         await catch_up(request)
     query = Query(organization_id=organization.id, **filters)

@@ -22,7 +22,7 @@ from briggs.types.organizations import DEFAULT
 _STRANGERS_RECORDED_A_MINUTE = 60
 
 
-class Chat:
+class ChatRoute:
     """Answers the route."""
 
     def __init__(self, parts: Parts) -> None:

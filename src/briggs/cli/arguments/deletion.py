@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from briggs.cli.arguments.server import Server
+from briggs.types.address import Address
 
 if TYPE_CHECKING:
     from briggs.client import AsyncClient
@@ -19,7 +19,7 @@ def delete_all(
     ids: Sequence[str],
     *,
     yes: bool,
-    server: Server,
+    server: Address,
     find: Callable[[AsyncClient, str], Awaitable[Any]],
     delete: Callable[[AsyncClient, str], Awaitable[object]],
 ) -> None:

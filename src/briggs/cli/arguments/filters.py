@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
 
 import click
 
-from briggs.cli.arguments.options import Tags
+from briggs.cli.arguments.options import TagList
 from briggs.cli.terminal.text import shorten
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Amount(click.ParamType[float]):
         return amount
 
 
-class Pair(click.ParamType[tuple[str, str]]):
+class KeyValue(click.ParamType[tuple[str, str]]):
     """`KEY=VALUE`."""
 
     name = "pair"
@@ -181,7 +181,7 @@ def _options(*, status: str) -> list[Callable[..., Any]]:
         click.option(
             "--tags",
             "tag_list",
-            type=Tags(),
+            type=TagList(),
             default="",
             metavar="TAG,TAG",
             help="Only with all of these tags. For a tag with a comma in it, use --tag.",
@@ -251,7 +251,7 @@ def _options(*, status: str) -> list[Callable[..., Any]]:
         ),
         click.option(
             "--metadata",
-            type=Pair(),
+            type=KeyValue(),
             multiple=True,
             metavar="KEY=VALUE",
             help="Only with this metadata. Repeat it to require several.",

@@ -16,7 +16,7 @@ R = TypeVar("R")
 Item = TypeVar("Item")
 
 
-class Tags(click.ParamType[list[str]]):
+class TagList(click.ParamType[list[str]]):
     """`a,b`."""
 
     name = "tags"
@@ -48,7 +48,7 @@ class JsonObject(click.ParamType[dict[str, Any]]):
             self.fail(f"{value!r} is not a JSON object: {error}", parameter, context)
 
 
-class Span(click.ParamType[float]):
+class TimeSpan(click.ParamType[float]):
     """A time span such as `90s`, `30m`, `12h`, `7d` or `4w`, in seconds."""
 
     name = "span"
@@ -120,7 +120,7 @@ def csv_options(command: Callable[..., R]) -> Callable[..., R]:
     """Add `--csv` and `--columns` to a command, as `as_csv` and `columns`."""
     command = click.option(
         "--columns",
-        type=Tags(),
+        type=TagList(),
         metavar="NAME,NAME",
         help="The columns of the table or the CSV. A wrong name lists all of them.",
     )(command)

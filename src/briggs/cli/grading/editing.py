@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from briggs.cli.grading.interview import Answer, Interview, Said
+from briggs.cli.grading.interview import FilledForm, Interview, Said
 from briggs.client import Refused
 from briggs.types.fields import Path
 from briggs.types.form_lines import find_fields
@@ -12,7 +12,7 @@ from briggs.types.forms import Form
 
 
 def edit(
-    before: Answer, *, form: Form, interview: Interview, hand_in: Callable[[Answer], None]
+    before: FilledForm, *, form: Form, interview: Interview, hand_in: Callable[[FilledForm], None]
 ) -> Said:
     """Ask for every field, and hand the answer in unless a command ends the interview.
 

@@ -25,7 +25,7 @@ from briggs.types.texts import one_line, printable
 from briggs.types.values import show_value
 
 
-class Command(enum.Enum):
+class Move(enum.Enum):
     """A key that is not an answer."""
 
     SKIP = "s"
@@ -46,12 +46,12 @@ q  quit; the completion goes back to the queue
 Return keeps the value that is there, or leaves an optional field empty.
 In a line of text the commands are /s, /u, /c, /-, /q and /?."""
 
-_COMMANDS = {command.value: command for command in Command}
+_COMMANDS = {command.value: command for command in Move}
 _NOTHING = object()
 _PROMPT = "/s skips, /q quits, /? helps › "
 
 
-class Answer(NamedTuple):
+class FilledForm(NamedTuple):
     """The values of the fields, by their paths, and a comment."""
 
     values: Mapping[Path, Any]
@@ -61,8 +61,8 @@ class Answer(NamedTuple):
 class Said(NamedTuple):
     """What a reviewer answered so far, and the command that ended the interview, if one did."""
 
-    answer: Answer
-    command: Command | None = None
+    answer: FilledForm
+    command: Move | None = None
 
 
 class Interview:
@@ -73,7 +73,7 @@ class Interview:
         self._keyboard = keyboard
         self._console = console
 
-    def ask(self, before: Answer, *, only: Collection[Path] | None = None) -> Said:
+    def ask(self, before: FilledForm, *, only: Collection[Path] | None = None) -> Said:
         """Ask for every field, or for some. Return alone keeps the value from before.
 
         Raises `EOFError` if no more input can come.
@@ -85,30 +85,30 @@ class Interview:
             field = fields[position]
             self._show_question(field, values)
             said = self._read(field)
-            if said is Command.HELP:
+            if said is Move.HELP:
                 self._console.print(HELP, style="dim", markup=False)
-            elif said is Command.COMMENT:
+            elif said is Move.COMMENT:
                 comment = self._ask_comment(comment)
-            elif said is Command.CLEAR:
+            elif said is Move.CLEAR:
                 values.pop(field.path, None)
                 position += not self._needs(field, values)
-            elif said is Command.BACK and field != self._form.fields[0]:
+            elif said is Move.BACK and field != self._form.fields[0]:
                 # Of the whole form, also where only some fields were asked for.
                 fields = self._form.fields
                 position = fields.index(field) - 1
-            elif isinstance(said, Command):
-                return Said(Answer(values, comment), said)
+            elif isinstance(said, Move):
+                return Said(FilledForm(values, comment), said)
             else:
                 if said is not _NOTHING:
                     values[field.path] = said
                 position += not self._needs(field, values)
-        return Said(Answer(values, comment))
+        return Said(FilledForm(values, comment))
 
     def ask_reason(self) -> str | None:
         """Why a completion is skipped; None if it is not skipped after all."""
         while not (reason := self._keyboard.read_line("why (/u: do not skip) › ")):
             pass
-        return None if reason == f"/{Command.BACK.value}" else reason
+        return None if reason == f"/{Move.BACK.value}" else reason
 
     def complain(self, message: str) -> None:
         """Show what was wrong."""

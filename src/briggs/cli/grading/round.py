@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.grading.editing import edit, explain
-from briggs.cli.grading.interview import Answer, Command, Interview
+from briggs.cli.grading.interview import FilledForm, Interview, Move
 from briggs.cli.grading.keyboard import Keyboard
 from briggs.cli.grading.task_changes import describe_change, keep_values, list_changed
 from briggs.cli.terminal.cards import print_exchange
@@ -41,7 +41,7 @@ LEASE_S = 1800.0
 unless others took the completion meanwhile."""
 
 
-class Item(NamedTuple):
+class Turn(NamedTuple):
     """A completion to grade, and the answers of others if the reviewer may see them."""
 
     completion: LoggedCompletion
@@ -51,17 +51,17 @@ class Item(NamedTuple):
 class Graded(NamedTuple):
     """The last answer, the completion it is about, and the form that was filled in."""
 
-    item: Item
+    item: Turn
     feedback_id: str
     json_values: Mapping[str, Any]
-    answer: Answer
+    answer: FilledForm
     form: Form
 
 
 class Again(NamedTuple):
     """An answer that was not taken: what is kept of it, and the fields to ask for."""
 
-    answer: Answer
+    answer: FilledForm
     only: Collection[Path] | None
 
 
@@ -137,21 +137,21 @@ class Round:
         if self._last is None:
             return False
         self._say("u edits the last one, any other key ends. › ", end="")
-        return self._keyboard.read_key() == "u" and self._edit_last() is not Command.QUIT
+        return self._keyboard.read_key() == "u" and self._edit_last() is not Move.QUIT
 
-    def _grade(self, item: Item) -> bool:
+    def _grade(self, item: Turn) -> bool:
         """Ask about one completion until it is settled; False to quit."""
-        answer, only = Answer({}), None
+        answer, only = FilledForm({}), None
         self._show(item)
         while True:
             said = self._open_interview(self._form).ask(answer, only=only)
             answer, only = said.answer, None
-            if said.command is Command.QUIT:
+            if said.command is Move.QUIT:
                 return False
-            if said.command is Command.SKIP and self._skip(item):
+            if said.command is Move.SKIP and self._skip(item):
                 return True
-            if said.command is Command.BACK:
-                if self._edit_last() is Command.QUIT:
+            if said.command is Move.BACK:
+                if self._edit_last() is Move.QUIT:
                     return False
                 self._show(item)
             if said.command is None:
@@ -160,7 +160,7 @@ class Round:
                     return True
                 answer, only = again
 
-    def _edit_last(self) -> Command | None:
+    def _edit_last(self) -> Move | None:
         """Ask again about the completion before. A command other than quit ends only the edit."""
         if self._last is None:
             self._say("There is none before this one.")
@@ -168,7 +168,7 @@ class Round:
         last = self._last
         self._show(last.item)
 
-        def hand_in(answer: Answer) -> None:
+        def hand_in(answer: FilledForm) -> None:
             values = replace_values(last.form, last.json_values, answer.values)
             self._send(
                 lambda: self._client.feedback.update(
@@ -184,9 +184,9 @@ class Round:
         except Refused as error:
             self._complain(str(error))
             return None
-        return said.command if said.command is Command.QUIT else None
+        return said.command if said.command is Move.QUIT else None
 
-    def _give(self, item: Item, answer: Answer) -> Again | None:
+    def _give(self, item: Turn, answer: FilledForm) -> Again | None:
         """Hand an answer in; None if the completion is settled."""
         # So that a second try cannot be recorded as a second answer.
         key = create_id()
@@ -218,14 +218,14 @@ class Round:
         self._last = Graded(item, feedback.id, feedback.json_values, answer, self._form)
         return None
 
-    def _follow_task(self, answer: Answer) -> Again:
+    def _follow_task(self, answer: FilledForm) -> Again:
         """Go on with the new version of the task. Values that still fit are kept."""
         old = self._form
         self._adopt(self._wait(self._client.feedback_tasks.retrieve(self._task.id)))
         values = keep_values(answer.values, self._form)
         if values:
             self._say(f"Kept: {_show_values(build_values(self._form, values))}", style="dim")
-        return Again(Answer(values, answer.comment), list_changed(old, self._form) or None)
+        return Again(FilledForm(values, answer.comment), list_changed(old, self._form) or None)
 
     def _adopt(self, task: FeedbackTask) -> None:
         """Grade by this form of the task from now on, and say what is new."""
@@ -234,7 +234,7 @@ class Round:
         if task.version != before.version:
             self._complain(describe_change(before, task, old=old, new=self._form))
 
-    def _skip(self, item: Item) -> bool:
+    def _skip(self, item: Turn) -> bool:
         """Whether the completion was skipped."""
         reason = self._open_interview(self._form).ask_reason()
         if reason is None:
@@ -251,16 +251,16 @@ class Round:
         self.skipped += 1
         return True
 
-    def _take_next(self) -> Item | None:
+    def _take_next(self) -> Turn | None:
         taken = self._send(
             lambda: self._client.feedback_tasks.next(
                 self._task.id, reviewer=self._reviewer, lease_s=LEASE_S, **self._filters
             )
         )
         self._adopt(taken.task)
-        return None if taken.completion is None else Item(taken.completion, taken.feedback)
+        return None if taken.completion is None else Turn(taken.completion, taken.feedback)
 
-    def _release(self, item: Item) -> None:
+    def _release(self, item: Turn) -> None:
         # The lease may have expired, or the completion, the task or the server may be gone.
         with contextlib.suppress(Refused, ServerUnreachable, ConnectionLost):
             self._wait(
@@ -269,7 +269,7 @@ class Round:
                 )
             )
 
-    def _show(self, item: Item) -> None:
+    def _show(self, item: Turn) -> None:
         """The completion, and the answers of others if the reviewer may see them."""
         self._keyboard.forget()
         self._console.rule(style="dim")

@@ -19,7 +19,7 @@ from briggs.types.texts import printable
 from briggs.types.tokens import Speller, list_tokens
 
 
-class Answer(Protocol):
+class ShownAnswer(Protocol):
     """An answer that is being shown."""
 
     text: str
@@ -32,7 +32,7 @@ class Answer(Protocol):
         """End a complete answer, and show what was recorded about it."""
 
 
-def open_answer(*, as_json: bool, logprobs: bool) -> Answer:
+def open_answer(*, as_json: bool, logprobs: bool) -> ShownAnswer:
     """Choose how to show an answer on standard output."""
     if as_json:
         return JsonAnswer()

@@ -32,7 +32,7 @@ from briggs.types.texts import one_line, printable, read_message
 from briggs.types.turns import Turns
 
 
-class Conversation:
+class ConversationView:
     """Shows calls one after the other. Each message is shown once."""
 
     def __init__(self, console: Console) -> None:

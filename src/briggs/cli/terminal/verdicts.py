@@ -6,7 +6,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from briggs.checker import Cause, Place, Report, Result, Verdict, describe_cause, list_rules
+from briggs.checker import (
+    Cause,
+    CausePlace,
+    CheckReport,
+    Result,
+    Verdict,
+    describe_cause,
+    list_rules,
+)
 from briggs.cli.terminal.text import format_duration
 from briggs.rules import RULES
 from briggs.types.texts import one_line
@@ -24,7 +32,7 @@ _PLACES_SHOWN = 3
 _LINE_LENGTH_MAX = 300
 
 
-def print_report(report: Report) -> None:
+def print_report(report: CheckReport) -> None:
     """The verdict on each probe, then each cause: where it shows, what it breaks, what to do."""
     console = Console(highlight=False)
     subject = one_line(" · ".join(filter(None, [report.subject, report.model])))
@@ -96,7 +104,7 @@ def _print_help(console: Console, name: str, text: str) -> None:
     console.print(line, soft_wrap=True)
 
 
-def _describe_place(place: Place) -> tuple[str, str]:
+def _describe_place(place: CausePlace) -> tuple[str, str]:
     """Where and how a rule is broken, and the bytes at that place."""
     path = f"{place.path}: " if place.path else ""
     return _shorten(path + place.message), _shorten(place.excerpt)

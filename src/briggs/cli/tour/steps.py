@@ -17,15 +17,15 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from briggs.cli.arguments.server import DEFAULT_URL
 from briggs.cli.terminal.columns import CompletionTable
 from briggs.cli.terminal.text import format_duration
 from briggs.cli.terminal.tokens import colour_tokens, create_legend
 from briggs.cli.tour.child import ServerProcess, open_server_process, read_end
 from briggs.cli.tour.shell import find_command
 from briggs.client import AsyncClient, ClientError, StoredCompletion
-from briggs.client.server import data_folder
+from briggs.client.address import data_folder
 from briggs.client.sync import Client
+from briggs.types.address import DEFAULT_URL
 from briggs.types.logprobs import ChatCompletionTokenLogprob
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.texts import message_text, one_line, printable
@@ -45,7 +45,7 @@ class TourFailed(Exception):
     """A check of the tour failed. `str()` explains which."""
 
 
-class Asked(NamedTuple):
+class TourCall(NamedTuple):
     """One call of the tour: its id and its answer."""
 
     completion_id: str
@@ -89,7 +89,7 @@ def _show_tour(console: Console, server: ServerProcess, *, once: bool) -> None:
     _show_lines(console, server, once=once)
 
 
-def _ask_whole(console: Console, client: Client) -> list[Asked]:
+def _ask_whole(console: Console, client: Client) -> list[TourCall]:
     question = "What is 17 + 25?"
     _title(console, 1, "Ask", "like any OpenAI client", question)
     start = time.monotonic()
@@ -108,7 +108,7 @@ def _ask_whole(console: Console, client: Client) -> list[Asked]:
     return [asked]
 
 
-def _ask_streamed(console: Console, client: Client) -> list[Asked]:
+def _ask_streamed(console: Console, client: Client) -> list[TourCall]:
     question = "What is Briggs?"
     _title(console, 2, "Stream", "each piece as soon as it is ready", question)
     start = time.monotonic()
@@ -135,10 +135,10 @@ def _ask_streamed(console: Console, client: Client) -> list[Asked]:
         f"first after {format_duration(first_ms)}",
         f"finish_reason {reason}",
     )
-    return [Asked(stream.completion_id or "", "".join(pieces))]
+    return [TourCall(stream.completion_id or "", "".join(pieces))]
 
 
-def _ask_logprobs(console: Console, client: Client) -> list[Asked]:
+def _ask_logprobs(console: Console, client: Client) -> list[TourCall]:
     question = HARD_QUESTION
     _title(console, 3, "Doubt", "how sure the model was of each token (logprobs)", question)
     asked, answer = _create(client, question, temperature=0, logprobs=True, top_logprobs=3)
@@ -159,7 +159,7 @@ def _ask_logprobs(console: Console, client: Client) -> list[Asked]:
     return [asked]
 
 
-def _ask_twice(console: Console, client: Client) -> list[Asked]:
+def _ask_twice(console: Console, client: Client) -> list[TourCall]:
     question = HARD_QUESTION
     _title(console, 4, "Repeat", f"temperature 1, seed {SEED}, twice", question)
     asked = []
@@ -181,7 +181,7 @@ def _question(question: str) -> dict[str, Any]:
 
 def _create(
     client: Client, question: str, **parameters: Any
-) -> tuple[Asked, CreateChatCompletionResponse]:
+) -> tuple[TourCall, CreateChatCompletionResponse]:
     """Make a call, and read its id from the response header."""
     raw = client.with_raw_response(
         lambda: client.chat.completions.create(**_question(question), **parameters)
@@ -190,13 +190,13 @@ def _create(
     content = answer.choices[0].message.content
     if not content:
         raise TourFailed("the answer is empty")
-    return Asked(raw.replies[-1].headers[ID_HEADER], content), answer
+    return TourCall(raw.replies[-1].headers[ID_HEADER], content), answer
 
 
-def _show_record(console: Console, server: ServerProcess, asked: list[Asked]) -> None:
+def _show_record(console: Console, server: ServerProcess, asked: list[TourCall]) -> None:
     """Show the recorded calls, and check that they are exactly those of the tour."""
     items = asyncio.run(_list_record(server))
-    recorded = [Asked(item.id, _content(item)) for item in items]
+    recorded = [TourCall(item.id, _content(item)) for item in items]
     _check(recorded == asked, "the record differs from the calls and answers")
     _check(all(item.briggs.status == "finished" for item in items), "a call is not finished")
     console.print("\n[bold]Recorded[/]  [dim]each was on disk before its caller saw the end[/]")

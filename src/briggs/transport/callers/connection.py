@@ -56,7 +56,7 @@ class Patience(msgspec.Struct, kw_only=True, frozen=True):
         return self.body_s * _BODY_BYTES_A_SECOND_MIN
 
 
-class Server(Protocol):
+class ServerState(Protocol):
     """What a connection needs of the server that accepted it: uvicorn's `ServerState`."""
 
     connections: Any
@@ -64,7 +64,7 @@ class Server(Protocol):
     total_requests: int
 
 
-class Caller(asyncio.Protocol):
+class CallerConnection(asyncio.Protocol):
     """A connection from a caller. httptools calls the methods `on_...` while it is fed.
 
     `refuse` encodes an error message as JSON, for input that is not HTTP.
@@ -74,7 +74,7 @@ class Caller(asyncio.Protocol):
         self,
         application: Application,
         *,
-        server: Server,
+        server: ServerState,
         patience: Patience,
         refuse: Callable[[str], bytes],
     ) -> None:

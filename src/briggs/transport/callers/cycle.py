@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from briggs.transport.callers.heads import Fault, Header, Target
+from briggs.transport.callers.heads import Fault, Header, RequestTarget
 from briggs.transport.errors import TransportError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def create_id() -> Header:
     return b"x-request-id", b"req_" + secrets.token_hex(12).encode()
 
 
-class Line(Protocol):
+class CallerLine(Protocol):
     """What a cycle needs of the connection that carries it."""
 
     @property
@@ -79,11 +79,11 @@ class Cycle:
 
     def __init__(
         self,
-        line: Line,
+        line: CallerLine,
         write: Callable[[bytes], None],
         *,
         method: str,
-        target: Target,
+        target: RequestTarget,
         version: str,
         headers: Sequence[Header],
         keeps_open: bool,

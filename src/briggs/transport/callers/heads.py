@@ -32,11 +32,11 @@ class Fault(NamedTuple):
     message: str
 
 
-Target = tuple[bytes, bytes]
+RequestTarget = tuple[bytes, bytes]
 """The path and the query of a request, exactly as received."""
 
 
-def read_target(url: bytes) -> tuple[Target, bytes | None]:
+def read_target(url: bytes) -> tuple[RequestTarget, bytes | None]:
     """A request's target, and the host and port if the target names them (RFC 9112, 3.2).
 
     The host of the target wins over the `Host` header. Raises `ValueError`.

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from briggs.transport.upstream.exchange import Exchange
+from briggs.transport.upstream.exchange import UpstreamExchange
 from briggs.transport.upstream.pool import Pool
 from briggs.transport.upstream.proxies import Proxies
 from briggs.transport.upstream.request import encode_head
@@ -32,7 +32,7 @@ class StreamedReply(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
-    body: Exchange
+    body: UpstreamExchange
 
     def close(self) -> None:
         """Close the connection unless the body is whole, so that the other side stops sending."""
@@ -142,7 +142,7 @@ class Transport:
         answer_bytes_max: float | None,
         *,
         whole: bool,
-    ) -> Exchange:
+    ) -> UpstreamExchange:
         """Send a request. Wait for the whole answer if `whole`, otherwise for its head."""
         head = self._encode_head(method, url, tuple(headers.items()))
         request = head.join(body)
@@ -150,7 +150,7 @@ class Transport:
             head.origin, timeout_s=connect_timeout_s
         )
         most = self._answer_bytes_max if answer_bytes_max is None else answer_bytes_max
-        exchange = Exchange(
+        exchange = UpstreamExchange(
             connection, connection.reader, method=method, whole=whole, bytes_max=most
         )
         if await connection.carry(exchange, request):
@@ -158,7 +158,7 @@ class Transport:
         # The other side had closed this connection while it was idle. No part of an answer had
         # come, so the request is sent once more, on a new connection.
         connection = await self._pool.open(head.origin)
-        exchange = Exchange(
+        exchange = UpstreamExchange(
             connection, connection.reader, method=method, whole=whole, bytes_max=most
         )
         await connection.carry(exchange, request)

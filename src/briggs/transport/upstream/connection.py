@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from briggs.transport.errors import BrokenOff, TimedOut
-from briggs.transport.upstream.exchange import Exchange, Reader
+from briggs.transport.upstream.exchange import AnswerReader, UpstreamExchange
 from briggs.transport.upstream.request import Origin
 
 # How many bytes may wait for a stream's reader before we stop reading from the connection.
@@ -26,7 +26,7 @@ class Connection(asyncio.Protocol):
         lose: Callable[[Connection], None],
     ) -> None:
         self.origin = origin
-        self.reader = Reader()
+        self.reader = AnswerReader()
         self.is_open = False
         self._read_timeout_s = read_timeout_s
         self._idle_timeout_s = idle_timeout_s
@@ -34,14 +34,14 @@ class Connection(asyncio.Protocol):
         self._lose = lose
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._exchange: Exchange | None = None
+        self._exchange: UpstreamExchange | None = None
         self.reused = False
         """Whether it has been idle, so that the other side may have closed it in the meantime."""
         self._paused = False
         self._active_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def carry(self, exchange: Exchange, request: bytes) -> bool:
+    async def carry(self, exchange: UpstreamExchange, request: bytes) -> bool:
         """Send a request and wait for its answer to begin. Raises `TransportError`.
 
         Returns False if this was a kept connection that closed before anything came.
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
             raise
         return True
 
-    def abandon(self, exchange: Exchange) -> None:
+    def abandon(self, exchange: UpstreamExchange) -> None:
         """Close the connection if it still carries this exchange."""
         if self._exchange is exchange:
             exchange.fail(BrokenOff("the answer was no longer read"))
@@ -128,14 +128,14 @@ class Connection(asyncio.Protocol):
             self._end(self._exchange)
         self._lose(self)
 
-    def _end(self, exchange: Exchange) -> None:
+    def _end(self, exchange: UpstreamExchange) -> None:
         """Let go of an exchange that is complete or has failed."""
         self._exchange = None
         exchange.release()
         exchange.wake()
         if exchange.is_head:
             # The old one would still wait for the body that the head announced.
-            self.reader = Reader()
+            self.reader = AnswerReader()
         if exchange.complete and exchange.keeps_open and self._is_clean():
             self.resume()
             self.reused = True

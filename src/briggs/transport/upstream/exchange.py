@@ -26,23 +26,23 @@ _BEGINNING_BYTES = 64 * 1024
 _PIECES_MAX = 64
 
 
-class Line(Protocol):
+class UpstreamLine(Protocol):
     """What an exchange needs of the connection that carries it."""
 
     def create_future(self) -> asyncio.Future[bool]: ...
     def touch(self) -> None: ...
     def resume(self) -> None: ...
-    def abandon(self, exchange: Exchange) -> None: ...
+    def abandon(self, exchange: UpstreamExchange) -> None: ...
 
 
-class Reader:
+class AnswerReader:
     """Reads one answer after another, because creating a parser costs more than reading an answer.
 
     httptools calls the methods `on_...` while it is fed.
     """
 
     def __init__(self) -> None:
-        self.exchange: Exchange | None = None
+        self.exchange: UpstreamExchange | None = None
         """The exchange whose answer is being read."""
         self._fields: list[tuple[bytes, bytes]] = []
         self._parser = httptools.HttpResponseParser(self)
@@ -83,7 +83,7 @@ class Reader:
         self.exchange.finish()
 
 
-class Exchange(AsyncIterator[bytes]):
+class UpstreamExchange(AsyncIterator[bytes]):
     """The answer to one request.
 
     Iterating over it yields the body. Each piece is everything that has come since the last one.
@@ -110,8 +110,8 @@ class Exchange(AsyncIterator[bytes]):
 
     def __init__(
         self,
-        line: Line,
-        reader: Reader,
+        line: UpstreamLine,
+        reader: AnswerReader,
         *,
         method: str,
         whole: bool,
@@ -133,7 +133,7 @@ class Exchange(AsyncIterator[bytes]):
         """All bytes so far. Below: those of the body, and `_came` at the last piece of the body."""
         self._body_came = 0
         self._overhead_from = 0
-        self._reader: Reader | None = reader
+        self._reader: AnswerReader | None = reader
         reader.exchange = self
 
     def __aiter__(self) -> Self:

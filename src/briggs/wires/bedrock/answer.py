@@ -38,7 +38,7 @@ _PRELUDE_BYTES = 12
 _FRAME_BYTES_MIN = 16
 _FRAME_BYTES_MAX = 24 * 1024 * 1024
 
-Event = tuple[str, dict[str, Any]]
+BedrockEvent = tuple[str, dict[str, Any]]
 """An event's type and its members."""
 
 
@@ -47,7 +47,7 @@ def find_reasoning_format(model: str) -> str:
     return anthropic_answer.FORMAT if "claude" in model else FORMAT
 
 
-def _list_events(answer: dict[str, Any]) -> Iterator[Event]:
+def _list_events(answer: dict[str, Any]) -> Iterator[BedrockEvent]:
     """Turn a whole answer into the events of a stream, so that one reader handles both."""
     yield "messageStart", answer["output"]["message"]
     for index, block in enumerate(answer["output"]["message"]["content"]):
@@ -60,7 +60,7 @@ def _list_events(answer: dict[str, Any]) -> Iterator[Event]:
 _MESSAGE = frozenset({"output", "stopReason", "additionalModelResponseFields"})
 
 
-def _list_block_events(block: Block) -> Iterator[Event]:
+def _list_block_events(block: Block) -> Iterator[BedrockEvent]:
     match block:
         case {"toolUse": use} if "type" not in use:
             yield "contentBlockStart", {"start": block}
@@ -99,7 +99,7 @@ class BedrockReader:
         for event in _list_events(answer):
             yield from self.read(event)
 
-    def read(self, typed: Event) -> Iterable[Chunk]:
+    def read(self, typed: BedrockEvent) -> Iterable[Chunk]:
         """The chunks for an event. An unknown event has none."""
         type, event = typed
         match type:
@@ -258,7 +258,7 @@ def split_frames() -> Split:
 
     held = bytearray()
 
-    def split(data: bytes) -> Iterator[Event]:
+    def split(data: bytes) -> Iterator[BedrockEvent]:
         # botocore copies its whole buffer at each read and each frame. So we pass it one whole
         # frame at a time.
         held.extend(data)
@@ -287,7 +287,7 @@ def _read_frame_length(held: bytearray, begin: int) -> int:
     return length
 
 
-def _read_frame(headers: dict[str, Any], payload: bytes) -> Event:
+def _read_frame(headers: dict[str, Any], payload: bytes) -> BedrockEvent:
     members = json.decode(payload or b"{}")
     if headers.get(":message-type") == "event":
         return headers[":event-type"], members

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from briggs.types import json, messages, tools
+from briggs.types.any_json import Members
 from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
 from briggs.types.request import CreateChatCompletionRequest
@@ -26,8 +27,6 @@ from briggs.wires.requests import (
     require_tools,
     write_arguments,
 )
-
-Json = dict[str, Any]
 
 _WORDS = frozenset(
     {
@@ -88,7 +87,7 @@ def _can_say(name: str, value: Any) -> bool:
 
 def _encode_parameters(
     request: CreateChatCompletionRequest, refused: list[str], mends: Mends
-) -> Json:
+) -> Members:
     effort, choice = request.reasoning_effort, request.tool_choice
     return given(
         stream=request.stream,
@@ -115,7 +114,7 @@ def _limit_top_p(top_p: Any, mends: Mends) -> Any:
     return limited
 
 
-def _encode_format(format: Any) -> Json | None:
+def _encode_format(format: Any) -> Members | None:
     match format:
         case ResponseFormatJsonObject():
             return {"type": "json_object"}
@@ -124,11 +123,11 @@ def _encode_format(format: Any) -> Json | None:
     return None
 
 
-def _encode_tools(offered: Any) -> Json:
+def _encode_tools(offered: Any) -> Members:
     """Encode the tools. If one is strict, all are: Cohere has one setting for all of them."""
     if not offered:
         return {}
-    functions: list[Json] = []
+    functions: list[Members] = []
     is_strict = False
     for position, tool in enumerate(offered):
         if not isinstance(tool, tools.ChatCompletionTool):
@@ -141,9 +140,9 @@ def _encode_tools(offered: Any) -> Json:
     return {"tools": functions, **given(strict_tools=is_strict or None)}
 
 
-def _encode_messages(placed: list[Placed], mends: Mends) -> list[Json]:
+def _encode_messages(placed: list[Placed], mends: Mends) -> list[Members]:
     """Encode the messages. No message is empty, and at least one is not a system message."""
-    encoded: list[Json] = []
+    encoded: list[Members] = []
     for path, message in placed:
         said = _encode_message(message, path)
         if said["role"] == "user" and not _says_something(said["content"]):
@@ -157,12 +156,12 @@ def _encode_messages(placed: list[Placed], mends: Mends) -> list[Json]:
     return encoded or [{"role": "user", "content": EMPTY}]
 
 
-def _says_something(content: str | list[Json]) -> bool:
+def _says_something(content: str | list[Members]) -> bool:
     """Whether a content has anything other than empty texts."""
     return bool(content) and any(part != {"type": "text", "text": ""} for part in content)
 
 
-def _encode_message(message: messages.ChatCompletionRequestMessage, path: str) -> Json:
+def _encode_message(message: messages.ChatCompletionRequestMessage, path: str) -> Members:
     match message:
         case (
             messages.ChatCompletionRequestSystemMessage()
@@ -185,7 +184,7 @@ def _encode_content(content: Any, *, path: str) -> Any:
     return encode_each(content or (), _encode_part, path=f"{path}.content")
 
 
-def _encode_part(part: messages.ContentPart, path: str) -> Json:
+def _encode_part(part: messages.ContentPart, path: str) -> Members:
     copied = copy_part(part)
     if copied is None:
         raise _refuse(path, "audio or a file")
@@ -194,7 +193,7 @@ def _encode_part(part: messages.ContentPart, path: str) -> Json:
 
 def _encode_assistant(
     message: messages.ChatCompletionRequestAssistantMessage, *, path: str
-) -> Json:
+) -> Members:
     if message.audio or message.function_call:
         raise _refuse(path, "an answer with audio or a function_call")
     content = _encode_content(message.content or message.refusal or "", path=path)
@@ -213,7 +212,7 @@ def _encode_assistant(
     }
 
 
-def _encode_call(call: tools.ToolCall, path: str) -> Json:
+def _encode_call(call: tools.ToolCall, path: str) -> Members:
     if not isinstance(call, tools.ChatCompletionMessageToolCall):
         raise _refuse(path, "a call of a tool that is not a function")
     function = {"name": call.function.name, "arguments": write_arguments(call)}

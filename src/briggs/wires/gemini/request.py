@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from briggs.types import json, messages, tools
+from briggs.types.any_json import Members
 from briggs.types.envelope import Envelope
 from briggs.types.formats import ResponseFormatJsonObject, ResponseFormatJsonSchema
 from briggs.types.request import CreateChatCompletionRequest
@@ -36,8 +37,6 @@ from briggs.wires.requests import (
     require_tools,
 )
 from briggs.wires.signatures import list_unsigned
-
-Json = dict[str, Any]
 
 _WORDS = frozenset(
     {
@@ -126,7 +125,7 @@ def _to_camel_case(name: str) -> str:
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
 
 
-def _add_own(name: str, value: Any, *, body: Json, config: Json) -> None:
+def _add_own(name: str, value: Any, *, body: Members, config: Members) -> None:
     """Put one of Gemini's own members in its place. It overrides what we would send there."""
     if name == "generationConfig" and isinstance(value, dict):
         for inner, inner_value in value.items():
@@ -141,7 +140,7 @@ def _add_own(name: str, value: Any, *, body: Json, config: Json) -> None:
 
 def _encode_config(
     request: CreateChatCompletionRequest, refused: list[str], mends: Mends, *, has_levels: bool
-) -> Json:
+) -> Members:
     return given(
         temperature=request.temperature,
         topP=request.top_p,
@@ -156,7 +155,7 @@ def _encode_config(
     )
 
 
-def _encode_effort(effort: Any, *, has_levels: bool) -> Json | None:
+def _encode_effort(effort: Any, *, has_levels: bool) -> Members | None:
     """How much to think. If the model thinks, its thoughts are included in the answer."""
     if effort is UNSET:
         return None
@@ -166,7 +165,7 @@ def _encode_effort(effort: Any, *, has_levels: bool) -> Json | None:
     return {"thinkingBudget": budget, **given(includeThoughts=True if budget else None)}
 
 
-def _encode_format(format: Any) -> Json:
+def _encode_format(format: Any) -> Members:
     match format:
         case ResponseFormatJsonObject():
             return {"responseMimeType": "application/json"}
@@ -178,9 +177,9 @@ def _encode_format(format: Any) -> Json:
     return {}
 
 
-def _encode_tools(offered: list[tools.Tool]) -> list[Json]:
-    functions: list[Json] = []
-    own: list[Json] = []
+def _encode_tools(offered: list[tools.Tool]) -> list[Members]:
+    functions: list[Members] = []
+    own: list[Members] = []
     for position, tool in enumerate(offered):
         match tool:
             case tools.ChatCompletionTool(function=function):
@@ -198,10 +197,10 @@ def _encode_tools(offered: list[tools.Tool]) -> list[Json]:
     return [{"functionDeclarations": functions}, *own] if functions else own
 
 
-def _encode_parameters(function: tools.FunctionObject, path: str) -> Json | None:
+def _encode_parameters(function: tools.FunctionObject, path: str) -> Members | None:
     if not function.parameters:
         return None
-    encoded: Json = _encode_schema(read_parameters(function, path=path))
+    encoded: Members = _encode_schema(read_parameters(function, path=path))
     return encoded
 
 
@@ -215,7 +214,7 @@ def _encode_schema(schema: Any) -> Any:
         return [_encode_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    encoded: Json = {}
+    encoded: Members = {}
     for name, value in schema.items():
         if name in _MAPS and isinstance(value, dict):
             encoded[name] = {key: _encode_schema(inner) for key, inner in value.items()}
@@ -240,7 +239,7 @@ def _encode_schema(schema: Any) -> Any:
 _MAPS = ("properties", "$defs", "definitions", "patternProperties")
 
 
-def _encode_tool_choice(request: CreateChatCompletionRequest) -> Json:
+def _encode_tool_choice(request: CreateChatCompletionRequest) -> Members:
     """Gemini's calling mode. VALIDATED is AUTO with calls that follow their schemas."""
     match request.tool_choice:
         case "none":
@@ -260,14 +259,14 @@ def _encode_tool_choice(request: CreateChatCompletionRequest) -> Json:
     return {"mode": "VALIDATED"} if is_strict else {}
 
 
-def _is_function(tool: Json) -> bool:
+def _is_function(tool: Members) -> bool:
     return isinstance(tool.get("function"), dict) and "name" in tool["function"]
 
 
-def _encode_messages(placed: list[Placed], *, has_levels: bool, mends: Mends) -> Json:
+def _encode_messages(placed: list[Placed], *, has_levels: bool, mends: Mends) -> Members:
     """The messages as `contents`, and the system messages as `systemInstruction`."""
-    system: list[Json] = []
-    contents: list[Json] = []
+    system: list[Members] = []
+    contents: list[Members] = []
     names = name_calls([message for _, message in placed])
     for path, message in placed:
         match message:
@@ -301,33 +300,33 @@ def _encode_messages(placed: list[Placed], *, has_levels: bool, mends: Mends) ->
 _EMPTY = {"text": EMPTY}
 
 
-def _encode_said(content: Any, *, path: str) -> list[Json]:
+def _encode_said(content: Any, *, path: str) -> list[Members]:
     """A content's parts without empty texts, which Gemini refuses."""
     return [part for part in _encode_content(content, path=path) if part.get("text") != ""]
 
 
-def _append(contents: list[Json], role: str, parts: list[Json]) -> None:
+def _append(contents: list[Members], role: str, parts: list[Members]) -> None:
     """Add a turn, or add to the last one. The results of calls form a turn of their own."""
     if contents and contents[-1]["role"] == role:
-        before: list[Json] = contents[-1]["parts"]
+        before: list[Members] = contents[-1]["parts"]
         if _holds_results(before) == _holds_results(parts):
             before += parts
             return
     contents.append({"role": role, "parts": parts})
 
 
-def _holds_results(parts: list[Json]) -> bool:
+def _holds_results(parts: list[Members]) -> bool:
     # Results are never in one turn with other parts, so the first one tells.
     return "functionResponse" in parts[0]
 
 
-def _encode_content(content: Any, *, path: str) -> list[Json]:
+def _encode_content(content: Any, *, path: str) -> list[Members]:
     if isinstance(content, str):
         return [{"text": content}]
     return encode_each(content or (), _encode_part, path=f"{path}.content")
 
 
-def _encode_part(part: messages.ContentPart, path: str) -> Json:
+def _encode_part(part: messages.ContentPart, path: str) -> Members:
     match part:
         case messages.ChatCompletionRequestMessageContentPartText(text=text):
             return {"text": text}
@@ -345,14 +344,14 @@ def _encode_part(part: messages.ContentPart, path: str) -> Json:
             return _read_own(members, path=path)
 
 
-def _read_own(members: Json, *, path: str) -> Json:
+def _read_own(members: Members, *, path: str) -> Members:
     """Read a part or tool of Gemini's own, such as `{"type": "fileData", "fileData": {...}}`."""
     if members["type"] not in members:
         raise _refuse(path, f"the type {members['type']!r}")
     return {name: value for name, value in members.items() if name != "type"}
 
 
-def _encode_url(url: str, *, path: str) -> Json:
+def _encode_url(url: str, *, path: str) -> Members:
     if data := read_data_url(url, path=path):
         return {"inlineData": {"mimeType": data.media_type, "data": data.base64}}
     if not url.startswith(("https://", "gs://")):
@@ -363,7 +362,7 @@ def _encode_url(url: str, *, path: str) -> Json:
 
 def _encode_assistant(
     message: messages.ChatCompletionRequestAssistantMessage, *, path: str
-) -> list[Json]:
+) -> list[Members]:
     if message.audio or message.function_call:
         raise _refuse(path, "an answer with audio or a function_call")
     parts = _encode_said(message.content, path=path)
@@ -383,7 +382,7 @@ def _encode_assistant(
     return parts
 
 
-def _encode_call(call: tools.ChatCompletionMessageToolCall, *, path: str) -> Json:
+def _encode_call(call: tools.ChatCompletionMessageToolCall, *, path: str) -> Members:
     arguments = read_arguments(call.function.arguments, path=path)
     return given(
         functionCall={"id": call.id, "name": call.function.name, "args": arguments},
@@ -391,7 +390,7 @@ def _encode_call(call: tools.ChatCompletionMessageToolCall, *, path: str) -> Jso
     )
 
 
-def _sign(parts: list[Json]) -> list[Json]:
+def _sign(parts: list[Members]) -> list[Members]:
     """Add the placeholder to calls that come without a signature.
 
     Gemini signs only the first of several calls in one turn.
@@ -412,7 +411,7 @@ def _read_signature(value: json.Object) -> str | None:
 
 def _encode_result(
     message: messages.ChatCompletionRequestToolMessage, *, path: str, names: dict[str, str]
-) -> Json:
+) -> Members:
     id = message.tool_call_id
     if id not in names:
         raise _refuse(f"{path}.tool_call_id", "the result of a tool that is not a function")
@@ -423,7 +422,7 @@ def _encode_result(
     return {"functionResponse": {"id": id, "name": names[id], "response": result}}
 
 
-def _decode_result(text: str) -> Json:
+def _decode_result(text: str) -> Members:
     """A function's result as an object. A text that is not one becomes its `output`.
 
     A text with a `$ref` also becomes `output`: Gemini would read it as a reference to a part.

@@ -12,7 +12,7 @@ from typing import Any
 from briggs.types import json
 from briggs.types.any_json import members, objects, text
 
-Message = dict[str, Any]
+RecordedMessage = dict[str, Any]
 
 HOLDERS = ("messages", "system", "prompt", "contents", "systemInstruction", "input")
 """The members of a request that hold messages: of chats, other vendors and older APIs."""
@@ -65,7 +65,7 @@ def _list_turns(request: Mapping[str, Any]) -> Iterator[Any]:
             return
 
 
-def _list_system(request: Mapping[str, Any]) -> Iterator[Message]:
+def _list_system(request: Mapping[str, Any]) -> Iterator[RecordedMessage]:
     """System prompts that other vendors keep apart. Log10's client sends them in both places."""
     for name in ("system", "systemInstruction", "system_instruction", "instructions"):
         given = request.get(name)
@@ -109,7 +109,7 @@ def _read_message(message: Any) -> Iterator[Any]:
         yield read
 
 
-def _read_content(content: Mapping[str, Any]) -> Iterator[Message]:
+def _read_content(content: Mapping[str, Any]) -> Iterator[RecordedMessage]:
     """Read a turn in Gemini's format."""
     parts: list[Any] = []
     calls: list[Any] = []
@@ -150,7 +150,7 @@ def _read_call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": str(id or function["name"]), "type": "function", "function": function}
 
 
-def _read_result(result: Mapping[str, Any]) -> Message:
+def _read_result(result: Mapping[str, Any]) -> RecordedMessage:
     content = result.get("content")
     id = str(result.get("tool_use_id") or result.get("toolUseId") or "")
     if isinstance(content, list):
@@ -208,6 +208,6 @@ def _read_tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _say(role: str, content: Any) -> Message:
+def _say(role: str, content: Any) -> RecordedMessage:
     said = content if isinstance(content, str | list | None) else json.encode(content).decode()
     return {"role": _ROLES.get(role, role), "content": said}

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from briggs.client.errors import InvalidCall
-
-DEFAULT_URL = "http://127.0.0.1:10100"
-
-
-class Server(NamedTuple):
-    """A server's address, and its key if one was found."""
-
-    url: str
-    api_key: str | None
+from briggs.types.address import DEFAULT_URL, Address
 
 
 def find_server(
     *, url: str | None = None, api_key: str | None = None, data: Path | None = None
-) -> Server:
+) -> Address:
     """The given address and key, or those in the data folder, or the default address.
 
     The key in the data folder belongs to the server that uses the folder. So it is sent only to
@@ -34,17 +25,17 @@ def find_server(
     is_ours = is_loopback(address) or address == running
     if api_key is None and is_ours:
         api_key = _read_line(folder / "admin.key")
-    return Server(url=address, api_key=api_key)
+    return Address(url=address, api_key=api_key)
 
 
-def choose_server(base_url: str | None, api_key: str | None) -> Server:
+def choose_server(base_url: str | None, api_key: str | None) -> Address:
     """The client's arguments, or `BRIGGS_URL` and `BRIGGS_API_KEY`, or this machine's server.
 
     If `base_url` is given, the key comes only from `api_key` or `BRIGGS_API_KEY`.
     """
     key = api_key or os.environ.get("BRIGGS_API_KEY") or None
     if base_url is not None:
-        return Server(url=base_url, api_key=key)
+        return Address(url=base_url, api_key=key)
     return find_server(url=os.environ.get("BRIGGS_URL"), api_key=key)
 
 
@@ -64,4 +55,4 @@ def _read_line(path: Path) -> str | None:
         return None
 
 
-__all__ = ["DEFAULT_URL", "InvalidCall", "Server", "choose_server", "data_folder", "find_server"]
+__all__ = ["DEFAULT_URL", "Address", "InvalidCall", "choose_server", "data_folder", "find_server"]

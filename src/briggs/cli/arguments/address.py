@@ -5,21 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
-DEFAULT_URL = "http://127.0.0.1:10100"
+from briggs.types.address import DEFAULT_URL, Address
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Server(NamedTuple):
-    """A server's address, and its key if one was found."""
-
-    url: str
-    api_key: str | None
 
 
 def server_options(command: Callable[..., R]) -> Callable[..., R]:
@@ -54,12 +47,11 @@ def server_options(command: Callable[..., R]) -> Callable[..., R]:
     return with_server
 
 
-def find_server(*, url: str | None, api_key: str | None, data: Path | None) -> Server:
+def find_server(*, url: str | None, api_key: str | None, data: Path | None) -> Address:
     """The given address and key, or those in the data folder, or the default address."""
-    from briggs.client import InvalidCall
-    from briggs.client import server as servers
+    from briggs.client import InvalidCall, address
 
     try:
-        return Server(*servers.find_server(url=url, api_key=api_key, data=data))
+        return address.find_server(url=url, api_key=api_key, data=data)
     except InvalidCall as error:
         raise click.UsageError(str(error)) from error

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from briggs.cli.arguments.server import DEFAULT_URL, Server, find_server
+from briggs.cli.arguments.address import find_server
+from briggs.types.address import DEFAULT_URL, Address
 from tests.cli.running import RunningServer, run
 
 
@@ -22,18 +23,18 @@ def folder(tmp_path: Path) -> Path:
 def test_the_folder_says_where_and_how(folder: Path) -> None:
     """Without options, the data folder's address and key are used."""
     found = find_server(url=None, api_key=None, data=folder)
-    assert found == Server("http://10.0.0.7:4000", "sk-briggs-first")
+    assert found == Address("http://10.0.0.7:4000", "sk-briggs-first")
 
 
 def test_options_come_first(folder: Path) -> None:
     """A given address and key are used, without a trailing `/v1`."""
     found = find_server(url="https://briggs.example/v1/", api_key="sk-mine", data=folder)
-    assert found == Server("https://briggs.example", "sk-mine")
+    assert found == Address("https://briggs.example", "sk-mine")
 
 
 def test_an_empty_folder_means_the_default(tmp_path: Path) -> None:
     """Without any settings, it is the default port of this machine and no key."""
-    assert find_server(url=None, api_key=None, data=tmp_path) == Server(DEFAULT_URL, None)
+    assert find_server(url=None, api_key=None, data=tmp_path) == Address(DEFAULT_URL, None)
 
 
 def test_the_folders_key_goes_to_no_stranger(folder: Path) -> None:
