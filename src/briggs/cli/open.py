@@ -9,15 +9,16 @@ import webbrowser
 
 import click
 
-from briggs.cli.arguments.server import Server, server_options
+from briggs.cli.arguments.address import server_options
 from briggs.cli.groups import Command
 from briggs.cli.terminal.text import print_line
+from briggs.types.address import Address
 
 
 @click.command(name="open", cls=Command)
 @click.option("--print", "only_prints", is_flag=True, help="Print the link, and open nothing.")
 @server_options
-def open_pages(only_prints: bool, server: Server) -> None:
+def open_pages(only_prints: bool, server: Address) -> None:
     """Open the pages in your browser, signed in.
 
     This makes a link that signs a browser in as your key. The link works once, within 15 minutes.
