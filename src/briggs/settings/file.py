@@ -11,7 +11,7 @@ Durability = Literal["strict", "fsync", "relaxed"]
 # Upper bounds: a petabyte, and counts far above what a machine can do, so that nothing overflows.
 Bytes = Annotated[int, Meta(gt=0, le=2**50)]
 Positive = Annotated[int, Meta(gt=0, le=1_000_000_000)]
-Attempts = Annotated[int, Meta(gt=0, le=100)]
+AttemptsMax = Annotated[int, Meta(gt=0, le=100)]
 Parallel = Annotated[int, Meta(gt=0, le=1024)]
 # Timers run for a week at most. TOML allows numbers such as `inf`.
 Seconds = Annotated[float, Meta(gt=0, le=604_800)]
@@ -57,7 +57,7 @@ class ModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """With `session`, the calls of one session use the same target as long as it answers."""
     fallback_on: list[Literal["context_length", "content_filter"]] = []
     """Errors of the request itself after which the next target is tried all the same."""
-    attempts_max: Attempts | None = None
+    attempts_max: AttemptsMax | None = None
     """Default: as in `[retries]`. The timeouts below default to those in `[limits]`."""
     connect_timeout_s: Seconds | None = None
     first_token_timeout_s: Seconds | None = None
@@ -68,7 +68,7 @@ class ModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class RetrySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[retries]`: how often a failed target is tried again."""
 
-    attempts_max: Attempts = 1
+    attempts_max: AttemptsMax = 1
     """Per target. The default is one, because most SDKs retry three times by themselves, and our
     retries multiply theirs."""
     backoff_s: Seconds = 0.5

@@ -12,14 +12,14 @@ FAILURES_MAX = 10
 WITHIN_S = 60.0
 CALLERS_MAX = 1000
 
-Caller = tuple[str, str]
+_Caller = tuple[str, str]
 
 
 class Attempts:
     """The failed attempts of each caller in the last `WITHIN_S`."""
 
     def __init__(self) -> None:
-        self._failures: dict[Caller, list[float]] = {}
+        self._failures: dict[_Caller, list[float]] = {}
 
     def check(self, request: Request) -> None:
         """Raises `TooManyAttempts` if this caller has failed too often."""
@@ -42,7 +42,7 @@ class Attempts:
             self._failures.pop(next(iter(self._failures)))
 
 
-def _name(request: Request) -> Caller:
+def _name(request: Request) -> _Caller:
     """The caller's address, and what a proxy says about who is behind it.
 
     A caller can make the second up, and then be counted as several. Keys are too long to be
