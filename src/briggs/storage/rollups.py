@@ -10,8 +10,9 @@ steps, newest first. Until then their changes are not written either.
 
 from __future__ import annotations
 
+import heapq
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from briggs.storage.sqlite.connections import snapshot, transaction
 from briggs.storage.sqlite.statements import insert_missing
 from briggs.storage.tables import completions, rollup_changes, rollup_fills, rollups
 from briggs.types.completions import Completion, current_time_us
+from briggs.types.histograms import Histogram, add, bucket_end
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
 
 _Key = tuple[str, Span, int, str, str]
@@ -68,6 +70,25 @@ class Rollups:
                 span=span,
                 created_from=created_from,
                 created_to=created_to,
+            )
+        )
+
+    async def list_least_certain(
+        self, rollups: Iterable[Rollup], *, organization_id: str, span: Span, limit: int
+    ) -> Sequence[str]:
+        """The ids of the completions with the least likely tokens, the least certain first.
+
+        The rollups say in which minutes or hours to look. If very many completions are equally
+        uncertain, to within 6 %, the newest are listed.
+        """
+        places = _find_least_certain(rollups, limit=limit)
+        return await self._access.read(
+            lambda connection: _list_least_certain(
+                connection,
+                places,
+                organization_id=organization_id,
+                span_us=SPAN_US[span],
+                limit=limit,
             )
         )
 
@@ -239,6 +260,57 @@ def _list_all(
         )
         if tally
     ]
+
+
+def _find_least_certain(rollups: Iterable[Rollup], *, limit: int) -> dict[int, int]:
+    """The times at which the least certain completions began, and the buckets to look in."""
+    by_time: dict[int, Histogram] = {}
+    for each in rollups:
+        if each.tally.p_least:
+            add(by_time.setdefault(each.begin_at, {}), each.tally.p_least)
+    least = heapq.nsmallest(
+        limit,
+        (
+            (bucket, -begin_at, count)
+            for begin_at, counts in by_time.items()
+            for bucket, count in counts.items()
+        ),
+    )
+    places: dict[int, int] = {}
+    for bucket, negative_begin_at, count in least:
+        if limit > 0:
+            places[-negative_begin_at] = bucket
+            limit -= count
+    return places
+
+
+def _list_least_certain(
+    connection: Connection,
+    places: Mapping[int, int],
+    *,
+    organization_id: str,
+    span_us: int,
+    limit: int,
+) -> Sequence[str]:
+    columns = completions.c
+    found = [
+        row
+        for begin_at, bucket in places.items()
+        for row in connection.execute(
+            select(columns.p_least, columns.id)
+            .where(
+                columns.organization_id == storable(organization_id),
+                columns.created_at >= begin_at,
+                columns.created_at < begin_at + span_us,
+                # Wider than the bucket, because its end is rounded.
+                columns.p_least < bucket_end(bucket + 1),
+                columns.status != "started",
+            )
+            .order_by(columns.p_least)
+            .limit(limit)
+        )
+    ]
+    return [original(id, type=str) for _, id in sorted(found, key=lambda row: row[0])[:limit]]
 
 
 def _rebuild(connection: Connection, *, organization_id: str) -> None:

@@ -41,7 +41,11 @@ def bucket_end(bucket: int) -> float:
 def add(counts: dict[Key, int], other: Mapping[Key, int]) -> None:
     """Add counts, which may be negative. A count of 0 is left out."""
     for key, count in other.items():
-        add_one(counts, key, count)
+        left = counts.get(key, 0) + count
+        if left:
+            counts[key] = left
+        else:
+            counts.pop(key, None)
 
 
 def add_one(counts: dict[Key, int], key: Key, count: int) -> None:
