@@ -299,7 +299,7 @@ def _list_least_certain(
         for row in connection.execute(
             select(columns.p_least, columns.id)
             .where(
-                columns.organization_id == storable(organization_id),
+                columns.organization_id == organization_id,
                 columns.created_at >= begin_at,
                 columns.created_at < begin_at + span_us,
                 # Wider than the bucket, because its end is rounded.
@@ -310,7 +310,7 @@ def _list_least_certain(
             .limit(limit)
         )
     ]
-    return [original(id, type=str) for _, id in sorted(found, key=lambda row: row[0])[:limit]]
+    return [id for _, id in sorted(found, key=lambda row: row[0])[:limit]]
 
 
 def _rebuild(connection: Connection, *, organization_id: str) -> None:

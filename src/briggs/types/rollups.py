@@ -65,6 +65,11 @@ class Tally(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.p_mean_millionths / 1e6 / count if (count := self.with_logprobs) else None
 
     @property
+    def total_tokens(self) -> int:
+        """The tokens of all requests and answers."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
     def unpriced(self) -> int:
         """How many calls finished without a known price. A failed call seldom has one."""
         return max(0, self.calls - self.failed - self.priced)

@@ -52,14 +52,8 @@ def calls_plot(dashboard: Dashboard, *, link: Callable[[Slot], str]) -> Markup:
         for series, path in enumerate(paths)
         if path
     )
-    links = Markup("").join(
-        Markup(
-            '<a href="{}" tabindex="-1"><rect x="{}" y="0" width="1" height="{}"/>'
-            "<title>{}</title></a>"
-        ).format(link(slot), place, HEIGHT, _describe(dashboard, slot))
-        for place, slot in enumerate(dashboard.slots)
-    )
-    return _plot(len(dashboard.slots), _grid([_height(tick, top) for tick in ticks]) + bars + links)
+    grid = _grid([_height(tick, top) for tick in ticks])
+    return _plot(len(dashboard.slots), grid + bars + _links(dashboard, link))
 
 
 def calls_axis(dashboard: Dashboard) -> Markup:
@@ -77,8 +71,8 @@ def calls_ticks(dashboard: Dashboard) -> list[int]:
     return list(range(0, max(1, math.ceil(most / step)) * step + 1, step))
 
 
-def times_plot(dashboard: Dashboard) -> Markup:
-    """The percentiles of the times of each slot, on a log axis."""
+def times_plot(dashboard: Dashboard, *, link: Callable[[Slot], str]) -> Markup:
+    """The percentiles of the times of each slot, on a log axis. Each slot is a link."""
     low, high = _find_decades(dashboard)
     lines = Markup("").join(
         Markup('<path class="l-{}" d="{}"/>').format(
@@ -95,7 +89,7 @@ def times_plot(dashboard: Dashboard) -> Markup:
         "".join(f"M0 {y:.1f}h{len(dashboard.slots) * 0.012:.3f}" for y in minor)
     )
     grid = _grid([_log_height(10**decade, low, high) for decade in range(low, high + 1)])
-    return _plot(len(dashboard.slots), grid + marks + lines)
+    return _plot(len(dashboard.slots), grid + marks + lines + _links(dashboard, link))
 
 
 def times_axis(dashboard: Dashboard) -> Markup:
@@ -253,6 +247,17 @@ def write_time(ms: float) -> str:
     if ms < 100:
         return f"{ms:g} ms"
     return f"{ms / 1000:g} s" if ms < 1_000_000 else f"{ms / 60_000:,.0f} min"
+
+
+def _links(dashboard: Dashboard, link: Callable[[Slot], str]) -> Markup:
+    """An area for each slot. The table has the links for keyboards and screen readers."""
+    return Markup("").join(
+        Markup(
+            '<a href="{}" tabindex="-1"><rect x="{}" y="0" width="1" height="{}"/>'
+            "<title>{}</title></a>"
+        ).format(link(slot), place, HEIGHT, _describe(dashboard, slot))
+        for place, slot in enumerate(dashboard.slots)
+    )
 
 
 def _describe(dashboard: Dashboard, slot: Slot) -> str:

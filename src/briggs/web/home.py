@@ -2,12 +2,230 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from briggs.feedback.queue import measure_progress
+from briggs.parts import find_parts
+from briggs.storage import Query, Store
+from briggs.types.any_json import list_objects, members
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.feedback import FeedbackTask, Progress
+from briggs.types.filters import quote
+from briggs.types.probabilities import bin_levels
+from briggs.types.rollups import SPAN_US
+from briggs.types.texts import content_text, printable
+from briggs.types.tokens import read_answers
+from briggs.web import charts
+from briggs.web.dashboard import Dashboard, Slot, compare, sum_up
+from briggs.web.ranges import PRESETS, Range, read_range, read_zone, write_time
 from briggs.web.rendering import render
+from briggs.web.route import see_other
+
+LEAST_CERTAIN = 5
+TASKS = 4
+FAILURES = 5
+ASKED_LENGTH = 120
+LANGUAGES = ("Terminal", "Python", "curl", "JavaScript")
+_PRESET_NAMES = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d"}
+_LENGTHS = {"1h": "the hour", "24h": "the 24 h", "7d": "the 7 days", "30d": "the 30 days"}
+
+
+class Doubtful(NamedTuple):
+    """A completion whose answer has a very unlikely token."""
+
+    id: str
+    asked: str
+    levels: Sequence[int]
+    p_least: float | None
 
 
 async def show(request: Request) -> Response:
-    """`GET /`: the dashboard."""
-    return await render(request, "home/home.html", title="Home")
+    """`GET /`: the dashboard, or how to make the first call."""
+    key = request.state.key
+    if "read" not in key.scopes:
+        return see_other("/feedback")
+    store = find_parts(request).store
+    zone = read_zone(request.cookies)
+    range = read_range(request.query_params, now=current_time_us(), zone=zone)
+    organization_id = key.organization_id
+    rollups, before = await asyncio.gather(
+        store.rollups.list_all(
+            organization_id=organization_id,
+            span=range.span,
+            created_from=range.begin,
+            created_to=range.end,
+        ),
+        store.rollups.list_all(
+            organization_id=organization_id,
+            span="hour" if range.before[0] % SPAN_US["hour"] == 0 else "minute",
+            created_from=range.before[0],
+            created_to=range.before[1],
+        ),
+    )
+    if not rollups and await _find_first(store, organization_id=organization_id) is None:
+        return await show_first_run(request)
+    doubtful, tasks, counting = await asyncio.gather(
+        _list_doubtful(store, rollups, range, organization_id=organization_id),
+        _list_tasks(store, organization_id=organization_id),
+        store.rollups.retrieve_progress(organization_id=organization_id),
+    )
+    # In a thread, because a month of rollups takes a tenth of a second.
+    dashboard = await asyncio.to_thread(sum_up, range, rollups, before=before)
+    is_update = "hx-request" in request.headers
+    return await render(
+        request,
+        "home/dashboard.html" if is_update else "home/home.html",
+        title="Home",
+        charts=charts,
+        dashboard=dashboard,
+        doubtful=doubtful,
+        tasks=tasks,
+        waiting=any(progress.left for _, progress in tasks),
+        failures=_rank(dashboard.total.failures),
+        worst_text=_describe_failures(dashboard),
+        counting=counting,
+        boxes=charts.box_range(dashboard),
+        unrecorded=find_parts(request).gateway.record.unrecorded,
+        compare=compare,
+        **_link(dashboard),
+    )
+
+
+async def show_first_run(request: Request) -> Response:
+    """What a server shows that has answered nothing yet."""
+    wanted = request.query_params.get("in", "")
+    parts = find_parts(request)
+    url = request.url
+    return await render(
+        request,
+        "home/first_run.html",
+        title="Home",
+        first=None,
+        address=f"{url.scheme}://{url.netloc}",
+        key_file=str(parts.running.settings.data / "admin.key"),
+        languages=LANGUAGES,
+        language=next((each for each in LANGUAGES if each.lower() == wanted), LANGUAGES[0]),
+    )
+
+
+async def show_first_call(request: Request) -> Response:
+    """`GET /first-call`: whether the first call has come, for the first run's page."""
+    key = request.state.key
+    first = await _find_first(find_parts(request).store, organization_id=key.organization_id)
+    is_done = first is not None and first.status != "started"
+    return await render(
+        request,
+        "home/first_call.html",
+        first=first if is_done else None,
+        doubtful=_read_doubtful(first) if first else None,
+    )
+
+
+def _link(dashboard: Dashboard) -> dict[str, Any]:
+    """The addresses that the page links to."""
+    range = dashboard.range
+
+    def link_list(*conditions: str, sort: str = "") -> str:
+        return address_list(range.begin, range.end, *conditions, sort=sort, now=range.now)
+
+    def link_slot(slot: Slot) -> str:
+        return address_list(slot.begin, slot.end, now=range.now)
+
+    length = _LENGTHS.get(range.name, "the period")
+    return {
+        "link_list": link_list,
+        "link_slot": link_slot,
+        "link_model": lambda name, *more: link_list(name_model(name), *more),
+        "link_error": lambda kind: link_list(f"error = {quote(kind)}"),
+        "presets": [
+            (_PRESET_NAMES[name], f"/?{urlencode({'range': name})}", range.name == name)
+            for name in PRESETS
+        ],
+        "steps": [
+            (f"by {step}", f"/?{range.address(by=step)}", step == range.by)
+            for step in range.choices
+        ],
+        "link_slowest": lambda slot: address_list(
+            slot.begin, slot.end, sort="-duration", now=range.now
+        ),
+        "before_name": f"{length} before",
+        "write_time": write_time,
+    }
+
+
+def address_list(begin: int, end: int, *conditions: str, sort: str = "", now: int) -> str:
+    """The list of the completions of a range that fulfil these conditions."""
+    times = [f"created >= {write_time(begin)}"]
+    if end < now:
+        times.append(f"created < {write_time(end)}")
+    parameters = {"query": " and ".join([*conditions, *times])}
+    return f"/completions?{urlencode(parameters | ({'sort': sort} if sort else {}))}"
+
+
+def name_model(name: str) -> str:
+    """The condition for the calls of a row of the page."""
+    return f"model = {quote(name)}" if name else "provider = none"
+
+
+def _rank(failures: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The most frequent kinds of failures."""
+    return sorted(failures.items(), key=lambda item: (-item[1], item[0]))[:FAILURES]
+
+
+def _describe_failures(dashboard: Dashboard) -> str:
+    """When most calls failed, and how."""
+    if not dashboard.total.failed:
+        return "none"
+    worst = dashboard.worst
+    if worst is None:
+        return f"mostly {_rank(dashboard.total.failures)[0][0]}"
+    kind = _rank(worst.tally.failures)[0][0]
+    return f"{worst.tally.failed:,} at {dashboard.range.write_label(worst.begin)}, mostly {kind}"
+
+
+async def _find_first(store: Store, *, organization_id: str) -> Completion | None:
+    query = Query(organization_id=organization_id, limit=1, order="asc")
+    return next(iter((await store.completions.list(query)).completions), None)
+
+
+async def _list_doubtful(
+    store: Store, rollups: Sequence[Any], range: Range, *, organization_id: str
+) -> list[Doubtful]:
+    ids = await store.rollups.list_least_certain(
+        rollups, organization_id=organization_id, span=range.span, limit=LEAST_CERTAIN
+    )
+    found = await store.completions.retrieve_many(ids, organization_id=organization_id)
+    return [_read_doubtful(found[id]) for id in ids if id in found]
+
+
+def _read_doubtful(completion: Completion) -> Doubtful:
+    answers = read_answers(completion.response) if completion.response else []
+    logprobs = [token.logprob for token in answers[0].tokens] if answers else []
+    return Doubtful(
+        id=completion.id,
+        asked=printable(_read_asked(completion.request)[:ASKED_LENGTH]),
+        levels=bin_levels(logprobs, bins_max=28) if logprobs else [],
+        p_least=completion.p_least,
+    )
+
+
+def _read_asked(request: bytes) -> str:
+    try:
+        messages = list_objects(members(msgspec.json.decode(request)).get("messages"))
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return ""
+    asked = [each for each in messages if each.get("role") == "user"]
+    return content_text(asked[-1].get("content")) if asked else ""
+
+
+async def _list_tasks(store: Store, *, organization_id: str) -> list[tuple[FeedbackTask, Progress]]:
+    tasks = await store.feedback_tasks.list(organization_id=organization_id, limit=TASKS)
+    measured = await asyncio.gather(*(measure_progress(store, each) for each in tasks))
+    return list(zip(tasks, measured, strict=True))

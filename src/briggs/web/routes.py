@@ -30,6 +30,7 @@ PAGES = [
     page("GET", f"{_TASK}/edit", feedback_tasks.show_task, scope="admin"),
     page("POST", f"{_TASK}/edit", feedback_tasks.save, scope="admin"),
     page("POST", f"{_TASK}/archive", feedback_tasks.archive, scope="admin"),
+    page("GET", "/first-call", home.show_first_call, scope="read"),
 ]
 """What only a key opens."""
 
