@@ -16,12 +16,23 @@ from briggs.types.probabilities import find_level
 from briggs.types.rollups import P_STEPS, Tally
 from briggs.web.dashboard import MODELS_MAX, Dashboard, Slot, Times
 from briggs.web.figures import DASH, number, seconds
+from briggs.web.ranges import Step
 
 HEIGHT = 170
 TOP = 8
 """The pixels above the highest tick."""
 
 LABELS_MAX = 8
+DENSE_SLOTS = 60
+"""With more slots, bars have no lines between their parts."""
+
+_NICE: dict[Step, Sequence[int]] = {
+    "minute": (1, 2, 5, 10, 15, 30),
+    "hour": (1, 2, 3, 4, 6, 12, 24, 48, 72),
+    "day": (1, 2, 4, 7, 14),
+}
+"""How many slots may be between two labels."""
+
 _BAR = 0.88
 """How much of its slot a bar fills."""
 
@@ -123,19 +134,20 @@ def times_names(dashboard: Dashboard) -> Markup:
 
 def slot_labels(dashboard: Dashboard) -> Markup:
     """The times below a plot."""
-    slots = dashboard.slots
+    slots, range = dashboard.slots, dashboard.range
     every = max(1, math.ceil(len(slots) / LABELS_MAX))
-    if dashboard.range.by != "day":
-        nice = (
-            (1, 2, 3, 4, 6, 12, 24, 48) if dashboard.range.by == "hour" else (1, 2, 5, 10, 15, 30)
-        )
-        every = next((each for each in nice if each >= every), every)
+    every = next((each for each in _NICE[range.by] if each >= every), every)
+    if range.by == "hour" and every >= 24:
+        midnights = [place for place, slot in enumerate(slots) if range.is_midnight(slot.begin)]
+        places = midnights[:: every // 24]
+    else:
+        places = [place for place, _ in enumerate(slots)][every // 2 :: every]
     labels = Markup("").join(
         Markup('<text x="{:.2f}%" y="13">{}</text>').format(
-            (place + 0.5) / len(slots) * 100, dashboard.range.write_label(slot.begin)
+            (place + 0.5) / len(slots) * 100, range.write_label(slots[place].begin)
         )
-        for place, slot in enumerate(slots)
-        if place % every == every // 2 and 0.02 < (place + 0.5) / len(slots) < 0.98
+        for place in places
+        if 0.02 < (place + 0.5) / len(slots) < 0.98
     )
     return Markup('<svg class="slot-labels" height="18" aria-hidden="true">{}</svg>').format(labels)
 
@@ -277,9 +289,9 @@ def _describe(dashboard: Dashboard, slot: Slot) -> str:
 
 def _plot(slots: int, content: Markup) -> Markup:
     return Markup(
-        '<svg class="plot" viewBox="0 0 {} {}" preserveAspectRatio="none" height="{}" '
+        '<svg class="plot{}" viewBox="0 0 {} {}" preserveAspectRatio="none" height="{}" '
         'aria-hidden="true">{}</svg>'
-    ).format(slots, HEIGHT, HEIGHT, content)
+    ).format(" dense" if slots > DENSE_SLOTS else "", slots, HEIGHT, HEIGHT, content)
 
 
 def _grid(heights: Sequence[float]) -> Markup:

@@ -139,7 +139,7 @@ def compare(now: float | None, before: float | None, *, of: str) -> str:
         return ""
     change = now / before - 1
     if abs(change) < 0.005:
-        return f"as {of}"
+        return f"the same as {of}"
     if change > 9.995:
         return f"{now / before:,.0f} times {of}"
     return f"{abs(change):.0%} {'more' if change > 0 else 'less'} than {of}".replace("%", " %")

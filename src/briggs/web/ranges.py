@@ -84,10 +84,15 @@ class Range(NamedTuple):
             given["by"] = self.by
         return urlencode(given | changes)
 
+    def is_midnight(self, at: int) -> bool:
+        """Whether a day of the viewer begins."""
+        local = datetime.fromtimestamp(at / 1e6, self.zone)
+        return (local.hour, local.minute) == (0, 0)
+
     def write_label(self, at: int) -> str:
         """A slot's beginning as an axis shows it."""
         local = datetime.fromtimestamp(at / 1e6, self.zone)
-        if self.by == "day" or (local.hour, local.minute) == (0, 0):
+        if self.by == "day" or self.is_midnight(at):
             return f"{local.day} {local:%b}"
         return f"{local:%H:%M}"
 
@@ -101,8 +106,9 @@ def read_range(parameters: Mapping[str, str], *, now: int, zone: tzinfo) -> Rang
     elif name not in PRESETS:
         raise InvalidRequest(f"range: choose one of {', '.join(PRESETS)}.", param="range")
     else:
-        end = now
-        begin = now - PRESETS[name]
+        # The present slot belongs to it, even in the first moment of that slot.
+        end = now + 1
+        begin = end - PRESETS[name]
     choices = _list_choices(begin, end, now=now)
     wanted = parameters.get("by", "")
     by = next((each for each in choices if each == wanted), choices[0])
