@@ -122,7 +122,7 @@ async def save(request: Request) -> Response:
         saved = await _save(request, task, change)
     except InvalidRequest as error:
         return await _show(request, shown, drafts=drafts, written=written, problem=error.message)
-    return see_other(f"/feedback/{saved.id}/edit")
+    return see_other(f"/feedback/{saved.id}")
 
 
 async def preview(request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from briggs.web import feedback_tasks, home, sign_in
+from briggs.web import feedback_tasks, home, results, sign_in
 from briggs.web.route import SIGN_IN, open_page, page
 from briggs.web.static_files import send_file
 
@@ -29,6 +29,10 @@ PAGES = [
     page("POST", "/feedback/preview", feedback_tasks.preview, scope="admin"),
     page("GET", f"{_TASK}/edit", feedback_tasks.show_task, scope="admin"),
     page("POST", f"{_TASK}/edit", feedback_tasks.save, scope="admin"),
+    page("GET", _TASK, results.show, scope="read"),
+    page("POST", f"{_TASK}/decide", results.decide, scope="admin"),
+    page("POST", f"{_TASK}/invitations", results.invite, scope="admin"),
+    page("POST", f"{_TASK}/invitations/{{invitation_id}}/revoke", results.revoke, scope="admin"),
     page("POST", f"{_TASK}/archive", feedback_tasks.archive, scope="admin"),
     page("GET", "/first-call", home.show_first_call, scope="read"),
 ]

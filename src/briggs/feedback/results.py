@@ -1,0 +1,272 @@
+"""The results of a task: people beside models, each reviewer, and means by week."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from briggs.feedback.agreement import Agreement, measure
+from briggs.feedback.answers import (
+    Answers,
+    find_level,
+    freeze_ratings,
+    list_ratings,
+    read_answers,
+    show,
+)
+from briggs.storage import Store
+from briggs.types import json
+from briggs.types.feedback import Feedback, FeedbackTask, ReviewerKind
+from briggs.types.fields import Field
+from briggs.types.forms import read_form
+
+Side = Literal["people", "models"]
+"""Whose answers: those of reviewers of the kind `model`, or all others."""
+
+BARS_MAX = 20
+
+
+class Bar(msgspec.Struct, kw_only=True, frozen=True):
+    """How often a value was given."""
+
+    value: str
+    people: int
+    models: int
+
+
+class Week(msgspec.Struct, kw_only=True, frozen=True):
+    """The means of a week of completions, such as `2026-W48`."""
+
+    week: str
+    people: float | None
+    models: float | None
+
+
+class ModelsAgainstPeople(msgspec.Struct, kw_only=True, frozen=True):
+    """What people say, in rows, against what models say, in columns, about the same completions."""
+
+    values: list[str]
+    counts: list[list[int]]
+    pairs: int
+    same: float
+    """The share of pairs that are equal."""
+    near: float | None
+    """The share that is at most one step apart. None for values without an order."""
+    stricter: float | None
+    """The mean of the models minus that of people. None for values that are not numbers."""
+
+
+class FieldResults(msgspec.Struct, kw_only=True, frozen=True):
+    """The results for one field."""
+
+    name: str
+    title: str
+    bars: list[Bar]
+    """In the order of the options; at most `BARS_MAX`, the most common ones."""
+    people: Agreement
+    """How far people agree among themselves."""
+    mean: float | None
+    """The mean of the people's numbers, or the share of yes."""
+    is_share: bool
+    weeks: list[Week]
+    models: ModelsAgainstPeople | None
+
+
+class ReviewerResults(msgspec.Struct, kw_only=True, frozen=True):
+    """What one reviewer gave."""
+
+    name: str
+    kind: ReviewerKind
+    answers: int
+    agrees: float | None
+    """The share of equal values, of all pairs with another person's about the same completion."""
+
+
+class Results(msgspec.Struct, kw_only=True, frozen=True):
+    """The results of one version of a task."""
+
+    version: int
+    versions: Mapping[int, int]
+    """How much feedback each version has."""
+    fields: list[FieldResults]
+    reviewers: list[ReviewerResults]
+    left_out: list[str]
+    """Fields of free text, which are not compared."""
+
+
+async def read_results(store: Store, task: FeedbackTask, *, version: int | None = None) -> Results:
+    """The results of a version, by default the newest. Raises `NotFound`."""
+    answers = await read_answers(store, task, version=version)
+    return await asyncio.to_thread(summarise, answers)
+
+
+def summarise(answers: Answers) -> Results:
+    """The results of some answers."""
+    fields = [field for field in read_form(answers.version.json_schema).fields if field.path]
+    compared = [field for field in fields if field.kind != "text"]
+    return Results(
+        version=answers.version.version,
+        versions=dict(sorted(answers.counts.items())),
+        fields=[_summarise_field(field, answers) for field in compared],
+        reviewers=_summarise_reviewers(compared, answers),
+        left_out=[field.name for field in fields if field.kind == "text"],
+    )
+
+
+def list_between(
+    answers: Answers, field: str, *, people: str, models: str
+) -> Iterator[tuple[str, Mapping[str, Feedback]]]:
+    """The completions in one square of a comparison, with their feedback."""
+    found = [each for each in read_form(answers.version.json_schema).fields if each.name == field]
+    for id, by_reviewer in answers.by_completion.items() if found else ():
+        sides = _split(found[0], by_reviewer)
+        if people in map(show, sides["people"].values()) and models in map(
+            show, sides["models"].values()
+        ):
+            yield id, by_reviewer
+
+
+def _summarise_field(field: Field, answers: Answers) -> FieldResults:
+    level = find_level(field)
+    units = [_split(field, each) for each in answers.by_completion.values()]
+    people = [unit["people"] for unit in units]
+    numbers = _list_numbers(people)
+    return FieldResults(
+        name=field.name,
+        title=field.title or field.name,
+        bars=_list_bars(field, units),
+        people=measure(people, level=level),
+        mean=sum(numbers) / len(numbers) if numbers else None,
+        is_share=field.kind == "boolean",
+        weeks=_list_weeks(field, answers),
+        models=_compare(field, units),
+    )
+
+
+def _split(field: Field, by_reviewer: Mapping[str, Feedback]) -> dict[Side, dict[str, Hashable]]:
+    """The values of people and of models, by reviewer."""
+    values = freeze_ratings(field, list_ratings(field, by_reviewer, find_level(field)))
+    sides: dict[Side, dict[str, Hashable]] = {"people": {}, "models": {}}
+    for reviewer, value in values.items():
+        is_model = by_reviewer[reviewer].reviewer_kind == "model"
+        sides["models" if is_model else "people"][reviewer] = value
+    return sides
+
+
+def _list_bars(field: Field, units: Sequence[Mapping[Side, Mapping[str, Hashable]]]) -> list[Bar]:
+    counts: dict[Side, Counter[str]] = {"people": Counter(), "models": Counter()}
+    for unit in units:
+        for side, values in unit.items():
+            for value in values.values():
+                counts[side].update(_list_items(field, value))
+    options = [show(option.value) for option in field.options]
+    if field.kind == "scale" and field.minimum is not None and field.maximum is not None:
+        options = [str(each) for each in range(int(field.minimum), int(field.maximum) + 1)]
+    if not options or len(options) > BARS_MAX:
+        options = [name for name, _ in (counts["people"] + counts["models"]).most_common(BARS_MAX)]
+        options.sort(key=_read_order)
+    return [
+        Bar(value=each, people=counts["people"][each], models=counts["models"][each])
+        for each in options
+    ]
+
+
+def _list_items(field: Field, value: Any) -> list[str]:
+    """The options of a value; each of them if there are several."""
+    if field.kind == "choices":
+        return [show(each) for each in json.decode(value)]
+    return [show(value)]
+
+
+def _list_weeks(field: Field, answers: Answers) -> list[Week]:
+    groups: dict[str, dict[Side, list[float]]] = defaultdict(lambda: {"people": [], "models": []})
+    for id, by_reviewer in answers.by_completion.items():
+        if (completion := answers.completions.get(id)) is not None:
+            year, week, _ = datetime.fromtimestamp(
+                completion.created_at / 1_000_000, UTC
+            ).isocalendar()
+            for side, values in _split(field, by_reviewer).items():
+                groups[f"{year}-W{week:02}"][side] += _list_numbers([values])
+    return [
+        Week(week=week, people=_mean(sides["people"]), models=_mean(sides["models"]))
+        for week, sides in sorted(groups.items())
+        if sides["people"] or sides["models"]
+    ]
+
+
+def _compare(
+    field: Field, units: Sequence[Mapping[Side, Mapping[str, Hashable]]]
+) -> ModelsAgainstPeople | None:
+    pairs = [
+        (person, model)
+        for unit in units
+        for person in unit["people"].values()
+        for model in unit["models"].values()
+    ]
+    if not pairs:
+        return None
+    counts = Counter((show(person), show(model)) for person, model in pairs)
+    values = sorted({each for pair in counts for each in pair}, key=_read_order)
+    numbers = [
+        (float(a), float(b))
+        for a, b in pairs
+        if isinstance(a, int | float) and isinstance(b, int | float)
+    ]
+    is_ordered = find_level(field) != "nominal"
+    return ModelsAgainstPeople(
+        values=values,
+        counts=[[counts[row, column] for column in values] for row in values],
+        pairs=len(pairs),
+        same=sum(a == b for a, b in pairs) / len(pairs),
+        near=sum(abs(a - b) <= 1 for a, b in numbers) / len(pairs) if is_ordered else None,
+        stricter=_mean([b - a for a, b in numbers]) if is_ordered else None,
+    )
+
+
+def _summarise_reviewers(fields: Sequence[Field], answers: Answers) -> list[ReviewerResults]:
+    given: Counter[str] = Counter()
+    kinds: dict[str, ReviewerKind] = {}
+    same: Counter[str] = Counter()
+    pairs: Counter[str] = Counter()
+    for by_reviewer in answers.by_completion.values():
+        for name, feedback in by_reviewer.items():
+            given[name] += 1
+            kinds[name] = feedback.reviewer_kind
+        for field in fields:
+            sides = _split(field, by_reviewer)
+            for name, value in (sides["people"] | sides["models"]).items():
+                others = [each for other, each in sides["people"].items() if other != name]
+                pairs[name] += len(others)
+                same[name] += sum(each == value for each in others)
+    return [
+        ReviewerResults(
+            name=name,
+            kind=kinds[name],
+            answers=count,
+            agrees=same[name] / pairs[name] if pairs[name] else None,
+        )
+        for name, count in given.most_common()
+    ]
+
+
+def _list_numbers(units: Sequence[Mapping[str, Hashable]]) -> list[float]:
+    return [
+        float(value) for unit in units for value in unit.values() if isinstance(value, int | float)
+    ]
+
+
+def _mean(numbers: Sequence[float]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _read_order(text: str) -> tuple[int, float, str]:
+    """Numbers by size, then words."""
+    try:
+        return (0, float(text), text)
+    except ValueError:
+        return (1, 0.0, text)
