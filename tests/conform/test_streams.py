@@ -232,15 +232,16 @@ ODD = [
         st.text(max_size=8) | st.sampled_from(["", " one", '"', "\\", "é\n", *ODD]), max_size=30
     ),
     st.sampled_from([(",", ":"), (", ", ": ")]),
+    st.booleans(),
 )
 def test_chunks_that_differ_in_their_text_alone(
-    said: list[str | Json], separators: tuple[str, str]
+    said: list[str | Json], separators: tuple[str, str], ensure_ascii: bool
 ) -> None:
     """Such chunks pass and fold like any others, wherever they are in the stream."""
     chunks = [create_chunk({"content": text}) if isinstance(text, str) else text for text in said]
     at_once, slowly = ConformStream(ASKED), ConformStream(ASKED)
     for chunk in [BEGIN, TEXT, *chunks, END]:
-        compact = json.dumps(chunk, separators=separators, ensure_ascii=False).encode()
+        compact = json.dumps(chunk, separators=separators, ensure_ascii=ensure_ascii).encode()
         passed = at_once.add(compact)
         # Of this stream it is no more asked whether its chunks are alike.
         slowly._runs = 1_000

@@ -10,7 +10,7 @@ import json as stdlib_json
 import re
 import sys
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -49,8 +49,8 @@ from briggs.wires.words.costs import read_cost
 from briggs.wires.words.places import GROQ
 
 _PLAIN = msgspec.json.Decoder(PlainChunk)
+_STRING = msgspec.json.Decoder(str)
 
-_SIMPLE = re.compile(rb"[ !#-\[\]-~]*")
 _RUN = re.compile(rb'(.*"content": ?")[ !#-\[\]-~]*(".*)', re.DOTALL)
 _TEXT_MEMBERS = frozenset({"index", "delta", "finish_reason", "logprobs"})
 # How often to look for a run. The chunks of some streams are never alike: they have padding.
@@ -89,25 +89,41 @@ class _ChoiceState(msgspec.Struct):
     finished: bool = False
 
 
-class _Run(NamedTuple):
-    """A run of chunks that differ only in the text of one content. Most chunks are in one."""
+class _Run:
+    """A run of chunks that differ only in the text of one content. Most chunks are in one.
 
-    before: bytes
-    after: bytes
-    """The bytes before and after the text, equal in all chunks of the run."""
-    contents: list[Any]
-    """The list to which the texts are added."""
+    Slices are compared, because they cost less than `startswith` and `endswith`.
+    """
+
+    __slots__ = ("_after", "_after_size", "_before", "_before_size", "_contents")
+
+    def __init__(self, before: bytes, after: bytes, *, contents: list[Any]) -> None:
+        """`contents` is the list to which the texts are added."""
+        self._before, self._after = before, after
+        self._before_size, self._after_size = len(before), len(after)
+        self._contents = contents
 
     def take(self, payload: bytes) -> bool:
-        """Add a chunk if it belongs to the run. Text with escapes or non-ASCII never does."""
-        begin, end = len(self.before), len(payload) - len(self.after)
-        if not (payload.startswith(self.before) and payload.endswith(self.after) and begin <= end):
+        """Add a chunk if it belongs to the run."""
+        begin, end = self._before_size, len(payload) - self._after_size
+        if payload[:begin] != self._before or payload[end:] != self._after or begin > end:
             return False
-        text = payload[begin:end]
-        if _SIMPLE.fullmatch(text) is None:
+        text = read_text(payload[begin:end])
+        if text is None:
             return False
-        self.contents.append(text.decode("ascii"))
+        self._contents.append(text)
         return True
+
+
+def read_text(raw: bytes) -> str | None:
+    """Read what is between the quotes of a JSON string. None if a chunk with it may not pass."""
+    try:
+        text = raw.decode()
+        if text.isprintable() and '"' not in text and "\\" not in text:
+            return text
+        return _STRING.decode(b'"%b"' % raw) if _escape(raw) is raw else None
+    except (msgspec.DecodeError, UnicodeError):
+        return None
 
 
 class ConformStream:
@@ -267,7 +283,7 @@ class ConformStream:
         if is_text and not others and choice.keys() <= _TEXT_MEMBERS:
             self._catch_up()
             contents = self._fold.contents(choice["index"])
-            self._run = _Run(parts[1], parts[2], contents)
+            self._run = _Run(parts[1], parts[2], contents=contents)
 
     def _keep_for_fold(self, chunk: bytes | dict[str, Any]) -> None:
         self._unfolded.append(chunk)

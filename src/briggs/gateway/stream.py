@@ -72,7 +72,8 @@ async def stream(call: Call, *, targets: Targets, record: Record, caller: Caller
         )
         with contextlib.closing(pieces):
             state.send(state.first)
-            _require_sound(state)
+            if state.failure is not None:
+                raise state.failure
             take = partial(_pass_on, state)
             while not await read_in_time(pieces, take, call=call, policy=targets.policy):
                 await caller.drain()
@@ -103,7 +104,8 @@ async def _begin(state: _Stream, provider: Provider, prepared: Prepared) -> Stre
     try:
         is_ended = await pieces.read(partial(_hold, state))
         if not state.first:
-            _require_sound(state)
+            if state.failure is not None:
+                raise state.failure
             assert is_ended, "a stream is read until its first frames, its failure or its end"
             _end(state)
         return pieces
@@ -122,7 +124,8 @@ def _pass_on(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bool
     """Send what came to the caller. Returns whether to go on. Raises what ends the stream."""
     frames = _add(state, received, payloads)
     goes_on = not frames or state.caller.send(frames)
-    _require_sound(state)
+    if state.failure is not None:
+        raise state.failure
     call = state.call
     if call.completion.caller_left_ms is not None and not call.is_answered:
         _count_drained(state, payloads)
@@ -131,29 +134,23 @@ def _pass_on(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bool
 
 def _add(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bytes:
     """The frames to pass on for one piece, up to a failure."""
-    conform = state.call.conform
-    assert conform is not None, "a target is tried before anything comes"
+    call = state.call
+    conform, evidence = call.conform, call.evidence
+    assert conform is not None and evidence is not None, "they are there before anything comes"
     state.received += received
-    if state.call.evidence is not None:
-        state.call.evidence.add(payloads)
-    frames: list[bytes] = []
+    if evidence.prepared.translated:
+        evidence.add(payloads)
+    frames = b""
     for payload in payloads:
         try:
-            passed = conform.add(payload)
+            for passed in conform.add(payload):
+                frames += b"data: %b\n\n" % passed
         except (NotConforming, InBandError) as error:
-            state.refused, state.failure = payload, explain(state.call, error)
+            state.refused, state.failure = payload, explain(call, error)
             break
-        frames.extend(b"data: " + one + b"\n\n" for one in passed)
-    completion = state.call.completion
-    if completion.first_token_ms is None and conform.has_output:
-        completion.first_token_ms = state.call.elapsed_ms
-    return b"".join(frames)
-
-
-def _require_sound(state: _Stream) -> None:
-    """Raise the `UpstreamError` that ended the stream, if any."""
-    if state.failure is not None:
-        raise state.failure
+    if call.completion.first_token_ms is None and conform.has_output:
+        call.completion.first_token_ms = call.elapsed_ms
+    return frames
 
 
 def _end(state: _Stream) -> bytes:

@@ -33,10 +33,9 @@ class Evidence(msgspec.Struct):
     """A stream's chunks as events, if they were translated from another vendor's wire."""
 
     def add(self, payloads: Sequence[bytes]) -> None:
-        """Note the chunks of one piece of a stream, if they were translated."""
-        if self.prepared.translated:
-            chunks = (payload for payload in payloads if not payload.startswith(_COUNTED))
-            self.frames += [b"data: " + payload + b"\n\n" for payload in chunks]
+        """Note the chunks of one piece of a stream that was translated."""
+        chunks = (payload for payload in payloads if not payload.startswith(_COUNTED))
+        self.frames += [b"data: " + payload + b"\n\n" for payload in chunks]
 
 
 class Case(msgspec.Struct):

@@ -35,6 +35,8 @@ class EventReader:
         """Whether the last piece ended with CR. An LF that follows it belongs to it."""
         self._line = bytearray()
         """The line that has not ended yet."""
+        self._is_between = False
+        """Whether the last event has ended, and nothing of the next one has arrived."""
         self._event = "message"
         self._data: list[bytes] = []
         self._size = 0
@@ -49,8 +51,8 @@ class EventReader:
         """
         if self._too_large:
             raise self._refusal()
-        if self._is_between and self._is_one_event(data):
-            return [Event("message", data[6:-2])]
+        if (one := self.read_one(data)) is not None:
+            return [Event("message", one)]
         if self._start is not None:
             data = self._skip_bom(self._start + data)
         if self._after_cr or b"\r" in data:
@@ -64,26 +66,22 @@ class EventReader:
         if rest:
             self._line += rest
             self._too_large |= self._size + len(self._line) > self._event_bytes_max
+        is_within = self._line or self._data or self._after_cr or self._size or self._too_large
+        self._is_between = not is_within and self._start is None and self._event == "message"
         if self._too_large and not events:
             raise self._refusal()
         return events
 
-    def _is_one_event(self, data: bytes) -> bool:
-        """Whether a piece is exactly one event. Most servers write their events that way."""
-        return (
-            data.startswith(b"data: ")
-            and data.endswith(b"\n\n")
-            and data.count(b"\n") == 2
-            and b"\r" not in data
-            and len(data) <= self._event_bytes_max
-        )
+    def read_one(self, data: bytes) -> bytes | None:
+        """The data of a piece that is exactly one event; None for any other piece.
 
-    @property
-    def _is_between(self) -> bool:
-        """Whether the last event has ended, and nothing of the next one has arrived."""
-        return not (self._line or self._data or self._after_cr or self._size) and (
-            self._start is None and self._event == "message"
-        )
+        Most servers write their events that way. The checks are those that cost least.
+        """
+        if not self._is_between or data[:6] != b"data: " or data[-2:] != b"\n\n":
+            return None
+        one = data[6:-2]
+        is_line = 10 not in one and 13 not in one
+        return one if is_line and len(data) <= self._event_bytes_max else None
 
     def close(self) -> Event | None:
         """The event that was not complete at the end of the stream. None if there is none.

@@ -7,6 +7,7 @@ import http
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from briggs.transport.callers.heads import Fault, Header, RequestTarget
@@ -29,6 +30,12 @@ _DEFECT = b'{"error":{"message":"Briggs failed on this request.","type":"server_
 def create_id() -> Header:
     """The header that identifies an answer, so that a caller can refer to it later."""
     return b"x-request-id", b"req_" + secrets.token_hex(12).encode()
+
+
+@lru_cache(maxsize=4096)
+def _size(size: int) -> bytes:
+    """The line before a chunk of this size."""
+    return b"%x\r\n" % size
 
 
 class CallerLine(Protocol):
@@ -265,7 +272,9 @@ class Cycle:
         return head + b"\r\n\r\n"
 
     def _frame(self, piece: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked and piece else piece
+        return (
+            b"".join((_size(len(piece)), piece, b"\r\n")) if self._is_chunked and piece else piece
+        )
 
     def _give_up(self) -> None:
         """Answer with an error or close the connection, so that a part never looks whole."""

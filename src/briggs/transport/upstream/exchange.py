@@ -46,10 +46,8 @@ class AnswerReader:
         """The exchange whose answer is being read."""
         self._fields: list[tuple[bytes, bytes]] = []
         self._parser = httptools.HttpResponseParser(self)
-
-    def feed(self, data: bytes) -> None:
-        """Parse some bytes. Raises what httptools raises."""
-        self._parser.feed_data(data)
+        self.feed = self._parser.feed_data
+        """Parses some bytes. Raises what httptools raises."""
 
     def on_message_begin(self) -> None:
         assert self.exchange is not None

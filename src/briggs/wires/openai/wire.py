@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -77,7 +78,10 @@ class OpenAIStream:
         self.done = False
         self._reader = EventReader()
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        one = self._reader.read_one(data)
+        if one is not None and one[:1] == b"{":
+            return (one,)
         payloads: list[bytes] = []
         try:
             events = self._reader.feed(data)
