@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from briggs.settings import CoolDownSettings
 
@@ -13,6 +13,15 @@ T = TypeVar("T")
 
 RETRY_AFTER_MAX_S = 3600
 """We try again after an hour, even if an upstream asks us to wait longer."""
+
+
+class Skipped(NamedTuple):
+    """A target that is skipped for a while."""
+
+    target: object
+    for_s: float
+    failures: int
+    """How often it failed in a row."""
 
 
 class Cooling:
@@ -39,6 +48,15 @@ class Cooling:
         if self._failures:
             self._failures.pop(target, None)
             self._warm_at.pop(target, None)
+
+    def list_skipped(self) -> list[Skipped]:
+        """The targets that are skipped now."""
+        now = self._clock()
+        return [
+            Skipped(target, warm_at - now, self._failures[target])
+            for target, warm_at in self._warm_at.items()
+            if warm_at > now
+        ]
 
     def skip(self, targets: Sequence[T]) -> Sequence[T]:
         """The targets that are not cooling. If all are, the one whose wait ends first."""

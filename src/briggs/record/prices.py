@@ -22,7 +22,7 @@ import msgspec
 from briggs.conform import Facts
 from briggs.providers.base import Provider
 from briggs.settings import PriceSettings
-from briggs.types.completions import Completion
+from briggs.types.completions import Completion, current_time_us
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
@@ -137,6 +137,18 @@ class Prices:
                 _write_cost(completion, price, facts)
         if is_counted or completion.cost_usd is not None:
             self._add(completion, to=self.estimated if facts.is_estimated else self.spent)
+
+    def find(self, provider: str, model: str) -> Price | None:
+        """The price of a model now, at its vendor's standard tier.
+
+        This may read the list, which takes up to a second.
+        """
+        if own := self._own.get(f"{provider}/{model}"):
+            return own
+        address = self._addresses.get(provider)
+        if address is None:
+            return None
+        return find_listed(address, model, None, current_time_us() // _MINUTE_US)
 
     def _find_own(self, completion: Completion) -> Price | None:
         """The file's price for the model that answered, else for the one that was requested."""

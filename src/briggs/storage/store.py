@@ -27,6 +27,7 @@ from briggs.storage.queue import Queue, size_of
 from briggs.storage.rollups import Rollups, Upkeep
 from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
+from briggs.storage.sizes import Sizes
 from briggs.storage.sqlite.connections import open_readers, open_writer
 from briggs.storage.sqlite.failures import store_failure
 from briggs.storage.sqlite.files import create_database, lock_folder
@@ -109,6 +110,7 @@ class Store:
         self.usage = Usage(self)
         self.figures = CompletionFigures(self)
         self.rollups = Rollups(self)
+        self.sizes = Sizes(self, path=path)
 
     @classmethod
     async def open(

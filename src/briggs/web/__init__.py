@@ -32,5 +32,5 @@ How a page is made, for the noun `completions`:
 7. Colours, controls, tables and panels are in `static/css/base.css`. Use its tokens
    (`var(--ink-2)`), so that both themes, forced colours and phones work.
 8. `tests/web/test_completions.py` speaks HTTP (`visit` and `submit` of the fixture `visitor`),
-   and `tests/web/browser/test_completions.py` drives Chromium (`open_page`, `check_accessible`).
+   and `tests/web/browser/test_completions.py` drives Chromium (`open_page`, `check_every_look`).
 """

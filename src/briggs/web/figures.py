@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 DASH = "—"
 
@@ -64,6 +64,17 @@ def size(bytes: float | None) -> str:
     return f"{bytes:,.3g} TB"
 
 
+def days(value: float | None) -> str:
+    """A number of days, as hours, days, months or years."""
+    if value is None:
+        return DASH
+    for limit, unit_days, unit in ((2, 1 / 24, "hour"), (60, 1, "day"), (730, 30.4, "month")):
+        if value < limit:
+            return plural(round(value / unit_days), unit)
+    years = round(value / 365)
+    return f"{years:,} years" if years <= 100 else "more than 100 years"
+
+
 def time(at_us: int | None, style: str = "") -> str:
     """A time in Unix microseconds as `<time>`: UTC here, the viewer's zone in `shell.js`.
 
@@ -77,6 +88,15 @@ def time(at_us: int | None, style: str = "") -> str:
     )
     return Markup('<time datetime="{}" data-style="{}">{} UTC</time>').format(
         at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), style, written
+    )
+
+
+def ticks(text: str) -> Markup:
+    """A text of ours in which `names` are code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
     )
 
 

@@ -16,6 +16,10 @@ from briggs.web import drawings, figures, static_files
 from briggs.web.csrf import FIELD
 from briggs.web.navigation import read_surroundings
 
+_FILTERS = (
+    *("number", "seconds", "dollars", "probability", "percent", "size", "days"),
+    *("time", "ticks"),
+)
 THEMES = ("light", "dark")
 """The themes that a viewer can choose. Without a choice, the system's is used."""
 
@@ -52,7 +56,7 @@ def open_templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("number", "seconds", "dollars", "probability", "percent", "size", "time"):
+    for name in _FILTERS:
         templates.filters[name] = getattr(figures, name)
     templates.globals |= {
         "static": static_files.address,

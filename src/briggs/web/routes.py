@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from briggs.web import feedback_tasks, home, results, sign_in
+from briggs.web import (
+    feedback_tasks,
+    home,
+    results,
+    settings,
+    sign_in,
+)
 from briggs.web.route import SIGN_IN, open_page, page
 from briggs.web.static_files import send_file
 
@@ -35,6 +41,13 @@ PAGES = [
     page("POST", f"{_TASK}/invitations/{{invitation_id}}/revoke", results.revoke, scope="admin"),
     page("POST", f"{_TASK}/archive", feedback_tasks.archive, scope="admin"),
     page("GET", "/first-call", home.show_first_call, scope="read"),
+    page("GET", "/settings", settings.show, scope="read"),
+    page("GET", "/settings/prices", settings.show_prices, scope="read"),
+    page("GET", "/settings/rules", settings.show_rules, scope="read"),
+    page("POST", "/settings/providers", settings.ask_providers, scope="admin"),
+    page("POST", "/settings/keys", settings.create_key, scope="admin"),
+    page("POST", "/settings/keys/{id}/revoke", settings.revoke_key, scope="admin"),
+    page("POST", "/settings/organizations", settings.create_one_organization, scope="admin"),
 ]
 """What only a key opens."""
 

@@ -39,9 +39,10 @@ class Look(NamedTuple):
 
 
 LOOKS = [Look(theme, width) for theme in THEMES for width in WIDTHS]
-"""Every theme at every width: `@pytest.mark.parametrize("look", LOOKS, ids=str)`."""
+"""Every theme at every width."""
 
 OpenPage = Callable[..., Page]
+CheckPage = Callable[[Page], None]
 
 
 @pytest.fixture(scope="session")
@@ -113,12 +114,13 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
 
 
 @pytest.fixture(scope="session")
-def check_accessible() -> Callable[[Page], None]:
+def check_accessible() -> CheckPage:
     """Check the page as it is now with axe: it has no serious finding."""
 
     def check(page: Page) -> None:
         # `evaluate` is not subject to the page's CSP, as a script element would be.
-        page.evaluate(AXE.read_text())
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(AXE.read_text())
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         serious = [
             f"{each['id']} ({each['impact']}): {each['help']}\n"
@@ -129,6 +131,20 @@ def check_accessible() -> Callable[[Page], None]:
             if each["impact"] in ("serious", "critical")
         ]
         assert not serious, "\n".join(serious)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def check_every_look(check_accessible: CheckPage) -> CheckPage:
+    """Check a page in both themes at every width: with axe, and that it fits the window."""
+
+    def check(page: Page) -> None:
+        for theme, width in LOOKS:
+            page.emulate_media(color_scheme=theme)
+            page.set_viewport_size({"width": width, "height": 800})
+            check_accessible(page)
+            assert not scrolls_sideways(page), f"{page.url} is wider than {width} px"
 
     return check
 
