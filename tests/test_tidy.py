@@ -12,6 +12,7 @@ import subprocess
 import sys
 import typing
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,38 @@ def test_generated_pages_are_fresh(page: str) -> None:
     """What is generated is what the generator would write now."""
     ended = run(f"docs/{page}", "--check")
     assert ended.returncode == 0, ended.stderr
+
+
+def list_tested() -> list[tuple[list[str], Path]]:
+    """The rows of the architecture page that say where modules are tested."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    part = page.split("## Where a module is tested\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+`) \| `(tests/.+)` \|$", part, re.MULTILINE)
+    return [(re.findall("`(.+?)`", names), ROOT / tests) for names, tests in rows]
+
+
+def test_every_module_has_its_tests() -> None:
+    """A module has a test in its mirror, or a row that says where it is tested. No row is stale."""
+    source, rows = ROOT / "src/briggs", list_tested()
+    used = set()
+    for path in SOURCES:
+        module = path.relative_to(source)
+        mirror = ROOT / "tests" / module.with_name(f"test_{module.name}")
+        if mirror.exists() or path.stem in ("__init__", "__main__"):
+            continue
+        row = next(
+            (
+                n
+                for n, (names, _) in enumerate(rows)
+                if any(fnmatch(module.as_posix(), name) for name in names)
+            ),
+            None,
+        )
+        assert row is not None, f"{module} has no test in {mirror}, and no row of the page"
+        used.add(row)
+    assert used == {*range(len(rows))}, [rows[n] for n in {*range(len(rows))} - used]
+    for names, tests in rows:
+        assert tests.exists(), (names, tests)
 
 
 def list_commands(group: click.Group, *, under: str = "") -> Iterator[str]:

@@ -16,7 +16,7 @@ from briggs.transport import BrokenOff, TooLarge, Transport
 from briggs.transport.decoding import create_decoder
 from briggs.transport.upstream.exchange import AnswerReader, UpstreamExchange
 from tests.transport.servers import LAST, Peer, begin_chunked, chunk, chunked, serve, whole
-from tests.transport.test_answers import _NoLine
+from tests.transport.upstream.test_exchange import _NoLine
 
 MEBIBYTE = 1024 * 1024
 
