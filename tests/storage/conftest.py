@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from briggs.storage import Store
+from briggs.storage.sqlite.database import SqliteDatabase
 
 OpenStore = Callable[..., Awaitable[Store]]
 
@@ -35,6 +36,11 @@ async def open_store(database: str, tmp_path: Path) -> AsyncIterator[OpenStore]:
     yield open
     for store in opened:
         await store.close()
+
+
+def open_database(folder: Path) -> SqliteDatabase:
+    """The database of a folder, without a store and without its migrations."""
+    return SqliteDatabase(folder, durability="strict", log_bytes_max=2**26, readers_max=1)
 
 
 async def until(condition: Callable[[], bool], *, timeout_s: float = 5) -> None:

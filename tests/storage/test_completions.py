@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from briggs.storage import Query, Store
 from briggs.storage.migrations import migrate
 from briggs.storage.queries import select_page
-from briggs.storage.sqlite.connections import open_writer
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest
+from tests.storage.conftest import open_database
 from tests.storage.records import create_request, create_response, finished
 
 ORGANIZATION = "default"
@@ -57,14 +57,15 @@ async def walk(store: Store, **members: Any) -> list[str]:
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_plans(tmp_path: Path, members: dict[str, Any], index: str, order: Any) -> None:
     """A list is read from the index that fits it, in its order, and sorts at most equal times."""
-    connection = open_writer(tmp_path / "briggs.db", synchronous="NORMAL")
+    database = open_database(tmp_path)
+    connection = database.writer
     migrate(connection)
     query = Query(organization_id=ORGANIZATION, order=order, **members)
     statement = select_page(query, after=None, limit=20).compile(
         connection, compile_kwargs={"literal_binds": True}
     )
     steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
-    connection.close()
+    database.close()
     assert index in steps[0]
     assert steps[-1].startswith("SEARCH") or steps[-1].endswith("RIGHT PART OF ORDER BY")
 

@@ -6,6 +6,7 @@ import pytest
 
 from briggs.storage import Query, Store, counts
 from briggs.storage.counts import Count
+from briggs.storage.sqlite import connections
 from tests.storage.records import create_request, finished
 
 ORGANIZATION = "default"
@@ -32,7 +33,7 @@ async def test_a_count_ends_in_time(store: Store, monkeypatch: pytest.MonkeyPatc
     for _ in range(3):
         await store.settle(finished(request=create_request("find me")))
     monkeypatch.setattr(counts, "COUNTED_WITHIN_S", -1.0)
-    monkeypatch.setattr(counts, "_STEPS", 1)
+    monkeypatch.setattr(connections, "STEPS", 1)
     for query in (
         Query(organization_id=ORGANIZATION),
         Query(organization_id=ORGANIZATION, text="find"),

@@ -12,9 +12,8 @@ from sqlalchemy.schema import MetaData
 
 from briggs.storage import Query, StoreTooNew, tables
 from briggs.storage.migrations import MIGRATIONS, migrate
-from briggs.storage.sqlite.connections import open_writer
 from briggs.types.completions import Completion
-from tests.storage.conftest import OpenStore
+from tests.storage.conftest import OpenStore, open_database
 
 VERSIONS = sorted(
     (Path(__file__).parent / "versions").glob("*.sql"),
@@ -72,10 +71,11 @@ def test_tables_are_what_migrations_make(path: Path, version: Path | None) -> No
     """`tables.py` says what any database is after its migrations, a new one as well as an old."""
     if version is not None:
         create_version(version, at=path)
-    connection = open_writer(path, synchronous="NORMAL")
+    database = open_database(path.parent)
+    connection = database.writer
     migrate(connection)
     assert describe(connection) == create_all(tables.metadata)
-    connection.close()
+    database.close()
 
 
 def test_members_are_columns() -> None:
@@ -90,13 +90,14 @@ def test_members_are_columns() -> None:
 
 def test_once(path: Path) -> None:
     """Each migration is applied once, in order, and remembered by its name."""
-    connection = open_writer(path, synchronous="NORMAL")
+    database = open_database(path.parent)
+    connection = database.writer
     names = [step.__name__ for step in MIGRATIONS]
     assert migrate(connection) == names
     assert migrate(connection) == []
     rows = connection.execute(tables.migrations.select()).all()
     assert [(row.number, row.name) for row in rows] == list(enumerate(names, start=1))
-    connection.close()
+    database.close()
 
 
 def test_all_or_nothing(path: Path) -> None:
@@ -106,12 +107,13 @@ def test_all_or_nothing(path: Path) -> None:
         connection.exec_driver_sql("CREATE TABLE half (id INTEGER)")
         raise OSError("no space")
 
-    connection = open_writer(path, synchronous="NORMAL")
+    database = open_database(path.parent)
+    connection = database.writer
     with pytest.raises(OSError, match="no space"):
         migrate(connection, migrations=[*MIGRATIONS, fails])
     assert "half" not in describe(connection)
     assert migrate(connection) == []
-    connection.close()
+    database.close()
 
 
 async def test_newer_version(open_store: OpenStore, tmp_path: Path) -> None:

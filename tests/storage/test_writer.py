@@ -22,7 +22,7 @@ from briggs.storage import (
     indexes,
     writer,
 )
-from briggs.storage.sqlite import connections
+from briggs.storage.sqlite import connections, statements
 from briggs.storage.sqlite.connections import BUSY_TIMEOUT_S, driver
 from briggs.storage.sqlite.failures import store_failure
 from briggs.storage.sqlite.statements import forget_records, insert_records
@@ -99,7 +99,7 @@ def inserts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(threading.current_thread().name)
         return insert_records(connection, rows)
 
-    monkeypatch.setattr(writer, "insert_records", note)
+    monkeypatch.setattr(statements, "insert_records", note)
     return names
 
 
@@ -270,7 +270,7 @@ async def test_reader_who_does_not_end(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that keeps the log from being emptied is named as the reason, until it ends."""
-    monkeypatch.setattr(writer, "LOG_WAIT_S", 0.2)
+    monkeypatch.setattr(writer, "ROOM_WAIT_S", 0.2)
     store = await open_store(wal_bytes_max=1024 * 1024)
     with connect(store) as other:
         other.execute("BEGIN")
@@ -411,7 +411,7 @@ async def test_a_large_row_is_not_kept(open_store: OpenStore) -> None:
         forgotten.append(1)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writer, "forget_records", forget)
+        patch.setattr(statements, "forget_records", forget)
         await store.settle(finished(request=b"x" * 2_000_000))
         assert len(forgotten) == 1
         await store.settle(finished(request=b"x"))

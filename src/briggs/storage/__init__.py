@@ -1,6 +1,7 @@
 """The only package that speaks SQL."""
 
 from briggs.storage.completions import Page
+from briggs.storage.database import Durability
 from briggs.storage.errors import (
     AlreadySettled,
     NotRecorded,
@@ -12,7 +13,6 @@ from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.feedback_queue import Order, Wish
 from briggs.storage.queries import Query
 from briggs.storage.store import Store, StoreStatistics
-from briggs.storage.writer import Durability
 from briggs.types.errors import StoreUnavailable
 
 __all__ = [

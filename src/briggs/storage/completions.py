@@ -14,11 +14,11 @@ from briggs.storage import counts, indexes, records, rollups, signed_calls
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
+from briggs.storage.database import database_of
 from briggs.storage.queries import Query, select_page
 from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.search import search
-from briggs.storage.sqlite.statements import insert_records
 from briggs.storage.tables import (
     completion_rules,
     completion_tags,
@@ -275,7 +275,8 @@ def _merge(
     after = change(before)
     if before is not None:
         connection.execute(completions.delete().where(completions.c.id == id))
-    insert_records(connection, [records.encode(after, started=False, bodies=bodies)])
+    values = records.encode(after, started=False, bodies=bodies)
+    database_of(connection).insert_records(connection, [values])
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
     return after

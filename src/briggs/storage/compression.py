@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text
 
 from briggs.storage.bodies import Bodies
-from briggs.storage.sqlite.connections import transaction
-from briggs.storage.sqlite.statements import replace_bodies
+from briggs.storage.database import database_of
 from briggs.storage.tables import completions
 
 logger = logging.getLogger(__name__)
@@ -94,8 +93,8 @@ def compress_some(connection: Connection, *, bodies: Bodies) -> int:
         for row in _read_some(connection)
     ]
     if compressed:
-        with transaction(connection):
-            replace_bodies(connection, compressed)
+        with database_of(connection).transaction(connection):
+            database_of(connection).replace_bodies(connection, compressed)
     return len(compressed)
 
 

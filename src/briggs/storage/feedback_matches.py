@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from briggs.storage.sqlite.statements import insert_missing
+from briggs.storage.database import database_of
 from briggs.storage.tables import feedback_completions, feedback_queue, feedback_tasks
 from briggs.types.completions import CHECK_TAG, Completion
 
@@ -61,14 +61,15 @@ def withdraw(connection: Connection, *, completion: Completion) -> None:
 
 def forget_selectors(connection: Connection) -> None:
     """Forget the cached tasks, after one was created or changed."""
-    connection.info.pop(_SELECTORS, None)
+    database_of(connection).remembered.pop(_SELECTORS, None)
 
 
 def _list_selectors(connection: Connection) -> list[_Selector]:
-    """The tasks, cached on the writing connection, because every answer needs them."""
-    selectors: list[_Selector] | None = connection.info.get(_SELECTORS)
+    """The tasks. They are remembered, because every answer needs them."""
+    remembered = database_of(connection).remembered
+    selectors: list[_Selector] | None = remembered.get(_SELECTORS)
     if selectors is None:
-        selectors = connection.info[_SELECTORS] = _read_selectors(connection)
+        selectors = remembered[_SELECTORS] = _read_selectors(connection)
     return selectors
 
 
@@ -109,7 +110,7 @@ def put(connection: Connection, *, task_id: str, wanted: int, of: Sequence[Compl
         )
         for each in of
     ]
-    insert_missing(connection, feedback_queue, ready)
+    database_of(connection).insert_missing(connection, feedback_queue, ready)
 
 
 def count_reviews(

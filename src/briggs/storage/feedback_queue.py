@@ -23,10 +23,10 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.sqlite import insert
 
 from briggs.storage import rows
 from briggs.storage.access import Access
+from briggs.storage.database import database_of
 from briggs.storage.feedback_matches import PLACES, find_place
 from briggs.storage.tables import (
     feedback_completions,
@@ -230,7 +230,9 @@ def _renew(connection: Connection, task: FeedbackTask, lease: Lease) -> Lease | 
 
 def _write_lease(connection: Connection, task: FeedbackTask, lease: Lease) -> None:
     row = rows.encode(lease, table=feedback_leases)
-    connection.execute(_UPSERT_LEASE, {"task_id": task.id, **row})
+    database_of(connection).upsert(
+        connection, feedback_leases, {"task_id": task.id, **row}, replaced="expires_at"
+    )
 
 
 def _skip(
@@ -242,14 +244,14 @@ def _skip(
     )
     if connection.execute(awaits).first() is None:
         return False
-    statement = insert(feedback_skips).values(
-        task_id=task.id,
-        completion_id=completion_id,
-        reviewer=reviewer,
-        created_at=current_time_us(),
-        reason=reason,
-    )
-    connection.execute(statement.on_conflict_do_update(set_={"reason": statement.excluded.reason}))
+    row = {
+        "task_id": task.id,
+        "completion_id": completion_id,
+        "reviewer": reviewer,
+        "created_at": current_time_us(),
+        "reason": reason,
+    }
+    database_of(connection).upsert(connection, feedback_skips, row, replaced="reason")
     drop_lease(connection, task=task, completion_id=completion_id, reviewer=reviewer)
     return True
 
@@ -396,7 +398,3 @@ _LEASE = (
 )
 _SELECT_LEASE = select(feedback_leases.c.expires_at).where(*_LEASE)
 _DELETE_LEASE = feedback_leases.delete().where(*_LEASE)
-_INSERT_LEASE = insert(feedback_leases)
-_UPSERT_LEASE = _INSERT_LEASE.on_conflict_do_update(
-    set_={"expires_at": _INSERT_LEASE.excluded.expires_at}
-)

@@ -22,8 +22,8 @@ from sqlalchemy import (
 )
 
 from briggs.storage.access import Access
+from briggs.storage.database import database_of
 from briggs.storage.queries import Query, select_page
-from briggs.storage.sqlite.connections import snapshot
 from briggs.storage.tables import completions
 from briggs.storage.usage import DAY_US
 from briggs.types.errors import InvalidRequest
@@ -63,7 +63,7 @@ class CompletionFigures:
 
 
 def _retrieve(connection: Connection, query: Query, by: Grouping | None) -> Statistics:
-    with snapshot(connection):
+    with database_of(connection).snapshot(connection):
         _check_size(connection, query)
         whole = _Reading(connection, query, key=literal(1))
         total = whole.figures[0][1] if whole.figures else Figures()

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from briggs.storage import feedback_matches
-from briggs.storage.sqlite.statements import insert_missing
+from briggs.storage.database import database_of
 from briggs.storage.tables import (
     completion_metadata,
     completion_rules,
@@ -53,7 +53,7 @@ def create(connection: Connection, *, of: Sequence[Completion]) -> None:
         (sessions, named),
     ):
         if rows:
-            insert_missing(connection, table, rows)
+            database_of(connection).insert_missing(connection, table, rows)
     feedback_matches.enlist(connection, of=of)
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, bindparam, func, literal, select, update
+from sqlalchemy import Connection, Table, bindparam, func, literal, select, update
 
 from briggs.storage import tables
+from briggs.storage.database import database_of
 from briggs.storage.errors import StoreTooNew
-from briggs.storage.sqlite.connections import transaction
-from briggs.storage.sqlite.shapes import reshape
 from briggs.storage.tables import backfills, completions, organizations, rollup_fills, sessions
 from briggs.types.completions import current_time_us
 
@@ -201,8 +200,12 @@ def tell_kinds_of_tasks_apart(connection: Connection) -> None:
     reshape(connection, tables.feedback_tasks)
 
 
+def reshape(connection: Connection, table: Table, *, forgotten: Sequence[str] = ()) -> None:
+    database_of(connection).reshape(connection, table, forgotten=forgotten)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
-    with transaction(connection):
+    with database_of(connection).transaction(connection):
         step(connection)
         connection.execute(
             tables.migrations.insert().values(

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select, text, update
 
 from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD, Bodies
+from briggs.storage.database import database_of
 from briggs.storage.owners import list_dead, name_owner
-from briggs.storage.sqlite.connections import transaction
 from briggs.storage.tables import completions
 from briggs.storage.types import Json
 from briggs.types.completions import Completion
@@ -49,7 +49,7 @@ def fail_left(connection: Connection, *, kind: str, reason: str) -> int:
     """Mark the completions as failed that dead processes left `started`. Returns how many."""
     owner = completions.c.owner
     owners = connection.scalars(select(owner).where(STARTED, _ANSWERED_HERE).distinct()).all()
-    with transaction(connection):
+    with database_of(connection).transaction(connection):
         return sum(
             _fail(connection, owner.is_not_distinct_from(each), kind=kind, reason=reason)
             for each in list_dead(owners)

@@ -20,8 +20,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from briggs.storage import rows
 from briggs.storage.access import Access
-from briggs.storage.sqlite.connections import snapshot, transaction
-from briggs.storage.sqlite.statements import insert_missing
+from briggs.storage.database import database_of
 from briggs.storage.tables import completions, rollup_changes, rollup_fills, rollups
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.histograms import Histogram, add, bucket_end
@@ -158,7 +157,7 @@ def fold(connection: Connection) -> int:
     statement = select(rollup_changes).order_by(rollup_changes.c.id).limit(FOLD_ROWS)
     if connection.scalar(select(func.max(rollup_changes.c.id))) is None:
         return 0
-    with transaction(connection):
+    with database_of(connection).transaction(connection):
         changes = connection.execute(statement).all()
         _fold(connection, changes)
         connection.execute(delete(rollup_changes).where(rollup_changes.c.id <= changes[-1].id))
@@ -182,7 +181,7 @@ def fill(connection: Connection) -> None:
     ended = select(*_COUNTED).where(*older, completions.c.status != "started")
     for each in connection.execute(ended):
         _count(tallies, rows.decode(each, Completion), sign=1)
-    with transaction(connection):
+    with database_of(connection).transaction(connection):
         _write_changes(connection, tallies)
         this = rollup_fills.c.organization_id == row.organization_id
         if until_at is None:
@@ -194,7 +193,7 @@ def fill(connection: Connection) -> None:
 
 def forget_fills(connection: Connection) -> None:
     """Forget what is cached, after it was or may have been changed."""
-    connection.info.pop(_FILLS, None)
+    database_of(connection).remembered.pop(_FILLS, None)
 
 
 def _fold(connection: Connection, changes: Sequence[Any]) -> None:
@@ -231,7 +230,7 @@ def _list_all(
 ) -> Sequence[Rollup]:
     span_us = SPAN_US[span]
     tallies: dict[tuple[int, str, str], Tally] = {}
-    with snapshot(connection):
+    with database_of(connection).snapshot(connection):
         for table, conditions in ((rollups, [rollups.c.span == span]), (rollup_changes, [])):
             columns = table.c
             statement = select(columns.begin_at, columns.model, columns.provider, columns.tally)
@@ -359,11 +358,12 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def _list_fills(connection: Connection) -> dict[str, int]:
-    """What is not counted yet, cached on the writing connection, because every answer needs it."""
-    fills: dict[str, int] | None = connection.info.get(_FILLS)
+    """What is not counted yet. It is remembered, because every answer needs it."""
+    remembered = database_of(connection).remembered
+    fills: dict[str, int] | None = remembered.get(_FILLS)
     if fills is None:
         statement = select(rollup_fills.c.organization_id, rollup_fills.c.until_at)
-        fills = connection.info[_FILLS] = {row[0]: row[1] for row in connection.execute(statement)}
+        fills = remembered[_FILLS] = {row[0]: row[1] for row in connection.execute(statement)}
     return fills
 
 
@@ -384,7 +384,7 @@ def _write_changes(connection: Connection, tallies: dict[tuple[str, int, str, st
         if tally
     ]
     if changes:
-        insert_missing(connection, rollup_changes, changes)
+        database_of(connection).insert_missing(connection, rollup_changes, changes)
 
 
 def _write_rollup(connection: Connection, key: _Key, change: Tally) -> None:

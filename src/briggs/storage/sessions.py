@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from briggs.storage.access import Access
+from briggs.storage.database import database_of
 from briggs.storage.tables import completions, sessions
 from briggs.storage.usage import counted, estimated
 from briggs.types.sessions import Session
@@ -22,13 +22,10 @@ class Sessions:
 
     async def create(self, session: Session) -> None:
         """Store a session. If it exists already, nothing changes."""
-        row = {
-            "organization_id": session.organization_id,
-            "id": session.id,
-            "created_at": session.created_at,
-        }
-        statement = insert(sessions).values(row).on_conflict_do_nothing()
-        await self._access.act(lambda connection: connection.execute(statement).rowcount)
+        row = (session.organization_id, session.id, session.created_at)
+        await self._access.act(
+            lambda connection: database_of(connection).insert_missing(connection, sessions, [row])
+        )
 
     async def retrieve(self, id: str, *, organization_id: str) -> Session | None:
         """One session, with its totals."""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
-from briggs.storage.sqlite.statements import insert_missing
+from briggs.storage.database import database_of
 from briggs.storage.tables import completions, signed_calls
 from briggs.types.completions import Completion
 
@@ -83,11 +83,8 @@ def delete(connection: Connection, *, completion_id: str) -> None:
 def _create(
     connection: Connection, *, organization_id: str, completion_id: str, call_ids: Sequence[str]
 ) -> None:
-    insert_missing(
-        connection,
-        signed_calls,
-        [(organization_id, id, completion_id) for id in dict.fromkeys(call_ids)],
-    )
+    rows = [(organization_id, id, completion_id) for id in dict.fromkeys(call_ids)]
+    database_of(connection).insert_missing(connection, signed_calls, rows)
 
 
 def _read_responses(

@@ -10,7 +10,6 @@ import msgspec
 from sqlalchemy import func, select
 
 from briggs.storage.access import Access
-from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import completions
 
 
@@ -38,7 +37,7 @@ class Sizes:
         statement = (
             select(func.count())
             .select_from(completions)
-            .where(completions.c.organization_id == storable(organization_id))
+            .where(completions.c.organization_id == organization_id)
         )
         counted: int | None = await self._access.read(
             lambda connection: connection.scalar(statement)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from briggs.storage import records, signed_calls
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Completions
 from briggs.storage.compression import Compression
+from briggs.storage.database import Database, Durability
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_queue import FeedbackQueue
 from briggs.storage.feedback_tasks import FeedbackTasks
@@ -28,13 +28,10 @@ from briggs.storage.rollups import Rollups, Upkeep
 from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
 from briggs.storage.sizes import Sizes
-from briggs.storage.sqlite.connections import open_readers, open_writer
-from briggs.storage.sqlite.failures import store_failure
-from briggs.storage.sqlite.files import create_database, lock_folder
-from briggs.storage.sqlite.log import WriteAheadLog, open_log
+from briggs.storage.sqlite.database import SqliteDatabase
 from briggs.storage.test_runs import TestRuns
 from briggs.storage.usage import Usage
-from briggs.storage.writer import Durability, Writer, synchronous
+from briggs.storage.writer import Writer
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
 
@@ -72,28 +69,23 @@ class Store:
     def __init__(
         self,
         *,
-        path: Path,
-        lock: int,
-        log: WriteAheadLog,
+        database: Database,
         durability: Durability,
         queue: Queue,
         writer: Writer,
-        readers: Engine,
         bodies: Bodies,
         compression: Compression,
         loop: asyncio.AbstractEventLoop,
         interrupted: int,
         has_signed_calls: bool,
     ) -> None:
-        self.path = path
+        self.path = database.path
         self.durability = durability
         self.interrupted = interrupted
         """How many calls were still `started` when the last process died."""
-        self._lock = lock
-        self._log = log
+        self._database = database
         self._queue = queue
         self._writer = writer
-        self._readers = readers
         self._compression = compression
         self._loop = loop
         self._threads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="briggs-reader")
@@ -110,7 +102,7 @@ class Store:
         self.usage = Usage(self)
         self.figures = CompletionFigures(self)
         self.rollups = Rollups(self)
-        self.sizes = Sizes(self, path=path)
+        self.sizes = Sizes(self, path=database.path)
 
     @classmethod
     async def open(
@@ -130,39 +122,31 @@ class Store:
         """
         loop = asyncio.get_running_loop()
         bodies = Bodies()
-        lock, path, connection, interrupted = await asyncio.to_thread(
-            _prepare, folder, durability=durability
+        database, interrupted = await asyncio.to_thread(
+            _open, folder, durability=durability, log_bytes_max=wal_bytes_max
         )
-        has_signed_calls = signed_calls.exist(connection)
+        connection = database.writer
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
         compression = Compression(connection, bodies=bodies, wanted=compress)
-        log = open_log(connection, path=path)
         writer = Writer(
-            path=path,
-            connection=connection,
-            log=log,
+            database=database,
             queue=queue,
             loop=loop,
-            wal_bytes_max=wal_bytes_max,
             compression=compression,
             upkeep=Upkeep(connection),
         )
-        if durability != "fsync":
-            # Each commit of the others goes to the operating system's memory, within microseconds.
+        if database.commits_quickly:
             queue.write_at_once = writer.write_at_once
         return cls(
-            path=path,
-            lock=lock,
-            log=log,
+            database=database,
             durability=durability,
             queue=queue,
             writer=writer,
-            readers=open_readers(path, connections_max=READERS_MAX),
             bodies=bodies,
             compression=compression,
             loop=loop,
             interrupted=interrupted,
-            has_signed_calls=has_signed_calls,
+            has_signed_calls=signed_calls.exist(connection),
         )
 
     async def start(self, completion: Completion) -> None:
@@ -223,8 +207,8 @@ class Store:
             rows=self._writer.rows,
             merged=self._queue.merged,
             uncompressed=self._compression.left,
-            wal_bytes=self._log.used_bytes,
-            checkpoints=self._writer.checkpoints,
+            wal_bytes=self._database.log_bytes,
+            checkpoints=self._database.checkpoints,
             unrecorded=self._writer.unrecorded,
             unrecorded_starts=self._writer.unrecorded_starts,
         )
@@ -238,9 +222,7 @@ class Store:
         self._queue.close()
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._threads.shutdown)
-        self._readers.dispose()
-        self._log.close()
-        os.close(self._lock)
+        await asyncio.to_thread(self._database.close)
 
     @property
     def foreign_changes(self) -> int:
@@ -269,7 +251,7 @@ class Store:
         """Read, in a thread. For the other modules of this package."""
 
         def read_in_thread() -> Result:
-            with self._readers.connect() as connection:
+            with self._database.read() as connection:
                 return read(connection)
 
         return await self._loop.run_in_executor(self._threads, read_in_thread)
@@ -279,30 +261,20 @@ class Store:
             raise StoreUnavailable("the record is closed: the server is stopping")
 
 
-def _prepare(folder: Path, *, durability: Durability) -> tuple[int, Path, Connection, int]:
-    """Do everything that blocks: the folder, its lock, the tables, and interrupted calls."""
+def _open(folder: Path, *, durability: Durability, log_bytes_max: int) -> tuple[Database, int]:
+    """Do everything that blocks: the folder, the tables, and interrupted calls."""
+    database = SqliteDatabase(
+        folder, durability=durability, log_bytes_max=log_bytes_max, readers_max=READERS_MAX
+    )
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = lock_folder(folder)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"{folder} cannot be a data folder: {error.strerror}. Choose another with --data"
-        ) from error
-    try:
-        path = create_database(folder)
-        connection = open_writer(path, synchronous=synchronous(durability))
-        try:
-            migrate(connection)
-            interrupted = records.fail_left(
-                connection, kind="interrupted", reason="the server died before this call ended"
-            )
-        except BaseException:
-            connection.close()
-            raise
+        migrate(database.writer)
+        interrupted = records.fail_left(
+            database.writer, kind="interrupted", reason="the server died before this call ended"
+        )
     except BaseException as error:
-        os.close(lock)
-        reason = store_failure(error)
+        database.close()
+        reason = database.store_failure(error)
         if reason is not None:
             raise StoreUnavailable(f"{folder}: {reason}") from error
         raise
-    return lock, path, connection, interrupted
+    return database, interrupted

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
 import time
-from pathlib import Path
-from typing import Literal
-
-from sqlalchemy import Connection
 
 from briggs.storage import indexes, records, rollups
 from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.compression import Compression
+from briggs.storage.database import Database
 from briggs.storage.errors import AlreadySettled, NotRecorded
 from briggs.storage.queue import Act, Operation, Queue, Write
-from briggs.storage.sqlite import connections
-from briggs.storage.sqlite.checkpoints import Checkpointer
-from briggs.storage.sqlite.connections import Synchronous, driver, foreign_changes, transaction
-from briggs.storage.sqlite.failures import store_failure
-from briggs.storage.sqlite.log import WriteAheadLog
-from briggs.storage.sqlite.statements import forget_records, insert_records
 from briggs.storage.tables import probes
 from briggs.types.errors import BriggsError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-Durability = Literal["strict", "fsync", "relaxed"]
-
 BATCH_BYTES_MAX = 8 * 1024 * 1024
-LOG_WAIT_S = 10.0
+ROOM_WAIT_S = 10.0
 """How long the writer waits for a reader that keeps the log from being emptied."""
 
 INDEX_BYTES = 16 * 1024
@@ -60,12 +48,9 @@ class Writer:
     def __init__(
         self,
         *,
-        path: Path,
-        connection: Connection,
-        log: WriteAheadLog,
+        database: Database,
         queue: Queue,
         loop: asyncio.AbstractEventLoop,
-        wal_bytes_max: int,
         compression: Compression,
         upkeep: rollups.Upkeep,
     ) -> None:
@@ -77,31 +62,23 @@ class Writer:
         self.foreign_changes = 0
         self.discarded: set[str] = set()
         """The ids of calls that were deleted while they ran. Their ends are not written."""
-        self._log = log
-        self._connection = connection
+        self._database = database
+        self._connection = database.writer
         self._queue = queue
         self._loop = loop
-        self._wal_bytes_max = wal_bytes_max
         self._compression = compression
         self._upkeep = upkeep
-        self._checkpointer = Checkpointer(path=path, log=log, wal_bytes_max=wal_bytes_max)
         self._tick_at = 0.0
         self._is_swollen = False
         """Whether SQLite still holds the memory of a large row that was written."""
         self._lock = threading.Lock()
         """Held by the thread that uses the connection."""
-        self._is_patient = True
-        """Whether the connection waits if another process is writing."""
         self._slow_until = 0.0
-        self._data_version = foreign_changes(driver(connection))
+        self._data_version = database.count_foreign_changes()
         # Calls that got an error because their end could not be written.
         self._lost: list[str] = []
         self._thread = threading.Thread(target=self._run, name="briggs-writer", daemon=True)
         self._thread.start()
-
-    @property
-    def checkpoints(self) -> int:
-        return self._checkpointer.passes
 
     def join(self) -> None:
         """Wait for the thread to end, once the queue is closed."""
@@ -120,23 +97,23 @@ class Writer:
             or len(operations) > AT_ONCE_OPERATIONS_MAX
             or self.failure is not None
             or self.discarded
-            or self._log.used_bytes + _log_bytes(operations) > self._wal_bytes_max // 2
+            or self._database.fullness(_log_bytes(operations)) > 0.5
             or (began := time.monotonic()) < self._slow_until
             or not self._lock.acquire(blocking=False)
         ):
             return False
         try:
-            self._wait_for_others(False)
+            self._database.wait_for_others(False)
             rows = self._write_together(operations)
         except Exception:
             # The thread tries again, and finds out what is wrong.
-            rollups.forget_fills(self._connection)
+            self._database.remembered.clear()
             return False
         else:
             self._succeed(operations, rows=rows)
         finally:
             self._lock.release()
-        self._checkpointer.watch()
+        self._database.maintain()
         if time.monotonic() - began > SLOW_S:
             self._slow_until = time.monotonic() + REST_S
         return True
@@ -147,38 +124,30 @@ class Writer:
         while not closed:
             batches = self.batches
             operations, closed = self._queue.take(
-                timeout_s=pause_s, bytes_max=min(BATCH_BYTES_MAX, self._wal_bytes_max // 8)
+                timeout_s=pause_s, bytes_max=min(BATCH_BYTES_MAX, self._database.batch_bytes_max)
             )
             with self._lock:
                 idle = not operations and batches == self.batches
-                self._wait_for_others(True)
+                self._database.wait_for_others(True)
                 if operations:
                     self._write(operations)
                     self._loop.call_soon_threadsafe(self._queue.deliver, operations)
-                    self._checkpointer.watch()
+                    self._database.maintain()
                 self._tick()
                 worked = self._compress(idle=idle) | self._roll_up(idle=idle)
                 waits = self._compression.waits or self._upkeep.waits
                 pause_s = 0 if worked else IDLE_S if waits else TICK_S
-        self._close()
-
-    def _wait_for_others(self, wanted: bool) -> None:
-        """Set whether to wait if another process is writing to the database."""
-        if wanted is not self._is_patient:
-            self._is_patient = wanted
-            timeout_s = connections.BUSY_TIMEOUT_S if wanted else 0
-            connections.set_busy_timeout(driver(self._connection), timeout_s)
 
     def _write(self, operations: list[Operation]) -> None:
         """Write a batch. Afterwards every operation has its result or its error."""
         if self.discarded:
             operations = [each for each in operations if not self._is_discarded(each)]
         try:
-            self._limit_log(expected_bytes=_log_bytes(operations))
+            self._make_room(_log_bytes(operations))
             rows = self._write_together(operations)
         except Exception as error:
-            rollups.forget_fills(self._connection)
-            reason = error.message if isinstance(error, StoreUnavailable) else store_failure(error)
+            self._database.remembered.clear()
+            reason = self._explain(error)
             if reason is not None:
                 self._fail(operations, reason=reason)
             elif len(operations) == 1:
@@ -193,7 +162,7 @@ class Writer:
     def _write_together(self, operations: list[Operation]) -> int:
         """Write all of them in one transaction, or none. Returns how many rows were written."""
         writes = [each for each in operations if isinstance(each, Write)]
-        with transaction(self._connection):
+        with self._database.transaction(self._connection):
             if writes:
                 self._insert(writes)
             for each in operations:
@@ -210,11 +179,11 @@ class Writer:
             )
             for each in writes
         ]
-        changes = insert_records(self._connection, rows)
+        changes = self._database.insert_records(self._connection, rows)
         if changes != len(rows):
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")
         if any(each.size > LARGE_BYTES for each in writes):
-            forget_records(self._connection)
+            self._database.forget_records(self._connection)
             self._is_swollen = True
         indexes.create(self._connection, of=[each.completion for each in writes])
         rollups.record(
@@ -223,17 +192,21 @@ class Writer:
 
     def _act(self, operation: Act) -> None:
         """Run any other write. Its error does not affect the rest of the transaction."""
-        inner = driver(self._connection)
         operation.result = operation.error = None
-        inner.execute("SAVEPOINT action")
         try:
-            operation.result = operation.action(self._connection)
+            with self._database.savepoint(self._connection):
+                operation.result = operation.action(self._connection)
         except Exception as error:
-            if store_failure(error) is not None:
+            if self._database.store_failure(error) is not None:
                 raise
-            inner.execute("ROLLBACK TO action")
+            self._database.remembered.clear()
             operation.error = _as_store_error(error)
-        inner.execute("RELEASE action")
+
+    def _explain(self, error: Exception) -> str | None:
+        """Why nothing can be written; None if the error is about one row only."""
+        if isinstance(error, StoreUnavailable):
+            return error.message
+        return self._database.store_failure(error)
 
     def _succeed(self, operations: list[Operation], *, rows: int) -> None:
         self.batches += 1
@@ -284,28 +257,8 @@ class Writer:
         self.discarded.discard(operation.completion.id)
         return True
 
-    def _limit_log(self, *, expected_bytes: int) -> None:
-        """Restart the log when little is left in it. If it is full, wait until it can restart.
-
-        The log is full only when the disk is much slower than the callers, or when a reader holds
-        on to an old state of the database. Then callers have to wait.
-        """
-        used = self._log.used_bytes
-        checkpointer = self._checkpointer
-        inner = driver(self._connection)
-        if used + expected_bytes <= self._wal_bytes_max:
-            if used >= self._wal_bytes_max // 2 and checkpointer.is_nearly_done:
-                checkpointer.finish(inner)
-            return
-        deadline = time.monotonic() + (LOG_WAIT_S if self.failure is None else 0)
-        while not checkpointer.finish(inner):
-            if time.monotonic() > deadline:
-                raise StoreUnavailable(
-                    checkpointer.failure
-                    or "a reader of the database keeps the write-ahead log from being emptied: "
-                    "end the transaction of any other program that has it open"
-                )
-            time.sleep(0.01)
+    def _make_room(self, more_bytes: int) -> None:
+        self._database.make_room(more_bytes, wait_s=ROOM_WAIT_S if self.failure is None else 0)
 
     def _tick(self) -> None:
         """Do the work that is due about once a second, busy or not."""
@@ -318,25 +271,26 @@ class Writer:
                 self._probe()
             if self._lost:
                 self._fail_lost()
-            version = foreign_changes(driver(self._connection))
+            version = self._database.count_foreign_changes()
         except Exception as error:
-            self._fail([], reason=_reason(error))
+            self._fail([], reason=self._explain(error) or str(error))
             return
         if version != self._data_version:
             self._data_version = version
+            self._database.remembered.clear()
             self.foreign_changes += 1
 
     def _probe(self) -> None:
         """Check whether writing works again, by writing as much as a call might."""
-        self._limit_log(expected_bytes=2 * PROBE_BYTES)
-        with transaction(self._connection):
+        self._make_room(2 * PROBE_BYTES)
+        with self._database.transaction(self._connection):
             self._connection.execute(probes.insert().values(content=bytes(PROBE_BYTES)))
         self._connection.execute(probes.delete())
         self._succeed([], rows=0)
 
     def _fail_lost(self) -> None:
         """Mark the calls whose ends could not be written as failed, since they have ended."""
-        with transaction(self._connection):
+        with self._database.transaction(self._connection):
             records.fail_started(
                 self._connection,
                 ids=self._lost,
@@ -347,47 +301,34 @@ class Writer:
 
     def _compress(self, *, idle: bool) -> bool:
         """Compress a few bodies, if the log has room for them."""
-        if self.failure is not None or self._log.used_bytes > self._wal_bytes_max * 3 // 4:
+        if self.failure is not None or self._database.fullness() > 0.75:
             return False
         try:
             compressed = self._compression.go_on(idle=idle)
         except Exception as error:
             logger.warning("completions could not be compressed: %s", error)
-            reason = store_failure(error)
+            reason = self._database.store_failure(error)
             if reason is not None:
                 self._fail([], reason=reason)
             return False
-        self._checkpointer.watch()
+        self._database.maintain()
         if self._is_swollen and not compressed:
             self._is_swollen = False
-            driver(self._connection).execute("PRAGMA shrink_memory")
+            self._database.release_memory()
         return compressed
 
     def _roll_up(self, *, idle: bool) -> bool:
         """Keep the rollups, if the log has room for it."""
-        if self.failure is not None or self._log.used_bytes > self._wal_bytes_max * 3 // 4:
+        if self.failure is not None or self._database.fullness() > 0.75:
             return False
         try:
             return self._upkeep.go_on(idle=idle)
         except Exception as error:
             logger.warning("completions could not be rolled up: %s", error)
-            reason = store_failure(error)
+            reason = self._database.store_failure(error)
             if reason is not None:
                 self._fail([], reason=reason)
             return False
-
-    def _close(self) -> None:
-        self._checkpointer.close()
-        try:
-            self._checkpointer.finish(driver(self._connection))
-        except sqlite3.Error as error:
-            logger.warning("the last checkpoint failed. The log keeps its pages: %s", error)
-        self._connection.close()
-
-
-def synchronous(durability: Durability) -> Synchronous:
-    """SQLite's name for a durability. Only `fsync` waits for the disk itself."""
-    return "FULL" if durability == "fsync" else "NORMAL"
 
 
 def _log_bytes(operations: list[Operation]) -> int:
@@ -402,9 +343,3 @@ def _as_store_error(error: Exception) -> BriggsError:
     refused = NotRecorded(f"the database refused it: {getattr(error, 'orig', error)}")
     refused.__cause__ = error
     return refused
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, StoreUnavailable):
-        return error.message
-    return store_failure(error) or str(error)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from briggs.storage.database import Database
 from briggs.storage.sqlite.values import TYPES
 
 BUSY_TIMEOUT_S = 5.0
+STEPS = 10_000
+"""How many of SQLite's steps pass between two checks of the clock: about a millisecond."""
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -24,7 +29,7 @@ sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
 
 
-def open_writer(path: Path, *, synchronous: Synchronous) -> Connection:
+def open_writer(path: Path, *, synchronous: Synchronous, database: Database) -> Connection:
     """Open the one connection that writes. It has no automatic commits or checkpoints."""
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
@@ -35,6 +40,7 @@ def open_writer(path: Path, *, synchronous: Synchronous) -> Connection:
             "cached_statements": 64,
         },
         isolation_level="AUTOCOMMIT",
+        execution_options={"database": database},
     )
     engine.dialect.colspecs = {**engine.dialect.colspecs, **TYPES}
     connection = engine.connect()
@@ -51,7 +57,7 @@ def open_writer(path: Path, *, synchronous: Synchronous) -> Connection:
     return connection
 
 
-def open_readers(path: Path, *, connections_max: int) -> Engine:
+def open_readers(path: Path, *, connections_max: int, database: Database) -> Engine:
     """A pool of connections that cannot write."""
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
@@ -60,6 +66,7 @@ def open_readers(path: Path, *, connections_max: int) -> Engine:
         max_overflow=0,
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
         isolation_level="AUTOCOMMIT",
+        execution_options={"database": database},
     )
 
     engine.dialect.colspecs = {**engine.dialect.colspecs, **TYPES}
@@ -103,6 +110,22 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what a block has written if it raises, and nothing else of the transaction."""
+    inner = driver(connection)
+    inner.execute("SAVEPOINT block")
+    try:
+        yield
+    except BaseException:
+        # SQLite may have rolled back everything by itself, for example when the disk is full.
+        if inner.in_transaction:
+            inner.execute("ROLLBACK TO block")
+            inner.execute("RELEASE block")
+        raise
+    inner.execute("RELEASE block")
+
+
+@contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
     """Make all reads in the block see the same state, whatever is written meanwhile."""
     inner = driver(connection)
@@ -113,11 +136,27 @@ def snapshot(connection: Connection) -> Iterator[None]:
         inner.execute("ROLLBACK")
 
 
+@contextmanager
+def time_limit(connection: Connection, seconds: float) -> Iterator[None]:
+    """Interrupt any read that is still running after so many seconds. Raises `TimeoutError`."""
+    end = time.monotonic() + seconds
+    inner = driver(connection)
+    inner.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+            raise
+        raise TimeoutError from error
+    finally:
+        inner.set_progress_handler(None, 0)
+
+
 def set_busy_timeout(connection: sqlite3.Connection, timeout_s: float) -> None:
     """Set how long the connection waits if another one is writing."""
     connection.execute(f"PRAGMA busy_timeout = {int(timeout_s * 1000)}")
 
 
-def foreign_changes(connection: sqlite3.Connection) -> int:
+def count_foreign_changes(connection: sqlite3.Connection) -> int:
     """A number that changes when another process has written to the database."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])

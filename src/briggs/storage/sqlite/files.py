@@ -7,12 +7,32 @@ import os
 from pathlib import Path
 
 from briggs.storage.errors import StoreLocked
+from briggs.types.errors import StoreUnavailable
 
 DATABASE_NAME = "briggs.db"
 LOCK_NAME = "briggs.lock"
 
 
-def lock_folder(folder: Path) -> int:
+def open_folder(folder: Path) -> int:
+    """Create and lock the folder. Raises `StoreLocked`, and `StoreUnavailable` with advice."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _lock(folder)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{folder} cannot be a data folder: {error.strerror}. Choose another with --data"
+        ) from error
+
+
+def create_database(folder: Path) -> Path:
+    """Create the file (0600) if needed. SQLite gives its other files the same mode."""
+    path = folder / DATABASE_NAME
+    if not path.exists():
+        path.touch(mode=0o600)
+    return path
+
+
+def _lock(folder: Path) -> int:
     """Lock the folder until the file descriptor is closed or this process ends."""
     lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -31,11 +51,3 @@ def lock_folder(folder: Path) -> int:
         os.close(lock)
         raise OSError(error.errno, error.strerror, str(folder / LOCK_NAME)) from error
     return lock
-
-
-def create_database(folder: Path) -> Path:
-    """Create the file (0600) if needed. SQLite gives its other files the same mode."""
-    path = folder / DATABASE_NAME
-    if not path.exists():
-        path.touch(mode=0o600)
-    return path

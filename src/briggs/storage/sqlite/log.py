@@ -60,6 +60,8 @@ class WriteAheadLog:
 
 def open_log(connection: Connection, *, path: Path) -> WriteAheadLog:
     """Open the log of the database that `connection` uses."""
+    # Its index exists once something was read.
+    connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
     page_bytes = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
     return WriteAheadLog(path, page_bytes=page_bytes)
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, Table, column, inspect, select, table
 
 
-def reshape(connection: Connection, wanted: Table, *, forgotten: Collection[str] = ()) -> None:
+def reshape(connection: Connection, wanted: Table, *, forgotten: Collection[str]) -> None:
     """Create the table, or give it the columns and indexes that it has today.
 
     SQLite adds a column only at the end, so the rows move to a new table. They keep what they have

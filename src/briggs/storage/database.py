@@ -1,0 +1,139 @@
+"""What the store and its nouns need of a database. `sqlite/` is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import Connection, Table
+
+Durability = Literal["strict", "fsync", "relaxed"]
+
+
+class Database(Protocol):
+    """An open database. Only one thread at a time uses the connection that writes."""
+
+    path: Path
+    writer: Connection
+    """The connection that writes. It commits each statement, except in a `transaction`."""
+
+    remembered: dict[str, Any]
+    """What the writer knows of the tables without reading them again. It is emptied when a
+    transaction fails, and when another process has written."""
+
+    commits_quickly: bool
+    """Whether a commit takes microseconds, so that the event loop can wait for it."""
+
+    batch_bytes_max: int
+    """How much one transaction should write at most."""
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A connection that only reads, for any thread."""
+        ...
+
+    # Transactions, on a connection of this database.
+
+    def transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        """Run a block as a whole or not at all."""
+        ...
+
+    def savepoint(self, connection: Connection) -> AbstractContextManager[None]:
+        """Undo what a block has written if it raises, and nothing else of the transaction."""
+        ...
+
+    def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
+        """Make all reads in the block see the same state, whatever is written meanwhile."""
+        ...
+
+    def time_limit(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
+        """End a read that takes longer. Raises `TimeoutError`."""
+        ...
+
+    # Statements that each database has in its own words.
+
+    def insert_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
+        """Write completions, as rows of `WRITTEN_COLUMNS`. Returns how many were written.
+
+        A row that exists is replaced only while it is `started`, and only by a settled one. It
+        keeps its `KEPT_COLUMNS`.
+        """
+        ...
+
+    def forget_records(self, connection: Connection) -> None:
+        """Free the memory of rows that were inserted last."""
+        ...
+
+    def replace_bodies(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Store compressed bodies: request, response, received and id of each completion."""
+        ...
+
+    def insert_missing(
+        self, connection: Connection, table: Table, rows: Iterable[Sequence[Any]]
+    ) -> None:
+        """Insert the rows that do not exist yet. Ids that the database counts are left out."""
+        ...
+
+    def upsert(
+        self, connection: Connection, table: Table, row: Mapping[str, Any], *, replaced: str
+    ) -> None:
+        """Insert a row, or replace one column of the row with this key."""
+        ...
+
+    def reshape(self, connection: Connection, table: Table, *, forgotten: Sequence[str]) -> None:
+        """Create a table, or bring an old one to what `tables.py` says. Its rows stay.
+
+        They lose what they have in the `forgotten` columns, if the table has to change.
+        """
+        ...
+
+    # Upkeep, by the thread that writes.
+
+    def store_failure(self, error: BaseException) -> str | None:
+        """Why nothing can be written, and what to do. None if the error is about one row only."""
+        ...
+
+    def fullness(self, more_bytes: int = 0) -> float:
+        """How full the room for new transactions is, with so many bytes more. From 0 to 1."""
+        ...
+
+    def make_room(self, more_bytes: int, *, wait_s: float) -> None:
+        """Make room for so many bytes. Raises `StoreUnavailable` if that takes longer."""
+        ...
+
+    def maintain(self) -> None:
+        """Called after each transaction, to keep the room for new ones."""
+        ...
+
+    def wait_for_others(self, wanted: bool) -> None:
+        """Set whether the writer waits while another process writes, or fails at once."""
+        ...
+
+    def count_foreign_changes(self) -> int:
+        """A number that changes when another process has written."""
+        ...
+
+    def release_memory(self) -> None:
+        """Give back memory that only large rows needed."""
+        ...
+
+    @property
+    def log_bytes(self) -> int:
+        """How much is in the write-ahead log."""
+        ...
+
+    @property
+    def checkpoints(self) -> int:
+        """How often the log was emptied in the background."""
+        ...
+
+    def close(self) -> None:
+        """Close everything. Nothing that was committed is lost."""
+        ...
+
+
+def database_of(connection: Connection) -> Database:
+    """The database that opened this connection."""
+    database: Database = connection.get_execution_options()["database"]
+    return database

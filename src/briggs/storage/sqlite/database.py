@@ -1,0 +1,154 @@
+"""A data folder with an SQLite database, as the store needs it: see `storage/database.py`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from briggs.storage.database import Durability
+from briggs.storage.sqlite import connections, failures, files, shapes, statements
+from briggs.storage.sqlite.checkpoints import Checkpointer
+from briggs.storage.sqlite.log import open_log
+from briggs.types.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class SqliteDatabase:
+    """A folder that this process alone has open."""
+
+    def __init__(
+        self, folder: Path, *, durability: Durability, log_bytes_max: int, readers_max: int
+    ) -> None:
+        """Create what is missing and lock the folder. Raises `StoreLocked`, `StoreUnavailable`."""
+        self.remembered: dict[str, Any] = {}
+        # `strict` and `relaxed` commit to the operating system's memory.
+        self.commits_quickly = durability != "fsync"
+        self.batch_bytes_max = log_bytes_max // 8
+        self._log_bytes_max = log_bytes_max
+        self._is_patient = True
+        self._lock = files.open_folder(folder)
+        try:
+            self.path = files.create_database(folder)
+            synchronous: connections.Synchronous = "FULL" if durability == "fsync" else "NORMAL"
+            self.writer = connections.open_writer(self.path, synchronous=synchronous, database=self)
+            self._log = open_log(self.writer, path=self.path)
+        except BaseException as error:
+            os.close(self._lock)
+            reason = failures.store_failure(error)
+            if reason is not None:
+                raise StoreUnavailable(f"{folder}: {reason}") from error
+            raise
+        self._readers = connections.open_readers(
+            self.path, connections_max=readers_max, database=self
+        )
+        self._checkpointer = Checkpointer(
+            path=self.path, log=self._log, wal_bytes_max=log_bytes_max
+        )
+
+    def read(self) -> AbstractContextManager[Connection]:
+        return self._readers.connect()
+
+    def transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        return connections.transaction(connection)
+
+    def savepoint(self, connection: Connection) -> AbstractContextManager[None]:
+        return connections.savepoint(connection)
+
+    def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
+        return connections.snapshot(connection)
+
+    def time_limit(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
+        return connections.time_limit(connection, seconds)
+
+    def insert_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
+        return statements.insert_records(connection, rows)
+
+    def forget_records(self, connection: Connection) -> None:
+        statements.forget_records(connection)
+
+    def replace_bodies(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        statements.replace_bodies(connection, rows)
+
+    def insert_missing(
+        self, connection: Connection, table: Table, rows: Iterable[Sequence[Any]]
+    ) -> None:
+        statements.insert_missing(connection, table, rows)
+
+    def upsert(
+        self, connection: Connection, table: Table, row: Mapping[str, Any], *, replaced: str
+    ) -> None:
+        statements.upsert(connection, table, row, replaced=replaced)
+
+    def reshape(self, connection: Connection, table: Table, *, forgotten: Sequence[str]) -> None:
+        shapes.reshape(connection, table, forgotten=forgotten)
+
+    def store_failure(self, error: BaseException) -> str | None:
+        return failures.store_failure(error)
+
+    def fullness(self, more_bytes: int = 0) -> float:
+        return (self._log.used_bytes + more_bytes) / self._log_bytes_max
+
+    def make_room(self, more_bytes: int, *, wait_s: float) -> None:
+        """Restart the log when little is left in it. If it is full, wait until it can restart.
+
+        The log is full only when the disk is much slower than the callers, or when a reader holds
+        on to an old state of the database. Then callers have to wait.
+        """
+        inner = connections.driver(self.writer)
+        if self.fullness(more_bytes) <= 1:
+            if self.fullness() >= 0.5 and self._checkpointer.is_nearly_done:
+                self._checkpointer.finish(inner)
+            return
+        deadline = time.monotonic() + wait_s
+        while not self._checkpointer.finish(inner):
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(
+                    self._checkpointer.failure
+                    or "a reader of the database keeps the write-ahead log from being emptied: "
+                    "end the transaction of any other program that has it open"
+                )
+            time.sleep(0.01)
+
+    def maintain(self) -> None:
+        self._checkpointer.watch()
+
+    def wait_for_others(self, wanted: bool) -> None:
+        if wanted is not self._is_patient:
+            self._is_patient = wanted
+            timeout_s = connections.BUSY_TIMEOUT_S if wanted else 0
+            connections.set_busy_timeout(connections.driver(self.writer), timeout_s)
+
+    def count_foreign_changes(self) -> int:
+        return connections.count_foreign_changes(connections.driver(self.writer))
+
+    def release_memory(self) -> None:
+        connections.driver(self.writer).execute("PRAGMA shrink_memory")
+
+    @property
+    def log_bytes(self) -> int:
+        return self._log.used_bytes
+
+    @property
+    def checkpoints(self) -> int:
+        return self._checkpointer.passes
+
+    def close(self) -> None:
+        """Move everything to the database, and unlock the folder."""
+        self._checkpointer.close()
+        try:
+            self._checkpointer.finish(connections.driver(self.writer))
+        except sqlite3.Error as error:
+            logger.warning("the last checkpoint failed. The log keeps its pages: %s", error)
+        self.writer.close()
+        self._readers.dispose()
+        self._log.close()
+        os.close(self._lock)
