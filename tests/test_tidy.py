@@ -306,6 +306,24 @@ def list_structs(package: str) -> list[type[msgspec.Struct]]:
     ]
 
 
+def test_sqlite_is_known_to_its_own_package_only() -> None:
+    """Outside `storage/sqlite/`: no driver, no dialect and no SQL as text. The store opens it."""
+    package = ROOT / "src/briggs/storage/sqlite"
+    known = re.compile(
+        r"\bsqlite3\b|dialects\.sqlite|storage\.sqlite|PRAGMA|exec_driver_sql|\browid\b"
+        r"|connection\.info|json_each|sqlalchemy import.*\btext\b"
+    )
+    outside = {
+        str(path.relative_to(package.parents[1])): path.read_text()
+        for path in SOURCES
+        if path.parent != package
+    }
+    found = {name: known.findall(text) for name, text in outside.items() if known.search(text)}
+    assert found == {"storage/store.py": ["storage.sqlite"]}
+    as_text = [name for name, text in outside.items() if re.search(r"^    text,$", text, re.M)]
+    assert as_text == ["storage/tables.py"], "only the defaults of columns are SQL as text"
+
+
 BELOW_THE_API = ("feedback", "gateway", "record", "storage", "types")
 
 

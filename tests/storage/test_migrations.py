@@ -49,7 +49,8 @@ def describe(connection: Connection) -> dict[str, object]:
 
 
 def _conditions(index: Any) -> dict[str, str]:
-    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    options = index.get("dialect_options", {})
+    return {name: str(value).replace("<>", "!=") for name, value in options.items()}
 
 
 def create_all(metadata: MetaData) -> dict[str, object]:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, func, select, text, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from briggs.storage import counts, indexes, records, rollups, signed_calls
 from briggs.storage.access import Access
@@ -20,6 +20,8 @@ from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.search import search
 from briggs.storage.tables import (
+    IS_COMPRESSED_WITH_RESPONSE_ID,
+    IS_UNCOMPRESSED,
     completion_rules,
     completion_tags,
     completions,
@@ -322,10 +324,6 @@ _SELECT_PLACE = select(completions.c.created_at, completions.c.id)
 _LABELS = ("id", "organization_id", "created_at", "model", "response_model", "tags")
 _SELECT_LABELS = select(*(completions.c[name] for name in _LABELS))
 
-# SQLite uses a partial index only if the condition has exactly the index's words.
-_COMPRESSED_WITH_RESPONSE_ID = text("encoding = 1 AND response_id IS NOT NULL")
-_UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
-
 
 def _read_many(
     connection: Connection, statement: Select[Any], *, ids: Sequence[str], organization_id: str
@@ -370,7 +368,7 @@ def _find_row(
     theirs = ours.where(completions.c.response_id == id)
     rows = [
         row
-        for condition in (_COMPRESSED_WITH_RESPONSE_ID, _UNCOMPRESSED)
+        for condition in (IS_COMPRESSED_WITH_RESPONSE_ID, IS_UNCOMPRESSED)
         for row in connection.execute(
             theirs.where(condition).order_by(completions.c.created_at.desc()).limit(1)
         )

@@ -6,11 +6,11 @@ import logging
 import time
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
-from briggs.storage.tables import completions
+from briggs.storage.tables import IS_UNCOMPRESSED, completions
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Compression:
 def count_uncompressed(connection: Connection) -> int:
     """Count the settled completions that wait for compression."""
     return connection.execute(
-        select(func.count()).select_from(completions).where(_UNCOMPRESSED)
+        select(func.count()).select_from(completions).where(IS_UNCOMPRESSED)
     ).scalar_one()
 
 
@@ -98,11 +98,9 @@ def compress_some(connection: Connection, *, bodies: Bodies) -> int:
     return len(compressed)
 
 
-# SQLite uses the partial index only if the condition has exactly the index's words.
-_UNCOMPRESSED = text("encoding = 0 AND status <> 'started'")
 _OLDEST = (
     select(completions.c.id, completions.c.request, completions.c.response, completions.c.received)
-    .where(_UNCOMPRESSED)
+    .where(IS_UNCOMPRESSED)
     .order_by(completions.c.organization_id, completions.c.created_at)
     .limit(ROWS_MAX)
 )

@@ -21,7 +21,6 @@ from sqlalchemy import (
     nulls_last,
     or_,
     select,
-    text,
 )
 
 from briggs.storage import rows
@@ -29,6 +28,7 @@ from briggs.storage.access import Access
 from briggs.storage.database import database_of
 from briggs.storage.feedback_matches import PLACES, find_place
 from briggs.storage.tables import (
+    IS_OPEN,
     feedback_completions,
     feedback_leases,
     feedback_queue,
@@ -135,7 +135,7 @@ class FeedbackQueue:
         graded = exists().where(feedback_completions.c.completion_id == queue.completion_id)
         statement = (
             select(queue.completion_id)
-            .where(_OPEN, queue.reviews == 0, queue.task_id.in_(of_organization), ~graded)
+            .where(IS_OPEN, queue.reviews == 0, queue.task_id.in_(of_organization), ~graded)
             .group_by(queue.completion_id, queue.created_at)
             .order_by(queue.created_at.desc(), queue.completion_id.desc())
             .limit(limit)
@@ -171,10 +171,6 @@ def check_late(
             "take the next completion, and renew a lease before it expires.",
             param="completion_ids",
         )
-
-
-# SQLite uses a partial index only if the condition has exactly the index's words.
-_OPEN = text("feedback_queue.open = 1")
 
 
 def _find(
@@ -258,7 +254,7 @@ def _skip(
 
 def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -> Progress:
     queue, now = feedback_queue.c, current_time_us()
-    left = and_(queue.task_id == task.id, _OPEN)
+    left = and_(queue.task_id == task.id, IS_OPEN)
     count = select(func.count(queue.completion_id.distinct()))
 
     def among_left(table: Table, *conditions: ColumnElement[bool]) -> int:
@@ -319,7 +315,7 @@ _IN_HAND = (
 # takes ten times as long as executing them.
 _AWAITS_REVIEWER = (
     _QUEUE.task_id == bindparam("task"),
-    _OPEN,
+    IS_OPEN,
     ~_is_of(feedback_completions, feedback_completions.c.reviewer == _REVIEWER),
     ~_is_of(feedback_skips, feedback_skips.c.reviewer == _REVIEWER),
 )

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Float,
     Integer,
     LargeBinary,
     Select,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 
 from briggs.storage.access import Access
 from briggs.storage.database import database_of
+from briggs.storage.functions import json_elements
 from briggs.storage.queries import Query, select_page
 from briggs.storage.tables import completions
 from briggs.storage.usage import DAY_US
@@ -162,7 +164,7 @@ def _check_size(connection: Connection, query: Query) -> None:
 
 
 # Tags are read as bytes, because a text that is not UTF-8 cannot be read as text.
-_TAGS = func.json_each(_COLUMNS.tags).table_valued("value")
+_TAGS = json_elements(_COLUMNS.tags).table_valued("value")
 
 
 def _key_of(by: Grouping) -> ColumnElement[Any]:
@@ -184,10 +186,10 @@ def _count_where(condition: ColumnElement[bool]) -> ColumnElement[Any]:
 
 
 def _tokens(name: str, *, estimated: bool) -> ColumnElement[Any]:
-    """A sum of tokens that cannot overflow. SQL's `sum` fails on overflow, `total` does not."""
+    """A sum of tokens. Integers would overflow, which is an error in SQL. Floats do not."""
     condition = _IS_ESTIMATED if estimated else ~_IS_ESTIMATED
     counted = case((condition, _COLUMNS[name]))
-    return cast(func.total(counted), Integer)
+    return cast(func.coalesce(func.sum(cast(counted, Float)), 0), Integer)
 
 
 _SUMS = (

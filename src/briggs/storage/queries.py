@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Select, Subquery, Table, and_, column, func, or_, select, tuple_
+from sqlalchemy import Select, Subquery, Table, and_, column, or_, select, tuple_
 
-from briggs.storage.records import SELECT, SELECT_HEADS, STARTED
+from briggs.storage.functions import json_elements
+from briggs.storage.records import SELECT, SELECT_HEADS
 from briggs.storage.tables import (
+    IS_STARTED,
     completion_metadata,
     completion_rules,
     completion_tags,
@@ -126,7 +128,7 @@ def _conditions(query: Query) -> list[Any]:
         columns = completions.c
         conditions.append(or_(columns.model == query.model, columns.response_model == query.model))
     if query.status == "started":
-        conditions.append(STARTED)
+        conditions.append(IS_STARTED)
     elif query.status is not None:
         conditions.append(completions.c.status == query.status)
     conditions += [
@@ -147,9 +149,7 @@ def _conditions(query: Query) -> list[Any]:
             .exists()
         )
     if query.finish_reason is not None:
-        reasons = func.json_each(completions.c.finish_reasons).table_valued(
-            column("value", AnyText)
-        )
+        reasons = json_elements(completions.c.finish_reasons).table_valued(column("value", AnyText))
         found = reasons.c.value == query.finish_reason
         conditions.append(select(reasons.c.value).where(found).exists())
     for name in _BOUNDED:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, select, update
 
 from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.database import database_of
 from briggs.storage.owners import list_dead, name_owner
-from briggs.storage.tables import completions
+from briggs.storage.tables import IS_STARTED, completions
 from briggs.storage.types import Json
 from briggs.types.completions import Completion
 
@@ -48,7 +48,7 @@ def fail_started(connection: Connection, *, ids: Iterable[str], kind: str, reaso
 def fail_left(connection: Connection, *, kind: str, reason: str) -> int:
     """Mark the completions as failed that dead processes left `started`. Returns how many."""
     owner = completions.c.owner
-    owners = connection.scalars(select(owner).where(STARTED, _ANSWERED_HERE).distinct()).all()
+    owners = connection.scalars(select(owner).where(IS_STARTED, _ANSWERED_HERE).distinct()).all()
     with database_of(connection).transaction(connection):
         return sum(
             _fail(connection, owner.is_not_distinct_from(each), kind=kind, reason=reason)
@@ -94,13 +94,12 @@ SELECT = select(
     *(completions.c[name] for name in _BODIES),
 )
 
-STARTED = text("status = 'started'")
 # Only its client knows whether a reported call still runs.
 _ANSWERED_HERE = completions.c.source == "gateway"
 _FAIL_STARTED = (
-    update(completions).where(STARTED, _ANSWERED_HERE).values(status="failed", owner=None)
+    update(completions).where(IS_STARTED, _ANSWERED_HERE).values(status="failed", owner=None)
 )
-_SELECT_STARTED = SELECT_HEADS.where(STARTED, _ANSWERED_HERE)
+_SELECT_STARTED = SELECT_HEADS.where(IS_STARTED, _ANSWERED_HERE)
 
 
 def _fail(connection: Connection, condition: Any, *, kind: str, reason: str) -> int:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -15,7 +16,10 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Table,
+    and_,
+    literal_column,
     text,
+    true,
 )
 
 from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, Names
@@ -91,39 +95,57 @@ KEPT_COLUMNS = (
     *("session_id", "tags", "metadata", "call_site", "start_reported"),
 )
 
+# The conditions of partial indexes. A query is read from such an index only if it has the index's
+# own condition, with its constants and not with parameters.
+IS_STARTED = completions.c.status == literal_column("'started'")
+IS_UNCOMPRESSED = and_(
+    completions.c.encoding == literal_column("0"),
+    completions.c.status != literal_column("'started'"),
+)
+IS_COMPRESSED_WITH_RESPONSE_ID = and_(
+    completions.c.encoding == literal_column("1"), completions.c.response_id.is_not(None)
+)
+
+
+def _partial_index(
+    name: str, *columns: ColumnElement[Any], where: ColumnElement[bool], unique: bool = False
+) -> None:
+    Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
 # SQLite chooses the index that covers the most columns of a query. So each index contains all
 # columns of its query, even one that its own condition already fixes.
 Index("completions_by_time", completions.c.organization_id, completions.c.created_at)
-Index(
+_partial_index(
     "completions_by_session",
     completions.c.organization_id,
     completions.c.session_id,
     completions.c.created_at,
-    sqlite_where=text("session_id IS NOT NULL"),
+    where=completions.c.session_id.is_not(None),
 )
-Index(
+_partial_index(
     "completions_started",
     completions.c.organization_id,
     completions.c.status,
     completions.c.created_at,
-    sqlite_where=text("status = 'started'"),
+    where=IS_STARTED,
 )
 
 # A row enters this index when its bodies are compressed. Until then it is found among the few rows
 # in `completions_to_compress`.
-Index(
+_partial_index(
     "completions_by_response_id",
     completions.c.organization_id,
     completions.c.response_id,
     completions.c.created_at,
-    sqlite_where=text("encoding = 1 AND response_id IS NOT NULL"),
+    where=IS_COMPRESSED_WITH_RESPONSE_ID,
 )
-Index(
+_partial_index(
     "completions_to_compress",
     completions.c.organization_id,
     completions.c.encoding,
     completions.c.created_at,
-    sqlite_where=text("encoding = 0 AND status <> 'started'"),
+    where=IS_UNCOMPRESSED,
 )
 
 # Filtering by such a table takes 0.07 ms; searching the JSON takes 99 ms. Time and id are part of
@@ -315,12 +337,12 @@ feedback = Table(
 )
 Index("feedback_by_time", feedback.c.organization_id, feedback.c.created_at)
 Index("feedback_by_task", feedback.c.task_id, feedback.c.created_at)
-Index(
+_partial_index(
     "feedback_by_idempotency_key",
     feedback.c.organization_id,
     feedback.c.idempotency_key,
     unique=True,
-    sqlite_where=text("idempotency_key IS NOT NULL"),
+    where=feedback.c.idempotency_key.is_not(None),
 )
 
 # The versions that an edit replaced.
@@ -370,12 +392,13 @@ feedback_queue = Table(
     Column("open", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
+IS_OPEN = feedback_queue.c.open == true()
 for _name, _column in (
     ("feedback_queue_by_time", feedback_queue.c.created_at),
     ("feedback_queue_by_logprob", feedback_queue.c.mean_logprob),
     ("feedback_queue_by_place", feedback_queue.c.place),
 ):
-    Index(_name, feedback_queue.c.task_id, _column, sqlite_where=text("open = 1"))
+    _partial_index(_name, feedback_queue.c.task_id, _column, where=IS_OPEN)
 
 # An expired lease is kept. It shows whether a late reviewer ever took the completion from the
 # queue.

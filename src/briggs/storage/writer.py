@@ -70,7 +70,7 @@ class Writer:
         self._upkeep = upkeep
         self._tick_at = 0.0
         self._is_swollen = False
-        """Whether SQLite still holds the memory of a large row that was written."""
+        """Whether the database still holds the memory of a large row that was written."""
         self._lock = threading.Lock()
         """Held by the thread that uses the connection."""
         self._slow_until = 0.0

@@ -14,7 +14,14 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from briggs.storage.database import Durability
-from briggs.storage.sqlite import connections, failures, files, shapes, statements
+from briggs.storage.sqlite import (
+    connections,
+    failures,
+    files,
+    functions,  # noqa: F401 (SQLAlchemy finds it by its decorator)
+    shapes,
+    statements,
+)
 from briggs.storage.sqlite.checkpoints import Checkpointer
 from briggs.storage.sqlite.log import open_log
 from briggs.types.errors import StoreUnavailable

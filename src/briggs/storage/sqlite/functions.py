@@ -1,0 +1,15 @@
+"""SQLite's names of the functions in `storage/functions.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from briggs.storage.functions import json_elements
+
+
+@compiles(json_elements, "sqlite")
+def compile_json_elements(element: json_elements, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each{compiler.process(element.clause_expr, **options)}"
