@@ -10,7 +10,7 @@ from briggs.conform.strict import NotConforming, convert
 from briggs.rules.specification import Annotation, is_call_id
 from briggs.types import json
 from briggs.types.fold import join_text
-from briggs.wires.words.parts import join_parts
+from briggs.wires.words.contents import join_parts
 
 _INPUTS = {"function": "arguments", "custom": "input"}
 """For each type of call, the member with its text."""

@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from briggs.conform.drafts import Draft, Fixes
 from briggs.conform.finish import raise_in_band_error, restore_finish_reason
+from briggs.conform.logprobs import are_cut, restore_logprobs, restore_numbers
 from briggs.conform.message import restore_message
 from briggs.conform.stray import require_text, restore_stray
 from briggs.conform.strict import (
@@ -24,7 +25,6 @@ from briggs.conform.strict import (
     convert,
     read_facts,
 )
-from briggs.conform.tokens import are_cut, restore_logprobs, restore_numbers
 from briggs.conform.usage import restore_finite, restore_usage
 from briggs.rules.quick import read_plain
 from briggs.rules.specification import (
@@ -37,8 +37,8 @@ from briggs.rules.specification import (
 from briggs.types import json
 from briggs.types.completions import ID_PREFIX
 from briggs.wires.words.costs import read_cost
-from briggs.wires.words.counts import translate_words
 from briggs.wires.words.places import GROQ
+from briggs.wires.words.usage import translate_words
 
 
 class _Answer(StrictResponse):

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from briggs.conform.calls import Calls
 from briggs.conform.chunks import PlainChunk, StrictChunk
 from briggs.conform.drafts import Draft, Fixes
 from briggs.conform.finish import raise_in_band_error, restore_finish_reason
+from briggs.conform.logprobs import are_cut, restore_logprobs
 from briggs.conform.message import (
     restore_absent,
     restore_annotations,
@@ -37,7 +37,7 @@ from briggs.conform.strict import (
     convert,
     read_usage,
 )
-from briggs.conform.tokens import are_cut, restore_logprobs
+from briggs.conform.tool_calls import Calls
 from briggs.conform.usage import restore_usage
 from briggs.rules.specification import StrictUsage
 from briggs.types import json

@@ -19,7 +19,7 @@ from briggs.rules.specification import (
 from briggs.types.completions import Fix
 from briggs.types.probabilities import read_certainty
 from briggs.types.usage import COUNT_MAX
-from briggs.wires.words.counts import read_hour
+from briggs.wires.words.usage import read_hour
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from briggs.conform.drafts import Draft, Fixes
 from briggs.conform.strict import convert
 from briggs.rules.specification import StrictDetails, list_excess
 from briggs.types.usage import COUNT_MAX, PARTS
-from briggs.wires.words.counts import LIFETIMES, find_lifetimes, read_count, translate_words
+from briggs.wires.words.usage import LIFETIMES, find_lifetimes, read_count, translate_words
 
 _WHOLES = {
     "prompt_tokens_details": "prompt_tokens",

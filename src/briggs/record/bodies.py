@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from briggs.record.answers import read_response
+from briggs.record.reported import read_response
 from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion

@@ -13,7 +13,7 @@ import msgspec
 from briggs.conform import Facts
 from briggs.types import json
 from briggs.types.any_json import members, objects
-from briggs.wires.words.parts import TEXTS
+from briggs.wires.words.contents import TEXTS
 
 BYTES_PER_TOKEN = 4
 

@@ -17,10 +17,10 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.record.answers import RecordedAnswer, read_answer
 from briggs.record.judge import LARGE_BYTES
 from briggs.record.prices import find_basis, load_list, price_logged
 from briggs.record.record import Call, write_facts
+from briggs.record.reported import RecordedAnswer, read_answer
 from briggs.rules import check_response, is_checkable
 from briggs.storage import Store
 from briggs.types import json

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from briggs.types.usage import COUNT_MAX, PARTS
-from briggs.wires.words.counts import LIFETIMES
+from briggs.wires.words.usage import LIFETIMES
 
 ServiceTierWord = Literal["auto", "default", "flex", "scale", "priority", "fast"]
 SERVICE_TIERS: tuple[ServiceTierWord, ...] = get_args(ServiceTierWord)

@@ -8,7 +8,7 @@ from briggs.rules.answer import CheckedAnswer
 from briggs.rules.book import Broken, Severity, also, rule
 from briggs.types.any_json import Members, integer, members, number
 from briggs.types.usage import PARTS
-from briggs.wires.words.counts import translate_words
+from briggs.wires.words.usage import translate_words
 
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 DETAILS = {

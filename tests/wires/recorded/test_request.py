@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from briggs.wires.recorded.request import list_messages, read_request
-from tests.record.test_answers import JSON
+from tests.record.test_reported import JSON
 
 CALL = {"id": "t", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
 OPENAI: dict[str, Any] = {

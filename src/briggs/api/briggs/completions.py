@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from briggs.api.times import iso
-from briggs.record.answers import read_response
+from briggs.record.reported import read_response
 from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest

@@ -22,8 +22,8 @@ from briggs.api.queries import (
     read_query,
 )
 from briggs.feedback.reviewers import show
-from briggs.record.answers import read_response
 from briggs.record.labels import read_metadata, read_tags
+from briggs.record.reported import read_response
 from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion

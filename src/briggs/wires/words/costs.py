@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from briggs.wires.words.counts import look_up
+from briggs.wires.words.usage import look_up
 
 COST_USD_MAX = 10_000
 """No call costs more. A larger number is not a cost in US dollars."""

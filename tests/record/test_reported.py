@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
-from briggs.record import answers
-from briggs.record.answers import UNKNOWN_MODEL, read_answer, read_response
+from briggs.record import reported
+from briggs.record.reported import UNKNOWN_MODEL, read_answer, read_response
 from briggs.rules import check_response
 from briggs.types import json
 from briggs.types.completions import Completion, Status
@@ -194,6 +194,6 @@ def test_a_plain_answer_reads_as_any(monkeypatch: pytest.MonkeyPatch, logprobs: 
     of = Completion(organization_id="default", model="m")
     quick = read_answer(body, of=of)
     assert quick.is_plain
-    monkeypatch.setattr(answers, "_read_plain", lambda _: None)
+    monkeypatch.setattr(reported, "_read_plain", lambda _: None)
     assert read_answer(body, of=of) == quick._replace(is_plain=False)
     assert check_response(body) == []

@@ -9,7 +9,7 @@ import pytest
 
 from briggs.conform import Asked, ConformStream, Facts, conform_response
 from briggs.wires.words.costs import COST_USD_MAX, read_cost
-from briggs.wires.words.counts import WORDS, translate_words
+from briggs.wires.words.usage import WORDS, translate_words
 from tests.conform.test_stream import BEGIN, END, TEXT, create_chunk
 from tests.processes import create_response
 
