@@ -31,6 +31,8 @@ class State(NamedTuple):
     organization: str
     failure: str | None
     """Why the record cannot be written now."""
+    answers_unrecorded: bool
+    """Whether calls are answered nevertheless."""
     unrecorded: int
     """Calls that were answered without a record since the start."""
     calls: int | None
@@ -69,6 +71,7 @@ async def read_surroundings(request: Request) -> Surroundings:
         State(
             organization=organization.slug if organization else key.organization_id,
             failure=parts.store.failure,
+            answers_unrecorded=parts.running.settings.file.on_store_failure == "answer",
             unrecorded=parts.gateway.record.unrecorded,
             calls=counts.calls,
         ),

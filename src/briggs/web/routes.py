@@ -7,6 +7,7 @@ from starlette.routing import Route
 from briggs.web import (
     feedback_tasks,
     home,
+    palette,
     results,
     settings,
     sign_in,
@@ -41,6 +42,7 @@ PAGES = [
     page("POST", f"{_TASK}/invitations/{{invitation_id}}/revoke", results.revoke, scope="admin"),
     page("POST", f"{_TASK}/archive", feedback_tasks.archive, scope="admin"),
     page("GET", "/first-call", home.show_first_call, scope="read"),
+    page("GET", "/palette", palette.search, scope="read", graders=True),
     page("GET", "/settings", settings.show, scope="read"),
     page("GET", "/settings/prices", settings.show_prices, scope="read"),
     page("GET", "/settings/rules", settings.show_rules, scope="read"),

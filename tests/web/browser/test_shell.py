@@ -34,13 +34,41 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(
 
 
 def test_the_palette_goes_to_a_page(open_page: OpenPage) -> None:
-    """Ctrl K opens the palette; words and Enter choose."""
+    """Ctrl K opens the palette; words and Enter choose, of the page and of the server."""
     page = open_page("/nowhere")
     page.keyboard.press("Control+k")
-    page.get_by_role("combobox").fill("hom")
-    expect(page.get_by_role("option")).to_have_count(1)
+    page.get_by_role("combobox").fill("rules sett")
+    expect(page.get_by_role("option")).to_have_count(2)
+    expect(page.get_by_role("option").last).to_contain_text("in the text of completions")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: url.endswith("/"))
+    page.wait_for_url("**/settings/rules")
+
+
+def test_the_palette_is_accessible(open_page: OpenPage, check_every_look: CheckPage) -> None:
+    """axe has no serious finding in the palette, nor in the key help."""
+    page = open_page("/nowhere")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("option").first).to_be_visible()
+    check_every_look(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    check_every_look(page)
+
+
+def test_a_theme_is_chosen_and_kept(open_page: OpenPage) -> None:
+    """The palette chooses a theme at once, and the next page has it."""
+    page = open_page("/nowhere")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("theme dark")
+    with page.expect_response("**/theme"):
+        page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.goto("/settings")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.get_by_role("button", name="dark")).to_have_attribute("aria-pressed", "true")
 
 
 def test_letters_go_to_pages(open_page: OpenPage) -> None:

@@ -158,11 +158,15 @@ function openKeyHelp() {
 function keyRow(pressed, what) {
   const row = element("div", "key-row");
   const term = element("dt");
-  const group = element("span", "keys");
-  for (const key of pressed) group.append(element("kbd", "", key.length === 1 ? key.toUpperCase() : key));
-  term.append(group);
+  term.append(createKeys(pressed));
   row.append(term, element("dd", "", what));
   return row;
+}
+
+function createKeys(pressed) {
+  const group = element("span", "keys");
+  for (const key of pressed) group.append(element("kbd", "", key.length === 1 ? key.toUpperCase() : key));
+  return group;
 }
 
 function show(dialog) {
@@ -177,60 +181,64 @@ function show(dialog) {
 const commands = [];
 
 // Offer something in the palette. `act` is a path or a function.
-export function offer(name, act, { more = "", keys: pressed = [] } = {}) {
-  commands.push({ name, act, more, pressed });
+export function offer(name, act, { more = "", keys: pressed = [], place = "" } = {}) {
+  commands.push({ name, act, more, pressed, place });
 }
 
 function openPalette() {
-  if (document.querySelector("dialog.palette")) return;
+  if (document.querySelector("dialog[open]")) return;
   const palette = element("dialog", "palette");
   palette.setAttribute("aria-label", "Go to or do");
-  const head = element("div", "palette-head");
   const input = element("input");
-  input.type = "text";
-  input.placeholder = "Go to or do";
-  input.setAttribute("role", "combobox");
-  input.setAttribute("aria-label", "Go to or do");
-  input.setAttribute("aria-expanded", "true");
-  input.setAttribute("aria-controls", "palette-list");
-  head.append(input, element("kbd", "", "Esc"));
   const list = element("div", "palette-list");
+  for (const [name, value] of Object.entries({
+    type: "text", placeholder: "Go to or do", role: "combobox", autocomplete: "off", spellcheck: "false",
+    "aria-label": "Go to or do", "aria-expanded": "true", "aria-controls": "palette-list",
+  })) input.setAttribute(name, value);
   list.id = "palette-list";
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", "Places and commands");
+  const head = element("div", "palette-head");
+  head.append(cloneIcon(""), input, element("kbd", "", "Esc"));
   palette.append(head, list);
+
   let options = [];
   let chosen = 0;
+  let told = [];
   const choose = (place) => {
-    chosen = Math.max(0, Math.min(options.length - 1, place));
+    chosen = options.length ? (place + options.length) % options.length : 0;
     options.forEach((option, index) => option.setAttribute("aria-selected", String(index === chosen)));
-    const option = options[chosen];
-    input.setAttribute("aria-activedescendant", option?.id ?? "");
-    option?.scrollIntoView({ block: "nearest" });
+    input.setAttribute("aria-activedescendant", options[chosen]?.id ?? "");
+    options[chosen]?.scrollIntoView({ block: "nearest" });
   };
   const fill = () => {
-    const found = findOffers(input.value.trim());
+    const text = input.value.trim();
     list.replaceChildren();
-    options = found.map((each, index) => {
-      const option = element("div");
-      option.id = `palette-${index}`;
-      option.setAttribute("role", "option");
-      option.append(mark(each.name, input.value.trim()));
-      if (each.more) option.append(element("span", "quiet", each.more));
-      if (each.pressed?.length) {
-        const group = element("span", "keys");
-        for (const key of each.pressed) group.append(element("kbd", "", key.toUpperCase()));
-        option.append(group);
-      }
+    options = [...findOffers(text), ...told].map((each, index) => {
+      const option = createOption(each, text, index);
       option.addEventListener("click", () => { palette.close(); go(each.act); });
-      option.addEventListener("mousemove", () => choose(index));
+      option.addEventListener("mousemove", () => { if (chosen !== index) choose(index); });
       list.append(option);
       return option;
     });
     if (!options.length) list.append(element("p", "palette-none", "Nothing has this name."));
     choose(0);
   };
-  input.addEventListener("input", fill);
+  let asked = 0;
+  const ask = async () => {
+    const number = ++asked;
+    const answer = await send("GET", `/palette?${new URLSearchParams({ text: input.value })}`, { quiet: true }).catch(() => null);
+    if (!answer?.ok || number !== asked || !palette.isConnected) return;
+    told = (await answer.json()).map((each) => ({ ...each, act: each.path, pressed: [] }));
+    fill();
+  };
+  let timer;
+  input.addEventListener("input", () => {
+    told = [];
+    fill();
+    clearTimeout(timer);
+    timer = setTimeout(ask, 80);
+  });
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") { event.preventDefault(); choose(chosen + 1); }
     if (event.key === "ArrowUp") { event.preventDefault(); choose(chosen - 1); }
@@ -239,6 +247,24 @@ function openPalette() {
   show(palette);
   fill();
   input.focus();
+  ask();
+}
+
+function createOption({ name, more, pressed, place }, text, index) {
+  const option = element("div");
+  option.id = `palette-${index}`;
+  option.setAttribute("role", "option");
+  option.append(cloneIcon(place), mark(name, text));
+  if (more) option.append(element("span", "quiet cut", more));
+  if (pressed.length) option.append(createKeys(pressed));
+  return option;
+}
+
+// The icon of a place in the navigation, or that of the search.
+function cloneIcon(place) {
+  const from = document.querySelector(`.nav-place[href="${CSS.escape(place)}"] .icon`)
+    ?? document.querySelector(".nav-palette .icon");
+  return from?.cloneNode(true) ?? element("span");
 }
 
 function go(act) {
@@ -249,16 +275,18 @@ function go(act) {
 function findOffers(text) {
   const places = [...document.querySelectorAll(".nav-place[data-letter]")].map((place) => ({
     name: place.title, act: place.getAttribute("href"), more: "", pressed: ["g", place.dataset.letter],
+    place: place.getAttribute("href"),
   }));
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  return [...commands, ...places].filter(({ name, more }) => {
+  return [...places, ...commands].filter(({ name, more }) => {
     const whole = `${name} ${more}`.toLowerCase();
     return words.every((word) => whole.includes(word));
   });
 }
 
 function mark(name, text) {
-  const span = element("span");
+  const span = element("span", "cut");
+  span.dir = "auto";
   const at = text ? name.toLowerCase().indexOf(text.toLowerCase()) : -1;
   if (at < 0) span.textContent = name;
   else span.append(name.slice(0, at), element("b", "", name.slice(at, at + text.length)), name.slice(at + text.length));
