@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from briggs.api.times import iso
-from briggs.record.reported import read_response
+from briggs.record.bodies import find_response
 from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest
@@ -67,10 +67,8 @@ def decode_tag(id: str) -> str:
 
 def read_bodies(completion: Completion) -> tuple[Any, Any]:
     """The request and the response in OpenAI's format. None for one that was not reported."""
-    request, response = _decode(completion.request), completion.response
-    if completion.source == "client" and response is not None:
-        response = read_response(completion)
-    return request and read_request(request), _decode(response)
+    request = _decode(completion.request)
+    return request and read_request(request), _decode(find_response(completion))
 
 
 def _decode(body: bytes | None) -> Any:
