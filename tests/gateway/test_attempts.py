@@ -31,6 +31,7 @@ from briggs.types.errors import (
     UpstreamUnreachable,
 )
 from briggs.wires.base import Prepared
+from briggs.wires.openai.face import CHAT_FACE
 
 ENVELOPE = open_envelope(b'{"model": "fast", "messages": [{"role": "user", "content": "hi"}]}')
 
@@ -63,9 +64,8 @@ class FakeProvider:
 
 async def ask(*providers: FakeProvider, patience: bytes = b"", **policy: Any) -> tuple[str, Call]:
     """The first target's answer, and the call that it belongs to."""
-    call = Call(
-        ENVELOPE, Completion(organization_id="default", model="fast"), Prices(), patience=patience
-    )
+    completion = Completion(organization_id="default", model="fast")
+    call = Call(ENVELOPE, completion, Prices(), CHAT_FACE, patience=patience)
     shares: Any = [Share(each.name, Target(each, "m")) for each in providers]  # type: ignore[arg-type]
     targets = Targets(shares, Policy(**policy), Cooling(CoolDownSettings()))
 

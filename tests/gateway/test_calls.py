@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -88,14 +88,21 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 @asynccontextmanager
-async def open_gateway(folder: Path, settings: str = "") -> AsyncIterator[Gateway]:
-    """A gateway with the behaviours above as its providers."""
-    upstream = Upstream(BEHAVIOURS)
+async def open_gateway(
+    folder: Path,
+    settings: str = "",
+    *,
+    behaviours: Mapping[str, Behaviour] = BEHAVIOURS,
+    kind: str = "openai",
+) -> AsyncIterator[tuple[Gateway, Upstream]]:
+    """A gateway with these behaviours as its providers."""
+    upstream = Upstream(behaviours)
     path = folder / "briggs.toml"
-    path.write_text(settings + upstream.config())
+    providers = upstream.config().replace("base_url", f'kind = "{kind}"\nbase_url')
+    path.write_text(settings + providers)
     try:
         async with open_app(open_settings(data=folder, config=path, environment={})) as app:
-            yield app.parts.gateway
+            yield app.parts.gateway, upstream
     finally:
         upstream.close()
 
@@ -113,7 +120,7 @@ async def find(gateway: Gateway, id: str) -> Completion:
 
 async def test_a_whole_answer(tmp_path: Path) -> None:
     """The answer is on record before it is returned, with its tags, session and organization."""
-    async with open_gateway(tmp_path) as gateway:
+    async with open_gateway(tmp_path) as (gateway, _):
         body = encode("whole")
         call = await gateway.open_call(
             body, organization_id="default", tags=["judge"], session_id="s1"
@@ -129,7 +136,7 @@ async def test_a_whole_answer(tmp_path: Path) -> None:
 
 async def test_a_streamed_answer(tmp_path: Path) -> None:
     """A stream has the frames that the API would send, and `[DONE]` comes after its record."""
-    async with open_gateway(tmp_path) as gateway:
+    async with open_gateway(tmp_path) as (gateway, _):
         call = await gateway.open_call(encode("pauses", stream=True), organization_id="default")
         frames, status = [], []
         async for frame in call.stream():
@@ -154,7 +161,7 @@ async def test_a_streamed_answer(tmp_path: Path) -> None:
 )
 async def test_a_refused_call(tmp_path: Path, body: bytes, kind: type[BriggsError]) -> None:
     """Whatever goes wrong is one error of the tree, and is recorded as what it was."""
-    async with open_gateway(tmp_path, "limits.body_bytes_max = 300\n") as gateway:
+    async with open_gateway(tmp_path, "limits.body_bytes_max = 300\n") as (gateway, _):
         with pytest.raises(kind) as raised:
             await (await gateway.open_call(body, organization_id="default")).complete()
         query = Query(organization_id="default")
@@ -165,7 +172,7 @@ async def test_a_refused_call(tmp_path: Path, body: bytes, kind: type[BriggsErro
 
 async def test_calls_in_flight_are_limited(tmp_path: Path) -> None:
     """A call beyond `in_flight_max` is refused."""
-    async with open_gateway(tmp_path, "limits.in_flight_max = 1\n") as gateway:
+    async with open_gateway(tmp_path, "limits.in_flight_max = 1\n") as (gateway, _):
         calls = [
             await gateway.open_call(encode("slow"), organization_id="default") for _ in range(2)
         ]
@@ -179,7 +186,7 @@ async def test_calls_in_flight_are_limited(tmp_path: Path) -> None:
 
 async def test_a_failure_within_a_stream(tmp_path: Path) -> None:
     """After the first frame, an error is the last frame."""
-    async with open_gateway(tmp_path) as gateway:
+    async with open_gateway(tmp_path) as (gateway, _):
         call = await gateway.open_call(encode("breaks", stream=True), organization_id="default")
         frames = read_frames(b"".join([frame async for frame in call.stream()]))
         recorded = await find(gateway, call.completion.id)
@@ -189,7 +196,7 @@ async def test_a_failure_within_a_stream(tmp_path: Path) -> None:
 
 async def test_who_stops_reading_has_hung_up(tmp_path: Path) -> None:
     """The upstream is cancelled, and what had come is on record when the stream is closed."""
-    async with open_gateway(tmp_path) as gateway:
+    async with open_gateway(tmp_path) as (gateway, _):
         call = await gateway.open_call(encode("endless", stream=True), organization_id="default")
         async with aclosing(call.stream()) as frames:
             async for _ in frames:
@@ -204,7 +211,7 @@ async def test_who_stops_reading_has_hung_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wait_s", [0, 0.1])
 async def test_who_is_cancelled_has_hung_up(tmp_path: Path, wait_s: float) -> None:
     """A cancelled task's call is recorded before the cancellation goes on."""
-    async with open_gateway(tmp_path) as gateway:
+    async with open_gateway(tmp_path) as (gateway, _):
         call = await gateway.open_call(encode("slow"), organization_id="default")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(call.complete(), wait_s)
@@ -216,7 +223,7 @@ async def test_who_is_cancelled_has_hung_up(tmp_path: Path, wait_s: float) -> No
 
 async def test_a_call_goes_on_if_the_file_says_so(tmp_path: Path) -> None:
     """With `on_hang_up = "drain"`, the answer is read to its end without its reader."""
-    async with open_gateway(tmp_path, 'on_hang_up = "drain"\n') as gateway:
+    async with open_gateway(tmp_path, 'on_hang_up = "drain"\n') as (gateway, _):
         call = await gateway.open_call(encode("pauses", stream=True), organization_id="default")
         async with aclosing(call.stream()) as frames:
             await anext(frames)
@@ -229,7 +236,7 @@ async def test_a_call_goes_on_if_the_file_says_so(tmp_path: Path) -> None:
 
 async def test_a_slow_reader_makes_the_upstream_wait(tmp_path: Path) -> None:
     """What waits for a slow reader is bounded, and nothing of it is lost."""
-    async with open_gateway(tmp_path) as gateway:
+    async with open_gateway(tmp_path) as (gateway, _):
         call = await gateway.open_call(encode("floods", stream=True), organization_id="default")
         frames = call.stream()
         size = len(await anext(frames))
@@ -246,7 +253,7 @@ async def test_a_slow_reader_makes_the_upstream_wait(tmp_path: Path) -> None:
 async def test_closing_ends_calls_without_readers(tmp_path: Path) -> None:
     """A call that still runs when Briggs stops is ended, and recorded."""
     settings = 'on_hang_up = "drain"\nlimits.usage_timeout_s = 0.1\n'
-    async with open_gateway(tmp_path, settings) as gateway:
+    async with open_gateway(tmp_path, settings) as (gateway, _):
         call = await gateway.open_call(encode("endless", stream=True), organization_id="default")
         async with aclosing(call.stream()) as frames:
             await anext(frames)

@@ -13,6 +13,7 @@ from briggs.record.record import Call
 from briggs.settings import FileSettings, LimitSettings, ModelSettings
 from briggs.types.completions import Completion
 from briggs.types.envelope import open_envelope
+from briggs.wires.openai.face import CHAT_FACE
 
 ENVELOPE = open_envelope(b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}')
 
@@ -61,6 +62,8 @@ def test_a_names_own_waits() -> None:
 )
 def test_patience(patience: bytes, limit_s: float) -> None:
     """A client's own timeout limits the call if it is a number. Otherwise it is ignored."""
-    call = Call(ENVELOPE, Completion(organization_id="default"), Prices(), patience=patience)
+    call = Call(
+        ENVELOPE, Completion(organization_id="default"), Prices(), CHAT_FACE, patience=patience
+    )
     left_s = patience_left_s(call, Policy())
     assert left_s == limit_s or limit_s - 1 < left_s <= limit_s

@@ -11,6 +11,7 @@ from briggs.transport.callers.heads import Header
 from briggs.transport.errors import TransportError
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError, HangUp
+from briggs.wires.base import Face
 
 _JSON: Header = (b"content-type", b"application/json")
 _STREAM_HEADERS: tuple[Header, ...] = (
@@ -23,9 +24,10 @@ _STREAM_HEADERS: tuple[Header, ...] = (
 class Exchange:
     """Reads one request and sends one answer, and notices when the caller is gone."""
 
-    def __init__(self, cycle: Cycle, *, completion: Completion) -> None:
+    def __init__(self, cycle: Cycle, *, completion: Completion, face: Face) -> None:
         self._cycle = cycle
         self._completion = completion
+        self._face = face
         self.is_admitted = False
         """Whether the caller has sent a key that may call."""
         self.hung_up = False
@@ -70,9 +72,10 @@ class Exchange:
 
     def send_error(self, error: BriggsError) -> None:
         """Send an error: as a response of its own, or as the last frame of a stream."""
-        cycle, body = self._cycle, error.encode()
+        cycle = self._cycle
+        body = self._face.write_error(error, streamed=cycle.is_begun)
         if cycle.is_begun:
-            cycle.write(b"data: " + body + b"\n\n")
+            cycle.write(body)
             cycle.finish()
         elif not self.hung_up:
             headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._identify()]

@@ -17,8 +17,10 @@ from briggs.gateway.stream import stream
 from briggs.record.labels import check_metadata, split_tags
 from briggs.record.record import Call, Record
 from briggs.types.completions import Completion
-from briggs.types.envelope import LARGE_BYTES, Envelope, open_envelope
+from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import BriggsError, HangUp, Overloaded, RequestTooLarge
+from briggs.wires.base import Face
+from briggs.wires.openai.face import CHAT_FACE
 
 logger = logging.getLogger("briggs")
 
@@ -52,7 +54,7 @@ class Gateway:
         )
         try:
             self.require_room(len(body))
-            return OpenCall(self, await self.open(completion))
+            return OpenCall(self, await self.open(completion, face=CHAT_FACE))
         except BriggsError as error:
             await self.refuse(completion, error)
             raise
@@ -71,13 +73,12 @@ class Gateway:
         if body_bytes > limits.body_bytes_max:
             raise too_large(limits.body_bytes_max)
 
-    async def open(self, completion: Completion, *, patience: bytes = b"") -> Call:
+    async def open(self, completion: Completion, *, face: Face, patience: bytes = b"") -> Call:
         """Read the request of a completion. Raises `InvalidRequest`."""
-        body = completion.request
-        is_large = len(body) > LARGE_BYTES
-        envelope = await asyncio.to_thread(open_envelope, body) if is_large else open_envelope(body)
+        body, read = completion.request, face.read_request
+        envelope = await asyncio.to_thread(read, body) if len(body) > LARGE_BYTES else read(body)
         _read_envelope(envelope, into=completion)
-        return Call(envelope, completion, self.running.prices, patience=patience)
+        return Call(envelope, completion, self.running.prices, face, patience=patience)
 
     async def answer(self, call: Call, *, caller: Caller) -> None:
         """Answer an opened call, and record it.

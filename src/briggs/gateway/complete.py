@@ -30,13 +30,10 @@ from briggs.wires.words.costs import read_dollars
 
 
 async def complete(call: Call, *, targets: Targets, record: Record) -> bytes:
-    """Answer a call with a `CreateChatCompletionResponse`, as JSON bytes.
-
-    Raises `BriggsError`, which is recorded too.
-    """
+    """Answer a call in the format of its face. Raises `BriggsError`, which is recorded too."""
     await record.start(call)
     try:
-        conformed, received = await ask_in_order(
+        conformed, answer = await ask_in_order(
             call,
             targets,
             ask=partial(_ask, call),
@@ -49,11 +46,17 @@ async def complete(call: Call, *, targets: Targets, record: Record) -> bytes:
     except BriggsError as error:
         await record.fail(call, error)
         raise
-    call.completion.fixes = conformed.fixes
-    if call.evidence is not None:
-        call.evidence.is_plain = conformed.is_plain
+    evidence = call.evidence
+    assert evidence is not None, "a target that answered left evidence"
+    evidence.is_plain = conformed.is_plain
+    received = answer.received
+    if evidence.prepared.passes:
+        passed = received
+    else:
+        call.completion.fixes = conformed.fixes
+        passed = call.face.write_answer(conformed.body)
     await record.finish(call, facts=conformed.facts, response=conformed.body, received=received)
-    return conformed.body
+    return passed
 
 
 def read_asked(call: Call) -> Asked:
@@ -86,17 +89,17 @@ def explain(call: Call, error: NotConforming | InBandError) -> UpstreamError:
     )
 
 
-async def _ask(call: Call, provider: Provider, prepared: Prepared) -> tuple[Conformed, bytes]:
-    """Return one target's conforming answer, and the bytes that the target sent."""
+async def _ask(call: Call, provider: Provider, prepared: Prepared) -> tuple[Conformed, Answer]:
+    """Return one target's conforming answer, and the one that the target sent."""
     call.evidence = Evidence(prepared)
     answer = await provider.complete(prepared)
     call.evidence.body = answer.body
     if len(answer.body) > LARGE_BYTES:
-        return await asyncio.to_thread(_conform, call, answer), answer.received
-    return _conform(call, answer), answer.received
+        return await asyncio.to_thread(_conform, call, answer), answer
+    return _conform(call, answer), answer
 
 
-def _is_filtered(answer: tuple[Conformed, bytes]) -> bool:
+def _is_filtered(answer: tuple[Conformed, Answer]) -> bool:
     """Whether a content filter ended every choice."""
     reasons = answer[0].facts.finish_reasons
     return bool(reasons) and all(reason == "content_filter" for reason in reasons)

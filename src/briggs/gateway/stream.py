@@ -17,7 +17,7 @@ from briggs.gateway.order import Targets
 from briggs.gateway.timeouts import read_in_time
 from briggs.providers.base import Provider, Stream
 from briggs.record.estimates import count_text, estimate_usage
-from briggs.record.evidence import DONE, Evidence
+from briggs.record.evidence import Evidence
 from briggs.record.record import Call, Record
 from briggs.types.errors import (
     BriggsError,
@@ -25,7 +25,7 @@ from briggs.types.errors import (
     UpstreamError,
     UpstreamTruncated,
 )
-from briggs.wires.base import Prepared
+from briggs.wires.base import Frames, Prepared
 
 
 class _Stream(msgspec.Struct):
@@ -33,17 +33,23 @@ class _Stream(msgspec.Struct):
 
     call: Call
     caller: Caller
+    frames: Frames
+    """Writes the chunks in the format of the call's face."""
     begun: bool = False
     """Whether anything was sent to the caller."""
     first: bytes = b""
     """The first frames. They wait until it is decided that this target answers."""
     received: bytearray = bytearray()
+    held: bytearray = bytearray()
+    """The vendor's bytes that still wait, if the caller gets those."""
     drained_bytes: int = 0
     """Bytes of text that came after the caller left."""
     failure: UpstreamError | None = None
     """The error that ended it. All that came before the error goes out first."""
     refused: bytes | None = None
     """The payload that could not be passed on, if that ended the stream."""
+    is_told: bool = False
+    """Whether the vendor's own bytes tell the caller of the failure."""
 
     @property
     def provider(self) -> str:
@@ -55,13 +61,12 @@ class _Stream(msgspec.Struct):
 
 
 async def stream(call: Call, *, targets: Targets, record: Record, caller: Caller) -> None:
-    """Answer a call with a stream of chunks, each sent as it comes.
+    """Answer a call with a stream of chunks, each sent as it comes in the format of its face.
 
-    Raises `BriggsError` only before the first frame. A later failure becomes a frame with an
-    error object, and the stream ends without `[DONE]`.
+    Raises `BriggsError` only before the first frame. A later failure becomes the last frame.
     """
     await record.start(call)
-    state = _Stream(call, caller)
+    state = _Stream(call, caller, call.face.open_stream(call.envelope))
     try:
         pieces = await ask_in_order(
             call,
@@ -79,7 +84,7 @@ async def stream(call: Call, *, targets: Targets, record: Record, caller: Caller
                 await caller.drain()
         ending = _end(state)
         await _finish(state, record)
-        state.send(ending + DONE)
+        state.send(ending)
     except asyncio.CancelledError:
         if call.completion.status == "started":
             await _break_off(state, HangUp(), record)
@@ -89,7 +94,8 @@ async def stream(call: Call, *, targets: Targets, record: Record, caller: Caller
             await _break_off(state, error, record)
         if not state.begun:
             raise
-        state.send(b"data: " + error.encode() + b"\n\n")
+        if not state.is_told:
+            state.send(call.face.write_error(error, streamed=True))
 
 
 async def _begin(state: _Stream, provider: Provider, prepared: Prepared) -> Stream:
@@ -97,8 +103,10 @@ async def _begin(state: _Stream, provider: Provider, prepared: Prepared) -> Stre
 
     Until then the caller has seen nothing, so another target can still be tried.
     """
-    state.call.conform, state.received = ConformStream(read_asked(state.call)), bytearray()
+    state.call.conform = ConformStream(read_asked(state.call))
+    state.received, state.held = bytearray(), bytearray()
     state.failure = state.refused = None
+    state.is_told = False
     state.call.evidence = Evidence(prepared)
     pieces = await provider.stream(prepared)
     try:
@@ -140,27 +148,46 @@ def _add(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bytes:
     state.received += received
     if evidence.prepared.translated:
         evidence.add(payloads)
-    frames = b""
+    chunks: list[bytes] = []
     for payload in payloads:
         try:
-            for passed in conform.add(payload):
-                frames += b"data: %b\n\n" % passed
+            chunks += conform.add(payload)
         except (NotConforming, InBandError) as error:
             state.refused, state.failure = payload, explain(call, error)
+            state.is_told = evidence.prepared.passes and isinstance(error, InBandError)
             break
     if call.completion.first_token_ms is None and conform.has_output:
         call.completion.first_token_ms = call.elapsed_ms
+    if evidence.prepared.passes:
+        return _let_through(state, received, chunks)
+    return state.frames.write(chunks) if chunks else b""
+
+
+def _let_through(state: _Stream, received: bytes, chunks: Sequence[bytes]) -> bytes:
+    """The vendor's own bytes, for a caller who speaks its format.
+
+    They wait for the first chunk, since another target may still be tried. They wait again once
+    every choice has finished, since the caller must not see the end before it is recorded.
+    """
+    state.held += received
+    is_refused = state.failure is not None and not state.is_told
+    if is_refused or state.call.is_answered or not (chunks or state.begun):
+        return b""
+    frames, state.held = bytes(state.held), bytearray()
     return frames
 
 
 def _end(state: _Stream) -> bytes:
-    """The frames before `[DONE]`. Raises `UpstreamTruncated` if the stream is not whole."""
-    conform = state.call.conform
-    assert conform is not None, "a target is tried before anything ends"
+    """The last frames. Raises `UpstreamTruncated` if the stream is not whole."""
+    conform, evidence = state.call.conform, state.call.evidence
+    assert conform is not None and evidence is not None, "a target is tried before anything ends"
     try:
-        return b"".join(b"data: " + payload + b"\n\n" for payload in conform.end())
+        chunks = conform.end()
     except NotConforming as error:
         raise UpstreamTruncated(f"{state.provider} cut its stream short: {error}.") from error
+    if evidence.prepared.passes:
+        return bytes(state.held)
+    return state.frames.write(chunks) + state.frames.end()
 
 
 def _count_drained(state: _Stream, payloads: Sequence[bytes]) -> None:
@@ -212,8 +239,9 @@ def _fold(state: _Stream, *, is_cut: bool) -> Conformed | None:
     conform = state.call.conform
     folded = None if conform is None else conform.fold()
     if conform is not None and folded is not None:
-        completion = state.call.completion
-        completion.fixes = folded.fixes
+        call = state.call
+        if call.evidence is not None and not call.evidence.prepared.passes:
+            call.completion.fixes = folded.fixes
         if is_cut and not conform.has_usage:
-            estimate_usage(folded.facts, request=completion.request, response=folded.body)
+            estimate_usage(folded.facts, request=call.envelope.body, response=folded.body)
     return folded

@@ -26,7 +26,7 @@ from briggs.types.errors import (
     UpstreamTruncated,
     UpstreamUnreachable,
 )
-from briggs.wires.base import ModelPage, Prepared, Refreshing, StreamDecoder, Wire
+from briggs.wires.base import CHAT, ModelPage, Prepared, Refreshing, StreamDecoder, Wire
 
 # These headers are passed on to the caller, because SDKs wait and retry by them.
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
@@ -76,6 +76,10 @@ class HttpProvider:
         return self._refusal is None and (self._key is not None or self._key_variable is None)
 
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
+        original = envelope.original
+        if original is not None and original.format == self._wire.format:
+            body = original.encode(model=model)
+            return Prepared(envelope, model, body, translated=True, passes=True)
         try:
             encoded = self._wire.encode(envelope, model=model)
         except (RecursionError, msgspec.DecodeError) as error:
@@ -96,7 +100,7 @@ class HttpProvider:
             encoded.unsupported,
             mended=encoded.mended,
             unsigned=encoded.unsigned,
-            translated=self._wire.translates,
+            translated=self._wire.format != CHAT,
             names_deployment=self._wire.names_deployments,
         )
 

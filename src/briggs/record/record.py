@@ -21,6 +21,7 @@ from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.envelope import Envelope
 from briggs.types.errors import BriggsError, HangUp, StoreUnavailable
+from briggs.wires.base import Face
 from briggs.wires.signatures import Signed, list_signed, read_signed
 
 
@@ -30,6 +31,8 @@ class Call(msgspec.Struct):
     envelope: Envelope
     completion: Completion
     prices: Prices
+    face: Face
+    """The format that its caller speaks."""
     began: float = msgspec.field(default_factory=time.perf_counter)
     is_started: bool = False
     """Whether its start is already recorded."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -76,6 +76,18 @@ _PART_BYTES = 256 * 1024
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
+class Original(NamedTuple):
+    """A request as its caller wrote it, in another format than a chat completion's."""
+
+    format: str
+    """The name of the wire with this format."""
+    body: bytes
+
+    def encode(self, **replaced: Any) -> bytes:
+        """The request as JSON, with some members replaced and the others unchanged."""
+        return json.encode_plain({**_MEMBERS.decode(self.body), **replaced})
+
+
 class Envelope(msgspec.Struct, kw_only=True):
     """A `CreateChatCompletionRequest`: its members as bytes, and those that Briggs uses."""
 
@@ -85,6 +97,8 @@ class Envelope(msgspec.Struct, kw_only=True):
     """All members in the caller's order. If a name comes twice, the last one counts."""
     values: dict[str, Any]
     """The members of known type, decoded."""
+    original: Original | None = None
+    """The request from which this one was translated, if it was."""
 
     @property
     def model(self) -> str:

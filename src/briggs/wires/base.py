@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from briggs.types.envelope import Envelope
+from briggs.types.errors import BriggsError
+
+CHAT = "chat"
+"""The format of OpenAI's chat completions. All others are translated to and from it."""
 
 
 class Prepared(NamedTuple):
@@ -29,6 +33,9 @@ class Prepared(NamedTuple):
     unsigned: Sequence[str] = ()
     """The ids of earlier tool calls that the vendor may have signed, but that come without
     their signature."""
+    passes: bool = False
+    """Whether the caller speaks the vendor's own format, so that it gets the vendor's bytes. Then
+    the translation is only for the record."""
 
 
 class Encoded(NamedTuple):
@@ -88,8 +95,8 @@ class Wire(Protocol):
     """
 
     @property
-    def translates(self) -> bool:
-        """Whether the vendor has its own format, so that answers must be translated."""
+    def format(self) -> str:
+        """The name of the format. Answers in any format but `CHAT` must be translated."""
         ...
 
     @property
@@ -135,6 +142,45 @@ class Wire(Protocol):
     def read_models(self, body: bytes) -> ModelPage:
         """Read a page of that list. Raises `ValueError`, `KeyError`, `TypeError` or
         `AttributeError` if the body is not such a page."""
+        ...
+
+
+class Frames(Protocol):
+    """Writes one stream for a caller."""
+
+    def write(self, chunks: Sequence[bytes]) -> bytes:
+        """The frames for these chunks. There may be none, of either."""
+        ...
+
+    def end(self) -> bytes:
+        """The frames after the last chunk."""
+        ...
+
+
+class Face(Protocol):
+    """The format that a caller speaks: the other side of a wire. All are pure functions.
+
+    A call is a chat completion on its way through Briggs. A face translates to and from that,
+    unless the vendor speaks the same format: then the caller gets the vendor's own bytes.
+    """
+
+    def read_request(self, body: bytes) -> Envelope:
+        """Read a request as one for a chat completion. Raises `InvalidRequest`.
+
+        If its format is another, it is also kept as it came, in `original`.
+        """
+        ...
+
+    def write_answer(self, body: bytes) -> bytes:
+        """Write a whole answer, given as a `CreateChatCompletionResponse`."""
+        ...
+
+    def open_stream(self, envelope: Envelope) -> Frames:
+        """Return a writer for the stream that answers a request."""
+        ...
+
+    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
+        """Write an error: as a body of its own, or as the last frame of a stream."""
         ...
 
 

@@ -17,6 +17,7 @@ from briggs.transport.callers.cycle import Cycle
 from briggs.types.completions import Completion
 from briggs.types.errors import MethodNotAllowed
 from briggs.types.organizations import DEFAULT
+from briggs.wires.openai.face import CHAT_FACE
 
 # Calls without a key are recorded too. The limit keeps strangers from filling the disk.
 _STRANGERS_RECORDED_A_MINUTE = 60
@@ -34,7 +35,7 @@ class ChatRoute:
     async def __call__(self, cycle: Cycle) -> None:
         # Until the key is known. A call without a valid key is recorded for the first organization.
         completion = Completion(organization_id=DEFAULT)
-        exchange = Exchange(cycle, completion=completion)
+        exchange = Exchange(cycle, completion=completion, face=CHAT_FACE)
         gateway = self._parts.gateway
         gateway.in_flight += 1
         try:
@@ -71,7 +72,7 @@ class ChatRoute:
         if completion.retry_count:
             self._retries.link(completion, key_id=key.id)
         try:
-            call = await gateway.open(completion, patience=_read_patience(headers))
+            call = await gateway.open(completion, face=CHAT_FACE, patience=_read_patience(headers))
             if id := headers.get(b"x-log10-completion-id"):
                 await adopt(call, id, store=self._parts.store)
             await gateway.answer(call, caller=exchange)

@@ -28,7 +28,7 @@ API_VERSION = "2023-06-01"
 class AnthropicWire:
     """`POST {base_url}/messages`."""
 
-    translates = True
+    format = "anthropic"
     names_deployments = False
     stream_types = ("text/event-stream",)
 

@@ -38,7 +38,7 @@ class Signer(Protocol):
 class BedrockWire:
     """`POST {base_url}/model/{model}/converse`, signed unless there is a key."""
 
-    translates = True
+    format = "bedrock"
     names_deployments = False
     stream_types = ("application/vnd.amazon.eventstream",)
 

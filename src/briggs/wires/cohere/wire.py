@@ -24,7 +24,7 @@ _MODELS_MAX = 1000
 class CohereWire(OpenAIWire):
     """`POST {base_url}/chat`, as Cohere has it."""
 
-    translates = True
+    format = "cohere"
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
         return f"{base_url}/chat"

@@ -31,7 +31,7 @@ _RETRY_AFTER_MAX_S = 604_800
 class GeminiWire:
     """`POST {base_url}/models/{model}:generateContent`."""
 
-    translates = True
+    format = "gemini"
     names_deployments = False
     stream_types = ("text/event-stream",)
 

@@ -55,4 +55,4 @@ def translate(envelope: Envelope) -> Envelope:
     if not envelope.values.get("logprobs") or envelope.values.get("top_logprobs") != 0:
         return envelope
     members = {**envelope.members, "top_logprobs": msgspec.Raw(b"1")}
-    return Envelope(body=envelope.body, members=members, values=envelope.values)
+    return msgspec.structs.replace(envelope, members=members)

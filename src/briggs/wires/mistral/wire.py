@@ -28,7 +28,7 @@ _OWN_WORDS = (
 class MistralWire(OpenAIWire):
     """`POST {base_url}/chat/completions`, in Mistral's format."""
 
-    translates = True
+    format = "mistral"
 
     def encode(self, envelope: Envelope, *, model: str) -> Encoded:
         return encode_request(envelope, model=model)

@@ -29,7 +29,7 @@ _READ = ("model", "created_at", "message", "done", "done_reason", "logprobs")
 class OllamaWire(OpenAIWire):
     """`POST {base_url}/chat`, in Ollama's format."""
 
-    translates = True
+    format = "ollama"
     stream_types = ("application/x-ndjson",)
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:

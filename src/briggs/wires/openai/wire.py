@@ -14,7 +14,7 @@ from briggs.types import json
 from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid
 from briggs.types.sse import EventReader, EventTooLarge
-from briggs.wires.base import Encoded, ErrorWords, ModelPage, Prepared, StreamDecoder
+from briggs.wires.base import CHAT, Encoded, ErrorWords, ModelPage, Prepared, StreamDecoder
 from briggs.wires.words.errors import describe_error
 
 _SHOWN_CHARACTERS_MAX = 500
@@ -27,7 +27,7 @@ _KEEP_ALIVE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 class OpenAIWire:
     """`POST {base_url}/chat/completions`."""
 
-    translates = False
+    format = CHAT
     names_deployments = False
     stream_types = ("text/event-stream",)
 
