@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -34,14 +34,19 @@ class ServerProcess(NamedTuple):
 
 
 @contextmanager
-def open_server_process(*, timeout_s: float = 60) -> Iterator[ServerProcess]:
+def open_server_process(
+    *, timeout_s: float = 60, prepare: Callable[[Path], None] | None = None
+) -> Iterator[ServerProcess]:
     """Start a server on a free port. At the end, stop it and delete its data.
 
+    `prepare` may write to its data folder before it starts.
     If it does not start, raises `click.ClickException` with the end of its log.
     """
     with tempfile.TemporaryDirectory(prefix="briggs-demo-") as name:
         folder = Path(name)
         log = folder / "serve.log"
+        if prepare is not None:
+            prepare(folder / "data")
         with log.open("w") as errors:
             process = _start(folder, errors)
             try:

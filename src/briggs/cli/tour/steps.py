@@ -7,8 +7,6 @@ import contextlib
 import importlib.util
 import math
 import shlex
-import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +19,7 @@ from briggs.cli.terminal.columns import CompletionTable
 from briggs.cli.terminal.text import format_duration
 from briggs.cli.terminal.tokens import colour_tokens, create_legend
 from briggs.cli.tour.child import ServerProcess, open_server_process, read_end
+from briggs.cli.tour.serving import exit_on_signals, serve_on
 from briggs.cli.tour.shell import find_command
 from briggs.client import AsyncClient, ClientError, StoredCompletion
 from briggs.client.address import data_folder
@@ -58,11 +57,7 @@ def run_tour(*, once: bool) -> int:
     console.width = min(console.width, _WIDTH_MAX)
     console.print("\n[bold]Briggs[/] answers, records and grades LLM chat completions.")
     console.print("[dim]This is real: a server, a model and a record, all on this machine.[/]")
-    # Ctrl-C raises KeyboardInterrupt. SIGTERM, or a closed terminal (SIGHUP), must not leave a
-    # server running either. Windows has no SIGHUP.
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, frame: sys.exit(128 + number))
+    exit_on_signals()
     with open_server_process() as server:
         try:
             _show_tour(console, server, once=once)
@@ -72,7 +67,7 @@ def run_tour(*, once: bool) -> int:
             return 1
         if once:
             return 0
-        return _serve_on(console, server)
+        return serve_on(console, server)
 
 
 def _show_tour(console: Console, server: ServerProcess, *, once: bool) -> None:
@@ -258,21 +253,6 @@ def _quote_path(path: Path) -> str:
     with contextlib.suppress(ValueError):
         return "~/" + shlex.quote(str(path.relative_to(Path.home())))
     return shlex.quote(str(path))
-
-
-def _serve_on(console: Console, server: ServerProcess) -> int:
-    console.print(
-        f"\nServing at [bold]{server.url}[/] until Ctrl-C, "
-        "[dim]which also deletes the demo's data.[/]",
-        soft_wrap=False,
-    )
-    try:
-        status = server.process.wait()
-    except KeyboardInterrupt:
-        console.print()
-        return 0
-    console.print(f"[bold red1]✗ the server ended unexpectedly, with status {status}[/]")
-    return 1
 
 
 def _title(console: Console, number: int, name: str, what: str, question: str) -> None:

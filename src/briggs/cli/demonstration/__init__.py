@@ -1,0 +1,1 @@
+"""The data of `briggs demo --data`: a month of varied calls, with tasks and grades."""

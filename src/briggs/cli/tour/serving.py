@@ -1,0 +1,42 @@
+"""Serves on after the demo has shown what it shows, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+from briggs.cli.tour.child import ServerProcess
+from briggs.client.sync import Client
+
+
+def exit_on_signals() -> None:
+    """Exit on SIGTERM, or when the terminal is closed (SIGHUP), so that no server is left running.
+
+    Ctrl-C raises KeyboardInterrupt anyway. Windows has no SIGHUP.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, frame: sys.exit(128 + number))
+
+
+def serve_on(console: Console, server: ServerProcess) -> int:
+    """Print the link to the pages, and wait for the end. Returns the exit status."""
+    console.print(
+        f"\nServing at [bold]{server.url}[/] until Ctrl-C, "
+        "[dim]which also deletes the demo's data.[/]",
+        soft_wrap=False,
+    )
+    with Client(server.url, server.api_key, retries_max=0) as client:
+        link = client.keys.create_sign_in_link()
+    console.print("[bold]Look at the pages:[/] [dim](this link signs you in once)[/]")
+    console.print(Text(f"  {link}", style="cyan"))
+    try:
+        status = server.process.wait()
+    except KeyboardInterrupt:
+        console.print()
+        return 0
+    console.print(f"[bold red1]✗ the server ended unexpectedly, with status {status}[/]")
+    return 1
