@@ -10,8 +10,8 @@ RUN = $(UV) run --frozen
 
 .PHONY: demo test check lint bench bench-peers fuzz serve format docs
 
-demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop)
-	@.venv/bin/briggs demo $(if $(ONCE),--once)
+demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop; DATA=1: a full record)
+	@.venv/bin/briggs demo $(if $(ONCE),--once) $(if $(DATA),--data)
 
 serve: .venv/ready  ## serve on port 10100
 	@$(RUN) briggs serve

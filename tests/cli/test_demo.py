@@ -30,6 +30,19 @@ def test_once_shows_all_of_it() -> None:
     assert done.errors == ""
 
 
+def test_data_fills_the_pages() -> None:
+    """`--data` serves some 300 calls with tasks and grades, and ends with a link to the pages."""
+    with open_terminal("demo", "--data") as terminal:
+        terminal.wait_for("signs you in once", timeout_s=90)
+        terminal.wait_for("/sign-in", timeout_s=10)
+        shown = plain(terminal.shown)
+        assert re.search(r"\d{3} calls of the last 30 days, 3 feedback tasks, \d+ grades", shown)
+        assert "75 answers of the" in shown
+        terminal.type("\x03")
+        assert terminal.wait() == 0
+    assert "Traceback" not in terminal.shown
+
+
 @pytest.mark.parametrize("is_on_path", [True, False])
 def test_it_serves_until_ctrl_c(is_on_path: bool) -> None:
     """Without `--once` it serves on, the lines that it shows work where they are shown, whether

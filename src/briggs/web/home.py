@@ -187,7 +187,7 @@ def _describe_failures(dashboard: Dashboard) -> str:
     if worst is None:
         return f"mostly {_rank(dashboard.total.failures)[0][0]}"
     kind = _rank(worst.tally.failures)[0][0]
-    return f"{worst.tally.failed:,} at {dashboard.range.write_label(worst.begin)}, mostly {kind}"
+    return f"{worst.tally.failed:,} at {dashboard.range.write_label(worst.begin)}, {kind}"
 
 
 async def _find_first(store: Store, *, organization_id: str) -> Completion | None:

@@ -39,8 +39,8 @@ from briggs.types.completions import Attempt, Completion
 ORGANIZATION = "default"
 DAY_US = 86_400_000_000
 DAYS = 30
-TODAY_SHARE = 0.36
-"""How many of the conversations are from the last 24 hours, which home shows first."""
+PERIODS = ((1, 0.12), (3, 0.48), (DAYS, 0.4))
+"""The conversations of the last days, and how many of all they are. More of them are recent."""
 
 FAILURES = 12
 SEED = 1624
@@ -84,8 +84,8 @@ def write_history(*, now: int, real: Sequence[RealAnswer] = ()) -> list[Called]:
 def _choose_time(rng: random.Random, now: int) -> int:
     """A time of the last month: more by day than by night, on workdays, and today."""
     while True:
-        back = rng.random() * DAY_US * (1 if rng.random() < TODAY_SHARE else DAYS)
-        at = now - int(back) - 60_000_000
+        [days] = rng.choices([days for days, _ in PERIODS], [share for _, share in PERIODS])
+        at = now - int(rng.random() * days * DAY_US) - 60_000_000
         moment = datetime.fromtimestamp(at / 1e6, UTC)
         hour = moment.hour + moment.minute / 60
         weight = 0.12 + 0.88 * math.exp(-(((hour - 13) / 4.2) ** 2))
