@@ -258,7 +258,8 @@ KNOWN_ELSEWHERE = {
 SPECIFIED = {
     *("authentication_error", "integer_above_max_value", "invalid_request_error"),
     *("not_found_error", "permission_error", "rate_limit_error", "request_too_large"),
-    *("allOf", "anyOf", "content_filter", "json_object", "oneOf", "patternProperties"),
+    *("allOf", "anyOf", "content_filter", "context_length_exceeded", "json_object", "oneOf"),
+    *("patternProperties",),
 }
 """Words of OpenAI's specification and of JSON Schema."""
 

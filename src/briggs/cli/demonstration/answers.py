@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from briggs.cli.demonstration.scenes import Scene, Turn
+from briggs.cli.demonstration.scenes import Scene, SceneTurn
 
 TOP = 4
 PICTURE = (
@@ -23,7 +23,7 @@ _OTHERS = (" the", " a", " is", " and", " it", " of", " you", " not", " for", " 
 _DIGITS = ("3", "7", "14", "30", "2", "5", "10", "21")
 
 
-class Vendor(NamedTuple):
+class SceneVendor(NamedTuple):
     """Who answers for a model, and how."""
 
     provider: str
@@ -37,18 +37,18 @@ class Vendor(NamedTuple):
     fingerprint: str | None = None
 
 
-VENDORS: Mapping[str, Vendor] = {
-    "gpt-4.1-mini": Vendor(
+VENDORS: Mapping[str, SceneVendor] = {
+    "gpt-4.1-mini": SceneVendor(
         "azure", "gpt-4.1-mini-2025-04-14", "azure/gpt-4.1-mini", 9, 280, 9, True, "fp_7c233bf9d1"
     ),
-    "Qwen/Qwen3-8B": Vendor("vllm", "Qwen/Qwen3-8B", "vllm/Qwen/Qwen3-8B", 5, 110, 12, True),
-    "claude-sonnet-4-5": Vendor(
+    "Qwen/Qwen3-8B": SceneVendor("vllm", "Qwen/Qwen3-8B", "vllm/Qwen/Qwen3-8B", 5, 110, 12, True),
+    "claude-sonnet-4-5": SceneVendor(
         "anthropic", "claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4-5", 4, 920, 34, False
     ),
-    "llama-3.3-70b": Vendor(
+    "llama-3.3-70b": SceneVendor(
         "fireworks", "llama-v3p3-70b-instruct", "fireworks/llama-v3p3-70b-instruct", 3, 190, 7, True
     ),
-    "gpt-4.1": Vendor(
+    "gpt-4.1": SceneVendor(
         "openai", "gpt-4.1-2025-04-14", "openai/gpt-4.1", 2.5, 700, 26, True, "fp_b3f1157249"
     ),
 }
@@ -87,7 +87,7 @@ def write_response(
     messages: Sequence[dict[str, Any]],
     *,
     scene: Scene,
-    vendor: Vendor,
+    vendor: SceneVendor,
     created: int,
     prompt_tokens: int,
     logprobs: bool,
@@ -141,7 +141,7 @@ def write_answer(text: str, *, reasoning: str = "") -> dict[str, Any]:
     return message
 
 
-def write_question(turn: Turn, *, picture: bool) -> dict[str, Any]:
+def write_question(turn: SceneTurn, *, picture: bool) -> dict[str, Any]:
     """A message of the user, perhaps with a picture."""
     if not picture:
         return {"role": "user", "content": turn.asked}

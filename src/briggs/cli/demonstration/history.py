@@ -12,7 +12,7 @@ import msgspec
 
 from briggs.cli.demonstration.answers import (
     VENDORS,
-    Vendor,
+    SceneVendor,
     count_tokens,
     write_answer,
     write_question,
@@ -27,7 +27,7 @@ from briggs.cli.demonstration.scenes import (
     ORDERS,
     SCENES,
     Scene,
-    Turn,
+    SceneTurn,
 )
 from briggs.conform import Asked, conform_response
 from briggs.record.prices import price_logged
@@ -128,7 +128,7 @@ def _play(scene: Scene, *, at: int, rng: random.Random) -> Iterator[Called]:
         at += rng.randrange(20, 90) * 1_000_000
 
 
-def _call_tools(turn: Turn, rng: random.Random) -> Iterator[dict[str, Any]]:
+def _call_tools(turn: SceneTurn, rng: random.Random) -> Iterator[dict[str, Any]]:
     for name, arguments, result in turn.tools:
         id = f"call_{rng.getrandbits(96):024x}"
         function = {"name": name, "arguments": json.encode_plain(arguments).decode()}
@@ -223,7 +223,7 @@ def _spoil(response: dict[str, Any], *, model: str, rng: random.Random) -> bytes
 
 
 def _time(
-    completion: Completion, response: Mapping[str, Any], vendor: Vendor, *, rng: random.Random
+    completion: Completion, response: Mapping[str, Any], vendor: SceneVendor, *, rng: random.Random
 ) -> None:
     tokens = response["usage"]["completion_tokens"]
     first = vendor.first_ms * math.exp(rng.gauss(0, 0.35))
@@ -232,7 +232,7 @@ def _time(
         completion.first_token_ms = first
 
 
-def _try_targets(completion: Completion, vendor: Vendor, *, rng: random.Random) -> None:
+def _try_targets(completion: Completion, vendor: SceneVendor, *, rng: random.Random) -> None:
     """The attempts of a call. One in twelve was first refused elsewhere."""
     assert completion.duration_ms is not None
     if vendor.provider == "azure" and rng.random() < 0.12:
@@ -331,7 +331,7 @@ def _choose_model(scene: Scene, rng: random.Random) -> str:
     return rng.choices(models, [VENDORS[each].share for each in models])[0]
 
 
-def _fill(turn: Turn, filling: Mapping[str, str]) -> Turn:
+def _fill(turn: SceneTurn, filling: Mapping[str, str]) -> SceneTurn:
     """The turn with its words in braces."""
 
     def fill(value: Any) -> Any:

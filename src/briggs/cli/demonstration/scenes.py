@@ -7,23 +7,23 @@ from typing import Any
 
 import msgspec
 
-Tool = tuple[str, Mapping[str, Any], Mapping[str, Any]]
+SceneTool = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """A tool's name, the arguments of its call, and its result."""
 
 
-class Turn(msgspec.Struct, frozen=True):
+class SceneTurn(msgspec.Struct, frozen=True):
     """What a user says next, and what the model answers. Words in braces vary."""
 
     asked: str
     answered: str
-    tools: Sequence[Tool] = ()
+    tools: Sequence[SceneTool] = ()
     """The tools that the model calls before it answers."""
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation that comes again with other orders, names and models."""
 
-    turns: Sequence[Turn]
+    turns: Sequence[SceneTurn]
     tags: Sequence[str]
     system: str = ""
     times: int = 3
@@ -84,7 +84,7 @@ SCENES: Sequence[Scene] = (
         times=12,
         doubt=0.2,
         turns=(
-            Turn(
+            SceneTurn(
                 "Why was I charged twice for order {order}? My bank shows two times €{amount} 😟",
                 "Both charges belong to order {order}, but only one of them is final. The charge "
                 "of €{amount} on 24 November is the purchase. The second one, also €{amount}, is "
@@ -116,7 +116,7 @@ SCENES: Sequence[Scene] = (
         doubt=0.28,
         quality=2,
         turns=(
-            Turn(
+            SceneTurn(
                 "Your chatbot promised me a refund, then said no. Which is it?",
                 "I am sorry for the confusion. The refund was approved on 21 November and then "
                 "withdrawn, because the parcel with order {order} was marked as delivered. If it "
@@ -130,7 +130,7 @@ SCENES: Sequence[Scene] = (
         times=10,
         doubt=0.16,
         turns=(
-            Turn(
+            SceneTurn(
                 "Is my parcel insured if I sent it untracked? I want a real answer.",
                 "It depends on the carrier. For untracked letters most carriers pay nothing; for "
                 "a parcel of order {order} they pay up to €50. Keep the receipt: without it there "
@@ -144,7 +144,7 @@ SCENES: Sequence[Scene] = (
         times=7,
         quality=5,
         turns=(
-            Turn(
+            SceneTurn(
                 "Refund after 14 days because of illness. Can you make an exception?",
                 "The 14 days are the legal minimum. With us you have 30, so no exception is "
                 "needed: send order {order} back by the end of the month, and the refund is with "
@@ -157,7 +157,7 @@ SCENES: Sequence[Scene] = (
         system=_SUPPORT,
         times=6,
         turns=(
-            Turn(
+            SceneTurn(
                 "Do I get the shipping back as well when I return everything?",
                 "Yes, the cheapest shipping that we offer is refunded too. If you paid for "
                 "express, the difference is not.",
@@ -170,7 +170,7 @@ SCENES: Sequence[Scene] = (
         times=6,
         doubt=0.24,
         turns=(
-            Turn(
+            SceneTurn(
                 "أريد استرداد المبلغ لأن المنتج وصل مكسورًا",
                 "نأسف لذلك. يمكنك استرداد المبلغ كاملًا أو طلب بديل مجانًا. أرسل لنا صورة للمنتج "
                 "ورقم الطلب {order} وسنرد خلال يوم واحد.",
@@ -184,7 +184,7 @@ SCENES: Sequence[Scene] = (
         times=7,
         doubt=0.22,
         turns=(
-            Turn(
+            SceneTurn(
                 "退款需要几天才能到账?",
                 "一般需要 3 到 7 个工作日,具体取决于发卡银行。订单 {order} 的退款已于昨天发出。",
             ),
@@ -195,7 +195,9 @@ SCENES: Sequence[Scene] = (
         tags=("support", "zh"),
         system=_SUPPORT,
         times=6,
-        turns=(Turn("取消订单后什么时候退款?", "订单取消后立即发起退款,通常 1 到 3 天到账。"),),
+        turns=(
+            SceneTurn("取消订单后什么时候退款?", "订单取消后立即发起退款,通常 1 到 3 天到账。"),
+        ),
         models=("Qwen/Qwen3-8B",),
     ),
     Scene(
@@ -203,7 +205,7 @@ SCENES: Sequence[Scene] = (
         system=_SUPPORT,
         times=7,
         turns=(
-            Turn(
+            SceneTurn(
                 "Kann ich die Jacke aus Bestellung {order} auch im Laden in {city} zurückgeben?",
                 "Ja, in jeder unserer Filialen und ohne Kassenzettel. Zeigen Sie die "
                 "Bestellnummer {order}; das Geld geht auf dem Weg zurück, auf dem Sie bezahlt "
@@ -216,7 +218,7 @@ SCENES: Sequence[Scene] = (
         system=_SUPPORT,
         times=6,
         turns=(
-            Turn(
+            SceneTurn(
                 "Le colis {order} est bloqué à {city} depuis cinq jours, que faire ?",
                 "Je suis désolée pour ce retard. J'ai ouvert une enquête auprès du transporteur ; "
                 "sans réponse d'ici jeudi, nous renvoyons l'article à nos frais.",
@@ -229,7 +231,7 @@ SCENES: Sequence[Scene] = (
         times=4,
         quality=3,
         turns=(
-            Turn(
+            SceneTurn(
                 "¿Puedo cambiar la talla del pedido {order} antes de que salga?",
                 "Sí, mientras el pedido no esté en el almacén. Ahora mismo aparece como "
                 "«preparando», así que he pedido el cambio; le confirmo en una hora.",
@@ -242,7 +244,7 @@ SCENES: Sequence[Scene] = (
         times=4,
         doubt=0.2,
         turns=(
-            Turn(
+            SceneTurn(
                 "注文番号 {order} の領収書を会社名で発行できますか?",
                 "はい、発行できます。マイページの「注文履歴」から宛名を変更して再発行してください。",
             ),
@@ -256,7 +258,7 @@ SCENES: Sequence[Scene] = (
         quality=5,
         models=("gpt-4.1", "gpt-4.1-mini"),
         turns=(
-            Turn(
+            SceneTurn(
                 "Hello, I am {name}. Where is my tent?",
                 "Hello {name}! Order {order} left our warehouse on Tuesday and is in {city} now.",
                 tools=(
@@ -267,16 +269,16 @@ SCENES: Sequence[Scene] = (
                     ),
                 ),
             ),
-            Turn(
+            SceneTurn(
                 "I leave on Friday. Will it be here by then?",
                 "Most likely: the carrier says Thursday before noon. If it is late, you can pick "
                 "up the same tent in our shop in {city} on Friday morning.",
             ),
-            Turn(
+            SceneTurn(
                 "And if I do not like it?",
                 "Then send it back within 30 days, also used, as long as it is dry and clean.",
             ),
-            Turn("Thank you!", "You are welcome. Have a good trip, {name}!"),
+            SceneTurn("Thank you!", "You are welcome. Have a good trip, {name}!"),
         ),
     ),
     Scene(
@@ -288,7 +290,7 @@ SCENES: Sequence[Scene] = (
         parameters={"response_format": _INVOICE_SCHEMA, "temperature": 0},
         models=("gpt-4.1-mini", "Qwen/Qwen3-8B", "llama-3.3-70b"),
         turns=(
-            Turn(
+            SceneTurn(
                 "Invoice no. RE-{order}, {city}, total EUR {amount}, payable by 15 December 2026.",
                 '{{"number": "RE-{order}", "total": {amount}, "currency": "EUR", '
                 '"due": "2026-12-15"}}',
@@ -304,7 +306,7 @@ SCENES: Sequence[Scene] = (
         parameters={"response_format": {"type": "json_object"}},
         models=("llama-3.3-70b", "Qwen/Qwen3-8B"),
         turns=(
-            Turn(
+            SceneTurn(
                 "Rechnung {order}: 2 Rucksäcke zu je {amount} €, zahlbar in 14 Tagen. Gib Nummer, "
                 "Summe und Währung als JSON.",
                 '{{"number": "{order}", "total": {amount}, "currency": "€"}}',
@@ -319,7 +321,7 @@ SCENES: Sequence[Scene] = (
         quality=3,
         models=("llama-3.3-70b", "gpt-4.1-mini", "claude-sonnet-4-5"),
         turns=(
-            Turn(
+            SceneTurn(
                 'List the people in: "{name} met the auditors in {city} on Monday; Dr. Weiss took '
                 'notes." Keys: name, role.',
                 '[{{"name": "{name}", "role": null}}, {{"name": "Dr. Weiss", "role": "notes"}}]',
@@ -332,7 +334,7 @@ SCENES: Sequence[Scene] = (
         times=7,
         doubt=0.2,
         turns=(
-            Turn(
+            SceneTurn(
                 "Which of these clauses survive termination? 7 Confidentiality, 9 Liability, 11 "
                 "Notices, 12 Payment of open invoices.",
                 "Clauses 7, 9 and 12 survive, as clause 14.3 says; clause 11 ends with the "
@@ -347,7 +349,7 @@ SCENES: Sequence[Scene] = (
         doubt=0.26,
         quality=2,
         turns=(
-            Turn(
+            SceneTurn(
                 "May the supplier raise the price of €{amount} during the first year?",
                 "No. Prices are fixed for twelve months, and later changes need a notice of 60 "
                 "days.",
@@ -360,7 +362,7 @@ SCENES: Sequence[Scene] = (
         times=4,
         quality=5,
         turns=(
-            Turn(
+            SceneTurn(
                 "Gilt die Haftungsgrenze auch bei grober Fahrlässigkeit?",
                 "Nein. § 9 Abs. 2 nimmt Vorsatz und grobe Fahrlässigkeit ausdrücklich aus.",
             ),
@@ -373,7 +375,7 @@ SCENES: Sequence[Scene] = (
         doubt=0.1,
         quality=5,
         turns=(
-            Turn(
+            SceneTurn(
                 "Write a Python function that removes duplicates and keeps the order.",
                 "A dictionary keeps the order in which its keys came:\n\n```python\ndef unique("
                 "items):\n    return list(dict.fromkeys(items))\n```\n\n- It works for "
@@ -388,17 +390,17 @@ SCENES: Sequence[Scene] = (
         times=2,
         models=("claude-sonnet-4-5", "gpt-4.1"),
         turns=(
-            Turn(
+            SceneTurn(
                 "Why does `0.1 + 0.2 == 0.3` say False?",
                 "Because none of the three has an exact binary fraction. The sum is "
                 "`0.30000000000000004`. Compare with a tolerance: `math.isclose(a, b)`.",
             ),
-            Turn(
+            SceneTurn(
                 "And for money?",
                 "Use `decimal.Decimal`, made from texts: `Decimal('0.1')`. Or count cents as "
                 "integers.",
             ),
-            Turn(
+            SceneTurn(
                 "Which of the two is faster?",
                 "Integers, by far. Decimals are exact for any number of digits, which few prices "
                 "need.",
@@ -411,7 +413,9 @@ SCENES: Sequence[Scene] = (
         doubt=0.34,
         parameters={"n": 3, "temperature": 1.1},
         models=("gpt-4.1-mini", "llama-3.3-70b"),
-        turns=(Turn("A subject line for our winter sale, please.", "Warm layers, cold prices"),),
+        turns=(
+            SceneTurn("A subject line for our winter sale, please.", "Warm layers, cold prices"),
+        ),
         choices=("Winter is here. So are our lowest prices", "Snow outside, savings inside ❄️"),
     ),
     Scene(
@@ -422,7 +426,7 @@ SCENES: Sequence[Scene] = (
         finish_reason="length",
         quality=3,
         turns=(
-            Turn(
+            SceneTurn(
                 "Describe the Fjell 30 backpack for our catalogue in three paragraphs.",
                 "The Fjell 30 carries a weekend and weighs less than a litre of water. Its back "
                 "panel is made of a single",
@@ -437,7 +441,9 @@ SCENES: Sequence[Scene] = (
         quality=1,
         models=("gpt-4.1-mini",),
         turns=(
-            Turn("Tell the carrier that I will burn down their depot.", "I understand that you"),
+            SceneTurn(
+                "Tell the carrier that I will burn down their depot.", "I understand that you"
+            ),
         ),
     ),
     Scene(
@@ -446,7 +452,7 @@ SCENES: Sequence[Scene] = (
         picture=True,
         models=("gpt-4.1", "gpt-4.1-mini"),
         turns=(
-            Turn(
+            SceneTurn(
                 "Is this zip covered by the warranty?",
                 "The picture shows a torn slider, which is wear and tear within the two years: "
                 "yes, it is covered. Send it in with order {order}.",
@@ -463,7 +469,7 @@ SCENES: Sequence[Scene] = (
             "36. Each trip takes 50 minutes, so four take 200 minutes, which is 3 h 20 min."
         ),
         turns=(
-            Turn(
+            SceneTurn(
                 "A van takes 12 parcels and a trip takes 50 minutes. How long for 40 parcels?",
                 "Four trips, so 3 hours and 20 minutes.",
             ),
@@ -474,7 +480,7 @@ SCENES: Sequence[Scene] = (
         times=4,
         quality=3,
         turns=(
-            Turn(
+            SceneTurn(
                 "How many tents must we reorder in {city} if we sell 14 a week and hold 30?",
                 "With four weeks of delivery you sell 56 before the next load arrives, so reorder "
                 "at least 26, and 40 to be safe.",
