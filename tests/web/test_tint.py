@@ -54,8 +54,8 @@ def test_the_space_before_a_word_is_not_tinted() -> None:
     """The tint covers the word. A token of spaces alone can still be found."""
     pieces = create_pieces([("It", 0.0), (" is", -1.0), ("\n\n", -3.0), ("<b>", -9999.0)])
     assert mark(align("It is\n\n<b>", pieces)) == (
-        '<span data-t="0">It</span> <span class="t3" data-t="1">is</span>'
-        '<span class="t5" data-t="2">\n\n</span><span class="t7" data-t="3">&lt;b&gt;</span>'
+        '<span data-t="0">It</span> <span class="p3" data-t="1">is</span>'
+        '<span class="p5" data-t="2">\n\n</span><span class="p7" data-t="3">&lt;b&gt;</span>'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -38,6 +39,9 @@ class Part(NamedTuple):
     name: Name
     is_cut: bool = False
     characters: int = 0
+    part: int = 0
+    """Which part of a long answer this is, and of how many."""
+    parts: int = 1
 
 
 class Field(NamedTuple):
@@ -103,19 +107,40 @@ def view_messages(messages: Sequence[Any], *, first: int | None = None) -> View:
     return View(read, start)
 
 
-def view_answer(answer: Answer, *, place: int) -> Message:
-    """One choice of the answer, with its tokens."""
+def view_answer(answer: Answer, *, place: int, part: int = 0) -> Message:
+    """One choice of the answer, with its tokens, and of a long text one part."""
     message = {"role": "assistant", **answer.message}
     pieces = list(Speller().spell(answer.tokens))
     reason = f"finish: {answer.finish_reason}" if answer.finish_reason else ""
-    return _Reader({}).read(message, -1 - place, pieces=pieces)._replace(note=reason)
+    reader = _Reader({}, part=part)
+    return reader.read(message, -1 - place, pieces=pieces)._replace(note=reason)
+
+
+def find_part(answer: Answer, *, token: int) -> int:
+    """The part of an answer that a token is in."""
+    said = normalise(spoken_text(answer))
+    tinted = align(said, Speller().spell(answer.tokens[: token + 1]))
+    at = tinted.spans[-1].start if tinted.spans else 0
+    return bisect.bisect_right(list_breaks(said), at) - 1
+
+
+def spoken_text(answer: Answer) -> str:
+    """The text that the tokens of an answer spell."""
+    content = answer.message.get("content")
+    return (
+        content
+        if isinstance(content, str) and content
+        else str(answer.message.get("refusal") or "")
+    )
 
 
 class _Reader:
     """Reads messages of any shape, and counts the characters of the page."""
 
-    def __init__(self, results: dict[str, tuple[int, Any]]) -> None:
+    def __init__(self, results: dict[str, tuple[int, Any]], *, part: int | None = None) -> None:
         self._results = results
+        self._part = part
+        """Of a long answer, the part to show."""
         self._left = CHARACTERS_OF_PAGE
         self._paired: set[int] = set()
 
@@ -193,6 +218,9 @@ class _Reader:
         self, said: str, name: Name, *, kind: Any = "text", pieces: Sequence[Piece] = ()
     ) -> Part:
         """A text, as far as the page has room for it."""
+        if self._part is not None and kind in ("text", "refusal"):
+            tinted, parts = cut_text(said, self._part, pieces=pieces)
+            return Part(kind, tinted, name, False, len(said), self._part, parts)
         limit = CHARACTERS_MAX if self._left > CHARACTERS_MAX else max(self._left, EXCERPT)
         said = normalise(said)
         end = find_break(said, 0, limit)
@@ -239,12 +267,17 @@ def find_break(text: str, start: int, size: int) -> int:
 def cut_text(said: str, part: int, *, pieces: Sequence[Piece] = ()) -> tuple[Tinted, int]:
     """One part of a long text, from 0, and how many parts there are."""
     said = normalise(said)
-    breaks = [0]
-    while breaks[-1] < len(said):
-        breaks.append(find_break(said, breaks[-1], CHARACTERS_MAX))
-    count = max(1, len(breaks) - 1)
+    breaks = [*list_breaks(said), len(said)]
     start, end = breaks[part : part + 2] if part + 1 < len(breaks) else (len(said), len(said))
-    return align(said[:end], pieces).cut(start, end), count
+    return align(said[:end], pieces).cut(start, end), len(breaks) - 1
+
+
+def list_breaks(said: str) -> list[int]:
+    """Where the parts of a long text begin."""
+    breaks = [0]
+    while (end := find_break(said, breaks[-1], CHARACTERS_MAX)) < len(said):
+        breaks.append(end)
+    return breaks
 
 
 def find_text(messages: Sequence[Any], answers: Sequence[Answer], name: Name) -> str | None:

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from briggs import __version__
-from briggs.web import drawings, figures, static_files
+from briggs.types.texts import printable
+from briggs.web import drawings, figures, markdown, probabilities, static_files, tint
 from briggs.web.csrf import FIELD
 from briggs.web.navigation import read_surroundings
 
@@ -58,10 +59,20 @@ def open_templates() -> jinja2.Environment:
     )
     for name in _FILTERS:
         templates.filters[name] = getattr(figures, name)
+    templates.filters |= {
+        "shown": printable,
+        "mark": tint.mark,
+        "markdown": markdown.render_markdown,
+    }
     templates.globals |= {
         "static": static_files.address,
         "strip": drawings.strip,
         "sparkline": drawings.sparkline,
+        "along": drawings.along,
+        "histogram": drawings.histogram,
+        "share": drawings.share,
+        "level_name": drawings.name_level,
+        "mark_place": probabilities.mark_place,
         "plural": figures.plural,
         "version": __version__,
         "csrf_name": FIELD,

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from briggs.web import (
-    feedback_tasks,
-    home,
-    palette,
-    results,
-    settings,
-    sign_in,
-)
+from briggs.web import completion, feedback_tasks, home, palette, results, settings, sign_in
 from briggs.web.route import SIGN_IN, open_page, page
 from briggs.web.static_files import send_file
+
+_COMPLETION = "/completions/{id}"
 
 OPEN_ROUTES = [
     open_page("GET", SIGN_IN, sign_in.show),
@@ -30,6 +25,15 @@ _TASK = "/feedback/{id}"
 
 PAGES = [
     page("GET", "/", home.show, scope="read", graders=True),
+    page("GET", _COMPLETION, completion.show, scope="read"),
+    page("GET", f"{_COMPLETION}/tab", completion.show_tab, scope="read"),
+    page("GET", f"{_COMPLETION}/tokens", completion.show_tokens, scope="read"),
+    page("GET", f"{_COMPLETION}/text/{{message}}/{{part}}", completion.show_text, scope="read"),
+    page("GET", f"{_COMPLETION}/images/{{message}}/{{part}}", completion.send_image, scope="read"),
+    page("GET", f"{_COMPLETION}/raw/{{body}}", completion.send_raw, scope="read"),
+    page("GET", f"{_COMPLETION}/snippets/{{language}}", completion.send_snippet, scope="read"),
+    page("POST", f"{_COMPLETION}/tags", completion.change_tags, scope="answer"),
+    page("POST", f"{_COMPLETION}/delete", completion.delete, scope="admin"),
     page("GET", "/feedback", feedback_tasks.list_page, scope="read", graders=True),
     page("GET", "/feedback/new", feedback_tasks.show_new, scope="admin"),
     page("POST", "/feedback/new", feedback_tasks.save, scope="admin"),

@@ -27,6 +27,34 @@ class Timeline(NamedTuple):
     stretches: Sequence[Stretch]
 
 
+class Step(NamedTuple):
+    """One attempt, and what followed from it."""
+
+    target: str
+    status: int | None
+    reason: str | None
+    duration_ms: float
+    followed: str
+    mended: Sequence[str]
+    """The changes to the request that this target's vendor required."""
+
+
+def list_steps(completion: Completion) -> list[Step]:
+    """The attempts of a call in order."""
+    attempts = completion.attempts
+    return [
+        Step(
+            target=attempt.target,
+            status=attempt.status,
+            reason=attempt.reason,
+            duration_ms=attempt.duration_ms,
+            followed=_say_next(completion, number),
+            mended=attempt.mended or [],
+        )
+        for number, attempt in enumerate(attempts)
+    ]
+
+
 def create_timeline(completion: Completion) -> Timeline | None:
     """The timeline of a call. None if its time is not known."""
     attempts = completion.attempts or [
@@ -48,6 +76,19 @@ def create_timeline(completion: Completion) -> Timeline | None:
         stretches += _list_stretches(attempt, completion, at, end, is_last=is_last)
         at = end
     return Timeline(total, stretches)
+
+
+def _say_next(completion: Completion, number: int) -> str:
+    attempts = completion.attempts
+    attempt = attempts[number]
+    if number + 1 < len(attempts):
+        again = attempts[number + 1].target == attempt.target
+        return "It was asked again." if again else "The next target was asked."
+    if completion.status == "started":
+        return "It is answering."
+    if attempt.reason is None and completion.status == "failed":
+        return "It began to answer, and failed."
+    return "It answered." if attempt.reason is None else "The caller got this error."
 
 
 def _list_stretches(

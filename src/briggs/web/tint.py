@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from briggs.types.probabilities import find_level
 from briggs.types.texts import printable
 from briggs.types.tokens import Piece
 
+_HALF = -math.log(2)
 SEARCH_CHARACTERS_MAX = 64
 """How much text that is no token may stand between two tokens."""
 
@@ -79,13 +81,19 @@ def mark_as(text: str, piece: Piece | None) -> Markup:
     word = text.lstrip(" \t\n")
     if piece is None or not (word or text == normalise(piece.text)):
         return escape(printable(text))
-    level = find_level(piece.logprob)
-    tint = Markup(' class="t{}"').format(level) if level else ""
+    tint = _name_tint(piece.logprob)
     shown = Markup('<span{} data-t="{}">{}</span>')
     if not word:
         return shown.format(tint, piece.first, printable(text))
     space = escape(text[: len(text) - len(word)])
     return space + shown.format(tint, piece.first, printable(word))
+
+
+def _name_tint(logprob: float) -> Markup:
+    """The class of a token. `h` is for those that are more likely than not."""
+    level = find_level(logprob)
+    half = " h" if logprob >= _HALF else ""
+    return Markup(' class="p{}{}"').format(level, half) if level else Markup("")
 
 
 def _mark(tinted: Tinted, start: int, end: int) -> Iterator[Markup]:
