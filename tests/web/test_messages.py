@@ -36,7 +36,7 @@ def test_a_call_is_paired_with_its_result() -> None:
     [call] = called.calls
     assert (call.tool, call.id) == ("get_charges", "c1")
     assert call.fields == [("order", "1"), ("to", '["a"]')]
-    assert call.result.text == '[\n  {\n    "a": 1\n  }\n]' and call.result.bytes == 9
+    assert call.result.text == '[{"a": 1}]' and call.result.bytes == 9
 
 
 def test_a_result_without_its_call_is_a_message() -> None:

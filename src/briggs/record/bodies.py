@@ -9,6 +9,7 @@ from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError
+from briggs.types.tokens import Answer, read_answers
 from briggs.wires.recorded.request import read_request
 
 
@@ -20,6 +21,15 @@ def read_asked(completion: Completion) -> dict[str, Any]:
 def read_answered(completion: Completion) -> dict[str, Any]:
     """The answer as a chat completion. Empty if there is none that can be read."""
     return _decode(find_response(completion))
+
+
+def list_answers(completion: Completion) -> list[Answer]:
+    """The choices of the answer, with their tokens."""
+    response = completion.response or b"null"
+    answers = read_answers(response)
+    if answers or completion.source != "client":
+        return answers
+    return read_answers(read_response(completion))
 
 
 def find_response(completion: Completion) -> bytes | None:

@@ -84,9 +84,9 @@ def _list_left(rule: str, findings: Sequence[Finding]) -> list[BrokenRule]:
 
 def _find_left(completion: Completion, rules: Sequence[str]) -> dict[str, list[Finding]]:
     """Where the answer to the caller still breaks these rules."""
-    response = find_response(completion)
-    if not response or len(response) > CHECKED_BYTES_MAX:
+    if len(completion.response or b"") > CHECKED_BYTES_MAX:
         return {}
+    response = find_response(completion) or b""
     found: dict[str, list[Finding]] = {}
     for finding in check_response(response, request=completion.request):
         if finding.rule in rules:

@@ -12,16 +12,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from briggs.accounts.scopes import require
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.reviewers import find_blinded
 from briggs.parts import find_parts
-from briggs.record.bodies import find_response, read_asked
+from briggs.record.bodies import list_answers, read_asked
 from briggs.record.labels import split_tags
 from briggs.storage import Query
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.keys import Key
-from briggs.types.tokens import read_answers
 from briggs.types.values import list_values
 from briggs.web import drawings, raw, snippets
 from briggs.web.addresses import Address, join_path, read_option, read_place
@@ -61,12 +61,23 @@ async def show_tab(request: Request) -> Response:
     return await render(request, "completion/tab.html", **values)
 
 
+async def show_raw(request: Request) -> Response:
+    """`GET /completions/{id}/raw`: a part of a body."""
+    completion = await find_completion(request)
+    values = await asyncio.to_thread(_view_raw, completion, request.query_params)
+    path = join_path("completions", completion.id)
+    link = Address(path, request.query_params)
+    return await render(
+        request, "completion/raw.html", completion=completion, path=path, link=link, **values
+    )
+
+
 async def show_tokens(request: Request) -> Response:
     """`GET /completions/{id}/tokens`: the cards of some tokens."""
     completion = await find_completion(request)
     state = request.query_params
     first, choice = read_place(state, "from"), read_place(state, "choice")
-    answers = await asyncio.to_thread(read_answers, find_response(completion) or b"null")
+    answers = await asyncio.to_thread(list_answers, completion)
     tokens = answers[choice].tokens if choice < len(answers) else []
     cards = [view_card(tokens, at) for at in range(first, min(first + CARDS, len(tokens)))]
     return await render(request, "completion/cards.html", cards=cards, count=len(tokens))
@@ -77,7 +88,7 @@ async def show_text(request: Request) -> Response:
     completion = await find_completion(request)
     name = _read_name(request)
     said = await asyncio.to_thread(
-        lambda: find_text(_list_messages(completion), _list_answers(completion), name)
+        lambda: find_text(_list_messages(completion), list_answers(completion), name)
     )
     if said is None:
         raise NotFound("There is no such text in this completion.")
@@ -139,6 +150,7 @@ async def send_snippet(request: Request) -> Response:
 
 async def change_tags(request: Request) -> Response:
     """`POST /completions/{id}/tags`: replace its tags."""
+    require(request.state.key, "answer")
     completion = await find_completion(request)
     form = await read_form(request)
     await find_parts(request).store.completions.relabel(
@@ -179,6 +191,7 @@ async def view_completion(request: Request, completion: Completion) -> dict[str,
     values: dict[str, Any] = {
         "title": details.title,
         "details": details,
+        "completion": completion,
         "path": path,
         "link": link,
         "back": "/completions",
@@ -203,6 +216,9 @@ async def view_completion(request: Request, completion: Completion) -> dict[str,
         "feedback": await _list_feedback(request, completion),
         "turns": await _list_turns(request, completion),
     }
+    shows_raw = details.wish.tab == "raw" or any(name in state for name in ("body", "form", "raw"))
+    if not shows_raw:
+        return values | {"raw": None}
     return values | await asyncio.to_thread(_view_raw, completion, state)
 
 
@@ -290,7 +306,3 @@ def _read_name(request: Request) -> tuple[int, int]:
 def _list_messages(completion: Completion) -> Any:
     messages = read_asked(completion).get("messages")
     return messages if isinstance(messages, list) else []
-
-
-def _list_answers(completion: Completion) -> Any:
-    return read_answers(find_response(completion) or b"null")

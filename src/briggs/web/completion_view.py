@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from briggs.record.bodies import find_response, read_asked
+from briggs.record.bodies import list_answers, read_asked
 from briggs.types.any_json import list_objects
 from briggs.types.completions import Completion
-from briggs.types.probabilities import Figures
+from briggs.types.probabilities import Figures, measure
 from briggs.types.request import CreateChatCompletionRequest
 from briggs.types.texts import message_text, printable, read_called
-from briggs.types.tokens import Answer, Speller, read_answers
+from briggs.types.tokens import Answer, Speller
 from briggs.web.addresses import read_option, read_place
 from briggs.web.checks import BrokenRule, list_broken_rules
 from briggs.web.messages import (
@@ -139,12 +139,13 @@ def read_details(completion: Completion, wish: Wish) -> Details:
     request = read_asked(completion)
     messages = request.get("messages")
     messages = messages if isinstance(messages, list) else []
-    answers = read_answers(find_response(completion) or b"null")
+    answers = list_answers(completion)
     choice = wish.choice if wish.choice < len(answers) else 0
     answer = answers[choice] if answers else None
     tokens = answer.tokens if answer else []
     wish = _follow_token(wish, answer)
     choices, parting = view_choices(answers[:CHOICES_MAX]), view_parting(answers[:CHOICES_MAX])
+    figures = choices[choice].figures if choice < len(choices) else measure(tokens)
     broken, broken_count = list_broken_rules(completion)
     return Details(
         completion=completion,
@@ -154,7 +155,7 @@ def read_details(completion: Completion, wish: Wish) -> Details:
         answers=answers,
         choice=choice,
         shown=view_answer(answer, place=choice, part=wish.part) if answer else None,
-        probabilities=view_probabilities(tokens),
+        probabilities=view_probabilities(tokens, figures) if figures else None,
         choices=choices,
         parting=parting,
         beside=_place_beside(answers, choices, parting) if len(answers) > 1 else [],

@@ -53,6 +53,20 @@ def percent(value: float | None) -> str:
     return f"{value * 100:.3g} %"
 
 
+def odds(value: float | None) -> str:
+    """A probability in percent: 42 %, 0.3 %, 99.9 %. Never 0 % or 100 % for what is not certain."""
+    if value is None:
+        return DASH
+    percent = value * 100
+    if percent < 0.01:
+        return "0 %" if percent == 0 else "< 0.01 %"
+    if percent < 0.95:
+        return f"{float(f'{percent:.1g}'):.2f}".rstrip("0") + " %"
+    if percent < 99:
+        return f"{percent:.0f} %"
+    return "100 %" if value == 1 else f"{min(percent, 99.94):.1f} %"
+
+
 def size(bytes: float | None) -> str:
     """A number of bytes, as 214 B, 64 KB or 1.9 GB."""
     if bytes is None:

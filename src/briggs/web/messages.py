@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from briggs.types.any_json import list_objects, members, text
@@ -25,6 +25,7 @@ FIELD_CHARACTERS_MAX = 4_000
 INDENTED_MAX = 64 * 1024
 """JSON up to this size is indented."""
 ANNOTATIONS_MAX = 40
+LINE_CHARACTERS = 90
 
 Name = tuple[int, int]
 """The place of a message, and that of a part of it."""
@@ -110,7 +111,7 @@ def view_messages(messages: Sequence[Any], *, first: int | None = None) -> View:
 def view_answer(answer: Answer, *, place: int, part: int = 0) -> Message:
     """One choice of the answer, with its tokens, and of a long text one part."""
     message = {"role": "assistant", **answer.message}
-    pieces = list(Speller().spell(answer.tokens))
+    pieces = Speller().spell(answer.tokens)
     reason = f"finish: {answer.finish_reason}" if answer.finish_reason else ""
     reader = _Reader({}, part=part)
     return reader.read(message, -1 - place, pieces=pieces)._replace(note=reason)
@@ -148,7 +149,7 @@ class _Reader:
         """Whether a tool's result was shown below its call."""
         return id(message) in self._paired
 
-    def read(self, message: Any, place: int, *, pieces: Sequence[Piece] = ()) -> Message:
+    def read(self, message: Any, place: int, *, pieces: Iterable[Piece] = ()) -> Message:
         if not isinstance(message, dict):
             said = message if isinstance(message, str) else _indent(message)
             return Message("message", "", False, [self._say(said, (place, 0))], [])
@@ -172,7 +173,7 @@ class _Reader:
         )
 
     def _list_parts(
-        self, message: dict[str, Any], place: int, pieces: Sequence[Piece]
+        self, message: dict[str, Any], place: int, pieces: Iterable[Piece]
     ) -> list[Part]:
         parts: list[Part] = []
         reasoning = text(message.get("reasoning_content")) or text(message.get("reasoning"))
@@ -215,7 +216,7 @@ class _Reader:
         return self._say(_indent(part), name, kind="note")
 
     def _say(
-        self, said: str, name: Name, *, kind: Any = "text", pieces: Sequence[Piece] = ()
+        self, said: str, name: Name, *, kind: Any = "text", pieces: Iterable[Piece] = ()
     ) -> Part:
         """A text, as far as the page has room for it."""
         if self._part is not None and kind in ("text", "refusal"):
@@ -264,7 +265,7 @@ def find_break(text: str, start: int, size: int) -> int:
     return end
 
 
-def cut_text(said: str, part: int, *, pieces: Sequence[Piece] = ()) -> tuple[Tinted, int]:
+def cut_text(said: str, part: int, *, pieces: Iterable[Piece] = ()) -> tuple[Tinted, int]:
     """One part of a long text, from 0, and how many parts there are."""
     said = normalise(said)
     breaks = [*list_breaks(said), len(said)]
@@ -369,9 +370,19 @@ def _indent_text(said: str) -> str:
         return said
 
 
-def _indent(value: Any) -> str:
-    """JSON on several lines. A list of small values stays on one."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def _indent(value: Any, *, depth: int = 0) -> str:
+    """JSON on several lines. What is short stays on one."""
+    line = _compact(value)
+    if len(line) <= LINE_CHARACTERS or not isinstance(value, dict | list) or not value:
+        return line
+    space = "  " * (depth + 1)
+    inner = (
+        (f"{_compact(name)}: {_indent(each, depth=depth + 1)}" for name, each in value.items())
+        if isinstance(value, dict)
+        else (_indent(each, depth=depth + 1) for each in value)
+    )
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{begin}\n{space}" + f",\n{space}".join(inner) + f"\n{'  ' * depth}{end}"
 
 
 def _compact(value: Any) -> str:

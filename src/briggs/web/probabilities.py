@@ -88,11 +88,8 @@ class Probabilities(NamedTuple):
     """How many tokens have each level."""
 
 
-def view_probabilities(tokens: Sequence[Token]) -> Probabilities | None:
-    """The figures of an answer. None if it has no logprobs."""
-    figures = measure(tokens)
-    if figures is None:
-        return None
+def view_probabilities(tokens: Sequence[Token], figures: Figures) -> Probabilities:
+    """The figures of an answer with logprobs, and the lists that go with them."""
     return Probabilities(
         figures=figures,
         levels=list_levels(tokens, bars=BARS),

@@ -58,6 +58,8 @@ def align(text: str, pieces: Iterable[Piece] = ()) -> Tinted:
     spans: list[Span] = []
     at = 0
     for piece in pieces:
+        if at >= len(text):
+            break
         said = normalise(piece.text)
         start = at if text.startswith(said, at) else _find_near(text, said, at)
         if start >= 0:

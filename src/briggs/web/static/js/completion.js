@@ -46,7 +46,7 @@ async function lookAt(token, { pin = false, scroll = false } = {}) {
   const spans = [...spansOf(token)];
   if (!spans.length) return;
   for (const span of spans) span.classList.add("looked-at");
-  if (scroll) spans[0].scrollIntoView({ block: "nearest" });
+  if (scroll) spans[0].scrollIntoView({ block: window.innerWidth > 720 ? "nearest" : "center" });
   pointAlong(token);
   const card = await fetchCard(token);
   if (!card || looked !== token) return;
