@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.types.tokens import Answer, Token
+from briggs.types.tokens import ChoiceTokens, Token
 from briggs.web.messages import (
     CHARACTERS_OF_PAGE,
     SHOWN_MAX,
@@ -83,7 +83,7 @@ def test_parts_keep_their_kinds() -> None:
 
 def test_the_answer_has_its_tokens() -> None:
     """Each token of the answer can be found in its text."""
-    answer = Answer(
+    answer = ChoiceTokens(
         finish_reason="stop",
         message={"content": "Hi you"},
         tokens=[Token("Hi", -0.0), Token(" you", -1.0)],
@@ -100,7 +100,7 @@ def test_citations_that_are_no_web_addresses_are_left_out() -> None:
         {"type": "url_citation", "url_citation": {"url": url, "title": "t"}}
         for url in ("https://a.b", "javascript:1", None)
     ]
-    shown = view_answer(Answer(message={"content": "x", "annotations": cited}), place=0)
+    shown = view_answer(ChoiceTokens(message={"content": "x", "annotations": cited}), place=0)
     assert shown.citations == [("t", "https://a.b")]
 
 

@@ -9,7 +9,7 @@ from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError
-from briggs.types.tokens import Answer, read_answers
+from briggs.types.tokens import ChoiceTokens, read_answers
 from briggs.wires.recorded.request import read_request
 
 
@@ -23,7 +23,7 @@ def read_answered(completion: Completion) -> dict[str, Any]:
     return _decode(find_response(completion))
 
 
-def list_answers(completion: Completion) -> list[Answer]:
+def list_answers(completion: Completion) -> list[ChoiceTokens]:
     """The choices of the answer, with their tokens."""
     response = completion.response or b"null"
     answers = read_answers(response)

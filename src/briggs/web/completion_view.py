@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from briggs.record.bodies import list_answers, read_asked
 from briggs.types.any_json import list_objects
 from briggs.types.completions import Completion
-from briggs.types.probabilities import Figures, measure
+from briggs.types.probabilities import Certainty, measure
 from briggs.types.request import CreateChatCompletionRequest
 from briggs.types.texts import message_text, printable, read_called
-from briggs.types.tokens import Answer, Speller
+from briggs.types.tokens import ChoiceTokens, Speller
 from briggs.web.addresses import read_option, read_place
 from briggs.web.checks import BrokenRule, list_broken_rules
 from briggs.web.messages import (
@@ -86,7 +86,7 @@ class Beside(NamedTuple):
 
     finish_reason: str | None
     tokens: int
-    figures: Figures | None
+    figures: Certainty | None
     levels: Sequence[int]
     same: int
     """How many tokens at its beginning are the same in all choices, and are left out."""
@@ -102,7 +102,7 @@ class Details(NamedTuple):
     title: str
     wish: Wish
     view: View
-    answers: Sequence[Answer]
+    answers: Sequence[ChoiceTokens]
     choice: int
     """The place of the answer that is shown."""
     shown: Message | None
@@ -181,7 +181,7 @@ def write_title(messages: Sequence[Any]) -> str:
 
 
 def _place_beside(
-    answers: Sequence[Answer], choices: Sequence[Choice], parting: Parting | None
+    answers: Sequence[ChoiceTokens], choices: Sequence[Choice], parting: Parting | None
 ) -> list[Beside]:
     """The choices from a little before the place where they part."""
     same = max(0, parting.token - CONTEXT_TOKENS) if parting else 0
@@ -206,14 +206,14 @@ def _place_beside(
     return beside
 
 
-def _follow_token(wish: Wish, answer: Answer | None) -> Wish:
+def _follow_token(wish: Wish, answer: ChoiceTokens | None) -> Wish:
     """Show the part of a long answer that has the token."""
     if wish.token is None or answer is None or wish.token >= len(answer.tokens):
         return wish._replace(token=None)
     return wish._replace(part=find_part(answer, token=wish.token))
 
 
-def _without_logprobs(answers: Sequence[Answer]) -> dict[str, Any]:
+def _without_logprobs(answers: Sequence[ChoiceTokens]) -> dict[str, Any]:
     return {
         "choices": [
             {"index": each.index, "finish_reason": each.finish_reason, "message": each.message}
@@ -252,7 +252,7 @@ def _list_tools(request: Mapping[str, Any]) -> list[Tool]:
     ]
 
 
-def _write_json(messages: Sequence[Any], answers: Sequence[Answer]) -> str:
+def _write_json(messages: Sequence[Any], answers: Sequence[ChoiceTokens]) -> str:
     whole = {"messages": messages, **_without_logprobs(answers)}
     written = json.dumps(whole, indent=2, ensure_ascii=False)
     return printable(written[:JSON_CHARACTERS_MAX]) + "…" * (len(written) > JSON_CHARACTERS_MAX)

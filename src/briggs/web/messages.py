@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from briggs.types.any_json import list_objects, members, text
 from briggs.types.texts import content_text, read_called
-from briggs.types.tokens import Answer, Piece, Speller
+from briggs.types.tokens import ChoiceTokens, Piece, Speller
 from briggs.web.markdown import is_link
 from briggs.web.tint import Tinted, align, normalise
 
@@ -108,7 +108,7 @@ def view_messages(messages: Sequence[Any], *, first: int | None = None) -> View:
     return View(read, start)
 
 
-def view_answer(answer: Answer, *, place: int, part: int = 0) -> Message:
+def view_answer(answer: ChoiceTokens, *, place: int, part: int = 0) -> Message:
     """One choice of the answer, with its tokens, and of a long text one part."""
     message = {"role": "assistant", **answer.message}
     pieces = Speller().spell(answer.tokens)
@@ -117,7 +117,7 @@ def view_answer(answer: Answer, *, place: int, part: int = 0) -> Message:
     return reader.read(message, -1 - place, pieces=pieces)._replace(note=reason)
 
 
-def find_part(answer: Answer, *, token: int) -> int:
+def find_part(answer: ChoiceTokens, *, token: int) -> int:
     """The part of an answer that a token is in."""
     said = normalise(spoken_text(answer))
     tinted = align(said, Speller().spell(answer.tokens[: token + 1]))
@@ -125,7 +125,7 @@ def find_part(answer: Answer, *, token: int) -> int:
     return bisect.bisect_right(list_breaks(said), at) - 1
 
 
-def spoken_text(answer: Answer) -> str:
+def spoken_text(answer: ChoiceTokens) -> str:
     """The text that the tokens of an answer spell."""
     content = answer.message.get("content")
     return (
@@ -281,7 +281,7 @@ def list_breaks(said: str) -> list[int]:
     return breaks
 
 
-def find_text(messages: Sequence[Any], answers: Sequence[Answer], name: Name) -> str | None:
+def find_text(messages: Sequence[Any], answers: Sequence[ChoiceTokens], name: Name) -> str | None:
     """The whole text of a part by its name. None if there is none."""
     place, at = name
     if place >= 0:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from briggs.types.probabilities import (
-    Figures,
+    Certainty,
     bin_levels,
     count_levels,
     find_level,
@@ -19,7 +19,7 @@ from briggs.types.probabilities import (
     to_probability,
 )
 from briggs.types.texts import printable
-from briggs.types.tokens import Answer, Token, spell
+from briggs.types.tokens import ChoiceTokens, Token, spell
 
 LEAST_CERTAIN = 7
 CONTEXT_TOKENS = 4
@@ -65,7 +65,7 @@ class Choice(NamedTuple):
     """One of the answers, in short."""
 
     place: int
-    figures: Figures | None
+    figures: Certainty | None
     levels: Sequence[int]
 
 
@@ -80,7 +80,7 @@ class Parting(NamedTuple):
 class Probabilities(NamedTuple):
     """The figures and lists of one answer."""
 
-    figures: Figures
+    figures: Certainty
     levels: Sequence[int]
     """Along the answer, at most `BARS` of them."""
     least: Sequence[Place]
@@ -88,7 +88,7 @@ class Probabilities(NamedTuple):
     """How many tokens have each level."""
 
 
-def view_probabilities(tokens: Sequence[Token], figures: Figures) -> Probabilities:
+def view_probabilities(tokens: Sequence[Token], figures: Certainty) -> Probabilities:
     """The figures of an answer with logprobs, and the lists that go with them."""
     return Probabilities(
         figures=figures,
@@ -98,7 +98,7 @@ def view_probabilities(tokens: Sequence[Token], figures: Figures) -> Probabiliti
     )
 
 
-def view_choices(answers: Sequence[Answer]) -> list[Choice]:
+def view_choices(answers: Sequence[ChoiceTokens]) -> list[Choice]:
     """All choices of a response, in short."""
     return [
         Choice(at, measure(answer.tokens), list_levels(answer.tokens, bars=BARS))
@@ -106,7 +106,7 @@ def view_choices(answers: Sequence[Answer]) -> list[Choice]:
     ]
 
 
-def view_parting(answers: Sequence[Answer]) -> Parting | None:
+def view_parting(answers: Sequence[ChoiceTokens]) -> Parting | None:
     """Where the choices that have logprobs part. None if they do not, or if fewer than two have."""
     known = [(at, answer.tokens) for at, answer in enumerate(answers) if answer.tokens]
     token = find_parting([tokens for _, tokens in known])

@@ -1,0 +1,154 @@
+"""One completion in a browser: the probabilities of a real answer, by mouse, keyboard and touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.processes import Server, create_response
+from tests.web.browser.conftest import LOOKS, Look, OpenPage, scrolls_sideways
+from tests.web.test_completion import HOSTILE, ask, record
+
+
+@pytest.fixture(scope="module")
+def answered(server: Server) -> str:
+    """A real answer of the built-in model, with alternatives."""
+    call = {
+        "model": "local/briggs-tiny",
+        "messages": [{"role": "user", "content": "What is 3847 * 629?"}],
+        "logprobs": True,
+        "top_logprobs": 5,
+        "max_tokens": 60,
+        "temperature": 1,
+        "seed": 7,
+    }
+    id: str = server.find(server.chat(call))["id"]
+    return id
+
+
+@pytest.fixture(scope="module")
+def hostile(server: Server) -> str:
+    """A call with hostile text in every place."""
+    messages = [{"role": "system", "content": HOSTILE}, {"role": "user", "content": HOSTILE}]
+    return record(server, {"messages": messages}, create_response(HOSTILE), tags=["<b>x"])
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_every_look_is_accessible(
+    open_page: OpenPage,
+    check_accessible: Callable[[Page], None],
+    look: Look,
+    answered: str,
+    hostile: str,
+) -> None:
+    """axe has no serious finding on any tab, and nothing is wider than the window."""
+    page = open_page(f"/completions/{answered}", **look._asdict())
+    for state in ("", "?tab=probabilities", "?tab=parameters", "?tab=raw&form=hex", "?format=json"):
+        page.goto(f"/completions/{answered}{state}")
+        check_accessible(page)
+        assert not scrolls_sideways(page), state
+    page.goto(f"/completions/{hostile}")
+    check_accessible(page)
+    assert not scrolls_sideways(page)
+
+
+def test_the_probabilities_of_a_real_answer(open_page: OpenPage, answered: str) -> None:
+    """Hovering shows a token's odds, a click keeps them, and Escape closes them."""
+    page = open_page(f"/completions/{answered}", width=1600)
+    card = page.locator("#card")
+    page.locator(".tokens [data-t='2']").first.hover()
+    expect(card).to_contain_text("token 3 of")
+    expect(card).to_contain_text("bits")
+    expect(card.locator("tr.chosen")).to_have_count(1)
+    page.mouse.move(5, 5)
+    expect(card).to_be_hidden()
+    page.locator(".tokens [data-t='3']").first.click()
+    page.mouse.move(5, 5)
+    expect(card).to_contain_text("token 4 of")
+    page.keyboard.press("Escape")
+    expect(card).to_be_hidden()
+
+
+def test_tokens_are_walked_by_keyboard(open_page: OpenPage, answered: str) -> None:
+    """`]` and `[` walk the uncertain tokens, and the arrows every token of the focused answer."""
+    page = open_page(f"/completions/{answered}", width=1600)
+    uncertain = page.locator(".tokens :is(.p3, .p4, .p5, .p6, .p7)")
+    places = sorted({int(each.get_attribute("data-t") or "") for each in uncertain.all()})
+    assert len(places) > 1
+    card = page.locator("#card")
+    for key, place in (("]", places[0]), ("]", places[1]), ("[", places[0]), ("[", places[-1])):
+        page.keyboard.press(key)
+        expect(card).to_contain_text(f"token {place + 1} of")
+    page.keyboard.press("Escape")
+    page.locator(".tokens").focus()
+    for number in (1, 2):
+        page.keyboard.press("ArrowRight")
+        expect(card).to_contain_text(f"token {number} of")
+
+
+def test_the_tint_is_chosen_and_kept_in_the_address(open_page: OpenPage, answered: str) -> None:
+    """`p` and the buttons change the tint without loading, and a reload keeps it."""
+    page = open_page(f"/completions/{answered}", width=1600)
+    token = page.locator(".tokens :is(.p1, .p2.h)").first
+
+    def background() -> str:
+        colour: str = token.evaluate("(each) => getComputedStyle(each).backgroundColor")
+        return colour
+
+    assert background() != "rgba(0, 0, 0, 0)"
+    page.keyboard.press("p")
+    assert background() == "rgba(0, 0, 0, 0)"
+    assert "tint=half" in page.url
+    page.reload()
+    assert background() == "rgba(0, 0, 0, 0)"
+    page.get_by_role("link", name="all").click()
+    assert "tint" not in page.url
+
+
+def test_a_tapped_token_opens_a_sheet(open_page: OpenPage, answered: str) -> None:
+    """On a phone the card is at the foot, and its buttons walk."""
+    page = open_page(f"/completions/{answered}", width=390)
+    page.locator(".tokens [data-t='3']").first.tap()
+    card = page.locator("#card")
+    expect(card).to_contain_text("token 4 of")
+    box = card.bounding_box()
+    assert box is not None and box["width"] == 390 and abs(box["y"] + box["height"] - 800) < 2
+    card.get_by_role("button", name="after").tap()
+    expect(card).not_to_contain_text("token 4 of")
+
+
+def test_raw_bytes_are_read_in_parts(open_page: OpenPage, server: Server) -> None:
+    """The bytes load when they come into view, and their parts are walked by links."""
+    id = record(server, ask("word " * 20_000), create_response())
+    page = open_page(f"/completions/{id}", width=1600)
+    raw = page.locator("#raw")
+    raw.scroll_into_view_if_needed()
+    raw.get_by_role("link", name="request").click()
+    expect(page.locator("#raw")).to_contain_text("Bytes 0 to 65,536 of 100 KB")
+    page.locator("#raw").get_by_role("link", name="Next 64 KB").click()
+    expect(page.locator("#raw")).to_contain_text("Bytes 65,536 to")
+    page.locator("#raw").get_by_role("link", name="hex").click()
+    expect(page.locator("#raw pre")).to_contain_text("00010000  ")
+
+
+def test_the_request_is_copied(open_page: OpenPage, answered: str) -> None:
+    """The menu copies the request as a command, without a key."""
+    page = open_page(f"/completions/{answered}", width=1600)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("details.menu > summary").click()
+    page.get_by_role("link", name="curl").click()
+    expect(page.locator(".toast")).to_contain_text("Copied")
+    assert "$BRIGGS_API_KEY" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_it_works_without_scripts(open_page: OpenPage, answered: str) -> None:
+    """Without JavaScript, links open tabs, views and a token's card."""
+    page = open_page(f"/completions/{answered}", width=1600, scripts=False)
+    page.locator("table.list a").first.click()
+    expect(page.locator("#card")).to_contain_text("bits")
+    page.get_by_role("link", name="Parameters").click()
+    expect(page.locator("#tab")).to_contain_text("max_tokens")
+    page.get_by_role("link", name="JSON", exact=True).click()
+    expect(page.locator("pre.json")).to_contain_text("finish_reason")
