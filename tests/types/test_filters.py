@@ -62,9 +62,12 @@ def test_a_condition(text: str, meant: Filter) -> None:
     assert parse(text) == meant
 
 
-def test_and_may_be_left_out_before_words() -> None:
-    """A text in quotes after a condition is a further condition, or its field's name."""
-    filter = parse('tag = a "refund" \'x\' "tag" = b')
+@pytest.mark.parametrize(
+    "text", ['tag = a "refund" \'x\' "tag" = b', "'refund' tag = a and 'x' (tag = b)"]
+)
+def test_and_may_be_left_out_beside_words(text: str) -> None:
+    """A text in quotes beside a condition is a further condition, or its field's name."""
+    filter = parse(text)
     assert isinstance(filter, AllOf)
     assert list_words(filter) == ["refund", "x"]
     assert len(list(list_conditions(filter))) == 4

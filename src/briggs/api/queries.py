@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, get_args
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -12,7 +12,8 @@ from starlette.requests import Request
 from briggs.api.answers import read_number
 from briggs.parts import find_parts
 from briggs.rules import RULES
-from briggs.storage import Query
+from briggs.storage import Query, Sort
+from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.errors import InvalidRequest
 
 LIMIT_DEFAULT = 20
@@ -29,13 +30,13 @@ _BOUNDED = ("duration_ms", "cost_usd")
 _AMOUNTS = tuple(f"{name}_{bound}" for name in _BOUNDED for bound in ("min", "max"))
 FILTERS = (
     *("caller_left", "metadata[KEY]", "source", "status", "tag", "violates"),
-    "without_tag",
+    *("filter", "without_tag"),
     *(*_TEXTS, *_AMOUNTS, *_CREATED),
 )
 """The parameters that select completions."""
 STATISTICS = ("by", *(name for name in FILTERS if name != "text"))
 """The parameters that statistics accept."""
-_PAGE = ("after", "count", "include", "limit", "order")
+_PAGE = ("after", "count", "include", "limit", "order", "sort")
 _STATUSES = ("finished", "failed", "started", "any")
 _SOURCES = ("gateway", "client")
 
@@ -59,16 +60,22 @@ def read_query(parameters: QueryParams, *, organization_id: str) -> Query:
         organization_id=organization_id,
         after=parameters.get("after"),
         limit=read_limit(parameters),
+        sort=read_sort(parameters),
         order=read_order(parameters),
         **filters,
     )
 
 
 def read_filters(parameters: QueryParams, *, status: str) -> dict[str, Any]:
-    """Read the members of a `Query` that select completions. `status` is the default status."""
-    wanted = read_choice(parameters, "status", _STATUSES) or status
+    """Read the members of a `Query` that select completions. `status` is the default status.
+
+    With a filter in the grammar, which can name the status itself, any status is the default.
+    """
+    condition = parse_completion_filter(parameters.get("filter", ""))
+    wanted = read_choice(parameters, "status", _STATUSES) or ("any" if condition else status)
     left = read_choice(parameters, "caller_left", ("true", "false"))
     filters: dict[str, Any] = {
+        "filter": condition,
         "status": None if wanted == "any" else wanted,
         "source": read_choice(parameters, "source", _SOURCES),
         "caller_left": None if left is None else left == "true",
@@ -123,6 +130,11 @@ def read_limit(parameters: QueryParams) -> int:
 def read_order(parameters: QueryParams) -> Any:
     """Read the order, `asc` or `desc`."""
     return read_choice(parameters, "order", ("asc", "desc")) or "asc"
+
+
+def read_sort(parameters: QueryParams) -> Any:
+    """Read what to sort by."""
+    return read_choice(parameters, "sort", get_args(Sort)) or "time"
 
 
 def _read_text(parameters: QueryParams, name: str) -> str | None:

@@ -159,8 +159,12 @@ class CompletionFilters(TypedDict, total=False):
     """Unix time in seconds, exclusive."""
     text: str
     """Words that the request or the answer contains."""
+    filter: str
+    """A condition such as `tag = support and p_least < 0.2 and "refund"`."""
+    sort: Literal["time", "duration", "cost", "tokens", "p_mean", "p_least"]
+    """The server's default is `time`. Unknown values come last."""
     order: Literal["asc", "desc"]
-    """By time. The server's default is `asc`, oldest first."""
+    """The server's default is `asc`: oldest first, or the least value first."""
     include: Sequence[Include]
 
 
@@ -304,7 +308,7 @@ class Completions:
 
 _AS_THEY_ARE = (
     *("model", "provider", "status", "session_id", "source", "user", "finish_reason"),
-    *("failure_kind", "text", "order"),
+    *("failure_kind", "text", "filter", "sort", "order"),
     *("duration_ms_min", "duration_ms_max", "cost_usd_min", "cost_usd_max"),
 )
 

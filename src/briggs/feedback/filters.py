@@ -73,6 +73,8 @@ def compare(condition: Comparison, actual: Any) -> bool:
     if isinstance(actual, int | float):
         number = value.number
         return condition.operator == "!=" if number is None else compare(actual, number)
+    if isinstance(actual, dict):
+        return condition.operator == "!="
     return compare(actual if isinstance(actual, str) else "null", value.text)
 
 

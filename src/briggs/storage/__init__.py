@@ -1,6 +1,5 @@
 """The only package that speaks SQL."""
 
-from briggs.storage.completions import Page
 from briggs.storage.database import Durability
 from briggs.storage.errors import (
     AlreadySettled,
@@ -11,23 +10,30 @@ from briggs.storage.errors import (
 )
 from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.feedback_queue import Order, Wish
-from briggs.storage.queries import Query
+from briggs.storage.pages import Page, Summary, SummaryPage
+from briggs.storage.queries import Query, Sort
 from briggs.storage.store import Store, StoreStatistics
+from briggs.storage.surveys import Bin, Survey
 from briggs.types.errors import StoreUnavailable
 
 __all__ = [
     "AlreadySettled",
+    "Bin",
     "Durability",
     "FeedbackQuery",
     "NotRecorded",
     "Order",
     "Page",
     "Query",
+    "Sort",
     "Store",
     "StoreError",
     "StoreLocked",
     "StoreStatistics",
     "StoreTooNew",
     "StoreUnavailable",
+    "Summary",
+    "SummaryPage",
+    "Survey",
     "Wish",
 ]

@@ -53,6 +53,10 @@ class Bodies:
             del self._local.compressor
         return frame
 
+    def measure(self, frame: bytes) -> int:
+        """The size of a frame's body."""
+        return get_frame_parameters(frame).content_size
+
     def expand(self, frame: bytes) -> bytes:
         """Restore the body of a frame."""
         expanders: dict[int, ZstdDecompressor] | None = getattr(self._local, "expanders", None)

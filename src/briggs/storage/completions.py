@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,31 +14,24 @@ from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
 from briggs.storage.database import database_of
-from briggs.storage.queries import Query, select_page
+from briggs.storage.pages import Page, SummaryPage, find_row, list_page, list_summaries
+from briggs.storage.previews import keep_preview
+from briggs.storage.queries import Query
 from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head
 from briggs.storage.rows import decode as decode_row
-from briggs.storage.search import search
+from briggs.storage.surveys import Survey, look_over
 from briggs.storage.tables import (
-    IS_COMPRESSED_WITH_RESPONSE_ID,
-    IS_UNCOMPRESSED,
     completion_rules,
     completion_tags,
     completions,
     deleted_completions,
 )
 from briggs.storage.types import AnyText
-from briggs.types.completions import ID_PREFIX, Completion
-from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.completions import Completion
+from briggs.types.errors import NotFound
 
 IDS_MAX = 500
 """How many ids one statement may contain."""
-
-
-class Page(msgspec.Struct, kw_only=True, frozen=True):
-    """A page of a list."""
-
-    completions: list[Completion]
-    has_more: bool
 
 
 class Completions:
@@ -86,7 +78,19 @@ class Completions:
     async def list(self, query: Query) -> Page:
         """One page of the query's completions. Raises `InvalidRequest` for an unknown `after`."""
         return await self._access.read(
-            lambda connection: _list_page(connection, query=query, bodies=self._bodies)
+            lambda connection: list_page(connection, query=query, bodies=self._bodies)
+        )
+
+    async def list_summaries(self, query: Query) -> SummaryPage:
+        """One page, with what a list shows of each completion instead of its bodies."""
+        return await self._access.read(
+            lambda connection: list_summaries(connection, query=query, bodies=self._bodies)
+        )
+
+    async def look_over(self, query: Query, *, bins: int) -> Survey:
+        """Count the query's completions by time, model, tag and more, as far as that is quick."""
+        return await self._access.read(
+            lambda connection: look_over(connection, query=query, bins=bins, bodies=self._bodies)
         )
 
     async def count(self, query: Query) -> Count:
@@ -168,7 +172,7 @@ class Completions:
 def _retrieve(
     connection: Connection, *, id: str, organization_id: str, bodies: Bodies
 ) -> Completion | None:
-    row = _find_row(connection, SELECT, id=id, organization_id=organization_id)
+    row = find_row(connection, SELECT, id=id, organization_id=organization_id)
     return None if row is None else decode(row, bodies=bodies)
 
 
@@ -184,18 +188,6 @@ def _retrieve_labels(
 ) -> dict[str, Completion]:
     found = _read_many(connection, _SELECT_LABELS, ids=ids, organization_id=organization_id)
     return {each.id: each for each in (decode_row(row, Completion) for row in found)}
-
-
-def _list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
-    """Read one page. With `text`, completions are read until the page is full."""
-    after = _place(connection, query=query) if query.after else None
-    if query.text:
-        matching = search(connection, query=query, after=after, bodies=bodies)
-        found = list(islice(matching, query.limit + 1))
-    else:
-        statement = select_page(query, after=after, limit=query.limit + 1).offset(query.offset)
-        found = [decode(row, bodies=bodies) for row in connection.execute(statement)]
-    return Page(completions=found[: query.limit], has_more=len(found) > query.limit)
 
 
 def _list_tags(connection: Connection, *, organization_id: str, text: str, limit: int) -> list[str]:
@@ -279,6 +271,7 @@ def _merge(
         connection.execute(completions.delete().where(completions.c.id == id))
     values = records.encode(after, started=False, bodies=bodies)
     database_of(connection).insert_records(connection, [values])
+    keep_preview(connection, of=after)
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
     return after
@@ -320,7 +313,6 @@ _FIRST_TAG = select(func.min(completion_tags.c.tag)).where(
 _THIS_TAG = _FIRST_TAG.where(completion_tags.c.tag == bindparam("tag"))
 _NEXT_TAG = _FIRST_TAG.where(completion_tags.c.tag > bindparam("tag"))
 
-_SELECT_PLACE = select(completions.c.created_at, completions.c.id)
 _LABELS = ("id", "organization_id", "created_at", "model", "response_model", "tags")
 _SELECT_LABELS = select(*(completions.c[name] for name in _LABELS))
 
@@ -332,50 +324,3 @@ def _read_many(
     for begin in range(0, len(ids), IDS_MAX):
         some = completions.c.id.in_(ids[begin : begin + IDS_MAX])
         yield from connection.execute(statement.where(some))
-
-
-def _place(connection: Connection, *, query: Query) -> tuple[int, str]:
-    """The cursor's place in the order. Its completion may have been deleted."""
-    assert query.after is not None, "only called with a cursor"
-    row = _find_row(
-        connection, _SELECT_PLACE, id=query.after, organization_id=query.organization_id
-    )
-    if row is None:
-        deleted = deleted_completions.c
-        row = connection.execute(
-            select(deleted.created_at, deleted.id).where(
-                deleted.id.in_(_list_own_ids(query.after)),
-                deleted.organization_id == query.organization_id,
-            )
-        ).first()
-    if row is None:
-        raise InvalidRequest(
-            f"after: there was never a completion {query.after!r}. Send the id of a completion, "
-            "or the id in its answer.",
-            param="after",
-        )
-    return row.created_at, row.id
-
-
-def _find_row(
-    connection: Connection, statement: Select[Any], *, id: str, organization_id: str
-) -> Any:
-    """The row with our id, or else the newest with this upstream id; None if there is neither."""
-    ours = statement.where(completions.c.organization_id == organization_id)
-    row = connection.execute(ours.where(completions.c.id.in_(_list_own_ids(id)))).first()
-    if row is not None:
-        return row
-    theirs = ours.where(completions.c.response_id == id)
-    rows = [
-        row
-        for condition in (IS_COMPRESSED_WITH_RESPONSE_ID, IS_UNCOMPRESSED)
-        for row in connection.execute(
-            theirs.where(condition).order_by(completions.c.created_at.desc()).limit(1)
-        )
-    ]
-    return max(rows, key=lambda row: (row.created_at, row.id), default=None)
-
-
-def _list_own_ids(id: str) -> list[Any]:
-    """The ids that may be meant: an answer without an id was given ours, with a prefix."""
-    return [id, id.removeprefix(ID_PREFIX)]

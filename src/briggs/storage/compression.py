@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.previews import encode_preview
 from briggs.storage.tables import IS_UNCOMPRESSED, completions
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def compress_some(connection: Connection, *, bodies: Bodies) -> int:
             bodies.compress(row.request),
             None if row.response is None else bodies.compress(row.response),
             None if row.received is None else bodies.compress(row.received),
+            encode_preview(row.request, row.response),
             row.id,
         )
         for row in _read_some(connection)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
-from briggs.storage.queries import Query, select_page
+from briggs.storage.queries import Query, check_query, select_page
 from briggs.storage.search import search
 from briggs.storage.tables import completions
 
@@ -26,7 +26,8 @@ class Count(msgspec.Struct, kw_only=True, frozen=True):
 
 def count(connection: Connection, *, query: Query, bodies: Bodies) -> Count:
     """Count up to `COUNT_MAX`, or what can be counted within `COUNTED_WITHIN_S`."""
-    query = msgspec.structs.replace(query, payloads=False)
+    query = msgspec.structs.replace(query, payloads=False, sort="time")
+    check_query(connection, query)
     found = 0
     try:
         with database_of(connection).time_limit(connection, COUNTED_WITHIN_S):
@@ -40,7 +41,7 @@ def count(connection: Connection, *, query: Query, bodies: Bodies) -> Count:
 
 
 def _find(connection: Connection, *, query: Query, bodies: Bodies) -> Iterator[object]:
-    if query.text:
+    if query.has_words:
         return search(connection, query=query, after=None, bodies=bodies)
     statement = select_page(query, after=None, limit=COUNT_MAX + 1)
     return iter(connection.execute(statement.with_only_columns(completions.c.created_at)))

@@ -66,7 +66,7 @@ class Database(Protocol):
         ...
 
     def replace_bodies(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Store compressed bodies: request, response, received and id of each completion."""
+        """Store compressed bodies: request, response, received, preview and id of each."""
         ...
 
     def insert_missing(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 from briggs.storage import feedback_matches, rows, tables
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
-from briggs.storage.queries import FOUND_BY_QUERY_MAX, Query, select_page
+from briggs.storage.queries import FOUND_BY_QUERY_MAX, Place, Query, select_page
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
 from briggs.types.completions import Completion, current_time_us
@@ -236,7 +236,7 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
         # `is_selected` checks all of them.
         tags=list(dict.fromkeys(tags))[:FOUND_BY_QUERY_MAX],
     )
-    place = (row.fill_created_at, row.fill_id)
+    place = Place(row.fill_created_at, row.fill_id)
     statement = select_page(query, after=place, limit=FILL_ROWS)
     page = connection.execute(statement.with_only_columns(*_PUT_COLUMNS)).all()
     found = [

@@ -25,10 +25,11 @@ from sqlalchemy import (
 from briggs.storage.access import Access
 from briggs.storage.database import database_of
 from briggs.storage.functions import json_elements
-from briggs.storage.queries import Query, select_page
+from briggs.storage.queries import Query, check_query, select_page
 from briggs.storage.tables import completions
 from briggs.storage.usage import DAY_US
 from briggs.types.errors import InvalidRequest
+from briggs.types.filters import list_words
 from briggs.types.statistics import (
     Estimates,
     Figures,
@@ -59,12 +60,17 @@ class CompletionFigures:
 
         Raises `InvalidRequest` if there are more than `COMPLETIONS_MAX`.
         """
-        query = msgspec.structs.replace(query, payloads=False, text=None, after=None)
+        if query.filter is not None and list_words(query.filter):
+            raise InvalidRequest(
+                "filter: statistics cannot search for words. Leave them out.", param="filter"
+            )
+        query = msgspec.structs.replace(query, payloads=False, text=None, after=None, sort="time")
         async with self._turn:
             return await self._access.read(lambda connection: _retrieve(connection, query, by))
 
 
 def _retrieve(connection: Connection, query: Query, by: Grouping | None) -> Statistics:
+    check_query(connection, query)
     with database_of(connection).snapshot(connection):
         _check_size(connection, query)
         whole = _Reading(connection, query, key=literal(1))

@@ -12,3 +12,12 @@ class json_elements(FunctionElement[Any]):  # noqa: N801
 
     inherit_cache = True
     name = "json_elements"
+
+
+class json_members(FunctionElement[Any]):  # noqa: N801
+    """The members of a JSON object, or the elements of an array, as rows with a `key`, a `value`
+    and a `type`: `object`, `array`, `text`, `integer`, `real`, `true`, `false` or `null`.
+    """
+
+    inherit_cache = True
+    name = "json_members"

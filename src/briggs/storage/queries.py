@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, Subquery, Table, and_, column, or_, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    column,
+    or_,
+    select,
+    tuple_,
+)
 
+from briggs.storage.filters import Translator, check_tasks
 from briggs.storage.functions import json_elements
 from briggs.storage.records import SELECT, SELECT_HEADS
 from briggs.storage.tables import (
@@ -17,12 +31,17 @@ from briggs.storage.tables import (
     completions,
 )
 from briggs.storage.types import AnyText
+from briggs.types.completion_filters import is_comparison, list_required
 from briggs.types.completions import Status
 from briggs.types.errors import InvalidRequest
+from briggs.types.filters import AllOf, Comparison, Filter, Words, list_conditions, list_words
 
 FOUND_BY_QUERY_MAX = 50
 """How many tags, pairs of metadata and rules one query may name. Each becomes a join, and SQLite
 joins at most 64 tables."""
+
+
+Sort = Literal["time", "duration", "cost", "tokens", "p_mean", "p_least"]
 
 
 class Query(msgspec.Struct, kw_only=True, frozen=True):
@@ -60,13 +79,17 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """Bounds are inclusive. A completion whose value is unknown never matches a bound."""
     text: str | None = None
     """A text that the request's or the response's messages contain, ignoring case."""
+    filter: Filter | None = None
+    """A further condition, in the grammar of `types/filters.py`."""
     after: str | None = None
     """The id of the completion that the page follows. It may have been deleted."""
     offset: int = 0
     """How many completions to skip first, for clients that do not use cursors."""
     limit: int = 20
+    sort: Sort = "time"
+    """`time` is `created_at`. Completions for which another value is unknown come last."""
     order: Literal["asc", "desc"] = "desc"
-    """By `created_at`, then by `id`."""
+    """By the sorted value, then by `created_at`, then by `id`."""
     payloads: bool = True
     """Whether to read the bodies. Otherwise `request` is empty and the others are None."""
 
@@ -77,11 +100,44 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
                 "rules: name fewer."
             )
 
+    @property
+    def condition(self) -> Filter | None:
+        """The filter and the text as one filter."""
+        parts = [] if self.filter is None else [self.filter]
+        if self.text:
+            parts.append(Words(self.text))
+        return AllOf(parts) if len(parts) > 1 else next(iter(parts), None)
 
-def select_page(
-    query: Query, *, after: tuple[int, str] | None, limit: int
-) -> Select[tuple[Any, ...]]:
-    """The statement for a page. It reads from the narrowest index that the query allows."""
+    @property
+    def asks_rules(self) -> bool:
+        """Whether it depends on which rules were broken, which is found shortly after a call."""
+        conditions = [] if self.filter is None else list_conditions(self.filter)
+        return bool(self.violates) or any(
+            isinstance(each, Comparison) and each.field in ("rule", "rules") for each in conditions
+        )
+
+    @property
+    def has_words(self) -> bool:
+        """Whether it searches the bodies, which SQL cannot."""
+        return self.condition is not None and bool(list_words(self.condition))
+
+
+class Place(NamedTuple):
+    """A completion's place in the order of a query."""
+
+    created_at: int
+    id: Any
+    """As it is stored."""
+    value: Any = None
+    """The sorted value, if it is not the time."""
+
+
+def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tuple[Any, ...]]:
+    """The statement for a page. It reads from the narrowest index that the query allows.
+
+    If the query has words, these are all rows that may match.
+    """
+    query = _narrow(query)
     sources = [_find(completion_tags, query, tag=tag) for tag in query.tags]
     sources += [
         _find(completion_metadata, query, key=key, value=value)
@@ -92,7 +148,7 @@ def select_page(
     created_at = completions.c.created_at if lead is None else lead.c.created_at
     id = completions.c.id if lead is None else lead.c.completion_id
 
-    statement = SELECT if query.payloads or query.text else SELECT_HEADS
+    statement = SELECT if query.payloads or query.has_words else SELECT_HEADS
     for source in sources:
         statement = statement.join(
             source,
@@ -108,13 +164,93 @@ def select_page(
         statement = statement.where(created_at >= query.created_from)
     if query.created_to is not None:
         statement = statement.where(created_at < query.created_to)
-    if query.order == "asc":
-        if after is not None:
-            statement = statement.where(tuple_(created_at, id) > after)
-        return statement.order_by(created_at, id).limit(limit)
+    if query.filter is not None:
+        translator = Translator(organization_id=query.organization_id)
+        statement = statement.where(translator.translate(query.filter))
+    return _order(statement, query, created_at, id, after=after).limit(limit)
+
+
+def check_query(connection: Connection, query: Query) -> None:
+    """Raises `InvalidFilter` if its filter names what the organization does not have."""
+    if query.filter is not None:
+        check_tasks(connection, query.filter, organization_id=query.organization_id)
+
+
+def find_place(row: Any, *, query: Query) -> Place:
+    """The place of a row that has the columns of `SELECT_HEADS`, or those in `PLACE`."""
+    column = SORTS.get(query.sort)
+    return Place(row.created_at, row.id, None if column is None else row._mapping[column.name])
+
+
+SORTS: Mapping[Sort, Column[Any]] = {
+    "duration": completions.c.duration_ms,
+    "cost": completions.c.cost_usd,
+    "tokens": completions.c.total_tokens,
+    "p_mean": completions.c.p_mean,
+    "p_least": completions.c.p_least,
+}
+"""What may be sorted by, besides the time."""
+
+PLACE = (completions.c.created_at, completions.c.id, *SORTS.values())
+
+
+def _order(
+    statement: Select[tuple[Any, ...]],
+    query: Query,
+    created_at: ColumnElement[Any],
+    id: ColumnElement[Any],
+    *,
+    after: Place | None,
+) -> Select[tuple[Any, ...]]:
+    """Sort a statement, and begin after a place."""
+    column = SORTS.get(query.sort)
+    is_rising = query.order == "asc"
     if after is not None:
-        statement = statement.where(tuple_(created_at, id) < after)
-    return statement.order_by(created_at.desc(), id.desc()).limit(limit)
+        place, last = tuple_(created_at, id), tuple_(after.created_at, after.id)
+        later = place > last if is_rising else place < last
+        if column is not None and after.value is None:
+            later = and_(column.is_(None), later)
+        elif column is not None:
+            beyond = column > after.value if is_rising else column < after.value
+            later = or_(beyond, and_(column == after.value, later), column.is_(None))
+        statement = statement.where(later)
+    keys = [created_at, id] if column is None else [column, created_at, id]
+    in_order = keys if is_rising else [key.desc() for key in keys]
+    return statement.order_by(*([] if column is None else [column.is_(None)]), *in_order)
+
+
+def _narrow(query: Query) -> Query:
+    """Move what a filter requires of tags, metadata, rules and times to where indexes find it."""
+    if query.filter is None:
+        return query
+    tags, metadata, rules = list(query.tags), dict(query.metadata), list(query.violates)
+    begins, ends = [query.created_from], [query.created_to]
+    rest: list[Filter] = []
+    for each in list_required(query.filter):
+        is_full = len(tags) + len(metadata) + len(rules) >= FOUND_BY_QUERY_MAX
+        if not isinstance(each, Comparison):
+            rest.append(each)
+        elif each.field == "created" and each.value.span is not None and each.operator != "!=":
+            begin, end = each.value.span
+            begins += {">": [end], ">=": [begin], "=": [begin]}.get(each.operator, [])
+            ends += {"<": [begin], "<=": [end], "=": [end]}.get(each.operator, [])
+        elif not is_full and is_comparison(each, "tag", "="):
+            tags.append(each.value.text)
+        elif not is_full and is_comparison(each, "rule", "="):
+            rules.append(each.value.text)
+        elif not is_full and _is_pair(each) and each.field[len(_METADATA) :] not in metadata:
+            metadata[each.field[len(_METADATA) :]] = each.value.text
+        else:
+            rest.append(each)
+    return msgspec.structs.replace(
+        query,
+        tags=list(dict.fromkeys(tags)),
+        metadata=metadata,
+        violates=list(dict.fromkeys(rules)),
+        created_from=max((each for each in begins if each is not None), default=None),
+        created_to=min((each for each in ends if each is not None), default=None),
+        filter=AllOf(rest) if rest else None,
+    )
 
 
 _EQUAL = ("provider", "session_id", "source", "user", "failure_kind")
@@ -161,6 +297,13 @@ def _conditions(query: Query) -> list[Any]:
         left = completions.c.caller_left_ms
         conditions.append(left.is_not(None) if query.caller_left else left.is_(None))
     return conditions
+
+
+_METADATA = "metadata."
+
+
+def _is_pair(condition: Comparison) -> bool:
+    return condition.field.startswith(_METADATA) and is_comparison(condition, condition.field, "=")
 
 
 def _find(table: Table, query: Query, **values: str) -> Subquery:

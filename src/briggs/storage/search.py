@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from briggs.storage.bodies import Bodies
-from briggs.storage.queries import Query, select_page
+from briggs.storage.filters import Translator, decide, find_parts
+from briggs.storage.queries import Place, Query, find_place, select_page
 from briggs.storage.records import decode
 from briggs.types.completions import Completion
 from briggs.wires.recorded.request import HOLDERS
@@ -35,19 +37,24 @@ _NOT_SAID = frozenset(
 
 
 def search(
-    connection: Connection, *, query: Query, after: tuple[int, str] | None, bodies: Bodies
+    connection: Connection, *, query: Query, after: Place | None, bodies: Bodies
 ) -> Iterator[Completion]:
-    """Find completions that contain the query's text, a few rows at a time to keep reads short."""
+    """Find completions by the words of a query, a few rows at a time to keep reads short."""
+    condition = query.condition
+    assert condition is not None, "only called for a query with words"
+    translator = Translator(organization_id=query.organization_id)
+    parts = [translator.translate(part) for part in find_parts(condition)]
     while True:
-        statement = select_page(query, after=after, limit=SCAN_ROWS)
+        statement = select_page(query, after=after, limit=SCAN_ROWS).add_columns(*parts)
         rows = connection.execute(statement).all()
         for row in rows:
             completion = decode(row, bodies=bodies)
-            if contains(completion, query.text or ""):
+            decided = [bool(part) for part in row[len(row) - len(parts) :]]
+            if decide(condition, parts=decided, contains=partial(contains, completion)):
                 yield completion if query.payloads else _without_bodies(completion)
         if len(rows) < SCAN_ROWS:
             return
-        after = (rows[-1].created_at, rows[-1].id)
+        after = find_place(rows[-1], query=query)
 
 
 def contains(completion: Completion, needle: str) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from briggs.storage import records, signed_calls
+from briggs.storage.backfills import Backfill
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Completions
 from briggs.storage.compression import Compression
@@ -134,6 +135,7 @@ class Store:
             loop=loop,
             compression=compression,
             upkeep=Upkeep(connection),
+            backfill=Backfill(connection, bodies=bodies),
         )
         if database.commits_quickly:
             queue.write_at_once = writer.write_at_once

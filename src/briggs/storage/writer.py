@@ -8,6 +8,7 @@ import threading
 import time
 
 from briggs.storage import indexes, records, rollups
+from briggs.storage.backfills import Backfill
 from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database
@@ -53,6 +54,7 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         compression: Compression,
         upkeep: rollups.Upkeep,
+        backfill: Backfill,
     ) -> None:
         self.failure: str | None = None
         self.batches = 0
@@ -68,6 +70,7 @@ class Writer:
         self._loop = loop
         self._compression = compression
         self._upkeep = upkeep
+        self._backfill = backfill
         self._tick_at = 0.0
         self._is_swollen = False
         """Whether the database still holds the memory of a large row that was written."""
@@ -135,7 +138,7 @@ class Writer:
                     self._database.maintain()
                 self._tick()
                 worked = self._compress(idle=idle) | self._roll_up(idle=idle)
-                waits = self._compression.waits or self._upkeep.waits
+                waits = self._compression.waits or self._upkeep.waits or self._backfill.waits
                 pause_s = 0 if worked else IDLE_S if waits else TICK_S
 
     def _write(self, operations: list[Operation]) -> None:
@@ -318,11 +321,11 @@ class Writer:
         return compressed
 
     def _roll_up(self, *, idle: bool) -> bool:
-        """Keep the rollups, if the log has room for it."""
+        """Keep the rollups and fill old completions, if the log has room for it."""
         if self.failure is not None or self._database.fullness() > 0.75:
             return False
         try:
-            return self._upkeep.go_on(idle=idle)
+            return self._upkeep.go_on(idle=idle) | self._backfill.go_on(idle=idle)
         except Exception as error:
             logger.warning("completions could not be rolled up: %s", error)
             reason = self._database.store_failure(error)

@@ -7,7 +7,7 @@
     comparison = field ("<=" | ">=" | "<" | ">" | "=" | "!=") value
     value      = a word, a number, or a text in single or double quotes
 
-"and" may be left out before a text in quotes. A `Vocabulary` says which fields there are. Who
+"and" may be left out before and after words. A `Vocabulary` says which fields there are. Who
 holds the data decides what they mean: the storage translates a filter to SQL, and feedback is
 matched one by one.
 """
@@ -108,7 +108,7 @@ class AnyOf(msgspec.Struct, frozen=True):
     inner: list[Filter]
 
 
-Filter: TypeAlias = "Comparison | Words | Not | AllOf | AnyOf"
+Filter: TypeAlias = Comparison | Words | Not | AllOf | AnyOf
 
 
 def parse_filter(text: str, *, of: Vocabulary) -> Filter:
@@ -240,11 +240,19 @@ class _Parser:
 
     def _parse_all(self) -> Filter:
         found = [self._parse_one()]
-        while self._is_word("and") or self._peek().kind == "text":
-            if self._peek().kind == "word":
+        while self._is_word("and") or self._joins_words(found[-1]):
+            if self._is_word("and"):
                 self._take()
             found.append(self._parse_one())
         return found[0] if len(found) == 1 else AllOf(found)
+
+    def _joins_words(self, last: Filter) -> bool:
+        """Whether "and" is left out here, before or after words."""
+        token = self._peek()
+        if token.kind == "text":
+            return True
+        begins = self._is_bracket("(") or (token.kind == "word" and not self._is_word("or"))
+        return begins and isinstance(last, Words)
 
     def _parse_one(self) -> Filter:
         self._depth += 1

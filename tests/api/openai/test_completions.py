@@ -11,6 +11,7 @@ import pytest
 
 from briggs.api import health
 from briggs.api.openai.routes import ROUTES
+from briggs.types.completion_filters import VOCABULARY
 from tests.processes import Server, Upstream, run_server
 
 
@@ -297,3 +298,45 @@ def test_the_data_folder_is_private(stored: Server) -> None:
     assert folder.stat().st_mode & 0o077 == 0
     for name in ("admin.key", "briggs.db"):
         assert (folder / name).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("filter", "count"),
+    [
+        ("tag = t3", 1),
+        ("metadata.kind = odd or tag = t4", 3),
+        ("status = failed", 1),
+        ("not status = failed", 5),
+        ('"WORD3"', 1),
+        ('tag = all "word"', 5),
+        ("tokens > 0 and p_least = none", 5),
+        ("key != none", 6),
+        ("graded = none and created >= 2020-01-01", 6),
+    ],
+)
+def test_the_grammar(client: openai.OpenAI, filter: str, count: int) -> None:
+    """The list takes conditions of any form, and any status unless one is named."""
+    page = client.chat.completions.list(limit=100, extra_query={"filter": filter, "sort": "tokens"})
+    assert len(page.data) == count
+
+
+def test_a_filter_says_what_was_meant(stored: Server) -> None:
+    """A field that does not exist is an error with its place and the likely name."""
+    for filter, said in (
+        ("modle = x", "Did you mean 'model'?"),
+        ("duration > 2", "2s or 300ms"),
+        ("grade.nothing.x = 1", "no feedback task"),
+        ("tag = a and " * 200, "no more than 100 conditions"),
+    ):
+        query = urlencode({"filter": filter})
+        reply = stored.send("GET", f"/v1/chat/completions?{query}")
+        assert (reply.status, reply.json["error"]["param"]) == (400, "filter")
+        assert said in reply.json["error"]["message"]
+    assert stored.send("GET", "/v1/chat/completions?sort=size").status == 400
+
+
+def test_every_field_of_filters_is_documented() -> None:
+    """The page of completions has a row for every field, with its description."""
+    page = (Path(__file__).parents[3] / "docs/completions.md").read_text()
+    for field in (*VOCABULARY.fields, *VOCABULARY.families.values()):
+        assert f"| `{field.name}` | {field.about}" in page, field.name

@@ -27,7 +27,7 @@ async def retrieve(request: Request) -> Json:
     check_names(parameters, known=STATISTICS)
     filters = read_filters(parameters, status="any")
     by: Any = read_choice(parameters, "by", get_args(Grouping))
-    if filters["violates"]:
-        await catch_up(request)
     query = Query(organization_id=organization.id, **filters)
+    if query.asks_rules:
+        await catch_up(request)
     return Json(await find_store(request).figures.retrieve(query, by=by))

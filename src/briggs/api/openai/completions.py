@@ -40,7 +40,7 @@ async def list_completions(request: Request) -> Json:
     query = read_query(parameters, organization_id=request.state.key.organization_id)
     include = _read_include(parameters.getlist("include"))
     counted = read_choice(parameters, "count", ("false", "true")) == "true"
-    if query.violates:
+    if query.asks_rules:
         await catch_up(request)
     page = await find_store(request).completions.list(query)
     data = [present(completion, include=include) for completion in page.completions]

@@ -36,7 +36,7 @@ def filter_options(
     """
     options = _options(status=status)
     options += [_TEXT_OPTION] if text else []
-    options += [_order_option(order)] if order else []
+    options += [_SORT_OPTION, _order_option(order)] if order else []
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(command)
@@ -165,12 +165,19 @@ _NAMES = (
     ),
     *("caller_left", "user", "finish_reason", "failure_kind"),
     *("duration_ms_min", "duration_ms_max"),
-    *("cost_usd_min", "cost_usd_max", "created_from", "created_to", "text", "metadata", "order"),
+    *("cost_usd_min", "cost_usd_max", "created_from", "created_to", "text", "metadata", "filter"),
+    *("sort", "order"),
 )
 
 
 def _options(*, status: str) -> list[Callable[..., Any]]:
     return [
+        click.option(
+            "--filter",
+            metavar="FILTER",
+            help="Only where this is true, such as 'tag = support and p_least < 0.2 and "
+            '"refund"\'. docs/completions.md lists the fields.',
+        ),
         click.option(
             "--tag",
             "tags",
@@ -271,6 +278,16 @@ _TEXT_OPTION = click.option(
 )
 
 
+_SORT_OPTION = click.option(
+    "--sort",
+    type=click.Choice(["time", "duration", "cost", "tokens", "p_mean", "p_least"]),
+    default="time",
+    show_default=True,
+    metavar="BY",
+    help="Sort by time, duration, cost, tokens, p_mean or p_least. Unknown values come last.",
+)
+
+
 def _amount_option(name: str, metavar: str, said: str) -> Callable[..., Any]:
     return click.option(name, type=Amount(), metavar=metavar, help=said)
 
@@ -282,5 +299,5 @@ def _order_option(order: str) -> Callable[..., Any]:
         default=order,
         show_default=True,
         metavar="ORDER",
-        help="asc is oldest first, desc is newest first.",
+        help="asc is oldest or least first, desc is newest or most first.",
     )

@@ -7,9 +7,14 @@ from typing import Any
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from briggs.storage.functions import json_elements
+from briggs.storage.functions import json_elements, json_members
 
 
 @compiles(json_elements, "sqlite")
 def compile_json_elements(element: json_elements, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each{compiler.process(element.clause_expr, **options)}"
+
+
+@compiles(json_members, "sqlite")
+def compile_json_members(element: json_members, compiler: SQLCompiler, **options: Any) -> str:
     return f"json_each{compiler.process(element.clause_expr, **options)}"

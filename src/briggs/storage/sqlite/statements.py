@@ -53,7 +53,7 @@ def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, repl
 
 
 def replace_bodies(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-    """Store bodies that were compressed: request, response, received and id of each completion."""
+    """Store bodies that were compressed: request, response, received, preview and id of each."""
     values = [[storable(value) for value in row] for row in rows]
     driver(connection).executemany(_REPLACE_BODIES, values)
 
@@ -107,6 +107,6 @@ _INSERT_RECORDS = {rows: _insert_records_sql(rows) for rows in (32, 16, 8, 4, 2,
 _REPLACE_BODIES = """
     UPDATE completions
     SET rowid = (SELECT max(rowid) FROM completions) + 1,
-        encoding = 1, request = ?, response = ?, received = ?
+        encoding = 1, request = ?, response = ?, received = ?, preview = ?
     WHERE id = ? AND encoding = 0
 """

@@ -1,0 +1,109 @@
+"""Finds for old completions, step by step, what newer ones are recorded with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from briggs.storage import rollups
+from briggs.storage.bodies import Bodies
+from briggs.storage.database import database_of
+from briggs.storage.previews import encode_preview
+from briggs.storage.records import SELECT, decode
+from briggs.storage.tables import backfills, completions
+from briggs.types.completions import Completion
+from briggs.types.probabilities import read_certainty
+from briggs.types.tokens import read_answers
+
+NAME = "derived"
+STEP_ROWS = 20
+EVERY_S = 1.0
+"""How often a step is taken while there is no idle moment."""
+RETRY_S = 60.0
+
+
+class Backfill:
+    """Goes through the old completions in the order of their ids. Belongs to the writer's thread.
+
+    Its place is recorded with each step, so a process that is killed goes on where it was.
+    """
+
+    def __init__(self, connection: Connection, *, bodies: Bodies) -> None:
+        self._connection = connection
+        self._bodies = bodies
+        self._at = 0.0
+        place = select(backfills.c.after_id).where(backfills.c.name == NAME)
+        self._after: str | None = connection.scalar(place)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are completions left."""
+        return self._after is not None
+
+    def go_on(self, *, idle: bool) -> bool:
+        """Take a step if it is time. Returns whether it was. An error is tried again later."""
+        if not self.waits or (not idle and time.monotonic() < self._at):
+            return False
+        self._at = time.monotonic() + RETRY_S
+        self._after = step(self._connection, after=self._after or "", bodies=self._bodies)
+        self._at = time.monotonic() + EVERY_S
+        return True
+
+
+def step(connection: Connection, *, after: str, bodies: Bodies) -> str | None:
+    """Fill the next few completions. Returns the last id, or None if they were the last."""
+    page = SELECT.where(completions.c.id > after).order_by(completions.c.id)
+    rows = connection.execute(page.limit(STEP_ROWS)).all()
+    before = [decode(row, bodies=bodies) for row in rows]
+    measured = [(each, measured) for each in before if (measured := _measure(each)) is not None]
+    changes = [
+        {
+            "of": each.id,
+            "mean": each.p_mean,
+            "least": each.p_least,
+            "shown": encode_preview(each.request, each.response),
+        }
+        for each in _merge(before, [new for _, new in measured])
+    ]
+    last = before[-1].id if len(rows) == STEP_ROWS else None
+    with database_of(connection).transaction(connection):
+        if changes:
+            connection.execute(_CHANGE, changes)
+        rollups.record(
+            connection, added=[new for _, new in measured], removed=[old for old, _ in measured]
+        )
+        row = backfills.c.name == NAME
+        if last is None:
+            connection.execute(delete(backfills).where(row))
+        else:
+            connection.execute(update(backfills).where(row).values(after_id=last))
+    return last
+
+
+_CHANGE = (
+    update(completions)
+    .where(completions.c.id == bindparam("of"))
+    .values(p_mean=bindparam("mean"), p_least=bindparam("least"), preview=bindparam("shown"))
+)
+
+
+def _measure(completion: Completion) -> Completion | None:
+    """The completion with its certainty. None if that is known already, or cannot be."""
+    if completion.p_mean is not None or not completion.response:
+        return None
+    if b'"logprob"' not in completion.response:
+        return None
+    answers = read_answers(completion.response)
+    logprobs = [token.logprob for answer in answers for token in answer.tokens]
+    if not logprobs:
+        return None
+    p_mean, p_least = read_certainty(logprobs)
+    return msgspec.structs.replace(completion, p_mean=p_mean, p_least=p_least)
+
+
+def _merge(before: Sequence[Completion], measured: Sequence[Completion]) -> Sequence[Completion]:
+    by_id = {each.id: each for each in measured}
+    return [by_id.get(each.id, each) for each in before]

@@ -1,0 +1,220 @@
+"""Reads the pages of lists of completions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, select
+
+from briggs.storage.bodies import Bodies
+from briggs.storage.database import database_of
+from briggs.storage.previews import read_previews
+from briggs.storage.queries import PLACE, Place, Query, check_query, find_place, select_page
+from briggs.storage.records import decode
+from briggs.storage.search import search
+from briggs.storage.tables import (
+    IS_COMPRESSED_WITH_RESPONSE_ID,
+    IS_UNCOMPRESSED,
+    completions,
+    deleted_completions,
+)
+from briggs.types.completions import ID_PREFIX, Completion, current_time_us
+from briggs.types.errors import InvalidRequest
+from briggs.wires.recorded.preview import Preview, read_preview
+
+SHOWN_WITHIN_S = 2.0
+"""How long a list of summaries may be searched for. What is found by then is shown."""
+
+WINDOW_US = 3_600_000_000
+"""The newest part of the time range that is searched at once. Each further one is twice as long."""
+
+OLDEST_US = 1_600_000_000_000_000
+"""Few completions are older, so they are searched at once."""
+
+
+class Page(msgspec.Struct, kw_only=True, frozen=True):
+    """A page of a list."""
+
+    completions: list[Completion]
+    has_more: bool
+
+
+class Summary(msgspec.Struct, kw_only=True, frozen=True):
+    """A completion in a list, without its bodies unless its query has words."""
+
+    completion: Completion
+    preview: Preview | None
+    """None if its bodies are large and were written just now."""
+
+
+class SummaryPage(msgspec.Struct, kw_only=True, frozen=True):
+    """A page of a list of summaries."""
+
+    summaries: list[Summary]
+    has_more: bool
+    searched_to: int | None = None
+    """How far back the record was searched, in Unix microseconds, if there was no time for more."""
+
+
+def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
+    """Read one page. With words, completions are read until the page is full."""
+    check_query(connection, query)
+    found = list(_read(connection, query, _find_after(connection, query), bodies))
+    return Page(completions=found[: query.limit], has_more=len(found) > query.limit)
+
+
+def list_summaries(connection: Connection, *, query: Query, bodies: Bodies) -> SummaryPage:
+    """Read one page with what a list shows of each completion, in bounded time.
+
+    Raises `InvalidRequest` if there are too many to sort.
+    """
+    check_query(connection, query)
+    query = msgspec.structs.replace(query, payloads=query.has_words)
+    after = _find_after(connection, query)
+    found: list[Completion] = []
+    searched_to = None
+    if query.sort == "time" and query.order == "desc":
+        searched_to = _search_back(connection, query, after, bodies, into=found)
+    else:
+        found = _read_sorted(connection, query, after, bodies)
+    shown = found[: query.limit]
+    previews = _read_previews(connection, shown, query=query, bodies=bodies)
+    return SummaryPage(
+        summaries=[Summary(completion=each, preview=previews.get(each.id)) for each in shown],
+        has_more=len(found) > query.limit,
+        searched_to=searched_to,
+    )
+
+
+def _search_back(
+    connection: Connection,
+    query: Query,
+    after: Place | None,
+    bodies: Bodies,
+    *,
+    into: list[Completion],
+) -> int | None:
+    """Search back in time, part by part. Returns where there was no time for more, or None."""
+    end = time.monotonic() + SHOWN_WITHIN_S
+    limit = database_of(connection).time_limit
+    to = query.created_to
+    if after is not None:
+        to = after.created_at + 1 if to is None else min(to, after.created_at + 1)
+    least, width = query.created_from or 0, WINDOW_US
+    while len(into) <= query.limit and (to is None or to > least):
+        # A clock may be ahead, so the first part has no end unless the query has one.
+        begin = (current_time_us() if to is None else to) - width
+        begin = max(least, begin) if begin > OLDEST_US else least
+        part = msgspec.structs.replace(
+            query, created_from=begin, created_to=to, limit=query.limit - len(into)
+        )
+        try:
+            with limit(connection, max(0.0, end - time.monotonic())):
+                for each in _read(connection, part, after, bodies):
+                    into.append(each)
+                    if query.has_words and time.monotonic() > end:
+                        return each.created_at
+        except TimeoutError:
+            return current_time_us() if to is None else to
+        to, width = begin, width * 2
+    return None
+
+
+def _read_sorted(
+    connection: Connection, query: Query, after: Place | None, bodies: Bodies
+) -> list[Completion]:
+    try:
+        with database_of(connection).time_limit(connection, SHOWN_WITHIN_S):
+            return list(_read(connection, query, after, bodies))
+    except TimeoutError:
+        raise InvalidRequest(
+            "There are too many completions to sort: choose a shorter time range, or require a "
+            "tag.",
+            param="sort",
+        ) from None
+
+
+def _read(
+    connection: Connection, query: Query, after: Place | None, bodies: Bodies
+) -> Iterator[Completion]:
+    """Read a page, and one more to know whether there are more."""
+    if query.has_words:
+        matching = search(connection, query=query, after=after, bodies=bodies)
+        yield from islice(matching, query.limit + 1)
+        return
+    statement = select_page(query, after=after, limit=query.limit + 1).offset(query.offset)
+    for row in connection.execute(statement):
+        yield decode(row, bodies=bodies)
+
+
+def _read_previews(
+    connection: Connection, shown: Sequence[Completion], *, query: Query, bodies: Bodies
+) -> dict[str, Preview | None]:
+    if query.has_words:
+        # They were read to search them.
+        return {each.id: read_preview(each.request, each.response) for each in shown}
+    return read_previews(connection, ids=[each.id for each in shown], bodies=bodies)
+
+
+def _find_after(connection: Connection, query: Query) -> Place | None:
+    return _place(connection, query=query) if query.after else None
+
+
+def _place(connection: Connection, *, query: Query) -> Place:
+    """The cursor's place in the order. Its completion may have been deleted."""
+    assert query.after is not None, "only called with a cursor"
+    row = find_row(connection, _SELECT_PLACE, id=query.after, organization_id=query.organization_id)
+    if row is not None:
+        return find_place(row, query=query)
+    deleted = deleted_completions.c
+    row = connection.execute(
+        select(deleted.created_at, deleted.id).where(
+            deleted.id.in_(_list_own_ids(query.after)),
+            deleted.organization_id == query.organization_id,
+        )
+    ).first()
+    if row is not None and query.sort != "time":
+        raise InvalidRequest(
+            f"after: the completion {query.after!r} was deleted, so its place by {query.sort} is "
+            "not known any more. Begin the list again.",
+            param="after",
+        )
+    if row is None:
+        raise InvalidRequest(
+            f"after: there was never a completion {query.after!r}. Send the id of a completion, "
+            "or the id in its answer.",
+            param="after",
+        )
+    return Place(row.created_at, row.id)
+
+
+def find_row(
+    connection: Connection, statement: Select[Any], *, id: str, organization_id: str
+) -> Any:
+    """The row with our id, or else the newest with this upstream id; None if there is neither."""
+    ours = statement.where(completions.c.organization_id == organization_id)
+    row = connection.execute(ours.where(completions.c.id.in_(_list_own_ids(id)))).first()
+    if row is not None:
+        return row
+    theirs = ours.where(completions.c.response_id == id)
+    # In this order, so that a row is found even if it is compressed between the two.
+    rows = [
+        row
+        for condition in (IS_UNCOMPRESSED, IS_COMPRESSED_WITH_RESPONSE_ID)
+        for row in connection.execute(
+            theirs.where(condition).order_by(completions.c.created_at.desc()).limit(1)
+        )
+    ]
+    return max(rows, key=lambda row: (row.created_at, row.id), default=None)
+
+
+def _list_own_ids(id: str) -> list[Any]:
+    """The ids that may be meant: an answer without an id was given ours, with a prefix."""
+    return [id, id.removeprefix(ID_PREFIX)]
+
+
+_SELECT_PLACE = select(*PLACE)
