@@ -34,7 +34,7 @@ AT_ONCE_BYTES_MAX = 256 * 1024
 SLOW_S = 0.01
 """If the event loop had to wait this long for a batch, the thread writes for `REST_S`."""
 
-REST_S = 1.0
+REST_S = 0.25
 IDLE_S = 0.25
 TICK_S = 1.0
 LOST_MAX = 10_000
