@@ -58,10 +58,13 @@ def answer(task: FeedbackTask, *ids: str, reviewer: str = "ann", **members: Any)
 async def claim(
     store: Store, task: FeedbackTask, reviewer: str = "ann", expires_at: int = FAR, **wish: Any
 ) -> str | None:
-    lease = await store.feedback_queue.claim(
-        task, reviewer=reviewer, wish=Wish(**wish), expires_at=expires_at
-    )
-    return None if lease is None else lease.completion_id
+    queue = store.feedback_queue
+    search: Any = {"reviewer": reviewer, "wish": Wish(**wish)}
+    while among := await queue.find(task, **search):
+        lease = await queue.claim(task, **search, among=among, expires_at=expires_at)
+        if lease is not None:
+            return lease.completion_id
+    return None
 
 
 async def claim_all(store: Store, task: FeedbackTask, reviewer: str = "ann", **wish: Any) -> Any:

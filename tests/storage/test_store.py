@@ -6,6 +6,7 @@ import asyncio
 import copy
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from briggs.storage import AlreadySettled, Query, Store, StoreLocked, StoreUnavailable
 from briggs.types.completions import Completion
+from briggs.types.errors import NotFound
 from tests.storage.conftest import OpenStore, until
 from tests.storage.records import completions, finished
 
@@ -307,3 +309,32 @@ async def test_second_server(open_store: OpenStore) -> None:
         await open_store()
     await store.close()
     await open_store()
+
+
+async def test_reads_together(store: Store) -> None:
+    """Several reads share one thread and one connection, and errors pass through."""
+    completion = finished()
+    await store.settle(completion)
+    threads = set()
+
+    async def read() -> tuple[Completion | None, int]:
+        found = await store.completions.retrieve(completion.id, organization_id="default")
+        threads.add(threading.get_ident())
+        page = await store.completions.list(Query(organization_id="default"))
+        threads.add(threading.get_ident())
+        return found, len(page.completions)
+
+    assert await store.read_together(read) == (completion, 1)
+    assert len(threads) == 1
+    assert threads != {threading.get_ident()}
+
+    async def fail() -> None:
+        await read()
+        raise NotFound("There is nothing.")
+
+    with pytest.raises(NotFound, match="nothing"):
+        await store.read_together(fail)
+    with pytest.raises(RuntimeError, match="nothing but reads"):
+        await store.read_together(lambda: asyncio.sleep(0))
+    # The thread serves other reads as before.
+    assert await store.completions.retrieve(completion.id, organization_id="default") == completion

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,40 +32,86 @@ class QueueItem(msgspec.Struct, kw_only=True, frozen=True):
     """The answers of others; empty if the task is blind."""
 
 
+class TakenNext(msgspec.Struct, frozen=True):
+    """What a reviewer gets who asks for the next completion."""
+
+    task: FeedbackTask
+    item: QueueItem | None
+    """None if no completion is free."""
+
+
+class _Found(NamedTuple):
+    """What one look at the queue showed."""
+
+    task: FeedbackTask
+    is_filled: bool
+    among: Mapping[str, Any]
+    """The free completions, in order, with their places in it."""
+    completion: Completion | None
+    """The first of them, as the reviewer may see it."""
+    feedback: Sequence[Feedback]
+
+
 async def take_next(
     store: Store,
-    task: FeedbackTask,
+    find_task: Callable[[], Awaitable[FeedbackTask]],
     *,
     reviewer: str,
     wish: Wish,
     key: Key,
     lease_s: float = LEASE_S,
-) -> QueueItem | None:
-    """Reserve the next completion for a reviewer; None if none is free.
+) -> TakenNext:
+    """Reserve the next completion of a task for a reviewer.
 
-    Raises `InvalidRequest` if the task is archived, or hides from the key what the wish names.
+    `find_task` only reads from the store. Raises what it raises, and `InvalidRequest` if the task
+    is archived, or hides from the key what the wish names.
     """
-    check_open(task)
-    _check_wish(wish, task=task, key=key)
-    await store.feedback_tasks.fill(organization_id=task.organization_id)
+    expires_at = _end(lease_s)
+
+    async def look() -> _Found:
+        task = await find_task()
+        check_open(task)
+        _check_wish(wish, task=task, key=key)
+        if not await store.feedback_tasks.are_filled(organization_id=task.organization_id):
+            return _Found(task, False, {}, None, [])
+        among = await store.feedback_queue.find(task, reviewer=reviewer, wish=wish)
+        return _Found(task, True, among, *await _read(store, task, next(iter(among), None)))
+
     while True:
+        found = await store.read_together(look)
+        task = found.task
+        if not found.is_filled:
+            await store.feedback_tasks.fill(organization_id=task.organization_id)
+            continue
+        if not found.among:
+            return TakenNext(task, None)
         lease = await store.feedback_queue.claim(
-            task, reviewer=reviewer, wish=wish, expires_at=_end(lease_s)
+            task, reviewer=reviewer, wish=wish, among=found.among, expires_at=expires_at
         )
         if lease is None:
-            return None
-        completion = await store.completions.retrieve(
-            lease.completion_id, organization_id=task.organization_id
-        )
+            # Others took all of them.
+            continue
+        completion, feedback = found.completion, found.feedback
+        if completion is None or completion.id != lease.completion_id:
+            completion, feedback = await store.read_together(
+                partial(_read, store, task, lease.completion_id)
+            )
         # It may have been deleted meanwhile.
         if completion is not None:
-            if task.hide_model:
-                completion = hide_model(completion, tags=task.completion_tags_selector)
-            return QueueItem(
-                lease=lease,
-                completion=completion,
-                feedback=[] if task.blind else await _list_answers(store, task, completion),
-            )
+            return TakenNext(task, QueueItem(lease=lease, completion=completion, feedback=feedback))
+
+
+async def _read(
+    store: Store, task: FeedbackTask, id: str | None
+) -> tuple[Completion | None, Sequence[Feedback]]:
+    """A completion as its reviewer may see it, and the answers of others."""
+    completion = id and await store.completions.retrieve(id, organization_id=task.organization_id)
+    if not completion:
+        return None, []
+    feedback = [] if task.blind else await _list_answers(store, task, completion)
+    if task.hide_model:
+        completion = hide_model(completion, tags=task.completion_tags_selector)
+    return completion, feedback
 
 
 async def renew(

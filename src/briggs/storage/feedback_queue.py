@@ -70,27 +70,38 @@ class FeedbackQueue:
         self._positions: dict[tuple[str, str, Wish], Any] = {}
         """Where in the order each reviewer's last completion was found."""
 
-    async def claim(
-        self, task: FeedbackTask, *, reviewer: str, wish: Wish, expires_at: int
-    ) -> Lease | None:
-        """Lease the next completion to a reviewer. Returns None if there is none.
+    async def find(self, task: FeedbackTask, *, reviewer: str, wish: Wish) -> Mapping[str, Any]:
+        """A few completions that are free for a reviewer, in order, with their places in it.
 
-        Candidates are searched while others write. The writer's thread then checks which of them is
-        still free. If others took all of them, the search is repeated. A reviewer continues from
-        the place of the last completion, and gets those that were passed over at the end.
+        A reviewer continues from the place of the last completion, and gets those that were passed
+        over at the end.
         """
-        search = (task.id, reviewer, wish)
-        lease = Lease(completion_id="", reviewer=reviewer, expires_at=expires_at)
-        position = self._positions.pop(search, None)
+        position = self._positions.get((task.id, reviewer, wish))
         find = partial(_find, task=task, reviewer=reviewer, wish=wish, position=position)
-        while found := await self._access.read(find):
-            claimed = await self._access.act(partial(_claim, task=task, lease=lease, among=found))
-            if claimed is not None:
-                self._positions[search] = found[claimed.completion_id]
-                if len(self._positions) > POSITIONS_MAX:
-                    del self._positions[next(iter(self._positions))]
-                return claimed
-        return None
+        return await self._access.read(find)
+
+    async def claim(
+        self,
+        task: FeedbackTask,
+        *,
+        reviewer: str,
+        wish: Wish,
+        among: Mapping[str, Any],
+        expires_at: int,
+    ) -> Lease | None:
+        """Lease the first of the found completions that is still free. None if none is.
+
+        The writer's thread checks that, so no completion is leased to too many reviewers.
+        """
+        lease = Lease(completion_id="", reviewer=reviewer, expires_at=expires_at)
+        claimed = await self._access.act(partial(_claim, task=task, lease=lease, among=among))
+        if claimed is not None:
+            search = (task.id, reviewer, wish)
+            self._positions.pop(search, None)
+            self._positions[search] = among[claimed.completion_id]
+            if len(self._positions) > POSITIONS_MAX:
+                del self._positions[next(iter(self._positions))]
+        return claimed
 
     async def renew(
         self, task: FeedbackTask, *, completion_id: str, reviewer: str, expires_at: int

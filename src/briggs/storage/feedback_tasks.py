@@ -130,11 +130,15 @@ class FeedbackTasks:
             found.setdefault(id, set()).update(tags)
         return found
 
+    async def are_filled(self, *, organization_id: str) -> bool:
+        """Whether the queues contain all completions that are older than their tasks."""
+        return not await self._access.read(
+            lambda connection: _find_unfilled(connection, organization_id=organization_id)
+        )
+
     async def fill(self, *, organization_id: str) -> None:
         """Fill the queues until they contain all completions that are older than their tasks."""
-        while await self._access.read(
-            lambda connection: _find_unfilled(connection, organization_id=organization_id)
-        ):
+        while not await self.are_filled(organization_id=organization_id):
             await self._access.act(
                 lambda connection: _fill(
                     connection, organization_id=organization_id, bodies=self._bodies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -46,17 +47,17 @@ async def take_next(request: Request) -> Json:
 
     If none is free, `completion` is null, and `progress` counts those that others hold.
     """
-    task = await find_task(request)
     post = read_members(await read_body(request), NextPost, nulls=False)
     store = find_store(request)
-    item = await queue.take_next(
+    taken = await queue.take_next(
         store,
-        task,
+        partial(find_task, request),
         reviewer=_name_reviewer(request, post.reviewer),
         wish=_read_wish(post),
         key=request.state.key,
         lease_s=post.lease_s,
     )
+    task, item = taken.task, taken.item
     answer: dict[str, Any] = {"task": present_task(task), "completion": None, "lease": None}
     if item is None:
         progress = await queue.measure_progress(store, task)
