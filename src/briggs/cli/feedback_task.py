@@ -192,17 +192,24 @@ def get(id: str, server: Address) -> None:
     help="New tags: its queue holds the completions with all of them.",
 )
 @rule_options
+@click.option(
+    "--ask-again",
+    is_flag=True,
+    default=None,
+    help="Ask everyone again: answers to earlier versions no longer count.",
+)
 @server_options
 def update(id: str, server: Address, **said: Any) -> None:
     """Change a task, by its ID or name, and print it as JSON.
 
-    Only what you name changes. A new schema or instruction makes a new version; feedback keeps
-    the version that it answers. Reviewers who are grading are shown what changed.
+    Only what you name changes. A new schema or instruction makes a new version. Feedback keeps the
+    version that it answers, and what is graded stays graded, unless you ask again. Reviewers who
+    are grading are shown what changed.
 
     \b
     Examples:
       briggs feedback-task update quality --instruction "Judge the facts alone."
-      briggs feedback-task update quality --task-schema @quality.json --reviewers 3
+      briggs feedback-task update quality --task-schema @quality.json --ask-again
     """
     from briggs.cli.arguments.finding import find_task
     from briggs.client import AsyncClient

@@ -35,6 +35,8 @@ class FeedbackTask(Object):
     created_at_ms: int | None = None
     """Unix time in milliseconds."""
     updated_at: str | None = None
+    counts_from: int = 1
+    """The first version whose answers count as reviews."""
     reviewers_wanted: int = 1
     blind: bool = True
     hide_model: bool = False
@@ -76,6 +78,8 @@ class FeedbackTaskChange(TypedDict, total=False):
     reviewers_wanted: int
     blind: bool
     hide_model: bool
+    ask_again: bool
+    """Whether answers to earlier versions no longer count, so that everyone is asked again."""
 
 
 class QueueFilters(TypedDict, total=False):

@@ -27,6 +27,8 @@ class TaskChange(msgspec.Struct, kw_only=True):
     reviewers_wanted: int | UnsetType = UNSET
     blind: bool | UnsetType = UNSET
     hide_model: bool | UnsetType = UNSET
+    ask_again: bool = False
+    """Whether answers to earlier versions no longer count, so that everyone is asked again."""
 
 
 async def create_task(store: Store, said: TaskChange, *, organization_id: str) -> FeedbackTask:
@@ -80,6 +82,7 @@ async def update_task(
         id,
         organization_id=organization_id,
         change=lambda task: msgspec.structs.replace(task, **_members(said)),
+        ask_again=said.ask_again,
     )
     if changed is None:
         raise _not_found(id)
@@ -123,7 +126,9 @@ async def _check(said: TaskChange) -> None:
 
 def _members(said: TaskChange) -> dict[str, Any]:
     return {
-        name: value for name, value in msgspec.structs.asdict(said).items() if value is not UNSET
+        name: value
+        for name, value in msgspec.structs.asdict(said).items()
+        if value is not UNSET and name != "ask_again"
     }
 
 

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from briggs.storage.database import database_of
-from briggs.storage.tables import feedback_completions, feedback_queue, feedback_tasks
+from briggs.storage.tables import feedback, feedback_completions, feedback_queue, feedback_tasks
 from briggs.types.completions import CHECK_TAG, Completion
 
 PLACES = 2**53
@@ -132,11 +132,18 @@ def find_place(name: str) -> int:
 
 _SELECTORS = "feedback selectors"
 _QUEUE = feedback_queue.c
+COUNTS = exists().where(
+    feedback.c.id == feedback_completions.c.feedback_id,
+    feedback_tasks.c.id == feedback_completions.c.task_id,
+    feedback.c.task_version >= feedback_tasks.c.counts_from,
+)
+"""Whether a feedback answers a version of its task that still counts."""
 _REVIEWS = (
     select(func.count(feedback_completions.c.reviewer.distinct()))
     .where(
         feedback_completions.c.task_id == _QUEUE.task_id,
         feedback_completions.c.completion_id == _QUEUE.completion_id,
+        COUNTS,
     )
     .scalar_subquery()
 )
@@ -153,6 +160,7 @@ _COUNT_REVIEWS = (
     .where(
         feedback_completions.c.task_id == bindparam("task"),
         feedback_completions.c.completion_id.in_(bindparam("completions", expanding=True)),
+        COUNTS,
     )
     .group_by(feedback_completions.c.completion_id)
 )

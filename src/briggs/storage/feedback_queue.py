@@ -26,7 +26,7 @@ from sqlalchemy import (
 from briggs.storage import rows
 from briggs.storage.access import Access
 from briggs.storage.database import database_of
-from briggs.storage.feedback_matches import PLACES, find_place
+from briggs.storage.feedback_matches import COUNTS, PLACES, find_place
 from briggs.storage.tables import (
     IS_OPEN,
     feedback_completions,
@@ -327,7 +327,7 @@ _IN_HAND = (
 _AWAITS_REVIEWER = (
     _QUEUE.task_id == bindparam("task"),
     IS_OPEN,
-    ~_is_of(feedback_completions, feedback_completions.c.reviewer == _REVIEWER),
+    ~_is_of(feedback_completions, feedback_completions.c.reviewer == _REVIEWER, COUNTS),
     ~_is_of(feedback_skips, feedback_skips.c.reviewer == _REVIEWER),
 )
 _IS_FREE = (

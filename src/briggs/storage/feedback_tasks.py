@@ -95,14 +95,20 @@ class FeedbackTasks:
         *,
         organization_id: str,
         change: Callable[[FeedbackTask], FeedbackTask],
+        ask_again: bool = False,
     ) -> FeedbackTask | None:
         """Replace a task by what `change` returns, and return that; None if there is no task.
 
-        `change` runs in the writer's thread and must only compute.
+        With `ask_again`, only answers to its version from now on count as reviews. `change` runs
+        in the writer's thread and must only compute.
         """
         return await self._access.act(
             lambda connection: _update(
-                connection, id, organization_id=organization_id, change=change
+                connection,
+                id,
+                organization_id=organization_id,
+                change=change,
+                ask_again=ask_again,
             )
         )
 
@@ -196,6 +202,7 @@ def _update(
     *,
     organization_id: str,
     change: Callable[[FeedbackTask], FeedbackTask],
+    ask_again: bool,
 ) -> FeedbackTask | None:
     before = _retrieve(connection, id, organization_id=organization_id)
     if before is None:
@@ -206,6 +213,8 @@ def _update(
     if asks_anew:
         after.version += 1
         _create_version(connection, after)
+    if ask_again:
+        after.counts_from = after.version
     row = rows.encode(after, table=feedback_tasks)
     if after.archived_at is not None or after.kind != "grade":
         row |= _FILLED
@@ -215,7 +224,8 @@ def _update(
         connection.execute(queue.delete().where(queue.c.task_id == id))
     connection.execute(update(feedback_tasks).where(feedback_tasks.c.id == id).values(row))
     feedback_matches.forget_selectors(connection)
-    if after.reviewers_wanted != before.reviewers_wanted:
+    counted = (before.reviewers_wanted, before.counts_from)
+    if (after.reviewers_wanted, after.counts_from) != counted:
         feedback_matches.count_reviews(connection, task_id=id)
     return after
 

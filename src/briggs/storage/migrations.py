@@ -200,6 +200,11 @@ def tell_kinds_of_tasks_apart(connection: Connection) -> None:
     reshape(connection, tables.feedback_tasks)
 
 
+@migration
+def ask_reviewers_again(connection: Connection) -> None:
+    reshape(connection, tables.feedback_tasks)
+
+
 def reshape(connection: Connection, table: Table, *, forgotten: Sequence[str] = ()) -> None:
     database_of(connection).reshape(connection, table, forgotten=forgotten)
 

@@ -292,6 +292,7 @@ feedback_tasks = Table(
     Column("instruction", AnyText, nullable=False),
     Column("json_schema", Json, nullable=False),
     Column("completion_tags_selector", Json, nullable=False),
+    Column("counts_from", Integer, nullable=False, server_default=text("1")),
     Column("reviewers_wanted", Integer, nullable=False),
     Column("blind", Boolean, nullable=False),
     Column("fill_created_at", BigInteger),

@@ -41,6 +41,8 @@ class FeedbackTask(msgspec.Struct, kw_only=True):
     """The schema of the values: draft 2020-12, or draft-07 if its `$schema` says so."""
     completion_tags_selector: list[str] = []
     """The queue holds the finished completions that have all of these tags."""
+    counts_from: int = 1
+    """The first version whose answers count as reviews. Raised when reviewers are asked again."""
     reviewers_wanted: int = 1
     """How many different reviewers grade each completion."""
     blind: bool = True

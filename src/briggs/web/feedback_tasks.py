@@ -248,6 +248,7 @@ def _read_change(form: Form, drafts: Sequence[Draft], *, written: str) -> TaskCh
         reviewers_wanted=_check_count(form),
         blind="blind" in form,
         hide_model="hide_model" in form,
+        ask_again=form.get("action") == "ask_again",
     )
 
 

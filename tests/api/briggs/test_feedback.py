@@ -819,6 +819,22 @@ def test_disagreements(server: Server, tag: str) -> None:
     assert server.send("GET", f"{path}?version=2").status == 404
 
 
+def test_a_changed_task_asks_again_or_keeps(server: Server, tag: str) -> None:
+    """A new version keeps what is graded, unless everyone is asked again. Nothing is lost."""
+    task, id = create_task(server, tag), record(server, tag)
+    path = f"{TASKS}/{task['id']}"
+    grade(server, task, id, reviewer="ann")
+    assert ask(server, "POST", path, {"instruction": "new"})["counts_from"] == 1
+    assert ask(server, "GET", f"{path}/progress")["left"] == 0
+    changed = ask(server, "POST", path, {"instruction": "newer", "ask_again": True})
+    assert (changed["version"], changed["counts_from"]) == (3, 3)
+    assert ask(server, "GET", f"{path}/progress?reviewer=ann")["left_for_reviewer"] == 1
+    assert ask(server, "POST", f"{path}/next", {"reviewer": "ann"})["completion"]["id"] == id
+    grade(server, task, id, reviewer="ann")
+    assert ask(server, "GET", f"{path}/progress")["left"] == 0
+    assert ask(server, "GET", f"{FEEDBACK}?task_id={task['id']}")["total"] == 2
+
+
 def test_a_lead_decides(server: Server, tag: str) -> None:
     """A decision stands beside the reviews: it changes no agreement, and closes a disagreement."""
     task = create_task(server, tag, reviewers_wanted=2)

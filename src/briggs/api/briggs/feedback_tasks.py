@@ -165,6 +165,7 @@ def present(task: FeedbackTask) -> dict[str, Any]:
         "instruction": task.instruction,
         "json_schema": task.json_schema,
         "completion_tags_selector": task.completion_tags_selector,
+        "counts_from": task.counts_from,
         "reviewers_wanted": task.reviewers_wanted,
         "blind": task.blind,
         "hide_model": task.hide_model,
