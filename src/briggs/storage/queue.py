@@ -16,6 +16,9 @@ from briggs.types.completions import Completion
 LINGER_S = 0.05
 """How long a `started` waits for its end, so that both become one insert."""
 
+TURNS_MAX = 2
+"""How many more turns of the event loop a batch waits while further calls end in each."""
+
 BATCH_OPERATIONS_MAX = 512
 OVERHEAD_BYTES = 512
 """What an operation counts for, in addition to its bodies."""
@@ -64,7 +67,9 @@ class Queue:
         self._passed = 0
         """How many operations the writer's thread has and has not written yet."""
         self._turn: list[Operation] = []
-        """What the current turn of the event loop writes together."""
+        self._turn_size = self._turns_left = 0
+        """How large it was at the end of the last turn, and how many more it may wait."""
+        """What the event loop writes together, at the end of this turn or of one of the next."""
         self._starts: dict[str, tuple[float, Operation]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -177,13 +182,20 @@ class Queue:
         return batch, True
 
     def _add(self, operation: Operation) -> None:
-        """Write it at the end of the event loop's turn, with all others that come until then."""
+        """Write it at the end of a turn of the event loop, with all others that come until then."""
         if not self._turn:
+            self._turn_size, self._turns_left = 0, TURNS_MAX
             self._loop.call_soon(self._end_turn)
         self._turn.append(operation)
 
     def _end_turn(self) -> None:
         if not self._turn:
+            return
+        if self._starts and self._turns_left and len(self._turn) > self._turn_size:
+            # Calls end one after the other, and the next turn may bring more of them.
+            self._turn_size = len(self._turn)
+            self._turns_left -= 1
+            self._loop.call_soon(self._end_turn)
             return
         # What the thread has not written yet is older, and must be written first.
         if self._passed or not self.write_at_once(self._turn):
