@@ -98,14 +98,18 @@ class View(NamedTuple):
 def view_messages(messages: Sequence[Any], *, first: int | None = None) -> View:
     """The messages of a request: the last ones, or those from the given place on."""
     start = max(0, len(messages) - SHOWN_MAX) if first is None else first
-    shown = messages[start : start + SHOWN_MAX]
+    places = range(start, min(start + SHOWN_MAX, len(messages)))
+    return View(view_chosen(messages, places), start)
+
+
+def view_chosen(messages: Sequence[Any], places: Iterable[int]) -> list[Message]:
+    """The messages of a request at these places. A result is shown with its call, if that is."""
     reader = _Reader(_find_results(messages))
-    read = [
-        reader.read(message, start + at)
-        for at, message in enumerate(shown)
-        if not reader.is_shown_with_call(message)
+    return [
+        reader.read(messages[place], place)
+        for place in places
+        if not reader.is_shown_with_call(messages[place])
     ]
-    return View(read, start)
 
 
 def view_answer(answer: ChoiceTokens, *, place: int, part: int = 0) -> Message:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from briggs.web import completion, feedback_tasks, home, palette, results, settings, sign_in
+from briggs.web import (
+    compare,
+    completion,
+    feedback_tasks,
+    home,
+    palette,
+    results,
+    sessions,
+    settings,
+    sign_in,
+)
 from briggs.web.route import SIGN_IN, open_page, page
 from briggs.web.static_files import send_file
 
@@ -35,6 +45,11 @@ PAGES = [
     page("GET", f"{_COMPLETION}/snippets/{{language}}", completion.send_snippet, scope="read"),
     page("POST", f"{_COMPLETION}/tags", completion.change_tags, scope="read"),
     page("POST", f"{_COMPLETION}/delete", completion.delete, scope="admin"),
+    page("GET", "/compare", compare.show, scope="read"),
+    page("GET", "/compare/add", compare.add, scope="read"),
+    page("POST", "/compare", compare.prefer, scope="read"),
+    page("GET", "/sessions", sessions.list_page, scope="read"),
+    page("GET", "/sessions/{id:path}", sessions.show, scope="read"),
     page("GET", "/feedback", feedback_tasks.list_page, scope="read", graders=True),
     page("GET", "/feedback/new", feedback_tasks.show_new, scope="admin"),
     page("POST", "/feedback/new", feedback_tasks.save, scope="admin"),
