@@ -95,13 +95,19 @@ class _Run:
     Slices are compared, because they cost less than `startswith` and `endswith`.
     """
 
-    __slots__ = ("_after", "_after_size", "_before", "_before_size", "_contents")
+    __slots__ = ("_after", "_after_size", "_before", "_before_size", "_contents", "_others")
 
     def __init__(self, before: bytes, after: bytes, *, contents: list[Any]) -> None:
-        """`contents` is the list to which the texts are added."""
+        """`contents` is the list to which the texts are added. Its last is that of this chunk."""
         self._before, self._after = before, after
         self._before_size, self._after_size = len(before), len(after)
         self._contents = contents
+        self._others = len(contents) - 1
+
+    @property
+    def size(self) -> int:
+        """The number of its chunks, with the one that began it."""
+        return len(self._contents) - self._others
 
     def take(self, payload: bytes) -> bool:
         """Add a chunk if it belongs to the run."""
@@ -156,6 +162,8 @@ class ConformStream:
         """Whether a chunk with output has been passed on."""
         self._run: _Run | None = None
         """The current run, if there is one."""
+        self.alike = 0
+        """The number of chunks in the last run that has ended."""
         self._runs = 0
 
     @property
@@ -175,7 +183,7 @@ class ConformStream:
         if self._run is not None:
             if self._run.take(payload):
                 return [payload]
-            self._run = None
+            self.alike, self._run = self._run.size, None
         if self._is_plain(payload):
             self._keep_for_fold(payload)
             escaped = _escape(payload)

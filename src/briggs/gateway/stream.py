@@ -208,6 +208,9 @@ async def _break_off(state: _Stream, error: BriggsError, record: Record) -> None
 
 
 async def _finish(state: _Stream, record: Record) -> None:
+    conform, evidence = state.call.conform, state.call.evidence
+    if conform is not None and evidence is not None:
+        evidence.alike = conform.alike
     folded = _fold(state, is_cut=state.call.evidence is not None and state.call.evidence.is_cut)
     assert folded is not None, "a stream that ended well has at least one chunk"
     await record.finish(

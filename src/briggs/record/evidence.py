@@ -27,6 +27,8 @@ class Evidence(msgspec.Struct):
     """A whole answer."""
     is_plain: bool = False
     """Whether a quick check has cleared the whole answer."""
+    alike: int = 0
+    """How many chunks of a stream were seen to differ only in their text, one after the other."""
     is_cut: bool = False
     """Whether we stopped reading early because the caller had left."""
     frames: list[bytes] = []
@@ -70,7 +72,7 @@ def _is_plain(completion: Completion, evidence: Evidence, body: bytes) -> bool:
         answered=completion.response_model or "",
         tokens=completion.completion_tokens or 0,
     ) and (
-        not prepared.envelope.logprobs and is_plain_stream(body)
+        not prepared.envelope.logprobs and is_plain_stream(body, alike=evidence.alike)
         if completion.stream
         else evidence.is_plain
     )

@@ -169,8 +169,16 @@ _CONTENT = re.compile(rb'"content": ?"')
 _TEXT = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
 
 
-def is_plain_stream(stream: bytes) -> bool:
-    """Whether a stream is a role, chunks that differ only in their text, an end, and a usage."""
+def is_plain_stream(stream: bytes, *, alike: int = 0) -> bool:
+    """Whether a stream is a role, chunks that differ only in their text, an end, and a usage.
+
+    `alike` is the number of its chunks that are known to differ only in their text.
+    """
+    if alike and stream.count(b"\n") == 2 * (alike + 4) and 13 not in stream:
+        begin, first, others = stream.split(b"\n\n", 2)
+        *_, end, usage, done, rest = others.rsplit(b"\n\n", 4)
+        if (done, rest) == (b"data: [DONE]", b""):
+            return _is_plain_frame(begin, first, end, usage)
     events = stream.count(b"\n\n")
     if (
         events < 5
