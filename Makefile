@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test check lint bench bench-peers fuzz serve format docs
+.PHONY: demo screenshots test check lint bench bench-pages bench-peers fuzz serve format docs
 
 demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop; DATA=1: a full record)
 	@.venv/bin/briggs demo $(if $(ONCE),--once) $(if $(DATA),--data)
@@ -34,6 +34,9 @@ lint: .venv/ready  ## style, types, floors
 bench: .venv/ready  ## measure beside nginx and whoever is installed (ARGS=--write fills the page)
 	$(RUN) python -m bench.bench $(ARGS)
 
+bench-pages: .venv/ready  ## measure the pages over a million completions (ARGS="--rows 10000")
+	$(RUN) python -m bench.pages --write $(ARGS)
+
 bench-peers:  ## install the peers that the bench compares with, each by itself
 	$(PYTHON) -m bench.peers $(ARGS)
 
@@ -47,6 +50,9 @@ docs: .venv/ready  ## write the generated parts of the documentation
 	$(RUN) python docs/generate_deployment.py
 	$(RUN) python docs/generate_rules.py
 	$(RUN) python docs/generate_sdk.py
+
+screenshots: .venv/ready  ## take the pictures of the documentation (needs Chromium)
+	@$(RUN) python docs/generate_pictures.py $(ARGS)
 
 format: .venv/ready
 	$(RUN) ruff check --fix

@@ -159,9 +159,9 @@ def worst_mark(dashboard: Dashboard) -> Markup:
         return Markup("")
     place = dashboard.slots.index(worst)
     top = calls_ticks(dashboard)[-1]
-    x = (place + 0.5) / len(dashboard.slots) * 100
-    y = max(TOP + 4, _height(worst.tally.calls, top) - 16)
-    is_left = x > 80
+    is_left = place > 0.8 * len(dashboard.slots)
+    x = (place + (0.03 if is_left else 0.97)) / len(dashboard.slots) * 100
+    y = max(2, _height(worst.tally.calls, top) - 10)
     return Markup(
         '<svg class="worst" height="{height}" aria-hidden="true"><line x1="{x:.2f}%" x2="{x:.2f}%" '
         'y1="{y:.1f}" y2="{end:.1f}"/><text x="{x:.2f}%" dx="{dx}" y="{text:.1f}" '

@@ -133,16 +133,16 @@ def sum_up(range: Range, rollups: Iterable[Rollup], *, before: Iterable[Rollup])
     )
 
 
-def compare(now: float | None, before: float | None, *, of: str) -> str:
+def compare(now: float | None, before: float | None) -> str:
     """The change against the period before, in words. Empty if there is nothing to compare."""
     if not now or not before:
         return ""
     change = now / before - 1
     if abs(change) < 0.005:
-        return f"the same as {of}"
+        return "the same as before"
     if change > 9.995:
-        return f"{now / before:,.0f} times {of}"
-    return f"{abs(change):.0%} {'more' if change > 0 else 'less'} than {of}".replace("%", " %")
+        return f"{now / before:,.0f} times what it was"
+    return f"{100 * abs(change):.0f} % {'more' if change > 0 else 'less'} than before"
 
 
 def _sum_before(range: Range, rollups: Iterable[Rollup]) -> Tally:

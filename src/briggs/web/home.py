@@ -34,7 +34,6 @@ FAILURES = 5
 ASKED_LENGTH = 120
 LANGUAGES = ("Terminal", "Python", "curl", "JavaScript")
 _PRESET_NAMES = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d"}
-_LENGTHS = {"1h": "the hour", "24h": "the 24 h", "7d": "the 7 days", "30d": "the 30 days"}
 
 
 class Doubtful(NamedTuple):
@@ -138,7 +137,6 @@ def _link(dashboard: Dashboard) -> dict[str, Any]:
     def link_slot(slot: Slot) -> str:
         return address_list(slot.begin, slot.end, now=range.now)
 
-    length = _LENGTHS.get(range.name, "the period")
     return {
         "link_list": link_list,
         "link_slot": link_slot,
@@ -155,7 +153,6 @@ def _link(dashboard: Dashboard) -> dict[str, Any]:
         "link_slowest": lambda slot: address_list(
             slot.begin, slot.end, sort="-duration", now=range.now
         ),
-        "before_name": f"{length} before",
         "write_time": write_time,
     }
 

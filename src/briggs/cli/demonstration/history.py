@@ -39,7 +39,7 @@ from briggs.types.completions import Attempt, Completion
 ORGANIZATION = "default"
 DAY_US = 86_400_000_000
 DAYS = 30
-PERIODS = ((1, 0.12), (3, 0.48), (DAYS, 0.4))
+PERIODS = ((1, 0.15), (2, 0.45), (DAYS, 0.4))
 """The conversations of the last days, and how many of all they are. More of them are recent."""
 
 FAILURES = 12
@@ -75,7 +75,7 @@ def write_history(*, now: int, real: Sequence[RealAnswer] = ()) -> list[Called]:
         calls += _fail(rng.choice(SCENES), at=_choose_time(rng, now), rng=rng)
     # In the outage, one provider timed out, and another answered or nobody did.
     outage = now - int(5.3 * 3_600e6)
-    for place in range(9):
+    for place in range(5):
         calls += _fail(SCENES[place % 3], at=outage + place * 61_000_000, rng=rng, is_outage=True)
     calls.sort(key=lambda call: call.completion.created_at)
     return calls
@@ -89,7 +89,7 @@ def _choose_time(rng: random.Random, now: int) -> int:
         moment = datetime.fromtimestamp(at / 1e6, UTC)
         hour = moment.hour + moment.minute / 60
         weight = 0.12 + 0.88 * math.exp(-(((hour - 13) / 4.2) ** 2))
-        if rng.random() < weight * (0.45 if moment.weekday() > 4 else 1):
+        if rng.random() < weight * (0.7 if moment.weekday() > 4 else 1):
             return at
 
 

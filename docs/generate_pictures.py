@@ -1,0 +1,98 @@
+"""Writes docs/pictures: the pages over the data of `briggs demo --data`, in Chromium.
+
+make screenshots                      # all
+make screenshots ARGS="home results"  # those whose names begin so
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from playwright.sync_api import Page, sync_playwright
+
+from briggs.cli.demonstration.fill import ask_model, fill
+from briggs.cli.tour.child import ServerProcess, open_server_process
+from briggs.client.sync import Client
+
+PICTURES = Path(__file__).with_name("pictures")
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
+WAIT_MS = 700
+
+
+class Picture(NamedTuple):
+    """A page, and how it is looked at."""
+
+    name: str
+    path: str
+    """With `{task}` and `{completion}` for the ids of the demonstration."""
+    theme: Literal["light", "dark"] = "light"
+    width: int = 1440
+    height: int = 900
+    act: Callable[[Page], object] | None = None
+    """What to do before the picture is taken."""
+
+
+SHOWN: Sequence[Picture] = (
+    Picture("home-light", "/", height=864),
+    Picture("home-dark", "/", theme="dark", height=864),
+    Picture("home-phone", "/", width=390, height=844),
+    Picture("feedback-tasks", "/feedback", width=1280, height=620),
+    Picture("feedback-results", "/feedback/{task}", width=1280),
+    Picture("settings", "/settings", width=1280, height=760),
+)
+
+
+def main() -> None:
+    wanted = tuple(sys.argv[1:])
+    pictures = [each for each in SHOWN if each.name.startswith(wanted or ("",))]
+    with open_server_process() as server:
+        real = ask_model(server.url, server.api_key)
+    PICTURES.mkdir(exist_ok=True)
+    with open_server_process(prepare=lambda data: _fill(data, real)) as server:
+        _take(server, pictures)
+
+
+def _fill(data: Path, real: Sequence[object]) -> None:
+    asyncio.run(fill(data, real=real))  # type: ignore[arg-type]
+
+
+def _take(server: ServerProcess, pictures: Sequence[Picture]) -> None:
+    with Client(server.url, server.api_key) as client, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        ids = _find_ids(client)
+        for each in pictures:
+            context = browser.new_context(
+                base_url=server.url,
+                color_scheme=each.theme,
+                viewport={"width": each.width, "height": each.height},
+                has_touch=each.width < 720,
+                reduced_motion="reduce",
+                timezone_id="Europe/Berlin",
+            )
+            page = context.new_page()
+            page.goto(client.keys.create_sign_in_link())
+            page.wait_for_url(lambda url: "/sign-in" not in url)
+            page.goto(each.path.format(**ids))
+            if each.act is not None:
+                each.act(page)
+            page.wait_for_timeout(WAIT_MS)
+            page.screenshot(path=PICTURES / f"{each.name}.png")
+            context.close()
+        browser.close()
+
+
+def _find_ids(client: Client) -> dict[str, str]:
+    """The completion and the task that the pictures show."""
+    listed = client.completions.list(text="charged twice", limit=20).data
+    [task] = [each for each in client.feedback_tasks.list() if each.name.startswith("Support")]
+    return {"completion": listed[0].id, "task": task.id}
+
+
+if __name__ == "__main__":
+    main()
