@@ -36,7 +36,7 @@ default_provider = "ok"
 [limits]
 upstream_timeout_s = 2
 body_bytes_max = 3000000
-body_timeout_s = 1
+body_timeout_s = 3
 [models.fast]
 targets = ["ok/m-1"]
 [models.second]

@@ -114,6 +114,34 @@ async def _read(
     return completion, feedback
 
 
+async def resume(
+    store: Store,
+    task: FeedbackTask,
+    *,
+    reviewer: str,
+    wish: Wish,
+    key: Key,
+    lease_s: float = LEASE_S,
+) -> QueueItem | None:
+    """What the reviewer holds already, for longer, or else the next. Raises as `take_next` does."""
+    check_open(task)
+    now = current_time_us()
+    leases = await store.feedback_queue.list_leases(task, reviewer=reviewer)
+    for held in [each for each in leases if each.expires_at > now]:
+        lease = await renew(store, task, held.completion_id, reviewer=reviewer, lease_s=lease_s)
+        completion, feedback = await _read(store, task, lease.completion_id)
+        if completion is not None:
+            return QueueItem(lease=lease, completion=completion, feedback=feedback)
+
+    async def find_task() -> FeedbackTask:
+        return task
+
+    taken = await take_next(
+        store, find_task, reviewer=reviewer, wish=wish, key=key, lease_s=lease_s
+    )
+    return taken.item
+
+
 async def renew(
     store: Store,
     task: FeedbackTask,
@@ -151,6 +179,15 @@ async def skip(
     ):
         raise NotFound(
             f"The completion '{completion_id}' is not in the queue of this task.",
+            param="completion_id",
+        )
+
+
+async def unskip(store: Store, task: FeedbackTask, completion_id: str, *, reviewer: str) -> None:
+    """Offer a skipped completion to its reviewer again. Raises `NotFound`."""
+    if not await store.feedback_queue.unskip(task, completion_id=completion_id, reviewer=reviewer):
+        raise NotFound(
+            f"The completion '{completion_id}' was not skipped by '{reviewer}'.",
             param="completion_id",
         )
 

@@ -38,7 +38,7 @@ from briggs.storage.tables import (
 from briggs.storage.types import AnyText
 from briggs.types.completions import current_time_us
 from briggs.types.errors import Conflict
-from briggs.types.feedback import FeedbackTask, Lease, Progress
+from briggs.types.feedback import FeedbackTask, Lease, Progress, Skip
 
 CANDIDATES = 32
 POSITIONS_MAX = 10_000
@@ -129,6 +129,43 @@ class FeedbackQueue:
             lambda connection: _skip(
                 connection, task, completion_id=completion_id, reviewer=reviewer, reason=reason
             )
+        )
+
+    async def unskip(self, task: FeedbackTask, *, completion_id: str, reviewer: str) -> bool:
+        """Offer a skipped completion to its reviewer again. False if it was not skipped."""
+        key = {"task": task.id, "completion": completion_id, "reviewer": reviewer}
+        return await self._access.act(
+            lambda connection: bool(connection.execute(_DELETE_SKIP, key).rowcount)
+        )
+
+    async def list_leases(self, task: FeedbackTask, *, reviewer: str) -> Sequence[Lease]:
+        """What a reviewer took and did not finish, the one that ends last first.
+
+        Leases that have ended are among them.
+        """
+        leases = feedback_leases.c
+        statement = (
+            select(leases.completion_id, leases.reviewer, leases.expires_at)
+            .where(leases.task_id == task.id, leases.reviewer == reviewer)
+            .order_by(leases.expires_at.desc())
+        )
+        return await self._access.read(
+            lambda connection: [Lease(**row._mapping) for row in connection.execute(statement)]
+        )
+
+    async def list_skipped(
+        self, task: FeedbackTask, *, reviewer: str, limit: int
+    ) -> Sequence[Skip]:
+        """What a reviewer has skipped, the latest first."""
+        skips = feedback_skips.c
+        statement = (
+            select(skips.completion_id, skips.created_at, skips.reason)
+            .where(skips.task_id == task.id, skips.reviewer == reviewer)
+            .order_by(skips.created_at.desc())
+            .limit(limit)
+        )
+        return await self._access.read(
+            lambda connection: [Skip(**row._mapping) for row in connection.execute(statement)]
         )
 
     async def measure(self, task: FeedbackTask, *, reviewer: str | None = None) -> Progress:
@@ -402,6 +439,11 @@ _LEASE = (
     feedback_leases.c.task_id == bindparam("task"),
     feedback_leases.c.completion_id == bindparam("completion"),
     feedback_leases.c.reviewer == bindparam("reviewer"),
+)
+_DELETE_SKIP = feedback_skips.delete().where(
+    feedback_skips.c.task_id == bindparam("task"),
+    feedback_skips.c.completion_id == bindparam("completion"),
+    feedback_skips.c.reviewer == bindparam("reviewer"),
 )
 _SELECT_LEASE = select(feedback_leases.c.expires_at).where(*_LEASE)
 _DELETE_LEASE = feedback_leases.delete().where(*_LEASE)

@@ -107,6 +107,15 @@ class Lease(msgspec.Struct, kw_only=True):
     """Unix time in microseconds."""
 
 
+class Skip(msgspec.Struct, kw_only=True):
+    """A completion that a reviewer will not grade, and why."""
+
+    completion_id: str
+    created_at: int
+    """Unix time in microseconds."""
+    reason: str
+
+
 class Progress(msgspec.Struct, kw_only=True):
     """The progress of a task's queue. `matching` is the sum of `graded` and `left`."""
 

@@ -74,7 +74,11 @@ async def show_raw(request: Request) -> Response:
 
 async def show_tokens(request: Request) -> Response:
     """`GET /completions/{id}/tokens`: the cards of some tokens."""
-    completion = await find_completion(request)
+    return await render_tokens(request, await find_completion(request))
+
+
+async def render_tokens(request: Request, completion: Completion) -> Response:
+    """The cards of the tokens that the URL names."""
     state = request.query_params
     first, choice = read_place(state, "from"), read_place(state, "choice")
     answers = await asyncio.to_thread(list_answers, completion)
@@ -86,6 +90,11 @@ async def show_tokens(request: Request) -> Response:
 async def show_text(request: Request) -> Response:
     """`GET /completions/{id}/text/{message}/{part}`: a long text of a message, in parts."""
     completion = await find_completion(request)
+    return await render_text(request, completion, back=join_path("completions", completion.id))
+
+
+async def render_text(request: Request, completion: Completion, *, back: str) -> Response:
+    """A part of the text that the path names."""
     name = _read_name(request)
     said = await asyncio.to_thread(
         lambda: find_text(_list_messages(completion), list_answers(completion), name)
@@ -103,13 +112,17 @@ async def show_text(request: Request) -> Response:
         parts=parts,
         characters=len(said),
         link=Address(request.url.path, request.query_params),
-        back=join_path("completions", completion.id),
+        back=back,
     )
 
 
 async def send_image(request: Request) -> Response:
     """`GET /completions/{id}/images/{message}/{part}`: an image of the request."""
-    completion = await find_completion(request)
+    return await render_image(request, await find_completion(request))
+
+
+async def render_image(request: Request, completion: Completion) -> Response:
+    """The image that the path names."""
     name = _read_name(request)
     url = await asyncio.to_thread(lambda: find_image(_list_messages(completion), name)) or ""
     kind, _, data = url.removeprefix("data:").partition(";base64,")

@@ -8,7 +8,14 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import ClientDisconnect, Request
 
 from briggs.parts import find_parts
-from briggs.types.errors import Forbidden, HangUp, InvalidRequest, RequestTooLarge
+from briggs.transport.errors import TransportError
+from briggs.types.errors import (
+    Forbidden,
+    HangUp,
+    InvalidRequest,
+    RequestTimeout,
+    RequestTooLarge,
+)
 from briggs.web.session import Sessions
 
 FIELD = "csrf"
@@ -41,7 +48,7 @@ async def read_form(request: Request) -> Form:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body, within the server's limit. Raises `RequestTooLarge`, `HangUp`."""
+    """The whole body. Raises `RequestTooLarge`, `RequestTimeout`, `HangUp`."""
     bytes_max = find_parts(request).running.limits.body_bytes_max
     body = bytearray()
     try:
@@ -51,6 +58,10 @@ async def read_body(request: Request) -> bytes:
                 raise RequestTooLarge(f"The form is larger than {bytes_max} bytes: send less.")
     except ClientDisconnect:
         raise HangUp from None
+    except TransportError as error:
+        raise RequestTimeout(
+            f"The form did not arrive: {error}. Send it again.", headers={"connection": "close"}
+        ) from error
     return bytes(body)
 
 

@@ -8,6 +8,7 @@ from briggs.web import (
     compare,
     completion,
     feedback_tasks,
+    grading,
     home,
     palette,
     results,
@@ -25,6 +26,8 @@ OPEN_ROUTES = [
     open_page("POST", SIGN_IN, sign_in.sign_in),
     open_page("GET", f"{SIGN_IN}/{{secret}}", sign_in.show_link),
     open_page("POST", f"{SIGN_IN}/{{secret}}", sign_in.use_link),
+    open_page("GET", "/invitations/{secret}", grading.show_invitation),
+    open_page("POST", "/invitations/{secret}", grading.accept_invitation),
     open_page("POST", "/sign-out", sign_in.sign_out),
     open_page("POST", "/theme", sign_in.choose_theme),
     Route("/static/{version}/{path:path}", send_file, methods=["GET"]),
@@ -32,6 +35,9 @@ OPEN_ROUTES = [
 """What a visitor may open who has not signed in. It shows nothing of the record."""
 
 _TASK = "/feedback/{id}"
+_GRADE = f"{_TASK}/grade"
+_ITEM = f"{_TASK}/items/{{completion_id}}"
+_PART = "{message}/{part}"
 
 PAGES = [
     page("GET", "/", home.show, scope="read", graders=True),
@@ -60,6 +66,14 @@ PAGES = [
     page("POST", f"{_TASK}/decide", results.decide, scope="admin"),
     page("POST", f"{_TASK}/invitations", results.invite, scope="admin"),
     page("POST", f"{_TASK}/invitations/{{invitation_id}}/revoke", results.revoke, scope="admin"),
+    page("GET", _GRADE, grading.show, scope="grade", invited=True),
+    page("POST", _GRADE, grading.save, scope="grade", invited=True),
+    page("GET", f"{_GRADE}/done", grading.show_done, scope="grade", invited=True),
+    page("POST", f"{_GRADE}/renew", grading.renew, scope="grade", invited=True),
+    page("POST", f"{_GRADE}/unskip", grading.unskip, scope="grade", invited=True),
+    page("GET", f"{_ITEM}/tokens", grading.show_tokens, scope="grade", invited=True),
+    page("GET", f"{_ITEM}/text/{_PART}", grading.show_text, scope="grade", invited=True),
+    page("GET", f"{_ITEM}/images/{_PART}", grading.send_image, scope="grade", invited=True),
     page("POST", f"{_TASK}/archive", feedback_tasks.archive, scope="admin"),
     page("GET", "/first-call", home.show_first_call, scope="read"),
     page("GET", "/palette", palette.search, scope="read", graders=True),

@@ -315,6 +315,7 @@ document.addEventListener("click", (event) => {
   const target = event.target instanceof Element ? event.target.closest("[data-copies], [data-opens]") : null;
   if (target?.dataset.copies) copy(document.getElementById(target.dataset.copies)?.textContent ?? "");
   if (target?.dataset.opens === "palette") openPalette();
+  if (target?.dataset.opens === "keys") openKeyHelp();
 });
 document.addEventListener("htmx:responseError", (event) => toast(event.detail.xhr.responseText.trim(), { kind: "bad" }));
 document.addEventListener("htmx:sendError", () => toast("Briggs cannot be reached. Is it running?", { kind: "bad" }));

@@ -1,0 +1,466 @@
+"""The grading page: one completion after another, for people who have never opened a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from briggs.feedback import queue
+from briggs.feedback.feedback import (
+    FeedbackEdit,
+    FeedbackPost,
+    create_feedback,
+    list_feedback,
+    update_feedback,
+)
+from briggs.feedback.hidden import hide_model
+from briggs.feedback.reviewers import find_blinded
+from briggs.feedback.tasks import retrieve_task
+from briggs.parts import find_parts
+from briggs.storage import FeedbackQuery, Store, Wish
+from briggs.types.completions import Completion, create_id, current_time_us
+from briggs.types.errors import (
+    AuthenticationFailed,
+    BriggsError,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+)
+from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress
+from briggs.types.form_lines import find_fields, replace_values
+from briggs.types.forms import Form, build_values, read_form
+from briggs.types.keys import Key
+from briggs.types.values import list_values
+from briggs.web import csrf
+from briggs.web.addresses import Address, join_path
+from briggs.web.completion import render_image, render_text, render_tokens
+from briggs.web.completion_view import Details, read_details, read_wish
+from briggs.web.forms import Submitted, list_controls, read_submitted
+from briggs.web.rendering import render
+from briggs.web.route import find_sessions, see_other
+from briggs.wires.recorded.preview import read_preview
+
+LEASE_S = 1200.0
+"""Twenty minutes. The page asks for more while its reviewer is at work."""
+MINE_MAX = 30
+"""How many of a reviewer's own items are listed."""
+
+
+class Mine(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a reviewer's own items, in the list at the side."""
+
+    completion_id: str
+    asked: str
+    state: str
+    """`graded`, `skipped` or `held`."""
+    more: str
+    is_current: bool
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reviewer looks at now: a new completion, or one that was graded before."""
+
+    completion: Completion
+    lease: Lease | None
+    given: Feedback | None
+    """The reviewer's own answer, to be changed."""
+    others: Sequence[Feedback]
+
+
+async def show(request: Request) -> Response:
+    """`GET /feedback/{id}/grade`: the next completion, or the one that `item` names."""
+    task, key = await find_graded_task(request), request.state.key
+    item = request.query_params.get("item")
+    if item:
+        return await _show(request, task, await _reopen(request, task, item))
+    store = find_parts(request).store
+    taken = await queue.resume(
+        store, task, reviewer=key.name, wish=Wish(), key=key, lease_s=LEASE_S
+    )
+    if taken is None:
+        return await _show_done(request, task)
+    work = Work(completion=taken.completion, lease=taken.lease, given=None, others=taken.feedback)
+    return await _show(request, task, work)
+
+
+async def save(request: Request) -> Response:
+    """`POST /feedback/{id}/grade`: save the answer, skip, or give the completion back."""
+    task, key = await find_graded_task(request), request.state.key
+    fields = await csrf.read_form(request)
+    id, action = fields.get("completion_id", ""), fields.get("action", "save")
+    store, here = find_parts(request).store, f"/feedback/{task.id}/grade"
+    if action == "leave":
+        await _release(store, task, id, reviewer=key.name)
+        return see_other("/feedback" if key.task_id is None else f"{here}/done")
+    if action == "skip":
+        try:
+            await queue.skip(
+                store, task, id, reviewer=key.name, reason=fields.get("skip_reason", "")
+            )
+        except InvalidRequest as error:
+            work = await _reopen(request, task, id)
+            return await _show(request, task, work, problem=error.message)
+        return see_other(f"{here}?undo={id}")
+    form = read_form(task.json_schema)
+    submitted = read_submitted(form, fields)
+    if fields.get("task_version") != str(task.version):
+        work = await _reopen(request, task, id)
+        return await _show(request, task, work, submitted=submitted, is_changed=True)
+    if submitted.problems:
+        work = await _reopen(request, task, id)
+        return await _show(request, task, work, submitted=submitted)
+    try:
+        await _save(request, task, form, submitted, fields)
+    except Conflict:
+        return await _show_taken(request, task, id, submitted)
+    except InvalidRequest as error:
+        work = await _reopen(request, task, id)
+        problems = _place_problems(form, error)
+        told = msgspec.structs.replace(submitted, problems=problems)
+        message = "" if problems else error.message
+        return await _show(request, task, work, submitted=told, problem=message)
+    return see_other(f"{here}?undo={id}")
+
+
+async def renew(request: Request) -> Response:
+    """`POST /feedback/{id}/grade/renew`: keep the completion for longer."""
+    task, key = await find_graded_task(request), request.state.key
+    fields = await csrf.read_form(request)
+    try:
+        lease = await queue.renew(
+            find_parts(request).store,
+            task,
+            fields.get("completion_id", ""),
+            reviewer=key.name,
+            lease_s=LEASE_S,
+        )
+    except (Conflict, NotFound):
+        return Response("taken", status_code=409, media_type="text/plain")
+    return Response(str(lease.expires_at // 1000), media_type="text/plain")
+
+
+async def unskip(request: Request) -> Response:
+    """`POST /feedback/{id}/grade/unskip`: take a skipped completion back."""
+    task, key = await find_graded_task(request), request.state.key
+    id = (await csrf.read_form(request)).get("completion_id", "")
+    await queue.unskip(find_parts(request).store, task, id, reviewer=key.name)
+    return see_other(f"/feedback/{task.id}/grade?item={id}")
+
+
+async def show_done(request: Request) -> Response:
+    """`GET /feedback/{id}/grade/done`: what this reviewer has done."""
+    return await _show_done(request, await find_graded_task(request))
+
+
+async def show_invitation(request: Request) -> Response:
+    """`GET /invitations/{secret}`: who is invited to what, and a button that begins."""
+    key = await _open_invitation(request)
+    task = await retrieve_task(
+        find_parts(request).store, key.task_id or "", organization_id=key.organization_id
+    )
+    if request.state.session is None:
+        request.state.session = request.state.new_session = find_sessions(request).begin()
+    return await render(
+        request,
+        "grading/invitation.html",
+        title="Invitation",
+        task=task,
+        reviewer=key.name,
+        secret=request.path_params["secret"],
+    )
+
+
+async def accept_invitation(request: Request) -> Response:
+    """`POST /invitations/{secret}`: begin the session of the invited reviewer."""
+    key = await _open_invitation(request)
+    request.state.new_session = find_sessions(request).begin(key.id)
+    return see_other(f"/feedback/{key.task_id}/grade")
+
+
+async def find_graded_task(request: Request) -> FeedbackTask:
+    """The task of the path, if this key may grade it. Raises `NotFound`, `Forbidden`."""
+    key: Key = request.state.key
+    id = request.path_params["id"]
+    if key.task_id not in (None, id):
+        raise Forbidden("Your invitation opens the grading page of one task, and nothing else.")
+    task = await retrieve_task(find_parts(request).store, id, organization_id=key.organization_id)
+    if task.kind == "preference":
+        raise InvalidRequest("Preferences are given on the pages that compare answers.")
+    return task
+
+
+async def show_tokens(request: Request) -> Response:
+    """`GET /feedback/{id}/items/{completion_id}/tokens`: the cards of some tokens."""
+    return await render_tokens(request, await find_item(request))
+
+
+async def show_text(request: Request) -> Response:
+    """`GET /feedback/{id}/items/{completion_id}/text/{message}/{part}`: a long text, in parts."""
+    item = await find_item(request)
+    back = f"{join_path('feedback', request.path_params['id'], 'grade')}?item={item.id}"
+    return await render_text(request, item, back=back)
+
+
+async def send_image(request: Request) -> Response:
+    """`GET /feedback/{id}/items/{completion_id}/images/{message}/{part}`: an image."""
+    return await render_image(request, await find_item(request))
+
+
+async def find_item(request: Request) -> Completion:
+    """A completion that this reviewer has in hand or has graded, as the task lets it be seen.
+
+    Raises `NotFound`, also for a completion that is none of the reviewer's business.
+    """
+    task = await find_graded_task(request)
+    return (await _reopen(request, task, request.path_params["completion_id"])).completion
+
+
+async def _open_invitation(request: Request) -> Key:
+    """The key of the link. A link that does not open is no reason to ask for a key."""
+    try:
+        return await find_parts(request).gate.keys.open_invitation(request.path_params["secret"])
+    except AuthenticationFailed as error:
+        raise Forbidden(error.message) from error
+
+
+async def _reopen(request: Request, task: FeedbackTask, id: str) -> Work:
+    """A completion that the reviewer holds, or has graded or skipped. Raises `NotFound`."""
+    key, store = request.state.key, find_parts(request).store
+    held = await store.feedback_queue.list_leases(task, reviewer=key.name)
+    lease = next((each for each in held if each.completion_id == id), None)
+    given = await _find_given(store, task, id, reviewer=key.name)
+    skipped = await store.feedback_queue.list_skipped(task, reviewer=key.name, limit=1000)
+    may_see = lease or given or any(each.completion_id == id for each in skipped)
+    if not may_see and not {"read", "admin"} & set(key.scopes):
+        raise NotFound(f"The completion '{id}' is not yours to grade.", param="item")
+    completion = await store.completions.retrieve(id, organization_id=task.organization_id)
+    if completion is None:
+        raise NotFound(f"There is no completion '{id}'. It may have been deleted.", param="item")
+    if task.hide_model:
+        completion = hide_model(completion, tags=task.completion_tags_selector)
+    others = await _list_others(store, task, id, key=key) if given or not task.blind else []
+    return Work(completion=completion, lease=lease, given=given, others=others)
+
+
+async def _find_given(
+    store: Store, task: FeedbackTask, id: str, *, reviewer: str
+) -> Feedback | None:
+    """The reviewer's newest answer about a completion. A lead's decision is none."""
+    found, _ = await list_feedback(
+        store,
+        organization_id=task.organization_id,
+        task_id=task.id,
+        completion_id=id,
+        reviewer=reviewer,
+    )
+    own = [each for each in found if each.reviewer_kind != "lead"]
+    return own[0] if own else None
+
+
+async def _list_others(
+    store: Store, task: FeedbackTask, id: str, *, key: Key
+) -> Sequence[Feedback]:
+    found, _ = await list_feedback(
+        store,
+        organization_id=task.organization_id,
+        task_id=task.id,
+        completion_id=id,
+        hidden_from=find_blinded(key),
+        limit=100,
+    )
+    return [each for each in found if each.reviewer != key.name]
+
+
+async def _release(store: Store, task: FeedbackTask, id: str, *, reviewer: str) -> None:
+    try:
+        await queue.release(store, task, id, reviewer=reviewer)
+    except NotFound:
+        # It was given back or graded before: there is nothing to do.
+        return
+
+
+async def _save(
+    request: Request,
+    task: FeedbackTask,
+    form: Form,
+    submitted: Submitted,
+    fields: csrf.Form,
+) -> None:
+    """Record the answer, or change the one that was given before."""
+    key, store, id = request.state.key, find_parts(request).store, fields.get("completion_id", "")
+    work = await _reopen(request, task, id)
+    if work.given is not None and work.given.task_version == task.version:
+        edit = FeedbackEdit(
+            json_values=replace_values(form, work.given.json_values, submitted.said),
+            comment=submitted.comment,
+            rationale=submitted.rationale,
+        )
+        query = FeedbackQuery(organization_id=task.organization_id)
+        await update_feedback(store, work.given.id, edit, query=query)
+        return
+    if fields.get("action") == "add":
+        # Others took it, and the reviewer wants to add an answer as well.
+        await _release(store, task, id, reviewer=key.name)
+    post = FeedbackPost(
+        task_id=task.id,
+        task_version=task.version,
+        json_values=build_values(form, submitted.said),
+        comment=submitted.comment,
+        rationale=submitted.rationale,
+        completion_ids=[id],
+        reviewer_kind="person",
+        idempotency_key=fields.get("idempotency_key") or None,
+    )
+    await create_feedback(store, post, organization_id=task.organization_id, reviewer=key.name)
+
+
+def _place_problems(form: Form, error: BriggsError) -> dict[str, str]:
+    """What is wrong with each field; empty if it is about no field."""
+    problems = getattr(error, "problems", [])
+    wrong = find_fields(form, problems)
+    names = {field.path: field.name for field in form.fields}
+    messages = {each["path"].removeprefix("json_values."): each["message"] for each in problems}
+    return {names[path]: messages.get(names[path], "This value does not fit.") for path in wrong}
+
+
+async def _show(
+    request: Request,
+    task: FeedbackTask,
+    work: Work,
+    *,
+    submitted: Submitted | None = None,
+    is_changed: bool = False,
+    problem: str = "",
+) -> Response:
+    key, store = request.state.key, find_parts(request).store
+    form = read_form(task.json_schema)
+    id = work.completion.id
+    values: Mapping[str, Any] = work.given.json_values if work.given else {}
+    rationale = work.given.rationale if work.given else {}
+    if submitted is not None:
+        values, rationale = build_values(form, submitted.said), submitted.rationale
+    details, path = await asyncio.to_thread(_read_details, request, task, work)
+    state = Address(f"/feedback/{task.id}/grade", request.query_params)
+    return await render(
+        request,
+        "grading/page.html",
+        status=400 if problem or (submitted and submitted.problems) else 200,
+        title=task.name,
+        task=task,
+        work=work,
+        details=details,
+        path=path,
+        link=state,
+        controls=list_controls(
+            form,
+            values=values,
+            rationale=rationale,
+            typed=submitted.typed if submitted and not is_changed else None,
+            problems=submitted.problems if submitted and not is_changed else None,
+        ),
+        comment=submitted.comment if submitted else work.given.comment if work.given else "",
+        others=[(each, list(list_values(each.json_values))) for each in work.others],
+        mine=await _list_mine(request, task, current=id),
+        progress=await queue.measure_progress(store, task, reviewer=key.name),
+        undo=request.query_params.get("undo", ""),
+        idempotency_key=create_id(),
+        is_changed=is_changed,
+        problem=problem,
+        saves_on_pick=_saves_on_pick(form),
+    )
+
+
+def _read_details(request: Request, task: FeedbackTask, work: Work) -> tuple[Details, str]:
+    details = read_details(work.completion, read_wish(request.query_params))
+    return details, join_path("feedback", task.id, "items", work.completion.id)
+
+
+def _saves_on_pick(form: Form) -> bool:
+    """Whether there is one field, and choosing one of its options says everything."""
+    return len(form.fields) == 1 and form.fields[0].kind in ("boolean", "choice", "scale")
+
+
+async def _show_taken(
+    request: Request, task: FeedbackTask, id: str, submitted: Submitted
+) -> Response:
+    """The lease ended, and others have graded the completion meanwhile."""
+    work = await _reopen(request, task, id)
+    form = read_form(task.json_schema)
+    return await render(
+        request,
+        "grading/taken.html",
+        status=409,
+        title=task.name,
+        task=task,
+        completion_id=work.completion.id,
+        controls=list_controls(
+            form, values=build_values(form, submitted.said), rationale=submitted.rationale
+        ),
+        comment=submitted.comment,
+        idempotency_key=create_id(),
+    )
+
+
+async def _show_done(request: Request, task: FeedbackTask) -> Response:
+    key, store = request.state.key, find_parts(request).store
+    progress: Progress = await queue.measure_progress(store, task, reviewer=key.name)
+    return await render(
+        request,
+        "grading/done.html",
+        title=task.name,
+        task=task,
+        progress=progress,
+        mine=await _list_mine(request, task, current=""),
+        undo=request.query_params.get("undo", ""),
+    )
+
+
+async def _list_mine(request: Request, task: FeedbackTask, *, current: str) -> list[Mine]:
+    """The reviewer's own items: what is in hand, then what was graded or skipped, newest first."""
+    key, store = request.state.key, find_parts(request).store
+    given, _ = await list_feedback(
+        store,
+        organization_id=task.organization_id,
+        task_id=task.id,
+        reviewer=key.name,
+        limit=MINE_MAX,
+    )
+    skipped = await store.feedback_queue.list_skipped(task, reviewer=key.name, limit=MINE_MAX)
+    now = current_time_us()
+    leases = await store.feedback_queue.list_leases(task, reviewer=key.name)
+    rows: dict[str, tuple[int, str, str]] = {
+        each.completion_id: (each.expires_at, "held", "in your hands")
+        for each in leases
+        if each.expires_at > now
+    }
+    for each in skipped:
+        rows.setdefault(each.completion_id, (each.created_at, "skipped", "skipped"))
+    for answer in given:
+        for id in answer.completion_ids:
+            more = ", ".join(text for _, text in list_values(answer.json_values))
+            rows.setdefault(id, (answer.created_at, "graded", more))
+    if current and current not in rows:
+        rows[current] = (2**63, "held", "in your hands")
+    newest = sorted(rows.items(), key=lambda row: row[1][0], reverse=True)[:MINE_MAX]
+    asked = await _read_asked(store, task, [id for id, _ in newest])
+    return [
+        Mine(
+            completion_id=id,
+            asked=asked.get(id, ""),
+            state=state,
+            more=more,
+            is_current=id == current,
+        )
+        for id, (_, state, more) in newest
+    ]
+
+
+async def _read_asked(store: Store, task: FeedbackTask, ids: Sequence[str]) -> dict[str, str]:
+    found = await store.completions.retrieve_many(ids, organization_id=task.organization_id)
+    return {id: read_preview(each.request, None).asked for id, each in found.items()}

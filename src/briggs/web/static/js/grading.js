@@ -1,0 +1,242 @@
+// The grading page: keys, drafts, the lease, and on phones one field at a time.
+
+import { ago, isTyping, onKey, send, toast } from "./shell.js";
+
+const page = document.querySelector(".grading");
+const form = document.getElementById("grade");
+const fields = [...form.querySelectorAll(".field")];
+const { task, version, item, reviewer } = page.dataset;
+const draftKey = `briggs-draft ${reviewer} ${task} ${item}`;
+const DRAFT_DAYS = 30;
+let current = 0;
+let isSaving = false;
+
+// ---- Drafts: kept in this browser on every change, until the answer is saved.
+
+const kept = (name) => name.startsWith("value.") || name.startsWith("reason.") || name === "comment";
+
+function keepDraft() {
+  const said = [...new FormData(form)].filter(([name]) => kept(name));
+  try {
+    localStorage.setItem(draftKey, JSON.stringify({ version, at: Date.now(), said }));
+  } catch {
+    return;
+  }
+  const shown = document.getElementById("draft");
+  shown.hidden = false;
+  shown.textContent = `draft kept ${new Date().toTimeString().slice(0, 8)}`;
+}
+
+function restoreDraft() {
+  let draft = null;
+  try {
+    draft = JSON.parse(localStorage.getItem(draftKey) ?? "null");
+  } catch { /* A draft that cannot be read is none. */ }
+  if (!draft?.said?.some(([, value]) => value) || form.querySelector(".problem")) return;
+  // Each field that the draft knows is as the draft says. What no longer fits is left out.
+  for (const [name, value] of draft.said) {
+    const control = form.elements.namedItem(name);
+    if (!control) continue;
+    const inputs = control instanceof RadioNodeList ? [...control] : [control];
+    for (const input of inputs) {
+      if (!["radio", "checkbox"].includes(input.type)) input.value = value;
+      else if (draft.version === version && input.value === value) input.checked = true;
+    }
+  }
+  for (const details of form.querySelectorAll(".field-reason")) {
+    if (details.querySelector("textarea").value) details.open = true;
+  }
+  const shown = document.getElementById("draft");
+  shown.hidden = false;
+  shown.textContent = `draft from ${ago(draft.at)}`;
+}
+
+function forgetOldDrafts() {
+  for (const key of Object.keys(localStorage).filter((each) => each.startsWith("briggs-draft "))) {
+    try {
+      const { at } = JSON.parse(localStorage.getItem(key));
+      if (Date.now() - at > DRAFT_DAYS * 86_400_000) localStorage.removeItem(key);
+    } catch {
+      localStorage.removeItem(key);
+    }
+  }
+}
+
+// ---- Fields.
+
+const isAnswered = (field) => field.querySelector("input:checked")
+  ? !field.querySelector('input:checked[value=""]:not([data-none])')
+  : [...field.querySelectorAll('[name^="value."]:is(textarea, select, [type="text"])')].some((each) => each.value.trim());
+
+function showState() {
+  const missing = fields.filter((field) => "required" in field.dataset && !isAnswered(field)).length;
+  const required = fields.filter((field) => "required" in field.dataset).length;
+  document.getElementById("missing").textContent = missing
+    ? `${missing} of ${required} missing`
+    : "ready to save";
+  document.getElementById("place").textContent = `${current + 1} of ${fields.length}`;
+}
+
+function goTo(place, { focus = false } = {}) {
+  current = Math.max(0, Math.min(fields.length - 1, place));
+  fields.forEach((field, index) => field.classList.toggle("is-current", index === current));
+  form.classList.toggle("at-end", current === fields.length - 1);
+  fields[current].scrollIntoView({ block: "nearest" });
+  if (focus) fields[current].querySelector('textarea:not([name^="reason."]), input[type="text"], select')?.focus();
+  showState();
+}
+
+function goOn() {
+  const next = fields.findIndex((field, index) => index > current && "required" in field.dataset && !isAnswered(field));
+  if (next >= 0) goTo(next);
+}
+
+function choose(key) {
+  const field = fields[current];
+  const label = field?.querySelector(`.choice[data-key="${CSS.escape(key)}"]`);
+  const input = label?.querySelector("input");
+  if (!input) return false;
+  if (input.type === "radio" && input.checked && !("required" in field.dataset)) input.checked = false;
+  else input.checked = input.type === "radio" ? true : !input.checked;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  return true;
+}
+
+function picked(input) {
+  const field = input.closest(".field");
+  current = fields.indexOf(field);
+  if (input.type === "checkbox" && input.checked) {
+    for (const other of field.querySelectorAll("input[type=checkbox]")) {
+      if (other !== input && ("none" in other.dataset || "none" in input.dataset)) other.checked = false;
+    }
+  }
+  goTo(current);
+  if (input.type === "radio" && input.checked) {
+    if ("savesOnPick" in page.dataset && !("given" in page.dataset)) save();
+    else if (matchMedia("(min-width: 721px)").matches) goOn();
+  }
+}
+
+// ---- Saving.
+
+function save() {
+  const missing = fields.findIndex((field) => "required" in field.dataset && !isAnswered(field));
+  if (missing >= 0) {
+    goTo(missing, { focus: true });
+    toast("Please answer this field first.");
+    return;
+  }
+  form.requestSubmit(document.getElementById("save"));
+}
+
+form.addEventListener("submit", (event) => {
+  if (isSaving) { event.preventDefault(); return; }
+  isSaving = true;
+  // The draft stays until the server has answered: the next page, without a problem, forgets it.
+  try {
+    sessionStorage.setItem("briggs-saved", draftKey);
+  } catch { /* Without storage there is no draft either. */ }
+});
+
+addEventListener("pageshow", () => { isSaving = false; });
+
+function forgetSavedDraft() {
+  const saved = sessionStorage.getItem("briggs-saved");
+  sessionStorage.removeItem("briggs-saved");
+  if (saved && (saved !== draftKey || "given" in page.dataset) && !form.querySelector(".problem")) {
+    localStorage.removeItem(saved);
+  }
+}
+
+// ---- The lease.
+
+function watchLease() {
+  if (!page.dataset.until) return;
+  let until = Number(page.dataset.until);
+  let lastWork = Date.now();
+  for (const kind of ["keydown", "pointerdown", "scroll"]) {
+    addEventListener(kind, () => { lastWork = Date.now(); }, { capture: true, passive: true });
+  }
+  setInterval(async () => {
+    const left = until - Date.now();
+    const works = Date.now() - lastWork < 300_000;
+    if (left < 600_000 && left > 0 && works) {
+      const answer = await send("POST", `/feedback/${task}/grade/renew`, { fields: { completion_id: item }, quiet: true });
+      if (answer.ok) until = Number(await answer.text());
+      else document.getElementById("ended").hidden = false;
+    }
+    if (until < Date.now()) document.getElementById("ended").hidden = false;
+  }, 15_000);
+}
+
+// ---- Keys. Letters are never taken from a text field.
+
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") { event.preventDefault(); save(); return; }
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (document.querySelector("dialog[open]") || isTyping(event.target)) return;
+  if (event.target instanceof Element && event.target.closest(".tokens")) return;
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    document.activeElement?.blur();
+    goTo(current + (event.key === "ArrowDown" ? 1 : -1));
+  } else if (event.key === "Enter" && !(event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement)) {
+    const field = fields[current];
+    if (field.dataset.shape !== "tiles") { event.preventDefault(); goTo(current, { focus: true }); }
+  } else if (event.key.length === 1 && choose(event.key.toLowerCase())) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}, { capture: true });
+
+function open(details, input) {
+  details.open = true;
+  input.focus();
+}
+
+onKey("r", "", () => {
+  const details = fields[current].querySelector(".field-reason");
+  if (details) open(details, details.querySelector("textarea"));
+});
+onKey("c", "", () => goTo(fields.length - 1, { focus: true }));
+onKey("s", "", () => open(form.querySelector(".skipping"), document.getElementById("skip-reason")));
+onKey("u", "", () => document.getElementById("undo")?.click());
+onKey("i", "", () => {
+  const details = document.getElementById("instruction");
+  if (details) details.open = !details.open;
+});
+onKey("p", "", () => document.getElementById("tint")?.click());
+
+document.getElementById("tint")?.addEventListener("click", (event) => {
+  const off = page.classList.toggle("no-tint");
+  event.currentTarget.setAttribute("aria-pressed", String(!off));
+  try {
+    localStorage.setItem("briggs-no-tint", off ? "1" : "");
+  } catch { /* The choice holds for this page only. */ }
+});
+if (localStorage.getItem("briggs-no-tint")) document.getElementById("tint")?.click();
+
+document.getElementById("next-field").addEventListener("click", () => goTo(current + 1));
+form.querySelector(".sheet-handle").addEventListener("click", () => form.classList.toggle("is-low"));
+form.addEventListener("focusin", (event) => {
+  const place = fields.indexOf(event.target.closest(".field"));
+  if (place >= 0 && place !== current) goTo(place);
+});
+form.addEventListener("input", () => { keepDraft(); showState(); });
+form.addEventListener("change", (event) => {
+  if (event.target.matches("input[type=radio], input[type=checkbox]")) picked(event.target);
+  keepDraft();
+});
+form.querySelector("#skip-reason").addEventListener("keydown", (event) => {
+  if (event.key === "Enter") {
+    event.preventDefault();
+    form.requestSubmit(form.querySelector('button[value="skip"]'));
+  }
+});
+
+form.classList.add("has-steps");
+forgetSavedDraft();
+forgetOldDrafts();
+restoreDraft();
+watchLease();
+goTo(Math.max(0, fields.findIndex((field) => !isAnswered(field))));

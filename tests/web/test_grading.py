@@ -1,0 +1,240 @@
+"""The grading page without JavaScript, and what a reviewer may see."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.processes import Server, create_response
+from tests.web.visitor import Visitor
+
+SCHEMA = {
+    "type": "object",
+    "required": ["relevance"],
+    "properties": {
+        "relevance": {"type": "integer", "minimum": 1, "maximum": 5},
+        "tone": {"enum": ["kind", "cold"]},
+    },
+}
+EVIL = "<script>alert(1)</script>"
+
+
+def record(server: Server, tag: str, count: int = 3) -> list[str]:
+    ids = []
+    for number in range(count):
+        body = {
+            "organization_id": "default",
+            "kind": "chat",
+            "status": "finished",
+            "tags": [tag],
+            "request": {
+                "model": "secret-model",
+                "messages": [{"role": "user", "content": f"Question {number} {EVIL}"}],
+            },
+            "response": create_response(model="secret-model"),
+        }
+        ids.append(server.send("POST", "/api/v1/completions", body).json["id"])
+    return ids
+
+
+def create_task(server: Server, tag: str, **members: Any) -> dict[str, Any]:
+    body = {
+        "name": tag,
+        "instruction": f"Look well {EVIL}",
+        "json_schema": SCHEMA,
+        "completion_tags_selector": [tag],
+        **members,
+    }
+    made: dict[str, Any] = server.send("POST", "/api/v1/feedback_task", body).json
+    return made
+
+
+def list_given(server: Server, task: dict[str, Any]) -> list[dict[str, Any]]:
+    given: list[dict[str, Any]] = server.send(
+        "GET", f"/api/v1/feedback?task_id={task['id']}&limit=100"
+    ).json["data"]
+    return given
+
+
+def invite(server: Server, task: dict[str, Any], name: str = "qa-2") -> Visitor:
+    """A reviewer who came by a link."""
+    made = server.send("POST", f"/api/v1/feedback_task/{task['id']}/invitations", {"name": name})
+    reviewer = Visitor(server, key=None)
+    page = reviewer.visit(made.json["path"])
+    assert name in page.body.decode() and EVIL not in page.body.decode()
+    reviewer.submit(made.json["path"])
+    assert reviewer.path == f"/feedback/{task['id']}/grade"
+    return reviewer
+
+
+def hidden(page: bytes) -> dict[str, str]:
+    """The hidden inputs of the form."""
+    found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.decode())
+    return {name: value for name, value in found if name != "csrf"}
+
+
+def test_an_invited_reviewer_grades_everything(server: Server) -> None:
+    """From the link to the end, with nothing but forms. Each grade has the reviewer's name."""
+    ids = record(server, "invited-all")
+    task = create_task(server, "invited-all")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    seen = []
+    page = reviewer.visit(here)
+    for _ in ids:
+        assert EVIL not in page.body.decode()
+        form = hidden(page.body)
+        seen.append(form["completion_id"])
+        assert reviewer.visit(here).status == 200, "looking again takes no other completion"
+        page = reviewer.submit(here, **form, **{"value.relevance": "3", "comment": "c"})
+    assert sorted(seen) == sorted(ids)
+    assert "Nothing is left for you" in page.body.decode()
+    given = list_given(server, task)
+    assert {each["reviewer"] for each in given} == {"qa-2"}
+    assert [each["json_values"] for each in given] == [{"relevance": 4}] * 3
+    assert {each["reviewer_kind"] for each in given} == {"person"}
+
+
+def test_an_invitation_opens_nothing_else(server: Server) -> None:
+    """Every other page is refused, and so are other tasks and completions of others."""
+    (other,) = record(server, "not-theirs", 1)
+    record(server, "invited-one", 1)
+    foreign = create_task(server, "not-theirs")
+    task = create_task(server, "invited-one")
+    reviewer = invite(server, task)
+    for path in ("/", "/completions", f"/completions/{other}", "/feedback", "/settings"):
+        assert reviewer.visit(path).status in (403, 404), path
+    assert reviewer.visit(f"/feedback/{task['id']}").status == 403
+    assert reviewer.visit(f"/feedback/{foreign['id']}/grade").status == 403
+    assert reviewer.visit(f"/feedback/{task['id']}/grade?item={other}").status == 404
+    assert reviewer.visit(f"/feedback/{task['id']}/items/{other}/tokens").status == 404
+    assert reviewer.submit(f"/feedback/{task['id']}/grade", completion_id=other).status == 404
+
+
+def test_what_is_missing_is_said_and_kept(server: Server) -> None:
+    """A form with a mistake comes back with what was typed."""
+    record(server, "mistakes", 1)
+    task = create_task(server, "mistakes")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    form = hidden(reviewer.visit(here).body)
+    page = reviewer.submit(here, **form, **{"value.tone": "1", "comment": "kept <b>"})
+    assert page.status == 400
+    assert "This field is required" in page.body.decode() and "kept &lt;b&gt;" in page.body.decode()
+    assert not list_given(server, task)
+
+
+def test_skipping_needs_a_reason_and_can_be_undone(server: Server) -> None:
+    """A skipped completion does not come back, unless its reviewer takes it back."""
+    (id,) = record(server, "skips", 1)
+    task = create_task(server, "skips")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    form = hidden(reviewer.visit(here).body)
+    refused = reviewer.submit(here, **form, action="skip", skip_reason="")
+    assert "say in up to" in refused.body.decode()
+    done = reviewer.submit(here, **form, action="skip", skip_reason="not my language")
+    assert "Nothing is left for you" in done.body.decode()
+    reviewer.submit(f"{here}/unskip", completion_id=id)
+    assert hidden(reviewer.visit(here).body)["completion_id"] == id
+
+
+def test_an_answer_can_be_changed(server: Server) -> None:
+    """Undo opens the answer again, and saving makes a new version of it."""
+    (id,) = record(server, "undo", 1)
+    task = create_task(server, "undo")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    form = hidden(reviewer.visit(here).body)
+    done = reviewer.submit(here, **form, **{"value.relevance": "0", "value.tone": "1"})
+    assert f"item={id}" in done.body.decode()
+    again = reviewer.visit(f"{here}?item={id}")
+    assert "You graded this before" in again.body.decode()
+    reviewer.submit(here, **hidden(again.body), **{"value.relevance": "4"})
+    (given,) = list_given(server, task)
+    assert (given["json_values"], given["version"]) == ({"relevance": 5}, 2)
+
+
+def test_a_changed_task_keeps_what_fits(server: Server) -> None:
+    """A reviewer whose task changed sees the new form, with what still fits, and saves nothing."""
+    record(server, "changed", 1)
+    task = create_task(server, "changed")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    form = hidden(reviewer.visit(here).body)
+    wider = {**SCHEMA, "required": ["relevance", "safe"]}
+    wider["properties"] = {**SCHEMA["properties"], "safe": {"type": "boolean"}}  # type: ignore[dict-item]
+    server.send("POST", f"/api/v1/feedback_task/{task['id']}", {"json_schema": wider})
+    page = reviewer.submit(here, **form, **{"value.relevance": "2"}).body.decode()
+    assert "The task was changed" in page and "version 2" in page
+    assert 'name="value.relevance" value="2" checked' in page and 'name="value.safe"' in page
+    assert not list_given(server, task)
+
+
+def test_a_lease_that_others_took(server: Server) -> None:
+    """An answer that comes too late is not lost: it can be added to those of others."""
+    (id,) = record(server, "late", 1)
+    task = create_task(server, "late")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    form = hidden(reviewer.visit(here).body)
+    lease = f"/api/v1/feedback_task/{task['id']}/leases/{id}/renew"
+    server.send("POST", lease, {"reviewer": "qa-2", "lease_s": 0.001})
+    post = {"task_id": task["id"], "json_values": {"relevance": 1}, "completion_ids": [id]}
+    server.send("POST", "/api/v1/feedback", post)
+    late = reviewer.submit(here, **form, **{"value.relevance": "4"})
+    assert late.status == 409 and "Add mine as well" in late.body.decode()
+    reviewer.submit(here, **hidden(late.body), action="add", **{"value.relevance": "4"})
+    assert sorted(each["json_values"]["relevance"] for each in list_given(server, task)) == [1, 5]
+
+
+def test_the_model_is_hidden(server: Server) -> None:
+    """A task that hides the model shows nothing of it, on no address of the item."""
+    (id,) = record(server, "hides", 1)
+    task = create_task(server, "hides", hide_model=True)
+    reviewer = invite(server, task)
+    item = f"/feedback/{task['id']}/items/{id}"
+    for path in (f"/feedback/{task['id']}/grade", f"{item}/tokens", f"{item}/text/0/0"):
+        assert "secret-model" not in reviewer.visit(path).body.decode()
+
+
+def test_others_are_seen_only_after_ones_own(server: Server) -> None:
+    """In a blind task, others' answers come after one's own."""
+    (id,) = record(server, "blind", 1)
+    task = create_task(server, "blind", reviewers_wanted=2)
+    post = {"task_id": task["id"], "json_values": {"relevance": 1}, "completion_ids": [id]}
+    server.send("POST", "/api/v1/feedback", {**post, "reviewer": "zoe", "comment": "hm"})
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    page = reviewer.visit(here)
+    assert "zoe" not in page.body.decode()
+    reviewer.submit(here, **hidden(page.body), **{"value.relevance": "4"})
+    assert "zoe" in reviewer.visit(f"{here}?item={id}").body.decode()
+
+
+@pytest.mark.parametrize("action", ["save", "skip", "leave", "add"])
+def test_a_form_without_a_token(server: Server, action: str) -> None:
+    """Nothing is graded, skipped or given back by a page of another site."""
+    record(server, f"token-{action}", 1)
+    task = create_task(server, f"token-{action}")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    form = hidden(reviewer.visit(here).body)
+    reviewer.csrf = "forged"
+    refused = reviewer.post(here, **form, action=action, **{"value.relevance": "1"})
+    assert refused.status == 403 and not list_given(server, task)
+
+
+def test_a_link_that_was_closed(server: Server) -> None:
+    """Closing a link ends the session that came by it, and the link says so."""
+    record(server, "closed", 1)
+    task = create_task(server, "closed")
+    reviewer = invite(server, task)
+    path = f"/api/v1/feedback_task/{task['id']}/invitations"
+    (invitation,) = server.send("GET", path).json["data"]
+    server.send("DELETE", f"{path}/{invitation['id']}")
+    assert reviewer.visit(f"/feedback/{task['id']}/grade").body.decode().count("Sign in")
+    gone = Visitor(server, key=None).visit("/invitations/sk-briggs-nothing")
+    assert "ask for a new link" in gone.body.decode()
