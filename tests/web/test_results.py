@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from typing import Any
 
@@ -102,3 +105,18 @@ def test_a_filter_that_is_wrong(visitor: Visitor, task: dict[str, Any]) -> None:
     """A wrong filter is explained, and the list stays."""
     page = visitor.visit(f"/feedback/{task['id']}?tab=answers&filter=mood+%3D+1").body.decode()
     assert "there is no field" in page and "ann" in page
+
+
+def test_export(visitor: Visitor, task: dict[str, Any]) -> None:
+    """All grades come as a sheet without formulas, and as lines with what they are about."""
+    path = f"/feedback/{task['id']}/export"
+    rows = list(csv.DictReader(io.StringIO(visitor.visit(path).body.decode())))
+    assert [row["relevance"] for row in rows][:3] == ["1", "5", "4"]
+    assert {row["completion_id"] for row in rows} == {task["completion"]}
+    assert rows[0]["asked"].startswith("Why?")
+    lines = visitor.visit(f"{path}?format=jsonl").body.decode().splitlines()
+    assert [json.loads(line)["feedback"]["reviewer"] for line in lines][:2] == ["ann", "ben"]
+    (row,) = csv.DictReader(
+        io.StringIO(visitor.visit(f"{path}?filter=reviewer+%3D+ben").body.decode())
+    )
+    assert row["reviewer"] == "ben"

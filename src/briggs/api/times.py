@@ -1,23 +1,18 @@
-"""Reads and writes times, as ISO 8601 or as Unix seconds."""
+"""Reads times, as ISO 8601 or as Unix seconds."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 from briggs.types.errors import InvalidRequest
+from briggs.types.times import EPOCH
 
 SECONDS_MAX = 10**12
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def iso(microseconds: int) -> str:
-    """An ISO 8601 time with all six decimals, since Python 3.10 reads no other form."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
 
 
 def to_microseconds(moment: datetime) -> int:
     """Unix time in microseconds. A time without a zone counts as UTC."""
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // timedelta(
         microseconds=1
     )
 

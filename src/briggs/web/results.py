@@ -7,17 +7,18 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from briggs.accounts.invitations import create_invitation, revoke_invitation
 from briggs.feedback.answers import read_answers
 from briggs.feedback.disagreements import Disagreement, list_disagreements
-from briggs.feedback.feedback import FeedbackPost, create_feedback, list_feedback
+from briggs.feedback.feedback import FeedbackPost, create_feedback, list_feedback, read_filter
+from briggs.feedback.presented import write_lines, write_sheet
 from briggs.feedback.queue import measure_progress
 from briggs.feedback.results import list_between, read_results
 from briggs.feedback.reviewers import check_kind
 from briggs.parts import find_parts
-from briggs.storage import Store
+from briggs.storage import FeedbackQuery, Store
 from briggs.types.errors import BriggsError, InvalidRequest
 from briggs.types.feedback import Feedback, FeedbackTask, TaskVersion
 from briggs.types.forms import build_values, read_form
@@ -131,6 +132,26 @@ async def revoke(request: Request) -> Response:
     keys = find_parts(request).gate.keys
     await revoke_invitation(keys, task, request.path_params["invitation_id"], by=request.state.key)
     return see_other(f"/feedback/{task.id}?tab=reviewers")
+
+
+async def export(request: Request) -> Response:
+    """`GET /feedback/{id}/export`: all grades as CSV, or as JSON lines with what they are about."""
+    task, store = await find_task(request), find_parts(request).store
+    parameters = request.query_params
+    query = FeedbackQuery(organization_id=task.organization_id, task_id=task.id)
+    filter = await read_filter(store, parameters.get("filter", ""), query=query)
+    name = f'attachment; filename="feedback-{task.id}'
+    if parameters.get("format") == "jsonl":
+        return StreamingResponse(
+            write_lines(store, query, filter),
+            media_type="application/x-ndjson",
+            headers={"content-disposition": f'{name}.jsonl"'},
+        )
+    return StreamingResponse(
+        write_sheet(store, task, query=query, filter=filter),
+        media_type="text/csv",
+        headers={"content-disposition": f'{name}.csv"'},
+    )
 
 
 async def _show(

@@ -63,6 +63,7 @@ PAGES = [
     page("GET", f"{_TASK}/edit", feedback_tasks.show_task, scope="admin"),
     page("POST", f"{_TASK}/edit", feedback_tasks.save, scope="admin"),
     page("GET", _TASK, results.show, scope="read"),
+    page("GET", f"{_TASK}/export", results.export, scope="read"),
     page("POST", f"{_TASK}/decide", results.decide, scope="admin"),
     page("POST", f"{_TASK}/invitations", results.invite, scope="admin"),
     page("POST", f"{_TASK}/invitations/{{invitation_id}}/revoke", results.revoke, scope="admin"),

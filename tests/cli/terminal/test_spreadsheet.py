@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from briggs.cli.terminal.spreadsheet import Sheet, format_cell, is_csv
+from briggs.cli.terminal.spreadsheet import Sheet, is_csv
+from briggs.types.spreadsheet import format_cell
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＠"])

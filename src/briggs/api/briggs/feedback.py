@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 from starlette.requests import Request
@@ -11,27 +10,24 @@ from starlette.responses import StreamingResponse
 
 from briggs.api.answers import Json, decode_object, find_store, read_body, read_window
 from briggs.api.bodies import read_members
-from briggs.api.briggs.completions import present as present_completion
 from briggs.api.organizations import check_organization
-from briggs.api.times import iso
 from briggs.feedback.feedback import (
     FeedbackEdit,
     FeedbackPost,
     create_feedback,
     delete_feedback,
-    export_feedback,
     list_feedback,
     read_filter,
     retrieve_feedback,
     update_feedback,
 )
+from briggs.feedback.presented import present, write_lines
 from briggs.feedback.reviewers import check_kind, find_blinded
 from briggs.feedback.tasks import retrieve_task
-from briggs.storage import FeedbackQuery, Store
-from briggs.types import json
+from briggs.storage import FeedbackQuery
 from briggs.types.feedback import Feedback
-from briggs.types.filters import Filter
 from briggs.types.keys import Key
+from briggs.types.times import iso
 
 
 async def create(request: Request) -> Json:
@@ -115,50 +111,8 @@ async def export(request: Request) -> StreamingResponse:
     text = request.query_params.get("filter", "")
     filter = await read_filter(find_store(request), text, query=query)
     return StreamingResponse(
-        _write_lines(find_store(request), query, filter), media_type="application/x-ndjson"
+        write_lines(find_store(request), query, filter), media_type="application/x-ndjson"
     )
-
-
-def present(feedback: Feedback) -> dict[str, Any]:
-    """A feedback. No member that Log10's clients know is null."""
-    members: dict[str, Any] = {
-        "id": feedback.id,
-        "organization_id": feedback.organization_id,
-        "created_at": iso(feedback.created_at),
-        "created_at_ms": feedback.created_at // 1000,
-        "updated_at": iso(feedback.updated_at),
-        "task_id": feedback.task_id,
-        "task_name": feedback.task_name,
-        "task_version": feedback.task_version,
-        "version": feedback.version,
-        "json_values": feedback.json_values,
-        "comment": feedback.comment,
-        "matched_completion_ids": feedback.completion_ids,
-        "deleted_completion_ids": feedback.deleted_completion_ids,
-        "reviewer": feedback.reviewer,
-        "reviewer_kind": feedback.reviewer_kind,
-        "rationale": feedback.rationale,
-        "corrected_output": feedback.corrected_output,
-    }
-    return {name: value for name, value in members.items() if value is not None}
-
-
-async def _write_lines(
-    store: Store, query: FeedbackQuery, filter: Filter | None
-) -> AsyncIterator[bytes]:
-    async for feedback, version, completions in export_feedback(store, query=query, filter=filter):
-        line = {
-            "feedback": present(feedback),
-            "task": {
-                "id": feedback.task_id,
-                "name": feedback.task_name,
-                "version": version.version,
-                "instruction": version.instruction,
-                "json_schema": version.json_schema,
-            },
-            "completions": [present_completion(completion) for completion in completions],
-        }
-        yield json.encode(line) + b"\n"
 
 
 async def _retrieve(request: Request) -> Feedback:

@@ -11,7 +11,6 @@ from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_wind
 from briggs.api.bodies import read_members
 from briggs.api.organizations import check_organization
 from briggs.api.queries import read_choice
-from briggs.api.times import iso
 from briggs.feedback.disagreements import list_disagreements
 from briggs.feedback.queue import measure_progress
 from briggs.feedback.report import report
@@ -24,6 +23,7 @@ from briggs.feedback.tasks import (
 )
 from briggs.types.errors import InvalidRequest
 from briggs.types.feedback import FeedbackTask, Progress
+from briggs.types.times import iso
 
 
 async def create(request: Request) -> Json:

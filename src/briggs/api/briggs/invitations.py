@@ -11,8 +11,8 @@ from briggs.accounts.invitations import create_invitation, revoke_invitation
 from briggs.api.answers import Json, find_keys, read_body
 from briggs.api.bodies import read_members
 from briggs.api.briggs.feedback_tasks import find_task
-from briggs.api.times import iso
 from briggs.types.keys import Key
+from briggs.types.times import iso
 
 
 class InvitationPost(msgspec.Struct, kw_only=True):

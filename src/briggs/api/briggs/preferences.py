@@ -9,9 +9,9 @@ from starlette.responses import StreamingResponse
 
 from briggs.api.answers import Json, find_store, read_body
 from briggs.api.bodies import read_members
-from briggs.api.briggs.feedback import present
 from briggs.api.organizations import check_organization
 from briggs.feedback.preferences import Pair, PreferencePost, create_preference, export_pairs
+from briggs.feedback.presented import present
 from briggs.feedback.reviewers import check_kind, find_blinded
 from briggs.storage import FeedbackQuery
 from briggs.types import json

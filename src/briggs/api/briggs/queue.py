@@ -10,15 +10,16 @@ from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store, read_body
 from briggs.api.bodies import read_members
-from briggs.api.briggs.completions import present as present_completion
-from briggs.api.briggs.feedback import present as present_feedback
 from briggs.api.briggs.feedback_tasks import find_task, present_progress
 from briggs.api.briggs.feedback_tasks import present as present_task
-from briggs.api.times import iso, read_moment
+from briggs.api.times import read_moment
 from briggs.feedback import queue
+from briggs.feedback.presented import present as present_feedback
+from briggs.record.presented import present as present_completion
 from briggs.storage import Order, Wish
 from briggs.types.feedback import Lease
 from briggs.types.keys import Key
+from briggs.types.times import iso
 
 
 class NextPost(msgspec.Struct, kw_only=True):

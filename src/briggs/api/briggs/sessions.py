@@ -7,8 +7,8 @@ from typing import Any
 from starlette.requests import Request
 
 from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_window
-from briggs.api.briggs.completions import present as present_completion
 from briggs.api.organizations import check_organization
+from briggs.record.presented import present as present_completion
 from briggs.storage import Query
 from briggs.types.errors import NotFound
 from briggs.types.sessions import Session

@@ -13,12 +13,12 @@ from starlette.responses import Response
 
 from briggs.api.answers import Json, find_store, read_body, read_window
 from briggs.api.organizations import check_organization
-from briggs.api.times import iso
 from briggs.types import json
 from briggs.types.completions import current_time_us
 from briggs.types.encodings import refuse_json
 from briggs.types.errors import Forbidden, NotFound
 from briggs.types.test_runs import UPLOAD_S, TestRun
+from briggs.types.times import iso
 
 UPLOADS = "/uploads/test_runs"
 

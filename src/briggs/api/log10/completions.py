@@ -12,19 +12,20 @@ import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store, read_body, read_window
-from briggs.api.briggs.completions import decode_tag, present_tag, read_bodies
-from briggs.api.briggs.completions import present as present_legacy
 from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
 from briggs.api.organizations import check_organization
-from briggs.api.times import iso, to_microseconds
+from briggs.api.times import to_microseconds
 from briggs.feedback import queue
 from briggs.feedback.reviewers import show, show_all
+from briggs.record.presented import decode_tag, present_tag, read_bodies
+from briggs.record.presented import present as present_legacy
 from briggs.record.tell import tell
 from briggs.storage import Query
 from briggs.types import json
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.times import iso
 
 TAGS_MAX = 100
 UNGRADED_DEFAULT = 100

@@ -33,12 +33,12 @@ from briggs.accounts.scopes import require
 from briggs.api.answers import Json, find_store, read_body
 from briggs.api.bodies import read_members
 from briggs.api.briggs.test_runs import create_run
-from briggs.api.times import iso
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.reviewers import find_blinded
 from briggs.types.errors import BriggsError, InvalidRequest, NotFound
 from briggs.types.feedback import Feedback
 from briggs.types.organizations import Organization
+from briggs.types.times import iso
 
 logger = logging.getLogger("briggs")
 

@@ -8,9 +8,10 @@ from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store
 from briggs.api.organizations import check_organization
-from briggs.api.times import iso, to_microseconds
+from briggs.api.times import to_microseconds
 from briggs.storage import Query
 from briggs.types.errors import InvalidRequest
+from briggs.types.times import iso
 
 METRIC = "tokens_per_model_per_day"
 

@@ -1,20 +1,14 @@
-"""Writes CSV in which no cell is a formula, so that it is safe in spreadsheets."""
+"""Writes CSV to a file or to a terminal."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from briggs.types.spreadsheet import write_row
 from briggs.types.texts import printable
-
-# The characters that start a formula in a spreadsheet, including full-width forms:
-# https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class Sheet:
@@ -25,16 +19,11 @@ class Sheet:
         self._columns = columns
         # Control characters would steer a terminal. A file keeps every character.
         self._is_terminal = target.isatty()
-        self._buffer = io.StringIO(newline="")
-        self._writer = csv.writer(self._buffer)
         self.write({name: name for name in columns})
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Write one row. A missing column becomes an empty cell."""
-        self._writer.writerow([format_cell(row.get(name)) for name in self._columns])
-        text = self._buffer.getvalue()
-        self._buffer.seek(0)
-        self._buffer.truncate()
+        text = write_row([row.get(name) for name in self._columns])
         if self._is_terminal:
             text = printable(text)
         self._target.write(text.encode("utf-8", "replace"))
@@ -55,18 +44,3 @@ def write_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Non
     sheet = open_sheet(columns)
     for row in rows:
         sheet.write(row)
-
-
-def format_cell(value: Any) -> str:
-    """A value as a cell. Text that would be a formula gets a `'`. Numbers stay numbers."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        value = ", ".join(value)
-    if not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False)
-    return f"'{value}" if value.startswith(_FORMULA) else value

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from briggs.api.times import iso
 from briggs.record.bodies import find_response
 from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest
+from briggs.types.times import iso
 from briggs.wires.recorded.request import read_request
 
 _CALL_SITE = ("stacktrace", "orig_module", "orig_qualname")
