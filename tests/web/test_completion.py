@@ -182,6 +182,8 @@ def test_choices_are_beside_each_other(server: Server, visitor: Visitor) -> None
     words = read_words(read(visitor, f"/completions/{id}?choice=1"))
     assert "They part at token 10" in words and "a 50 % b 25 %" in words
     assert "5 tokens the same" in words
+    marked = read(visitor, f"/completions/{id}?words=on")
+    assert re.findall(r"<ins>.*?data-t=\"(\d+)\">(\w)<", marked) == [("9", "a"), ("9", "b")]
     assert 'data-t="9"> b' not in words
 
 
@@ -317,6 +319,17 @@ def test_the_request_is_copied_without_a_key(server: Server, visitor: Visitor) -
     assert server.key not in command
     assert "OpenAI(" in read(visitor, f"/completions/{id}/snippets/python")
     assert visitor.visit(f"/completions/{id}/snippets/x").status == 404
+
+
+def test_tasks_that_ask_about_it_can_be_graded(server: Server, visitor: Visitor) -> None:
+    """The button leads to the grading page of the task that selects the completion."""
+    id = record(server, ask(), create_response(), tags=["to-grade"])
+    assert "/grade?item=" not in read(visitor, f"/completions/{id}")
+    schema = {"type": "object", "properties": {"good": {"type": "boolean"}}}
+    body = {"name": "quality", "json_schema": schema, "completion_tags_selector": ["to-grade"]}
+    task = server.send("POST", "/api/v1/feedback_task", body).json["id"]
+    assert f"/feedback/{task}/grade?item={id}" in read(visitor, f"/completions/{id}")
+    assert read(visitor, f"/feedback/{task}/grade?item={id}")
 
 
 def test_feedback_is_shown(server: Server, visitor: Visitor) -> None:

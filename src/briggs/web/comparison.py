@@ -15,7 +15,7 @@ from briggs.types.probabilities import Certainty, find_level, find_probability, 
 from briggs.types.texts import message_text, printable
 from briggs.types.tokens import ChoiceTokens, Speller, Token
 from briggs.web.completion_view import write_title
-from briggs.web.differences import Piece, compare, compare_words
+from briggs.web.differences import compare, compare_words, mark_pieces
 from briggs.web.figures import DASH
 from briggs.web.probabilities import join, list_levels, show
 from briggs.web.tint import Tinted, align, mark, normalise
@@ -134,19 +134,9 @@ def _mark(texts: Sequence[str], answers: Sequence[ChoiceTokens], *, mode: str) -
     compared = [compare_words(texts[0], text) for text in texts[1:]]
     sides = [compared[0][0], *(other for _, other in compared)]
     return [
-        _mark_pieces(each, pieces, tag="del" if at == 0 else "ins")
+        mark_pieces(each, pieces, tag="del" if at == 0 else "ins")
         for at, (each, pieces) in enumerate(zip(tinted, sides, strict=True))
     ]
-
-
-def _mark_pieces(tinted: Tinted, pieces: Sequence[Piece], *, tag: str) -> Markup:
-    marked, at = Markup(""), 0
-    for piece in pieces:
-        end = at + len(piece.text)
-        shown = mark(tinted, at, end)
-        marked += Markup("<{0}>{1}</{0}>").format(Markup(tag), shown) if piece.differs else shown  # noqa: S704
-        at = end
-    return marked
 
 
 def _create_column(

@@ -44,6 +44,7 @@ CARDS = 100
 TURNS_MAX = 50
 CHOICES_LINKED_MAX = 128
 FEEDBACK_MAX = 100
+TASKS_MAX = 100
 
 _PLACE = re.compile(r"-?[0-9]{1,6}")
 
@@ -201,6 +202,7 @@ async def view_completion(request: Request, completion: Completion) -> dict[str,
     path = join_path("completions", completion.id)
     link = Address(path, state)
     received = completion.received
+    grade_links = await _list_grade_links(request, completion)
     values: dict[str, Any] = {
         "title": details.title,
         "details": details,
@@ -221,7 +223,8 @@ async def view_completion(request: Request, completion: Completion) -> dict[str,
             for at in range(min(len(details.answers), CHOICES_LINKED_MAX))
         ],
         "session_link": join_path("sessions", completion.session_id or ""),
-        "grade_link": None,
+        "grade_links": grade_links,
+        "grade_link": grade_links[0][1] if grade_links else None,
         "may_change": "answer" in request.state.key.scopes,
         "may_delete": "admin" in request.state.key.scopes,
         "may_grade": "grade" in request.state.key.scopes,
@@ -274,6 +277,20 @@ def _view_raw(completion: Completion, state: Any) -> dict[str, Any]:
         "raw": cut(whole, number),
         "raw_events": raw.count_events(whole),
     }
+
+
+async def _list_grade_links(request: Request, completion: Completion) -> list[tuple[str, str]]:
+    """The tasks that ask about this completion, each with where it is graded."""
+    if "grade" not in request.state.key.scopes or completion.status != "finished":
+        return []
+    tasks = await find_parts(request).store.feedback_tasks.list(
+        organization_id=completion.organization_id, limit=TASKS_MAX
+    )
+    return [
+        (task.name, Address(join_path("feedback", task.id, "grade"), {})(item=completion.id))
+        for task in tasks
+        if task.kind == "grade" and set(task.completion_tags_selector) <= set(completion.tags)
+    ]
 
 
 async def _list_feedback(request: Request, completion: Completion) -> Any:

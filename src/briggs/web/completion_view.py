@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
+
 from briggs.record.bodies import list_answers, read_asked
 from briggs.types.any_json import list_objects
 from briggs.types.completions import Completion
@@ -15,6 +17,7 @@ from briggs.types.texts import message_text, printable, read_called
 from briggs.types.tokens import ChoiceTokens, Speller
 from briggs.web.addresses import read_option, read_place
 from briggs.web.checks import BrokenRule, list_broken_rules
+from briggs.web.differences import compare_words, mark_pieces
 from briggs.web.messages import (
     Message,
     View,
@@ -33,7 +36,7 @@ from briggs.web.probabilities import (
     view_probabilities,
 )
 from briggs.web.timeline import Step, Timeline, create_timeline, list_steps
-from briggs.web.tint import Tinted, align, normalise
+from briggs.web.tint import Tinted, align, mark, normalise
 
 TABS = (
     "messages",
@@ -71,6 +74,8 @@ class Wish(NamedTuple):
     token: int | None
     first: int | None
     """The first message to show. None for the last ones."""
+    words: bool
+    """Whether choices that are beside each other have the words marked that differ."""
 
 
 class Tool(NamedTuple):
@@ -90,7 +95,7 @@ class Beside(NamedTuple):
     levels: Sequence[int]
     same: int
     """How many tokens at its beginning are the same in all choices, and are left out."""
-    text: Tinted
+    text: Markup
     more: int
     """How many characters do not fit."""
 
@@ -131,6 +136,7 @@ def read_wish(state: Mapping[str, str]) -> Wish:
         part=read_place(state, "part"),
         token=read_place(state, "token") if state.get("token") else None,
         first=read_place(state, "first") if state.get("first") else None,
+        words=state.get("words") == "on",
     )
 
 
@@ -158,7 +164,9 @@ def read_details(completion: Completion, wish: Wish) -> Details:
         probabilities=view_probabilities(tokens, figures) if figures else None,
         choices=choices,
         parting=parting,
-        beside=_place_beside(answers, choices, parting) if len(answers) > 1 else [],
+        beside=_place_beside(answers, choices, parting, words=wish.words)
+        if len(answers) > 1
+        else [],
         timeline=create_timeline(completion),
         steps=list_steps(completion),
         broken=broken,
@@ -181,29 +189,47 @@ def write_title(messages: Sequence[Any]) -> str:
 
 
 def _place_beside(
-    answers: Sequence[ChoiceTokens], choices: Sequence[Choice], parting: Parting | None
+    answers: Sequence[ChoiceTokens],
+    choices: Sequence[Choice],
+    parting: Parting | None,
+    *,
+    words: bool,
 ) -> list[Beside]:
-    """The choices from a little before the place where they part."""
+    """The choices from a little before the place where they part. A single one is not shown."""
+    if len(choices) < 2:
+        return []
     same = max(0, parting.token - CONTEXT_TOKENS) if parting else 0
-    beside = []
-    for answer, choice in zip(answers, choices, strict=False):
-        said = normalise(spoken_text(answer))
-        whole = align(said, Speller().spell(answer.tokens))
-        left_out = [span for span in whole.spans if span.piece.last < same]
-        start = left_out[-1].end if left_out else 0
-        end = find_break(said, start, BESIDE_CHARACTERS_MAX)
-        beside.append(
-            Beside(
-                finish_reason=answer.finish_reason,
-                tokens=len(answer.tokens),
-                figures=choice.figures,
-                levels=choice.levels,
-                same=same if left_out else 0,
-                text=whole.cut(start, end),
-                more=len(said) - end,
-            )
+    texts = [_cut_beside(answer, same=same) for answer in answers[: len(choices)]]
+    compared = [compare_words(texts[0].text.text, each.text.text) for each in texts[1:]]
+    pieces = [compared[0][0], *(other for _, other in compared)]
+    return [
+        Beside(
+            finish_reason=answer.finish_reason,
+            tokens=len(answer.tokens),
+            figures=choice.figures,
+            levels=choice.levels,
+            same=cut.same,
+            text=mark_pieces(cut.text, marked, tag="ins") if words else mark(cut.text),
+            more=cut.more,
         )
-    return beside
+        for answer, choice, cut, marked in zip(answers, choices, texts, pieces, strict=False)
+    ]
+
+
+class _Cut(NamedTuple):
+    text: Tinted
+    same: int
+    more: int
+
+
+def _cut_beside(answer: ChoiceTokens, *, same: int) -> _Cut:
+    """The text of a choice without its first tokens, and as far as there is room."""
+    said = normalise(spoken_text(answer))
+    whole = align(said, Speller().spell(answer.tokens))
+    left_out = [span for span in whole.spans if span.piece.last < same]
+    start = left_out[-1].end if left_out else 0
+    end = find_break(said, start, BESIDE_CHARACTERS_MAX)
+    return _Cut(whole.cut(start, end), same if left_out else 0, len(said) - end)
 
 
 def _follow_token(wish: Wish, answer: ChoiceTokens | None) -> Wish:

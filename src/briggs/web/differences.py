@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from markupsafe import Markup
+
+from briggs.web.tint import Tinted, mark
+
 STEPS_MAX = 1_000
 """The most insertions and deletions that are looked for. Texts that differ more are replaced."""
 
@@ -38,6 +42,17 @@ def compare_words(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
         [Piece("".join(words[0][run.a]), run.kind == "differs") for run in runs if _has(run.a)],
         [Piece("".join(words[1][run.b]), run.kind == "differs") for run in runs if _has(run.b)],
     )
+
+
+def mark_pieces(tinted: Tinted, pieces: Sequence[Piece], *, tag: str) -> Markup:
+    """A text as HTML, with its tokens, and each piece that differs within a tag."""
+    marked, at = Markup(""), 0
+    for piece in pieces:
+        end = at + len(piece.text)
+        shown = mark(tinted, at, end)
+        marked += Markup("<{0}>{1}</{0}>").format(Markup(tag), shown) if piece.differs else shown  # noqa: S704
+        at = end
+    return marked
 
 
 def compare(a: Sequence[str], b: Sequence[str]) -> list[Run]:

@@ -171,7 +171,7 @@ if (document.querySelector(".bar [data-key]")) {
   for (const link of document.querySelectorAll(".bar [data-key]")) onKey(link.dataset.key, "", () => link.click());
 }
 onKey("c", "", () => document.querySelector('.bar a[href^="/compare"]')?.click());
-onKey("e", "", () => document.querySelector(".bar a.primary")?.click());
+onKey("e", "", () => document.querySelector(".bar .primary")?.click());
 
 const asked = tokensBox()?.dataset.at;
 if (asked) lookAt(Number(asked), { pin: true, scroll: true });
