@@ -173,5 +173,6 @@ if (document.querySelector(".bar [data-key]")) {
 onKey("c", "", () => document.querySelector('.bar a[href^="/compare"]')?.click());
 onKey("e", "", () => document.querySelector(".bar .primary")?.click());
 
+document.querySelector(".completion-side .tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 const asked = tokensBox()?.dataset.at;
 if (asked) lookAt(Number(asked), { pin: true, scroll: true });
