@@ -233,12 +233,19 @@ ODD = [
     ),
     st.sampled_from([(",", ":"), (", ", ": ")]),
     st.booleans(),
+    st.lists(st.sampled_from(["", "a", "Zm9v1", "\\", '"']), min_size=1, max_size=4) | st.none(),
 )
 def test_chunks_that_differ_in_their_text_alone(
-    said: list[str | Json], separators: tuple[str, str], ensure_ascii: bool
+    said: list[str | Json],
+    separators: tuple[str, str],
+    ensure_ascii: bool,
+    paddings: list[str] | None,
 ) -> None:
     """Such chunks pass and fold like any others, wherever they are in the stream."""
     chunks = [create_chunk({"content": text}) if isinstance(text, str) else text for text in said]
+    if paddings is not None:
+        places = enumerate(chunks)
+        chunks = [{**one, "obfuscation": paddings[at % len(paddings)]} for at, one in places]
     at_once, slowly = ConformStream(ASKED), ConformStream(ASKED)
     for chunk in [BEGIN, TEXT, *chunks, END]:
         compact = json.dumps(chunk, separators=separators, ensure_ascii=ensure_ascii).encode()

@@ -51,7 +51,8 @@ from briggs.wires.words.places import GROQ
 _PLAIN = msgspec.json.Decoder(PlainChunk)
 _STRING = msgspec.json.Decoder(str)
 
-_RUN = re.compile(rb'(.*"content": ?")[ !#-\[\]-~]*(".*)', re.DOTALL)
+_RUN = re.compile(rb'(.*"content": ?")[^"\\]*(?:\\.[^"\\]*)*(".*)', re.DOTALL)
+_PADDED = re.compile(rb'(.*"obfuscation": ?")[A-Za-z0-9]*(".*)', re.DOTALL)
 _TEXT_MEMBERS = frozenset({"index", "delta", "finish_reason", "logprobs"})
 # How often to look for a run. The chunks of some streams are never alike: they have padding.
 _RUNS_MAX = 20
@@ -95,10 +96,24 @@ class _Run:
     Slices are compared, because they cost less than `startswith` and `endswith`.
     """
 
-    __slots__ = ("_after", "_after_size", "_before", "_before_size", "_contents", "_others")
+    __slots__ = (
+        "_after",
+        "_after_size",
+        "_before",
+        "_before_size",
+        "_contents",
+        "_others",
+        "_padding",
+    )
 
-    def __init__(self, before: bytes, after: bytes, *, contents: list[Any]) -> None:
+    def __init__(
+        self, before: bytes, after: bytes, *, contents: list[Any], is_padded: bool
+    ) -> None:
         """`contents` is the list to which the texts are added. Its last is that of this chunk."""
+        padded = _PADDED.fullmatch(after) if is_padded else None
+        self._padding = b"" if padded is None else padded[1]
+        """The bytes between the text and OpenAI's random padding, if it has some."""
+        after = after if padded is None else padded[2]
         self._before, self._after = before, after
         self._before_size, self._after_size = len(before), len(after)
         self._contents = contents
@@ -114,6 +129,11 @@ class _Run:
         begin, end = self._before_size, len(payload) - self._after_size
         if payload[:begin] != self._before or payload[end:] != self._after or begin > end:
             return False
+        if self._padding:
+            at = payload.find(self._padding, begin)
+            if at < 0 or not (payload[at + len(self._padding) : end] + b"x").isalnum():
+                return False
+            end = at
         text = read_text(payload[begin:end])
         if text is None:
             return False
@@ -127,7 +147,8 @@ def read_text(raw: bytes) -> str | None:
         text = raw.decode()
         if text.isprintable() and '"' not in text and "\\" not in text:
             return text
-        return _STRING.decode(b'"%b"' % raw) if _escape(raw) is raw else None
+        is_whole = raw.isascii() or _escape(raw) is raw
+        return _STRING.decode(b'"%b"' % raw) if is_whole else None
     except (msgspec.DecodeError, UnicodeError):
         return None
 
@@ -286,12 +307,14 @@ class ConformStream:
         parts = _RUN.fullmatch(payload)
         if parts is None or payload.count(b'"content"') != 1:
             return
-        [choice, *others] = _read_passed(payload)["choices"]
+        chunk = _read_passed(payload)
+        [choice, *others] = chunk["choices"]
         is_text = choice["delta"].keys() == {"content"} and choice.get("logprobs") is None
         if is_text and not others and choice.keys() <= _TEXT_MEMBERS:
             self._catch_up()
             contents = self._fold.contents(choice["index"])
-            self._run = _Run(parts[1], parts[2], contents=contents)
+            is_padded = "obfuscation" in chunk and payload.count(b'"obfuscation"') == 1
+            self._run = _Run(parts[1], parts[2], contents=contents, is_padded=is_padded)
 
     def _keep_for_fold(self, chunk: bytes | dict[str, Any]) -> None:
         self._unfolded.append(chunk)
@@ -564,6 +587,6 @@ def _escape(payload: bytes) -> bytes:
         for separator, escape in _SEPARATORS.items():
             payload = payload.replace(separator, escape)
     # A line end is white space in JSON, but would end a line of the stream.
-    if b"\n" in payload or b"\r" in payload:
+    if 10 in payload or 13 in payload:
         payload = payload.replace(b"\r", b" ").replace(b"\n", b" ")
     return payload

@@ -174,7 +174,8 @@ def is_plain_stream(stream: bytes, *, alike: int = 0) -> bool:
 
     `alike` is the number of its chunks that are known to differ only in their text.
     """
-    if alike and stream.count(b"\n") == 2 * (alike + 4) and 13 not in stream:
+    is_padded = b'"obfuscation"' in stream
+    if alike and not is_padded and stream.count(b"\n") == 2 * (alike + 4) and 13 not in stream:
         begin, first, others = stream.split(b"\n\n", 2)
         *_, end, usage, done, rest = others.rsplit(b"\n\n", 4)
         if (done, rest) == (b"data: [DONE]", b""):
@@ -189,7 +190,7 @@ def is_plain_stream(stream: bytes, *, alike: int = 0) -> bool:
         or b"\r" in stream
     ):
         return False
-    if b'"obfuscation"' in stream:
+    if is_padded:
         stream = _PADDING.sub(b"", stream)
     begin, *texts, end, usage, _, _ = stream.split(b"\n\n")
     return _are_alike(texts) and _is_plain_frame(begin, texts[0], end, usage)
