@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from briggs.storage import Query, Store
+from briggs.storage.completions import select_many
 from briggs.storage.migrations import migrate
 from briggs.storage.queries import select_page
+from briggs.storage.tables import completions
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest
 from tests.storage.conftest import open_database
@@ -68,6 +71,20 @@ def test_plans(tmp_path: Path, members: dict[str, Any], index: str, order: Any) 
     database.close()
     assert index in steps[0]
     assert steps[-1].startswith("SEARCH") or steps[-1].endswith("RIGHT PART OF ORDER BY")
+
+
+@pytest.mark.parametrize("count", [1, 5, 500])
+def test_ids_are_looked_for(tmp_path: Path, count: int) -> None:
+    """However many ids are asked for, an organization's record is not gone through."""
+    database = open_database(tmp_path)
+    connection = database.writer
+    migrate(connection)
+    ids = [create_id() for _ in range(count)]
+    statement = select_many(select(completions.c.model), ids=ids, organization_id=ORGANIZATION)
+    compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
+    [step] = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all()
+    database.close()
+    assert "(id=?)" in step.detail
 
 
 async def test_filters(store: Store) -> None:

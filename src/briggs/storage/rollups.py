@@ -20,11 +20,14 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from briggs.storage import rows
 from briggs.storage.access import Access
+from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.previews import read_previews
 from briggs.storage.tables import completions, rollup_changes, rollup_fills, rollups
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.histograms import Histogram, add, bucket_end
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
+from briggs.wires.recorded.preview import Preview
 
 _Key = tuple[str, Span, int, str, str]
 """The primary key of a rollup."""
@@ -49,11 +52,21 @@ class RollupProgress(msgspec.Struct, kw_only=True, frozen=True):
     """How much of the time is done, from 0 to 1."""
 
 
+class Doubtful(msgspec.Struct, kw_only=True, frozen=True):
+    """A completion whose answer has a very unlikely token."""
+
+    id: str
+    p_least: float
+    preview: Preview | None
+    """None if its large bodies were written just now."""
+
+
 class Rollups:
     """`store.rollups`."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, bodies: Bodies) -> None:
         self._access = access
+        self._bodies = bodies
 
     async def list_all(
         self, *, organization_id: str, span: Span, created_from: int, created_to: int
@@ -74,8 +87,8 @@ class Rollups:
 
     async def list_least_certain(
         self, rollups: Iterable[Rollup], *, organization_id: str, span: Span, limit: int
-    ) -> Sequence[str]:
-        """The ids of the completions with the least likely tokens, the least certain first.
+    ) -> Sequence[Doubtful]:
+        """The completions with the least likely tokens, the least certain first.
 
         The rollups say in which minutes or hours to look. If very many completions are equally
         uncertain, to within 6 %, the newest are listed.
@@ -88,6 +101,7 @@ class Rollups:
                 organization_id=organization_id,
                 span_us=SPAN_US[span],
                 limit=limit,
+                bodies=self._bodies,
             )
         )
 
@@ -290,7 +304,8 @@ def _list_least_certain(
     organization_id: str,
     span_us: int,
     limit: int,
-) -> Sequence[str]:
+    bodies: Bodies,
+) -> Sequence[Doubtful]:
     columns = completions.c
     found = [
         row
@@ -309,7 +324,9 @@ def _list_least_certain(
             .limit(limit)
         )
     ]
-    return [id for _, id in sorted(found, key=lambda row: row[0])[:limit]]
+    least = sorted(found, key=lambda row: row.p_least)[:limit]
+    previews = read_previews(connection, ids=[row.id for row in least], bodies=bodies)
+    return [Doubtful(id=row.id, p_least=row.p_least, preview=previews.get(row.id)) for row in least]
 
 
 def _rebuild(connection: Connection, *, organization_id: str) -> None:

@@ -103,7 +103,7 @@ class Store:
         self.test_runs = TestRuns(self, bodies=bodies)
         self.usage = Usage(self)
         self.figures = CompletionFigures(self)
-        self.rollups = Rollups(self)
+        self.rollups = Rollups(self, bodies=bodies)
         self.sizes = Sizes(self, path=database.path)
 
     @classmethod

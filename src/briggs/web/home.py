@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.feedback.queue import measure_progress
 from briggs.parts import find_parts
 from briggs.storage import Query, Store
-from briggs.types.any_json import list_objects, members
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.feedback import FeedbackTask, Progress
 from briggs.types.filters import quote
-from briggs.types.probabilities import bin_levels
 from briggs.types.rollups import SPAN_US
-from briggs.types.texts import content_text, printable
-from briggs.types.tokens import read_answers
 from briggs.web import charts
 from briggs.web.dashboard import Dashboard, Slot, compare, sum_up
-from briggs.web.ranges import PRESETS, Range, read_range, read_zone, write_time
+from briggs.web.ranges import PRESETS, read_range, read_zone, write_time
 from briggs.web.rendering import render
 from briggs.web.route import see_other
+from briggs.wires.recorded.preview import read_preview
 
 LEAST_CERTAIN = 5
 TASKS = 4
 FAILURES = 5
-ASKED_LENGTH = 120
 LANGUAGES = ("Terminal", "Python", "curl", "JavaScript")
 _PRESET_NAMES = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d"}
-
-
-class Doubtful(NamedTuple):
-    """A completion whose answer has a very unlikely token."""
-
-    id: str
-    asked: str
-    levels: Sequence[int]
-    p_least: float | None
 
 
 async def show(request: Request) -> Response:
@@ -71,7 +57,9 @@ async def show(request: Request) -> Response:
     if not rollups and await _find_first(store, organization_id=organization_id) is None:
         return await show_first_run(request)
     doubtful, tasks, counting = await asyncio.gather(
-        _list_doubtful(store, rollups, range, organization_id=organization_id),
+        store.rollups.list_least_certain(
+            rollups, organization_id=organization_id, span=range.span, limit=LEAST_CERTAIN
+        ),
         _list_tasks(store, organization_id=organization_id),
         store.rollups.retrieve_progress(organization_id=organization_id),
     )
@@ -86,7 +74,7 @@ async def show(request: Request) -> Response:
         dashboard=dashboard,
         doubtful=doubtful,
         tasks=tasks,
-        waiting=any(progress.left for _, progress in tasks),
+        waiting=next((task.id for task, progress in tasks if progress.left), None),
         failures=_rank(dashboard.total.failures),
         worst_text=_describe_failures(dashboard),
         counting=counting,
@@ -123,7 +111,7 @@ async def show_first_call(request: Request) -> Response:
         request,
         "home/first_call.html",
         first=first if is_done else None,
-        doubtful=_read_doubtful(first) if first else None,
+        preview=read_preview(first.request, first.response) if first else None,
     )
 
 
@@ -159,11 +147,13 @@ def _link(dashboard: Dashboard) -> dict[str, Any]:
 
 def address_list(begin: int, end: int, *conditions: str, sort: str = "", now: int) -> str:
     """The list of the completions of a range that fulfil these conditions."""
-    times = [f"created >= {write_time(begin)}"]
-    if end < now:
-        times.append(f"created < {write_time(end)}")
-    parameters = {"query": " and ".join([*conditions, *times])}
-    return f"/completions?{urlencode(parameters | ({'sort': sort} if sort else {}))}"
+    parameters = {
+        "query": " and ".join(conditions),
+        "from": write_time(begin),
+        "to": write_time(end) if end < now else "",
+        "sort": sort,
+    }
+    return f"/completions?{urlencode({name: value for name, value in parameters.items() if value})}"
 
 
 def name_model(name: str) -> str:
@@ -190,36 +180,6 @@ def _describe_failures(dashboard: Dashboard) -> str:
 async def _find_first(store: Store, *, organization_id: str) -> Completion | None:
     query = Query(organization_id=organization_id, limit=1, order="asc")
     return next(iter((await store.completions.list(query)).completions), None)
-
-
-async def _list_doubtful(
-    store: Store, rollups: Sequence[Any], range: Range, *, organization_id: str
-) -> list[Doubtful]:
-    ids = await store.rollups.list_least_certain(
-        rollups, organization_id=organization_id, span=range.span, limit=LEAST_CERTAIN
-    )
-    found = await store.completions.retrieve_many(ids, organization_id=organization_id)
-    return [_read_doubtful(found[id]) for id in ids if id in found]
-
-
-def _read_doubtful(completion: Completion) -> Doubtful:
-    answers = read_answers(completion.response) if completion.response else []
-    logprobs = [token.logprob for token in answers[0].tokens] if answers else []
-    return Doubtful(
-        id=completion.id,
-        asked=printable(_read_asked(completion.request)[:ASKED_LENGTH]),
-        levels=bin_levels(logprobs, bins_max=28) if logprobs else [],
-        p_least=completion.p_least,
-    )
-
-
-def _read_asked(request: bytes) -> str:
-    try:
-        messages = list_objects(members(msgspec.json.decode(request)).get("messages"))
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return ""
-    asked = [each for each in messages if each.get("role") == "user"]
-    return content_text(asked[-1].get("content")) if asked else ""
 
 
 async def _list_tasks(store: Store, *, organization_id: str) -> list[tuple[FeedbackTask, Progress]]:

@@ -83,7 +83,7 @@ def test_figures_lead_to_the_list(open_page: OpenPage, busy: str) -> None:
     assert "model+%3D+broken%2Fm-1" in str(row.get_attribute("href"))
     bar = page.locator("#calls .plot a").last
     expect(bar.locator("title")).to_contain_text("calls")
-    with page.expect_request(lambda request: "/completions?query=created" in request.url):
+    with page.expect_request(lambda request: "/completions?from=" in request.url):
         bar.click()
 
 
