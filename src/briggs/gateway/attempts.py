@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+import msgspec
+
 from briggs.gateway.cooling import Cooling
 from briggs.gateway.order import Targets, arrange
 from briggs.gateway.timeouts import Policy, begin_in_time, patience_left_s, time_left_s
@@ -174,7 +176,7 @@ async def _ask_once(
         if prepared.mended:
             attempt.mended = _limit(prepared.mended)
         if policy.connect_timeout_s is not None:
-            prepared = prepared._replace(connect_timeout_s=policy.connect_timeout_s)
+            prepared = msgspec.structs.replace(prepared, connect_timeout_s=policy.connect_timeout_s)
         answer = await begin_in_time(ask(provider, prepared), call=call, policy=policy)
         attempt.status = 200
         return answer

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from briggs.types.envelope import Envelope
 from briggs.wires.base import Prepared
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """A whole answer: a chat completion, and the bytes that the upstream sent."""
 
     body: bytes

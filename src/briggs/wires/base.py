@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import msgspec
+
 from briggs.types.envelope import Envelope
 from briggs.types.errors import BriggsError
 
@@ -12,7 +14,7 @@ CHAT = "chat"
 """The format of OpenAI's chat completions. All others are translated to and from it."""
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, frozen=True):
     """A call, prepared for one provider."""
 
     envelope: Envelope
@@ -38,7 +40,7 @@ class Prepared(NamedTuple):
     the translation is only for the record."""
 
 
-class Encoded(NamedTuple):
+class Encoded(msgspec.Struct, frozen=True):
     """A request in a vendor's format."""
 
     body: bytes

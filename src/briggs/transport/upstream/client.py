@@ -6,7 +6,8 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
-from typing import NamedTuple
+
+import msgspec
 
 from briggs.transport.upstream.exchange import UpstreamExchange
 from briggs.transport.upstream.pool import Pool
@@ -19,7 +20,7 @@ _HEADS_MAX = 256
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """A whole answer. Header names are in lower case."""
 
     status: int
@@ -27,7 +28,7 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class StreamedReply(NamedTuple):
+class StreamedReply(msgspec.Struct, frozen=True):
     """An answer whose body arrives piece by piece."""
 
     status: int
