@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
@@ -31,18 +31,7 @@ sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
 
 def open_writer(path: Path, *, synchronous: Synchronous, database: Database) -> Connection:
     """Open the one connection that writes. It has no automatic commits or checkpoints."""
-    engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(path)),
-        poolclass=NullPool,
-        connect_args={
-            "check_same_thread": False,
-            "timeout": BUSY_TIMEOUT_S,
-            "cached_statements": 64,
-        },
-        isolation_level="AUTOCOMMIT",
-        execution_options={"database": database},
-    )
-    engine.dialect.colspecs = {**engine.dialect.colspecs, **TYPES}
+    engine = _create_engine(path, database=database, statements_max=64, poolclass=NullPool)
     connection = engine.connect()
     for pragma in (
         "journal_mode = WAL",
@@ -59,17 +48,9 @@ def open_writer(path: Path, *, synchronous: Synchronous, database: Database) -> 
 
 def open_readers(path: Path, *, connections_max: int, database: Database) -> Engine:
     """A pool of connections that cannot write."""
-    engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(path)),
-        poolclass=QueuePool,
-        pool_size=connections_max,
-        max_overflow=0,
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
-        isolation_level="AUTOCOMMIT",
-        execution_options={"database": database},
+    engine = _create_engine(
+        path, database=database, poolclass=QueuePool, pool_size=connections_max, max_overflow=0
     )
-
-    engine.dialect.colspecs = {**engine.dialect.colspecs, **TYPES}
 
     @event.listens_for(engine, "connect")
     def forbid_writing(connection: sqlite3.Connection, _: object) -> None:
@@ -160,3 +141,21 @@ def set_busy_timeout(connection: sqlite3.Connection, timeout_s: float) -> None:
 def count_foreign_changes(connection: sqlite3.Connection) -> int:
     """A number that changes when another process has written to the database."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _create_engine(
+    path: Path, *, database: Database, statements_max: int = 128, **options: Any
+) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        connect_args={
+            "check_same_thread": False,
+            "timeout": BUSY_TIMEOUT_S,
+            "cached_statements": statements_max,
+        },
+        isolation_level="AUTOCOMMIT",
+        execution_options={"database": database},
+        **options,
+    )
+    engine.dialect.colspecs = {**engine.dialect.colspecs, **TYPES}
+    return engine

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,23 @@ class SqliteDatabase:
         self.batch_bytes_max = log_bytes_max // 8
         self._log_bytes_max = log_bytes_max
         self._is_patient = True
-        self._lock = files.open_folder(folder)
-        try:
-            self.path = files.create_database(folder)
-            synchronous: connections.Synchronous = "FULL" if durability == "fsync" else "NORMAL"
-            self.writer = connections.open_writer(self.path, synchronous=synchronous, database=self)
-            self._log = open_log(self.writer, path=self.path)
-        except BaseException as error:
-            os.close(self._lock)
-            reason = failures.store_failure(error)
-            if reason is not None:
+        synchronous: connections.Synchronous = "FULL" if durability == "fsync" else "NORMAL"
+        with ExitStack() as undone:
+            self._lock = files.open_folder(folder)
+            undone.callback(os.close, self._lock)
+            try:
+                self.path = files.create_database(folder)
+                self.writer = connections.open_writer(
+                    self.path, synchronous=synchronous, database=self
+                )
+                undone.callback(self.writer.close)
+                self._log = open_log(self.writer, path=self.path)
+            except Exception as error:
+                reason = failures.store_failure(error)
+                if reason is None:
+                    raise
                 raise StoreUnavailable(f"{folder}: {reason}") from error
-            raise
+            undone.pop_all()
         self._readers = connections.open_readers(
             self.path, connections_max=readers_max, database=self
         )
