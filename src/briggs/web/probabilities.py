@@ -8,6 +8,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from briggs.types.probabilities import (
+    LEVEL_FLOORS,
     Certainty,
     bin_levels,
     count_levels,
@@ -158,6 +159,11 @@ def view_card(tokens: Sequence[Token], at: int) -> Card:
         bits=odds.bits,
         bytes=spell(token).hex(" "),
     )
+
+
+def level_percent(level: int) -> str:
+    """The lowest probability of a level in percent. The next level is below it."""
+    return f"{LEVEL_FLOORS[level] * 100:.2g}"
 
 
 def join(tokens: Iterable[Token]) -> str:

@@ -72,6 +72,7 @@ def open_templates() -> jinja2.Environment:
         "histogram": drawings.histogram,
         "share": drawings.share,
         "level_name": drawings.name_level,
+        "level_percent": probabilities.level_percent,
         "mark_place": probabilities.mark_place,
         "plural": figures.plural,
         "version": __version__,

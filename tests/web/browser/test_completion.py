@@ -88,6 +88,40 @@ def test_tokens_are_walked_by_keyboard(open_page: OpenPage, answered: str) -> No
         expect(card).to_contain_text(f"token {number} of")
 
 
+def test_probabilities_are_read_aloud_on_request(open_page: OpenPage, answered: str) -> None:
+    """A button, which the keyboard finds, puts a text after each uncertain token."""
+    page = open_page(f"/completions/{answered}", width=1600)
+    button = page.get_by_role("button", name="Read probabilities")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".tokens")).to_contain_text("(below 17 percent)")
+    page.keyboard.press("Enter")
+    expect(page.locator(".tokens")).not_to_contain_text("percent")
+
+
+def test_tabs_open_without_loading(open_page: OpenPage, answered: str) -> None:
+    """A tab changes the panel and the address, and the token that is looked at stays."""
+    page = open_page(f"/completions/{answered}", width=1600)
+    page.locator(".tokens [data-t='1']").first.click()
+    page.evaluate("window.kept = true")
+    page.get_by_role("link", name="Parameters").click()
+    expect(page.locator("#tab")).to_contain_text("max_tokens")
+    assert "tab=parameters" in page.url and page.evaluate("window.kept")
+    page.reload()
+    expect(page.locator("#tab")).to_contain_text("max_tokens")
+
+
+def test_attempts_and_events_of_a_stream(open_page: OpenPage, server: Server) -> None:
+    """A target that failed and the one that answered are in the tab; the bytes are a stream."""
+    reply = server.chat({**ask(), "model": "second", "stream": True})
+    page = open_page(f"/completions/{server.find(reply)['id']}?tab=attempts", width=1600)
+    expect(page.locator("#tab")).to_contain_text("The next target was asked.")
+    expect(page.locator("#tab")).to_contain_text("It answered.")
+    expect(page.locator("figure.time figcaption")).to_contain_text("broken")
+    page.get_by_role("link", name="Raw").click()
+    expect(page.locator("#tab")).to_contain_text("a stream of")
+
+
 def test_the_tint_is_chosen_and_kept_in_the_address(open_page: OpenPage, answered: str) -> None:
     """`p` and the buttons change the tint without loading, and a reload keeps it."""
     page = open_page(f"/completions/{answered}", width=1600)

@@ -1,7 +1,7 @@
 // One completion: looking at tokens, walking the uncertain ones, the tint, and copying.
 // It works on what is marked `data-completion`, also in the panel beside the list.
 
-import { copy, element, isTyping, onKey, send } from "./shell.js";
+import { copy, element, isTyping, onKey, send, showTimes } from "./shell.js";
 
 const UNCERTAIN = ".p3, .p4, .p5, .p6, .p7";
 const CARDS = 100;
@@ -127,10 +127,41 @@ document.addEventListener("click", (event) => {
   }
   const tint = event.target.closest("[data-tint]");
   if (tint && box()) { event.preventDefault(); return chooseTint(tint.dataset.tint); }
+  const reads = event.target.closest("[data-reads]");
+  if (reads) return readProbabilities(reads);
+  const tab = event.target.closest(".completion-side > .tabs a");
+  if (tab && !event.metaKey && !event.ctrlKey && !event.shiftKey) { event.preventDefault(); return void openTab(tab); }
   const source = event.target.closest("a[data-copies-from]");
   if (source) { event.preventDefault(); return void copyFrom(source.href); }
   if (!event.target.closest("#card")) close();
 });
+
+// Open a tab without loading the page again. Without this script, the tab is a link.
+async function openTab(link) {
+  const address = new URL(link.href);
+  const answer = await send("GET", `${address.pathname}/tab${address.search}`);
+  if (!answer.ok) return;
+  const side = document.querySelector(".completion-side");
+  side.innerHTML = await answer.text();
+  showTimes(side);
+  box().dataset.tab = address.searchParams.get("tab") ?? "messages";
+  history.replaceState(history.state, "", address);
+  side.querySelector(".tabs [aria-current]")?.focus();
+  pointAlong(looked);
+}
+
+// For screen readers: say how likely each uncertain token was, after it.
+function readProbabilities(button) {
+  const reads = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(reads));
+  for (const said of tokensBox()?.querySelectorAll(".said-odds") ?? []) said.remove();
+  if (!reads) return;
+  const ceilings = button.dataset.reads.split(" ");
+  for (const span of tokensBox()?.querySelectorAll(".p1, .p2, .p3, .p4, .p5, .p6, .p7") ?? []) {
+    const level = Number([...span.classList].find((name) => /^p[1-7]$/.test(name)).slice(1));
+    span.append(element("span", "hidden said-odds", ` (below ${ceilings[level - 1]} percent) `));
+  }
+}
 
 async function copyFrom(address) {
   const answer = await send("GET", address);
