@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
-from tests.processes import Server
+from tests.api.test_store_failure import fill_disk
+from tests.processes import Server, Upstream, run_server
 from tests.web.visitor import Visitor
 
 
@@ -33,3 +35,20 @@ def test_the_calls_are_counted(server: Server, visitor: Visitor) -> None:
     while not pattern.search(visitor.visit("/nowhere").body.decode()):
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+def test_a_record_that_cannot_be_written(upstream: Upstream, tmp_path: Path) -> None:
+    """Every page says it at once. Reading and signing in work, and changes are refused."""
+    with run_server(tmp_path / "data", config=upstream.config()) as server:
+        visitor = Visitor(server)
+        assert "cannot be written" not in visitor.visit("/settings").body.decode()
+        fill_disk(server)
+        call = {"model": "ok/m", "messages": [{"role": "user", "content": "x" * 3000}]}
+        assert server.chat(call).status == 503
+        page = visitor.visit("/settings")
+        assert page.status == 200
+        assert "The record cannot be written" in page.body.decode()
+        assert "not recording" in page.body.decode()
+        refused = visitor.submit("/settings/keys", name="ci", scopes=["read"])
+        assert refused.status == 503
+        assert Visitor(server).visit("/").status == 200
