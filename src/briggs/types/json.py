@@ -88,6 +88,11 @@ def encode_plain(raw: Any) -> bytes:
             return encode_plain(raw)
 
 
+def lay_out(raw: Any) -> str:
+    """Builtins as JSON on several lines, for people. It may contain lone surrogates."""
+    return json.dumps(raw, indent=2, ensure_ascii=False)
+
+
 def from_builtins(raw: Any, type: type[T]) -> T:
     """Like `decode`, for JSON that is already dicts and lists."""
     fill = _filler(type)  # type: ignore[arg-type]

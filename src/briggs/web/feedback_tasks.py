@@ -296,4 +296,4 @@ def _read_written(text: str) -> dict[str, Any]:
 
 
 def _write(schema: Mapping[str, Any]) -> str:
-    return msgspec.json.format(json.encode_plain(schema), indent=2).decode("utf-8", "replace")
+    return json.lay_out(schema)

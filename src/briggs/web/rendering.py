@@ -6,6 +6,7 @@ import asyncio
 import functools
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from starlette.requests import Request
@@ -64,6 +65,7 @@ def open_templates() -> jinja2.Environment:
         "mark": tint.mark,
         "markdown": markdown.render_markdown,
     }
+    templates.filters["urlencode"] = _quote
     templates.globals |= {
         "static": static_files.address,
         "strip": drawings.strip,
@@ -79,3 +81,8 @@ def open_templates() -> jinja2.Environment:
         "csrf_name": FIELD,
     }
     return templates
+
+
+def _quote(value: object) -> str:
+    """A part of an address. Jinja's own filter cannot write lone surrogates."""
+    return quote(str(value), safe="", errors="replace")

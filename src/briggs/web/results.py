@@ -19,6 +19,7 @@ from briggs.feedback.results import list_between, read_results
 from briggs.feedback.reviewers import check_kind
 from briggs.parts import find_parts
 from briggs.storage import FeedbackQuery, Store
+from briggs.types import json
 from briggs.types.errors import BriggsError, InvalidRequest
 from briggs.types.feedback import Feedback, FeedbackTask, TaskVersion
 from briggs.types.forms import build_values, read_form
@@ -318,7 +319,7 @@ def _describe(version: TaskVersion) -> dict[str, Any]:
     return {
         "version": version,
         "controls": list_controls(read_form(version.json_schema)),
-        "schema": msgspec.json.format(msgspec.json.encode(version.json_schema), indent=2).decode(),
+        "schema": json.lay_out(version.json_schema),
     }
 
 
