@@ -28,8 +28,8 @@ TEXTS = {
     "htmx": f'<div hx-get="//evil.example" hx-trigger="load" '
     f'hx-on:load="{RUN}" data-hx-get="/">x</div>'
     f"<p data-copies=main data-opens=palette data-sends-itself>x</p>",
-    "templates": "{{ 7 * 191 }} {% for x in ().__class__.__base__.__subclasses__() %}{{ x }}"
-    "{% endfor %} ${7*191} #{7*191}",
+    "templates": "{{ 8191 * 131071 }} {% for x in ().__class__.__base__.__subclasses__() %}{{ x }}"
+    "{% endfor %} ${8191*131071} #{8191*131071}",
     "bidi": "\u202eevil\u202c \u2066a\u2069 أريد استرداد \u200f\u200e\ufeff\u2028\u2029",
     "control": "\0\x07\x08\x1b[31mred\x1b[0m\x1b]8;;javascript:x\x07link\x1b]8;;\x07"
     "\r\n\x7f\x9b31m",

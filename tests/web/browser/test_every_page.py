@@ -132,7 +132,7 @@ def visit(page: Page, path: str) -> None:
     assert page.evaluate("window.pwned") is None, f"{path} ran {RUN}"
     assert page.evaluate(FIND_FOREIGN) == [], path
     assert "\0" not in page.content()
-    assert "1337" not in page.inner_text("body"), f"{path} ran a template"
+    assert "1073602561" not in page.inner_text("body"), f"{path} ran a template"
     if is_whole(answer):
         assert page.locator("#main").is_visible(), path
         assert not scrolls_sideways(page), path
