@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
@@ -92,6 +93,23 @@ async def test_no_time_is_left(filled: Store, monkeypatch: pytest.MonkeyPatch) -
     page = await filled.completions.list_summaries(create_query('"question 1"'))
     assert page.searched_to is not None
     assert len(page.summaries) <= 1
+    monkeypatch.setattr(pages, "SORTED_ROWS", 5)
+    assert await sort_all(filled) == [59, 58, 57, 56, 55, 54]
+
+
+async def sort_all(store: Store) -> list[int]:
+    """The numbers of those that are sorted in no time at all."""
+    with mock.patch.object(pages, "database_of", lambda _: Impatient()):
+        page = await store.completions.list_summaries(create_query(sort="cost"))
+    assert page.searched_to == BEGIN + 54 * 7 * HOUR
+    return [int(each.completion.id.removeprefix("c-")) for each in page.summaries]
+
+
+class Impatient:
+    """A database that has no time."""
+
+    def time_limit(self, _: Any, seconds: float) -> Any:
+        raise TimeoutError
 
 
 @pytest.mark.usefixtures("has_time")

@@ -209,6 +209,11 @@ def reshape(connection: Connection, table: Table, *, forgotten: Sequence[str] = 
     database_of(connection).reshape(connection, table, forgotten=forgotten)
 
 
+@migration
+def name_lists_of_completions(connection: Connection) -> None:
+    reshape(connection, tables.views)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

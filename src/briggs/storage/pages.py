@@ -29,6 +29,9 @@ from briggs.wires.recorded.preview import Preview, read_preview
 SHOWN_WITHIN_S = 2.0
 """How long a list of summaries may be searched for. What is found by then is shown."""
 
+SORTED_ROWS = 20_000
+"""How many are sorted if there is no time to sort all."""
+
 WINDOW_US = 3_600_000_000
 """The newest part of the time range that is searched at once. Each further one is twice as long."""
 
@@ -70,7 +73,7 @@ def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
 def list_summaries(connection: Connection, *, query: Query, bodies: Bodies) -> SummaryPage:
     """Read one page with what a list shows of each completion, in bounded time.
 
-    Raises `InvalidRequest` if there are too many to sort.
+    If there are too many to sort, only the newest of them are sorted.
     """
     check_query(connection, query)
     query = msgspec.structs.replace(query, payloads=query.has_words)
@@ -80,7 +83,7 @@ def list_summaries(connection: Connection, *, query: Query, bodies: Bodies) -> S
     if query.sort == "time" and query.order == "desc":
         searched_to = _search_back(connection, query, after, bodies, into=found)
     else:
-        found = _read_sorted(connection, query, after, bodies)
+        found, searched_to = _read_sorted(connection, query, after, bodies)
     shown = found[: query.limit]
     previews = _read_previews(connection, shown, query=query, bodies=bodies)
     return SummaryPage(
@@ -126,16 +129,17 @@ def _search_back(
 
 def _read_sorted(
     connection: Connection, query: Query, after: Place | None, bodies: Bodies
-) -> list[Completion]:
+) -> tuple[list[Completion], int | None]:
+    """Sort all, or only the newest if there is no time for all. Returns also where those begin."""
     try:
         with database_of(connection).time_limit(connection, SHOWN_WITHIN_S):
-            return list(_read(connection, query, after, bodies))
+            return list(_read(connection, query, after, bodies)), None
     except TimeoutError:
-        raise InvalidRequest(
-            "There are too many completions to sort: choose a shorter time range, or require a "
-            "tag.",
-            param="sort",
-        ) from None
+        newest = msgspec.structs.replace(query, sort="time", order="desc")
+        statement = select_page(newest, after=None, limit=1).offset(SORTED_ROWS)
+        begin = connection.scalar(statement.with_only_columns(completions.c.created_at))
+        newer = msgspec.structs.replace(query, created_from=begin)
+        return list(_read(connection, newer, after, bodies)), begin
 
 
 def _read(

@@ -33,6 +33,7 @@ from briggs.storage.sizes import Sizes
 from briggs.storage.sqlite.database import SqliteDatabase
 from briggs.storage.test_runs import TestRuns
 from briggs.storage.usage import Usage
+from briggs.storage.views import Views
 from briggs.storage.writer import Writer
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
@@ -102,6 +103,7 @@ class Store:
         self.feedback_queue = FeedbackQueue(self)
         self.test_runs = TestRuns(self, bodies=bodies)
         self.usage = Usage(self)
+        self.views = Views(self)
         self.figures = CompletionFigures(self)
         self.rollups = Rollups(self, bodies=bodies)
         self.sizes = Sizes(self, path=database.path)

@@ -439,6 +439,18 @@ test_runs = Table(
 )
 Index("test_runs_by_time", test_runs.c.organization_id, test_runs.c.created_at)
 
+# Lists of completions that people have named.
+views = Table(
+    "views",
+    metadata,
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("state", AnyText, nullable=False),
+)
+Index("views_by_organization", views.c.organization_id)
+
 # What was added to the record later is found for old rows step by step, in the order of their ids.
 # A finished backfill has no row.
 backfills = Table(

@@ -151,10 +151,34 @@ def compare_spans(operator: Operator, moment: int, span: tuple[int, int]) -> boo
 
 def quote(text: str) -> str:
     """A text as a value in a filter, in quotes if it needs them."""
-    if _PLAIN.fullmatch(text) and text.lower() not in ("and", "or", "not", "none"):
+    is_plain = _PLAIN.fullmatch(text) and not _NUMBER.fullmatch(text)
+    if is_plain and text.lower() not in ("and", "or", "not", "none"):
         return text
+    return _enclose(text)
+
+
+def _enclose(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def write_filter(filter: Filter) -> str:
+    """A filter as text, which reads as the same filter."""
+    if isinstance(filter, Words):
+        return _enclose(filter.text)
+    if isinstance(filter, Comparison):
+        value = filter.value
+        written = value.text if value.is_none or value.number is not None else quote(value.text)
+        return f"{quote(filter.field)} {filter.operator} {written}"
+    if isinstance(filter, Not):
+        return f"not {_write_part(filter.inner)}"
+    join = " and " if isinstance(filter, AllOf) else " or "
+    return join.join(_write_part(each) for each in filter.inner)
+
+
+def _write_part(filter: Filter) -> str:
+    text = write_filter(filter)
+    return f"({text})" if isinstance(filter, AllOf | AnyOf) else text
 
 
 class FilterToken(msgspec.Struct, frozen=True):

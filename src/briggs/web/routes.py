@@ -7,6 +7,7 @@ from starlette.routing import Route
 from briggs.web import (
     compare,
     completion,
+    completions,
     feedback_tasks,
     grading,
     home,
@@ -19,7 +20,8 @@ from briggs.web import (
 from briggs.web.route import SIGN_IN, open_page, page
 from briggs.web.static_files import send_file
 
-_COMPLETION = "/completions/{id}"
+_COMPLETIONS = "/completions"
+_COMPLETION = f"{_COMPLETIONS}/{{id}}"
 
 OPEN_ROUTES = [
     open_page("GET", SIGN_IN, sign_in.show),
@@ -41,6 +43,16 @@ _PART = "{message}/{part}"
 
 PAGES = [
     page("GET", "/", home.show, scope="read", graders=True),
+    page("GET", _COMPLETIONS, completions.show, scope="read"),
+    page("GET", f"{_COMPLETIONS}/overview", completions.show_overview, scope="read"),
+    page("GET", f"{_COMPLETIONS}/news", completions.show_news, scope="read"),
+    page("GET", f"{_COMPLETIONS}/export", completions.export, scope="read"),
+    page("POST", f"{_COMPLETIONS}/tags", completions.change_tags, scope="read"),
+    page("POST", f"{_COMPLETIONS}/tags/restore", completions.restore_tags, scope="read"),
+    page("POST", f"{_COMPLETIONS}/delete", completions.delete, scope="admin"),
+    page("POST", f"{_COMPLETIONS}/views", completions.save_view, scope="read"),
+    page("POST", f"{_COMPLETIONS}/views/{{id}}/delete", completions.delete_view, scope="read"),
+    page("GET", f"{_COMPLETION}/peek", completions.show_peek, scope="read"),
     page("GET", _COMPLETION, completion.show, scope="read"),
     page("GET", f"{_COMPLETION}/tab", completion.show_tab, scope="read"),
     page("GET", f"{_COMPLETION}/tokens", completion.show_tokens, scope="read"),

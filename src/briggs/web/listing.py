@@ -1,0 +1,501 @@
+"""The list of completions as its address asks for it, and its rows, facets and bars."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any, NamedTuple
+
+import msgspec
+from markupsafe import Markup, escape
+
+from briggs.storage import Bin, Query, Sort, Summary, Survey
+from briggs.types import json
+from briggs.types.completion_filters import VOCABULARY, list_required, parse_completion_filter
+from briggs.types.completions import Completion
+from briggs.types.errors import InvalidFilter, InvalidRequest
+from briggs.types.filters import (
+    AllOf,
+    AnyOf,
+    Comparison,
+    Filter,
+    list_conditions,
+    list_words,
+    parse_filter,
+    quote,
+    write_filter,
+)
+from briggs.types.probabilities import LEVEL_MAX
+from briggs.types.texts import content_text, printable
+from briggs.types.tokens import read_answers
+from briggs.web.ranges import DAY_US
+from briggs.wires.recorded.preview import read_preview
+from briggs.wires.recorded.request import list_messages
+
+ROWS = 50
+BINS = 96
+LABELS = 6
+"""How many parts the labels cut the bars into."""
+SHOWN_CHARACTERS = 80
+MARKED_BEFORE = 30
+"""How much of a text is shown before a searched word that comes later."""
+
+FACET_VALUES = 5
+FACET_VALUES_MAX = 100
+
+SORTS: Mapping[Sort, str] = {
+    "time": "When",
+    "duration": "Time",
+    "cost": "Cost",
+    "tokens": "Tokens",
+    "p_mean": "Mean p",
+    "p_least": "Least p",
+}
+COLUMNS: Mapping[str, str] = {
+    "certainty": "Certainty",
+    "duration": "Time",
+    "tokens": "Tokens",
+    "cost": "Cost",
+    "tags": "Tags",
+}
+"""The columns that may be left out, by their names in the address."""
+LEASTS = ("0.5", "0.2", "0.1", "0.01")
+
+
+class Wish(NamedTuple):
+    """What an address asks for."""
+
+    text: str
+    """The query as it was written."""
+    filter: Filter | None
+    mistake: InvalidFilter | None
+    sort: Sort
+    is_falling: bool
+    columns: tuple[str, ...]
+
+    @property
+    def words(self) -> list[str]:
+        return [] if self.filter is None else list_words(self.filter)
+
+    @property
+    def names_time(self) -> bool:
+        """Whether the query itself says when."""
+        conditions = [] if self.filter is None else list_conditions(self.filter)
+        return any(isinstance(each, Comparison) and each.field == "created" for each in conditions)
+
+
+class Row(NamedTuple):
+    """A completion in the list."""
+
+    completion: Completion
+    asked: Markup
+    answered: Markup
+    is_call: bool
+    strip: Markup | None
+    certainty: str
+    """Why there is no strip."""
+    marks: Sequence[tuple[str, str]]
+    """Short remarks with their kinds of pill."""
+
+
+class Choice(NamedTuple):
+    """A value of a facet."""
+
+    name: str
+    calls: int
+    is_chosen: bool
+    query: str
+    """The query with it chosen, or no longer."""
+
+
+class Facet(NamedTuple):
+    """A field with the values that completions have in it."""
+
+    title: str
+    field: str
+    choices: Sequence[Choice]
+
+
+def read_wish(state: Mapping[str, str]) -> Wish:
+    """Read an address. A query that cannot be read gives its mistake, and the one before it."""
+    text = state.get("query", "").strip()
+    mistake = None
+    try:
+        filter = parse_completion_filter(text)
+    except InvalidFilter as error:
+        mistake = error
+        filter = _read_before(state.get("before", ""))
+    sort = state.get("sort", "") or "-time"
+    name = sort.removeprefix("-")
+    if name not in SORTS:
+        raise InvalidRequest(f"sort: choose one of {', '.join(SORTS)}.", param="sort")
+    columns = tuple(name for name in state.get("columns", "").split(",") if name in COLUMNS)
+    return Wish(
+        text,
+        filter,
+        mistake,
+        name,  # type: ignore[arg-type]
+        sort.startswith("-"),
+        columns or tuple(COLUMNS),
+    )
+
+
+def correct(wish: Wish) -> str | None:
+    """The query with the wrong word replaced by what was probably meant."""
+    mistake = wish.mistake
+    if mistake is None or not mistake.meant or not mistake.word or mistake.position is None:
+        return None
+    begin = wish.text.find(mistake.word, max(0, mistake.position - 2))
+    if begin < 0:
+        return None
+    return wish.text[:begin] + mistake.meant + wish.text[begin + len(mistake.word) :]
+
+
+def describe(mistake: InvalidFilter) -> str:
+    """What is wrong with a query, as a sentence."""
+    text = mistake.message.removeprefix("filter: ")[:300]
+    return text[:1].upper() + text[1:]
+
+
+def _read_before(text: str) -> Filter | None:
+    """The query that the list was filtered by before."""
+    try:
+        return parse_completion_filter(text)
+    except InvalidFilter:
+        return None
+
+
+def create_query(
+    wish: Wish,
+    *,
+    organization_id: str,
+    begin: int | None,
+    end: int | None,
+    after: str | None = None,
+    limit: int = ROWS,
+) -> Query:
+    """The query of a wish in a range of time."""
+    return Query(
+        organization_id=organization_id,
+        filter=wish.filter,
+        created_from=begin,
+        created_to=end,
+        sort=wish.sort,
+        order="desc" if wish.is_falling else "asc",
+        after=after,
+        limit=limit,
+    )
+
+
+def list_rows(summaries: Iterable[Summary], *, words: Sequence[str]) -> list[Row]:
+    """The rows of a page."""
+    return [_view(each, words) for each in summaries]
+
+
+def _view(summary: Summary, words: Sequence[str]) -> Row:
+    completion, preview = summary.completion, summary.preview
+    asked = answered = ""
+    calls: Sequence[str] = ()
+    levels: list[int] = []
+    count = 0
+    if preview is not None:
+        asked, answered, calls = preview.asked, preview.answered, preview.calls
+        levels, count = [int(level) for level in preview.levels], preview.calls_count
+    if words and not _contains(words, asked[:SHOWN_CHARACTERS], answered[:SHOWN_CHARACTERS]):
+        asked, answered = _find_said(completion, words, asked, answered)
+    is_call = not answered and bool(calls)
+    said = answered or " ".join(calls)
+    if completion.status == "failed":
+        said = " · ".join(filter(None, (completion.failure_kind, completion.failure_reason)))
+    elif completion.status == "started":
+        said = "…"
+    return Row(
+        completion,
+        mark(asked, words),
+        mark(said, words),
+        is_call,
+        draw_strip(levels) if levels else None,
+        _explain(completion),
+        _list_marks(completion, count),
+    )
+
+
+def draw_strip(levels: Sequence[int]) -> Markup:
+    """A certainty strip in few bytes: the same picture as that of `drawings.strip`."""
+    paths = Markup("")
+    for level in range(1, LEVEL_MAX + 1):
+        places = [place for place, each in enumerate(levels) if each == level]
+        moves = "".join(f"M{place} 8V{8 - level}" for place in places)
+        if moves:
+            paths += Markup('<path class=s{} d="{}"/>').format(level, moves)
+    doubtful = sum(level >= 4 for level in levels)
+    return Markup(
+        '<svg class=strip viewBox="-.5 0 28 8.2" preserveAspectRatio=none role=img '
+        'aria-label="{}/{} doubtful"><path class=s0 d="M-.5 8H{}"/>{}</svg>'
+    ).format(doubtful, len(levels), len(levels) - 0.5, paths)
+
+
+def _explain(completion: Completion) -> str:
+    if completion.status == "started":
+        return "streams…" if completion.stream else "waits…"
+    return "no answer" if completion.status == "failed" else "no logprobs"
+
+
+def _list_marks(completion: Completion, calls: int) -> list[tuple[str, str]]:
+    marks = []
+    if calls:
+        marks.append((f"{calls} call{'s' if calls > 1 else ''}", ""))
+    if completion.retry_count:
+        marks.append((f"retry {completion.retry_count}", "bad"))
+    marks += [
+        (reason, "warn")
+        for reason in dict.fromkeys(completion.finish_reasons)
+        if reason in ("length", "content_filter")
+    ]
+    mended = {fix.rule for fix in completion.fixes}
+    marks += [(rule, "mended") for rule in sorted(mended)[:2]]
+    marks += [(rule, "warn") for rule in completion.violates if rule not in mended][:2]
+    if completion.caller_left_ms is not None:
+        marks.append(("left", "warn"))
+    return marks[:4]
+
+
+def mark(text: str, words: Sequence[str]) -> Markup:
+    """The beginning of a text, with what was searched for marked."""
+    shown = printable(text[:SHOWN_CHARACTERS]) + ("…" if len(text) > SHOWN_CHARACTERS else "")
+    if not any(words):
+        return escape(shown)
+    pattern = "|".join(re.escape(printable(word)) for word in words if word)
+    pieces = re.split(f"({pattern})", shown, flags=re.IGNORECASE)
+    return Markup("").join(
+        Markup("<mark>{}</mark>").format(piece) if place % 2 else escape(piece)
+        for place, piece in enumerate(pieces)
+    )
+
+
+def _contains(words: Sequence[str], *texts: str) -> bool:
+    whole = "\0".join(texts).casefold()
+    return any(word.casefold() in whole for word in words)
+
+
+def _find_said(
+    completion: Completion, words: Sequence[str], asked: str, answered: str
+) -> tuple[str, str]:
+    """The two lines of a row, one of which begins shortly before a searched word."""
+    answers = read_answers(completion.response) if completion.response else []
+    for each in answers:
+        if found := _cut_before(content_text(each.message.get("content")), words):
+            return asked, found
+    for message in _list_messages(completion.request):
+        if found := _cut_before(content_text(message.get("content")), words):
+            return found, answered
+    return asked, answered
+
+
+def _list_messages(request: bytes) -> list[dict[str, Any]]:
+    try:
+        messages = list_messages(msgspec.json.decode(request))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return []
+    return [each for each in reversed(messages) if isinstance(each, dict)]
+
+
+def _cut_before(text: str, words: Sequence[str]) -> str:
+    folded = text.casefold()
+    places = [place for word in words if (place := folded.find(word.casefold())) >= 0]
+    if not places:
+        return ""
+    begin = max(0, min(places) - MARKED_BEFORE)
+    cut = re.sub(r"\s+", " ", text[begin : begin + 2 * SHOWN_CHARACTERS])
+    return f"…{cut}" if begin else cut
+
+
+# ---- Facets: editors of the query.
+
+
+def list_facets(wish: Wish, survey: Survey) -> list[Facet]:
+    """The facets, with how many have each value."""
+    titles = {
+        "status": "Status",
+        "model": "Model",
+        "tag": "Tag",
+        "rules": "Rules broken",
+        "graded": "Feedback",
+    }
+    fixed = {
+        "status": ("finished", "failed", "started"),
+        "rules": ("none", "mended", "left"),
+        "graded": ("none", "people", "model"),
+    }
+    return [
+        Facet(title, field, _list_choices(wish, survey, field, fixed.get(field, ())))
+        for field, title in titles.items()
+    ]
+
+
+def _list_choices(wish: Wish, survey: Survey, field: str, fixed: Sequence[str]) -> list[Choice]:
+    chosen = list_chosen(wish.filter, field)
+    counts = survey.facets[field]
+    names = list(fixed) or [name for name, _ in counts.most_common(FACET_VALUES_MAX)]
+    names = [*names, *(name for name in chosen if name not in names)]
+    return [
+        Choice(
+            name,
+            counts[name],
+            name in chosen,
+            toggle(wish.filter, field, name),
+        )
+        for name in names
+    ]
+
+
+def list_chosen(filter: Filter | None, field: str) -> list[str]:
+    """The values that a query requires of a field, one of which must be there."""
+    for each in [] if filter is None else list_required(filter):
+        if (values := _read_group(each, field)) is not None:
+            return values
+    return []
+
+
+def toggle(filter: Filter | None, field: str, value: str) -> str:
+    """The query with another value of a field, or without it if it was there."""
+    values = list_chosen(filter, field)
+    values = [each for each in values if each != value] if value in values else [*values, value]
+    rest = [
+        each
+        for each in ([] if filter is None else list_required(filter))
+        if _read_group(each, field) is None
+    ]
+    if values:
+        text = " or ".join(f"{field} = {_write_value(field, each)}" for each in values)
+        rest.append(parse_filter(text, of=VOCABULARY))
+    return write_all(rest)
+
+
+def replace_bound(filter: Filter | None, field: str, text: str) -> str:
+    """The query with another condition on a field, or with none if the text is empty."""
+    rest = [
+        each
+        for each in ([] if filter is None else list_required(filter))
+        if not (isinstance(each, Comparison) and each.field == field)
+    ]
+    if text:
+        rest.append(parse_filter(text, of=VOCABULARY))
+    return write_all(rest)
+
+
+def write_all(conditions: Sequence[Filter]) -> str:
+    """The query that requires all of these."""
+    if not conditions:
+        return ""
+    return write_filter(conditions[0] if len(conditions) == 1 else AllOf(list(conditions)))
+
+
+def _write_value(field: str, value: str) -> str:
+    known = next(each for each in VOCABULARY.fields if each.name == field)
+    return value if value in known.choices else quote(value)
+
+
+def _read_group(filter: Filter, field: str) -> list[str] | None:
+    """The values of `field = a`, or of `field = a or field = b`. None for another condition."""
+    parts = filter.inner if isinstance(filter, AnyOf) else [filter]
+    values = [
+        each.value.text
+        for each in parts
+        if isinstance(each, Comparison) and (each.field, each.operator) == (field, "=")
+    ]
+    return values if len(values) == len(parts) else None
+
+
+# ---- The histogram.
+
+
+def list_labels(begin: int | None, end: int | None, *, zone: tzinfo) -> list[str]:
+    """Times at equal distances, in the viewer's zone."""
+    if begin is None or end is None:
+        return []
+    step = (end - begin) / LABELS
+    moments = [
+        datetime.fromtimestamp((begin + place * step) / 1e6, zone) for place in range(LABELS + 1)
+    ]
+    return [
+        f"{each:%H:%M}" if end - begin <= 2 * DAY_US else f"{each.day} {each:%b}"
+        for each in moments
+    ]
+
+
+def draw_bars(bins: Sequence[Bin], *, height: int = 30) -> Markup:
+    """The calls of each part of the range, as one picture that is stretched to its width."""
+    top = max((each.count for each in bins), default=0) or 1
+    all_bars = failed_bars = ""
+    for place, each in enumerate(bins):
+        if each.count:
+            size = max(1.0, each.count / top * height)
+            all_bars += f"M{place + 0.08:.2f} {height}v-{size:.1f}h.84v{size:.1f}z"
+        if each.failed:
+            size = max(2.0, each.failed / top * height)
+            failed_bars += f"M{place + 0.08:.2f} {height}v-{size:.1f}h.84v{size:.1f}z"
+    calls = sum(each.count for each in bins)
+    failed = sum(each.failed for each in bins)
+    return Markup(
+        '<svg class="bars" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
+        'aria-label="{calls:,} calls over this time, {failed:,} failed"><path class="all" '
+        'd="{all}"/><path class="failed" d="{bad}"/></svg>'
+    ).format(
+        width=len(bins), height=height, calls=calls, failed=failed, all=all_bars, bad=failed_bars
+    )
+
+
+# ---- Exports.
+
+_FIGURES = (
+    *("id", "created_at", "status", "provider", "model", "response_model", "session_id", "user"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens", "cost_usd"),
+    *("duration_ms", "first_token_ms", "p_mean", "p_least", "retry_count", "http_status"),
+    *("failure_kind", "failure_reason"),
+)
+EXPORTED = (*_FIGURES, "tags", "finish_reasons", "violates", "metadata", "asked", "answered")
+"""The columns of an exported table."""
+
+
+def to_cells(completion: Completion) -> list[str]:
+    """A completion as a row of a table. No cell is a formula to a spreadsheet."""
+    preview = read_preview(completion.request, completion.response)
+    values: list[Any] = [getattr(completion, name) for name in _FIGURES]
+    values[1] = datetime.fromtimestamp(completion.created_at / 1e6, UTC).isoformat()
+    values += [", ".join(completion.tags), ", ".join(completion.finish_reasons)]
+    values += [", ".join(completion.violates)]
+    values += [json.encode_plain(completion.metadata).decode() if completion.metadata else ""]
+    values += [preview.asked, preview.answered or " ".join(preview.calls)]
+    return [_to_cell(value) for value in values]
+
+
+def _to_cell(value: Any) -> str:
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def to_object(completion: Completion) -> dict[str, Any]:
+    """A completion as a line of JSON: its record, with its bodies as JSON where they are."""
+    record = {
+        name: getattr(completion, name)
+        for name in completion.__struct_fields__
+        if name not in ("request", "response", "received", "start_reported")
+    }
+    record["created_at"] = completion.created_at / 1e6
+    return {
+        **record,
+        "request": _decode(completion.request),
+        "response": _decode(completion.response),
+    }
+
+
+def _decode(body: bytes | None) -> Any:
+    if body is None:
+        return None
+    try:
+        return json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return body.decode("utf-8", "backslashreplace")

@@ -1,0 +1,175 @@
+"""The page of all completions, by a browser without JavaScript."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.processes import Server, run_server
+from tests.web import listed
+from tests.web.listed import COUNT, FAILED, SUPPORT
+from tests.web.visitor import Visitor
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("listed") / "data"
+    listed.record(data)
+    with run_server(data) as server:
+        yield server
+
+
+def open_list(visitor: Visitor, query: str = "", **state: str) -> str:
+    given = {"query": query, **state}
+    address = urlencode({name: value for name, value in given.items() if value})
+    reply = visitor.visit(f"/completions?{address}")
+    assert reply.status == 200, reply.body
+    return reply.body.decode()
+
+
+def list_ids(html: str) -> list[str]:
+    return re.findall(r'<a class=rq href="/completions/([^"]+)"', html)
+
+
+def test_a_list_of_fifty_is_small(visitor: Visitor) -> None:
+    """A page of fifty is under 60 KB, with strips, calls, failures and marks."""
+    html = open_list(visitor)
+    assert len(list_ids(html)) == 50
+    assert len(html.encode()) < 60_000
+    for said in (
+        "<svg class=strip", "get_policy(", "upstream_timeout", "&lt;b&gt;may&lt;/b&gt;",
+        "no logprobs", "length", "C3", "1 call",
+    ):  # fmt: skip
+        assert said in html, said
+    assert "<b>may" not in html
+
+
+def test_pages_follow_each_other(visitor: Visitor) -> None:
+    """Links lead through all of them without a script, in every order."""
+    for sort in ("", "p_least", "-cost"):
+        found: list[str] = []
+        html = open_list(visitor, sort=sort)
+        while True:
+            found += list_ids(html)
+            link = re.search(r'rel="next" href="([^"]+)"', html)
+            if link is None:
+                break
+            html = visitor.visit(link[1].replace("&amp;", "&")).body.decode()
+        assert len(found) == len(set(found)) == COUNT
+
+
+def test_the_query_filters(visitor: Visitor) -> None:
+    """A query, a facet's link and a range filter the list, and searched words are marked."""
+    assert len(list_ids(open_list(visitor, "tag = support"))) == SUPPORT
+    assert len(list_ids(open_list(visitor, "status = failed"))) == FAILED
+    html = open_list(visitor, '"question 1" and tag = support')
+    assert "<mark>Question 1</mark>" in html
+    assert 0 < len(list_ids(open_list(visitor, range="1h"))) < 31
+    html = open_list(visitor, facets="1")
+    [link] = re.findall(r'href="([^"]+)" role="checkbox"[^>]*><i></i><span[^>]*>support<', html)
+    chosen = visitor.visit(link.replace("&amp;", "&")).body.decode()
+    assert len(list_ids(chosen)) == SUPPORT
+    assert 'aria-checked="true"><i></i><span dir="auto">support' in chosen
+
+
+def test_counts(visitor: Visitor) -> None:
+    """The overview counts all that match, by time and by facet."""
+    html = visitor.visit("/completions/overview?query=tag+%3D+support").body.decode()
+    assert re.search(rf'id="new-count">\s*{SUPPORT}\s*<', html)
+    assert f"{SUPPORT} calls over this time" in html
+    assert re.search(r"briggs-tiny</span><b>20</b>", html)
+
+
+def test_a_mistake_leaves_the_list(visitor: Visitor) -> None:
+    """A word that nobody knows is explained, and the list is the one before."""
+    html = open_list(visitor, "tga = support", before="tag = support")
+    assert "There is no field" in html
+    assert ">tag</a>?" in html
+    assert len(list_ids(html)) == SUPPORT
+    assert "To search for this word" in open_list(visitor, "rfnd")
+
+
+def test_nothing_matches(visitor: Visitor) -> None:
+    """An empty list says which condition to leave out, with how many there are then."""
+    html = open_list(visitor, "tag = support and cost > 5")
+    assert "No completion has all of this." in html
+    assert f"there are {SUPPORT}." in html
+    html = open_list(visitor, "tag = support", **{"from": "2020-01-01", "to": "2020-01-02"})
+    assert "Look at any time" in html
+
+
+def test_the_panel_without_scripts(visitor: Visitor) -> None:
+    """An address with a panel shows it, so that it can be sent to somebody."""
+    [id, *_] = list_ids(open_list(visitor))
+    html = open_list(visitor, peek=id)
+    assert f'data-path="/completions/{id}"' in html
+    assert "row-item finished current" in html
+    part = visitor.visit(f"/completions/{id}/peek?tab=parameters")
+    assert part.status == 200
+    assert visitor.visit("/completions/nothing/peek").status == 404
+    assert 'id="peek" aria-label="The selected completion" hidden' in open_list(
+        visitor, peek="nothing"
+    )
+
+
+def test_exports(visitor: Visitor) -> None:
+    """All that match come as a table or as lines, and those selected come alone."""
+    table = visitor.visit("/completions/export?format=csv&query=tag+%3D+support")
+    rows = list(csv.DictReader(io.StringIO(table.body.decode())))
+    assert len(rows) == SUPPORT
+    assert rows[0]["asked"].startswith(("Hello", "Question"))
+    lines = visitor.visit("/completions/export?format=jsonl").body.splitlines()
+    assert len(lines) == COUNT
+    assert json.loads(lines[0])["request"]["messages"]
+    ids = [row["id"] for row in rows[:2]]
+    some = visitor.visit(f"/completions/export?format=csv&id={ids[0]}&id={ids[1]}")
+    assert [row["id"] for row in csv.DictReader(io.StringIO(some.body.decode()))] == ids
+    assert visitor.visit("/completions/export?format=xml").status == 400
+
+
+def test_views(visitor: Visitor) -> None:
+    """A list is kept under a name for the organization, and forgotten again."""
+    open_list(visitor)
+    state = urlencode({"query": "tag = support", "sort": "p_least", "evil": "x"})
+    reply = visitor.submit("/completions/views", name="Support <unsure>", state=state)
+    html = reply.body.decode()
+    assert "Support &lt;unsure&gt;" in html
+    assert len(list_ids(html)) == SUPPORT
+    [link] = re.findall(r'class="view-row"><a href="([^"]+)"', html)
+    assert "evil" not in link
+    [path] = re.findall(r'action="(/completions/views/[^"]+/delete)"', html)
+    assert "No view is saved yet." in visitor.submit(path).body.decode()
+    assert visitor.post("/completions/views", name="", state="").status == 400
+
+
+def test_news(visitor: Visitor) -> None:
+    """What is newer than the list is counted."""
+    found = json.loads(visitor.visit("/completions/news?since=0").body)
+    assert found == {"count": 99, "has_more": True}
+    found = json.loads(visitor.visit("/completions/news?since=0&query=status+%3D+failed").body)
+    assert found == {"count": FAILED, "has_more": False}
+    assert visitor.visit("/completions/news?since=x").status == 400
+
+
+def test_tags_are_added_and_put_back(visitor: Visitor) -> None:
+    """Several get a tag, or the tags of a task, and what they had is told to undo it."""
+    ids = list_ids(open_list(visitor))[:3]
+    reply = visitor.post("/completions/tags", tag="checked, twice", id=ids)
+    assert reply.status == 303
+    assert len(list_ids(open_list(visitor, "tag = checked and tag = twice"))) == 3
+    assert visitor.post("/completions/tags", tag=" ", id=ids).status == 400
+    assert visitor.post("/completions/tags", task="nothing", id=ids).status == 404
+
+
+def test_addresses_that_lie(visitor: Visitor) -> None:
+    """Wrong addresses are refused in words."""
+    for path in ("?sort=size", "?range=1y", "?after=nothing", "?from=x"):
+        reply = visitor.visit(f"/completions{path}")
+        assert reply.status == 400, path
+        assert b"Traceback" not in reply.body
