@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import http.client
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import trustme
@@ -128,9 +130,28 @@ class Proxied(http.client.HTTPSConnection):
         self.sock = self._context_given.wrap_socket(plain, server_hostname=NAME)
 
 
+def sign_in(port: int, *, context: ssl.SSLContext, key: str) -> None:
+    """Sign in as a browser does. The cookie is for TLS alone."""
+    headers = {"accept": "text/html", "origin": f"https://{NAME}:{port}"}
+    with contextlib.closing(Proxied(port, context=context)) as connection:
+        connection.request("GET", "/sign-in", headers=headers)
+        shown = connection.getresponse()
+        cookie = shown.headers["set-cookie"]
+        token = re.search(rb'"csrf" value="([^"]+)', shown.read())
+        assert "Secure" in cookie
+        assert token is not None
+        headers["cookie"] = cookie.partition(";")[0]
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        form = urlencode({"csrf": token[1].decode(), "key": key})
+        connection.request("POST", "/sign-in", body=form, headers=headers)
+        assert connection.getresponse().status == 303
+
+
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_proxy_passes_everything_on(proxy: str, tmp_path: Path) -> None:
-    """Behind a proxy, Host is ours, a stream comes chunk by chunk, and a hang-up arrives."""
+    """Behind a proxy, Host is ours, a browser signs in, a stream comes chunk by chunk, and a
+    hang-up arrives.
+    """
     if shutil.which(proxy, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
         pytest.skip(f"{proxy} is not installed")
     authority = trustme.CA()
@@ -156,6 +177,7 @@ def test_a_proxy_passes_everything_on(proxy: str, tmp_path: Path) -> None:
             connection.request("POST", LIST, body=json.dumps(REQUEST), headers=headers)
             return connection, connection.getresponse()
 
+        sign_in(port, context=context, key=briggs.key)
         connection, response = ask()
         assert response.status == 200, response.read()
         # The upstream waits for us: a proxy that collects the answer would never send this.

@@ -89,3 +89,23 @@ def test_a_link_signs_in(open_page: OpenPage, server: Server, scripts: bool) -> 
         page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{server.url}/")
     expect(page.locator("[title='Home']")).to_be_visible()
+
+
+TOAST = """async () => {
+  const { toast } = await import(document.querySelector("script[src*='js/shell.js']").src);
+  toast("12 tagged", { action: "Undo", onAction: () => { document.title = "undone"; } });
+}"""
+
+
+def test_a_toast_is_undone_by_a_key(open_page: OpenPage) -> None:
+    """A toast says what happened, and `u` undoes it, but not while somebody types."""
+    page = open_page("/settings")
+    page.evaluate(TOAST)
+    expect(page.get_by_role("status")).to_contain_text("12 tagged")
+    page.get_by_text("New key").click()
+    page.get_by_label("Name", exact=True).first.press("u")
+    assert page.title() != "undone"
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    expect(page.get_by_role("status")).not_to_contain_text("12 tagged")
+    assert page.title() == "undone"
