@@ -85,12 +85,13 @@ async def create_preference(
 
 
 async def list_preferences(store: Store, *, query: FeedbackQuery) -> AsyncIterator[Feedback]:
-    """All preferences that the query allows, the oldest first."""
-    task = await store.feedback_tasks.ensure(create_best_task(query.organization_id))
-    query = msgspec.structs.replace(query, task_id=task.id)
-    async for page in iterate_feedback(store, query=query, filter=None, newest_first=False):
-        for preference in page:
-            yield preference
+    """All preferences that the query allows, the oldest first. Nothing is written."""
+    tasks = await store.feedback_tasks.list_built_in(organization_id=query.organization_id)
+    for task in tasks:
+        of_task = msgspec.structs.replace(query, task_id=task.id)
+        async for page in iterate_feedback(store, query=of_task, filter=None, newest_first=False):
+            for preference in page:
+                yield preference
 
 
 async def export_pairs(store: Store, *, query: FeedbackQuery) -> AsyncIterator[Pair]:

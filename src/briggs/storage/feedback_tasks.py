@@ -53,6 +53,20 @@ class FeedbackTasks:
         """Store a built-in task, unless its organization has one of its kind. Returns that."""
         return await self._access.act(lambda connection: _ensure(connection, task))
 
+    async def list_built_in(self, *, organization_id: str) -> Sequence[FeedbackTask]:
+        """The built-in tasks, also those that are archived, oldest first."""
+        columns = feedback_tasks.c
+        statement = (
+            select(feedback_tasks)
+            .where(columns.organization_id == organization_id, columns.kind != "grade")
+            .order_by(columns.created_at, columns.id)
+        )
+        return await self._access.read(
+            lambda connection: [
+                rows.decode(row, FeedbackTask) for row in connection.execute(statement)
+            ]
+        )
+
     async def retrieve(self, id: str, *, organization_id: str) -> FeedbackTask | None:
         """One task, even if it is archived."""
         return await self._access.read(

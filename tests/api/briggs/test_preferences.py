@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +122,18 @@ def test_pairs_have_the_format_of_trl(server: Server) -> None:
         assert pair["rejected"][0]["role"] == "assistant"
     prefer(server, [a, b, c, d], None)
     assert not [pair for pair in export(server) if pair["preference"]["id"] == given["id"]]
+
+
+def test_an_archived_task_keeps_its_preferences(tmp_path: Path) -> None:
+    """Looking creates no task; the next preference begins a new one, and the old pairs stay."""
+    with run_server(tmp_path / "data") as server:
+        assert export(server) == [] and ask(server, "GET", TASKS) == []
+        a, b = record(server), record(server)
+        first = prefer(server, [a, b], a)
+        ask(server, "DELETE", f"{TASKS}/{first['task_id']}")
+        second = prefer(server, [a, b], b)
+        assert second["task_id"] != first["task_id"]
+        assert [pair["chosen_id"] for pair in export(server)] == [a, b]
 
 
 def test_scopes(server: Server) -> None:
