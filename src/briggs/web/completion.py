@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -29,6 +29,7 @@ from briggs.web.completion_view import Details, read_details, read_wish
 from briggs.web.csrf import read_form
 from briggs.web.markdown import is_shown_image
 from briggs.web.messages import cut_text, find_image, find_text
+from briggs.web.neighbours import PARAMETER, find_neighbours
 from briggs.web.probabilities import view_card
 from briggs.web.rendering import render
 from briggs.web.route import see_other
@@ -52,8 +53,10 @@ _PLACE = re.compile(r"-?[0-9]{1,6}")
 async def show(request: Request) -> Response:
     """`GET /completions/{id}`: the whole page."""
     completion = await find_completion(request)
-    values = await view_completion(request, completion)
-    return await render(request, "completion/page.html", **values)
+    neighbours = await find_neighbours(request, completion)
+    state = {**request.query_params, PARAMETER: neighbours.state}
+    values = await view_completion(request, completion, state=state)
+    return await render(request, "completion/page.html", neighbours=neighbours, **values)
 
 
 async def show_tab(request: Request) -> Response:
@@ -195,9 +198,14 @@ async def find_completion(request: Request) -> Completion:
     return completion
 
 
-async def view_completion(request: Request, completion: Completion) -> dict[str, Any]:
-    """What the templates of `completion/` need: for its page, and for the panel of the list."""
-    state = request.query_params
+async def view_completion(
+    request: Request, completion: Completion, *, state: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What the templates of `completion/` need: for its page, and for the panel of the list.
+
+    `state` is what the links keep, by default the whole query.
+    """
+    state = request.query_params if state is None else state
     details = await asyncio.to_thread(read_details, completion, read_wish(state))
     path = join_path("completions", completion.id)
     link = Address(path, state)
@@ -209,9 +217,6 @@ async def view_completion(request: Request, completion: Completion) -> dict[str,
         "completion": completion,
         "path": path,
         "link": link,
-        "back": "/completions",
-        "newer": None,
-        "older": None,
         "timeline": _draw_timeline(details),
         "received_bytes": None if received is None else len(received),
         "choice_links": [

@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import tzinfo
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -20,7 +20,7 @@ from briggs.record.labels import read_tags, split_tags
 from briggs.storage import Query, Store, SummaryPage, Survey
 from briggs.types import json
 from briggs.types.completion_filters import VOCABULARY, list_required
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.feedback import FeedbackTask
 from briggs.types.filters import write_filter
@@ -29,13 +29,12 @@ from briggs.web import listing
 from briggs.web.addresses import Address
 from briggs.web.completion import view_completion
 from briggs.web.csrf import read_body, read_form
-from briggs.web.listing import BINS, Wish
-from briggs.web.ranges import PRESETS, read_range, read_zone, write_time
+from briggs.web.listing import ANY_TIME, BINS, Span, Wish
+from briggs.web.ranges import read_zone, write_time
 from briggs.web.rendering import render
 from briggs.web.route import see_other
 
 PATH = "/completions"
-ANY_TIME = "all"
 CHANGED_MAX = 1_000
 """How many completions are changed at once."""
 NEWS_MAX = 99
@@ -47,15 +46,6 @@ VIEWS_MAX = 100
 NAME_MAX = 100
 STATE_MAX = 20_000
 _VIEWED = ("query", "range", "from", "to", "sort", "columns")
-
-
-class Span(NamedTuple):
-    """The time that a list is about."""
-
-    name: str
-    """A preset, `all`, or empty for a custom range."""
-    begin: int | None
-    end: int | None
 
 
 async def show(request: Request) -> Response:
@@ -212,19 +202,7 @@ def _create_query(request: Request, wish: Wish, span: Span) -> Query:
 
 
 def _read_span(request: Request) -> Span:
-    """The time that the address asks for. A query that says when has any, unless it asks."""
-    state = request.query_params
-    wish = listing.read_wish(state)
-    is_custom = "from" in state or "to" in state
-    name = state.get("range", ANY_TIME if wish.names_time and not is_custom else "")
-    if name == ANY_TIME:
-        return Span(ANY_TIME, None, None)
-    now = current_time_us()
-    given = {key: value for key, value in state.items() if key != "range" or name}
-    range = read_range(given, now=now, zone=read_zone(request.cookies))
-    if range.name:
-        return Span(range.name, now - PRESETS[range.name], range.end)
-    return Span("", range.begin, range.end)
+    return listing.read_span(request.query_params, zone=read_zone(request.cookies))
 
 
 def _read_since(text: str) -> int:

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from briggs.storage import Bin, Query, Sort, Summary, Survey
 from briggs.types import json
 from briggs.types.completion_filters import VOCABULARY, list_required, parse_completion_filter
-from briggs.types.completions import Completion
+from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import InvalidFilter, InvalidRequest
 from briggs.types.filters import (
     AllOf,
@@ -29,12 +29,13 @@ from briggs.types.filters import (
 from briggs.types.probabilities import LEVEL_MAX
 from briggs.types.texts import content_text, printable
 from briggs.types.tokens import read_answers
-from briggs.web.ranges import DAY_US
+from briggs.web.ranges import DAY_US, PRESETS, read_range
 from briggs.wires.recorded.preview import read_preview
 from briggs.wires.recorded.request import list_messages
 
 ROWS = 50
 BINS = 96
+ANY_TIME = "all"
 LABELS = 6
 """How many parts the labels cut the bars into."""
 SHOWN_CHARACTERS = 80
@@ -61,6 +62,15 @@ COLUMNS: Mapping[str, str] = {
 }
 """The columns that may be left out, by their names in the address."""
 LEASTS = ("0.5", "0.2", "0.1", "0.01")
+
+
+class Span(NamedTuple):
+    """The time that a list is about."""
+
+    name: str
+    """A preset, `all`, or empty for a custom range."""
+    begin: int | None
+    end: int | None
 
 
 class Wish(NamedTuple):
@@ -139,6 +149,21 @@ def read_wish(state: Mapping[str, str]) -> Wish:
         sort.startswith("-"),
         columns or tuple(COLUMNS),
     )
+
+
+def read_span(state: Mapping[str, str], *, zone: tzinfo) -> Span:
+    """The time that an address asks for. A query that says when has any, unless it asks."""
+    wish = read_wish(state)
+    is_custom = "from" in state or "to" in state
+    name = state.get("range", ANY_TIME if wish.names_time and not is_custom else "")
+    if name == ANY_TIME:
+        return Span(ANY_TIME, None, None)
+    now = current_time_us()
+    given = {key: value for key, value in state.items() if key != "range" or name}
+    range = read_range(given, now=now, zone=zone)
+    if range.name:
+        return Span(range.name, now - PRESETS[range.name], range.end)
+    return Span("", range.begin, range.end)
 
 
 def correct(wish: Wish) -> str | None:
