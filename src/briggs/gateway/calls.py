@@ -41,6 +41,7 @@ class Gateway:
         body: bytes,
         *,
         organization_id: str,
+        key_id: str | None = None,
         tags: Sequence[str] = (),
         session_id: str | None = None,
     ) -> OpenCall:
@@ -50,7 +51,11 @@ class Gateway:
         Raises `BriggsError` for a call that is refused, which is recorded too.
         """
         completion = Completion(
-            organization_id=organization_id, request=body, tags=list(tags), session_id=session_id
+            organization_id=organization_id,
+            key_id=key_id,
+            request=body,
+            tags=list(tags),
+            session_id=session_id,
         )
         try:
             self.require_room(len(body))

@@ -3,8 +3,8 @@
 const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
 
 // Send a form's fields (an object or FormData) or, as `json`, any value. Failures become toasts.
-export async function send(method, path, { fields, json, quiet = false } = {}) {
-  const options = { method, headers: { "x-csrf-token": token }, credentials: "same-origin" };
+export async function send(method, path, { fields, json, quiet = false, signal } = {}) {
+  const options = { method, signal, headers: { "x-csrf-token": token }, credentials: "same-origin" };
   if (fields) options.body = new URLSearchParams(fields);
   if (json !== undefined) {
     options.body = JSON.stringify(json);
