@@ -320,8 +320,8 @@ def test_a_form_runs_on_every_target(visitor: Visitor, recorded: str) -> None:
 def test_better_records_a_preference(visitor: Visitor) -> None:
     """A preference compares the runs of the page, and is exported as a pair."""
     visitor.visit("/playground")
-    fields = {"request": ask(max_tokens=6, temperature=1), "model": [TINY, "ok/m-1"]}
-    visitor.submit("/playground", **fields, action="run")
+    asked, models = ask(max_tokens=6, temperature=1), [TINY, "ok/m-1"]
+    visitor.submit("/playground", request=asked, model=models, action="run")
     ids = read_ids(visitor.path)
     reply = visitor.submit("/playground/better", runs=",".join(ids), best=ids[1])
     assert reply.status == 200

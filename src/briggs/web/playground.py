@@ -137,7 +137,7 @@ async def prefer(request: Request) -> Response:
     form = await read_form(request)
     key: Key = request.state.key
     ids = [id for id in form.get("runs", "").split(",") if id]
-    post = PreferencePost(completion_ids=ids, best=form.get("best"))
+    post = PreferencePost(completion_ids=ids, best=form.get("best"), reviewer_kind="person")
     await create_preference(
         find_parts(request).store, post, organization_id=key.organization_id, reviewer=key.name
     )
