@@ -42,8 +42,17 @@ SHOWN: Sequence[Picture] = (
     Picture("home-light", "/", height=864),
     Picture("home-dark", "/", theme="dark", height=864),
     Picture("home-phone", "/", width=390, height=844),
+    Picture("completions-light", "/completions?range=30d&peek={completion}", height=860),
+    Picture("completions-dark", "/completions?range=30d&query=p_least+%3C+0.1", theme="dark"),
+    Picture("completion-light", "/completions/{completion}", height=760),
+    Picture("completion-dark", "/completions/{completion}", theme="dark", height=760),
+    Picture("session", "/sessions/{session}", width=1280, height=760),
+    Picture("compare", "/compare?ids={completion},{other}", width=1280, height=860),
+    Picture("playground", "/playground?from={completion}", height=860),
     Picture("feedback-tasks", "/feedback", width=1280, height=620),
-    Picture("feedback-results", "/feedback/{task}", width=1280),
+    Picture("feedback-results", "/feedback/{task}", width=1280, height=860),
+    Picture("grading-light", "/feedback/{task}/grade", width=1280),
+    Picture("grading-phone", "/feedback/{task}/grade", width=390, height=844),
     Picture("settings", "/settings", width=1280, height=760),
 )
 
@@ -88,10 +97,20 @@ def _take(server: ServerProcess, pictures: Sequence[Picture]) -> None:
 
 
 def _find_ids(client: Client) -> dict[str, str]:
-    """The completion and the task that the pictures show."""
-    listed = client.completions.list(text="charged twice", limit=20).data
-    [task] = [each for each in client.feedback_tasks.list() if each.name.startswith("Support")]
-    return {"completion": listed[0].id, "task": task.id}
+    """The completions, the session and the task that the pictures show."""
+    tasks = client.feedback_tasks.list()
+    [task] = [each for each in tasks if each.name.startswith("Support")]
+    listed = client.completions.list(text="a reservation that our payment", limit=50).data
+    answered = [each for each in listed if each.choices[0]["message"]["content"]]
+    shown = max(answered, key=lambda each: (len(each.briggs.attempts), each.briggs.p_least or 0))
+    other = next(each for each in answered if each.model != shown.model)
+    [turn] = client.completions.list(text="Have a good trip", limit=1).data
+    return {
+        "completion": shown.id,
+        "other": other.id,
+        "session": turn.briggs.session_id or "",
+        "task": task.id,
+    }
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ PICTURE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABgAAAAYCAIAAABvFaqvAAAAL0lEQVR42mPQ8UrCha"
     "ZV2GAiXIoZ8BiEZhx+ZUPLoNEwGg2j0TAaDaPRMBpcBgEA0LsQ3wTSSagAAAAASUVORK5CYII="
 )
-_TOKEN = re.compile(r"\s?[^\W\d_]{1,7}|\s?\d{1,3}|\s*[^\w\s]|\s+|.", re.DOTALL)
+_TOKEN = re.compile(r"\s?[^\W\d_]{1,11}|\s?\d{1,3}|\s*[^\w\s]|\s+|.", re.DOTALL)
 _OTHERS = (" the", " a", " is", " and", " it", " of", " you", " not", " for", " within", " will")
 _DIGITS = ("3", "7", "14", "30", "2", "5", "10", "21")
 
