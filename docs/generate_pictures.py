@@ -103,7 +103,7 @@ def _find_ids(client: Client) -> dict[str, str]:
     listed = client.completions.list(text="a reservation that our payment", limit=50).data
     answered = [each for each in listed if each.choices[0]["message"]["content"]]
     shown = max(answered, key=lambda each: (len(each.briggs.attempts), each.briggs.p_least or 0))
-    other = next(each for each in answered if each.model != shown.model)
+    other = client.completions.list(text="was charged once", status="finished", limit=1).data[0]
     [turn] = client.completions.list(text="Have a good trip", limit=1).data
     return {
         "completion": shown.id,

@@ -41,8 +41,8 @@ SUPPORT = FeedbackTask(
     organization_id=ORGANIZATION,
     name="Support answers: relevance and tone",
     instruction=(
-        "Read what the customer asked, then the answer. Grade the answer, not the customer.\n\n"
-        "- **Relevance**: does it answer what was asked?\n- **Tone**: would you like to get it?"
+        "Read what the customer asked, then the answer. Grade the answer, not the customer. An "
+        "answer may be relevant and cold, or kind and beside the point."
     ),
     json_schema={
         "type": "object",

@@ -25,6 +25,7 @@ from briggs.cli.demonstration.scenes import (
     ERRORS,
     NAMES,
     ORDERS,
+    OTHERWISE,
     SCENES,
     Scene,
     SceneTurn,
@@ -108,7 +109,7 @@ def _play(scene: Scene, *, at: int, rng: random.Random) -> Iterator[Called]:
     if scene.system:
         messages.append({"role": "system", "content": scene.system})
     for number, turn in enumerate(scene.turns):
-        turn = _fill(turn, filling)
+        turn = _fill(turn, filling, model=model)
         messages.append(write_question(turn, picture=scene.picture and number == 0))
         steps = [*_call_tools(turn, rng), write_answer(turn.answered, reasoning=scene.reasoning)]
         for step in steps:
@@ -263,6 +264,7 @@ def _fail(
     turn = _fill(
         scene.turns[0],
         {"order": ORDERS[0], "amount": AMOUNTS[0], "name": NAMES[0], "city": CITIES[0]},
+        model=model,
     )
     messages = [{"role": "user", "content": turn.asked}]
     request = write_request(
@@ -331,8 +333,9 @@ def _choose_model(scene: Scene, rng: random.Random) -> str:
     return rng.choices(models, [VENDORS[each].share for each in models])[0]
 
 
-def _fill(turn: SceneTurn, filling: Mapping[str, str]) -> SceneTurn:
-    """The turn with its words in braces."""
+def _fill(turn: SceneTurn, filling: Mapping[str, str], *, model: str) -> SceneTurn:
+    """The turn with its words in braces, as this model answers it."""
+    is_other = model in OTHERWISE
 
     def fill(value: Any) -> Any:
         if isinstance(value, str):
@@ -343,7 +346,10 @@ def _fill(turn: SceneTurn, filling: Mapping[str, str]) -> SceneTurn:
 
     tools = [(name, fill(arguments), fill(result)) for name, arguments, result in turn.tools]
     return msgspec.structs.replace(
-        turn, asked=fill(turn.asked), answered=fill(turn.answered), tools=tools
+        turn,
+        asked=fill(turn.asked),
+        answered=fill(turn.otherwise or turn.answered if is_other else turn.answered),
+        tools=tools,
     )
 
 

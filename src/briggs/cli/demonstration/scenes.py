@@ -16,6 +16,8 @@ class SceneTurn(msgspec.Struct, frozen=True):
 
     asked: str
     answered: str
+    otherwise: str = ""
+    """What some models answer instead: those of `OTHERWISE`."""
     tools: Sequence[SceneTool] = ()
     """The tools that the model calls before it answers."""
 
@@ -43,6 +45,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the first question comes with a picture."""
 
 
+OTHERWISE = ("gpt-4.1", "Qwen/Qwen3-8B")
 ORDERS = ("88213", "90417", "77120", "65002", "91338", "80164", "99502", "71289")
 AMOUNTS = ("64.90", "129.00", "18.50", "249.99", "42.10")
 NAMES = ("Amara", "Jonas", "Mei", "Lucía", "Omar", "Priya", "Sofie", "Tomás")
@@ -93,6 +96,10 @@ SCENES: Sequence[Scene] = (
                 "to 30.\n\nI have asked the provider to release it today. You need do nothing. If "
                 "it is still there after 8 December, reply to this message and I will refund it "
                 "by hand.",
+                otherwise="Order {order} was charged once. The second entry of €{amount} is only a "
+                "reservation, which your bank drops within 14 days.\n\nI have asked our payment "
+                "provider to release it sooner. Write to me again if you still see it after 8 "
+                "December, and I will refund it by hand.",
                 tools=(
                     (
                         "get_charges",
@@ -121,6 +128,9 @@ SCENES: Sequence[Scene] = (
                 "I am sorry for the confusion. The refund was approved on 21 November and then "
                 "withdrawn, because the parcel with order {order} was marked as delivered. If it "
                 "did not reach you, tell me, and I will open a case with the carrier.",
+                otherwise="Both were true at their time: the refund of order {order} was approved "
+                "on 21 November and stopped a day later, when the carrier reported the parcel as "
+                "delivered. Did it reach you?",
             ),
         ),
     ),
@@ -135,6 +145,8 @@ SCENES: Sequence[Scene] = (
                 "It depends on the carrier. For untracked letters most carriers pay nothing; for "
                 "a parcel of order {order} they pay up to €50. Keep the receipt: without it there "
                 "is no claim.",
+                otherwise="Untracked letters are not insured, and untracked parcels only up to "
+                "€50, with the receipt. I would send order {order} tracked.",
             ),
         ),
     ),
@@ -339,6 +351,7 @@ SCENES: Sequence[Scene] = (
                 "Notices, 12 Payment of open invoices.",
                 "Clauses 7, 9 and 12 survive, as clause 14.3 says; clause 11 ends with the "
                 "agreement, except for notices about the termination itself.",
+                otherwise="Confidentiality, liability and the payment of open invoices survive.",
             ),
         ),
     ),
@@ -381,6 +394,9 @@ SCENES: Sequence[Scene] = (
                 "items):\n    return list(dict.fromkeys(items))\n```\n\n- It works for "
                 "**hashable** items only.\n- For others, keep a list of what was seen, which is "
                 "slower.",
+                otherwise="Remember what was seen:\n\n```python\ndef unique(items):\n    seen = "
+                "set()\n    return [each for each in items if not (each in seen or "
+                "seen.add(each))]\n```\n\nThe first of each stays.",
             ),
         ),
         models=("gpt-4.1", "claude-sonnet-4-5", "Qwen/Qwen3-8B"),
