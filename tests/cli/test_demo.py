@@ -35,6 +35,7 @@ def test_data_fills_the_pages() -> None:
     with open_terminal("demo", "--data") as terminal:
         terminal.wait_for("signs you in once", timeout_s=90)
         terminal.wait_for("/sign-in", timeout_s=10)
+        terminal.wait_for("until Ctrl-C", timeout_s=10)
         shown = plain(terminal.shown)
         assert re.search(r"\d{3} calls of the last 30 days, 3 feedback tasks, \d+ grades", shown)
         assert "75 answers of the" in shown
@@ -53,7 +54,7 @@ def test_it_serves_until_ctrl_c(is_on_path: bool) -> None:
         data = re.search(r"cat (\S+)/admin.key", terminal.shown)
         assert data is not None
         lines = plain(terminal.shown).replace("\r", "").partition("in another terminal\n")[2]
-        lines = lines.partition("\nServing at")[0]
+        lines = lines.partition("\nLook at the pages")[0]
         assert (f"{FOLDER}/briggs" in lines) != is_on_path
         answered = run_lines(lines, path=path)
         assert '"object":"chat.completion"' in answered.replace(": ", ":")

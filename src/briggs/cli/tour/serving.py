@@ -24,16 +24,16 @@ def exit_on_signals() -> None:
 
 def serve_on(console: Console, server: ServerProcess) -> int:
     """Print the link to the pages, and wait for the end. Returns the exit status."""
-    console.print(
-        f"\nServing at [bold]{server.url}[/] until Ctrl-C, "
-        "[dim]which also deletes the demo's data.[/]",
-        soft_wrap=False,
-    )
     with Client(server.url, server.api_key, retries_max=0) as client:
         link = client.keys.create_sign_in_link()
-    console.print("[bold]Look at the pages:[/] [dim](this link signs you in once)[/]")
-    console.print(Text(f"  {link}", style="cyan"))
     try:
+        console.print("\n[bold]Look at the pages[/]  [dim]this link signs you in once[/]")
+        console.print(Text(link, style="cyan"))
+        console.print(
+            f"\nServing at [bold]{server.url}[/] until Ctrl-C, "
+            "[dim]which also deletes the demo's data.[/]",
+            soft_wrap=False,
+        )
         status = server.process.wait()
     except KeyboardInterrupt:
         console.print()
