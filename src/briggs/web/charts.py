@@ -157,20 +157,22 @@ def worst_mark(dashboard: Dashboard) -> Markup:
     worst = dashboard.worst
     if worst is None:
         return Markup("")
-    place = dashboard.slots.index(worst)
+    slots, place = dashboard.slots, dashboard.slots.index(worst)
     top = calls_ticks(dashboard)[-1]
-    is_left = place > 0.8 * len(dashboard.slots)
-    x = (place + (0.03 if is_left else 0.97)) / len(dashboard.slots) * 100
-    y = max(2, _height(worst.tally.calls, top) - 10)
+    is_left = place > 0.8 * len(slots)
+    # Above the bars that the words reach over.
+    reach = max(1, len(slots) // 6)
+    beside = slots[max(0, place - reach) : place + 1] if is_left else slots[place:][: reach + 1]
+    y = max(2, _height(max(slot.tally.calls for slot in beside), top) - 15)
     return Markup(
         '<svg class="worst" height="{height}" aria-hidden="true"><line x1="{x:.2f}%" x2="{x:.2f}%" '
         'y1="{y:.1f}" y2="{end:.1f}"/><text x="{x:.2f}%" dx="{dx}" y="{text:.1f}" '
         'text-anchor="{anchor}">{failed} failed</text></svg>'
     ).format(
         height=HEIGHT,
-        x=x,
+        x=(place + 0.5) / len(slots) * 100,
         y=y,
-        end=y + 13,
+        end=max(y + 10, _height(worst.tally.calls, top) - 2),
         dx=-5 if is_left else 5,
         text=y + 8,
         anchor="end" if is_left else "start",

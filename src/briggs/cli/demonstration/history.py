@@ -65,15 +65,17 @@ class RealAnswer(NamedTuple):
 def write_history(*, now: int, real: Sequence[RealAnswer] = ()) -> list[Called]:
     """All calls, in order of time. `now` is the Unix time in microseconds."""
     rng = random.Random(SEED)  # noqa: S311
+    # Of its own, so that what is said does not depend on the time.
+    clock = random.Random(SEED)  # noqa: S311
     calls = [
         call
         for scene in SCENES
         for _ in range(scene.times)
-        for call in _play(scene, at=_choose_time(rng, now), rng=rng)
+        for call in _play(scene, at=_choose_time(clock, now), rng=rng)
     ]
-    calls += [_record_real(each, at=_choose_time(rng, now)) for each in real]
+    calls += [_record_real(each, at=_choose_time(clock, now)) for each in real]
     for _ in range(FAILURES):
-        calls += _fail(rng.choice(SCENES), at=_choose_time(rng, now), rng=rng)
+        calls += _fail(rng.choice(SCENES), at=_choose_time(clock, now), rng=rng)
     # In the outage, one provider timed out, and another answered or nobody did.
     outage = now - int(5.3 * 3_600e6)
     for place in range(5):
@@ -82,15 +84,15 @@ def write_history(*, now: int, real: Sequence[RealAnswer] = ()) -> list[Called]:
     return calls
 
 
-def _choose_time(rng: random.Random, now: int) -> int:
+def _choose_time(clock: random.Random, now: int) -> int:
     """A time of the last month: more by day than by night, on workdays, and today."""
     while True:
-        [days] = rng.choices([days for days, _ in PERIODS], [share for _, share in PERIODS])
-        at = now - int(rng.random() * days * DAY_US) - 60_000_000
+        [days] = clock.choices([days for days, _ in PERIODS], [share for _, share in PERIODS])
+        at = now - int(clock.random() * days * DAY_US) - 60_000_000
         moment = datetime.fromtimestamp(at / 1e6, UTC)
         hour = moment.hour + moment.minute / 60
         weight = 0.12 + 0.88 * math.exp(-(((hour - 13) / 4.2) ** 2))
-        if rng.random() < weight * (0.7 if moment.weekday() > 4 else 1):
+        if clock.random() < weight * (0.7 if moment.weekday() > 4 else 1):
             return at
 
 
