@@ -40,6 +40,14 @@ PAGES = (
     ("home, 24 h", "/"),
     ("home, 7 days", "/?range=7d"),
     ("home, 30 days", "/?range=30d"),
+    ("completions, 24 h", "/completions"),
+    (
+        "completions, filtered",
+        "/completions?query=tag+%3D+support+and+p_least+%3C+0.2&range=all",
+    ),
+    ("completions, a word of 24 h", "/completions?query=%22charged+twice%22"),
+    ("completions of 24 h, least certain first", "/completions?sort=p_least"),
+    ("facets and bars of 24 h", "/completions/overview"),
 )
 MODELS = (
     # As the caller names it, who answers, its share, its median time in ms.

@@ -18,7 +18,7 @@ class Address:
         state = self._state | {
             name: "" if value is None else str(value) for name, value in changes.items()
         }
-        query = urlencode({name: value for name, value in state.items() if value})
+        query = urlencode({name: value for name, value in state.items() if value}, errors="replace")
         return self._path + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
 
 

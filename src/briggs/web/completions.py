@@ -206,6 +206,8 @@ def _read_span(request: Request) -> Span:
 
 
 def _read_since(text: str) -> int:
+    if not text:
+        return 0
     if not (text.isascii() and text.isdecimal() and len(text) < 18):
         raise InvalidRequest("since: write Unix microseconds.", param="since")
     return int(text)

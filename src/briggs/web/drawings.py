@@ -17,25 +17,24 @@ def strip(levels: Sequence[int], *, bars: int = 28, label: str = "") -> Markup:
 
     The height of a bar is its level. Certain tokens leave the dotted line bare.
     """
+    shown = levels[:bars]
     paths = Markup("")
     for level in range(1, LEVEL_MAX + 1):
-        moves = "".join(
-            f"M{place * _PITCH + 1} {_HEIGHT - 1}v-{level * 2}"
-            for place, each in enumerate(levels[:bars])
-            if each == level
-        )
+        places = (place for place, each in enumerate(shown) if each == level)
+        moves = "".join(f"M{place} 8V{8 - level}" for place in places)
         if moves:
-            paths += Markup('<path class="s{}" d="{}"/>').format(level, moves)
-    width = bars * _PITCH
+            paths += Markup('<path class=s{} d="{}"/>').format(level, moves)
+    # A list has fifty of them, so nothing is written that can be left out.
     return Markup(
-        '<svg class="strip" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" '
-        'aria-label="{label}"><path class="s0" d="M0 {base}H{end}"/>{paths}</svg>'
+        '<svg class=strip viewBox="-.5 0 {bars} 8.2" width={width} height={height} '
+        'preserveAspectRatio=none role=img aria-label="{label}">'
+        '<path class=s0 d="M-.5 8H{end}"/>{paths}</svg>'
     ).format(
-        w=width,
-        h=_HEIGHT,
-        label=label or _describe(levels),
-        base=_HEIGHT - 0.5,
-        end=min(len(levels), bars) * _PITCH,
+        bars=bars,
+        width=bars * _PITCH,
+        height=_HEIGHT,
+        label=label or _describe(shown),
+        end=len(shown) - 0.5,
         paths=paths,
     )
 
@@ -145,4 +144,4 @@ def timeline(stretches: Sequence[tuple[str, float, float]]) -> Markup:
 
 def _describe(levels: Sequence[int]) -> str:
     doubtful = sum(level >= 4 for level in levels)
-    return f"{doubtful} of {len(levels)} bars doubtful"
+    return f"{doubtful} of {len(levels)} doubtful"

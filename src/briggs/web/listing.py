@@ -26,7 +26,6 @@ from briggs.types.filters import (
     quote,
     write_filter,
 )
-from briggs.types.probabilities import LEVEL_MAX
 from briggs.types.texts import content_text, printable
 from briggs.types.tokens import read_answers
 from briggs.web.ranges import DAY_US, PRESETS, read_range
@@ -102,7 +101,7 @@ class Row(NamedTuple):
     asked: Markup
     answered: Markup
     is_call: bool
-    strip: Markup | None
+    levels: Sequence[int]
     certainty: str
     """Why there is no strip."""
     marks: Sequence[tuple[str, str]]
@@ -240,25 +239,10 @@ def _view(summary: Summary, words: Sequence[str]) -> Row:
         mark(asked, words),
         mark(said, words),
         is_call,
-        draw_strip(levels) if levels else None,
+        levels,
         _explain(completion),
         _list_marks(completion, count),
     )
-
-
-def draw_strip(levels: Sequence[int]) -> Markup:
-    """A certainty strip in few bytes: the same picture as that of `drawings.strip`."""
-    paths = Markup("")
-    for level in range(1, LEVEL_MAX + 1):
-        places = [place for place, each in enumerate(levels) if each == level]
-        moves = "".join(f"M{place} 8V{8 - level}" for place in places)
-        if moves:
-            paths += Markup('<path class=s{} d="{}"/>').format(level, moves)
-    doubtful = sum(level >= 4 for level in levels)
-    return Markup(
-        '<svg class=strip viewBox="-.5 0 28 8.2" preserveAspectRatio=none role=img '
-        'aria-label="{}/{} doubtful"><path class=s0 d="M-.5 8H{}"/>{}</svg>'
-    ).format(doubtful, len(levels), len(levels) - 0.5, paths)
 
 
 def _explain(completion: Completion) -> str:
