@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -64,6 +67,16 @@ def test_each_turn_shows_only_what_it_adds(server: Server, visitor: Visitor) -> 
     assert all(f"/completions/{id}" in page for id in ids)
     assert 'class="p2 h"' in page and "Turns 3 " in words
     assert words.count("not graded") == 3
+
+
+def test_a_session_is_exported(server: Server, visitor: Visitor) -> None:
+    """The button leads to a file with the calls of this session, whatever its name is."""
+    name = 'it\'s "one" and not = other'
+    ids = record_turns(server, name, 2)
+    page = read(visitor, f"/sessions/{quote(name)}")
+    [export] = re.findall(r'href="(/completions/export[^"]+)"', page)
+    lines = visitor.visit(unescape(export)).body.decode().splitlines()
+    assert {line["id"] for line in map(json.decode, lines)} == set(ids)
 
 
 def test_a_long_session_comes_in_parts(server: Server, visitor: Visitor) -> None:

@@ -18,11 +18,13 @@ from briggs.storage import Query
 from briggs.types.completions import Completion
 from briggs.types.errors import NotFound
 from briggs.types.feedback import Feedback
+from briggs.types.filters import quote
 from briggs.types.probabilities import Certainty, measure
 from briggs.types.turns import Turns
 from briggs.types.values import list_values
 from briggs.web import drawings
 from briggs.web.addresses import Address, join_path, read_place
+from briggs.web.listing import ANY_TIME
 from briggs.web.messages import Message, view_answer, view_chosen
 from briggs.web.probabilities import list_levels
 from briggs.web.rendering import render
@@ -105,6 +107,9 @@ async def show(request: Request) -> Response:
         page=number,
         has_more=page.has_more,
         link=Address(join_path("sessions", id), state),
+        export=Address("/completions/export", {"format": "jsonl", "range": ANY_TIME})(
+            query=f"session = {quote(id)}"
+        ),
     )
 
 
