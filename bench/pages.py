@@ -48,7 +48,11 @@ PAGES = (
     ("completions, a word of 24 h", "/completions?query=%22charged+twice%22"),
     ("completions of 24 h, least certain first", "/completions?sort=p_least"),
     ("facets and bars of 24 h", "/completions/overview"),
+    ("one completion", "/completions/ID"),
+    ("one completion of a filtered list", "/completions/ID?list=query%3Dtag%2B%253D%2Bsupport"),
+    ("two compared", "/compare?ids=ID,ID2"),
 )
+"""ID and ID2 are completions of the first page of the list."""
 MODELS = (
     # As the caller names it, who answers, its share, its median time in ms.
     ("gpt-4.1-mini", "azure", 54, 840),
@@ -154,7 +158,11 @@ def measure(folder: Path) -> list[tuple[str, float, float, int]]:
             assert url, "the server says its address"
             browser = Browser(url[0], (folder / "admin.key").read_text().strip())
             time.sleep(3)
-            return [_measure_page(browser, name, path, process.pid) for name, path in PAGES]
+            ids = re.findall(r'href="/completions/([0-9a-f-]{36})"', browser.open("/completions"))
+            pages = [
+                (name, path.replace("ID2", ids[1]).replace("ID", ids[0])) for name, path in PAGES
+            ]
+            return [_measure_page(browser, name, path, process.pid) for name, path in pages]
         finally:
             process.terminate()
 
