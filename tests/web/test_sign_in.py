@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from html import unescape
 from pathlib import Path
@@ -199,3 +200,33 @@ def wait_for_line(path: Path, text: str) -> None:
     while text not in path.read_text():
         assert time.monotonic() < end, path.read_text()
         time.sleep(0.05)
+
+
+def test_a_form_that_does_not_arrive(server: Server) -> None:
+    """A form that stops in the middle gets a page that says so, and nothing is logged."""
+    visitor = Visitor(server, key=None)
+    visitor.visit("/sign-in")
+    cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+    head = (
+        f"POST /sign-in HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\naccept: text/html\r\n"
+        f"cookie: {cookies}\r\ncontent-type: application/x-www-form-urlencoded\r\n"
+        "content-length: 100\r\n\r\ncsrf="
+    )
+    before = (server.data.parent / "data.log").read_text()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"Send it again" in answer
+    assert (server.data.parent / "data.log").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe", b"&" * 20_000, b"%", b"csrf", b"=" * 1000, b"x" * 4_000_000]
+)
+def test_a_form_of_any_bytes(server: Server, body: bytes) -> None:
+    """Whatever bytes a form has, the answer is a page and no failure of ours."""
+    visitor = Visitor(server, key=None)
+    visitor.visit("/sign-in")
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert visitor.send("POST", "/sign-in", body, headers=headers).status in (400, 403, 413)

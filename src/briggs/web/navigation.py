@@ -7,6 +7,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from briggs.parts import find_parts
+from briggs.types.errors import BriggsError
 from briggs.types.keys import Key, Scope
 from briggs.web.counts import Counter, Counts
 
@@ -65,7 +66,11 @@ async def read_surroundings(request: Request) -> Surroundings:
         return Surroundings([], None)
     counter: Counter = request.app.state.counter
     counts = Counts() if key.task_id is not None else await counter.read(key)
-    organization = await parts.store.organizations.find(key.organization_id)
+    try:
+        organization = await parts.store.organizations.find(key.organization_id)
+    except BriggsError:
+        # The page that failed for the same reason says so.
+        organization = None
     return Surroundings(
         _list_places(key, path=path, counts=counts),
         State(

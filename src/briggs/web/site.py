@@ -13,7 +13,12 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from briggs.parts import Parts
-from briggs.types.errors import AuthenticationFailed, BriggsError, MethodNotAllowed, NotFound
+from briggs.types.errors import (
+    AuthenticationFailed,
+    BriggsError,
+    MethodNotAllowed,
+    NotFound,
+)
 from briggs.types.keys import Key
 from briggs.web.attempts import Attempts
 from briggs.web.counts import Counter
@@ -74,11 +79,9 @@ class Site:
         """Answer one request."""
         scope["app"] = self._starlette
         request = Request(scope)
-        request.state.session, request.state.new_session = (
-            self._sessions.read(request.cookies),
-            None,
-        )
-        request.state.key = await self._find_key(request.state.session)
+        state = request.state
+        state.session, state.new_session = self._sessions.read(request.cookies), None
+        state.key = None
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -87,6 +90,7 @@ class Site:
 
         try:
             self._parts.gate.check_address(dict(scope["headers"]))
+            state.key = await self._find_key(state.session)
         except BriggsError as error:
             await (await _show_error(request, error))(scope, receive, send_safely)
             return
