@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from briggs.cli.demonstration.fill import ask_model, fill
 from briggs.cli.tour.child import ServerProcess, open_server_process
@@ -22,7 +22,7 @@ from briggs.client.sync import Client
 PICTURES = Path(__file__).with_name("pictures")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
-WAIT_MS = 700
+WAIT_MS = 1_500
 
 
 class Picture(NamedTuple):
@@ -38,18 +38,26 @@ class Picture(NamedTuple):
     """What to do before the picture is taken."""
 
 
+def _run(page: Page) -> None:
+    """Run what is in the playground, and wait for the end of all answers."""
+    page.get_by_role("button", name="Run").first.click()
+    expect(page.get_by_text("streams", exact=True)).to_have_count(0, timeout=60_000)
+
+
 SHOWN: Sequence[Picture] = (
     Picture("home-light", "/", height=864),
     Picture("home-dark", "/", theme="dark", height=864),
-    Picture("home-phone", "/", width=390, height=844),
     Picture("completions-light", "/completions?range=30d&peek={completion}", height=860),
-    Picture("completions-dark", "/completions?range=30d&query=p_least+%3C+0.1", theme="dark"),
     Picture("completion-light", "/completions/{completion}", height=760),
     Picture("completion-dark", "/completions/{completion}", theme="dark", height=760),
     Picture("session", "/sessions/{session}", width=1280, height=760),
     Picture("compare", "/compare?ids={completion},{other}", width=1280, height=860),
-    Picture("playground", "/playground?from={completion}", height=860),
-    Picture("feedback-tasks", "/feedback", width=1280, height=620),
+    Picture(
+        "playground",
+        "/playground?from={tiny}&model=local/briggs-tiny&model=local/briggs-tiny",
+        height=600,
+        act=_run,
+    ),
     Picture("feedback-results", "/feedback/{task}", width=1280, height=860),
     Picture("grading-light", "/feedback/{task}/grade", width=1280),
     Picture("grading-phone", "/feedback/{task}/grade", width=390, height=844),
@@ -105,7 +113,9 @@ def _find_ids(client: Client) -> dict[str, str]:
     shown = max(answered, key=lambda each: (len(each.briggs.attempts), each.briggs.p_least or 0))
     other = client.completions.list(text="was charged once", status="finished", limit=1).data[0]
     [turn] = client.completions.list(text="Have a good trip", limit=1).data
+    [tiny] = client.completions.list(text="What is Briggs?", limit=1).data
     return {
+        "tiny": tiny.id,
         "completion": shown.id,
         "other": other.id,
         "session": turn.briggs.session_id or "",
