@@ -163,6 +163,10 @@ def test_raw_bytes_are_read_in_parts(open_page: OpenPage, server: Server) -> Non
     expect(page.locator("#raw")).to_contain_text("Bytes 0 to 65,536 of 100 KB")
     page.locator("#raw").get_by_role("link", name="Next 64 KB").click()
     expect(page.locator("#raw")).to_contain_text("Bytes 65,536 to")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#raw").get_by_role("button", name="Copy").click()
+    expect(page.locator(".toast")).to_contain_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("rd word ")
     page.locator("#raw").get_by_role("link", name="hex").click()
     expect(page.locator("#raw pre")).to_contain_text("00010000  ")
 

@@ -131,6 +131,8 @@ document.addEventListener("click", (event) => {
   if (reads) return readProbabilities(reads);
   const tab = event.target.closest(".completion-side > .tabs a");
   if (tab && !event.metaKey && !event.ctrlKey && !event.shiftKey) { event.preventDefault(); return void openTab(tab); }
+  const raw = event.target.closest("[data-copies-raw]");
+  if (raw) return void copy(raw.closest(".panel-body, .tab-body")?.querySelector("pre.raw")?.textContent ?? "");
   const source = event.target.closest("a[data-copies-from]");
   if (source) { event.preventDefault(); return void copyFrom(source.href); }
   if (!event.target.closest("#card")) close();
