@@ -8,6 +8,7 @@ import pytest
 
 from briggs.types.feedback import FeedbackTask
 from briggs.types.keys import Key, Scope
+from briggs.types.views import View
 from briggs.web.palette import list_offers
 from tests.processes import Server
 from tests.web.visitor import Visitor
@@ -30,8 +31,11 @@ TASK = FeedbackTask(
 )
 
 
+VIEW = View(organization_id="default", name="Unsure, support", state="query=tag+%3D+support")
+
+
 def find(text: str, *scopes: Scope) -> list[tuple[str, str]]:
-    offers = list_offers(text, [TASK], key=create_key(*scopes))
+    offers = list_offers(text, [TASK], [VIEW], key=create_key(*scopes))
     return [(offer.name, offer.path) for offer in offers]
 
 
@@ -43,10 +47,17 @@ def test_all_words_must_match() -> None:
     ]
 
 
+def test_a_saved_view_is_found() -> None:
+    """A saved view is offered by its name to whoever may read."""
+    path = "/completions?query=tag+%3D+support&view=Unsure%2C+support"
+    assert find("unsure", "read")[0] == ("Unsure, support", path)
+    assert find("unsure", "grade") == []
+
+
 def test_a_key_is_offered_what_it_may_open() -> None:
     """A grader is offered the grading alone, an administrator a new task too."""
-    assert find("support", "grade") == [("Grade next", f"/feedback/{TASK.id}/grade")]
-    assert find("support", "answer") == []
+    assert find("support answers", "grade") == [("Grade next", f"/feedback/{TASK.id}/grade")]
+    assert find("support answers", "answer") == []
     assert ("New task", "/feedback/new") in find("new", "admin")
     assert find("new", "grade") == []
 
@@ -75,3 +86,11 @@ def search(visitor: Visitor, text: str) -> list[dict[str, Any]]:
     assert reply.status == 200
     found: list[dict[str, Any]] = reply.json
     return found
+
+
+def test_what_is_offered_opens(visitor: Visitor) -> None:
+    """Every address of the palette is a page."""
+    offers = search(visitor, "")
+    assert len(offers) > 5
+    for offer in offers:
+        assert visitor.visit(offer["path"].partition("#")[0]).status == 200, offer

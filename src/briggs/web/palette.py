@@ -1,4 +1,4 @@
-"""The palette, "go to or do": finds pages, lists, tasks and ids by a few words."""
+"""The palette, "go to or do": finds pages, lists, views, tasks and ids by a few words."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from briggs.storage import Store
 from briggs.types import json
 from briggs.types.feedback import FeedbackTask
 from briggs.types.keys import Key
+from briggs.types.views import View
 
 OFFERS_MAX = 12
 TASKS_MAX = 200
@@ -55,17 +56,20 @@ async def search(request: Request) -> Response:
     text = request.query_params.get("text", "").strip()[:TEXT_LENGTH_MAX]
     store, key = find_parts(request).store, request.state.key
     tasks = await store.feedback_tasks.list(organization_id=key.organization_id, limit=TASKS_MAX)
+    views = await store.views.list(organization_id=key.organization_id)
     found = await _find_id(store, text, key=key) if _ID.fullmatch(text) else []
-    offers = [*found, *list_offers(text, tasks, key=key)]
+    offers = [*found, *list_offers(text, tasks, views, key=key)]
     return Response(json.encode(offers), media_type="application/json")
 
 
-def list_offers(text: str, tasks: Iterable[FeedbackTask], *, key: Key) -> list[Offer]:
+def list_offers(
+    text: str, tasks: Iterable[FeedbackTask], views: Iterable[View], *, key: Key
+) -> list[Offer]:
     """What the key may open that has all these words, and a search for them."""
     words = text.lower().split()
     offers = [
         offer
-        for offer in _list_all(tasks, key=key)
+        for offer in _list_all(tasks, views, key=key)
         if all(word in f"{offer.name} {offer.more}".lower() for word in words)
     ][:OFFERS_MAX]
     if text and "read" in key.scopes:
@@ -81,10 +85,18 @@ def list_offers(text: str, tasks: Iterable[FeedbackTask], *, key: Key) -> list[O
     return offers
 
 
-def _list_all(tasks: Iterable[FeedbackTask], *, key: Key) -> Iterable[Offer]:
+def _list_all(tasks: Iterable[FeedbackTask], views: Iterable[View], *, key: Key) -> Iterable[Offer]:
     if "read" in key.scopes:
         for name, path in _LISTS:
             yield Offer(name=name, more="completions", path=path, place="/completions")
+        for view in views:
+            query = f"{view.state}&{urlencode({'view': view.name}, errors='replace')}"
+            yield Offer(
+                name=view.name,
+                more="saved view",
+                path=f"/completions?{query}",
+                place="/completions",
+            )
     for task in tasks:
         path = f"/feedback/{quote(task.id, safe='')}"
         if "grade" in key.scopes and task.kind != "preference":
