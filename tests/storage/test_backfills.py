@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from briggs.storage import Query
+from briggs.storage import Query, backfills
 from briggs.storage.backfills import STEP_ROWS
 from briggs.storage.previews import SMALL_BYTES
 from briggs.types.completions import Completion
@@ -37,9 +37,13 @@ def read_rows(path: Path, statement: str) -> list[Any]:
     return rows
 
 
-async def test_old_completions_get_their_certainty(open_store: OpenStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step_bytes", [1, 10**9])
+async def test_old_completions_get_their_certainty(
+    open_store: OpenStore, tmp_path: Path, step_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After an upgrade all old rows are measured, those with large bodies get a preview, and the
-    rollups count what was found."""
+    rollups count what was found, however small the steps are."""
+    monkeypatch.setattr(backfills, "STEP_BYTES", step_bytes)
     folder = tmp_path / "data"
     folder.mkdir()
     count = 2 * STEP_ROWS + 3

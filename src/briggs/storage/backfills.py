@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -20,6 +19,9 @@ from briggs.types.tokens import read_answers
 
 NAME = "derived"
 STEP_ROWS = 20
+STEP_BYTES = 256 * 1024
+"""Bodies that are read in one step. A call may have to wait for it."""
+
 EVERY_S = 1.0
 """How often a step is taken while there is no idle moment."""
 RETRY_S = 60.0
@@ -55,25 +57,20 @@ class Backfill:
 
 def step(connection: Connection, *, after: str, bodies: Bodies) -> str | None:
     """Fill the next few completions. Returns the last id, or None if they were the last."""
-    page = SELECT.where(completions.c.id > after).order_by(completions.c.id)
-    rows = connection.execute(page.limit(STEP_ROWS)).all()
-    before = [decode(row, bodies=bodies) for row in rows]
-    measured = [(each, measured) for each in before if (measured := _measure(each)) is not None]
+    before, is_last = _read_some(connection, after=after, bodies=bodies)
+    measured = [_measure(each) or each for each in before]
+    changed = [(old, new) for old, new in zip(before, measured, strict=True) if new is not old]
     changes = [
-        {
-            "of": each.id,
-            "mean": each.p_mean,
-            "least": each.p_least,
-            "shown": encode_preview(each.request, each.response),
-        }
-        for each in _merge(before, [new for _, new in measured])
+        {"of": new.id, "mean": new.p_mean, "least": new.p_least, "shown": shown}
+        for old, new in zip(before, measured, strict=True)
+        if (shown := encode_preview(new.request, new.response)) is not None or new is not old
     ]
-    last = before[-1].id if len(rows) == STEP_ROWS else None
+    last = None if is_last else before[-1].id
     with database_of(connection).transaction(connection):
         if changes:
             connection.execute(_CHANGE, changes)
         rollups.record(
-            connection, added=[new for _, new in measured], removed=[old for old, _ in measured]
+            connection, added=[new for _, new in changed], removed=[old for old, _ in changed]
         )
         row = backfills.c.name == NAME
         if last is None:
@@ -81,6 +78,22 @@ def step(connection: Connection, *, after: str, bodies: Bodies) -> str | None:
         else:
             connection.execute(update(backfills).where(row).values(after_id=last))
     return last
+
+
+def _read_some(
+    connection: Connection, *, after: str, bodies: Bodies
+) -> tuple[list[Completion], bool]:
+    """The next few completions, at least one, and whether they are the last."""
+    page = SELECT.where(completions.c.id > after).order_by(completions.c.id).limit(STEP_ROWS)
+    found: list[Completion] = []
+    size = 0
+    with connection.execute(page) as rows:
+        for row in rows:
+            found.append(decode(row, bodies=bodies))
+            size += len(found[-1].request) + len(found[-1].response or b"")
+            if size > STEP_BYTES:
+                return found, False
+    return found, len(found) < STEP_ROWS
 
 
 _CHANGE = (
@@ -102,8 +115,3 @@ def _measure(completion: Completion) -> Completion | None:
         return None
     p_mean, p_least = read_certainty(logprobs)
     return msgspec.structs.replace(completion, p_mean=p_mean, p_least=p_least)
-
-
-def _merge(before: Sequence[Completion], measured: Sequence[Completion]) -> Sequence[Completion]:
-    by_id = {each.id: each for each in measured}
-    return [by_id.get(each.id, each) for each in before]

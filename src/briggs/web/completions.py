@@ -56,7 +56,7 @@ async def show(request: Request) -> Response:
     query = _create_query(request, wish, span)
     page = await store.completions.list_summaries(query)
     rows = await asyncio.to_thread(listing.list_rows, page.summaries, words=wish.words)
-    link = Address(PATH, {name: value for name, value in state.items() if name != "before"})
+    link = Address(PATH, {name: value for name, value in state.items() if name not in _PASSING})
     survey = await store.completions.look_over(query, bins=BINS) if state.get("facets") else None
     values = {
         "title": "Completions",
@@ -94,7 +94,7 @@ async def show_overview(request: Request) -> Response:
     wish, span = listing.read_wish(state), _read_span(request)
     query = _create_query(request, wish, span)
     survey = await find_parts(request).store.completions.look_over(query, bins=BINS)
-    link = Address(PATH, {name: value for name, value in state.items() if name != "before"})
+    link = Address(PATH, {name: value for name, value in state.items() if name not in _PASSING})
     values = _overview(wish, survey, span, link, zone=read_zone(request.cookies))
     values["vocabulary"] = _describe_vocabulary()
     return await render(request, "completions/overview.html", title="", **values)
@@ -233,12 +233,15 @@ def _overview(
     }
 
 
-_KEPT = ("range", "from", "to", "sort", "columns", "view")
+_PASSING = ("before", "view")
+"""What an address says of this page only. Links from it do not."""
+
+_KEPT = ("range", "from", "to", "sort", "columns")
 
 
 def _addresses(state: Mapping[str, str], link: Address) -> dict[str, Any]:
     """Where the parts of the page are, and what a new query keeps of the address."""
-    query = link(after=None, peek=None, facets=None, view=None).partition("?")[2]
+    query = link(after=None, peek=None, facets=None).partition("?")[2]
     more = f"&{query}" if query else ""
     return {
         "kept": {name: state[name] for name in _KEPT if state.get(name)},

@@ -45,6 +45,7 @@ async function go(address, { push = true } = {}) {
 }
 
 function begin() {
+  document.body.classList.toggle("narrow-nav", !$("peek").hidden);
   showTimes($("list"));
   select(null);
   listen();
@@ -94,9 +95,8 @@ document.addEventListener("click", (event) => {
   if (row && innerWidth > 720) { event.preventDefault(); openPeek(row); }
 });
 addEventListener("popstate", () => {
-  const id = state().searchParams.get("peek");
   const list = new URL(location.href);
-  go(list.pathname + list.search, { push: false }).then(() => { if (!id) $("peek").hidden = true; });
+  go(list.pathname + list.search, { push: false });
 });
 $("query-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -307,7 +307,12 @@ const acts = {
       send("POST", "/completions/delete", { fields: body }).then((answer) => { if (answer.ok) for (const row of going) row.remove(); });
     };
     const timer = setTimeout(remove, 8000);
-    addEventListener("pagehide", remove, { once: true });
+    // A request of a page that is left would be cancelled.
+    const leave = () => {
+      const token = document.querySelector('meta[name="csrf"]').content;
+      if (ids.length) navigator.sendBeacon("/completions/delete", new URLSearchParams([["csrf", token], ...ids.map((id) => ["id", id])]));
+    };
+    addEventListener("pagehide", leave, { once: true });
     toast(`${named(ids.length)} deleted`, {
       action: "Undo",
       onAction: () => { clearTimeout(timer); ids.length = 0; for (const row of going) row.hidden = false; },
