@@ -34,6 +34,12 @@ def test_any_id_is_one_part_of_a_path(id: str) -> None:
     assert path.count("/") == 2 and unquote(path.rpartition("/")[2]) == id
 
 
+def test_half_a_surrogate_is_no_error() -> None:
+    """A caller can send one. It is replaced, because an address cannot have it."""
+    assert join_path("sessions", "\ud800") == "/sessions/%3F"
+    assert Address("/x", {"a": "\ud800"})() == "/x?a=%3F"
+
+
 def test_what_an_address_says_wrong_counts_as_not_said() -> None:
     """An unknown option is the first one, and what is no number is 0."""
     assert read_option({"tab": "b"}, "tab", ("a", "b")) == "b"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from briggs.storage import Store
-from briggs.types.completions import Completion
+from briggs.types.completions import Attempt, Completion, Fix
 from briggs.types.organizations import DEFAULT
 from tests.processes import Server, create_response, run_server
 from tests.web.visitor import Visitor
@@ -31,6 +31,35 @@ PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4"
     "2mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+
+
+def answer(**message: Any) -> bytes:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", **message}}
+    return json.dumps({"choices": [choice]}).encode()
+
+
+ODD: list[dict[str, Any]] = [
+    {},
+    {"request": b"\xff\x00", "response": b"{", "received": b"\x80"},
+    {"request": b'[1, null, "x"]', "response": b"[]"},
+    {"request": b'{"messages": 7, "tools": 7, "n": null}', "response": b'{"choices": [7, {}]}'},
+    {"status": "failed"},
+    {
+        "status": "failed",
+        "failure_kind": "upstream_truncated",
+        "duration_ms": 5.0,
+        "attempts": [Attempt(target="a/b", duration_ms=9.0), Attempt(target="", duration_ms=0.0)],
+        "response": answer(content="half"),
+    },
+    {"kind": "completion", "source": "client", "response": b'{"choices": [{"text": "old"}]}'},
+    {"response": answer(content=None, refusal="No.", reasoning_content="Hm.")},
+    {"response": answer(content=None, function_call={"name": "f", "arguments": "{}"})},
+    {"response": answer(content=None, audio={"data": "AA", "transcript": "Said."})},
+    {"response": answer(content=[{"type": "text", "text": "In parts."}, {"type": "image_url"}])},
+    {"fixes": [Fix("C3", "")], "violates": ["Z9", "U2"], "caller_left_ms": 3.0, "seed": 2**60},
+    {"tags": ["\ud800"], "metadata": {"\ud800": ""}, "model": "\ud800", "session_id": "\ud800/.."},
+]
+"""Records that no one should make, and that a page must show anyway."""
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +98,10 @@ async def record_huge(data: Path) -> None:
             response=json.dumps(response).encode(),
         )
     )
+    for number, members in enumerate(ODD):
+        odd = {"status": "finished", "request": b"", "session_id": "odd", **members}
+        await store.settle(Completion(id=f"odd-{number}", organization_id=DEFAULT, **odd))
+    await store.start(Completion(id="odd-started", organization_id=DEFAULT, request=b"{}"))
     await store.close()
 
 
@@ -288,6 +321,20 @@ def test_huge_answers_stay_usable(visitor: Visitor) -> None:
         assert len(page) < 500_000, (state, len(page))
     cards = read(visitor, f"/completions/{HUGE}/tokens?choice=0&from=99990")
     assert "token 100,000 of 100,000" in read_words(cards)
+
+
+def test_odd_records_are_shown(visitor: Visitor) -> None:
+    """Whatever a record lacks or has of the wrong shape, every tab of its page opens."""
+    for name in (*range(len(ODD)), "started"):
+        for state in ("", "tab=attempts", "tab=rules", "tab=parameters", "tab=session", "tab=raw",
+                      "format=json", "token=0&choice=9&part=9&first=9"):  # fmt: skip
+            read(visitor, f"/completions/odd-{name}?{state}")
+    assert "Said." in read_words(read(visitor, "/sessions/odd"))
+    read(visitor, "/sessions")
+    compared = ",".join(f"odd-{name}" for name in range(4, 8))
+    assert "4 answers" in read_words(read(visitor, f"/compare?ids={compared}&show=both"))
+    assert "Said." in read_words(read(visitor, "/completions/odd-9"))
+    assert "No. " in read_words(read(visitor, "/completions/odd-7"))
 
 
 def test_tags_are_edited(server: Server, visitor: Visitor) -> None:

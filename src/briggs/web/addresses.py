@@ -24,7 +24,7 @@ class Address:
 
 def join_path(*parts: object) -> str:
     """A path of these parts. A part may contain anything, such as the id of a session."""
-    return "".join(f"/{quote(str(part), safe='')}" for part in parts)
+    return "".join(f"/{quote(str(part), safe='', errors='replace')}" for part in parts)
 
 
 def read_option(state: Mapping[str, str], name: str, options: Collection[str]) -> str:
