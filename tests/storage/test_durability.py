@@ -13,13 +13,16 @@ import pytest
 from briggs.storage import Query
 from tests.storage.conftest import OpenStore
 from tests.storage.crash import create_bodies
+from tests.storage.test_rollups import check_sums
 
 ROUNDS = 4
 
 
 @pytest.mark.parametrize("durability", ["strict", "fsync"])
 async def test_killed(open_store: OpenStore, tmp_path: Path, durability: str) -> None:
-    """Every call that was confirmed is there after kill -9, byte for byte, none twice."""
+    """Every call that was confirmed is there after kill -9, byte for byte, none twice, and the
+    sums are those of the rows.
+    """
     folder = tmp_path / "data"
     acknowledged: list[str] = []
     for seed in range(ROUNDS):
@@ -43,6 +46,7 @@ async def test_killed(open_store: OpenStore, tmp_path: Path, durability: str) ->
             assert (each.request, each.response) == (request, response)
         else:
             assert each.failure_kind == "interrupted"
+    await check_sums(store)
     await store.close()
     with sqlite3.connect(folder / "briggs.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

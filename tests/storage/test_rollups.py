@@ -40,7 +40,7 @@ def sum_up(completions: Sequence[Completion], span: Span = "hour") -> dict[tuple
     return sums
 
 
-async def check(store: Store) -> None:
+async def check_sums(store: Store) -> None:
     """Compare the sums, by hour and (as far as they are kept) by minute, with the rows."""
     page = await store.completions.list(Query(organization_id="default", limit=100_000))
     for span in ("hour", "minute"):
@@ -116,7 +116,7 @@ async def live(folder: Path, operations: Sequence[str], rng: random.Random) -> N
             running.clear()
             await store.close()
             store = await Store.open(folder)
-        await check(store)
+        await check_sums(store)
     await store.close()
 
 
@@ -197,7 +197,7 @@ async def test_old_completions_are_counted_in_steps(
         assert await store.completions.delete(old[place].id, organization_id="default")
         await store.settle(finished())
     await filled(store)
-    await check(store)
+    await check_sums(store)
 
 
 async def test_refused_models_share_a_rollup(store: Store) -> None:
