@@ -158,11 +158,11 @@ class Upkeep:
             self._fold_at = now + RETRY_S
             is_done = fold(self._connection) < FOLD_ROWS
             self._fold_at = time.monotonic() + (FOLD_EVERY_S if is_done else 0)
-        if not self.waits or (now < self._fill_at if not idle else now + RETRY_S < self._fill_at):
+        if not self.waits or now < self._fill_at:
             return False
         self._fill_at = now + RETRY_S
         fill(self._connection)
-        self._fill_at = time.monotonic() + FILL_EVERY_S
+        self._fill_at = 0.0 if idle else time.monotonic() + FILL_EVERY_S
         return True
 
 

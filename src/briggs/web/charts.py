@@ -64,7 +64,7 @@ def calls_plot(dashboard: Dashboard, *, link: Callable[[Slot], str]) -> Markup:
         if path
     )
     grid = _grid([_height(tick, top) for tick in ticks])
-    return _plot(len(dashboard.slots), grid + bars + _links(dashboard, link))
+    return _plot(len(dashboard.slots), grid + bars + _links(dashboard, link, _describe_calls))
 
 
 def calls_axis(dashboard: Dashboard) -> Markup:
@@ -100,7 +100,8 @@ def times_plot(dashboard: Dashboard, *, link: Callable[[Slot], str]) -> Markup:
         "".join(f"M0 {y:.1f}h{len(dashboard.slots) * 0.012:.3f}" for y in minor)
     )
     grid = _grid([_log_height(10**decade, low, high) for decade in range(low, high + 1)])
-    return _plot(len(dashboard.slots), grid + marks + lines + _links(dashboard, link))
+    links = _links(dashboard, link, _describe_times)
+    return _plot(len(dashboard.slots), grid + marks + lines + links)
 
 
 def times_axis(dashboard: Dashboard) -> Markup:
@@ -263,18 +264,21 @@ def write_time(ms: float) -> str:
     return f"{ms / 1000:g} s" if ms < 1_000_000 else f"{ms / 60_000:,.0f} min"
 
 
-def _links(dashboard: Dashboard, link: Callable[[Slot], str]) -> Markup:
+def _links(
+    dashboard: Dashboard,
+    link: Callable[[Slot], str],
+    describe: Callable[[Dashboard, Slot], str],
+) -> Markup:
     """An area for each slot. The table has the links for keyboards and screen readers."""
     return Markup("").join(
         Markup(
-            '<a href="{}" tabindex="-1"><rect x="{}" y="0" width="1" height="{}"/>'
-            "<title>{}</title></a>"
-        ).format(link(slot), place, HEIGHT, _describe(dashboard, slot))
+            '<a href="{}" tabindex="-1"><rect x="{}" width="1" height="{}"/><title>{}</title></a>'
+        ).format(link(slot), place, HEIGHT, describe(dashboard, slot))
         for place, slot in enumerate(dashboard.slots)
     )
 
 
-def _describe(dashboard: Dashboard, slot: Slot) -> str:
+def _describe_calls(dashboard: Dashboard, slot: Slot) -> str:
     named = [(model.name or "refused", model.series) for model in dashboard.models if model.series]
     parts = [
         f"{name} {number(slot.calls[series - 1])}"
@@ -285,8 +289,12 @@ def _describe(dashboard: Dashboard, slot: Slot) -> str:
         parts.append(f"others {number(slot.calls[MODELS_MAX])}")
     head = f"{dashboard.range.write_label(slot.begin)}: {number(slot.tally.calls)} calls"
     failed = [f"{number(slot.tally.failed)} failed"] if slot.tally.failed else []
-    median = [f"p50 {seconds(slot.times.p50)}"] if slot.times.p50 is not None else []
-    return "\n".join([head, *failed, *median, *parts])
+    return "\n".join([head, *failed, *parts])
+
+
+def _describe_times(dashboard: Dashboard, slot: Slot) -> str:
+    known = [f"{name} {seconds(each)}" for name, value in LINES if (each := value(slot))]
+    return "\n".join([dashboard.range.write_label(slot.begin), *known])
 
 
 def _plot(slots: int, content: Markup) -> Markup:
