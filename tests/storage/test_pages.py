@@ -97,6 +97,13 @@ async def test_no_time_is_left(filled: Store, monkeypatch: pytest.MonkeyPatch) -
     assert await sort_all(filled) == [59, 58, 57, 56, 55, 54]
 
 
+async def test_a_search_ends(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that takes too long is refused with what to do, so that others can read too."""
+    monkeypatch.setattr(pages, "database_of", lambda _: Impatient())
+    with pytest.raises(InvalidRequest, match="more than 30 seconds: require a tag"):
+        await filled.completions.list(create_query('"nowhere"'))
+
+
 async def sort_all(store: Store) -> list[int]:
     """The numbers of those that are sorted in no time at all."""
     with mock.patch.object(pages, "database_of", lambda _: Impatient()):

@@ -29,6 +29,9 @@ from briggs.wires.recorded.preview import Preview, read_preview
 SHOWN_WITHIN_S = 2.0
 """How long a list of summaries may be searched for. What is found by then is shown."""
 
+LISTED_WITHIN_S = 30.0
+"""How long a page of a list may take."""
+
 SORTED_ROWS = 20_000
 """How many are sorted if there is no time to sort all."""
 
@@ -64,9 +67,21 @@ class SummaryPage(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
-    """Read one page. With words, completions are read until the page is full."""
+    """Read one page. With words, completions are read until the page is full.
+
+    Raises `InvalidRequest` if that takes too long.
+    """
     check_query(connection, query)
-    found = list(_read(connection, query, _find_after(connection, query), bodies))
+    after = _find_after(connection, query)
+    try:
+        with database_of(connection).time_limit(connection, LISTED_WITHIN_S):
+            found = list(_read(connection, query, after, bodies))
+    except TimeoutError:
+        raise InvalidRequest(
+            f"The search took more than {LISTED_WITHIN_S:.0f} seconds: require a tag, or choose a "
+            "shorter time range.",
+            param="filter",
+        ) from None
     return Page(completions=found[: query.limit], has_more=len(found) > query.limit)
 
 
