@@ -214,6 +214,12 @@ def name_lists_of_completions(connection: Connection) -> None:
     reshape(connection, tables.views)
 
 
+@migration
+def filter_and_sort_completions_by_an_index(connection: Connection) -> None:
+    """Takes some seconds for a million completions."""
+    reshape(connection, completions)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

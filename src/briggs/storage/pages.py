@@ -13,7 +13,15 @@ from sqlalchemy import Connection, Select, select
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
 from briggs.storage.previews import read_previews
-from briggs.storage.queries import PLACE, Place, Query, check_query, find_place, select_page
+from briggs.storage.queries import (
+    PLACE,
+    Place,
+    Query,
+    check_query,
+    find_place,
+    read_chosen,
+    select_page,
+)
 from briggs.storage.records import decode
 from briggs.storage.search import search
 from briggs.storage.tables import (
@@ -166,6 +174,8 @@ def _read(
         yield from islice(matching, query.limit + 1)
         return
     statement = select_page(query, after=after, limit=query.limit + 1).offset(query.offset)
+    if query.sort != "time":
+        statement = read_chosen(statement, query=query)
     for row in connection.execute(statement):
         yield decode(row, bodies=bodies)
 

@@ -170,6 +170,13 @@ def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tupl
     return _order(statement, query, created_at, id, after=after).limit(limit)
 
 
+def read_chosen(page: Select[tuple[Any, ...]], *, query: Query) -> Select[tuple[Any, ...]]:
+    """The same page, whose rows are read once they are chosen. So an index is sorted, not rows."""
+    ids = page.with_only_columns(completions.c.id).correlate(None)
+    rows = (SELECT if query.payloads else SELECT_HEADS).where(completions.c.id.in_(ids))
+    return _order(rows, query, completions.c.created_at, completions.c.id, after=None)
+
+
 def check_query(connection: Connection, query: Query) -> None:
     """Raises `InvalidFilter` if its filter names what the organization does not have."""
     if query.filter is not None:

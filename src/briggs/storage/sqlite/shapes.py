@@ -19,6 +19,7 @@ def reshape(connection: Connection, wanted: Table, *, forgotten: Collection[str]
         return
     names = [each["name"] for each in inspector.get_columns(wanted.name)]
     if names == wanted.columns.keys():
+        _create_indexes(connection, wanted)
         return
     kept = [name for name in names if name in wanted.columns and name not in forgotten]
     before = table(f"{wanted.name}_before", *(column(name) for name in kept))
@@ -29,3 +30,13 @@ def reshape(connection: Connection, wanted: Table, *, forgotten: Collection[str]
     wanted.create(connection)
     connection.execute(wanted.insert().from_select(kept, select(before)))
     connection.exec_driver_sql(f"DROP TABLE {before.name}")
+
+
+def _create_indexes(connection: Connection, wanted: Table) -> None:
+    """Create the indexes whose columns are not those of today."""
+    found = inspect(connection).get_indexes(wanted.name)
+    columns = {each["name"]: each["column_names"] for each in found}
+    for index in wanted.indexes:
+        if columns.get(index.name) != index.columns.keys():
+            index.drop(connection, checkfirst=True)
+            index.create(connection)
