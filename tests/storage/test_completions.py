@@ -14,8 +14,9 @@ from sqlalchemy import select
 from briggs.storage import Query, Store
 from briggs.storage.completions import select_many
 from briggs.storage.migrations import migrate
-from briggs.storage.queries import select_page
+from briggs.storage.queries import read_chosen, select_page
 from briggs.storage.tables import completions
+from briggs.types.completion_filters import parse_completion_filter as parse
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest
 from tests.storage.conftest import open_database
@@ -71,6 +72,21 @@ def test_plans(tmp_path: Path, members: dict[str, Any], index: str, order: Any) 
     database.close()
     assert index in steps[0]
     assert steps[-1].startswith("SEARCH") or steps[-1].endswith("RIGHT PART OF ORDER BY")
+
+
+@pytest.mark.parametrize("members", [{}, {"model": "m"}, {"filter": parse("p_least < 0.2")}])
+def test_sorted_plan(tmp_path: Path, members: dict[str, Any]) -> None:
+    """A sorted list is chosen from the index alone. Only the rows of its page are read."""
+    database = open_database(tmp_path)
+    connection = database.writer
+    migrate(connection)
+    query = Query(organization_id=ORGANIZATION, sort="cost", **members)
+    page = read_chosen(select_page(query, after=None, limit=20), query=query)
+    statement = page.compile(connection, compile_kwargs={"literal_binds": True})
+    steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
+    database.close()
+    assert "(id=?)" in steps[0]
+    assert any("USING COVERING INDEX completions_by_time" in step for step in steps)
 
 
 @pytest.mark.parametrize("count", [1, 5, 500])
