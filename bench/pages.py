@@ -339,10 +339,8 @@ def measure(folder: Path, *, rounds: int, only: str) -> tuple[dict[str, Figures]
             browser = Browser(url[0], (folder / "admin.key").read_text().strip())
             time.sleep(3)
             listed = json.loads(browser.open("/v1/chat/completions?limit=100"))["data"]
-            certain = [each["id"] for each in listed if each["choices"][0]["logprobs"]]
-            pages = [
-                each for each in create_pages(*certain[:2], "session-100") if only in each.name
-            ]
+            one, other, *_ = [each["id"] for each in listed if each["choices"][0]["logprobs"]]
+            pages = [each for each in create_pages(one, other, "session-100") if only in each.name]
             found: dict[str, list[Figures]] = {}
             for _ in range(rounds):
                 for page in pages:
