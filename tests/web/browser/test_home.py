@@ -85,6 +85,11 @@ def test_figures_lead_to_the_list(open_page: OpenPage, busy: str) -> None:
     expect(bar.locator("title")).to_contain_text("calls")
     with page.expect_request(lambda request: "/completions?from=" in request.url):
         bar.click()
+    page.goto("/?range=1h")
+    tile.click()
+    page.wait_for_url("**/completions?query=status+%3D+failed&from=*")
+    expect(page.get_by_text("broken/m-1").first).to_be_visible()
+    expect(page.get_by_text("local/briggs-tiny")).to_have_count(0)
 
 
 def test_dragging_zooms(open_page: OpenPage, busy: str) -> None:
