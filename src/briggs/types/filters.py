@@ -162,22 +162,25 @@ def _enclose(text: str) -> str:
     return f'"{escaped}"'
 
 
-def write_filter(filter: Filter) -> str:
+def write_filter(filter: Filter, *, of: Vocabulary) -> str:
     """A filter as text, which reads as the same filter."""
     if isinstance(filter, Words):
         return _enclose(filter.text)
     if isinstance(filter, Comparison):
         value = filter.value
-        written = value.text if value.is_none or value.number is not None else quote(value.text)
+        named = [each for each in of.fields if each.name == filter.field]
+        choices = [choice for each in named for choice in each.choices]
+        is_word = value.is_none or value.number is not None or value.text in choices
+        written = value.text if is_word else quote(value.text)
         return f"{quote(filter.field)} {filter.operator} {written}"
     if isinstance(filter, Not):
-        return f"not {_write_part(filter.inner)}"
+        return f"not {_write_part(filter.inner, of)}"
     join = " and " if isinstance(filter, AllOf) else " or "
-    return join.join(_write_part(each) for each in filter.inner)
+    return join.join(_write_part(each, of) for each in filter.inner)
 
 
-def _write_part(filter: Filter) -> str:
-    text = write_filter(filter)
+def _write_part(filter: Filter, of: Vocabulary) -> str:
+    text = write_filter(filter, of=of)
     return f"({text})" if isinstance(filter, AllOf | AnyOf) else text
 
 

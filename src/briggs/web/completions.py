@@ -23,7 +23,6 @@ from briggs.types.completion_filters import VOCABULARY, list_required
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.feedback import FeedbackTask
-from briggs.types.filters import write_filter
 from briggs.types.views import View
 from briggs.web import listing
 from briggs.web.addresses import Address
@@ -342,7 +341,7 @@ async def _list_drops(request: Request, wish: Wish, span: Span) -> list[tuple[st
         without = listing.read_wish({"query": text})
         counted = await store.completions.count(_create_query(request, without, span))
         if counted.count:
-            drops.append(("without", write_filter(each), text, counted.count))
+            drops.append(("without", listing.write_all([each]), text, counted.count))
     if span.begin is not None:
         counted = await store.completions.count(
             _create_query(request, wish, Span(ANY_TIME, None, None))

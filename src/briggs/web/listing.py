@@ -398,7 +398,8 @@ def write_all(conditions: Sequence[Filter]) -> str:
     """The query that requires all of these."""
     if not conditions:
         return ""
-    return write_filter(conditions[0] if len(conditions) == 1 else AllOf(list(conditions)))
+    whole = conditions[0] if len(conditions) == 1 else AllOf(list(conditions))
+    return write_filter(whole, of=VOCABULARY)
 
 
 def _write_value(field: str, value: str) -> str:
