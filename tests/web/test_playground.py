@@ -323,12 +323,14 @@ def test_better_records_a_preference(visitor: Visitor) -> None:
     asked, models = ask(max_tokens=6, temperature=1), [TINY, "ok/m-1"]
     visitor.submit("/playground", request=asked, model=models, action="run")
     ids = read_ids(visitor.path)
-    reply = visitor.submit("/playground/better", runs=",".join(ids), best=ids[1])
+    reply = visitor.submit(
+        "/playground/better", runs=",".join(ids), compared=",".join(ids), best=ids[1]
+    )
     assert reply.status == 200
     exported = visitor.server.send("GET", "/api/v1/preferences/export").body
     pairs = [json.loads(line) for line in exported.splitlines()]
     assert (ids[1], ids[0]) in [(pair["chosen_id"], pair["rejected_id"]) for pair in pairs]
-    reply = visitor.post("/playground/better", runs=ids[0], best=ids[0])
+    reply = visitor.post("/playground/better", compared=ids[0], best=ids[0])
     assert reply.status == 400
 
 
@@ -375,7 +377,7 @@ def test_a_key_without_read_sees_no_record(server: Server, recorded: str) -> Non
     page = visitor.submit("/playground", **fields, action="run").body.decode()
     assert "hello" in page
     assert "Open record" not in page
-    assert visitor.post("/playground/better", runs="a,b", best="a").status == 403
+    assert visitor.post("/playground/better", compared="a,b", best="a").status == 403
 
 
 def test_what_is_not_there_is_an_error(visitor: Visitor) -> None:

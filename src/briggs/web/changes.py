@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -22,14 +23,14 @@ class Change(NamedTuple):
 
     name: str
     """In short, such as "system changed" or "temperature 0.2"."""
-    before: Sequence[Piece]
-    after: Sequence[Piece]
+    before: str
+    after: str
     place: int | None = None
     """Of the message, if it is one whose text changed."""
 
     def list_words(self) -> Iterator[tuple[str, str]]:
         """Both texts as one: the parts that are the "same", and those of "del" and "ins"."""
-        before, after = list(self.before), list(self.after)
+        before, after = map(list, _compare_texts(self.before, self.after))
         while before or after:
             if before and before[0].differs:
                 yield "del", before.pop(0).text
@@ -61,8 +62,12 @@ def describe(changes: Sequence[Change]) -> str:
 
 
 def mark_texts(changes: Sequence[Change]) -> dict[int, Sequence[Piece]]:
-    """The changed text of each message whose text changed, in pieces."""
-    return {change.place: change.after for change in changes if change.place is not None}
+    """The text of each message whose text changed, in pieces."""
+    return {
+        change.place: _compare_texts(change.before, change.after)[1]
+        for change in changes[:CHANGES_MAX]
+        if change.place is not None
+    }
 
 
 def _compare_messages(before: list[Any], after: list[Any]) -> Iterator[Change]:
@@ -78,16 +83,16 @@ def _compare_messages(before: list[Any], after: list[Any]) -> Iterator[Change]:
 def _compare_message(old: Any, new: Any, place: int) -> Change:
     role = str(members(old if new is None else new).get("role") or "message")
     if new is None:
-        return Change(f"{role} removed", [_piece(_write_message(old))], [])
+        return Change(f"{role} removed", _write_message(old), "")
     if old is None:
-        return Change(f"{role} added", [], [_piece(_write_message(new))])
+        return Change(f"{role} added", "", _write_message(new))
     a, b = (_read_content(each) for each in (old, new))
     if a is not None and b is not None and a != b:
-        return Change(f"{role} changed", *_compare_texts(a, b), place)
+        return Change(f"{role} changed", a, b, place)
     a, b = _write_message(old), _write_message(new)
     if a == b:
         a, b = (json.dumps(each, indent=2, ensure_ascii=False) for each in (old, new))
-    return Change(f"{role} changed", *_compare_texts(a, b))
+    return Change(f"{role} changed", a, b)
 
 
 def _compare_values(name: str, old: Any, new: Any) -> Change:
@@ -96,13 +101,16 @@ def _compare_values(name: str, old: Any, new: Any) -> Change:
         for each in (old, new)
     )
     short = f"{name} {b}" if len(b) <= VALUE_CHARACTERS_MAX and b else f"{name} changed"
-    return Change(short if b else f"{name} removed", *_compare_texts(a, b))
+    return Change(short if b else f"{name} removed", a, b)
 
 
+@functools.lru_cache(maxsize=CHANGES_MAX)
 def _compare_texts(a: str, b: str) -> tuple[Sequence[Piece], Sequence[Piece]]:
-    if len(a) > CHARACTERS_MAX or len(b) > CHARACTERS_MAX:
-        return [_piece(a[:CHARACTERS_MAX])], [_piece(b[:CHARACTERS_MAX])]
-    return compare_words(a, b)
+    """Both texts in pieces. Long ones count as wholly different, and are cut."""
+    if len(a) <= CHARACTERS_MAX and len(b) <= CHARACTERS_MAX:
+        return compare_words(a, b)
+    whole = [Piece(text[:CHARACTERS_MAX], differs=True) for text in (a, b)]
+    return whole[:1], whole[1:]
 
 
 def _read_content(message: Any) -> str | None:
@@ -112,10 +120,6 @@ def _read_content(message: Any) -> str | None:
 
 def _write_message(message: Any) -> str:
     return message_text(message) or json.dumps(message, ensure_ascii=False)
-
-
-def _piece(text: str) -> Piece:
-    return Piece(text, differs=True)
 
 
 def _list_messages(request: Mapping[str, Any]) -> list[Any]:

@@ -55,7 +55,7 @@ async def show(request: Request) -> Response:
     edited = create_request() if asked is None else await asyncio.to_thread(_read_request, asked)
     models = [run.model for run in runs] or _read_models(state.getlist("model"))
     if not models:
-        models = [record.model if record and record.source == "gateway" else ""]
+        models = [await _find_model(request, record)]
     return await _show(
         request,
         Edited(edited, {}, {}),
@@ -123,7 +123,12 @@ async def show_tried(request: Request) -> Response:
     """`GET /playground/tried`: the latest runs."""
     record = await _find_record(request, request.query_params.get("from"))
     rounds = await _list_tried(request, record)
-    return await render(request, "playground/tried.html", **_view_tried(rounds, record))
+    current = _address(
+        record.id if record else None, request.query_params.get("runs", "").split(",")
+    )
+    return await render(
+        request, "playground/tried.html", **_view_tried(rounds, record), current=current
+    )
 
 
 async def send_models(request: Request) -> Response:
@@ -136,12 +141,12 @@ async def prefer(request: Request) -> Response:
     """`POST /playground/better`: record which of some runs is best."""
     form = await read_form(request)
     key: Key = request.state.key
-    ids = [id for id in form.get("runs", "").split(",") if id]
+    ids = [id for id in form.get("compared", "").split(",") if id]
     post = PreferencePost(completion_ids=ids, best=form.get("best"), reviewer_kind="person")
     await create_preference(
         find_parts(request).store, post, organization_id=key.organization_id, reviewer=key.name
     )
-    return see_other(_address(form.get("from"), ids))
+    return see_other(_address(form.get("from"), form.get("runs", "").split(",")))
 
 
 async def _show(
@@ -195,6 +200,14 @@ async def _show(
         ],
         targets_max=TARGETS_MAX,
         runs=",".join(each.completion.id for each in shown if each.completion),
+        finished=",".join(
+            each.completion.id
+            for each in shown
+            if each.completion and each.completion.status == "finished"
+        ),
+        current=_address(
+            record.id if record else None, [each.completion.id for each in shown if each.completion]
+        ),
     )
 
 
@@ -304,6 +317,15 @@ def _view_tried(rounds: Sequence[Round], record: Completion | None) -> dict[str,
         "tried": len(runs),
         "compared": ",".join(reversed(answered)) if len(answered) == 2 else "",
     }
+
+
+async def _find_model(request: Request, record: Completion | None) -> str:
+    """The model to offer first: that of the record, or otherwise of the last run."""
+    if record is not None:
+        return record.model if record.source == "gateway" else ""
+    tried = await _list_tried(request, None)
+    named = find_parts(request).running.models.named
+    return tried[0].runs[0].model if tried else next(iter(named), "local/briggs-tiny")
 
 
 async def _read_start(record: Completion | None) -> dict[str, Any]:

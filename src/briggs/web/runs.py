@@ -14,7 +14,7 @@ from briggs.record.bodies import list_answers, read_asked
 from briggs.types import json
 from briggs.types.any_json import list_objects, members, text
 from briggs.types.completions import Completion
-from briggs.types.errors import BriggsError
+from briggs.types.errors import BriggsError, UpstreamRejected
 from briggs.types.keys import Key
 from briggs.types.probabilities import Certainty, find_level, measure
 from briggs.types.texts import printable, read_called
@@ -266,9 +266,10 @@ _readers: set[asyncio.Task[None]] = set()
 
 def _is_about_logprobs(error: BriggsError, request: Mapping[str, Any]) -> bool:
     """Whether a call was refused because it asks for logprobs."""
+    status = error.upstream_status if isinstance(error, UpstreamRejected) else error.http_status
     return (
         bool(request.get("logprobs"))
-        and 400 <= error.http_status < 500
+        and 400 <= status < 500
         and "logprobs" in f"{error.param} {error.message}"
     )
 

@@ -33,12 +33,22 @@ async function ask(action, { whole = true } = {}) {
   page.innerHTML = await answer.text();
   if (number !== asked) return;
   const isOpen = document.getElementById("changes")?.open;
-  if (whole) editor.replaceChildren(page.content);
+  if (whole) replaceEditor(page.content);
   else showMarks(page.content);
   const changes = document.getElementById("changes");
   if (changes) changes.open = Boolean(isOpen);
   countChanges();
   if (whole) keepDraft();
+}
+
+// The whole form. The focus stays on what has the same name.
+function replaceEditor(content) {
+  const { name, value, type } = document.activeElement ?? {};
+  const scrolled = editor.scrollTop;
+  editor.replaceChildren(content);
+  editor.scrollTop = scrolled;
+  const named = name && editor.querySelectorAll(`[name="${CSS.escape(name)}"]`);
+  [...named || []].find((each) => type !== "submit" || each.value === value)?.focus();
 }
 
 // Only the marks: what is being typed stays as it is.
@@ -61,7 +71,9 @@ function countChanges() {
 }
 
 let timer = 0;
+let isKept = true;
 form.addEventListener("input", (event) => {
+  isKept = false;
   const text = event.target;
   if (text.matches?.("textarea.text")) {
     const mirror = text.parentElement.querySelector(".mirror");
@@ -86,7 +98,10 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const action = event.submitter?.value ?? "run";
   if (action === "run") return void runAll();
-  if (action.startsWith("targets.")) return setTargets(Number(action.slice(8)));
+  if (action.startsWith("targets.")) {
+    setTargets(Number(action.slice(8)));
+    return keepDraft();
+  }
   if (action === "curl") {
     const answer = await send("POST", PATH, { fields: fieldsOf("curl") });
     if (answer.headers.get("content-type")?.startsWith("text/plain")) copy(await answer.text());
@@ -108,6 +123,7 @@ document.getElementById("show-changes")?.addEventListener("click", (event) => {
 // ---- The draft, in this browser.
 
 function keepDraft() {
+  isKept = true;
   const fields = fieldsOf("look");
   fields.delete("csrf");
   const at = new Date();
@@ -119,6 +135,8 @@ function keepDraft() {
     tellDraft("too large to keep a draft");
   }
 }
+
+window.addEventListener("pagehide", () => { if (!isKept) keepDraft(); });
 
 function tellDraft(text, address) {
   const place = document.getElementById("draft");
@@ -155,7 +173,7 @@ async function restoreDraft() {
   if (!answer?.ok) return;
   const page = element("template");
   page.innerHTML = await answer.text();
-  editor.replaceChildren(page.content);
+  replaceEditor(page.content);
   countChanges();
   tellDraft(`draft of ${clock}`);
 }
@@ -204,18 +222,22 @@ async function runAll() {
   for (const card of chosen) running.get(card)?.abort();
   keepDraft();
   if (window.innerWidth <= 1000) grid.scrollIntoView();
-  const ids = await Promise.all(chosen.map(start));
-  const known = ids.filter(Boolean);
-  const from = form.elements.from.value;
-  const address = new URLSearchParams({ ...(from && { from }), ...(known.length && { runs: known.join(",") }) });
-  form.elements.runs.value = better.elements.runs.value = known.join(",");
-  history.replaceState(history.state, "", `/playground?${address}`.replace(/\?$/, "").replaceAll("%2C", ","));
-  keepDraft();
-  number();
-  showTried();
+  await Promise.all(chosen.map(start));
+  if (!running.size) showTried();
 }
 
-// Run on one target. Returns the id of its record.
+// The address of the answers that are shown, so that a reload shows them again.
+function keepAddress() {
+  const list = (selector) => cards().map((card) => card.querySelector(selector)?.dataset.run).filter(Boolean).join(",");
+  const [from, runs] = [form.elements.from.value, list("[data-run]")];
+  form.elements.runs.value = better.elements.runs.value = runs;
+  better.elements.compared.value = list("[data-status=finished]");
+  const address = new URLSearchParams({ ...(from && { from }), ...(runs && { runs }) });
+  history.replaceState(history.state, "", `${PATH}${address.size ? "?" : ""}${address}`);
+  keepDraft();
+}
+
+// Run on one target.
 async function start(card) {
   const controller = new AbortController();
   running.set(card, controller);
@@ -229,21 +251,23 @@ async function start(card) {
     if (!answer.ok) throw new Error((await answer.text()).trim());
     for await (const event of readLines(answer)) {
       if (event.is === "begun") id = event.id;
-      else if (event.is === "ended") {
-        live.end(event.status, event.card);
-        return event.id;
-      } else live.add(event);
+      else if (event.is === "ended") return live.end(event.status, event.card);
+      else live.add(event);
     }
     throw new Error("The answer broke off.");
   } catch (error) {
-    if (running.get(card) !== controller) return null;
+    if (running.get(card) !== controller) return;
     if (!(id && await showRecorded(live, id))) {
       live.fail(controller.signal.aborted ? "You stopped it." : error.message === "unreachable" ? "Briggs cannot be reached. Is it running?" : error.message);
     }
-    return id;
   } finally {
     live.close();
-    if (running.get(card) === controller) running.delete(card);
+    if (running.get(card) === controller) {
+      running.delete(card);
+      card.querySelector(".stop").hidden = true;
+      number();
+      keepAddress();
+    }
   }
 }
 
@@ -357,6 +381,7 @@ class Live {
   }
 
   end(status, html) {
+    this.run.removeAttribute("aria-busy");
     const page = element("template");
     page.innerHTML = html;
     this.run.replaceChildren(page.content);
@@ -364,6 +389,7 @@ class Live {
   }
 
   fail(text) {
+    this.run.removeAttribute("aria-busy");
     const failure = element("p", "run-body");
     failure.append(element("strong", "", text));
     this.run.replaceChildren(failure);
@@ -373,9 +399,6 @@ class Live {
   close() {
     clearInterval(this.timer);
     if (this.drawn) cancelAnimationFrame(this.drawn);
-    this.run.removeAttribute("aria-busy");
-    this.card.querySelector(".stop").hidden = true;
-    number();
   }
 }
 
@@ -403,7 +426,7 @@ function drawStrip(levels) {
 
 async function showTried() {
   const place = document.getElementById("tried");
-  const answer = await send("GET", `/playground/tried?${new URLSearchParams({ from: form.elements.from.value })}`, { quiet: true }).catch(() => null);
+  const answer = await send("GET", `/playground/tried?${new URLSearchParams({ from: form.elements.from.value, runs: form.elements.runs.value })}`, { quiet: true }).catch(() => null);
   if (!answer?.ok) return;
   place.innerHTML = await answer.text();
   showTimes(place);
@@ -423,8 +446,8 @@ document.addEventListener("click", (event) => {
 better.addEventListener("submit", async (event) => {
   event.preventDefault();
   const best = event.submitter?.value;
-  const ids = cards().map((card) => card.querySelector("[data-run]")?.dataset.run).filter(Boolean);
-  const fields = { runs: ids.join(","), best, csrf: better.elements.csrf.value };
+  const fields = new URLSearchParams(new FormData(better));
+  fields.set("best", best);
   const answer = await send("POST", "/playground/better", { fields });
   if (!answer.ok) return;
   for (const button of document.querySelectorAll(".better")) button.classList.toggle("chosen", button.value === best);
