@@ -7,13 +7,15 @@ import http.client
 import json
 import re
 import time
+from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from tests.processes import Server
+from tests.processes import Server, Upstream, run_server
 from tests.web.test_completion import HOSTILE, record
 from tests.web.test_routes import create_key
 from tests.web.visitor import Visitor
@@ -89,6 +91,21 @@ def retrieve(visitor: Visitor, id: str) -> dict[str, Any]:
     return {**said["briggs"], "choices": said["choices"]}
 
 
+@contextlib.contextmanager
+def open_server(upstream: Upstream, folder: Path) -> Iterator[Server]:
+    """A server with providers that answer, fail, or have no key."""
+    config = upstream.config() + '[providers.keyless]\nkind = "groq"\n'
+    config += '[providers.away]\nbase_url = "http://127.0.0.1:1/v1"\n'
+    with run_server(folder / "data", config=config) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with open_server(upstream, tmp_path_factory.mktemp("playground")) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def recorded(server: Server) -> str:
     return str(server.find(server.chat(ASKED))["id"])
@@ -150,6 +167,7 @@ def test_messages_and_tools_are_added_moved_and_removed(visitor: Visitor) -> Non
     asked = press("up.1", asked)
     assert [each["role"] for each in asked["messages"]] == ["assistant", "user"]
     assert press("remove.0", asked)["messages"] == [said]
+    assert press("add-system", asked)["messages"][0] == {"role": "system", "content": ""}
     asked = press("add-tool", asked)
     assert asked["tools"][0]["type"] == "function"
     assert "tools" not in press("remove-tool.0", asked)
@@ -378,6 +396,18 @@ def test_a_key_without_read_sees_no_record(server: Server, recorded: str) -> Non
     assert "hello" in page
     assert "Open record" not in page
     assert visitor.post("/playground/better", compared="a,b", best="a").status == 403
+
+
+def test_another_organization_sees_nothing(server: Server, recorded: str) -> None:
+    """Another organization's record is not found, and its runs are neither shown nor preferred."""
+    acme = server.send("POST", "/api/v1/organizations", {"slug": "acme"}).json["key"]["value"]
+    visitor = Visitor(server, key=acme)
+    assert visitor.visit(f"/playground?from={recorded}").status == 404
+    assert visitor.visit(f"/playground/runs/{recorded}").status == 404
+    page = visitor.visit(f"/playground?runs={recorded}").body
+    assert b"a cat" not in page
+    assert b"nothing yet" in page
+    assert visitor.post("/playground/better", compared=f"{recorded},x", best="x").status == 404
 
 
 def test_what_is_not_there_is_an_error(visitor: Visitor) -> None:

@@ -25,6 +25,7 @@ from briggs.web.addresses import Address, read_option
 from briggs.web.changes import Change, list_changes, mark_texts
 from briggs.web.completion_view import write_title
 from briggs.web.csrf import read_form
+from briggs.web.differences import Piece
 from briggs.web.rendering import render
 from briggs.web.request_editor import TABS, Edited, act, create_request, prepare, view_editor
 from briggs.web.route import see_other
@@ -123,12 +124,9 @@ async def show_tried(request: Request) -> Response:
     """`GET /playground/tried`: the latest runs."""
     record = await _find_record(request, request.query_params.get("from"))
     rounds = await _list_tried(request, record)
-    current = _address(
-        record.id if record else None, request.query_params.get("runs", "").split(",")
-    )
-    return await render(
-        request, "playground/tried.html", **_view_tried(rounds, record), current=current
-    )
+    current = request.query_params.get("runs", "").split(",")
+    values = _view_tried(rounds, record, current=current)
+    return await render(request, "playground/tried.html", **values)
 
 
 async def send_models(request: Request) -> Response:
@@ -161,14 +159,14 @@ async def _show(
     """The page, or for a script only the editor."""
     base = None if record is None else await asyncio.to_thread(_read_request, record)
 
-    def compute() -> tuple[request_editor.Editor, list[Change]]:
+    def compute() -> tuple[request_editor.Editor, list[Change], dict[int, Sequence[Piece]]]:
         try:
             changes = [] if base is None else list_changes(base, edited.request)
-            return view_editor(edited, tab=tab), changes
+            return view_editor(edited, tab=tab), changes, mark_texts(changes)
         except RecursionError:
             raise InvalidRequest("This request is nested too deeply to be edited here.") from None
 
-    editor, changes = await asyncio.to_thread(compute)
+    editor, changes, marks = await asyncio.to_thread(compute)
     if len(editor.whole) > request_editor.BYTES_MAX:
         raise InvalidRequest(
             f"This request has more than {request_editor.BYTES_MAX / 1_000_000:.0f} MB, which is "
@@ -182,32 +180,26 @@ async def _show(
         "record": record,
         "record_title": "" if record is None else _write_title(record, base),
         "changes": changes,
-        "marks": mark_texts(changes),
+        "marks": marks,
         "may_read": "read" in request.state.key.scopes,
         "may_grade": "grade" in request.state.key.scopes,
     }
     if "hx-request" in request.headers:
         return await render(request, "playground/editor.html", **values)
     rounds = await _list_tried(request, record)
+    recorded = [each.completion for each in shown if each.completion is not None]
     return await render(
         request,
         "playground/page.html",
         **values,
-        **_view_tried(rounds, record),
+        **_view_tried(rounds, record, current=[run.id for run in recorded]),
         targets=[
             (model, shown[place] if place < len(shown) else None)
             for place, model in enumerate(models[:TARGETS_MAX])
         ],
         targets_max=TARGETS_MAX,
-        runs=",".join(each.completion.id for each in shown if each.completion),
-        finished=",".join(
-            each.completion.id
-            for each in shown
-            if each.completion and each.completion.status == "finished"
-        ),
-        current=_address(
-            record.id if record else None, [each.completion.id for each in shown if each.completion]
-        ),
+        runs=",".join(run.id for run in recorded),
+        finished=",".join(run.id for run in recorded if run.status == "finished"),
     )
 
 
@@ -300,19 +292,17 @@ async def _list_tried(request: Request, record: Completion | None) -> list[Round
     )
 
 
-def _view_tried(rounds: Sequence[Round], record: Completion | None) -> dict[str, Any]:
+def _view_tried(
+    rounds: Sequence[Round], record: Completion | None, *, current: Sequence[str]
+) -> dict[str, Any]:
+    """The rounds with their addresses, and the last two answers."""
+    start = None if record is None else record.id
+    listed = [(each, [run.id for run in each.runs][:TARGETS_MAX]) for each in rounds]
     runs = [run for each in rounds for run in reversed(each.runs)]
     answered = [run.id for run in runs if run.status == "finished"][:2]
     return {
         "rounds": [
-            (
-                each,
-                _address(
-                    None if record is None else record.id,
-                    [run.id for run in each.runs][:TARGETS_MAX],
-                ),
-            )
-            for each in rounds
+            (each, _address(start, ids), sorted(ids) == sorted(current)) for each, ids in listed
         ],
         "tried": len(runs),
         "compared": ",".join(reversed(answered)) if len(answered) == 2 else "",

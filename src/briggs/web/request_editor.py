@@ -114,10 +114,7 @@ class Edited(NamedTuple):
 
 def create_request() -> dict[str, Any]:
     """An empty request."""
-    return {
-        "messages": [{"role": "system", "content": ""}, {"role": "user", "content": ""}],
-        **PRESET,
-    }
+    return {"messages": [{"role": "user", "content": ""}], **PRESET}
 
 
 def prepare(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,6 +160,8 @@ def act(request: dict[str, Any], action: str) -> None:
         last = members(messages[-1]).get("role") if messages else None
         role = "assistant" if last == "user" else "user"
         request["messages"] = [*messages, {"role": role, "content": ""}]
+    elif verb == "add-system":
+        request["messages"] = [{"role": "system", "content": ""}, *messages]
     elif verb == "add-tool":
         request["tools"] = [*tools, _NEW_TOOL]
     elif verb == "remove" and 0 <= first < len(messages):

@@ -65,11 +65,6 @@ class Round(NamedTuple):
     what: str
     status: str
 
-    @property
-    def ids(self) -> str:
-        """The ids of the runs, as the URL has them."""
-        return ",".join(run.id for run in self.runs)
-
 
 class Run:
     """One request on one target."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.processes import Server
+from tests.processes import Server, Upstream
 from tests.web.browser.conftest import LOOKS, Look, OpenPage, scrolls_sideways
 from tests.web.test_completion import HOSTILE
+from tests.web.test_playground import open_server
 
 TINY = "local/briggs-tiny"
 CALL = {
@@ -24,6 +25,12 @@ CALL = {
     "max_tokens": 12,
     "temperature": 1,
 }
+
+
+@pytest.fixture(scope="module")
+def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with open_server(upstream, tmp_path_factory.mktemp("playground")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,7 @@ def test_two_targets_stream(open_page: OpenPage, server: Server, recorded: str) 
     expect(second).to_contain_text("slow sent no logprobs.")
     ids = [card.locator("[data-run]").get_attribute("data-run") or "" for card in (first, second)]
     assert all(server.retrieve(id)["briggs"]["tags"] == ["playground"] for id in ids)
-    expect(page.locator("#tried")).to_contain_text("2 targets, as recorded")
+    expect(page.locator("#tried [aria-current]")).to_contain_text("2 targets, as recorded")
     link = page.get_by_role("link", name="Compare the last two")
     compared = (link.get_attribute("href") or "").removeprefix("/compare?ids=")
     assert sorted(compared.split(",")) == sorted(ids)
@@ -71,7 +78,7 @@ def test_a_run_is_stopped(open_page: OpenPage, server: Server) -> None:
     """Stop ends the call. Its card shows what is on record of it."""
     page = open_page("/playground", width=1600)
     choose(page, "goes_on/x")
-    page.get_by_label("Text of message 2").fill("Count")
+    page.get_by_label("Text of message 1").fill("Count")
     page.get_by_role("button", name="Run on 1 target").click()
     card = find_card(page, 1)
     expect(card.locator(".prose")).to_contain_text("w5")
@@ -138,7 +145,9 @@ def test_a_draft_survives_a_closed_page(open_page: OpenPage, recorded: str) -> N
 def test_messages_tools_and_json_are_edited(open_page: OpenPage) -> None:
     """Each part of the request is edited in its tab, and no tab loses what another one said."""
     page = open_page("/playground", width=1600)
-    page.get_by_label("Text of message 2").fill("Look it up")
+    page.get_by_label("Text of message 1").fill("Look it up")
+    page.get_by_role("button", name="System message").click()
+    expect(page.get_by_label("Text of message 1")).to_be_focused()
     page.get_by_role("button", name="Message", exact=True).click()
     page.get_by_label("Text of message 3").fill("I will")
     page.get_by_role("button", name="Tools", exact=True).click()
@@ -190,7 +199,7 @@ def test_hostile_output_is_text(open_page: OpenPage) -> None:
     """Markup that a model streams is shown as it is, while it comes and afterwards."""
     page = open_page("/playground", width=1600)
     choose(page, "ok/m-1")
-    page.get_by_label("Text of message 2").fill(HOSTILE)
+    page.get_by_label("Text of message 1").fill(HOSTILE)
     page.get_by_role("button", name="Run on 1 target").click()
     said = find_card(page, 1).locator(".prose")
     expect(find_card(page, 1).locator(".state")).to_have_text("done")

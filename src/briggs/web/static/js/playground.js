@@ -72,7 +72,11 @@ function countChanges() {
 
 let timer = 0;
 let isKept = true;
-form.addEventListener("input", (event) => {
+form.addEventListener("input", changed);
+// The models belong to the form, but are not in it.
+grid.addEventListener("input", changed);
+
+function changed(event) {
   isKept = false;
   const text = event.target;
   if (text.matches?.("textarea.text")) {
@@ -85,7 +89,8 @@ form.addEventListener("input", (event) => {
     keepDraft();
     if (document.getElementById("changes") && !isLarge) ask("look", { whole: false });
   }, 350);
-});
+}
+
 form.addEventListener("change", (event) => {
   if (event.target.name?.startsWith("role.")) ask("look");
 });
@@ -110,7 +115,9 @@ form.addEventListener("submit", async (event) => {
   }
   clearTimeout(timer);
   await ask(action);
-  if (action === "add") editor.querySelectorAll("textarea.text")[editor.querySelectorAll("textarea.text").length - 1]?.focus();
+  const texts = [...editor.querySelectorAll("textarea.text")];
+  if (action === "add") texts.at(-1)?.focus();
+  if (action === "add-system") texts[0]?.focus();
 });
 
 document.getElementById("show-changes")?.addEventListener("click", (event) => {
@@ -453,6 +460,13 @@ better.addEventListener("submit", async (event) => {
   for (const button of document.querySelectorAll(".better")) button.classList.toggle("chosen", button.value === best);
   toast("Recorded as the better answer");
 });
+
+// Menus close like menus do.
+const closeMenus = (except) => {
+  for (const menu of form.querySelectorAll("details.menu[open]")) if (!menu.contains(except)) menu.open = false;
+};
+document.addEventListener("click", (event) => closeMenus(event.target));
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(null); });
 
 // ---- Keys, models, and what a reload finds.
 
