@@ -421,11 +421,11 @@ function drawStrip(levels) {
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
-  const width = Math.max(40, bars.length) * 3;
-  const strip = svg("svg", { class: "strip", viewBox: `0 0 ${width} 16`, width, height: 16, "aria-hidden": "true" });
-  strip.append(svg("path", { class: "s0", d: `M0 15.5H${bars.length * 3}` }));
+  const width = Math.max(40, bars.length);
+  const strip = svg("svg", { class: "strip", viewBox: `-.5 0 ${width} 8.2`, width: width * 3, height: 16, preserveAspectRatio: "none", "aria-hidden": "true" });
+  strip.append(svg("path", { class: "s0", d: `M-.5 8H${bars.length - 0.5}` }));
   for (let level = 1; level <= 7; level++) {
-    const moves = bars.map((each, place) => each === level ? `M${place * 3 + 1} 15v-${level * 2}` : "").join("");
+    const moves = bars.map((each, place) => each === level ? `M${place} 8V${8 - level}` : "").join("");
     if (moves) strip.append(svg("path", { class: `s${level}`, d: moves }));
   }
   return strip;
