@@ -24,7 +24,7 @@ FIND_FOREIGN = """() => {
   ];
   const isForeign = (each, name, value) =>
     name.startsWith("on") || name.startsWith("hx-on") || name.startsWith("data-hx") ||
-    name === "srcdoc" || (name === "style" && !each.closest(".uplot")) ||
+    name === "srcdoc" || name === "style" ||
     (addresses.includes(name) && !ours.test(value)) ||
     (name === "src" && !/^(\\/(?!\\/)|data:)/.test(value));
   const elements = document.querySelectorAll(
