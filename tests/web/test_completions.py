@@ -109,7 +109,7 @@ def test_the_panel_without_scripts(visitor: Visitor) -> None:
     [id, *_] = list_ids(open_list(visitor))
     html = open_list(visitor, peek=id)
     assert f'data-path="/completions/{id}"' in html
-    assert "row-item finished current" in html
+    assert "row-item current" in html
     part = visitor.visit(f"/completions/{id}/peek?tab=parameters")
     assert part.status == 200
     assert visitor.visit("/completions/nothing/peek").status == 404
