@@ -107,5 +107,5 @@ def test_graders_see_tasks_but_make_none(server: Server) -> None:
     ).json["value"]
     grader = Visitor(server, key=key)
     shown = grader.visit("/feedback").body.decode()
-    assert "Lately given" not in shown and "New task" not in shown
+    assert "Latest grades" not in shown and "New task" not in shown
     assert grader.visit("/feedback/new").status == 403

@@ -219,6 +219,7 @@ async def _preview(
         "mistake": mistake,
         "schema": _write(schema),
         "written": written,
+        "tags": tags,
         "matches": await _count(request, tags),
     }
 

@@ -435,7 +435,7 @@ async def _list_mine(request: Request, task: FeedbackTask, *, current: str) -> l
     now = current_time_us()
     leases = await store.feedback_queue.list_leases(task, reviewer=key.name)
     rows: dict[str, tuple[int, str, str]] = {
-        each.completion_id: (each.expires_at, "held", "in your hands")
+        each.completion_id: (each.expires_at, "held", "not saved yet")
         for each in leases
         if each.expires_at > now
     }
@@ -446,7 +446,7 @@ async def _list_mine(request: Request, task: FeedbackTask, *, current: str) -> l
             more = ", ".join(text for _, text in list_values(answer.json_values))
             rows.setdefault(id, (answer.created_at, "graded", more))
     if current and current not in rows:
-        rows[current] = (2**63, "held", "in your hands")
+        rows[current] = (2**63, "held", "not saved yet")
     newest = sorted(rows.items(), key=lambda row: row[1][0], reverse=True)[:MINE_MAX]
     asked = await _read_asked(store, task, [id for id, _ in newest])
     return [

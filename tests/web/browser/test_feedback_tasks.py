@@ -31,7 +31,7 @@ def test_the_preview_follows_what_is_typed(open_page: OpenPage) -> None:
     page.get_by_label("Options, one on each line").fill("kind\nneutral\ncold")
     expect(preview.get_by_text("neutral", exact=True)).to_be_attached()
     page.get_by_label("Tags").fill("nothing-has-this-tag")
-    expect(preview).to_contain_text("0 completions have all of these tags")
+    expect(preview).to_contain_text("0 completions to grade")
     page.get_by_text("JSON Schema").click()
     page.get_by_role("button", name="Create the task").click()
     page.goto("/feedback")

@@ -85,6 +85,20 @@ def test_ten_by_keyboard(open_page: OpenPage, server: Server) -> None:
     assert sum(each["safe"] for each in values) == 5
 
 
+def test_y_and_n_answer_from_another_field(open_page: OpenPage, server: Server) -> None:
+    """A yes or no field that is not the current one takes its keys, once."""
+    record(server, "ahead", 1)
+    schema = SCHEMA | {"required": ["relevance", "tone"]}
+    page = open_link(open_page, server, create_task(server, "ahead", json_schema=schema))
+    for key in "42y":
+        page.keyboard.press(key)
+    expect(page.get_by_label("yes")).to_be_checked()
+    expect(page.locator(".field.is-current")).to_have_attribute("data-field", "safe")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("n")
+    expect(page.get_by_label("yes")).to_be_checked()
+
+
 def test_letters_are_not_taken_from_text(open_page: OpenPage, server: Server) -> None:
     """In a text field every letter is text; Escape leaves it; then letters are keys again."""
     record(server, "letters", 1)

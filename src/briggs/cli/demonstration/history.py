@@ -288,7 +288,7 @@ def _fail(
             retry_of=first,
             http_status=status,
             failure_kind=code,
-            failure_reason=reason,
+            failure_reason=reason.format(provider=vendor.provider),
             duration_ms=duration,
             attempts=[
                 Attempt(

@@ -528,12 +528,12 @@ TINY: Sequence[str] = (
 
 ERRORS: Sequence[tuple[str, int, str]] = (
     ("upstream_timeout", 504, "azure did not answer within 60 s"),
-    ("rate_limit_exceeded", 429, "openai answered 429: Rate limit reached for requests"),
+    ("rate_limit_exceeded", 429, "{provider} answered 429: Rate limit reached for requests"),
     (
         "context_length_exceeded",
         400,
-        "openai answered 400: This model's maximum context length is 128000 tokens",
+        "{provider} answered 400: This model's maximum context length is 128000 tokens",
     ),
     ("content_filter", 400, "azure answered 400: The prompt triggered the content filter"),
-    ("upstream_truncated", 502, "vllm ended the stream before the answer was complete"),
+    ("upstream_truncated", 502, "{provider} ended the stream before the answer was complete"),
 )

@@ -92,9 +92,11 @@ function goOn() {
 }
 
 function choose(key) {
-  const field = fields[current];
-  const label = field?.querySelector(`.choice[data-key="${CSS.escape(key)}"]`);
-  const input = label?.querySelector("input");
+  const find = (field) => field.querySelector(`.choice[data-key="${CSS.escape(key)}"] input`);
+  // "y" and "n" stand on their buttons, so they also answer a field that is not the current one.
+  const open = "yn".includes(key) ? fields.filter((each) => !isAnswered(each)) : [];
+  const field = [fields[current], ...open].find(find);
+  const input = field && find(field);
   if (!input) return false;
   if (input.type === "radio" && input.checked && !("required" in field.dataset)) input.checked = false;
   else input.checked = input.type === "radio" ? true : !input.checked;
