@@ -34,6 +34,8 @@ ROUND_US = 5_000_000
 COMPARED_BYTES_MAX = 256 * 1024
 """A larger request is not compared with others in the list of what was tried."""
 _AHEAD_EVENTS_MAX = 64
+_BURST_MS = 200.0
+"""An answer that came in less time came at once, which says nothing about its speed."""
 _FRAME_END = b"\n\n"
 
 T = TypeVar("T")
@@ -164,7 +166,7 @@ def view_run(completion: Completion, *, refuses_logprobs: bool = False) -> Shown
     tokens = answers[0].tokens if answers else []
     first, total = completion.first_token_ms, completion.duration_ms
     written = completion.completion_tokens
-    writing_ms = None if first is None or total is None else total - first
+    writing_ms = 0.0 if first is None or total is None else total - first
     return Shown(
         completion=completion,
         model=completion.model,
@@ -175,7 +177,7 @@ def view_run(completion: Completion, *, refuses_logprobs: bool = False) -> Shown
         more_choices=max(0, len(answers) - CHOICES_MAX),
         figures=measure(tokens),
         levels=list_levels(tokens, bars=STRIP_BARS),
-        tokens_a_second=written / writing_ms * 1000 if written and writing_ms else None,
+        tokens_a_second=written / writing_ms * 1000 if written and writing_ms > _BURST_MS else None,
         note="" if tokens or not answers else _explain_no_logprobs(completion, refuses_logprobs),
         failure=completion.failure_reason or "",
         http_status=completion.http_status,

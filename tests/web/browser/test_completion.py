@@ -175,7 +175,7 @@ def test_the_request_is_copied(open_page: OpenPage, answered: str) -> None:
     """The menu copies the request as a command, without a key."""
     page = open_page(f"/completions/{answered}", width=1600)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.locator("details.menu > summary").click()
+    page.get_by_label("More", exact=True).click()
     page.get_by_role("link", name="curl").click()
     expect(page.locator(".toast")).to_contain_text("Copied")
     assert "$BRIGGS_API_KEY" in page.evaluate("navigator.clipboard.readText()")

@@ -95,6 +95,20 @@ def test_peek_by_keys(open_page: OpenPage, listing: Server) -> None:
     page.wait_for_url(f"**/completions/{first}")
 
 
+def test_escape_closes_a_menu_first(open_page: OpenPage, listing: Server) -> None:
+    """Escape closes the open menu, and only then the panel."""
+    page = open_page("/completions", of=listing, width=1600)
+    page.keyboard.press("j")
+    expect(page.locator("#peek")).to_be_visible()
+    menu = page.locator("details.menu", has_text="Export")
+    menu.locator("summary").click()
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(page.locator("#peek")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#peek")).to_be_hidden()
+
+
 def test_select_tag_and_undo(open_page: OpenPage, listing: Server) -> None:
     """X and Shift select a range, which gets a tag, and U takes it away again."""
     page = open_page("/completions", of=listing, width=1600)

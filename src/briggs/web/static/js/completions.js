@@ -119,9 +119,6 @@ document.addEventListener("submit", (event) => {
   event.target.closest("details").open = false;
   go(url.pathname + url.search);
 });
-document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
-});
 
 // ---- The panel.
 
