@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import ImmutableMultiDict
@@ -21,6 +22,8 @@ from briggs.web.session import Sessions
 FIELD = "csrf"
 HEADER = "x-csrf-token"
 FIELDS_MAX = 10_000
+VISITORS_BYTES_MAX = 64 * 1024
+"""How large the form of someone who has not signed in may be."""
 _SAFE_METHODS = ("GET", "HEAD")
 _FORM = "application/x-www-form-urlencoded"
 
@@ -31,10 +34,10 @@ async def check_token(request: Request, *, sessions: Sessions) -> None:
     """Raises `Forbidden` if a request that may change something lacks its session's token."""
     if request.method in _SAFE_METHODS:
         return
-    token = request.headers.get(HEADER)
-    if token is None and request.headers.get("content-type", "").startswith(_FORM):
+    session, token = request.state.session, request.headers.get(HEADER)
+    is_form = request.headers.get("content-type", "").startswith(_FORM)
+    if token is None and is_form and session is not None:
         token = (await read_form(request)).get(FIELD)
-    session = request.state.session
     if session is None or token is None or not sessions.is_token(token, session):
         raise Forbidden("This page is out of date. Go back, reload it, and try again.")
 
@@ -42,14 +45,26 @@ async def check_token(request: Request, *, sessions: Sessions) -> None:
 async def read_form(request: Request) -> Form:
     """The fields of a form. Raises `InvalidRequest`, `RequestTooLarge`, `HangUp`."""
     if not hasattr(request.state, "form"):
-        request.state.form = _decode(await read_body(request))
+        body = await read_body(request)
+        # A large form takes seconds, in which other calls must go on.
+        is_small = len(body) <= VISITORS_BYTES_MAX
+        request.state.form = _decode(body) if is_small else await asyncio.to_thread(_decode, body)
     form: Form = request.state.form
     return form
 
 
 async def read_body(request: Request) -> bytes:
     """The whole body. Raises `RequestTooLarge`, `RequestTimeout`, `HangUp`."""
+    if not hasattr(request.state, "body"):
+        request.state.body = await _read_body(request)
+    body: bytes = request.state.body
+    return body
+
+
+async def _read_body(request: Request) -> bytes:
     bytes_max = find_parts(request).running.limits.body_bytes_max
+    if request.state.key is None:
+        bytes_max = min(bytes_max, VISITORS_BYTES_MAX)
     body = bytearray()
     try:
         async for piece in request.stream():
