@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.web.addresses import Address, join_path, read_option, read_place
+from briggs import web
+from briggs.web.addresses import Address, join_path, join_query, quote_part, read_option, read_place
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
@@ -48,3 +50,22 @@ def test_what_an_address_says_wrong_counts_as_not_said() -> None:
         assert read_place({"part": wrong}, "part") == 0
     assert read_place({"part": "7"}, "part") == 7
     assert read_place({"part": "77"}, "part", maximum=9) == 9
+
+
+def test_a_lone_surrogate_is_no_failure() -> None:
+    """A model may write what no address can say. The link then leads nowhere, and the page comes."""
+    assert Address("/x", {"query": "a\ud83d"})(session="\udc00") == "/x?query=a%3F&session=%3F"
+    assert join_path("sessions", "\ud83d") == "/sessions/%3F"
+    assert join_query([("a", "\ud83d")]) == "a=%3F" and quote_part("\ud83d/") == "%3F%2F"
+
+
+def test_one_module_writes_addresses() -> None:
+    """No other module of the pages quotes by itself, which fails on lone surrogates."""
+    modules = Path(web.__path__[0]).glob("*.py")
+    quoting = [
+        path.name
+        for path in modules
+        for line in path.read_text().splitlines()
+        if line.startswith("from urllib.parse import") and ("quote" in line or "urlencode" in line)
+    ]
+    assert quoting == ["addresses.py"]

@@ -77,7 +77,7 @@ async def write_sheet(
     taken = {*_HEAD, *_TAIL}
     names = [".".join(path) or "json_values" for path in paths]
     columns = [f"json_values.{name}" if name in taken else name for name in names]
-    yield write_row([*_HEAD, *columns, *_TAIL]).encode()
+    yield write_row([*_HEAD, *columns, *_TAIL]).encode("utf-8", "replace")
     async for feedback, version, completions in export_feedback(store, query=query, filter=filter):
         found = [read_value(path, feedback.json_values) for path in paths]
         about = completions[0] if completions else None

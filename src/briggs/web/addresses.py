@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 
@@ -18,13 +18,23 @@ class Address:
         state = self._state | {
             name: "" if value is None else str(value) for name, value in changes.items()
         }
-        query = urlencode({name: value for name, value in state.items() if value}, errors="replace")
+        query = join_query({name: value for name, value in state.items() if value})
         return self._path + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
 
 
 def join_path(*parts: object) -> str:
     """A path of these parts. A part may contain anything, such as the id of a session."""
-    return "".join(f"/{quote(str(part), safe='', errors='replace')}" for part in parts)
+    return "".join(f"/{quote_part(part)}" for part in parts)
+
+
+def join_query(state: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
+    """The parameters of an address. A lone surrogate, which a model can write, becomes a `?`."""
+    return urlencode(state, errors="replace")
+
+
+def quote_part(value: object, *, safe: str = "") -> str:
+    """A part of an address. A lone surrogate becomes a `?`."""
+    return quote(str(value), safe=safe, errors="replace")
 
 
 def read_option(state: Mapping[str, str], name: str, options: Collection[str]) -> str:

@@ -8,7 +8,7 @@ import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import Request
@@ -25,7 +25,7 @@ from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.feedback import FeedbackTask
 from briggs.types.views import View
 from briggs.web import listing
-from briggs.web.addresses import Address
+from briggs.web.addresses import Address, join_query
 from briggs.web.completion import view_completion
 from briggs.web.csrf import read_body, read_form
 from briggs.web.listing import ANY_TIME, BINS, Span, Wish
@@ -261,7 +261,7 @@ async def _list_views(request: Request, link: Address) -> list[dict[str, str]]:
         {
             "id": each.id,
             "name": each.name,
-            "href": f"{PATH}?{each.state}&{urlencode({'view': each.name}, errors='replace')}",
+            "href": f"{PATH}?{each.state}&{join_query({'view': each.name})}",
         }
         for each in views
     ]
@@ -276,12 +276,10 @@ async def save_view(request: Request) -> Response:
         raise InvalidRequest(f"Give the view a name of at most {NAME_MAX} characters.")
     if len(state) > STATE_MAX:
         raise InvalidRequest("The query of this list is too long to keep.")
-    kept = urlencode(
-        [(key, value) for key, value in parse_qsl(state) if key in _VIEWED], errors="replace"
-    )
+    kept = join_query([(key, value) for key, value in parse_qsl(state) if key in _VIEWED])
     view = View(organization_id=request.state.key.organization_id, name=name, state=kept)
     await find_parts(request).store.views.create(view, count_max=VIEWS_MAX)
-    return see_other(f"{PATH}?{kept}&{urlencode({'view': name}, errors='replace')}")
+    return see_other(f"{PATH}?{kept}&{join_query({'view': name})}")
 
 
 async def delete_view(request: Request) -> Response:

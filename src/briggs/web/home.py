@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +17,7 @@ from briggs.types.feedback import FeedbackTask, Progress
 from briggs.types.filters import quote
 from briggs.types.rollups import SPAN_US
 from briggs.web import charts
+from briggs.web.addresses import join_query
 from briggs.web.dashboard import Dashboard, Slot, compare, sum_up
 from briggs.web.ranges import PRESETS, read_range, read_zone, write_time
 from briggs.web.rendering import render
@@ -134,7 +134,7 @@ def _link(dashboard: Dashboard) -> dict[str, Any]:
         "link_model": lambda name, *more: link_list(name_model(name), *more),
         "link_error": lambda kind: link_list(f"error = {quote(kind)}"),
         "presets": [
-            (_PRESET_NAMES[name], f"/?{urlencode({'range': name})}", range.name == name)
+            (_PRESET_NAMES[name], f"/?{join_query({'range': name})}", range.name == name)
             for name in PRESETS
         ],
         "steps": [
@@ -156,7 +156,9 @@ def address_list(begin: int, end: int, *conditions: str, sort: str = "", now: in
         "to": write_time(end) if end < now else "",
         "sort": sort,
     }
-    return f"/completions?{urlencode({name: value for name, value in parameters.items() if value})}"
+    return (
+        f"/completions?{join_query({name: value for name, value in parameters.items() if value})}"
+    )
 
 
 def name_model(name: str) -> str:

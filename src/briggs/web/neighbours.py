@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from briggs.storage import Query, Store
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest
 from briggs.web import listing
-from briggs.web.addresses import Address, join_path
+from briggs.web.addresses import Address, join_path, join_query
 from briggs.web.ranges import read_zone
 
 LIST = "/completions"
@@ -57,7 +57,7 @@ async def find_neighbours(request: Request, completion: Completion) -> Neighbour
         _count(store, _list_before(query, completion)) if state else _none(),
         _count(store, query) if state else _none(),
     )
-    kept = urlencode(state, errors="replace")
+    kept = join_query(state)
     return Neighbours(
         back=Address(LIST, state)(),
         newer=_link(before, kept),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from briggs.types import json
 from briggs.types.feedback import FeedbackTask
 from briggs.types.keys import Key
 from briggs.types.views import View
+from briggs.web.addresses import join_path, join_query
 
 OFFERS_MAX = 12
 TASKS_MAX = 200
@@ -74,7 +74,7 @@ def list_offers(
     ][:OFFERS_MAX]
     if text and "read" in key.scopes:
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-        query = urlencode({"query": f'"{escaped}"'}, errors="replace")
+        query = join_query({"query": f'"{escaped}"'})
         offers.append(
             Offer(
                 name=f"“{text}” in the text of completions",
@@ -90,7 +90,7 @@ def _list_all(tasks: Iterable[FeedbackTask], views: Iterable[View], *, key: Key)
         for name, path in _LISTS:
             yield Offer(name=name, more="completions", path=path, place="/completions")
         for view in views:
-            query = f"{view.state}&{urlencode({'view': view.name}, errors='replace')}"
+            query = f"{view.state}&{join_query({'view': view.name})}"
             yield Offer(
                 name=view.name,
                 more="saved view",
@@ -98,7 +98,7 @@ def _list_all(tasks: Iterable[FeedbackTask], views: Iterable[View], *, key: Key)
                 place="/completions",
             )
     for task in tasks:
-        path = f"/feedback/{quote(task.id, safe='')}"
+        path = join_path("feedback", task.id)
         if "grade" in key.scopes and task.kind != "preference":
             yield Offer(
                 name="Grade next", more=f"in {task.name}", path=f"{path}/grade", place="/feedback"
@@ -119,12 +119,10 @@ async def _find_id(store: Store, id: str, *, key: Key) -> list[Offer]:
     found = []
     owner = key.organization_id
     if completion := await store.completions.retrieve(id, organization_id=owner):
-        path = f"/completions/{quote(completion.id, safe='')}"
+        path = join_path("completions", completion.id)
         found.append(Offer(name=id, more="completion", path=path, place="/completions"))
     if await store.sessions.retrieve(id, organization_id=owner):
         found.append(
-            Offer(
-                name=id, more="session", path=f"/sessions/{quote(id, safe='')}", place="/sessions"
-            )
+            Offer(name=id, more="session", path=join_path("sessions", id), place="/sessions")
         )
     return found

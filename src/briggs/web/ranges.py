@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from briggs.types.errors import InvalidRequest
 from briggs.types.rollups import SPAN_US, Span
+from briggs.web.addresses import join_query
 
 Step = Literal["minute", "hour", "day"]
 
@@ -82,7 +82,7 @@ class Range(NamedTuple):
             given = {"from": write_time(self.begin), "to": write_time(self.end)}
         if self.by != self.choices[0]:
             given["by"] = self.by
-        return urlencode(given | changes)
+        return join_query(given | changes)
 
     def is_midnight(self, at: int) -> bool:
         """Whether a day of the viewer begins."""

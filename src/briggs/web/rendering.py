@@ -6,7 +6,6 @@ import asyncio
 import functools
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jinja2
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.responses import HTMLResponse
 from briggs import __version__
 from briggs.types.texts import printable
 from briggs.web import drawings, figures, markdown, probabilities, static_files, tint
+from briggs.web.addresses import quote_part
 from briggs.web.csrf import FIELD
 from briggs.web.navigation import read_surroundings
 
@@ -65,7 +65,7 @@ def open_templates() -> jinja2.Environment:
         "mark": tint.mark,
         "markdown": markdown.render_markdown,
     }
-    templates.filters["urlencode"] = _quote
+    templates.filters["urlencode"] = quote_part
     templates.globals |= {
         "static": static_files.address,
         "strip": drawings.strip,
@@ -81,8 +81,3 @@ def open_templates() -> jinja2.Environment:
         "csrf_name": FIELD,
     }
     return templates
-
-
-def _quote(value: object) -> str:
-    """A part of an address. Jinja's own filter cannot write lone surrogates."""
-    return quote(str(value), safe="", errors="replace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,6 +11,7 @@ from starlette.routing import Route
 from briggs.accounts.scopes import require
 from briggs.types.errors import AuthenticationFailed, Forbidden
 from briggs.types.keys import Scope
+from briggs.web.addresses import quote_part
 from briggs.web.csrf import check_token
 from briggs.web.session import Sessions
 
@@ -67,7 +67,7 @@ def ask_to_sign_in(request: Request) -> Response:
     """Send a visitor to the sign-in page, and from there back here."""
     url = request.url
     here = f"{url.path}?{url.query}" if url.query else url.path
-    path = SIGN_IN if here == "/" else f"{SIGN_IN}?next={quote(here, safe='/')}"
+    path = SIGN_IN if here == "/" else f"{SIGN_IN}?next={quote_part(here, safe='/')}"
     if "hx-request" in request.headers:
         return Response(status_code=401, headers={"hx-redirect": SIGN_IN})
     return see_other(path if request.method in ("GET", "HEAD") else SIGN_IN)
