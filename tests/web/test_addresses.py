@@ -53,7 +53,7 @@ def test_what_an_address_says_wrong_counts_as_not_said() -> None:
 
 
 def test_a_lone_surrogate_is_no_failure() -> None:
-    """A model may write what no address can say. The link then leads nowhere, and the page comes."""
+    """A model may write what no address can say. Its link then leads nowhere."""
     assert Address("/x", {"query": "a\ud83d"})(session="\udc00") == "/x?query=a%3F&session=%3F"
     assert join_path("sessions", "\ud83d") == "/sessions/%3F"
     assert join_query([("a", "\ud83d")]) == "a=%3F" and quote_part("\ud83d/") == "%3F%2F"

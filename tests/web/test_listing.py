@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,5 +116,7 @@ def test_the_bars() -> None:
 def test_no_cell_is_a_formula(text: str) -> None:
     """A spreadsheet runs nothing that a caller or a model wrote."""
     completion = Completion(organization_id="o", user=text, failure_reason=text)
-    for cell in listing.to_cells(completion):
-        assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
+    [row] = csv.reader(io.StringIO(listing.write_cells(completion), newline=""))
+    assert len(row) == len(listing.EXPORTED)
+    for cell in row:
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))

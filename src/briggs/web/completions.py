@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -23,6 +21,7 @@ from briggs.types.completion_filters import VOCABULARY, list_required
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.feedback import FeedbackTask
+from briggs.types.spreadsheet import write_row
 from briggs.types.views import View
 from briggs.web import listing
 from briggs.web.addresses import Address, join_query
@@ -424,19 +423,13 @@ async def _read_all(
 
 
 async def _write_csv(pages: AsyncIterator[Sequence[Completion]]) -> AsyncIterator[bytes]:
-    yield _write_rows([listing.EXPORTED])
+    yield write_row(listing.EXPORTED).encode()
     async for page in pages:
         yield await asyncio.to_thread(_write_table, page)
 
 
-def _write_rows(rows: Any) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode("utf-8", "replace")
-
-
 def _write_table(page: Sequence[Completion]) -> bytes:
-    return _write_rows(map(listing.to_cells, page))
+    return "".join(map(listing.write_cells, page)).encode("utf-8", "replace")
 
 
 async def _write_lines(pages: AsyncIterator[Sequence[Completion]]) -> AsyncIterator[bytes]:

@@ -17,7 +17,7 @@ from briggs.types.feedback import FeedbackTask, Progress
 from briggs.types.filters import quote
 from briggs.types.rollups import SPAN_US
 from briggs.web import charts
-from briggs.web.addresses import join_query
+from briggs.web.addresses import Address, join_query
 from briggs.web.dashboard import Dashboard, Slot, compare, sum_up
 from briggs.web.ranges import PRESETS, read_range, read_zone, write_time
 from briggs.web.rendering import render
@@ -156,9 +156,7 @@ def address_list(begin: int, end: int, *conditions: str, sort: str = "", now: in
         "to": write_time(end) if end < now else "",
         "sort": sort,
     }
-    return (
-        f"/completions?{join_query({name: value for name, value in parameters.items() if value})}"
-    )
+    return Address("/completions", parameters)()
 
 
 def name_model(name: str) -> str:

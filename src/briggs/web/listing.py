@@ -26,6 +26,7 @@ from briggs.types.filters import (
     quote,
     write_filter,
 )
+from briggs.types.spreadsheet import write_row
 from briggs.types.texts import content_text, printable
 from briggs.types.tokens import read_answers
 from briggs.web.ranges import DAY_US, PRESETS, read_range
@@ -469,8 +470,8 @@ EXPORTED = (*_FIGURES, "tags", "finish_reasons", "violates", "metadata", "asked"
 """The columns of an exported table."""
 
 
-def to_cells(completion: Completion) -> list[str]:
-    """A completion as a row of a table. No cell is a formula to a spreadsheet."""
+def write_cells(completion: Completion) -> str:
+    """A completion as a row of CSV. No cell is a formula to a spreadsheet."""
     preview = read_preview(completion.request, completion.response)
     values: list[Any] = [getattr(completion, name) for name in _FIGURES]
     values[1] = datetime.fromtimestamp(completion.created_at / 1e6, UTC).isoformat()
@@ -478,13 +479,7 @@ def to_cells(completion: Completion) -> list[str]:
     values += [", ".join(completion.violates)]
     values += [json.encode_plain(completion.metadata).decode() if completion.metadata else ""]
     values += [preview.asked, preview.answered or " ".join(preview.calls)]
-    return [_to_cell(value) for value in values]
-
-
-def _to_cell(value: Any) -> str:
-    if not isinstance(value, str):
-        return "" if value is None else str(value)
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return write_row(values)
 
 
 def to_object(completion: Completion) -> dict[str, Any]:
