@@ -386,3 +386,32 @@ def test_feedback_is_shown(server: Server, visitor: Visitor) -> None:
     assert server.send("POST", "/api/v1/preferences", body).status == 200
     words = read_words(read(visitor, f"/completions/{a}?tab=feedback"))
     assert "ann" in words and "Preference" in words and "clearer" in words
+
+
+def test_what_is_nested_deeply_is_shown(server: Server, visitor: Visitor) -> None:
+    """A model or a caller who nests a value 400 deep breaks no page, and no list."""
+    deep: Any = "the core"
+    for _ in range(400):
+        deep = {"a": [deep]}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": deep}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": deep}}
+    asked = {
+        "model": "m",
+        "messages": [deep, {"role": "user", "content": [deep]}, {"role": deep, "name": deep}],
+        "tools": [tool],
+        "unknown": deep,
+    }
+    answer = create_response("yes")
+    answer["choices"][0]["message"] |= {"tool_calls": [call], "annotations": [deep]}
+    id = record(server, asked, answer, tags=["playground"])
+    for path in (
+        *(f"/completions/{id}{more}" for more in ("", "?format=json", "?tab=parameters", "/peek")),
+        f"/compare?ids={id},{id}",
+        f"/playground?from={id}&runs={id}&tab=json",
+        f"/playground/runs/{id}",
+        "/completions?range=all",
+    ):
+        assert visitor.visit(path).status == 200, path
+    copied = [visitor.visit(f"/completions/{id}/snippets/{name}") for name in ("curl", "python")]
+    assert [reply.status for reply in copied] == [200, 400]
+    assert "nested too deeply to copy" in copied[1].body.decode()

@@ -88,9 +88,13 @@ def encode_plain(raw: Any) -> bytes:
             return encode_plain(raw)
 
 
-def lay_out(raw: Any) -> str:
-    """Builtins as JSON on several lines, for people. It may contain lone surrogates."""
-    return json.dumps(raw, indent=2, ensure_ascii=False)
+def lay_out(raw: Any, *, indent: int | None = 2, sort_keys: bool = False) -> str:
+    """Builtins as JSON for people, on one line without `indent`. It may have lone surrogates."""
+    try:
+        return json.dumps(raw, indent=indent, sort_keys=sort_keys, ensure_ascii=False)
+    except RecursionError:
+        with _deep_stack():
+            return json.dumps(raw, indent=indent, sort_keys=sort_keys, ensure_ascii=False)
 
 
 def from_builtins(raw: Any, type: type[T]) -> T:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.texts import message_text
 from briggs.web.differences import Piece, compare, compare_words
@@ -71,7 +71,10 @@ def mark_texts(changes: Sequence[Change]) -> dict[int, Sequence[Piece]]:
 
 
 def _compare_messages(before: list[Any], after: list[Any]) -> Iterator[Change]:
-    written = [[json.dumps(each, sort_keys=True) for each in side] for side in (before, after)]
+    written = [
+        [json.lay_out(each, indent=None, sort_keys=True) for each in side]
+        for side in (before, after)
+    ]
     for run in compare(*written):
         if run.kind == "same":
             continue
@@ -91,15 +94,12 @@ def _compare_message(old: Any, new: Any, place: int) -> Change:
         return Change(f"{role} changed", a, b, place)
     a, b = _write_message(old), _write_message(new)
     if a == b:
-        a, b = (json.dumps(each, indent=2, ensure_ascii=False) for each in (old, new))
+        a, b = (json.lay_out(each) for each in (old, new))
     return Change(f"{role} changed", a, b)
 
 
 def _compare_values(name: str, old: Any, new: Any) -> Change:
-    a, b = (
-        "" if each is None else json.dumps(each, indent=2, ensure_ascii=False)
-        for each in (old, new)
-    )
+    a, b = ("" if each is None else json.lay_out(each) for each in (old, new))
     short = f"{name} {b}" if len(b) <= VALUE_CHARACTERS_MAX and b else f"{name} changed"
     return Change(short if b else f"{name} removed", a, b)
 
@@ -119,7 +119,7 @@ def _read_content(message: Any) -> str | None:
 
 
 def _write_message(message: Any) -> str:
-    return message_text(message) or json.dumps(message, ensure_ascii=False)
+    return message_text(message) or json.lay_out(message, indent=None)
 
 
 def _list_messages(request: Mapping[str, Any]) -> list[Any]:

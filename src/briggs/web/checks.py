@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +10,7 @@ from markupsafe import Markup
 from briggs.record.bodies import find_response, read_answered
 from briggs.rules import BYTES_MAX, RULES, Finding, check_response
 from briggs.rules.changes import ABSENT, Change, list_changes
+from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.web.figures import ticks
 
@@ -106,5 +106,5 @@ def _find_fix(id: str) -> str:
 
 
 def _excerpt(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.lay_out(value, indent=None)
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}…"

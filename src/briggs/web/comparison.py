@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
 from briggs.record.bodies import list_answers, read_asked
+from briggs.types import json
 from briggs.types.any_json import list_objects
 from briggs.types.completions import Completion
 from briggs.types.probabilities import Certainty, find_level, find_probability, measure
@@ -211,7 +211,7 @@ def _list_names(requests: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _shorten(value: Any) -> str:
-    written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    written = value if isinstance(value, str) else json.lay_out(value, indent=None)
     shown = written if len(written) <= VALUE_CHARACTERS else f"{written[:VALUE_CHARACTERS]}…"
     return printable(shown)
 

@@ -160,9 +160,15 @@ async def send_snippet(request: Request) -> Response:
         raise InvalidRequest(
             "The request is too large to copy. Download it from the tab Raw, and send the file."
         )
-    asked = await asyncio.to_thread(read_asked, completion)
     url = f"{request.url.scheme}://{request.url.netloc}"
-    return PlainTextResponse(write(asked, url=url).encode("utf-8", "replace"))
+    try:
+        written = await asyncio.to_thread(lambda: write(read_asked(completion), url=url))
+    except RecursionError:
+        raise InvalidRequest(
+            "The request is nested too deeply to copy. Download it from the tab Raw, and send "
+            "the file."
+        ) from None
+    return PlainTextResponse(written.encode("utf-8", "replace"))
 
 
 async def change_tags(request: Request) -> Response:

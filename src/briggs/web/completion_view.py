@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
 from briggs.record.bodies import list_answers, read_asked
+from briggs.types import json
 from briggs.types.any_json import list_objects
 from briggs.types.completions import Completion
 from briggs.types.probabilities import Certainty, measure
@@ -257,7 +257,7 @@ def _list_parameters(request: Mapping[str, Any]) -> dict[str, str]:
 
 def write_value(value: Any) -> str:
     """A value as JSON, cut where it is long."""
-    written = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    written = value if isinstance(value, str) else json.lay_out(value)
     if len(written) <= VALUE_CHARACTERS_MAX:
         return printable(written)
     return printable(f"{written[:VALUE_CHARACTERS_MAX]}…")
@@ -280,5 +280,5 @@ def _list_tools(request: Mapping[str, Any]) -> list[Tool]:
 
 def _write_json(messages: Sequence[Any], answers: Sequence[ChoiceTokens]) -> str:
     whole = {"messages": messages, **_without_logprobs(answers)}
-    written = json.dumps(whole, indent=2, ensure_ascii=False)
+    written = json.lay_out(whole)
     return printable(written[:JSON_CHARACTERS_MAX]) + "…" * (len(written) > JSON_CHARACTERS_MAX)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import bisect
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
+from briggs.types import json
 from briggs.types.any_json import list_objects, members, text
 from briggs.types.texts import content_text, read_called
 from briggs.types.tokens import ChoiceTokens, Piece, Speller
@@ -26,6 +28,8 @@ INDENTED_MAX = 64 * 1024
 """JSON up to this size is indented."""
 ANNOTATIONS_MAX = 40
 LINE_CHARACTERS = 90
+DEPTH_MAX = 20
+"""What is deeper in JSON stays on one line."""
 
 Name = tuple[int, int]
 """The place of a message, and that of a part of it."""
@@ -354,8 +358,8 @@ def _read_fields(arguments: str) -> list[Field]:
     if len(arguments) > INDENTED_MAX:
         return []
     try:
-        value = json.loads(arguments)
-    except (ValueError, RecursionError):
+        value = json.decode(arguments)
+    except msgspec.DecodeError:
         # A model may write invalid JSON. It is then shown unchanged.
         return []
     return [
@@ -369,15 +373,16 @@ def _indent_text(said: str) -> str:
     if len(said) > INDENTED_MAX or not said.lstrip().startswith(("{", "[")):
         return said
     try:
-        return _indent(json.loads(said))
-    except (ValueError, RecursionError):
+        return _indent(json.decode(said))
+    except msgspec.DecodeError:
         return said
 
 
 def _indent(value: Any, *, depth: int = 0) -> str:
-    """JSON on several lines. What is short stays on one."""
+    """JSON on several lines. What is short, large or deep stays on one."""
     line = _compact(value)
-    if len(line) <= LINE_CHARACTERS or not isinstance(value, dict | list) or not value:
+    is_plain = depth == DEPTH_MAX or not isinstance(value, dict | list)
+    if is_plain or not LINE_CHARACTERS < len(line) <= INDENTED_MAX:
         return line
     space = "  " * (depth + 1)
     inner = (
@@ -390,4 +395,4 @@ def _indent(value: Any, *, depth: int = 0) -> str:
 
 
 def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.lay_out(value, indent=None)

@@ -82,7 +82,7 @@ async def change(request: Request) -> Response:
         elif verb == "targets" and rest in ("1", "2", "3", "4"):
             models = [*models, *[""] * TARGETS_MAX][: int(rest)]
         elif verb == "curl":
-            return _write_curl(request, edited.request, model=models[0])
+            return await _write_curl(request, edited.request, model=models[0])
         elif verb == "reset":
             edited = Edited(await _read_start(record), {}, {})
         elif verb == "run":
@@ -341,9 +341,9 @@ def _address(start: str | None, ids: Sequence[str]) -> str:
     return Address(PATH, {"from": start or "", "runs": ",".join(ids)})()
 
 
-def _write_curl(request: Request, asked: dict[str, Any], *, model: str) -> Response:
+async def _write_curl(request: Request, asked: dict[str, Any], *, model: str) -> Response:
     if len(json.encode(asked)) > snippets.BYTES_MAX:
         raise InvalidRequest("The request is too large to copy.")
     url = f"{request.url.scheme}://{request.url.netloc}"
-    written = snippets.write_curl({"model": model, **asked}, url=url)
+    written = await asyncio.to_thread(snippets.write_curl, {"model": model, **asked}, url=url)
     return PlainTextResponse(written.encode("utf-8", "replace"))

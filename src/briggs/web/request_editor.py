@@ -348,7 +348,7 @@ def _list(request: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _write(value: Any) -> str:
-    return standard_json.dumps(value, indent=2, ensure_ascii=False)
+    return json.lay_out(value)
 
 
 def _write_parameter(value: Any) -> str:
@@ -358,4 +358,4 @@ def _write_parameter(value: Any) -> str:
             json.decode(value)
         except msgspec.DecodeError:
             return value
-    return standard_json.dumps(value, ensure_ascii=False)
+    return json.lay_out(value, indent=None)

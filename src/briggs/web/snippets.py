@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import pprint
 from collections.abc import Mapping
 from typing import Any
 
+from briggs.types import json
 from briggs.types.request import CreateChatCompletionRequest
 from briggs.types.texts import printable
 
@@ -69,7 +69,7 @@ def write_javascript(request: Mapping[str, Any], *, url: str) -> str:
 
 def _write_json(value: Any) -> str:
     """Indented JSON in which no character steers what shows it."""
-    written = json.dumps(value, indent=2, ensure_ascii=False)
+    written = json.lay_out(value)
     return "".join(
         f"\\u{ord(each):04x}" if each != "\n" and printable(each) != each else each
         for each in written
