@@ -200,6 +200,27 @@ def test_the_model_is_hidden(server: Server) -> None:
         assert "secret-model" not in reviewer.visit(path).body.decode()
 
 
+def test_a_model_that_another_task_hides_is_hidden(server: Server) -> None:
+    """A reviewer learns no hidden model from a second task that shows it, nor from its queue."""
+    (id,) = record(server, "hides-too", 1)
+    create_task(server, "hides-too", hide_model=True)
+    open_task = create_task(server, "hides-too", reviewers_wanted=3)
+    reviewer = invite(server, open_task)
+    here = f"/feedback/{open_task['id']}"
+    for path in (f"{here}/grade", f"{here}/grade?item={id}", f"{here}/items/{id}/tokens"):
+        reply = reviewer.visit(path)
+        assert reply.status == 200 and "secret-model" not in reply.body.decode()
+    assert "secret-model" in Visitor(server).visit(f"{here}/grade?item={id}").body.decode()
+    made = server.send(
+        "POST", "/v1/organization/admin_api_keys", {"name": "g", "scopes": ["grade"]}
+    )
+    path = f"/api/v1/feedback_task/{open_task['id']}/next"
+    for key, is_shown in ((made.json["value"], False), ("", True)):
+        taken = server.send("POST", path, {"reviewer": f"of {key}"[:20]}, key=key)
+        assert taken.json["completion"]["id"] == id
+        assert (b"secret-model" in taken.body) is is_shown
+
+
 def test_others_are_seen_only_after_ones_own(server: Server) -> None:
     """In a blind task, others' answers come after one's own."""
     (id,) = record(server, "blind", 1)

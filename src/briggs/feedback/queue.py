@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.feedback.feedback import list_feedback
-from briggs.feedback.hidden import hide_model
-from briggs.feedback.reviewers import sees_models
+from briggs.feedback.reviewers import sees_models, show_to_grade
 from briggs.feedback.tasks import check_open
 from briggs.storage import Store, Wish
 from briggs.types.completions import Completion, current_time_us
@@ -75,7 +74,9 @@ async def take_next(
         if not await store.feedback_tasks.are_filled(organization_id=task.organization_id):
             return _Found(task, False, {}, None, [])
         among = await store.feedback_queue.find(task, reviewer=reviewer, wish=wish)
-        return _Found(task, True, among, *await _read(store, task, next(iter(among), None)))
+        return _Found(
+            task, True, among, *await _read(store, task, next(iter(among), None), key=key)
+        )
 
     while True:
         found = await store.read_together(look)
@@ -94,7 +95,7 @@ async def take_next(
         completion, feedback = found.completion, found.feedback
         if completion is None or completion.id != lease.completion_id:
             completion, feedback = await store.read_together(
-                partial(_read, store, task, lease.completion_id)
+                partial(_read, store, task, lease.completion_id, key=key)
             )
         # It may have been deleted meanwhile.
         if completion is not None:
@@ -102,16 +103,14 @@ async def take_next(
 
 
 async def _read(
-    store: Store, task: FeedbackTask, id: str | None
+    store: Store, task: FeedbackTask, id: str | None, *, key: Key
 ) -> tuple[Completion | None, Sequence[Feedback]]:
     """A completion as its reviewer may see it, and the answers of others."""
     completion = id and await store.completions.retrieve(id, organization_id=task.organization_id)
     if not completion:
         return None, []
     feedback = [] if task.blind else await _list_answers(store, task, completion)
-    if task.hide_model:
-        completion = hide_model(completion, tags=task.completion_tags_selector)
-    return completion, feedback
+    return await show_to_grade(store, completion, task=task, key=key), feedback
 
 
 async def resume(
@@ -129,7 +128,7 @@ async def resume(
     leases = await store.feedback_queue.list_leases(task, reviewer=reviewer)
     for held in [each for each in leases if each.expires_at > now]:
         lease = await renew(store, task, held.completion_id, reviewer=reviewer, lease_s=lease_s)
-        completion, feedback = await _read(store, task, lease.completion_id)
+        completion, feedback = await _read(store, task, lease.completion_id, key=key)
         if completion is not None:
             return QueueItem(lease=lease, completion=completion, feedback=feedback)
 

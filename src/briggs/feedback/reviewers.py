@@ -8,7 +8,7 @@ from briggs.feedback.hidden import hide_model
 from briggs.storage import Store
 from briggs.types.completions import Completion
 from briggs.types.errors import Forbidden
-from briggs.types.feedback import ReviewerKind
+from briggs.types.feedback import FeedbackTask, ReviewerKind
 from briggs.types.keys import Key
 
 
@@ -38,6 +38,18 @@ async def show(store: Store, completion: Completion, *, key: Key) -> Completion:
     """One completion as this key may see it: without its model if a task hides it."""
     [shown] = await show_all(store, [completion], key=key)
     return shown
+
+
+async def show_to_grade(
+    store: Store, completion: Completion, *, task: FeedbackTask, key: Key
+) -> Completion:
+    """One completion as the reviewer of a task sees it, whatever the key may read elsewhere.
+
+    A key that can only grade sees no model that another task hides.
+    """
+    if task.hide_model:
+        return hide_model(completion, tags=task.completion_tags_selector)
+    return await show(store, completion, key=key)
 
 
 async def show_all(

@@ -18,8 +18,7 @@ from briggs.feedback.feedback import (
     list_feedback,
     update_feedback,
 )
-from briggs.feedback.hidden import hide_model
-from briggs.feedback.reviewers import find_blinded
+from briggs.feedback.reviewers import find_blinded, show_to_grade
 from briggs.feedback.tasks import retrieve_task
 from briggs.parts import find_parts
 from briggs.storage import FeedbackQuery, Store, Wish
@@ -242,8 +241,7 @@ async def _reopen(request: Request, task: FeedbackTask, id: str) -> Work:
     completion = await store.completions.retrieve(id, organization_id=task.organization_id)
     if completion is None:
         raise NotFound(f"There is no completion '{id}'. It may have been deleted.", param="item")
-    if task.hide_model:
-        completion = hide_model(completion, tags=task.completion_tags_selector)
+    completion = await show_to_grade(store, completion, task=task, key=key)
     others = await _list_others(store, task, id, key=key) if given or not task.blind else []
     return Work(completion=completion, lease=lease, given=given, others=others)
 
