@@ -415,3 +415,24 @@ def test_what_is_nested_deeply_is_shown(server: Server, visitor: Visitor) -> Non
     copied = [visitor.visit(f"/completions/{id}/snippets/{name}") for name in ("curl", "python")]
     assert [reply.status for reply in copied] == [200, 400]
     assert "nested too deeply to copy" in copied[1].body.decode()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * 30_000}]},
+        {"messages": [{"role": "assistant", "content": "", "tool_calls": [{"id": "c"}] * 30_000}]},
+        {"messages": [{"role": "user", "content": "x"}] * 30_000},
+        {"messages": [], **{f"p{number}": number for number in range(30_000)}},
+    ],
+    ids=["parts", "calls", "messages", "parameters"],
+)
+def test_many_of_anything_stay_usable(
+    server: Server, visitor: Visitor, asked: dict[str, Any]
+) -> None:
+    """Pages stay small, and the playground says that it is too much to edit."""
+    id = record(server, asked, create_response("yes"))
+    for more in ("", "?tab=parameters", "/peek"):
+        assert len(read(visitor, f"/completions/{id}{more}")) < 200_000, more
+    reply = visitor.visit(f"/playground?from={id}")
+    assert (reply.status, b"too much to edit" in reply.body) == (400, True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from briggs.types.tokens import ChoiceTokens, Token
 from briggs.web.messages import (
     CHARACTERS_OF_PAGE,
+    PARTS_MAX,
     SHOWN_MAX,
     cut_text,
     find_image,
@@ -133,3 +134,14 @@ def test_messages_of_any_shape_are_shown(messages: list[Any], place: int, at: in
     for each in (messages, [{"content": messages}], [{"content": each} for each in messages]):
         find_text(each, [], (place, at))
         find_image(each, (place, at))
+
+
+def test_a_message_of_many_parts_is_cut() -> None:
+    """A page shows some of the parts and the calls of a message, and how many there are more."""
+    content = [{"type": "text", "text": "x"}] * (PARTS_MAX + 2)
+    [message] = view(
+        {"role": "assistant", "content": content, "tool_calls": [CALL] * (PARTS_MAX + 1)}
+    )
+    assert len(message.calls) == PARTS_MAX and len(message.parts) == PARTS_MAX + 2
+    notes = [part.text.text for part in message.parts if part.kind == "note"]
+    assert notes == ["2 more parts, not shown here", "1 more call, not shown here"]

@@ -18,6 +18,7 @@ from briggs.types.tokens import ChoiceTokens, Speller
 from briggs.web.addresses import read_option, read_place
 from briggs.web.checks import BrokenRule, list_broken_rules
 from briggs.web.differences import compare_words, mark_pieces
+from briggs.web.figures import plural
 from briggs.web.messages import (
     Message,
     View,
@@ -58,6 +59,7 @@ CONTEXT_TOKENS = 4
 JSON_CHARACTERS_MAX = 64 * 1024
 VALUE_CHARACTERS_MAX = 2_000
 TOOLS_MAX = 60
+PARAMETERS_MAX = 200
 
 _SHOWN = frozenset(("model", "messages", "tools", "functions", "metadata"))
 _REQUEST = tuple(CreateChatCompletionRequest.__struct_fields__)
@@ -252,7 +254,10 @@ def _list_parameters(request: Mapping[str, Any]) -> dict[str, str]:
     """The parameters as JSON: first those of the specification, in its order."""
     names = [name for name in _REQUEST if name in request]
     names += [name for name in request if name not in _REQUEST]
-    return {str(name): write_value(request[name]) for name in names if name not in _SHOWN}
+    names = [name for name in names if name not in _SHOWN]
+    listed = {str(name): write_value(request[name]) for name in names[:PARAMETERS_MAX]}
+    left = len(names) - len(listed)
+    return listed | ({"…": f"{plural(left, 'more parameter')}, not shown here"} if left else {})
 
 
 def write_value(value: Any) -> str:

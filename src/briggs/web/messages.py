@@ -12,6 +12,7 @@ from briggs.types import json
 from briggs.types.any_json import list_objects, members, text
 from briggs.types.texts import content_text, read_called
 from briggs.types.tokens import ChoiceTokens, Piece, Speller
+from briggs.web.figures import plural
 from briggs.web.markdown import is_link
 from briggs.web.tint import Tinted, align, normalise
 
@@ -22,6 +23,8 @@ CHARACTERS_MAX = 16_000
 CHARACTERS_OF_PAGE = 80_000
 """The most characters of all texts on one page. Beyond it, texts are cut at `EXCERPT`."""
 EXCERPT = 400
+PARTS_MAX = 100
+"""The most parts, and the most calls, of one message on one page."""
 FIELDS_MAX = 40
 FIELD_CHARACTERS_MAX = 4_000
 INDENTED_MAX = 64 * 1024
@@ -163,7 +166,8 @@ class _Reader:
             return Message("message", "", False, [self._say(said, (place, 0))], [])
         role = str(message.get("role") or "message")
         is_folded = role in ("system", "developer")
-        calls = [self._read_call(call) for call in list_objects(message.get("tool_calls"))]
+        called_all = list_objects(message.get("tool_calls"))
+        calls = [self._read_call(call) for call in called_all[:PARTS_MAX]]
         if called := members(message.get("function_call")):
             calls.append(self._read_call({"function": called}))
         return Message(
@@ -172,7 +176,10 @@ class _Reader:
             if calls
             else str(message.get("name") or message.get("tool_call_id") or ""),
             is_folded=is_folded,
-            parts=self._list_parts(message, place, pieces),
+            parts=[
+                *self._list_parts(message, place, pieces),
+                *_note_more(len(called_all), "call", (place, -4)),
+            ],
             calls=calls,
             citations=_list_citations(message),
             summary=" ".join(content_text(message.get("content"))[:EXCERPT].split())
@@ -189,8 +196,9 @@ class _Reader:
             parts.append(self._say(reasoning, (place, -1), kind="reasoning"))
         content = message.get("content")
         if isinstance(content, list):
-            for at, part in enumerate(content):
+            for at, part in enumerate(content[:PARTS_MAX]):
                 parts.append(self._read_part(part, (place, at)))
+            parts += _note_more(len(content), "part", (place, -5))
         elif isinstance(content, str) and content:
             parts.append(self._say(content, (place, 0), pieces=pieces))
         if refusal := text(message.get("refusal")):
@@ -342,6 +350,13 @@ def _read_image(url: str, name: Name) -> Part:
 
 def _note(said: str, name: Name) -> Part:
     return Part("note", align(said), name, False, len(said))
+
+
+def _note_more(count: int, what: str, name: Name) -> list[Part]:
+    """What is left out of a message, if anything is."""
+    if count <= PARTS_MAX:
+        return []
+    return [_note(f"{plural(count - PARTS_MAX, f'more {what}')}, not shown here", name)]
 
 
 def _list_citations(message: dict[str, Any]) -> list[tuple[str, str]]:

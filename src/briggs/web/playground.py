@@ -167,6 +167,12 @@ async def _show(
             raise InvalidRequest("This request is nested too deeply to be edited here.") from None
 
     editor, changes, marks = await asyncio.to_thread(compute)
+    if request_editor.count_fields(editor) > request_editor.FIELDS_MAX:
+        raise InvalidRequest(
+            f"This request has more than {request_editor.FIELDS_MAX:,} texts, tools and "
+            "parameters, which is too much to edit in a browser. Download it from its record, "
+            "change the file, and send it to /v1/chat/completions."
+        )
     if len(editor.whole) > request_editor.BYTES_MAX:
         raise InvalidRequest(
             f"This request has more than {request_editor.BYTES_MAX / 1_000_000:.0f} MB, which is "

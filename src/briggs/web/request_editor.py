@@ -23,6 +23,8 @@ from briggs.web.tint import normalise
 
 BYTES_MAX = 4_000_000
 """A larger request is not edited in a browser."""
+FIELDS_MAX = 3_000
+"""A request with more texts, tools and parameters is not edited in a browser."""
 ROLES = ("system", "developer", "user", "assistant", "tool")
 TABS = ("messages", "tools", "parameters", "json")
 COMMON = (
@@ -205,6 +207,12 @@ def view_editor(edited: Edited, *, tab: str) -> Editor:
         json=given.get("json") or _write(request) if tab == "json" else "",
         problems=edited.problems,
     )
+
+
+def count_fields(editor: Editor) -> int:
+    """How many fields the form of a request has, on any of its tabs."""
+    messages = sum(1 + len(each.texts) + 3 * len(each.calls) for each in editor.messages)
+    return messages + len(editor.tools) + len(editor.parameters)
 
 
 def _read_whole(form: Form) -> dict[str, Any]:
