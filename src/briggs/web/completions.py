@@ -37,7 +37,8 @@ CHANGED_MAX = 1_000
 """How many completions are changed at once."""
 NEWS_MAX = 99
 DROPS_MAX = 4
-EXPORT_PAGE = 100
+EXPORT_PAGE = 20
+"""How many are in memory at once. Each may have bodies of many megabytes."""
 EXPORT_MAX = 100_000
 TASKS_MAX = 100
 VIEWS_MAX = 100
@@ -408,9 +409,11 @@ def _back(path: str) -> str:
 async def _read_all(
     store: Store, query: Query, ids: Sequence[str]
 ) -> AsyncIterator[Sequence[Completion]]:
+    for start in range(0, len(ids), EXPORT_PAGE):
+        some, owner = ids[start : start + EXPORT_PAGE], query.organization_id
+        found = await store.completions.retrieve_many(some, organization_id=owner)
+        yield [found[id] for id in some if id in found]
     if ids:
-        found = await store.completions.retrieve_many(ids, organization_id=query.organization_id)
-        yield [found[id] for id in ids if id in found]
         return
     left = EXPORT_MAX
     while left > 0:
