@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from briggs.storage import Query, Store
 from briggs.storage.completions import select_many
 from briggs.storage.migrations import migrate
-from briggs.storage.queries import read_chosen, select_page
+from briggs.storage.pages import find_row
+from briggs.storage.queries import PLACE, read_chosen, select_page
 from briggs.storage.tables import completions
 from briggs.types.completion_filters import parse_completion_filter as parse
 from briggs.types.completions import Completion, create_id
@@ -87,6 +88,25 @@ def test_sorted_plan(tmp_path: Path, members: dict[str, Any]) -> None:
     database.close()
     assert "(id=?)" in steps[0]
     assert any("USING COVERING INDEX completions_by_time" in step for step in steps)
+
+
+def test_a_cursor_is_looked_for(tmp_path: Path) -> None:
+    """The place of one id is found by the id, although another index has all that is read."""
+    database = open_database(tmp_path)
+    connection = database.writer
+    migrate(connection)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_1: Any, _2: Any, statement: str, values: Any, _3: Any, _4: Any) -> None:
+        asked.append((statement, values))
+
+    event.listen(connection, "before_cursor_execute", note)
+    find_row(connection, select(*PLACE), id="x", organization_id=ORGANIZATION)
+    event.remove(connection, "before_cursor_execute", note)
+    statement, values = asked[0]
+    [step] = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    database.close()
+    assert "(id=?)" in step.detail
 
 
 @pytest.mark.parametrize("count", [1, 5, 500])

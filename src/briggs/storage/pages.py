@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, null, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
@@ -226,7 +226,10 @@ def find_row(
 ) -> Any:
     """The row with our id, or else the newest with this upstream id; None if there is neither."""
     ours = statement.where(completions.c.organization_id == organization_id)
-    row = connection.execute(ours.where(completions.c.id.in_(_list_own_ids(id)))).first()
+    # An expression, or else SQLite may read the whole index of the organization to find an id.
+    organization = func.coalesce(completions.c.organization_id, null())
+    own = statement.where(organization == organization_id)
+    row = connection.execute(own.where(completions.c.id.in_(_list_own_ids(id)))).first()
     if row is not None:
         return row
     theirs = ours.where(completions.c.response_id == id)
