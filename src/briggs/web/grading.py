@@ -344,6 +344,7 @@ async def _show(
     if submitted is not None:
         values, rationale = build_values(form, submitted.said), submitted.rationale
     details, path = await asyncio.to_thread(_read_details, request, task, work)
+    mine, given_count = await _list_mine(request, task, current=id)
     state = Address(f"/feedback/{task.id}/grade", request.query_params)
     return await render(
         request,
@@ -364,7 +365,8 @@ async def _show(
         ),
         comment=submitted.comment if submitted else work.given.comment if work.given else "",
         others=[(each, list(list_values(each.json_values))) for each in work.others],
-        mine=await _list_mine(request, task, current=id),
+        mine=mine,
+        given_count=given_count,
         progress=await queue.measure_progress(store, task, reviewer=key.name),
         undo=request.query_params.get("undo", ""),
         idempotency_key=create_id(),
@@ -408,21 +410,24 @@ async def _show_taken(
 async def _show_done(request: Request, task: FeedbackTask) -> Response:
     key, store = request.state.key, find_parts(request).store
     progress: Progress = await queue.measure_progress(store, task, reviewer=key.name)
+    mine, _ = await _list_mine(request, task, current="")
     return await render(
         request,
         "grading/done.html",
         title=task.name,
         task=task,
         progress=progress,
-        mine=await _list_mine(request, task, current=""),
+        mine=mine,
         undo=request.query_params.get("undo", ""),
     )
 
 
-async def _list_mine(request: Request, task: FeedbackTask, *, current: str) -> list[Mine]:
-    """The reviewer's own items: what is in hand, then what was graded or skipped, newest first."""
+async def _list_mine(
+    request: Request, task: FeedbackTask, *, current: str
+) -> tuple[list[Mine], int]:
+    """The reviewer's own items, newest first, and how many grades the reviewer gave."""
     key, store = request.state.key, find_parts(request).store
-    given, _ = await list_feedback(
+    given, given_count = await list_feedback(
         store,
         organization_id=task.organization_id,
         task_id=task.id,
@@ -456,7 +461,7 @@ async def _list_mine(request: Request, task: FeedbackTask, *, current: str) -> l
             is_current=id == current,
         )
         for id, (_, state, more) in newest
-    ]
+    ], given_count
 
 
 async def _read_asked(store: Store, task: FeedbackTask, ids: Sequence[str]) -> dict[str, str]:

@@ -99,6 +99,20 @@ def test_y_and_n_answer_from_another_field(open_page: OpenPage, server: Server) 
     expect(page.get_by_label("yes")).to_be_checked()
 
 
+def test_a_quick_reviewer_loses_no_key(open_page: OpenPage, server: Server) -> None:
+    """Keys that are pressed while the next page loads answer the next completion, in order."""
+    record(server, "quick", 6)
+    task = create_task(server, "quick", json_schema=SCHEMA)
+    page = open_link(open_page, server, task)
+    for number in range(6):
+        for key in (str(number % 5 + 1), "2", "y", "Control+Enter"):
+            page.keyboard.press(key)
+    expect(page.get_by_text("Nothing is left for you")).to_be_visible()
+    values = [each["json_values"] for each in list_given(server, task)]
+    assert sorted(each["relevance"] for each in values) == [1, 1, 2, 3, 4, 5]
+    assert all(each["tone"] == "neutral" and each["safe"] for each in values)
+
+
 def test_letters_are_not_taken_from_text(open_page: OpenPage, server: Server) -> None:
     """In a text field every letter is text; Escape leaves it; then letters are keys again."""
     record(server, "letters", 1)

@@ -1,15 +1,16 @@
 // The grading page: keys, drafts, the lease, and on phones one field at a time.
 
-import { ago, isTyping, onKey, send, toast } from "./shell.js";
+import { ago, isTyping, onKey, send, showTimes, toast } from "./shell.js";
 
-const page = document.querySelector(".grading");
-const form = document.getElementById("grade");
-const fields = [...form.querySelectorAll(".field")];
-const { task, version, item, reviewer } = page.dataset;
-const draftKey = `briggs-draft ${reviewer} ${task} ${item}`;
 const DRAFT_DAYS = 30;
+const AHEAD_MAX = 50;
+
+// The completion at hand. The next one takes its place without loading the page anew: a browser
+// drops keys while a page loads, and the next key would then answer the wrong field.
+let page, form, fields, task, version, item, reviewer, draftKey, until;
 let current = 0;
 let isSaving = false;
+let ahead = [];
 
 // ---- Drafts: kept in this browser on every change, until the answer is saved.
 
@@ -131,49 +132,79 @@ function save() {
   form.requestSubmit(document.getElementById("save"));
 }
 
-form.addEventListener("submit", (event) => {
-  if (isSaving) { event.preventDefault(); return; }
+async function submit(submitter) {
   isSaving = true;
-  // The draft stays until the server has answered: the next page, without a problem, forgets it.
+  const body = new URLSearchParams(new FormData(form, submitter));
+  let answer, text;
   try {
-    sessionStorage.setItem("briggs-saved", draftKey);
-  } catch { /* Without storage there is no draft either. */ }
-});
-
-addEventListener("pageshow", () => { isSaving = false; });
-
-function forgetSavedDraft() {
-  const saved = sessionStorage.getItem("briggs-saved");
-  sessionStorage.removeItem("briggs-saved");
-  if (saved && (saved !== draftKey || "given" in page.dataset) && !form.querySelector(".problem")) {
-    localStorage.removeItem(saved);
+    // `form.action` would be its buttons of that name.
+    answer = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { accept: "text/html" }, credentials: "same-origin" });
+    text = await answer.text();
+  } catch {
+    toast("Briggs cannot be reached. Your draft is kept: try again.", { kind: "bad" });
+    isSaving = false;
+    ahead = [];
+    return;
   }
+  // The draft is kept until the server has answered.
+  if (answer.ok) localStorage.removeItem(draftKey);
+  const next = new DOMParser().parseFromString(text, "text/html");
+  if (answer.ok && !next.querySelector(".grading")) {
+    location.assign(answer.url);
+    return;
+  }
+  if (answer.redirected) history.replaceState(null, "", answer.url);
+  document.body.replaceWith(document.adoptNode(next.body));
+  document.title = next.title;
+  showTimes();
+  isSaving = false;
+  const pressed = answer.ok ? ahead : [];
+  ahead = [];
+  if (!document.querySelector(".grading")) return;
+  begin();
+  document.getElementById("main").focus({ preventScroll: true });
+  for (const { key, ctrlKey } of pressed) press(key, ctrlKey);
+}
+
+function press(key, ctrlKey) {
+  const event = new KeyboardEvent("keydown", { key, ctrlKey, bubbles: true, cancelable: true });
+  (document.activeElement ?? document.body).dispatchEvent(event);
 }
 
 // ---- The lease.
 
-function watchLease() {
-  if (!page.dataset.until) return;
-  let until = Number(page.dataset.until);
-  let lastWork = Date.now();
-  for (const kind of ["keydown", "pointerdown", "scroll"]) {
-    addEventListener(kind, () => { lastWork = Date.now(); }, { capture: true, passive: true });
-  }
-  setInterval(async () => {
-    const left = until - Date.now();
-    const works = Date.now() - lastWork < 300_000;
-    if (left < 600_000 && left > 0 && works) {
-      const answer = await send("POST", `/feedback/${task}/grade/renew`, { fields: { completion_id: item }, quiet: true });
-      if (answer.ok) until = Number(await answer.text());
-      else document.getElementById("ended").hidden = false;
-    }
-    if (until < Date.now()) document.getElementById("ended").hidden = false;
-  }, 15_000);
+let lastWork = Date.now();
+for (const kind of ["keydown", "pointerdown", "scroll"]) {
+  addEventListener(kind, () => { lastWork = Date.now(); }, { capture: true, passive: true });
 }
+
+async function watchLease() {
+  if (!until || !page.isConnected) return;
+  const left = until - Date.now();
+  const held = item;
+  if (left < 600_000 && left > 0 && Date.now() - lastWork < 300_000) {
+    const answer = await send("POST", `/feedback/${task}/grade/renew`, { fields: { completion_id: held }, quiet: true });
+    if (held !== item) return;
+    if (answer.ok) until = Number(await answer.text());
+    else document.getElementById("ended").hidden = false;
+  }
+  if (until < Date.now()) document.getElementById("ended").hidden = false;
+}
+setInterval(watchLease, 15_000);
 
 // ---- Keys. Letters are never taken from a text field.
 
 document.addEventListener("keydown", (event) => {
+  if (!page.isConnected) return;
+  if (isSaving) {
+    // What is pressed now is meant for the next completion.
+    const isSave = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (event.isComposing || event.altKey || ((event.ctrlKey || event.metaKey) && !isSave)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (ahead.length < AHEAD_MAX) ahead.push({ key: event.key, ctrlKey: isSave });
+    return;
+  }
   if ((event.ctrlKey || event.metaKey) && event.key === "Enter") { event.preventDefault(); save(); return; }
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (document.querySelector("dialog[open]") || isTyping(event.target)) return;
@@ -209,36 +240,51 @@ onKey("i", "", () => {
 });
 onKey("p", "", () => document.getElementById("tint")?.click());
 
-document.getElementById("tint")?.addEventListener("click", (event) => {
+function switchTint(button) {
   const off = page.classList.toggle("no-tint");
-  event.currentTarget.setAttribute("aria-pressed", String(!off));
+  button.setAttribute("aria-pressed", String(!off));
   try {
     localStorage.setItem("briggs-no-tint", off ? "1" : "");
   } catch { /* The choice holds for this page only. */ }
-});
-if (localStorage.getItem("briggs-no-tint")) document.getElementById("tint")?.click();
+}
 
-document.getElementById("next-field").addEventListener("click", () => goTo(current + 1));
-form.querySelector(".sheet-handle").addEventListener("click", () => form.classList.toggle("is-low"));
-form.addEventListener("focusin", (event) => {
-  const place = fields.indexOf(event.target.closest(".field"));
-  if (place >= 0 && place !== current) goTo(place);
-});
-form.addEventListener("input", () => { keepDraft(); showState(); });
-form.addEventListener("change", (event) => {
-  if (event.target.matches("input[type=radio], input[type=checkbox]")) picked(event.target);
-  keepDraft();
-});
-form.querySelector("#skip-reason").addEventListener("keydown", (event) => {
-  if (event.key === "Enter") {
+// ---- Begin with a completion.
+
+function begin() {
+  page = document.querySelector(".grading");
+  form = document.getElementById("grade");
+  fields = [...form.querySelectorAll(".field")];
+  ({ task, version, item, reviewer } = page.dataset);
+  until = Number(page.dataset.until ?? 0);
+  draftKey = `briggs-draft ${reviewer} ${task} ${item}`;
+  const tint = document.getElementById("tint");
+  tint?.addEventListener("click", () => switchTint(tint));
+  if (localStorage.getItem("briggs-no-tint")) tint?.click();
+  document.getElementById("next-field").addEventListener("click", () => goTo(current + 1));
+  form.querySelector(".sheet-handle").addEventListener("click", () => form.classList.toggle("is-low"));
+  form.addEventListener("focusin", (event) => {
+    const place = fields.indexOf(event.target.closest(".field"));
+    if (place >= 0 && place !== current) goTo(place);
+  });
+  form.addEventListener("input", () => { keepDraft(); showState(); });
+  form.addEventListener("change", (event) => {
+    if (event.target.matches("input[type=radio], input[type=checkbox]")) picked(event.target);
+    keepDraft();
+  });
+  form.querySelector("#skip-reason").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      event.preventDefault();
+      form.requestSubmit(form.querySelector('button[value="skip"]'));
+    }
+  });
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    form.requestSubmit(form.querySelector('button[value="skip"]'));
-  }
-});
+    if (!isSaving) submit(event.submitter ?? document.getElementById("save"));
+  });
+  form.classList.add("has-steps");
+  restoreDraft();
+  goTo(Math.max(0, fields.findIndex((field) => !isAnswered(field))));
+}
 
-form.classList.add("has-steps");
-forgetSavedDraft();
 forgetOldDrafts();
-restoreDraft();
-watchLease();
-goTo(Math.max(0, fields.findIndex((field) => !isAnswered(field))));
+begin();
