@@ -211,7 +211,11 @@ def _compare(
     if not pairs:
         return None
     counts = Counter((show(person), show(model)) for person, model in pairs)
-    values = sorted({each for pair in counts for each in pair}, key=_read_order)
+    places = {show(option.value): place for place, option in enumerate(field.options)}
+    values = sorted(
+        {each for pair in counts for each in pair},
+        key=lambda each: (places.get(each, len(places)), _read_order(each)),
+    )
     numbers = [
         (float(a), float(b))
         for a, b in pairs

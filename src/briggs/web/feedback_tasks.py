@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.queue import measure_progress
-from briggs.feedback.report import report
+from briggs.feedback.results import read_results
 from briggs.feedback.schemas import check_schema
 from briggs.feedback.tasks import (
     TaskChange,
@@ -169,11 +169,12 @@ async def _read_row(store: Store, task: FeedbackTask, *, reviewer: str, can_read
 
 
 async def _measure(store: Store, task: FeedbackTask) -> tuple[float | None, str]:
-    fields = (await report(store, task)).fields.values()
+    """The alpha of the field on which people agree least, and its word."""
+    people = [field.people for field in (await read_results(store, task)).fields]
     found = [
-        (each.agreement.krippendorffs_alpha, each.agreement.verdict)
-        for each in fields
-        if each.agreement.krippendorffs_alpha is not None
+        (each.krippendorffs_alpha, each.verdict)
+        for each in people
+        if each.krippendorffs_alpha is not None
     ]
     return min(found, default=(None, ""))
 

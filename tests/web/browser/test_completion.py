@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.processes import Server, create_response
-from tests.web.browser.conftest import LOOKS, Look, OpenPage, scrolls_sideways
+from tests.web.browser.conftest import OpenPage
 from tests.web.test_completion import HOSTILE, ask, record
 
 
@@ -35,23 +35,19 @@ def hostile(server: Server) -> str:
     return record(server, {"messages": messages}, create_response(HOSTILE), tags=["<b>x"])
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_every_look_is_accessible(
     open_page: OpenPage,
-    check_accessible: Callable[[Page], None],
-    look: Look,
+    check_every_look: Callable[[Page], None],
     answered: str,
     hostile: str,
 ) -> None:
     """axe has no serious finding on any tab, and nothing is wider than the window."""
-    page = open_page(f"/completions/{answered}", **look._asdict())
+    page = open_page(f"/completions/{answered}")
     for state in ("", "?tab=probabilities", "?tab=parameters", "?tab=raw&form=hex", "?format=json"):
         page.goto(f"/completions/{answered}{state}")
-        check_accessible(page)
-        assert not scrolls_sideways(page), state
+        check_every_look(page)
     page.goto(f"/completions/{hostile}")
-    check_accessible(page)
-    assert not scrolls_sideways(page)
+    check_every_look(page)
 
 
 def test_the_probabilities_of_a_real_answer(open_page: OpenPage, answered: str) -> None:
