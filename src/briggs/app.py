@@ -25,7 +25,7 @@ from briggs.api.origins import admit_page, is_preflight
 from briggs.api.route import explain_missing, normalise
 from briggs.gateway.running import open_running
 from briggs.gateway.upstreams import Upstreams
-from briggs.parts import Parts
+from briggs.parts import Parts, find_address
 from briggs.providers.catalog import check_providers
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
@@ -183,8 +183,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Json:
             headers={"allow": methods},
         )
     else:
-        url = request.url
-        refusal = NotFound(explain_missing(path, address=f"{url.scheme}://{url.netloc}"))
+        refusal = NotFound(explain_missing(path, address=find_address(request)))
     return answer_error(refusal, path=path)
 
 

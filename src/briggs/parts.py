@@ -1,4 +1,4 @@
-"""The parts of the server that routes use."""
+"""The parts of the server that routes use, and what routes of every face read of a request."""
 
 from __future__ import annotations
 
@@ -39,3 +39,13 @@ def find_parts(request: Request) -> Parts:
     app: Any = request.app
     parts: Parts = app.state.parts
     return parts
+
+
+def find_address(request: Request) -> str:
+    """The address by which the caller reached the server, such as `https://briggs.example`.
+
+    Behind a proxy that ends TLS, only the proxy knows the scheme that the caller used.
+    """
+    scheme = request.headers.get("x-forwarded-proto", "")
+    scheme = scheme if scheme in ("http", "https") else request.url.scheme
+    return f"{scheme}://{request.url.netloc}"

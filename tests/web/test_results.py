@@ -101,6 +101,19 @@ def test_an_invitation(server: Server, visitor: Visitor, task: dict[str, Any]) -
     assert not server.send("GET", f"/api/v1/feedback_task/{task['id']}/invitations").json["data"]
 
 
+def test_links_behind_tls(server: Server, visitor: Visitor, task: dict[str, Any]) -> None:
+    """Behind a proxy that ends TLS, links begin with https; with a header that is odd, as asked."""
+    path = f"/api/v1/feedback_task/{task['id']}/invitations"
+    snippet = f"/completions/{task['completion']}/snippets/curl"
+    for header, scheme in (("https", "https"), ("javascript", "http"), ("", "http")):
+        sent = {"x-forwarded-proto": header}
+        made = server.send("POST", path, {"name": "tls"}, headers=sent).json
+        assert made["url"] == f"{scheme}://127.0.0.1:{server.port}{made['path']}"
+        page = visitor.send("GET", snippet, headers=sent).body.decode()
+        assert f"{scheme}://127.0.0.1:{server.port}/v1/chat/completions" in page
+        server.send("DELETE", f"{path}/{made['id']}")
+
+
 def test_a_filter_that_is_wrong(visitor: Visitor, task: dict[str, Any]) -> None:
     """A wrong filter is explained, and the list stays."""
     page = visitor.visit(f"/feedback/{task['id']}?tab=answers&filter=mood+%3D+1").body.decode()

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from briggs.accounts.scopes import require
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.reviewers import find_blinded
-from briggs.parts import find_parts
+from briggs.parts import find_address, find_parts
 from briggs.record.bodies import list_answers, read_asked
 from briggs.record.labels import split_tags
 from briggs.storage import Query
@@ -160,7 +160,7 @@ async def send_snippet(request: Request) -> Response:
         raise InvalidRequest(
             "The request is too large to copy. Download it from the tab Raw, and send the file."
         )
-    url = f"{request.url.scheme}://{request.url.netloc}"
+    url = find_address(request)
     try:
         written = await asyncio.to_thread(lambda: write(read_asked(completion), url=url))
     except RecursionError:

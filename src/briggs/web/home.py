@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.feedback.queue import measure_progress
-from briggs.parts import find_parts
+from briggs.parts import find_address, find_parts
 from briggs.storage import Query, Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.feedback import FeedbackTask, Progress
@@ -92,13 +92,12 @@ async def show_first_run(request: Request) -> Response:
     """What a server shows that has answered nothing yet."""
     wanted = request.query_params.get("in", "")
     parts = find_parts(request)
-    url = request.url
     return await render(
         request,
         "home/first_run.html",
         title="Home",
         first=None,
-        address=f"{url.scheme}://{url.netloc}",
+        address=find_address(request),
         key_file=str(parts.running.settings.data / "admin.key"),
         languages=LANGUAGES,
         language=next((each for each in LANGUAGES if each.lower() == wanted), LANGUAGES[0]),

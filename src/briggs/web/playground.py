@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from briggs.accounts.scopes import require
 from briggs.feedback.preferences import PreferencePost, create_preference
 from briggs.gateway.models import list_models
-from briggs.parts import find_parts
+from briggs.parts import find_address, find_parts
 from briggs.record.bodies import read_asked
 from briggs.storage import Query
 from briggs.types import json
@@ -350,6 +350,7 @@ def _address(start: str | None, ids: Sequence[str]) -> str:
 async def _write_curl(request: Request, asked: dict[str, Any], *, model: str) -> Response:
     if len(json.encode(asked)) > snippets.BYTES_MAX:
         raise InvalidRequest("The request is too large to copy.")
-    url = f"{request.url.scheme}://{request.url.netloc}"
-    written = await asyncio.to_thread(snippets.write_curl, {"model": model, **asked}, url=url)
+    written = await asyncio.to_thread(
+        snippets.write_curl, {"model": model, **asked}, url=find_address(request)
+    )
     return PlainTextResponse(written.encode("utf-8", "replace"))

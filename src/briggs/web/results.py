@@ -17,7 +17,7 @@ from briggs.feedback.presented import write_lines, write_sheet
 from briggs.feedback.queue import measure_progress
 from briggs.feedback.results import list_between, read_results
 from briggs.feedback.reviewers import check_kind
-from briggs.parts import find_parts
+from briggs.parts import find_address, find_parts
 from briggs.storage import FeedbackQuery, Store
 from briggs.types import json
 from briggs.types.errors import BriggsError, InvalidRequest
@@ -121,7 +121,7 @@ async def invite(request: Request) -> Response:
             name=fields.get("name", "").strip(),
             expires_in_s=int(days) * 86_400,
         )
-        link = f"{_find_address(request)}{path}"
+        link = f"{find_address(request)}{path}"
     except BriggsError as error:
         problem = error.message
     return await _show(request, task, tab="reviewers", link=link, problem=problem)
@@ -321,12 +321,6 @@ def _describe(version: TaskVersion) -> dict[str, Any]:
         "controls": list_controls(read_form(version.json_schema)),
         "schema": json.lay_out(version.json_schema),
     }
-
-
-def _find_address(request: Request) -> str:
-    """The address by which this browser reached the server."""
-    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
-    return f"{'https' if scheme == 'https' else 'http'}://{request.url.netloc}"
 
 
 def _read_version(request: Request, task: FeedbackTask) -> int | None:

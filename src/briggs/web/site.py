@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from briggs.parts import Parts
+from briggs.parts import Parts, find_address
 from briggs.types.errors import (
     AuthenticationFailed,
     BriggsError,
@@ -114,7 +114,7 @@ class Site:
                 f"{request.method} is not allowed on {url.path}.", headers=dict(error.headers or {})
             )
         else:
-            address = f"{url.scheme}://{url.netloc}"
+            address = find_address(request)
             refusal = NotFound(self._explain_missing(url.path, address=address))
         return await _show_error(request, refusal)
 

@@ -11,6 +11,7 @@ from briggs.accounts.invitations import create_invitation, revoke_invitation
 from briggs.api.answers import Json, find_keys, read_body
 from briggs.api.bodies import read_members
 from briggs.api.briggs.feedback_tasks import find_task
+from briggs.parts import find_address
 from briggs.types.keys import Key
 from briggs.types.times import iso
 
@@ -29,8 +30,7 @@ async def create(request: Request) -> Json:
     key, path = await create_invitation(
         find_keys(request), task, name=post.name, expires_in_s=post.expires_in_s
     )
-    url = f"{request.url.scheme}://{request.url.netloc}{path}"
-    return Json({**present(key), "path": path, "url": url})
+    return Json({**present(key), "path": path, "url": f"{find_address(request)}{path}"})
 
 
 async def list_all(request: Request) -> Json:

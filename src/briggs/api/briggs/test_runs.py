@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from briggs.api.answers import Json, find_store, read_body, read_window
 from briggs.api.organizations import check_organization
+from briggs.parts import find_address
 from briggs.types import json
 from briggs.types.completions import current_time_us
 from briggs.types.encodings import refuse_json
@@ -36,10 +37,7 @@ async def create_run(request: Request, *, name: str, organization_id: str) -> tu
         upload_expires_at=current_time_us() + UPLOAD_S * 1_000_000,
     )
     await find_store(request).test_runs.create(run)
-    # Behind a proxy that ends TLS, only the proxy knows the scheme that the client used.
-    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
-    scheme = scheme if scheme in ("http", "https") else request.url.scheme
-    return run, f"{scheme}://{request.url.netloc}{UPLOADS}/{run.id}/{secret}"
+    return run, f"{find_address(request)}{UPLOADS}/{run.id}/{secret}"
 
 
 async def upload(request: Request) -> Response:
