@@ -70,7 +70,21 @@ async def list_disagreements(
     compared.
     """
     answers = await read_answers(store, task, version=version)
-    found = await asyncio.to_thread(_find, answers, field)
+    return await asyncio.to_thread(
+        find_disagreements, answers, field=field, undecided=undecided, limit=limit, offset=offset
+    )
+
+
+def find_disagreements(
+    answers: Answers,
+    *,
+    field: str | None = None,
+    undecided: bool = False,
+    limit: int,
+    offset: int = 0,
+) -> Disagreements:
+    """As `list_disagreements`, of answers that were read before. Raises `InvalidRequest`."""
+    found = _find(answers, field)
     decided = sum(each.decision is not None for each in found)
     if undecided:
         found = [each for each in found if each.decision is None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from briggs.accounts.invitations import create_invitation, revoke_invitation
-from briggs.feedback.answers import read_answers
-from briggs.feedback.disagreements import Disagreement, list_disagreements
+from briggs.feedback.answers import Answers, read_answers
+from briggs.feedback.disagreements import Disagreement, find_disagreements
 from briggs.feedback.feedback import FeedbackPost, create_feedback, list_feedback, read_filter
 from briggs.feedback.presented import write_lines, write_sheet
 from briggs.feedback.queue import measure_progress
-from briggs.feedback.results import list_between, read_results
+from briggs.feedback.results import list_between, summarise
 from briggs.feedback.reviewers import check_kind
 from briggs.parts import find_address, find_parts
 from briggs.storage import FeedbackQuery, Store
@@ -165,7 +166,7 @@ async def _show(
     problem: str = "",
 ) -> Response:
     store = find_parts(request).store
-    results = await read_results(store, task, version=version)
+    answers = await read_answers(store, task, version=version)
     return await render(
         request,
         f"feedback/{tab}.html",
@@ -177,34 +178,35 @@ async def _show(
             (name, f"/feedback/{task.id}?tab={each}", each == tab, None)
             for each, name in TABS.items()
         ],
-        results=results,
+        results=await asyncio.to_thread(summarise, answers),
         progress=await measure_progress(store, task),
         link=link,
         problem=problem,
-        **await _read_tab(request, task, tab, version=results.version),
+        **await _read_tab(request, task, tab, answers),
     )
 
 
 async def _read_tab(
-    request: Request, task: FeedbackTask, tab: str, *, version: int
+    request: Request, task: FeedbackTask, tab: str, answers: Answers
 ) -> dict[str, Any]:
     """The values that one tab needs besides the results."""
     store = find_parts(request).store
     if tab == "results":
-        page = await list_disagreements(store, task, version=version, limit=LEAST_AGREED)
+        page = await asyncio.to_thread(find_disagreements, answers, limit=LEAST_AGREED)
         return {"least": await _read_differing(store, task, page.data), "differ": page}
     if tab == "differ":
         offset = _read_offset(request)
-        page = await list_disagreements(store, task, version=version, limit=PAGE, offset=offset)
+        page = await asyncio.to_thread(find_disagreements, answers, limit=PAGE, offset=offset)
+        is_newest = answers.version.version == task.version
         return {
             "found": await _read_differing(store, task, page.data),
             "page": page,
             "offset": offset,
             "size": PAGE,
-            "can_decide": "admin" in request.state.key.scopes and version == task.version,
+            "can_decide": "admin" in request.state.key.scopes and is_newest,
         }
     if tab == "answers":
-        return await _read_answers(request, task, version=version)
+        return await _read_answers(request, task, answers)
     versions = await store.feedback_tasks.list_versions(task.id)
     if tab == "form":
         return {"versions": [_describe(each) for each in reversed(versions)]}
@@ -214,7 +216,7 @@ async def _read_tab(
     return {"invitations": invitations if "admin" in request.state.key.scopes else []}
 
 
-async def _read_answers(request: Request, task: FeedbackTask, *, version: int) -> dict[str, Any]:
+async def _read_answers(request: Request, task: FeedbackTask, answers: Answers) -> dict[str, Any]:
     """A page of the feedback, or what is in one square of a comparison."""
     store, parameters = find_parts(request).store, request.query_params
     offset, field = _read_offset(request), parameters.get("field", "")
@@ -222,7 +224,6 @@ async def _read_answers(request: Request, task: FeedbackTask, *, version: int) -
     mistake = ""
     if field:
         people, models = parameters.get("people", ""), parameters.get("models", "")
-        answers = await read_answers(store, task, version=version)
         between = list(list_between(answers, field, people=people, models=models))
         given = [each for _, by_reviewer in between for each in by_reviewer.values()]
         found: Sequence[Feedback] = given[offset : offset + PAGE]
