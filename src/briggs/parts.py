@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from briggs.accounts.gate import Gate
 from briggs.accounts.sign_in_links import SignInLinks
@@ -12,6 +12,7 @@ from briggs.gateway.calls import Gateway
 from briggs.gateway.running import Running
 from briggs.record.record import Record
 from briggs.storage import Store
+from briggs.types.errors import HangUp, RequestTooLarge
 
 
 class Parts:
@@ -49,3 +50,19 @@ def find_address(request: Request) -> str:
     scheme = request.headers.get("x-forwarded-proto", "")
     scheme = scheme if scheme in ("http", "https") else request.url.scheme
     return f"{scheme}://{request.url.netloc}"
+
+
+async def receive_body(request: Request, *, bytes_max: int, refusal: str) -> bytes:
+    """The whole body as it was sent. Raises `HangUp`, and the connection's errors.
+
+    Raises `RequestTooLarge` with the text `refusal` as soon as more than `bytes_max` have come.
+    """
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > bytes_max:
+                raise RequestTooLarge(refusal)
+    except ClientDisconnect:
+        raise HangUp from None
+    return bytes(body)

@@ -6,22 +6,20 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.accounts.keys import Keys
 from briggs.api.encodings import decompress
-from briggs.parts import find_parts
+from briggs.parts import find_parts, receive_body
 from briggs.storage import Store
 from briggs.transport.errors import TimedOut, TransportError
 from briggs.types import json
 from briggs.types.encodings import refuse_json
 from briggs.types.errors import (
     BriggsError,
-    HangUp,
     InvalidRequest,
     RequestTimeout,
-    RequestTooLarge,
 )
 
 LIMIT_DEFAULT = 25
@@ -80,18 +78,15 @@ def refuse_body(error: TransportError) -> BriggsError:
 async def read_body(request: Request) -> bytes:
     """Read the whole body. Raises `RequestTooLarge`, `HangUp`, and the connection's errors."""
     bytes_max = find_parts(request).running.limits.body_bytes_max
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > bytes_max:
-                raise RequestTooLarge(f"The request body is larger than {bytes_max} bytes.")
-    except ClientDisconnect:
-        raise HangUp from None
+    body = await receive_body(
+        request,
+        bytes_max=bytes_max,
+        refusal=f"The request body is larger than {bytes_max} bytes.",
+    )
     encoding = request.headers.get("content-encoding")
     if encoding is None:
-        return bytes(body)
-    return await decompress(bytes(body), encoding=encoding.encode("latin-1"), bytes_max=bytes_max)
+        return body
+    return await decompress(body, encoding=encoding.encode("latin-1"), bytes_max=bytes_max)
 
 
 async def read_json_object(request: Request) -> dict[str, Any]:

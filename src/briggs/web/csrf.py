@@ -6,16 +6,14 @@ import asyncio
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import ImmutableMultiDict
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from briggs.parts import find_parts
+from briggs.parts import find_parts, receive_body
 from briggs.transport.errors import TransportError
 from briggs.types.errors import (
     Forbidden,
-    HangUp,
     InvalidRequest,
     RequestTimeout,
-    RequestTooLarge,
 )
 from briggs.web.session import Sessions
 
@@ -65,19 +63,16 @@ async def _read_body(request: Request) -> bytes:
     bytes_max = find_parts(request).running.limits.body_bytes_max
     if request.state.key is None:
         bytes_max = min(bytes_max, VISITORS_BYTES_MAX)
-    body = bytearray()
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > bytes_max:
-                raise RequestTooLarge(f"The form is larger than {bytes_max} bytes: send less.")
-    except ClientDisconnect:
-        raise HangUp from None
+        return await receive_body(
+            request,
+            bytes_max=bytes_max,
+            refusal=f"The form is larger than {bytes_max} bytes: send less.",
+        )
     except TransportError as error:
         raise RequestTimeout(
             f"The form did not arrive: {error}. Send it again.", headers={"connection": "close"}
         ) from error
-    return bytes(body)
 
 
 def _decode(body: bytes) -> Form:
