@@ -9,6 +9,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import brotli
 import pytest
@@ -225,10 +226,12 @@ def test_headers_without_measure(server: Server) -> None:
     assert server.chat(BODY, headers={"x-briggs-tags": tags}).status == 400
 
 
-def test_refused_bodies_are_on_record(strict: Server) -> None:
+def test_refused_bodies_are_on_record(tmp_path: Path) -> None:
     """A call whose body came too slowly is recorded as failed."""
-    strict.stop()
-    reasons = [row["failure_reason"] or "" for row in read_rows(strict.data)]
+    config = "[limits]\nbody_timeout_s = 1\n"
+    with run_server(tmp_path / "data", config=config) as server:
+        drip(server, begin(server, CHAT), b" ")
+    reasons = [row["failure_reason"] or "" for row in read_rows(server.data)]
     assert any("of the request came for 1 s" in reason for reason in reasons), reasons
 
 
