@@ -872,8 +872,8 @@ def test_a_lead_decides(server: Server, tag: str) -> None:
 
 
 def test_only_an_administrator_decides(server: Server, tag: str) -> None:
-    """A key that can only grade cannot give a lead's feedback."""
-    task, id = create_task(server, tag), record(server, tag)
+    """A key that can only grade cannot give a lead's feedback, nor change it."""
+    task, id = create_task(server, tag, blind=False), record(server, tag)
     key = server.send(
         "POST", "/v1/organization/admin_api_keys", {"name": "grader", "scopes": ["grade"]}
     ).json["value"]
@@ -885,3 +885,8 @@ def test_only_an_administrator_decides(server: Server, tag: str) -> None:
     }
     refused = server.send("POST", "/api/v1/feedback", post, key=key)
     assert (refused.status, "scope 'admin'" in refused.json["error"]) == (403, True)
+    decision = grade(server, task, id, reviewer_kind="lead", json_values={"relevance": 3})
+    path, edit = f"{FEEDBACK}/{decision['id']}", {"json_values": {"relevance": 7}}
+    assert server.send("POST", path, edit, key=key).status == 403
+    assert ask(server, "GET", path)["json_values"] == {"relevance": 3}
+    assert ask(server, "POST", path, edit)["json_values"] == {"relevance": 7}

@@ -71,6 +71,7 @@ async def retrieve(request: Request) -> Json:
 async def update(request: Request) -> Json:
     """`POST /api/v1/feedback/{id}`: create a new version. The older ones stay readable."""
     feedback = await _retrieve(request)
+    check_kind(feedback.reviewer_kind, key=request.state.key)
     edit = read_members(await read_body(request), FeedbackEdit)
     edited = await update_feedback(
         find_store(request), feedback.id, edit, query=await _read_query(request, {})
