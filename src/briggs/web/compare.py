@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.accounts.scopes import require
-from briggs.feedback.best import FIELD
+from briggs.feedback.best import COMPARED_MAX, FIELD
 from briggs.feedback.preferences import PreferencePost, create_preference, list_preferences
 from briggs.feedback.reviewers import find_blinded
 from briggs.parts import find_parts
@@ -19,7 +19,7 @@ from briggs.types.completions import Completion
 from briggs.types.errors import NotFound
 from briggs.types.feedback import Feedback
 from briggs.web.addresses import Address, read_option
-from briggs.web.comparison import COMPARED_MAX, LETTERS, compare_completions, draw_pair
+from briggs.web.comparison import LETTERS, compare_completions, draw_pair
 from briggs.web.csrf import read_form
 from briggs.web.rendering import render
 from briggs.web.route import see_other

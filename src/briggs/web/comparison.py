@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from briggs.feedback.best import COMPARED_MAX
 from briggs.record.bodies import list_answers, read_asked
 from briggs.types import json
 from briggs.types.any_json import list_objects
@@ -20,8 +22,7 @@ from briggs.web.figures import DASH
 from briggs.web.probabilities import join, list_levels, show
 from briggs.web.tint import Tinted, align, mark, normalise
 
-LETTERS = "ABCD"
-COMPARED_MAX = len(LETTERS)
+LETTERS = ascii_uppercase[:COMPARED_MAX]
 CHARACTERS_MAX = 12_000
 """How much of each answer is compared."""
 TOKENS_MAX = 3_000
