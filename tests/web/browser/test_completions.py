@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.processes import Server, Upstream, run_server
 from tests.web import listed
@@ -24,6 +24,21 @@ def listing(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def wait_for_counts(page: Page) -> None:
     expect(page.locator("#facets b").first).to_be_visible()
+
+
+def test_values_are_suggested_when_the_facets_come(open_page: OpenPage, listing: Server) -> None:
+    """Whoever types before the facets have come gets their values as soon as they are there."""
+    page = open_page("/completions", of=listing)
+    held: list[Route] = []
+    page.route("**/completions/overview*", lambda route: held.append(route))
+    page.reload(wait_until="domcontentloaded")
+    page.keyboard.press("/")
+    page.keyboard.type("tag = supp")
+    expect(page.get_by_label("What may be written here")).to_have_count(0)
+    page.wait_for_timeout(300)
+    assert held, "the facets are asked for"
+    held[0].continue_()
+    expect(page.get_by_role("option", name="support")).to_be_visible()
 
 
 def test_filter_and_share(open_page: OpenPage, listing: Server) -> None:

@@ -66,6 +66,8 @@ async function fetchOverview() {
   document.querySelectorAll("#facets .more").forEach((each, place) => { each.open = open[place] ?? false; });
   $("count").replaceChildren(...page.getElementById("new-count").childNodes);
   readFields(page.getElementById("vocabulary").content.textContent);
+  // What is suggested comes from these, so whoever types already waits for them.
+  if (document.activeElement === $("query") && picked < 0) suggest();
   const bars = page.getElementById("histogram");
   if (bars) $("histogram").replaceWith(bars);
   showTimes($("results"));
