@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from operator import attrgetter
 from urllib.parse import unquote_to_bytes
 
@@ -18,8 +18,8 @@ from briggs.accounts.keys import Keys
 from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_body
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
+from briggs.api.calls import FaceRoute
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
-from briggs.api.openai.chat import ChatRoute
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
 from briggs.api.route import explain_missing, normalise
@@ -34,10 +34,13 @@ from briggs.transport.callers.cycle import Cycle, create_id
 from briggs.transport.errors import TransportError
 from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFound
 from briggs.web.site import Site, is_page
+from briggs.wires.base import Face
+from briggs.wires.openai.face import CHAT_FACE
 
-CHAT_PATH = b"/v1/chat/completions"
+FACES: Mapping[bytes, Face] = {b"/v1/chat/completions": CHAT_FACE}
+"""The paths that a model answers, each in its format."""
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
-"""The methods of that path that Starlette serves."""
+"""The methods of these paths that Starlette serves."""
 
 ROUTES = [*OPENAI_ROUTES, *BRIGGS_ROUTES, *LOG10_ROUTES, *health.ROUTES]
 """Every route that Starlette serves."""
@@ -50,11 +53,11 @@ FIXED = (
 
 
 class App:
-    """Answers every request: the chat route itself, the others through Starlette."""
+    """Answers every request: calls of models itself, the others through Starlette."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._chat = ChatRoute(parts)
+        self._faces = FaceRoute(parts)
         self._started_with = parts.running.settings.file
         self._origins = {origin.lower().rstrip("/") for origin in self._started_with.origins}
         self._retiring: dict[asyncio.Task[None], Upstreams] = {}
@@ -111,12 +114,12 @@ class App:
     async def __call__(self, cycle: Cycle) -> None:
         if self._origins and admit_page(cycle, origins=self._origins):
             return
-        if cycle.path == CHAT_PATH and cycle.method not in _CARRIED_METHODS:
-            await self._chat(cycle)
-            return
-        cycle.path = normalise(cycle.path)
-        if unquote_to_bytes(cycle.path) == CHAT_PATH and cycle.method not in _CARRIED_METHODS:
-            await self._chat(cycle)
+        face = FACES.get(cycle.path)
+        if face is None:
+            cycle.path = normalise(cycle.path)
+            face = FACES.get(unquote_to_bytes(cycle.path))
+        if face is not None and cycle.method not in _CARRIED_METHODS:
+            await self._faces(cycle, face)
             return
         cycle.added = [*cycle.added, create_id()]
         await answer_by(self._answer, cycle, state={"is_preflight": is_preflight(cycle)})
@@ -176,8 +179,8 @@ async def _answer_http_exception(request: Request, error: Exception) -> Json:
     """Starlette's own errors, in our shape."""
     assert isinstance(error, HTTPException)
     path = request.url.path
-    if error.status_code == 405:
-        methods = _list_methods(request)
+    methods = _list_methods(request)
+    if methods:
         refusal: BriggsError = MethodNotAllowed(
             f"{request.method} is not allowed on {path}: use {methods}.",
             headers={"allow": methods},
@@ -189,7 +192,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Json:
 
 def _list_methods(request: Request) -> str:
     """List the methods of a path. Each may have a route of its own."""
-    methods = {"POST"} if request.url.path.encode() == CHAT_PATH else set()
+    methods = {"POST"} if request.url.path.encode() in FACES else set()
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()

@@ -134,3 +134,11 @@ def test_malformed_hosts_do_not_fill_the_record(upstream: Upstream, tmp_path: Pa
             assert server.chat({}, key=None, headers={"host": "localhost:x"}).status == 400
         server.stop()
         assert len(read_rows(server.data)) == 60
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "api-key"])
+def test_keys_of_other_clients(page_server: Server, name: str) -> None:
+    """Anthropic's and Azure's clients send their key in a header of their own."""
+    sent = {name: page_server.key}
+    assert page_server.send("GET", "/v1/models", key=None, headers=sent).status == 200
+    assert page_server.send("GET", "/v1/models", key=None, headers={name: "no"}).status == 401

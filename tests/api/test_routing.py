@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.api.behaviours import DONE, cut_stream, error, goes_on, ok
-from tests.api.openai.test_chat import wait_for
+from tests.api.test_calls import wait_for
 from tests.processes import (
     Behaviour,
     Reply,

@@ -18,7 +18,7 @@ import pytest
 
 from briggs.gateway.callers import Listener
 from briggs.gateway.calls import Gateway
-from briggs.types.completions import Completion
+from briggs.types.completions import CallKind, Completion
 from briggs.types.envelope import Envelope, Original, open_envelope
 from briggs.types.errors import BriggsError, UpstreamRejected
 from tests.gateway.test_calls import find, open_gateway
@@ -68,6 +68,10 @@ STREAM = b": hello\n\n" + b"".join([*START[:2], write_event({"type": "ping"}), *
 class AnthropicFace:
     """Anthropic's messages, for callers whose upstream speaks them too."""
 
+    kind: CallKind = "message"
+    stream_type = b"text/event-stream"
+    passed_headers = ("anthropic-beta",)
+
     def read_request(self, body: bytes) -> Envelope:
         asked = json.loads(body)
         chat = {name: asked[name] for name in ("model", "messages", "max_tokens")}
@@ -76,10 +80,10 @@ class AnthropicFace:
         envelope = open_envelope(json.dumps(chat).encode())
         return msgspec.structs.replace(envelope, original=Original("anthropic", body))
 
-    def write_answer(self, body: bytes) -> bytes:
+    def write_answer(self, body: bytes, *, envelope: Envelope, completion: Completion) -> bytes:
         raise AssertionError("an answer in the caller's format is not written again")
 
-    def open_stream(self, envelope: Envelope) -> AnthropicFace:
+    def open_stream(self, envelope: Envelope, completion: Completion) -> AnthropicFace:
         return self
 
     def write(self, chunks: Sequence[bytes]) -> bytes:

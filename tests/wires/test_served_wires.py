@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from briggs.types.fold import Fold
-from tests.api.openai.test_chat import wait_for
+from tests.api.test_calls import wait_for
 from tests.processes import Behaviour, Reply, Server, Upstream, read_frames, run_server
 from tests.wires.folders import (
     ENVIRONMENT,

@@ -89,6 +89,9 @@ def read_secret(headers: Headers) -> str | None:
     if not secret:
         scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
         secret = secret.strip() if scheme.lower() == b"bearer" else b""
+    if not secret:
+        # Anthropic's and Azure's clients.
+        secret = (headers.get(b"x-api-key") or headers.get(b"api-key") or b"").strip()
     return secret.decode("latin-1") or None
 
 

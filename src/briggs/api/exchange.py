@@ -1,4 +1,4 @@
-"""Reads a call and sends its answer, for the one route that does not use Starlette."""
+"""Reads a call and sends its answer, for the routes that do not use Starlette."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ from briggs.types.errors import BriggsError, HangUp
 from briggs.wires.base import Face
 
 _JSON: Header = (b"content-type", b"application/json")
-_STREAM_HEADERS: tuple[Header, ...] = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
+_UNBUFFERED: tuple[Header, ...] = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 
 class Exchange:
@@ -87,7 +83,8 @@ class Exchange:
         cycle = self._cycle
         if cycle.is_begun:
             return cycle.write(frames)
-        cycle.begin(200, [*_STREAM_HEADERS, *self._identify()], frames)
+        content_type: Header = (b"content-type", self._face.stream_type)
+        cycle.begin(200, [content_type, *_UNBUFFERED, *self._identify()], frames)
         return True
 
     async def drain(self) -> None:

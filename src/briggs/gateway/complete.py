@@ -54,7 +54,9 @@ async def complete(call: Call, *, targets: Targets, record: Record) -> bytes:
         passed = received
     else:
         call.completion.fixes = conformed.fixes
-        passed = call.face.write_answer(conformed.body)
+        passed = call.face.write_answer(
+            conformed.body, envelope=call.envelope, completion=call.completion
+        )
     await record.finish(call, facts=conformed.facts, response=conformed.body, received=received)
     return passed
 

@@ -66,7 +66,7 @@ async def stream(call: Call, *, targets: Targets, record: Record, caller: Caller
     Raises `BriggsError` only before the first frame. A later failure becomes the last frame.
     """
     await record.start(call)
-    state = _Stream(call, caller, call.face.open_stream(call.envelope))
+    state = _Stream(call, caller, call.face.open_stream(call.envelope, call.completion))
     try:
         pieces = await ask_in_order(
             call,

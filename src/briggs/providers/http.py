@@ -79,7 +79,9 @@ class HttpProvider:
         original = envelope.original
         if original is not None and original.format == self._wire.format:
             body = original.encode(model=model)
-            return Prepared(envelope, model, body, translated=True, passes=True)
+            return Prepared(
+                envelope, model, body, translated=True, passes=True, headers=original.headers
+            )
         try:
             encoded = self._wire.encode(envelope, model=model)
         except (RecursionError, msgspec.DecodeError) as error:
@@ -189,7 +191,7 @@ class HttpProvider:
     def _address(self, prepared: Prepared, *, stream: bool) -> tuple[str, dict[str, str]]:
         url = self._wire.url(self.base_url, model=prepared.model, stream=stream)
         accepted = self._wire.stream_types[0] if stream else "application/json"
-        headers = {"content-type": "application/json", "accept": accepted}
+        headers = {"content-type": "application/json", "accept": accepted, **prepared.headers}
         return url, self._wire.authorize(
             method="POST", url=url, headers=headers, body=prepared.body, key=self._key
         )

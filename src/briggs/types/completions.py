@@ -11,6 +11,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 Status = Literal["started", "finished", "failed"]
+CallKind = Literal["chat", "completion", "response", "message", "embedding", "moderation"]
+"""What a call asks for: the nouns of the APIs that Briggs answers."""
 ID_PREFIX = "chatcmpl-"
 """Put before Briggs's id in an answer whose upstream gave no id."""
 
@@ -77,8 +79,8 @@ class Completion(msgspec.Struct, kw_only=True):
     created_at: int = msgspec.field(default_factory=current_time_us)
     """Unix time in microseconds."""
     status: Status = "started"
-    kind: Literal["chat", "completion"] = "chat"
-    """`completion` is a text completion. Only clients that log calls send these."""
+    kind: CallKind = "chat"
+    """The format of the request: a chat completion's, a text completion's, a response's, ..."""
     source: Literal["gateway", "client"] = "gateway"
     """`gateway` if Briggs answered. `client` if a client logged an answer from elsewhere."""
     stream: bool = False

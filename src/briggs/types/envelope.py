@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -82,6 +83,8 @@ class Original(NamedTuple):
     format: str
     """The name of the wire with this format."""
     body: bytes
+    headers: Mapping[str, str] = {}
+    """The caller's headers that go on to a vendor who speaks the format."""
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
+from briggs.types.completions import CallKind, Completion
 from briggs.types.envelope import Envelope
 from briggs.types.errors import BriggsError
 
@@ -38,6 +39,8 @@ class Prepared(msgspec.Struct, frozen=True):
     passes: bool = False
     """Whether the caller speaks the vendor's own format, so that it gets the vendor's bytes. Then
     the translation is only for the record."""
+    headers: Mapping[str, str] = {}
+    """The caller's headers that go on to the vendor, if the call passes."""
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -164,7 +167,25 @@ class Face(Protocol):
 
     A call is a chat completion on its way through Briggs. A face translates to and from that,
     unless the vendor speaks the same format: then the caller gets the vendor's own bytes.
+
+    What a face writes depends on nothing but the record of the call. So an answer can be written
+    again later, byte for byte.
     """
+
+    @property
+    def kind(self) -> CallKind:
+        """The kind of its calls on the record."""
+        ...
+
+    @property
+    def stream_type(self) -> bytes:
+        """The content type of its streams."""
+        ...
+
+    @property
+    def passed_headers(self) -> Sequence[str]:
+        """The headers that go on to a vendor who speaks the same format, in lower case."""
+        ...
 
     def read_request(self, body: bytes) -> Envelope:
         """Read a request as one for a chat completion. Raises `InvalidRequest`.
@@ -173,11 +194,11 @@ class Face(Protocol):
         """
         ...
 
-    def write_answer(self, body: bytes) -> bytes:
+    def write_answer(self, body: bytes, *, envelope: Envelope, completion: Completion) -> bytes:
         """Write a whole answer, given as a `CreateChatCompletionResponse`."""
         ...
 
-    def open_stream(self, envelope: Envelope) -> Frames:
+    def open_stream(self, envelope: Envelope, completion: Completion) -> Frames:
         """Return a writer for the stream that answers a request."""
         ...
 

@@ -1,4 +1,4 @@
-"""The routes of the `/v1` API, except `POST /v1/chat/completions`, which is in `chat.py`."""
+"""The routes of the `/v1` API, except the calls of models, which are in `api/calls.py`."""
 
 from __future__ import annotations
 

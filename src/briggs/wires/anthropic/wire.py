@@ -38,7 +38,7 @@ class AnthropicWire:
     def authorize(
         self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
     ) -> dict[str, str]:
-        headers["anthropic-version"] = API_VERSION
+        headers.setdefault("anthropic-version", API_VERSION)
         if key is not None:
             headers["x-api-key"] = key
         return headers

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from briggs.types.completions import CallKind, Completion
 from briggs.types.envelope import Envelope, open_envelope
 from briggs.types.errors import BriggsError
 
@@ -14,13 +15,17 @@ from briggs.types.errors import BriggsError
 class ChatFace:
     """`POST /v1/chat/completions`."""
 
+    kind: CallKind = "chat"
+    stream_type = b"text/event-stream; charset=utf-8"
+    passed_headers = ()
+
     def read_request(self, body: bytes) -> Envelope:
         return open_envelope(body)
 
-    def write_answer(self, body: bytes) -> bytes:
+    def write_answer(self, body: bytes, *, envelope: Envelope, completion: Completion) -> bytes:
         return body
 
-    def open_stream(self, envelope: Envelope) -> ChatFrames:
+    def open_stream(self, envelope: Envelope, completion: Completion) -> ChatFrames:
         return _FRAMES
 
     def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:

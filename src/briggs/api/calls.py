@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: the route on the hot path."""
+"""The routes that a model answers, such as `POST /v1/chat/completions`: the hot path."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from briggs.api.exchange import Exchange
 from briggs.gateway.calls import explain_failure
 from briggs.parts import Parts
 from briggs.record.labels import split_tags
+from briggs.record.record import Call
 from briggs.record.repeats import Retries
 from briggs.record.tell import adopt
 from briggs.transport.callers.cycle import Cycle
 from briggs.types.completions import Completion
 from briggs.types.errors import MethodNotAllowed
 from briggs.types.organizations import DEFAULT
+from briggs.wires.base import Face
 from briggs.wires.openai.face import CHAT_FACE
 
 # Calls without a key are recorded too. The limit keeps strangers from filling the disk.
 _STRANGERS_RECORDED_A_MINUTE = 60
 
 
-class ChatRoute:
-    """Answers the route."""
+class FaceRoute:
+    """Answers the calls of every face."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -32,14 +34,14 @@ class ChatRoute:
         self._strangers_recorded = 0
         self._minute_began = 0.0
 
-    async def __call__(self, cycle: Cycle) -> None:
+    async def __call__(self, cycle: Cycle, face: Face) -> None:
         # Until the key is known. A call without a valid key is recorded for the first organization.
-        completion = Completion(organization_id=DEFAULT)
-        exchange = Exchange(cycle, completion=completion, face=CHAT_FACE)
+        completion = Completion(organization_id=DEFAULT, kind=face.kind)
+        exchange = Exchange(cycle, completion=completion, face=face)
         gateway = self._parts.gateway
         gateway.in_flight += 1
         try:
-            await self._answer(cycle, exchange, completion)
+            await self._answer(cycle, face, exchange, completion)
         except asyncio.CancelledError:
             if not exchange.hung_up:
                 raise
@@ -51,7 +53,9 @@ class ChatRoute:
         finally:
             gateway.in_flight -= 1
 
-    async def _answer(self, cycle: Cycle, exchange: Exchange, completion: Completion) -> None:
+    async def _answer(
+        self, cycle: Cycle, face: Face, exchange: Exchange, completion: Completion
+    ) -> None:
         headers: Headers = cycle.fields
         key = await self._parts.gate.admit(headers)
         completion.organization_id = key.organization_id
@@ -61,9 +65,8 @@ class ChatRoute:
         _read_headers(headers, into=completion)
         if cycle.method != "POST":
             raise MethodNotAllowed(
-                f"{cycle.method} is not allowed on /v1/chat/completions: POST a request, or GET "
-                "the list of recorded completions.",
-                headers={"allow": "GET, POST"},
+                f"{cycle.method} is not allowed on {cycle.path.decode()}: POST a request.",
+                headers={"allow": "GET, POST" if face is CHAT_FACE else "POST"},
             )
         gateway = self._parts.gateway
         gateway.require_room()
@@ -72,7 +75,9 @@ class ChatRoute:
         if completion.retry_count:
             self._retries.link(completion, key_id=key.id)
         try:
-            call = await gateway.open(completion, face=CHAT_FACE, patience=_read_patience(headers))
+            call = await gateway.open(completion, face=face, patience=_read_patience(headers))
+            if face.passed_headers:
+                _pass_headers(headers, call, face)
             if id := headers.get(b"x-log10-completion-id"):
                 await adopt(call, id, store=self._parts.store)
             await gateway.answer(call, caller=exchange)
@@ -98,6 +103,18 @@ def _read_headers(headers: Headers, *, into: Completion) -> None:
     retry_count = headers.get(b"x-stainless-retry-count", b"")
     if retry_count.isdigit() and len(retry_count) < 10:
         into.retry_count = int(retry_count)
+
+
+def _pass_headers(headers: Headers, call: Call, face: Face) -> None:
+    """Keep the headers for a vendor who speaks the caller's format."""
+    original = call.envelope.original
+    assert original is not None, "only a request in another format has headers to pass"
+    passed = {
+        name: headers[name.encode()].decode("latin-1")
+        for name in face.passed_headers
+        if name.encode() in headers
+    }
+    call.envelope.original = original._replace(headers=passed)
 
 
 def _read_patience(headers: Headers) -> bytes:
