@@ -259,3 +259,69 @@ def test_a_link_that_was_closed(server: Server) -> None:
     assert reviewer.visit(f"/feedback/{task['id']}/grade").body.decode().count("Sign in")
     gone = Visitor(server, key=None).visit("/invitations/sk-briggs-nothing")
     assert "ask for a new link" in gone.body.decode()
+
+
+def test_undo_takes_a_skip_back(server: Server) -> None:
+    """The page after a skip has a button that takes it back, beside the next one in hand."""
+    record(server, "unskips", 2)
+    task = create_task(server, "unskips")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    first = hidden(reviewer.visit(here).body)
+    page = reviewer.submit(here, **first, action="skip", skip_reason="not my language")
+    second = hidden(page.body)["completion_id"]
+    (undo,) = re.findall(rf'<form method="post" action="({here}/unskip)">', page.body.decode())
+    again = reviewer.submit(undo, completion_id=first["completion_id"])
+    assert hidden(again.body)["completion_id"] == first["completion_id"] != second
+    reviewer.submit(here, **hidden(again.body), **{"value.relevance": "1"})
+    assert len(list_given(server, task)) == 1
+    assert hidden(reviewer.visit(here).body)["completion_id"] == second
+    assert reviewer.submit(undo, completion_id=second).status == 404, "it was never skipped"
+
+
+def test_undo_of_a_skip_that_others_took(server: Server) -> None:
+    """A skip cannot be taken back once others have graded the completion, and the page says so."""
+    (id,) = record(server, "unskip-late", 1)
+    task = create_task(server, "unskip-late")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    reviewer.submit(here, **hidden(reviewer.visit(here).body), action="skip", skip_reason="hm")
+    post = {"task_id": task["id"], "json_values": {"relevance": 1}, "completion_ids": [id]}
+    server.send("POST", "/api/v1/feedback", post)
+    late = reviewer.submit(f"{here}/unskip", completion_id=id)
+    assert late.status == 409 and "Others took this completion" in late.body.decode()
+    assert "You skipped this: hm" in reviewer.visit(f"{here}?item={id}").body.decode()
+
+
+def test_a_decision_as_lead_is_no_grade_of_ones_own(server: Server) -> None:
+    """Who decides for others has graded nothing by that: the count and the list leave it out."""
+    ids = record(server, "lead-count", 2)
+    task = create_task(server, "lead-count", reviewers_wanted=2)
+    post = {"task_id": task["id"], "json_values": {"relevance": 1}, "completion_ids": ids[:1]}
+    me = Visitor(server)
+    here = f"/feedback/{task['id']}/grade"
+    name = re.search(r'data-reviewer="([^"]*)"', me.visit(here).body.decode())
+    assert name is not None
+    server.send("POST", "/api/v1/feedback", {**post, "reviewer": name[1], "reviewer_kind": "lead"})
+    page = me.visit(here).body.decode()
+    assert "· 0 by you ·" in page and "graded: " not in page
+    server.send("POST", "/api/v1/feedback", {**post, "reviewer": name[1]})
+    assert "· 1 by you ·" in me.visit(here).body.decode()
+
+
+def test_an_instruction_is_formatted(server: Server) -> None:
+    """Markdown of an instruction is formatted wherever it is read, and nothing in it runs."""
+    record(server, "markdown", 1)
+    written = f"# Look\n\n* at the **tone** {EVIL}\n* [here](javascript:alert(1))"
+    task = create_task(server, "markdown", instruction=written)
+    made = server.send("POST", f"/api/v1/feedback_task/{task['id']}/invitations", {"name": "md"})
+    reviewer = Visitor(server, key=None)
+    invitation = reviewer.visit(made.json["path"]).body.decode()
+    reviewer.submit(made.json["path"])
+    grading = reviewer.visit(f"/feedback/{task['id']}/grade").body.decode()
+    form = Visitor(server).visit(f"/feedback/{task['id']}?tab=form").body.decode()
+    for page in (invitation, grading, form):
+        assert "<strong>tone</strong>" in page and "<h1" in page
+        assert EVIL not in page and 'href="javascript' not in page
+    (summary,) = re.findall(r'<span class="cut" dir="auto">(Look[^<]*)</span>', grading)
+    assert summary.startswith("Look at the tone"), "the short line has no marks of Markdown"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from briggs.types.tokens import Piece
-from briggs.web.markdown import IMAGE_CHARACTERS_MAX, render_markdown
+from briggs.web.markdown import IMAGE_CHARACTERS_MAX, render_instruction, render_markdown
 from briggs.web.tint import align
 
 MARKUP = st.text(st.sampled_from("ab *_`[]()<>!#-|&;\\\n~:/0123.\"'=\t"), max_size=80)
@@ -125,3 +125,9 @@ def test_pathological_markdown_takes_no_time(unit: str) -> None:
     began = time.monotonic()
     render_markdown(align(text, split(text)))
     assert time.monotonic() - began < 10
+
+
+def test_a_long_instruction_stays_as_it_is() -> None:
+    """What would take long to format is escaped and shown as text."""
+    shown = render_instruction("**b** <b>\n" * 10_000)
+    assert "**b** &lt;b&gt;" in shown and "<strong>" not in shown

@@ -162,6 +162,7 @@ async def list_feedback(
     completion_id: str | None = None,
     reviewer: str | None = None,
     hidden_from: str | None = None,
+    reviews_only: bool = False,
 ) -> tuple[Sequence[Feedback], int]:
     """A page, the newest first, and how many there are in all.
 
@@ -174,6 +175,7 @@ async def list_feedback(
         completion_id=completion_id or None,
         reviewer=reviewer or None,
         hidden_from=hidden_from,
+        reviews_only=reviews_only,
     )
     if isinstance(filter, str):
         filter = await read_filter(store, filter, query=query)

@@ -182,13 +182,26 @@ async def skip(
         )
 
 
-async def unskip(store: Store, task: FeedbackTask, completion_id: str, *, reviewer: str) -> None:
-    """Offer a skipped completion to its reviewer again. Raises `NotFound`."""
-    if not await store.feedback_queue.unskip(task, completion_id=completion_id, reviewer=reviewer):
+async def unskip(
+    store: Store,
+    task: FeedbackTask,
+    completion_id: str,
+    *,
+    reviewer: str,
+    lease_s: float = LEASE_S,
+) -> Lease:
+    """Take a skip back, and reserve its completion. Raises `NotFound`, and `Conflict` if others
+    took it.
+    """
+    lease = await store.feedback_queue.unskip(
+        task, completion_id=completion_id, reviewer=reviewer, expires_at=_end(lease_s)
+    )
+    if lease is None:
         raise NotFound(
             f"The completion '{completion_id}' was not skipped by '{reviewer}'.",
             param="completion_id",
         )
+    return lease
 
 
 async def measure_progress(

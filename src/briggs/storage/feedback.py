@@ -32,6 +32,8 @@ class FeedbackQuery(msgspec.Struct, kw_only=True, frozen=True):
     reviewer: str | None = None
     hidden_from: str | None = None
     """A reviewer who may see others' answers to a blind task only after giving one."""
+    reviews_only: bool = False
+    """Leaves out the decisions of leads."""
 
 
 class FeedbackStore:
@@ -130,6 +132,7 @@ def _create(
     for id in given.completion_ids:
         feedback_queue.check_late(connection, task=task, completion_id=id, reviewer=given.reviewer)
         feedback_queue.drop_lease(connection, task=task, completion_id=id, reviewer=given.reviewer)
+        feedback_queue.drop_skip(connection, task=task, completion_id=id, reviewer=given.reviewer)
     connection.execute(_INSERT, row)
     if given.completion_ids:
         connection.execute(_INSERT_COMPLETIONS, _list_rows(given))
@@ -239,6 +242,8 @@ def _select(query: FeedbackQuery) -> Select[Any]:
                 about.completion_id == query.completion_id,
             )
         )
+    if query.reviews_only:
+        statement = statement.where(columns.reviewer_kind != "lead")
     if query.hidden_from is not None:
         statement = statement.where(_is_shown_to(query.hidden_from))
     return statement

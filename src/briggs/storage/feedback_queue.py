@@ -131,12 +131,15 @@ class FeedbackQueue:
             )
         )
 
-    async def unskip(self, task: FeedbackTask, *, completion_id: str, reviewer: str) -> bool:
-        """Offer a skipped completion to its reviewer again. False if it was not skipped."""
-        key = {"task": task.id, "completion": completion_id, "reviewer": reviewer}
-        return await self._access.act(
-            lambda connection: bool(connection.execute(_DELETE_SKIP, key).rowcount)
-        )
+    async def unskip(
+        self, task: FeedbackTask, *, completion_id: str, reviewer: str, expires_at: int
+    ) -> Lease | None:
+        """Lease a skipped completion to its reviewer again. None if it was not skipped.
+
+        Raises `Conflict` if others took it. It then stays skipped.
+        """
+        lease = Lease(completion_id=completion_id, reviewer=reviewer, expires_at=expires_at)
+        return await self._access.act(lambda connection: _unskip(connection, task, lease))
 
     async def list_leases(self, task: FeedbackTask, *, reviewer: str) -> Sequence[Lease]:
         """What a reviewer took and did not finish, the one that ends last first.
@@ -198,6 +201,14 @@ def drop_lease(
     """End a lease. Returns False if the reviewer did not have it."""
     key = _lease_of(task, completion_id, reviewer)
     return bool(connection.execute(_DELETE_LEASE, key).rowcount)
+
+
+def drop_skip(
+    connection: Connection, *, task: FeedbackTask, completion_id: str, reviewer: str
+) -> bool:
+    """Take a skip back. Returns False if the reviewer did not skip the completion."""
+    key = _lease_of(task, completion_id, reviewer)
+    return bool(connection.execute(_DELETE_SKIP, key).rowcount)
 
 
 def check_late(
@@ -298,6 +309,18 @@ def _skip(
     database_of(connection).upsert(connection, feedback_skips, row, replaced="reason")
     drop_lease(connection, task=task, completion_id=completion_id, reviewer=reviewer)
     return True
+
+
+def _unskip(connection: Connection, task: FeedbackTask, lease: Lease) -> Lease | None:
+    id = lease.completion_id
+    if not drop_skip(connection, task=task, completion_id=id, reviewer=lease.reviewer):
+        return None
+    if _claim(connection, task=task, lease=lease, among=[id]) is None:
+        raise Conflict(
+            "Others took this completion meanwhile, so it stays skipped: grade the next one.",
+            param="completion_id",
+        )
+    return lease
 
 
 def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -> Progress:

@@ -31,7 +31,7 @@ from briggs.types.errors import (
     InvalidRequest,
     NotFound,
 )
-from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress
+from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress, Skip
 from briggs.types.form_lines import find_fields, replace_values
 from briggs.types.forms import Form, build_values, read_form
 from briggs.types.keys import Key
@@ -70,22 +70,16 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     given: Feedback | None
     """The reviewer's own answer, to be changed."""
     others: Sequence[Feedback]
+    skipped: Skip | None = None
 
 
 async def show(request: Request) -> Response:
     """`GET /feedback/{id}/grade`: the next completion, or the one that `item` names."""
-    task, key = await find_graded_task(request), request.state.key
+    task = await find_graded_task(request)
     item = request.query_params.get("item")
     if item:
         return await _show(request, task, await _reopen(request, task, item))
-    store = find_parts(request).store
-    taken = await queue.resume(
-        store, task, reviewer=key.name, wish=Wish(), key=key, lease_s=LEASE_S
-    )
-    if taken is None:
-        return await _show_done(request, task)
-    work = Work(completion=taken.completion, lease=taken.lease, given=None, others=taken.feedback)
-    return await _show(request, task, work)
+    return await _show_next(request, task)
 
 
 async def save(request: Request) -> Response:
@@ -148,7 +142,11 @@ async def unskip(request: Request) -> Response:
     """`POST /feedback/{id}/grade/unskip`: take a skipped completion back."""
     task, key = await find_graded_task(request), request.state.key
     id = (await csrf.read_form(request)).get("completion_id", "")
-    await queue.unskip(find_parts(request).store, task, id, reviewer=key.name)
+    store = find_parts(request).store
+    try:
+        await queue.unskip(store, task, id, reviewer=key.name, lease_s=LEASE_S)
+    except Conflict as error:
+        return await _show_next(request, task, problem=error.message)
     return see_other(f"/feedback/{task.id}/grade?item={id}")
 
 
@@ -228,6 +226,18 @@ async def _open_invitation(request: Request) -> Key:
         raise Forbidden(error.message) from error
 
 
+async def _show_next(request: Request, task: FeedbackTask, *, problem: str = "") -> Response:
+    """What the reviewer has in hand, or else the next completion, or the end."""
+    key = request.state.key
+    taken = await queue.resume(
+        find_parts(request).store, task, reviewer=key.name, wish=Wish(), key=key, lease_s=LEASE_S
+    )
+    if taken is None:
+        return await _show_done(request, task, problem=problem)
+    work = Work(completion=taken.completion, lease=taken.lease, given=None, others=taken.feedback)
+    return await _show(request, task, work, problem=problem)
+
+
 async def _reopen(request: Request, task: FeedbackTask, id: str) -> Work:
     """A completion that the reviewer holds, or has graded or skipped. Raises `NotFound`."""
     key, store = request.state.key, find_parts(request).store
@@ -235,30 +245,31 @@ async def _reopen(request: Request, task: FeedbackTask, id: str) -> Work:
     lease = next((each for each in held if each.completion_id == id), None)
     given = await _find_given(store, task, id, reviewer=key.name)
     skipped = await store.feedback_queue.list_skipped(task, reviewer=key.name, limit=1000)
-    may_see = lease or given or any(each.completion_id == id for each in skipped)
-    if not may_see and not {"read", "admin"} & set(key.scopes):
+    skip = next((each for each in skipped if each.completion_id == id), None)
+    if not (lease or given or skip) and not {"read", "admin"} & set(key.scopes):
         raise NotFound(f"The completion '{id}' is not yours to grade.", param="item")
     completion = await store.completions.retrieve(id, organization_id=task.organization_id)
     if completion is None:
         raise NotFound(f"There is no completion '{id}'. It may have been deleted.", param="item")
     completion = await show_to_grade(store, completion, task=task, key=key)
     others = await _list_others(store, task, id, key=key) if given or not task.blind else []
-    return Work(completion=completion, lease=lease, given=given, others=others)
+    return Work(completion=completion, lease=lease, given=given, others=others, skipped=skip)
 
 
 async def _find_given(
     store: Store, task: FeedbackTask, id: str, *, reviewer: str
 ) -> Feedback | None:
-    """The reviewer's newest answer about a completion. A lead's decision is none."""
+    """The reviewer's newest answer about a completion."""
     found, _ = await list_feedback(
         store,
         organization_id=task.organization_id,
         task_id=task.id,
         completion_id=id,
         reviewer=reviewer,
+        reviews_only=True,
+        limit=1,
     )
-    own = [each for each in found if each.reviewer_kind != "lead"]
-    return own[0] if own else None
+    return found[0] if found else None
 
 
 async def _list_others(
@@ -368,7 +379,7 @@ async def _show(
         mine=mine,
         given_count=given_count,
         progress=await queue.measure_progress(store, task, reviewer=key.name),
-        undo=request.query_params.get("undo", ""),
+        undo=_find_undo(request, mine),
         idempotency_key=create_id(),
         is_changed=is_changed,
         problem=problem,
@@ -407,18 +418,20 @@ async def _show_taken(
     )
 
 
-async def _show_done(request: Request, task: FeedbackTask) -> Response:
+async def _show_done(request: Request, task: FeedbackTask, *, problem: str = "") -> Response:
     key, store = request.state.key, find_parts(request).store
     progress: Progress = await queue.measure_progress(store, task, reviewer=key.name)
     mine, _ = await _list_mine(request, task, current="")
     return await render(
         request,
         "grading/done.html",
+        status=409 if problem else 200,
         title=task.name,
         task=task,
         progress=progress,
         mine=mine,
-        undo=request.query_params.get("undo", ""),
+        undo=_find_undo(request, mine),
+        problem=problem,
     )
 
 
@@ -432,6 +445,7 @@ async def _list_mine(
         organization_id=task.organization_id,
         task_id=task.id,
         reviewer=key.name,
+        reviews_only=True,
         limit=MINE_MAX,
     )
     skipped = await store.feedback_queue.list_skipped(task, reviewer=key.name, limit=MINE_MAX)
@@ -462,6 +476,12 @@ async def _list_mine(
         )
         for id, (_, state, more) in newest
     ], given_count
+
+
+def _find_undo(request: Request, mine: Sequence[Mine]) -> Mine | None:
+    """The item that the reviewer has just graded or skipped, which can be undone."""
+    id = request.query_params.get("undo")
+    return next((each for each in mine if each.completion_id == id), None)
 
 
 async def _read_asked(store: Store, task: FeedbackTask, ids: Sequence[str]) -> dict[str, str]:

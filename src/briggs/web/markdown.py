@@ -13,9 +13,10 @@ from markdown_it.token import Token as Node
 from markupsafe import Markup, escape
 
 from briggs.types.texts import printable
-from briggs.web.tint import Tinted, mark, mark_as
+from briggs.web.tint import Tinted, align, mark, mark_as
 
 IMAGE_CHARACTERS_MAX = 300_000
+INSTRUCTION_CHARACTERS_MAX = 32_000
 SEARCH_CHARACTERS_MAX = 2_000
 """How far markup may separate two texts that follow each other."""
 
@@ -51,6 +52,13 @@ def render_markdown(tinted: Tinted) -> Markup:
         link_rel="noopener noreferrer nofollow",
     )
     return Markup(cleaned)  # noqa: S704 (it was sanitised)
+
+
+def render_instruction(text: str) -> Markup:
+    """A task's instruction as sanitised HTML. One that is very long stays as it is written."""
+    if len(text) > INSTRUCTION_CHARACTERS_MAX:
+        return Markup('<p class="pre-line" dir="auto">{}</p>').format(printable(text))
+    return render_markdown(align(text))
 
 
 def is_shown_image(url: str) -> bool:

@@ -64,6 +64,7 @@ def open_templates() -> jinja2.Environment:
         "shown": printable,
         "mark": tint.mark,
         "markdown": markdown.render_markdown,
+        "instruction": markdown.render_instruction,
     }
     templates.filters["urlencode"] = quote_part
     templates.globals |= {

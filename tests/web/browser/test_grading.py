@@ -182,3 +182,21 @@ def test_three_on_a_phone(open_page: OpenPage, server: Server) -> None:
             "item => document.querySelector('.grading')?.dataset.item !== item", arg=item
         )
     assert [each["json_values"]["tone"] for each in list_given(server, task)] == ["neutral"] * 3
+
+
+def test_u_takes_a_skip_back(open_page: OpenPage, server: Server) -> None:
+    """After a skip, `u` brings the completion back, also from the page that says it is done."""
+    record(server, "unskip-key", 1)
+    task = create_task(server, "unskip-key", json_schema=SCHEMA)
+    page = open_link(open_page, server, task)
+    item = page.locator(".grading").get_attribute("data-item")
+    page.keyboard.press("s")
+    page.keyboard.type("not my language")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing is left for you")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.locator(".grading")).to_have_attribute("data-item", item or "")
+    for key in ("3", "2", "y", "Control+Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_text("Nothing is left for you")).to_be_visible()
+    assert len(list_given(server, task)) == 1

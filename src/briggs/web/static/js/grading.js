@@ -233,7 +233,6 @@ onKey("r", "", () => {
 });
 onKey("c", "", () => goTo(fields.length - 1, { focus: true }));
 onKey("s", "", () => open(form.querySelector(".skipping"), document.getElementById("skip-reason")));
-onKey("u", "", () => document.getElementById("undo")?.click());
 onKey("i", "", () => {
   const details = document.getElementById("instruction");
   if (details) details.open = !details.open;

@@ -150,7 +150,10 @@ document.addEventListener("keydown", (event) => {
 
 onKey("g", "", () => { waitsForLetter = Date.now() + 1500; });
 onKey("?", "", openKeyHelp);
-onKey("u", "", () => { [...document.querySelectorAll(".toast")].findLast((each) => each.act)?.act(); });
+onKey("u", "", () => {
+  const last = [...document.querySelectorAll(".toast")].findLast((each) => each.act);
+  if (last) last.act(); else document.getElementById("undo")?.click();
+});
 onKey("/", "", () => { (document.querySelector("[data-query]") ?? { focus: openPalette }).focus(); });
 
 function openKeyHelp() {
