@@ -48,7 +48,8 @@ def test_a_cookie_of_another_server_is_none(sessions: Sessions) -> None:
 
 def test_a_session_ends(sessions: Sessions) -> None:
     """After its days a session is none."""
-    old = sessions.begin("key_1")._replace(created_at=1)
+    begun = sessions.begin("key_1")
+    old = begun._replace(created_at=begun.created_at - session.DAYS * 86_400_000_000)
     assert sessions.read({sessions.cookie: sessions.write(old)}) is None
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from tests.processes import Server, run_server
+from tests.web.test_grading import create_task, invite
 from tests.web.visitor import Visitor
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
@@ -230,3 +231,42 @@ def test_a_form_of_any_bytes(server: Server, body: bytes) -> None:
     visitor.visit("/sign-in")
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert visitor.send("POST", "/sign-in", body, headers=headers).status in (400, 403, 413)
+
+
+def test_a_copied_cookie_is_worth_nothing_after_sign_out(tmp_path: Path) -> None:
+    """Signing out ends one session on the server, also after a restart, and no other session."""
+    with run_server(tmp_path / "data") as server:
+        visitor, other = Visitor(server), Visitor(server)
+        thief = Visitor(server, key=None)
+        thief.cookies |= visitor.cookies
+        assert thief.send("GET", "/").status == 200
+        visitor.submit("/sign-out")
+        assert thief.send("GET", "/").status == 303
+        assert other.send("GET", "/").status == 200
+    with run_server(tmp_path / "data") as server:
+        thief.server = other.server = server
+        assert thief.send("GET", "/").status == 303
+        assert other.send("GET", "/").status == 200
+
+
+def test_a_key_signs_out_everywhere(server: Server) -> None:
+    """One button ends all sessions of a key. Those of other keys, and new ones, are not ended."""
+    other_key = server.send("POST", "/v1/organization/admin_api_keys", {"name": "other"}).json
+    here, there, other = Visitor(server), Visitor(server), Visitor(server, key=other_key["value"])
+    assert b"Sign out everywhere" in here.visit("/settings").body
+    here.submit("/settings/sign-out")
+    assert here.path == "/sign-in"
+    assert here.send("GET", "/").status == there.send("GET", "/").status == 303
+    assert other.send("GET", "/").status == Visitor(server).send("GET", "/").status == 200
+
+
+def test_an_invited_reviewer_signs_out(server: Server) -> None:
+    """The session of an invitation ends on the server too, and its link still opens another."""
+    task = create_task(server, "signs-out")
+    reviewer = invite(server, task)
+    here = f"/feedback/{task['id']}/grade"
+    thief = Visitor(server, key=None)
+    thief.cookies |= reviewer.cookies
+    assert thief.send("GET", here).status == 200
+    reviewer.submit("/sign-out")
+    assert thief.send("GET", here).status == 303

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from briggs.storage import rows
 from briggs.storage.access import Access
-from briggs.storage.tables import keys
+from briggs.storage.database import database_of
+from briggs.storage.tables import ended_sessions, keys
+from briggs.types.completions import current_time_us
 from briggs.types.keys import Key
 
 TOUCHED_EVERY_S = 5.0
@@ -47,6 +50,25 @@ class Keys:
     async def retrieve(self, id: str) -> Key | None:
         """Find a key by its id, of whichever organization it is."""
         return await self._access.read(lambda connection: _retrieve(connection, id=id))
+
+    async def retrieve_for_session(self, id: str, *, session_id: str) -> Key | None:
+        """Find the key of a browser session. None if there is none, or the session has ended."""
+        return await self._access.read(
+            lambda connection: (
+                None if _has_ended(connection, session_id) else _retrieve(connection, id=id)
+            )
+        )
+
+    async def end_session(self, id: str, *, organization_id: str, expires_at: int) -> None:
+        """End a browser session, whose cookie expires then."""
+        row = {"id": id, "organization_id": organization_id, "expires_at": expires_at}
+        await self._access.act(lambda connection: _end_session(connection, row=row))
+
+    async def end_sessions(self, id: str, *, organization_id: str, at: int) -> None:
+        """End all browser sessions of a key that were begun until then."""
+        await self._access.act(
+            lambda connection: _end_sessions(connection, id, organization_id=organization_id, at=at)
+        )
 
     async def revoke(self, id: str, *, organization_id: str) -> bool:
         """Delete a key of an organization, so that its secret no longer works.
@@ -98,6 +120,23 @@ def _retrieve(connection: Connection, *, id: str) -> Key | None:
 def _revoke(connection: Connection, *, id: str, organization_id: str) -> bool:
     statement = keys.delete().where(keys.c.id == id, keys.c.organization_id == organization_id)
     return connection.execute(statement).rowcount > 0
+
+
+def _has_ended(connection: Connection, session_id: str) -> bool:
+    statement = select(ended_sessions.c.id).where(ended_sessions.c.id == session_id)
+    return connection.execute(statement).first() is not None
+
+
+def _end_session(connection: Connection, *, row: Mapping[str, Any]) -> None:
+    """Sessions that are over by themselves are forgotten."""
+    over = ended_sessions.c.expires_at < current_time_us()
+    connection.execute(ended_sessions.delete().where(over))
+    database_of(connection).upsert(connection, ended_sessions, row, replaced="expires_at")
+
+
+def _end_sessions(connection: Connection, id: str, *, organization_id: str, at: int) -> None:
+    ours = (keys.c.id == id, keys.c.organization_id == organization_id)
+    connection.execute(update(keys).where(*ours).values(signed_out_at=at))
 
 
 def _touch(connection: Connection, *, used: Mapping[str, int]) -> None:

@@ -220,6 +220,12 @@ def filter_and_sort_completions_by_an_index(connection: Connection) -> None:
     reshape(connection, completions)
 
 
+@migration
+def end_sessions_on_the_server(connection: Connection) -> None:
+    reshape(connection, tables.keys)
+    reshape(connection, tables.ended_sessions)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

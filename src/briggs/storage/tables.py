@@ -268,6 +268,18 @@ keys = Table(
     Column("expires_at", BigInteger),
     # Set on invitations: the task that the key opens.
     Column("task_id", AnyText),
+    # Browser sessions that were begun until then have ended.
+    Column("signed_out_at", BigInteger),
+)
+
+# Browser sessions that were signed out, each until its cookie would expire.
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 organizations = Table(

@@ -105,6 +105,8 @@ PAGES = [
     page("POST", "/settings/keys", settings.create_key, scope="admin"),
     page("POST", "/settings/keys/{id}/revoke", settings.revoke_key, scope="admin"),
     page("POST", "/settings/organizations", settings.create_one_organization, scope="admin"),
+    # The last, so that a walk of the pages is signed in until its end.
+    page("POST", "/settings/sign-out", sign_in.sign_out_everywhere, scope="read"),
 ]
 """What only a key opens."""
 

@@ -6,12 +6,13 @@ import hashlib
 import hmac
 import os
 import secrets
-import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from briggs.types.completions import current_time_us
 
 DAYS = 30
 """How long a session lasts."""
@@ -25,13 +26,13 @@ class Session(NamedTuple):
 
     key_id: str
     created_at: int
-    """Unix time in seconds."""
+    """Unix time in microseconds."""
     nonce: str
 
     @property
-    def is_over(self) -> bool:
-        """Whether it has lasted for `DAYS`."""
-        return time.time() - self.created_at > DAYS * 86_400
+    def expires_at(self) -> int:
+        """When it has lasted for `DAYS`."""
+        return self.created_at + DAYS * 86_400_000_000
 
 
 class Sessions:
@@ -44,7 +45,7 @@ class Sessions:
 
     def begin(self, key_id: str = "") -> Session:
         """A new session, of a key or of a visitor."""
-        return Session(key_id, int(time.time()), secrets.token_urlsafe(12))
+        return Session(key_id, current_time_us(), secrets.token_urlsafe(12))
 
     def write(self, session: Session) -> str:
         """The value of the session's cookie."""
@@ -58,7 +59,7 @@ class Sessions:
             return None
         key_id, created_at, nonce = text.split(".")
         session = Session(key_id, int(created_at), nonce)
-        return None if session.is_over else session
+        return session if current_time_us() < session.expires_at else None
 
     def write_token(self, session: Session) -> str:
         """The token that proves that a form came from a page of this session."""

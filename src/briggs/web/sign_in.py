@@ -65,8 +65,19 @@ async def use_link(request: Request) -> Response:
 
 
 async def sign_out(request: Request) -> Response:
-    """`POST /sign-out`: end the session in this browser."""
+    """`POST /sign-out`: end the session, for this browser and for whoever has its cookie."""
+    session, key = request.state.session, request.state.key
     request.state.new_session = find_sessions(request).begin()
+    if key is not None:
+        keys = find_parts(request).gate.keys
+        await keys.end_session(key, session.nonce, expires_at=session.expires_at)
+    return see_other(SIGN_IN)
+
+
+async def sign_out_everywhere(request: Request) -> Response:
+    """`POST /settings/sign-out`: end every session of this key, in all browsers."""
+    request.state.new_session = find_sessions(request).begin()
+    await find_parts(request).gate.keys.end_sessions(request.state.key)
     return see_other(SIGN_IN)
 
 

@@ -97,10 +97,12 @@ class Site:
         await self._starlette(scope, receive, send_safely)
 
     async def _find_key(self, session: Session | None) -> Key | None:
-        """The key of a session, while it is neither revoked nor expired."""
+        """The key of a session that was not signed out, while it is neither revoked nor expired."""
         if session is None or not session.key_id:
             return None
-        return await self._parts.gate.keys.find(session.key_id)
+        return await self._parts.gate.keys.find_for_session(
+            session.key_id, session_id=session.nonce, begun_at=session.created_at
+        )
 
     async def _ask_to_sign_in(self, request: Request, error: Exception) -> Response:
         return ask_to_sign_in(request)
