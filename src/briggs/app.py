@@ -20,6 +20,7 @@ from briggs.api.answers import Json, answer_error, refuse_body
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
 from briggs.api.calls import FaceRoute
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
+from briggs.api.openai.azure import read_azure
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
 from briggs.api.route import explain_missing, normalise
@@ -117,7 +118,7 @@ class App:
         face = FACES.get(cycle.path)
         if face is None:
             cycle.path = normalise(cycle.path)
-            face = FACES.get(unquote_to_bytes(cycle.path))
+            face = FACES.get(unquote_to_bytes(cycle.path)) or read_azure(cycle, faces=FACES)
         if face is not None and cycle.method not in _CARRIED_METHODS:
             await self._faces(cycle, face)
             return

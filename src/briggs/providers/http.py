@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from briggs.types.errors import (
     UpstreamTruncated,
     UpstreamUnreachable,
 )
-from briggs.wires.base import CHAT, ModelPage, Prepared, Refreshing, StreamDecoder, Wire
+from briggs.wires.base import CHAT, Ability, ModelPage, Prepared, Refreshing, StreamDecoder, Wire
 
 # These headers are passed on to the caller, because SDKs wait and retry by them.
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
@@ -51,6 +51,7 @@ class HttpProvider:
         name: str,
         *,
         wire: Wire,
+        abilities: Sequence[Ability] = (),
         base_url: str,
         key_variable: str | None,
         key: str | None,
@@ -61,6 +62,7 @@ class HttpProvider:
         self.name = name
         self.base_url = base_url
         self._wire = wire
+        self._abilities = {each.format: each for each in abilities}
         self._refreshing = wire if isinstance(wire, Refreshing) else None
         self._key_variable = key_variable
         self._key = key
@@ -77,13 +79,30 @@ class HttpProvider:
 
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
         original = envelope.original
-        if original is not None and original.format == self._wire.format:
+        if original is None:
+            return self._write(self._wire, envelope, model)
+        if original.format == self._wire.format:
             body = original.encode(model=model)
             return Prepared(
                 envelope, model, body, translated=True, passes=True, headers=original.headers
             )
+        ability = self._abilities.get(original.format)
+        if ability is not None and ability.takes(model):
+            written = self._write(ability, envelope, model)
+            return msgspec.structs.replace(
+                written,
+                translated=True,
+                passes=ability.passes,
+                ability=ability.format,
+                headers=original.headers if ability.passes else {},
+            )
+        if original.refusal is not None:
+            raise explain_refusal(original.refusal, name=self.name)
+        return self._write(self._wire, envelope, model)
+
+    def _write(self, wire: Wire | Ability, envelope: Envelope, model: str) -> Prepared:
         try:
-            encoded = self._wire.encode(envelope, model=model)
+            encoded = wire.encode(envelope, model=model)
         except (RecursionError, msgspec.DecodeError) as error:
             # The envelope was readable, so the error is in the nesting inside it.
             raise InvalidRequest(f"The request is nested too deeply for {self.name}.") from error
@@ -123,12 +142,13 @@ class HttpProvider:
         if reply.status != 200:
             raise self._reject(reply.status, reply.headers, reply.body)
         self._refuse_error_object(reply.body, reply.headers)
+        wire = self._find_wire(prepared)
         try:
             if len(reply.body) > LARGE_BYTES:
-                decode = partial(self._wire.decode, reply.body, prepared=prepared)
+                decode = partial(wire.decode, reply.body, prepared=prepared)
                 body = await asyncio.to_thread(decode)
             else:
-                body = self._wire.decode(reply.body, prepared=prepared)
+                body = wire.decode(reply.body, prepared=prepared)
             return Answer(body, reply.body, reply.headers.get(_COST_HEADER))
         except UpstreamError as error:
             error.received = reply.body
@@ -146,12 +166,13 @@ class HttpProvider:
                 body=prepared.body,
                 connect_timeout_s=prepared.connect_timeout_s,
             )
-            if not self._is_stream(reply):
+            wire = self._find_wire(prepared)
+            if not _is_stream(reply, wire):
                 with contextlib.closing(reply):
                     raise await self._refuse(reply)
         except TransportError as error:
             raise self._explain(error) from error
-        return HttpStream(reply, self._wire.open_stream(prepared), explain=self._explain)
+        return HttpStream(reply, wire.open_stream(prepared), explain=self._explain)
 
     async def list_models(self) -> list[dict[str, Any]]:
         await self._require_key()
@@ -189,16 +210,16 @@ class HttpProvider:
             ) from error
 
     def _address(self, prepared: Prepared, *, stream: bool) -> tuple[str, dict[str, str]]:
-        url = self._wire.url(self.base_url, model=prepared.model, stream=stream)
-        accepted = self._wire.stream_types[0] if stream else "application/json"
+        wire = self._find_wire(prepared)
+        url = wire.url(self.base_url, model=prepared.model, stream=stream)
+        accepted = wire.stream_types[0] if stream else "application/json"
         headers = {"content-type": "application/json", "accept": accepted, **prepared.headers}
         return url, self._wire.authorize(
             method="POST", url=url, headers=headers, body=prepared.body, key=self._key
         )
 
-    def _is_stream(self, reply: StreamedReply) -> bool:
-        content_type = (reply.headers.get("content-type") or "").lower()
-        return reply.status == 200 and content_type.startswith(tuple(self._wire.stream_types))
+    def _find_wire(self, prepared: Prepared) -> Wire | Ability:
+        return self._abilities[prepared.ability] if prepared.ability else self._wire
 
     async def _require_key(self) -> None:
         if self._refusal is not None:
@@ -334,6 +355,16 @@ class HttpStream:
             raise
         self._goes_on = self._pass_on(turn, payloads)
         return self._goes_on and not self._rest and not self._decoder.done
+
+
+def explain_refusal(refusal: InvalidRequest, *, name: str) -> InvalidRequest:
+    """The error for a request that a provider can answer only by a chat completion."""
+    return type(refusal)(f"{name} {refusal.message}", param=refusal.param)
+
+
+def _is_stream(reply: StreamedReply, wire: Wire | Ability) -> bool:
+    content_type = (reply.headers.get("content-type") or "").lower()
+    return reply.status == 200 and content_type.startswith(tuple(wire.stream_types))
 
 
 def _cut(data: bytes) -> tuple[bytes, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -85,6 +85,9 @@ class Original(NamedTuple):
     body: bytes
     headers: Mapping[str, str] = {}
     """The caller's headers that go on to a vendor who speaks the format."""
+    refusal: InvalidRequest | None = None
+    """Why only a vendor who speaks the format can answer it. None if a chat completion can say all
+    of it."""
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""
@@ -165,7 +168,16 @@ class Envelope(msgspec.Struct, kw_only=True):
 
 
 def open_envelope(body: bytes) -> Envelope:
-    """Decode a request body's envelope. Raises an `InvalidRequest` that names the member."""
+    """Decode a chat completion's envelope. Raises an `InvalidRequest` that names the member."""
+    envelope = open_members(body, required=("model", "messages"))
+    if not envelope.values["messages"]:
+        raise InvalidRequest("'messages' is empty: send at least one message.", param="messages")
+    return envelope
+
+
+def open_members(body: bytes, *, required: Sequence[str] = ("model",)) -> Envelope:
+    """Decode the envelope of a request of any kind. Raises an `InvalidRequest` that names the
+    member."""
     if len(body) > LARGE_BYTES:
         _check_size(body)
     try:
@@ -177,16 +189,14 @@ def open_envelope(body: bytes) -> Envelope:
         members, values = _open_slowly(body)
     if len(members) > _MEMBERS_MAX:
         raise InvalidRequest(f"The request has more than {_MEMBERS_MAX} members: send fewer.")
-    for name in ("model", "messages"):
-        if name not in values:
+    for name in required:
+        if name not in members:
             raise InvalidRequest(f"The member '{name}' is required.", param=name)
-    if not values["model"]:
+    if not values.get("model", True):
         raise InvalidRequest(
             "'model' is empty: write provider/model, or a name from GET /v1/models.",
             param="model",
         )
-    if not values["messages"]:
-        raise InvalidRequest("'messages' is empty: send at least one message.", param="messages")
     return Envelope(body=body, members=members, values=values)
 
 

@@ -38,7 +38,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-_API = ("v1", "api", "graphql", "metrics", "health", "app", "uploads")
+_API = ("v1", "api", "graphql", "metrics", "health", "app", "uploads", "openai")
 """The first parts of the paths of the APIs."""
 
 

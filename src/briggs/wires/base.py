@@ -41,6 +41,8 @@ class Prepared(msgspec.Struct, frozen=True):
     the translation is only for the record."""
     headers: Mapping[str, str] = {}
     """The caller's headers that go on to the vendor, if the call passes."""
+    ability: str = ""
+    """The format of the vendor's ability that answers it, if that is not a chat completion."""
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -147,6 +149,51 @@ class Wire(Protocol):
     def read_models(self, body: bytes) -> ModelPage:
         """Read a page of that list. Raises `ValueError`, `KeyError`, `TypeError` or
         `AttributeError` if the body is not such a page."""
+        ...
+
+
+class Ability(Protocol):
+    """Something that a vendor does beside chat completions, such as embeddings.
+
+    It belongs to the vendor's wire, which has the key, the headers and the errors.
+    """
+
+    @property
+    def format(self) -> str:
+        """The name of the format of the callers whose requests it takes."""
+        ...
+
+    @property
+    def stream_types(self) -> Sequence[str]:
+        """How a stream's content type may begin. The first is asked for."""
+        ...
+
+    @property
+    def passes(self) -> bool:
+        """Whether its answers are in that format, so that callers get the vendor's own bytes."""
+        ...
+
+    def takes(self, model: str) -> bool:
+        """Whether it answers for a model. If not, a chat completion does, if it can."""
+        ...
+
+    def url(self, base_url: str, *, model: str, stream: bool) -> str:
+        """The URL to post a request to."""
+        ...
+
+    def encode(self, envelope: Envelope, *, model: str) -> Encoded:
+        """The vendor's request. Raises `InvalidRequest` for what it cannot express."""
+        ...
+
+    def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
+        """A whole answer: as a chat completion, or as the forwarded answer of that format.
+
+        Raises `UpstreamInvalid`.
+        """
+        ...
+
+    def open_stream(self, prepared: Prepared) -> StreamDecoder:
+        """Return a decoder for a stream of chat completion chunks."""
         ...
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from briggs.api import health
-from briggs.app import ROUTES
+from briggs.app import FACES, ROUTES
 from tests.processes import Server, run_server
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -55,6 +55,15 @@ def test_a_stranger_opens_nothing(server: Server) -> None:
     for method, path in walk("x"):
         for key in (None, "sk-briggs-wrong"):
             assert server.send(method, path, key=key).status == 401, (method, path)
+
+
+def test_models_answer_keys_of_their_scope_alone(server: Server) -> None:
+    """Every face answers 401 to a stranger, and 403 to a key that may only read or grade."""
+    read, grade = create_key(server, "read"), create_key(server, "grade")
+    paths = [path.decode() for path in FACES]
+    for path in (*paths, "/openai/deployments/local%2Fbriggs-tiny/chat/completions"):
+        for key, status in ((None, 401), ("sk-briggs-wrong", 401), (read, 403), (grade, 403)):
+            assert server.send("POST", path, {}, key=key).status == status, (path, key)
 
 
 def test_nothing_of_one_organization_is_visible_to_another(server: Server, acme: str) -> None:
