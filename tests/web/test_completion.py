@@ -228,6 +228,7 @@ def test_rules_say_what_came_and_what_the_caller_got(visitor: Visitor, server: S
     id = record(server, ask() | {"logprobs": True}, wrong)
     words = read_words(read(visitor, f"/completions/{id}?tab=rules"))
     assert "as it came" in words and "choices[0].logprobs.content[0].bytes" in words
+    assert "not mended" in words and "Not mended: the caller got it as it came" in words
 
 
 def test_a_failed_call_says_why(server: Server, visitor: Visitor) -> None:
@@ -338,11 +339,20 @@ def test_odd_records_are_shown(visitor: Visitor) -> None:
 
 
 def test_tags_are_edited(server: Server, visitor: Visitor) -> None:
-    """The form replaces the tags. A key without `answer` may not."""
-    id = record(server, ask(), create_response(), tags=["old"])
-    read(visitor, f"/completions/{id}")
-    assert visitor.submit(f"/completions/{id}/tags", tags=" new, two ,,new").status == 200
-    assert server.send("GET", f"/v1/chat/completions/{id}").json["briggs"]["tags"] == ["new", "two"]
+    """Tags are added and taken away one by one, also one with a comma. Some keys may not."""
+    odd = ["a, b", "two\nlines", "old"]
+    id = record(server, ask(), create_response(), tags=odd)
+
+    def list_tags() -> Any:
+        return server.send("GET", f"/v1/chat/completions/{id}").json["briggs"]["tags"]
+
+    page = read(visitor, f"/completions/{id}")
+    removals = re.findall(r'name="remove" value="([^"]+)"', page)
+    assert visitor.submit(f"/completions/{id}/tags", tags=" new, old ,,new").status == 200
+    assert list_tags() == [*odd, "new"]
+    for removed, left in zip(removals, (odd[1:], odd[2:], []), strict=True):
+        visitor.submit(f"/completions/{id}/tags", remove=removed)
+        assert list_tags() == [*left, "new"]
     made = server.send("POST", "/v1/organization/admin_api_keys", {"name": "r", "scopes": ["read"]})
     reader = Visitor(server, key=made.json["value"])
     assert "Delete for good" not in read(reader, f"/completions/{id}")

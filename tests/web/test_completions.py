@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from briggs.client.sync import Client
 from tests.processes import Server, run_server
 from tests.web import listed
 from tests.web.listed import COUNT, FAILED, SUPPORT
@@ -126,11 +127,19 @@ def test_exports(visitor: Visitor) -> None:
     assert rows[0]["asked"].startswith(("Hello", "Question"))
     lines = visitor.visit("/completions/export?format=jsonl").body.splitlines()
     assert len(lines) == COUNT
-    assert json.loads(lines[0])["request"]["messages"]
     ids = [row["id"] for row in rows[:2]]
     some = visitor.visit(f"/completions/export?format=csv&id={ids[0]}&id={ids[1]}")
     assert [row["id"] for row in csv.DictReader(io.StringIO(some.body.decode()))] == ids
     assert visitor.visit("/completions/export?format=xml").status == 400
+
+
+def test_lines_are_those_of_a_download(visitor: Visitor, server: Server) -> None:
+    """A line of the export is what `briggs completions download` writes: the API's object."""
+    lines = visitor.visit("/completions/export?format=jsonl&range=all&sort=time").body.splitlines()
+    with Client(server.url, server.key) as client:
+        downloaded = list(client.completions.download(include=["request"], status="any"))
+    assert lines == downloaded
+    assert json.loads(lines[0])["briggs"]["request"]["messages"]
 
 
 def test_views(visitor: Visitor) -> None:

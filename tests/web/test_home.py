@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
 from html import unescape
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from briggs.storage import Store
 from briggs.types.completion_filters import parse_completion_filter
-from tests.processes import Server
+from briggs.types.completions import Completion, current_time_us
+from tests.processes import Server, run_server
 from tests.web.visitor import Visitor
 
 ASKED = "Wie lange dauert es? <b onclick=x>שלום</b>"
@@ -137,6 +141,45 @@ def test_a_grader_is_led_to_the_tasks(server: Server) -> None:
     assert visitor.send("GET", "/first-call").status == 403
 
 
+def test_seven_days_are_small(tmp_path: Path) -> None:
+    """A week by hour, full of calls of many models, is under 80 KB. Its table has an address."""
+    asyncio.run(record_week(tmp_path / "data"))
+    with run_server(tmp_path / "data") as server:
+        page = open_home(server, server.key, "/?range=7d")
+        assert ">1,169<" in page and len(page.encode()) < 80_000
+        assert page.count(' tabindex="-1"><rect x=') == 2 * 42
+        links = [each for each in list_links(page) if not {"query", "sort"} & each.keys()]
+        assert len(links) == 42 + 1
+        [address] = re.findall(r'<a href="([^"]+)" id="calls-table"', page)
+        table = open_home(server, server.key, address)
+        assert table.count("<th scope=row>") == 24 * 7 - 1
+        assert len(list_links(table)) >= len(links) + 24 * 7 - 1
+
+
+async def record_week(data: Path) -> None:
+    """A call of each of seven models in each hour of a week but the present one."""
+    store = await Store.open(data)
+    hour = 3_600_000_000
+    for number in range(7 * (24 * 7 - 1)):
+        hours_ago, model = divmod(number, 7)
+        finished = Completion(
+            organization_id="default",
+            created_at=current_time_us() // hour * hour - hours_ago * hour - 1,
+            status="finished",
+            provider="vendor",
+            model=f"vendor/model-{model}",
+            duration_ms=100.0 + 997 * number % 20_000,
+            first_token_ms=50.0 + 97 * number % 2_000,
+            cost_usd=0.001 * (number % 90),
+            p_mean=number % 100 / 100,
+            p_least=number % 100 / 1_000,
+            request=b"{}",
+            response=b"{}",
+        )
+        await store.settle(finished)
+    await store.close()
+
+
 def test_tasks_that_wait(server: Server) -> None:
     """A task shows how far it is, and is a link to it."""
     key = create_organization(server)
@@ -151,7 +194,35 @@ def test_tasks_that_wait(server: Server) -> None:
     assert made.status == 200, made.body
     page = open_home(server, key)
     assert "Is it <right>?" in page and f"/feedback/{made.json['id']}" in page
-    assert "0 of 1 graded" in page and "Grade next" in page
+    assert "0 of 1 graded" in page and "Grade next" in page and "α" not in page
+
+
+def test_a_task_shows_how_far_reviewers_agree(server: Server) -> None:
+    """Alpha stands beside the task once two reviewers have graded the same completions."""
+    key = create_organization(server)
+    task = {
+        "name": "Right?",
+        "instruction": "Say.",
+        "json_schema": {"type": "object", "properties": {"right": {"type": "boolean"}}},
+        "completion_tags_selector": [],
+    }
+    task_id = server.send("POST", "/api/v1/feedback_task", task, key=key).json["id"]
+    for is_right in (True, False):
+        call(server, key)
+        listed = server.send("GET", "/v1/chat/completions?limit=1&order=desc", key=key)
+        for reviewer in ("ada", "blaise"):
+            given = {
+                "task_id": task_id,
+                "json_values": {"right": is_right},
+                "completion_ids": [listed.json["data"][0]["id"]],
+                "reviewer": reviewer,
+                "reviewer_kind": "person",
+            }
+            assert server.send("POST", "/api/v1/feedback", given, key=key).status == 200
+    deadline = time.monotonic() + 10
+    while "α" not in (page := open_home(server, key)):
+        assert time.monotonic() < deadline
+    assert re.search(r"α <span[^>]*>1\.00<", page)
 
 
 def test_a_rebuild_is_said(server: Server) -> None:

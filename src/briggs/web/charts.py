@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from briggs.types.probabilities import find_level
 from briggs.types.rollups import P_STEPS, Tally
-from briggs.web.dashboard import MODELS_MAX, Dashboard, Slot, Times
-from briggs.web.figures import DASH, number, seconds
+from briggs.web.dashboard import MODELS_MAX, Dashboard, Slot, Times, join_slots
+from briggs.web.figures import DASH, number, plural, seconds
 from briggs.web.ranges import Step
 
 HEIGHT = 170
@@ -24,7 +24,10 @@ TOP = 8
 
 LABELS_MAX = 8
 DENSE_SLOTS = 60
-"""With more slots, bars have no lines between their parts."""
+"""With more slots, bars have no gaps between their parts, and a link covers several slots."""
+
+LINKS_MAX = 48
+"""How many links a dense plot has."""
 
 _NICE: dict[Step, Sequence[int]] = {
     "minute": (1, 2, 5, 10, 15, 30),
@@ -32,9 +35,6 @@ _NICE: dict[Step, Sequence[int]] = {
     "day": (1, 2, 4, 7, 14),
 }
 """How many slots may be between two labels."""
-
-_BAR = 0.88
-"""How much of its slot a bar fills."""
 
 _LABEL_HEIGHT = 13
 LINES: Sequence[tuple[str, Callable[[Slot], float | None]]] = (
@@ -46,17 +46,21 @@ LINES: Sequence[tuple[str, Callable[[Slot], float | None]]] = (
 
 
 def calls_plot(dashboard: Dashboard, *, link: Callable[[Slot], str]) -> Markup:
-    """The calls of each slot, stacked by model. Each slot is a link."""
+    """The calls of each slot, stacked by model. Each slot is a link, or each few slots are."""
     ticks = calls_ticks(dashboard)
     top = ticks[-1]
+    is_dense = len(dashboard.slots) > DENSE_SLOTS
     paths = ["" for _ in range(MODELS_MAX + 1)]
     for place, slot in enumerate(dashboard.slots):
         below = 0
         for series, calls in enumerate(slot.calls):
             if calls:
                 lower, upper = _height(below, top), _height(below + calls, top)
-                left = place + (1 - _BAR) / 2
-                paths[series] += f"M{left:.2f} {lower:.1f}V{upper:.1f}h{_BAR}V{lower:.1f}z"
+                if is_dense:
+                    paths[series] += f"M{place} {lower:.0f}V{upper:.0f}"
+                else:
+                    gap = 1 if lower - upper >= 2 else 0
+                    paths[series] += f"M{place} {_pixels(lower - gap)}V{_pixels(upper)}"
                 below += calls
     bars = Markup("").join(
         Markup('<path class="c{}" d="{}"/>').format((series + 1) % (MODELS_MAX + 1), path)
@@ -64,7 +68,8 @@ def calls_plot(dashboard: Dashboard, *, link: Callable[[Slot], str]) -> Markup:
         if path
     )
     grid = _grid([_height(tick, top) for tick in ticks])
-    return _plot(len(dashboard.slots), grid + bars + _links(dashboard, link, _describe_calls))
+    links = _links(dashboard, link, _describe_calls)
+    return _plot(len(dashboard.slots), grid + _to_middles(bars) + links)
 
 
 def calls_axis(dashboard: Dashboard) -> Markup:
@@ -83,7 +88,7 @@ def calls_ticks(dashboard: Dashboard) -> list[int]:
 
 
 def times_plot(dashboard: Dashboard, *, link: Callable[[Slot], str]) -> Markup:
-    """The percentiles of the times of each slot, on a log axis. Each slot is a link."""
+    """The percentiles of the times of each slot, on a log axis. It has the same links."""
     low, high = _find_decades(dashboard)
     lines = Markup("").join(
         Markup('<path class="l-{}" d="{}"/>').format(
@@ -101,7 +106,7 @@ def times_plot(dashboard: Dashboard, *, link: Callable[[Slot], str]) -> Markup:
     )
     grid = _grid([_log_height(10**decade, low, high) for decade in range(low, high + 1)])
     links = _links(dashboard, link, _describe_times)
-    return _plot(len(dashboard.slots), grid + marks + lines + links)
+    return _plot(len(dashboard.slots), grid + marks + _to_middles(lines) + links)
 
 
 def times_axis(dashboard: Dashboard) -> Markup:
@@ -232,14 +237,14 @@ def certainty(tally: Tally) -> Markup:
     most = max(counts)
     if not most:
         return Markup("")
+    paths: dict[int, str] = {}
+    for step, count in enumerate(counts):
+        if count:
+            level = find_level(math.log((step + 0.5) / P_STEPS))
+            height = max(1.5, 15 * math.sqrt(count / most))
+            paths[level] = paths.get(level, "") + f"M{step * 4 + 2} 16v-{_pixels(height)}"
     bars = Markup("").join(
-        Markup('<path class="s{}" d="M{} 16v-{:.1f}"/>').format(
-            find_level(math.log((step + 0.5) / P_STEPS)),
-            step * 4 + 2,
-            max(1.5, 15 * math.sqrt(count / most)),
-        )
-        for step, count in enumerate(counts)
-        if count
+        Markup('<path class="s{}" d="{}"/>').format(*each) for each in paths.items()
     )
     label = f"of {number(tally.with_logprobs)} answers, {number(sum(counts[:10]))} below one half"
     return Markup(
@@ -269,13 +274,20 @@ def _links(
     link: Callable[[Slot], str],
     describe: Callable[[Dashboard, Slot], str],
 ) -> Markup:
-    """An area for each slot. The table has the links for keyboards and screen readers."""
-    return Markup("").join(
-        Markup(
-            '<a href="{}" tabindex="-1"><rect x="{}" width="1" height="{}"/><title>{}</title></a>'
-        ).format(link(slot), place, HEIGHT, describe(dashboard, slot))
-        for place, slot in enumerate(dashboard.slots)
+    """An area for each slot. The table has the links for keyboards and screen readers.
+
+    A dense plot has an area for several slots: one alone is a few pixels wide.
+    """
+    slots = dashboard.slots
+    width = 1 if len(slots) <= DENSE_SLOTS else math.ceil(len(slots) / LINKS_MAX)
+    areas = Markup("").join(
+        Markup('<a href="{}" tabindex="-1"><rect x="{}"/><title>{}</title></a>').format(
+            link(each), place, describe(dashboard, each)
+        )
+        for place in range(0, len(slots), width)
+        for each in [join_slots(slots[place : place + width])]
     )
+    return Markup('<g class="areas-{}">{}</g>').format(width, areas)
 
 
 def _describe_calls(dashboard: Dashboard, slot: Slot) -> str:
@@ -287,21 +299,28 @@ def _describe_calls(dashboard: Dashboard, slot: Slot) -> str:
     ]
     if slot.calls[MODELS_MAX]:
         parts.append(f"others {number(slot.calls[MODELS_MAX])}")
-    head = f"{dashboard.range.write_label(slot.begin)}: {number(slot.tally.calls)} calls"
+    head = f"{_name_slot(dashboard, slot)}: {plural(slot.tally.calls, 'call')}"
     failed = [f"{number(slot.tally.failed)} failed"] if slot.tally.failed else []
     return "\n".join([head, *failed, *parts])
 
 
 def _describe_times(dashboard: Dashboard, slot: Slot) -> str:
     known = [f"{name} {seconds(each)}" for name, value in LINES if (each := value(slot))]
-    return "\n".join([dashboard.range.write_label(slot.begin), *known])
+    return "\n".join([_name_slot(dashboard, slot), *known])
+
+
+def _name_slot(dashboard: Dashboard, slot: Slot) -> str:
+    """When a slot begins, or from when to when several are."""
+    begin, end = map(dashboard.range.write_label, (slot.begin, slot.end))
+    is_one = len(dashboard.slots) <= DENSE_SLOTS
+    return begin if is_one else f"{begin} to {end}"
 
 
 def _plot(slots: int, content: Markup) -> Markup:
     return Markup(
-        '<svg class="plot{}" viewBox="0 0 {} {}" preserveAspectRatio="none" height="{}" '
+        '<svg class="plot" viewBox="0 0 {} {}" preserveAspectRatio="none" height="{}" '
         'aria-hidden="true">{}</svg>'
-    ).format(" dense" if slots > DENSE_SLOTS else "", slots, HEIGHT, HEIGHT, content)
+    ).format(slots, HEIGHT, HEIGHT, content)
 
 
 def _grid(heights: Sequence[float]) -> Markup:
@@ -349,16 +368,26 @@ def _line(values: Sequence[float | None], low: int, high: int) -> str:
         if value is None:
             is_open = False
             continue
-        y = _log_height(value, low, high)
+        y = _pixels(_log_height(value, low, high))
         follows = place + 1 < len(values) and values[place + 1] is not None
         if is_open:
-            path += f"L{place + 0.5:.1f} {y:.1f}"
+            path += f" {place} {y}"
         elif follows:
-            path += f"M{place + 0.5:.1f} {y:.1f}"
+            path += f"M{place} {y}"
         else:
-            path += f"M{place + 0.2:.1f} {y:.1f}h.6"
+            path += f"M{place - 0.3:.1f} {y}h.6"
         is_open = True
     return path
+
+
+def _to_middles(paths: Markup) -> Markup:
+    """Paths in which a whole number is the middle of a slot, so that they are short."""
+    return Markup('<g transform="translate(.5)">{}</g>').format(paths)
+
+
+def _pixels(y: float) -> str:
+    """A height to a tenth of a pixel, as short as it can be."""
+    return f"{y:.1f}".removesuffix(".0")
 
 
 def _find_decades(dashboard: Dashboard) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from briggs.feedback.reviewers import find_blinded
 from briggs.parts import find_address, find_parts
 from briggs.record.bodies import list_answers, read_asked
 from briggs.record.labels import split_tags
+from briggs.record.presented import encode_tag
 from briggs.storage import Query
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
@@ -172,14 +173,19 @@ async def send_snippet(request: Request) -> Response:
 
 
 async def change_tags(request: Request) -> Response:
-    """`POST /completions/{id}/tags`: replace its tags."""
+    """`POST /completions/{id}/tags`: add tags, or take one away.
+
+    The one is named by its id: a tag may have a comma, or what a form would change.
+    """
     require(request.state.key, "answer")
     completion = await find_completion(request)
     form = await read_form(request)
+    removed = form.get("remove", "")
+    kept = [tag for tag in completion.tags if encode_tag(tag) != removed]
     await find_parts(request).store.completions.relabel(
         completion.id,
         organization_id=completion.organization_id,
-        tags=split_tags(form.get("tags", "")),
+        tags=list(dict.fromkeys([*kept, *split_tags(form.get("tags", ""))])),
     )
     return see_other(join_path("completions", completion.id))
 
@@ -236,6 +242,7 @@ async def view_completion(
         "session_link": join_path("sessions", completion.session_id or ""),
         "grade_links": grade_links,
         "grade_link": grade_links[0][1] if grade_links else None,
+        "removable": [(tag, encode_tag(tag)) for tag in completion.tags],
         "may_change": "answer" in request.state.key.scopes,
         "may_delete": "admin" in request.state.key.scopes,
         "may_grade": "grade" in request.state.key.scopes,

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from briggs.accounts.scopes import require
 from briggs.parts import find_parts
 from briggs.record.labels import read_tags, split_tags
+from briggs.record.stored import present
 from briggs.storage import Query, Store, SummaryPage, Survey
 from briggs.types import json
 from briggs.types.completion_filters import VOCABULARY, list_required
@@ -441,7 +442,7 @@ async def _write_lines(pages: AsyncIterator[Sequence[Completion]]) -> AsyncItera
 
 
 def _write_objects(page: Sequence[Completion]) -> bytes:
-    return b"".join(json.encode(listing.to_object(each)) + b"\n" for each in page)
+    return b"".join(json.encode(present(each, include=("request",))) + b"\n" for each in page)
 
 
 def _describe_vocabulary() -> str:

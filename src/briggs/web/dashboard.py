@@ -133,6 +133,23 @@ def sum_up(range: Range, rollups: Iterable[Rollup], *, before: Iterable[Rollup])
     )
 
 
+def join_slots(slots: Sequence[Slot]) -> Slot:
+    """Neighbouring slots as one."""
+    if len(slots) == 1:
+        return slots[0]
+    tally = Tally()
+    for slot in slots:
+        tally.add(slot.tally)
+    return Slot(
+        begin=slots[0].begin,
+        end=slots[-1].end,
+        tally=tally,
+        calls=[sum(calls) for calls in zip(*(slot.calls for slot in slots), strict=True)],
+        times=_measure(tally),
+        first_token=_median(tally.first_token_ms),
+    )
+
+
 def compare(now: float | None, before: float | None) -> str:
     """The change against the period before, in words. Empty if there is nothing to compare."""
     if not now or not before:

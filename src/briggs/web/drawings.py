@@ -8,14 +8,18 @@ from markupsafe import Markup
 
 from briggs.types.probabilities import LEVEL_FLOORS, LEVEL_MAX
 
+_BARS = 28
 _PITCH = 3
 _HEIGHT = 16
+_POINTS_MAX = 64
+"""How many points a small line has: it is as many pixels wide."""
 
 
 def strip(levels: Sequence[int], *, bars: int = 28, label: str = "") -> Markup:
     """A certainty strip of at most `bars` levels, from `bin_levels` of `types/probabilities.py`.
 
-    The height of a bar is its level. Certain tokens leave the dotted line bare.
+    The height of a bar is its level. Certain tokens leave the dotted line bare. Without another
+    number of bars, `base.css` gives it its size.
     """
     shown = levels[:bars]
     paths = Markup("")
@@ -24,23 +28,23 @@ def strip(levels: Sequence[int], *, bars: int = 28, label: str = "") -> Markup:
         moves = "".join(f"M{place} 8V{8 - level}" for place in places)
         if moves:
             paths += Markup('<path class=s{} d="{}"/>').format(level, moves)
+    box = Markup("")
+    if bars != _BARS:
+        box = Markup(' viewBox="-.5 0 {} 8.2" width={} height={} preserveAspectRatio=none').format(
+            bars, bars * _PITCH, _HEIGHT
+        )
     # A list has fifty of them, so nothing is written that can be left out.
     return Markup(
-        '<svg class=strip viewBox="-.5 0 {bars} 8.2" width={width} height={height} '
-        'preserveAspectRatio=none role=img aria-label="{label}">'
-        '<path class=s0 d="M-.5 8H{end}"/>{paths}</svg>'
-    ).format(
-        bars=bars,
-        width=bars * _PITCH,
-        height=_HEIGHT,
-        label=label or _describe(shown),
-        end=len(shown) - 0.5,
-        paths=paths,
-    )
+        '<svg class=strip{} role=img aria-label="{}"><path class=s0 d="M-.5 8H{}"/>{}</svg>'
+    ).format(box, label or _describe(shown), len(shown) - 0.5, paths)
 
 
 def sparkline(values: Sequence[float | None], *, width: int = 64, height: int = 22) -> Markup:
-    """A line of values over time with its area. Unknown values leave a gap."""
+    """A line of values over time with its area. Unknown values leave a gap.
+
+    A line of very many values is drawn through the means of neighbours.
+    """
+    values = _thin(values)
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return Markup("")
@@ -53,15 +57,25 @@ def sparkline(values: Sequence[float | None], *, width: int = 64, height: int = 
             y = height - 1 - (value - low) / span * (height - 2)
             run.append(f"{place * step:.1f} {y:.1f}")
         elif run:
-            points = "L".join(run)
+            points = " ".join(run)
             first, last = run[0].split()[0], run[-1].split()[0]
             line += f"M{points}"
-            area += f"M{first} {height}L{points}L{last} {height}z"
+            area += f"M{first} {height}L{points} {last} {height}z"
             run = []
     return Markup(
         '<svg class="sparkline" viewBox="0 0 {w} {h}" width="{w}" height="{h}" aria-hidden="true">'
         '<path class="area" d="{area}"/><path class="line" d="{line}"/></svg>'
     ).format(w=width, h=height, area=area, line=line)
+
+
+def _thin(values: Sequence[float | None]) -> Sequence[float | None]:
+    """At most `_POINTS_MAX` values, each the mean of as many neighbours."""
+    width = -(-len(values) // _POINTS_MAX)
+    if width <= 1:
+        return values
+    groups = [values[place : place + width] for place in range(0, len(values), width)]
+    known = [[value for value in group if value is not None] for group in groups]
+    return [sum(group) / len(group) if group else None for group in known]
 
 
 def along(levels: Sequence[int]) -> Markup:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.queue import measure_progress
-from briggs.feedback.results import read_results
 from briggs.feedback.schemas import check_schema
 from briggs.feedback.tasks import (
     TaskChange,
@@ -30,6 +29,7 @@ from briggs.types.feedback import Feedback, FeedbackTask, Progress
 from briggs.types.forms import read_form as read_schema_form
 from briggs.types.texts import one_line
 from briggs.types.values import list_values
+from briggs.web.alphas import measure_alpha
 from briggs.web.csrf import Form, read_form
 from briggs.web.forms import list_controls
 from briggs.web.rendering import render
@@ -38,9 +38,6 @@ from briggs.web.task_builder import KIND_NAMES, Draft, build_schema, read_drafts
 
 TASKS_MAX = 100
 LATEST = 10
-MEASURED_MAX = 2_000
-"""How much feedback a task may have for its agreement to be in the list."""
-
 _FIRST_FIELD = Draft(name="quality", help="How good is the answer?")
 
 
@@ -50,7 +47,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     task: FeedbackTask
     progress: Progress
     alpha: float | None
-    """Krippendorff's alpha of the field on which reviewers agree least."""
     verdict: str
     last_at: int | None
 
@@ -158,7 +154,7 @@ async def _read_row(store: Store, task: FeedbackTask, *, reviewer: str, can_read
     latest, total = await list_feedback(
         store, organization_id=task.organization_id, task_id=task.id, limit=1
     )
-    alpha, verdict = await _measure(store, task) if 0 < total <= MEASURED_MAX else (None, "")
+    alpha, verdict = await measure_alpha(store, task, total=total)
     return Row(
         task=task,
         progress=progress,
@@ -166,17 +162,6 @@ async def _read_row(store: Store, task: FeedbackTask, *, reviewer: str, can_read
         verdict=verdict,
         last_at=latest[0].created_at if latest else None,
     )
-
-
-async def _measure(store: Store, task: FeedbackTask) -> tuple[float | None, str]:
-    """The alpha of the field on which people agree least, and its word."""
-    people = [field.people for field in (await read_results(store, task)).fields]
-    found = [
-        (each.krippendorffs_alpha, each.verdict)
-        for each in people
-        if each.krippendorffs_alpha is not None
-    ]
-    return min(found, default=(None, ""))
 
 
 async def _show(

@@ -100,8 +100,10 @@ def time(at_us: int | None, style: str = "") -> str:
     written = {"clock": f"{at:%H:%M:%S}", "day": f"{at:%Y-%m-%d}"}.get(
         style, f"{at:%Y-%m-%d %H:%M:%S}"
     )
-    return Markup('<time datetime="{}" data-style="{}">{} UTC</time>').format(
-        at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), style, written
+    # A list has many of them, so nothing is written that can be left out.
+    moment = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Markup("<time datetime={} data-style={}>{} UTC</time>").format(
+        moment, style or '""', written
     )
 
 

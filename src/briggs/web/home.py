@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from briggs.types.filters import quote
 from briggs.types.rollups import SPAN_US
 from briggs.web import charts
 from briggs.web.addresses import Address, join_query
+from briggs.web.alphas import Alpha
 from briggs.web.dashboard import Dashboard, Slot, compare, sum_up
 from briggs.web.ranges import PRESETS, read_range, read_zone, write_time
 from briggs.web.rendering import render
@@ -32,6 +33,24 @@ TASKS_READ = 20
 FAILURES = 5
 LANGUAGES = ("Terminal", "Python", "curl", "JavaScript")
 _PRESET_NAMES = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d"}
+
+
+class Waiting(NamedTuple):
+    """A task, how far it is, and how far its reviewers agree."""
+
+    task: FeedbackTask
+    progress: Progress
+    alpha: Alpha
+
+
+class Table(NamedTuple):
+    """The table of calls and times below the charts."""
+
+    is_there: bool
+    is_open: bool
+    is_short: bool
+    toggle: str
+    """Where it is, if it is not here; and otherwise where it is not."""
 
 
 async def show(request: Request) -> Response:
@@ -63,7 +82,7 @@ async def show(request: Request) -> Response:
         store.rollups.list_least_certain(
             rollups, organization_id=organization_id, span=range.span, limit=LEAST_CERTAIN
         ),
-        _list_tasks(store, organization_id=organization_id),
+        _list_tasks(request),
         store.rollups.retrieve_progress(organization_id=organization_id),
     )
     # In a thread, because a month of rollups takes a tenth of a second.
@@ -77,15 +96,24 @@ async def show(request: Request) -> Response:
         dashboard=dashboard,
         doubtful=doubtful,
         tasks=tasks,
-        waiting=next((task.id for task, progress in tasks if progress.left), None),
+        waiting=next((each.task.id for each in tasks if each.progress.left), None),
         failures=_rank(dashboard.total.failures),
         worst_text=_describe_failures(dashboard),
         counting=counting,
         boxes=charts.box_range(dashboard),
         unrecorded=find_parts(request).gateway.record.unrecorded,
         compare=compare,
+        table=_read_table(request, dashboard),
         **_link(dashboard),
     )
+
+
+def _read_table(request: Request, dashboard: Dashboard) -> Table:
+    """A table of many rows is on the page only if its address asks for it."""
+    is_short = len(dashboard.slots) <= charts.DENSE_SLOTS
+    is_asked = request.query_params.get("table", "") != ""
+    address = f"/?{dashboard.range.address(**({} if is_asked else {'table': '1'}))}"
+    return Table(is_short or is_asked, is_asked, is_short, f"{address}#calls-table")
 
 
 async def show_first_run(request: Request) -> Response:
@@ -184,8 +212,12 @@ async def _find_first(store: Store, *, organization_id: str) -> Completion | Non
     return next(iter((await store.completions.list(query)).completions), None)
 
 
-async def _list_tasks(store: Store, *, organization_id: str) -> list[tuple[FeedbackTask, Progress]]:
-    listed = await store.feedback_tasks.list(organization_id=organization_id, limit=TASKS_READ)
+async def _list_tasks(request: Request) -> list[Waiting]:
+    store = find_parts(request).store
+    listed = await store.feedback_tasks.list(
+        organization_id=request.state.key.organization_id, limit=TASKS_READ
+    )
     tasks = [each for each in listed if each.kind == "grade"][:TASKS]
     measured = await asyncio.gather(*(measure_progress(store, each) for each in tasks))
-    return list(zip(tasks, measured, strict=True))
+    alphas = await asyncio.gather(*(request.app.state.alphas.read(each) for each in tasks))
+    return [Waiting(*each) for each in zip(tasks, measured, alphas, strict=True)]

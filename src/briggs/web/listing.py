@@ -115,6 +115,8 @@ class Choice(NamedTuple):
     name: str
     calls: int
     is_chosen: bool
+    label: str
+    """What the page calls it."""
     query: str
     """The query with it chosen, or no longer."""
 
@@ -267,7 +269,7 @@ def _list_marks(completion: Completion, calls: int) -> list[tuple[str, str]]:
     marks += [(rule, "mended") for rule in sorted(mended)[:2]]
     marks += [(rule, "warn") for rule in completion.violates if rule not in mended][:2]
     if completion.caller_left_ms is not None:
-        marks.append(("left", "warn"))
+        marks.append(("caller left", "warn"))
     return marks[:4]
 
 
@@ -344,6 +346,14 @@ def list_facets(wish: Wish, survey: Survey) -> list[Facet]:
     ]
 
 
+_LABELS = {
+    ("rules", "left"): "not mended",
+    ("graded", "none"): "none yet",
+    ("graded", "people"): "by people",
+    ("graded", "model"): "by a model",
+}
+
+
 def _list_choices(wish: Wish, survey: Survey, field: str, fixed: Sequence[str]) -> list[Choice]:
     chosen = list_chosen(wish.filter, field)
     counts = survey.facets[field]
@@ -354,6 +364,7 @@ def _list_choices(wish: Wish, survey: Survey, field: str, fixed: Sequence[str]) 
             name,
             counts[name],
             name in chosen,
+            _LABELS.get((field, name), name),
             toggle(wish.filter, field, name),
         )
         for name in names
@@ -480,27 +491,3 @@ def write_cells(completion: Completion) -> str:
     values += [json.encode_plain(completion.metadata).decode() if completion.metadata else ""]
     values += [preview.asked, preview.answered or " ".join(preview.calls)]
     return write_row(values)
-
-
-def to_object(completion: Completion) -> dict[str, Any]:
-    """A completion as a line of JSON: its record, with its bodies as JSON where they are."""
-    record = {
-        name: getattr(completion, name)
-        for name in completion.__struct_fields__
-        if name not in ("request", "response", "received", "start_reported")
-    }
-    record["created_at"] = completion.created_at / 1e6
-    return {
-        **record,
-        "request": _decode(completion.request),
-        "response": _decode(completion.response),
-    }
-
-
-def _decode(body: bytes | None) -> Any:
-    if body is None:
-        return None
-    try:
-        return json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return body.decode("utf-8", "backslashreplace")

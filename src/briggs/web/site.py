@@ -20,6 +20,7 @@ from briggs.types.errors import (
     NotFound,
 )
 from briggs.types.keys import Key
+from briggs.web.alphas import Alphas
 from briggs.web.attempts import Attempts
 from briggs.web.counts import Counter
 from briggs.web.rendering import render
@@ -74,6 +75,7 @@ class Site:
         self._starlette.state.sessions = self._sessions
         self._starlette.state.attempts = Attempts()
         self._starlette.state.counter = Counter(parts.store)
+        self._starlette.state.alphas = Alphas(parts.store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

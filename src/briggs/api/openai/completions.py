@@ -5,10 +5,8 @@ https://platform.openai.com/docs/api-reference/chat/list
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,15 +21,12 @@ from briggs.api.queries import (
 )
 from briggs.feedback.reviewers import show
 from briggs.record.labels import read_metadata, read_tags
-from briggs.record.reported import read_response
-from briggs.types import json
-from briggs.types.any_json import members
+from briggs.record.stored import decode_body, present
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.wires.recorded.request import list_messages
 
 _INCLUDABLE = ("request", "received")
-_BODIES = frozenset({"request", "response", "received"})
 
 
 async def list_completions(request: Request) -> Json:
@@ -122,55 +117,8 @@ async def retrieve_received(request: Request) -> Response:
     return Response(received, media_type="application/octet-stream", headers=headers)
 
 
-def present(completion: Completion, *, include: Collection[str] = ()) -> dict[str, Any]:
-    """A completion in the shape of OpenAI's API, with the rest of the record in `briggs`."""
-    response = _read_response(completion)
-    record = {
-        name: getattr(completion, name)
-        for name in completion.__struct_fields__
-        if name not in _BODIES and name not in ("metadata", "start_reported")
-    }
-    record["created_at"] = completion.created_at / 1_000_000
-    if "request" in include:
-        record["request"] = _decode_body(completion.request)
-    if "received" in include:
-        record["received"] = _decode_text(completion.received)
-    return {**response, "id": completion.id, "metadata": completion.metadata, "briggs": record}
-
-
-def _read_response(completion: Completion) -> dict[str, Any]:
-    """The answer in the shape of OpenAI's response, whichever vendor gave it."""
-    if completion.source == "client":
-        return members(_decode_body(read_response(completion)))
-    response = _decode_body(completion.response or b"null")
-    return response if isinstance(response, dict) else _unanswered(completion)
-
-
-def _unanswered(completion: Completion) -> dict[str, Any]:
-    """The shape of a response, for a call that has none."""
-    return {
-        "id": completion.id,
-        "object": "chat.completion",
-        "created": completion.created_at // 1_000_000,
-        "model": completion.response_model or completion.model,
-        "choices": [],
-    }
-
-
-def _decode_body(body: bytes) -> Any:
-    """A request's JSON, or its text if it is not JSON."""
-    try:
-        return json.decode(body)
-    except msgspec.DecodeError:
-        return _decode_text(body)
-
-
-def _decode_text(body: bytes | None) -> str | None:
-    return None if body is None else body.decode("utf-8", "backslashreplace")
-
-
 def _read_messages(completion: Completion) -> list[dict[str, Any]]:
-    messages = list_messages(_decode_body(completion.request))
+    messages = list_messages(decode_body(completion.request))
     return [
         {"refusal": None, **message, **_read_content(message), "id": f"{completion.id}-{number}"}
         for number, message in enumerate(messages)

@@ -1,0 +1,65 @@
+"""A completion in the shape of OpenAI's stored completions, with the rest of the record."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from briggs.record.reported import read_response
+from briggs.types import json
+from briggs.types.any_json import members
+from briggs.types.completions import Completion
+
+_BODIES = frozenset({"request", "response", "received"})
+
+
+def present(completion: Completion, *, include: Collection[str] = ()) -> dict[str, Any]:
+    """The answer as OpenAI's API gives it, with the record in `briggs`.
+
+    `include` may name `request` and `received`. Lists of the API and all exports have this shape.
+    """
+    response = _read_response(completion)
+    record = {
+        name: getattr(completion, name)
+        for name in completion.__struct_fields__
+        if name not in _BODIES and name not in ("metadata", "start_reported")
+    }
+    record["created_at"] = completion.created_at / 1_000_000
+    if "request" in include:
+        record["request"] = decode_body(completion.request)
+    if "received" in include:
+        record["received"] = _decode_text(completion.received)
+    return {**response, "id": completion.id, "metadata": completion.metadata, "briggs": record}
+
+
+def decode_body(body: bytes) -> Any:
+    """A body's JSON, or its text if it is not JSON."""
+    try:
+        return json.decode(body)
+    except msgspec.DecodeError:
+        return _decode_text(body)
+
+
+def _read_response(completion: Completion) -> dict[str, Any]:
+    """The answer in the shape of OpenAI's response, whichever vendor gave it."""
+    if completion.source == "client":
+        return members(decode_body(read_response(completion)))
+    response = decode_body(completion.response or b"null")
+    return response if isinstance(response, dict) else _unanswered(completion)
+
+
+def _unanswered(completion: Completion) -> dict[str, Any]:
+    """The shape of a response, for a call that has none."""
+    return {
+        "id": completion.id,
+        "object": "chat.completion",
+        "created": completion.created_at // 1_000_000,
+        "model": completion.response_model or completion.model,
+        "choices": [],
+    }
+
+
+def _decode_text(body: bytes | None) -> str | None:
+    return None if body is None else body.decode("utf-8", "backslashreplace")
