@@ -240,6 +240,21 @@ async def test_text_stops_early(store: Store) -> None:
     assert page.completions[0].request == b""
 
 
+async def test_a_page_of_large_bodies_ends_early(store: Store) -> None:
+    """A page has at least one completion, and those after it only while their bodies fit."""
+    for size in (10, 5_000, 10, 10):
+        completion = finished(request=create_request("x" * size))
+        await store.settle(completion)
+    whole = await walk(store, limit=10)
+    page = await store.completions.list(
+        Query(organization_id=ORGANIZATION, limit=10, bytes_max=5_000)
+    )
+    assert page.has_more and 0 < len(page.completions) < 4
+    assert await walk(store, limit=10, bytes_max=5_000) == whole
+    assert await walk(store, limit=10, bytes_max=1) == whole
+    assert await walk(store, limit=10, bytes_max=1, text="x") == whole
+
+
 async def test_without_payloads(store: Store) -> None:
     """Without payloads everything except the bodies is returned."""
     completion = finished(received=b"received", tags=["a"])

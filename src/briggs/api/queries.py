@@ -18,6 +18,8 @@ from briggs.types.errors import InvalidRequest
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
+PAGE_BYTES = 16 * 1024 * 1024
+"""A page ends early when its bodies have this many bytes."""
 TEXT_CHARACTERS_MAX = 1_000
 TIME_S_MAX = 10_000_000_000
 AMOUNT_MAX = 1e12
@@ -60,9 +62,24 @@ def read_query(parameters: QueryParams, *, organization_id: str) -> Query:
         organization_id=organization_id,
         after=parameters.get("after"),
         limit=read_limit(parameters),
+        bytes_max=PAGE_BYTES,
         sort=read_sort(parameters),
         order=read_order(parameters),
         **filters,
+    )
+
+
+def read_export(parameters: QueryParams, *, organization_id: str) -> Query:
+    """Read the query of an export, which has no last page. Raises `InvalidRequest`."""
+    check_names(parameters, known=("after", "include", "order", "sort", *FILTERS))
+    return Query(
+        organization_id=organization_id,
+        after=parameters.get("after"),
+        limit=LIMIT_MAX,
+        bytes_max=PAGE_BYTES,
+        sort=read_sort(parameters),
+        order=read_order(parameters),
+        **read_filters(parameters, status="any"),
     )
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
         "briggs.cli.preferences:preferences",
         "Say which of several answers is best.",
     ),
+    "export": ("briggs.cli.export:export", "Export the record: to keep, to analyse, to train."),
     "spool": ("briggs.cli.spool:spool", "Send calls that were recorded while the server was down."),
     "check": ("briggs.cli.check:check", "Check any endpoint against the specification."),
     "rules": ("briggs.cli.rules:rules", "Read the rule book."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack
 from urllib.parse import quote
@@ -9,10 +10,20 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.client.connection import ServerConnection, encode_query, omit_none
+from briggs.client.connection import (
+    ANSWER_BYTES_MAX,
+    RETRIES_MAX,
+    ServerConnection,
+    encode_query,
+    omit_none,
+)
+from briggs.client.errors import ConnectionLost, ServerUnreachable
+from briggs.client.feedback import Feedback
 from briggs.client.logged import LoggedCompletion
 from briggs.types.completions import Attempt, Fix, Status, create_id
 from briggs.types.json import Object, encode, from_builtins, to_builtins
+from briggs.types.lines import LineReader
+from briggs.types.record_lines import OBJECT as RECORD_OBJECT
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.stored import ChatCompletionDeleted
 
@@ -21,7 +32,7 @@ _LOGGED = "/api/v1/completions"
 _PAGE = 100
 """The most completions that the server returns in one page."""
 
-Include = Literal["request", "received"]
+Include = Literal["request", "received", "feedback"]
 
 
 class CompletionDetails(Object):
@@ -73,6 +84,8 @@ class CompletionDetails(Object):
     """The caller's request as JSON. Present only if `include` names it."""
     received: Any = UNSET
     """What the upstream sent. Present only if `include` names it."""
+    feedback: list[Feedback] | UnsetType = UNSET
+    """The feedback about it, oldest first. Present only if `include` names it."""
 
 
 class StoredCompletion(Object):
@@ -113,6 +126,18 @@ class CompletionCount(Object):
 
     count: int
     count_is_exact: bool
+
+
+class ExportedLine(msgspec.Struct):
+    """A line of an export, reduced to what it is about."""
+
+    object: str
+    id: str
+    created_at: float
+
+    @property
+    def is_completion(self) -> bool:
+        return self.object == RECORD_OBJECT
 
 
 class _Page(msgspec.Struct):
@@ -251,10 +276,17 @@ class Completions:
             yield self._connection.read(item, StoredCompletion)
 
     async def download(
-        self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
+        self,
+        *,
+        limit: int | None = None,
+        after: str = "",
+        **filters: Unpack[CompletionFilters],
     ) -> AsyncIterator[bytes]:
-        """Like `iterate`, but yields each completion as the JSON that the server sent."""
-        query, left, after = encode_filters(filters), limit, ""
+        """Like `iterate`, but yields each completion as the JSON that the server sent.
+
+        `after` is the id of the completion that comes before the first.
+        """
+        query, left = encode_filters(filters), limit
         while left is None or left > 0:
             count = _PAGE if left is None else min(left, _PAGE)
             more = [("limit", str(count)), *([("after", after)] if after else [])]
@@ -277,6 +309,40 @@ class Completions:
             page = self._connection.read(body, CompletionPage)
             data = [msgspec.Raw(encode(item)) for item in page.data]
             return _Page(data=data, has_more=page.has_more, last_id=page.last_id or "")
+
+    async def export(
+        self, *, after: str = "", feedback: bool = False, **filters: Unpack[CompletionFilters]
+    ) -> AsyncIterator[bytes]:
+        """All completions of any status as lines of JSON, which `import_lines` reads back.
+
+        `feedback` adds the feedback about each of them, and lines for its tasks. After a lost
+        connection, the export goes on after the last line that arrived.
+        """
+        query = encode_filters({"status": "any", **filters})
+        query += [("include", "feedback")] if feedback else []
+        failures = 0
+        while True:
+            try:
+                async with self._connection.stream(
+                    "GET",
+                    f"{_LOGGED}/export",
+                    content_type="application/x-ndjson",
+                    query=[*query, *([("after", after)] if after else [])],
+                    # Only one line at a time is in memory, so the length does not matter.
+                    answer_bytes_max=math.inf,
+                ) as reply:
+                    reader = LineReader(line_bytes_max=ANSWER_BYTES_MAX)
+                    async for piece in reply.body:
+                        for line in self._connection.split(reader, piece):
+                            line_of = self._connection.read(line, ExportedLine)
+                            after = line_of.id if line_of.is_completion else after
+                            failures = 0
+                            yield line
+                return
+            except (ConnectionLost, ServerUnreachable):
+                failures += 1
+                if not after or failures > RETRIES_MAX:
+                    raise
 
     async def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
         """One completion, by Briggs's id or the upstream's. Raises `NotFound`."""

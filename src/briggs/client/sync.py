@@ -215,10 +215,23 @@ class Completions:
         return self._runner.iterate(self._calls.iterate(limit=limit, **filters))
 
     def download(
-        self, *, limit: int | None = None, **filters: Unpack[CompletionFilters]
+        self, *, limit: int | None = None, after: str = "", **filters: Unpack[CompletionFilters]
     ) -> Iterator[bytes]:
-        """Like `iterate`, but yields each completion as the JSON that the server sent."""
-        return self._runner.iterate(self._calls.download(limit=limit, **filters))
+        """Like `iterate`, but yields each completion as the JSON that the server sent.
+
+        `after` is the id of the completion that comes before the first.
+        """
+        return self._runner.iterate(self._calls.download(limit=limit, after=after, **filters))
+
+    def export(
+        self, *, after: str = "", feedback: bool = False, **filters: Unpack[CompletionFilters]
+    ) -> Iterator[bytes]:
+        """All completions of any status as lines of JSON, which `import_lines` reads back.
+
+        `feedback` adds the feedback about each of them, and lines for its tasks. After a lost
+        connection, the export goes on after the last line that arrived.
+        """
+        return self._runner.iterate(self._calls.export(after=after, feedback=feedback, **filters))
 
     def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
         """One completion, by Briggs's id or the upstream's. Raises `NotFound`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -96,6 +96,23 @@ class FeedbackStore:
             yield found
             last = (found[-1].created_at, found[-1].id)
             page = statement.where(place < last if newest_first else place > last)
+
+    async def list_about(
+        self, completion_ids: Sequence[str], *, query: FeedbackQuery
+    ) -> Mapping[str, Sequence[Feedback]]:
+        """The feedback about each of these completions, oldest first, by the completion's id."""
+        about = select(feedback_completions.c.feedback_id).where(
+            feedback_completions.c.completion_id.in_(completion_ids)
+        )
+        columns = feedback.c
+        statement = (
+            _select(query).where(columns.id.in_(about)).order_by(columns.created_at, columns.id)
+        )
+        found: dict[str, list[Feedback]] = {id: [] for id in completion_ids}
+        for each in await self._access.read(_reader(statement)) if completion_ids else ():
+            for id in found.keys() & {*each.completion_ids}:
+                found[id].append(each)
+        return found
 
     async def update(
         self, id: str, *, organization_id: str, change: Callable[[Feedback], Feedback]

@@ -83,14 +83,27 @@ def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
     after = _find_after(connection, query)
     try:
         with database_of(connection).time_limit(connection, LISTED_WITHIN_S):
-            found = list(_read(connection, query, after, bodies))
+            found, is_cut = _take(_read(connection, query, after, bodies), query.bytes_max)
     except TimeoutError:
         raise InvalidRequest(
             f"The search took more than {LISTED_WITHIN_S:.0f} seconds: require a tag, or choose a "
             "shorter time range.",
             param="filter",
         ) from None
-    return Page(completions=found[: query.limit], has_more=len(found) > query.limit)
+    has_more = is_cut or len(found) > query.limit
+    return Page(completions=found[: query.limit], has_more=has_more)
+
+
+def _take(found: Iterator[Completion], bytes_max: int | None) -> tuple[list[Completion], bool]:
+    """All of them, or those until their bodies are too large; and whether any is left out."""
+    taken: list[Completion] = []
+    size = 0
+    for each in found:
+        size += sum(len(body or b"") for body in (each.request, each.response, each.received))
+        if taken and bytes_max is not None and size > bytes_max:
+            return taken, True
+        taken.append(each)
+    return taken, False
 
 
 def list_summaries(connection: Connection, *, query: Query, bodies: Bodies) -> SummaryPage:

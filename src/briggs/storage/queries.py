@@ -90,6 +90,8 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """`time` is `created_at`. Completions for which another value is unknown come last."""
     order: Literal["asc", "desc"] = "desc"
     """By the sorted value, then by `created_at`, then by `id`."""
+    bytes_max: int | None = None
+    """A page ends early, with `has_more`, when its bodies have this many bytes."""
     payloads: bool = True
     """Whether to read the bodies. Otherwise `request` is empty and the others are None."""
 

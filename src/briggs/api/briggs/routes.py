@@ -11,6 +11,7 @@ from briggs.api.briggs import (
     organizations,
     preferences,
     queue,
+    record_lines,
     rollups,
     sessions,
     sign_in_links,
@@ -20,6 +21,7 @@ from briggs.api.briggs import (
 from briggs.api.route import route
 
 _SESSIONS = "/api/v1/sessions"
+_COMPLETIONS = "/api/v1/completions"
 _TASKS = "/api/v1/feedback_task"
 _LEASE = f"{_TASKS}/{{id}}/leases/{{completion_id}}"
 _INVITATIONS = f"{_TASKS}/{{id}}/invitations"
@@ -33,6 +35,7 @@ ROUTES = [
     route("POST", _SESSIONS, sessions.create, scope="answer"),
     route("GET", _SESSIONS, sessions.list_sessions, scope="read"),
     route("GET", f"{_SESSIONS}/{{id}}", sessions.retrieve, scope="read"),
+    route("GET", f"{_COMPLETIONS}/export", record_lines.export, scope="read"),
     route("POST", _TASKS, feedback_tasks.create, scope="admin"),
     route("GET", _TASKS, feedback_tasks.list_tasks, scope="read", graders=True),
     route("GET", f"{_TASKS}/{{id}}", feedback_tasks.retrieve, scope="read", graders=True),

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/chat/list
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -19,14 +20,16 @@ from briggs.api.queries import (
     read_parameters,
     read_query,
 )
-from briggs.feedback.reviewers import show
+from briggs.feedback.presented import present as present_feedback
+from briggs.feedback.reviewers import find_blinded, show
 from briggs.record.labels import read_metadata, read_tags
 from briggs.record.stored import decode_body, present
+from briggs.storage import FeedbackQuery
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.wires.recorded.request import list_messages
 
-_INCLUDABLE = ("request", "received")
+_INCLUDABLE = ("request", "received", "feedback")
 
 
 async def list_completions(request: Request) -> Json:
@@ -39,6 +42,8 @@ async def list_completions(request: Request) -> Json:
         await catch_up(request)
     page = await find_store(request).completions.list(query)
     data = [present(completion, include=include) for completion in page.completions]
+    if "feedback" in include:
+        await _add_feedback(request, data)
     listed = list_object(data, has_more=page.has_more)
     if counted:
         count = await find_store(request).completions.count(query)
@@ -49,8 +54,10 @@ async def list_completions(request: Request) -> Json:
 async def retrieve_completion(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}`: one completion, by our id or the upstream's."""
     include = _read_include(read_parameters(request).getlist("include"))
-    completion = await _show(request)
-    return Json(present(completion, include=include))
+    data = present(await _show(request), include=include)
+    if "feedback" in include:
+        await _add_feedback(request, [data])
+    return Json(data)
 
 
 async def update_completion(request: Request) -> Json:
@@ -115,6 +122,17 @@ async def retrieve_received(request: Request) -> Response:
         raise NotFound(f"Nothing was received for the completion '{completion.id}'.", param="id")
     headers = {"content-disposition": "attachment", "x-content-type-options": "nosniff"}
     return Response(received, media_type="application/octet-stream", headers=headers)
+
+
+async def _add_feedback(request: Request, data: Sequence[dict[str, Any]]) -> None:
+    """Add to each completion the feedback about it that the key may see."""
+    key = request.state.key
+    query = FeedbackQuery(organization_id=key.organization_id, hidden_from=find_blinded(key))
+    given = await find_store(request).feedback.list_about(
+        [each["id"] for each in data], query=query
+    )
+    for each in data:
+        each["briggs"]["feedback"] = [present_feedback(one) for one in given[each["id"]]]
 
 
 def _read_messages(completion: Completion) -> list[dict[str, Any]]:
