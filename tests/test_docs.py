@@ -135,6 +135,7 @@ class Reader:
             "https://api.openai.com": f"http://{host}",
             "/models/qwen2.5-0.5b-instruct-q8_0.gguf": str(MODEL),
             "/models/base.gguf": str(MODEL),
+            "/models/nomic-embed-text-v1.5.gguf": str(MODEL),
             "/models/base.jinja": str(template),
         }
         for made in (self._home, self._programs):

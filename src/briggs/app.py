@@ -36,9 +36,15 @@ from briggs.transport.errors import TransportError
 from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFound
 from briggs.web.site import Site, is_page
 from briggs.wires.base import Face
+from briggs.wires.openai.embeddings import EmbeddingsFace
 from briggs.wires.openai.face import CHAT_FACE
+from briggs.wires.openai.moderations import ModerationsFace
 
-FACES: Mapping[bytes, Face] = {b"/v1/chat/completions": CHAT_FACE}
+FACES: Mapping[bytes, Face] = {
+    b"/v1/chat/completions": CHAT_FACE,
+    b"/v1/embeddings": EmbeddingsFace(),
+    b"/v1/moderations": ModerationsFace(),
+}
 """The paths that a model answers, each in its format."""
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
 """The methods of these paths that Starlette serves."""

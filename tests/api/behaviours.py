@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import socket
 import time
+from array import array
 from typing import Any
 
 import brotli
@@ -33,6 +35,25 @@ def ok(handler: Any, seen: Any) -> None:
     handler.write_piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
     handler.write_piece(DONE)
     handler.write_piece(b"")
+
+
+def embeds(handler: Any, seen: Any) -> None:
+    """Answers with a vector for each text, in the encoding that was asked for."""
+    asked = seen.json["input"]
+    many = isinstance(asked, list) and not isinstance(asked[0], int)
+    vectors = [array("f", [len(str(each)), 0.5]) for each in (asked if many else [asked])]
+    packs = seen.json.get("encoding_format") == "base64"
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": base64.b64encode(vector).decode() if packs else vector.tolist(),
+        }
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": 5, "total_tokens": 5}
+    answer = {"object": "list", "data": data, "model": "e-1", "usage": usage}
+    handler.send_whole(200, json.dumps(answer).encode())
 
 
 def gzipped(handler: Any, seen: Any) -> None:
@@ -118,6 +139,7 @@ def slow(handler: Any, seen: Any) -> None:
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "ok": ok,
+    "embeds": embeds,
     "gzipped": gzipped,
     "brotlied": brotlied,
     "unauthorized": error(401, "bad key"),

@@ -26,7 +26,8 @@ async def test_kill_at_random_moments(upstream: Upstream, tmp_path: Path) -> Non
     chance = random.Random(20_260_101)
     answers: Answers = {}
     for round in range(ROUNDS):
-        with run_server(data, config=upstream.config()) as server:
+        config = f"record_vectors = true\n{upstream.config()}"
+        with run_server(data, config=config) as server:
             await _call_until_killed(
                 server, round=round, after_s=chance.uniform(0.05, 0.5), answers=answers
             )
@@ -64,13 +65,17 @@ async def _call_until_killed(
 
 
 async def _call(server: Server, transport: Transport, name: str, answers: Answers) -> None:
-    """Call, whole and streamed by turns, until nobody answers any more."""
+    """Call, whole and streamed and for vectors by turns, until nobody answers any more."""
     headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
-    url = f"{server.url}/v1/chat/completions"
     for number in range(100_000):
         stream = number % 3 == 2
         messages = [{"role": "user", "content": f"call {name}-{number} says this"}]
         request = {"model": "ok/m", "messages": messages, "stream": stream}
+        path = "chat/completions"
+        if number % 4 == 3:
+            path, stream = "embeddings", False
+            request = {"model": "embeds/m", "input": f"call {name}-{number}"}
+        url = f"{server.url}/v1/{path}"
         body = json.dumps(request).encode()
         try:
             reply = await transport.send("POST", url, headers=headers, body=body)

@@ -16,7 +16,7 @@ from briggs.gateway.cooling import Cooling
 from briggs.gateway.order import Targets, arrange
 from briggs.gateway.timeouts import Policy, begin_in_time, patience_left_s, time_left_s
 from briggs.providers.base import Provider, Target
-from briggs.record.record import Call
+from briggs.record.record import Call, Record
 from briggs.types.completions import Attempt
 from briggs.types.errors import (
     BriggsError,
@@ -41,6 +41,28 @@ T = TypeVar("T")
 Ask = Callable[[Provider, Prepared], Awaitable[T]]
 Recall = Callable[[Call, Sequence[str]], Awaitable[Signed]]
 """Finds messages that vendors signed, by the ids of the tool calls in them."""
+
+
+async def ask_on_record(
+    call: Call,
+    targets: Targets,
+    *,
+    record: Record,
+    ask: Ask[T],
+    is_filtered: Callable[[T], bool],
+) -> T:
+    """Return a whole answer, as `ask_in_order` does, and record the start and any failure."""
+    await record.start(call)
+    try:
+        return await ask_in_order(
+            call, targets, ask=ask, is_filtered=is_filtered, recall=record.recall
+        )
+    except asyncio.CancelledError:
+        await record.fail(call, HangUp())
+        raise
+    except BriggsError as error:
+        await record.fail(call, error)
+        raise
 
 
 async def ask_in_order(

@@ -11,6 +11,7 @@ from functools import partial
 from briggs.gateway.callers import Caller, Listener
 from briggs.gateway.complete import complete
 from briggs.gateway.drains import Drains
+from briggs.gateway.forward import forward
 from briggs.gateway.models import resolve
 from briggs.gateway.running import Running
 from briggs.gateway.stream import stream
@@ -20,6 +21,7 @@ from briggs.types.completions import Completion
 from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import BriggsError, HangUp, Overloaded, RequestTooLarge
 from briggs.wires.base import Face
+from briggs.wires.forwarded import ForwardedFace
 from briggs.wires.openai.face import CHAT_FACE
 
 logger = logging.getLogger("briggs")
@@ -97,7 +99,15 @@ class Gateway:
         caller.watch(partial(self.drains.take, call, file=running.settings.file))
         models.calls += 1
         try:
-            if call.envelope.stream:
+            if isinstance(call.face, ForwardedFace):
+                body = await forward(
+                    call,
+                    targets=targets,
+                    record=self.record,
+                    keeps_all=running.settings.file.record_vectors,
+                )
+                caller.answer(body)
+            elif call.envelope.stream:
                 await stream(call, targets=targets, record=self.record, caller=caller)
                 caller.finish()
             else:

@@ -12,15 +12,13 @@ from briggs.conform import (
     NotConforming,
     conform_response,
 )
-from briggs.gateway.attempts import ask_in_order
+from briggs.gateway.attempts import ask_on_record
 from briggs.gateway.order import Targets
 from briggs.providers.base import Answer, Provider
 from briggs.record.evidence import Evidence
 from briggs.record.record import Call, Record
 from briggs.types.envelope import LARGE_BYTES
 from briggs.types.errors import (
-    BriggsError,
-    HangUp,
     UpstreamError,
     UpstreamInvalid,
     UpstreamRejected,
@@ -31,21 +29,9 @@ from briggs.wires.words.costs import read_dollars
 
 async def complete(call: Call, *, targets: Targets, record: Record) -> bytes:
     """Answer a call in the format of its face. Raises `BriggsError`, which is recorded too."""
-    await record.start(call)
-    try:
-        conformed, answer = await ask_in_order(
-            call,
-            targets,
-            ask=partial(_ask, call),
-            is_filtered=_is_filtered,
-            recall=record.recall,
-        )
-    except asyncio.CancelledError:
-        await record.fail(call, HangUp())
-        raise
-    except BriggsError as error:
-        await record.fail(call, error)
-        raise
+    conformed, answer = await ask_on_record(
+        call, targets, record=record, ask=partial(_ask, call), is_filtered=_is_filtered
+    )
     evidence = call.evidence
     assert evidence is not None, "a target that answered left evidence"
     evidence.is_plain = conformed.is_plain

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from briggs.providers.base import Provider
@@ -21,11 +21,16 @@ from briggs.settings import (
 from briggs.transport import Transport
 from briggs.types.keys import PREFIX
 from briggs.wires.anthropic.wire import AnthropicWire
-from briggs.wires.base import Wire
+from briggs.wires.base import CHAT, Ability, Wire
+from briggs.wires.cohere import embeddings as cohere
 from briggs.wires.cohere.wire import CohereWire
+from briggs.wires.gemini import embeddings as gemini
 from briggs.wires.gemini.wire import GeminiWire
+from briggs.wires.mistral import abilities as mistral
 from briggs.wires.mistral.wire import MistralWire
+from briggs.wires.ollama import embeddings as ollama
 from briggs.wires.ollama.wire import OllamaWire
+from briggs.wires.openai.abilities import open_abilities
 from briggs.wires.openai.azure import open_azure
 from briggs.wires.openai.wire import OpenAIWire
 
@@ -49,10 +54,19 @@ class Vendor(NamedTuple):
     """The wire, or a function that creates it from the settings."""
     twin: str | None = None
     """Another row for the same server. That row lists the models."""
+    abilities: Callable[[Any], Sequence[Ability]] | None = None
+    """What the vendor does beside chat completions, below the address of its wire. Default: what
+    OpenAI does, if it speaks OpenAI's API."""
 
     def open_wire(self, row: ProviderSettings, *, environment: Mapping[str, str]) -> Wire:
         """The wire for a provider with these settings."""
         return self.wire(row, environment) if callable(self.wire) else self.wire
+
+    def open_abilities(self, wire: Wire) -> Sequence[Ability]:
+        """What the vendor does beside chat completions."""
+        if self.abilities is not None:
+            return self.abilities(wire)
+        return open_abilities(wire) if isinstance(wire, OpenAIWire) and wire.format == CHAT else ()
 
 
 # Some vendors do not accept `stream_options`. They always send the usage.
@@ -79,6 +93,7 @@ CATALOG: tuple[Vendor, ...] = (
         "https://generativelanguage.googleapis.com/v1beta",
         "GEMINI_API_KEY",
         wire=GeminiWire(),
+        abilities=gemini.open_abilities,
     ),
     Vendor(
         "cohere",
@@ -86,6 +101,7 @@ CATALOG: tuple[Vendor, ...] = (
         "COHERE_API_KEY",
         key_alias="CO_API_KEY",
         wire=CohereWire(),
+        abilities=cohere.open_abilities,
     ),
     Vendor("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
     Vendor("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
@@ -100,7 +116,13 @@ CATALOG: tuple[Vendor, ...] = (
     ),
     Vendor("xai", "https://api.x.ai/v1", "XAI_API_KEY"),
     Vendor("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
-    Vendor("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", wire=MistralWire()),
+    Vendor(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        "MISTRAL_API_KEY",
+        wire=MistralWire(),
+        abilities=mistral.open_abilities,
+    ),
     Vendor("nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"),
     Vendor("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
     Vendor("deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
@@ -116,7 +138,13 @@ CATALOG: tuple[Vendor, ...] = (
     Vendor("vllm", "http://127.0.0.1:8000/v1"),
     Vendor("sglang", "http://127.0.0.1:30000/v1"),
     Vendor("ollama", "http://127.0.0.1:11434/v1"),
-    Vendor("ollama-native", "http://127.0.0.1:11434/api", wire=OllamaWire(), twin="ollama"),
+    Vendor(
+        "ollama-native",
+        "http://127.0.0.1:11434/api",
+        wire=OllamaWire(),
+        twin="ollama",
+        abilities=ollama.open_abilities,
+    ),
     Vendor("llama.cpp", "http://127.0.0.1:8080/v1"),
     Vendor("lmstudio", "http://127.0.0.1:1234/v1"),
 )
@@ -242,9 +270,11 @@ def _open_provider(
     key_variable = _find_key_variable(row, vendor, environment)
     key = environment.get(key_variable) if key_variable else None
     refusal = _refuse_own_key(name, row, vendor, environment)
+    wire = vendor.open_wire(row, environment=environment)
     return HttpProvider(
         name,
-        wire=vendor.open_wire(row, environment=environment),
+        wire=wire,
+        abilities=vendor.open_abilities(wire),
         base_url=_find_address(row, vendor, environment).rstrip("/"),
         key_variable=None if vendor.signs and not key else key_variable,
         key=None if refusal else key,

@@ -17,6 +17,8 @@ _KEY = b"tokenizer.chat_template"
 _TEXT = struct.pack("<I", 8)
 # The key and the type of its value, as in the file: a text follows its length.
 _TEMPLATE = struct.pack("<Q", len(_KEY)) + _KEY + _TEXT
+# Before it comes the name of the architecture. Its value is a 32-bit number, of type 4.
+_POOLING = b".pooling_type" + struct.pack("<I", 4)
 METADATA_BYTES_MAX = 128 * 1024 * 1024
 """A template is searched for in this many bytes. Vocabularies may come before it."""
 TEMPLATE_BYTES_MAX = 1024 * 1024
@@ -41,6 +43,18 @@ def read_template(path: str) -> str | None:
             if length > TEMPLATE_BYTES_MAX:
                 raise NotGguf(f"its chat template claims to have {length} bytes")
             return data[start + 8 : start + 8 + length].decode("utf-8", "replace")
+
+
+def has_pooling(path: str) -> bool:
+    """Whether a file says how its tokens become one vector, as those for embeddings do.
+
+    Raises `OSError`.
+    """
+    with (
+        Path(path).open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        return data.find(_POOLING, 0, METADATA_BYTES_MAX) >= 0
 
 
 def print_file(path: str, *, template: str | None) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from briggs.providers.base import Answer, Take
 from briggs.transport import BrokenOff, StreamedReply, TimedOut, TooLarge, Transport, TransportError
 from briggs.types import json
-from briggs.types.envelope import LARGE_BYTES, Envelope
+from briggs.types.envelope import LARGE_BYTES, Envelope, Original
 from briggs.types.errors import (
     InvalidRequest,
     ProviderNotReady,
@@ -26,7 +26,16 @@ from briggs.types.errors import (
     UpstreamTruncated,
     UpstreamUnreachable,
 )
-from briggs.wires.base import CHAT, Ability, ModelPage, Prepared, Refreshing, StreamDecoder, Wire
+from briggs.wires.base import (
+    CHAT,
+    Ability,
+    Encoded,
+    ModelPage,
+    Prepared,
+    Refreshing,
+    StreamDecoder,
+    Wire,
+)
 
 # These headers are passed on to the caller, because SDKs wait and retry by them.
 _PASSED_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
@@ -80,7 +89,7 @@ class HttpProvider:
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
         original = envelope.original
         if original is None:
-            return self._write(self._wire, envelope, model)
+            return self._write(envelope, model)
         if original.format == self._wire.format:
             body = original.encode(model=model)
             return Prepared(
@@ -88,32 +97,16 @@ class HttpProvider:
             )
         ability = self._abilities.get(original.format)
         if ability is not None and ability.takes(model):
-            written = self._write(ability, envelope, model)
-            return msgspec.structs.replace(
-                written,
-                translated=True,
-                passes=ability.passes,
-                ability=ability.format,
-                headers=original.headers if ability.passes else {},
+            return use_ability(
+                ability, envelope, model=model, name=self.name, drops=self._drops_unsupported
             )
-        if original.refusal is not None:
-            raise explain_refusal(original.refusal, name=self.name)
-        return self._write(self._wire, envelope, model)
+        require_chat(original, name=self.name)
+        return self._write(envelope, model)
 
-    def _write(self, wire: Wire | Ability, envelope: Envelope, model: str) -> Prepared:
-        try:
-            encoded = wire.encode(envelope, model=model)
-        except (RecursionError, msgspec.DecodeError) as error:
-            # The envelope was readable, so the error is in the nesting inside it.
-            raise InvalidRequest(f"The request is nested too deeply for {self.name}.") from error
-        if encoded.unsupported and not self._drops_unsupported:
-            name = encoded.unsupported[0]
-            raise UnsupportedParameter(
-                f"{self.name} cannot express {', '.join(map(repr, encoded.unsupported))}: leave "
-                f"it out, or set drop_unsupported = true in [providers.{self.name}] to let Briggs "
-                f"leave it out.",
-                param=name,
-            )
+    def _write(self, envelope: Envelope, model: str) -> Prepared:
+        encoded = _encode(
+            self._wire, envelope, model=model, name=self.name, drops=self._drops_unsupported
+        )
         return Prepared(
             envelope,
             model,
@@ -357,9 +350,47 @@ class HttpStream:
         return self._goes_on and not self._rest and not self._decoder.done
 
 
-def explain_refusal(refusal: InvalidRequest, *, name: str) -> InvalidRequest:
-    """The error for a request that a provider can answer only by a chat completion."""
-    return type(refusal)(f"{name} {refusal.message}", param=refusal.param)
+def use_ability(
+    ability: Ability, envelope: Envelope, *, model: str, name: str, drops: bool = False
+) -> Prepared:
+    """Prepare a call for an ability of a provider. Raises `InvalidRequest`."""
+    encoded = _encode(ability, envelope, model=model, name=name, drops=drops)
+    original = envelope.original
+    assert original is not None, "only a call of another format needs an ability"
+    return Prepared(
+        envelope,
+        model,
+        encoded.body,
+        encoded.unsupported,
+        mended=encoded.mended,
+        translated=True,
+        passes=ability.passes,
+        headers=original.headers if ability.passes else {},
+        ability=ability.format,
+    )
+
+
+def require_chat(original: Original, *, name: str) -> None:
+    """Raise `InvalidRequest` for a call that a provider's chat completions cannot answer."""
+    if (refusal := original.refusal) is not None:
+        raise type(refusal)(f"{name} {refusal.message}", param=refusal.param)
+
+
+def _encode(
+    wire: Wire | Ability, envelope: Envelope, *, model: str, name: str, drops: bool
+) -> Encoded:
+    try:
+        encoded = wire.encode(envelope, model=model)
+    except (RecursionError, msgspec.DecodeError) as error:
+        # The envelope was readable, so the error is in the nesting inside it.
+        raise InvalidRequest(f"The request is nested too deeply for {name}.") from error
+    if encoded.unsupported and not drops:
+        raise UnsupportedParameter(
+            f"{name} cannot express {', '.join(map(repr, encoded.unsupported))}: leave it out, or "
+            f"set drop_unsupported = true in [providers.{name}] to let Briggs leave it out.",
+            param=encoded.unsupported[0],
+        )
+    return encoded
 
 
 def _is_stream(reply: StreamedReply, wire: Wire | Ability) -> bool:

@@ -13,13 +13,19 @@ import secrets
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from briggs.providers.base import Answer, Stream, Take
-from briggs.providers.http import HttpProvider
-from briggs.providers.local_models import BUILT_IN, find_template, name_build, read_own_template
+from briggs.providers.http import HttpProvider, require_chat, use_ability
+from briggs.providers.local_models import (
+    BUILT_IN,
+    find_pooling,
+    find_template,
+    name_build,
+    read_own_template,
+)
 from briggs.providers.local_server import ChildOrder
 from briggs.settings import LocalModelSettings, LocalSettings, read_local_model
 from briggs.transport import TimedOut, Transport, TransportError
@@ -31,6 +37,7 @@ from briggs.types.errors import (
     UpstreamUnreachable,
 )
 from briggs.wires.base import Prepared
+from briggs.wires.llama.abilities import open_abilities
 from briggs.wires.llama.request import require_slots, require_text, require_tools, translate
 from briggs.wires.llama.wire import LocalWire
 from briggs.wires.openai.wire import OpenAIWire
@@ -39,9 +46,17 @@ logger = logging.getLogger("briggs.local")
 
 START_TIMEOUT_S = 300
 _WIRE = OpenAIWire()
+_ABILITIES = {ability.format: ability for ability in open_abilities(_WIRE)}
 STOP_TIMEOUT_S = 5
 NOTICE_TIMEOUT_S = 0.5
 CHECKED_EVERY_S = 5
+
+
+class _Job(NamedTuple):
+    """What a child process is for. Embeddings have one of their own, with other settings."""
+
+    model: str
+    embeds: bool = False
 
 
 class LocalProvider:
@@ -58,11 +73,15 @@ class LocalProvider:
         listed = {name: read_local_model(one) for name, one in settings.models.items()}
         self._models = {BUILT_IN: LocalModelSettings(path=str(built_in)), **listed}
         self._transport = Transport(read_timeout_s=timeout_s, proxies=False)
-        self._children: dict[str, _Child] = {}
+        self._children: dict[_Job, _Child] = {}
         self._locks = {name: asyncio.Lock() for name in self._models}
         self._retiring: set[asyncio.Task[None]] = set()
 
     def prepare(self, envelope: Envelope, *, model: str) -> Prepared:
+        if (original := envelope.original) is not None:
+            if ability := _ABILITIES.get(original.format):
+                return use_ability(ability, envelope, model=model, name=f"local/{model}")
+            require_chat(original, name=f"local/{model}")
         require_slots(envelope, name=f"local/{model}", parallel=self._settings.parallel)
         require_text(envelope, name=f"local/{model}")
         if (envelope.names_tool or envelope.requires_tool) and model in self._models:
@@ -70,24 +89,26 @@ class LocalProvider:
         return Prepared(envelope, model, _WIRE.encode(translate(envelope), model=model).body)
 
     async def complete(self, prepared: Prepared) -> Answer:
-        child = await self._find_child(prepared.model)
+        job = _Job(prepared.model, prepared.ability == "embedding")
+        child = await self._find_child(job)
         try:
             return await child.complete(prepared)
         except UpstreamError:
             if not await child.has_ended():
                 raise
         # The process died. Another can answer the call from the start.
-        child = await self._find_child(prepared.model)
+        child = await self._find_child(job)
         return await child.complete(prepared)
 
     async def stream(self, prepared: Prepared) -> Stream:
-        child = await self._find_child(prepared.model)
+        job = _Job(prepared.model)
+        child = await self._find_child(job)
         try:
             return await child.stream(prepared)
         except UpstreamError:
             if not await child.has_ended():
                 raise
-        child = await self._find_child(prepared.model)
+        child = await self._find_child(job)
         return await child.stream(prepared)
 
     async def list_models(self) -> list[dict[str, Any]]:
@@ -100,25 +121,26 @@ class LocalProvider:
         await asyncio.gather(*(child.stop() for child in self._children.values()))
         await self._transport.close()
 
-    async def _find_child(self, model: str) -> _Child:
-        """Return a model's running process. Raises `ModelNotFound`, or the error of its start."""
-        if model not in self._models:
-            raise _not_found(model, self._models)
-        child = self._children.get(model)
+    async def _find_child(self, job: _Job) -> _Child:
+        """Return the process for a job. Raises `ModelNotFound`, or the error of its start."""
+        if job.model not in self._models:
+            raise _not_found(job.model, self._models)
+        child = self._children.get(job)
         if child is not None and child.is_alive:
             return child
-        async with self._locks[model]:
-            child = self._children.get(model)
+        async with self._locks[job.model]:
+            child = self._children.get(job)
             if child is None or not child.is_alive:
-                child = await self._start_child(model)
-                self._children[model] = child
+                child = await self._start_child(job)
+                self._children[job] = child
             return child
 
-    async def _start_child(self, model: str) -> _Child:
+    async def _start_child(self, job: _Job) -> _Child:
         if importlib.util.find_spec("xllamacpp") is None:
             raise ProviderNotReady(
                 "Local models need the package xllamacpp: pip install 'briggs[local]'."
             )
+        model = job.model
         listed = self._models[model]
         try:
             template = read_own_template(listed)
@@ -136,34 +158,41 @@ class LocalProvider:
             parallel=self._settings.parallel,
             # More than one thread would only slow down a model this small.
             threads=self._settings.threads or (1 if model == BUILT_IN else None),
+            embeds=job.embeds,
+            pooling=find_pooling(listed) if job.embeds else None,
         )
-        log_path = self._data / f"local-{model.replace('/', '-')}.log"
+        name = f"{model.replace('/', '-')}{'-embeddings' if job.embeds else ''}"
+        log_path = self._data / f"local-{name}.log"
         process, address = await _spawn(order, log_path=log_path)
+        wire = LocalWire(name=f"local/{model}", fingerprint=fingerprint)
         upstream = HttpProvider(
             self.name,
-            wire=LocalWire(name=f"local/{model}", fingerprint=fingerprint),
+            wire=wire,
+            abilities=open_abilities(wire),
             base_url=f"{address}/v1",
             key_variable=None,
             key=order.key,
             transport=self._transport,
         )
         child = _Child(process, upstream)
-        self._keep(self._watch(model, child))
+        self._keep(self._watch(job, child))
         self._keep(self._watch_progress(model, child, address=address, key=order.key))
         return child
 
-    async def _watch(self, model: str, child: _Child) -> None:
+    async def _watch(self, job: _Job, child: _Child) -> None:
         """Retire a child that has grown past its limit. The next call starts another."""
         while child.is_alive:
             await asyncio.sleep(CHECKED_EVERY_S)
             size = await asyncio.to_thread(_read_memory, child.process.pid)
             if size > self._settings.memory_bytes_max:
-                logger.warning("local/%s has grown to %d bytes, so it is restarted", model, size)
-                if self._children.get(model) is child:
-                    del self._children[model]
+                logger.warning(
+                    "local/%s has grown to %d bytes, so it is restarted", job.model, size
+                )
+                if self._children.get(job) is child:
+                    del self._children[job]
                 await child.retire()
                 return
-        logger.warning("local/%s has ended. The next call restarts it", model)
+        logger.warning("local/%s has ended. The next call restarts it", job.model)
 
     async def _watch_progress(self, model: str, child: _Child, *, address: str, key: str) -> None:
         """Kill a child that has stalled. Some grammars keep llama.cpp busy for ever, and then no

@@ -11,6 +11,7 @@ from briggs.settings import (
     FileSettings,
     LocalModelSettings,
     LocalSettings,
+    Pooling,
     Problem,
     read_local_model,
     read_target,
@@ -64,6 +65,13 @@ def find_template(model: LocalModelSettings) -> str | None:
     except (OSError, ValueError):
         # Such a model does not start, and the error then explains why.
         return None
+
+
+def find_pooling(model: LocalModelSettings) -> Pooling | None:
+    """How a model's tokens become one vector. None if its file says. Raises `OSError`."""
+    if model.pooling is not None:
+        return model.pooling
+    return None if gguf.has_pooling(model.path) else "mean"
 
 
 def read_own_template(model: LocalModelSettings) -> str | None:

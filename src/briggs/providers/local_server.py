@@ -12,6 +12,8 @@ import sys
 
 import msgspec
 
+_BATCH_TOKENS = 8192
+
 
 class ChildOrder(msgspec.Struct, kw_only=True):
     """What the parent orders."""
@@ -23,6 +25,10 @@ class ChildOrder(msgspec.Struct, kw_only=True):
     parallel: int
     threads: int | None
     chat_template: str | None = None
+    embeds: bool = False
+    """Whether it is for embeddings."""
+    pooling: str | None = None
+    """Default: as the file says."""
 
 
 def main() -> None:
@@ -43,6 +49,13 @@ def main() -> None:
         parameters.cpuparams_batch.n_threads = order.threads
     if order.chat_template is not None:
         parameters.chat_template = order.chat_template
+    if order.embeds:
+        parameters.embedding = True
+        # A text must fit into one batch.
+        parameters.n_batch = parameters.n_ubatch = order.context_tokens or _BATCH_TOKENS
+        if order.pooling is not None:
+            name = f"LLAMA_POOLING_TYPE_{order.pooling.upper()}"
+            parameters.pooling_type = getattr(xllamacpp.llama_pooling_type, name)
     # The specification's defaults, for callers who set no sampling parameters.
     parameters.sampling.temp = 1.0
     parameters.sampling.top_p = 1.0

@@ -63,7 +63,8 @@ class Rates(msgspec.Struct, frozen=True):
     """
 
     input: Decimal
-    output: Decimal
+    output: Decimal | None
+    """None for a model that writes nothing, such as one for embeddings."""
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
     cache_write_1h: Decimal | None = None
@@ -228,6 +229,8 @@ def calculate(price: Price, facts: Facts) -> Decimal | None:
         return None
     if facts.audio_output_tokens and rates.audio_output is None:
         return None
+    if completion and rates.output is None:
+        return None
     written = facts.cache_write_tokens or 0
     hour = min(facts.cache_write_1h_tokens or 0, written)
     input = _sum(
@@ -240,7 +243,7 @@ def calculate(price: Price, facts: Facts) -> Decimal | None:
     )
     output = _sum(
         completion,
-        rates.output,
+        rates.output or Decimal(0),
         (facts.reasoning_tokens, rates.reasoning),
         (facts.audio_output_tokens, rates.audio_output),
     )
@@ -309,9 +312,9 @@ def _has_tier(listed: ModelInfo, tier: str, *, moment: datetime) -> bool:
 
 
 def _read_listed(listed: ModelPrice) -> Price | None:
-    """None if the list lacks the input or output price, or bills tokens that usage omits."""
+    """None if the list lacks the input price, or bills tokens that usage omits."""
     amounts = {name: getattr(listed, key) for name, key in _LISTED.items()}
-    if amounts["input"] is None or amounts["output"] is None or getattr(listed, _UNCOUNTED):
+    if amounts["input"] is None or getattr(listed, _UNCOUNTED):
         return None
     starts = {0, *(tier.start for amount in amounts.values() for tier in _tiers(amount))}
     tiers = [

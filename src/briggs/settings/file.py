@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+Pooling = Literal["mean", "cls", "last"]
 Durability = Literal["strict", "fsync", "relaxed"]
 # Upper bounds: a petabyte, and counts far above what a machine can do, so that nothing overflows.
 Bytes = Annotated[int, Meta(gt=0, le=2**50)]
@@ -152,6 +153,8 @@ class LocalModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     """The chat template for its prompts, in Jinja. Default: the one in the GGUF file."""
     chat_template_file: str | None = None
     """A file that contains the chat template."""
+    pooling: Pooling | None = None
+    """How its tokens become one vector, for embeddings. Default: as the file says, or `mean`."""
 
 
 class LocalSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -182,6 +185,9 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     on_hang_up: Literal["cancel", "drain"] = "cancel"
     """What happens to a call whose caller leaves before the answer is complete: the upstream is
     cancelled, or its answer is read to the end and recorded, within `[limits]`."""
+    record_vectors: bool = False
+    """Whether the vectors of embeddings are recorded. By default only their lengths are, because
+    vectors are large and can be computed again."""
     default_provider: str | None = None
     """The provider for bare model names. Default: the only provider, if there is just one."""
     hosts: list[str] = []

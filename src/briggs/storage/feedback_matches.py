@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from briggs.storage.database import database_of
 from briggs.storage.tables import feedback, feedback_completions, feedback_queue, feedback_tasks
-from briggs.types.completions import CHECK_TAG, Completion
+from briggs.types.completions import CHECK_TAG, TEXTLESS, CallKind, Completion
 
 PLACES = 2**53
 """The number of positions on the circle, on which completions are placed at random."""
@@ -34,17 +34,20 @@ def enlist(connection: Connection, *, of: Sequence[Completion]) -> None:
             for each in of
             if each.status == "finished"
             and each.organization_id == selector.organization_id
-            and is_selected(each.tags, by=selector.tags)
+            and is_selected(each.tags, kind=each.kind, by=selector.tags)
         ]
         if chosen:
             put(connection, task_id=selector.task_id, wanted=selector.wanted, of=chosen)
 
 
-def is_selected(tags: Collection[str], *, by: Collection[str]) -> bool:
+def is_selected(tags: Collection[str], *, kind: CallKind, by: Collection[str]) -> bool:
     """Whether a completion with these tags awaits a task that selects `by`.
 
-    The calls of `briggs check` await only the tasks that name their tag.
+    The calls of `briggs check` await only the tasks that name their tag. Those that wrote no text
+    await none.
     """
+    if kind in TEXTLESS:
+        return False
     return set(by).issubset(tags) and (CHECK_TAG in by or CHECK_TAG not in tags)
 
 

@@ -21,6 +21,7 @@ FILL_ROWS = 500
 
 _BEGINNING = {"fill_created_at": 2**62, "fill_id": ""}
 _NAMES = (
+    "kind",
     "id",
     "organization_id",
     "created_at",
@@ -270,7 +271,7 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
     found = [
         _decode_put(each, bodies=bodies)
         for each in page
-        if feedback_matches.is_selected(each.tags, by=tags)
+        if feedback_matches.is_selected(each.tags, kind=each.kind, by=tags)
     ]
     if found:
         feedback_matches.put(connection, task_id=id, wanted=task.reviewers_wanted, of=found)

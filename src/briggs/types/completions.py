@@ -13,6 +13,8 @@ from msgspec import UNSET, UnsetType
 Status = Literal["started", "finished", "failed"]
 CallKind = Literal["chat", "completion", "response", "message", "embedding", "moderation"]
 """What a call asks for: the nouns of the APIs that Briggs answers."""
+TEXTLESS: frozenset[CallKind] = frozenset({"embedding", "moderation"})
+"""The kinds of calls whose answers have no text, so that nobody grades them."""
 ID_PREFIX = "chatcmpl-"
 """Put before Briggs's id in an answer whose upstream gave no id."""
 

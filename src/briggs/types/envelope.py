@@ -91,7 +91,7 @@ class Original(NamedTuple):
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""
-        return json.encode_plain({**_MEMBERS.decode(self.body), **replaced})
+        return json.encode_plain({**_read_members(self.body), **replaced})
 
 
 class Envelope(msgspec.Struct, kw_only=True):
@@ -200,6 +200,14 @@ def open_members(body: bytes, *, required: Sequence[str] = ("model",)) -> Envelo
     return Envelope(body=body, members=members, values=values)
 
 
+def read_members(envelope: Envelope, types: Mapping[str, Any]) -> None:
+    """Add members to an envelope's values. Raises an `InvalidRequest` that names the member."""
+    for name, type in types.items():
+        if name in envelope.members:
+            value = json.decode(envelope.members[name])
+            envelope.values[name] = _convert_member(name, value, type)
+
+
 def _check_size(body: bytes) -> None:
     """Refuse a body with too many values before it is decoded.
 
@@ -237,10 +245,22 @@ def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:
         raise InvalidRequest(
             "'model' holds half a surrogate pair: send a name of whole characters.", param="model"
         )
-    members = {name: Raw(json.encode_plain(value)) for name, value in request.items()}
-    return members, {
-        name: _convert_member(name, value) for name, value in request.items() if name in _TYPES
+    return _to_raw(request), {
+        name: _convert_member(name, value, _TYPES[name])
+        for name, value in request.items()
+        if name in _TYPES
     }
+
+
+def _read_members(body: bytes) -> dict[str, Raw]:
+    try:
+        return _MEMBERS.decode(body)
+    except (msgspec.DecodeError, UnicodeError):
+        return _to_raw(json.decode(body))
+
+
+def _to_raw(request: dict[str, Any]) -> dict[str, Raw]:
+    return {name: Raw(json.encode_plain(value)) for name, value in request.items()}
 
 
 def _is_unicode(text: str) -> bool:
@@ -251,9 +271,9 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _convert_member(name: str, value: Any) -> Any:
+def _convert_member(name: str, value: Any, type: Any) -> Any:
     try:
-        return msgspec.convert(value, _TYPES[name])
+        return msgspec.convert(value, type)
     except msgspec.ValidationError as error:
         raise _explain(name, error) from error
     except UnicodeEncodeError as error:

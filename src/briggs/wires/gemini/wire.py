@@ -36,11 +36,8 @@ class GeminiWire:
     stream_types = ("text/event-stream",)
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
-        collection, _, name = model.rpartition("/")
-        if collection not in ("models", "tunedModels"):
-            collection, name = "models", model
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return f"{base_url}/{collection}/{quote_model(name)}:{method}"
+        return f"{base_url}/{place_model(model)}:{method}"
 
     def authorize(
         self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
@@ -85,6 +82,14 @@ class GeminiWire:
         ]
         token = page.get("nextPageToken")
         return ModelPage(models, f"&pageToken={quote(token, safe='')}" if token else "")
+
+
+def place_model(model: str) -> str:
+    """A model's collection and name, as parts of an address."""
+    collection, _, name = model.rpartition("/")
+    if collection not in ("models", "tunedModels"):
+        collection, name = "models", model
+    return f"{collection}/{quote_model(name)}"
 
 
 def _find(error: dict[str, Any], name: str) -> Any:

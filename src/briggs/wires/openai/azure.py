@@ -28,9 +28,12 @@ class AzureWire(OpenAIWire):
         self._query = f"?api-version={quote(api_version)}" if api_version else ""
 
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
+        return self.address(base_url, model=model, path="/chat/completions")
+
+    def address(self, base_url: str, *, model: str, path: str) -> str:
         if self._query and not base_url.endswith("/v1"):
             base_url = f"{base_url}/deployments/{quote_model(model)}"
-        return f"{base_url}/chat/completions{self._query}"
+        return f"{base_url}{path}{self._query}"
 
     def authorize(
         self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None

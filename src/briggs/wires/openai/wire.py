@@ -37,6 +37,10 @@ class OpenAIWire:
     def url(self, base_url: str, *, model: str, stream: bool) -> str:
         return f"{base_url}/chat/completions"
 
+    def address(self, base_url: str, *, model: str, path: str) -> str:
+        """The URL for something else than a chat completion."""
+        return f"{base_url}{path}"
+
     def authorize(
         self, *, method: str, url: str, headers: dict[str, str], body: bytes, key: str | None
     ) -> dict[str, str]:

@@ -54,6 +54,9 @@ def _list_turns(request: Mapping[str, Any]) -> Iterator[Any]:
         return
     for name in ("messages", "contents", "prompt", "input"):
         asked = request.get(name)
+        if isinstance(asked, list) and _is_one(asked):
+            is_tokens = isinstance(asked[0], int)
+            asked = [_say("user", json.encode(asked).decode() if is_tokens else asked)]
         for each in asked if isinstance(asked, list) else [] if asked in (None, "") else [asked]:
             if isinstance(each, dict) and "parts" in each:
                 yield from _read_content(each)
@@ -63,6 +66,14 @@ def _list_turns(request: Mapping[str, Any]) -> Iterator[Any]:
                 yield _say("user", each)
         if asked:
             return
+
+
+def _is_one(asked: list[Any]) -> bool:
+    """Whether a list is one text, in tokens or in the parts of a moderation."""
+    are_tokens = all(isinstance(each, int) for each in asked)
+    return bool(asked) and (
+        are_tokens or all(members(each).get("type") in ("text", "image_url") for each in asked)
+    )
 
 
 def _list_system(request: Mapping[str, Any]) -> Iterator[RecordedMessage]:
