@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json as stdlib_json
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -197,3 +200,111 @@ def test_a_plain_answer_reads_as_any(monkeypatch: pytest.MonkeyPatch, logprobs: 
     monkeypatch.setattr(reported, "_read_plain", lambda _: None)
     assert read_answer(body, of=of) == quick._replace(is_plain=False)
     assert check_response(body) == []
+
+
+def create_large(count: int = 3_000, **members: Any) -> dict[str, Any]:
+    """An answer that is mostly logprobs, with alternatives."""
+    words = [f" wörd{number % 97}" for number in range(count)]
+    tokens = [
+        {
+            "token": word,
+            "logprob": -0.5,
+            "bytes": list(word.encode()),
+            "top_logprobs": [{"token": " x", "logprob": -3, "bytes": [32, 120]}],
+        }
+        for word in words
+    ]
+    usage = {"prompt_tokens": 1, "completion_tokens": count, "total_tokens": count + 1}
+    value = create_response("".join(words), usage=usage, **members)
+    value["choices"][0]["logprobs"] = {"content": tokens, "refusal": None}
+    return value
+
+
+def change_choice(value: dict[str, Any], **members: Any) -> dict[str, Any]:
+    value["choices"][0] |= members
+    return value
+
+
+def change_tokens(value: dict[str, Any], **members: Any) -> dict[str, Any]:
+    for token in value["choices"][0]["logprobs"]["content"][5:9]:
+        token |= members
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "is_quick"),
+    [
+        (create_large(), True),
+        (create_large(model=UNKNOWN_MODEL), True),
+        (create_large(error=None, id=""), True),
+        (change_choice(create_large(), finish_reason="end_turn"), True),
+        (change_choice(create_large(), finish_reason=None, extra=[1]), True),
+        (change_choice(create_large(), text="t", message={"role": "assistant"}), False),
+        (change_choice(create_large(), message={"content": "\ud83d"}), False),
+        (change_choice(create_large(), logprobs={"tokens": ["a"] * 50_000}), True),
+        (change_choice(create_large(), logprobs=["a"] * 50_000), True),
+        (change_choice(create_large(), logprobs={"content": [{}] * 50_000}), False),
+        (change_tokens(create_large(), token="\ufffd"), False),
+        (change_tokens(create_large(), bytes=None), True),
+        (change_tokens(create_large(), bytes="no"), False),
+        (change_tokens(create_large(), logprob=9.5), False),
+        (create_large() | {"choices": []}, False),
+        (create_large() | {"choices": "x" * 500_000}, False),
+        (create_large() | {"usage": {"prompt_tokens": -1}}, True),
+    ],
+)
+def test_a_large_answer_reads_as_any(
+    monkeypatch: pytest.MonkeyPatch, value: dict[str, Any], is_quick: bool
+) -> None:
+    """The reading that makes no objects of logprobs gives the same body and facts as the full."""
+    body = json.encode_plain(value)
+    of = Completion(organization_id="default", model="m")
+    quick = reported._read_large(body, of=of)
+    assert (quick is not None) is is_quick
+    read = read_answer(body, of=of)
+    monkeypatch.setattr(reported, "_read_large", lambda _, of: None)
+    assert read_answer(body, of=of) == read
+    assert quick in (None, read)
+
+
+def count_calls(act: Callable[..., object], *given: object) -> int:
+    """How many functions written in Python run. What watches the garbage is not among them."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    gc.disable()
+    sys.setprofile(note)
+    try:
+        act(*given)
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return count
+
+
+def test_a_longer_answer_takes_no_more_steps() -> None:
+    """Reading the record of an answer of ten times the tokens runs not one function more."""
+    counts = []
+    for tokens in (3_000, 30_000):
+        answer = json.encode_plain(change_choice(create_large(tokens), finish_reason="end_turn"))
+        completion = Completion(organization_id="default", source="client", model="m")
+        completion.response = read_answer(answer, of=completion).body
+        as_posted = count_calls(read_response, completion)
+        completion.received = answer
+        counts.append((as_posted, count_calls(read_response, completion)))
+    assert counts[0] == counts[1]
+
+
+def test_what_was_mended_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that was mended when it came is on record as it was read. Only a model that the
+    request named later is written into it."""
+    value = create_response("46", model=UNKNOWN_MODEL)
+    told = {"source": "client", "status": "finished", "received": b"{}"}
+    completion = Completion(organization_id="o", response=json.encode(value), **told)  # type: ignore[arg-type]
+    monkeypatch.setattr(reported, "read_answer", None)
+    assert read_response(completion) == completion.response
+    completion.model = "gpt-4o"
+    assert json.decode(read_response(completion)) == value | {"model": "gpt-4o"}

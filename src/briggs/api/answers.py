@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,9 +12,11 @@ from starlette.responses import Response
 from briggs.accounts.keys import Keys
 from briggs.api.encodings import decompress
 from briggs.parts import find_parts, receive_body
+from briggs.record.bodies import read_aside
 from briggs.storage import Store
 from briggs.transport.errors import TimedOut, TransportError
 from briggs.types import json
+from briggs.types.completions import Completion
 from briggs.types.encodings import refuse_json
 from briggs.types.errors import (
     BriggsError,
@@ -34,6 +36,12 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         return json.encode(content)
+
+
+async def present_aside(present: Callable[[], Any], *, of: Iterable[Completion]) -> Json:
+    """Answer with what these completions are presented as, from a thread if they are large."""
+    bodies = [body for each in of for body in (each.request, each.response)]
+    return await read_aside(lambda: Json(present()), of=bodies)
 
 
 def answer_error(error: BriggsError, *, path: str) -> Json:

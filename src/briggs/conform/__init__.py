@@ -7,7 +7,7 @@ object, https://platform.openai.com/docs/api-reference/chat/object.
 """
 
 from briggs.conform.finish import InBandError
-from briggs.conform.response import conform_plain, conform_response
+from briggs.conform.response import conform_plain, conform_response, conform_strict
 from briggs.conform.stream import ConformStream
 from briggs.conform.strict import Asked, Conformed, Facts, NotConforming
 from briggs.conform.usage import restore_words
@@ -21,5 +21,6 @@ __all__ = [
     "NotConforming",
     "conform_plain",
     "conform_response",
+    "conform_strict",
     "restore_words",
 ]

@@ -58,8 +58,15 @@ _CREATED_MAX = 10**20
 
 def conform_response(body: bytes, *, asked: Asked) -> Conformed:
     """Check an answer, and mend it if needed. Raises `NotConforming` or `InBandError`."""
-    if (plain := conform_plain(body, asked=asked)) is not None:
-        return plain
+    return (
+        conform_plain(body, asked=asked)
+        or conform_strict(body, asked=asked)
+        or _restore(body, asked=asked)
+    )
+
+
+def conform_strict(body: bytes, *, asked: Asked) -> Conformed | None:
+    """An answer that conforms, which passes as it came. None for one that must be mended."""
     words: dict[str, Any] = {}
     try:
         response = _STRICT.decode(body)
@@ -67,13 +74,13 @@ def conform_response(body: bytes, *, asked: Asked) -> Conformed:
             response.usage, words = _read_usage(response.usage)  # type: ignore[assignment]
         check_response(response, asked)
     except (msgspec.DecodeError, UnicodeError, RecursionError, NotConforming):
-        return _restore(body, asked=asked)
+        return None
     for choice in response.choices:
         is_silent = not choice.message.content and choice.message.tool_calls is UNSET
         if is_silent or (choice.logprobs is not None and are_cut(choice.logprobs)):
-            return _restore(body, asked=asked)
+            return None
     if (words and translate_words(words)) or (response.usage is UNSET and b'"usage"' in body):
-        return _restore(body, asked=asked)
+        return None
     facts = read_facts(response)
     facts.cost_usd = read_cost(words)
     return Conformed(body, facts)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
+from msgspec import UnsetType
+
+from briggs.record.judge import LARGE_BYTES
 from briggs.record.reported import read_response
 from briggs.types import json
 from briggs.types.any_json import members
@@ -11,6 +16,14 @@ from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError
 from briggs.types.tokens import ChoiceTokens, read_answers
 from briggs.wires.recorded.request import read_request
+
+Read = TypeVar("Read")
+
+
+async def read_aside(read: Callable[[], Read], *, of: Iterable[bytes | UnsetType | None]) -> Read:
+    """Read bodies, in a thread if there is much to read."""
+    is_large = sum(len(body) for body in of if body) >= LARGE_BYTES
+    return await asyncio.to_thread(read) if is_large else read()
 
 
 def read_asked(completion: Completion) -> dict[str, Any]:

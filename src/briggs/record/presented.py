@@ -18,9 +18,12 @@ from briggs.wires.recorded.request import read_request
 _CALL_SITE = ("stacktrace", "orig_module", "orig_qualname")
 
 
-def present(completion: Completion) -> dict[str, Any]:
-    """A completion as Log10's Python client reads it: objects, never texts or null."""
-    request, response = read_bodies(completion)
+def present(completion: Completion, *, answer: bytes | None = None) -> dict[str, Any]:
+    """A completion as Log10's Python client reads it: objects, never texts or null.
+
+    `answer` is its answer as a chat completion, if that has been read.
+    """
+    request, response = read_bodies(completion, answer=answer)
     members = {
         "id": completion.id,
         "organization_id": completion.organization_id,
@@ -65,10 +68,10 @@ def decode_tag(id: str) -> str:
         ) from error
 
 
-def read_bodies(completion: Completion) -> tuple[Any, Any]:
+def read_bodies(completion: Completion, *, answer: bytes | None = None) -> tuple[Any, Any]:
     """The request and the response in OpenAI's format. None for one that was not reported."""
     request = _decode(completion.request)
-    return request and read_request(request), _decode(find_response(completion))
+    return request and read_request(request), _decode(answer or find_response(completion))
 
 
 def _decode(body: bytes | None) -> Any:

@@ -11,20 +11,22 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Raw
 
 from briggs.conform import (
     Asked,
-    Conformed,
     Facts,
     InBandError,
     NotConforming,
     conform_plain,
     conform_response,
+    conform_strict,
     restore_words,
 )
 from briggs.types import json
 from briggs.types.any_json import integer, members, text
 from briggs.types.completions import Completion
+from briggs.types.envelope import LARGE_BYTES
 from briggs.types.usage import COUNT_MAX
 from briggs.wires.chunks import MALFORMED
 from briggs.wires.recorded.answer import translate_answer
@@ -53,8 +55,8 @@ class RecordedAnswer(NamedTuple):
 
 def read_answer(recorded: bytes, *, of: Completion) -> RecordedAnswer:
     """Read the answer of a completion, whatever its shape."""
-    if (plain := _read_plain(recorded)) is not None:
-        return plain
+    if (read := _read_plain(recorded) or _read_large(recorded, of=of)) is not None:
+        return read
     value = _decode(recorded)
     translated = None if value is None else translate_answer(value, model=of.model)
     answer, is_translated = translated or value or {}, translated is not None
@@ -70,9 +72,12 @@ def read_answer(recorded: bytes, *, of: Completion) -> RecordedAnswer:
 def read_response(completion: Completion) -> bytes:
     """The response of a completion that a client posted, as a chat completion.
 
-    Records of Briggs 0.1 hold the response as it was posted. A finished call without an answer
-    gets one choice without content, so that code that reads `choices[0]` works.
+    What differs from what was posted was read when it came. Records of Briggs 0.1 hold the response
+    as it was posted. A finished call without an answer gets one choice without content, so that
+    code that reads `choices[0]` works.
     """
+    if completion.response is not None and completion.received is not None:
+        return name_model(completion.response, of=completion)
     if completion.response is not None:
         return read_answer(completion.response, of=completion).body
     choices: list[Any] = []
@@ -83,8 +88,23 @@ def read_response(completion: Completion) -> bytes:
     return json.encode_plain({**identity, "object": "chat.completion", "choices": choices})
 
 
+def name_model(body: bytes, *, of: Completion) -> bytes:
+    """Write the model of the request into an answer that was read before its request came."""
+    if not of.model or f'"{UNKNOWN_MODEL}"'.encode() not in body:
+        return body
+    members = _MEMBERS.decode(body)
+    if json.decode(bytes(members["model"])) != UNKNOWN_MODEL:
+        return body
+    return json.encode_plain(members | {"model": of.model})
+
+
 def _finish(
-    recorded: bytes, answer: dict[str, Any], *, of: Completion, is_translated: bool
+    recorded: bytes,
+    answer: dict[str, Any],
+    *,
+    of: Completion,
+    is_translated: bool,
+    is_large: bool = False,
 ) -> RecordedAnswer:
     """Conform an answer and read its facts. Raises `NotConforming`, `InBandError`."""
     reasons = [choice.get("finish_reason") for choice in answer["choices"]]
@@ -93,8 +113,12 @@ def _finish(
         {**choice, "finish_reason": reason or _guess_reason(choice, of)}
         for choice, reason in zip(answer["choices"], reasons, strict=True)
     ]
-    same = not is_translated and _decode(recorded) == whole
-    conformed = _conform(recorded if same else json.encode_plain(whole), whole)
+    decode, conform = (_split, conform_strict) if is_large else (_decode, conform_response)
+    same = not is_translated and decode(recorded) == whole
+    asked = _ask(choices=len(whole["choices"]))
+    conformed = conform(recorded if same else json.encode_plain(whole), asked=asked)
+    if conformed is None:
+        raise NotConforming("it must be mended within its logprobs")
     facts = conformed.facts
     facts.id, facts.model = text(answer.get("id")), text(answer.get("model"))
     facts.finish_reasons = [
@@ -111,8 +135,18 @@ def _read_plain(recorded: bytes) -> RecordedAnswer | None:
     return RecordedAnswer(recorded, plain.facts, is_translated=False, is_plain=True)
 
 
-def _conform(body: bytes, answer: dict[str, Any]) -> Conformed:
-    return conform_response(body, asked=_ask(choices=len(answer["choices"])))
+def _read_large(recorded: bytes, *, of: Completion) -> RecordedAnswer | None:
+    """Read a large answer whose logprobs conform. They stay as they are written, because to make
+    objects of them takes seconds. None for any other answer.
+    """
+    answer = _split(recorded) if len(recorded) >= LARGE_BYTES else None
+    if answer is None:
+        return None
+    try:
+        _mend(answer)
+        return _finish(recorded, answer, of=of, is_translated=False, is_large=True)
+    except (NotConforming, InBandError, RecursionError, *MALFORMED):
+        return None
 
 
 def _ask(*, choices: int = 1, logprobs: bool = True) -> Asked:
@@ -248,6 +282,36 @@ def _read_usage(usage: Any) -> dict[str, Any] | None:
     if any(count is not None and not 0 <= count <= COUNT_MAX for count in counts):
         return None
     return usage if any(counts) or read_cost(usage) is not None else None
+
+
+def _split(body: bytes) -> dict[str, Any] | None:
+    """A JSON object with choices, whose logprobs are left as they are written. None for others."""
+    try:
+        body.decode()
+        members = _MEMBERS.decode(body)
+        choices = [_split_choice(each) for each in _CHOICES.decode(members["choices"])]
+        value = {
+            name: choices if name == "choices" else json.decode(bytes(raw))
+            for name, raw in members.items()
+        }
+        return value if choices else None
+    except (KeyError, msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def _split_choice(choice: dict[str, Raw]) -> dict[str, Any]:
+    return {
+        name: _split_logprobs(raw) if name == "logprobs" else json.decode(bytes(raw))
+        for name, raw in choice.items()
+    }
+
+
+def _split_logprobs(raw: Raw) -> Any:
+    return _MEMBERS.decode(raw) if bytes(memoryview(raw)[:1]) == b"{" else json.decode(bytes(raw))
+
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_CHOICES = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
 def _decode(body: bytes) -> dict[str, Any] | None:

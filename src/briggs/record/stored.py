@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from briggs.record.reported import read_response
 from briggs.types import json
 from briggs.types.any_json import members
 from briggs.types.completions import Completion
+from briggs.types.envelope import LARGE_BYTES
 
 _BODIES = frozenset({"request", "response", "received"})
 
@@ -19,6 +22,7 @@ def present(completion: Completion, *, include: Collection[str] = ()) -> dict[st
     """The answer as OpenAI's API gives it, with the record in `briggs`.
 
     `include` may name `request` and `received`. Lists of the API and all exports have this shape.
+    It is for `json.encode`, which also writes what stays as it was written.
     """
     response = _read_response(completion)
     record = {
@@ -45,9 +49,21 @@ def decode_body(body: bytes) -> Any:
 def _read_response(completion: Completion) -> dict[str, Any]:
     """The answer in the shape of OpenAI's response, whichever vendor gave it."""
     if completion.source == "client":
-        return members(decode_body(read_response(completion)))
-    response = decode_body(completion.response or b"null")
+        return members(_read_object(read_response(completion)))
+    response = _read_object(completion.response or b"null")
     return response if isinstance(response, dict) else _unanswered(completion)
+
+
+def _read_object(body: bytes) -> Any:
+    """A body's JSON. The members of a large object stay as they are written, which takes no time.
+
+    Its objects alone would take seconds to make, and as long to write again.
+    """
+    if len(body) >= LARGE_BYTES:
+        with suppress(msgspec.DecodeError, UnicodeError):
+            json.check(body)
+            return msgspec.json.decode(body, type=dict[str, Raw])
+    return decode_body(body)
 
 
 def _unanswered(completion: Completion) -> dict[str, Any]:

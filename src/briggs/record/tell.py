@@ -10,25 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.record.judge import LARGE_BYTES
+from briggs.record.bodies import find_response, read_aside
 from briggs.record.prices import find_basis, load_list, price_logged
 from briggs.record.record import Call, write_facts
-from briggs.record.reported import RecordedAnswer, read_answer
+from briggs.record.reported import RecordedAnswer, name_model, read_answer
 from briggs.rules import check_response, is_checkable
 from briggs.storage import Store
 from briggs.types import json
 from briggs.types.any_json import integer, members, text
 from briggs.types.completions import Completion, Status, current_time_us
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
-
-Read = TypeVar("Read")
 
 _ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ASKED = ("model", "stream", "seed", "user")
@@ -58,7 +55,21 @@ class Posted(msgspec.Struct, kw_only=True):
     """Unix time in microseconds, for a call that is posted long after it happened."""
 
 
-async def tell(id: str, posted: Posted, *, store: Store) -> Completion:
+class Recorded(NamedTuple):
+    """A call as it is on record after a post."""
+
+    completion: Completion
+    answer: RecordedAnswer | None
+    """The post's answer as it was read, if that is the call's answer now."""
+
+    def find_response(self) -> bytes | None:
+        """The bytes of the answer as a chat completion. What the post said is not read again."""
+        if self.answer is None:
+            return find_response(self.completion)
+        return name_model(self.answer.body, of=self.completion)
+
+
+async def tell(id: str, posted: Posted, *, store: Store) -> Recorded:
     """Record a post about a call, and return all that is known of the call so far.
 
     The post is read and priced here. The writer's thread only puts it together with the record.
@@ -66,17 +77,26 @@ async def tell(id: str, posted: Posted, *, store: Store) -> Completion:
     """
     if posted.response is not UNSET and not load_list.cache_info().currsize:
         await asyncio.to_thread(load_list)
-    told = await _read_aside(partial(read_told, id, posted), of=(posted.request, posted.response))
+    told = await read_aside(partial(read_told, id, posted), of=(posted.request, posted.response))
     merged = Merge(id, posted, told)
     completion = await store.completions.merge(
         id, organization_id=posted.organization_id, change=merged
     )
-    if not merged.needs_price:
-        return completion
-    priced = await _read_aside(partial(_price, completion, told), of=(completion.response,))
+    if merged.needs_price:
+        completion = await _price_aside(completion, told, store=store)
+    is_same = told.answer is not None and told.answer.body == completion.response
+    is_ours = completion.source == "gateway"
+    return Recorded(completion, told.answer if is_same and not is_ours else None)
+
+
+async def _price_aside(completion: Completion, told: Told, *, store: Store) -> Completion:
+    """Record the price of a call that depends on what earlier posts said."""
+    priced = await read_aside(partial(_price, completion, told), of=(completion.response,))
     with contextlib.suppress(NotFound):
         completion = await store.completions.merge(
-            id, organization_id=posted.organization_id, change=partial(_write_price, priced)
+            completion.id,
+            organization_id=completion.organization_id,
+            change=partial(_write_price, priced),
         )
     return completion
 
@@ -243,12 +263,6 @@ def _write_price(priced: Completion, before: Completion | None) -> Completion:
         for name in _PRICED:
             setattr(before, name, getattr(priced, name))
     return before
-
-
-async def _read_aside(read: Callable[[], Read], *, of: Iterable[bytes | UnsetType | None]) -> Read:
-    """Read bodies in a thread if there is much to read."""
-    is_large = sum(len(body) for body in of if body) >= LARGE_BYTES
-    return await asyncio.to_thread(read) if is_large else read()
 
 
 def _read_request(completion: Completion) -> None:

@@ -35,13 +35,13 @@ LOGPROB_MAX = 0.01
 _LogProbability = Annotated[float, Meta(le=LOGPROB_MAX)]
 
 
-class TopLogprob(msgspec.Struct):
+class TopLogprob(msgspec.Struct, gc=False):
     token: str
     logprob: _LogProbability
     bytes: list[Byte] | None
 
 
-class TokenLogprob(msgspec.Struct):
+class TokenLogprob(msgspec.Struct, gc=False):
     token: str
     logprob: _LogProbability
     bytes: list[Byte] | None

@@ -6,10 +6,18 @@ import json
 import re
 import socket
 import uuid
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from briggs.app import open_app
+from briggs.record import reported
+from briggs.record import tell as tell_module
+from briggs.record.reported import RecordedAnswer
+from briggs.settings import open_settings
+from briggs.types.completions import Completion
 from tests.api.log10.zod import check_completion
 from tests.processes import Server, create_response
 
@@ -314,3 +322,41 @@ def test_autoprompt(log10: Server) -> None:
     """Requests for features that Briggs lacks get a 501 that says what to do instead."""
     reply = log10.send("POST", "/api/experimental/autoprompt/convert", {"prompt": "x"})
     assert (reply.status, reply.json["code"]) == (501, "not_offered")
+
+
+@pytest.mark.parametrize("path", ["/api/completions/{id}", "/api/v1/completions/{id}"])
+async def test_a_report_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A reported answer is read once, also to answer its report with what is on record."""
+    read = []
+
+    def read_answer(recorded: bytes, *, of: Completion) -> RecordedAnswer:
+        read.append(of.id)
+        return reported_answer(recorded, of=of)
+
+    reported_answer = reported.read_answer
+    for module in (reported, tell_module):
+        monkeypatch.setattr(module, "read_answer", read_answer)
+    message = {"type": "message", "content": [{"type": "text", "text": "46"}]}
+    bodies = [create_response("46"), create_response("46", choices=[{"text": "46"}]), message]
+    async with open_app(open_settings(data=tmp_path, config=None, environment={})) as app:
+        _, secret = await app.parts.gate.keys.create("test", organization_id="default")
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            await app._answer({**scope, "state": {"is_preflight": False}}, receive, send)
+
+        headers = {"authorization": f"Bearer {secret}"}
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=answer), base_url="http://localhost", headers=headers
+        ) as client:
+            for body in bodies:
+                id = create_id()
+                told = {"organization_id": "default", "kind": "chat", "status": "finished"}
+                reply = await client.post(
+                    path.format(id=id), json={**told, "request": REQUEST, "response": body}
+                )
+                answered = reply.json().get("data", reply.json())["response"]
+                assert answered["choices"][0]["message"]["content"] == "46"
+                assert read == [id]
+                read.clear()

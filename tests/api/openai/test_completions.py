@@ -11,8 +11,12 @@ import pytest
 
 from briggs.api import health
 from briggs.api.openai.routes import ROUTES
+from briggs.record.stored import present
+from briggs.types import json
 from briggs.types.completion_filters import VOCABULARY
-from tests.processes import Server, Upstream, run_server
+from briggs.types.completions import Completion
+from tests.processes import Server, Upstream, create_response, run_server
+from tests.record.test_reported import count_calls, create_large
 
 
 @pytest.fixture(scope="module")
@@ -340,3 +344,34 @@ def test_every_field_of_filters_is_documented() -> None:
     page = (Path(__file__).parents[3] / "docs/completions.md").read_text()
     for field in (*VOCABULARY.fields, *VOCABULARY.families.values()):
         assert f"| `{field.name}` | {field.about}" in page, field.name
+
+
+def test_a_large_answer(stored: Server) -> None:
+    """An answer of many tokens comes back whole, from a report, a call, a list and its page."""
+    words = [f" wörd{number % 97}" for number in range(2_000)]
+    tokens = [
+        {"token": each, "logprob": -0.5, "bytes": list(each.encode()), "top_logprobs": []}
+        for each in words
+    ]
+    answer = create_response("".join(words))
+    answer["choices"][0] |= {"logprobs": {"content": tokens, "refusal": None}, "text": "é\ud83d"}
+    call = {"kind": "chat", "request": {"model": "m", "messages": []}, "response": answer}
+    post = {"organization_id": "default", "status": "finished", **call}
+    id = stored.send("POST", "/api/v1/completions", post).json["id"]
+    (listed,) = stored.send("GET", "/v1/chat/completions?source=client").json["data"]
+    one = stored.send("GET", f"/v1/chat/completions/{id}").json
+    assert listed["choices"] == one["choices"] == answer["choices"]
+    assert (one["id"], one["object"], one["briggs"]["source"]) == (id, "chat.completion", "client")
+
+
+def test_a_longer_answer_takes_no_more_steps_to_show() -> None:
+    """Presenting ten times the tokens runs not one function more, and loses nothing."""
+    counts = []
+    for source in ("gateway", "client"):
+        for tokens in (3_000, 30_000):
+            body = json.encode_plain(create_large(tokens))
+            completion = Completion(organization_id="o", model="m", source=source, response=body)
+            counts.append(count_calls(lambda one: json.encode(present(one)), completion))
+            shown = json.decode(json.encode(present(completion)))
+            assert shown["choices"] == json.decode(body)["choices"]
+    assert counts[0] == counts[1] and counts[2] == counts[3]

@@ -5,13 +5,14 @@ Reported calls and calls that Briggs answered are the same kind of record. Lists
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 
-from briggs.api.answers import Json, find_store, read_body, read_window
+from briggs.api.answers import Json, find_store, present_aside, read_body, read_window
 from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
 from briggs.api.organizations import check_organization
@@ -20,7 +21,7 @@ from briggs.feedback import queue
 from briggs.feedback.reviewers import show, show_all
 from briggs.record.presented import decode_tag, present_tag, read_bodies
 from briggs.record.presented import present as present_legacy
-from briggs.record.tell import tell
+from briggs.record.tell import Recorded, tell
 from briggs.storage import Query
 from briggs.types import json
 from briggs.types.completions import Completion, create_id
@@ -44,8 +45,11 @@ async def create_legacy(request: Request) -> Json:
 async def upsert_legacy(request: Request) -> Json:
     """`POST /api/completions/{id}`: report what is known of a call so far."""
     body = await read_body(request)
-    completion = await _tell(request, request.path_params["id"], body, duration_unit_ms=1)
-    return Json({"data": present_legacy(completion)})
+    told = await _tell(request, request.path_params["id"], body, duration_unit_ms=1)
+    return await present_aside(
+        lambda: {"data": present_legacy(told.completion, answer=told.find_response())},
+        of=[told.completion],
+    )
 
 
 async def list_legacy(request: Request) -> Json:
@@ -57,7 +61,7 @@ async def list_legacy(request: Request) -> Json:
     store = find_store(request)
     if ids:
         by_id = await store.completions.retrieve_many(ids, organization_id=organization.id)
-        return Json({"data": [present_legacy(by_id[id]) for id in ids if id in by_id]})
+        return await _list_legacy([by_id[id] for id in ids if id in by_id])
     window = read_window(parameters)
     page = await store.completions.list(
         Query(
@@ -70,12 +74,13 @@ async def list_legacy(request: Request) -> Json:
             order="asc" if parameters.get("desc", "true").lower() == "false" else "desc",
         )
     )
-    return Json({"data": [present_legacy(completion) for completion in page.completions]})
+    return await _list_legacy(page.completions)
 
 
 async def retrieve_legacy(request: Request) -> Json:
     """`GET /api/completions/{id}`: one completion, with its request and response as objects."""
-    return Json({"data": present_legacy(await _show(request))})
+    completion = await _show(request)
+    return await present_aside(lambda: {"data": present_legacy(completion)}, of=[completion])
 
 
 async def create(request: Request) -> Json:
@@ -97,7 +102,8 @@ async def update(request: Request) -> Json:
 
 async def retrieve(request: Request) -> Json:
     """`GET /api/v1/completions/{id}`: one completion, in the v1 format."""
-    return Json(present(await _show(request)))
+    completion = await _show(request)
+    return await present_aside(lambda: present(completion), of=[completion])
 
 
 async def list_ungraded(request: Request) -> Json:
@@ -110,7 +116,7 @@ async def list_ungraded(request: Request) -> Json:
         store, organization_id=organization.id, limit=window.limit, offset=window.offset
     )
     shown = await show_all(store, found, key=request.state.key)
-    return Json({"completions": [present(each) for each in shown]})
+    return await present_aside(lambda: {"completions": [present(each) for each in shown]}, of=shown)
 
 
 async def search_tags(request: Request) -> Json:
@@ -124,9 +130,12 @@ async def search_tags(request: Request) -> Json:
     return Json({"data": [present_tag(name) for name in names]})
 
 
-def present(completion: Completion) -> dict[str, Any]:
-    """A completion in the v1 format. Nothing is null, and what does not fit is left out."""
-    request, response = read_bodies(completion)
+def present(completion: Completion, *, answer: bytes | None = None) -> dict[str, Any]:
+    """A completion in the v1 format. Nothing is null, and what does not fit is left out.
+
+    `answer` is its answer as a chat completion, if that has been read.
+    """
+    request, response = read_bodies(completion, answer=answer)
     members = {
         "id": completion.id,
         "organization_id": completion.organization_id,
@@ -153,9 +162,12 @@ def create_id_4() -> str:
 
 
 async def _update(request: Request, id: str, body: bytes) -> Json:
-    completion = await _tell(request, id, body, duration_unit_ms=1000)
-    is_minimal = request.headers.get("prefer") == "return=minimal"
-    return Json(acknowledge(completion) if is_minimal else present(completion))
+    told = await _tell(request, id, body, duration_unit_ms=1000)
+    if request.headers.get("prefer") == "return=minimal":
+        return Json(acknowledge(told.completion))
+    return await present_aside(
+        lambda: present(told.completion, answer=told.find_response()), of=[told.completion]
+    )
 
 
 def acknowledge(completion: Completion) -> dict[str, Any]:
@@ -163,11 +175,17 @@ def acknowledge(completion: Completion) -> dict[str, Any]:
     return {"id": completion.id, "status": completion.status}
 
 
-async def _tell(request: Request, id: str, body: bytes, *, duration_unit_ms: float) -> Completion:
+async def _tell(request: Request, id: str, body: bytes, *, duration_unit_ms: float) -> Recorded:
     organization = await check_organization(request, body=body)
     posted = read_post(body, organization_id=organization.id, duration_unit_ms=duration_unit_ms)
     posted.key_id = request.state.key.id
     return await tell(id, posted, store=find_store(request))
+
+
+async def _list_legacy(completions: Sequence[Completion]) -> Json:
+    return await present_aside(
+        lambda: {"data": [present_legacy(each) for each in completions]}, of=completions
+    )
 
 
 async def _show(request: Request) -> Completion:

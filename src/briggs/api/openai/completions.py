@@ -5,13 +5,13 @@ https://platform.openai.com/docs/api-reference/chat/list
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from briggs.api.answers import Json, find_store, list_object, read_json_object
+from briggs.api.answers import Json, find_store, list_object, present_aside, read_json_object
 from briggs.api.queries import (
     catch_up,
     read_choice,
@@ -27,6 +27,7 @@ from briggs.record.stored import decode_body, present
 from briggs.storage import FeedbackQuery
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.feedback import Feedback
 from briggs.wires.recorded.request import list_messages
 
 _INCLUDABLE = ("request", "received", "feedback")
@@ -41,23 +42,27 @@ async def list_completions(request: Request) -> Json:
     if query.asks_rules:
         await catch_up(request)
     page = await find_store(request).completions.list(query)
-    data = [present(completion, include=include) for completion in page.completions]
-    if "feedback" in include:
-        await _add_feedback(request, data)
-    listed = list_object(data, has_more=page.has_more)
+    given = await _list_feedback(request, page.completions, include=include)
+    counts = {}
     if counted:
         count = await find_store(request).completions.count(query)
-        listed |= {"count": count.count, "count_is_exact": count.is_exact}
-    return Json(listed)
+        counts = {"count": count.count, "count_is_exact": count.is_exact}
+
+    def list_page() -> dict[str, Any]:
+        data = [_present(each, include=include, given=given) for each in page.completions]
+        return list_object(data, has_more=page.has_more) | counts
+
+    return await present_aside(list_page, of=page.completions)
 
 
 async def retrieve_completion(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}`: one completion, by our id or the upstream's."""
     include = _read_include(read_parameters(request).getlist("include"))
-    data = present(await _show(request), include=include)
-    if "feedback" in include:
-        await _add_feedback(request, [data])
-    return Json(data)
+    completion = await _show(request)
+    given = await _list_feedback(request, [completion], include=include)
+    return await present_aside(
+        lambda: _present(completion, include=include, given=given), of=[completion]
+    )
 
 
 async def update_completion(request: Request) -> Json:
@@ -78,7 +83,7 @@ async def update_completion(request: Request) -> Json:
         tags=completion.tags if "tags" in body else None,
         metadata=completion.metadata if "metadata" in body else None,
     )
-    return Json(present(completion))
+    return await present_aside(lambda: present(completion), of=[completion])
 
 
 async def delete_completion(request: Request) -> Json:
@@ -124,15 +129,28 @@ async def retrieve_received(request: Request) -> Response:
     return Response(received, media_type="application/octet-stream", headers=headers)
 
 
-async def _add_feedback(request: Request, data: Sequence[dict[str, Any]]) -> None:
-    """Add to each completion the feedback about it that the key may see."""
+async def _list_feedback(
+    request: Request, completions: Sequence[Completion], *, include: Sequence[str]
+) -> Mapping[str, Sequence[Feedback]] | None:
+    """The feedback about each completion that the key may see. None if it is not wanted."""
+    if "feedback" not in include:
+        return None
     key = request.state.key
     query = FeedbackQuery(organization_id=key.organization_id, hidden_from=find_blinded(key))
-    given = await find_store(request).feedback.list_about(
-        [each["id"] for each in data], query=query
-    )
-    for each in data:
-        each["briggs"]["feedback"] = [present_feedback(one) for one in given[each["id"]]]
+    ids = [each.id for each in completions]
+    return await find_store(request).feedback.list_about(ids, query=query)
+
+
+def _present(
+    completion: Completion,
+    *,
+    include: Sequence[str],
+    given: Mapping[str, Sequence[Feedback]] | None,
+) -> dict[str, Any]:
+    data = present(completion, include=include)
+    if given is not None:
+        data["briggs"]["feedback"] = [present_feedback(each) for each in given[completion.id]]
+    return data
 
 
 def _read_messages(completion: Completion) -> list[dict[str, Any]]:
