@@ -57,9 +57,10 @@ def _read_response(completion: Completion) -> dict[str, Any]:
 def _read_object(body: bytes) -> Any:
     """A body's JSON. The members of a large object stay as they are written, which takes no time.
 
-    Its objects alone would take seconds to make, and as long to write again.
+    Its objects alone would take seconds to make, and as long to write again. One that is written
+    over several lines is read, because exports have a line for each completion.
     """
-    if len(body) >= LARGE_BYTES:
+    if len(body) >= LARGE_BYTES and b"\n" not in body and b"\r" not in body:
         with suppress(msgspec.DecodeError, UnicodeError):
             json.check(body)
             return msgspec.json.decode(body, type=dict[str, Raw])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
+import msgspec
 import openai
 import pytest
 
@@ -374,4 +375,7 @@ def test_a_longer_answer_takes_no_more_steps_to_show() -> None:
             counts.append(count_calls(lambda one: json.encode(present(one)), completion))
             shown = json.decode(json.encode(present(completion)))
             assert shown["choices"] == json.decode(body)["choices"]
+            laid_out = msgspec.json.format(body, indent=1)
+            completion = Completion(organization_id="o", source=source, response=laid_out)
+            assert b"\n" not in json.encode(present(completion)), "a line of an export"
     assert counts[0] == counts[1] and counts[2] == counts[3]
