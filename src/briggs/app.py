@@ -23,6 +23,7 @@ from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
 from briggs.api.openai.azure import read_azure
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
+from briggs.api.otlp.routes import ROUTES as OTLP_ROUTES
 from briggs.api.route import explain_missing, normalise
 from briggs.gateway.running import open_running
 from briggs.gateway.upstreams import Upstreams
@@ -49,7 +50,7 @@ FACES: Mapping[bytes, Face] = {
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
 """The methods of these paths that Starlette serves."""
 
-ROUTES = [*OPENAI_ROUTES, *BRIGGS_ROUTES, *LOG10_ROUTES, *health.ROUTES]
+ROUTES = [*OPENAI_ROUTES, *BRIGGS_ROUTES, *LOG10_ROUTES, *OTLP_ROUTES, *health.ROUTES]
 """Every route that Starlette serves."""
 
 FIXED = (

@@ -51,8 +51,11 @@ class Posted(msgspec.Struct, kw_only=True):
     failure_reason: str | UnsetType = UNSET
     caller_left_ms: float | UnsetType = UNSET
     key_id: str | None = None
+    provider: str | UnsetType = UNSET
     created_at: int | UnsetType = UNSET
     """Unix time in microseconds, for a call that is posted long after it happened."""
+    is_retold: bool = False
+    """Whether a library wrote request and response anew, so that their form is not the vendor's."""
 
 
 class Recorded(NamedTuple):
@@ -184,6 +187,8 @@ def _write_question(completion: Completion, posted: Posted, told: Told) -> None:
             setattr(completion, name, getattr(told.call, name))
     if posted.kind is not UNSET:
         completion.kind = posted.kind
+    if posted.provider is not UNSET:
+        completion.provider = posted.provider
     if posted.session_id is not UNSET:
         completion.session_id = posted.session_id
     if posted.tags is not UNSET or posted.status == "started":
@@ -297,7 +302,8 @@ def read_told(id: str, posted: Posted) -> Told:
     write_facts(told, answer.facts)
     told.model = told.model or answer.facts.model or ""
     price_logged(told, answer.facts)
-    if status == "failed" or posted.kind == "completion" or answer.is_translated or answer.is_plain:
+    is_foreign = posted.is_retold or posted.kind == "completion" or answer.is_translated
+    if status == "failed" or is_foreign or answer.is_plain:
         return Told(told, answer, [])
     findings = check_response(posted.response) if is_checkable(posted.response) else []
     return Told(told, answer, sorted({each.rule for each in findings if each.severity != "info"}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
 from briggs.storage import feedback_matches, rows, tables
 from briggs.storage.access import Access
@@ -51,7 +51,10 @@ class FeedbackTasks:
         await self._access.act(lambda connection: _create(connection, task))
 
     async def ensure(self, task: FeedbackTask) -> FeedbackTask:
-        """Store a built-in task, unless its organization has one of its kind. Returns that."""
+        """Store a task unless it is there, and return it.
+
+        An organization has one built-in task of each kind. Any other task is known by its id.
+        """
         return await self._access.act(lambda connection: _ensure(connection, task))
 
     async def list_built_in(self, *, organization_id: str) -> Sequence[FeedbackTask]:
@@ -177,12 +180,13 @@ def _create(connection: Connection, task: FeedbackTask) -> None:
 
 def _ensure(connection: Connection, task: FeedbackTask) -> FeedbackTask:
     columns = feedback_tasks.c
+    is_same = (
+        columns.id == task.id
+        if task.kind == "grade"
+        else and_(columns.kind == task.kind, columns.archived_at.is_(None))
+    )
     row = connection.execute(
-        select(feedback_tasks).where(
-            columns.organization_id == task.organization_id,
-            columns.kind == task.kind,
-            columns.archived_at.is_(None),
-        )
+        select(feedback_tasks).where(columns.organization_id == task.organization_id, is_same)
     ).first()
     if row is not None:
         return rows.decode(row, FeedbackTask)
