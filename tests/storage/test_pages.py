@@ -87,6 +87,24 @@ async def test_summaries_have_previews(filled: Store) -> None:
         assert summary.preview.asked == f"question {COUNT - 1}"
 
 
+async def test_tries_are_counted(store: Store) -> None:
+    """Each try of a caller has the number of all, and other calls are one try."""
+    first = Completion(organization_id="default", status="failed", created_at=BEGIN)
+    await store.settle(first)
+    await store.settle(Completion(organization_id="default", status="failed", created_at=BEGIN - 1))
+    for number in (1, 2):
+        again = Completion(
+            organization_id="default",
+            status="finished",
+            created_at=BEGIN + number,
+            retry_of=first.id,
+            retry_count=number,
+        )
+        await store.settle(again)
+    page = await store.completions.list_summaries(create_query())
+    assert [each.tries for each in page.summaries] == [3, 3, 3, 1]
+
+
 async def test_no_time_is_left(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that takes too long says how far it came, and a sorted one what to do."""
     monkeypatch.setattr(pages, "SHOWN_WITHIN_S", -1.0)

@@ -51,6 +51,28 @@ async def check_sums(store: Store) -> None:
         assert found == sum_up(page.completions, span), span
 
 
+async def check_counts(store: Store) -> None:
+    """Compare the counts of some ranges with the rows. A start may be written meanwhile."""
+
+    async def count_rows() -> list[int]:
+        page = await store.completions.list(Query(organization_id="default", limit=100_000))
+        times = [each.created_at for each in page.completions]
+        return [sum((begin or 0) <= at < (end or 2 * now) for at in times) for begin, end in ranges]
+
+    now = current_time_us()
+    ranges = [(None, None), (now - HOUR_US, now), (now - 100 * HOUR_US, now + 1)]
+    before = await count_rows()
+    counts = [
+        await store.rollups.count_calls(
+            organization_id="default", created_from=begin, created_to=end
+        )
+        for begin, end in ranges
+    ]
+    after = await count_rows()
+    for count, least, most in zip(counts, before, after, strict=True):
+        assert count is not None and least <= count <= most
+
+
 async def filled(store: Store) -> None:
     """Wait until all older completions are counted."""
     async with asyncio.timeout(20):
@@ -117,6 +139,7 @@ async def live(folder: Path, operations: Sequence[str], rng: random.Random) -> N
             await store.close()
             store = await Store.open(folder)
         await check_sums(store)
+        await check_counts(store)
     await store.close()
 
 

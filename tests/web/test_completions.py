@@ -7,12 +7,15 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from briggs.client.sync import Client
-from tests.processes import Server, run_server
+from briggs.web.selection import STEP
+from tests.processes import Reply, Server, run_server
 from tests.web import listed
 from tests.web.listed import COUNT, FAILED, SUPPORT
 from tests.web.visitor import Visitor
@@ -82,7 +85,8 @@ def test_the_query_filters(visitor: Visitor) -> None:
 def test_counts(visitor: Visitor) -> None:
     """The overview counts all that match, by time and by facet."""
     html = visitor.visit("/completions/overview?query=tag+%3D+support").body.decode()
-    assert re.search(rf'id="new-count">\s*{SUPPORT}\s*<', html)
+    assert f'<span data-matching="{SUPPORT}">{SUPPORT} of {COUNT} ' in html
+    assert "in 24 hours" in html
     assert f"{SUPPORT} calls over this time" in html
     assert re.search(r"briggs-tiny</span><b>20</b>", html)
 
@@ -166,14 +170,99 @@ def test_news(visitor: Visitor) -> None:
     assert visitor.visit("/completions/news?since=x").status == 400
 
 
-def test_tags_are_added_and_put_back(visitor: Visitor) -> None:
-    """Several get a tag, or the tags of a task, and what they had is told to undo it."""
-    ids = list_ids(open_list(visitor))[:3]
-    reply = visitor.post("/completions/tags", tag="checked, twice", id=ids)
-    assert reply.status == 303
+def read_chosen(html: str) -> dict[str, str]:
+    """What the form of a list says of the list."""
+    return {
+        name: unescape(value)
+        for name, value in re.findall(r'name="(query|begin|end|back)" value="([^"]*)">', html)
+    }
+
+
+def test_several_are_tagged_without_scripts(visitor: Visitor) -> None:
+    """The boxes and buttons of the list are a form: it adds a tag, or the tags of a task."""
+    html = open_list(visitor)
+    assert re.search(r'<form id="chosen" method="post" action="/completions/selected">', html)
+    ids = re.findall(r'type=checkbox name=id value="([^"]+)"', html)
+    assert ids == list_ids(html)
+    form = read_chosen(html)
+    visitor.submit("/completions/selected", act="tag", tag="checked, twice", id=ids[:3], **form)
+    assert visitor.path == form["back"]
     assert len(list_ids(open_list(visitor, "tag = checked and tag = twice"))) == 3
-    assert visitor.post("/completions/tags", tag=" ", id=ids).status == 400
-    assert visitor.post("/completions/tags", task="nothing", id=ids).status == 404
+    [task] = re.findall(r'<option value="([^"]+)">Quality', html)
+    visitor.submit("/completions/selected", act="task", task=task, id=ids[:3], **form)
+    assert len(list_ids(open_list(visitor, "tag = to-grade"))) == 3
+    assert visitor.post("/completions/selected", act="tag", tag=" ", id=ids).status == 400
+    assert visitor.post("/completions/selected", act="task", task="nothing", id=ids).status == 404
+    assert visitor.post("/completions/selected", act="tag", tag="x").status == 400
+    assert visitor.post("/completions/selected", act="paint", id=ids).status == 400
+
+
+def test_some_lead_elsewhere(visitor: Visitor) -> None:
+    """Two to four are compared, and what is chosen is exported alone."""
+    html = open_list(visitor, "tag = support")
+    ids = list_ids(html)
+    two = visitor.post("/completions/selected", act="compare", id=ids[:2])
+    assert two.headers["location"] == f"/compare?{urlencode({'ids': ','.join(ids[:2])})}"
+    for some in (ids[:1], ids[:5]):
+        assert visitor.post("/completions/selected", act="compare", id=some).status == 400
+    lines = visitor.submit("/completions/selected", act="jsonl", id=ids[:2]).body.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ids[:2]
+    table = visitor.submit("/completions/selected", act="csv", all="yes", **read_chosen(html))
+    assert len(list(csv.DictReader(io.StringIO(table.body.decode())))) == SUPPORT
+
+
+def test_all_that_match_step_by_step(tmp_path: Path) -> None:
+    """A script gets one step after the other with what undoes it; nothing newer is touched."""
+    listed.record(tmp_path / "data")
+    with run_server(tmp_path / "data") as server:
+        visitor = Visitor(server)
+        html = open_list(visitor, "status = finished")
+        form = {"act": "tag", "tag": "all", "all": "yes", **read_chosen(html)}
+        server.chat({"model": "local/briggs-tiny", "messages": [{"role": "user", "content": "?"}]})
+        first = json.loads(send_step(visitor, **form).body)
+        second = json.loads(send_step(visitor, **form, after=first["after"]).body)
+        assert (first["count"], second["count"]) == (STEP, COUNT - FAILED - STEP)
+        assert first["after"] in first["before"] and second["after"] == ""
+        assert len(first["before"] | second["before"]) == COUNT - FAILED
+        page = visitor.submit("/completions/selected", **form).body.decode()
+        assert f"{COUNT - FAILED} completions were tagged." in page
+        assert len(list(export_ids(visitor, "tag = all"))) == COUNT - FAILED
+        asked = visitor.submit("/completions/selected", **form | {"act": "delete"}).body.decode()
+        assert f"Delete {COUNT - FAILED} completions for good?" in asked
+        assert len(list(export_ids(visitor, "tag = all"))) == COUNT - FAILED
+        sure = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', asked))
+        gone = visitor.submit("/completions/selected", **{k: unescape(v) for k, v in sure.items()})
+        assert f"{COUNT - FAILED} completions were deleted." in gone.body.decode()
+        assert len(list(export_ids(visitor, ""))) == FAILED + 1
+
+
+def send_step(visitor: Visitor, **fields: str) -> Reply:
+    body = urlencode({"csrf": visitor.csrf, **fields}).encode()
+    headers = {
+        "content-type": "application/x-www-form-urlencoded",
+        "origin": visitor.server.url,
+        "hx-request": "true",
+    }
+    return visitor.send("POST", "/completions/selected", body, headers=headers)
+
+
+def export_ids(visitor: Visitor, query: str) -> Iterator[str]:
+    """All that match, whatever their number."""
+    address = urlencode({"format": "jsonl", "range": "all", "query": query})
+    for line in visitor.visit(f"/completions/export?{address}").body.splitlines():
+        yield json.loads(line)["id"]
+
+
+def test_a_reader_changes_nothing(visitor: Visitor, server: Server) -> None:
+    """Whoever may only read can select and export, and neither tag nor delete."""
+    made = server.send("POST", "/v1/organization/admin_api_keys", {"name": "r", "scopes": ["read"]})
+    reader = Visitor(server, key=made.json["value"])
+    html = open_list(reader)
+    assert 'value="tag"' not in html and 'value="delete"' not in html and 'value="csv"' in html
+    [id, *_] = list_ids(html)
+    for act in ("tag", "task", "delete"):
+        reply = reader.post("/completions/selected", act=act, tag="x", id=id, sure="yes")
+        assert reply.status == 403
 
 
 def test_addresses_that_lie(visitor: Visitor) -> None:

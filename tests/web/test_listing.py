@@ -82,7 +82,7 @@ def test_an_unknown_order() -> None:
         ("A <b>Refund</b>", ["refund"], "A &lt;b&gt;<mark>Refund</mark>&lt;/b&gt;"),
         ("a.b ab", ["a.b"], "<mark>a.b</mark> ab"),
         ("plain", [], "plain"),
-        ("x" * 81, [], "x" * 80 + "…"),
+        ("x" * 73, [], "x" * 72 + "…"),
         ("a\u202eb", [], "a\ufffdb"),
     ],
 )
@@ -103,6 +103,18 @@ def test_a_late_word_is_brought_to_the_front() -> None:
     assert "<mark>refund</mark> it" in row.asked
     assert row.asked.startswith("…")
     assert row.answered == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("retry_count", "tries", "said"),
+    [(0, 1, ""), (0, 3, "try 1 of 3"), (2, 3, "try 3 of 3"), (2, 1, "retry 2")],
+)
+def test_a_try_is_one_of_so_many(retry_count: int, tries: int, said: str) -> None:
+    """A row says which try of how many it is, as far as the others are known."""
+    completion = Completion(organization_id="o", status="failed", retry_count=retry_count)
+    summary = Summary(completion=completion, preview=None, tries=tries)
+    [row] = listing.list_rows([summary], words=[])
+    assert [text for text, _ in row.marks] == ([said] if said else [])
 
 
 def test_the_bars() -> None:

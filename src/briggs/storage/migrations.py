@@ -226,6 +226,11 @@ def end_sessions_on_the_server(connection: Connection) -> None:
     reshape(connection, tables.ended_sessions)
 
 
+@migration
+def find_the_retries_of_a_call(connection: Connection) -> None:
+    reshape(connection, completions)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

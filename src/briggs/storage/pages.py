@@ -63,6 +63,8 @@ class Summary(msgspec.Struct, kw_only=True, frozen=True):
     completion: Completion
     preview: Preview | None
     """None if its bodies are large and were written just now."""
+    tries: int = 1
+    """How often its caller is known to have asked the same, this time included."""
 
 
 class SummaryPage(msgspec.Struct, kw_only=True, frozen=True):
@@ -122,8 +124,16 @@ def list_summaries(connection: Connection, *, query: Query, bodies: Bodies) -> S
         found, searched_to = _read_sorted(connection, query, after, bodies)
     shown = found[: query.limit]
     previews = _read_previews(connection, shown, query=query, bodies=bodies)
+    tries = _count_tries(connection, shown, organization_id=query.organization_id)
     return SummaryPage(
-        summaries=[Summary(completion=each, preview=previews.get(each.id)) for each in shown],
+        summaries=[
+            Summary(
+                completion=each,
+                preview=previews.get(each.id),
+                tries=tries.get(each.retry_of or each.id, 1),
+            )
+            for each in shown
+        ],
         has_more=len(found) > query.limit,
         searched_to=searched_to,
     )
@@ -200,6 +210,22 @@ def _read_previews(
         # They were read to search them.
         return {each.id: read_preview(each.request, each.response) for each in shown}
     return read_previews(connection, ids=[each.id for each in shown], bodies=bodies)
+
+
+def _count_tries(
+    connection: Connection, shown: Sequence[Completion], *, organization_id: str
+) -> dict[str, int]:
+    """How often callers asked the same, by the id of the first try. Not of calls asked once."""
+    columns = completions.c
+    statement = (
+        select(columns.retry_of, func.max(columns.retry_count) + 1)
+        .where(
+            columns.organization_id == organization_id,
+            columns.retry_of.in_({each.retry_of or each.id for each in shown}),
+        )
+        .group_by(columns.retry_of)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def _find_after(connection: Connection, query: Query) -> Place | None:

@@ -23,7 +23,13 @@ from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
 from briggs.storage.previews import read_previews
-from briggs.storage.tables import completions, rollup_changes, rollup_fills, rollups
+from briggs.storage.tables import (
+    IS_STARTED,
+    completions,
+    rollup_changes,
+    rollup_fills,
+    rollups,
+)
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.histograms import Histogram, add, bucket_end
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
@@ -37,6 +43,9 @@ FOLD_ROWS = 2_000
 FILL_ROWS = 500
 FILL_EVERY_S = 0.1
 """How often older completions are counted when there is no idle moment."""
+
+COUNTED_WITHIN_S = 0.1
+"""How long it may take to count calls."""
 
 RETRY_S = 60.0
 MINUTES_KEPT_US = 3 * SPAN_US["hour"]
@@ -82,6 +91,16 @@ class Rollups:
                 span=span,
                 created_from=created_from,
                 created_to=created_to,
+            )
+        )
+
+    async def count_calls(
+        self, *, organization_id: str, created_from: int | None, created_to: int | None
+    ) -> int | None:
+        """How many completions there are in a range. None if that cannot be known quickly."""
+        return await self._access.read(
+            lambda connection: _count_calls(
+                connection, organization_id=organization_id, begin=created_from, end=created_to
             )
         )
 
@@ -275,6 +294,48 @@ def _list_all(
     ]
 
 
+def _count_calls(
+    connection: Connection, *, organization_id: str, begin: int | None, end: int | None
+) -> int | None:
+    """Whole hours by their rollups, and the calls before and after them one by one."""
+    hour = SPAN_US["hour"]
+    first = 0 if begin is None else -(-begin // hour) * hour
+    last = (current_time_us() if end is None else end) // hour * hour
+    if begin is not None and last <= first:
+        first = last = begin
+    try:
+        with (
+            database_of(connection).snapshot(connection),
+            database_of(connection).time_limit(connection, COUNTED_WITHIN_S),
+        ):
+            # Not what the writer remembers, which may be older or newer than this snapshot.
+            is_ours = rollup_fills.c.organization_id == organization_id
+            if first < (connection.scalar(select(rollup_fills.c.until_at).where(is_ours)) or 0):
+                return None
+            place = completions.c.created_at
+            ours = select(func.count()).where(completions.c.organization_id == organization_id)
+            after = ours.where(place >= last)
+            parts = [after if end is None else after.where(place < end)]
+            parts.append(ours.where(IS_STARTED, place >= first, place < last))
+            if begin is not None:
+                parts.append(ours.where(place >= begin, place < first))
+            count = sum(connection.scalar(part) or 0 for part in parts)
+            for table, conditions in ((rollups, [rollups.c.span == "hour"]), (rollup_changes, [])):
+                at = table.c.begin_at
+                whole = [table.c.organization_id == organization_id, at >= first, at < last]
+                tallies = select(table.c.tally).where(*whole, *conditions)
+                count += sum(_CALLS.decode(text).calls for text in connection.scalars(tallies))
+            return count
+    except TimeoutError:
+        return None
+
+
+class _Calls(msgspec.Struct):
+    """The part of a tally that is counted."""
+
+    calls: int = 0
+
+
 def _find_least_certain(rollups: Iterable[Rollup], *, limit: int) -> dict[int, int]:
     """The times at which the least certain completions began, and the buckets to look in."""
     by_time: dict[int, Histogram] = {}
@@ -371,6 +432,7 @@ _COUNTED = [
     )
 ]
 _TALLIES = msgspec.json.Decoder(Tally)
+_CALLS = msgspec.json.Decoder(_Calls)
 _ENCODER = msgspec.json.Encoder()
 
 

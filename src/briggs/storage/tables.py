@@ -144,6 +144,15 @@ _partial_index(
     where=IS_STARTED,
 )
 
+# The calls that repeat another, by the first of them.
+_partial_index(
+    "completions_by_first_try",
+    completions.c.organization_id,
+    completions.c.retry_of,
+    completions.c.retry_count,
+    where=completions.c.retry_of.is_not(None),
+)
+
 # A row enters this index when its bodies are compressed. Until then it is found among the few rows
 # in `completions_to_compress`.
 _partial_index(

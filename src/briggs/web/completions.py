@@ -14,12 +14,11 @@ from starlette.responses import Response, StreamingResponse
 
 from briggs.accounts.scopes import require
 from briggs.parts import find_parts
-from briggs.record.labels import read_tags, split_tags
 from briggs.record.stored import present
 from briggs.storage import Query, Store, SummaryPage, Survey
 from briggs.types import json
 from briggs.types.completion_filters import VOCABULARY, list_required
-from briggs.types.completions import Completion
+from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.feedback import FeedbackTask
 from briggs.types.spreadsheet import write_row
@@ -27,15 +26,14 @@ from briggs.types.views import View
 from briggs.web import listing
 from briggs.web.addresses import Address, join_query
 from briggs.web.completion import view_completion
-from briggs.web.csrf import read_body, read_form
+from briggs.web.csrf import read_form
 from briggs.web.listing import ANY_TIME, BINS, Span, Wish
 from briggs.web.ranges import read_zone, write_time
 from briggs.web.rendering import render
 from briggs.web.route import see_other
+from briggs.web.selection import check_count, read_moment
 
 PATH = "/completions"
-CHANGED_MAX = 1_000
-"""How many completions are changed at once."""
 NEWS_MAX = 99
 DROPS_MAX = 4
 EXPORT_PAGE = 20
@@ -57,7 +55,9 @@ async def show(request: Request) -> Response:
     page = await store.completions.list_summaries(query)
     rows = await asyncio.to_thread(listing.list_rows, page.summaries, words=wish.words)
     link = Address(PATH, {name: value for name, value in state.items() if name not in _PASSING})
-    survey = await store.completions.look_over(query, bins=BINS) if state.get("facets") else None
+    survey, total = await _look_over(store, query) if state.get("facets") else (None, None)
+    now = current_time_us()
+    newest = max((each.completion.created_at for each in rows), default=0)
     values = {
         "title": "Completions",
         "wish": wish,
@@ -71,7 +71,14 @@ async def show(request: Request) -> Response:
         "headings": _list_headings(wish, link),
         "columns": listing.COLUMNS,
         "tasks": await _list_tasks(store, organization_id=query.organization_id),
-        "newest": max((each.completion.created_at for each in rows), default=0),
+        "newest": newest,
+        # What came after the list was shown does not belong to all that match.
+        "chosen": {
+            "query": listing.write_all([] if wish.filter is None else [wish.filter]),
+            "begin": span.begin or "",
+            "end": min(span.end or now, max(now, newest + 1)),
+            "back": link(peek=None),
+        },
         "is_live": span.name != "" and wish.sort == "time" and wish.is_falling,
         "may_change": "answer" in request.state.key.scopes,
         "may_delete": "admin" in request.state.key.scopes,
@@ -83,7 +90,7 @@ async def show(request: Request) -> Response:
         "views": await _list_views(request, link),
         "view_name": state.get("view", "")[:100],
         "peek": await _view_peek(request, state.get("peek", "")),
-        **_overview(wish, survey, span, link, zone=read_zone(request.cookies)),
+        **_overview(wish, survey, span, link, total=total, zone=read_zone(request.cookies)),
     }
     return await render(request, "completions/page.html", **values)
 
@@ -93,9 +100,9 @@ async def show_overview(request: Request) -> Response:
     state = request.query_params
     wish, span = listing.read_wish(state), _read_span(request)
     query = _create_query(request, wish, span)
-    survey = await find_parts(request).store.completions.look_over(query, bins=BINS)
+    survey, total = await _look_over(find_parts(request).store, query)
     link = Address(PATH, {name: value for name, value in state.items() if name not in _PASSING})
-    values = _overview(wish, survey, span, link, zone=read_zone(request.cookies))
+    values = _overview(wish, survey, span, link, total=total, zone=read_zone(request.cookies))
     values["vocabulary"] = _describe_vocabulary()
     return await render(request, "completions/overview.html", title="", **values)
 
@@ -103,7 +110,7 @@ async def show_overview(request: Request) -> Response:
 async def show_news(request: Request) -> Response:
     """`GET /completions/news?since=`: how many matching completions are newer, as JSON."""
     wish, span = listing.read_wish(request.query_params), _read_span(request)
-    since = _read_since(request.query_params.get("since", ""))
+    since = read_moment(request.query_params, "since") or 0
     query = _create_query(request, wish, span)
     newer = msgspec.structs.replace(
         query,
@@ -125,51 +132,6 @@ async def show_peek(request: Request) -> Response:
     return await render(request, "completions/peek.html", title="", peek=peek, close_link=PATH)
 
 
-async def change_tags(request: Request) -> Response:
-    """`POST /completions/tags`: add a tag to several, or put back the tags that they had.
-
-    Answers scripts with the tags that they had before, so that it can be undone.
-    """
-    require(request.state.key, "answer")
-    form = await read_form(request)
-    ids = form.getlist("id")
-    added = await _list_added(request, form.get("tag", ""), form.get("task", ""))
-    before = await _add_tags(request, ids, added)
-    if "hx-request" in request.headers:
-        return Response(json.encode({"before": before}), media_type="application/json")
-    return see_other(_back(form.get("back", "")))
-
-
-async def restore_tags(request: Request) -> Response:
-    """`POST /completions/tags/restore`: put back the tags that some completions had."""
-    require(request.state.key, "answer")
-    try:
-        before = msgspec.json.decode(await read_body(request), type=dict[str, list[str]])
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise InvalidRequest("The tags cannot be read.") from error
-    _check_count(len(before))
-    owner = request.state.key.organization_id
-    for id, tags in before.items():
-        await find_parts(request).store.completions.relabel(
-            id, organization_id=owner, tags=read_tags(tags)
-        )
-    return Response(status_code=204)
-
-
-async def delete(request: Request) -> Response:
-    """`POST /completions/delete`: delete several for good."""
-    require(request.state.key, "admin")
-    form = await read_form(request)
-    ids = form.getlist("id")
-    _check_count(len(ids))
-    owner = request.state.key.organization_id
-    for id in ids:
-        await find_parts(request).store.completions.delete(id, organization_id=owner)
-    if "hx-request" in request.headers:
-        return Response(status_code=204)
-    return see_other(_back(form.get("back", "")))
-
-
 async def export(request: Request) -> Response:
     """`GET /completions/export?format=csv`: all that match, or those selected, as a file."""
     state = request.query_params
@@ -182,8 +144,11 @@ async def export(request: Request) -> Response:
     query = msgspec.structs.replace(
         _create_query(request, wish, span), limit=EXPORT_PAGE, after=None, payloads=True
     )
+    if "end" in state:
+        begin, end = read_moment(state, "begin"), read_moment(state, "end")
+        query = msgspec.structs.replace(query, created_from=begin, created_to=end)
     ids = state.getlist("id")
-    _check_count(len(ids))
+    check_count(len(ids))
     write = _write_csv if form == "csv" else _write_lines
     found = _read_all(find_parts(request).store, query, ids)
     kind = "text/csv" if form == "csv" else "application/x-ndjson"
@@ -205,20 +170,32 @@ def _read_span(request: Request) -> Span:
     return listing.read_span(request.query_params, zone=read_zone(request.cookies))
 
 
-def _read_since(text: str) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdecimal() and len(text) < 18):
-        raise InvalidRequest("since: write Unix microseconds.", param="since")
-    return int(text)
+async def _look_over(store: Store, query: Query) -> tuple[Survey, int | None]:
+    """What the query's completions have in common, and how many its time has in all."""
+    return await asyncio.gather(
+        store.completions.look_over(query, bins=BINS),
+        store.rollups.count_calls(
+            organization_id=query.organization_id,
+            created_from=query.created_from,
+            created_to=query.created_to,
+        ),
+    )
 
 
 def _overview(
-    wish: Wish, survey: Survey | None, span: Span, link: Address, *, zone: tzinfo
+    wish: Wish,
+    survey: Survey | None,
+    span: Span,
+    link: Address,
+    *,
+    total: int | None,
+    zone: tzinfo,
 ) -> dict[str, Any]:
-    """What the templates of facets and bars need."""
+    """What the templates of facets, bars and the heading need."""
     return {
         "survey": survey,
+        "total": total,
+        "span_name": listing.SPAN_NAMES.get(span.name, ""),
         "facets": [] if survey is None else listing.list_facets(wish, survey),
         "leasts": [
             (text, listing.replace_bound(wish.filter, "p_least", f"p_least < {text}"))
@@ -365,46 +342,6 @@ async def _list_tasks(store: Store, *, organization_id: str) -> Sequence[Feedbac
     """The tasks that completions can be sent to: those that select by tags."""
     tasks = await store.feedback_tasks.list(organization_id=organization_id, limit=TASKS_MAX)
     return [each for each in tasks if each.completion_tags_selector]
-
-
-async def _list_added(request: Request, tag: str, task_id: str) -> list[str]:
-    if not task_id:
-        return split_tags(tag)
-    task = await find_parts(request).store.feedback_tasks.retrieve(
-        task_id, organization_id=request.state.key.organization_id
-    )
-    if task is None:
-        raise NotFound("There is no such feedback task.")
-    return task.completion_tags_selector
-
-
-async def _add_tags(
-    request: Request, ids: Sequence[str], added: Sequence[str]
-) -> dict[str, list[str]]:
-    """Add tags. Returns the tags that the changed completions had."""
-    _check_count(len(ids))
-    if not added:
-        raise InvalidRequest("Write a tag.", param="tag")
-    owner = request.state.key.organization_id
-    store = find_parts(request).store
-    labels = await store.completions.retrieve_labels(ids, organization_id=owner)
-    before = {}
-    for id, completion in labels.items():
-        tags = list(dict.fromkeys([*completion.tags, *added]))
-        if tags != completion.tags:
-            await store.completions.relabel(id, organization_id=owner, tags=read_tags(tags))
-            before[id] = completion.tags
-    return before
-
-
-def _check_count(count: int) -> None:
-    if count > CHANGED_MAX:
-        raise InvalidRequest(f"Choose at most {CHANGED_MAX:,} completions at once.", param="id")
-
-
-def _back(path: str) -> str:
-    """Back to the list, and nowhere else."""
-    return path if path == PATH or path.startswith(f"{PATH}?") else PATH
 
 
 async def _read_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -24,9 +25,11 @@ def strip(levels: Sequence[int], *, bars: int = 28, label: str = "") -> Markup:
     shown = levels[:bars]
     paths = Markup("")
     for level in range(1, LEVEL_MAX + 1):
-        places = (place for place, each in enumerate(shown) if each == level)
-        moves = "".join(f"M{place} 8V{8 - level}" for place in places)
-        if moves:
+        places = [place for place, each in enumerate(shown) if each == level]
+        if places:
+            # From the top of a bar to the foot of the next: a step is shorter than a place.
+            steps = (f"m{b - a} {level}V{8 - level}" for a, b in itertools.pairwise(places))
+            moves = f"M{places[0]} 8V{8 - level}{''.join(steps)}"
             paths += Markup('<path class=s{} d="{}"/>').format(level, moves)
     box = Markup("")
     if bars != _BARS:

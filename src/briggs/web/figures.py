@@ -92,18 +92,19 @@ def days(value: float | None) -> str:
 def time(at_us: int | None, style: str = "") -> str:
     """A time in Unix microseconds as `<time>`: UTC here, the viewer's zone in `shell.js`.
 
-    `style` is "" (date and time), "clock" (time of the day), "day", or "ago".
+    `style` is "" (date and time), "clock" (time of the day), "day", or "ago". "listed" is a clock
+    of a list, which says so once in its `data-times`.
     """
     if at_us is None:
         return DASH
     at = datetime.fromtimestamp(at_us / 1_000_000, UTC)
+    if style == "listed":
+        return Markup("<time datetime={0:%Y-%m-%dT%H:%M:%S}Z>{0:%H:%M:%S} UTC</time>").format(at)
     written = {"clock": f"{at:%H:%M:%S}", "day": f"{at:%Y-%m-%d}"}.get(
         style, f"{at:%Y-%m-%d %H:%M:%S}"
     )
-    # A list has many of them, so nothing is written that can be left out.
-    moment = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Markup("<time datetime={} data-style={}>{} UTC</time>").format(
-        moment, style or '""', written
+    return Markup('<time datetime="{}" data-style="{}">{} UTC</time>').format(
+        at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), style, written
     )
 
 

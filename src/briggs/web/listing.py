@@ -38,7 +38,7 @@ BINS = 96
 ANY_TIME = "all"
 LABELS = 6
 """How many parts the labels cut the bars into."""
-SHOWN_CHARACTERS = 80
+SHOWN_CHARACTERS = 72
 MARKED_BEFORE = 30
 """How much of a text is shown before a searched word that comes later."""
 
@@ -71,6 +71,14 @@ class Span(NamedTuple):
     """A preset, `all`, or empty for a custom range."""
     begin: int | None
     end: int | None
+
+
+SPAN_NAMES = {
+    "1h": "in the last hour",
+    "24h": "in 24 hours",
+    "7d": "in 7 days",
+    "30d": "in 30 days",
+}
 
 
 class Wish(NamedTuple):
@@ -244,7 +252,7 @@ def _view(summary: Summary, words: Sequence[str]) -> Row:
         is_call,
         levels,
         _explain(completion),
-        _list_marks(completion, count),
+        _list_marks(completion, calls=count, tries=summary.tries),
     )
 
 
@@ -254,11 +262,13 @@ def _explain(completion: Completion) -> str:
     return "no answer" if completion.status == "failed" else "no logprobs"
 
 
-def _list_marks(completion: Completion, calls: int) -> list[tuple[str, str]]:
+def _list_marks(completion: Completion, *, calls: int, tries: int) -> list[tuple[str, str]]:
     marks = []
     if calls:
         marks.append((f"{calls} call{'s' if calls > 1 else ''}", ""))
-    if completion.retry_count:
+    if tries > 1:
+        marks.append((f"try {completion.retry_count + 1} of {tries}", "bad"))
+    elif completion.retry_count:
         marks.append((f"retry {completion.retry_count}", "bad"))
     marks += [
         (reason, "warn")

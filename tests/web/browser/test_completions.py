@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.processes import Server, Upstream, run_server
 from tests.web import listed
 from tests.web.browser.conftest import CheckPage, OpenPage
-from tests.web.listed import FAILED, SUPPORT
+from tests.web.listed import COUNT, FAILED, SUPPORT
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_filter_and_share(open_page: OpenPage, listing: Server) -> None:
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     expect(page.locator(".row-item")).to_have_count(SUPPORT)
-    expect(page.locator("#count")).to_have_text(str(SUPPORT))
+    expect(page.locator("#count")).to_contain_text(f"{SUPPORT} of {COUNT} in 24 hours")
     page.get_by_role("checkbox", name=re.compile("^failed")).click()
     expect(page.locator("#query")).to_have_value("tag = support and status = failed")
     expect(page.locator(".row-item")).to_have_count(2)
@@ -164,6 +164,55 @@ def test_delete_and_undo(open_page: OpenPage, listing: Server) -> None:
     expect(page.locator(".row-item")).to_have_count(FAILED)
 
 
+def test_all_that_match(open_page: OpenPage, listing: Server) -> None:
+    """All that match are tagged, not only the rows on the page, and that is undone too."""
+    page = open_page("/completions?query=status+%3D+finished", of=listing, width=1600)
+    wait_for_counts(page)
+    page.keyboard.press("x")
+    page.get_by_role("checkbox", name=re.compile("^all .* that match")).check()
+    many = COUNT - FAILED
+    expect(page.locator("#selection")).to_contain_text(f"All {many} selected")
+    expect(page.locator("#selection [value=compare]")).to_be_disabled()
+    page.get_by_placeholder("Tag").fill("everything")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast")).to_contain_text(f"{many} tagged “everything”")
+    page.locator("#query").fill("tag = everything")
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_contain_text(f"{many} of")
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    expect(page.get_by_role("heading", name="No completion has all of this.")).to_be_visible()
+
+
+def test_all_that_match_are_deleted_later(open_page: OpenPage, listing: Server) -> None:
+    """Deleting all waits, the rows are hidden meanwhile, and undo shows them again."""
+    page = open_page("/completions?query=status+%3D+failed", of=listing)
+    wait_for_counts(page)
+    page.keyboard.press("x")
+    page.get_by_role("checkbox", name=re.compile("^all .* that match")).check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".row-item:visible")).to_have_count(0)
+    expect(page.locator(".toast")).to_contain_text(f"All {FAILED} that match")
+    page.keyboard.press("u")
+    expect(page.locator(".row-item:visible")).to_have_count(FAILED)
+
+
+def test_a_selection_without_scripts(open_page: OpenPage, listing: Server) -> None:
+    """Boxes and buttons tag and delete several without JavaScript; deleting asks first."""
+    page = open_page("/completions?query=status+%3D+failed", of=listing, scripts=False)
+    boxes = page.get_by_role("checkbox", name="Select")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.get_by_placeholder("Tag").fill("by hand")
+    page.get_by_role("button", name="Tag").click()
+    expect(page.locator(".row-item .tag", has_text="by hand")).to_have_count(2)
+    page.get_by_role("checkbox", name="Select").nth(0).check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Delete 1 completion for good?")).to_be_visible()
+    page.get_by_role("link", name="Back to the list").click()
+    expect(page.locator(".row-item")).to_have_count(FAILED)
+
+
 def test_new_calls_wait_under_a_bar(open_page: OpenPage, listing: Server) -> None:
     """A new call is counted at the top and moves nothing until it is asked for."""
     page = open_page("/completions", of=listing)
@@ -178,11 +227,15 @@ def test_new_calls_wait_under_a_bar(open_page: OpenPage, listing: Server) -> Non
 
 
 def test_on_a_phone(open_page: OpenPage, listing: Server) -> None:
-    """On a phone a row opens the page, and facets cover the list while they are open."""
+    """On a phone a row opens the page, facets cover the list, and a button shows the boxes."""
     page = open_page("/completions", of=listing, width=390)
     page.get_by_role("button", name="Facets").click()
     page.get_by_role("checkbox", name=re.compile("^support")).click()
     expect(page.locator(".row-item")).to_have_count(SUPPORT)
+    page.get_by_role("button", name="Select", exact=True).click()
+    page.get_by_role("checkbox", name="Select").first.check()
+    expect(page.locator("#selection")).to_contain_text("1 selected")
+    page.get_by_role("button", name="none").click()
     page.locator(".row-item").first.get_by_role("link").click()
     page.wait_for_url(re.compile(r"/completions/[0-9a-f-]{36}$"))
 

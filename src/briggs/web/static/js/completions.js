@@ -71,6 +71,7 @@ async function fetchOverview() {
   const bars = page.getElementById("histogram");
   if (bars) $("histogram").replaceWith(bars);
   showTimes($("results"));
+  select(null);
 }
 
 // Links that only change the list stay on this page.
@@ -107,7 +108,8 @@ $("query-form").addEventListener("submit", (event) => {
   go(`/completions?${new URLSearchParams(fields)}`);
   $("query").blur();
 });
-$("facets-button").hidden = false;
+$("facets-button").hidden = $("select-button").hidden = false;
+$("select-button").addEventListener("click", () => document.body.classList.toggle("choosing"));
 $("facets-button").addEventListener("click", () => {
   const isOpen = $("facets").classList.toggle("open");
   $("facets-button").setAttribute("aria-expanded", String(isOpen));
@@ -220,6 +222,9 @@ function grip() {
 
 let last = null;
 const chosen = () => rows().filter((row) => boxOf(row).checked);
+const allBox = () => document.querySelector("#selection [name=all]");
+const isAll = () => Boolean(allBox()?.checked);
+const named = (count) => (count === 1 ? "1 completion" : `${count.toLocaleString("en")} completions`);
 
 function select(row, { range = false } = {}) {
   if (row) {
@@ -229,92 +234,131 @@ function select(row, { range = false } = {}) {
     if (range && from >= 0) for (const each of all.slice(from, to + 1)) boxOf(each).checked = true;
     else box.checked = !box.checked;
     last = row;
+    if (!box.checked) allBox().checked = false;
   }
   const count = chosen().length;
-  const bar = $("selection");
   document.body.classList.toggle("selecting", count > 0);
-  bar.hidden = !count;
-  if (!count) { bar.replaceChildren(); return; }
-  if (!bar.childElementCount) bar.append($("selection-parts").content.cloneNode(true));
-  bar.querySelector("[data-count]").textContent = `${count} selected`;
+  if (!count) return;
+  const bar = $("selection");
+  bar.querySelector("[data-count]").textContent = isAll() ? `All ${countAll()} selected` : `${count} selected`;
+  bar.querySelector("[data-all]").textContent = countAll();
+  bar.querySelector("[value=compare]").disabled = isAll() || count < 2 || count > 4;
+}
+
+function countAll() {
+  const told = document.querySelector("#count [data-matching]");
+  return told ? Number(told.dataset.matching).toLocaleString("en") + ("more" in told.dataset ? " or more" : "") : "";
+}
+
+function selectNone() {
+  for (const row of chosen()) boxOf(row).checked = false;
+  if (allBox()) allBox().checked = false;
+  select(null);
 }
 
 document.addEventListener("click", (event) => {
   const box = event.target instanceof Element && event.target.matches("#rows input") ? event.target : null;
-  if (!box) return;
-  const row = box.closest(".row-item");
-  if (event.shiftKey) { box.checked = true; select(row, { range: true }); } else { box.checked = !box.checked; select(row); }
+  if (box) {
+    const row = box.closest(".row-item");
+    if (event.shiftKey) { box.checked = true; select(row, { range: true }); } else { box.checked = !box.checked; select(row); }
+  } else if (event.target.closest?.("#selection [data-none]")) selectNone();
+});
+document.addEventListener("change", (event) => {
+  if (event.target !== allBox()) return;
+  for (const row of rows()) boxOf(row).checked = event.target.checked;
+  select(null);
+});
+document.addEventListener("submit", (event) => {
+  // Not by `id`, which is the name of its boxes.
+  const act = event.target.matches("#chosen") && event.submitter?.value;
+  if (!acts[act]) return;
+  event.preventDefault();
+  acts[act]();
 });
 
-$("selection").addEventListener("click", (event) => {
-  if (event.target.closest("[data-none]")) { for (const row of chosen()) boxOf(row).checked = false; select(null); }
-  const act = event.target.closest("[data-act]")?.dataset.act;
-  if (act) acts[act]();
-});
-$("selection").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.name === "tag") { event.preventDefault(); acts.tag(); }
-});
+// The fields of what is selected now, for this and any later step.
+function choose(act) {
+  const fields = new URLSearchParams(new FormData($("chosen")));
+  if (isAll()) fields.delete("id");
+  fields.set("act", act);
+  return fields;
+}
 
-const named = (count) => (count === 1 ? "1 completion" : `${count} completions`);
+// Step by step, because all that match may be many. Says how far it is, and stops when asked to.
+async function change(fields, total, doing) {
+  const done = { count: 0, before: {} };
+  let isStopped = false;
+  const shown = fields.has("all") ? toast(doing, { action: "Stop", onAction: () => { isStopped = true; }, seconds: 3600 }) : null;
+  do {
+    const answer = await send("POST", "/completions/selected", { fields }).catch(() => null);
+    if (!answer?.ok) break;
+    const step = await answer.json();
+    done.count += step.count;
+    Object.assign(done.before, step.before);
+    fields.set("after", step.after);
+    if (shown) shown.firstChild.textContent = `${doing} ${done.count.toLocaleString("en")} of ${total} are done.`;
+  } while (fields.get("after") && !isStopped);
+  shown?.remove();
+  return done;
+}
+
+async function restore(before) {
+  const ids = Object.keys(before);
+  for (let start = 0; start < ids.length; start += 500) {
+    const some = Object.fromEntries(ids.slice(start, start + 500).map((id) => [id, before[id]]));
+    if (!(await send("POST", "/completions/tags/restore", { json: some })).ok) return;
+  }
+}
+
+const reload = () => go(location.pathname + location.search, { push: false });
 
 async function addTags(fields, said) {
-  const ids = chosen().map(idOf);
-  const body = new URLSearchParams(fields);
-  for (const id of ids) body.append("id", id);
-  const answer = await send("POST", "/completions/tags", { fields: body });
-  if (!answer.ok) return;
-  const { before } = await answer.json();
-  for (const row of chosen()) boxOf(row).checked = false;
-  await go(location.pathname + location.search, { push: false });
-  toast(said(ids.length), {
-    action: "Undo",
-    onAction: async () => {
-      await send("POST", "/completions/tags/restore", { json: before });
-      go(location.pathname + location.search, { push: false });
-    },
-  });
+  const total = isAll() ? countAll() : String(chosen().length);
+  selectNone();
+  const { count, before } = await change(fields, total, "Adding tags.");
+  if (!count) return;
+  await reload();
+  toast(said(count), { action: "Undo", onAction: async () => { await restore(before); reload(); } });
 }
 
 const acts = {
   tag() {
-    const tag = $("selection").querySelector("[name=tag]").value.trim();
-    if (!tag) { $("selection").querySelector("[name=tag]").focus(); return; }
-    addTags({ tag }, (count) => `${count} tagged “${tag}”`);
+    const input = $("selection").querySelector("[name=tag]");
+    const tag = input.value.trim();
+    if (!tag) { input.focus(); return; }
+    addTags(choose("tag"), (count) => `${count.toLocaleString("en")} tagged “${tag}”`);
   },
   task() {
-    const menu = $("selection").querySelector("[name=task]");
-    const name = menu.selectedOptions[0].text;
-    addTags({ task: menu.value }, (count) => `${named(count)} sent to “${name}”`);
-  },
-  compare() {
-    const ids = chosen().map(idOf).slice(0, 4);
-    if (ids.length) location.assign(`/compare?${new URLSearchParams({ ids: ids.join(",") })}`);
-  },
-  export() {
-    const ids = chosen().map((row) => ["id", idOf(row)]);
-    location.assign(`/completions/export?${new URLSearchParams([["format", "csv"], ["range", "all"], ...ids])}`);
+    const name = $("selection").querySelector("[name=task]").selectedOptions[0].text;
+    addTags(choose("task"), (count) => `${named(count)} sent to “${name}”`);
   },
   // Deleting cannot be undone, so it waits until the toast is gone.
   delete() {
+    const fields = choose("delete");
     const going = chosen();
-    const ids = going.map(idOf);
-    for (const row of going) { boxOf(row).checked = false; row.hidden = true; }
-    select(null);
-    const remove = () => {
-      if (!ids.length) return;
-      const body = new URLSearchParams(ids.splice(0).map((id) => ["id", id]));
-      send("POST", "/completions/delete", { fields: body }).then((answer) => { if (answer.ok) for (const row of going) row.remove(); });
+    const [all, total] = [isAll(), isAll() ? countAll() : String(going.length)];
+    selectNone();
+    for (const row of going) row.hidden = true;
+    let isDue = true;
+    const finish = () => { isDue = false; removeEventListener("pagehide", leave); removeEventListener("beforeunload", warn); };
+    const remove = async () => {
+      finish();
+      const { count } = await change(fields, total, "Deleting.");
+      if (all) { await reload(); toast(`${named(count)} deleted`); } else if (count) for (const row of going) row.remove();
     };
-    const timer = setTimeout(remove, 8000);
-    // A request of a page that is left would be cancelled.
+    // A request of a page that is left would be cancelled, and many steps do not fit into a beacon.
     const leave = () => {
-      const token = document.querySelector('meta[name="csrf"]').content;
-      if (ids.length) navigator.sendBeacon("/completions/delete", new URLSearchParams([["csrf", token], ...ids.map((id) => ["id", id])]));
+      if (!isDue || all) return;
+      fields.set("sure", "yes");
+      navigator.sendBeacon("/completions/selected", fields);
     };
-    addEventListener("pagehide", leave, { once: true });
-    toast(`${named(ids.length)} deleted`, {
+    const warn = (event) => { if (all) event.preventDefault(); };
+    addEventListener("pagehide", leave);
+    addEventListener("beforeunload", warn);
+    const timer = setTimeout(remove, 8000);
+    toast(all ? `All ${total} that match are about to be deleted` : `${named(going.length)} deleted`, {
       action: "Undo",
-      onAction: () => { clearTimeout(timer); ids.length = 0; for (const row of going) row.hidden = false; },
+      onAction: () => { clearTimeout(timer); finish(); for (const row of going) row.hidden = false; },
     });
   },
 };
@@ -501,10 +545,10 @@ onKey("j", "", () => move(1));
 onKey("k", "", () => move(-1));
 onKey("ArrowDown", "", () => move(1));
 onKey("ArrowUp", "", () => move(-1));
-onKey("Escape", "", () => { if (!$("peek").hidden) closePeek(); else { for (const row of chosen()) boxOf(row).checked = false; select(null); } });
+onKey("Escape", "", () => { if (!$("peek").hidden) closePeek(); else selectNone(); });
 onKey("Enter", "", () => { const row = current(); if (row) location.assign(linkOf(row).href); });
 for (const key of ["x", "X"]) onKey(key, "", (event) => { const row = current() ?? rows()[0]; if (row) { mark(row); select(row, { range: event.shiftKey }); } });
-onKey("c", "", () => { if (chosen().length > 1) acts.compare(); else document.querySelector('#peek a[href^="/compare"]')?.click(); });
+onKey("c", "", () => { if (chosen().length > 1) $("selection").querySelector("[value=compare]").click(); else document.querySelector('#peek a[href^="/compare"]')?.click(); });
 onKey("e", "", () => document.querySelector("#peek .peek-foot a.primary")?.click());
 onKey("n", "", () => { if (!$("new-bar").hidden) showNews(); });
 offer("Save this list as a view", () => { document.querySelector("#view-name-input")?.closest("details").setAttribute("open", ""); $("view-name-input")?.focus(); }, { more: "completions" });

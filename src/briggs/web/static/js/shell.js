@@ -83,10 +83,10 @@ export function ago(at) {
 }
 
 export function showTimes(root = document) {
-  for (const time of root.querySelectorAll("time[data-style]")) {
+  for (const time of root.querySelectorAll("time")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
-    const style = time.dataset.style;
+    const style = time.dataset.style ?? time.closest("[data-times]")?.dataset.times;
     const whole = `${day(at)} ${clock(at)}`;
     time.textContent = style === "ago" ? ago(at) : style === "day" ? day(at)
       : style === "clock" ? (day(at) === day(new Date()) ? clock(at) : `${day(at).slice(5)} ${clock(at).slice(0, 5)}`)
