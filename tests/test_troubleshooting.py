@@ -65,7 +65,7 @@ def _read(answer: Any) -> str:
 
 
 def _read_refusals(server: Server) -> Iterator[str]:
-    for path in ("/chat/completions", "/v1/responses"):
+    for path in ("/chat/completions", "/v1/assistants"):
         yield _read(server.send("POST", path, {}).json)
     for members in LOCAL:
         request = {"model": "local/briggs-tiny", "messages": MESSAGES, **members}

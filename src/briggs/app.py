@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
 from operator import attrgetter
 from urllib.parse import unquote_to_bytes
 
@@ -40,9 +41,11 @@ from briggs.wires.base import Face
 from briggs.wires.openai.embeddings import EmbeddingsFace
 from briggs.wires.openai.face import CHAT_FACE
 from briggs.wires.openai.moderations import ModerationsFace
+from briggs.wires.openai.text.face import TextFace
 
 FACES: Mapping[bytes, Face] = {
     b"/v1/chat/completions": CHAT_FACE,
+    b"/v1/completions": TextFace(),
     b"/v1/embeddings": EmbeddingsFace(),
     b"/v1/moderations": ModerationsFace(),
 }
@@ -52,6 +55,8 @@ _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
 
 ROUTES = [*OPENAI_ROUTES, *BRIGGS_ROUTES, *LOG10_ROUTES, *OTLP_ROUTES, *health.ROUTES]
 """Every route that Starlette serves."""
+
+_explain_missing = partial(explain_missing, answered=[path.decode() for path in FACES])
 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins"),
@@ -81,7 +86,7 @@ class App:
         # Paths are normalised before they reach Starlette, so it need not redirect.
         self._starlette.router.redirect_slashes = False
         self._starlette.state.parts = parts
-        self._site = Site(parts, explain_missing=explain_missing)
+        self._site = Site(parts, explain_missing=_explain_missing)
 
     def reload(self) -> list[str]:
         """Read the file again, and use it from the next call on. Returns warnings.
@@ -194,7 +199,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Json:
             headers={"allow": methods},
         )
     else:
-        refusal = NotFound(explain_missing(path, address=find_address(request)))
+        refusal = NotFound(_explain_missing(path, address=find_address(request)))
     return answer_error(refusal, path=path)
 
 

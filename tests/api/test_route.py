@@ -57,6 +57,9 @@ def test_other_paths(server: Server, method: str, path: str) -> None:
         "/v1/chat/completions/chat/completions",
         "/api/v1/chat/completions",
         "/v1/v1/models",
+        "/embeddings",
+        "/api/v1/embeddings",
+        "/completions",
         "/models",
     ],
 )
@@ -72,17 +75,29 @@ def test_base_urls_that_are_wrong(server: Server, path: str) -> None:
 
 def test_paths_where_there_is_nothing() -> None:
     """If the base URL is right, the error does not mention it."""
-    for path in ("/v1/embeddings", "/v1/chat/completions/id/nothing", "/"):
-        assert "base URL" not in explain_missing(path, address="http://here")
+    for path in ("/v1/images/edits", "/v1/chat/completions/id/nothing", "/"):
+        assert "base URL" not in explain(path)
     assert normalise(b"//") == b"/"
 
 
 def test_other_apis_of_openai() -> None:
-    """Their paths name the one that Briggs answers; a path of nobody's does not."""
-    for path in ("/v1/responses", "/responses", "/v1/embeddings", "/v1/completions"):
-        assert "/v1/chat/completions" in explain_missing(path, address="http://here")
+    """Their paths name those that Briggs answers; a path of nobody's does not."""
+    for path in ("/v1/assistants", "/audio/speech", "/v1/files/id"):
+        assert explain(path).endswith("Briggs answers /v1/chat/completions, /v1/embeddings.")
+    assert "instead of the Responses API" in explain("/v1/responses")
     for path in ("/v1/nothing", "/api/v1/completions/id/nothing", "/v1/chat/completions/id/files"):
-        assert explain_missing(path, address="http://here").endswith(f"at {path}.")
+        assert explain(path).endswith(f"at {path}.")
+
+
+def test_clients_that_add_the_version() -> None:
+    """Clients of Anthropic and of Ollama take the address alone."""
+    for path in ("/v1/v1/messages", "/v1/api/chat"):
+        assert "set its base URL to http://here, without /v1" in explain(path)
+
+
+def explain(path: str) -> str:
+    answered = ["/v1/chat/completions", "/v1/embeddings"]
+    return explain_missing(path, address="http://here", answered=answered)
 
 
 def test_methods_that_a_path_has(server: Server) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,12 +13,11 @@ from briggs.accounts.scopes import require
 from briggs.types.keys import Scope
 
 _SLASHES = re.compile(rb"/{2,}")
-_OPENAI = re.compile(r"/(chat/completions|models)(/|$)|^/v1/v1(/|$)")
 _OTHERS = re.compile(
-    r"^(/v1)?/(responses|completions|embeddings|assistants|threads|batches|files|images|audio|moderations)"
-    r"(/|$)"
+    r"^(/v1)?/(assistants|audio|batches|completions|conversations|embeddings|files|fine_tuning|images"
+    r"|messages|moderations|realtime|responses|threads|uploads|vector_stores|videos)(/|$)"
 )
-"""Other APIs of OpenAI's."""
+"""Other APIs of those whose clients come here."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -40,25 +39,27 @@ def normalise(path: bytes) -> bytes:
     return _SLASHES.sub(b"/", path).rstrip(b"/") or b"/"
 
 
-def explain_missing(path: str, *, address: str) -> str:
-    """The error message for an unknown path. `address` is the one that the caller used."""
-    found = _OPENAI.search(path)
-    is_ours = path.startswith("/v1/chat/completions/") and "completions/chat/" not in path
-    if found is None or is_ours:
-        return f"There is nothing at {path}.{_suggest_chat(path)}"
-    return (
-        f"There is nothing at {path}. A client's base URL must end in /v1, and the client adds "
-        f"the rest: set the base URL to {address}/v1."
-    )
+def explain_missing(path: str, *, address: str, answered: Collection[str]) -> str:
+    """The error message for an unknown path.
+
+    `address` is the one that the caller used, and `answered` are the paths that models answer.
+    """
+    advice = _correct_base(path, address, answered)
+    if not advice and _OTHERS.search(path):
+        advice = f" Briggs answers {', '.join(answered)}."
+        if "/responses" in path:
+            advice += " Set the client to chat completions instead of the Responses API."
+    return f"There is nothing at {path}.{advice}"
 
 
-def _suggest_chat(path: str) -> str:
-    """What to do if a client calls another of OpenAI's APIs."""
-    if _OTHERS.search(path) is None:
-        return ""
-    return (
-        " Briggs answers chat completions only: set the client to /v1/chat/completions, instead of "
-        "the Responses API."
-        if "/responses" in path
-        else " Briggs answers chat completions only: POST /v1/chat/completions."
-    )
+def _correct_base(path: str, address: str, answered: Collection[str]) -> str:
+    """What to do if a client adds a path of ours to the wrong base URL."""
+    if path.startswith(("/v1/api/", "/v1/v1/messages")):
+        return f" This client adds the whole path: set its base URL to {address}, without /v1."
+    ends = [place.removeprefix("/v1") for place in answered if place.startswith("/v1/")]
+    if path.startswith("/v1/v1/") or path.endswith((*ends, "/models")):
+        return (
+            " A client's base URL must end in /v1, and the client adds the rest: set the base URL "
+            f"to {address}/v1."
+        )
+    return ""

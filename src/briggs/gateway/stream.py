@@ -25,7 +25,10 @@ from briggs.types.errors import (
     UpstreamError,
     UpstreamTruncated,
 )
-from briggs.wires.base import Frames, Prepared
+from briggs.wires.base import LINES, Frames, Prepared
+
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_LINE_ENDS = (b"\n",)
 
 
 class _Stream(msgspec.Struct):
@@ -167,13 +170,17 @@ def _let_through(state: _Stream, received: bytes, chunks: Sequence[bytes]) -> by
     """The vendor's own bytes, for a caller who speaks its format.
 
     They wait for the first chunk, since another target may still be tried. They wait again once
-    every choice has finished, since the caller must not see the end before it is recorded.
+    every choice has finished, since the caller must not see the end before it is recorded. A part
+    of an event waits for its rest, since an error may come instead.
     """
     state.held += received
     is_refused = state.failure is not None and not state.is_told
     if is_refused or state.call.is_answered or not (chunks or state.begun):
         return b""
-    frames, state.held = bytes(state.held), bytearray()
+    ends = _LINE_ENDS if state.call.face.stream_type == LINES else _EVENT_ENDS
+    whole = max(state.held.rfind(end) + len(end) if end in state.held else 0 for end in ends)
+    frames = bytes(state.held[:whole])
+    del state.held[:whole]
     return frames
 
 
@@ -237,14 +244,16 @@ async def _fail(state: _Stream, error: BriggsError, record: Record) -> None:
 def _fold(state: _Stream, *, is_cut: bool) -> Conformed | None:
     """Fold what was passed on into one answer for the record, and note the fixes.
 
-    If we cut the stream because its caller left, tokens that were not reported are estimated.
+    Tokens that were not reported are estimated if we cut the stream because its caller left, or if
+    the request passed as it came, so that we could not ask for them.
     """
     conform = state.call.conform
     folded = None if conform is None else conform.fold()
     if conform is not None and folded is not None:
         call = state.call
-        if call.evidence is not None and not call.evidence.prepared.passes:
+        passes = call.evidence is not None and call.evidence.prepared.passes
+        if call.evidence is not None and not passes:
             call.completion.fixes = folded.fixes
-        if is_cut and not conform.has_usage:
+        if (is_cut or passes) and not conform.has_usage:
             estimate_usage(folded.facts, request=call.envelope.body, response=folded.body)
     return folded

@@ -11,6 +11,8 @@ from briggs.types.completions import CallKind, Completion
 from briggs.types.envelope import Envelope
 from briggs.types.errors import BriggsError
 
+LINES = b"application/x-ndjson"
+"""The content type of a stream of lines of JSON."""
 CHAT = "chat"
 """The format of OpenAI's chat completions. All others are translated to and from it."""
 

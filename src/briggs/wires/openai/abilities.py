@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from briggs.types.envelope import Envelope
 from briggs.wires.base import Ability, Encoded, Prepared, StreamDecoder
+from briggs.wires.openai.text.ability import TextCompletions
 from briggs.wires.openai.wire import OpenAIWire
 
 
@@ -39,6 +40,7 @@ class Passed:
 def open_abilities(wire: OpenAIWire) -> Sequence[Ability]:
     """All that a server with OpenAI's API may do. What it lacks, it refuses itself."""
     return (
+        TextCompletions(wire),
         Passed(wire, format="embedding", path="/embeddings"),
         Passed(wire, format="moderation", path="/moderations"),
     )

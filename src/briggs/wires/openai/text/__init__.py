@@ -1,0 +1,1 @@
+"""OpenAI's older text completions: `/v1/completions`, in both directions."""
