@@ -24,6 +24,7 @@ COMMANDS = {
         "Say which of several answers is best.",
     ),
     "export": ("briggs.cli.export:export", "Export the record: to keep, to analyse, to train."),
+    "import": ("briggs.cli.import_:import_file", "Take an export or another tool's calls in."),
     "spool": ("briggs.cli.spool:spool", "Send calls that were recorded while the server was down."),
     "check": ("briggs.cli.check:check", "Check any endpoint against the specification."),
     "rules": ("briggs.cli.rules:rules", "Read the rule book."),

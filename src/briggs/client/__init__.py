@@ -6,6 +6,7 @@ from briggs.client.client import RawResponse as RawResponse
 from briggs.client.completions import CompletionDetails as CompletionDetails
 from briggs.client.completions import CompletionFilters as CompletionFilters
 from briggs.client.completions import CompletionPage as CompletionPage
+from briggs.client.completions import ImportOutcome as ImportOutcome
 from briggs.client.completions import StoredCompletion as StoredCompletion
 from briggs.client.errors import AuthenticationFailed as AuthenticationFailed
 from briggs.client.errors import ClientError as ClientError

@@ -23,7 +23,7 @@ from briggs.client.logged import LoggedCompletion
 from briggs.types.completions import Attempt, Fix, Status, create_id
 from briggs.types.json import Object, encode, from_builtins, to_builtins
 from briggs.types.lines import LineReader
-from briggs.types.record_lines import OBJECT as RECORD_OBJECT
+from briggs.types.record_lines import COMPLETION
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.stored import ChatCompletionDeleted
 
@@ -137,7 +137,19 @@ class ExportedLine(msgspec.Struct):
 
     @property
     def is_completion(self) -> bool:
-        return self.object == RECORD_OBJECT
+        return self.object == COMPLETION
+
+
+class ImportOutcome(Object):
+    """What became of a line of an import: the id and whether it is new, or why it was refused."""
+
+    id: str = ""
+    is_new: bool = False
+    error: str | None = None
+
+
+class _Outcomes(Object):
+    data: list[ImportOutcome]
 
 
 class _Page(msgspec.Struct):
@@ -343,6 +355,21 @@ class Completions:
                 failures += 1
                 if not after or failures > RETRIES_MAX:
                     raise
+
+    async def import_lines(self, lines: Sequence[bytes]) -> Sequence[ImportOutcome]:
+        """Take lines of an export into the record, or calls that were answered elsewhere.
+
+        What is on record already stays as it is. So an import can be repeated. The outcomes are in
+        the order of the lines, of which there may be 1,000. It needs the scope `admin`.
+        """
+        body = await self._connection.send(
+            "POST",
+            f"{_LOGGED}/import",
+            body=b"\n".join(lines),
+            headers={"content-type": "application/x-ndjson"},
+            is_idempotent=True,
+        )
+        return self._connection.read(body, _Outcomes).data
 
     async def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
         """One completion, by Briggs's id or the upstream's. Raises `NotFound`."""

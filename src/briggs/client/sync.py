@@ -22,6 +22,7 @@ from briggs.client.completions import (
     CompletionCount,
     CompletionFilters,
     CompletionPage,
+    ImportOutcome,
     Include,
     StoredCompletion,
 )
@@ -232,6 +233,14 @@ class Completions:
         connection, the export goes on after the last line that arrived.
         """
         return self._runner.iterate(self._calls.export(after=after, feedback=feedback, **filters))
+
+    def import_lines(self, lines: Sequence[bytes]) -> Sequence[ImportOutcome]:
+        """Take lines of an export into the record, or calls that were answered elsewhere.
+
+        What is on record already stays as it is. So an import can be repeated. The outcomes are in
+        the order of the lines, of which there may be 1,000. It needs the scope `admin`.
+        """
+        return self._runner.run(self._calls.import_lines(lines))
 
     def retrieve(self, id: str, *, include: Sequence[Include] = ()) -> StoredCompletion:
         """One completion, by Briggs's id or the upstream's. Raises `NotFound`."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
+from briggs.feedback.schemas import check_schema
+from briggs.record.posts import read_id, read_post
+from briggs.record.prices import load_list
+from briggs.record.tell import complete_told
 from briggs.storage import FeedbackQuery, Query, Store
 from briggs.types import json
-from briggs.types.completions import Completion
-from briggs.types.feedback import Feedback
-from briggs.types.record_lines import write_line
+from briggs.types.any_json import list_objects, text
+from briggs.types.completions import Completion, create_id
+from briggs.types.errors import BriggsError, Conflict, InvalidRequest
+from briggs.types.feedback import Feedback, FeedbackTask, FeedbackVersion, TaskVersion
+from briggs.types.record_lines import COMPLETION, TASK, read_line, read_members, write_line
 
-TASK_OBJECT = "briggs.feedback_task"
-"""The member `object` of a task's line."""
+T = TypeVar("T")
 
 
 async def export_lines(
@@ -52,7 +59,7 @@ async def _write_tasks(
         task = await store.feedback_tasks.retrieve(id, organization_id=about.organization_id)
         assert task is not None, "feedback has a task, and tasks are archived, not deleted"
         versions = await store.feedback_tasks.list_versions(id)
-        members = {"object": TASK_OBJECT, **msgspec.structs.asdict(task), "versions": versions}
+        members = {"object": TASK, **msgspec.structs.asdict(task), "versions": versions}
         lines.append(json.encode(members) + b"\n")
     return lines
 
@@ -78,3 +85,139 @@ def _write_lines(
         ]
         lines.append(write_line(each, **({"feedback": given} if given else {})) + b"\n")
     return b"".join(lines)
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What became of a line: the id, and whether it is new; or why it was refused."""
+
+    id: str = ""
+    is_new: bool = False
+    error: str | None = None
+
+
+async def import_lines(
+    store: Store, lines: Sequence[bytes], *, organization_id: str, key_id: str
+) -> Sequence[Outcome]:
+    """Take lines into the record, and say what became of each, in the same order.
+
+    A line is a completion or a task of an export, or a call that was answered elsewhere, as
+    `POST /api/v1/completions` takes it. What is on record already stays as it is.
+    """
+    if not load_list.cache_info().currsize:
+        await asyncio.to_thread(load_list)
+    read = await asyncio.to_thread(_read_lines, lines, organization_id, key_id)
+    found = {each.completion.id: each.completion for each in read if isinstance(each, _Call)}
+    owners = await store.completions.create_missing(list(found.values()))
+    outcomes = []
+    for each in read:
+        try:
+            outcomes.append(await _finish(store, each, owners=owners))
+        except BriggsError as error:
+            outcomes.append(Outcome(error=error.message))
+        if isinstance(each, _Call):
+            # A later line with the same id changes nothing.
+            owners.setdefault(each.completion.id, organization_id)
+    return outcomes
+
+
+class _Call(NamedTuple):
+    completion: Completion
+    feedback: Sequence[_Given]
+
+
+class _Given(NamedTuple):
+    feedback: Feedback
+    versions: Sequence[FeedbackVersion]
+    """Its earlier versions, oldest first."""
+
+
+class _Task(NamedTuple):
+    task: FeedbackTask
+    versions: Sequence[TaskVersion]
+
+
+_Read = _Call | _Task | BriggsError
+
+
+async def _finish(store: Store, read: _Read, *, owners: Mapping[str, str]) -> Outcome:
+    """Take in tasks and feedback. The completions of all lines are on record by now."""
+    if isinstance(read, BriggsError):
+        raise read
+    if isinstance(read, _Task):
+        is_new = await store.feedback_tasks.create_missing(read.task, versions=read.versions)
+        return Outcome(id=read.task.id, is_new=is_new)
+    id, organization_id = read.completion.id, read.completion.organization_id
+    if owners.get(id, organization_id) != organization_id:
+        raise Conflict(f"The id '{id}' belongs to another call.")
+    is_new = id not in owners
+    for given in read.feedback:
+        is_new |= await store.feedback.create_missing(given.feedback, versions=given.versions)
+    return Outcome(id=id, is_new=is_new)
+
+
+def _read_lines(lines: Sequence[bytes], organization_id: str, key_id: str) -> Sequence[_Read]:
+    read: list[_Read] = []
+    for line in lines:
+        try:
+            read.append(_read_line(line, organization_id=organization_id, key_id=key_id))
+        except BriggsError as error:
+            read.append(error)
+    return read
+
+
+def _read_line(line: bytes, *, organization_id: str, key_id: str) -> _Call | _Task:
+    members = read_members(line)
+    kind = members.get("object")
+    if kind == TASK:
+        return _read_task(members, organization_id=organization_id)
+    if kind != COMPLETION:
+        return _Call(_read_told(line, members, organization_id, key_id), ())
+    completion = read_line(line, organization_id=organization_id)
+    if completion.status == "started" and completion.source == "gateway":
+        raise InvalidRequest("The call had not ended when it was exported. Export it again.")
+    given = list_objects(members.get("feedback"))
+    return _Call(completion, [_read_given(each, organization_id) for each in given])
+
+
+def _read_told(
+    line: bytes, members: Mapping[str, Any], organization_id: str, key_id: str
+) -> Completion:
+    """A call that was answered elsewhere. The same `source_id` always gives the same id."""
+    source, id = text(members.get("source_id")), read_id(line) or create_id()
+    if source is not None:
+        id = str(uuid.uuid5(_NAMESPACE, f"{organization_id}\n{source}"))
+    posted = read_post(line, organization_id=organization_id, duration_unit_ms=1000)
+    if posted.request is UNSET and posted.response is UNSET:
+        raise InvalidRequest("The line is not a call: it has neither a request nor a response.")
+    posted.key_id = key_id
+    completion = complete_told(id, posted)
+    if members.get("is_made") is True:
+        # The answer was put together from what a file had of it.
+        completion.violates = []
+    return completion
+
+
+_NAMESPACE = uuid.UUID("5ab34e9c-6a31-4cf0-a4a0-07a3c3f1f5d2")
+
+
+def _read_task(members: Mapping[str, Any], *, organization_id: str) -> _Task:
+    task = _convert({**members, "organization_id": organization_id}, FeedbackTask)
+    versions = [_convert(each, TaskVersion) for each in list_objects(members.get("versions"))]
+    numbers = [each.version for each in versions]
+    if numbers != [*range(1, task.version + 1)]:
+        raise InvalidRequest(f"The line of the task '{task.name}' has not all of its versions.")
+    for each in versions:
+        check_schema(each.json_schema)
+    return _Task(task, versions)
+
+
+def _read_given(members: Mapping[str, Any], organization_id: str) -> _Given:
+    versions = [_convert(each, FeedbackVersion) for each in list_objects(members.get("versions"))]
+    return _Given(_convert({**members, "organization_id": organization_id}, Feedback), versions)
+
+
+def _convert(members: Mapping[str, Any], type: type[T]) -> T:
+    try:
+        return json.from_builtins(members, type)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"The line has a wrong member: {error}.") from error

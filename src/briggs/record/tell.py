@@ -104,6 +104,14 @@ async def _price_aside(completion: Completion, told: Told, *, store: Store) -> C
     return completion
 
 
+def complete_told(id: str, posted: Posted) -> Completion:
+    """The completion that one post tells, for a call that is not on record yet."""
+    told = read_told(id, posted)
+    merged = Merge(id, posted, told)
+    completion = merged(None)
+    return _price(completion, told) if merged.needs_price else completion
+
+
 async def adopt(call: Call, id: bytes, *, store: Store) -> None:
     """Start a call under the id that its client posts it by, so that both make one record.
 

@@ -156,6 +156,16 @@ class Completions:
             )
         )
 
+    async def create_missing(self, of: Sequence[Completion]) -> dict[str, str]:
+        """Store completions that come from another record, in one transaction.
+
+        Those whose id is on record already are left out. Returns their ids, with the organizations
+        that have them.
+        """
+        return await self._access.act(
+            lambda connection: _create_missing(connection, of=of, bodies=self._bodies)
+        )
+
     async def delete(self, id: str, *, organization_id: str) -> bool:
         """Delete a completion for good, by our id. Returns False if there is none."""
         deleted = await self._access.act(
@@ -275,6 +285,27 @@ def _merge(
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
     return after
+
+
+def _create_missing(
+    connection: Connection, *, of: Sequence[Completion], bodies: Bodies
+) -> dict[str, str]:
+    there: dict[str, str] = {}
+    ids = [each.id for each in of]
+    for begin in range(0, len(ids), IDS_MAX):
+        some = completions.c.id.in_(ids[begin : begin + IDS_MAX])
+        found = connection.execute(
+            select(completions.c.id, completions.c.organization_id).where(some)
+        )
+        there |= {row.id: row.organization_id for row in found}
+    added = [each for each in of if each.id not in there]
+    rows = [records.encode(each, started=False, bodies=bodies) for each in added]
+    database_of(connection).insert_records(connection, rows)
+    for each in added:
+        keep_preview(connection, of=each)
+    indexes.create(connection, of=added)
+    rollups.record(connection, added=added)
+    return there
 
 
 def _delete(connection: Connection, *, id: str, organization_id: str) -> Completion | None:

@@ -17,7 +17,7 @@ from briggs.storage.tables import (
     feedback_versions,
 )
 from briggs.types.completions import current_time_us
-from briggs.types.errors import Conflict
+from briggs.types.errors import Conflict, NotFound
 from briggs.types.feedback import Feedback, FeedbackTask, FeedbackVersion
 
 PAGE_ROWS = 200
@@ -61,6 +61,16 @@ class FeedbackStore:
             "idempotency_hash": idempotency_hash,
         }
         return await self._access.act(lambda connection: _create(connection, given, row, task))
+
+    async def create_missing(self, given: Feedback, *, versions: Sequence[FeedbackVersion]) -> bool:
+        """Store a feedback of another record, with its earlier versions. False if it is there.
+
+        Raises `NotFound` if its task is not on record, and `Conflict` if another organization has
+        a feedback with this id.
+        """
+        return await self._access.act(
+            lambda connection: _create_missing(connection, given, versions)
+        )
 
     async def retrieve(self, query: FeedbackQuery, *, id: str) -> Feedback | None:
         """One feedback, if the query allows it."""
@@ -150,11 +160,43 @@ def _create(
         feedback_queue.check_late(connection, task=task, completion_id=id, reviewer=given.reviewer)
         feedback_queue.drop_lease(connection, task=task, completion_id=id, reviewer=given.reviewer)
         feedback_queue.drop_skip(connection, task=task, completion_id=id, reviewer=given.reviewer)
+    _insert(connection, given, row)
+    return given
+
+
+def _insert(connection: Connection, given: Feedback, row: dict[str, Any]) -> None:
     connection.execute(_INSERT, row)
     if given.completion_ids:
         connection.execute(_INSERT_COMPLETIONS, _list_rows(given))
-    feedback_matches.count_reviews(connection, task_id=task.id, completion_ids=given.completion_ids)
-    return given
+    feedback_matches.count_reviews(
+        connection, task_id=given.task_id, completion_ids=given.completion_ids
+    )
+
+
+def _create_missing(
+    connection: Connection, given: Feedback, versions: Sequence[FeedbackVersion]
+) -> bool:
+    owner = connection.scalar(select(feedback.c.organization_id).where(feedback.c.id == given.id))
+    if owner is not None:
+        if owner != given.organization_id:
+            raise Conflict(f"The id '{given.id}' belongs to another feedback.")
+        return False
+    newest = connection.scalar(
+        select(feedback_tasks.c.version).where(
+            feedback_tasks.c.id == given.task_id,
+            feedback_tasks.c.organization_id == given.organization_id,
+        )
+    )
+    if newest is None or not 1 <= given.task_version <= newest:
+        raise NotFound(
+            f"The task of the feedback '{given.id}' is not on record in its version "
+            f"{given.task_version}. Import the line of the task first."
+        )
+    _insert(connection, given, rows.encode(given, table=feedback))
+    for version in versions:
+        row = rows.encode(version, table=feedback_versions)
+        connection.execute(feedback_versions.insert().values(feedback_id=given.id, **row))
+    return True
 
 
 def _find_first(

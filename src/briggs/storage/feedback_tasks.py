@@ -14,6 +14,7 @@ from briggs.storage.queries import FOUND_BY_QUERY_MAX, Place, Query, select_page
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
 from briggs.types.completions import Completion, current_time_us
+from briggs.types.errors import Conflict
 from briggs.types.feedback import FeedbackTask, TaskVersion
 
 FILL_ROWS = 500
@@ -49,6 +50,15 @@ class FeedbackTasks:
     async def create(self, task: FeedbackTask) -> None:
         """Store a task."""
         await self._access.act(lambda connection: _create(connection, task))
+
+    async def create_missing(self, task: FeedbackTask, *, versions: Sequence[TaskVersion]) -> bool:
+        """Store a task of another record, with its versions. Returns False if its id is there.
+
+        Raises `Conflict` if another organization has a task with this id.
+        """
+        return await self._access.act(
+            lambda connection: _create_missing(connection, task, versions)
+        )
 
     async def ensure(self, task: FeedbackTask) -> FeedbackTask:
         """Store a task unless it is there, and return it.
@@ -171,11 +181,30 @@ class FeedbackTasks:
 
 
 def _create(connection: Connection, task: FeedbackTask) -> None:
-    row = rows.encode(task, table=feedback_tasks)
-    place = _BEGINNING if task.kind == "grade" else _FILLED
-    connection.execute(feedback_tasks.insert().values(row | place))
-    feedback_matches.forget_selectors(connection)
+    _insert(connection, task)
     _create_version(connection, task)
+
+
+def _insert(connection: Connection, task: FeedbackTask) -> None:
+    row = rows.encode(task, table=feedback_tasks)
+    is_filled = task.kind != "grade" or task.archived_at is not None
+    connection.execute(feedback_tasks.insert().values(row | (_FILLED if is_filled else _BEGINNING)))
+    feedback_matches.forget_selectors(connection)
+
+
+def _create_missing(
+    connection: Connection, task: FeedbackTask, versions: Sequence[TaskVersion]
+) -> bool:
+    columns = feedback_tasks.c
+    owner = connection.scalar(select(columns.organization_id).where(columns.id == task.id))
+    if owner is not None:
+        if owner != task.organization_id:
+            raise Conflict(f"The id '{task.id}' belongs to another task.")
+        return False
+    _insert(connection, task)
+    for version in versions:
+        _insert_version(connection, version, task_id=task.id)
+    return True
 
 
 def _ensure(connection: Connection, task: FeedbackTask) -> FeedbackTask:
@@ -201,8 +230,12 @@ def _create_version(connection: Connection, task: FeedbackTask) -> None:
         instruction=task.instruction,
         json_schema=task.json_schema,
     )
+    _insert_version(connection, version, task_id=task.id)
+
+
+def _insert_version(connection: Connection, version: TaskVersion, *, task_id: str) -> None:
     row = rows.encode(version, table=feedback_task_versions)
-    connection.execute(feedback_task_versions.insert().values(task_id=task.id, **row))
+    connection.execute(feedback_task_versions.insert().values(task_id=task_id, **row))
 
 
 def _retrieve(connection: Connection, id: str, *, organization_id: str) -> FeedbackTask | None:

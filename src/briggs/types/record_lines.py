@@ -13,8 +13,10 @@ from briggs.types.any_json import text
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest
 
-OBJECT = "briggs.completion"
-"""The member `object` of such a line."""
+COMPLETION = "briggs.completion"
+TASK = "briggs.feedback_task"
+OBJECTS = (COMPLETION, TASK)
+"""The member `object` of a line: a completion, or a task that the feedback after it answers."""
 
 _BODIES = ("request", "response", "received")
 
@@ -26,7 +28,7 @@ def write_line(completion: Completion, **more: Any) -> bytes:
     (`request_text`), or in base64 (`request_base64`) if it is not UTF-8.
     """
     members = {
-        "object": OBJECT,
+        "object": COMPLETION,
         "created_at": completion.created_at / 1_000_000,
         "created_at_us": completion.created_at,
         **{
@@ -49,8 +51,8 @@ def write_line(completion: Completion, **more: Any) -> bytes:
 def read_line(line: bytes, *, organization_id: str) -> Completion:
     """Read a line, as a completion of this organization. Raises `InvalidRequest`."""
     members = read_members(line)
-    if text(members.get("object")) != OBJECT:
-        raise InvalidRequest(f"The line is not a completion: its 'object' is not '{OBJECT}'.")
+    if text(members.get("object")) != COMPLETION:
+        raise InvalidRequest(f"The line is not a completion: its 'object' is not '{COMPLETION}'.")
     fields = {name: value for name, value in members.items() if name not in _BODIES}
     fields |= {"organization_id": organization_id, "created_at": fields.pop("created_at_us", None)}
     try:

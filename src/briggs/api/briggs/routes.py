@@ -36,6 +36,7 @@ ROUTES = [
     route("GET", _SESSIONS, sessions.list_sessions, scope="read"),
     route("GET", f"{_SESSIONS}/{{id}}", sessions.retrieve, scope="read"),
     route("GET", f"{_COMPLETIONS}/export", record_lines.export, scope="read"),
+    route("POST", f"{_COMPLETIONS}/import", record_lines.import_all, scope="admin"),
     route("POST", _TASKS, feedback_tasks.create, scope="admin"),
     route("GET", _TASKS, feedback_tasks.list_tasks, scope="read", graders=True),
     route("GET", f"{_TASKS}/{{id}}", feedback_tasks.retrieve, scope="read", graders=True),

@@ -13,12 +13,12 @@ import msgspec
 from starlette.requests import Request
 
 from briggs.api.answers import Json, find_store, present_aside, read_body, read_window
-from briggs.api.log10.posts import read_id, read_post
 from briggs.api.log10.schema import fit_request, fit_response
 from briggs.api.organizations import check_organization
 from briggs.api.times import to_microseconds
 from briggs.feedback import queue
 from briggs.feedback.reviewers import show, show_all
+from briggs.record.posts import read_id, read_post
 from briggs.record.presented import decode_tag, present_tag, read_bodies
 from briggs.record.presented import present as present_legacy
 from briggs.record.tell import Recorded, tell

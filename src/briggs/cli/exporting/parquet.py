@@ -10,7 +10,7 @@ import click
 
 from briggs.types import json
 from briggs.types.completions import Completion
-from briggs.types.record_lines import OBJECT, read_line, read_members
+from briggs.types.record_lines import COMPLETION, read_line, read_members
 
 ROWS = 1_000
 BYTES = 32 * 1024 * 1024
@@ -75,7 +75,7 @@ def _read_groups(lines: Path, *, feedback: bool) -> Iterator[list[dict[str, Any]
     with lines.open("rb") as opened:
         for line in opened:
             said = read_members(line)
-            if said.get("object") != OBJECT:
+            if said.get("object") != COMPLETION:
                 continue
             rows.append(_write_row(read_line(line, organization_id=""), said, feedback=feedback))
             size += len(line)
