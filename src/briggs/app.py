@@ -37,6 +37,7 @@ from briggs.transport.callers.cycle import Cycle, create_id
 from briggs.transport.errors import TransportError
 from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFound
 from briggs.web.site import Site, is_page
+from briggs.wires.anthropic.face import MESSAGE_FACE
 from briggs.wires.base import Face
 from briggs.wires.openai.embeddings import EmbeddingsFace
 from briggs.wires.openai.face import CHAT_FACE
@@ -48,6 +49,7 @@ FACES: Mapping[bytes, Face] = {
     b"/v1/completions": TextFace(),
     b"/v1/embeddings": EmbeddingsFace(),
     b"/v1/moderations": ModerationsFace(),
+    b"/v1/messages": MESSAGE_FACE,
 }
 """The paths that a model answers, each in its format."""
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")

@@ -1,7 +1,6 @@
 """A caller who speaks a vendor's own format gets every byte, and the record is still right.
 
-The face here is Anthropic's, as far as the tests need it. It writes nothing but errors, because
-answers pass as they come.
+The face here is Anthropic's. It writes nothing but errors, because answers pass as they come.
 """
 
 from __future__ import annotations
@@ -9,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from briggs.gateway.callers import Listener
 from briggs.gateway.calls import Gateway
-from briggs.types.completions import CallKind, Completion
-from briggs.types.envelope import Envelope, Original, open_envelope
-from briggs.types.errors import BriggsError, UpstreamRejected
+from briggs.types.completions import Completion
+from briggs.types.errors import UpstreamRejected
+from briggs.wires.anthropic.face import MESSAGE_FACE
 from tests.gateway.test_calls import find, open_gateway
 from tests.processes import Behaviour
 
@@ -65,38 +62,6 @@ END = [
 STREAM = b": hello\n\n" + b"".join([*START[:2], write_event({"type": "ping"}), *START[2:], *END])
 
 
-class AnthropicFace:
-    """Anthropic's messages, for callers whose upstream speaks them too."""
-
-    kind: CallKind = "message"
-    stream_type = b"text/event-stream"
-    passed_headers = ("anthropic-beta",)
-
-    def read_request(self, body: bytes) -> Envelope:
-        asked = json.loads(body)
-        chat = {name: asked[name] for name in ("model", "messages", "max_tokens")}
-        if asked.get("stream"):
-            chat |= {"stream": True, "stream_options": {"include_usage": True}}
-        envelope = open_envelope(json.dumps(chat).encode())
-        return msgspec.structs.replace(envelope, original=Original("anthropic", body))
-
-    def write_answer(self, body: bytes, *, envelope: Envelope, completion: Completion) -> bytes:
-        raise AssertionError("an answer in the caller's format is not written again")
-
-    def open_stream(self, envelope: Envelope, completion: Completion) -> AnthropicFace:
-        return self
-
-    def write(self, chunks: Sequence[bytes]) -> bytes:
-        raise AssertionError("a stream in the caller's format is not written again")
-
-    def end(self) -> bytes:
-        raise AssertionError("a stream in the caller's format has its own end")
-
-    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
-        event = {"type": "error", "error": {"type": error.type, "message": error.message}}
-        return write_event(event) if streamed else json.dumps(event).encode()
-
-
 def whole(handler: Any, seen: Any) -> None:
     handler.send_whole(200, ANSWER)
 
@@ -123,7 +88,7 @@ PRICES = '[prices."claude/claude-sonnet-4-5"]\ninput = 3\noutput = 15\n'
 async def ask(gateway: Gateway, body: bytes) -> tuple[Completion, Listener]:
     """Ask as a route with this face would. Returns the record, and what its caller got."""
     completion = Completion(organization_id="default", request=body)
-    call = await gateway.open(completion, face=AnthropicFace())
+    call = await gateway.open(completion, face=MESSAGE_FACE)
     listener = Listener()
     await asyncio.wait([gateway.start(call, caller=listener)])
     return await find(gateway, completion.id), listener
@@ -179,7 +144,7 @@ async def test_the_end_comes_after_the_record(tmp_path: Path) -> None:
     behaviour = stream(*START, *END)
     async with open_gateway(tmp_path, **speak_anthropic(behaviour)) as (gateway, _):
         completion = Completion(organization_id="default", request=body)
-        call = await gateway.open(completion, face=AnthropicFace())
+        call = await gateway.open(completion, face=MESSAGE_FACE)
         statuses: dict[bytes, str] = {}
 
         class Watching(Listener):

@@ -101,11 +101,18 @@ class HttpProvider:
                 ability, envelope, model=model, name=self.name, drops=self._drops_unsupported
             )
         require_chat(original, name=self.name)
-        return self._write(envelope, model)
+        fitted, left_out = envelope.fit(format=self._wire.format, model=model)
+        written = self._write(fitted, model, unsaid=original.unsaid)
+        return msgspec.structs.replace(written, dropped=[*left_out, *written.dropped])
 
-    def _write(self, envelope: Envelope, model: str) -> Prepared:
+    def _write(self, envelope: Envelope, model: str, *, unsaid: Sequence[str] = ()) -> Prepared:
         encoded = _encode(
-            self._wire, envelope, model=model, name=self.name, drops=self._drops_unsupported
+            self._wire,
+            envelope,
+            model=model,
+            name=self.name,
+            drops=self._drops_unsupported,
+            unsaid=unsaid,
         )
         return Prepared(
             envelope,
@@ -377,20 +384,28 @@ def require_chat(original: Original, *, name: str) -> None:
 
 
 def _encode(
-    wire: Wire | Ability, envelope: Envelope, *, model: str, name: str, drops: bool
+    wire: Wire | Ability,
+    envelope: Envelope,
+    *,
+    model: str,
+    name: str,
+    drops: bool,
+    unsaid: Sequence[str] = (),
 ) -> Encoded:
+    """Encode a call. What its format alone can say is `unsaid`, and unsupported by any wire."""
     try:
         encoded = wire.encode(envelope, model=model)
     except (RecursionError, msgspec.DecodeError) as error:
         # The envelope was readable, so the error is in the nesting inside it.
         raise InvalidRequest(f"The request is nested too deeply for {name}.") from error
-    if encoded.unsupported and not drops:
+    unsupported = [*unsaid, *encoded.unsupported]
+    if unsupported and not drops:
         raise UnsupportedParameter(
-            f"{name} cannot express {', '.join(map(repr, encoded.unsupported))}: leave it out, or "
+            f"{name} cannot express {', '.join(map(repr, unsupported))}: leave it out, or "
             f"set drop_unsupported = true in [providers.{name}] to let Briggs leave it out.",
-            param=encoded.unsupported[0],
+            param=unsupported[0],
         )
-    return encoded
+    return msgspec.structs.replace(encoded, unsupported=unsupported) if unsaid else encoded
 
 
 def _is_stream(reply: StreamedReply, wire: Wire | Ability) -> bool:

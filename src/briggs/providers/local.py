@@ -33,10 +33,11 @@ from briggs.types.envelope import Envelope
 from briggs.types.errors import (
     ModelNotFound,
     ProviderNotReady,
+    UnsupportedParameter,
     UpstreamError,
     UpstreamUnreachable,
 )
-from briggs.wires.base import Prepared
+from briggs.wires.base import CHAT, Prepared
 from briggs.wires.llama.abilities import open_abilities
 from briggs.wires.llama.request import require_slots, require_text, require_tools, translate
 from briggs.wires.llama.wire import LocalWire
@@ -82,11 +83,19 @@ class LocalProvider:
             if ability := _ABILITIES.get(original.format):
                 return use_ability(ability, envelope, model=model, name=f"local/{model}")
             require_chat(original, name=f"local/{model}")
+            if original.unsaid:
+                raise UnsupportedParameter(
+                    f"local/{model} cannot express {', '.join(map(repr, original.unsaid))}: leave "
+                    "it out, or use another model.",
+                    param=original.unsaid[0],
+                )
+        envelope, left_out = envelope.fit(format=CHAT, model=model)
         require_slots(envelope, name=f"local/{model}", parallel=self._settings.parallel)
         require_text(envelope, name=f"local/{model}")
         if (envelope.names_tool or envelope.requires_tool) and model in self._models:
             require_tools(find_template(self._models[model]), name=f"local/{model}")
-        return Prepared(envelope, model, _WIRE.encode(translate(envelope), model=model).body)
+        body = _WIRE.encode(translate(envelope), model=model).body
+        return Prepared(envelope, model, body, dropped=left_out)
 
     async def complete(self, prepared: Prepared) -> Answer:
         job = _Job(prepared.model, prepared.ability == "embedding")

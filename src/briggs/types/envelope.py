@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -88,10 +88,22 @@ class Original(NamedTuple):
     refusal: InvalidRequest | None = None
     """Why only a vendor who speaks the format can answer it. None if a chat completion can say all
     of it."""
+    unsaid: Sequence[str] = ()
+    """The caller's parameters that only this format has."""
+    fit: Fit | None = None
+    """Rewrites the chat completion for one vendor, if the vendors are sent different ones."""
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""
         return json.encode_plain({**_read_members(self.body), **replaced})
+
+
+class Fit(Protocol):
+    def __call__(
+        self, envelope: Envelope, *, format: str, model: str
+    ) -> tuple[Envelope, Sequence[str]]:
+        """The request for a vendor's format and model, and the names of what is left out."""
+        ...
 
 
 class Envelope(msgspec.Struct, kw_only=True):
@@ -156,6 +168,12 @@ class Envelope(msgspec.Struct, kw_only=True):
         older = integer(self.values.get("logprobs"))
         return self.values.get("top_logprobs") or older or 0
 
+    def fit(self, *, format: str, model: str) -> tuple[Envelope, Sequence[str]]:
+        """The request as a vendor of this format gets it, and the names of what is left out."""
+        if self.original is None or self.original.fit is None:
+            return self, ()
+        return self.original.fit(self, format=format, model=model)
+
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""
         return json.encode_plain({**self.members, **replaced})
@@ -179,7 +197,7 @@ def open_members(body: bytes, *, required: Sequence[str] = ("model",)) -> Envelo
     """Decode the envelope of a request of any kind. Raises an `InvalidRequest` that names the
     member."""
     if len(body) > LARGE_BYTES:
-        _check_size(body)
+        check_size(body)
     try:
         members = _MEMBERS.decode(body)
         values = {
@@ -208,7 +226,7 @@ def read_members(envelope: Envelope, types: Mapping[str, Any]) -> None:
             envelope.values[name] = _convert_member(name, value, type)
 
 
-def _check_size(body: bytes) -> None:
+def check_size(body: bytes) -> None:
     """Refuse a body with too many values before it is decoded.
 
     The decoder is one call, which stops the whole process until it ends. This check is many short

@@ -114,15 +114,23 @@ _MARKS_MAX = 4
 
 def _limit_marks(request: CreateChatCompletionRequest, mends: Mends) -> None:
     """Keep the last marks for caching: each covers all that is before it."""
-    contents = [getattr(message, "content", None) for message in request.messages]
-    parts = [part for content in contents if isinstance(content, list) for part in content]
-    marked = [one for one in [*(request.tools or ()), *parts] if _find_mark(one)]
+    marked = [one for one in _list_markable(request) if _find_mark(one)]
     for one in marked[:-_MARKS_MAX]:
         _read_extra(one).pop("cache_control", None)
         if getattr(one, "prompt_cache_breakpoint", None):
             one.prompt_cache_breakpoint = UNSET
     if len(marked) > _MARKS_MAX:
         mends.note("messages", f"only the last {_MARKS_MAX} marks for caching are kept")
+
+
+def _list_markable(request: CreateChatCompletionRequest) -> Iterator[Any]:
+    """What may have a mark, in the order of the prompt."""
+    yield from request.tools or ()
+    for message in request.messages:
+        content = getattr(message, "content", None)
+        yield from content if isinstance(content, list) else ()
+        yield from getattr(message, "tool_calls", None) or ()
+        yield message
 
 
 def _read_extra(marked: Any) -> dict[str, Any]:
@@ -170,7 +178,7 @@ def _encode_turns(
                 said = _encode_content(content, path, blocks, mends)
                 turn_of("user").content += said or _say_empty(path, blocks, mends)
             case messages.ChatCompletionRequestToolMessage():
-                turn_of("user").results.append(_encode_result(message, path, blocks, mends))
+                turn_of("user").results += _encode_result(message, path, blocks, mends)
             case messages.ChatCompletionRequestAssistantMessage():
                 # An answer may be empty, but a turn must not be.
                 if answer := _encode_answer(message, path, blocks, mends):
@@ -242,12 +250,19 @@ def _find_cache_control(part: ContentPart) -> Any:
 
 def _encode_result(
     message: messages.ChatCompletionRequestToolMessage, path: str, blocks: Blocks, mends: Mends
-) -> Block:
-    return blocks.tool_result(
+) -> list[Block]:
+    result = blocks.tool_result(
         id=message.tool_call_id,
         content=_encode_content(message.content, path, blocks, mends),
         failed=message.extra.get("is_error") is True,
     )
+    return _mark(result, message.extra, blocks)
+
+
+def _mark(block: Block, extra: dict[str, Any], blocks: Blocks) -> list[Block]:
+    """A block, with the mark that its message or its call has."""
+    control = extra.get("cache_control")
+    return blocks.mark(block, control) if control else [block]
 
 
 def _encode_answer(
@@ -263,18 +278,19 @@ def _encode_answer(
     if message.refusal:
         content += _encode_text(message.refusal, f"{path}.refusal", blocks, mends)
     for position, call in enumerate(message.tool_calls or ()):
-        content.append(_encode_call(call, f"{path}.tool_calls[{position}]", blocks))
+        content += _encode_call(call, f"{path}.tool_calls[{position}]", blocks)
     for index, block in sorted(_list_carried(message.extra, blocks), key=lambda found: found[0]):
         content.insert(min(index, len(content)), block)
     return content
 
 
-def _encode_call(call: ToolCall, path: str, blocks: Blocks) -> Block:
+def _encode_call(call: ToolCall, path: str, blocks: Blocks) -> list[Block]:
     if not isinstance(call, ChatCompletionMessageToolCall):
         raise refuse(path, "this provider accepts only calls of functions.")
     function = call.function
     arguments = read_arguments(function.arguments, path=f"{path}.function.arguments")
-    return blocks.tool_use(id=call.id, name=function.name, input=arguments)
+    use = blocks.tool_use(id=call.id, name=function.name, input=arguments)
+    return _mark(use, call.extra, blocks)
 
 
 def _list_carried(extra: dict[str, Any], blocks: Blocks) -> Iterator[tuple[int, Block]]:

@@ -67,7 +67,8 @@ def restore(envelope: Envelope, signed: Signed) -> Envelope:
     if not signed:
         return envelope
     messages = [_restore(message, signed) for message in json.decode(envelope.members["messages"])]
-    return open_envelope(envelope.encode(messages=msgspec.Raw(json.encode_plain(messages))))
+    body = envelope.encode(messages=msgspec.Raw(json.encode_plain(messages)))
+    return msgspec.structs.replace(open_envelope(body), original=envelope.original)
 
 
 def _restore(message: Any, signed: Signed) -> Any:

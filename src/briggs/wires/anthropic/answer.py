@@ -20,9 +20,10 @@ FORMAT = "anthropic-claude-v1"
 fit_name = fit_to("a-zA-Z0-9_-", length_max=64)
 """Fits the names of functions to what Anthropic accepts."""
 
-_TIERS_SERVED = {"standard": "default"}
+TIERS_SERVED = {"standard": "default"}
+"""The tiers that an answer may name, in OpenAI's words where these differ."""
 # https://platform.claude.com/docs/en/api/errors, 2026-11-23
-_STATUSES = {
+STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -34,6 +35,7 @@ _STATUSES = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
+"""The types of errors, each with its status."""
 
 
 def _list_events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -168,7 +170,7 @@ class AnthropicReader:
         native = {name: value for name, value in self._ending.items() if name != "stop_reason"}
         if self._asked_tier and "service_tier" in self._usage:
             tier = self._usage["service_tier"]
-            self._rest["service_tier"] = _TIERS_SERVED.get(tier, tier)
+            self._rest["service_tier"] = TIERS_SERVED.get(tier, tier)
         yield from self._chunks.finish(reason, beside=self._rest, **native)
         yield self._chunks.usage(_decode_usage(self._usage))
 
@@ -208,4 +210,4 @@ def _decode_usage(usage: dict[str, Any]) -> dict[str, Any]:
 
 def _decode_error(error: dict[str, Any]) -> dict[str, Any]:
     """An error during the stream, with the status that it would have had before the stream."""
-    return {"error": {**error, "code": _STATUSES.get(error.get("type", ""), 500)}}
+    return {"error": {**error, "code": STATUSES.get(error.get("type", ""), 500)}}

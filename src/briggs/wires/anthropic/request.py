@@ -46,8 +46,10 @@ _WORDS = frozenset(
     }
 )
 _USER_MAX = 256
-_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
-_SERVICE_TIERS = {"default": "standard_only", "standard_only": "standard_only"}
+CHOICES = {"auto": "auto", "required": "any", "none": "none"}
+"""OpenAI's choices of tools, with Anthropic's words for them."""
+SERVICE_TIERS = {"default": "standard_only", "standard_only": "standard_only"}
+"""The tiers that a request may ask for, in OpenAI's words or Anthropic's."""
 
 
 def encode_request(envelope: Envelope, *, model: str) -> Encoded:
@@ -78,7 +80,7 @@ def encode_request(envelope: Envelope, *, model: str) -> Encoded:
         top_p=_unless_default(request.top_p),
         stop_sequences=list_stops(request, unsupported, mends, blank=False),
         metadata={"user_id": _fit_user(user)} if user else None,
-        service_tier=_SERVICE_TIERS.get(request.service_tier or ""),
+        service_tier=SERVICE_TIERS.get(request.service_tier or ""),
         **_encode_tools(request, mends),
         **_encode_output(request, effort),
     )
@@ -113,7 +115,7 @@ def can_say(
 
 _fit_id = fit_to("a-zA-Z0-9_-", length_max=64)
 
-_can_say = partial(can_say, words=_WORDS, service_tiers=_SERVICE_TIERS)
+_can_say = partial(can_say, words=_WORDS, service_tiers=SERVICE_TIERS)
 
 
 def _unless_default(value: Any) -> Any:
@@ -138,12 +140,12 @@ _NONE = {"type": "none"}
 
 def _encode_choice(choice: Any) -> dict[str, Any] | None:
     match choice:
-        case str() if choice in _CHOICES:
-            return {"type": _CHOICES[choice]}
+        case str() if choice in CHOICES:
+            return {"type": CHOICES[choice]}
         case tools.ChatCompletionNamedToolChoice(function=function):
             return {"type": "tool", "name": function.name}
         case tools.ChatCompletionAllowedToolsChoice(allowed_tools=allowed):
-            return {"type": _CHOICES.get(allowed.mode, allowed.mode)}
+            return {"type": CHOICES.get(allowed.mode, allowed.mode)}
         case tools.UnknownToolChoice(members=members):
             return members
         case str():

@@ -57,6 +57,15 @@ def encode_effort(effort: str, *, model: str, max_tokens: int) -> Effort:
     return Effort({"type": "adaptive"}, {"effort": "low" if effort == "minimal" else effort})
 
 
+def find_effort(thinking: dict[str, Any], *, max_tokens: int) -> str | None:
+    """The least effort whose share of `max_tokens` is a caller's own budget, if it set one."""
+    budget = thinking.get("budget_tokens")
+    if thinking.get("type") != "enabled" or not isinstance(budget, int):
+        return None
+    efforts = [effort for effort, share in _SHARES.items() if budget * 100 <= share * max_tokens]
+    return efforts[0] if efforts else "high"
+
+
 def continues(model: str) -> bool:
     """Whether a model continues an answer that the request ends with."""
     return "claude" not in model or _CONTINUING.search(model) is not None

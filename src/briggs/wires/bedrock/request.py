@@ -139,7 +139,11 @@ def _encode_tools(
     listed = list_tools(request)
     if not listed:
         return None
-    encoded = [_encode_tool(tool, path, mends) for path, tool in listed]
+    encoded: list[dict[str, Any]] = []
+    for path, tool in listed:
+        encoded.append(_encode_tool(tool, path, mends))
+        if isinstance(tool, tools.ChatCompletionTool) and "cache_control" in tool.extra:
+            encoded.append(_encode_mark(tool.extra["cache_control"]))
     return given(tools=encoded, toolChoice=_encode_choice(request.tool_choice))
 
 
@@ -250,8 +254,7 @@ class BedrockBlocks:
         return {"text": text}
 
     def mark(self, block: Block, cache_control: Any) -> list[Block]:
-        ttl = cache_control.get("ttl") if isinstance(cache_control, dict) else None
-        return [block, {"cachePoint": given(type="default", ttl=ttl)}]
+        return [block, _encode_mark(cache_control)]
 
     def tool_use(self, *, id: str, name: str, input: dict[str, Any]) -> Block:
         return {"toolUse": {"toolUseId": id, "name": name, "input": input}}
@@ -295,6 +298,11 @@ class BedrockBlocks:
         if name != stem:
             self._mends.note(f"{path}.filename", "changed to a name that Bedrock accepts")
         return name
+
+
+def _encode_mark(cache_control: Any) -> Block:
+    ttl = cache_control.get("ttl") if isinstance(cache_control, dict) else None
+    return {"cachePoint": given(type="default", ttl=ttl)}
 
 
 def _encode_image(url: str, path: str) -> Block:

@@ -1,0 +1,62 @@
+"""Anthropic's messages as callers get them.
+
+https://platform.claude.com/docs/en/api/messages
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from briggs.types import json
+from briggs.types.completions import CallKind, Completion
+from briggs.types.envelope import Envelope, Original, open_envelope
+from briggs.types.errors import BriggsError
+from briggs.wires.anthropic.answer import STATUSES
+from briggs.wires.anthropic.chat import read_message_request
+from briggs.wires.anthropic.events import MessageFrames, write_event
+from briggs.wires.anthropic.message import write_message
+from briggs.wires.anthropic.plain import fit
+from briggs.wires.anthropic.wire import AnthropicWire
+
+_TYPES = {status: type for type, status in STATUSES.items()}
+# Overloaded servers of others answer 503.
+_OVERLOADED = 503
+
+
+class MessageFace:
+    """`POST /v1/messages`."""
+
+    kind: CallKind = "message"
+    stream_type = b"text/event-stream; charset=utf-8"
+    passed_headers = ("anthropic-version", "anthropic-beta")
+
+    def read_request(self, body: bytes) -> Envelope:
+        read = read_message_request(body)
+        envelope = open_envelope(json.encode_plain(read.chat))
+        original = Original(
+            AnthropicWire.format, body, refusal=read.refusal, unsaid=read.unsaid, fit=fit
+        )
+        return msgspec.structs.replace(envelope, original=original)
+
+    def write_answer(self, body: bytes, *, envelope: Envelope, completion: Completion) -> bytes:
+        return json.encode_plain(write_message(json.decode(body)))
+
+    def open_stream(self, envelope: Envelope, completion: Completion) -> MessageFrames:
+        return MessageFrames()
+
+    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
+        details = {"type": find_error_type(error), "message": error.message}
+        if streamed:
+            return write_event("error", error=details)
+        return json.encode_plain({"type": "error", "error": details})
+
+
+def find_error_type(error: BriggsError) -> str:
+    """Anthropic's type for an error: its own if it has one, or else that of its status."""
+    if error.type in STATUSES and STATUSES[error.type] == error.http_status:
+        return error.type
+    status = 529 if error.http_status == _OVERLOADED else error.http_status
+    return _TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
+
+
+MESSAGE_FACE = MessageFace()

@@ -1,0 +1,128 @@
+"""Takes out of a request what only Anthropic's models can read, for all others.
+
+What only makes an answer cheaper or faster is left out, and named.
+"""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+
+from briggs.types import json
+from briggs.types.any_json import Members, list_objects, members, text
+from briggs.types.envelope import Envelope, Original, open_envelope
+from briggs.wires.anthropic.thinking import find_effort
+from briggs.wires.identifiers import digest
+
+OPTIONAL = ("cache_control", "context_management", "diagnostics", "speed")
+"""These change how fast an answer comes, what it costs or how much of the past the model reads."""
+_MARK = "cache_control"
+_USER_MAX = 64
+"""The longest id of a user that OpenAI accepts."""
+_TEXT_URL = "data:text/plain;base64,"
+
+
+def fit(envelope: Envelope, *, format: str, model: str) -> tuple[Envelope, list[str]]:
+    """A request for a vendor of another format, and the names of what is left out."""
+    original = envelope.original
+    assert original is not None, "a request in OpenAI's format needs no fitting"
+    chat = json.decode(envelope.body)
+    fitting = _Fitting(chat, original)
+    # Converse has places for what its models of Anthropic's read.
+    fitting.rewrite_claude() if format == "bedrock" and "claude" in model else fitting.rewrite()
+    fitted = open_envelope(json.encode_plain(chat))
+    return msgspec.structs.replace(fitted, original=original), list(fitting.dropped)
+
+
+class _Fitting:
+    """Rewrites one request in place."""
+
+    def __init__(self, chat: Members, original: Original) -> None:
+        self._chat = chat
+        self.dropped: dict[str, None] = {}
+        # The session is for the record.
+        chat.pop("metadata", None)
+        for name in OPTIONAL:
+            self._drop(chat, name)
+        for name in original.unsaid:
+            chat.pop(name, None)
+
+    def rewrite_claude(self) -> None:
+        """Rewrite a request for Converse, which has cache points, reasoning and failed results."""
+        if "output_config" in self._chat:
+            self._chat["outputConfig"] = self._chat.pop("output_config")
+        for tool in list_objects(self._chat.get("tools")):
+            self._strip_tool(tool, but=_MARK)
+
+    def rewrite(self) -> None:
+        """Rewrite a request for all others: it is a chat completion, and `top_k`."""
+        chat = self._chat
+        for tool in list_objects(chat.get("tools")):
+            self._strip_tool(tool)
+        for message in chat["messages"]:
+            self._strip_message(message)
+        self._rewrite_thinking()
+        user = text(chat.get("user"))
+        if user and len(user) > _USER_MAX:
+            chat["user"] = digest(user).hex()
+
+    def _strip_tool(self, tool: Members, *, but: str = "") -> None:
+        for name in [name for name in tool if name not in ("type", "function", but)]:
+            self._drop(tool, name, as_name=name if name == _MARK else f"tools.{name}")
+
+    def _strip_message(self, message: Members) -> None:
+        self._drop(message, _MARK)
+        self._drop(message, "is_error", as_name="messages.is_error")
+        for call in list_objects(message.get("tool_calls")):
+            self._drop(call, _MARK)
+        self._strip_thoughts(message)
+        parts = message.get("content")
+        if not isinstance(parts, list):
+            return
+        for part in parts:
+            self._drop(part, _MARK)
+        message["content"] = content = [_write_part(part) for part in parts]
+        if len(content) == 1 and content[0].get("type") == "text":
+            message["content"] = content[0]["text"]
+
+    def _strip_thoughts(self, message: Members) -> None:
+        """Signed thoughts are Anthropic's own. Others go back to the vendors whose they are."""
+        details = message.pop("reasoning_details", [])
+        thoughts = [detail["text"] for detail in details if _is_unsigned(detail)]
+        if len(thoughts) < len(details):
+            self.dropped["messages.thinking"] = None
+        if thoughts:
+            message["reasoning_content"] = "\n".join(thoughts)
+
+    def _rewrite_thinking(self) -> None:
+        thinking = members(self._chat.pop("thinking", None))
+        config = members(self._chat.pop("output_config", None))
+        limit = self._chat["max_completion_tokens"]
+        effort = text(config.pop("effort", None)) or find_effort(thinking, max_tokens=limit)
+        if effort:
+            self._chat["reasoning_effort"] = effort
+        elif thinking.get("type") not in (None, "adaptive", "enabled"):
+            # Models that cannot think refuse to be told not to.
+            self.dropped["thinking"] = None
+        self.dropped |= {f"output_config.{name}": None for name in config}
+
+    def _drop(self, value: Members, name: str, *, as_name: str | None = None) -> None:
+        if value.pop(name, None) is not None:
+            self.dropped[as_name or name] = None
+
+
+def _is_unsigned(detail: Members) -> bool:
+    return detail["type"] == "reasoning.text" and not detail.get("signature")
+
+
+def _write_part(part: Members) -> Members:
+    """A part for any vendor: a document of text becomes a text, after its title."""
+    file = members(part.get("file"))
+    data = str(file.get("file_data"))
+    if not file:
+        return part
+    if not data.startswith(_TEXT_URL):
+        return {**part, "file": {"filename": "document.pdf", **file}}
+    read = base64.b64decode(data.removeprefix(_TEXT_URL)).decode("utf-8", "surrogatepass")
+    return {"type": "text", "text": "\n\n".join(filter(None, (file.get("filename"), read)))}
