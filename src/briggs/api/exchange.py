@@ -69,7 +69,7 @@ class Exchange:
     def send_error(self, error: BriggsError) -> None:
         """Send an error: as a response of its own, or as the last frame of a stream."""
         cycle = self._cycle
-        body = self._face.write_error(error, streamed=cycle.is_begun)
+        body = self._face.write_error(error, id=self._completion.id, streamed=cycle.is_begun)
         if cycle.is_begun:
             cycle.write(body)
             cycle.finish()
@@ -97,7 +97,7 @@ class Exchange:
 
     def _identify(self) -> list[Header]:
         id = self._completion.id.encode()
-        headers = [(b"x-briggs-completion-id", id), (b"x-request-id", id)]
+        headers = [(b"x-briggs-completion-id", id), *[(it, id) for it in self._face.id_headers]]
         if self._completion.dropped:
             headers.append((b"x-briggs-dropped", ", ".join(self._completion.dropped).encode()))
         if self._completion.attempts and (mended := self._completion.attempts[-1].mended):

@@ -98,7 +98,7 @@ async def stream(call: Call, *, targets: Targets, record: Record, caller: Caller
         if not state.begun:
             raise
         if not state.is_told:
-            state.send(call.face.write_error(error, streamed=True))
+            state.send(call.face.write_error(error, id=call.completion.id, streamed=True))
 
 
 async def _begin(state: _Stream, provider: Provider, prepared: Prepared) -> Stream:

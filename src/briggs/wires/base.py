@@ -232,6 +232,11 @@ class Face(Protocol):
         ...
 
     @property
+    def id_headers(self) -> Sequence[bytes]:
+        """The headers in which its clients read the id of a call."""
+        ...
+
+    @property
     def passed_headers(self) -> Sequence[str]:
         """The headers that go on to a vendor who speaks the same format, in lower case."""
         ...
@@ -251,8 +256,8 @@ class Face(Protocol):
         """Return a writer for the stream that answers a request."""
         ...
 
-    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
-        """Write an error: as a body of its own, or as the last frame of a stream."""
+    def write_error(self, error: BriggsError, *, id: str, streamed: bool) -> bytes:
+        """Write the error of the call `id`: as a body, or as the last frame of a stream."""
         ...
 
 

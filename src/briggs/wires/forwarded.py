@@ -33,6 +33,7 @@ class ForwardedFace(ABC):
     """A face for one kind of call. The vendor needs an ability of the same name."""
 
     kind: CallKind
+    id_headers: Sequence[bytes] = (b"x-request-id",)
     passed_headers: Sequence[str] = ()
     stream_type = b"application/json"
     required: Sequence[str] = ("model",)
@@ -63,5 +64,5 @@ class ForwardedFace(ABC):
     def open_stream(self, envelope: Envelope, completion: Completion) -> Frames:
         raise AssertionError("a forwarded call is never streamed")
 
-    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
+    def write_error(self, error: BriggsError, *, id: str, streamed: bool) -> bytes:
         return error.encode()

@@ -448,7 +448,7 @@ def test_what_only_anthropic_can_read(content: list[Json], place: str) -> None:
 )
 def test_errors(error: errors.BriggsError, type: str) -> None:
     """An error has Anthropic's type for its status, in a body or as the last event of a stream."""
-    body = json.loads(MESSAGE_FACE.write_error(error, streamed=False))
-    assert body == {"type": "error", "error": {"type": type, "message": "x"}}
-    [event] = read_events(MESSAGE_FACE.write_error(error, streamed=True))
+    body = json.loads(MESSAGE_FACE.write_error(error, id="i", streamed=False))
+    assert body == {"type": "error", "error": {"type": type, "message": "x"}, "request_id": "i"}
+    [event] = read_events(MESSAGE_FACE.write_error(error, id="i", streamed=True))
     assert event == body

@@ -28,6 +28,7 @@ class MessageFace:
 
     kind: CallKind = "message"
     stream_type = b"text/event-stream; charset=utf-8"
+    id_headers = (b"request-id", b"x-request-id")
     passed_headers = ("anthropic-version", "anthropic-beta")
 
     def read_request(self, body: bytes) -> Envelope:
@@ -44,11 +45,11 @@ class MessageFace:
     def open_stream(self, envelope: Envelope, completion: Completion) -> MessageFrames:
         return MessageFrames()
 
-    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
+    def write_error(self, error: BriggsError, *, id: str, streamed: bool) -> bytes:
         details = {"type": find_error_type(error), "message": error.message}
         if streamed:
-            return write_event("error", error=details)
-        return json.encode_plain({"type": "error", "error": details})
+            return write_event("error", error=details, request_id=id)
+        return json.encode_plain({"type": "error", "error": details, "request_id": id})
 
 
 def find_error_type(error: BriggsError) -> str:

@@ -29,6 +29,10 @@ class DeploymentFace:
         return self._face.stream_type
 
     @property
+    def id_headers(self) -> Sequence[bytes]:
+        return self._face.id_headers
+
+    @property
     def passed_headers(self) -> Sequence[str]:
         return self._face.passed_headers
 
@@ -42,5 +46,5 @@ class DeploymentFace:
     def open_stream(self, envelope: Envelope, completion: Completion) -> Frames:
         return self._face.open_stream(envelope, completion)
 
-    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
-        return self._face.write_error(error, streamed=streamed)
+    def write_error(self, error: BriggsError, *, id: str, streamed: bool) -> bytes:
+        return self._face.write_error(error, id=id, streamed=streamed)

@@ -17,6 +17,7 @@ class ChatFace:
 
     kind: CallKind = "chat"
     stream_type = b"text/event-stream; charset=utf-8"
+    id_headers = (b"x-request-id",)
     passed_headers = ()
 
     def read_request(self, body: bytes) -> Envelope:
@@ -28,7 +29,7 @@ class ChatFace:
     def open_stream(self, envelope: Envelope, completion: Completion) -> ChatFrames:
         return _FRAMES
 
-    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
+    def write_error(self, error: BriggsError, *, id: str, streamed: bool) -> bytes:
         body = error.encode()
         return b"data: %b\n\n" % body if streamed else body
 

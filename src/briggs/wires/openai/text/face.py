@@ -48,6 +48,7 @@ class TextFace:
 
     kind: CallKind = "completion"
     stream_type = b"text/event-stream; charset=utf-8"
+    id_headers: Sequence[bytes] = (b"x-request-id",)
     passed_headers: Sequence[str] = ()
 
     def read_request(self, body: bytes) -> Envelope:
@@ -72,7 +73,7 @@ class TextFace:
     def open_stream(self, envelope: Envelope, completion: Completion) -> TextFrames:
         return TextFrames()
 
-    def write_error(self, error: BriggsError, *, streamed: bool) -> bytes:
+    def write_error(self, error: BriggsError, *, id: str, streamed: bool) -> bytes:
         body = error.encode()
         return b"data: %b\n\n" % body if streamed else body
 
