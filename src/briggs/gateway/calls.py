@@ -17,7 +17,7 @@ from briggs.gateway.running import Running
 from briggs.gateway.stream import stream
 from briggs.record.labels import check_metadata, split_tags
 from briggs.record.record import Call, Record
-from briggs.types.completions import Completion
+from briggs.types.completions import SESSION, Completion
 from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import BriggsError, HangUp, Overloaded, RequestTooLarge
 from briggs.wires.base import Face
@@ -217,5 +217,5 @@ def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
         check_metadata(metadata)
         into.metadata = metadata
         # For clients that cannot set a header.
-        into.session_id = into.session_id or metadata.get("briggs_session")
+        into.session_id = into.session_id or metadata.get(SESSION)
         into.tags = into.tags or split_tags(metadata.get("briggs_tags", ""))

@@ -90,7 +90,7 @@ class Original(NamedTuple):
     of it."""
     unsaid: Sequence[str] = ()
     """The caller's parameters that only this format has."""
-    fit: Fit | None = None
+    fit: FitToVendor | None = None
     """Rewrites the chat completion for one vendor, if the vendors are sent different ones."""
 
     def encode(self, **replaced: Any) -> bytes:
@@ -98,7 +98,7 @@ class Original(NamedTuple):
         return json.encode_plain({**_read_members(self.body), **replaced})
 
 
-class Fit(Protocol):
+class FitToVendor(Protocol):
     def __call__(
         self, envelope: Envelope, *, format: str, model: str
     ) -> tuple[Envelope, Sequence[str]]:

@@ -14,6 +14,7 @@ import msgspec
 
 from briggs.types import json
 from briggs.types.any_json import Members, text
+from briggs.types.completions import SESSION
 from briggs.types.encodings import refuse_json
 from briggs.types.envelope import LARGE_BYTES, check_size
 from briggs.types.errors import InvalidRequest
@@ -44,7 +45,7 @@ _SHOWN_MAX = 100
 _SESSION = re.compile(r"_session_([0-9a-f-]{36})$")
 
 
-class Read(NamedTuple):
+class MessageRequest(NamedTuple):
     """A request for a message, as one for a chat completion."""
 
     chat: Members
@@ -55,7 +56,7 @@ class Read(NamedTuple):
     """The parameters that only Anthropic has."""
 
 
-def read_message_request(body: bytes) -> Read:
+def read_message_request(body: bytes) -> MessageRequest:
     """Read a request. Raises `InvalidRequest` with the place of what is wrong."""
     if len(body) > LARGE_BYTES:
         check_size(body)
@@ -85,7 +86,7 @@ def read_message_request(body: bytes) -> Read:
         chat |= {"stream": True, "stream_options": {"include_usage": True}}
     own = {name: value for name, value in asked.items() if name not in (*_SAME, *_TRANSLATED)}
     unsaid = [name for name, value in own.items() if value is not None and name not in OPTIONAL]
-    return Read(chat | given(**own), reader.refusal, unsaid)
+    return MessageRequest(chat | given(**own), reader.refusal, unsaid)
 
 
 class _Reader:
@@ -316,7 +317,7 @@ def _read_metadata(metadata: Any) -> Members:
     if user is None:
         return {}
     session = _find_session(user)
-    return given(user=user, metadata={"briggs_session": session} if session else None)
+    return given(user=user, metadata={SESSION: session} if session else None)
 
 
 def _find_session(user: str) -> str | None:
