@@ -591,12 +591,12 @@ def test_who_left_can_be_counted_and_listed(upstream: Upstream, tmp_path: Path) 
         refused = server.send("GET", "/v1/chat/completions?caller_left=maybe")
         estimate = server.retrieve(early)["briggs"]
     assert listed == left
-    assert "briggs_callers_left_answered_total 2" in metrics
-    assert "briggs_callers_left_early_total 1" in metrics
-    assert "briggs_drains_in_flight 0" in metrics
-    series = '{provider="no_usage",model="m-1"}'
-    assert f"briggs_estimated_prompt_tokens_total{series} 3" in metrics
-    assert f"briggs_prompt_tokens_total{series} 3" not in metrics
+    assert "briggs_callers_left_answered_total 2.0" in metrics
+    assert "briggs_callers_left_early_total 1.0" in metrics
+    assert "briggs_drains_in_flight 0.0" in metrics
+    series = '{model="m-1",provider="no_usage"}'
+    assert f"briggs_estimated_prompt_tokens_total{series} 3.0" in metrics
+    assert f"briggs_prompt_tokens_total{series} 3.0" not in metrics
     assert (totals["prompt_tokens"], totals["completion_tokens"]) == (5, 2)
     assert totals["cost_usd"] == pytest.approx(0.9)
     assert totals["estimated_tokens"] == estimate["total_tokens"]

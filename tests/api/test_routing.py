@@ -430,7 +430,7 @@ def test_reload_of_a_bad_file(reloaded: Reloaded) -> None:
     assert f"{reloaded.file}:3: models.fast.targets[0]: 'nobody/m'" in said
     assert ask(server, "fast").status == 200
     metrics = server.send("GET", "/metrics").body.decode()
-    assert "\nbriggs_config_reload_failures_total 1\n" in metrics
+    assert "\nbriggs_config_reload_failures_total 1.0\n" in metrics
 
 
 def test_reload_with_calls_in_flight(reloaded: Reloaded, upstream: Upstream) -> None:

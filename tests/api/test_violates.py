@@ -70,7 +70,7 @@ def test_calls_are_listed_by_rule(running: Server) -> None:
     assert both["briggs"]["status"] == "finished"
     metrics = running.send("GET", "/metrics").body.decode()
     name = "n07-toolcalls-content-missing"
-    assert f'\nbriggs_rules_broken_total{{provider="{name}",rule="E5"}} 1\n' in metrics
+    assert f'\nbriggs_rules_broken_total{{provider="{name}",rule="E5"}} 1.0\n' in metrics
 
 
 def test_an_unknown_rule_is_refused(running: Server) -> None:

@@ -507,5 +507,5 @@ def test_stream_that_ended_early(
 
 def _read_metric(server: Server, name: str) -> float:
     lines = server.send("GET", "/metrics").body.decode().splitlines()
-    series = f'{name}{{provider="ok",model="m-1"}} '
+    series = f'{name}{{model="m-1",provider="ok"}} '
     return sum(float(line.removeprefix(series)) for line in lines if line.startswith(series))

@@ -1,0 +1,128 @@
+"""`/metrics`: counters and gauges for Prometheus, for all organizations together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from briggs.accounts.organizations import require_first
+from briggs.parts import Parts, find_parts
+from briggs.record.prices import Spent
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+_GAUGES = ("queued", "queued_bytes", "uncompressed", "wal_bytes")
+"""What the store counts at this moment. It counts all else since its start."""
+_SPENT = {
+    "prompt_tokens": "Prompt tokens.",
+    "completion_tokens": "Completion tokens.",
+    "cost_usd": "Cost in US dollars of the calls with a known price.",
+}
+
+
+async def show_metrics(request: Request) -> Response:
+    """Prometheus's text format, or OpenMetrics if the `Accept` header asks for it."""
+    # Few servers are scraped, and the library takes a while to load.
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.exposition import choose_encoder
+
+    require_first(request.state.key)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(find_parts(request)))
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(registry), headers={"content-type": content_type})
+
+
+class _Collector:
+    """Reads what the server counts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        parts, prices = self._parts, self._parts.running.prices
+        yield from _list_gateway(parts)
+        for name, value in msgspec.structs.asdict(parts.store.statistics()).items():
+            create = _create_gauge if name in _GAUGES else _create_counter
+            yield create(f"briggs_store_{name}", f"The store's {name.replace('_', ' ')}.", value)
+        yield from _list_spent(prices.spent)
+        yield from _list_spent(prices.estimated, kind="estimated_")
+        yield _list_broken(parts.gateway.record.judge.broken)
+
+
+def _list_gateway(parts: Parts) -> Iterator[Metric]:
+    gateway, drains = parts.gateway, parts.gateway.drains
+    yield _create_gauge("briggs_calls_in_flight", "Calls being answered.", gateway.in_flight)
+    yield _create_gauge(
+        "briggs_drains_in_flight",
+        "Answers being read after their caller left.",
+        drains.in_flight,
+    )
+    for name, help, value in (
+        ("strangers", "Calls refused for lack of a valid key.", parts.strangers),
+        (
+            "callers_left_answered",
+            "Callers who left when every choice had finished.",
+            drains.left_answered,
+        ),
+        (
+            "callers_left_early",
+            "Callers who left before their answer was complete.",
+            drains.left_early,
+        ),
+        ("unrecorded", "Calls answered without a record.", gateway.record.unrecorded),
+        (
+            "config_reload_failures",
+            "Reloads of briggs.toml that failed.",
+            parts.reload_failures,
+        ),
+    ):
+        yield _create_counter(f"briggs_{name}", help, value)
+
+
+def _create_gauge(name: str, help: str, value: float) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    return GaugeMetricFamily(name, help, value=value)
+
+
+def _create_counter(name: str, help: str, value: float) -> Metric:
+    """A counter. In the text, its name ends in `_total`."""
+    from prometheus_client.core import CounterMetricFamily
+
+    return CounterMetricFamily(name, help, value=value)
+
+
+def _list_spent(spent: Mapping[tuple[str, str], Spent], *, kind: str = "") -> Iterator[Metric]:
+    """Counters of tokens and cost, by provider and model."""
+    from prometheus_client.core import CounterMetricFamily
+
+    for suffix, help in _SPENT.items():
+        if kind:
+            help += " Estimated. Not part of any other counter."
+        counter = CounterMetricFamily(f"briggs_{kind}{suffix}", help, labels=("provider", "model"))
+        for labels, sums in spent.items():
+            counter.add_metric(_clean(labels), getattr(sums, suffix))
+        yield counter
+
+
+def _list_broken(broken: Mapping[tuple[str, str], int]) -> Metric:
+    """A counter of answers that break a rule, by provider and rule."""
+    from prometheus_client.core import CounterMetricFamily
+
+    counter = CounterMetricFamily(
+        "briggs_rules_broken", "Answers that break a rule.", labels=("provider", "rule")
+    )
+    for labels, count in broken.items():
+        counter.add_metric(_clean(labels), count)
+    return counter
+
+
+def _clean(labels: Iterable[str]) -> list[str]:
+    """An upstream may name its model with half a surrogate pair, which UTF-8 cannot express."""
+    return [label.encode("utf-8", "replace").decode() for label in labels]
