@@ -47,6 +47,7 @@ def said(server: Server, upstream: Upstream, tmp_path_factory: pytest.TempPathFa
     config = (
         f"[limits]\nin_flight_max = 1\nanswer_bytes_max = 100\nshutdown_timeout_s = 1\n"
         f"{upstream.config()}"
+        "[prices.'ok/m']\ninput = 1\noutput = 1\n"
         "[providers.vendor]\nkind = 'anthropic'\nbase_url = 'http://127.0.0.1:1/v1'\n"
     )
     with run_server(folder / "data", config=config) as second:
@@ -54,6 +55,7 @@ def said(server: Server, upstream: Upstream, tmp_path_factory: pytest.TempPathFa
             *(_read(send(server, sent).json) for _, sent, *_ in ROWS),
             *_read_refusals(server),
             *_read_failures(second),
+            *_read_limits(second),
             *_read_commands(folder, server),
             _read_full_disk(upstream, folder / "full"),
             _read_overload(second, upstream),
@@ -76,6 +78,21 @@ def _read_refusals(server: Server) -> Iterator[str]:
     expires = server.send("POST", keys, {"name": "e", "expires_in_s": 1}).json["value"]
     time.sleep(1.1)
     yield _read(server.send("GET", "/v1/models", key=expires).json)
+
+
+def _read_limits(server: Server) -> Iterator[str]:
+    limited: list[tuple[dict[str, float], str]] = [
+        ({"requests_per_minute": 1}, "ok/m"),
+        ({"tokens_per_minute": 5}, "ok/m"),
+        ({"dollars_per_day": 0}, "ok/m"),
+        ({"dollars_per_day": 0}, "vendor/m"),
+    ]
+    for limits, model in limited:
+        body = {"name": "limited", "scopes": ["answer"], "limits": limits}
+        key = server.send("POST", "/v1/organization/admin_api_keys", body).json["value"]
+        for _ in range(2):
+            reply = server.chat({"model": model, "messages": MESSAGES}, key=key)
+        yield _read(reply.json)
 
 
 def _read_failures(server: Server) -> Iterator[str]:

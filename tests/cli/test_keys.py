@@ -86,3 +86,29 @@ def test_an_invitation_from_link_to_end(server: RunningServer) -> None:
     assert (status, "qa-2" in shown, "in 30d" in shown or "never" in shown) == (0, True, True)
     assert run("feedback-task", "uninvite", "invited", listed["id"], server=server).status == 0
     assert run("feedback-task", "invitations", "invited", server=server).lines == []
+
+
+def test_limits_of_a_key(server: RunningServer) -> None:
+    """Limits are set with the key, changed and removed one by one, and shown with their use."""
+    options = ("--requests-per-minute", "20", "--dollars-per-day", "2.5")
+    made = run("keys", "create", "limited", *options, "--json", server=server).lines[0]
+    assert made["limits"] == {"requests_per_minute": 20, "dollars_per_day": 2.5}
+    id = made["id"]
+    changed = run("keys", "limit", id, "--calls-in-flight", "3", server=server)
+    assert changed == (
+        0,
+        "",
+        f"{id} (limited): 20 requests a minute, 3 calls in flight, $2.5 a day.\n",
+    )
+    _, shown = show("keys", "list", server=server, NO_COLOR="1")
+    assert "0/20" in shown and "$0.00/$2.5" in shown
+    (key,) = [key for key in run("keys", "list", server=server).lines if key["id"] == id]
+    assert key["use"]["dollars_today"] == 0
+    removed = ("--remove", "requests-per-minute", "--remove", "dollars-per-day")
+    run("keys", "limit", id, *removed, "--remove", "calls-in-flight", server=server)
+    (key,) = [key for key in run("keys", "list", server=server).lines if key["id"] == id]
+    assert key["limits"] == {}
+    nothing = run("keys", "limit", id, server=server)
+    assert nothing.status == 2
+    assert "No limit is given" in nothing.errors
+    assert run("keys", "limit", "key_nobody", "--dollars-per-day", "1", server=server).status == 1

@@ -172,3 +172,29 @@ def test_storage(server: Server) -> None:
     assert re.search(r"File [\d.]+ (KB|MB)", page)
     assert re.search(r"Free [\d.,]+ (MB|GB|TB)", page)
     assert "Durability strict" in page
+
+
+def test_limits_of_a_key(server: Server) -> None:
+    """A key's limits are set on the page, shown with their use, and removed by empty fields."""
+    visitor = Visitor(server)
+    visitor.visit("/settings")
+    fields = {"name": "limited", "scopes": "answer", "requests_per_minute": "2"}
+    made = visitor.submit("/settings/keys", **fields)
+    secret = re.search(r"sk-briggs-[\w-]+", made.body.decode())
+    assert secret
+    for status in (200, 200, 429):
+        assert server.chat({**CALL, "model": "good/m-1"}, key=secret[0]).status == status
+    page = read(visitor.visit("/settings"))
+    assert "2 of 2 requests a minute" in page
+    keys = server.send("GET", KEYS).json["data"]
+    [id] = [key["id"] for key in keys if key["name"] == "limited"]
+    visitor.submit(f"/settings/keys/{id}/limits", dollars_per_day="1.5")
+    page = read(visitor.visit("/settings"))
+    assert (
+        "requests a minute" not in row(page, "limited").partition("Set")[0].partition("Change")[0]
+    )
+    assert "of $1.50 a day" in page
+    wrong = visitor.submit(f"/settings/keys/{id}/limits", dollars_per_day="much")
+    assert wrong.status == 400
+    assert "must be a number" in read(wrong)
+    assert visitor.submit("/settings/keys/key_nobody/limits").status == 404

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from briggs.accounts.limits import read_limits
 from briggs.storage import Store
 from briggs.types.completions import current_time_us
 from briggs.types.errors import AuthenticationFailed, InvalidRequest, NotFound
 from briggs.types.keys import PREFIX, SCOPES, Key, Scope, create_secret, hash_secret, redact
+from briggs.types.limits import Limits
 
 NAME_LENGTH_MAX = 200
 _EXPIRY_MAX_S = 100 * 365 * 86_400
@@ -104,6 +106,7 @@ class Keys:
         scopes: Sequence[Scope] = SCOPES,
         expires_at: int | None = None,
         task_id: str | None = None,
+        limits: Limits | None = None,
     ) -> tuple[Key, str]:
         """Create a key. Returns it and its secret, which is not stored.
 
@@ -121,9 +124,24 @@ class Keys:
             scopes=list(scopes),
             expires_at=expires_at,
             task_id=task_id,
+            limits=limits,
         )
         await self._store.keys.create(key)
         return key, secret
+
+    async def limit(self, id: str, limits: Any, *, organization_id: str) -> Key:
+        """Change the limits of a key that are named. Null removes one.
+
+        They hold from the next call on. Raises `NotFound`, `InvalidRequest`.
+        """
+        key = await self._store.keys.retrieve(id)
+        if key is None or key.organization_id != organization_id or key.task_id is not None:
+            raise NotFound(f"There is no key '{id}'.", param="id")
+        changed = read_limits(limits, before=key.limits)
+        limited = await self._store.keys.limit(id, organization_id=organization_id, limits=changed)
+        if limited is None:
+            raise NotFound(f"There is no key '{id}'.", param="id")
+        return limited
 
     async def list(self, *, organization_id: str) -> Sequence[Key]:
         """The keys of an organization, oldest first. Invitations are not among them."""

@@ -75,7 +75,9 @@ class FaceRoute:
         if completion.retry_count:
             self._retries.link(completion, key_id=key.id)
         try:
-            call = await gateway.open(completion, face=face, patience=_read_patience(headers))
+            call = await gateway.open(
+                completion, face=face, key_limits=key.limits, patience=_read_patience(headers)
+            )
             if face.passed_headers:
                 _pass_headers(headers, call, face)
             if id := headers.get(b"x-log10-completion-id"):

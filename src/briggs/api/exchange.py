@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from briggs.api.answers import refuse_body
 from briggs.api.encodings import decompress
 from briggs.gateway.callers import OnHangUp
@@ -24,6 +26,7 @@ class Exchange:
         self._cycle = cycle
         self._completion = completion
         self._face = face
+        self.headers: Mapping[str, str] = {}
         self.is_admitted = False
         """Whether the caller has sent a key that may call."""
         self.hung_up = False
@@ -75,7 +78,7 @@ class Exchange:
             cycle.finish()
         elif not self.hung_up:
             headers = [_JSON, (b"content-length", b"%d" % len(body)), *self._identify()]
-            headers += [(name.encode(), it.encode("latin-1")) for name, it in error.headers.items()]
+            headers += _encode(error.headers)
             cycle.answer(error.http_status, headers, body)
 
     def send(self, frames: bytes) -> bool:
@@ -103,6 +106,8 @@ class Exchange:
         if self._completion.attempts and (mended := self._completion.attempts[-1].mended):
             places = dict.fromkeys(mend.partition(":")[0] for mend in mended)
             headers.append((b"x-briggs-mended", ", ".join(places).encode()))
+        if self.headers:
+            headers += _encode(self.headers)
         return headers
 
     def _hang_up(self) -> bool:
@@ -110,6 +115,10 @@ class Exchange:
         self.hung_up = True
         assert self._cycle.task is not None, "only a request that is being answered is watched"
         return self._on_hang_up(self._cycle.task)
+
+
+def _encode(headers: Mapping[str, str]) -> list[Header]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def _is_longer(length: bytes, bytes_max: int) -> bool:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from briggs.accounts.organizations import require_first
 from briggs.parts import Parts, find_parts
 from briggs.record.prices import Spent
+from briggs.types.limits import Holder
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -53,6 +54,7 @@ class _Collector:
         yield from _list_spent(prices.spent)
         yield from _list_spent(prices.estimated, kind="estimated_")
         yield _list_broken(parts.gateway.record.judge.broken)
+        yield _list_limited(parts.gateway.ledger.refused)
 
 
 def _list_gateway(parts: Parts) -> Iterator[Metric]:
@@ -120,6 +122,18 @@ def _list_broken(broken: Mapping[tuple[str, str], int]) -> Metric:
     )
     for labels, count in broken.items():
         counter.add_metric(_clean(labels), count)
+    return counter
+
+
+def _list_limited(refused: Mapping[tuple[Holder, str], int]) -> Metric:
+    """A counter of calls beyond a limit, by who has the limit and which one it is."""
+    from prometheus_client.core import CounterMetricFamily
+
+    counter = CounterMetricFamily(
+        "briggs_limited", "Calls refused for a limit.", labels=("holder", "limit")
+    )
+    for labels, count in refused.items():
+        counter.add_metric(list(labels), count)
     return counter
 
 

@@ -11,7 +11,9 @@ _METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 # The headers that a page may read. It can always read the status, the type and the body.
 _SHOWN = (
     b"allow, retry-after, retry-after-ms, x-briggs-completion-id, x-briggs-dropped, "
-    b"x-briggs-mended, x-request-id, x-should-retry"
+    b"x-briggs-mended, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
+    b"x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, "
+    b"x-ratelimit-reset-requests, x-ratelimit-reset-tokens, x-request-id, x-should-retry"
 )
 _REMEMBERED_S = b"600"
 

@@ -601,23 +601,39 @@ class Keys:
         *,
         scopes: Sequence[Scope] | None = None,
         expires_in_s: float | None = None,
+        limits: Mapping[str, float | None] | None = None,
         organization: str | None = None,
     ) -> ApiKey:
         """Create a key. `value` is its secret, which cannot be shown again.
 
-        `scopes` lists what the key may do. The default is everything except `admin`.
+        `scopes` lists what the key may do. The default is everything except `admin`. `limits` has
+        any of `requests_per_minute`, `tokens_per_minute`, `calls_in_flight`, `dollars_per_day`
+        and `dollars_per_month`.
         `organization`, an id or a slug, selects another organization, here and in the calls
         below. Only administrators of the first organization may use it.
         """
         return self._runner.run(
             self._calls.create(
-                name, scopes=scopes, expires_in_s=expires_in_s, organization=organization
+                name,
+                scopes=scopes,
+                expires_in_s=expires_in_s,
+                limits=limits,
+                organization=organization,
             )
         )
 
     def list(self, *, organization: str | None = None) -> ApiKeyList:
         """The organization's keys, without those that were revoked."""
         return self._runner.run(self._calls.list(organization=organization))
+
+    def limit(
+        self, id: str, limits: Mapping[str, float | None], *, organization: str | None = None
+    ) -> ApiKey:
+        """Change the limits of a key that are named, as in `create`. None removes one.
+
+        Raises `NotFound`.
+        """
+        return self._runner.run(self._calls.limit(id, limits, organization=organization))
 
     def create_sign_in_link(self) -> str:
         """A link that opens the pages in a browser as this key, once, within 15 minutes."""

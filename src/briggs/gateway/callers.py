@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from briggs.types.errors import BriggsError
@@ -18,6 +18,9 @@ _AHEAD_BYTES_MAX = 64 * 1024
 
 class Caller(Protocol):
     """Gets the answer to a call. It may leave before the end."""
+
+    headers: Mapping[str, str]
+    """More headers of the answer. They are set before the answer begins."""
 
     def watch(self, on_hang_up: OnHangUp) -> None:
         """From now on, if the caller leaves, cancel the call unless `on_hang_up` returns true."""
@@ -44,6 +47,7 @@ class Listener:
     """A caller within Briggs. What is sent waits here until it is read."""
 
     def __init__(self) -> None:
+        self.headers: Mapping[str, str] = {}
         self.error: BriggsError | None = None
         """Why there is no answer."""
         self._pieces: deque[bytes] = deque()

@@ -12,6 +12,7 @@ from briggs.gateway.callers import Caller, Listener
 from briggs.gateway.complete import complete
 from briggs.gateway.drains import Drains
 from briggs.gateway.forward import forward
+from briggs.gateway.ledger import Ledger, Reservation
 from briggs.gateway.models import resolve
 from briggs.gateway.running import Running
 from briggs.gateway.stream import stream
@@ -19,7 +20,8 @@ from briggs.record.labels import check_metadata, split_tags
 from briggs.record.record import Call, Record
 from briggs.types.completions import SESSION, Completion
 from briggs.types.envelope import LARGE_BYTES, Envelope
-from briggs.types.errors import BriggsError, HangUp, Overloaded, RequestTooLarge
+from briggs.types.errors import BriggsError, HangUp, LimitReached, Overloaded, RequestTooLarge
+from briggs.types.limits import Limits
 from briggs.wires.base import Face
 from briggs.wires.forwarded import ForwardedFace
 from briggs.wires.openai.face import CHAT_FACE
@@ -33,6 +35,7 @@ class Gateway:
     def __init__(self, running: Running, *, record: Record) -> None:
         self.running = running
         self.record = record
+        self.ledger = Ledger(record.store)
         self.drains = Drains()
         self.in_flight = 0
         """Calls being answered. The one who counts is the one who starts a call."""
@@ -44,6 +47,7 @@ class Gateway:
         *,
         organization_id: str,
         key_id: str | None = None,
+        key_limits: Limits | None = None,
         tags: Sequence[str] = (),
         session_id: str | None = None,
     ) -> OpenCall:
@@ -61,7 +65,8 @@ class Gateway:
         )
         try:
             self.require_room(len(body))
-            return OpenCall(self, await self.open(completion, face=CHAT_FACE))
+            call = await self.open(completion, face=CHAT_FACE, key_limits=key_limits)
+            return OpenCall(self, call)
         except BriggsError as error:
             await self.refuse(completion, error)
             raise
@@ -80,12 +85,26 @@ class Gateway:
         if body_bytes > limits.body_bytes_max:
             raise too_large(limits.body_bytes_max)
 
-    async def open(self, completion: Completion, *, face: Face, patience: bytes = b"") -> Call:
+    async def open(
+        self,
+        completion: Completion,
+        *,
+        face: Face,
+        key_limits: Limits | None = None,
+        patience: bytes = b"",
+    ) -> Call:
         """Read the request of a completion. Raises `InvalidRequest`."""
         body, read = completion.request, face.read_request
         envelope = await asyncio.to_thread(read, body) if len(body) > LARGE_BYTES else read(body)
         _read_envelope(envelope, into=completion)
-        return Call(envelope, completion, self.running.prices, face, patience=patience)
+        return Call(
+            envelope,
+            completion,
+            self.running.prices,
+            face,
+            key_limits=key_limits,
+            patience=patience,
+        )
 
     async def answer(self, call: Call, *, caller: Caller) -> None:
         """Answer an opened call, and record it.
@@ -98,7 +117,14 @@ class Gateway:
         targets = resolve(call.envelope.model, models=models)
         caller.watch(partial(self.drains.take, call, file=running.settings.file))
         models.calls += 1
+        reservation: Reservation | None = None
         try:
+            if running.rules.exist or call.key_limits is not None:
+                reservation = await self.ledger.reserve(
+                    call, targets=targets, prices=call.prices, rules=running.rules
+                )
+                if reservation is not None:
+                    caller.headers = reservation.headers
             if isinstance(call.face, ForwardedFace):
                 body = await forward(
                     call,
@@ -113,12 +139,16 @@ class Gateway:
             else:
                 caller.answer(await complete(call, targets=targets, record=self.record))
         finally:
+            if reservation is not None:
+                reservation.settle(call.completion)
             if call.completion.caller_left_ms is not None:
                 self.drains.release(call)
             models.leave()
 
     async def refuse(self, completion: Completion, error: BriggsError) -> None:
         """Record a call that ended before any target was tried."""
+        if isinstance(error, LimitReached) and not self.ledger.is_recorded(completion):
+            return
         if completion.status == "started":
             await self.record.refuse(completion, error)
 

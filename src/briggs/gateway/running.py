@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from briggs.gateway.limits import FileRules, open_rules
 from briggs.gateway.models import Models
 from briggs.gateway.upstreams import Upstreams
 from briggs.record.prices import Prices
@@ -16,6 +17,8 @@ class Running(msgspec.Struct, kw_only=True, frozen=True):
 
     settings: Settings
     limits: LimitSettings
+    rules: FileRules
+    """The limits of callers."""
     upstreams: Upstreams
     models: Models
     prices: Prices
@@ -30,6 +33,7 @@ def open_running(settings: Settings, *, before: Running | None = None) -> Runnin
     return Running(
         settings=settings,
         limits=limits,
+        rules=open_rules(file),
         upstreams=upstreams,
         models=models,
         prices=Prices(

@@ -13,9 +13,13 @@ import msgspec
 from briggs.conform import Facts
 from briggs.types import json
 from briggs.types.any_json import members, objects
+from briggs.types.envelope import Envelope
 from briggs.wires.words.contents import TEXTS
 
 BYTES_PER_TOKEN = 4
+
+# What an image, a recording or a file counts as before its provider has counted it.
+_MEDIUM_TOKENS = 1000
 
 _NESTED = frozenset({"content", "custom", "function", "function_call", "tool_calls", "audio"})
 
@@ -35,6 +39,22 @@ def estimate_usage(facts: Facts, *, request: bytes, response: bytes) -> None:
     facts.completion_tokens = max(written, facts.completion_tokens or 0)
     facts.total_tokens = facts.prompt_tokens + facts.completion_tokens
     facts.is_estimated = True
+
+
+def estimate_request(envelope: Envelope, answer_tokens: int) -> tuple[int, int]:
+    """How many tokens a request has, and how many all its answers may have.
+
+    `answer_tokens` is for an answer without a limit.
+    """
+    body, values = envelope.body, envelope.values
+    if media := body.count(b";base64,") + body.count(b'"input_audio"'):
+        prompt = _count_request(body) + media * _MEDIUM_TOKENS
+    else:
+        prompt = _to_tokens(len(body))
+    limit = values.get("max_completion_tokens")
+    if limit is None:
+        limit = values.get("max_tokens")
+    return prompt, max(0, answer_tokens if limit is None else limit) * envelope.choices_asked
 
 
 def count_text(payload: bytes) -> int:

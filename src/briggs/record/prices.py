@@ -23,6 +23,7 @@ from briggs.conform import Facts
 from briggs.providers.base import Provider
 from briggs.settings import PriceSettings
 from briggs.types.completions import Completion, current_time_us
+from briggs.types.envelope import Envelope
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
@@ -150,6 +151,32 @@ class Prices:
         if address is None:
             return None
         return find_listed(address, model, None, current_time_us() // _MINUTE_US)
+
+    def estimate(
+        self, provider: str, model: str, envelope: Envelope, *, prompt: int, answer: int
+    ) -> Decimal | None:
+        """The most that so many tokens may cost in US dollars; None if the price is unknown.
+
+        Nothing is taken to come from a cache. It may read the list, as `find` does.
+        """
+        price = self._own.get(f"{provider}/{model}")
+        if price is None:
+            address = self._addresses.get(provider)
+            if address is None:
+                return None
+            tier = envelope.values.get("service_tier")
+            tier = None if tier in _STANDARD else tier
+            price = find_listed(address, model, tier, current_time_us() // _MINUTE_US)
+            if price is None:
+                return None
+        rates = next((rates for start, rates in price.tiers if prompt > start), price.tiers[-1][1])
+        if answer and rates.output is None:
+            return None
+        input, output = rates.input, rates.output or Decimal(0)
+        output = max(output, rates.reasoning or output)
+        if b'"cache_control"' in envelope.body:
+            input = max(input, rates.cache_write or input, rates.cache_write_1h or input)
+        return (prompt * input + answer * output) / _MILLION + price.request
 
     def _find_own(self, completion: Completion) -> Price | None:
         """The file's price for the model that answered, else for the one that was requested."""

@@ -21,6 +21,7 @@ from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.envelope import Envelope
 from briggs.types.errors import BriggsError, HangUp, StoreUnavailable
+from briggs.types.limits import Limits
 from briggs.wires.base import Face
 from briggs.wires.signatures import Signed, list_signed, read_signed
 
@@ -36,6 +37,8 @@ class Call(msgspec.Struct):
     began: float = msgspec.field(default_factory=time.perf_counter)
     is_started: bool = False
     """Whether its start is already recorded."""
+    key_limits: Limits | None = None
+    """The limits of its key."""
     patience: bytes = b""
     """How many seconds its client will wait, as written in the header."""
     drained_bytes_max: int = 0

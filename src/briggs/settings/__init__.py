@@ -1,6 +1,7 @@
 """The settings: `briggs.toml` and the environment, read once and checked as a whole."""
 
 from briggs.settings.file import (
+    AllowanceSettings,
     CoolDownSettings,
     Durability,
     FileSettings,
@@ -8,6 +9,7 @@ from briggs.settings.file import (
     LocalModelSettings,
     LocalSettings,
     ModelSettings,
+    OrganizationSettings,
     Pooling,
     PriceSettings,
     ProviderSettings,
@@ -28,6 +30,7 @@ from briggs.settings.reading import (
 )
 
 __all__ = [
+    "AllowanceSettings",
     "CoolDownSettings",
     "Durability",
     "FileCheck",
@@ -37,6 +40,7 @@ __all__ = [
     "LocalSettings",
     "Located",
     "ModelSettings",
+    "OrganizationSettings",
     "Pooling",
     "PriceSettings",
     "Problem",

@@ -17,6 +17,8 @@ Parallel = Annotated[int, Meta(gt=0, le=1024)]
 # Timers run for a week at most. TOML allows numbers such as `inf`.
 Seconds = Annotated[float, Meta(gt=0, le=604_800)]
 Dollars = Annotated[float, Meta(ge=0, lt=1_000_000)]
+Quota = Annotated[int, Meta(gt=0, le=1_000_000_000_000)]
+Budget = Annotated[float, Meta(ge=0, le=1_000_000_000)]
 
 
 class ProviderSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +108,29 @@ class PriceSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     audio_output: Dollars | None = None
 
 
+class AllowanceSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What one key, end user or organization may use. Default: no limit."""
+
+    requests_per_minute: Quota | None = None
+    tokens_per_minute: Quota | None = None
+    """Of requests and answers together."""
+    calls_in_flight: Quota | None = None
+    dollars_per_day: Budget | None = None
+    """A day and a month begin at midnight, UTC."""
+    dollars_per_month: Budget | None = None
+
+
+class OrganizationSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[organizations.SLUG]`: what one organization may use, where it differs from `[limits]`."""
+
+    limits: AllowanceSettings | None = None
+    """All of it together."""
+    key_limits: AllowanceSettings | None = None
+    """Each of its keys."""
+    user_limits: AllowanceSettings | None = None
+    """Each of its end users."""
+
+
 class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[limits]`: sizes, counts and timeouts."""
 
@@ -143,6 +168,17 @@ class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The size of the records that wait to be written. Beyond that, callers wait."""
     wal_bytes_max: Bytes = 64 * 1024 * 1024
     """The size of SQLite's write-ahead log. Beyond that, callers wait for a checkpoint."""
+    keys: AllowanceSettings | None = None
+    """What each key may use, if neither the key nor its organization has limits of its own."""
+    users: AllowanceSettings | None = None
+    """What each end user may use. Requests name them as `safety_identifier` or `user`."""
+    organizations: AllowanceSettings | None = None
+    """What each organization may use."""
+    answer_tokens_expected: Quota = 1000
+    """What is reserved for an answer whose request does not limit it."""
+    on_unknown_price: Literal["refuse", "answer"] = "refuse"
+    """What happens to calls with a limit in dollars to a model without a price: refused, or
+    answered as if they cost nothing."""
 
 
 class LocalModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -200,4 +236,5 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cool_down: CoolDownSettings = msgspec.field(default_factory=CoolDownSettings)
     prices: dict[str, PriceSettings] = {}
     limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
+    organizations: dict[str, OrganizationSettings] = {}
     local: LocalSettings = msgspec.field(default_factory=LocalSettings)

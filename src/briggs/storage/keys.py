@@ -14,6 +14,7 @@ from briggs.storage.database import database_of
 from briggs.storage.tables import ended_sessions, keys
 from briggs.types.completions import current_time_us
 from briggs.types.keys import Key
+from briggs.types.limits import Limits
 
 TOUCHED_EVERY_S = 5.0
 
@@ -70,6 +71,16 @@ class Keys:
             lambda connection: _end_sessions(connection, id, organization_id=organization_id, at=at)
         )
 
+    async def limit(self, id: str, *, organization_id: str, limits: Limits | None) -> Key | None:
+        """Replace the limits of a key of an organization. Returns it; None if there is none."""
+        key = await self._access.act(
+            lambda connection: _limit(
+                connection, id=id, organization_id=organization_id, limits=limits
+            )
+        )
+        self._changes += 1
+        return key
+
     async def revoke(self, id: str, *, organization_id: str) -> bool:
         """Delete a key of an organization, so that its secret no longer works.
 
@@ -114,6 +125,15 @@ def _find(connection: Connection, *, hash: bytes) -> Key | None:
 
 def _retrieve(connection: Connection, *, id: str) -> Key | None:
     row = connection.execute(select(keys).where(keys.c.id == id)).first()
+    return None if row is None else rows.decode(row, Key)
+
+
+def _limit(
+    connection: Connection, *, id: str, organization_id: str, limits: Limits | None
+) -> Key | None:
+    this = (keys.c.id == id) & (keys.c.organization_id == organization_id)
+    connection.execute(update(keys).where(this).values(limits=limits))
+    row = connection.execute(select(keys).where(this)).first()
     return None if row is None else rows.decode(row, Key)
 
 

@@ -18,11 +18,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
-from briggs.storage import rows
+from briggs.storage import rows, spending
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
 from briggs.storage.previews import read_previews
+from briggs.storage.spending import Costs
 from briggs.storage.tables import (
     IS_STARTED,
     completions,
@@ -37,6 +38,9 @@ from briggs.wires.recorded.preview import Preview
 
 _Key = tuple[str, Span, int, str, str]
 """The primary key of a rollup."""
+
+_Place = tuple[str, int, str, str]
+"""Where a completion is counted: an organization, a minute, a model and a provider."""
 
 FOLD_EVERY_S = 1.0
 FOLD_ROWS = 2_000
@@ -142,17 +146,25 @@ def record(
     *,
     added: Iterable[Completion] = (),
     removed: Iterable[Completion] = (),
+    is_spent: bool = False,
 ) -> None:
     """Write what changes with completions that were added and removed. Others were changed: they
     are removed as they were, and added as they are. Those that are `started` do not count.
+
+    `is_spent` says that the added ones end now, so that their cost is spent.
     """
-    tallies: dict[tuple[str, int, str, str], Tally] = {}
+    tallies: dict[_Place, Tally] = {}
+    spent: dict[_Place, Costs] = {}
     fills = _list_fills(connection)
     for some, sign in ((added, 1), (removed, -1)):
         for each in some:
             if each.status != "started" and each.created_at >= fills.get(each.organization_id, 0):
                 _count(tallies, each, sign=sign)
-    _write_changes(connection, tallies)
+    if is_spent:
+        for each in added:
+            if each.cost_usd:
+                spent.setdefault(_find_place(each), Costs()).add(each)
+    _write_changes(connection, tallies, spent)
 
 
 class Upkeep:
@@ -193,6 +205,7 @@ def fold(connection: Connection) -> int:
     with database_of(connection).transaction(connection):
         changes = connection.execute(statement).all()
         _fold(connection, changes)
+        spending.fold(connection, changes)
         connection.execute(delete(rollup_changes).where(rollup_changes.c.id <= changes[-1].id))
     return len(changes)
 
@@ -210,7 +223,7 @@ def fill(connection: Connection) -> None:
     until_at = connection.scalar(newest.offset(FILL_ROWS - 1).limit(1))
     if until_at is not None:
         older.append(completions.c.created_at >= until_at)
-    tallies: dict[tuple[str, int, str, str], Tally] = {}
+    tallies: dict[_Place, Tally] = {}
     ended = select(*_COUNTED).where(*older, completions.c.status != "started")
     for each in connection.execute(ended):
         _count(tallies, rows.decode(each, Completion), sign=1)
@@ -391,6 +404,8 @@ def _list_least_certain(
 
 
 def _rebuild(connection: Connection, *, organization_id: str) -> None:
+    ours = rollup_changes.c.organization_id == organization_id
+    spending.fold(connection, connection.execute(select(rollup_changes).where(ours)).all())
     for table in (rollups, rollup_changes, rollup_fills):
         connection.execute(delete(table).where(table.c.organization_id == organization_id))
     created_at = completions.c.created_at
@@ -431,6 +446,7 @@ _COUNTED = [
         *("p_mean", "p_least"),
     )
 ]
+_NOTHING = Tally()
 _TALLIES = msgspec.json.Decoder(Tally)
 _CALLS = msgspec.json.Decoder(_Calls)
 _ENCODER = msgspec.json.Encoder()
@@ -446,21 +462,31 @@ def _list_fills(connection: Connection) -> dict[str, int]:
     return fills
 
 
-def _count(
-    tallies: dict[tuple[str, int, str, str], Tally], completion: Completion, *, sign: int
-) -> None:
-    created_at = completion.created_at
-    key = (completion.organization_id, created_at - created_at % _MINUTE_US, *find_key(completion))
-    if (tally := tallies.get(key)) is None:
-        tally = tallies[key] = Tally()
+def _count(tallies: dict[_Place, Tally], completion: Completion, *, sign: int) -> None:
+    place = _find_place(completion)
+    if (tally := tallies.get(place)) is None:
+        tally = tallies[place] = Tally()
     tally.count(completion, sign=sign)
 
 
-def _write_changes(connection: Connection, tallies: dict[tuple[str, int, str, str], Tally]) -> None:
-    changes = [
-        (organization_id, begin_at, model, provider, _encode(tally))
-        for (organization_id, begin_at, model, provider), tally in tallies.items()
-        if tally
+def _find_place(completion: Completion) -> _Place:
+    created_at = completion.created_at
+    minute = created_at - created_at % _MINUTE_US
+    return completion.organization_id, minute, *find_key(completion)
+
+
+def _write_changes(
+    connection: Connection,
+    tallies: Mapping[_Place, Tally],
+    spent: Mapping[_Place, Costs] = {},
+) -> None:
+    changes: list[tuple[str | int | None, ...]] = [
+        (*place, _encode(tally), None)
+        for place, tally in tallies.items()
+        if tally and place not in spent
+    ]
+    changes += [
+        (*place, _encode(tallies.get(place, _NOTHING)), it.encode()) for place, it in spent.items()
     ]
     if changes:
         database_of(connection).insert_missing(connection, rollup_changes, changes)

@@ -30,6 +30,7 @@ from briggs.storage.rollups import Rollups, Upkeep
 from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
 from briggs.storage.sizes import Sizes
+from briggs.storage.spending import Spending
 from briggs.storage.sqlite.database import SqliteDatabase
 from briggs.storage.test_runs import TestRuns
 from briggs.storage.usage import Usage
@@ -106,6 +107,7 @@ class Store:
         self.views = Views(self)
         self.figures = CompletionFigures(self)
         self.rollups = Rollups(self, bodies=bodies)
+        self.spending = Spending(self)
         self.sizes = Sizes(self, path=database.path)
 
     @classmethod

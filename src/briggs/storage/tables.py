@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, Names
 from briggs.types.completions import Attempt, Completion, Fix
+from briggs.types.limits import Limits
 
 metadata = MetaData()
 
@@ -249,6 +250,20 @@ rollup_changes = Table(
     Column("model", AnyText, nullable=False),
     Column("provider", AnyText, nullable=False),
     Column("tally", AnyText, nullable=False),
+    # What the calls of this change cost, by key and end user, as JSON. NULL if nothing.
+    Column("spent", AnyText),
+)
+
+# What was spent in a day: see `spending.py`. `holder` and `holder_id` say by whom.
+spending = Table(
+    "spending",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("day", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+    Column("holder", AnyText, primary_key=True, nullable=False),
+    Column("holder_id", AnyText, primary_key=True, nullable=False),
+    Column("cost_nanodollars", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # The organizations whose older completions are not in the rollups yet: all from before `until_at`.
@@ -279,6 +294,7 @@ keys = Table(
     Column("task_id", AnyText),
     # Browser sessions that were begun until then have ended.
     Column("signed_out_at", BigInteger),
+    Column("limits", Json(Limits, none_is_null=True)),
 )
 
 # Browser sessions that were signed out, each until its cookie would expire.

@@ -28,19 +28,25 @@ class AnyBigInteger(AnyInteger, BigInteger):
 
 
 class Json(TypeDecorator[Any]):
-    """A value as JSON text. With `empty_is_null`, an empty list or dict is stored as NULL."""
+    """A value as JSON text.
+
+    With `empty_is_null`, an empty list or dict is stored as NULL; with `none_is_null`, None is.
+    """
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, of: Any = Any, *, empty_is_null: bool = False) -> None:
+    def __init__(
+        self, of: Any = Any, *, empty_is_null: bool = False, none_is_null: bool = False
+    ) -> None:
         super().__init__()
         self.of = of
         self.empty_is_null = empty_is_null
+        self.none_is_null = none_is_null
 
     def encode(self, value: Any) -> str | None:
         """The text, which is plain ASCII."""
-        if self.empty_is_null and not value:
+        if (self.empty_is_null and not value) or (self.none_is_null and value is None):
             return None
         return json.encode_plain(value).decode()
 

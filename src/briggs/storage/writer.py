@@ -190,7 +190,9 @@ class Writer:
             self._is_swollen = True
         indexes.create(self._connection, of=[each.completion for each in writes])
         rollups.record(
-            self._connection, added=[each.completion for each in writes if not each.started]
+            self._connection,
+            added=[each.completion for each in writes if not each.started],
+            is_spent=True,
         )
 
     def _act(self, operation: Act) -> None:

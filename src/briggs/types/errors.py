@@ -21,6 +21,10 @@
     ├── Conflict                       409   conflict
     ├── RequestTimeout                 408   request_timeout
     ├── TooManyAttempts                429   too_many_attempts
+    ├── LimitReached                   429
+    │   ├── RateLimitExceeded          429   rate_limit_exceeded
+    │   └── InsufficientQuota          429   insufficient_quota
+    ├── PriceUnknown                   403   price_unknown
     ├── NotOffered                     501   not_offered
     ├── Overloaded                     503   overloaded
     ├── StoreUnavailable               503   store_unavailable
@@ -219,6 +223,39 @@ class TooManyAttempts(BriggsError):
     http_status = 429
     type = "rate_limit_error"
     code = "too_many_attempts"
+
+
+class LimitReached(BriggsError):
+    """A key, an end user or an organization has used what it may."""
+
+    http_status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
+
+
+class RateLimitExceeded(LimitReached):
+    """There is room again soon, for all but a call that is too large. `type` says of what."""
+
+    def __init__(
+        self, message: str, *, type: str = "requests", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, headers=headers)
+        self.type = type
+
+
+class InsufficientQuota(LimitReached):
+    """The budget of this day or month is spent."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+
+class PriceUnknown(BriggsError):
+    """A call has a limit in dollars, and nobody knows what it costs."""
+
+    http_status = 403
+    type = "invalid_request_error"
+    code = "price_unknown"
 
 
 class NotOffered(BriggsError):

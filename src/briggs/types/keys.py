@@ -8,6 +8,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from briggs.types.limits import Limits
+
 PREFIX = "sk-briggs-"
 
 Scope = Literal["answer", "read", "grade", "admin"]
@@ -38,6 +40,8 @@ class Key(msgspec.Struct, kw_only=True):
     """The only task that the key may grade. Such a key is an invitation: it works on the pages."""
     signed_out_at: int | None = None
     """Unix time in microseconds. Browser sessions that were begun until then have ended."""
+    limits: Limits | None = None
+    """Its own limits. The file's apply where it has none."""
 
 
 def create_secret() -> str:

@@ -103,6 +103,7 @@ PAGES = [
     page("GET", "/settings/rules", settings.show_rules, scope="read"),
     page("POST", "/settings/providers", settings.ask_providers, scope="admin"),
     page("POST", "/settings/keys", settings.create_key, scope="admin"),
+    page("POST", "/settings/keys/{id}/limits", settings.limit_key, scope="admin"),
     page("POST", "/settings/keys/{id}/revoke", settings.revoke_key, scope="admin"),
     page("POST", "/settings/organizations", settings.create_one_organization, scope="admin"),
     # The last, so that a walk of the pages is signed in until its end.

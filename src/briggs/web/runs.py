@@ -116,6 +116,7 @@ class Run:
                 json.encode(request),
                 organization_id=self._key.organization_id,
                 key_id=self._key.id,
+                key_limits=self._key.limits,
                 tags=[TAG],
             )
             self.completion = call.completion

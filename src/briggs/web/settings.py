@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.accounts.keys import read_expiry, read_name
+from briggs.accounts.limits import read_limits, read_uses
 from briggs.accounts.organizations import (
     create_organization,
     list_organizations,
@@ -31,6 +32,7 @@ from briggs.types.keys import SCOPES, Key
 from briggs.types.organizations import DEFAULT
 from briggs.types.rollups import SPAN_US, Rollup, Tally
 from briggs.web.csrf import read_form
+from briggs.web.limits import WORDS, list_limits, read_form_limits
 from briggs.web.rendering import render
 from briggs.web.route import see_other
 
@@ -112,8 +114,18 @@ async def create_key(request: Request) -> Response:
         organization_id=key.organization_id,
         scopes=read_scopes(form.getlist("scopes")),
         expires_at=read_expiry(float(days) * 86_400 if days else None),
+        limits=read_limits(read_form_limits(form)),
     )
     return await _show_secret(request, heading=f"The key '{made.name}'", made=made, secret=secret)
+
+
+async def limit_key(request: Request) -> Response:
+    """`POST /settings/keys/{id}/limits`: replace the limits of a key."""
+    form, key = await read_form(request), request.state.key
+    await find_parts(request).gate.keys.limit(
+        request.path_params["id"], read_form_limits(form), organization_id=key.organization_id
+    )
+    return see_other("/settings#keys")
 
 
 async def revoke_key(request: Request) -> Response:
@@ -164,6 +176,13 @@ async def _show(request: Request, *, asked: Mapping[str, str] | None = None) -> 
         running, hours=rollups, minutes=minutes, sees_all=sees_all, asked=asked or {}
     )
     keys = await parts.gate.keys.list(organization_id=key.organization_id) if is_admin else None
+    own, uses = await read_uses(
+        keys or [],
+        organization_id=key.organization_id,
+        store=parts.store,
+        ledger=parts.gateway.ledger,
+        rules=running.rules,
+    )
     return await render(
         request,
         "settings/settings.html",
@@ -174,6 +193,10 @@ async def _show(request: Request, *, asked: Mapping[str, str] | None = None) -> 
         names=len(running.models.named),
         sees_all=sees_all,
         keys=keys,
+        limits=list_limits(own),
+        limits_by_key={id: list_limits(use) for id, use in uses.items()},
+        spent={id: use.dollars_this_month for id, use in uses.items()},
+        words=WORDS,
         now=current_time_us(),
         scopes=SCOPES,
         expiries=EXPIRIES,

@@ -20,5 +20,6 @@ ROUTES = [
     route("GET", "/v1/models/{id:path}", models.retrieve_one_model, scope="answer"),
     route("POST", _KEYS, keys.create_key, scope="admin"),
     route("GET", _KEYS, keys.list_keys, scope="admin"),
+    route("POST", f"{_KEYS}/{{id}}", keys.update_key, scope="admin"),
     route("DELETE", f"{_KEYS}/{{id}}", keys.revoke_key, scope="admin"),
 ]

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from briggs.cli.terminal.limits import describe_use
 from briggs.cli.terminal.text import (
     format_costs,
     format_count,
@@ -57,7 +58,11 @@ def print_list(
 def print_keys(found: Iterable[ApiKey]) -> None:
     """The keys as a table."""
     table = _create_table()
-    for name in ("id", "name", "key", "may", "made", "last used", "ends"):
+    found = list(found)
+    limits = {key.id: describe_use(key.use) if key.use else "" for key in found}
+    are_limited = any(limits.values())
+    names = ("id", "name", "key", "may", "made", "last used", "ends")
+    for name in (*names, *(["limits"] if are_limited else [])):
         is_id = name == "id"
         table.add_column(name, overflow="fold", no_wrap=is_id, style="cyan" if is_id else "")
     now = time.time()
@@ -67,7 +72,9 @@ def print_keys(found: Iterable[ApiKey]) -> None:
             for moment in (key.created_at, key.last_used_at, key.expires_at)
         )
         may = " ".join(key.scopes)
-        table.add_row(key.id, Text(printable(key.name)), key.redacted_value, may, made, used, ends)
+        named = Text(printable(key.name))
+        more = [limits[key.id]] if are_limited else []
+        table.add_row(key.id, named, key.redacted_value, may, made, used, ends, *more)
     Console(highlight=False).print(table)
 
 

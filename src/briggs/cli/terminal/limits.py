@@ -1,0 +1,50 @@
+"""Prints the limits of a key, and how much of them is used."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from briggs.client.keys import KeyLimits, KeyUse
+
+
+def describe_limits(limits: KeyLimits) -> str:
+    """The limits that are set, such as `60 requests a minute, $5 a day`."""
+    found = [
+        text.format(value)
+        for name, text in _WORDS.items()
+        if (value := getattr(limits, name)) is not UNSET
+    ]
+    return ", ".join(found)
+
+
+def describe_use(use: KeyUse) -> str:
+    """How much of each limit is used, such as `12/60 requests, $1.25/$5 today`."""
+    used = {
+        "requests_per_minute": use.requests,
+        "tokens_per_minute": use.tokens,
+        "calls_in_flight": use.calls_in_flight,
+        "dollars_per_day": use.dollars_today,
+        "dollars_per_month": use.dollars_this_month,
+    }
+    found = [
+        text.format(used[name], value)
+        for name, text in _USED.items()
+        if (value := getattr(use.limits, name)) is not UNSET
+    ]
+    return ", ".join(found)
+
+
+_WORDS = {
+    "requests_per_minute": "{:,} requests a minute",
+    "tokens_per_minute": "{:,} tokens a minute",
+    "calls_in_flight": "{:,} calls in flight",
+    "dollars_per_day": "${:,g} a day",
+    "dollars_per_month": "${:,g} a month",
+}
+_USED = {
+    "requests_per_minute": "{:,}/{:,} requests",
+    "tokens_per_minute": "{:,}/{:,} tokens",
+    "calls_in_flight": "{:,}/{:,} in flight",
+    "dollars_per_day": "${:,.2f}/${:,g} today",
+    "dollars_per_month": "${:,.2f}/${:,g} this month",
+}

@@ -1,0 +1,305 @@
+"""Holds callers to their limits: reserves what a call may use, and settles what it has used.
+
+Everything is counted in this process, because the check and the reservation must be one step. What
+was spent is read from the record, which is right after any crash. Only `Ledger._read` reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from briggs.gateway.limits import FileRules, Rules
+from briggs.gateway.order import Targets, arrange
+from briggs.gateway.shortages import describe, find_shortages, refuse
+from briggs.gateway.uses import Account, Entry, Need
+from briggs.providers.base import Target
+from briggs.record.estimates import estimate_request
+from briggs.record.prices import Prices
+from briggs.record.record import Call
+from briggs.storage import Store
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.envelope import LARGE_BYTES
+from briggs.types.errors import PriceUnknown
+from briggs.types.limits import DAY_US, NANO, Holder, Limits, Use, list_days, mark_user
+from briggs.types.rollups import COST_MAX_USD
+from briggs.wires.forwarded import ForwardedFace
+
+REFUSALS_RECORDED_A_MINUTE = 60
+"""So many refused calls of a key are recorded. Otherwise a program in a loop fills the disk."""
+
+READ_EVERY_S = 60.0
+ACCOUNTS_KEPT = 10_000
+LOCAL = "local"
+"""The provider on this machine. Its models cost nothing."""
+
+
+class Ledger:
+    """All accounts that limits were asked of. A reload keeps it."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], int] = current_time_us,
+    ) -> None:
+        self._store = store
+        self._monotonic = monotonic
+        self._clock = clock
+        self._accounts: dict[tuple[Holder, str, str], Account] = {}
+        self._accounts_max = ACCOUNTS_KEPT
+        self._slugs: dict[str, str] = {}
+        self.refused: Counter[tuple[Holder, str]] = Counter()
+        """Calls that were refused, by holder and limit."""
+
+    async def reserve(
+        self, call: Call, *, targets: Targets, prices: Prices, rules: FileRules
+    ) -> Reservation | None:
+        """Reserve what a call may use. Returns None if nothing limits it.
+
+        Raises `LimitReached`, and `PriceUnknown` if it has a limit in dollars and no price.
+        """
+        completion = call.completion
+        held = await self._find_held(completion, own=call.key_limits, rules=rules)
+        if not held:
+            return None
+        counts_dollars = any(_counts_dollars(limits) for _, limits in held)
+        prompt, answer = 0, 0
+        if counts_dollars or any(limits.tokens_per_minute is not None for _, limits in held):
+            prompt, answer = await _estimate(call, answer_tokens=rules.answer_tokens)
+        cost = 0
+        if counts_dollars:
+            cost = _estimate_cost(call, targets, prices, prompt, answer, rules=rules)
+            for account, limits in held:
+                if _counts_dollars(limits):
+                    await self._keep_read(account)
+        day = completion.created_at - completion.created_at % DAY_US
+        return self._reserve(held, Need(prompt + answer, cost, day, self._clock()))
+
+    def _reserve(self, held: Sequence[tuple[Account, Limits]], need: Need) -> Reservation:
+        """Check and reserve in one step. Nothing else runs meanwhile."""
+        now = self._monotonic()
+        shortages = [
+            shortage
+            for account, limits in held
+            for shortage in find_shortages(account, limits, need, now=now)
+        ]
+        if shortages:
+            longest = max(
+                shortages, key=lambda each: math.inf if each.wait_s is None else each.wait_s
+            )
+            self.refused[longest.account.holder, longest.limit] += 1
+            raise refuse(longest, headers=describe(held, now))
+        reservation = Reservation(self._monotonic, need, [])
+        for account, limits in held:
+            reservation.parts.append(_take(account, limits, need, now=now))
+        reservation.headers = describe(held, now)
+        return reservation
+
+    def is_recorded(self, completion: Completion) -> bool:
+        """Whether a call that was refused for a limit is recorded. Counts it."""
+        of = completion.organization_id
+        account = (
+            self._open("organization", of, of)
+            if completion.key_id is None
+            else self._open("key", of, completion.key_id)
+        )
+        now = self._monotonic()
+        if account.refusals.look(now) >= REFUSALS_RECORDED_A_MINUTE:
+            return False
+        account.refusals.add(1, now)
+        return True
+
+    def look(self, holder: Holder, id: str, *, organization_id: str) -> Use:
+        """What a holder uses now."""
+        account = self._accounts.get((holder, organization_id, id))
+        if account is None:
+            return Use()
+        now = self._monotonic()
+        return Use(
+            requests=account.requests.look(now),
+            tokens=account.tokens.look(now),
+            calls_in_flight=account.in_flight,
+        )
+
+    async def _find_held(
+        self, completion: Completion, *, own: Limits | None, rules: FileRules
+    ) -> list[tuple[Account, Limits]]:
+        """The accounts that a call is held to, with their limits."""
+        of, key_id, user = completion.organization_id, completion.key_id, completion.user
+        for_organization, for_key, for_user = await self.find_rules(of, rules=rules)
+        if own is not None:
+            for_key = own.override(for_key)
+        held = []
+        if for_key is not None and key_id is not None:
+            held.append((self._open("key", of, key_id), for_key))
+        if for_user is not None and user:
+            held.append((self._open("user", of, mark_user(user)), for_user))
+        if for_organization is not None:
+            held.append((self._open("organization", of, of), for_organization))
+        return held
+
+    async def find_rules(self, organization_id: str, *, rules: FileRules) -> Rules:
+        """What the file says for an organization."""
+        if not rules.named:
+            return rules.others
+        slug = self._slugs.get(organization_id)
+        if slug is None:
+            found = await self._store.organizations.find(organization_id)
+            slug = found.slug if found is not None else organization_id
+            self._slugs[organization_id] = slug
+        return rules.named.get(slug) or rules.named.get(organization_id) or rules.others
+
+    def _open(self, holder: Holder, organization_id: str, id: str) -> Account:
+        key = (holder, organization_id, id)
+        account = self._accounts.get(key)
+        if account is None:
+            if len(self._accounts) >= self._accounts_max:
+                self._forget_idle()
+            account = Account(holder=holder, organization_id=organization_id, id=id)
+            self._accounts[key] = account
+        account.asked_at = self._monotonic()
+        return account
+
+    def _forget_idle(self) -> None:
+        now = self._monotonic()
+        self._accounts = {
+            key: account for key, account in self._accounts.items() if not account.is_idle(now)
+        }
+        self._accounts_max = max(ACCOUNTS_KEPT, 2 * len(self._accounts))
+
+    async def _keep_read(self, account: Account) -> None:
+        """Read what an account has spent from the record: at first, and when it was idle."""
+        is_idle = account.in_flight == 0
+        is_known = account.read_at is not None and (
+            not is_idle or self._monotonic() - account.read_at < READ_EVERY_S
+        )
+        if not is_known and account.reading is None:
+            account.reading = asyncio.create_task(self._read(account))
+        if account.reading is not None:
+            # All calls wait for one read, and whoever hangs up does not end it.
+            await asyncio.shield(account.reading)
+
+    async def _read(self, account: Account) -> None:
+        now = self._clock()
+        days = [*list_days(now - DAY_US), *list_days(now)]
+        try:
+            spent = await self._store.spending.read(
+                account.holder,
+                account.id,
+                organization_id=account.organization_id,
+                days=sorted({*days}),
+            )
+        finally:
+            account.reading = None
+        # The record may lack calls that still wait to be written. It never has too many.
+        known = {day: max(spent.get(day, 0), account.days.get(day, 0)) for day in days}
+        account.days, account.months = {}, {}
+        for day, cost in known.items():
+            account.spend(day, cost)
+        account.read_at = self._monotonic()
+
+
+class _Part(NamedTuple):
+    """What a call holds of one account."""
+
+    account: Account
+    tokens: Entry | None
+    counts_dollars: bool
+
+
+class Reservation:
+    """What a call may use, until it is settled."""
+
+    def __init__(self, monotonic: Callable[[], float], need: Need, parts: list[_Part]) -> None:
+        self._monotonic = monotonic
+        self._need = need
+        self.parts = parts
+        self.headers: Mapping[str, str] = {}
+        """Headers of the answer that tell how much is left."""
+
+    def settle(self, completion: Completion) -> None:
+        """Replace what was reserved by what the call has used. Called once."""
+        need, now = self._need, self._monotonic()
+        tokens, cost = _count_tokens(completion, need.tokens), _read_cost(completion)
+        for account, entry, counts_dollars in self.parts:
+            account.in_flight -= 1
+            if entry is not None:
+                account.tokens.change(entry, tokens - need.tokens, now)
+            if counts_dollars:
+                account.reserved -= need.cost
+                if cost:
+                    account.spend(need.day, cost)
+        self.parts = []
+
+
+def _take(account: Account, limits: Limits, need: Need, *, now: float) -> _Part:
+    account.in_flight += 1
+    if limits.requests_per_minute is not None:
+        account.requests.add(1, now)
+    tokens = None
+    if limits.tokens_per_minute is not None:
+        tokens = account.tokens.add(need.tokens, now)
+    counts_dollars = _counts_dollars(limits)
+    if counts_dollars:
+        account.reserved += need.cost
+    return _Part(account, tokens, counts_dollars)
+
+
+def _counts_dollars(limits: Limits) -> bool:
+    return limits.dollars_per_day is not None or limits.dollars_per_month is not None
+
+
+async def _estimate(call: Call, *, answer_tokens: int) -> tuple[int, int]:
+    """How many tokens the prompt has and the answers may have."""
+    if isinstance(call.face, ForwardedFace):
+        # Vectors and verdicts are not counted in tokens.
+        answer_tokens = 0
+    if len(call.envelope.body) > LARGE_BYTES:
+        return await asyncio.to_thread(estimate_request, call.envelope, answer_tokens)
+    return estimate_request(call.envelope, answer_tokens)
+
+
+def _estimate_cost(
+    call: Call, targets: Targets, prices: Prices, prompt: int, answer: int, *, rules: FileRules
+) -> int:
+    """What a call may cost at the most expensive of its targets. Raises `PriceUnknown`."""
+    highest = 0
+    for target in arrange(targets, call.completion):
+        cost = prices.estimate(
+            target.provider.name, target.model, call.envelope, prompt=prompt, answer=answer
+        )
+        if cost is not None:
+            highest = max(highest, round(cost * NANO))
+        elif rules.refuses_unknown_price and target.provider.name != LOCAL:
+            raise _refuse_unknown(target)
+    return highest
+
+
+def _count_tokens(completion: Completion, reserved: int) -> int:
+    """What a call has used. An answer that does not tell counts as what was reserved."""
+    if completion.total_tokens is not None:
+        return max(0, completion.total_tokens)
+    prompt, answer = completion.prompt_tokens, completion.completion_tokens
+    if prompt is not None or answer is not None:
+        return max(0, (prompt or 0) + (answer or 0))
+    return reserved if completion.status == "finished" else 0
+
+
+def _read_cost(completion: Completion) -> int:
+    cost = completion.cost_usd
+    return round(cost * NANO) if cost is not None and 0 < cost <= COST_MAX_USD else 0
+
+
+def _refuse_unknown(target: Target) -> PriceUnknown:
+    name = f"{target.provider.name}/{target.model}"
+    return PriceUnknown(
+        f"This call has a limit in dollars, and the price of {name} is unknown: set "
+        f'[prices."{name}"] in briggs.toml (0 if it costs nothing), or on_unknown_price = "answer" '
+        "in [limits]."
+    )

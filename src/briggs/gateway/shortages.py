@@ -1,0 +1,174 @@
+"""Finds the limits that a call does not fit into, and tells its caller."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from briggs.gateway.uses import SPAN_S, Account, Minute, Need
+from briggs.types.errors import InsufficientQuota, LimitReached, RateLimitExceeded
+from briggs.types.limits import DAY_US, NANO, Holder, Limits, find_month, find_next_month
+
+BUSY_S = 1.0
+"""When to try again, if what is missing is only reserved by other calls."""
+
+_HOLDERS: Mapping[Holder, str] = {
+    "key": "This key",
+    "user": "This end user",
+    "organization": "This organization",
+}
+_PERIODS = {"dollars_per_day": "day", "dollars_per_month": "month"}
+
+
+class Shortage(NamedTuple):
+    """A limit that a call does not fit into."""
+
+    account: Account
+    limit: str
+    """Its name, such as `requests_per_minute`."""
+    most: int
+    used: int
+    needed: int
+    wait_s: float | None
+    """When to try again. None: the call never fits."""
+    reserved: int = 0
+    """How much the calls in flight may use in addition."""
+
+
+def find_shortages(
+    account: Account, limits: Limits, need: Need, *, now: float
+) -> Iterator[Shortage]:
+    """The limits of one holder that a call does not fit into."""
+    wait_s: float | None
+    most = limits.calls_in_flight
+    if most is not None and account.in_flight >= most:
+        yield Shortage(account, "calls_in_flight", most, account.in_flight, 1, BUSY_S)
+    most = limits.requests_per_minute
+    if most is not None and (used := account.requests.look(now)) >= most:
+        wait_s = account.requests.wait_s(most - 1, now)
+        yield Shortage(account, "requests_per_minute", most, used, 1, wait_s)
+    most = limits.tokens_per_minute
+    if most is not None and (used := account.tokens.look(now)) + need.tokens > most:
+        wait_s = account.tokens.wait_s(most - need.tokens, now) if need.tokens <= most else None
+        yield Shortage(account, "tokens_per_minute", most, used, need.tokens, wait_s)
+    if limits.dollars_per_day is not None:
+        spent = account.days.get(need.day, 0)
+        end = need.day + DAY_US
+        yield from _find_dollars(
+            account, "dollars_per_day", limits.dollars_per_day, spent, need, end
+        )
+    if limits.dollars_per_month is not None:
+        spent = account.months.get(find_month(need.day), 0)
+        end = find_next_month(need.day)
+        yield from _find_dollars(
+            account, "dollars_per_month", limits.dollars_per_month, spent, need, end
+        )
+
+
+def _find_dollars(
+    account: Account, name: str, dollars: float, spent: int, need: Need, end: int
+) -> Iterator[Shortage]:
+    most = round(dollars * NANO)
+    # A call that costs nothing never breaks a budget.
+    if not need.cost or spent + account.reserved + need.cost <= most:
+        return
+    if need.cost > most:
+        wait_s = None
+    elif spent + need.cost <= most:
+        wait_s = BUSY_S
+    else:
+        wait_s = max(BUSY_S, (end - need.now_us) / 1e6)
+    yield Shortage(account, name, most, spent, need.cost, wait_s, account.reserved)
+
+
+def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:
+    """The error for a caller: which limit, how much is used, and when to try again."""
+    wait_s = shortage.wait_s
+    told = dict(headers)
+    if wait_s is not None:
+        told["retry-after"] = str(math.ceil(wait_s))
+    if wait_s is None or wait_s > SPAN_S + 1:
+        # OpenAI's clients wait no longer than a minute, and would try again too soon.
+        told["x-should-retry"] = "false"
+    who = _HOLDERS[shortage.account.holder]
+    if shortage.limit in _PERIODS:
+        return _refuse_dollars(shortage, who, told)
+    if shortage.limit == "calls_in_flight":
+        message = (
+            f"{who} may have {shortage.most:,} calls in flight, and has {shortage.used:,}: try "
+            "again when one of them has ended."
+        )
+        return RateLimitExceeded(message, type="requests", headers=told)
+    unit = shortage.limit.removesuffix("_per_minute")
+    begin = (
+        f"{who} may use {shortage.most:,} {unit} a minute. {shortage.used:,} are used, and this "
+        f"call {'needs' if unit == 'requests' else 'may use'} {shortage.needed:,}"
+    )
+    if wait_s is None:
+        end = ": lower max_completion_tokens, or send a shorter prompt."
+    else:
+        end = f": try again in {math.ceil(wait_s)} s."
+    return RateLimitExceeded(begin + end, type=unit, headers=told)
+
+
+def describe(held: Sequence[tuple[Account, Limits]], now: float) -> dict[str, str]:
+    """OpenAI's headers, for the holder who has the least left.
+
+    https://platform.openai.com/docs/guides/rate-limits
+    """
+    headers = {}
+    for name in ("requests", "tokens"):
+        left = []
+        for account, limits in held:
+            most = getattr(limits, f"{name}_per_minute")
+            if most is not None:
+                window: Minute = getattr(account, name)
+                left.append((max(0, most - window.look(now)), most, window))
+        if left:
+            remaining, most, window = min(left, key=lambda each: each[0])
+            headers[f"x-ratelimit-limit-{name}"] = str(most)
+            headers[f"x-ratelimit-remaining-{name}"] = str(remaining)
+            headers[f"x-ratelimit-reset-{name}"] = _write_span(window.wait_s(0, now))
+    return headers
+
+
+def _refuse_dollars(shortage: Shortage, who: str, headers: Mapping[str, str]) -> LimitReached:
+    period = _PERIODS[shortage.limit]
+    begin = (
+        f"{who} may spend {_write_dollars(shortage.most)} a {period}. "
+        f"{_write_dollars(shortage.used)} is spent, {_write_dollars(shortage.reserved)} is "
+        f"reserved for calls in flight, and this call may cost {_write_dollars(shortage.needed)}"
+    )
+    if shortage.wait_s is None:
+        end = (
+            ": lower max_completion_tokens, choose a cheaper model, or ask your administrator for "
+            "a higher limit."
+        )
+        return InsufficientQuota(begin + end, headers=headers)
+    if shortage.used + shortage.needed <= shortage.most:
+        end = ": try again when one of those calls has ended."
+        return RateLimitExceeded(begin + end, type="requests", headers=headers)
+    end = (
+        f": wait for the next {period}, which begins in {_write_span(math.ceil(shortage.wait_s))} "
+        "(at midnight UTC), or ask your administrator for a higher limit."
+    )
+    return InsufficientQuota(begin + end, headers=headers)
+
+
+def _write_dollars(nano: int) -> str:
+    """Dollars and cents, or as many decimals as a small amount has."""
+    if nano % 10_000_000 == 0:
+        return f"${nano / NANO:,.2f}"
+    return f"${nano / NANO:,.9f}".rstrip("0")
+
+
+def _write_span(seconds: float) -> str:
+    """As OpenAI writes it: `120ms`, `1.5s`, `6m0s`, `2h0m0s`."""
+    if seconds < 1:
+        return f"{math.ceil(seconds * 1000)}ms" if seconds else "0s"
+    if seconds < 60:
+        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
