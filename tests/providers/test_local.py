@@ -79,6 +79,17 @@ def test_answers(local: Server) -> None:
     assert reply.status == 200
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "asked", [{}, {"logprobs": True}, {"logprobs": True, "top_logprobs": 3}, {"n": 2}]
+)
+def test_the_record_is_clean(local: Server, asked: dict[str, Any], stream: bool) -> None:
+    """An answer of the built-in model breaks no rule and needs no fix, from the first call on."""
+    call = {"model": MODEL, "messages": MESSAGES, "stream": stream, **asked}
+    record = local.find(local.chat(call))["briggs"]
+    assert (record["violates"], record["fixes"]) == ([], [])
+
+
 @pytest.mark.parametrize(
     "tool_choice",
     [

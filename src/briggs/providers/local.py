@@ -95,7 +95,7 @@ class LocalProvider:
         if (envelope.names_tool or envelope.requires_tool) and model in self._models:
             require_tools(find_template(self._models[model]), name=f"local/{model}")
         body = _WIRE.encode(translate(envelope), model=model).body
-        return Prepared(envelope, model, body, dropped=left_out)
+        return Prepared(envelope, model, body, dropped=left_out, translated=True)
 
     async def complete(self, prepared: Prepared) -> Answer:
         job = _Job(prepared.model, prepared.ability == "embedding")

@@ -49,10 +49,10 @@ def require_tools(template: str | None, *, name: str) -> None:
 def translate(envelope: Envelope) -> Envelope:
     """Translate a request for llama.cpp.
 
-    llama.cpp reads `top_logprobs: 0` as no logprobs at all (b10549, seen 2026-11-23). So we ask
-    for one alternative, and later remove it like anything that the caller did not ask for.
+    llama.cpp reads `top_logprobs: 0` as no logprobs at all (b10549, seen 2026-11-23), and gives 20
+    alternatives if nothing is asked. So we ask for one, and leave it out of the answer.
     """
-    if not envelope.values.get("logprobs") or envelope.values.get("top_logprobs") != 0:
+    if not envelope.values.get("logprobs") or envelope.values.get("top_logprobs"):
         return envelope
     members = {**envelope.members, "top_logprobs": msgspec.Raw(b"1")}
     return msgspec.structs.replace(envelope, members=members)

@@ -1,4 +1,4 @@
-"""Speaks llama.cpp's wire: OpenAI's, except for the fingerprint and for errors of length."""
+"""Speaks llama.cpp's wire: OpenAI's, but for the fingerprint, missing members and long prompts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from briggs.types import json
 from briggs.types.any_json import integer, members
 from briggs.wires.base import ErrorWords, Prepared
+from briggs.wires.llama.answer import complete_answer, complete_chunk
 from briggs.wires.openai.wire import OpenAIStream, OpenAIWire
 
 # The wheel's build calls itself `b0-unknown`. This pattern cannot match inside a text, since
@@ -28,10 +29,10 @@ class LocalWire(OpenAIWire):
         self._mark = b'"system_fingerprint":' + msgspec.json.encode(fingerprint)
 
     def decode(self, body: bytes, *, prepared: Prepared) -> bytes:
-        return _mark(body, self._mark)
+        return complete_answer(_mark(body, self._mark), top_logprobs=_count_asked(prepared))
 
     def open_stream(self, prepared: Prepared) -> OpenAIStream:
-        return _LocalStream(self._mark)
+        return _LocalStream(self._mark, top_logprobs=_count_asked(prepared))
 
     def read_error(self, body: bytes) -> ErrorWords:
         words = super().read_error(body)
@@ -48,16 +49,25 @@ class LocalWire(OpenAIWire):
 
 
 class _LocalStream(OpenAIStream):
-    def __init__(self, mark: bytes) -> None:
+    def __init__(self, mark: bytes, *, top_logprobs: int) -> None:
         super().__init__()
         self._marked = mark
+        self._top_logprobs = top_logprobs
 
     def feed(self, data: bytes) -> list[bytes]:
-        return [_mark(payload, self._marked) for payload in super().feed(data)]
+        return [
+            complete_chunk(_mark(payload, self._marked), top_logprobs=self._top_logprobs)
+            for payload in super().feed(data)
+        ]
 
 
 def _mark(body: bytes, mark: bytes) -> bytes:
     return _FINGERPRINT.sub(lambda _: mark, body, count=1)
+
+
+def _count_asked(prepared: Prepared) -> int:
+    """How many alternatives for each token the caller asked for."""
+    return prepared.envelope.values.get("top_logprobs") or 0
 
 
 def _explain_length(body: bytes) -> str:
