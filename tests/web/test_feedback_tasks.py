@@ -109,3 +109,22 @@ def test_graders_see_tasks_but_make_none(server: Server) -> None:
     shown = grader.visit("/feedback").body.decode()
     assert "Latest grades" not in shown and "New task" not in shown
     assert grader.visit("/feedback/new").status == 403
+
+
+def test_a_huge_schema_is_not_sent_back(visitor: Visitor) -> None:
+    """A form that is too large to be shown again gets a short page that says the limits."""
+    visitor.visit("/feedback/new")
+    huge = '{"title": "' + "zebra" * 400_000 + '"}'
+    for path, fields in (
+        ("/feedback/new", {"written": huge}),
+        ("/feedback/new", {"written": huge, "action": "preview"}),
+        ("/feedback/new", {**FIELDS, "options.0": huge, "action": "add"}),
+        ("/feedback/preview", {"written": huge}),
+    ):
+        refused = visitor.submit(path, name="n", reviewers_wanted="1", **fields)
+        assert refused.status == 400 and len(refused.body) < 20_000
+        assert "takes up to 1,000,000" in refused.body.decode()
+    large = '{"title": "' + "zebra" * 100_000 + '"}'
+    refused = visitor.submit("/feedback/new", name="n", reviewers_wanted="1", written=large)
+    assert "the limit is 262,144" in refused.body.decode()
+    assert refused.body.count(b"zebra") == 100_000, "once, in the field where it can be changed"

@@ -419,3 +419,49 @@ def test_what_is_not_there_is_an_error(visitor: Visitor) -> None:
     assert visitor.post("/playground", request="[" * 100_000).status == 400
     deep = '{"messages": [{"role": "user", "content": ' + "[" * 900 + "]" * 900 + "}]}"
     assert visitor.post("/playground", request=deep, action="tab.json").status in (200, 400)
+
+
+def test_a_blank_system_message_is_not_sent(visitor: Visitor) -> None:
+    """A system message in which nothing was written stays in the form and goes to no model."""
+    messages = [
+        {"role": "system", "content": " \n"},
+        {"role": "developer", "content": [{"type": "text", "text": ""}]},
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": ""},
+    ]
+    fields = {"request": json.dumps({"messages": messages}), "model": "ok/m-1"}
+    visitor.visit("/playground")
+    visitor.submit("/playground", **fields, action="run")
+    (id,) = read_ids(visitor.path)
+    assert retrieve(visitor, id)["request"]["messages"] == messages[2:]
+    curl = visitor.submit("/playground", **fields, action="curl").body.decode()
+    assert "Be brief." in curl and "developer" not in curl
+    assert "text.3" in visitor.submit("/playground", **fields, action="look").body.decode()
+
+
+def test_the_first_model_is_ready(upstream: Upstream, tmp_path: Path) -> None:
+    """The model field begins with the model used last, or with one that has its key. A logged
+    call's model is taken if this server can ask it."""
+    config = upstream.config() + (
+        '[providers.keyless]\nkind = "groq"\n'
+        '[models.locked]\ntargets = ["keyless/m"]\n'
+        '[models.nested]\ntargets = ["locked", "ok/m-1"]\n'
+    )
+    with run_server(tmp_path / "data", config=config) as server:
+        visitor = Visitor(server)
+
+        def offered(path: str = "/playground") -> str:
+            page = visitor.visit(path).body.decode()
+            found = re.search(r'name="model"[^>]* value="([^"]*)"', page)
+            assert found is not None
+            return found[1]
+
+        assert offered() == "nested"
+        for model in ("ok/m-2", "keyless/m-3"):
+            server.chat({"model": model, "messages": [{"role": "user", "content": "hi"}]})
+        assert offered() == "ok/m-2"
+        for model, first in (("gpt-4o", "ok/m-2"), ("ok/m-9", "ok/m-9"), ("", "ok/m-2")):
+            call = {"kind": "chat", "request": {"model": model, "messages": []}}
+            post = {"organization_id": "default", "status": "finished", **call}
+            id = server.send("POST", "/api/v1/completions", post).json["id"]
+            assert offered(f"/playground?from={id}") == first

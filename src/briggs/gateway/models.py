@@ -122,6 +122,24 @@ def _lead_to(target: Target, models: Models) -> Targets:
     return Targets([Share("", target)], models.policy, models.cooling)
 
 
+def is_ready(model: str, *, models: Models) -> bool:
+    """Whether a model's name leads to a provider that can be asked."""
+    try:
+        targets = resolve(model, models=models)
+    except (ModelNotFound, ProviderNotFound):
+        return False
+    return bool(model) and _lead_somewhere(targets)
+
+
+def _lead_somewhere(targets: Targets) -> bool:
+    return any(
+        share.to.provider.is_configured
+        if isinstance(share.to, Target)
+        else _lead_somewhere(share.to)
+        for share in targets.shares
+    )
+
+
 async def list_models(*, models: Models) -> list[dict[str, Any]]:
     """The file's names, then each configured provider's models as `provider/model`."""
     ready = [

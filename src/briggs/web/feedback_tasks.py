@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.queue import measure_progress
-from briggs.feedback.schemas import check_schema
+from briggs.feedback.schemas import SCHEMA_BYTES_MAX, check_schema
 from briggs.feedback.tasks import (
     TaskChange,
     archive_task,
@@ -38,6 +38,8 @@ from briggs.web.task_builder import KIND_NAMES, Draft, build_schema, read_drafts
 
 TASKS_MAX = 100
 LATEST = 10
+CHARACTERS_MAX = 1_000_000
+"""How much a task's form may hold, since the page shows all of it again."""
 _FIRST_FIELD = Draft(name="quality", help="How good is the answer?")
 
 
@@ -99,7 +101,7 @@ async def show_task(request: Request) -> Response:
 
 async def save(request: Request) -> Response:
     """`POST /feedback/new` and `/feedback/{id}/edit`: add or remove a field, preview, or save."""
-    form = await read_form(request)
+    form = await _read_form(request)
     id: str | None = request.path_params.get("id")
     task = None if id is None else await find_task(request)
     drafts, action = read_drafts(form), form.get("action", "save")
@@ -123,7 +125,7 @@ async def save(request: Request) -> Response:
 
 async def preview(request: Request) -> Response:
     """`POST /feedback/preview`: the form as reviewers will see it, and how much it matches."""
-    form = await read_form(request)
+    form = await _read_form(request)
     return await render(
         request,
         "feedback/preview.html",
@@ -145,6 +147,18 @@ async def find_task(request: Request) -> FeedbackTask:
         request.path_params["id"],
         organization_id=request.state.key.organization_id,
     )
+
+
+async def _read_form(request: Request) -> Form:
+    """The posted form. Raises `InvalidRequest` if it is too large to be shown again."""
+    form = await read_form(request)
+    size = sum(len(value) for _, value in form.multi_items())
+    if size > CHARACTERS_MAX:
+        raise InvalidRequest(
+            f"This task has {size:,} characters, and this page takes up to {CHARACTERS_MAX:,}. Go "
+            f"back and shorten it. The limit of a JSON Schema is {SCHEMA_BYTES_MAX:,} bytes."
+        )
+    return form
 
 
 async def _read_row(store: Store, task: FeedbackTask, *, reviewer: str, can_read: bool) -> Row:
@@ -203,7 +217,8 @@ async def _preview(
     return {
         "controls": [] if mistake else list_controls(form),
         "mistake": mistake,
-        "schema": _write(schema),
+        # A schema that was written by hand is on the page already.
+        "schema": "" if written.strip() else _write(schema),
         "written": written,
         "tags": tags,
         "matches": await _count(request, tags),

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from briggs.accounts.scopes import require
 from briggs.feedback.preferences import PreferencePost, create_preference
-from briggs.gateway.models import list_models
+from briggs.gateway.models import is_ready, list_models
 from briggs.parts import find_address, find_parts
 from briggs.record.bodies import read_asked
 from briggs.storage import Query
@@ -27,7 +27,15 @@ from briggs.web.completion_view import write_title
 from briggs.web.csrf import read_form
 from briggs.web.differences import Piece
 from briggs.web.rendering import render
-from briggs.web.request_editor import TABS, Edited, act, create_request, prepare, view_editor
+from briggs.web.request_editor import (
+    TABS,
+    Edited,
+    act,
+    create_request,
+    drop_blank,
+    prepare,
+    view_editor,
+)
 from briggs.web.route import see_other
 from briggs.web.runs import (
     MODEL_CHARACTERS_MAX,
@@ -247,7 +255,7 @@ def _open_run(request: Request, asked: dict[str, Any], model: str) -> Run:
     if not model:
         raise InvalidRequest("Choose a model first, such as local/briggs-tiny.", param="model")
     gateway = find_parts(request).gateway
-    return Run(gateway, asked, model=model, key=request.state.key)
+    return Run(gateway, drop_blank(asked), model=model, key=request.state.key)
 
 
 async def _find_record(request: Request, id: str | None) -> Completion | None:
@@ -316,12 +324,28 @@ def _view_tried(
 
 
 async def _find_model(request: Request, record: Completion | None) -> str:
-    """The model to offer first: that of the record, or otherwise of the last run."""
-    if record is not None:
-        return record.model if record.source == "gateway" else ""
-    tried = await _list_tried(request, None)
-    named = find_parts(request).running.models.named
-    return tried[0].runs[0].model if tried else next(iter(named), "local/briggs-tiny")
+    """The model to offer first: that of the record, or the one used last, or any that is ready."""
+    if record is not None and record.source == "gateway":
+        return record.model
+    models = find_parts(request).running.models
+    used = [record.model] if record is not None else []
+    if "read" in request.state.key.scopes:
+        used += await _list_used(request, tag=TAG) + await _list_used(request)
+    ready = (name for name in [*used, *models.named] if is_ready(name, models=models))
+    return next(ready, "local/briggs-tiny")
+
+
+async def _list_used(request: Request, tag: str | None = None) -> list[str]:
+    """The models of the latest calls that this server answered, the last first."""
+    query = Query(
+        organization_id=request.state.key.organization_id,
+        tags=[tag] if tag else [],
+        source="gateway",
+        limit=TRIED,
+        order="desc",
+    )
+    page = await find_parts(request).store.completions.list(query)
+    return [each.model for each in page.completions]
 
 
 async def _read_start(record: Completion | None) -> dict[str, Any]:
@@ -351,6 +375,6 @@ async def _write_curl(request: Request, asked: dict[str, Any], *, model: str) ->
     if len(json.encode(asked)) > snippets.BYTES_MAX:
         raise InvalidRequest("The request is too large to copy.")
     written = await asyncio.to_thread(
-        snippets.write_curl, {"model": model, **asked}, url=find_address(request)
+        snippets.write_curl, {"model": model, **drop_blank(asked)}, url=find_address(request)
     )
     return PlainTextResponse(written.encode("utf-8", "replace"))

@@ -129,6 +129,14 @@ def prepare(asked: Mapping[str, Any]) -> dict[str, Any]:
     return kept if kept.get("logprobs") else {**kept, **PRESET}
 
 
+def drop_blank(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The request to send: without messages of the system in which nothing was written."""
+    if "messages" not in request:
+        return dict(request)
+    messages = [each for each in _list(request, "messages") if not _is_blank(each)]
+    return {**request, "messages": messages}
+
+
 def read_edited(form: Form) -> Edited:
     """The request of a posted form. Raises `InvalidRequest` if it has none."""
     if "json" in form:
@@ -327,6 +335,17 @@ def _list_kept(message: dict[str, Any]) -> Iterator[str]:
     for name, value in message.items():
         if name not in shown and value not in (None, [], ""):
             yield name
+
+
+def _is_blank(message: Any) -> bool:
+    if members(message).get("role") not in ("system", "developer"):
+        return False
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return not (content or "").strip()
+    return isinstance(content, list) and not any(
+        part["text"].strip() if _is_text(part) else True for part in content
+    )
 
 
 def _is_text(part: Any) -> bool:

@@ -174,7 +174,7 @@ async function restoreDraft() {
   const models = fields.getAll("model");
   if (models.length) {
     setTargets(models.length);
-    cards().forEach((card, place) => { card.querySelector(".model").value = models[place] ?? ""; });
+    cards().forEach((card, place) => { if (models[place]) card.querySelector(".model").value = models[place]; });
   }
   const answer = await send("POST", PATH, { fields, quiet: true }).catch(() => null);
   if (!answer?.ok) return;

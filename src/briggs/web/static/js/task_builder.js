@@ -11,8 +11,10 @@ let asked = 0;
 async function refresh() {
   const number = ++asked;
   const answer = await send("POST", form.dataset.preview, { fields: new FormData(form), quiet: true });
-  if (number !== asked || !answer.ok) return;
-  preview.innerHTML = await answer.text();
+  const text = await answer.text();
+  if (number !== asked) return;
+  if (!answer.ok) { preview.textContent = text.trim(); return; }
+  preview.innerHTML = text;
   written.placeholder = preview.querySelector("[data-schema]").textContent;
 }
 
