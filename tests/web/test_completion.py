@@ -183,7 +183,7 @@ def test_every_tab_opens_by_its_address(server: Server, visitor: Visitor) -> Non
     id = server.find(server.chat({**ask(), "model": "local/briggs-tiny", "max_tokens": 3}))["id"]
     path = f"/completions/{id}"
     assert "local/briggs-tiny" in read_words(read(visitor, f"{path}?tab=attempts"))
-    assert "What the caller got" in read_words(read(visitor, f"{path}?tab=rules"))
+    assert "The answer broke no rule" in read_words(read(visitor, f"{path}?tab=rules"))
     assert "max_tokens" in read_words(read(visitor, f"{path}?tab=parameters"))
     assert "no session" in read_words(read(visitor, f"{path}?tab=session"))
     assert "Nobody has graded it" in read_words(read(visitor, f"{path}?tab=feedback"))
