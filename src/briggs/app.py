@@ -21,6 +21,7 @@ from briggs.api.answers import Json, answer_error, refuse_body
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
 from briggs.api.calls import FaceRoute
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
+from briggs.api.ollama.routes import ROUTES as OLLAMA_ROUTES
 from briggs.api.openai.azure import read_azure
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
@@ -39,6 +40,7 @@ from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFou
 from briggs.web.site import Site, is_page
 from briggs.wires.anthropic.face import MESSAGE_FACE
 from briggs.wires.base import Face
+from briggs.wires.ollama.face import OllamaFace
 from briggs.wires.openai.embeddings import EmbeddingsFace
 from briggs.wires.openai.face import CHAT_FACE
 from briggs.wires.openai.moderations import ModerationsFace
@@ -50,12 +52,17 @@ FACES: Mapping[bytes, Face] = {
     b"/v1/embeddings": EmbeddingsFace(),
     b"/v1/moderations": ModerationsFace(),
     b"/v1/messages": MESSAGE_FACE,
+    b"/api/chat": OllamaFace("chat"),
+    b"/api/generate": OllamaFace("generate"),
 }
 """The paths that a model answers, each in its format."""
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
 """The methods of these paths that Starlette serves."""
 
-ROUTES = [*OPENAI_ROUTES, *BRIGGS_ROUTES, *LOG10_ROUTES, *OTLP_ROUTES, *health.ROUTES]
+ROUTES = [
+    *(*OPENAI_ROUTES, *OLLAMA_ROUTES, *OTLP_ROUTES),
+    *(*BRIGGS_ROUTES, *LOG10_ROUTES, *health.ROUTES),
+]
 """Every route that Starlette serves."""
 
 _explain_missing = partial(explain_missing, answered=[path.decode() for path in FACES])

@@ -40,6 +40,7 @@ async def complete(call: Call, *, targets: Targets, record: Record) -> bytes:
         passed = received
     else:
         call.completion.fixes = conformed.fixes
+        call.completion.duration_ms = call.elapsed_ms
         passed = call.face.write_answer(
             conformed.body, envelope=call.envelope, completion=call.completion
         )

@@ -194,6 +194,7 @@ def _end(state: _Stream) -> bytes:
         raise UpstreamTruncated(f"{state.provider} cut its stream short: {error}.") from error
     if evidence.prepared.passes:
         return bytes(state.held)
+    state.call.completion.duration_ms = state.call.elapsed_ms
     return state.frames.write(chunks) + state.frames.end()
 
 

@@ -86,7 +86,9 @@ class Record:
         _price(call, facts)
         completion.status = "finished"
         completion.http_status = 200
-        completion.duration_ms = call.elapsed_ms
+        if completion.duration_ms is None:
+            # A face may have told its caller already.
+            completion.duration_ms = call.elapsed_ms
         completion.response = response
         completion.received = None if received is response or received == response else received
         if call.evidence is not None and call.evidence.prepared.translated:

@@ -156,6 +156,9 @@ def test_every_route_by_every_scope(server: Server) -> None:
     assert {path for method, path in opened["answer"] if method == "GET"} == {
         "/v1/models",
         "/v1/models/x",
+        "/api/tags",
+        "/api/ps",
+        "/api/version",
     }
     administered = {
         place

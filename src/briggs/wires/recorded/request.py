@@ -11,6 +11,7 @@ from typing import Any
 
 from briggs.types import json
 from briggs.types.any_json import members, objects, text
+from briggs.wires.ollama.chat import write_image
 
 RecordedMessage = dict[str, Any]
 
@@ -91,6 +92,7 @@ def _read_message(message: Any) -> Iterator[Any]:
     if not isinstance(message, dict):
         yield _say("user", message)
         return
+    message = _read_ollama(message)
     content = message.get("content")
     if not isinstance(content, str | list | None):
         content = json.encode(content).decode()
@@ -118,6 +120,24 @@ def _read_message(message: Any) -> Iterator[Any]:
         if reasoning:
             read["reasoning_content"] = "\n".join(reasoning)
         yield read
+
+
+def _read_ollama(message: dict[str, Any]) -> dict[str, Any]:
+    """Read a message of Ollama's: images beside the text, arguments as an object, thinking."""
+    read = dict(message)
+    if thought := text(message.get("thinking")):
+        read.setdefault("reasoning_content", thought)
+    if isinstance(images := message.get("images"), list):
+        said = [{"type": "text", "text": message["content"]}] if message.get("content") else []
+        read["content"] = [*said, *(write_image(str(each)) for each in images)]
+        del read["images"]
+    calls = [call for _, call in objects(message.get("tool_calls"), "calls")]
+    if any(isinstance(members(call.get("function")).get("arguments"), dict) for call in calls):
+        functions = [members(call.get("function")) for call in calls]
+        read["tool_calls"] = [
+            _read_call({**each, "args": each.get("arguments")}) for each in functions
+        ]
+    return read
 
 
 def _read_content(content: Mapping[str, Any]) -> Iterator[RecordedMessage]:
