@@ -44,6 +44,7 @@ from briggs.wires.ollama.face import OllamaFace
 from briggs.wires.openai.embeddings import EmbeddingsFace
 from briggs.wires.openai.face import CHAT_FACE
 from briggs.wires.openai.moderations import ModerationsFace
+from briggs.wires.openai.responses.face import RESPONSES_FACE
 from briggs.wires.openai.text.face import TextFace
 
 FACES: Mapping[bytes, Face] = {
@@ -54,6 +55,7 @@ FACES: Mapping[bytes, Face] = {
     b"/v1/messages": MESSAGE_FACE,
     b"/api/chat": OllamaFace("chat"),
     b"/api/generate": OllamaFace("generate"),
+    b"/v1/responses": RESPONSES_FACE,
 }
 """The paths that a model answers, each in its format."""
 _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")

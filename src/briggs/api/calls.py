@@ -13,6 +13,7 @@ from briggs.parts import Parts
 from briggs.record.labels import split_tags
 from briggs.record.record import Call
 from briggs.record.repeats import Retries
+from briggs.record.responses import continue_call
 from briggs.record.tell import adopt
 from briggs.transport.callers.cycle import Cycle
 from briggs.types.completions import Completion
@@ -78,6 +79,9 @@ class FaceRoute:
             call = await gateway.open(
                 completion, face=face, key_limits=key.limits, patience=_read_patience(headers)
             )
+            if face.kind == "response":
+                store = self._parts.store
+                await continue_call(call, key=key, store=store, bytes_max=bytes_max)
             if face.passed_headers:
                 _pass_headers(headers, call, face)
             if id := headers.get(b"x-log10-completion-id"):

@@ -22,10 +22,20 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def route(
-    method: str, path: str, endpoint: Endpoint, *, scope: Scope, graders: bool = False
+    method: str,
+    path: str,
+    endpoint: Endpoint,
+    *,
+    scope: Scope,
+    graders: bool = False,
+    readers: bool = False,
 ) -> Route:
-    """Create a route for keys with this scope, and for graders' keys too if `graders`."""
-    scopes: tuple[Scope, ...] = (scope, "grade") if graders else (scope,)
+    """Create a route for keys with this scope.
+
+    With `graders` and `readers` it is for the keys of those who grade and read too.
+    """
+    others: dict[Scope, bool] = {"grade": graders, "read": readers}
+    scopes: list[Scope] = [scope, *(other for other, may in others.items() if may)]
 
     async def guarded(request: Request) -> Response:
         require(request.state.key, *scopes)
@@ -47,8 +57,6 @@ def explain_missing(path: str, *, address: str, answered: Collection[str]) -> st
     advice = _correct_base(path, address, answered)
     if not advice and _OTHERS.search(path):
         advice = f" Briggs answers {', '.join(answered)}."
-        if "/responses" in path:
-            advice += " Set the client to chat completions instead of the Responses API."
     return f"There is nothing at {path}.{advice}"
 
 

@@ -25,7 +25,7 @@ from briggs.types.errors import (
     UpstreamError,
     UpstreamTruncated,
 )
-from briggs.wires.base import LINES, Frames, Prepared
+from briggs.wires.base import LINES, FailingFrames, Frames, Prepared
 
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _LINE_ENDS = (b"\n",)
@@ -98,7 +98,18 @@ async def stream(call: Call, *, targets: Targets, record: Record, caller: Caller
         if not state.begun:
             raise
         if not state.is_told:
-            state.send(call.face.write_error(error, id=call.completion.id, streamed=True))
+            state.send(_tell(state, error))
+
+
+def _tell(state: _Stream, error: BriggsError) -> bytes:
+    """The last frames of a stream that failed after its first."""
+    if not isinstance(state.frames, FailingFrames):
+        call = state.call
+        return call.face.write_error(error, id=call.completion.id, streamed=True)
+    evidence = state.call.evidence
+    is_passed = evidence is not None and evidence.prepared.passes
+    passed = state.received[: len(state.received) - len(state.held)] if is_passed else b""
+    return state.frames.fail(error, passed=bytes(passed))
 
 
 async def _begin(state: _Stream, provider: Provider, prepared: Prepared) -> Stream:

@@ -32,6 +32,7 @@ from briggs.wires.ollama import embeddings as ollama
 from briggs.wires.ollama.wire import OllamaWire
 from briggs.wires.openai.abilities import open_abilities
 from briggs.wires.openai.azure import open_azure
+from briggs.wires.openai.responses.ability import ResponsesAbility
 from briggs.wires.openai.wire import OpenAIWire
 
 OpenWire = Callable[[ProviderSettings, Mapping[str, str]], Wire]
@@ -57,6 +58,8 @@ class Vendor(NamedTuple):
     abilities: Callable[[Any], Sequence[Ability]] | None = None
     """What the vendor does beside chat completions, below the address of its wire. Default: what
     OpenAI does, if it speaks OpenAI's API."""
+    responses: bool = False
+    """Whether it speaks OpenAI's Responses API at its own address."""
 
     def open_wire(self, row: ProviderSettings, *, environment: Mapping[str, str]) -> Wire:
         """The wire for a provider with these settings."""
@@ -73,8 +76,8 @@ class Vendor(NamedTuple):
 _WITHOUT_STREAM_OPTIONS = OpenAIWire(stream_options=False)
 
 CATALOG: tuple[Vendor, ...] = (
-    Vendor("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
-    Vendor("azure", None, "AZURE_OPENAI_API_KEY", wire=open_azure),
+    Vendor("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", responses=True),
+    Vendor("azure", None, "AZURE_OPENAI_API_KEY", wire=open_azure, responses=True),
     Vendor(
         "anthropic",
         "https://api.anthropic.com/v1",
@@ -274,7 +277,7 @@ def _open_provider(
     return HttpProvider(
         name,
         wire=wire,
-        abilities=vendor.open_abilities(wire),
+        abilities=[*vendor.open_abilities(wire), *_list_responses(name, row, vendor)],
         base_url=_find_address(row, vendor, environment).rstrip("/"),
         key_variable=None if vendor.signs and not key else key_variable,
         key=None if refusal else key,
@@ -282,6 +285,13 @@ def _open_provider(
         transport=transport,
         drop_unsupported=row.drop_unsupported,
     )
+
+
+def _list_responses(name: str, row: ProviderSettings, vendor: Vendor) -> Iterator[Ability]:
+    is_own_address = row.base_url is None or vendor.base_url is None
+    has_responses = vendor.responses and is_own_address and row.api_version is None
+    if has_responses if row.responses is None else row.responses:
+        yield ResponsesAbility(name)
 
 
 def _refuse_own_key(

@@ -38,6 +38,9 @@ class ProviderSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     drop_unsupported: bool = False
     """Whether parameters that the provider's API does not have are left out instead of refused.
     The answer's `x-briggs-dropped` header names them."""
+    responses: bool | None = None
+    """Whether calls of `/v1/responses` go to its own `/responses` as they are. Default: `true` for
+    OpenAI and for Azure without an `api_version`."""
 
 
 class TargetSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -92,6 +92,11 @@ class Original(NamedTuple):
     """The caller's parameters that only this format has."""
     fit: FitToVendor | None = None
     """Rewrites the chat completion for one vendor, if the vendors are sent different ones."""
+    refers: bool = False
+    """Whether it refers to earlier answers on record. Then `body` is replaced by one that holds
+    them."""
+    home: tuple[str, bytes] | None = None
+    """The provider that knows these answers by their ids, and what it gets in place of `body`."""
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""

@@ -211,6 +211,15 @@ class Frames(Protocol):
         ...
 
 
+@runtime_checkable
+class FailingFrames(Protocol):
+    """Frames that tell of a failure by what they have written. Others have the face do it."""
+
+    def fail(self, error: BriggsError, *, passed: bytes) -> bytes:
+        """The last frames. `passed` is what went to the caller in their place, of the vendor's."""
+        ...
+
+
 class Face(Protocol):
     """The format that a caller speaks: the other side of a wire. All are pure functions.
 

@@ -159,6 +159,11 @@ def test_every_route_by_every_scope(server: Server) -> None:
         "/api/tags",
         "/api/ps",
         "/api/version",
+        "/v1/responses/x",
+        "/v1/responses/x/input_items",
+        "/v1/conversations/x",
+        "/v1/conversations/x/items",
+        "/v1/conversations/x/items/x",
     }
     administered = {
         place

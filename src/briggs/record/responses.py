@@ -1,0 +1,229 @@
+"""Finds recorded responses: to retrieve them, and to continue them with another call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from briggs.record.record import Call
+from briggs.storage import Query, Store
+from briggs.types import json
+from briggs.types.any_json import text
+from briggs.types.completions import Completion
+from briggs.types.envelope import LARGE_BYTES, Envelope
+from briggs.types.errors import InvalidRequest, NotFound, RequestTooLarge
+from briggs.types.keys import Key
+from briggs.wires.openai.responses.answer import read_id, write_id
+from briggs.wires.openai.responses.items import EXPRESSIBLE, Item
+from briggs.wires.openai.responses.recorded import (
+    find_passed,
+    is_kept,
+    list_asked,
+    list_input,
+    list_output,
+)
+from briggs.wires.openai.responses.request import decode_request, read_request
+
+TURNS_MAX = 1000
+"""The longest chain of responses, and the longest conversation, that can be continued."""
+CONVERSATION_PREFIX = "conv_"
+
+
+async def find_response(id: str, *, key: Key, store: Store) -> Completion | None:
+    """A response that a key may see, by the id that its caller got.
+
+    That is any response of its organization with the scope `read`, and otherwise its own.
+    """
+    ours = read_id(id)
+    for known in ([ours] if ours else []) + [id]:
+        found = await store.completions.retrieve(known, organization_id=key.organization_id)
+        if found is None or not is_kept(found) or not _may_see(key, found):
+            continue
+        if found.response_id == id or write_id(found.id) == id:
+            return found
+    return None
+
+
+async def require_response(id: str, *, key: Key, store: Store) -> Completion:
+    """As `find_response`. Raises `NotFound`."""
+    found = await find_response(id, key=key, store=store)
+    if found is None:
+        raise NotFound(f"Response with id '{id}' not found.", param="id")
+    return found
+
+
+async def list_turns(conversation_id: str, *, key: Key, store: Store) -> list[Completion]:
+    """The finished responses of a conversation, in order. Raises `NotFound`."""
+    organization_id = key.organization_id
+    missing = NotFound(f"Conversation with id '{conversation_id}' not found.", param="conversation")
+    if not conversation_id.startswith(CONVERSATION_PREFIX):
+        raise missing
+    session = await store.sessions.retrieve(conversation_id, organization_id=organization_id)
+    if session is None:
+        raise missing
+    query = Query(
+        organization_id=organization_id,
+        session_id=conversation_id,
+        status="finished",
+        limit=TURNS_MAX,
+        order="asc",
+    )
+    page = await store.completions.list(query)
+    turns = [found for found in page.completions if is_kept(found)]
+    if not all(_may_see(key, found) for found in turns):
+        raise missing
+    if page.has_more:
+        raise InvalidRequest(
+            f"The conversation '{conversation_id}' has more than {TURNS_MAX} responses: create "
+            "another one.",
+            param="conversation",
+        )
+    return turns
+
+
+async def continue_call(call: Call, *, key: Key, store: Store, bytes_max: int) -> None:
+    """Put what a request refers to into its place: earlier responses, and single items.
+
+    Raises `InvalidRequest` for a response, and `NotFound` for a conversation, that is not there.
+    """
+    original = call.envelope.original
+    if original is None or not original.refers:
+        return
+    asked = decode_request(original.body)
+    previous, conversation = _read_references(asked)
+    if conversation is not None:
+        turns = await list_turns(conversation, key=key, store=store)
+        call.completion.session_id = conversation
+    else:
+        turns = await _follow(previous, key=key, store=store) if previous else []
+        if turns:
+            call.completion.session_id = call.completion.session_id or turns[-1].session_id
+    build = _Builder(asked, turns, await _find_referred(asked, turns, key=key, store=store))
+    size = sum(len(turn.request) + len(turn.response or b"") for turn in turns)
+    if size > bytes_max:
+        raise RequestTooLarge(
+            f"With all that came before it, the request is larger than {bytes_max} bytes: send "
+            "less, or raise limits.body_bytes_max in briggs.toml.",
+        )
+    made = await asyncio.to_thread(build) if size > LARGE_BYTES else build()
+    assert made.original is not None, "a request for a response keeps its original"
+    made.original = made.original._replace(headers=original.headers)
+    if previous and turns and find_passed(turns[-1]) and turns[-1].response_id == previous:
+        # Its vendor knows it by this id.
+        home = (turns[-1].provider or "", original.body)
+        made.original = made.original._replace(home=home)
+    call.envelope = made
+
+
+class _Builder:
+    """Writes the request again, with all that it refers to in place."""
+
+    def __init__(
+        self, asked: dict[str, Any], turns: list[Completion], referred: Mapping[str, Item]
+    ) -> None:
+        self._asked = asked
+        self._turns = turns
+        self._referred = referred
+
+    def __call__(self) -> Envelope:
+        rest = {
+            name: value
+            for name, value in self._asked.items()
+            if name not in ("conversation", "previous_response_id")
+        }
+        before = [item for turn in self._turns for item in self._list_items(turn)]
+        own = self._asked.get("input") or []
+        own = [{"role": "user", "content": own}] if isinstance(own, str) else self._resolve(own)
+        envelope = read_request(json.encode_plain({**rest, "input": [*before, *own]}))
+        assert envelope.original is not None, "a request for a response keeps its original"
+        # Reasoning is only read by the vendor that wrote it.
+        said = [item for item in before if item.get("type") != "reasoning"]
+        whole = json.encode_plain({**rest, "input": [*said, *own]})
+        envelope.original = envelope.original._replace(body=whole)
+        return envelope
+
+    def _list_items(self, turn: Completion) -> list[Item]:
+        """What was said in a turn, without ids, which only its vendor knows.
+
+        What a vendor's own tools did says nothing to other vendors. Its text does.
+        """
+        items = [*self._resolve(list_asked(turn)), *list_output(turn)]
+        return [
+            {name: value for name, value in item.items() if name != "id"}
+            for item in items
+            if item.get("type", "message") in EXPRESSIBLE
+        ]
+
+    def _resolve(self, items: list[Item]) -> list[Item]:
+        return [self._referred.get(_find_reference(item) or "", item) for item in items]
+
+
+def _read_references(asked: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The id of the previous response, or of the conversation."""
+    previous, conversation = asked.get("previous_response_id"), asked.get("conversation")
+    if isinstance(conversation, dict):
+        conversation = text(conversation.get("id"))
+    if previous and conversation:
+        raise InvalidRequest(
+            "'previous_response_id' and 'conversation' exclude each other: send one of them.",
+            param="previous_response_id",
+        )
+    return previous or None, conversation or None
+
+
+async def _follow(id: str | None, *, key: Key, store: Store) -> list[Completion]:
+    """A response and all before it, in order. Raises `InvalidRequest` if one is missing.
+
+    Those before a response that belongs to a conversation are that conversation's.
+    """
+    chain: list[Completion] = []
+    while id is not None:
+        found = await find_response(id, key=key, store=store)
+        # Each is older than the one after it, whatever ids their vendors gave them.
+        is_later = found is not None and bool(chain) and found.id >= chain[-1].id
+        if found is None or found.status != "finished" or is_later:
+            error = InvalidRequest(
+                f"Previous response with id '{id}' not found.", param="previous_response_id"
+            )
+            error.code = "previous_response_not_found"
+            raise error
+        chain.append(found)
+        if len(chain) > TURNS_MAX:
+            raise InvalidRequest(
+                f"More than {TURNS_MAX} responses come before this one: begin anew, and send what "
+                "still matters as input.",
+                param="previous_response_id",
+            )
+        id, conversation = _read_references(decode_request(found.request))
+        if conversation is not None:
+            turns = await list_turns(conversation, key=key, store=store)
+            chain += [turn for turn in reversed(turns) if turn.id < found.id]
+    return chain[::-1]
+
+
+async def _find_referred(
+    asked: dict[str, Any], turns: list[Completion], *, key: Key, store: Store
+) -> dict[str, Item]:
+    """The items that the requests only name, by id, as far as they are ours."""
+    given = [asked.get("input"), *(decode_request(turn.request).get("input") for turn in turns)]
+    items = [item for each in given if isinstance(each, list) for item in each]
+    referred: dict[str, Item] = {}
+    named = {id for item in items if (id := _find_reference(item)) is not None}
+    for response_id in sorted(
+        {"resp_" + ours.replace("-", "") for id in named if (ours := read_id(id))}
+    ):
+        found = await find_response(response_id, key=key, store=store)
+        if found is not None and found.status == "finished":
+            for item in (*list_input(found), *list_output(found)):
+                referred[str(item.get("id"))] = item
+    return referred
+
+
+def _find_reference(item: Any) -> str | None:
+    is_reference = isinstance(item, dict) and item.get("type") in ("item_reference", None)
+    return text(item.get("id")) if is_reference and "role" not in item else None
+
+
+def _may_see(key: Key, completion: Completion) -> bool:
+    return "read" in key.scopes or completion.key_id == key.id
