@@ -5,6 +5,8 @@ https://platform.openai.com/docs/api-reference/responses
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from briggs.types import json
 from briggs.types.completions import CallKind, Completion
 from briggs.types.envelope import Envelope
@@ -19,7 +21,8 @@ class ResponsesFace:
 
     kind: CallKind = "response"
     stream_type = b"text/event-stream; charset=utf-8"
-    passed_headers = ("openai-beta",)
+    id_headers: Sequence[bytes] = (b"x-request-id",)
+    passed_headers: Sequence[str] = ("openai-beta",)
 
     def read_request(self, body: bytes) -> Envelope:
         return read_request(body)
