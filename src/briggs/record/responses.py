@@ -15,7 +15,7 @@ from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import InvalidRequest, NotFound, RequestTooLarge
 from briggs.types.keys import Key
 from briggs.wires.openai.responses.answer import read_id, write_id
-from briggs.wires.openai.responses.items import EXPRESSIBLE, Item
+from briggs.wires.openai.responses.items import EXPRESSIBLE, ResponseItem
 from briggs.wires.openai.responses.recorded import (
     find_passed,
     is_kept,
@@ -120,7 +120,7 @@ class _Builder:
     """Writes the request again, with all that it refers to in place."""
 
     def __init__(
-        self, asked: dict[str, Any], turns: list[Completion], referred: Mapping[str, Item]
+        self, asked: dict[str, Any], turns: list[Completion], referred: Mapping[str, ResponseItem]
     ) -> None:
         self._asked = asked
         self._turns = turns
@@ -143,7 +143,7 @@ class _Builder:
         envelope.original = envelope.original._replace(body=whole)
         return envelope
 
-    def _list_items(self, turn: Completion) -> list[Item]:
+    def _list_items(self, turn: Completion) -> list[ResponseItem]:
         """What was said in a turn, without ids, which only its vendor knows.
 
         What a vendor's own tools did says nothing to other vendors. Its text does.
@@ -155,7 +155,7 @@ class _Builder:
             if item.get("type", "message") in EXPRESSIBLE
         ]
 
-    def _resolve(self, items: list[Item]) -> list[Item]:
+    def _resolve(self, items: list[ResponseItem]) -> list[ResponseItem]:
         return [self._referred.get(_find_reference(item) or "", item) for item in items]
 
 
@@ -204,11 +204,11 @@ async def _follow(id: str | None, *, key: Key, store: Store) -> list[Completion]
 
 async def _find_referred(
     asked: dict[str, Any], turns: list[Completion], *, key: Key, store: Store
-) -> dict[str, Item]:
+) -> dict[str, ResponseItem]:
     """The items that the requests only name, by id, as far as they are ours."""
     given = [asked.get("input"), *(decode_request(turn.request).get("input") for turn in turns)]
     items = [item for each in given if isinstance(each, list) for item in each]
-    referred: dict[str, Item] = {}
+    referred: dict[str, ResponseItem] = {}
     named = {id for item in items if (id := _find_reference(item)) is not None}
     for response_id in sorted(
         {"resp_" + ours.replace("-", "") for id in named if (ours := read_id(id))}

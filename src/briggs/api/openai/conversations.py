@@ -15,7 +15,7 @@ from briggs.record.responses import CONVERSATION_PREFIX, list_turns
 from briggs.types.completions import create_id
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.sessions import Session
-from briggs.wires.openai.responses.items import Item
+from briggs.wires.openai.responses.items import ResponseItem
 from briggs.wires.openai.responses.recorded import list_input, list_output
 
 
@@ -54,7 +54,7 @@ async def retrieve_item(request: Request) -> Json:
     for item in await _list_items(request):
         if item.get("id") == wanted:
             return Json(item)
-    raise NotFound(f"Item with id '{wanted}' not found.", param="item_id")
+    raise NotFound(f"ResponseItem with id '{wanted}' not found.", param="item_id")
 
 
 async def refuse_change(request: Request) -> Json:
@@ -83,7 +83,7 @@ async def _retrieve(request: Request) -> Session:
     return found
 
 
-async def _list_items(request: Request) -> list[Item]:
+async def _list_items(request: Request) -> list[ResponseItem]:
     turns = await list_turns(
         request.path_params["id"], key=request.state.key, store=find_store(request)
     )

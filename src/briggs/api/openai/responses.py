@@ -13,7 +13,7 @@ from briggs.api.queries import read_choice, read_parameters
 from briggs.record.responses import require_response
 from briggs.types.completions import Completion
 from briggs.types.errors import Conflict, InvalidRequest, NotFound
-from briggs.wires.openai.responses.items import Item
+from briggs.wires.openai.responses.items import ResponseItem
 from briggs.wires.openai.responses.recorded import list_input, read_response
 
 _LIMIT_DEFAULT = 20
@@ -69,7 +69,7 @@ async def compact_response(request: Request) -> Json:
     raise NotFound("Briggs does not compact conversations: ask the provider.")
 
 
-def page_items(items: list[Item], request: Request) -> dict[str, object]:
+def page_items(items: list[ResponseItem], request: Request) -> dict[str, object]:
     """A page of items: `limit`, `order` (newest first, unless `asc`) and `after`."""
     parameters = read_parameters(request)
     if read_choice(parameters, "order", ("asc", "desc")) != "asc":

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from briggs.types import json
 from briggs.types.any_json import Members, integer, list_objects, members, text
 from briggs.types.completions import Completion
-from briggs.wires.openai.responses.items import Item
+from briggs.wires.openai.responses.items import ResponseItem
 from briggs.wires.openai.responses.request import asks_logprobs
 
 Response = dict[str, Any]
@@ -131,17 +131,17 @@ class Items:
     def __init__(self, completion: Completion) -> None:
         self._digits = completion.id.replace("-", "")
 
-    def reasoning(self) -> Item:
+    def reasoning(self) -> ResponseItem:
         """Reasoning without text."""
         id = f"rs_{self._digits}"
         return {"id": id, "type": "reasoning", "summary": [], "content": []}
 
-    def message(self) -> Item:
+    def message(self) -> ResponseItem:
         """A message without parts."""
         begun = {"id": f"msg_{self._digits}", "type": "message", "status": "in_progress"}
         return {**begun, "role": "assistant", "content": []}
 
-    def call(self, number: int, kind: ToolKind, *, id: str, name: str) -> Item:
+    def call(self, number: int, kind: ToolKind, *, id: str, name: str) -> ResponseItem:
         """A call of a tool, without its arguments."""
         prefix, item, status = _CALLS[kind]
         begun = {"id": f"{prefix}_{self._digits}{number:x}", "type": item, **status}
@@ -157,17 +157,17 @@ _CALLS: dict[ToolKind, tuple[str, str, dict[str, str]]] = {
 }
 
 
-def text_part(said: str, *, logprobs: list[Any] = [], annotations: list[Any] = []) -> Item:  # noqa: B006
+def text_part(said: str, *, logprobs: list[Any] = [], annotations: list[Any] = []) -> ResponseItem:  # noqa: B006
     """A part of a message."""
     return {"type": "output_text", "annotations": annotations, "logprobs": logprobs, "text": said}
 
 
-def refusal_part(said: str) -> Item:
+def refusal_part(said: str) -> ResponseItem:
     """A part of a message in which the model refuses to answer."""
     return {"type": "refusal", "refusal": said}
 
 
-def reasoning_part(said: str) -> Item:
+def reasoning_part(said: str) -> ResponseItem:
     """The text of the model's reasoning."""
     return {"type": "reasoning_text", "text": said}
 
@@ -177,7 +177,7 @@ def find_reasoning(message: Mapping[str, Any]) -> str:
     return text(message.get("reasoning_content")) or text(message.get("reasoning")) or ""
 
 
-def write_logprobs(tokens: Any) -> list[Item]:
+def write_logprobs(tokens: Any) -> list[ResponseItem]:
     """The logprobs of a part."""
     return [
         {**_write_token(token), "top_logprobs": list(map(_write_token, tops))}
@@ -186,7 +186,7 @@ def write_logprobs(tokens: Any) -> list[Item]:
     ]
 
 
-def write_annotations(annotations: Any) -> list[Item]:
+def write_annotations(annotations: Any) -> list[ResponseItem]:
     """The citations of web pages. A response has no place for others."""
     return [
         {"type": "url_citation", **members(annotation["url_citation"])}
@@ -203,7 +203,7 @@ def read_call(call: Mapping[str, Any]) -> tuple[ToolKind, str, str]:
     return "function", text(function.get("name")) or "", text(function.get("arguments")) or ""
 
 
-def finish_item(item: Item, finish_reason: Any) -> Item:
+def finish_item(item: ResponseItem, finish_reason: Any) -> ResponseItem:
     """An item that is whole, or the last one of an answer that was cut short."""
     if "status" not in item:
         return item
@@ -215,11 +215,13 @@ def _find_end(completion: Completion) -> int:
     return (completion.created_at + round((completion.duration_ms or 0) * 1000)) // 1_000_000
 
 
-def _list_items(choice: dict[str, Any], *, asked: Members, completion: Completion) -> list[Item]:
+def _list_items(
+    choice: dict[str, Any], *, asked: Members, completion: Completion
+) -> list[ResponseItem]:
     message = members(choice.get("message"))
     reason = choice.get("finish_reason")
     items = Items(completion)
-    output: list[Item] = []
+    output: list[ResponseItem] = []
     if thought := find_reasoning(message):
         output.append({**items.reasoning(), "content": [reasoning_part(thought)]})
     calls = list_objects(message.get("tool_calls"))
@@ -234,9 +236,9 @@ def _list_items(choice: dict[str, Any], *, asked: Members, completion: Completio
 
 def _list_parts(
     message: dict[str, Any], choice: dict[str, Any], *, asked: Members, is_alone: bool
-) -> list[Item]:
+) -> list[ResponseItem]:
     content, refusal = message.get("content"), text(message.get("refusal"))
-    parts: list[Item] = []
+    parts: list[ResponseItem] = []
     if isinstance(content, str) and (content or (is_alone and not refusal)):
         logprobs = members(choice.get("logprobs")).get("content") if asks_logprobs(asked) else ()
         parts.append(
@@ -251,7 +253,7 @@ def _list_parts(
     return parts
 
 
-def _write_token(token: dict[str, Any]) -> Item:
+def _write_token(token: dict[str, Any]) -> ResponseItem:
     said = str(token.get("token", ""))
     given = token.get("bytes")
     spelled = given if isinstance(given, list) else list(said.encode("utf-8", "surrogatepass"))

@@ -11,7 +11,7 @@ from briggs.types.any_json import Members, list_objects, members, text
 from briggs.types.errors import InvalidRequest
 from briggs.wires.openai.responses.tools import refuse_hosted, refuse_unread
 
-Item = dict[str, Any]
+ResponseItem = dict[str, Any]
 
 EXPRESSIBLE = frozenset(
     {
@@ -53,7 +53,7 @@ class InputReader:
             # The vendor who runs the tools knows what else there is to answer.
             self._say({"role": "user", "content": ""})
 
-    def _read(self, item: Item, path: str) -> None:
+    def _read(self, item: ResponseItem, path: str) -> None:
         match item.get("type") or ("message" if "role" in item else "item_reference"):
             case "message":
                 self._read_message(item, path)
@@ -74,7 +74,7 @@ class InputReader:
             case kind:
                 raise refuse_hosted(kind, f"{path}.type")
 
-    def _read_message(self, item: Item, path: str) -> None:
+    def _read_message(self, item: ResponseItem, path: str) -> None:
         content = self._read_content(item.get("content"), f"{path}.content")
         role = item.get("role")
         if role == "assistant":
@@ -97,7 +97,7 @@ class InputReader:
             return str(parts[0]["text"])
         return parts
 
-    def _read_reasoning(self, item: Item) -> None:
+    def _read_reasoning(self, item: ResponseItem) -> None:
         """Keep the reasoning that can be read. What is encrypted only its vendor can read."""
         parts = list_objects(item.get("content"))
         if thought := "".join(text(part.get("text")) or "" for part in parts):
@@ -119,7 +119,7 @@ class InputReader:
         if refusal:
             turn["refusal"] = refusal
 
-    def _call(self, item: Item, path: str, **call: Any) -> None:
+    def _call(self, item: ResponseItem, path: str, **call: Any) -> None:
         turn = self._open_turn()
         turn.setdefault("content", None)
         turn.setdefault("tool_calls", []).append({"id": _require(item, "call_id", path), **call})
@@ -172,12 +172,12 @@ def _pick(part: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: part[name] for name in names if part.get(name) is not None}
 
 
-def _require(item: Item, name: str, path: str) -> str:
+def _require(item: ResponseItem, name: str, path: str) -> str:
     if value := text(item.get(name)):
         return value
     raise refuse_unread(f"{path}.{name}", "it must be a text that is not empty.")
 
 
-def _spell(item: Item) -> str:
+def _spell(item: ResponseItem) -> str:
     arguments = item.get("arguments")
     return arguments if isinstance(arguments, str) else "{}"

@@ -17,7 +17,7 @@ from briggs.wires.openai.responses.answer import (
     write_answer,
     write_id,
 )
-from briggs.wires.openai.responses.items import Item
+from briggs.wires.openai.responses.items import ResponseItem
 
 _ID_PREFIXES = {
     "message": "msg",
@@ -64,20 +64,20 @@ def find_passed(completion: Completion) -> bytes | None:
     return found if found and _is_response(found) else None
 
 
-def list_asked(completion: Completion) -> list[Item]:
+def list_asked(completion: Completion) -> list[ResponseItem]:
     """The items of a request's input, as they came."""
     given = _read_asked(completion).get("input")
     return [{"role": "user", "content": given}] if isinstance(given, str) else list_objects(given)
 
 
-def list_input(completion: Completion) -> list[Item]:
+def list_input(completion: Completion) -> list[ResponseItem]:
     """The items of a request's input, in the shape in which the API lists them."""
     items = list_asked(completion)
     digits = write_id(completion.id).partition("_")[2]
     return [_write_item(item, f"{digits}i{number}") for number, item in enumerate(items)]
 
 
-def list_output(completion: Completion) -> list[Item]:
+def list_output(completion: Completion) -> list[ResponseItem]:
     """The output items of a response."""
     return list_objects(members(json.decode(read_response(completion))).get("output"))
 
@@ -134,7 +134,7 @@ def _is_response(body: bytes) -> bool:
         return False
 
 
-def _write_item(item: Item, place: str) -> Item:
+def _write_item(item: ResponseItem, place: str) -> ResponseItem:
     kind = item.get("type") or ("message" if "role" in item else "item_reference")
     prefix = _ID_PREFIXES.get(kind, "item")
     written = {"id": f"{prefix}_{place}", **item, "type": kind}
@@ -145,7 +145,7 @@ def _write_item(item: Item, place: str) -> Item:
     )
 
 
-def _list_parts(message: Item) -> list[Item]:
+def _list_parts(message: ResponseItem) -> list[ResponseItem]:
     content = message.get("content")
     if isinstance(content, str):
         if message.get("role") == "assistant":

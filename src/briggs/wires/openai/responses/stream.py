@@ -30,7 +30,7 @@ from briggs.wires.openai.responses.answer import (
     write_logprobs,
     write_response,
 )
-from briggs.wires.openai.responses.items import Item
+from briggs.wires.openai.responses.items import ResponseItem
 from briggs.wires.openai.responses.request import asks_logprobs
 
 ResponseEvent = dict[str, Any]
@@ -60,13 +60,13 @@ class ResponseFrames:
         self._asks_logprobs = asks_logprobs(self._asked)
         self._fold = Fold()
         self._number = 0
-        self._response: Item = {}
+        self._response: ResponseItem = {}
         """The response as it began. Empty before the first chunk."""
         self._items = Items(completion)
         self._opened: dict[str, _OpenItem] = {}
         """The items so far, by id."""
         self._calls: dict[int, _OpenItem] = {}
-        self._tokens: list[Item] = []
+        self._tokens: list[ResponseItem] = []
         """Logprobs that wait for their text."""
 
     def write(self, chunks: Sequence[bytes]) -> bytes:
@@ -133,7 +133,12 @@ class ResponseFrames:
             yield from self._add(self._items.message(), "text", said or "", logprobs=tokens)
 
     def _add(
-        self, begun: Item, kind: PartKind, said: str, *, logprobs: Sequence[Item] = ()
+        self,
+        begun: ResponseItem,
+        kind: PartKind,
+        said: str,
+        *,
+        logprobs: Sequence[ResponseItem] = (),
     ) -> Iterator[ResponseEvent]:
         """Add to a part of the message or of the reasoning."""
         item = self._opened.get(begun["id"])
@@ -143,7 +148,7 @@ class ResponseFrames:
             yield event
         yield from item.add(kind, said, logprobs=logprobs)
 
-    def _cite(self, citations: list[Item]) -> Iterator[ResponseEvent]:
+    def _cite(self, citations: list[ResponseItem]) -> Iterator[ResponseEvent]:
         message = self._opened.get(self._items.message()["id"])
         if message is not None:
             yield from message.cite(citations)
@@ -164,7 +169,7 @@ class ResponseFrames:
         if given:
             yield from item.add(kind, given)
 
-    def _open(self, begun: Item) -> tuple[_OpenItem, ResponseEvent]:
+    def _open(self, begun: ResponseItem) -> tuple[_OpenItem, ResponseEvent]:
         item = _OpenItem(begun, output_index=len(self._opened))
         self._opened[begun["id"]] = item
         return item, {
@@ -188,7 +193,7 @@ class ResponseFrames:
                 yield from self._tell_whole(whole)
         yield {"type": f"response.{response['status']}", "response": response}
 
-    def _tell_whole(self, whole: Item) -> Iterator[ResponseEvent]:
+    def _tell_whole(self, whole: ResponseItem) -> Iterator[ResponseEvent]:
         """Tell an item that had no deltas, such as an empty message."""
         begun = {**whole, "content": []} if whole["type"] == "message" else whole
         item, event = self._open({**begun, "status": "in_progress"} if "status" in whole else begun)
@@ -201,7 +206,7 @@ class ResponseFrames:
 class _OpenItem:
     """An output item that has begun."""
 
-    def __init__(self, begun: Item, *, output_index: int) -> None:
+    def __init__(self, begun: ResponseItem, *, output_index: int) -> None:
         self.output_index = output_index
         self.is_open = True
         self._begun = begun
@@ -209,7 +214,7 @@ class _OpenItem:
         """In the order of their beginnings."""
 
     def add(
-        self, kind: PartKind | ToolKind, said: str, *, logprobs: Sequence[Item] = ()
+        self, kind: PartKind | ToolKind, said: str, *, logprobs: Sequence[ResponseItem] = ()
     ) -> Iterator[ResponseEvent]:
         """Add a text to a part, which may begin with it, or to the arguments of a call."""
         self.is_open = True
@@ -228,7 +233,7 @@ class _OpenItem:
         """Whether a part has begun."""
         return kind in self._parts
 
-    def cite(self, citations: list[Item]) -> Iterator[ResponseEvent]:
+    def cite(self, citations: list[ResponseItem]) -> Iterator[ResponseEvent]:
         """Add citations to the text."""
         if (part := self._parts.get("text")) is None:
             return
@@ -238,7 +243,9 @@ class _OpenItem:
             part.annotations.append(citation)
             yield self._place("response.output_text.annotation.added", part, **number)
 
-    def close(self, finish_reason: Any, *, whole: Item | None = None) -> Iterator[ResponseEvent]:
+    def close(
+        self, finish_reason: Any, *, whole: ResponseItem | None = None
+    ) -> Iterator[ResponseEvent]:
         """End the item."""
         self.is_open = False
         for kind, part in self._parts.items():
@@ -259,7 +266,7 @@ class _OpenItem:
             "item": whole or finish_item(self._write(), finish_reason),
         }
 
-    def _write(self) -> Item:
+    def _write(self) -> ResponseItem:
         written = dict(self._begun)
         for kind, part in self._parts.items():
             if kind in ARGUMENTS:
@@ -280,15 +287,15 @@ class _Part:
     def __init__(self, content_index: int) -> None:
         self.content_index = content_index
         self.pieces: list[str] = []
-        self.logprobs: list[Item] = []
-        self.annotations: list[Item] = []
+        self.logprobs: list[ResponseItem] = []
+        self.annotations: list[ResponseItem] = []
 
     @property
     def text(self) -> str:
         """The text so far."""
         return join_text(self.pieces)
 
-    def write(self, kind: PartKind | ToolKind) -> Item | None:
+    def write(self, kind: PartKind | ToolKind) -> ResponseItem | None:
         """The part so far; None for arguments, which are no part."""
         match kind:
             case "text":
