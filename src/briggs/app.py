@@ -70,7 +70,7 @@ ROUTES = [
 _explain_missing = partial(explain_missing, answered=[path.decode() for path in FACES])
 
 FIXED = (
-    *("store", "durability", "on_store_failure", "hosts", "origins"),
+    *("store", "durability", "on_store_failure", "hosts", "origins", "otel"),
     *("limits.shutdown_timeout_s", "limits.queue_bytes_max", "limits.wal_bytes_max"),
 )
 """The settings that only a restart can change."""
@@ -129,6 +129,8 @@ class App:
         gateway = self.parts.gateway
         await gateway.close()
         await gateway.record.judge.close()
+        if (spans := gateway.record.spans) is not None:
+            await asyncio.to_thread(spans.close)
         replaced = dict(self._retiring)
         for task in replaced:
             task.cancel()

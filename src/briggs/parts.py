@@ -11,6 +11,7 @@ from briggs.accounts.sign_in_links import SignInLinks
 from briggs.gateway.calls import Gateway
 from briggs.gateway.running import Running
 from briggs.record.record import Record
+from briggs.record.spans import open_spans
 from briggs.storage import Store
 from briggs.types.errors import HangUp, RequestTooLarge
 
@@ -22,7 +23,12 @@ class Parts:
         self.store = store
         self.gate = gate
         self.links = SignInLinks(running.settings.data)
-        record = Record(store, on_failure=running.settings.file.on_store_failure)
+        settings = running.settings
+        record = Record(
+            store,
+            on_failure=settings.file.on_store_failure,
+            spans=open_spans(settings.file.otel, settings.environment),
+        )
         self.gateway = Gateway(running, record=record)
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 from briggs.accounts.gate import Headers
@@ -24,6 +25,9 @@ from briggs.wires.openai.face import CHAT_FACE
 
 # Calls without a key are recorded too. The limit keeps strangers from filling the disk.
 _STRANGERS_RECORDED_A_MINUTE = 60
+
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-.{2,100}")
 
 
 class FaceRoute:
@@ -106,6 +110,8 @@ def _read_headers(headers: Headers, *, into: Completion) -> None:
         into.session_id = _text(session)
     if tags := headers.get(b"x-briggs-tags"):
         into.tags = split_tags(_text(tags))
+    if traced := _TRACE_PARENT.fullmatch(headers.get(b"traceparent", b"")):
+        into.call_site = {"trace_id": traced[1].decode(), "parent_span_id": traced[2].decode()}
     retry_count = headers.get(b"x-stainless-retry-count", b"")
     if retry_count.isdigit() and len(retry_count) < 10:
         into.retry_count = int(retry_count)

@@ -59,6 +59,7 @@ class _Collector:
 
 def _list_gateway(parts: Parts) -> Iterator[Metric]:
     gateway, drains = parts.gateway, parts.gateway.drains
+    dropped = 0 if gateway.record.spans is None else gateway.record.spans.dropped
     yield _create_gauge("briggs_calls_in_flight", "Calls being answered.", gateway.in_flight)
     yield _create_gauge(
         "briggs_drains_in_flight",
@@ -78,6 +79,7 @@ def _list_gateway(parts: Parts) -> Iterator[Metric]:
             drains.left_early,
         ),
         ("unrecorded", "Calls answered without a record.", gateway.record.unrecorded),
+        ("spans_dropped", "Spans of calls that were not sent to the collector.", dropped),
         (
             "config_reload_failures",
             "Reloads of briggs.toml that failed.",

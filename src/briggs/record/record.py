@@ -17,6 +17,7 @@ from briggs.conform import ConformStream, Facts
 from briggs.record.evidence import Evidence, open_case
 from briggs.record.judge import Judge
 from briggs.record.prices import Prices
+from briggs.record.spans import SpanExporter
 from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.envelope import Envelope
@@ -62,8 +63,16 @@ class Call(msgspec.Struct):
 class Record:
     """The store as calls use it, and what happens to a call if the store cannot be written."""
 
-    def __init__(self, store: Store, *, on_failure: Literal["refuse", "answer"]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        on_failure: Literal["refuse", "answer"],
+        spans: SpanExporter | None = None,
+    ) -> None:
         self.store = store
+        self.spans = spans
+        """Tells a collector of each call; None if there is no collector."""
         self.judge = Judge(store)
         self.unrecorded = 0
         """Calls that were answered without a record."""
@@ -154,6 +163,8 @@ class Record:
             if not self._answers_unrecorded:
                 raise
             self.unrecorded += 1
+        if self.spans is not None:
+            self.spans.take(completion)
 
 
 def _price(call: Call, facts: Facts) -> None:

@@ -213,6 +213,18 @@ class LocalSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Default: one per processor."""
 
 
+class OtelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[otel]`: sends a span of every call to an OpenTelemetry collector."""
+
+    endpoint: str
+    """The collector's URL for OTLP over HTTP, without `/v1/traces`: `http://127.0.0.1:4318`."""
+    headers_variable: str | None = None
+    """The environment variable with headers for it: `name=value,name=value`."""
+    messages: bool = False
+    """Whether the spans hold what was asked and answered."""
+    service_name: str = "briggs"
+
+
 class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole of `briggs.toml`."""
 
@@ -241,3 +253,4 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
     organizations: dict[str, OrganizationSettings] = {}
     local: LocalSettings = msgspec.field(default_factory=LocalSettings)
+    otel: OtelSettings | None = None

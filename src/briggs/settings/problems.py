@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
@@ -15,6 +16,7 @@ from briggs.settings.file import (
     FileSettings,
     LocalModelSettings,
     ModelSettings,
+    OtelSettings,
     ProviderSettings,
     TargetSettings,
 )
@@ -57,6 +59,8 @@ def find_problems(file: FileSettings, *, names: Collection[str]) -> Iterator[Pro
         yield from _check_provider(name, provider)
     for name, listed in file.local.models.items():
         yield from _check_local_model(("local", "models", name), read_local_model(listed))
+    if file.otel is not None:
+        yield from _check_otel(file.otel)
     providers = {*file.providers, "local"}
     if file.default_provider not in (None, *providers):
         message = f"unknown provider {file.default_provider!r}"
@@ -173,17 +177,38 @@ def _check_provider(name: str, provider: ProviderSettings) -> Iterator[Problem]:
     if not name or "/" in name or not name.isprintable():
         yield Problem(path, "a provider's name must be printable, without a slash")
     if provider.base_url is not None:
-        url = urlsplit(provider.base_url)
-        if url.scheme not in ("http", "https") or not url.netloc:
-            message = f"{provider.base_url!r} must begin with http:// or https://"
-            yield Problem((*path, "base_url"), message)
-        elif "@" in url.netloc:
-            message = "must not contain a user and password: set key_variable instead"
-            yield Problem((*path, "base_url"), message)
-    if provider.key_variable is not None and not provider.key_variable.isidentifier():
-        # It may be the key itself, so it is not repeated.
-        message = "must be the name of an environment variable, never the key itself"
-        yield Problem((*path, "key_variable"), message)
+        yield from _check_url((*path, "base_url"), provider.base_url, instead="key_variable")
+    if provider.key_variable is not None:
+        yield from _check_variable((*path, "key_variable"), provider.key_variable)
+
+
+def _check_otel(otel: OtelSettings) -> Iterator[Problem]:
+    yield from _check_url(("otel", "endpoint"), otel.endpoint, instead="headers_variable")
+    if otel.headers_variable is not None:
+        yield from _check_variable(("otel", "headers_variable"), otel.headers_variable)
+    if not all(map(_is_installed, ("opentelemetry.sdk", "opentelemetry.exporter"))):
+        yield Problem(("otel",), "needs a library: pip install 'briggs[otel]'")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _check_url(path: MemberPath, given: str, *, instead: str) -> Iterator[Problem]:
+    url = urlsplit(given)
+    if url.scheme not in ("http", "https") or not url.netloc:
+        yield Problem(path, f"{given!r} must begin with http:// or https://")
+    elif "@" in url.netloc:
+        yield Problem(path, f"must not contain a user and password: set {instead} instead")
+
+
+def _check_variable(path: MemberPath, given: str) -> Iterator[Problem]:
+    if not given.isidentifier():
+        # It may be the secret itself, so it is not repeated.
+        yield Problem(path, "must be the name of an environment variable, never the key itself")
 
 
 def _check_local_model(path: MemberPath, model: LocalModelSettings) -> Iterator[Problem]:
