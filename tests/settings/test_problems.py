@@ -195,4 +195,4 @@ def test_an_example_of_everything(tmp_path: Path) -> None:
     text = page.split("```toml\n")[1].split("```")[0]
     reading = read_file(write(tmp_path, text), environment={}, check=check_providers)
     members = {problem.member for problem in reading.errors}
-    assert members == {"local.models.qwen", "local.models.base"}
+    assert members == {"local.models.qwen", "local.models.base", "local.models.embedder"}
