@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 
 from sqlalchemy import Connection, Table
 
+from briggs.storage.zones import Zones
+
 Durability = Literal["strict", "fsync", "relaxed"]
 
 
@@ -22,6 +24,9 @@ class Database(Protocol):
     remembered: dict[str, Any]
     """What the writer knows of the tables without reading them again. It is emptied when a
     transaction fails, and when another process has written."""
+
+    zones: Zones
+    """What the completions of past hours range over. The writer tells it what changes."""
 
     commits_quickly: bool
     """Whether a commit takes microseconds, so that the event loop can wait for it."""

@@ -20,6 +20,7 @@ from briggs.storage.queries import (
     check_query,
     find_place,
     read_chosen,
+    read_ids,
     select_page,
 )
 from briggs.storage.records import decode
@@ -30,6 +31,7 @@ from briggs.storage.tables import (
     completions,
     deleted_completions,
 )
+from briggs.storage.zones import BOUNDED, Span, merge, prunes
 from briggs.types.completions import ID_PREFIX, Completion, current_time_us
 from briggs.types.errors import InvalidRequest
 from briggs.wires.recorded.preview import Preview, read_preview
@@ -45,6 +47,15 @@ SORTED_ROWS = 20_000
 
 WINDOW_US = 3_600_000_000
 """The newest part of the time range that is searched at once. Each further one is twice as long."""
+
+SKIMMED_US = 8 * WINDOW_US
+"""From this width on, a part is searched only in the hours that may have what is asked for."""
+
+SPANS_MAX = 32
+"""How many spans of hours are searched one by one. Close ones are joined if there are more."""
+
+SEARCHED_AT_ONCE, SEARCHED_MAX = 8, 16
+"""How many hours of a sorted list are searched before it is looked at, and how often."""
 
 OLDEST_US = 1_600_000_000_000_000
 """Few completions are older, so they are searched at once."""
@@ -158,17 +169,25 @@ def _search_back(
         # A clock may be ahead, so the first part has no end unless the query has one.
         begin = (current_time_us() if to is None else to) - width
         begin = max(least, begin) if begin > OLDEST_US else least
-        part = msgspec.structs.replace(
-            query, created_from=begin, created_to=to, limit=query.limit - len(into)
-        )
-        try:
-            with limit(connection, max(0.0, end - time.monotonic())):
-                for each in _read(connection, part, after, bodies):
-                    into.append(each)
-                    if query.has_words and time.monotonic() > end:
-                        return each.created_at
-        except TimeoutError:
-            return current_time_us() if to is None else to
+        spans: list[tuple[int, int | None]] = [(begin, to)]
+        if width >= SKIMMED_US and prunes(query.filter):
+            spans = [
+                each[:2] for each in merge(_skim(connection, query, begin, to), most=SPANS_MAX)
+            ]
+        for start, stop in spans:
+            part = msgspec.structs.replace(
+                query, created_from=start, created_to=stop, limit=query.limit - len(into)
+            )
+            try:
+                with limit(connection, max(0.0, end - time.monotonic())):
+                    for each in _read(connection, part, after, bodies):
+                        into.append(each)
+                        if query.has_words and time.monotonic() > end:
+                            return each.created_at
+            except TimeoutError:
+                return current_time_us() if stop is None else stop
+            if len(into) > query.limit:
+                break
         to, width = begin, width * 2
     return None
 
@@ -179,6 +198,10 @@ def _read_sorted(
     """Sort all, or only the newest if there is no time for all. Returns also where those begin."""
     try:
         with database_of(connection).time_limit(connection, SHOWN_WITHIN_S):
+            ids = _find_first(connection, query, after)
+            if ids is not None:
+                rows = connection.execute(read_ids(ids, query=query))
+                return [decode(row, bodies=bodies) for row in rows], None
             return list(_read(connection, query, after, bodies)), None
     except TimeoutError:
         newest = msgspec.structs.replace(query, sort="time", order="desc")
@@ -186,6 +209,72 @@ def _read_sorted(
         begin = connection.scalar(statement.with_only_columns(completions.c.created_at))
         newer = msgspec.structs.replace(query, created_from=begin)
         return list(_read(connection, newer, after, bodies)), begin
+
+
+def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> list[Span]:
+    """The parts of a range that may have what a query asks for, the newest first."""
+    database, owner = database_of(connection), query.organization_id
+    database.zones.learn(
+        connection, snapshot=database.snapshot, organization_id=owner, begin=begin, end=end
+    )
+    return database.zones.list_spans(
+        organization_id=owner, begin=begin, end=end, filter=query.filter
+    )
+
+
+def _find_first(connection: Connection, query: Query, after: Place | None) -> list[Any] | None:
+    """The ids of a sorted page and one more, found in the hours that have the first values.
+
+    None if too few hours are known, or if too many of them have to be searched.
+    """
+    if query.sort not in BOUNDED or query.has_words or query.offset:
+        return None
+    is_rising = query.order == "asc"
+    spans = _skim(connection, query, query.created_from or 0, query.created_to)
+    known = [each for each in spans if each.zone is not None]
+    known.sort(key=lambda span: _best_place(span, query))
+    groups = [merge(each for each in spans if each.zone is None)]
+    groups += [merge(known[i : i + SEARCHED_AT_ONCE]) for i in _steps(known)]
+    found: list[tuple[tuple[bool, float, int], Any]] = []
+    for number, group in enumerate(groups):
+        if number > SEARCHED_MAX:
+            return None
+        if number and len(found) > query.limit:
+            first = known[(number - 1) * SEARCHED_AT_ONCE]
+            if found[-1][0] < _best_place(first, query):
+                break
+        for span in group:
+            part = msgspec.structs.replace(query, created_from=span.begin, created_to=span.end)
+            page = select_page(part, after=after, limit=query.limit + 1)
+            column = BOUNDED[query.sort]
+            rows = connection.execute(
+                page.with_only_columns(completions.c.id, completions.c.created_at, column)
+            )
+            found += [(_place_of(value, at, is_rising), id) for id, at, value in rows]
+        # Stable: those of the same microsecond are of one hour, and in order already.
+        found.sort(key=lambda item: item[0])
+        del found[query.limit + 1 :]
+    return [id for _, id in found]
+
+
+def _steps(known: Sequence[Span]) -> range:
+    return range(0, len(known), SEARCHED_AT_ONCE)
+
+
+def _place_of(value: float | None, at: int, is_rising: bool) -> tuple[bool, float, int]:
+    """Where a value stands in a sorted list: unknown ones come last."""
+    if value is None:
+        return True, 0.0, at if is_rising else -at
+    return (False, value, at) if is_rising else (False, -value, -at)
+
+
+def _best_place(span: Span, query: Query) -> tuple[bool, float, int]:
+    """The first place that a completion of an hour can have."""
+    assert span.zone is not None, "only called for known hours"
+    bounds = span.zone.bounds[query.sort]
+    if query.order == "asc":
+        return _place_of(bounds and bounds[0], span.begin, True)
+    return _place_of(bounds and bounds[1], span.end - 1, False)
 
 
 def _read(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -175,6 +175,12 @@ def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tupl
 def read_chosen(page: Select[tuple[Any, ...]], *, query: Query) -> Select[tuple[Any, ...]]:
     """The same page, whose rows are read once they are chosen. So an index is sorted, not rows."""
     ids = page.with_only_columns(completions.c.id).correlate(None)
+    rows = (SELECT if query.payloads else SELECT_HEADS).where(completions.c.id.in_(ids))
+    return _order(rows, query, completions.c.created_at, completions.c.id, after=None)
+
+
+def read_ids(ids: Sequence[Any], *, query: Query) -> Select[tuple[Any, ...]]:
+    """The rows with these ids, in the order of a query."""
     rows = (SELECT if query.payloads else SELECT_HEADS).where(completions.c.id.in_(ids))
     return _order(rows, query, completions.c.created_at, completions.c.id, after=None)
 

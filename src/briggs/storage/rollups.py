@@ -156,14 +156,17 @@ def record(
     tallies: dict[_Place, Tally] = {}
     spent: dict[_Place, Costs] = {}
     fills = _list_fills(connection)
+    hours: set[tuple[str, int]] = set()
     for some, sign in ((added, 1), (removed, -1)):
         for each in some:
+            hours.add((each.organization_id, each.created_at // SPAN_US["hour"]))
             if each.status != "started" and each.created_at >= fills.get(each.organization_id, 0):
                 _count(tallies, each, sign=sign)
     if is_spent:
         for each in added:
             if each.cost_usd:
                 spent.setdefault(_find_place(each), Costs()).add(each)
+    database_of(connection).zones.touch(hours)
     _write_changes(connection, tallies, spent)
 
 

@@ -283,6 +283,7 @@ class Writer:
         if version != self._data_version:
             self._data_version = version
             self._database.remembered.clear()
+            self._database.zones.forget()
             self.foreign_changes += 1
 
     def _probe(self) -> None:

@@ -6,8 +6,8 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from briggs.storage.sqlite import (
 )
 from briggs.storage.sqlite.checkpoints import Checkpointer
 from briggs.storage.sqlite.log import open_log
+from briggs.storage.zones import Zones
 from briggs.types.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class SqliteDatabase:
     ) -> None:
         """Create what is missing and lock the folder. Raises `StoreLocked`, `StoreUnavailable`."""
         self.remembered: dict[str, Any] = {}
+        self.zones = Zones()
         # `strict` and `relaxed` commit to the operating system's memory.
         self.commits_quickly = durability != "fsync"
         self.batch_bytes_max = log_bytes_max // 8
@@ -69,8 +71,13 @@ class SqliteDatabase:
     def read(self) -> AbstractContextManager[Connection]:
         return self._readers.connect()
 
-    def transaction(self, connection: Connection) -> AbstractContextManager[None]:
-        return connections.transaction(connection)
+    @contextmanager
+    def transaction(self, connection: Connection) -> Iterator[None]:
+        try:
+            with connections.transaction(connection):
+                yield
+        finally:
+            self.zones.settle()
 
     def savepoint(self, connection: Connection) -> AbstractContextManager[None]:
         return connections.savepoint(connection)

@@ -1,0 +1,320 @@
+"""Remembers what the completions of each past hour range over, so that lists skip whole hours.
+
+A list for which hardly anything matches, or whose order is not that of time, would read the whole
+index. Readers learn each hour once and keep it in memory. The writer says which hours it changes:
+those are read again. Hours that are not known are searched, so a list never misses anything.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, bindparam, func, select
+
+from briggs.storage.tables import completions
+from briggs.types.completions import current_time_us
+from briggs.types.filters import AllOf, AnyOf, Comparison, Filter
+
+HOUR_US = 3_600_000_000
+LEARNT_WITHIN_S = 0.5
+"""How long one list may take to learn hours. The next one goes on."""
+
+LEARNT_AT_ONCE = 24
+APART_MAX = 7 * 24
+"""How many hours may be between what is known and an older range for both to be learnt."""
+
+HOURS_MAX = 50_000
+"""How many hours are remembered, of all organizations."""
+NAMES_MAX = 200
+"""How many names of a kind are remembered of an hour."""
+
+_columns = completions.c
+BOUNDED = {
+    "cost": _columns.cost_usd,
+    "duration": _columns.duration_ms,
+    "tokens": _columns.total_tokens,
+    "p_mean": _columns.p_mean,
+    "p_least": _columns.p_least,
+}
+"""The fields whose least and most are known. All stand in the index by time, as the names do."""
+
+_NAMED = {
+    "status": (_columns.status,),
+    "model": (_columns.model, _columns.response_model),
+    "provider": (_columns.provider,),
+    "error": (_columns.failure_kind,),
+}
+_Hour = tuple[str, int]
+"""An organization, and the number of an hour since 1970."""
+
+
+class Zone(NamedTuple):
+    """What the completions of an hour range over."""
+
+    bounds: Mapping[str, tuple[float, float] | None]
+    """The least and the most. None if all are unknown."""
+    names: Mapping[str, frozenset[str]]
+    """The values of a field. Absent if there are too many."""
+
+
+class Span(NamedTuple):
+    """A part of the time of a list. Its zone is None if it has to be searched to know."""
+
+    begin: int
+    end: int
+    zone: Zone | None = None
+
+
+class _Map(msgspec.Struct):
+    """The hours of an organization from `low` to before `high` that are known, or are dirty."""
+
+    low: int
+    high: int
+    zones: dict[int, Zone] = {}
+    """Hours without completions are left out."""
+    dirty: set[int] = set()
+
+
+class Zones:
+    """`database.zones`. Readers and the writer use it from their threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._learning = threading.Lock()
+        self._maps: dict[str, _Map] = {}
+        self._open: set[_Hour] = set()
+        """Changed by the transaction that is being written. A reader may not see it yet."""
+        self._read: set[_Hour] = set()
+        """Being learnt, and not changed since."""
+
+    def touch(self, hours: Iterable[_Hour]) -> None:
+        """Note that the present transaction changes completions of these hours."""
+        with self._lock:
+            for organization_id, hour in hours:
+                self._open.add((organization_id, hour))
+                self._read.discard((organization_id, hour))
+                known = self._maps.get(organization_id)
+                if known is not None and known.low <= hour < known.high:
+                    known.dirty.add(hour)
+
+    def settle(self) -> None:
+        """Note that the transaction has ended, in whatever way."""
+        if self._open:
+            with self._lock:
+                self._open.clear()
+
+    def forget(self) -> None:
+        """Forget everything, because something else may have written."""
+        with self._lock:
+            self._maps.clear()
+            self._read.clear()
+
+    def learn(
+        self,
+        connection: Connection,
+        *,
+        snapshot: Callable[[Connection], AbstractContextManager[None]],
+        organization_id: str,
+        begin: int,
+        end: int | None,
+    ) -> None:
+        """Learn the hours of a range, the newest first, as far as there is time."""
+        if not self._learning.acquire(blocking=False):
+            return
+        try:
+            until = time.monotonic() + LEARNT_WITHIN_S
+            for hours in self._list_unknown(connection, organization_id, begin, end or _END):
+                if time.monotonic() > until or self._count() > HOURS_MAX:
+                    return
+                self._learn(connection, organization_id, hours, snapshot=snapshot)
+        finally:
+            self._learning.release()
+
+    def list_spans(
+        self, *, organization_id: str, begin: int, end: int | None, filter: Filter | None
+    ) -> list[Span]:
+        """The parts of a range that may have what a filter selects, the newest first."""
+        with self._lock:
+            known = self._maps.get(organization_id)
+            if known is None:
+                return [Span(begin, _END if end is None else end)]
+            last = _END if end is None else end
+            spans = [Span(max(begin, known.high * HOUR_US), last)]
+            for hour in sorted(known.zones.keys() | known.dirty, reverse=True):
+                zone = None if hour in known.dirty else known.zones[hour]
+                if zone is None or filter is None or _may_match(filter, zone):
+                    at = hour * HOUR_US
+                    spans.append(Span(max(begin, at), min(last, at + HOUR_US), zone))
+            spans.append(Span(begin, min(last, known.low * HOUR_US)))
+        return [each for each in spans if each.begin < each.end]
+
+    def _count(self) -> int:
+        with self._lock:
+            return sum(len(known.zones) for known in self._maps.values())
+
+    def _list_unknown(
+        self, connection: Connection, organization_id: str, begin: int, end: int
+    ) -> Iterable[Sequence[int]]:
+        """The hours to learn: those that changed, those that have passed since, and older ones."""
+        present = current_time_us() // HOUR_US
+        oldest = connection.scalar(_OLDEST, {"organization": organization_id})
+        if oldest is None:
+            return
+        with self._lock:
+            known = self._maps.setdefault(organization_id, _Map(present, present))
+            again = sorted((hour for hour in known.dirty if hour < present), reverse=True)
+            newer = range(known.high, present)
+            low = known.low
+        yield from _cut(again)
+        yield from _cut(newer)
+        if low - end // HOUR_US <= APART_MAX:
+            yield from _cut(range(low - 1, max(begin, oldest) // HOUR_US - 1, -1))
+
+    def _learn(
+        self,
+        connection: Connection,
+        organization_id: str,
+        hours: Sequence[int],
+        *,
+        snapshot: Callable[[Connection], AbstractContextManager[None]],
+    ) -> None:
+        keys = {(organization_id, hour) for hour in hours}
+        with self._lock:
+            # Before the snapshot, so that it has what was committed until now.
+            self._read = keys - self._open
+        with snapshot(connection):
+            found = {hour: _read_zone(connection, organization_id, hour) for hour in hours}
+        with self._lock:
+            known = self._maps.get(organization_id)
+            still = {hour for hour in hours if (organization_id, hour) in self._read}
+            if known is None:
+                return
+            for hour in hours:
+                known.zones.pop(hour, None)
+                known.dirty.discard(hour)
+                zone = found[hour]
+                if hour not in still:
+                    known.dirty.add(hour)
+                elif zone is not None:
+                    known.zones[hour] = zone
+            known.low = min(known.low, *hours)
+            known.high = max(known.high, max(hours) + 1)
+
+
+_END = 2**62
+
+
+def _cut(hours: Sequence[int]) -> Iterable[Sequence[int]]:
+    for place in range(0, len(hours), LEARNT_AT_ONCE):
+        yield hours[place : place + LEARNT_AT_ONCE]
+
+
+def _read_zone(connection: Connection, organization_id: str, hour: int) -> Zone | None:
+    this = {
+        "organization": organization_id,
+        "begin": hour * HOUR_US,
+        "end": (hour + 1) * HOUR_US,
+    }
+    count, *edges = connection.execute(_BOUNDS, this).one()
+    if not count:
+        return None
+    bounds = {
+        field: _read_bounds(least, most)
+        for field, least, most in zip(BOUNDED, edges[::2], edges[1::2], strict=True)
+    }
+    rows = connection.execute(_NAMES.limit(NAMES_MAX + 1), this).all()
+    if len(rows) > NAMES_MAX:
+        return Zone(bounds, {})
+    place, names = 0, {}
+    for field, columns in _NAMED.items():
+        some = slice(place, place + len(columns))
+        names[field] = frozenset(name for row in rows for name in row[some] if name is not None)
+        place = some.stop
+    return Zone(bounds, names)
+
+
+def _read_bounds(least: Any, most: Any) -> tuple[float, float] | None:
+    if least is None:
+        return None
+    if not isinstance(least, int | float) or not isinstance(most, int | float):
+        # An integer that is too large for the database.
+        return -math.inf, math.inf
+    return least, most
+
+
+def merge(spans: Iterable[Span], *, most: float = math.inf) -> list[Span]:
+    """Neighbouring spans as one, and also those that are close if there are more than `most`."""
+    ordered = sorted(spans, key=lambda span: span.begin)
+    gap = 0
+    while True:
+        merged: list[Span] = []
+        for span in ordered:
+            if merged and span.begin <= merged[-1].end + gap:
+                merged[-1] = Span(merged[-1].begin, max(merged[-1].end, span.end))
+            else:
+                merged.append(Span(span.begin, span.end))
+        if len(merged) <= most:
+            return merged[::-1]
+        gap = 2 * gap or HOUR_US
+
+
+def prunes(filter: Filter | None) -> bool:
+    """Whether a filter requires something that is known of whole hours."""
+    if isinstance(filter, AllOf):
+        return any(map(prunes, filter.inner))
+    if isinstance(filter, AnyOf):
+        return all(map(prunes, filter.inner))
+    return (
+        isinstance(filter, Comparison)
+        and (filter.field in BOUNDED or filter.field in _NAMED)
+        and filter.operator != "!="
+        and not filter.value.is_none
+    )
+
+
+def _may_match(filter: Filter, zone: Zone) -> bool:
+    """Whether a completion of the hour may fulfil a filter."""
+    if isinstance(filter, AllOf):
+        return all(_may_match(each, zone) for each in filter.inner)
+    if isinstance(filter, AnyOf):
+        return any(_may_match(each, zone) for each in filter.inner)
+    if not prunes(filter):
+        return True
+    assert isinstance(filter, Comparison), "no other filter prunes by itself"
+    value = filter.value
+    if filter.field in _NAMED:
+        names = zone.names.get(filter.field)
+        return names is None or filter.operator != "=" or value.text in names
+    bounds = zone.bounds[filter.field]
+    if bounds is None or value.number is None:
+        return bounds is not None
+    least, most = bounds
+    return {
+        "<": least < value.number,
+        "<=": least <= value.number,
+        ">": most > value.number,
+        ">=": most >= value.number,
+        "=": least <= value.number <= most,
+    }[filter.operator]
+
+
+_OURS = _columns.organization_id == bindparam("organization")
+_OLDEST = select(func.min(_columns.created_at)).where(_OURS)
+_THIS = (
+    _OURS,
+    _columns.created_at >= bindparam("begin"),
+    _columns.created_at < bindparam("end"),
+)
+_BOUNDS = select(
+    func.count(),
+    *(edge(column) for column in BOUNDED.values() for edge in (func.min, func.max)),
+).where(*_THIS)
+_NAMES = (
+    select(*(column for columns in _NAMED.values() for column in columns)).where(*_THIS).distinct()
+)

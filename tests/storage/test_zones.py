@@ -1,0 +1,175 @@
+"""What is remembered of past hours: lists skip hours, and never miss anything."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from briggs.storage import Query, Store, pages, zones
+from briggs.storage.queries import select_page
+from briggs.types.completion_filters import parse_completion_filter
+from briggs.types.completions import Completion, current_time_us
+from tests.storage.records import finished
+
+HOUR = 3_600_000_000
+HOURS = 60
+FILTERS = (
+    "",
+    'model = "rare"',
+    'model = "nobody"',
+    "cost > 0.5 or p_least < 0.05",
+    'provider = b and not model = "rare"',
+    "duration >= 900ms and status = finished",
+    "error = upstream_timeout",
+    "tokens = none and tag = t",
+)
+
+
+@pytest.fixture(autouse=True)
+def has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is."""
+    monkeypatch.setattr(pages, "SHOWN_WITHIN_S", 60.0)
+    monkeypatch.setattr(zones, "LEARNT_WITHIN_S", 60.0)
+
+
+def vary(rng: random.Random, **members: Any) -> Completion:
+    failed = rng.random() < 0.1
+    return finished(
+        created_at=current_time_us() - rng.randrange(HOURS * HOUR),
+        status="failed" if failed else "finished",
+        failure_kind="upstream_timeout" if failed else None,
+        model=rng.choice(["a", "b", "rare"]) if rng.random() < 0.1 else "a",
+        response_model=rng.choice([None, "c"]),
+        provider=rng.choice(["a", "b", None]),
+        tags=["t"] if rng.random() < 0.5 else [],
+        cost_usd=rng.choice([None, 0.001, rng.random()]),
+        duration_ms=rng.choice([None, 5.0, rng.random() * 1_000]),
+        total_tokens=rng.choice([None, 7, rng.randrange(10**20)]),
+        p_mean=rng.choice([None, rng.random()]),
+        p_least=rng.choice([None, 0.5, rng.random()]),
+        **members,
+    )
+
+
+def list_queries() -> Iterator[Query]:
+    now = current_time_us()
+    for number, text in enumerate(FILTERS):
+        for sort in ("time", *zones.BOUNDED):
+            yield Query(
+                organization_id="default",
+                filter=parse_completion_filter(text),
+                sort=sort,  # type: ignore[arg-type]
+                order="asc" if number % 2 else "desc",
+                created_from=now - 40 * HOUR if number % 3 else None,
+                created_to=now - 3 * HOUR if number % 5 == 4 else None,
+                limit=7,
+            )
+
+
+async def check_lists(store: Store, queries: Iterator[Query]) -> None:
+    """Compare the first two pages of each list with those of one search of all rows."""
+    for query in queries:
+        whole = await store.completions.list(msgspec.structs.replace(query, limit=14))
+        expected = [each.id for each in whole.completions]
+        page = await store.completions.list_summaries(query)
+        found = [each.completion.id for each in page.summaries]
+        if page.has_more:
+            page = await store.completions.list_summaries(
+                msgspec.structs.replace(query, after=found[-1])
+            )
+            found += [each.completion.id for each in page.summaries]
+        assert found == expected, query
+
+
+async def test_lists_are_the_same(store: Store) -> None:
+    """Every filter and order finds what one search finds, after every kind of change."""
+    rng = random.Random(7)
+    some = [vary(rng) for _ in range(300)]
+    for each in some:
+        await store.settle(each)
+    await check_lists(store, list_queries())
+    assert store._database.zones._count() > HOURS / 2
+    for step in range(40):
+        changed = some[rng.randrange(len(some))]
+        if step % 3 == 0:
+            await store.settle(vary(rng))
+        elif step % 3 == 1:
+            await store.completions.delete(changed.id, organization_id="default")
+        else:
+            await store.completions.merge(
+                changed.id, organization_id="default", change=Report(vary(rng, id=changed.id))
+            )
+        queries = list(list_queries())
+        await check_lists(store, iter(rng.sample(queries, 8)))
+
+
+class Report:
+    """Reports a call whose cost, model and certainty are other ones than before."""
+
+    def __init__(self, completion: Completion) -> None:
+        self._completion = completion
+
+    def __call__(self, before: Completion | None) -> Completion:
+        created_at = self._completion.created_at if before is None else before.created_at
+        return msgspec.structs.replace(self._completion, source="client", created_at=created_at)
+
+
+async def test_hours_are_skipped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once its hours are known, a model that nobody used is not searched for in them."""
+    rng = random.Random(7)
+    for _ in range(200):
+        await store.settle(vary(rng))
+    query = Query(organization_id="default", filter=parse_completion_filter('model = "nobody"'))
+    searched: list[int] = []
+
+    def count(query: Query, **more: Any) -> Any:
+        now = current_time_us()
+        begin = max(query.created_from or 0, now - HOURS * HOUR)
+        searched.append(min(now, query.created_to or now) - begin)
+        return select_page(query, **more)
+
+    monkeypatch.setattr(pages, "select_page", count)
+    for most in (2 * HOURS, 9):
+        searched.clear()
+        assert (await store.completions.list_summaries(query)).summaries == []
+        assert sum(each for each in searched if each > 0) <= most * HOUR
+
+
+async def test_what_is_being_written_is_not_remembered(store: Store) -> None:
+    """An hour that an open transaction changes stays unknown, until it is read afterwards."""
+    old = finished(created_at=current_time_us() - 5 * HOUR, model="a")
+    await store.settle(old)
+    known = store._database.zones
+    key = ("default", old.created_at // HOUR)
+
+    def is_known() -> bool:
+        spans = known.list_spans(organization_id="default", begin=0, end=None, filter=None)
+        return any(each.begin // HOUR == key[1] for each in spans if each.zone is not None)
+
+    known.touch([key])
+    query = Query(organization_id="default", sort="cost")
+    await store.completions.list_summaries(query)
+    assert not is_known()
+    known.settle()
+    await store.completions.list_summaries(query)
+    assert is_known()
+    known.touch([key])
+    assert not is_known()
+    known.settle()
+    known.forget()
+    assert not is_known()
+
+
+async def test_organizations_are_apart(store: Store) -> None:
+    """What an organization's hours have says nothing of another's."""
+    mine = finished(created_at=current_time_us() - 20 * HOUR, cost_usd=1.0)
+    other = msgspec.structs.replace(mine, id="other", organization_id="other", cost_usd=2.0)
+    for each in (mine, other):
+        await store.settle(each)
+    for owner, cost in (("default", 1.0), ("other", 2.0), ("default", 1.0)):
+        page = await store.completions.list_summaries(Query(organization_id=owner, sort="cost"))
+        assert [each.completion.cost_usd for each in page.summaries] == [cost]
