@@ -32,6 +32,18 @@ def test_a_mended_value_has_both_sides() -> None:
     assert "<code>finish_reason</code>" in row.title
 
 
+def test_a_mended_number_has_both_sides() -> None:
+    """1.0 and 1 are equal, and yet it is said what came and what the caller got."""
+    completion = create(
+        fixes=[Fix("E3", "created")],
+        violates=["E3"],
+        received=json.encode(create_response() | {"created": 1764425527.0}),
+        response=json.encode(create_response() | {"created": 1764425527}),
+    )
+    [row], _ = list_broken_rules(completion)
+    assert (row.came, row.got) == ("1764425527.0", "1764425527")
+
+
 def test_what_was_left_has_its_place() -> None:
     """A rule that nothing mends is found again in the answer, with what is wrong."""
     answer = create_response()

@@ -231,6 +231,43 @@ def test_rules_say_what_came_and_what_the_caller_got(visitor: Visitor, server: S
     assert "not mended" in words and "Not mended: the caller got it as it came" in words
 
 
+def test_every_try_of_a_caller_is_named(tmp_path: Path) -> None:
+    """A call that a caller repeated leads to its other tries, and says which of them failed."""
+    first = Completion(organization_id=DEFAULT, status="failed", failure_kind="upstream_timeout")
+    second = Completion(
+        organization_id=DEFAULT,
+        status="finished",
+        created_at=first.created_at + 1,
+        retry_of=first.id,
+        retry_count=1,
+        response=json.dumps(create_response()).encode(),
+    )
+    asyncio.run(settle(tmp_path / "data", first, second))
+    with run_server(tmp_path / "data") as server:
+        for one, other in ((first, second), (second, first)):
+            page = read(Visitor(server), f"/completions/{one.id}?tab=attempts")
+            said = "The caller asked the same 2 times: try 1 failed, try 2 was answered."
+            assert said in re.sub(r" +([.,])", r"\1", read_words(page))
+            assert f'href="/completions/{other.id}?tab=attempts"' in page
+
+
+async def settle(data: Path, *completions: Completion) -> None:
+    store = await Store.open(data)
+    for each in completions:
+        await store.settle(each)
+    await store.close()
+
+
+def test_short_parameters_are_on_one_line(visitor: Visitor, server: Server) -> None:
+    """A small object is shown as it is, and a large one is folded."""
+    large = {"type": "object", "properties": {f"field-{n}": {} for n in range(20)}}
+    options = {"stream_options": {"include_usage": True}, "response_format": large}
+    id = record(server, ask() | options, create_response())
+    page = unescape(read(visitor, f"/completions/{id}?tab=parameters"))
+    assert '<code dir="auto">{"include_usage": true}</code>' in page
+    assert "<summary>27 characters</summary>" not in page and "characters</summary>" in page
+
+
 def test_a_failed_call_says_why(server: Server, visitor: Visitor) -> None:
     """The reason, the status that the caller got, and the attempts are on the page."""
     reply = server.chat({**ask(), "model": "nobody/m"})

@@ -157,7 +157,7 @@ def test_views(visitor: Visitor) -> None:
     [link] = re.findall(r'class="view-row"><a href="([^"]+)"', html)
     assert "evil" not in link
     [path] = re.findall(r'action="(/completions/views/[^"]+/delete)"', html)
-    assert "No view is saved yet." in visitor.submit(path).body.decode()
+    assert "A view keeps the query" in visitor.submit(path).body.decode()
     assert visitor.post("/completions/views", name="", state="").status == 400
 
 

@@ -55,6 +55,15 @@ def record_turns(server: Server, session: str, count: int) -> list[str]:
     return ids
 
 
+def test_the_list_says_what_was_asked_first(server: Server, visitor: Visitor) -> None:
+    """A session is known by its first question, beside its id; one without calls says so."""
+    record_turns(server, "opening", 2)
+    words = read_words(read(visitor, "/sessions"))
+    assert "question-1. opening" in words and "question-2." not in words
+    server.send("POST", "/api/v1/sessions", {})
+    assert "(nothing was asked)" in read_words(read(visitor, "/sessions"))
+
+
 def test_each_turn_shows_only_what_it_adds(server: Server, visitor: Visitor) -> None:
     """What a request repeats is folded into a number, and every answer is there once."""
     ids = record_turns(server, "thread 1/a", 3)

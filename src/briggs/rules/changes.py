@@ -42,7 +42,9 @@ def _find_change(fix: Fix, sent: list[Any], answer: Any) -> Change:
     values = (_find(each, fix.path) for each in sent)
     came = next((value for value in values if value is not ABSENT), ABSENT)
     became = _find(answer, fix.path)
-    return Change(fix, bool(sent), came, ABSENT if came == became else became)
+    # 1.0 equals 1, and is not the same in JSON.
+    is_same = came == became and type(came) is type(became)
+    return Change(fix, bool(sent), came, ABSENT if is_same else became)
 
 
 def _read_received(received: bytes) -> Iterator[Any]:

@@ -30,6 +30,7 @@ from briggs.storage.types import AnyText
 from briggs.types.completions import Completion
 from briggs.types.errors import NotFound
 
+TRIES_MAX = 20
 IDS_MAX = 500
 """How many ids one statement may contain."""
 
@@ -73,6 +74,18 @@ class Completions:
             lambda connection: _retrieve_labels(
                 connection, ids=wanted, organization_id=organization_id
             )
+        )
+
+    async def list_tries(
+        self, completion: Completion, *, organization_id: str
+    ) -> Sequence[Completion]:
+        """The calls with which a caller asked the same, the first first, with few members.
+
+        Empty if the caller asked once, as far as is known.
+        """
+        first = completion.retry_of or completion.id
+        return await self._access.read(
+            lambda connection: _list_tries(connection, first=first, organization_id=organization_id)
         )
 
     async def list(self, query: Query) -> Page:
@@ -198,6 +211,17 @@ def _retrieve_labels(
 ) -> dict[str, Completion]:
     found = _read_many(connection, _SELECT_LABELS, ids=ids, organization_id=organization_id)
     return {each.id: each for each in (decode_row(row, Completion) for row in found)}
+
+
+def _list_tries(connection: Connection, *, first: str, organization_id: str) -> list[Completion]:
+    again = _SELECT_TRIES.where(
+        completions.c.organization_id == organization_id, completions.c.retry_of == first
+    )
+    rows = connection.execute(again.order_by(completions.c.retry_count).limit(TRIES_MAX)).all()
+    if not rows:
+        return []
+    begun = _read_many(connection, _SELECT_TRIES, ids=[first], organization_id=organization_id)
+    return [decode_row(row, Completion) for row in (*begun, *rows)]
 
 
 def _list_tags(connection: Connection, *, organization_id: str, text: str, limit: int) -> list[str]:
@@ -346,6 +370,8 @@ _NEXT_TAG = _FIRST_TAG.where(completion_tags.c.tag > bindparam("tag"))
 
 _LABELS = ("id", "organization_id", "created_at", "model", "response_model", "tags")
 _SELECT_LABELS = select(*(completions.c[name] for name in _LABELS))
+_TRY = ("id", "organization_id", "created_at", "status", "retry_count", "retry_of")
+_SELECT_TRIES = select(*(completions.c[name] for name in _TRY))
 
 
 def select_many(statement: Select[Any], *, ids: Sequence[str], organization_id: str) -> Select[Any]:

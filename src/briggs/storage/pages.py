@@ -31,7 +31,7 @@ from briggs.storage.tables import (
     completions,
     deleted_completions,
 )
-from briggs.storage.zones import BOUNDED, Span, merge, prunes
+from briggs.storage.zones import BOUNDED, ZoneSpan, merge, prunes
 from briggs.types.completions import ID_PREFIX, Completion, current_time_us
 from briggs.types.errors import InvalidRequest
 from briggs.wires.recorded.preview import Preview, read_preview
@@ -211,7 +211,7 @@ def _read_sorted(
         return list(_read(connection, newer, after, bodies)), begin
 
 
-def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> list[Span]:
+def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> list[ZoneSpan]:
     """The parts of a range that may have what a query asks for, the newest first."""
     database, owner = database_of(connection), query.organization_id
     database.zones.learn(
@@ -257,7 +257,7 @@ def _find_first(connection: Connection, query: Query, after: Place | None) -> li
     return [id for _, id in found]
 
 
-def _steps(known: Sequence[Span]) -> range:
+def _steps(known: Sequence[ZoneSpan]) -> range:
     return range(0, len(known), SEARCHED_AT_ONCE)
 
 
@@ -268,7 +268,7 @@ def _place_of(value: float | None, at: int, is_rising: bool) -> tuple[bool, floa
     return (False, value, at) if is_rising else (False, -value, -at)
 
 
-def _best_place(span: Span, query: Query) -> tuple[bool, float, int]:
+def _best_place(span: ZoneSpan, query: Query) -> tuple[bool, float, int]:
     """The first place that a completion of an hour can have."""
     assert span.zone is not None, "only called for known hours"
     bounds = span.zone.bounds[query.sort]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, func, select
 
 from briggs.storage.access import Access
+from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.previews import read_previews
 from briggs.storage.tables import completions, sessions
 from briggs.storage.usage import counted, estimated
 from briggs.types.sessions import Session
+from briggs.wires.recorded.preview import Preview
 
 
 class Sessions:
     """`store.sessions`. A session that a completion names exists without being created."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, bodies: Bodies) -> None:
         self._access = access
+        self._bodies = bodies
 
     async def create(self, session: Session) -> None:
         """Store a session. If it exists already, nothing changes."""
@@ -45,6 +49,37 @@ class Sessions:
             .offset(offset)
         )
         return await self._access.read(lambda connection: _read(connection, page))
+
+    async def list_openings(
+        self, ids: Sequence[str], *, organization_id: str
+    ) -> Mapping[str, Preview]:
+        """What the first call of each of these sessions was about, as far as that is known."""
+        return await self._access.read(
+            lambda connection: _list_openings(
+                connection, ids=ids, organization_id=organization_id, bodies=self._bodies
+            )
+        )
+
+
+def _list_openings(
+    connection: Connection, *, ids: Sequence[str], organization_id: str, bodies: Bodies
+) -> dict[str, Preview]:
+    call, columns = completions.alias(), sessions.c
+    first = (
+        select(call.c.id)
+        .where(
+            call.c.organization_id == columns.organization_id,
+            call.c.session_id == columns.id,
+            call.c.session_id.is_not(None),
+        )
+        .order_by(call.c.created_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    these = (columns.organization_id == organization_id, columns.id.in_(ids))
+    found = {row[0]: row[1] for row in connection.execute(select(columns.id, first).where(*these))}
+    previews = read_previews(connection, ids=list(filter(None, found.values())), bodies=bodies)
+    return {id: shown for id, call in found.items() if (shown := previews.get(call)) is not None}
 
 
 def _read(connection: Connection, page: Select[Any]) -> list[Session]:

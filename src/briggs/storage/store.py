@@ -98,7 +98,7 @@ class Store:
         self.signed_calls = SignedCalls(self, bodies=bodies, exist=has_signed_calls)
         self.keys = Keys(self)
         self.organizations = Organizations(self)
-        self.sessions = Sessions(self)
+        self.sessions = Sessions(self, bodies=bodies)
         self.feedback_tasks = FeedbackTasks(self, bodies=bodies)
         self.feedback = FeedbackStore(self)
         self.feedback_queue = FeedbackQueue(self)

@@ -63,7 +63,7 @@ class Zone(NamedTuple):
     """The values of a field. Absent if there are too many."""
 
 
-class Span(NamedTuple):
+class ZoneSpan(NamedTuple):
     """A part of the time of a list. Its zone is None if it has to be searched to know."""
 
     begin: int
@@ -138,20 +138,20 @@ class Zones:
 
     def list_spans(
         self, *, organization_id: str, begin: int, end: int | None, filter: Filter | None
-    ) -> list[Span]:
+    ) -> list[ZoneSpan]:
         """The parts of a range that may have what a filter selects, the newest first."""
         with self._lock:
             known = self._maps.get(organization_id)
             if known is None:
-                return [Span(begin, _END if end is None else end)]
+                return [ZoneSpan(begin, _END if end is None else end)]
             last = _END if end is None else end
-            spans = [Span(max(begin, known.high * HOUR_US), last)]
+            spans = [ZoneSpan(max(begin, known.high * HOUR_US), last)]
             for hour in sorted(known.zones.keys() | known.dirty, reverse=True):
                 zone = None if hour in known.dirty else known.zones[hour]
                 if zone is None or filter is None or _may_match(filter, zone):
                     at = hour * HOUR_US
-                    spans.append(Span(max(begin, at), min(last, at + HOUR_US), zone))
-            spans.append(Span(begin, min(last, known.low * HOUR_US)))
+                    spans.append(ZoneSpan(max(begin, at), min(last, at + HOUR_US), zone))
+            spans.append(ZoneSpan(begin, min(last, known.low * HOUR_US)))
         return [each for each in spans if each.begin < each.end]
 
     def _count(self) -> int:
@@ -248,17 +248,17 @@ def _read_bounds(least: Any, most: Any) -> tuple[float, float] | None:
     return least, most
 
 
-def merge(spans: Iterable[Span], *, most: float = math.inf) -> list[Span]:
+def merge(spans: Iterable[ZoneSpan], *, most: float = math.inf) -> list[ZoneSpan]:
     """Neighbouring spans as one, and also those that are close if there are more than `most`."""
     ordered = sorted(spans, key=lambda span: span.begin)
     gap = 0
     while True:
-        merged: list[Span] = []
+        merged: list[ZoneSpan] = []
         for span in ordered:
             if merged and span.begin <= merged[-1].end + gap:
-                merged[-1] = Span(merged[-1].begin, max(merged[-1].end, span.end))
+                merged[-1] = ZoneSpan(merged[-1].begin, max(merged[-1].end, span.end))
             else:
-                merged.append(Span(span.begin, span.end))
+                merged.append(ZoneSpan(span.begin, span.end))
         if len(merged) <= most:
             return merged[::-1]
         gap = 2 * gap or HOUR_US

@@ -249,6 +249,9 @@ async def view_completion(
         "card": _find_card(details),
         "feedback": await _list_feedback(request, completion),
         "turns": await _list_turns(request, completion),
+        "tries": await find_parts(request).store.completions.list_tries(
+            completion, organization_id=completion.organization_id
+        ),
     }
     shows_raw = details.wish.tab == "raw" or any(name in state for name in ("body", "form", "raw"))
     if not shows_raw:

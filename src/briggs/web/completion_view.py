@@ -58,6 +58,7 @@ BESIDE_CHARACTERS_MAX = 1_500
 CONTEXT_TOKENS = 4
 JSON_CHARACTERS_MAX = 64 * 1024
 VALUE_CHARACTERS_MAX = 2_000
+LINE_CHARACTERS_MAX = 60
 TOOLS_MAX = 60
 PARAMETERS_MAX = 200
 
@@ -261,8 +262,10 @@ def _list_parameters(request: Mapping[str, Any]) -> dict[str, str]:
 
 
 def write_value(value: Any) -> str:
-    """A value as JSON, cut where it is long."""
-    written = value if isinstance(value, str) else json.lay_out(value)
+    """A value as JSON, on one line if that is short, and cut where it is long."""
+    written = value if isinstance(value, str) else json.lay_out(value, indent=None)
+    if written is not value and len(written) > LINE_CHARACTERS_MAX:
+        written = json.lay_out(value)
     if len(written) <= VALUE_CHARACTERS_MAX:
         return printable(written)
     return printable(f"{written[:VALUE_CHARACTERS_MAX]}…")

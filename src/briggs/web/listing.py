@@ -267,7 +267,8 @@ def _list_marks(completion: Completion, *, calls: int, tries: int) -> list[tuple
     if calls:
         marks.append((f"{calls} call{'s' if calls > 1 else ''}", ""))
     if tries > 1:
-        marks.append((f"try {completion.retry_count + 1} of {tries}", "bad"))
+        kind = "bad" if completion.status == "failed" else "warn"
+        marks.append((f"try {completion.retry_count + 1} of {tries}", kind))
     elif completion.retry_count:
         marks.append((f"retry {completion.retry_count}", "bad"))
     marks += [

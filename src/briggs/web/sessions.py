@@ -56,14 +56,20 @@ async def list_page(request: Request) -> Response:
     """`GET /sessions`: the sessions, newest first."""
     state = request.query_params
     number = read_place(state, "page", maximum=PAGES_MAX)
-    sessions = await find_parts(request).store.sessions.list(
-        organization_id=request.state.key.organization_id, limit=PAGE + 1, offset=number * PAGE
+    store, owner = find_parts(request).store.sessions, request.state.key.organization_id
+    sessions = await store.list(organization_id=owner, limit=PAGE + 1, offset=number * PAGE)
+    openings = await store.list_openings(
+        [each.id for each in sessions[:PAGE]], organization_id=owner
     )
     return await render(
         request,
         "sessions/list.html",
         title="Sessions",
-        sessions=[(each, join_path("sessions", each.id)) for each in sessions[:PAGE]],
+        sessions=[
+            (each, join_path("sessions", each.id), opening.asked if opening else "")
+            for each in sessions[:PAGE]
+            for opening in [openings.get(each.id)]
+        ],
         has_more=len(sessions) > PAGE,
         page=number,
         link=Address("/sessions", state),
