@@ -248,6 +248,7 @@ def test_one_name_means_one_thing() -> None:
 
 WIRES = ROOT / "src/briggs/wires"
 KNOWN_ELSEWHERE = {
+    "after_id": "a column of the work in steps, for where it goes on",
     "audio_input_tokens": "Briggs's, on the record",
     "audio_output_tokens": "Briggs's, on the record",
     "call_id": "a column of the tool results that were signed",

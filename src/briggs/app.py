@@ -18,6 +18,7 @@ from briggs.accounts.gate import Gate, read_secret
 from briggs.accounts.keys import Keys
 from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_body
+from briggs.api.anthropic.routes import ROUTES as ANTHROPIC_ROUTES
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
 from briggs.api.calls import FaceRoute
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
@@ -62,7 +63,7 @@ _CARRIED_METHODS = ("GET", "HEAD", "OPTIONS")
 """The methods of these paths that Starlette serves."""
 
 ROUTES = [
-    *(*OPENAI_ROUTES, *OLLAMA_ROUTES, *OTLP_ROUTES),
+    *(*OPENAI_ROUTES, *ANTHROPIC_ROUTES, *OLLAMA_ROUTES, *OTLP_ROUTES),
     *(*BRIGGS_ROUTES, *LOG10_ROUTES, *health.ROUTES),
 ]
 """Every route that Starlette serves."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.processes import Server, run_server
+from tests.processes import Server, Upstream, create_chunk, create_response, run_server
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parents[1] / ".venvs"
@@ -48,4 +50,50 @@ def test_client(built_in: Server, client: str, story: str) -> None:
         timeout=120,
         check=False,
     )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def think_and_call(handler: Any, seen: Any) -> None:
+    """An upstream that thinks and calls a tool, and then reads out the result."""
+    function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
+    call = {"id": "call_1", "type": "function", "function": function}
+    said: dict[str, Any] = {"reasoning_content": "Hm.", "tool_calls": [call], "content": None}
+    reason = "tool_calls"
+    last = seen.json["messages"][-1]
+    if last["role"] == "tool":
+        said, reason = {"content": f"It said: {last['content']}"}, "stop"
+    if not seen.json.get("stream"):
+        answer = create_response("")
+        message = {"role": "assistant", "refusal": None, **said}
+        answer["choices"][0] |= {"message": message, "finish_reason": reason}
+        handler.send_whole(200, json.dumps(answer).encode())
+        return
+    handler.begin_stream()
+    handler.write_piece(create_chunk({"role": "assistant", "content": ""}))
+    handler.write_piece(create_chunk({"reasoning_content": "Hm."}))
+    handler.write_piece(create_chunk({"tool_calls": [{"index": 0, **call}]}))
+    handler.write_piece(create_chunk({}, finish_reason=reason))
+    handler.write_piece(b"data: [DONE]\n\n")
+    handler.write_piece(b"")
+
+
+def test_anthropic(tmp_path: Path) -> None:
+    """Anthropic's package and LangChain's work with nothing but the address and the key."""
+    python = ENVIRONMENTS / "anthropic" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("`make test` makes the environment of Anthropic's package")
+    upstream = Upstream({"thinker": think_and_call})
+    try:
+        with run_server(tmp_path / "data", config=upstream.config()) as server:
+            variables = {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": server.key}
+            ended = subprocess.run(
+                [python, HERE / "anthropic_story.py", "local/briggs-tiny", "thinker/m"],
+                env={**os.environ, **variables},
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+    finally:
+        upstream.close()
     assert ended.returncode == 0, ended.stdout + ended.stderr

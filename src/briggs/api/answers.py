@@ -23,6 +23,7 @@ from briggs.types.errors import (
     InvalidRequest,
     RequestTimeout,
 )
+from briggs.wires.anthropic.face import describe_error
 
 LIMIT_DEFAULT = 25
 LIMIT_MAX = 1000
@@ -47,13 +48,15 @@ async def present_aside(present: Callable[[], Any], *, of: Iterable[Completion])
 def answer_error(error: BriggsError, *, path: str) -> Json:
     """Answer with an error, in the shape that the clients of this path expect.
 
-    Log10's clients read `error` as text, GraphQL clients a list of `errors`, and all others
-    OpenAI's object.
+    Log10's clients read `error` as text, GraphQL clients a list of `errors`, Anthropic's clients
+    Anthropic's object, and all others OpenAI's.
     """
     body = error.to_object()
     if path == "/graphql":
         details = body["error"]
         body = {"errors": [{"message": details.pop("message"), "extensions": details}]}
+    elif path.startswith("/v1/messages"):
+        body = describe_error(error)
     elif path.startswith("/api/"):
         body = {**body["error"], "error": error.message}
         del body["message"]

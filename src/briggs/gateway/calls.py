@@ -18,7 +18,7 @@ from briggs.gateway.running import Running
 from briggs.gateway.stream import stream
 from briggs.record.labels import check_metadata, split_tags
 from briggs.record.record import Call, Record
-from briggs.types.completions import SESSION, Completion
+from briggs.types.completions import SESSION, TAGS, Completion
 from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import BriggsError, HangUp, LimitReached, Overloaded, RequestTooLarge
 from briggs.types.limits import Limits
@@ -248,4 +248,4 @@ def _read_envelope(envelope: Envelope, *, into: Completion) -> None:
         into.metadata = metadata
         # For clients that cannot set a header.
         into.session_id = into.session_id or metadata.get(SESSION)
-        into.tags = into.tags or split_tags(metadata.get("briggs_tags", ""))
+        into.tags = into.tags or split_tags(metadata.get(TAGS, ""))

@@ -20,6 +20,7 @@ from briggs.settings import (
 )
 from briggs.transport import Transport
 from briggs.types.keys import PREFIX
+from briggs.wires.anthropic import tokens as anthropic
 from briggs.wires.anthropic.wire import AnthropicWire
 from briggs.wires.base import CHAT, Ability, Wire
 from briggs.wires.cohere import embeddings as cohere
@@ -83,6 +84,7 @@ CATALOG: tuple[Vendor, ...] = (
         "https://api.anthropic.com/v1",
         "ANTHROPIC_API_KEY",
         wire=AnthropicWire(),
+        abilities=anthropic.open_abilities,
     ),
     Vendor(
         "bedrock",

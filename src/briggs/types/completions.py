@@ -15,8 +15,9 @@ CallKind = Literal["chat", "completion", "response", "message", "embedding", "mo
 """What a call asks for: the nouns of the APIs that Briggs answers."""
 TEXTLESS: frozenset[CallKind] = frozenset({"embedding", "moderation"})
 """The kinds of calls whose answers have no text, so that nobody grades them."""
-SESSION = "briggs_session"
-"""The member of a request's metadata with the session, for clients that cannot set a header."""
+SESSION, TAGS = LABELS = ("briggs_session", "briggs_tags")
+"""The members of a request's metadata with the session and the tags, for clients that cannot set a
+header."""
 ID_PREFIX = "chatcmpl-"
 """Put before Briggs's id in an answer whose upstream gave no id."""
 

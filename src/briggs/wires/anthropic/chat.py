@@ -14,7 +14,7 @@ import msgspec
 
 from briggs.types import json
 from briggs.types.any_json import Members, text
-from briggs.types.completions import SESSION
+from briggs.types.completions import LABELS, SESSION
 from briggs.types.encodings import refuse_json
 from briggs.types.envelope import LARGE_BYTES, check_size
 from briggs.types.errors import InvalidRequest
@@ -87,6 +87,18 @@ def read_message_request(body: bytes) -> MessageRequest:
     own = {name: value for name, value in asked.items() if name not in (*_SAME, *_TRANSLATED)}
     unsaid = [name for name, value in own.items() if value is not None and name not in OPTIONAL]
     return MessageRequest(chat | given(**own), reader.refusal, unsaid)
+
+
+def remove_labels(body: bytes) -> bytes:
+    """The request as Anthropic accepts it: labels of the record are no metadata of its own."""
+    if not any(label.encode() in body for label in LABELS):
+        return body
+    asked = json.decode(body)
+    metadata = asked.get("metadata")
+    if not isinstance(metadata, dict) or not any(label in metadata for label in LABELS):
+        return body
+    kept = {name: value for name, value in metadata.items() if name not in LABELS}
+    return json.encode_plain({**asked, "metadata": kept})
 
 
 class _Reader:
@@ -310,14 +322,15 @@ def _read_output(asked: Members) -> Members:
 
 
 def _read_metadata(metadata: Any) -> Members:
-    """The user, and a session for the record if the user's id names one, as Claude Code's does."""
+    """The user, and the labels of the record. Claude Code names its session in the user's id."""
     if not isinstance(metadata, dict | None):
         raise refuse("metadata", "it must be an object.")
-    user = text((metadata or {}).get("user_id"))
-    if user is None:
-        return {}
-    session = _find_session(user)
-    return given(user=user, metadata={SESSION: session} if session else None)
+    given_metadata = metadata or {}
+    user = text(given_metadata.get("user_id"))
+    labels = {name: value for name, value in given_metadata.items() if name in LABELS}
+    if user and SESSION not in labels and (session := _find_session(user)):
+        labels[SESSION] = session
+    return given(user=user, metadata=labels or None)
 
 
 def _find_session(user: str) -> str | None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import msgspec
 
 from briggs.types import json
+from briggs.types.any_json import Members
 from briggs.types.completions import CallKind, Completion
 from briggs.types.envelope import Envelope, Original, open_envelope
 from briggs.types.errors import BriggsError
 from briggs.wires.anthropic.answer import STATUSES
-from briggs.wires.anthropic.chat import read_message_request
+from briggs.wires.anthropic.chat import read_message_request, remove_labels
 from briggs.wires.anthropic.events import MessageFrames, write_event
 from briggs.wires.anthropic.message import write_message
 from briggs.wires.anthropic.plain import fit
@@ -35,7 +36,11 @@ class MessageFace:
         read = read_message_request(body)
         envelope = open_envelope(json.encode_plain(read.chat))
         original = Original(
-            AnthropicWire.format, body, refusal=read.refusal, unsaid=read.unsaid, fit=fit
+            AnthropicWire.format,
+            remove_labels(body),
+            refusal=read.refusal,
+            unsaid=read.unsaid,
+            fit=fit,
         )
         return msgspec.structs.replace(envelope, original=original)
 
@@ -46,13 +51,17 @@ class MessageFace:
         return MessageFrames()
 
     def write_error(self, error: BriggsError, *, id: str, streamed: bool) -> bytes:
-        details = {"type": find_error_type(error), "message": error.message}
-        if streamed:
-            return write_event("error", error=details, request_id=id)
-        return json.encode_plain({"type": "error", "error": details, "request_id": id})
+        described = {**describe_error(error), "request_id": id}
+        return write_event(**described) if streamed else json.encode_plain(described)
 
 
-def find_error_type(error: BriggsError) -> str:
+def describe_error(error: BriggsError) -> Members:
+    """The error as Anthropic's clients expect it."""
+    details = {"type": _find_type(error), "message": error.message}
+    return {"type": "error", "error": details}
+
+
+def _find_type(error: BriggsError) -> str:
     """Anthropic's type for an error: its own if it has one, or else that of its status."""
     if error.type in STATUSES and STATUSES[error.type] == error.http_status:
         return error.type

@@ -1,0 +1,1 @@
+"""Anthropic's API, beside the messages that models answer."""
