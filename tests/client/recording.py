@@ -13,6 +13,7 @@ import pytest
 from briggs.client import log as logs
 from briggs.client.log import Log
 from briggs.client.sync import Client
+from tests.api.behaviours import embeds
 from tests.processes import Behaviour, Seen, Upstream, create_chunk, create_response
 
 NOBODY = "http://127.0.0.1:9"
@@ -57,7 +58,15 @@ def list_all(client: Client) -> list[dict[str, Any]]:
 
 def open_vendors() -> Upstream:
     """Answers in the formats of OpenAI and Anthropic."""
-    return Upstream({"openai": _answer, "anthropic": _answer_as_anthropic, "refuses": _refuse})
+    return Upstream(
+        {
+            "openai": _answer,
+            "anthropic": _answer_as_anthropic,
+            "refuses": _refuse,
+            "embeds": embeds,
+            "texts": _continue,
+        }
+    )
 
 
 def _answer(handler: Any, seen: Seen) -> None:
@@ -68,6 +77,24 @@ def _answer(handler: Any, seen: Seen) -> None:
     for text in ("Hel", "lo"):
         handler.write_piece(create_chunk({"role": "assistant", "content": text}))
     handler.write_piece(create_chunk({}, finish_reason="stop"))
+    handler.write_piece(b"data: [DONE]\n\n")
+    handler.write_piece(b"")
+
+
+def _continue(handler: Any, seen: Seen) -> None:
+    """Answers with a text completion."""
+
+    def write(text: str, reason: str | None) -> bytes:
+        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
+        identity = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m"}
+        return json.dumps({**identity, "choices": [choice]}).encode()
+
+    if not seen.json.get("stream"):
+        handler.send_whole(200, write("Hello", "stop"))
+        return
+    handler.begin_stream()
+    for chunk in (write("Hel", None), write("lo", "stop")):
+        handler.write_piece(b"data: " + chunk + b"\n\n")
     handler.write_piece(b"data: [DONE]\n\n")
     handler.write_piece(b"")
 

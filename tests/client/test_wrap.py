@@ -102,6 +102,33 @@ def test_what_the_program_gets_arrives_at_the_server(
     assert (last.briggs.prompt_tokens, last.briggs.completion_tokens) == (3, 2)
 
 
+def test_other_kinds_of_calls(
+    server: RunningServer, vendors: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embeddings are recorded without vectors, and text completions with their texts."""
+    with (
+        recording(monkeypatch, tmp_path, url=server.url, api_key=server.api_key),
+        briggs.Client(server.url, server.api_key) as reader,
+        briggs.wrap(open_openai(vendors, "embeds"), tags=["kinds"]) as embedder,
+        briggs.wrap(open_openai(vendors, "texts"), tags=["kinds"]) as writer,
+    ):
+        assert embedder.embeddings.create(model="e", input="one").data[0].embedding == [3.0, 0.5]
+        assert writer.completions.create(model="m", prompt="hi").choices[0].text == "Hello"
+        stream = writer.completions.create(model="m", prompt="hi", stream=True)
+        assert "".join(chunk.choices[0].text for chunk in stream) == "Hello"
+        assert briggs.flush() == 0
+        found = [*reader.completions.iterate(status="any", tags=["kinds"], order="asc")]
+    embedding, *texts = found
+    assert embedding.briggs.kind == "embedding"
+    assert embedding.extra["response"]["data"] == [
+        {"object": "embedding", "index": 0, "dimensions": 2}
+    ]
+    assert (embedding.briggs.prompt_tokens, embedding.briggs.completion_tokens) == (5, 0)
+    assert [each.briggs.kind for each in texts] == ["completion"] * 2
+    assert [each.choices[0]["message"]["content"] for each in texts] == ["Hello"] * 2
+    assert {each.briggs.status for each in found} == {"finished"}
+
+
 def test_streams_stay_streams(vendors: Upstream, records: Any) -> None:
     """A stream that is iterated, closed early or read raw is unchanged and recorded."""
     with briggs.wrap(open_openai(vendors)) as client:

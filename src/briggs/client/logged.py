@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
+from briggs.types.completions import CallKind
 from briggs.types.json import Object
 
 
@@ -16,7 +17,7 @@ class LoggedCompletion(Object):
     id: str
     organization_id: str | None = None
     status: Literal["started", "finished", "failed"] | None = None
-    kind: Literal["chat", "completion", "prompt"] | None = None
+    kind: CallKind | Literal["prompt"] | None = None
     created_at: str | None = None
     """ISO 8601."""
     created_at_ms: int | None = None

@@ -9,8 +9,8 @@ import msgspec
 
 from briggs.client.errors import InvalidArgument
 from briggs.types import json
-from briggs.types.completions import Status, create_id, current_time_us
-from briggs.wires.recorded.stream import Speaks, fold_stream, has_end
+from briggs.types.completions import CallKind, Status, create_id, current_time_us
+from briggs.wires.recorded.stream import Speaks, fold_stream, has_end, leave_out_vectors
 
 REASON_LENGTH_MAX = 2000
 
@@ -25,6 +25,7 @@ class CallRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A stream that its program left is `failed`, unless `tell` finds that it was complete."""
     duration_ms: float | None = None
     speaks: Speaks = "openai"
+    kind: CallKind = "chat"
     request: bytes
     received: bytes = b""
     """The body of the answer, or the events of a stream."""
@@ -39,7 +40,10 @@ class CallRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 def tell(record: CallRecord) -> bytes:
     """The body of the request that reports a call to the server."""
     status, kind = record.status, record.failure_kind
-    response = _read_json(record.received)
+    received = record.received
+    if record.kind == "embedding":
+        received = leave_out_vectors(received, request=record.request)
+    response = _read_json(received)
     left_ms = None
     if record.is_stream:
         folded, is_whole = fold_stream(
@@ -52,7 +56,7 @@ def tell(record: CallRecord) -> bytes:
             status, kind = "finished", None
     members = {
         "status": status,
-        "kind": "chat",
+        "kind": record.kind,
         "created_at_ms": record.created_at / 1000,
         "duration": None if record.duration_ms is None else record.duration_ms / 1000,
         "caller_left_ms": left_ms,

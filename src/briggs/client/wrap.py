@@ -25,7 +25,7 @@ from briggs.client.marks import current_session, current_tags, join_tags
 from briggs.client.records import CallRecord, read_error
 from briggs.transport.decoding import create_decoder
 from briggs.transport.upstream.client import ANSWER_BYTES_MAX
-from briggs.wires.recorded.stream import Speaks, recognise
+from briggs.wires.recorded.stream import Speaks, find_kind, recognise
 
 Client = TypeVar("Client")
 P = ParamSpec("P")
@@ -39,7 +39,9 @@ logger = logging.getLogger("briggs")
 
 
 def wrap(client: Client, *, tags: Sequence[str] = ()) -> Client:
-    """Record every chat completion of this client and of its copies. Returns the same object.
+    """Record the calls of this client and of its copies. Returns the same object.
+
+    Chat completions, text completions and embeddings are recorded, embeddings without vectors.
 
     Accepts sync and async clients of the packages `openai` (1 to 3) and `anthropic`. If a call
     goes to a Briggs server, that server records it, so only the tags and the session are added.
@@ -115,7 +117,7 @@ def _harmless(method: Callable[P, None]) -> Callable[P, None]:
 
 
 def _open_call(request: Any, tags: tuple[str, ...]) -> _Call | None:
-    """Start recording a request. None if it is not a chat completion."""
+    """Start recording a request. None if it is one that is not recorded."""
     if request.method != "POST":
         return None
     speaks = recognise(request.url.path, request.headers)
@@ -136,6 +138,7 @@ class _Call:
         self._is_settled = False
         self._record = CallRecord(
             speaks=speaks,
+            kind=find_kind(request.url.path),
             request=b"",
             tags=list(join_tags(current_tags(), tags)),
             session_id=self._session.id if self._session else None,

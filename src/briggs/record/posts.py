@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Literal
+from typing import Any, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from briggs.record.tell import Posted
 from briggs.types import json
-from briggs.types.completions import Status
+from briggs.types.completions import CallKind, Status
 
 _READ = (
     "status", "kind", "duration", "session_id", "tags", "metadata", "stacktrace", "stack_trace",
@@ -32,9 +32,8 @@ _STATUSES: dict[str | None, Status] = {
     "failed": "failed",
     "success": "finished",
 }
-_KINDS: dict[str | None, Literal["chat", "completion"]] = {
-    "chat": "chat",
-    "completion": "completion",
+_KINDS: dict[str | None, CallKind] = {
+    **{kind: kind for kind in get_args(CallKind)},
     "prompt": "completion",
 }
 _ID = re.compile(r"[\w.:-]{1,200}", re.ASCII)

@@ -25,7 +25,7 @@ from briggs.conform import (
 )
 from briggs.types import json
 from briggs.types.any_json import integer, members, text
-from briggs.types.completions import Completion
+from briggs.types.completions import TEXTLESS, Completion
 from briggs.types.envelope import LARGE_BYTES
 from briggs.types.usage import COUNT_MAX
 from briggs.wires.chunks import MALFORMED
@@ -55,6 +55,8 @@ class RecordedAnswer(NamedTuple):
 
 def read_answer(recorded: bytes, *, of: Completion) -> RecordedAnswer:
     """Read the answer of a completion, whatever its shape."""
+    if of.kind in TEXTLESS:
+        return RecordedAnswer(recorded, _read_counts(_decode(recorded)), is_translated=True)
     if (read := _read_plain(recorded) or _read_large(recorded, of=of)) is not None:
         return read
     value = _decode(recorded)
@@ -96,6 +98,20 @@ def name_model(body: bytes, *, of: Completion) -> bytes:
     if json.decode(bytes(members["model"])) != UNKNOWN_MODEL:
         return body
     return json.encode_plain(members | {"model": of.model})
+
+
+def _read_counts(answer: dict[str, Any] | None) -> Facts:
+    """What an answer without text says: no choices, but maybe its tokens."""
+    usage = members(members(answer).get("usage"))
+    prompt = integer(usage.get("prompt_tokens"))
+    is_counted = prompt is not None and 0 <= prompt <= COUNT_MAX
+    return Facts(
+        id=text(members(answer).get("id")),
+        model=text(members(answer).get("model")),
+        prompt_tokens=prompt if is_counted else None,
+        completion_tokens=0 if is_counted else None,
+        total_tokens=prompt if is_counted else None,
+    )
 
 
 def _finish(

@@ -12,7 +12,7 @@ from msgspec import Raw
 from briggs.record.reported import read_response
 from briggs.types import json
 from briggs.types.any_json import members
-from briggs.types.completions import Completion
+from briggs.types.completions import TEXTLESS, Completion
 from briggs.types.envelope import LARGE_BYTES
 
 _BODIES = frozenset({"request", "response", "received"})
@@ -47,7 +47,13 @@ def decode_body(body: bytes) -> Any:
 
 
 def _read_response(completion: Completion) -> dict[str, Any]:
-    """The answer in the shape of OpenAI's response, whichever vendor gave it."""
+    """The answer in the shape of OpenAI's response, whichever vendor gave it.
+
+    An answer without text stands beside it, in `response`: so all of a list have one shape.
+    """
+    if completion.kind in TEXTLESS:
+        response = _read_object(completion.response or b"null")
+        return {**_unanswered(completion), "response": response}
     if completion.source == "client":
         return members(_read_object(read_response(completion)))
     response = _read_object(completion.response or b"null")

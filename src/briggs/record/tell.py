@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -24,7 +24,7 @@ from briggs.rules import check_response, is_checkable
 from briggs.storage import Store
 from briggs.types import json
 from briggs.types.any_json import integer, members, text
-from briggs.types.completions import Completion, Status, current_time_us
+from briggs.types.completions import CallKind, Completion, Status, current_time_us
 from briggs.types.errors import Conflict, NotFound, StoreUnavailable
 
 _ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -39,7 +39,7 @@ class Posted(msgspec.Struct, kw_only=True):
 
     organization_id: str
     status: Status | UnsetType = UNSET
-    kind: Literal["chat", "completion"] | UnsetType = UNSET
+    kind: CallKind | UnsetType = UNSET
     request: bytes | UnsetType = UNSET
     response: bytes | UnsetType = UNSET
     duration_ms: float | UnsetType = UNSET
@@ -295,7 +295,8 @@ def read_told(id: str, posted: Posted) -> Told:
     has cleared it.
     """
     status = "finished" if posted.status is UNSET else posted.status
-    told = Completion(id=id, organization_id=posted.organization_id, status=status)
+    kind = "chat" if posted.kind is UNSET else posted.kind
+    told = Completion(id=id, organization_id=posted.organization_id, status=status, kind=kind)
     if posted.created_at is not UNSET:
         told.created_at = posted.created_at
     elif posted.duration_ms is not UNSET:
@@ -310,7 +311,7 @@ def read_told(id: str, posted: Posted) -> Told:
     write_facts(told, answer.facts)
     told.model = told.model or answer.facts.model or ""
     price_logged(told, answer.facts)
-    is_foreign = posted.is_retold or posted.kind == "completion" or answer.is_translated
+    is_foreign = posted.is_retold or kind != "chat" or answer.is_translated
     if status == "failed" or is_foreign or answer.is_plain:
         return Told(told, answer, [])
     findings = check_response(posted.response) if is_checkable(posted.response) else []

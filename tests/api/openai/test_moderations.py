@@ -60,7 +60,7 @@ def test_a_moderation(briggs: Server, vendor: Upstream, given: Any) -> None:
     assert raw.http_response.content == ANSWER.encode()
     assert vendor.seen[-1].json == {"input": given, "model": "m"}
     recorded = briggs.retrieve(raw.headers["x-briggs-completion-id"], "request")
-    assert recorded["results"] == [RESULT]
+    assert recorded["response"]["results"] == [RESULT]
     record = recorded["briggs"]
     assert (record["kind"], record["status"], record["response_id"]) == (
         *("moderation", "finished"),

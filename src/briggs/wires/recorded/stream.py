@@ -10,21 +10,45 @@ import msgspec
 
 from briggs.types import json
 from briggs.types.any_json import integer
+from briggs.types.completions import CallKind
+from briggs.types.errors import BriggsError
 from briggs.types.fold import Fold
 from briggs.types.sse import EventReader, EventTooLarge
 from briggs.wires.anthropic.fold import fold_events
+from briggs.wires.chunks import MALFORMED
+from briggs.wires.openai.embeddings import EmbeddingsFace
+from briggs.wires.openai.text.ability import read_chunk
 
 Speaks = Literal["openai", "anthropic"]
+
+_EMBEDDINGS = EmbeddingsFace()
 
 # The last event of a stream: OpenAI's, and Anthropic's.
 _ENDS = re.compile(rb"^(data: ?\[DONE\]|event: ?message_stop)", re.MULTILINE)
 
 
 def recognise(path: str, headers: Mapping[str, str]) -> Speaks | None:
-    """The format of a request for a chat completion. None for any other request."""
-    if path.endswith("/chat/completions"):
+    """The format of a request that is recorded. None for any other request."""
+    if path.endswith(("/completions", "/embeddings")):
         return "openai"
     return "anthropic" if path.endswith("/messages") and "anthropic-version" in headers else None
+
+
+def find_kind(path: str) -> CallKind:
+    """What a recognised request asks for."""
+    kinds: dict[str, CallKind] = {"/embeddings": "embedding", "/completions": "completion"}
+    if path.endswith("/chat/completions"):
+        return "chat"
+    return next((kind for end, kind in kinds.items() if path.endswith(end)), "chat")
+
+
+def leave_out_vectors(response: bytes, *, request: bytes) -> bytes:
+    """An answer with the lengths of its vectors instead of the vectors. Any other is unchanged."""
+    try:
+        envelope = _EMBEDDINGS.read_request(request)
+        return _EMBEDDINGS.read_answer(response, envelope=envelope).kept or response
+    except BriggsError:
+        return response
 
 
 def has_end(received: bytes) -> bool:
@@ -41,11 +65,20 @@ def fold_stream(received: bytes, *, speaks: Speaks, request: bytes) -> tuple[byt
         return (json.encode(message) if message else None), is_whole
     folded = Fold()
     chunks = [event for event in events if "choices" in event]
+    if any(chunk.get("object") == "text_completion" for chunk in chunks):
+        chunks = [chunk for chunk in map(_read_text, chunks) if chunk]
     for chunk in chunks:
         folded.add(chunk)
     response = folded.response()
     is_whole = has_end(received) or _has_finished(response, request)
     return (json.encode(response) if chunks else None), is_whole
+
+
+def _read_text(chunk: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        return read_chunk(chunk)
+    except MALFORMED:
+        return None
 
 
 def _has_finished(response: Mapping[str, Any], request: bytes) -> bool:

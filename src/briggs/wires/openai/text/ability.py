@@ -88,12 +88,17 @@ class _TextStream:
     def _read(self, chunk: dict[str, Any]) -> bytes:
         if chunk.get("error"):
             return json.encode_plain(chunk)
-        read = _read(chunk, "delta", "chat.completion.chunk")
+        read = read_chunk(chunk)
         for choice in read["choices"]:
             if choice["index"] in self._begun:
                 del choice["delta"]["role"]
             self._begun.add(choice["index"])
         return json.encode_plain(read)
+
+
+def read_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
+    """A chunk of a text as a chunk of a chat. May raise any of `MALFORMED`."""
+    return _read(chunk, "delta", "chat.completion.chunk")
 
 
 def _read(answer: dict[str, Any], holder: str, object: str) -> dict[str, Any]:
