@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from briggs.providers.catalog import CATALOG
+from briggs.wires.configs.litellm import KINDS
 from tests.cli.running import run
 
 GOOD = """
@@ -105,3 +108,124 @@ def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "briggs.toml").write_text("store = 7")
     assert run("config", "check").output.startswith("briggs.toml:1: store: ")
     assert run("config", "check", "none.toml").status == 1
+
+
+def test_a_configuration_of_litellm_becomes_ours(tmp_path: Path) -> None:
+    """Models, keys' variables, fallbacks, retries, timeouts and prices; the file is in order."""
+    target = tmp_path / "briggs.toml"
+    source = Path(__file__).with_name("litellm-config.yaml")
+    made = run("config", "import", str(source), "--to", str(target))
+    assert made.status == 0, made.errors
+    checked = run("config", "check", str(target))
+    assert checked.status == 0, checked.output
+    said = tomllib.loads(target.read_text())
+    assert said["models"] == {
+        "gpt-4o-deployments": {
+            "targets": [
+                {"target": "azure/gpt-4o-eu", "weight": 6},
+                {"target": "azure-2/gpt-4o-ca", "weight": 12},
+            ],
+            "strategy": "weight",
+        },
+        "gpt-4o": {"targets": ["gpt-4o-deployments", "claude"]},
+        "claude": {
+            "targets": ["anthropic/claude-sonnet-5"],
+            "upstream_timeout_s": 300,
+            "first_token_timeout_s": 60,
+        },
+        "bare": {
+            "targets": ["openai/gpt-4o-mini", "claude"],
+            "fallback_on": ["context_length"],
+        },
+        "mine": {"targets": ["openai-2/my-model"]},
+        "from-environment": {"targets": ["vllm/llama"]},
+        "gpt-4": {"targets": ["gpt-4o"]},
+    }
+    providers = said["providers"]
+    assert providers["azure"] == {
+        "kind": "azure",
+        "base_url": "https://my-endpoint-europe.openai.azure.com/openai",
+        "key_variable": "AZURE_API_KEY_EU",
+        "api_version": "2024-02-01",
+        "drop_unsupported": True,
+    }
+    assert (
+        providers["azure-2"]["base_url"] == "https://my-endpoint-canada.openai.azure.com/openai/v1"
+    )
+    assert providers["azure-2"]["key_variable"] == "GPT_4O_API_KEY"
+    assert providers["openai"]["key_variable"] == "OPENAI_API_KEY"
+    assert providers["openai-2"]["base_url"] == "http://10.0.0.5:8000/v1"
+    assert "key_variable" not in providers["openai-2"]
+    assert providers["groq"]["kind"] == "groq"
+    assert said["retries"] == {"attempts_max": 3}
+    assert said["cool_down"] == {"failures": 4, "duration_s": 45}
+    assert said["limits"] == {"upstream_timeout_s": 600}
+    assert said["prices"] == {"openai/gpt-4o-mini": {"input": 0.15, "output": 0.6}}
+
+
+def test_what_a_configuration_cannot_express_is_named(tmp_path: Path) -> None:
+    """Notes stand on standard error and in the file, and no secret is in either."""
+    source = Path(__file__).with_name("litellm-config.yaml")
+    made = run("config", "import", str(source), "--to", "-", VLLM_URL="")
+    for text in (made.errors, made.output):
+        for said in (
+            "gpt-4o: the key is written in the file",
+            "gpt-4o: litellm_params.temperature is not expressed",
+            "from-environment: api_base is in the variable VLLM_URL, which is not set here",
+            "groq/*: Briggs has no patterns of names",
+            "odd: Briggs has no provider 'watsonx'",
+            "a deployment has no model_name or no litellm_params.model",
+            "routing_strategy 'least-busy' is not there",
+            "fallbacks of 'nobody'",
+            "the setting redis_host is not expressed",
+            "the setting success_callback is not expressed",
+            "general_settings.master_key: Briggs makes its own keys",
+            "general_settings.database_url is not expressed",
+            "environment_variables is not expressed",
+        ):
+            assert said in text, said
+        for secret in ("sk-secret", "sk-1234", "password"):
+            assert secret not in text
+    found = run("config", "import", str(source), "--to", "-", VLLM_URL="http://gpu:8000/v1")
+    assert 'base_url = "http://gpu:8000/v1"' in found.output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "it is not YAML"),
+        ("[1]", "it is not a configuration of LiteLLM"),
+        ("a: 1", "has no model_list"),
+        ("model_list: 1", "has no model_list"),
+        ("[" * 5_000, "it is not YAML"),
+        ("a: !!python/object:os.system x", "it is not YAML"),
+    ],
+)
+def test_a_bad_configuration_of_litellm(tmp_path: Path, text: str, said: str) -> None:
+    """The error names the file, and nothing is written."""
+    source = tmp_path / "config.yaml"
+    source.write_text(text)
+    done = run("config", "import", str(source), "--to", str(tmp_path / "x.toml"))
+    assert done.status == 1
+    assert said in done.errors and len(done.errors.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_configuration_is_never_replaced(tmp_path: Path) -> None:
+    """A file that is there stays; texts of every kind become texts of TOML."""
+    source, target = tmp_path / "config.yaml", tmp_path / "x.toml"
+    name = '"a\\"\\u007f\\n]é"'
+    deployment = f'{{model_name: {name}, litellm_params: {{model: "openai/x\\\\y"}}}}'
+    source.write_text(f"model_list:\n  - {deployment}\n")
+    command = ["config", "import", str(source), "--to", str(target)]
+    assert run(*command).status == 0
+    assert tomllib.loads(target.read_text())["models"] == {
+        'a"\x7f\n]é': {"targets": ["openai/x\\y"]}
+    }
+    again = run(*command)
+    assert again.status == 1 and "is there already" in again.errors
+
+
+def test_every_kind_of_litellm_is_in_our_catalog() -> None:
+    """What the prefixes of models become are providers that exist."""
+    assert {*KINDS.values()} <= {vendor.name for vendor in CATALOG}

@@ -25,11 +25,12 @@ COMMANDS = {
     ),
     "export": ("briggs.cli.export:export", "Export the record: to keep, to analyse, to train."),
     "import": ("briggs.cli.import_:import_file", "Take an export or another tool's calls in."),
+    "mcp": ("briggs.cli.mcp:mcp", "Offer the record to a model, by MCP."),
     "spool": ("briggs.cli.spool:spool", "Send calls that were recorded while the server was down."),
     "check": ("briggs.cli.check:check", "Check any endpoint against the specification."),
     "rules": ("briggs.cli.rules:rules", "Read the rule book."),
     "models": ("briggs.cli.models:models", "List the models that the server offers."),
-    "config": ("briggs.cli.config:config", "Check the configuration file."),
+    "config": ("briggs.cli.config:config", "Check the configuration file, or make one."),
     "organizations": (
         "briggs.cli.organizations:organizations",
         "Create and list organizations.",

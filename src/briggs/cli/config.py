@@ -1,4 +1,4 @@
-"""`briggs config`: checks the configuration file, and prints a summary of it."""
+"""`briggs config`: checks the configuration file, and makes one from another gateway's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def config() -> None:
-    """Check the configuration file.
+    """Check the configuration file, or make one from another gateway's.
 
     A running server reads its file again on SIGHUP. Check the file before you send that.
     """
@@ -77,6 +77,75 @@ def check(context: click.Context, file: Path | None, named: Path | None, as_json
         for line in _describe(path, reading.file, reading.problems, providers):
             click.echo(line)
     context.exit(1 if reading.errors else 0)
+
+
+@config.command(name="import")
+@click.argument(
+    "file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    default="briggs.toml",
+    show_default=True,
+    metavar="FILE",
+    help="Where to write it. - is standard output.",
+)
+def import_config(file: Path, target: Path) -> None:
+    """Write a briggs.toml from FILE, a configuration of LiteLLM's proxy (config.yaml).
+
+    Models, keys, fallbacks, retries, cool-downs, timeouts and prices are taken over. What Briggs
+    cannot express is named on standard error and in the comments of the new file. A key that is
+    written in FILE is not copied: Briggs reads keys from the environment.
+
+    It needs `pip install 'briggs[yaml]'`.
+
+    \b
+    Examples:
+      briggs config import litellm-config.yaml
+      briggs config import litellm-config.yaml --to - | less
+    """
+    from briggs.wires.configs.litellm import convert
+
+    if str(target) != "-" and target.exists():
+        raise click.ClickException(
+            f"{target} is there already. Move it away, or name another file with --to"
+        )
+    try:
+        converted = convert(_read_yaml(file), environment=os.environ)
+    except ValueError as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    for note in converted.notes:
+        click.echo(f"Not expressed: {note}", err=True)
+    if str(target) == "-":
+        click.echo(converted.toml, nl=False)
+        return
+    target.write_text(converted.toml, "utf-8")
+    click.echo(f"Wrote {target}. `briggs config check {target}` checks it.", err=True)
+
+
+YAML_BYTES_MAX = 4 * 1024 * 1024
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    """Read a YAML file. Raises `ValueError` for one that is not an object."""
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"YAML needs {error.name}. Install it with: pip install 'briggs[yaml]'"
+        ) from error
+    if file.stat().st_size > YAML_BYTES_MAX:
+        raise ValueError(f"it is larger than {YAML_BYTES_MAX // 1024 // 1024} MB")
+    try:
+        value = yaml.safe_load(file.read_bytes())
+    except (yaml.YAMLError, RecursionError, UnicodeError, ValueError) as error:
+        problem = " ".join(str(error).split())[:200] or "it is nested too deeply"
+        raise ValueError(f"it is not YAML: {problem}") from error
+    if not isinstance(value, dict):
+        raise ValueError("it is not a configuration of LiteLLM")
+    return value
 
 
 def _describe(

@@ -1,0 +1,1 @@
+"""What `briggs mcp` offers to a model: tools that read the record, and one that grades."""

@@ -1,0 +1,1 @@
+"""Reads the configuration of other gateways, as the lines of a `briggs.toml`."""
