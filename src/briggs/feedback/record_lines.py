@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from briggs.feedback.schemas import check_schema
 from briggs.record.posts import read_id, read_post
@@ -20,7 +20,7 @@ from briggs.types.any_json import list_objects, text
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import BriggsError, Conflict, InvalidRequest
 from briggs.types.feedback import Feedback, FeedbackTask, FeedbackVersion, TaskVersion
-from briggs.types.record_lines import COMPLETION, TASK, read_line, read_members, write_line
+from briggs.types.record_lines import COMPLETION, TASK, read_members, to_completion, write_line
 
 T = TypeVar("T")
 
@@ -105,7 +105,17 @@ async def import_lines(
     """
     if not load_list.cache_info().currsize:
         await asyncio.to_thread(load_list)
-    read = await asyncio.to_thread(_read_lines, lines, organization_id, key_id)
+    names = await asyncio.to_thread(_name_lines, lines, organization_id)
+    known = await store.completions.retrieve_labels(
+        filter(None, names), organization_id=organization_id
+    )
+    read = await asyncio.to_thread(
+        _read_lines,
+        lines,
+        [name if name in known else None for name in names],
+        organization_id,
+        key_id,
+    )
     found = {each.completion.id: each.completion for each in read if isinstance(each, _Call)}
     owners = await store.completions.create_missing(list(found.values()))
     outcomes = []
@@ -136,13 +146,21 @@ class _Task(NamedTuple):
     versions: Sequence[TaskVersion]
 
 
-_Read = _Call | _Task | BriggsError
+class _Known(NamedTuple):
+    """A line that adds nothing to what is on record."""
+
+    id: str
+
+
+_Read = _Call | _Task | _Known | BriggsError
 
 
 async def _finish(store: Store, read: _Read, *, owners: Mapping[str, str]) -> Outcome:
     """Take in tasks and feedback. The completions of all lines are on record by now."""
     if isinstance(read, BriggsError):
         raise read
+    if isinstance(read, _Known):
+        return Outcome(id=read.id)
     if isinstance(read, _Task):
         is_new = await store.feedback_tasks.create_missing(read.task, versions=read.versions)
         return Outcome(id=read.task.id, is_new=is_new)
@@ -155,11 +173,45 @@ async def _finish(store: Store, read: _Read, *, owners: Mapping[str, str]) -> Ou
     return Outcome(id=id, is_new=is_new)
 
 
-def _read_lines(lines: Sequence[bytes], organization_id: str, key_id: str) -> Sequence[_Read]:
-    read: list[_Read] = []
+class _Named(msgspec.Struct):
+    """A line, reduced to what says whether it may be on record already."""
+
+    object: str = ""
+    id: str = ""
+    source_id: str = ""
+    feedback: msgspec.Raw | UnsetType = UNSET
+
+
+def _name_lines(lines: Sequence[bytes], organization_id: str) -> Sequence[str | None]:
+    """The ids of the lines' completions. None for a line that may add more than a completion."""
+    names: list[str | None] = []
     for line in lines:
         try:
-            read.append(_read_line(line, organization_id=organization_id, key_id=key_id))
+            named = msgspec.json.decode(line, type=_Named)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            named = _Named()
+        is_more = named.object == TASK or named.feedback is not UNSET
+        names.append(None if is_more else _find_id(named.source_id, organization_id) or named.id)
+    return names
+
+
+def _find_id(source_id: str, organization_id: str) -> str | None:
+    """The id of a call with this `source_id`, which is always the same."""
+    return str(uuid.uuid5(_NAMESPACE, f"{organization_id}\n{source_id}")) if source_id else None
+
+
+def _read_lines(
+    lines: Sequence[bytes], known: Sequence[str | None], organization_id: str, key_id: str
+) -> Sequence[_Read]:
+    """Read the lines. Those whose ids are known are not read."""
+    read: list[_Read] = []
+    for line, id in zip(lines, known, strict=True):
+        try:
+            read.append(
+                _Known(id)
+                if id
+                else _read_line(line, organization_id=organization_id, key_id=key_id)
+            )
         except BriggsError as error:
             read.append(error)
     return read
@@ -172,7 +224,7 @@ def _read_line(line: bytes, *, organization_id: str, key_id: str) -> _Call | _Ta
         return _read_task(members, organization_id=organization_id)
     if kind != COMPLETION:
         return _Call(_read_told(line, members, organization_id, key_id), ())
-    completion = read_line(line, organization_id=organization_id)
+    completion = to_completion(members, organization_id=organization_id)
     if completion.status == "started" and completion.source == "gateway":
         raise InvalidRequest("The call had not ended when it was exported. Export it again.")
     given = list_objects(members.get("feedback"))
@@ -182,10 +234,9 @@ def _read_line(line: bytes, *, organization_id: str, key_id: str) -> _Call | _Ta
 def _read_told(
     line: bytes, members: Mapping[str, Any], organization_id: str, key_id: str
 ) -> Completion:
-    """A call that was answered elsewhere. The same `source_id` always gives the same id."""
-    source, id = text(members.get("source_id")), read_id(line) or create_id()
-    if source is not None:
-        id = str(uuid.uuid5(_NAMESPACE, f"{organization_id}\n{source}"))
+    """A call that was answered elsewhere."""
+    source_id = text(members.get("source_id")) or ""
+    id = _find_id(source_id, organization_id) or read_id(line) or create_id()
     posted = read_post(line, organization_id=organization_id, duration_unit_ms=1000)
     if posted.request is UNSET and posted.response is UNSET:
         raise InvalidRequest("The line is not a call: it has neither a request nor a response.")

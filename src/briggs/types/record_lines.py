@@ -50,7 +50,11 @@ def write_line(completion: Completion, **more: Any) -> bytes:
 
 def read_line(line: bytes, *, organization_id: str) -> Completion:
     """Read a line, as a completion of this organization. Raises `InvalidRequest`."""
-    members = read_members(line)
+    return to_completion(read_members(line), organization_id=organization_id)
+
+
+def to_completion(members: dict[str, Any], *, organization_id: str) -> Completion:
+    """The completion whose line has these members. Raises `InvalidRequest`."""
     if text(members.get("object")) != COMPLETION:
         raise InvalidRequest(f"The line is not a completion: its 'object' is not '{COMPLETION}'.")
     fields = {name: value for name, value in members.items() if name not in _BODIES}

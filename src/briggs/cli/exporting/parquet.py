@@ -10,7 +10,7 @@ import click
 
 from briggs.types import json
 from briggs.types.completions import Completion
-from briggs.types.record_lines import COMPLETION, read_line, read_members
+from briggs.types.record_lines import COMPLETION, read_members, to_completion
 
 ROWS = 1_000
 BYTES = 32 * 1024 * 1024
@@ -77,7 +77,9 @@ def _read_groups(lines: Path, *, feedback: bool) -> Iterator[list[dict[str, Any]
             said = read_members(line)
             if said.get("object") != COMPLETION:
                 continue
-            rows.append(_write_row(read_line(line, organization_id=""), said, feedback=feedback))
+            rows.append(
+                _write_row(to_completion(said, organization_id=""), said, feedback=feedback)
+            )
             size += len(line)
             if len(rows) >= ROWS or size >= BYTES:
                 yield rows

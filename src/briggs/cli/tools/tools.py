@@ -48,8 +48,8 @@ FILTERS = (
     )
 )
 
-Filter = Annotated[str, Field(description=FILTERS)]
-Id = Annotated[
+FilterText = Annotated[str, Field(description=FILTERS)]
+CompletionId = Annotated[
     str, Field(description="The id of a completion, or at least 4 characters of its end.")
 ]
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -105,7 +105,7 @@ class Tools:
 
     async def search_completions(
         self,
-        filter: Filter,
+        filter: FilterText,
         limit: Annotated[int, Field(ge=1, le=LISTED_MAX)] = 20,
         after: Annotated[str, Field(description="Go on after this id.")] = "",
         sort: Literal["time", "duration", "cost", "tokens", "p_mean", "p_least"] = "time",
@@ -114,14 +114,14 @@ class Tools:
         """Find completions by a filter, with how many match in all."""
         return await self._list(filter, limit=limit, after=after, order=order, sort=sort)
 
-    async def get_completion(self, id: Id) -> str:
+    async def get_completion(self, id: CompletionId) -> str:
         """Everything about one completion: messages, answer, figures, attempts, feedback."""
         item = await find_completion(self._client, id, include=["request", "feedback"])
         return write_bounded(_describe(item))
 
     async def read_body(
         self,
-        id: Id,
+        id: CompletionId,
         body: Annotated[
             Literal["request", "response", "received"],
             Field(description="What the caller sent, got, or what the upstream sent."),
@@ -142,7 +142,7 @@ class Tools:
         end = offset + len(piece)
         return write_piece(piece, offset=offset, end=end, total=len(text))
 
-    async def compare_completions(self, first: Id, second: Id) -> str:
+    async def compare_completions(self, first: CompletionId, second: CompletionId) -> str:
         """Compare two completions: figures side by side, and how messages and answers differ."""
         a = await find_completion(self._client, first, include=["request", "feedback"])
         b = await find_completion(self._client, second, include=["request", "feedback"])
@@ -168,7 +168,7 @@ class Tools:
 
     async def get_statistics(
         self,
-        filter: Filter = "",
+        filter: FilterText = "",
         by: Annotated[
             Literal["model", "tag", "day"] | None, Field(description="Also by model, tag or day.")
         ] = None,
@@ -185,7 +185,7 @@ class Tools:
     async def grade_completion(
         self,
         task: Annotated[str, Field(description="The name or the id of a feedback task.")],
-        id: Id,
+        id: CompletionId,
         values: Annotated[
             dict[str, Any], Field(description="The answer, as the task's JSON Schema asks for it.")
         ],

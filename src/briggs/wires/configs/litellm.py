@@ -79,7 +79,7 @@ class Converted(NamedTuple):
     notes: list[str]
 
 
-class Provider(msgspec.Struct, frozen=True):
+class NamedProvider(msgspec.Struct, frozen=True):
     """A provider, as deployments name it."""
 
     kind: str
@@ -124,7 +124,7 @@ class _Reading:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self._providers: dict[Provider, str] = {}
+        self._providers: dict[NamedProvider, str] = {}
         self._deployments: dict[str, list[_Deployment]] = {}
         self._timeouts: dict[str, dict[str, float]] = {}
         self._prices: dict[str, dict[str, float]] = {}
@@ -170,7 +170,7 @@ class _Reading:
         self._read_limits(name, target, given, members(item.get("model_info")))
 
     def _name_provider(self, name: str, kind: str, given: Mapping[str, Any]) -> str:
-        provider = Provider(
+        provider = NamedProvider(
             kind,
             base_url=self._read_value(name, given, "api_base", "base_url"),
             key_variable=self._read_key(name, kind, given),
