@@ -439,6 +439,16 @@ def test_a_blank_system_message_is_not_sent(visitor: Visitor) -> None:
     assert "text.3" in visitor.submit("/playground", **fields, action="look").body.decode()
 
 
+def test_a_bare_name_of_elsewhere_is_not_offered(tmp_path: Path) -> None:
+    """Without a provider, a logged call's model is not taken for the built-in one's."""
+    with run_server(tmp_path / "data") as server:
+        call = {"kind": "chat", "request": {"model": "gpt-4o", "messages": []}}
+        post = {"organization_id": "default", "status": "finished", **call}
+        id = server.send("POST", "/api/v1/completions", post).json["id"]
+        page = Visitor(server).visit(f"/playground?from={id}").body.decode()
+        assert f'value="{TINY}"' in page and 'value="gpt-4o"' not in page
+
+
 def test_the_first_model_is_ready(upstream: Upstream, tmp_path: Path) -> None:
     """The model field begins with the model used last, or with one that has its key. A logged
     call's model is taken if this server can ask it."""

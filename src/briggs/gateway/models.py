@@ -123,7 +123,13 @@ def _lead_to(target: Target, models: Models) -> Targets:
 
 
 def is_ready(model: str, *, models: Models) -> bool:
-    """Whether a model's name leads to a provider that can be asked."""
+    """Whether a model's name leads to a provider that can be asked.
+
+    A bare name does not if it leads to the built-in model alone: it is most likely another's.
+    """
+    is_bare = "/" not in model and model not in models.named
+    if is_bare and models.default_provider in (None, "local"):
+        return False
     try:
         targets = resolve(model, models=models)
     except (ModelNotFound, ProviderNotFound):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -69,3 +71,17 @@ def test_it_is_always_the_same(history: list[Called]) -> None:
     assert [call.completion.request for call in again] == [
         call.completion.request for call in history
     ]
+
+
+def test_a_stranger_finds_no_nonsense(history: list[Called]) -> None:
+    """German has its tag, days fit the time of their call, and no rule is broken by a name that
+    only the caller knows."""
+    for call in history:
+        completion = call.completion
+        asked = json.loads(completion.request)["messages"][-1]["content"]
+        if "Rechnung" in asked or "Bestellung" in asked:
+            assert "de" in completion.tags and "en" not in completion.tags
+        if found := re.search(r"payable by (\d+ \w+ \d{4})", str(asked)):
+            due = datetime.strptime(found[1], "%d %B %Y").replace(tzinfo=UTC)
+            assert 0 <= due.timestamp() * 1e6 - completion.created_at <= 31 * DAY_US
+        assert "E4" not in completion.violates

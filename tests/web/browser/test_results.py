@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.processes import Server, create_response
 from tests.web.browser.conftest import OpenPage
+from tests.web.test_grading import create_task, record
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,37 @@ def test_a_lead_decides(open_page: OpenPage, task: dict[str, Any]) -> None:
     form.get_by_role("button", name="Decide").click()
     expect(page.get_by_text("A lead has decided 1.")).to_be_visible()
     expect(page.get_by_text("admin decided:")).to_be_visible()
+
+
+CUT = """() => [...document.querySelectorAll("header.bar :is(h1, .pill), .settings :is(h2, td)")]
+  .filter((each) => each.clientWidth && each.scrollWidth > each.clientWidth + 1)
+  .map((each) => each.textContent)"""
+SPLIT = """() => {
+  const range = document.createRange();
+  const found = [];
+  for (const each of document.querySelectorAll(".settings :is(h2, td b, td .mono)")) {
+    const text = [...each.childNodes].find((node) => node.nodeType === 3 && node.data.trim());
+    for (const word of text?.data.matchAll(/[\\w.:/]+/g) ?? []) {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      if (range.getClientRects().length > 1) found.push(word[0]);
+    }
+  }
+  return found;
+}"""
+
+
+def test_nothing_is_cut_on_a_phone(open_page: OpenPage, server: Server) -> None:
+    """At 390 px a task's name and tags are whole, addresses in Settings keep their words together,
+    and the bar of the playground has two rows at most."""
+    record(server, "phone-task", 1)
+    task = create_task(server, "phone-task", name="Support answers: relevance and tone")
+    page = open_page(f"/feedback/{task['id']}", width=390)
+    assert page.evaluate(CUT) == []
+    assert "phone-task" in page.locator("header.bar").inner_text()
+    page.goto("/settings")
+    assert page.evaluate(CUT) == [] and page.evaluate(SPLIT) == []
+    call = {"model": "local/briggs-tiny", "messages": [{"role": "user", "content": "Hi " * 40}]}
+    id = server.find(server.chat({**call, "max_tokens": 2}))["id"]
+    page.goto(f"/playground?from={id}")
+    assert page.locator("header.bar").evaluate("bar => bar.offsetHeight") < 100

@@ -98,12 +98,13 @@ def _choose_time(clock: random.Random, now: int) -> int:
 
 def _play(scene: Scene, *, at: int, rng: random.Random) -> Iterator[Called]:
     """A conversation: a call for each turn, and one more for each turn with tools."""
-    filling = {
-        "order": rng.choice(ORDERS),
-        "amount": rng.choice(AMOUNTS),
-        "name": rng.choice(NAMES),
-        "city": rng.choice(CITIES),
-    }
+    filling = _write_filling(
+        order=rng.choice(ORDERS),
+        amount=rng.choice(AMOUNTS),
+        name=rng.choice(NAMES),
+        city=rng.choice(CITIES),
+        at=at,
+    )
     model = _choose_model(scene, rng)
     session_id = f"session-{rng.getrandbits(64):016x}" if len(scene.turns) > 1 else None
     user = f"customer-{filling['order']}" if "support" in scene.tags else None
@@ -187,13 +188,19 @@ def _answer(
     )
     _time(completion, response, vendor, rng=rng)
     _try_targets(completion, vendor, rng=rng)
-    _conform(completion, _spoil(response, model=model, rng=rng), request)
+    _conform(completion, _spoil(response, model=model, rng=rng), request, vendor=vendor)
     quality = scene.quality if is_last else 3
     return Called(completion, min(5, max(1, quality + rng.choice((-1, 0, 0, 0, 1)))))
 
 
-def _conform(completion: Completion, received: bytes, request: Mapping[str, Any]) -> None:
-    """Let Briggs itself mend, judge and price what came."""
+def _conform(
+    completion: Completion,
+    received: bytes,
+    request: Mapping[str, Any],
+    *,
+    vendor: SceneVendor | None = None,
+) -> None:
+    """Let Briggs itself mend, judge and price what came. The vendor was asked for its own model."""
     asked = Asked(
         completion_id=completion.id,
         model=completion.model,
@@ -207,7 +214,9 @@ def _conform(completion: Completion, received: bytes, request: Mapping[str, Any]
     completion.fixes = conformed.fixes
     completion.response = conformed.body
     completion.received = None if conformed.body == received else received
-    findings = check_response(received, request=completion.request)
+    model = vendor.target.partition("/")[2] if vendor else completion.model
+    asked_for = json.encode_plain({**request, "model": model.removeprefix("local/")})
+    findings = check_response(received, request=asked_for)
     completion.violates = sorted({each.rule for each in findings if each.severity != "info"})
 
 
@@ -265,7 +274,7 @@ def _fail(
     vendor = VENDORS[model]
     turn = _fill(
         scene.turns[0],
-        {"order": ORDERS[0], "amount": AMOUNTS[0], "name": NAMES[0], "city": CITIES[0]},
+        _write_filling(order=ORDERS[0], amount=AMOUNTS[0], name=NAMES[0], city=CITIES[0], at=at),
         model=model,
     )
     messages = [{"role": "user", "content": turn.asked}]
@@ -333,6 +342,27 @@ def _record_real(answer: RealAnswer, *, at: int) -> Called:
 def _choose_model(scene: Scene, rng: random.Random) -> str:
     models = scene.models or tuple(VENDORS)
     return rng.choices(models, [VENDORS[each].share for each in models])[0]
+
+
+def _write_filling(*, order: str, amount: str, name: str, city: str, at: int) -> dict[str, str]:
+    """The words in braces, with days that fit the time of the call."""
+    due = _find_day(at, 30)
+    return {
+        "order": order,
+        "amount": amount,
+        "betrag": amount.replace(".", ","),
+        "name": name,
+        "city": city,
+        "yesterday": f"{_find_day(at, -1):%-d %B}",
+        "last_week": f"{_find_day(at, -6):%-d %B}",
+        "in_two_weeks": f"{_find_day(at, 14):%-d %B}",
+        "due": f"{due:%-d %B %Y}",
+        "due_iso": f"{due:%Y-%m-%d}",
+    }
+
+
+def _find_day(at: int, days: int) -> datetime:
+    return datetime.fromtimestamp((at + days * DAY_US) / 1e6, UTC)
 
 
 def _fill(turn: SceneTurn, filling: Mapping[str, str], *, model: str) -> SceneTurn:

@@ -12,7 +12,7 @@ SceneTool = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 
 
 class SceneTurn(msgspec.Struct, frozen=True):
-    """What a user says next, and what the model answers. Words in braces vary."""
+    """What a user says next, and what the model answers. Words in braces vary, and so do days."""
 
     asked: str
     answered: str
@@ -90,12 +90,12 @@ SCENES: Sequence[Scene] = (
             SceneTurn(
                 "Why was I charged twice for order {order}? My bank shows two times €{amount} 😟",
                 "Both charges belong to order {order}, but only one of them is final. The charge "
-                "of €{amount} on 24 November is the purchase. The second one, also €{amount}, is "
+                "of €{amount} on {yesterday} is the purchase. The second one, also €{amount}, is "
                 "a reservation that our payment provider places while a card is verified. It was "
                 "never collected and lapses by itself within 14 days; some banks show it for up "
                 "to 30.\n\nI have asked the provider to release it today. You need do nothing. If "
-                "it is still there after 8 December, reply to this message and I will refund it "
-                "by hand.",
+                "it is still there after {in_two_weeks}, reply to this message and I will refund "
+                "it by hand.",
                 otherwise="Order {order} was charged once. The second entry of €{amount} is only a "
                 "reservation, which your bank drops within 14 days.\n\nI have asked our payment "
                 "provider to release it sooner. Write to me again if you still see it after 8 "
@@ -125,11 +125,11 @@ SCENES: Sequence[Scene] = (
         turns=(
             SceneTurn(
                 "Your chatbot promised me a refund, then said no. Which is it?",
-                "I am sorry for the confusion. The refund was approved on 21 November and then "
+                "I am sorry for the confusion. The refund was approved on {last_week} and then "
                 "withdrawn, because the parcel with order {order} was marked as delivered. If it "
                 "did not reach you, tell me, and I will open a case with the carrier.",
                 otherwise="Both were true at their time: the refund of order {order} was approved "
-                "on 21 November and stopped a day later, when the carrier reported the parcel as "
+                "on {last_week} and stopped a day later, when the carrier reported the parcel as "
                 "delivered. Did it reach you?",
             ),
         ),
@@ -303,14 +303,14 @@ SCENES: Sequence[Scene] = (
         models=("gpt-4.1-mini", "Qwen/Qwen3-8B", "llama-3.3-70b"),
         turns=(
             SceneTurn(
-                "Invoice no. RE-{order}, {city}, total EUR {amount}, payable by 15 December 2026.",
+                "Invoice no. RE-{order}, {city}, total EUR {amount}, payable by {due}.",
                 '{{"number": "RE-{order}", "total": {amount}, "currency": "EUR", '
-                '"due": "2026-12-15"}}',
+                '"due": "{due_iso}"}}',
             ),
         ),
     ),
     Scene(
-        tags=("json", "en"),
+        tags=("json", "de"),
         system=_EXTRACT,
         times=7,
         doubt=0.2,
@@ -319,7 +319,7 @@ SCENES: Sequence[Scene] = (
         models=("llama-3.3-70b", "Qwen/Qwen3-8B"),
         turns=(
             SceneTurn(
-                "Rechnung {order}: 2 Rucksäcke zu je {amount} €, zahlbar in 14 Tagen. Gib Nummer, "
+                "Rechnung {order}: 2 Rucksäcke zu je {betrag} €, zahlbar in 14 Tagen. Gib Nummer, "
                 "Summe und Währung als JSON.",
                 '{{"number": "{order}", "total": {amount}, "currency": "€"}}',
             ),
