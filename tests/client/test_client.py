@@ -307,3 +307,34 @@ async def test_an_event_without_an_end() -> None:
         with pytest.raises(InvalidAnswer, match="larger than"):
             async for _ in stream:
                 pass
+
+
+async def test_an_export_goes_on_after_a_lost_connection() -> None:
+    """The next request begins after the last line that arrived, and no line comes twice."""
+    lines = [
+        encode({"object": "briggs.completion", "id": str(number), "created_at": 1.0})
+        for number in range(5)
+    ]
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked.append(head.split(" ")[1].partition("?")[2])
+        begin = 2 if asked[1:] else 0
+        body = b"\n".join([*lines[begin : begin + 2], *(lines[4:] if begin else ()), b""])
+        # The first answer breaks off in the middle of a line.
+        part = body if begin else body + lines[2][:10]
+        chunked = b"%x\r\n%s\r\n" % (len(part), part) + (b"0\r\n\r\n" if begin else b"")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n"
+            b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n" + chunked
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, AsyncClient(f"http://127.0.0.1:{port}", "key") as client:
+        got = [line async for line in client.completions.export(tags=["a"])]
+    assert got == lines
+    assert asked == ["status=any&tag=a", "status=any&tag=a&after=1"]

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from briggs.feedback.schemas import check_schema
-from briggs.record.posts import read_id, read_post
+from briggs.feedback.feedback import MATCHED_MAX, NAME_LENGTH_MAX
+from briggs.feedback.schemas import check_schema, check_values
+from briggs.feedback.tasks import NAME_LENGTH_MAX as TASK_NAME_MAX
+from briggs.record.posts import CREATED_MAX_US, read_id, read_post
 from briggs.record.prices import load_list
 from briggs.record.tell import complete_told
 from briggs.storage import FeedbackQuery, Query, Store
@@ -19,9 +21,17 @@ from briggs.types import json
 from briggs.types.any_json import list_objects, text
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import BriggsError, Conflict, InvalidRequest
-from briggs.types.feedback import Feedback, FeedbackTask, FeedbackVersion, TaskVersion
+from briggs.types.feedback import (
+    REVIEWERS_MAX,
+    Feedback,
+    FeedbackTask,
+    FeedbackVersion,
+    TaskVersion,
+)
 from briggs.types.record_lines import COMPLETION, TASK, read_members, to_completion, write_line
+from briggs.types.usage import COUNT_MAX
 
+ID_LENGTH_MAX = 500
 T = TypeVar("T")
 
 
@@ -116,7 +126,9 @@ async def import_lines(
         organization_id,
         key_id,
     )
-    found = {each.completion.id: each.completion for each in read if isinstance(each, _Call)}
+    # Of several lines with one id, the first counts.
+    calls = [each.completion for each in reversed(read) if isinstance(each, _Call)]
+    found = {each.id: each for each in calls}
     owners = await store.completions.create_missing(list(found.values()))
     outcomes = []
     for each in read:
@@ -169,8 +181,17 @@ async def _finish(store: Store, read: _Read, *, owners: Mapping[str, str]) -> Ou
         raise Conflict(f"The id '{id}' belongs to another call.")
     is_new = id not in owners
     for given in read.feedback:
+        await _check_given(store, given)
         is_new |= await store.feedback.create_missing(given.feedback, versions=given.versions)
     return Outcome(id=id, is_new=is_new)
+
+
+async def _check_given(store: Store, given: _Given) -> None:
+    """Raises `InvalidRequest` for values that are no answer to their task."""
+    versions = await store.feedback_tasks.list_versions(given.feedback.task_id)
+    schemas = [each.json_schema for each in versions if each.version == given.feedback.task_version]
+    for schema in schemas:
+        await asyncio.to_thread(check_values, given.feedback.json_values, schema=schema)
 
 
 class _Named(msgspec.Struct):
@@ -225,10 +246,37 @@ def _read_line(line: bytes, *, organization_id: str, key_id: str) -> _Call | _Ta
     if kind != COMPLETION:
         return _Call(_read_told(line, members, organization_id, key_id), ())
     completion = to_completion(members, organization_id=organization_id)
+    _check_completion(completion)
     if completion.status == "started" and completion.source == "gateway":
         raise InvalidRequest("The call had not ended when it was exported. Export it again.")
     given = list_objects(members.get("feedback"))
     return _Call(completion, [_read_given(each, organization_id) for each in given])
+
+
+def _check_completion(completion: Completion) -> None:
+    """Raises `InvalidRequest` for figures that no record has."""
+    _check_id(completion.id)
+    _check_times(completion.created_at)
+    for name in _COUNTS:
+        if not 0 <= (getattr(completion, name) or 0) <= COUNT_MAX:
+            raise InvalidRequest(f"The line is wrong: '{name}' is not a number that it can be.")
+
+
+_COUNTS = (
+    *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
+    *("reasoning_tokens", "cost_usd", "duration_ms", "first_token_ms", "caller_left_ms"),
+    *("retry_count", "http_status"),
+)
+
+
+def _check_id(id: str) -> None:
+    if not 0 < len(id) <= ID_LENGTH_MAX:
+        raise InvalidRequest(f"The line is wrong: an id has 1 to {ID_LENGTH_MAX} characters.")
+
+
+def _check_times(*times: int) -> None:
+    if not all(0 <= each <= CREATED_MAX_US for each in times):
+        raise InvalidRequest("The line is wrong: a time is not between 1970 and the year 9999.")
 
 
 def _read_told(
@@ -259,12 +307,26 @@ def _read_task(members: Mapping[str, Any], *, organization_id: str) -> _Task:
         raise InvalidRequest(f"The line of the task '{task.name}' has not all of its versions.")
     for each in versions:
         check_schema(each.json_schema)
+    _check_id(task.id)
+    _check_times(task.created_at, task.updated_at, *(each.created_at for each in versions))
+    if len(task.name) > TASK_NAME_MAX or not 1 <= task.reviewers_wanted <= REVIEWERS_MAX:
+        raise InvalidRequest("The line is wrong: 'name' or 'reviewers_wanted' is out of bounds.")
     return _Task(task, versions)
 
 
 def _read_given(members: Mapping[str, Any], organization_id: str) -> _Given:
     versions = [_convert(each, FeedbackVersion) for each in list_objects(members.get("versions"))]
-    return _Given(_convert({**members, "organization_id": organization_id}, Feedback), versions)
+    given = _convert({**members, "organization_id": organization_id}, Feedback)
+    for id in (given.id, *given.completion_ids):
+        _check_id(id)
+    _check_times(given.created_at, given.updated_at, *(each.created_at for each in versions))
+    if len(given.reviewer) > NAME_LENGTH_MAX or len(given.completion_ids) > MATCHED_MAX:
+        raise InvalidRequest(
+            "The line is wrong: a reviewer's name or 'completion_ids' is too long."
+        )
+    if [each.version for each in versions] != [*range(1, given.version)]:
+        raise InvalidRequest(f"The line has not all versions of the feedback '{given.id}'.")
+    return _Given(given, versions)
 
 
 def _convert(members: Mapping[str, Any], type: type[T]) -> T:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from briggs.types.completions import create_id
 from tests.api.briggs.test_feedback import ask, create_key, record
 from tests.processes import Server, run_server
 
@@ -98,3 +99,115 @@ def test_a_blinded_reviewer_exports_no_answers_of_others(server: Server) -> None
         assert others in server.send("GET", query).body.decode()
     give(server, task, id, key=ann)
     assert others in server.send("GET", f"{EXPORT}?include=feedback", key=ann).body.decode()
+
+
+# ---- Imports.
+
+IMPORT = "/api/v1/completions/import"
+
+
+def take(server: Server, *lines: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    """What becomes of each line."""
+    body = b"\n".join(json.dumps(line).encode() for line in lines)
+    reply = server.send("POST", IMPORT, body, **options)
+    assert reply.status == 200, reply.body
+    outcomes: list[dict[str, Any]] = reply.json["data"]
+    return outcomes
+
+
+def test_another_organization_takes_over_nothing(server: Server) -> None:
+    """Its import of these ids is refused line by line, and changes nothing here."""
+    ask(server, "POST", "/api/v1/organizations", {"slug": "rival"})
+    keys = "/v1/organization/admin_api_keys"
+    made = ask(
+        server, "POST", keys, {"name": "r", "organization": "rival", "scopes": ["admin", "read"]}
+    )
+    task, id = create_task(server, "kept"), record(server, "kept")
+    give(server, task, id)
+    lines = export(server, "tag=kept&include=feedback")
+    changed = [{**line, "tags": ["stolen"], "name": "stolen"} for line in lines]
+    outcomes = take(server, *changed, key=made["value"])
+    assert ["belongs to another" in outcome["error"] for outcome in outcomes] == [True, True]
+    assert export(server, "tag=kept&include=feedback") == lines
+    assert server.send("GET", EXPORT, key=made["value"]).body == b""
+    [alone] = take(server, {**lines[1], "id": "rivals"}, key=made["value"])
+    assert "belongs to another feedback" in alone["error"] or "not on record" in alone["error"]
+
+
+def test_what_is_on_record_stays(server: Server) -> None:
+    """A line with an id that is there changes nothing, twice in one import too."""
+    call = {"source_id": "log:1", "request": {"model": "m"}, "tags": ["once"]}
+    first, second = take(server, call, {**call, "tags": ["twice"]})
+    assert (first["is_new"], second["is_new"]) == (True, False)
+    assert first["id"] == second["id"]
+    [third] = take(server, {**call, "tags": ["thrice"]})
+    assert not third["is_new"]
+    [line] = export(server, "tag=once")
+    [fourth] = take(server, {**line, "tags": ["four times"]})
+    assert not fourth["is_new"] and export(server, "tag=once") == [line]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"id": ""}, "an id has 1 to 500 characters"),
+        ({"id": "x" * 501}, "an id has 1 to 500 characters"),
+        ({"created_at_us": -1}, "a time is not between"),
+        ({"created_at_us": 2**70}, "a time is not between"),
+        ({"created_at_us": "now"}, "Expected `int`"),
+        ({"prompt_tokens": -1}, "'prompt_tokens' is not a number that it can be"),
+        ({"cost_usd": -0.5}, "'cost_usd' is not a number that it can be"),
+        ({"tags": "x"}, "$.tags"),
+        ({"object": "briggs.feedback_task"}, "wrong member"),
+        ({"feedback": [{"id": "x"}]}, "wrong member"),
+    ],
+)
+def test_a_bad_line_is_refused(server: Server, change: dict[str, Any], said: str) -> None:
+    """The error says what is wrong, and the good lines around it are taken."""
+    record(server, "to-change")
+    good = {**export(server, "tag=to-change")[0], "tags": ["changed"]}
+    before, bad, after = take(
+        server,
+        {**good, "id": create_id()},
+        {**good, "id": "bad", **change},
+        {**good, "id": create_id()},
+    )
+    assert said in bad["error"]
+    assert before["is_new"] and after["is_new"]
+    assert server.send("GET", "/v1/chat/completions/bad").status == 404
+
+
+def test_feedback_is_checked_by_its_task(server: Server) -> None:
+    """Values that are no answer, a missing task and missing versions are refused."""
+    task, id = create_task(server, "checked"), record(server, "checked")
+    give(server, task, id)
+    told, line = export(server, "tag=checked&include=feedback")
+    [given] = line["feedback"]
+    for change, said in (
+        ({"json_values": {"good": "maybe"}}, "good"),
+        ({"task_id": "none"}, "is not on record"),
+        ({"task_version": 7}, "is not on record"),
+        ({"version": 2}, "has not all versions"),
+        ({"reviewer": "x" * 201}, "too long"),
+    ):
+        [outcome] = take(server, {**line, "feedback": [{**given, "id": "new", **change}]})
+        assert said in outcome["error"], outcome
+    odd = [{**told["versions"][0], "json_schema": {"type": "odd"}}]
+    for name, value, said in (
+        ("versions", [], "not all of its versions"),
+        ("reviewers_wanted", 0, "out of bounds"),
+        ("versions", odd, "odd"),
+    ):
+        [outcome] = take(server, {**told, "id": "new task", name: value})
+        assert said in outcome["error"], outcome
+
+
+def test_an_import_has_a_limit_of_lines(server: Server) -> None:
+    """More than 1,000 lines are refused as a whole; what is no JSON is a bad line."""
+    reply = server.send("POST", IMPORT, b"{}\n" * 1_001)
+    assert reply.status == 400 and "1,000 lines" in reply.json["error"]
+    reply = server.send("POST", IMPORT, b'[1]\n\xff\n{"a": \n\n"\\ud800"')
+    assert [bool(each["error"]) for each in reply.json["data"]] == [True] * 4
+    assert server.send("POST", IMPORT, b"").json["data"] == []
+    reader = create_key(server, "no importer", "read", "answer", "grade")
+    assert server.send("POST", IMPORT, b"{}", key=reader).status == 403
