@@ -34,6 +34,9 @@ def has_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is."""
     monkeypatch.setattr(pages, "SHOWN_WITHIN_S", 60.0)
     monkeypatch.setattr(zones, "LEARNT_WITHIN_S", 60.0)
+    # However few completions these tests have.
+    monkeypatch.setattr(pages, "SORTED_AT_ONCE", 0)
+    monkeypatch.setattr(pages, "SORTED_AT_ONCE_US", 0)
 
 
 def vary(rng: random.Random, **members: Any) -> Completion:

@@ -18,7 +18,9 @@ from briggs.storage.queries import (
     Place,
     Query,
     check_query,
+    count_led,
     find_place,
+    names_few,
     read_chosen,
     read_ids,
     select_page,
@@ -53,6 +55,12 @@ SKIMMED_US = 8 * WINDOW_US
 
 SPANS_MAX = 32
 """How many spans of hours are searched one by one. Close ones are joined if there are more."""
+
+SORTED_AT_ONCE = 5_000
+"""How many completions with a tag are sorted without looking at hours."""
+
+SORTED_AT_ONCE_US = 30 * WINDOW_US
+"""How long a range is sorted without looking at each of its hours."""
 
 SEARCHED_AT_ONCE, SEARCHED_MAX = 8, 16
 """How many hours of a sorted list are searched before it is looked at, and how often."""
@@ -225,12 +233,19 @@ def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> 
 def _find_first(connection: Connection, query: Query, after: Place | None) -> list[Any] | None:
     """The ids of a sorted page and one more, found in the hours that have the first values.
 
-    None if too few hours are known, or if too many of them have to be searched.
+    None if all are sorted at once more quickly: if there are few, or if too many hours have to be
+    searched.
     """
-    if query.sort not in BOUNDED or query.has_words or query.offset:
+    if query.sort not in BOUNDED or query.has_words or query.offset or names_few(query):
         return None
     is_rising = query.order == "asc"
-    spans = _skim(connection, query, query.created_from or 0, query.created_to)
+    begin, end = query.created_from or 0, query.created_to
+    if (current_time_us() if end is None else end) - begin <= SORTED_AT_ONCE_US:
+        return None
+    led = count_led(query, limit=SORTED_AT_ONCE)
+    if led is not None and connection.scalar(led) < SORTED_AT_ONCE:
+        return None
+    spans = _skim(connection, query, begin, end)
     known = [each for each in spans if each.zone is not None]
     known.sort(key=lambda span: _best_place(span, query))
     groups = [merge(each for each in spans if each.zone is None)]

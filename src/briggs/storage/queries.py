@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     and_,
     column,
+    func,
     or_,
     select,
     tuple_,
@@ -140,12 +141,7 @@ def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tupl
     If the query has words, these are all rows that may match.
     """
     query = _narrow(query)
-    sources = [_find(completion_tags, query, tag=tag) for tag in query.tags]
-    sources += [
-        _find(completion_metadata, query, key=key, value=value)
-        for key, value in query.metadata.items()
-    ]
-    sources += [_find(completion_rules, query, rule=rule) for rule in query.violates]
+    sources = _list_sources(query)
     lead = sources[0] if sources else None
     created_at = completions.c.created_at if lead is None else lead.c.created_at
     id = completions.c.id if lead is None else lead.c.completion_id
@@ -177,6 +173,40 @@ def read_chosen(page: Select[tuple[Any, ...]], *, query: Query) -> Select[tuple[
     ids = page.with_only_columns(completions.c.id).correlate(None)
     rows = (SELECT if query.payloads else SELECT_HEADS).where(completions.c.id.in_(ids))
     return _order(rows, query, completions.c.created_at, completions.c.id, after=None)
+
+
+def count_led(query: Query, *, limit: int) -> Select[Any] | None:
+    """Counts what a query has to read from the index of a tag, of metadata or of a rule, up to a
+    limit. None if it reads the index by time.
+    """
+    query = _narrow(query)
+    lead = next(iter(_list_sources(query)), None)
+    if lead is None:
+        return None
+    led = select(lead.c.completion_id)
+    if query.created_from is not None:
+        led = led.where(lead.c.created_at >= query.created_from)
+    if query.created_to is not None:
+        led = led.where(lead.c.created_at < query.created_to)
+    return select(func.count()).select_from(led.limit(limit).subquery())
+
+
+def names_few(query: Query) -> bool:
+    """Whether a query is about one session or one completion, which have indexes of their own."""
+    required = [] if query.filter is None else list_required(query.filter)
+    return query.session_id is not None or any(
+        is_comparison(each, field, "=") for each in required for field in ("session", "id")
+    )
+
+
+def _list_sources(query: Query) -> list[Subquery]:
+    """The index tables that have what a query requires, the first of which leads."""
+    sources = [_find(completion_tags, query, tag=tag) for tag in query.tags]
+    sources += [
+        _find(completion_metadata, query, key=key, value=value)
+        for key, value in query.metadata.items()
+    ]
+    return sources + [_find(completion_rules, query, rule=rule) for rule in query.violates]
 
 
 def read_ids(ids: Sequence[Any], *, query: Query) -> Select[tuple[Any, ...]]:

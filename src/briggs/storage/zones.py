@@ -146,7 +146,9 @@ class Zones:
                 return [ZoneSpan(begin, _END if end is None else end)]
             last = _END if end is None else end
             spans = [ZoneSpan(max(begin, known.high * HOUR_US), last)]
-            for hour in sorted(known.zones.keys() | known.dirty, reverse=True):
+            first, beyond = begin // HOUR_US, -(-last // HOUR_US)
+            asked = (each for each in known.zones.keys() | known.dirty if first <= each < beyond)
+            for hour in sorted(asked, reverse=True):
                 zone = None if hour in known.dirty else known.zones[hour]
                 if zone is None or filter is None or _may_match(filter, zone):
                     at = hour * HOUR_US
