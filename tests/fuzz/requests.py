@@ -193,6 +193,50 @@ _BODIES: dict[str, Any] = {
     "/api/v1/organizations": {"slug": "other", "name": "O"},
     "/graphql": _GRAPHQL,
 }
+FACES: dict[str, dict[str, Any]] = {
+    "/v1/completions": {
+        "prompt": "Once upon a time",
+        "max_tokens": 5,
+        "logprobs": 2,
+        "n": 1,
+        "stop": ["end"],
+        "suffix": None,
+        "echo": False,
+        "best_of": 1,
+    },
+    "/v1/embeddings": {
+        "input": ["one", "two"],
+        "encoding_format": "base64",
+        "dimensions": 2,
+        "user": "u",
+    },
+    "/v1/moderations": {"input": [{"type": "text", "text": "bad"}]},
+    "/v1/messages": {
+        "max_tokens": 9,
+        "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}],
+        "tools": [{"name": "now", "input_schema": _SCHEMA}],
+        "tool_choice": {"type": "auto"},
+    },
+    "/v1/responses": {
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hello"}]}],
+        "instructions": "Be brief.",
+        "tools": [{"type": "function", "name": "now", "parameters": _SCHEMA}],
+    },
+    "/api/chat": {
+        "messages": [
+            {"role": "user", "content": "Hello", "images": ["iVBORw0KGgo="]},
+            {"role": "assistant", "tool_calls": [{"function": {"name": "now", "arguments": {}}}]},
+            {"role": "tool", "tool_name": "now", "content": "noon"},
+        ],
+        "tools": [_TOOL],
+        "options": {"num_predict": 5, "top_k": 3, "num_ctx": 9, "stop": ["x"]},
+        "format": _SCHEMA,
+        "think": "low",
+    },
+    "/api/generate": {"prompt": "Hello", "system": "Be brief.", "images": [], "raw": False},
+}
+"""A good request in each format but the chat completion's, without its model."""
 _QUERY_NAMES = (
     *("limit", "offset", "after", "order", "count", "include", "include[]", "model", "status"),
     *("provider", "session_id", "user", "text", "tag", "violates", "source", "caller_left"),
@@ -230,6 +274,21 @@ def odd_members(drawn: Drawn) -> Hostile:
     """A chat request with members that are not what they should be."""
     request = mutate(create_chat(drawn), drawn.draw, times=2)
     return _chat("odd members", drawn, encode(request))
+
+
+def odd_faces(drawn: Drawn) -> Hostile:
+    """A request in another format than a chat completion's, at its own path or at Azure's."""
+    draw = drawn.draw
+    path = draw.choice(list(FACES))
+    model = f"{draw.choice(WIRES)}/{draw.choice(['ok', 'gpt-5'])}"
+    request = {"model": model, "stream": draw.random() < 0.4, **FACES[path]}
+    body = encode(mutate(request, draw, times=2))
+    if draw.random() < 0.1:
+        body = mutate_bytes(body, draw)
+    if path.startswith("/v1/") and draw.random() < 0.2:
+        name = _escape(draw.choice([model, *TEXTS]), draw)
+        path = path.replace("/v1", f"/openai/deployments/{name}", 1)
+    return _send("odd faces", drawn, b"POST", path.encode(), body)
 
 
 def odd_bytes(drawn: Drawn) -> Hostile:
@@ -321,7 +380,8 @@ def odd_keys(drawn: Drawn) -> Hostile:
             {"authorization": "Bearer \xe9\xff"},
             {"x-log10-token": "x"},
             {"x-api-token": key[1:]},
-            {"x-api-key": key},
+            {"x-api-key": key[1:]},
+            {"api-key": f"{key}x"},
             {"cookie": f"authorization=Bearer {key}"},
             {"x-forwarded-for": "127.0.0.1", "x-real-ip": "127.0.0.1"},
         ]
@@ -491,6 +551,7 @@ def pipelined(drawn: Drawn) -> Hostile:
 
 KINDS: dict[Callable[[Drawn], Hostile], int] = {
     odd_members: 28,
+    odd_faces: 12,
     odd_bytes: 8,
     odd_models: 12,
     odd_routes: 20,

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from tests.fuzz.answers import create_sent
 from tests.fuzz.exchange import Answer, Hostile, Outcome, exchange
-from tests.fuzz.requests import WIRES, Place, create_hostile
+from tests.fuzz.requests import FACES, WIRES, Place, create_hostile
 from tests.fuzz.vendor import FakeVendor, Trap, listen
 from tests.fuzz.verdicts import CHAT, judge, list_broken
 from tests.processes import Server, read_rows, run_server
@@ -39,6 +39,11 @@ GROWTH_MB_MAX = 50
 SETTLED_WITHIN_S = 20
 BLOCKED_S_MAX = 5
 _PAGE = 100
+_LAST_EVENTS = (
+    *(b"data: [DONE]", b"event: message_stop", b"event: response.completed"),
+    b"event: response.incomplete",
+)
+"""How the last event of a stream begins, in each format, if it ended well."""
 _BAD_HOST = b"is not a host and a port"
 _CANARY = "vendor-canary-51e2"
 _ENVIRONMENT = {**ENVIRONMENT, "FUZZ_KEY": _CANARY}
@@ -246,11 +251,18 @@ async def _ask_hostile(arena: Arena, number: int) -> None:
     report = arena.report
     sent = create_sent(report.seed, number)
     draw = random.Random(f"{report.seed}/asked/{number}")
-    good = _create_good(arena, f"{sent.wire}/fuzz-{number}", stream=sent.stream, draw=draw)
+    path = draw.choice([*FACES]) if draw.random() < 0.3 else CHAT.decode()
+    if path == CHAT.decode():
+        good = _create_good(arena, f"{sent.wire}/fuzz-{number}", stream=sent.stream, draw=draw)
+    else:
+        # OpenAI has models of this name for chats only. So the other half passes.
+        model = f"{sent.wire}/{draw.choice(['', 'gpt-5-'])}fuzz-{number}"
+        asked = {**FACES[path], "model": model, "stream": sent.stream}
+        good = _create_request(arena, path, asked)
     good = good._replace(kind=sent.kind)
     outcome = await exchange(arena.server.port, good, timeout_s=ANSWER_TIMEOUT_S)
     problems = judge(good, outcome, secrets=(arena.server.key.encode(), _CANARY.encode()))
-    if not problems:
+    if not problems and good.path == CHAT:
         problems = _judge_chat(outcome, good)
     steps = b"".join(step.data * min(step.times, 2) for step in sent.steps)
     _note(report, number, good, outcome, problems, steps, wire=sent.wire)
@@ -286,13 +298,17 @@ def _create_good(
         request["tools"] = [{"type": "function", "function": function}]
     if draw is not None and stream and draw.random() < 0.5:
         request["stream_options"] = {"include_usage": True}
+    return _create_request(arena, CHAT.decode(), request)
+
+
+def _create_request(arena: Arena, path: str, request: dict[str, object]) -> Hostile:
     body = json.dumps(request).encode()
     head = (
-        f"POST {CHAT.decode()} HTTP/1.1\r\nHost: 127.0.0.1:{arena.place.port}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{arena.place.port}\r\n"
         f"Authorization: Bearer {arena.place.key}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    return Hostile("good", [head.encode() + body], path=CHAT)
+    return Hostile("good", [head.encode() + body], path=path.encode())
 
 
 # ---- What is kept of it --------------------------------------------------------------------
@@ -333,7 +349,10 @@ def _note_answer(report: Report, outcome: Outcome) -> None:
 
 def _is_success(answer: Answer) -> bool:
     if answer.content_type.startswith("text/event-stream"):
-        return answer.body.endswith(b"data: [DONE]\n\n")
+        last = answer.body.rstrip().rpartition(b"\n\n")[2]
+        return last.startswith(_LAST_EVENTS) and b"event: error" not in answer.body
+    if answer.content_type.startswith("application/x-ndjson"):
+        return b'"error"' not in answer.body.rstrip().rpartition(b"\n")[2]
     return answer.status == 200
 
 
@@ -490,7 +509,7 @@ def _name_raised(passage: str) -> str:
 def _check_records(arena: Arena) -> Iterator[str]:
     """Every answer is on record as what it was; what else is there, had no reader."""
     report = arena.report
-    rows = read_rows(arena.server.data, "id, status, source")
+    rows = read_rows(arena.server.data, "id, status, source, kind, stream, failure_kind")
     statuses = {row["id"]: row["status"] for row in rows if row["source"] == "gateway"}
     report.recorded = len(statuses)
     missing = [id for id in report.answered if id not in statuses]
@@ -505,7 +524,8 @@ def _check_records(arena: Arena) -> Iterator[str]:
     if missing:
         yield f"{len(missing)} answers are not on record, {missing[0]} for one"
     if wrong:
-        yield f"{len(wrong)} answers are on record as something else, {wrong[0]} for one"
+        row = next(row for row in rows if row["id"] == wrong[0])
+        yield f"{len(wrong)} answers are on record as something else, for one {row}"
     if begun:
         yield f"{len(begun)} records never ended"
     if extra > report.unanswered:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from briggs.app import ROUTES
+from briggs.app import FACES, ROUTES
 from tests.fuzz.answers import create_sent
 from tests.fuzz.exchange import Answer, Hostile, Outcome, parse
 from tests.fuzz.report import describe
@@ -40,9 +40,10 @@ def test_every_wire_and_route_is_tried() -> None:
     assert {(one.wire, one.stream) for one in sent} == {
         (wire, stream) for wire in WIRES for stream in (False, True)
     }
-    asked = b" ".join(create_hostile(1, number, PLACE).path for number in range(1000))
+    asked = [create_hostile(1, number, PLACE).path for number in range(2000)]
     for route in ROUTES:
-        assert route.path.partition("{")[0].rstrip("/").encode() in asked, route.path
+        assert route.path.partition("{")[0].rstrip("/").encode() in b" ".join(asked), route.path
+    assert {*FACES} <= {*asked}
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,16 @@ from tests.fuzz.requests import WIRES
 SILENCE_S = 20
 _NUMBERED = re.compile(rb"fuzz-(\d+)")
 _PATHS = {
-    "openai": re.compile(r"/v1/chat/completions"),
+    "openai": re.compile(r"/v1/(chat/completions|completions|embeddings|moderations|responses)"),
     "anthropic": re.compile(r"/v1/messages"),
-    "gemini": re.compile(r"/v1/(models|tunedModels)/[^/?#]+:(streamG|g)enerateContent(\?alt=sse)?"),
+    "gemini": re.compile(
+        r"/v1/(models|tunedModels)/[^/?#]+:"
+        r"((streamG|g)enerateContent(\?alt=sse)?|batchEmbedContents|countTokens)"
+    ),
     "bedrock": re.compile(r"/model/[^/?#]+/converse(-stream)?"),
-    "cohere": re.compile(r"/v2/chat"),
-    "mistral": re.compile(r"/v1/chat/completions"),
-    "ollama-native": re.compile(r"/api/chat"),
+    "cohere": re.compile(r"/v2/(chat|embed)"),
+    "mistral": re.compile(r"/v1/(chat/completions|embeddings|moderations)"),
+    "ollama-native": re.compile(r"/api/(chat|embed)"),
 }
 """All that Briggs may ever ask of a vendor, whatever its callers say."""
 

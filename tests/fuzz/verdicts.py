@@ -90,6 +90,13 @@ def _judge_body(answer: Answer, path: bytes) -> list[str]:
     kind = answer.content_type
     if not kind:
         return ["a body without a content-type"]
+    if kind.startswith("text/event-stream") and path != CHAT:
+        assert answer.body.endswith(b"\n\n"), "a stream that does not end with a blank line"
+        return []
+    if kind.startswith("application/x-ndjson"):
+        # What came before may be a vendor's own, who speaks the caller's format.
+        assert isinstance(json.loads(answer.body.splitlines()[-1]), dict), "no object at the end"
+        return []
     if kind.startswith("text/event-stream"):
         broken = list_broken(answer.body, status=200, content_type=kind, request=b"{}")
         return [f"a stream that breaks {sorted(broken)}"] if broken else []

@@ -226,9 +226,13 @@ def open_members(body: bytes, *, required: Sequence[str] = ("model",)) -> Envelo
 def read_members(envelope: Envelope, types: Mapping[str, Any]) -> None:
     """Add members to an envelope's values. Raises an `InvalidRequest` that names the member."""
     for name, type in types.items():
-        if name in envelope.members:
+        if name not in envelope.members:
+            continue
+        try:
             value = json.decode(envelope.members[name])
-            envelope.values[name] = _convert_member(name, value, type)
+        except msgspec.ValidationError as error:
+            raise _explain(name, error) from error
+        envelope.values[name] = _convert_member(name, value, type)
 
 
 def check_size(body: bytes) -> None:

@@ -176,9 +176,10 @@ def _parse(data: bytes | str) -> Any:
     except RecursionError:
         raise msgspec.DecodeError("JSON is nested too deeply") from None
     except UnicodeError:
-        return _parse_with_surrogates(data)
+        return _parse_with_surrogates(bytes(data) if isinstance(data, msgspec.Raw) else data)
     except msgspec.DecodeError:
         # msgspec rejects a lone "\ud83d", which JSON allows and split streams contain.
+        data = bytes(data) if isinstance(data, msgspec.Raw) else data
         if not _has_surrogates(data):
             raise
         return _parse_with_surrogates(data)

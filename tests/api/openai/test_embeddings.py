@@ -323,3 +323,12 @@ def test_nobody_grades_it(briggs: Server) -> None:
 
 
 SCHEMA = {"type": "object", "properties": {"good": {"type": "boolean"}}, "required": ["good"]}
+
+
+@pytest.mark.parametrize("text", [r"\ud83d", "9" * 400])
+def test_values_of_no_number_or_character(briggs: Server, text: str) -> None:
+    """Half a character passes as it came. A number too large for JSON's readers is refused."""
+    value = f'"{text}"' if text[0] == "\\" else text
+    body = f'{{"model": "ok/m", "input": ["a", {value}]}}'.encode()
+    reply = briggs.send("POST", PATH, body)
+    assert reply.status == (200 if text[0] == "\\" else 400), reply.body

@@ -124,7 +124,7 @@ def _open(
     values = asked.values
     chat: dict[str, Any] = {k: raw for k, raw in asked.members.items() if k in _KEPT}
     chat |= {"model": read_model(asked.model), "messages": messages}
-    if json.decode(asked.members.get("tools", b"null")):
+    if values.get("tools"):
         chat["tools"] = asked.members["tools"]
     chat |= dict(_list_options(values.get("options") or {}))
     chat |= dict(_write_format(values.get("format")))

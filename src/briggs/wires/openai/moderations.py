@@ -5,11 +5,12 @@ https://platform.openai.com/docs/api-reference/moderations
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from briggs.types import json
 from briggs.types.completions import CallKind
-from briggs.types.envelope import Envelope
+from briggs.types.envelope import Envelope, read_members
 from briggs.types.errors import InvalidRequest, UpstreamInvalid
 from briggs.wires.forwarded import Forwarded, ForwardedFace
 
@@ -31,7 +32,8 @@ class ModerationsFace(ForwardedFace):
     absence = f"has no moderations: use a model of another provider, such as openai/{MODEL}."
 
     def check(self, envelope: Envelope) -> None:
-        if json.decode(envelope.members["input"]) in (None, [], {}):
+        read_members(envelope, {"input": Any})
+        if envelope.values["input"] in (None, [], {}):
             raise InvalidRequest("'input' is empty: send a text or parts.", param="input")
         envelope.values.setdefault("model", MODEL)
 
