@@ -229,3 +229,19 @@ def test_a_recorded_message_of_anthropics_is_shown(
         assert "What is 12 + 34?" in shown
         assert "I shall add." in shown
         assert "add" in shown.split("I shall add.")[1]
+
+
+def test_delete_by_filter(server: RunningServer) -> None:
+    """Filters select what is deleted, after their number is shown. One of the three ways is given."""
+    create_completions(server, "one", "two", tags=["temporary"])
+    (id,) = create_completions(server, "survivor")
+    for wrong in ((), ("--tag=temporary", id), ("--all", "--tag=temporary")):
+        assert run("completions", "delete", *wrong, "--yes", server=server).status == 2
+    with open_terminal("completions", "delete", "--tag", "temporary", server=server) as terminal:
+        terminal.wait_for("Delete 2 completions for good?")
+        terminal.type("n\r")
+        assert terminal.wait() == 1
+    deleted = run("completions", "delete", "--tag", "temporary", "--yes", server=server)
+    assert (deleted.status, deleted.errors) == (0, "Deleted 2 completions.\n")
+    assert run("completions", "list", "--tag", "temporary", server=server).lines == []
+    assert run("completions", "get", id, server=server).status == 0

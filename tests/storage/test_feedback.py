@@ -341,17 +341,14 @@ async def test_the_same_key_again(store: Store) -> None:
 
 
 async def test_deleted(store: Store) -> None:
-    """Feedback about a deleted completion says so. Deleting feedback reopens its completion."""
+    """Feedback goes with any of its completions, and so reopens the others."""
     task = await create_task(store)
     one, two = await settle(store, 2)
     given = answer(task, one, two)
     await store.feedback.create(given, task=task)
     assert await claim(store, task, "b") is None
     await store.completions.delete(one, organization_id="default")
-    found = await store.feedback.retrieve(DEFAULT, id=given.id)
-    assert found is not None
-    assert (found.completion_ids, found.deleted_completion_ids) == (sorted([one, two]), [one])
-    assert await store.feedback.delete(given.id, organization_id="default")
+    assert await store.feedback.retrieve(DEFAULT, id=given.id) is None
     assert await claim_all(store, task, "b") == [two]
 
 

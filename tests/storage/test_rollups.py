@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from briggs.storage import Query, Store
 from briggs.storage import rollups as module
+from briggs.storage.rollups import Upkeep
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
 from tests.storage.conftest import OpenStore, until
@@ -71,6 +72,10 @@ async def check_counts(store: Store) -> None:
     after = await count_rows()
     for count, least, most in zip(counts, before, after, strict=True):
         assert count is not None and least <= count <= most
+
+
+def find_upkeep(store: Store) -> Upkeep:
+    return next(each for each in store._writer._chores if isinstance(each, Upkeep))
 
 
 async def filled(store: Store) -> None:
@@ -133,7 +138,7 @@ async def live(folder: Path, operations: Sequence[str], rng: random.Random) -> N
             await filled(store)
         elif operation == "fold":
             await store.act(lambda connection: connection.info.clear())
-            store._writer._upkeep._fold_at = 0
+            find_upkeep(store)._fold_at = 0
         elif operation == "restart":
             running.clear()
             await store.close()
@@ -187,7 +192,7 @@ async def test_changes_are_folded(store: Store, monkeypatch: pytest.MonkeyPatch)
     assert sum(each.tally.calls for each in await list_rollups(store, "minute")) == 2
     monkeypatch.setattr(module, "MINUTES_KEPT_US", -HOUR_US)
     await store.settle(finished())
-    store._writer._upkeep._fold_at = 0
+    find_upkeep(store)._fold_at = 0
     await store.settle(finished())
     await asyncio.sleep(1.2)
     assert await list_rollups(store, "minute") == []

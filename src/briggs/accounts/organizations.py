@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from briggs.accounts.keys import Keys
-from briggs.storage import Store
+from briggs.storage import Query, Store
 from briggs.types.errors import Forbidden, InvalidRequest, NotFound
 from briggs.types.keys import Key
 from briggs.types.organizations import DEFAULT, SLUG, Organization
@@ -40,6 +40,29 @@ async def create_organization(
     await store.organizations.create(organization)
     key, secret = await keys.create("admin", organization_id=organization.id)
     return organization, key, secret
+
+
+async def delete_organization(store: Store, name: str, *, by: Key) -> Organization:
+    """Delete an organization with everything in it, and first of all its keys.
+
+    Raises `NotFound`, `Forbidden`, and `InvalidRequest` for the first organization. If this is
+    interrupted, it can be repeated.
+    """
+    organization = await find_organization(store, name, key=by)
+    if not looks_after_all(by):
+        raise Forbidden(
+            f"Only administrators of '{DEFAULT}', the first organization, can delete others."
+        )
+    if organization.id == DEFAULT:
+        raise InvalidRequest(
+            f"'{DEFAULT}' is the first organization and cannot be deleted: delete its completions.",
+            param="name",
+        )
+    await store.keys.revoke_all(organization_id=organization.id)
+    while not await store.organizations.delete(organization.id):
+        # A call that was running may have begun its record since.
+        await store.completions.delete_all(Query(organization_id=organization.id))
+    return organization
 
 
 async def list_organizations(store: Store, *, key: Key) -> Sequence[Organization]:

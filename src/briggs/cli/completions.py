@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from briggs.cli.arguments.address import server_options
-from briggs.cli.arguments.deletion import delete_all
+from briggs.cli.arguments.deletion import delete_all, delete_matching
 from briggs.cli.arguments.filters import change, filter_options
 from briggs.cli.arguments.finding import END_LENGTH_MIN
 from briggs.cli.arguments.options import (
@@ -162,20 +162,34 @@ def _print_raw(received: bytes) -> None:
 
 
 @completions.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@filter_options(status="any")
+@click.option("--all", "everything", is_flag=True, help="Delete all completions.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required in a pipe.")
 @server_options
-def delete(ids: tuple[str, ...], yes: bool, server: Address) -> None:
-    """Delete completions for good, with their requests and answers.
+def delete(
+    ids: tuple[str, ...],
+    filters: CompletionFilters,
+    everything: bool,
+    yes: bool,
+    server: Address,
+) -> None:
+    """Delete completions for good, with their requests, answers and feedback.
 
-    If an ID is not found, nothing is deleted.
+    Give IDs, or filters that select them, or --all. If an ID is not found, nothing is deleted.
 
     \b
     Examples:
       briggs completions delete 7f3a91c2
-      briggs completions list --tag test --limit 1000 | jq -r .id |
-        xargs briggs completions delete --yes
+      briggs completions delete --user bob --yes
+      briggs completions delete --filter 'tag = test and cost_usd < 0.01'
     """
+    selects = filters != {"status": "any"}
+    if bool(ids) + selects + everything != 1:
+        raise click.UsageError("give IDs, or filters such as --user, or --all: one of the three")
+    if not ids:
+        delete_matching(filters, yes=yes, server=server)
+        return
     delete_all(
         ids,
         yes=yes,

@@ -1,4 +1,4 @@
-"""`briggs organizations`: create and list organizations."""
+"""`briggs organizations`: create, list and delete organizations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from briggs.cli.arguments.address import server_options
+from briggs.cli.arguments.deletion import delete_all
 from briggs.cli.arguments.options import form_options
 from briggs.cli.groups import Group
 from briggs.cli.keys import print_secret
@@ -16,7 +17,7 @@ from briggs.types.address import Address
 
 @click.group(cls=Group)
 def organizations() -> None:
-    """Create and list organizations.
+    """Create, list and delete organizations.
 
     Completions, tasks, feedback and keys belong to an organization. Other organizations cannot
     see them. The first organization is `default`. Its administrators manage the others.
@@ -75,3 +76,25 @@ def list_organizations(is_pretty: bool, server: Address) -> None:
         print_list(found, print_organizations, is_pretty=is_pretty)
 
     asyncio.run(ask())
+
+
+@organizations.command()
+@click.argument("slugs", metavar="SLUG...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required in a pipe.")
+@server_options
+def delete(slugs: tuple[str, ...], yes: bool, server: Address) -> None:
+    """Delete organizations for good: their keys, completions, tasks and feedback.
+
+    This takes about four minutes for a million completions. If it is interrupted, repeat it.
+
+    \b
+    Examples:
+      briggs organizations delete search-team
+    """
+    delete_all(
+        slugs,
+        yes=yes,
+        server=server,
+        find=lambda client, slug: client.organizations.retrieve(slug),
+        delete=lambda client, id: client.organizations.delete(id),
+    )

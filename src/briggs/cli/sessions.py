@@ -1,4 +1,4 @@
-"""`briggs sessions`: lists sessions, and shows one as a conversation."""
+"""`briggs sessions`: lists sessions, shows one as a conversation, and deletes them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from briggs.cli.arguments.address import server_options
+from briggs.cli.arguments.deletion import delete_all
 from briggs.cli.arguments.options import form_options, id_argument, page_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
@@ -15,7 +16,7 @@ from briggs.types.address import Address
 
 @click.group(cls=Group)
 def sessions() -> None:
-    """List sessions, or show one as a conversation.
+    """List sessions, show one as a conversation, or delete them.
 
     A session begins with the first call that names it: with the header `x-briggs-session`, from
     `briggs chat`, or from a client. `briggs session` is the same command.
@@ -81,3 +82,25 @@ def get(id: str, is_pretty: bool, server: Address) -> None:
                 conversation.show(item)
 
     asyncio.run(ask())
+
+
+@sessions.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation. Required in a pipe.")
+@server_options
+def delete(ids: tuple[str, ...], yes: bool, server: Address) -> None:
+    """Delete sessions for good, with all their completions.
+
+    If an ID is not found, nothing is deleted.
+
+    \b
+    Examples:
+      briggs sessions delete support-4711
+    """
+    delete_all(
+        ids,
+        yes=yes,
+        server=server,
+        find=lambda client, id: client.sessions.retrieve(id),
+        delete=lambda client, id: client.sessions.delete(id),
+    )

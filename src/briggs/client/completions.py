@@ -152,6 +152,12 @@ class _Outcomes(Object):
     data: list[ImportOutcome]
 
 
+class CompletionsDeleted(Object):
+    """How many completions were deleted."""
+
+    deleted: int
+
+
 class _Page(msgspec.Struct):
     """A page whose items are kept as raw JSON."""
 
@@ -395,8 +401,13 @@ class Completions:
         return await self._connection.request("POST", _path(id), StoredCompletion, body=body)
 
     async def delete(self, id: str) -> ChatCompletionDeleted:
-        """Delete a completion for good. Raises `NotFound`."""
+        """Delete a completion with its feedback for good. Raises `NotFound`."""
         return await self._connection.request("DELETE", _path(id), ChatCompletionDeleted)
+
+    async def delete_all(self, **filters: Unpack[CompletionFilters]) -> CompletionsDeleted:
+        """Delete all completions that match, of any status, for good. At least one is required."""
+        query = encode_filters(filters)
+        return await self._connection.request("DELETE", _LOGGED, CompletionsDeleted, query=query)
 
 
 _AS_THEY_ARE = (

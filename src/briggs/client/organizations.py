@@ -1,4 +1,4 @@
-"""The client's organizations: create, retrieve and list."""
+"""The client's organizations: create, retrieve, list and delete."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ class Organization(Object):
     """Unix time in seconds."""
     key: ApiKey | UnsetType = UNSET
     """The first administrator's key. Present only in the answer to `create`."""
+
+
+class OrganizationDeleted(Object):
+    """Confirms that an organization was deleted."""
+
+    id: str
+    deleted: bool
 
 
 class _Listed(Object):
@@ -52,4 +59,13 @@ class Organizations:
         """One organization, by its id or slug. Raises `NotFound`."""
         return await self._connection.request(
             "GET", f"{_PATH}/{quote(name, safe='')}", Organization
+        )
+
+    async def delete(self, name: str) -> OrganizationDeleted:
+        """Delete an organization, by its id or slug, with everything in it. Raises `NotFound`.
+
+        This requires an administrator's key of the first organization.
+        """
+        return await self._connection.request(
+            "DELETE", f"{_PATH}/{quote(name, safe='')}", OrganizationDeleted
         )

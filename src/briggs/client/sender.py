@@ -29,6 +29,9 @@ _MINIMAL = {"prefer": "return=minimal"}
 _UNWANTED = frozenset({400, 409, 413, 415, 422})
 """Statuses that reject the record itself. After any other error it can be sent again."""
 
+_DELETED = 410
+"""The server has deleted the record with this id for good."""
+
 logger = logging.getLogger("briggs")
 
 
@@ -170,6 +173,10 @@ async def _send(name: str, spool: Spool, connection: ServerConnection) -> None:
     try:
         await connection.send("POST", path, body=body, headers=_MINIMAL, is_idempotent=True)
     except Refused as error:
+        if error.status == _DELETED:
+            # So it must not stay here either.
+            spool.delete(name)
+            return
         if error.status not in _UNWANTED:
             raise
         logger.warning("Briggs rejected the record %s: %s", name, error)

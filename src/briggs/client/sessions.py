@@ -1,4 +1,4 @@
-"""The client's sessions: create, retrieve and list."""
+"""The client's sessions: create, retrieve, list and delete."""
 
 from __future__ import annotations
 
@@ -51,6 +51,15 @@ class SessionDetails(Session, kw_only=True, dict=True):
     """Whether there are more completions than the server sends at once."""
 
 
+class SessionDeleted(Object):
+    """Confirms that a session was deleted."""
+
+    id: str
+    deleted: bool
+    completions: int
+    """How many completions went with it."""
+
+
 class _Created(Object):
     session: SessionCreated
 
@@ -80,4 +89,10 @@ class Sessions:
         """One session with its completions. Raises `NotFound`."""
         return await self._connection.request(
             "GET", f"{_PATH}/{quote(id, safe='')}", SessionDetails
+        )
+
+    async def delete(self, id: str) -> SessionDeleted:
+        """Delete a session with all its completions for good. Raises `NotFound`."""
+        return await self._connection.request(
+            "DELETE", f"{_PATH}/{quote(id, safe='')}", SessionDeleted
         )

@@ -22,6 +22,7 @@ from briggs.client.completions import (
     CompletionCount,
     CompletionFilters,
     CompletionPage,
+    CompletionsDeleted,
     ImportOutcome,
     Include,
     StoredCompletion,
@@ -49,10 +50,10 @@ from briggs.client.feedback_tasks import (
 )
 from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
 from briggs.client.logged import LoggedCompletion
-from briggs.client.organizations import Organization
+from briggs.client.organizations import Organization, OrganizationDeleted
 from briggs.client.preferences import PreferencePair
 from briggs.client.runner import ChatCompletionStream, Runner
-from briggs.client.sessions import Session, SessionCreated, SessionDetails
+from briggs.client.sessions import Session, SessionCreated, SessionDeleted, SessionDetails
 from briggs.transport import Reply
 from briggs.types.completions import Status
 from briggs.types.feedback import Progress, ReviewerKind
@@ -264,8 +265,12 @@ class Completions:
         return self._runner.run(self._calls.update(id, metadata=metadata, tags=tags))
 
     def delete(self, id: str) -> ChatCompletionDeleted:
-        """Delete a completion for good. Raises `NotFound`."""
+        """Delete a completion with its feedback for good. Raises `NotFound`."""
         return self._runner.run(self._calls.delete(id))
+
+    def delete_all(self, **filters: Unpack[CompletionFilters]) -> CompletionsDeleted:
+        """Delete all completions that match, of any status, for good. At least one is required."""
+        return self._runner.run(self._calls.delete_all(**filters))
 
 
 class Sessions:
@@ -286,6 +291,10 @@ class Sessions:
     def retrieve(self, id: str) -> SessionDetails:
         """One session with its completions. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(id))
+
+    def delete(self, id: str) -> SessionDeleted:
+        """Delete a session with all its completions for good. Raises `NotFound`."""
+        return self._runner.run(self._calls.delete(id))
 
 
 class StatisticsCalls:
@@ -665,6 +674,13 @@ class Organizations:
     def retrieve(self, name: str) -> Organization:
         """One organization, by its id or slug. Raises `NotFound`."""
         return self._runner.run(self._calls.retrieve(name))
+
+    def delete(self, name: str) -> OrganizationDeleted:
+        """Delete an organization, by its id or slug, with everything in it. Raises `NotFound`.
+
+        This requires an administrator's key of the first organization.
+        """
+        return self._runner.run(self._calls.delete(name))
 
 
 class Rollups:

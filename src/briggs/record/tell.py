@@ -25,7 +25,7 @@ from briggs.storage import Store
 from briggs.types import json
 from briggs.types.any_json import integer, members, text
 from briggs.types.completions import CallKind, Completion, Status, current_time_us
-from briggs.types.errors import Conflict, NotFound, StoreUnavailable
+from briggs.types.errors import Conflict, Gone, NotFound, StoreUnavailable
 
 _ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ASKED = ("model", "stream", "seed", "user")
@@ -76,7 +76,8 @@ async def tell(id: str, posted: Posted, *, store: Store) -> Recorded:
     """Record a post about a call, and return all that is known of the call so far.
 
     The post is read and priced here. The writer's thread only puts it together with the record.
-    Raises `NotFound` if the id belongs to a call of another organization.
+    Raises `NotFound` if the id belongs to a call of another organization, and `Gone` if that call
+    was deleted.
     """
     if posted.response is not UNSET and not load_list.cache_info().currsize:
         await asyncio.to_thread(load_list)
@@ -95,7 +96,7 @@ async def tell(id: str, posted: Posted, *, store: Store) -> Recorded:
 async def _price_aside(completion: Completion, told: Told, *, store: Store) -> Completion:
     """Record the price of a call that depends on what earlier posts said."""
     priced = await read_aside(partial(_price, completion, told), of=(completion.response,))
-    with contextlib.suppress(NotFound):
+    with contextlib.suppress(Gone, NotFound):
         completion = await store.completions.merge(
             completion.id,
             organization_id=completion.organization_id,
@@ -132,7 +133,7 @@ async def adopt(call: Call, id: bytes, *, store: Store) -> None:
         adopted = await store.completions.merge(
             id.decode(), organization_id=completion.organization_id, change=begin
         )
-    except (Conflict, NotFound, StoreUnavailable):
+    except (Conflict, Gone, NotFound, StoreUnavailable):
         return
     for name in ("id", "session_id", "tags", "metadata", "call_site", "start_reported"):
         setattr(completion, name, getattr(adopted, name))

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, null, select, update
 
-from briggs.storage import counts, indexes, records, rollups, signed_calls
+from briggs.storage import counts, indexes, records, rollups
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
 from briggs.storage.database import database_of
+from briggs.storage.deletion import delete_completions, is_deleted
 from briggs.storage.pages import Page, SummaryPage, find_row, list_page, list_summaries
 from briggs.storage.previews import keep_preview
 from briggs.storage.queries import Query
@@ -24,11 +25,13 @@ from briggs.storage.tables import (
     completion_rules,
     completion_tags,
     completions,
-    deleted_completions,
 )
 from briggs.storage.types import AnyText
 from briggs.types.completions import Completion
-from briggs.types.errors import NotFound
+from briggs.types.errors import Gone, NotFound
+
+DELETED_AT_ONCE = 50
+"""A call may have to wait for so many deletions, which take a few milliseconds."""
 
 TRIES_MAX = 20
 IDS_MAX = 500
@@ -157,7 +160,7 @@ class Completions:
 
         Used for calls that clients report, in pieces and in any order. `change` runs in the
         writer's thread and must only compute. Raises `NotFound` if the id belongs to another
-        organization.
+        organization, and `Gone` if it was deleted.
         """
         return await self._access.act(
             lambda connection: _merge(
@@ -180,16 +183,36 @@ class Completions:
         )
 
     async def delete(self, id: str, *, organization_id: str) -> bool:
-        """Delete a completion for good, by our id. Returns False if there is none."""
+        """Delete a completion for good, with its feedback. Returns False if there is none.
+
+        Its bytes leave the files within moments: see `erasure.py`.
+        """
+        return bool(await self._delete_some([id], organization_id=organization_id))
+
+    async def delete_all(self, query: Query) -> int:
+        """Delete all completions that the query selects for good. Returns how many.
+
+        They go in steps, so that calls are recorded between them. If this is interrupted, those
+        that were deleted stay deleted.
+        """
+        deleted = 0
+        page = msgspec.structs.replace(query, limit=DELETED_AT_ONCE, payloads=False)
+        while found := [each.id for each in (await self.list(page)).completions]:
+            deleted += await self._delete_some(found, organization_id=query.organization_id)
+            page = msgspec.structs.replace(page, after=found[-1])
+        return deleted
+
+    async def _delete_some(self, ids: Sequence[str], *, organization_id: str) -> int:
         deleted = await self._access.act(
-            lambda connection: _delete(connection, id=id, organization_id=organization_id),
+            lambda connection: _delete(connection, ids=ids, organization_id=organization_id),
             then=self._discard,
         )
-        return deleted is not None
+        return len(deleted)
 
-    def _discard(self, deleted: Completion | None) -> None:
-        if deleted is not None and deleted.status == "started":
-            self._discard_end(deleted.id)
+    def _discard(self, deleted: Iterable[Completion]) -> None:
+        for each in deleted:
+            if each.status == "started":
+                self._discard_end(each.id)
 
 
 def _retrieve(
@@ -300,6 +323,8 @@ def _merge(
         if before.organization_id != organization_id:
             raise NotFound(f"There is no completion '{id}'.", param="id")
         indexes.delete(connection, completion=before)
+    elif is_deleted(connection, id):
+        raise Gone(f"The completion '{id}' was deleted, and stays deleted.", param="id")
     after = change(before)
     if before is not None:
         connection.execute(completions.delete().where(completions.c.id == id))
@@ -332,34 +357,14 @@ def _create_missing(
     return there
 
 
-def _delete(connection: Connection, *, id: str, organization_id: str) -> Completion | None:
-    """Delete a completion, keeping only its place in the order. Returns it without its bodies."""
-    found = _retrieve_head(connection, id=id, organization_id=organization_id)
-    if found is None:
-        return None
-    indexes.delete(connection, completion=found)
-    rollups.record(connection, removed=[found])
-    signed_calls.delete(connection, completion_id=id)
-    for table in (completions, deleted_completions):
-        connection.execute(table.delete().where(table.c.id == id))
-    connection.execute(
-        deleted_completions.insert().values(
-            id=id,
-            organization_id=organization_id,
-            created_at=found.created_at,
-        )
-    )
+def _delete(
+    connection: Connection, *, ids: Sequence[str], organization_id: str
+) -> Sequence[Completion]:
+    """Delete completions. Returns them without their bodies."""
+    rows = _read_many(connection, SELECT_HEADS, ids=ids, organization_id=organization_id)
+    found = [decode_head(row) for row in rows]
+    delete_completions(connection, found=found)
     return found
-
-
-def _retrieve_head(connection: Connection, *, id: str, organization_id: str) -> Completion | None:
-    row = connection.execute(
-        SELECT_HEADS.where(
-            completions.c.id == id,
-            completions.c.organization_id == organization_id,
-        )
-    ).first()
-    return None if row is None else decode_head(row)
 
 
 _FIRST_TAG = select(func.min(completion_tags.c.tag)).where(

@@ -111,6 +111,14 @@ class Database(Protocol):
         """Called after each transaction, to keep the room for new ones."""
         ...
 
+    def erase(self, begin: int) -> int | None:
+        """Take what was deleted out of a part of the files, from a place on; 0 is the first.
+
+        Returns the next place, or None after the last. Returns the same place if that is not
+        possible just now. Nothing that is stored changes.
+        """
+        ...
+
     def wait_for_others(self, wanted: bool) -> None:
         """Set whether the writer waits while another process writes, or fails at once."""
         ...

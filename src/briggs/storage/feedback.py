@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, and_, exists, func, select, tuple_, update
 
-from briggs.storage import feedback_matches, feedback_queue, rows, tables
+from briggs.storage import erasure, feedback_matches, feedback_queue, rows, tables
 from briggs.storage.access import Access
 from briggs.storage.tables import (
     feedback,
@@ -145,7 +145,7 @@ class FeedbackStore:
     async def delete(self, id: str, *, organization_id: str) -> bool:
         """Delete a feedback for good. Its completions may then await their task again."""
         return await self._access.act(
-            lambda connection: _delete(connection, id, organization_id=organization_id)
+            lambda connection: delete(connection, id, organization_id=organization_id)
         )
 
 
@@ -264,7 +264,8 @@ def _update(
     return after
 
 
-def _delete(connection: Connection, id: str, *, organization_id: str) -> bool:
+def delete(connection: Connection, id: str, *, organization_id: str) -> bool:
+    """Delete a feedback and its versions. Returns False if there is none."""
     query = FeedbackQuery(organization_id=organization_id)
     found = _read(connection, _select(query).where(feedback.c.id == id))
     if not found:
@@ -278,6 +279,7 @@ def _delete(connection: Connection, id: str, *, organization_id: str) -> bool:
     feedback_matches.count_reviews(
         connection, task_id=found[0].task_id, completion_ids=found[0].completion_ids
     )
+    erasure.demand(connection)
     return True
 
 

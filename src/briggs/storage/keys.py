@@ -92,6 +92,12 @@ class Keys:
         self._changes += revoked
         return revoked
 
+    async def revoke_all(self, *, organization_id: str) -> None:
+        """Delete all keys of an organization."""
+        ours = keys.c.organization_id == organization_id
+        await self._access.act(lambda connection: connection.execute(keys.delete().where(ours)))
+        self._changes += 1
+
     def touch(self, id: str, *, at: int) -> None:
         """Note that a key was used. It is written within a few seconds, with others."""
         self._used[id] = at

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, func, select
 
+from briggs.storage import erasure
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
@@ -29,6 +30,12 @@ class Sessions:
         row = (session.organization_id, session.id, session.created_at)
         await self._access.act(
             lambda connection: database_of(connection).insert_missing(connection, sessions, [row])
+        )
+
+    async def delete(self, id: str, *, organization_id: str) -> bool:
+        """Delete a session. Its completions stay. Returns False if there is none."""
+        return await self._access.act(
+            lambda connection: _delete(connection, id=id, organization_id=organization_id)
         )
 
     async def retrieve(self, id: str, *, organization_id: str) -> Session | None:
@@ -80,6 +87,12 @@ def _list_openings(
     found = {row[0]: row[1] for row in connection.execute(select(columns.id, first).where(*these))}
     previews = read_previews(connection, ids=list(filter(None, found.values())), bodies=bodies)
     return {id: shown for id, call in found.items() if (shown := previews.get(call)) is not None}
+
+
+def _delete(connection: Connection, *, id: str, organization_id: str) -> bool:
+    erasure.demand(connection)
+    this = (sessions.c.organization_id == organization_id) & (sessions.c.id == id)
+    return connection.execute(sessions.delete().where(this)).rowcount > 0
 
 
 def _read(connection: Connection, page: Select[Any]) -> list[Session]:

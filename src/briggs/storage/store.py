@@ -18,6 +18,7 @@ from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Completions
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database, Durability
+from briggs.storage.erasure import Erasure
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_queue import FeedbackQueue
 from briggs.storage.feedback_tasks import FeedbackTasks
@@ -139,8 +140,11 @@ class Store:
             queue=queue,
             loop=loop,
             compression=compression,
-            upkeep=Upkeep(connection),
-            backfill=Backfill(connection, bodies=bodies),
+            chores=(
+                Upkeep(connection),
+                Backfill(connection, bodies=bodies),
+                Erasure(connection),
+            ),
         )
         if database.commits_quickly:
             queue.write_at_once = writer.write_at_once

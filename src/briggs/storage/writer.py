@@ -6,9 +6,10 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from briggs.storage import indexes, records, rollups
-from briggs.storage.backfills import Backfill
 from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database
@@ -40,6 +41,19 @@ TICK_S = 1.0
 LOST_MAX = 10_000
 
 
+class Chore(Protocol):
+    """Work for idle moments, in small steps."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is work."""
+        ...
+
+    def go_on(self, *, idle: bool) -> bool:
+        """Take a step if it is time. Returns whether it was."""
+        ...
+
+
 class Writer:
     """The only writer to the database. Its public attributes may be read from any thread.
 
@@ -53,8 +67,7 @@ class Writer:
         queue: Queue,
         loop: asyncio.AbstractEventLoop,
         compression: Compression,
-        upkeep: rollups.Upkeep,
-        backfill: Backfill,
+        chores: Sequence[Chore],
     ) -> None:
         self.failure: str | None = None
         self.batches = 0
@@ -69,8 +82,7 @@ class Writer:
         self._queue = queue
         self._loop = loop
         self._compression = compression
-        self._upkeep = upkeep
-        self._backfill = backfill
+        self._chores = chores
         self._tick_at = 0.0
         self._is_swollen = False
         """Whether the database still holds the memory of a large row that was written."""
@@ -137,8 +149,8 @@ class Writer:
                     self._loop.call_soon_threadsafe(self._queue.deliver, operations)
                     self._database.maintain()
                 self._tick()
-                worked = self._compress(idle=idle) | self._roll_up(idle=idle)
-                waits = self._compression.waits or self._upkeep.waits or self._backfill.waits
+                worked = self._compress(idle=idle) | self._keep_order(idle=idle)
+                waits = self._compression.waits or any(each.waits for each in self._chores)
                 pause_s = 0 if worked else IDLE_S if waits else TICK_S
 
     def _write(self, operations: list[Operation]) -> None:
@@ -323,14 +335,15 @@ class Writer:
             self._database.release_memory()
         return compressed
 
-    def _roll_up(self, *, idle: bool) -> bool:
-        """Keep the rollups and fill old completions, if the log has room for it."""
+    def _keep_order(self, *, idle: bool) -> bool:
+        """Take a step of each chore, if the log has room for it."""
         if self.failure is not None or self._database.fullness() > 0.75:
             return False
         try:
-            return self._upkeep.go_on(idle=idle) | self._backfill.go_on(idle=idle)
+            worked = [each.go_on(idle=idle) for each in self._chores]
+            return any(worked)
         except Exception as error:
-            logger.warning("completions could not be rolled up: %s", error)
+            logger.warning("the record could not be kept in order: %s", error)
             reason = self._database.store_failure(error)
             if reason is not None:
                 self._fail([], reason=reason)

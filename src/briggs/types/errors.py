@@ -17,6 +17,7 @@
     ├── NotFound                       404
     │   ├── ModelNotFound              404   model_not_found
     │   └── ProviderNotFound           404   provider_not_found
+    ├── Gone                           410   deleted
     ├── MethodNotAllowed               405   method_not_allowed
     ├── Conflict                       409   conflict
     ├── RequestTimeout                 408   request_timeout
@@ -191,6 +192,14 @@ class ProviderNotFound(NotFound):
     """The part of the model before the slash is not a known provider."""
 
     code = "provider_not_found"
+
+
+class Gone(BriggsError):
+    """It was deleted."""
+
+    http_status = 410
+    type = "invalid_request_error"
+    code = "deleted"
 
 
 class MethodNotAllowed(BriggsError):

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from briggs.accounts.organizations import (
     create_organization,
+    delete_organization,
     find_organization,
     list_organizations,
 )
@@ -27,6 +28,13 @@ async def create(request: Request) -> Json:
         by=request.state.key,
     )
     return Json({**_present(organization), "key": {**present_key(key), "value": secret}})
+
+
+async def delete(request: Request) -> Json:
+    """`DELETE /api/v1/organizations/{name}`: delete one with everything in it."""
+    name = request.path_params["name"]
+    deleted = await delete_organization(find_store(request), name, by=request.state.key)
+    return Json({"id": deleted.id, "deleted": True})
 
 
 async def list_all(request: Request) -> Json:

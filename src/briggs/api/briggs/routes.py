@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from briggs.api.briggs import (
+    completions,
     feedback,
     feedback_tasks,
     invitations,
@@ -37,6 +38,8 @@ ROUTES = [
     route("GET", f"{_SESSIONS}/{{id}}", sessions.retrieve, scope="read"),
     route("GET", f"{_COMPLETIONS}/export", record_lines.export, scope="read"),
     route("POST", f"{_COMPLETIONS}/import", record_lines.import_all, scope="admin"),
+    route("DELETE", f"{_SESSIONS}/{{id}}", sessions.delete, scope="admin"),
+    route("DELETE", _COMPLETIONS, completions.delete_all, scope="admin"),
     route("POST", _TASKS, feedback_tasks.create, scope="admin"),
     route("GET", _TASKS, feedback_tasks.list_tasks, scope="read", graders=True),
     route("GET", f"{_TASKS}/{{id}}", feedback_tasks.retrieve, scope="read", graders=True),
@@ -85,6 +88,7 @@ ROUTES = [
     route("POST", _ORGANIZATIONS, organizations.create, scope="admin"),
     route("GET", _ORGANIZATIONS, organizations.list_all, scope="read"),
     route("GET", f"{_ORGANIZATIONS}/{{name}}", organizations.retrieve, scope="read"),
+    route("DELETE", f"{_ORGANIZATIONS}/{{name}}", organizations.delete, scope="admin"),
     Route("/api/v1/sign_in_links", sign_in_links.create, methods=["POST"]),
     Route(f"{test_runs.UPLOADS}/{{id}}/{{secret}}", test_runs.upload, methods=["PUT"]),
 ]

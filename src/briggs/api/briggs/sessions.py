@@ -58,6 +58,21 @@ async def retrieve(request: Request) -> Json:
     )
 
 
+async def delete(request: Request) -> Json:
+    """`DELETE /api/v1/sessions/{id}`: delete a session with all its completions."""
+    organization = await check_organization(request)
+    id, store = request.path_params["id"], find_store(request)
+    found = await store.sessions.retrieve(id, organization_id=organization.id)
+    deleted = await store.completions.delete_all(
+        Query(organization_id=organization.id, session_id=id)
+    )
+    if found is None and not deleted:
+        raise NotFound(f"There is no session '{id}'.", param="id")
+    # Its last completion took it along, if it had any.
+    await store.sessions.delete(id, organization_id=organization.id)
+    return Json({"id": id, "deleted": True, "completions": deleted})
+
+
 def present(session: Session) -> dict[str, Any]:
     """A session and its totals."""
     last = session.last_completion_at

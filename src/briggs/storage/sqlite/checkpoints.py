@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
 from briggs.storage.sqlite import connections
 from briggs.storage.sqlite.connections import open_checkpointer, set_busy_timeout
@@ -60,14 +61,20 @@ class Checkpointer:
         """Whether the writer could move the rest itself without a noticeable delay."""
         return self._log.pages_left <= FEW_PAGES and not self._lock.locked()
 
-    def finish(self, connection: sqlite3.Connection) -> bool:
+    def hurry(self) -> None:
+        """Wake the thread now."""
+        self._wake.set()
+
+    def finish(
+        self, connection: sqlite3.Connection, mode: Literal["RESTART", "TRUNCATE"] = "RESTART"
+    ) -> bool:
         """Move the rest, on the writer's connection and in its thread, so that nothing else writes.
 
         Returns False if a reader still needs the log as it is.
         """
         with self._lock:
             set_busy_timeout(connection, 0.01)
-            done = checkpoint(connection, "RESTART")
+            done = checkpoint(connection, mode)
             set_busy_timeout(connection, connections.BUSY_TIMEOUT_S)
             return done
 

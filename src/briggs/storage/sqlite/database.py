@@ -19,6 +19,7 @@ from briggs.storage.sqlite import (
     failures,
     files,
     functions,  # noqa: F401 (SQLAlchemy finds it by its decorator)
+    pages,
     shapes,
     statements,
 )
@@ -139,6 +140,27 @@ class SqliteDatabase:
 
     def maintain(self) -> None:
         self._checkpointer.watch()
+
+    def erase(self, begin: int) -> int | None:
+        """Empty the log, and overwrite what is left of deleted rows in some of the pages."""
+        if not self._checkpointer.is_nearly_done:
+            self._checkpointer.hurry()
+            return begin
+        inner = connections.driver(self.writer)
+        if not self._checkpointer.finish(inner, "TRUNCATE"):
+            return begin
+        inner.execute("BEGIN IMMEDIATE")
+        try:
+            if self._log.pages_left:
+                # Another process has just written.
+                return begin
+            return pages.clear_unused(
+                self._log.database, begin=begin, page_bytes=self._log.page_bytes
+            )
+        finally:
+            inner.execute("ROLLBACK")
+            # What it remembers of these pages has not changed, and would be written again.
+            self.release_memory()
 
     def wait_for_others(self, wanted: bool) -> None:
         if wanted is not self._is_patient:

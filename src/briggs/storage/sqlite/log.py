@@ -27,9 +27,10 @@ class WriteAheadLog:
     """
 
     def __init__(self, path: Path, *, page_bytes: int) -> None:
-        self.database = os.open(path, os.O_RDONLY)
+        self.database = os.open(path, os.O_RDWR)
         self._index_file = os.open(f"{path}-shm", os.O_RDONLY)
         self._index = mmap.mmap(self._index_file, _INDEX_HEADER_BYTES, access=mmap.ACCESS_READ)
+        self.page_bytes = page_bytes
         self._frame_bytes = page_bytes + _FRAME_HEADER_BYTES
         version = self._read(0)
         if version != _INDEX_VERSION:
@@ -66,10 +67,12 @@ def open_log(connection: Connection, *, path: Path) -> WriteAheadLog:
     return WriteAheadLog(path, page_bytes=page_bytes)
 
 
-def checkpoint(connection: sqlite3.Connection, mode: Literal["PASSIVE", "RESTART"]) -> bool:
+def checkpoint(
+    connection: sqlite3.Connection, mode: Literal["PASSIVE", "RESTART", "TRUNCATE"]
+) -> bool:
     """Move pages from the log to the database. Returns False if a reader prevented it.
 
     PASSIVE moves what it can while others write. RESTART moves everything, and lets the next
-    transaction restart the log.
+    transaction restart the log. TRUNCATE also empties the file.
     """
     return not connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]

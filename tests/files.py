@@ -1,0 +1,61 @@
+"""Searches the bytes of a data folder's files, as whoever steals the disk would."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+SLICE_BYTES = 24
+"""A frame is looked for in slices, since a database cuts long values into pages."""
+
+
+def find_texts(folder: Path, texts: Iterable[str]) -> list[str]:
+    """Which of the texts are in any file of a folder, as they are or as JSON writes them."""
+    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    return [
+        text
+        for text in texts
+        if any(text.encode() in content or text.encode("utf-16-le") in content for content in files)
+    ]
+
+
+def read_bodies(data: Path, where: str = "1") -> list[bytes]:
+    """The bodies of some completions as the database has them, most of them compressed."""
+    with contextlib.closing(sqlite3.connect(f"file:{data}/briggs.db?mode=ro", uri=True)) as opened:
+        rows = opened.execute(f"SELECT request, response, received FROM completions WHERE {where}")
+        return [body for row in rows for body in row if body]
+
+
+def find_bodies(
+    folder: Path, bodies: Iterable[bytes], *, kept: Iterable[bytes] = ()
+) -> list[bytes]:
+    """Which slices of some bodies are in any file of a folder, and not in the kept bodies."""
+    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    kept = list(kept)
+    slices = {
+        body[begin : begin + SLICE_BYTES]
+        for body in bodies
+        for begin in range(0, len(body) - SLICE_BYTES, max(SLICE_BYTES // 2, len(body) // 60))
+    }
+    return [
+        each
+        for each in slices
+        if any(each in content for content in files) and not any(each in body for body in kept)
+    ]
+
+
+def wait_for_erasure(data: Path, *, timeout_s: float = 20) -> None:
+    """Wait until the server has taken what was deleted out of its files."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{data}/briggs.db?mode=ro", uri=True)
+        ) as opened:
+            left = opened.execute("SELECT count(*) FROM backfills WHERE name = 'erasure'")
+            if left.fetchone() == (0,):
+                return
+        time.sleep(0.05)
+    raise AssertionError("what was deleted is still in the files")
