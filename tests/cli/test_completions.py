@@ -232,7 +232,7 @@ def test_a_recorded_message_of_anthropics_is_shown(
 
 
 def test_delete_by_filter(server: RunningServer) -> None:
-    """Filters select what is deleted, after their number is shown. One of the three ways is given."""
+    """Filters select what is deleted, once its number was confirmed. There is one way at a time."""
     create_completions(server, "one", "two", tags=["temporary"])
     (id,) = create_completions(server, "survivor")
     for wrong in ((), ("--tag=temporary", id), ("--all", "--tag=temporary")):

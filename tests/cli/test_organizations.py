@@ -75,3 +75,12 @@ def test_a_slug_that_is_taken(server: RunningServer) -> None:
     done = run("organizations", "create", "twice", server=server)
     assert (done.status, done.output) == (1, "")
     assert len(done.errors.splitlines()) == 1
+
+
+def test_an_organization_is_deleted(server: RunningServer) -> None:
+    """Deleting an organization takes its keys with it, and needs a yes."""
+    admin = run("organizations", "create", "leaving", server=server).output.strip()
+    assert run("organizations", "delete", "leaving", server=server).status == 2
+    assert run("organizations", "delete", "leaving", "--yes", server=server).status == 0
+    assert run("keys", "list", server=server, BRIGGS_API_KEY=admin).status == 1
+    assert run("organizations", "delete", "leaving", "--yes", server=server).status == 1

@@ -112,7 +112,7 @@ def test_a_session_that_is_not_there(server: RunningServer) -> None:
 
 def test_delete(server: RunningServer) -> None:
     """A session is deleted with its completions."""
-    create_completions(server, "hi", session="to-delete")
+    create_completions(server, "hi", session_id="to-delete")
     assert run("sessions", "delete", "to-delete", "--yes", server=server).status == 0
     assert run("completions", "list", "--session", "to-delete", server=server).lines == []
     assert run("sessions", "delete", "to-delete", "--yes", server=server).status == 1
