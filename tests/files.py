@@ -54,7 +54,7 @@ def wait_for_erasure(data: Path, *, timeout_s: float = 20) -> None:
         with contextlib.closing(
             sqlite3.connect(f"file:{data}/briggs.db?mode=ro", uri=True)
         ) as opened:
-            left = opened.execute("SELECT count(*) FROM backfills WHERE name = 'erasure'")
+            left = opened.execute("SELECT count(*) FROM backfills WHERE name LIKE 'eras%'")
             if left.fetchone() == (0,):
                 return
         time.sleep(0.05)

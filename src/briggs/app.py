@@ -32,6 +32,7 @@ from briggs.gateway.running import open_running
 from briggs.gateway.upstreams import Upstreams
 from briggs.parts import Parts, find_address
 from briggs.providers.catalog import check_providers
+from briggs.record.retention import list_terms
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
 from briggs.transport.callers.asgi import Receive, Scope, Send, answer_by
@@ -119,6 +120,7 @@ class App:
             self.parts.reload_failures += 1
             raise
         self.parts.gateway.running = running
+        self.parts.store.retention.use(list_terms(settings.file.retention))
         running.prices.load()
         task = asyncio.get_running_loop().create_task(before.upstreams.retire())
         self._retiring[task] = before.upstreams
@@ -184,6 +186,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             wal_bytes_max=limits.wal_bytes_max,
         )
         stack.push_async_callback(store.close)
+        store.retention.use(list_terms(file.retention))
         gate = Gate(Keys(store), hosts=file.hosts, origins=file.origins)
         app = App(Parts(open_running(settings), store=store, gate=gate))
         stack.push_async_callback(app.close)

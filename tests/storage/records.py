@@ -71,6 +71,7 @@ def completions() -> st.SearchStrategy[Completion]:
         failure_reason=st.none() | texts,
         call_site=st.dictionaries(texts, texts, max_size=2),
         start_reported=st.booleans(),
+        redacted=st.dictionaries(texts, st.integers(0, 9), max_size=2),
         request=bodies,
         response=st.none() | bodies,
         received=st.none() | bodies,

@@ -35,6 +35,10 @@ COMMANDS = {
         "briggs.cli.organizations:organizations",
         "Create and list organizations.",
     ),
+    "retention": (
+        "briggs.cli.retention:retention",
+        "Delete what has been kept for long enough.",
+    ),
     "rollups": ("briggs.cli.rollups:rollups", "Build the sums of the home page again."),
     "keys": ("briggs.cli.keys:keys", "Create, list and revoke API keys."),
 }

@@ -15,6 +15,7 @@ from briggs.client.keys import Keys
 from briggs.client.models import Models
 from briggs.client.organizations import Organizations
 from briggs.client.preferences import Preferences
+from briggs.client.retention import Retention
 from briggs.client.rollups import Rollups
 from briggs.client.sessions import Sessions
 from briggs.client.statistics import StatisticsCalls
@@ -73,6 +74,7 @@ class AsyncClient:
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)
+        self.retention = Retention(self._connection)
         self.rollups = Rollups(self._connection)
 
     @property

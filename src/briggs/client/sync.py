@@ -15,6 +15,7 @@ from briggs.client import keys as _keys
 from briggs.client import models as _models
 from briggs.client import organizations as _organizations
 from briggs.client import preferences as _preferences
+from briggs.client import retention as _retention
 from briggs.client import rollups as _rollups
 from briggs.client import sessions as _sessions
 from briggs.client import statistics as _statistics
@@ -52,6 +53,7 @@ from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
 from briggs.client.logged import LoggedCompletion
 from briggs.client.organizations import Organization, OrganizationDeleted
 from briggs.client.preferences import PreferencePair
+from briggs.client.retention import RetentionTerm
 from briggs.client.runner import ChatCompletionStream, Runner
 from briggs.client.sessions import Session, SessionCreated, SessionDeleted, SessionDetails
 from briggs.transport import Reply
@@ -683,6 +685,22 @@ class Organizations:
         return self._runner.run(self._calls.delete(name))
 
 
+class Retention:
+    """`client.retention`: deletes what has been kept for long enough."""
+
+    def __init__(self, calls: _retention.Retention, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def retrieve(self) -> Sequence[RetentionTerm]:
+        """The terms, and how many completions each of them would delete now."""
+        return self._runner.run(self._calls.retrieve())
+
+    def run(self) -> Sequence[RetentionTerm]:
+        """Delete what is old enough, and say how much that was."""
+        return self._runner.run(self._calls.run())
+
+
 class Rollups:
     """`client.rollups`: the sums that the server keeps for its home page."""
 
@@ -740,6 +758,7 @@ class Client:
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)
+        self.retention = Retention(client.retention, runner)
         self.rollups = Rollups(client.rollups, runner)
         self._finalizer = weakref.finalize(self, runner.close, client._connection)
 

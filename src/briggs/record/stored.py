@@ -31,8 +31,10 @@ def present(completion: Completion, *, include: Collection[str] = ()) -> dict[st
         if name not in _BODIES and name not in ("metadata", "start_reported")
     }
     record["created_at"] = completion.created_at / 1_000_000
+    deleted_at = completion.bodies_deleted_at
+    record["bodies_deleted_at"] = None if deleted_at is None else deleted_at / 1_000_000
     if "request" in include:
-        record["request"] = decode_body(completion.request)
+        record["request"] = decode_body(completion.request or b"null")
     if "received" in include:
         record["received"] = _decode_text(completion.received)
     return {**response, "id": completion.id, "metadata": completion.metadata, "briggs": record}
@@ -51,6 +53,8 @@ def _read_response(completion: Completion) -> dict[str, Any]:
 
     An answer without text stands beside it, in `response`: so all of a list have one shape.
     """
+    if completion.bodies_deleted_at is not None:
+        return _unanswered(completion)
     if completion.kind in TEXTLESS:
         response = _read_object(completion.response or b"null")
         return {**_unanswered(completion), "response": response}

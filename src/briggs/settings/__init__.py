@@ -14,6 +14,8 @@ from briggs.settings.file import (
     Pooling,
     PriceSettings,
     ProviderSettings,
+    RetentionRuleSettings,
+    RetentionSettings,
     RetrySettings,
     TargetSettings,
 )
@@ -48,6 +50,8 @@ __all__ = [
     "Problem",
     "ProviderSettings",
     "Reading",
+    "RetentionRuleSettings",
+    "RetentionSettings",
     "RetrySettings",
     "Settings",
     "SettingsError",

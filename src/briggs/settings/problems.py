@@ -18,6 +18,7 @@ from briggs.settings.file import (
     ModelSettings,
     OtelSettings,
     ProviderSettings,
+    RetentionSettings,
     TargetSettings,
 )
 from briggs.settings.lines import MemberPath
@@ -70,10 +71,20 @@ def find_problems(file: FileSettings, *, names: Collection[str]) -> Iterator[Pro
     for name, model in file.models.items():
         yield from _check_model(name, model, providers=providers, names=names)
     yield from _find_loops(file.models, providers=providers)
+    yield from _check_retention(file.retention)
     for name in file.prices:
         if is_name(name, providers=providers):
             message = "not a provider/model" + suggest(name.partition("/")[0], providers)
             yield Problem(("prices", name), message)
+
+
+def _check_retention(retention: RetentionSettings) -> Iterator[Problem]:
+    for place, rule in enumerate(retention.rules):
+        path = ("retention", "rules", place)
+        if rule.bodies is None and rule.metadata is None:
+            yield Problem(path, "the rule says neither bodies nor metadata")
+        if rule.organization is None and rule.tag is None:
+            yield Problem(path, "the rule names neither an organization nor a tag")
 
 
 def suggest(name: str | None, known: Iterable[str]) -> str:
@@ -165,6 +176,8 @@ def _explain(error: msgspec.ValidationError, value: Any, type: Any) -> str:
     if choices and isinstance(value, str):
         return f"{value!r} is not allowed{suggest(value, choices)}"
     words = str(error).partition(" - at ")[0]
+    if "matching regex" in words:
+        return f"{value!r} is not a span of time: write 90min, 12h, 30d or 52w"
     for theirs, ours in ((" | null", ""), ("object", "table"), ("array", "list")):
         words = words.replace(theirs, ours)
     return words[0].lower() + words[1:] + ("" if "got" in words else f", not {value}")

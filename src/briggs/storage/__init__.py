@@ -12,6 +12,7 @@ from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.feedback_queue import Order, Wish
 from briggs.storage.pages import Page, Summary, SummaryPage
 from briggs.storage.queries import Query, Sort
+from briggs.storage.retention import Due
 from briggs.storage.store import Store, StoreStatistics
 from briggs.storage.surveys import Bin, Survey
 from briggs.types.errors import StoreUnavailable
@@ -19,6 +20,7 @@ from briggs.types.errors import StoreUnavailable
 __all__ = [
     "AlreadySettled",
     "Bin",
+    "Due",
     "Durability",
     "FeedbackQuery",
     "NotRecorded",

@@ -74,6 +74,10 @@ class Database(Protocol):
         """Store compressed bodies: request, response, received, preview and id of each."""
         ...
 
+    def empty_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Replace the bodies of completions: an empty body, compressed, the time, and the id."""
+        ...
+
     def insert_missing(
         self, connection: Connection, table: Table, rows: Iterable[Sequence[Any]]
     ) -> None:

@@ -21,7 +21,9 @@ from briggs.storage.tables import (
 from briggs.types.completions import Completion
 
 
-def delete_completions(connection: Connection, *, found: Sequence[Completion]) -> None:
+def delete_completions(
+    connection: Connection, *, found: Sequence[Completion], erased_within_s: float = 0
+) -> None:
     """Delete completions of one organization, given without their bodies. Only their places in
     the order are kept.
 
@@ -46,7 +48,16 @@ def delete_completions(connection: Connection, *, found: Sequence[Completion]) -
     )
     places = [(each.id, each.organization_id, each.created_at) for each in found]
     database_of(connection).insert_missing(connection, deleted_completions, places)
-    erasure.demand(connection)
+    erasure.demand(connection, within_s=erased_within_s)
+
+
+def leave_queues(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:
+    """Take completions out of all queues, with their leases and skips."""
+    tasks = select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == organization_id)
+    for table in (feedback_queue, feedback_leases, feedback_skips):
+        # The task is the first part of the key.
+        ours = table.c.task_id.in_(tasks) & table.c.completion_id.in_(ids)
+        connection.execute(table.delete().where(ours))
 
 
 def is_deleted(connection: Connection, id: str) -> bool:
@@ -60,11 +71,7 @@ def _delete_grades(connection: Connection, ids: Sequence[str], *, organization_i
     graded = select(about.feedback_id).where(about.completion_id.in_(ids)).distinct()
     for feedback_id in connection.scalars(graded).all():
         feedback.delete(connection, feedback_id, organization_id=organization_id)
-    tasks = select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == organization_id)
-    for table in (feedback_queue, feedback_leases, feedback_skips):
-        # The task is the first part of the key.
-        ours = table.c.task_id.in_(tasks) & table.c.completion_id.in_(ids)
-        connection.execute(table.delete().where(ours))
+    leave_queues(connection, ids, organization_id=organization_id)
 
 
 def _delete_sessions(connection: Connection, ids: set[str], *, organization_id: str) -> None:

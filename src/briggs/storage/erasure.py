@@ -9,7 +9,9 @@ from sqlalchemy import Connection, select
 from briggs.storage.database import database_of
 from briggs.storage.tables import backfills
 
-NAME = "erasure"
+DEMANDED, BEGUN = "erasure", "erasing"
+"""The names of two rows: one says when the next round is due, the other that one is running."""
+
 EVERY_S = 1.0
 """How often a step is taken while there is no idle moment, and how soon one is tried again."""
 
@@ -17,64 +19,69 @@ EVERY_S = 1.0
 class Erasure:
     """Goes through the files once after the last deletion. Belongs to the writer's thread.
 
-    A process that is killed begins anew, because the demand is recorded with the deletion.
+    A process that is killed begins the round anew, because the rows are recorded.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._demand: str | None = None
-        """The demand that this round began with."""
-        self._place: int | None = 0
+        self._place = 0
         self._at = 0.0
 
     @property
     def waits(self) -> bool:
-        """Whether anything that was deleted may still be in the files."""
-        return _find_demand(self._connection) is not None
+        """Whether a round is running or due."""
+        due_at = _find(self._connection, DEMANDED)
+        is_due = due_at is not None and due_at <= time.time()
+        return is_due or _find(self._connection, BEGUN) is not None
 
     def go_on(self, *, idle: bool) -> bool:
         """Take a step if it is time. Returns whether it was. An error is tried again later."""
-        demand = _find_demand(self._connection)
         now = time.monotonic()
-        if demand is None or now < self._at:
+        if now < self._at or not self.waits:
             return False
         self._at = now + EVERY_S
-        if self._demand is None:
-            self._demand, self._place = demand, 0
-        database = database_of(self._connection)
-        place = database.erase(self._place or 0)
+        if _find(self._connection, BEGUN) is None:
+            self._begin()
+        place = database_of(self._connection).erase(self._place)
         if place == self._place:
             return False
-        self._place = place
         if place is None:
-            self._end()
-        if idle:
-            self._at = 0.0
+            _delete(self._connection, BEGUN)
+        self._place = place or 0
+        self._at = 0.0 if idle else self._at
         return True
 
-    def _end(self) -> None:
-        """End the round. If more was deleted meanwhile, another one follows."""
-        row = (backfills.c.name == NAME) & (backfills.c.after_id == self._demand)
-        self._connection.execute(backfills.delete().where(row))
-        self._demand = None
-        _forget(self._connection)
+    def _begin(self) -> None:
+        """Begin a round. What is deleted from now on needs another one."""
+        self._place = 0
+        with database_of(self._connection).transaction(self._connection):
+            _delete(self._connection, DEMANDED)
+            _write(self._connection, BEGUN, time.time())
 
 
-def demand(connection: Connection) -> None:
-    """Note, in the transaction that deletes something, that it must leave the files."""
-    connection.execute(backfills.delete().where(backfills.c.name == NAME))
-    connection.execute(backfills.insert().values(name=NAME, after_id=f"{time.time_ns()}"))
-    _forget(connection)
+def demand(connection: Connection, *, within_s: float = 0) -> None:
+    """Note, in the transaction that deletes something, that it must leave the files in time."""
+    before, due_at = _find(connection, DEMANDED), time.time() + within_s
+    if before is None or due_at < before:
+        _delete(connection, DEMANDED)
+        _write(connection, DEMANDED, due_at)
 
 
-def _find_demand(connection: Connection) -> str | None:
+def _find(connection: Connection, name: str) -> float | None:
+    """The time in a row, which is remembered. None if there is no such row."""
     remembered = database_of(connection).remembered
-    if NAME not in remembered:
-        row = select(backfills.c.after_id).where(backfills.c.name == NAME)
-        remembered[NAME] = connection.scalar(row)
-    found: str | None = remembered[NAME]
-    return found
+    if name not in remembered:
+        found = connection.scalar(select(backfills.c.after_id).where(backfills.c.name == name))
+        remembered[name] = None if found is None else float(found)
+    at: float | None = remembered[name]
+    return at
 
 
-def _forget(connection: Connection) -> None:
-    database_of(connection).remembered.pop(NAME, None)
+def _write(connection: Connection, name: str, at: float) -> None:
+    connection.execute(backfills.insert().values(name=name, after_id=f"{at}"))
+    database_of(connection).remembered.pop(name, None)
+
+
+def _delete(connection: Connection, name: str) -> None:
+    connection.execute(backfills.delete().where(backfills.c.name == name))
+    database_of(connection).remembered.pop(name, None)

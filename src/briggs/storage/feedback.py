@@ -283,6 +283,17 @@ def delete(connection: Connection, id: str, *, organization_id: str) -> bool:
     return True
 
 
+def forget_corrections(connection: Connection, *, completion_ids: Sequence[str]) -> None:
+    """Delete the corrected outputs of the feedback about some completions."""
+    about = feedback_completions.c
+    ids = select(about.feedback_id).where(about.completion_id.in_(completion_ids))
+    for table, id in (
+        (feedback, feedback.c.id),
+        (feedback_versions, feedback_versions.c.feedback_id),
+    ):
+        connection.execute(update(table).where(id.in_(ids)).values(corrected_output=None))
+
+
 def _select(query: FeedbackQuery) -> Select[Any]:
     """Select the feedback that the query allows, with the names of the tasks."""
     columns = feedback.c

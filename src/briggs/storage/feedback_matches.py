@@ -33,6 +33,7 @@ def enlist(connection: Connection, *, of: Sequence[Completion]) -> None:
             each
             for each in of
             if each.status == "finished"
+            and each.bodies_deleted_at is None
             and each.organization_id == selector.organization_id
             and is_selected(each.tags, kind=each.kind, by=selector.tags)
         ]

@@ -29,6 +29,7 @@ _NAMES = (
     "model",
     "response_model",
     "tags",
+    "bodies_deleted_at",
     "encoding",
     "response",
 )
@@ -309,6 +310,7 @@ def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> No
         _decode_put(each, bodies=bodies)
         for each in page
         if feedback_matches.is_selected(each.tags, kind=each.kind, by=tags)
+        and each.bodies_deleted_at is None
     ]
     if found:
         feedback_matches.put(connection, task_id=id, wanted=task.reviewers_wanted, of=found)

@@ -240,6 +240,12 @@ def sum_what_was_spent(connection: Connection) -> None:
     spending.fill(connection)
 
 
+@migration
+def keep_bodies_for_a_time(connection: Connection) -> None:
+    """Takes some seconds for a million completions."""
+    reshape(connection, completions)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

@@ -27,6 +27,7 @@ from briggs.storage.keys import Keys
 from briggs.storage.migrations import migrate
 from briggs.storage.organizations import Organizations
 from briggs.storage.queue import Queue, size_of
+from briggs.storage.retention import Retention, Sweeper
 from briggs.storage.rollups import Rollups, Upkeep
 from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
@@ -81,6 +82,7 @@ class Store:
         bodies: Bodies,
         compression: Compression,
         loop: asyncio.AbstractEventLoop,
+        sweeper: Sweeper,
         interrupted: int,
         has_signed_calls: bool,
     ) -> None:
@@ -109,6 +111,7 @@ class Store:
         self.figures = CompletionFigures(self)
         self.rollups = Rollups(self, bodies=bodies)
         self.spending = Spending(self)
+        self.retention = Retention(self, sweeper=sweeper, bodies=bodies)
         self.sizes = Sizes(self, path=database.path)
 
     @classmethod
@@ -135,6 +138,7 @@ class Store:
         connection = database.writer
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
         compression = Compression(connection, bodies=bodies, wanted=compress)
+        sweeper = Sweeper(connection, bodies=bodies)
         writer = Writer(
             database=database,
             queue=queue,
@@ -143,6 +147,7 @@ class Store:
             chores=(
                 Upkeep(connection),
                 Backfill(connection, bodies=bodies),
+                sweeper,
                 Erasure(connection),
             ),
         )
@@ -156,6 +161,7 @@ class Store:
             bodies=bodies,
             compression=compression,
             loop=loop,
+            sweeper=sweeper,
             interrupted=interrupted,
             has_signed_calls=signed_calls.exist(connection),
         )

@@ -80,6 +80,8 @@ completions = Table(
     Column("failure_reason", AnyText),
     Column("call_site", Json(dict[str, Any], empty_is_null=True)),
     Column("start_reported", Boolean, nullable=False, server_default=text("0")),
+    Column("bodies_deleted_at", BigInteger),
+    Column("redacted", Json(dict[str, int], empty_is_null=True)),
     # The process that answers a `started` call: see `owners.py`.
     Column("owner", AnyText),
     # 0: the bodies are stored as received. 1: each is a zstd frame, which names its dictionary.

@@ -157,6 +157,10 @@ class Completion(msgspec.Struct, kw_only=True):
     `stacktrace`, `orig_module`, `orig_qualname`."""
     start_reported: bool = False
     """Whether its client has reported its start, which decides its request and tags."""
+    bodies_deleted_at: int | None = None
+    """Unix time in microseconds at which its bodies were deleted, as `[retention]` says."""
+    redacted: dict[str, int] = {}
+    """How many texts of each kind were redacted before it was recorded, as `[redaction]` says."""
 
     request: bytes = b""
     """The caller's body, byte for byte."""

@@ -19,6 +19,7 @@ from briggs.parts import find_address, find_parts
 from briggs.record.bodies import list_answers, read_asked
 from briggs.record.labels import split_tags
 from briggs.record.presented import encode_tag
+from briggs.record.retention import explain_absence
 from briggs.storage import Query
 from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest, NotFound
@@ -229,6 +230,8 @@ async def view_completion(
         "completion": completion,
         "path": path,
         "link": link,
+        "absence": explain_absence(completion),
+        "redacted": ", ".join(f"{kind} ({count})" for kind, count in completion.redacted.items()),
         "timeline": _draw_timeline(details),
         "received_bytes": None if received is None else len(received),
         "choice_links": [

@@ -264,6 +264,10 @@ def _explain(completion: Completion) -> str:
 
 def _list_marks(completion: Completion, *, calls: int, tries: int) -> list[tuple[str, str]]:
     marks = []
+    if completion.bodies_deleted_at is not None:
+        marks.append(("messages deleted", ""))
+    if completion.redacted:
+        marks.append((f"{sum(completion.redacted.values())} redacted", ""))
     if calls:
         marks.append((f"{calls} call{'s' if calls > 1 else ''}", ""))
     if tries > 1:

@@ -23,6 +23,7 @@ from briggs.api.queries import (
 from briggs.feedback.presented import present as present_feedback
 from briggs.feedback.reviewers import find_blinded, show
 from briggs.record.labels import read_metadata, read_tags
+from briggs.record.retention import require_bodies
 from briggs.record.stored import decode_body, present
 from briggs.storage import FeedbackQuery
 from briggs.types.completions import Completion
@@ -100,6 +101,7 @@ async def delete_completion(request: Request) -> Json:
 async def list_asked(request: Request) -> Json:
     """`GET /v1/chat/completions/{id}/messages`: the messages of the request."""
     completion = await _show(request)
+    require_bodies(completion)
     parameters = request.query_params
     messages = _read_messages(completion)
     if read_order(parameters) == "desc":
@@ -122,6 +124,7 @@ async def retrieve_received(request: Request) -> Response:
     They are not trusted, so a browser must neither show them nor guess their type.
     """
     completion = await _retrieve(request)
+    require_bodies(completion)
     received = completion.response if completion.received is None else completion.received
     if received is None:
         raise NotFound(f"Nothing was received for the completion '{completion.id}'.", param="id")

@@ -98,6 +98,9 @@ class SqliteDatabase:
     def replace_bodies(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         statements.replace_bodies(connection, rows)
 
+    def empty_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        statements.empty_records(connection, rows)
+
     def insert_missing(
         self, connection: Connection, table: Table, rows: Iterable[Sequence[Any]]
     ) -> None:

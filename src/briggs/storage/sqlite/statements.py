@@ -58,6 +58,12 @@ def replace_bodies(connection: Connection, rows: Sequence[Sequence[Any]]) -> Non
     driver(connection).executemany(_REPLACE_BODIES, values)
 
 
+def empty_records(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+    """Replace the bodies of completions: an empty body, compressed, the time, and the id."""
+    values = [[storable(value) for value in row] for row in rows]
+    driver(connection).executemany(_EMPTY_RECORDS, values)
+
+
 def _execute(connection: Connection, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
     """Values are bound before anything is written, and nearly all are fine as they are."""
     try:
@@ -109,4 +115,10 @@ _REPLACE_BODIES = """
     SET rowid = (SELECT max(rowid) FROM completions) + 1,
         encoding = 1, request = ?, response = ?, received = ?, preview = ?
     WHERE id = ? AND encoding = 0
+"""
+_EMPTY_RECORDS = """
+    UPDATE completions
+    SET rowid = (SELECT max(rowid) FROM completions) + 1, encoding = 1, preview = NULL,
+        request = ?, response = NULL, received = NULL, bodies_deleted_at = ?
+    WHERE id = ?
 """

@@ -1,0 +1,250 @@
+"""Deletes what has been kept for long enough, step by step, while calls are answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
+
+from briggs.storage import deletion, erasure, feedback, signed_calls
+from briggs.storage.access import Access
+from briggs.storage.bodies import Bodies
+from briggs.storage.database import database_of
+from briggs.storage.records import SELECT_HEADS, decode_head
+from briggs.storage.tables import completion_tags, completions, organizations
+from briggs.types.completions import current_time_us
+from briggs.types.retention import Term
+
+STEP_ROWS = 200
+"""Rows that are read in one step."""
+STEP_CHANGES = 4
+STEP_BYTES = 256 * 1024
+"""So many completions, and so much of their bodies, are deleted in one step. A call may have to
+wait for it, which takes two to five milliseconds."""
+
+EVERY_S = 0.25
+"""How often a step is taken while there is no idle moment."""
+ROUND_S = 60.0
+"""How often it is looked whether more is old enough."""
+ANEW_S = 24 * 3600.0
+"""How often all completions are gone through again. Some get a tag later, and clients may log
+calls long after they happened."""
+RETRY_S = 60.0
+ERASED_WITHIN_S = 3600.0
+"""Reading the whole database so often, to overwrite what is left of deleted rows, costs little."""
+
+
+class Due(NamedTuple):
+    """A term, and how many completions it is about."""
+
+    term: Term
+    completions: int
+
+
+class _Place(NamedTuple):
+    """The completion that a sweep has come to."""
+
+    created_at: int
+    id: Any
+
+
+_BEGINNING = _Place(-1, "")
+
+
+class _Sweep(msgspec.Struct, frozen=True):
+    """A term, for one organization."""
+
+    term: Term
+    organization_id: str
+
+
+class Sweeper:
+    """Applies the terms, one after the other. Belongs to the writer's thread."""
+
+    def __init__(self, connection: Connection, *, bodies: Bodies) -> None:
+        self.terms: Sequence[Term] = ()
+        """Replaced as a whole, from any thread."""
+        self._connection = connection
+        self._bodies = bodies
+        self._applied: Sequence[Term] = ()
+        self._left: list[_Sweep] = []
+        self._places: dict[_Sweep, _Place] = {}
+        self._at = self._anew_at = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there may be something to delete."""
+        return bool(self._left)
+
+    def go_on(self, *, idle: bool) -> bool:
+        """Take a step if it is time. Returns whether it was. An error is tried again later."""
+        now = time.monotonic()
+        if self.terms is not self._applied:
+            self._applied, self._left = self.terms, []
+            self._at = self._anew_at = 0.0
+        if now < self._at or not self._applied:
+            return False
+        self._at = now + RETRY_S
+        if not self._left:
+            self._begin(now)
+        if self._left:
+            self._step(self._left[-1])
+        self._at = now + (ROUND_S if not self._left else 0 if idle else EVERY_S)
+        return bool(self._left)
+
+    def _begin(self, now: float) -> None:
+        if now >= self._anew_at:
+            self._places, self._anew_at = {}, now + ANEW_S
+        names = self._connection.execute(select(organizations.c.id, organizations.c.slug)).all()
+        self._left = [
+            _Sweep(term, id)
+            for term in self._applied
+            for id, slug in names
+            if term.organization in (None, id, slug)
+        ]
+
+    def _step(self, sweep: _Sweep) -> None:
+        with database_of(self._connection).transaction(self._connection):
+            _, place = _delete_some(
+                self._connection,
+                sweep,
+                after=self._places.get(sweep, _BEGINNING),
+                now_us=current_time_us(),
+                bodies=self._bodies,
+            )
+        if place is None:
+            self._left.remove(sweep)
+        else:
+            self._places[sweep] = place
+
+
+class Retention:
+    """`store.retention`."""
+
+    def __init__(self, access: Access, *, sweeper: Sweeper, bodies: Bodies) -> None:
+        self._access = access
+        self._sweeper = sweeper
+        self._bodies = bodies
+
+    def use(self, terms: Sequence[Term]) -> None:
+        """Keep the record by these terms from now on."""
+        self._sweeper.terms = terms
+
+    async def count(self, *, organization_id: str) -> Sequence[Due]:
+        """What would be deleted of an organization now. A completion may count several times."""
+        sweeps, now_us = await self._list_sweeps(organization_id), current_time_us()
+        return [
+            Due(each.term, await self._access.read(_counter(each, now_us=now_us)))
+            for each in sweeps
+        ]
+
+    async def run(self, *, organization_id: str) -> Sequence[Due]:
+        """Delete what is old enough now. Returns how much that was."""
+        done: list[Due] = []
+        for each in await self._list_sweeps(organization_id):
+            deleted, place = 0, _BEGINNING
+            while place is not None:
+                count, place = await self._access.act(self._stepper(each, after=place))
+                deleted += count
+            done.append(Due(each.term, deleted))
+        return done
+
+    def _stepper(self, sweep: _Sweep, *, after: _Place) -> Any:
+        return lambda connection: _delete_some(
+            connection, sweep, after=after, now_us=current_time_us(), bodies=self._bodies
+        )
+
+    async def _list_sweeps(self, organization_id: str) -> Sequence[_Sweep]:
+        ours = select(organizations.c.slug).where(organizations.c.id == organization_id)
+        slug = await self._access.read(lambda connection: connection.scalar(ours))
+        return [
+            _Sweep(term, organization_id)
+            for term in self._sweeper.terms
+            if term.organization in (None, organization_id, slug)
+        ]
+
+
+def _delete_some(
+    connection: Connection, sweep: _Sweep, *, after: _Place, now_us: int, bodies: Bodies
+) -> tuple[int, _Place | None]:
+    """Delete what the next completions after a place have. Returns how many had something, and
+    the place to go on from, or None at the end.
+    """
+    page = _select_old(sweep, now_us=now_us, after=after).limit(STEP_ROWS)
+    rows = connection.execute(page).all()
+    if not rows:
+        return 0, None
+    ids, size, last = [], 0, rows[-1]
+    for row in rows:
+        if not row.is_due:
+            continue
+        ids.append(row.id)
+        size += row.size
+        if len(ids) >= STEP_CHANGES or size >= STEP_BYTES:
+            last = row
+            break
+    if ids and sweep.term.what == "metadata":
+        heads = connection.execute(SELECT_HEADS.where(completions.c.id.in_(ids)))
+        deletion.delete_completions(
+            connection,
+            found=[decode_head(each) for each in heads],
+            erased_within_s=ERASED_WITHIN_S,
+        )
+    elif ids:
+        _delete_bodies(connection, ids, sweep=sweep, now_us=now_us, bodies=bodies)
+    return len(ids), _Place(last.created_at, last.id)
+
+
+def _delete_bodies(
+    connection: Connection, ids: Sequence[str], *, sweep: _Sweep, now_us: int, bodies: Bodies
+) -> None:
+    empty = bodies.compress(b"")
+    database_of(connection).empty_records(connection, [(empty, now_us, id) for id in ids])
+    for id in ids:
+        signed_calls.delete(connection, completion_id=id)
+    deletion.leave_queues(connection, ids, organization_id=sweep.organization_id)
+    feedback.forget_corrections(connection, completion_ids=ids)
+    erasure.demand(connection, within_s=ERASED_WITHIN_S)
+
+
+def _counter(sweep: _Sweep, *, now_us: int) -> Any:
+    old = _select_old(sweep, now_us=now_us, after=_BEGINNING).order_by(None).subquery()
+    statement = select(func.count()).select_from(old).where(old.c.is_due)
+    return lambda connection: connection.scalar(statement) or 0
+
+
+_COLUMNS = completions.c
+_SIZE = (
+    func.length(_COLUMNS.request)
+    + func.coalesce(func.length(_COLUMNS.response), 0)
+    + func.coalesce(func.length(_COLUMNS.received), 0)
+)
+_HAS_ENDED = or_(_COLUMNS.status != "started", _COLUMNS.source == "client")
+"""Whether Briggs answers the call no longer. Only its client knows when a logged call ends."""
+
+
+def _select_old(sweep: _Sweep, *, now_us: int, after: _Place) -> Select[Any]:
+    """The completions that are older than the term says, from a place on, and what they have."""
+    term = sweep.term
+    is_due: ColumnElement[bool] = _HAS_ENDED
+    if term.what == "bodies":
+        is_due = and_(is_due, _COLUMNS.bodies_deleted_at.is_(None))
+    statement = select(
+        _COLUMNS.id, _COLUMNS.created_at, _SIZE.label("size"), is_due.label("is_due")
+    )
+    created_at, id, owner = _COLUMNS.created_at, _COLUMNS.id, _COLUMNS.organization_id
+    if term.tag is not None:
+        tagged = completion_tags.c
+        created_at, id, owner = tagged.created_at, tagged.completion_id, tagged.organization_id
+        statement = statement.join(completion_tags, tagged.completion_id == _COLUMNS.id).where(
+            tagged.tag == term.tag
+        )
+    return statement.where(
+        owner == sweep.organization_id,
+        created_at <= now_us - term.span_us,
+        created_at >= after.created_at,
+        tuple_(created_at, id) > after,
+    ).order_by(created_at, id)
