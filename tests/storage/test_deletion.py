@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from briggs.storage import Query, Store
+from briggs.storage.tables import backfills
 from briggs.types.completions import Completion
 from briggs.types.errors import Gone
 from tests.files import find_texts
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore
 
 
 def record(number: int, chance: random.Random) -> Completion:
@@ -40,8 +43,11 @@ def name(completion: Completion) -> str:
 
 
 async def erased(store: Store) -> None:
-    chore = next(each for each in store._writer._chores if type(each).__name__ == "Erasure")
-    await until(lambda: not chore.waits, timeout_s=20)
+    """Wait until a round has ended, and none is due."""
+    count = select(func.count()).select_from(backfills).where(backfills.c.name.like("eras%"))
+    async with asyncio.timeout(30):
+        while await store.read(lambda connection: connection.scalar(count)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("compress", [True, False])

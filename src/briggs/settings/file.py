@@ -16,7 +16,7 @@ AttemptsMax = Annotated[int, Meta(gt=0, le=100)]
 Parallel = Annotated[int, Meta(gt=0, le=1024)]
 # Timers run for a week at most. TOML allows numbers such as `inf`.
 Seconds = Annotated[float, Meta(gt=0, le=604_800)]
-Span = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,6}(min|h|d|w)$")]
+Age = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,6}(min|h|d|w)$")]
 Dollars = Annotated[float, Meta(ge=0, lt=1_000_000)]
 Quota = Annotated[int, Meta(gt=0, le=1_000_000_000_000)]
 Budget = Annotated[float, Meta(ge=0, le=1_000_000_000)]
@@ -192,16 +192,16 @@ class RetentionRuleSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=
     """Its id or its slug. Default: all organizations."""
     tag: str | None = None
     """Only completions with this tag."""
-    bodies: Span | None = None
-    metadata: Span | None = None
+    bodies: Age | None = None
+    metadata: Age | None = None
 
 
 class RetentionSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[retention]`: how long the record is kept. If several times apply, the shortest counts."""
 
-    bodies: Span | None = None
+    bodies: Age | None = None
     """How long requests and answers are kept, such as `30d`. Default: until they are deleted."""
-    metadata: Span | None = None
+    metadata: Age | None = None
     """How long the rest is kept: times, tokens, cost, tags, feedback. Then all of it goes."""
     rules: list[RetentionRuleSettings] = []
 
