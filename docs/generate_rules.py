@@ -20,6 +20,7 @@ GROUPS = {
     "S": "Streams",
     "R": "Requests",
     "H": "Errors",
+    "P": "The Responses API",
 }
 
 

@@ -249,6 +249,11 @@ def test_one_name_means_one_thing() -> None:
 WIRES = ROOT / "src/briggs/wires"
 KNOWN_ELSEWHERE = {
     "after_id": "a column of the work in steps, for where it goes on",
+    "input_text": "OpenAI's, in responses",
+    "input_tokens_details": "OpenAI's, in responses",
+    "max_output_tokens": "OpenAI's, in responses",
+    "output_text": "OpenAI's, in responses",
+    "output_tokens_details": "OpenAI's, in responses",
     "audio_input_tokens": "Briggs's, on the record",
     "audio_output_tokens": "Briggs's, on the record",
     "call_id": "a column of the tool results that were signed",

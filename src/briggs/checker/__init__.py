@@ -25,4 +25,5 @@ from briggs.checker.report import list_rules as list_rules
 from briggs.checker.report import write_json as write_json
 from briggs.checker.report import write_junit as write_junit
 from briggs.checker.report import write_markdown as write_markdown
+from briggs.checker.response_probes import RESPONSE_PROBES as RESPONSE_PROBES
 from briggs.checker.servers import Software as Software

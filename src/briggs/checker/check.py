@@ -12,7 +12,15 @@ from briggs.checker.endpoint import Endpoint, ProbeExchange
 from briggs.checker.expectations import BROKEN_OFF, FAILED, TOO_LARGE, UNANSWERED, find
 from briggs.checker.greeting import describe_refusal, greet
 from briggs.checker.probes import PROBES, Probe
-from briggs.rules import Finding, check_error, check_response, check_stream, is_checkable
+from briggs.rules import (
+    Finding,
+    check_error,
+    check_model_response,
+    check_model_stream,
+    check_response,
+    check_stream,
+    is_checkable,
+)
 from briggs.transport import TimedOut, TransportError
 
 Verdict = Literal["pass", "warn", "fail", "unsupported", "not run"]
@@ -38,15 +46,20 @@ class Result(msgspec.Struct, kw_only=True):
 
 
 async def check_endpoint(
-    endpoint: Endpoint, *, probes: Iterable[Probe] = PROBES, timeout_s: float = CHECK_TIMEOUT_S
+    endpoint: Endpoint,
+    *,
+    probes: Iterable[Probe] = PROBES,
+    greeting: Probe = PROBES[0],
+    timeout_s: float = CHECK_TIMEOUT_S,
 ) -> AsyncIterator[Result]:
     """Yields the result of each probe when it is known. Raises `CannotCheck` before the first.
 
+    `greeting` is the probe that is sent first, to find out whether the endpoint answers.
     Probes for which no time is left of `timeout_s` are not run.
     """
     deadline = time.monotonic() + timeout_s
     endpoint.timeout_s = min(endpoint.timeout_s, timeout_s)
-    await greet(endpoint)
+    await greet(endpoint, greeting.asks[0])
     for probe in probes:
         left_s = deadline - time.monotonic()
         if left_s > 0:
@@ -114,14 +127,16 @@ def judge(exchange: ProbeExchange) -> list[Finding]:
             exchange.body, status=exchange.status, content_type=exchange.content_type
         )
     elif exchange.ask.is_streamed:
-        findings = check_stream(
+        check = check_stream if exchange.ask.api == "chat" else check_model_stream
+        findings = check(
             exchange.body,
             request=exchange.request,
             content_type=exchange.content_type,
             whole=exchange.broken_off is None,
         )
     else:
-        findings = check_response(exchange.body, request=exchange.request)
+        check_whole = check_response if exchange.ask.api == "chat" else check_model_response
+        findings = check_whole(exchange.body, request=exchange.request)
     if exchange.broken_off:
         message = f"{BROKEN_OFF}: {exchange.broken_off}"
         findings = [*findings, find(message, exchange.body, severity="error")]
@@ -134,12 +149,15 @@ def judge_file(name: str, body: bytes, *, request: bytes | None = None) -> Resul
         findings = [find("it is too large to be checked", body, severity="error")]
         return Result(probe=name, title=_FILE_TITLE, verdict="fail", findings=findings)
     text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    is_model_response = _is_model_response(text)
     if name.endswith(".sse") or text.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
-        findings = check_stream(body, request=request)
+        check = check_model_stream if is_model_response else check_stream
+        findings = check(body, request=request)
     elif _is_error(text):
         findings = check_error(body, status=400, content_type="application/json")
     else:
-        findings = check_response(body, request=request)
+        check_whole = check_model_response if is_model_response else check_response
+        findings = check_whole(body, request=request)
     verdict = _worst(findings)
     return Result(probe=name, title=_FILE_TITLE, verdict=verdict, findings=findings)
 
@@ -152,7 +170,22 @@ def _worst(findings: list[Finding]) -> Verdict:
 
 
 def _is_error(text: bytes) -> bool:
+    members = _read_members(text)
+    return "error" in members and "output" not in members
+
+
+def _is_model_response(text: bytes) -> bool:
+    """Whether it comes from the Responses API, as an object or as events."""
+    begin = text[:_BEGIN_BYTES]
+    return b"event: response." in begin or bytes(_read_members(text).get("object", b"")) == _OBJECT
+
+
+_BEGIN_BYTES = 1000
+_OBJECT = b'"response"'
+
+
+def _read_members(text: bytes) -> dict[str, msgspec.Raw]:
     try:
-        return "error" in msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
+        return {}

@@ -39,6 +39,7 @@ class Breakage(NamedTuple):
 _RAISES = "raises an error"
 _STRICT = {STRICT: _RAISES}
 _VALIDATES = {PYDANTIC: _RAISES, **_STRICT}
+_STREAM_HELPER = {OPENAI: "raises an error in `.stream()`"}
 _LOSES_USAGE = "reports no usage"
 _ADDS_USAGE = "adds the counts up, and reports several times too many tokens"
 _NO_CALLS = "reports tool calls that do not exist"
@@ -317,6 +318,24 @@ BREAKAGES = (
         {"programs that limit tokens": "pay for more than they asked for"},
         says=expectations.NOT_CUT,
     ),
+    Breakage("P1", _STRICT, path="object"),
+    *(
+        Breakage("P2", _STRICT, path=name)
+        for name in ("model", "output", "parallel_tool_calls", "tool_choice", "tools")
+    ),
+    Breakage("P2", _STRICT, path="created_at"),
+    Breakage("P3", _STRICT, says="not a number"),
+    Breakage("P4", _STRICT, path="status", says="not a known status"),
+    Breakage("P5", _STRICT, says="not an object"),
+    Breakage("P5", _STRICT, says="not a non-empty string", harmless=('""',)),
+    Breakage("P6", _STRICT),
+    *(Breakage("P7", _STRICT, path=name) for name in ("call_id", "name")),
+    Breakage("P7", _STRICT, says="not a string"),
+    Breakage("P8", _STRICT),
+    Breakage("P9", _STRICT, says="whole number"),
+    Breakage("P22", _STREAM_HELPER, says="not response.created"),
+    Breakage("P22", _STREAM_HELPER, says="no end"),
+    Breakage("P23", _STREAM_HELPER, says="never added"),
 )
 """The first entry that matches a finding applies."""
 

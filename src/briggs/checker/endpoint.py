@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -31,6 +31,10 @@ class KeyRefused(CannotCheck):
     """The endpoint does not accept the key, or needs one."""
 
 
+Api = Literal["chat", "responses"]
+_PATHS: Mapping[Api, str] = {"chat": "/chat/completions", "responses": "/responses"}
+
+
 class ProbeRequest(msgspec.Struct, frozen=True):
     """One request of a probe."""
 
@@ -38,6 +42,7 @@ class ProbeRequest(msgspec.Struct, frozen=True):
     """The request's members, to which the model is added; bytes are sent unchanged."""
     hangs_up: bool = False
     """Whether we close the connection after the first piece of the answer."""
+    api: Api = "chat"
 
     @property
     def is_streamed(self) -> bool:
@@ -143,7 +148,7 @@ class Endpoint:
         if not isinstance(request, bytes):
             request = encode({"model": self.model, **self._limit(request)})
         async with self._transport.stream(
-            "POST", f"{self.base_url}/chat/completions", headers=self._headers(), body=request
+            "POST", f"{self.base_url}{_PATHS[ask.api]}", headers=self._headers(), body=request
         ) as reply:
             return await self._keep(ask, request, reply)
 

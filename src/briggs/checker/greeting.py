@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from briggs.checker.endpoint import CannotCheck, Endpoint, KeyRefused, ListedModel, ProbeExchange
-from briggs.checker.probes import PROBES, TOKENS_MAX
+from briggs.checker.endpoint import (
+    CannotCheck,
+    Endpoint,
+    KeyRefused,
+    ListedModel,
+    ProbeExchange,
+    ProbeRequest,
+)
+from briggs.checker.probes import TOKENS_MAX
 from briggs.checker.recognition import recognise
 from briggs.transport import TimedOut, TransportError, Unreachable
 from briggs.types import json
@@ -16,7 +23,7 @@ from briggs.types.any_json import integer, members
 _MODELS_SHOWN = 5
 
 
-async def greet(endpoint: Endpoint) -> None:
+async def greet(endpoint: Endpoint, ask: ProbeRequest) -> None:
     """Send a plain request, choose the only model, and recognise the server.
 
     Raises `CannotCheck` if the request is not answered.
@@ -25,7 +32,7 @@ async def greet(endpoint: Endpoint) -> None:
         models = await endpoint.list_models() if endpoint.model is None else []
         if endpoint.model is None:
             endpoint.model = _choose_model(models)
-        exchange = await endpoint.ask(PROBES[0].asks[0])
+        exchange = await endpoint.ask(ask)
         if not models:
             models = await _list_models(endpoint)
     except Unreachable as error:

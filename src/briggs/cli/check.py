@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,13 @@ class NothingToCheck(click.ClickException):
     metavar="NAME",
     help="The environment variable that holds the key.  [default without URL: BRIGGS_API_KEY, "
     "then the key in the server's data folder]",
+)
+@click.option(
+    "--api",
+    type=click.Choice(["chat", "responses"]),
+    default="chat",
+    show_default=True,
+    help="What to check: /chat/completions, or OpenAI's Responses API at /responses.",
 )
 @click.option(
     "--only",
@@ -93,6 +100,7 @@ def check(
     url: str | None,
     model: str | None,
     key_variable: str | None,
+    api: str,
     only: tuple[str, ...],
     timeout_s: float,
     total_timeout_s: float,
@@ -103,7 +111,7 @@ def check(
     as_markdown: bool,
     junit: str | None,
 ) -> None:
-    """Check whether the server at URL follows the specification of chat completions.
+    """Check whether the server at URL follows the specification of chat completions or responses.
 
     URL ends in /v1. Without it, the Briggs on this machine is checked. Probes ask for choices,
     logprobs, tools and JSON, whole and streamed, and send requests that should be refused. Each
@@ -117,6 +125,7 @@ def check(
       briggs check
       briggs check https://api.openai.com/v1 --model gpt-5-mini --key-variable OPENAI_API_KEY
       briggs check http://127.0.0.1:8080/v1 --model qwen --only tools-auto --junit check.xml
+      briggs check http://127.0.0.1:11434/v1 --model qwen3 --api responses
       briggs check --file response.json --request request.json
     """
     if kept is not None:
@@ -128,13 +137,14 @@ def check(
     else:
         server = _find_endpoint(url, key_variable)
         model = model or (None if url else DEFAULT_MODEL)
-        probes = _choose_probes(only)
+        probes = _list_probes(api)
         with _explain(key_variable):
             report = asyncio.run(
                 _ask(
                     server,
                     model=model,
-                    probes=probes,
+                    probes=_choose_probes(probes, only),
+                    greeting=probes[0],
                     timeout_s=timeout_s,
                     total_timeout_s=total_timeout_s,
                 )
@@ -181,13 +191,17 @@ def _find_endpoint(url: str | None, key_variable: str | None) -> Address:
     return Address(url or f"{ours.url}/v1", key)
 
 
-def _choose_probes(only: tuple[str, ...]) -> list[Probe]:
-    from briggs.checker import PROBES
+def _list_probes(api: str) -> Sequence[Probe]:
+    from briggs.checker import PROBES, RESPONSE_PROBES
 
-    names = [probe.name for probe in PROBES]
+    return PROBES if api == "chat" else RESPONSE_PROBES
+
+
+def _choose_probes(probes: Sequence[Probe], only: tuple[str, ...]) -> list[Probe]:
+    names = [probe.name for probe in probes]
     if unknown := [name for name in only if name not in names]:
         raise click.UsageError(f"there is no probe {unknown[0]}: choose from {', '.join(names)}")
-    return [probe for probe in PROBES if probe.name in (only or names)]
+    return [probe for probe in probes if probe.name in (only or names)]
 
 
 async def _ask(
@@ -195,6 +209,7 @@ async def _ask(
     *,
     model: str | None,
     probes: list[Probe],
+    greeting: Probe,
     timeout_s: float,
     total_timeout_s: float,
 ) -> CheckReport:
@@ -205,7 +220,9 @@ async def _ask(
         server.url, model=model, key=server.api_key, timeout_s=timeout_s
     ) as endpoint:
         with _show_progress(len(probes)) as advance:
-            async for result in check_endpoint(endpoint, probes=probes, timeout_s=total_timeout_s):
+            async for result in check_endpoint(
+                endpoint, probes=probes, greeting=greeting, timeout_s=total_timeout_s
+            ):
                 results.append(result)
                 advance(result.probe)
     return CheckReport(

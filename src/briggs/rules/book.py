@@ -11,7 +11,9 @@ import msgspec
 from briggs.types import json
 
 Severity = Literal["error", "warning", "info"]
-Subject = Literal["body", "response", "chunk", "stream", "request", "error"]
+Subject = Literal[
+    "body", "response", "chunk", "stream", "request", "error", "model response", "model stream"
+]
 
 EXCERPT_CHARACTERS_MAX = 80
 FINDINGS_MAX = 100

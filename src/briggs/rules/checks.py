@@ -10,12 +10,18 @@ from briggs.rules.answer import CheckedAnswer, CheckedBody, CheckedRequest, read
 from briggs.rules.book import BOOK, FINDINGS_MAX, Finding, Rule, judge
 from briggs.rules.events import CheckedStream, is_chunk
 from briggs.rules.http import ErrorBody
+from briggs.rules.model_events import CheckedModelStream
+from briggs.rules.model_response import CheckedModelResponse
+from briggs.types.any_json import Members
 
 # Every module enters its rules into the book when it is imported.
-for _chapter in ("envelope", "choices", "message", "logprobs", "usage", "stream", "request"):
+for _chapter in (
+    *("envelope", "choices", "message", "logprobs", "usage", "stream", "request"),
+    *("model_response", "model_events"),
+):
     import_module(f"briggs.rules.{_chapter}")
 
-_GROUPS = "JECMLUSRH"
+_GROUPS = "JECMLUSRHP"
 
 RULES: Mapping[str, Rule] = {
     id: BOOK[id] for id in sorted(BOOK, key=lambda id: (_GROUPS.index(id[0]), int(id[1:])))
@@ -97,3 +103,33 @@ def check_request(body: bytes) -> list[Finding]:
     """The rules that a request breaks."""
     read = CheckedBody(body)
     return judge("body", read) + judge("request", CheckedRequest(read.members))
+
+
+def check_model_response(body: bytes, *, request: bytes | None = None) -> list[Finding]:
+    """The rules that a whole answer of the Responses API breaks."""
+    read = CheckedBody(body)
+    findings = judge("body", read)
+    if read.fault is not None:
+        return findings
+    return findings + judge("model response", _open_model_response(read.members, request))
+
+
+def check_model_stream(
+    received: bytes,
+    *,
+    request: bytes | None = None,
+    content_type: str | None = None,
+    whole: bool = True,
+) -> list[Finding]:
+    """The rules that a stream of the Responses API breaks. `whole` is as for `check_stream`."""
+    stream = CheckedModelStream(received, content_type=content_type, whole=whole)
+    findings = judge("model stream", stream)
+    if stream.response:
+        answer = _open_model_response(stream.response, request)
+        findings += judge("model response", answer, at="response")
+    return _keep_first(findings)
+
+
+def _open_model_response(value: Members, request: bytes | None) -> CheckedModelResponse:
+    asked = None if request is None else CheckedBody(request).members
+    return CheckedModelResponse(value, asked)
