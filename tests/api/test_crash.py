@@ -9,10 +9,12 @@ import signal
 from pathlib import Path
 
 from briggs.app import FACES
+from briggs.conform import Asked, ConformStream
 from briggs.storage import Query, Store
 from briggs.transport import Transport, TransportError
 from briggs.types.completions import Completion
 from briggs.types.fold import Fold
+from briggs.wires.openai.wire import OpenAIStream
 from tests.processes import Server, Upstream, read_frames, run_server
 
 ROUNDS = 12
@@ -41,10 +43,9 @@ async def test_kill_at_random_moments(upstream: Upstream, tmp_path: Path) -> Non
             assert completion is not None, f"{id} was answered and is not recorded"
             assert completion.status == "finished"
             assert completion.request == request
-            if completion.stream:
+            assert _write_again(path, completion) == answer
+            if path == "/v1/chat/completions" and completion.stream:
                 assert json.loads(completion.response or b"") == _fold(answer)
-            else:
-                assert _write_again(path, completion) == answer
         ids = await _list_ids(store)
         assert len(ids) == len(set(ids))
         assert set(answers) <= set(ids)
@@ -72,21 +73,23 @@ async def _call(server: Server, transport: Transport, name: str, answers: Answer
     for number in range(100_000):
         said = f"call {name}-{number} says this"
         chat: dict[str, object] = {"model": "ok/m", "messages": [{"role": "user", "content": said}]}
-        turns: list[tuple[str, dict[str, object]]] = [
-            ("/v1/chat/completions", chat),
-            ("/v1/chat/completions", {**chat, "stream": True}),
-            ("/v1/embeddings", {"model": "embeds/m", "input": said}),
-            ("/v1/completions", {"model": "ok/gpt-5", "prompt": said}),
-            ("/api/chat", {**chat, "stream": False}),
+        message = {**chat, "max_tokens": 9}
+        turns: list[tuple[str, dict[str, object], bytes]] = [
+            ("/v1/chat/completions", chat, b""),
+            ("/v1/chat/completions", {**chat, "stream": True}, b"data: [DONE]\n\n"),
+            ("/v1/embeddings", {"model": "embeds/m", "input": said}, b""),
+            ("/v1/completions", {"model": "ok/gpt-5", "prompt": said}, b""),
+            ("/api/chat", {**chat, "stream": False}, b""),
+            ("/v1/messages", message, b""),
+            ("/v1/messages", {**message, "stream": True}, b'{"type":"message_stop"}\n\n'),
         ]
-        path, request = turns[number % 5]
-        stream = request.get("stream")
+        path, request, end = turns[number % len(turns)]
         body = json.dumps(request).encode()
         try:
             reply = await transport.send("POST", server.url + path, headers=headers, body=body)
         except TransportError:
             return
-        if reply.status == 200 and (not stream or reply.body.endswith(b"data: [DONE]\n\n")):
+        if reply.status == 200 and reply.body.endswith(end):
             answers[reply.headers["x-briggs-completion-id"]] = (path, body, reply.body)
 
 
@@ -94,7 +97,22 @@ def _write_again(path: str, completion: Completion) -> bytes:
     """What the caller got, made of nothing but the record."""
     face = FACES[path.encode()]
     envelope = face.read_request(completion.request)
-    return face.write_answer(completion.response or b"", envelope=envelope, completion=completion)
+    if not completion.stream:
+        response = completion.response or b""
+        return face.write_answer(response, envelope=envelope, completion=completion)
+    asked = Asked(
+        completion_id=completion.id,
+        model=envelope.model,
+        choices=1,
+        logprobs=False,
+        top_logprobs=0,
+        names_tool=False,
+        include_usage=envelope.include_usage,
+    )
+    conform, frames = ConformStream(asked), face.open_stream(envelope, completion)
+    payloads = OpenAIStream().feed(completion.received or b"")
+    written = [frames.write(conform.add(payload)) for payload in payloads]
+    return b"".join([*written, frames.write(conform.end()), frames.end()])
 
 
 def _fold(answer: bytes) -> dict[str, object]:
