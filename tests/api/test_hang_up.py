@@ -252,7 +252,9 @@ def draining(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @contextlib.contextmanager
-def call(server: Server, model: str, **members: Any) -> Iterator[socket.socket]:
+def call(
+    server: Server, model: str, *, path: str = "/v1/chat/completions", **members: Any
+) -> Iterator[socket.socket]:
     """A call whose answer is not read yet. The connection closes at the end."""
     request = {
         "model": f"{model}/m" if model else "several",
@@ -262,7 +264,7 @@ def call(server: Server, model: str, **members: Any) -> Iterator[socket.socket]:
     }
     body = json.dumps(request).encode()
     head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\n"
         f"authorization: Bearer {server.key}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
@@ -397,6 +399,18 @@ def test_what_is_left_early_is_cancelled_and_estimated(
     assert details["cost_usd"] == pytest.approx(details["total_tokens"] / 10)
     assert details["caller_left_ms"] is not None
     assert details["violates"] == []
+
+
+def test_a_message_that_is_left(cancelling: Server, draining: Server) -> None:
+    """Other faces than chats are left, cancelled and drained in the same way."""
+    message: dict[str, Any] = {"path": "/v1/messages", "max_tokens": 99}
+    details = await_end(cancelling, leave(cancelling, "endless", after=b" ab", **message))["briggs"]
+    assert (details["kind"], details["failure_kind"]) == ("message", "hang_up")
+    assert details["usage_source"] == "estimated"
+    assert details["completion_tokens"] >= 2
+    recorded = await_end(draining, leave(draining, "words", after=b" a", **message))
+    assert recorded["briggs"]["status"] == "finished"
+    assert recorded["choices"][0]["message"]["content"] == "Hello" + " a" * 40
 
 
 def test_a_running_count_is_the_providers(cancelling: Server) -> None:

@@ -193,6 +193,34 @@ _BODIES: dict[str, Any] = {
     "/api/v1/organizations": {"slug": "other", "name": "O"},
     "/graphql": _GRAPHQL,
 }
+_MARK = {"cache_control": {"type": "ephemeral"}}
+_PNG_SOURCE = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+_TEXT_SOURCE = {"type": "text", "media_type": "text/plain", "data": "One."}
+_TURNS: list[dict[str, Any]] = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "What is this?", **_MARK},
+            {"type": "image", "source": _PNG_SOURCE},
+            {"type": "document", "source": _TEXT_SOURCE, "title": "t"},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "thinking", "thinking": "Hm.", "signature": "s"},
+            {"type": "redacted_thinking", "data": "d"},
+            {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {"a": 1}},
+        ],
+    },
+    {
+        "role": "user",
+        "content": [
+            {"type": "tool_result", "tool_use_id": "toolu_1", "content": "noon", "is_error": True},
+        ],
+    },
+]
+"""A conversation in Anthropic's blocks."""
 FACES: dict[str, dict[str, Any]] = {
     "/v1/completions": {
         "prompt": "Once upon a time",
@@ -212,11 +240,16 @@ FACES: dict[str, dict[str, Any]] = {
     },
     "/v1/moderations": {"input": [{"type": "text", "text": "bad"}]},
     "/v1/messages": {
-        "max_tokens": 9,
-        "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
-        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}],
-        "tools": [{"name": "now", "input_schema": _SCHEMA}],
-        "tool_choice": {"type": "auto"},
+        "max_tokens": 2048,
+        "system": [{"type": "text", "text": "Be brief.", **_MARK}],
+        "messages": _TURNS,
+        "tools": [{"name": "now", "input_schema": _SCHEMA, **_MARK}],
+        "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": _SCHEMA}},
+        "metadata": {"user_id": '{"session_id": "s"}', "briggs_tags": "a"},
+        "stop_sequences": ["end"],
+        "context_management": {"edits": []},
     },
     "/v1/responses": {
         "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hello"}]}],

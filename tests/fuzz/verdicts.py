@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from briggs.rules import check_error, check_response, check_stream
@@ -10,6 +11,7 @@ from tests.fuzz.exchange import Answer, Hostile, Outcome
 from tests.mutations import UNMENDED
 
 CHAT = b"/v1/chat/completions"
+MESSAGES = b"/v1/messages"
 # The book judges neither what is nested deeper than it looks, nor numbers beyond all floats. Both
 # are legal JSON and pass as they came in members that the specification does not know.
 _UNJUDGED = ("nested deeper", "Number out of range")
@@ -92,7 +94,7 @@ def _judge_body(answer: Answer, path: bytes) -> list[str]:
         return ["a body without a content-type"]
     if kind.startswith("text/event-stream") and path != CHAT:
         assert answer.body.endswith(b"\n\n"), "a stream that does not end with a blank line"
-        return []
+        return _judge_events(answer.body) if path == MESSAGES else []
     if kind.startswith("application/x-ndjson"):
         # What came before may be a vendor's own, who speaks the caller's format.
         assert isinstance(json.loads(answer.body.splitlines()[-1]), dict), "no object at the end"
@@ -109,6 +111,13 @@ def _judge_body(answer: Answer, path: bytes) -> list[str]:
         broken = list_broken(answer.body, status=200, content_type=kind, request=b"{}")
         return [f"an answer that breaks {sorted(broken)}"] if broken else []
     return []
+
+
+def _judge_events(body: bytes) -> list[str]:
+    """A message begins, and ends with its stop or an error."""
+    names = re.findall(rb"^event: ?(\w+)$", body, re.MULTILINE)
+    is_whole = names[:1] == [b"message_start"] and names[-1] in (b"message_stop", b"error")
+    return [] if is_whole else [f"a message that is not whole: {names[:3]} ... {names[-3:]}"]
 
 
 def _judge_error(value: Any, path: bytes) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from briggs.providers.catalog import VENDORS
 from briggs.settings import ProviderSettings
+from briggs.types.errors import InvalidRequest
 from briggs.wires.anthropic.face import MESSAGE_FACE
 from tests.wires.folders import ENVIRONMENT
 
@@ -161,6 +162,14 @@ def test_files_and_thoughts_of_others() -> None:
         "reasoning_content": "So.",
     }
     assert dropped == []
+
+
+def test_documents_that_are_no_text() -> None:
+    """A document that says that it is text, and is none, is the caller's mistake."""
+    source = {"type": "base64", "media_type": "text/plain", "data": "/w=="}
+    messages = [{"role": "user", "content": [{"type": "document", "source": source}]}]
+    with pytest.raises(InvalidRequest, match="UTF-8"):
+        fit({"model": "m", "max_tokens": 9, "messages": messages}, format="openai")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ What only makes an answer cheaper or faster is left out, and named.
 
 from __future__ import annotations
 
-import base64
-
 import msgspec
 
 from briggs.types import json
@@ -14,13 +12,13 @@ from briggs.types.any_json import Members, list_objects, members, text
 from briggs.types.envelope import Envelope, Original, open_envelope
 from briggs.wires.anthropic.thinking import find_effort
 from briggs.wires.identifiers import digest
+from briggs.wires.requests import encode_each, read_data_url
 
 OPTIONAL = ("cache_control", "context_management", "diagnostics", "speed")
 """These change how fast an answer comes, what it costs or how much of the past the model reads."""
 _MARK = "cache_control"
 _USER_MAX = 64
 """The longest id of a user that OpenAI accepts."""
-_TEXT_URL = "data:text/plain;base64,"
 
 
 def fit(envelope: Envelope, *, format: str, model: str) -> tuple[Envelope, list[str]]:
@@ -60,8 +58,8 @@ class _Fitting:
         chat = self._chat
         for tool in list_objects(chat.get("tools")):
             self._strip_tool(tool)
-        for message in chat["messages"]:
-            self._strip_message(message)
+        for position, message in enumerate(chat["messages"]):
+            self._strip_message(message, f"messages[{position}].content")
         self._rewrite_thinking()
         user = text(chat.get("user"))
         if user and len(user) > _USER_MAX:
@@ -71,7 +69,7 @@ class _Fitting:
         for name in [name for name in tool if name not in ("type", "function", but)]:
             self._drop(tool, name, as_name=name if name == _MARK else f"tools.{name}")
 
-    def _strip_message(self, message: Members) -> None:
+    def _strip_message(self, message: Members, path: str) -> None:
         self._drop(message, _MARK)
         self._drop(message, "is_error", as_name="messages.is_error")
         for call in list_objects(message.get("tool_calls")):
@@ -82,7 +80,7 @@ class _Fitting:
             return
         for part in parts:
             self._drop(part, _MARK)
-        message["content"] = content = [_write_part(part) for part in parts]
+        message["content"] = content = encode_each(parts, _write_part, path=path)
         if len(content) == 1 and content[0].get("type") == "text":
             message["content"] = content[0]["text"]
 
@@ -116,13 +114,14 @@ def _is_unsigned(detail: Members) -> bool:
     return detail["type"] == "reasoning.text" and not detail.get("signature")
 
 
-def _write_part(part: Members) -> Members:
+def _write_part(part: Members, path: str) -> Members:
     """A part for any vendor: a document of text becomes a text, after its title."""
     file = members(part.get("file"))
-    data = str(file.get("file_data"))
     if not file:
         return part
-    if not data.startswith(_TEXT_URL):
+    place = f"{path}.file.file_data"
+    data = read_data_url(file["file_data"], path=place)
+    if data is None or data.media_type != "text/plain":
         return {**part, "file": {"filename": "document.pdf", **file}}
-    read = base64.b64decode(data.removeprefix(_TEXT_URL)).decode("utf-8", "surrogatepass")
+    read = data.decode(path=place)
     return {"type": "text", "text": "\n\n".join(filter(None, (file.get("filename"), read)))}
