@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo screenshots test check lint bench bench-pages bench-peers fuzz serve format docs
+.PHONY: demo screenshots test test-clients check lint bench bench-pages bench-peers fuzz serve format docs
 
 demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop; DATA=1: a full record)
 	@.venv/bin/briggs demo $(if $(ONCE),--once) $(if $(DATA),--data)
@@ -23,6 +23,9 @@ CLIENTS = anthropic datasets log10 langchain openai-1 openai-2 openai-3 pydantic
 
 test: .venv/ready $(CLIENTS:%=.venvs/%/ready)  ## every test
 	$(RUN) pytest --numprocesses auto --dist worksteal $(ARGS)
+
+test-clients: .venv/ready .venvs/claude-code/ready  ## the clients that are too heavy for every run too
+	$(RUN) pytest tests/clients $(ARGS)
 
 check: test lint  ## what a change must pass
 
@@ -69,7 +72,7 @@ format: .venv/ready
 	@touch $@
 
 # Without Node.js, the documentation's JavaScript is not run.
-.venvs/javascript/ready: tests/clients/javascript.json
+.venvs/javascript/ready .venvs/claude-code/ready: .venvs/%/ready: tests/clients/%.json
 	mkdir -p $(@D)
 	cp $< $(@D)/package.json
 	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(@D)
