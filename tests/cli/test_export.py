@@ -133,6 +133,24 @@ def test_parquet(server: RunningServer, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet", "openai", "trl"])
+def test_odd_texts_are_exported(server: RunningServer, tmp_path: Path, form: str) -> None:
+    """Halves of characters, line separators and control characters break no format."""
+    tag = f"odd-{form}"
+    odd = "half \ud83d and \u2028 and \x00 and \n"
+    create_completions(server, odd, "plain", tags=[tag], model="mine/letters")
+    file = tmp_path / "x"
+    done = run("export", str(file), f"--format={form}", f"--tag={tag}", server=server)
+    assert done.status == 0, done.errors
+    assert done.errors.startswith("2 ")
+    if form == "parquet":
+        assert pyarrow.parquet.read_table(file).num_rows == 2
+    elif form == "csv":
+        assert len(list(csv.reader(io.StringIO(file.read_bytes().decode(), newline="")))) == 3
+    else:
+        assert len([json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]) == 2
+
+
 # ---- Files to train with.
 
 

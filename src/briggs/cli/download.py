@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -34,16 +35,9 @@ async def download_completions(
     """
     ends = await find_ends(client, filters)
     with open_target(file) as target, show_progress(limit=limit, ends=ends) as advance:
-        rows = (
-            read_items(client, filters=filters, offset=offset, is_terminal=target.isatty())
-            if columns is None
-            else read_sheet(
-                client,
-                filters=filters,
-                columns=columns,
-                offset=offset,
-                is_terminal=target.isatty(),
-            )
+        read = read_items if columns is None else partial(read_sheet, columns=columns)
+        rows = read(
+            client, filters=filters, limit=limit, offset=offset, is_terminal=target.isatty()
         )
         return (await write_rows(rows, target=target, limit=limit, advance=advance)).rows
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("jsonl", "csv", "parquet", "openai", "trl")
 _BY_SUFFIX = {".csv": "csv", ".parquet": "parquet"}
-_JUDGED = ("preference", "labels")
+_JUDGED = "not graded = none"
+"""The filter for completions that somebody judged."""
 
 
 class LeastGrade(click.ParamType[tuple[str | None, float]]):
@@ -213,10 +214,11 @@ async def _export(
     with show_progress(limit=limit, ends=ends) as advance:
         if str(file) == "-":
             with open_target(file) as target:
-                rows = _read(client, wanted, after="", is_terminal=target.isatty())
+                rows = _read(client, wanted, limit=limit, is_terminal=target.isatty())
                 return await write_rows(rows, target=target, limit=limit, advance=advance)
         with open_part(file, options=wanted, resume=resume, finish=finish) as part:
-            rows = _read(client, wanted, after=part.begun.after)
+            left = None if limit is None else max(limit - part.begun.count, 0)
+            rows = _read(client, wanted, limit=left, after=part.begun.after)
             return await write_rows(
                 rows,
                 target=part.opened,
@@ -228,7 +230,12 @@ async def _export(
 
 
 def _read(
-    client: AsyncClient, wanted: Wanted, *, after: str, is_terminal: bool = False
+    client: AsyncClient,
+    wanted: Wanted,
+    *,
+    limit: int | None,
+    after: str = "",
+    is_terminal: bool = False,
 ) -> AsyncIterator[ExportRow]:
     from briggs.cli.arguments.filters import change
     from briggs.cli.exporting.rows import read_records, read_sheet
@@ -238,6 +245,11 @@ def _read(
     filters = wanted.filters
     if wanted.wish is not None:
         with_feedback = change(filters, include=["request", "feedback"])
+        if wanted.wish.is_judged:
+            # The others give no row, and there may be many.
+            asked = filters.get("filter")
+            judged = f"({asked}) and {_JUDGED}" if asked else _JUDGED
+            with_feedback = change(with_feedback, filter=judged)
         return read_training(client, wish=wanted.wish, filters=with_feedback, after=after)
     if wanted.format == "csv":
         columns = read_columns(wanted.columns) or COLUMNS
@@ -245,6 +257,7 @@ def _read(
             client,
             filters=change(filters, include=["request"]),
             columns=columns,
+            limit=limit,
             after=after,
             is_terminal=is_terminal,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -17,6 +17,8 @@ from briggs.client.completions import ExportedLine
 from briggs.types.json import decode
 from briggs.types.spreadsheet import write_row
 from briggs.types.texts import printable
+
+Place = TypeVar("Place", bound=msgspec.Struct)
 
 
 class ExportRow(NamedTuple):
@@ -81,17 +83,23 @@ async def read_records(
 ) -> AsyncIterator[ExportRow]:
     """Lines that `briggs import` reads back as the same record."""
     async for line in client.completions.export(after=after, feedback=feedback, **filters):
-        of = msgspec.json.decode(line, type=ExportedLine)
+        of = _read_place(line, ExportedLine)
         shown = printable_json(line) if is_terminal else line
         yield ExportRow(shown + b"\n", of.id if of.is_completion else "", of.created_at)
 
 
 async def read_items(
-    client: AsyncClient, *, filters: CompletionFilters, offset: int, is_terminal: bool
+    client: AsyncClient,
+    *,
+    filters: CompletionFilters,
+    limit: int | None,
+    offset: int,
+    is_terminal: bool,
 ) -> AsyncIterator[ExportRow]:
     """Lines as the API lists completions, without the first `offset`."""
-    async for line in leave_out(client.completions.download(**filters), offset):
-        of = msgspec.json.decode(line, type=_Item)
+    wanted = None if limit is None else limit + offset
+    async for line in leave_out(client.completions.download(limit=wanted, **filters), offset):
+        of = _read_place(line, _Item)
         shown = printable_json(line) if is_terminal else line
         yield ExportRow(shown + b"\n", of.id, of.briggs.created_at)
 
@@ -101,6 +109,7 @@ async def read_sheet(
     *,
     filters: CompletionFilters,
     columns: Sequence[Column],
+    limit: int | None,
     after: str = "",
     offset: int = 0,
     is_terminal: bool,
@@ -114,11 +123,20 @@ async def read_sheet(
 
     if not after:
         yield ExportRow(encode([column.member for column in columns]), "", 0.0)
-    listed = client.completions.download(after=after, **filters)
+    wanted = None if limit is None else limit + offset
+    listed = client.completions.download(limit=wanted, after=after, **filters)
     async for line in leave_out(listed, offset):
         item = decode(line, StoredCompletion)
         values = [column.read(item) for column in columns]
         yield ExportRow(encode(values), item.id, item.briggs.created_at)
+
+
+def _read_place(line: bytes, type: type[Place]) -> Place:
+    """What says which completion a line is about. The line may have lone surrogates."""
+    try:
+        return msgspec.json.decode(line, type=type)
+    except (msgspec.DecodeError, RecursionError):
+        return decode(line, type)
 
 
 class _Details(msgspec.Struct):

@@ -45,6 +45,11 @@ class TrainingWish(NamedTuple):
     least: float | None = None
     """The least grade of a good answer."""
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether only completions with feedback give rows."""
+        return self.task_id is not None or self.kind in ("preference", "labels")
+
 
 class Sample(NamedTuple):
     """What was asked and answered, in OpenAI's words."""
