@@ -185,6 +185,15 @@ class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     answered as if they cost nothing."""
 
 
+class RedactionSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[redaction]`: what is replaced by a mark before a call is recorded. Default: nothing."""
+
+    detect: list[Literal["key", "email", "card", "phone", "iban"]] = []
+    """What Briggs can find by itself."""
+    patterns: dict[str, str] = {}
+    """More to find: a name for each pattern, in RE2's syntax."""
+
+
 class RetentionRuleSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[[retention.rules]]`: other times, for an organization, a tag, or both."""
 
@@ -275,5 +284,6 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
     organizations: dict[str, OrganizationSettings] = {}
     retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)
+    redaction: RedactionSettings = msgspec.field(default_factory=RedactionSettings)
     local: LocalSettings = msgspec.field(default_factory=LocalSettings)
     otel: OtelSettings | None = None

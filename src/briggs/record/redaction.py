@@ -1,0 +1,295 @@
+"""Replaces secrets and personal data by marks, before a completion is recorded.
+
+A mark, such as `[redacted:email]`, says what was there and nothing else. Only the record is changed:
+the caller gets the answer as it came, and the upstream the request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from briggs.record.detectors import Detector, compile_pattern, open_detectors
+from briggs.record.json_strings import change_strings, is_json, list_strings
+from briggs.settings import FileSettings, Problem, RedactionSettings
+from briggs.types import json
+from briggs.types.completions import Attempt, Completion
+
+_TEXTS = (
+    *("model", "response_model", "response_id", "system_fingerprint", "user", "session_id"),
+    *("retry_of", "failure_kind", "failure_reason"),
+)
+_MARK = re.compile(rb"\[redacted:([a-z0-9_-]{1,40})\]")
+_KIND = re.compile(r"[a-z0-9_-]{1,40}")
+_BETWEEN = b"\x01"
+_FIELDS = (b":", b"event:", b"id:", b"retry:")
+_STARTED_MAX = 10_000
+
+
+class Redaction:
+    """The detectors of one reading of the file. May be used from any thread."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        self._detectors = detectors
+        self._requests: dict[str, tuple[bytes, bytes]] = {}
+        """The requests of calls that have begun, as they came and as they are recorded."""
+
+    def redact(self, completion: Completion) -> Completion:
+        """The completion as it is to be recorded. The one that is given does not change."""
+        texts = {name: self._redact_text(getattr(completion, name)) for name in _TEXTS}
+        changed = msgspec.structs.replace(
+            completion,
+            **texts,
+            request=self._redact_request(completion),
+            response=self._redact_body(completion.response),
+            received=self._redact_received(completion),
+            tags=[self._redact_text(tag) for tag in completion.tags],
+            metadata={
+                self._redact_text(key): self._redact_text(value)
+                for key, value in completion.metadata.items()
+            },
+            call_site=self._redact_value(completion.call_site),
+            attempts=[self._redact_attempt(each) for each in completion.attempts],
+        )
+        changed.redacted = _count_marks(changed)
+        return changed
+
+    def redact_value(self, value: Any) -> Any:
+        """A value of JSON, with every text in it redacted."""
+        return self._redact_value(value)
+
+    def _redact_request(self, completion: Completion) -> bytes:
+        """The request is the same at the end of a call as at its start."""
+        known = self._requests.pop(completion.id, None)
+        if known is not None and known[0] is completion.request:
+            redacted = known[1]
+        else:
+            redacted = self._redact_body(completion.request) or b""
+        if completion.status == "started":
+            if len(self._requests) >= _STARTED_MAX:
+                self._requests.clear()
+            self._requests[completion.id] = (completion.request, redacted)
+        return redacted
+
+    def _redact_received(self, completion: Completion) -> bytes | None:
+        """What the upstream sent. A stream with anything to redact is left out.
+
+        A secret may be spread over its chunks, and no chunk alone shows that.
+        """
+        received = completion.received
+        if not received or not completion.stream or is_json(received):
+            return self._redact_body(received)
+        texts = _join_chunks(received)
+        return None if texts is None or self._finds_any([received, *texts]) else received
+
+    def _redact_body(self, body: bytes | None) -> bytes | None:
+        if not body:
+            return body
+        is_valid = is_json(body)
+        spelled = list(_list_spelled(body)) if is_valid and b'"token' in body else []
+        texts = list_strings(body)
+        if not is_valid:
+            texts = iter([*texts, body])
+        if not self._finds_any([*texts, *spelled]):
+            return body
+        if spelled and self._finds_any(spelled):
+            body = self._redact_tokens(body)
+        body = change_strings(body, self._change)
+        return body if is_valid else self._change(body)
+
+    def _redact_tokens(self, body: bytes) -> bytes:
+        """Replace the tokens that spell what is redacted, with their bytes and alternatives."""
+        value = json.decode(body)
+        for holder, name, tokens in _list_tokens(value):
+            spelled = [_spell(token) for token in tokens]
+            spans = [*self._find(b"".join(spelled))]
+            if not spans:
+                continue
+            if not all(isinstance(token, dict) for token in tokens):
+                # Text completions have their tokens, logprobs and offsets in several lists.
+                holder.clear()
+                continue
+            holder[name] = list(_mark_tokens(tokens, spelled, spans))
+        return json.encode_plain(value)
+
+    def _redact_text(self, text: Any) -> Any:
+        if not text or not isinstance(text, str):
+            return text
+        before = text.encode("utf-8", "surrogatepass")
+        after = self._change(before)
+        return text if after is before else after.decode("utf-8", "surrogatepass")
+
+    def _redact_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact_text(value)
+        if isinstance(value, list):
+            return [self._redact_value(each) for each in value]
+        if isinstance(value, dict):
+            return {self._redact_text(key): self._redact_value(each) for key, each in value.items()}
+        return value
+
+    def _redact_attempt(self, attempt: Attempt) -> Attempt:
+        mended = attempt.mended
+        return msgspec.structs.replace(
+            attempt,
+            target=self._redact_text(attempt.target),
+            mended=[self._redact_text(each) for each in mended] if mended else mended,
+        )
+
+    def _finds_any(self, texts: Sequence[bytes]) -> bool:
+        """Whether anything in the texts is to be redacted. It may find what is in none of them."""
+        together = _BETWEEN.join(texts)
+        for detector in self._detectors:
+            if detector.is_anchored:
+                if any(next(detector.find(text), None) for text in texts):
+                    return True
+            elif detector.pattern.search(together) is not None and next(
+                detector.find(together), None
+            ):
+                return True
+        return False
+
+    def _find(self, text: bytes) -> list[tuple[int, int, str]]:
+        """What to redact in a text, in order. What two detectors find goes to the first."""
+        found: list[tuple[int, int, str]] = []
+        for detector in self._detectors:
+            for begin, end in detector.find(text):
+                if all(end <= other[0] or begin >= other[1] for other in found):
+                    found.append((begin, end, detector.kind))
+        return sorted(found)
+
+    def _change(self, text: bytes) -> bytes:
+        """A text with marks. The same object if there is nothing to redact."""
+        spans = self._find(text)
+        if not spans:
+            return text
+        pieces, last = [], 0
+        for begin, end, kind in spans:
+            pieces += [text[last:begin], f"[redacted:{kind}]".encode()]
+            last = end
+        return b"".join([*pieces, text[last:]])
+
+
+def open_redaction(settings: RedactionSettings) -> Redaction | None:
+    """The redaction that a file asks for; None if it asks for none. Raises `ValueError`."""
+    if not settings.detect and not settings.patterns:
+        return None
+    return Redaction(open_detectors(settings.detect, settings.patterns))
+
+
+def _count_marks(completion: Completion) -> dict[str, int]:
+    """How many marks of each kind the record has. What the upstream sent is not counted again."""
+    texts = [completion.request, completion.response or b""]
+    values = [getattr(completion, name) for name in _TEXTS if name != "response_model"]
+    rest = json.encode_plain([values, completion.tags, completion.metadata, completion.call_site])
+    counts: Counter[str] = Counter()
+    for text in (*texts, rest):
+        if b"[redacted:" in text:
+            counts.update(match[1].decode() for match in _MARK.finditer(text))
+    return dict(counts)
+
+
+def _join_chunks(received: bytes) -> list[bytes] | None:
+    """The texts of a stream, each put together from all chunks. None if it cannot be read."""
+    texts: dict[tuple[Any, ...], list[str]] = {}
+    for line in received.splitlines():
+        payload = line.removeprefix(b"data:").strip()
+        if not payload or payload == b"[DONE]" or line.startswith(_FIELDS):
+            continue
+        try:
+            _collect(json.decode(payload), (), texts)
+        except msgspec.DecodeError:
+            return None
+    return ["".join(pieces).encode("utf-8", "surrogatepass") for pieces in texts.values()]
+
+
+def _collect(value: Any, path: tuple[Any, ...], texts: dict[tuple[Any, ...], list[str]]) -> None:
+    """Add the texts of one chunk to those at the same places of earlier ones."""
+    if isinstance(value, str):
+        texts.setdefault(path, []).append(value)
+    elif isinstance(value, dict):
+        # Choices, blocks and calls say which they are.
+        named = [each for name, each in value.items() if name.endswith("index")]
+        for name, each in value.items():
+            _collect(each, (*path, *map(str, named), name), texts)
+    elif isinstance(value, list):
+        for at, each in enumerate(value):
+            has_index = isinstance(each, dict) and "index" in each
+            _collect(each, path if has_index else (*path, at), texts)
+
+
+def _list_spelled(body: bytes) -> Iterator[bytes]:
+    """The texts that the tokens of an answer spell."""
+    for _, _, tokens in _list_tokens(json.decode(body)):
+        yield b"".join(map(_spell, tokens))
+
+
+def _list_tokens(value: Any) -> Iterator[tuple[dict[str, Any], str, list[Any]]]:
+    """The lists of tokens in an answer, and where each is: in which object, under which name."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _list_tokens(each)
+    elif isinstance(value, dict):
+        for name, each in [*value.items()]:
+            if name == "top_logprobs":
+                continue
+            if isinstance(each, list) and each and all(map(_is_token, each)):
+                if name in ("tokens", "content", "refusal", "logprobs"):
+                    yield value, name, each
+                continue
+            yield from _list_tokens(each)
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, dict) and isinstance(value.get("token"), str)
+    )
+
+
+def _spell(token: Any) -> bytes:
+    """The bytes that a token stands for."""
+    if isinstance(token, str):
+        return token.encode("utf-8", "surrogatepass")
+    given = token.get("bytes")
+    if isinstance(given, list) and all(isinstance(each, int) and 0 <= each < 256 for each in given):
+        return bytes(given)
+    return str(token["token"]).encode("utf-8", "surrogatepass")
+
+
+def _mark_tokens(
+    tokens: Sequence[dict[str, Any]],
+    spelled: Sequence[bytes],
+    spans: Sequence[tuple[int, int, str]],
+) -> Iterator[dict[str, Any]]:
+    """The tokens, with marks in place of those that a span covers."""
+    begin = 0
+    for token, text in zip(tokens, spelled, strict=True):
+        end = begin + len(text)
+        is_covered = any(first < end and last > begin for first, last, _ in spans)
+        begin = end
+        if not is_covered:
+            yield token
+        else:
+            empty = {"top_logprobs": []} if "top_logprobs" in token else {}
+            yield {**token, "token": "[redacted]", "bytes": None, **empty}
+
+
+def check_redaction(file: FileSettings, _: Mapping[str, str]) -> Iterator[Problem]:
+    """Find the patterns of a file that cannot be used. RE2 has no lookaround and no backreferences."""
+    for name, pattern in file.redaction.patterns.items():
+        path = ("redaction", "patterns", name)
+        if not _KIND.fullmatch(name):
+            yield Problem(
+                path, "a name has 1 to 40 lower-case letters, digits, hyphens and underscores"
+            )
+        try:
+            compiled = compile_pattern(pattern)
+        except ValueError as error:
+            yield Problem(path, f"is no pattern for RE2: {error}")
+            continue
+        if compiled.search(b"") is not None:
+            yield Problem(path, "matches the empty text, so it matches everywhere")
