@@ -28,10 +28,10 @@ from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
 from briggs.api.otlp.routes import ROUTES as OTLP_ROUTES
 from briggs.api.route import explain_missing, normalise
-from briggs.gateway.running import open_running
+from briggs.gateway.running import check_file, open_running
 from briggs.gateway.upstreams import Upstreams
 from briggs.parts import Parts, find_address
-from briggs.providers.catalog import check_providers
+from briggs.record.redaction import open_redaction
 from briggs.record.retention import list_terms
 from briggs.settings import FileSettings, Settings, SettingsError, open_settings
 from briggs.storage import Store
@@ -113,7 +113,7 @@ class App:
                 data=before.settings.data,
                 config=before.settings.config,
                 environment=before.settings.environment,
-                check=check_providers,
+                check=check_file,
             )
             running = open_running(settings, before=before)
         except (SettingsError, BriggsError):
@@ -121,6 +121,7 @@ class App:
             raise
         self.parts.gateway.running = running
         self.parts.store.retention.use(list_terms(settings.file.retention))
+        self.parts.store.redactor = open_redaction(settings.file.redaction)
         running.prices.load()
         task = asyncio.get_running_loop().create_task(before.upstreams.retire())
         self._retiring[task] = before.upstreams
@@ -187,6 +188,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         )
         stack.push_async_callback(store.close)
         store.retention.use(list_terms(file.retention))
+        store.redactor = open_redaction(file.redaction)
         gate = Gate(Keys(store), hosts=file.hosts, origins=file.origins)
         app = App(Parts(open_running(settings), store=store, gate=gate))
         stack.push_async_callback(app.close)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import msgspec
 
 from briggs.gateway.limits import FileRules, open_rules
 from briggs.gateway.models import Models
 from briggs.gateway.upstreams import Upstreams
+from briggs.providers.catalog import check_providers
 from briggs.record.prices import Prices
-from briggs.settings import LimitSettings, Settings
+from briggs.record.redaction import check_redaction
+from briggs.settings import FileSettings, LimitSettings, Problem, Settings
 from briggs.transport.callers.connection import Patience
 
 
@@ -23,6 +27,12 @@ class Running(msgspec.Struct, kw_only=True, frozen=True):
     models: Models
     prices: Prices
     patience: Patience
+
+
+def check_file(file: FileSettings, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Find the problems of a file that only show above the settings."""
+    yield from check_providers(file, environment)
+    yield from check_redaction(file)
 
 
 def open_running(settings: Settings, *, before: Running | None = None) -> Running:

@@ -31,8 +31,8 @@ _KEYS = (
     r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",  # JSON Web Tokens
 )
 _PRIVATE_KEY = (
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s:,.-]*?"
-    r"(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\z)"
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"
+    r"(?:[A-Za-z0-9+/=\s:,.-]*?-----END [A-Z ]{0,30}PRIVATE KEY-----|[A-Za-z0-9+/=\s]*)"
 )
 _LETTERS = r"A-Za-z\x{80}-\x{10FFFF}"
 _EMAIL = rf"[{_LETTERS}0-9._%+'-]+@(?:[{_LETTERS}0-9-]+\.)+[{_LETTERS}]{{2,}}"

@@ -30,17 +30,20 @@ def is_json(body: bytes) -> bool:
     return True
 
 
-def list_strings(body: bytes, *, depth: int = 0) -> Iterator[bytes]:
+def list_strings(body: bytes, *, escaped_only: bool = False, depth: int = 0) -> Iterator[bytes]:
     """The strings in JSON, keys too, as UTF-8, its long numbers, and those of JSON in strings.
 
     A string of base64 or a data URL is left out. What is only nearly JSON is read as far as it is.
+    With `escaped_only`, only those that are written with a backslash are listed.
     """
-    for match in _VALUE.finditer(body):
-        text = _read(match[0])
+    for value in _VALUE.findall(body):
+        if escaped_only and b"\\" not in value:
+            continue
+        text = _read(value)
         if text is not None:
             yield text
-            if b"\\" in text and depth < DEPTH_MAX and _may_be_json(text):
-                yield from list_strings(text, depth=depth + 1)
+            if depth < DEPTH_MAX and _may_be_json(text):
+                yield from list_strings(text, escaped_only=escaped_only, depth=depth + 1)
 
 
 def change_strings(body: bytes, change: Callable[[bytes], bytes], *, depth: int = 0) -> bytes:

@@ -1,6 +1,6 @@
 """Replaces secrets and personal data by marks, before a completion is recorded.
 
-A mark, such as `[redacted:email]`, says what was there and nothing else. Only the record is changed:
+A mark, such as `[redacted:email]`, says what was there and nothing else. Only the record changes:
 the caller gets the answer as it came, and the upstream the request.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,8 +23,10 @@ _TEXTS = (
     *("model", "response_model", "response_id", "system_fingerprint", "user", "session_id"),
     *("retry_of", "failure_kind", "failure_reason"),
 )
+_LABELS = ("tags", "metadata", "call_site")
 _MARK = re.compile(rb"\[redacted:([a-z0-9_-]{1,40})\]")
 _KIND = re.compile(r"[a-z0-9_-]{1,40}")
+_MARK_BEGIN = b"[redacted:"
 _BETWEEN = b"\x01"
 _FIELDS = (b":", b"event:", b"id:", b"retry:")
 _STARTED_MAX = 10_000
@@ -35,32 +37,36 @@ class Redaction:
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._detectors = detectors
+        self._is_anchored = any(each.is_anchored for each in detectors)
         self._requests: dict[str, tuple[bytes, bytes]] = {}
         """The requests of calls that have begun, as they came and as they are recorded."""
 
     def redact(self, completion: Completion) -> Completion:
         """The completion as it is to be recorded. The one that is given does not change."""
-        texts = {name: self._redact_text(getattr(completion, name)) for name in _TEXTS}
-        changed = msgspec.structs.replace(
-            completion,
-            **texts,
-            request=self._redact_request(completion),
-            response=self._redact_body(completion.response),
-            received=self._redact_received(completion),
-            tags=[self._redact_text(tag) for tag in completion.tags],
-            metadata={
-                self._redact_text(key): self._redact_text(value)
-                for key, value in completion.metadata.items()
-            },
-            call_site=self._redact_value(completion.call_site),
-            attempts=[self._redact_attempt(each) for each in completion.attempts],
-        )
+        changes: dict[str, Any] = {
+            "request": self._redact_request(completion),
+            "received": self._redact_received(completion),
+        }
+        labels = {name: getattr(completion, name) for name in (*_TEXTS, *_LABELS)}
+        attempts = msgspec.to_builtins(completion.attempts)
+        texts = _list_texts([labels, attempts])
+        if self._finds_any([*texts, *self._list_candidates(completion.response or b"")]):
+            changes |= {name: self.redact_value(value) for name, value in labels.items()}
+            changes["attempts"] = msgspec.convert(self.redact_value(attempts), list[Attempt])
+            changes["response"] = self._redact_body(completion.response)
+        changed = msgspec.structs.replace(completion, **changes)
         changed.redacted = _count_marks(changed)
         return changed
 
     def redact_value(self, value: Any) -> Any:
         """A value of JSON, with every text in it redacted."""
-        return self._redact_value(value)
+        if isinstance(value, str):
+            return self._redact_text(value)
+        if isinstance(value, list):
+            return [self.redact_value(each) for each in value]
+        if isinstance(value, dict):
+            return {self.redact_value(key): self.redact_value(each) for key, each in value.items()}
+        return value
 
     def _redact_request(self, completion: Completion) -> bytes:
         """The request is the same at the end of a call as at its start."""
@@ -87,19 +93,23 @@ class Redaction:
         return None if texts is None or self._finds_any([received, *texts]) else received
 
     def _redact_body(self, body: bytes | None) -> bytes | None:
-        if not body:
+        if not body or not self._finds_any(self._list_candidates(body)):
             return body
-        is_valid = is_json(body)
-        spelled = list(_list_spelled(body)) if is_valid and b'"token' in body else []
-        texts = list_strings(body)
-        if not is_valid:
-            texts = iter([*texts, body])
-        if not self._finds_any([*texts, *spelled]):
-            return body
-        if spelled and self._finds_any(spelled):
+        if not is_json(body):
+            return self._change(change_strings(body, self._change))
+        if self._finds_any([*_list_spelled(body)]):
             body = self._redact_tokens(body)
-        body = change_strings(body, self._change)
-        return body if is_valid else self._change(body)
+        return change_strings(body, self._change)
+
+    def _list_candidates(self, body: bytes) -> list[bytes]:
+        """Texts such that whatever is to be redacted in a body is found in one of them."""
+        texts = [body]
+        if self._is_anchored:
+            texts += list_strings(body)
+        elif b"\\" in body:
+            # The other strings stand in the body as they are.
+            texts += list_strings(body, escaped_only=True)
+        return [*texts, *_list_spelled(body)]
 
     def _redact_tokens(self, body: bytes) -> bytes:
         """Replace the tokens that spell what is redacted, with their bytes and alternatives."""
@@ -116,29 +126,10 @@ class Redaction:
             holder[name] = list(_mark_tokens(tokens, spelled, spans))
         return json.encode_plain(value)
 
-    def _redact_text(self, text: Any) -> Any:
-        if not text or not isinstance(text, str):
-            return text
+    def _redact_text(self, text: str) -> str:
         before = text.encode("utf-8", "surrogatepass")
         after = self._change(before)
         return text if after is before else after.decode("utf-8", "surrogatepass")
-
-    def _redact_value(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._redact_text(value)
-        if isinstance(value, list):
-            return [self._redact_value(each) for each in value]
-        if isinstance(value, dict):
-            return {self._redact_text(key): self._redact_value(each) for key, each in value.items()}
-        return value
-
-    def _redact_attempt(self, attempt: Attempt) -> Attempt:
-        mended = attempt.mended
-        return msgspec.structs.replace(
-            attempt,
-            target=self._redact_text(attempt.target),
-            mended=[self._redact_text(each) for each in mended] if mended else mended,
-        )
 
     def _finds_any(self, texts: Sequence[bytes]) -> bool:
         """Whether anything in the texts is to be redacted. It may find what is in none of them."""
@@ -183,14 +174,21 @@ def open_redaction(settings: RedactionSettings) -> Redaction | None:
 
 def _count_marks(completion: Completion) -> dict[str, int]:
     """How many marks of each kind the record has. What the upstream sent is not counted again."""
-    texts = [completion.request, completion.response or b""]
-    values = [getattr(completion, name) for name in _TEXTS if name != "response_model"]
-    rest = json.encode_plain([values, completion.tags, completion.metadata, completion.call_site])
+    labels = [getattr(completion, name) for name in (*_TEXTS, *_LABELS)]
     counts: Counter[str] = Counter()
-    for text in (*texts, rest):
-        if b"[redacted:" in text:
+    for text in (completion.request, completion.response or b"", b"\n".join(_list_texts(labels))):
+        if _MARK_BEGIN in text:
             counts.update(match[1].decode() for match in _MARK.finditer(text))
     return dict(counts)
+
+
+def _list_texts(value: Any) -> list[bytes]:
+    """The texts in a value of JSON, keys too."""
+    if isinstance(value, str):
+        return [value.encode("utf-8", "surrogatepass")]
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    return [text for each in value for text in _list_texts(each)] if isinstance(value, list) else []
 
 
 def _join_chunks(received: bytes) -> list[bytes] | None:
@@ -224,7 +222,13 @@ def _collect(value: Any, path: tuple[Any, ...], texts: dict[tuple[Any, ...], lis
 
 def _list_spelled(body: bytes) -> Iterator[bytes]:
     """The texts that the tokens of an answer spell."""
-    for _, _, tokens in _list_tokens(json.decode(body)):
+    if b'"token' not in body:
+        return
+    try:
+        value = json.decode(body)
+    except msgspec.DecodeError:
+        return
+    for _, _, tokens in _list_tokens(value):
         yield b"".join(map(_spell, tokens))
 
 
@@ -237,17 +241,19 @@ def _list_tokens(value: Any) -> Iterator[tuple[dict[str, Any], str, list[Any]]]:
         for name, each in [*value.items()]:
             if name == "top_logprobs":
                 continue
-            if isinstance(each, list) and each and all(map(_is_token, each)):
-                if name in ("tokens", "content", "refusal", "logprobs"):
-                    yield value, name, each
-                continue
-            yield from _list_tokens(each)
+            is_token = _is_text if name == "tokens" else _is_token
+            if isinstance(each, list) and each and all(map(is_token, each)):
+                yield value, name, each
+            else:
+                yield from _list_tokens(each)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _is_token(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, dict) and isinstance(value.get("token"), str)
-    )
+    return isinstance(value, dict) and isinstance(value.get("token"), str)
 
 
 def _spell(token: Any) -> bytes:
@@ -274,12 +280,12 @@ def _mark_tokens(
         if not is_covered:
             yield token
         else:
-            empty = {"top_logprobs": []} if "top_logprobs" in token else {}
-            yield {**token, "token": "[redacted]", "bytes": None, **empty}
+            marked = {**token, "token": "[redacted]", "bytes": None}
+            yield marked | ({"top_logprobs": []} if "top_logprobs" in token else {})
 
 
-def check_redaction(file: FileSettings, _: Mapping[str, str]) -> Iterator[Problem]:
-    """Find the patterns of a file that cannot be used. RE2 has no lookaround and no backreferences."""
+def check_redaction(file: FileSettings) -> Iterator[Problem]:
+    """Find the patterns of a file that cannot be used."""
     for name, pattern in file.redaction.patterns.items():
         path = ("redaction", "patterns", name)
         if not _KIND.fullmatch(name):

@@ -7,11 +7,18 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from briggs.storage.redactor import Redactor
+
 Result = TypeVar("Result")
 
 
 class Access(Protocol):
     """What the store offers to the modules for each noun."""
+
+    @property
+    def redactor(self) -> Redactor | None:
+        """Applied to whatever is written of completions and feedback."""
+        ...
 
     @property
     def foreign_changes(self) -> int:

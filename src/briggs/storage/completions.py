@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from briggs.storage.pages import Page, SummaryPage, find_row, list_page, list_su
 from briggs.storage.previews import keep_preview
 from briggs.storage.queries import Query
 from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head
+from briggs.storage.redactor import redact_value
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.surveys import Survey, look_over
 from briggs.storage.tables import (
@@ -140,8 +142,8 @@ class Completions:
                 id=id,
                 organization_id=organization_id,
                 bodies=self._bodies,
-                tags=tags,
-                metadata=metadata,
+                tags=redact_value(self._access.redactor, tags),
+                metadata=redact_value(self._access.redactor, metadata),
             )
         )
 
@@ -162,12 +164,18 @@ class Completions:
         writer's thread and must only compute. Raises `NotFound` if the id belongs to another
         organization, and `Gone` if it was deleted.
         """
+        redactor = self._access.redactor
+
+        def change_and_redact(before: Completion | None) -> Completion:
+            after = change(before)
+            return after if redactor is None else redactor.redact(after)
+
         return await self._access.act(
             lambda connection: _merge(
                 connection,
                 id=id,
                 organization_id=organization_id,
-                change=change,
+                change=change_and_redact,
                 bodies=self._bodies,
             )
         )
@@ -178,6 +186,9 @@ class Completions:
         Those whose id is on record already are left out. Returns their ids, with the organizations
         that have them.
         """
+        redactor = self._access.redactor
+        if redactor is not None:
+            of = await asyncio.to_thread(lambda: [redactor.redact(each) for each in of])
         return await self._access.act(
             lambda connection: _create_missing(connection, of=of, bodies=self._bodies)
         )

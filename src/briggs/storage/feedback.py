@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Row, Select, and_, exists, func, select, tuple_, update
@@ -21,6 +21,9 @@ from briggs.types.errors import Conflict, NotFound
 from briggs.types.feedback import Feedback, FeedbackTask, FeedbackVersion
 
 PAGE_ROWS = 200
+
+AnyFeedback = TypeVar("AnyFeedback", Feedback, FeedbackVersion)
+_REDACTED = ("json_values", "comment", "rationale", "corrected_output")
 
 
 class FeedbackQuery(msgspec.Struct, kw_only=True, frozen=True):
@@ -55,6 +58,7 @@ class FeedbackStore:
         Raises `Conflict` if the key was used with another hash, or if the reviewer's lease on the
         completion expired and others took it.
         """
+        given = self._redact(given)
         row = {
             **rows.encode(given, table=feedback),
             "idempotency_key": idempotency_key,
@@ -68,8 +72,9 @@ class FeedbackStore:
         Raises `NotFound` if its task is not on record, and `Conflict` if another organization has
         a feedback with this id.
         """
+        redacted, earlier = self._redact(given), [self._redact(each) for each in versions]
         return await self._access.act(
-            lambda connection: _create_missing(connection, given, versions)
+            lambda connection: _create_missing(connection, redacted, earlier)
         )
 
     async def retrieve(self, query: FeedbackQuery, *, id: str) -> Feedback | None:
@@ -133,9 +138,19 @@ class FeedbackStore:
         """
         return await self._access.act(
             lambda connection: _update(
-                connection, id, organization_id=organization_id, change=change
+                connection,
+                id,
+                organization_id=organization_id,
+                change=lambda before: self._redact(change(before)),
             )
         )
+
+    def _redact(self, given: AnyFeedback) -> AnyFeedback:
+        redactor = self._access.redactor
+        if redactor is None:
+            return given
+        texts = {name: redactor.redact_value(getattr(given, name)) for name in _REDACTED}
+        return msgspec.structs.replace(given, **texts)
 
     async def list_versions(self, of: Feedback) -> Sequence[FeedbackVersion]:
         """The versions of a feedback, oldest first."""

@@ -27,6 +27,7 @@ from briggs.storage import rows
 from briggs.storage.access import Access
 from briggs.storage.database import database_of
 from briggs.storage.feedback_matches import COUNTS, PLACES, find_place
+from briggs.storage.redactor import redact_value
 from briggs.storage.tables import (
     IS_OPEN,
     feedback_completions,
@@ -127,7 +128,11 @@ class FeedbackQueue:
         """Never offer a completion to this reviewer again. False if it is not in the queue."""
         return await self._access.act(
             lambda connection: _skip(
-                connection, task, completion_id=completion_id, reviewer=reviewer, reason=reason
+                connection,
+                task,
+                completion_id=completion_id,
+                reviewer=reviewer,
+                reason=redact_value(self._access.redactor, reason),
             )
         )
 

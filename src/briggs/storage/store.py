@@ -27,6 +27,7 @@ from briggs.storage.keys import Keys
 from briggs.storage.migrations import migrate
 from briggs.storage.organizations import Organizations
 from briggs.storage.queue import Queue, size_of
+from briggs.storage.redactor import Redactor
 from briggs.storage.retention import Retention, Sweeper
 from briggs.storage.rollups import Rollups, Upkeep
 from briggs.storage.sessions import Sessions
@@ -44,6 +45,8 @@ from briggs.types.errors import StoreUnavailable
 Result = TypeVar("Result")
 
 READERS_MAX = 4
+REDACTED_AT_ONCE_BYTES = 64 * 1024
+"""Redacting so much takes about a millisecond."""
 
 
 class StoreStatistics(msgspec.Struct, kw_only=True, frozen=True):
@@ -97,6 +100,9 @@ class Store:
         self._loop = loop
         self._threads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="briggs-reader")
         self._closed = False
+        self._redacting: set[asyncio.Future[Completion]] = set()
+        self.redactor: Redactor | None = None
+        """Applied to whatever is written of completions and feedback, from the next write on."""
         self.completions = Completions(self, bodies=bodies, discard_end=writer.discarded.add)
         self.signed_calls = SignedCalls(self, bodies=bodies, exist=has_signed_calls)
         self.keys = Keys(self)
@@ -174,6 +180,8 @@ class Store:
         be written, that is counted, and it is written with its end.
         """
         size = size_of(completion)
+        if self.redactor is not None:
+            completion = await self._redact(completion, size=size)
         if self._queue.is_full(size):
             await self._queue.wait_for_room(size)
         self._require_open()
@@ -190,6 +198,8 @@ class Store:
         if completion.status == "started":
             raise ValueError(f"{completion.id} is not settled: it is still `started`")
         size = size_of(completion)
+        if self.redactor is not None:
+            completion = await self._redact(completion, size=size, is_end=True)
         if self._queue.is_full(size):
             try:
                 await self._queue.wait_for_room(size)
@@ -204,6 +214,28 @@ class Store:
         future = self._loop.create_future()
         self._queue.settle(completion, size=size, future=future)
         await future
+
+    async def _redact(
+        self, completion: Completion, *, size: int, is_end: bool = False
+    ) -> Completion:
+        """The completion as it is to be recorded. A large one is redacted in a thread.
+
+        If the waiting caller is gone by then, an outcome is queued all the same.
+        """
+        assert self.redactor is not None, "only called if there is one"
+        if size <= REDACTED_AT_ONCE_BYTES:
+            return self.redactor.redact(completion)
+        redacting = self._loop.run_in_executor(None, self.redactor.redact, completion)
+        self._redacting.add(redacting)
+        redacting.add_done_callback(self._redacting.discard)
+        try:
+            return await asyncio.shield(redacting)
+        except asyncio.CancelledError:
+            if is_end:
+                redacting.add_done_callback(
+                    lambda done: self._queue.settle(done.result(), size=size, future=None)
+                )
+            raise
 
     @property
     def failure(self) -> str | None:
@@ -235,6 +267,8 @@ class Store:
         if self._closed:
             return
         self.keys.write_uses()
+        while self._redacting:
+            await asyncio.wait([*self._redacting])
         self._closed = True
         self._queue.close()
         await asyncio.to_thread(self._writer.join)
