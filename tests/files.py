@@ -8,6 +8,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from briggs.storage.bodies import Bodies
+
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 SLICE_BYTES = 24
 """A frame is looked for in slices, since a database cuts long values into pages."""
 
@@ -27,6 +30,13 @@ def read_bodies(data: Path, where: str = "1") -> list[bytes]:
     with contextlib.closing(sqlite3.connect(f"file:{data}/briggs.db?mode=ro", uri=True)) as opened:
         rows = opened.execute(f"SELECT request, response, received FROM completions WHERE {where}")
         return [body for row in rows for body in row if body]
+
+
+def find_texts_in_bodies(data: Path, texts: Iterable[str]) -> list[str]:
+    """Which of the texts are in any body in the database, compressed or not."""
+    expand = Bodies().expand
+    bodies = [expand(body) if body.startswith(ZSTD_MAGIC) else body for body in read_bodies(data)]
+    return [text for text in texts if any(text.encode() in body for body in bodies)]
 
 
 def find_bodies(

@@ -80,6 +80,10 @@ class CompletionDetails(Object):
     failure_kind: str | None = None
     failure_reason: str | None = None
     call_site: dict[str, Any] = msgspec.field(default_factory=dict)
+    bodies_deleted_at: float | None = None
+    """Unix time in seconds at which its messages were deleted, as `[retention]` says."""
+    redacted: dict[str, int] = msgspec.field(default_factory=dict)
+    """How many texts of each kind were redacted before it was recorded."""
     request: Any = UNSET
     """The caller's request as JSON. Present only if `include` names it."""
     received: Any = UNSET

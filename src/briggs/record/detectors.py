@@ -100,7 +100,6 @@ def open_detectors(kinds: Iterable[str], patterns: Mapping[str, str]) -> tuple[D
         for kind, pattern in patterns.items()
     ]
     wanted = set(kinds)
-    # The most certain first: what one has taken, no other can take.
     chosen = [
         Detector(kind, compile_pattern(pattern), check)
         for kind, (pattern, check) in built_in.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,15 @@ _MARK_BEGIN = b"[redacted:"
 _BETWEEN = b"\x01"
 _FIELDS = (b":", b"event:", b"id:", b"retry:")
 _STARTED_MAX = 10_000
+
+
+class _Found(NamedTuple):
+    """A part of a text that is to be redacted."""
+
+    begin: int
+    end: int
+    length: int
+    kind: str
 
 
 class Redaction:
@@ -144,14 +153,22 @@ class Redaction:
                 return True
         return False
 
-    def _find(self, text: bytes) -> list[tuple[int, int, str]]:
-        """What to redact in a text, in order. What two detectors find goes to the first."""
-        found: list[tuple[int, int, str]] = []
-        for detector in self._detectors:
-            for begin, end in detector.find(text):
-                if all(end <= other[0] or begin >= other[1] for other in found):
-                    found.append((begin, end, detector.kind))
-        return sorted(found)
+    def _find(self, text: bytes) -> list[_Found]:
+        """What to redact in a text, in order. Of what overlaps, the longest gives the kind."""
+        spans = sorted(
+            _Found(begin, end, end - begin, detector.kind)
+            for detector in self._detectors
+            for begin, end in detector.find(text)
+        )
+        found: list[_Found] = []
+        for span in spans:
+            last = found[-1] if found else None
+            if last is None or span.begin >= last.end:
+                found.append(span)
+                continue
+            longer = max(last, span, key=lambda each: each.length)
+            found[-1] = longer._replace(begin=last.begin, end=max(last.end, span.end))
+        return found
 
     def _change(self, text: bytes) -> bytes:
         """A text with marks. The same object if there is nothing to redact."""
@@ -159,7 +176,7 @@ class Redaction:
         if not spans:
             return text
         pieces, last = [], 0
-        for begin, end, kind in spans:
+        for begin, end, _, kind in spans:
             pieces += [text[last:begin], f"[redacted:{kind}]".encode()]
             last = end
         return b"".join([*pieces, text[last:]])
@@ -269,13 +286,13 @@ def _spell(token: Any) -> bytes:
 def _mark_tokens(
     tokens: Sequence[dict[str, Any]],
     spelled: Sequence[bytes],
-    spans: Sequence[tuple[int, int, str]],
+    spans: Sequence[_Found],
 ) -> Iterator[dict[str, Any]]:
     """The tokens, with marks in place of those that a span covers."""
     begin = 0
     for token, text in zip(tokens, spelled, strict=True):
         end = begin + len(text)
-        is_covered = any(first < end and last > begin for first, last, _ in spans)
+        is_covered = any(each.begin < end and each.end > begin for each in spans)
         begin = end
         if not is_covered:
             yield token
@@ -295,7 +312,7 @@ def check_redaction(file: FileSettings) -> Iterator[Problem]:
         try:
             compiled = compile_pattern(pattern)
         except ValueError as error:
-            yield Problem(path, f"is no pattern for RE2: {error}")
+            yield Problem(path, f"is not a pattern for RE2: {error}")
             continue
         if compiled.search(b"") is not None:
             yield Problem(path, "matches the empty text, so it matches everywhere")
