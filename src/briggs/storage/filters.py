@@ -327,6 +327,7 @@ _FINDERS: Mapping[str, Finder] = {
     "status": _find_text(_COLUMNS.status),
     "model": _find_model,
     "provider": _find_text(_COLUMNS.provider),
+    "kind": _find_text(_COLUMNS.kind),
     "tag": _find_tag,
     "session": _find_text(_COLUMNS.session_id),
     "user": _find_text(_COLUMNS.user),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from briggs.types.completions import CallKind
 from briggs.types.filters import AllOf, Comparison, Filter, FilterField, Vocabulary, parse_filter
 
 CONDITIONS_MAX = 100
@@ -19,6 +22,12 @@ _FIELDS = (
         name="model", kind="text", has_none=True, about="as the caller or the answer names it"
     ),
     FilterField(name="provider", kind="text", has_none=True, about="who answered"),
+    FilterField(
+        name="kind",
+        kind="text",
+        choices=get_args(CallKind),
+        about="what was asked for",
+    ),
     FilterField(name="tag", kind="text", has_none=True, about="one of its tags"),
     FilterField(
         name="session",

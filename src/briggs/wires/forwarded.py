@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +28,7 @@ class Forwarded(msgspec.Struct, kw_only=True):
     """As the vendor wrote it."""
 
 
-class ForwardedFace(ABC):
+class ForwardedFace:
     """A face for one kind of call. The vendor needs an ability of the same name."""
 
     kind: CallKind
@@ -50,13 +49,13 @@ class ForwardedFace(ABC):
         envelope.original = Original(self.kind, body, refusal=refusal)
         return envelope
 
-    @abstractmethod
     def check(self, envelope: Envelope) -> None:
         """Check a request. Raises `InvalidRequest`."""
+        raise NotImplementedError
 
-    @abstractmethod
     def read_answer(self, body: bytes, *, envelope: Envelope) -> Forwarded:
         """Check an answer, and mend what can be. Raises `UpstreamInvalid`."""
+        raise NotImplementedError
 
     def write_answer(self, body: bytes, *, envelope: Envelope, completion: Completion) -> bytes:
         return body

@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import openai
 import pytest
@@ -332,3 +333,14 @@ def test_values_of_no_number_or_character(briggs: Server, text: str) -> None:
     body = f'{{"model": "ok/m", "input": ["a", {value}]}}'.encode()
     reply = briggs.send("POST", PATH, body)
     assert reply.status == (200 if text[0] == "\\" else 400), reply.body
+
+
+def test_kinds_in_filters(briggs: Server) -> None:
+    """A list shows the calls of one kind, or leaves them out."""
+    embed(briggs, "ok/m")
+    kinds = {}
+    for filter in ("kind = embedding", "kind != embedding"):
+        listed = briggs.send("GET", f"/v1/chat/completions?status=any&filter={quote(filter)}")
+        kinds[filter] = {each["briggs"]["kind"] for each in listed.json["data"]}
+    assert kinds["kind = embedding"] == {"embedding"}
+    assert "embedding" not in kinds["kind != embedding"]
