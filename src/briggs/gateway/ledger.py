@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from briggs.gateway.limits import FileRules, Rules
 from briggs.gateway.order import Targets, arrange
-from briggs.gateway.shortages import describe, find_shortages, refuse
+from briggs.gateway.shortages import Shortage, describe, find_shortages, refuse
 from briggs.gateway.uses import Account, Entry, Need
 from briggs.providers.base import Target
 from briggs.record.estimates import estimate_request
@@ -65,41 +65,42 @@ class Ledger:
         Raises `LimitReached`, and `PriceUnknown` if it has a limit in dollars and no price.
         """
         completion = call.completion
-        held = await self._find_held(completion, own=call.key_limits, rules=rules)
+        of = completion.organization_id
+        ruled = await self.find_rules(of, rules=rules) if rules.named else rules.others
+        held = self._find_held(completion, own=call.key_limits, ruled=ruled)
         if not held:
             return None
-        counts_dollars = any(_counts_dollars(limits) for _, limits in held)
-        prompt, answer = 0, 0
-        if counts_dollars or any(limits.tokens_per_minute is not None for _, limits in held):
-            prompt, answer = await _estimate(call, answer_tokens=rules.answer_tokens)
-        cost = 0
-        if counts_dollars:
+        prompt = answer = cost = 0
+        with_dollars = [account for account, limits in held if _counts_dollars(limits)]
+        if with_dollars or any(limits.tokens_per_minute for _, limits in held):
+            # Vectors and verdicts are not counted in tokens.
+            expected = 0 if isinstance(call.face, ForwardedFace) else rules.answer_tokens
+            if len(call.envelope.body) > LARGE_BYTES:
+                prompt, answer = await asyncio.to_thread(estimate_request, call.envelope, expected)
+            else:
+                prompt, answer = estimate_request(call.envelope, expected)
+        if with_dollars:
             cost = _estimate_cost(call, targets, prices, prompt, answer, rules=rules)
-            for account, limits in held:
-                if _counts_dollars(limits):
-                    await self._keep_read(account)
+            for account in with_dollars:
+                if not self._is_read(account):
+                    await self._read_once(account)
         day = completion.created_at - completion.created_at % DAY_US
-        return self._reserve(held, Need(prompt + answer, cost, day, self._clock()))
+        return self._reserve(held, Need(prompt + answer, cost, day))
 
     def _reserve(self, held: Sequence[tuple[Account, Limits]], need: Need) -> Reservation:
         """Check and reserve in one step. Nothing else runs meanwhile."""
         now = self._monotonic()
-        shortages = [
-            shortage
-            for account, limits in held
-            for shortage in find_shortages(account, limits, need, now=now)
-        ]
+        shortages: list[Shortage] = []
+        for account, limits in held:
+            shortages += find_shortages(account, limits, need, now=now, clock=self._clock)
         if shortages:
             longest = max(
                 shortages, key=lambda each: math.inf if each.wait_s is None else each.wait_s
             )
             self.refused[longest.account.holder, longest.limit] += 1
             raise refuse(longest, headers=describe(held, now))
-        reservation = Reservation(self._monotonic, need, [])
-        for account, limits in held:
-            reservation.parts.append(_take(account, limits, need, now=now))
-        reservation.headers = describe(held, now)
-        return reservation
+        parts = [_take(account, limits, need, now=now) for account, limits in held]
+        return Reservation(self._monotonic, need, parts, describe(held, now))
 
     def is_recorded(self, completion: Completion) -> bool:
         """Whether a call that was refused for a limit is recorded. Counts it."""
@@ -127,12 +128,12 @@ class Ledger:
             calls_in_flight=account.in_flight,
         )
 
-    async def _find_held(
-        self, completion: Completion, *, own: Limits | None, rules: FileRules
+    def _find_held(
+        self, completion: Completion, *, own: Limits | None, ruled: Rules
     ) -> list[tuple[Account, Limits]]:
         """The accounts that a call is held to, with their limits."""
         of, key_id, user = completion.organization_id, completion.key_id, completion.user
-        for_organization, for_key, for_user = await self.find_rules(of, rules=rules)
+        for_organization, for_key, for_user = ruled
         if own is not None:
             for_key = own.override(for_key)
         held = []
@@ -173,17 +174,17 @@ class Ledger:
         }
         self._accounts_max = max(ACCOUNTS_KEPT, 2 * len(self._accounts))
 
-    async def _keep_read(self, account: Account) -> None:
-        """Read what an account has spent from the record: at first, and when it was idle."""
-        is_idle = account.in_flight == 0
-        is_known = account.read_at is not None and (
-            not is_idle or self._monotonic() - account.read_at < READ_EVERY_S
+    def _is_read(self, account: Account) -> bool:
+        """Whether an account is known from the record. One that was idle is read again."""
+        return account.read_at is not None and (
+            account.in_flight > 0 or self._monotonic() - account.read_at < READ_EVERY_S
         )
-        if not is_known and account.reading is None:
+
+    async def _read_once(self, account: Account) -> None:
+        if account.reading is None:
             account.reading = asyncio.create_task(self._read(account))
-        if account.reading is not None:
-            # All calls wait for one read, and whoever hangs up does not end it.
-            await asyncio.shield(account.reading)
+        # All calls wait for one read, and whoever hangs up does not end it.
+        await asyncio.shield(account.reading)
 
     async def _read(self, account: Account) -> None:
         now = self._clock()
@@ -216,18 +217,24 @@ class _Part(NamedTuple):
 class Reservation:
     """What a call may use, until it is settled."""
 
-    def __init__(self, monotonic: Callable[[], float], need: Need, parts: list[_Part]) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        need: Need,
+        parts: Sequence[_Part],
+        headers: Mapping[str, str],
+    ) -> None:
         self._monotonic = monotonic
         self._need = need
-        self.parts = parts
-        self.headers: Mapping[str, str] = {}
+        self._parts = parts
+        self.headers = headers
         """Headers of the answer that tell how much is left."""
 
     def settle(self, completion: Completion) -> None:
         """Replace what was reserved by what the call has used. Called once."""
         need, now = self._need, self._monotonic()
         tokens, cost = _count_tokens(completion, need.tokens), _read_cost(completion)
-        for account, entry, counts_dollars in self.parts:
+        for account, entry, counts_dollars in self._parts:
             account.in_flight -= 1
             if entry is not None:
                 account.tokens.change(entry, tokens - need.tokens, now)
@@ -235,7 +242,7 @@ class Reservation:
                 account.reserved -= need.cost
                 if cost:
                     account.spend(need.day, cost)
-        self.parts = []
+        self._parts = ()
 
 
 def _take(account: Account, limits: Limits, need: Need, *, now: float) -> _Part:
@@ -253,16 +260,6 @@ def _take(account: Account, limits: Limits, need: Need, *, now: float) -> _Part:
 
 def _counts_dollars(limits: Limits) -> bool:
     return limits.dollars_per_day is not None or limits.dollars_per_month is not None
-
-
-async def _estimate(call: Call, *, answer_tokens: int) -> tuple[int, int]:
-    """How many tokens the prompt has and the answers may have."""
-    if isinstance(call.face, ForwardedFace):
-        # Vectors and verdicts are not counted in tokens.
-        answer_tokens = 0
-    if len(call.envelope.body) > LARGE_BYTES:
-        return await asyncio.to_thread(estimate_request, call.envelope, answer_tokens)
-    return estimate_request(call.envelope, answer_tokens)
 
 
 def _estimate_cost(

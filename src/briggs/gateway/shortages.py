@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from briggs.gateway.uses import SPAN_S, Account, Minute, Need
+from briggs.gateway.uses import SPAN_S, Account, Need
 from briggs.types.errors import InsufficientQuota, LimitReached, RateLimitExceeded
 from briggs.types.limits import DAY_US, NANO, Holder, Limits, find_month, find_next_month
 
@@ -37,49 +37,56 @@ class Shortage(NamedTuple):
 
 
 def find_shortages(
-    account: Account, limits: Limits, need: Need, *, now: float
-) -> Iterator[Shortage]:
+    account: Account, limits: Limits, need: Need, *, now: float, clock: Callable[[], int]
+) -> list[Shortage]:
     """The limits of one holder that a call does not fit into."""
-    wait_s: float | None
+    found: list[Shortage] = []
     most = limits.calls_in_flight
     if most is not None and account.in_flight >= most:
-        yield Shortage(account, "calls_in_flight", most, account.in_flight, 1, BUSY_S)
+        found.append(Shortage(account, "calls_in_flight", most, account.in_flight, 1, BUSY_S))
     most = limits.requests_per_minute
     if most is not None and (used := account.requests.look(now)) >= most:
         wait_s = account.requests.wait_s(most - 1, now)
-        yield Shortage(account, "requests_per_minute", most, used, 1, wait_s)
+        found.append(Shortage(account, "requests_per_minute", most, used, 1, wait_s))
     most = limits.tokens_per_minute
     if most is not None and (used := account.tokens.look(now)) + need.tokens > most:
-        wait_s = account.tokens.wait_s(most - need.tokens, now) if need.tokens <= most else None
-        yield Shortage(account, "tokens_per_minute", most, used, need.tokens, wait_s)
-    if limits.dollars_per_day is not None:
-        spent = account.days.get(need.day, 0)
-        end = need.day + DAY_US
-        yield from _find_dollars(
-            account, "dollars_per_day", limits.dollars_per_day, spent, need, end
-        )
-    if limits.dollars_per_month is not None:
-        spent = account.months.get(find_month(need.day), 0)
-        end = find_next_month(need.day)
-        yield from _find_dollars(
-            account, "dollars_per_month", limits.dollars_per_month, spent, need, end
-        )
+        fits = need.tokens <= most
+        left_s = account.tokens.wait_s(most - need.tokens, now) if fits else None
+        found.append(Shortage(account, "tokens_per_minute", most, used, need.tokens, left_s))
+    # A call that costs nothing never breaks a budget.
+    if need.cost:
+        dollars = limits.dollars_per_day
+        if dollars is not None:
+            spent, end = account.days.get(need.day, 0), need.day + DAY_US
+            found += _find_dollars(account, "dollars_per_day", dollars, spent, need, end, clock)
+        dollars = limits.dollars_per_month
+        if dollars is not None:
+            spent = account.months.get(find_month(need.day), 0)
+            end = find_next_month(need.day)
+            found += _find_dollars(account, "dollars_per_month", dollars, spent, need, end, clock)
+    return found
 
 
 def _find_dollars(
-    account: Account, name: str, dollars: float, spent: int, need: Need, end: int
-) -> Iterator[Shortage]:
+    account: Account,
+    name: str,
+    dollars: float,
+    spent: int,
+    need: Need,
+    end: int,
+    clock: Callable[[], int],
+) -> Sequence[Shortage]:
     most = round(dollars * NANO)
-    # A call that costs nothing never breaks a budget.
-    if not need.cost or spent + account.reserved + need.cost <= most:
-        return
+    if spent + account.reserved + need.cost <= most:
+        return ()
+    wait_s: float | None
     if need.cost > most:
         wait_s = None
     elif spent + need.cost <= most:
         wait_s = BUSY_S
     else:
-        wait_s = max(BUSY_S, (end - need.now_us) / 1e6)
-    yield Shortage(account, name, most, spent, need.cost, wait_s, account.reserved)
+        wait_s = max(BUSY_S, (end - clock()) / 1e6)
+    return (Shortage(account, name, most, spent, need.cost, wait_s, account.reserved),)
 
 
 def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:
@@ -117,20 +124,41 @@ def describe(held: Sequence[tuple[Account, Limits]], now: float) -> dict[str, st
 
     https://platform.openai.com/docs/guides/rate-limits
     """
-    headers = {}
-    for name in ("requests", "tokens"):
-        left = []
-        for account, limits in held:
-            most = getattr(limits, f"{name}_per_minute")
-            if most is not None:
-                window: Minute = getattr(account, name)
-                left.append((max(0, most - window.look(now)), most, window))
-        if left:
-            remaining, most, window = min(left, key=lambda each: each[0])
-            headers[f"x-ratelimit-limit-{name}"] = str(most)
-            headers[f"x-ratelimit-remaining-{name}"] = str(remaining)
-            headers[f"x-ratelimit-reset-{name}"] = _write_span(window.wait_s(0, now))
+    headers: dict[str, str] = {}
+    requests = tokens = None
+    for account, limits in held:
+        most = limits.requests_per_minute
+        if most is not None:
+            left = most - account.requests.look(now)
+            if requests is None or left < requests[0]:
+                requests = (left, most, account.requests)
+        most = limits.tokens_per_minute
+        if most is not None:
+            left = most - account.tokens.look(now)
+            if tokens is None or left < tokens[0]:
+                tokens = (left, most, account.tokens)
+    if requests is not None:
+        left, most, minute = requests
+        headers["x-ratelimit-limit-requests"] = str(most)
+        headers["x-ratelimit-remaining-requests"] = str(left if left > 0 else 0)
+        headers["x-ratelimit-reset-requests"] = write_span(minute.reset_s(now))
+    if tokens is not None:
+        left, most, minute = tokens
+        headers["x-ratelimit-limit-tokens"] = str(most)
+        headers["x-ratelimit-remaining-tokens"] = str(left if left > 0 else 0)
+        headers["x-ratelimit-reset-tokens"] = write_span(minute.reset_s(now))
     return headers
+
+
+def write_span(seconds: float) -> str:
+    """As OpenAI writes it: `120ms`, `1.5s`, `1m1s`, `2h0m0s`."""
+    if 1 <= seconds < 60:
+        return f"{seconds:.1f}s"
+    if seconds >= 60:
+        minutes, rest = divmod(math.ceil(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
+    return f"{math.ceil(seconds * 1000)}ms" if seconds else "0s"
 
 
 def _refuse_dollars(shortage: Shortage, who: str, headers: Mapping[str, str]) -> LimitReached:
@@ -150,7 +178,7 @@ def _refuse_dollars(shortage: Shortage, who: str, headers: Mapping[str, str]) ->
         end = ": try again when one of those calls has ended."
         return RateLimitExceeded(begin + end, type="requests", headers=headers)
     end = (
-        f": wait for the next {period}, which begins in {_write_span(math.ceil(shortage.wait_s))} "
+        f": wait for the next {period}, which begins in {write_span(math.ceil(shortage.wait_s))} "
         "(at midnight UTC), or ask your administrator for a higher limit."
     )
     return InsufficientQuota(begin + end, headers=headers)
@@ -161,14 +189,3 @@ def _write_dollars(nano: int) -> str:
     if nano % 10_000_000 == 0:
         return f"${nano / NANO:,.2f}"
     return f"${nano / NANO:,.9f}".rstrip("0")
-
-
-def _write_span(seconds: float) -> str:
-    """As OpenAI writes it: `120ms`, `1.5s`, `6m0s`, `2h0m0s`."""
-    if seconds < 1:
-        return f"{math.ceil(seconds * 1000)}ms" if seconds else "0s"
-    if seconds < 60:
-        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"

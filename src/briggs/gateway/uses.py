@@ -68,6 +68,12 @@ class Minute:
             end_s = (slot + _SLOTS + 1) / SLOTS_A_SECOND
         return max(0.0, end_s - now)
 
+    def reset_s(self, now: float) -> float:
+        """In how many seconds the sum is 0, if nothing is added."""
+        if not self._entries:
+            return 0.0
+        return max(0.0, (self._entries[-1][0] + _SLOTS + 1) / SLOTS_A_SECOND - now)
+
 
 class Account(msgspec.Struct, kw_only=True):
     """What one holder of limits uses and has used. Dollars are in units of 1e-9."""
@@ -110,4 +116,3 @@ class Need(NamedTuple):
     """In units of 1e-9 US dollars."""
     day: int
     """The beginning of the day on which it began."""
-    now_us: int

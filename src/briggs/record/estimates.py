@@ -47,7 +47,8 @@ def estimate_request(envelope: Envelope, answer_tokens: int) -> tuple[int, int]:
     `answer_tokens` is for an answer without a limit.
     """
     body, values = envelope.body, envelope.values
-    if media := body.count(b";base64,") + body.count(b'"input_audio"'):
+    if b";base64," in body or b'"input_audio"' in body:
+        media = body.count(b";base64,") + body.count(b'"input_audio"')
         prompt = _count_request(body) + media * _MEDIUM_TOKENS
     else:
         prompt = _to_tokens(len(body))
