@@ -16,6 +16,7 @@ from starlette.routing import Match
 
 from briggs.accounts.gate import Gate, read_secret
 from briggs.accounts.keys import Keys
+from briggs.alerts.checks import check_all
 from briggs.api import health
 from briggs.api.answers import Json, answer_error, refuse_body
 from briggs.api.anthropic.routes import ROUTES as ANTHROPIC_ROUTES
@@ -28,7 +29,7 @@ from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
 from briggs.api.otlp.routes import ROUTES as OTLP_ROUTES
 from briggs.api.route import explain_missing, normalise
-from briggs.gateway.running import check_file, open_running
+from briggs.gateway.running import open_running
 from briggs.gateway.upstreams import Upstreams
 from briggs.parts import Parts, find_address
 from briggs.record.redaction import open_redaction
@@ -113,7 +114,7 @@ class App:
                 data=before.settings.data,
                 config=before.settings.config,
                 environment=before.settings.environment,
-                check=check_file,
+                check=check_all,
             )
             running = open_running(settings, before=before)
         except (SettingsError, BriggsError):
@@ -192,6 +193,8 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         gate = Gate(Keys(store), hosts=file.hosts, origins=file.origins)
         app = App(Parts(open_running(settings), store=store, gate=gate))
         stack.push_async_callback(app.close)
+        await app.parts.alerts.start()
+        stack.push_async_callback(app.parts.alerts.close)
         yield app
 
 

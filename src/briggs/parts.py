@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from briggs.accounts.gate import Gate
 from briggs.accounts.sign_in_links import SignInLinks
+from briggs.alerts.alerts import Alerts
 from briggs.gateway.calls import Gateway
 from briggs.gateway.running import Running
 from briggs.record.record import Record
@@ -30,6 +31,7 @@ class Parts:
             spans=open_spans(settings.file.otel, settings.environment),
         )
         self.gateway = Gateway(running, record=record)
+        self.alerts = Alerts(self.gateway, store=store)
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""
         self.reload_failures = 0

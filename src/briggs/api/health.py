@@ -8,13 +8,15 @@ from starlette.routing import Route
 from briggs.api.answers import Json, find_store
 from briggs.api.metrics import show_metrics
 from briggs.api.route import route
+from briggs.parts import find_parts
 
 
 async def health(request: Request) -> Json:
     """200 while calls can be recorded, 503 while they cannot."""
     store = find_store(request)
     if store.failure is None:
-        return Json({"status": "ok"})
+        firing = find_parts(request).alerts.list_firing(organization_id=None)
+        return Json({"status": "ok", **({"alerts_firing": len(firing)} if firing else {})})
     return Json({"status": "store_unavailable", "reason": store.failure}, status_code=503)
 
 

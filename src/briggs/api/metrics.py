@@ -55,6 +55,7 @@ class _Collector:
         yield from _list_spent(prices.estimated, kind="estimated_")
         yield _list_broken(parts.gateway.record.judge.broken)
         yield _list_limited(parts.gateway.ledger.refused)
+        yield from _list_alerts(parts)
 
 
 def _list_gateway(parts: Parts) -> Iterator[Metric]:
@@ -137,6 +138,23 @@ def _list_limited(refused: Mapping[tuple[Holder, str], int]) -> Metric:
     for labels, count in refused.items():
         counter.add_metric(list(labels), count)
     return counter
+
+
+def _list_alerts(parts: Parts) -> Iterator[Metric]:
+    """Which alerts fire, and how the messages about them did."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    firing = {each.name for each in parts.alerts.list_firing(organization_id=None)}
+    gauge = GaugeMetricFamily("briggs_alert_firing", "1 while an alert fires.", labels=("alert",))
+    for alert in parts.running.settings.file.alerts:
+        gauge.add_metric([alert.name], alert.name in firing)
+    yield gauge
+    counter = CounterMetricFamily(
+        "briggs_alert_deliveries", "Attempts to tell of an alert.", labels=("outcome",)
+    )
+    for outcome, count in parts.alerts.outcomes.items():
+        counter.add_metric([outcome], count)
+    yield counter
 
 
 def _clean(labels: Iterable[str]) -> list[str]:

@@ -53,11 +53,8 @@ def check(context: click.Context, file: Path | None, named: Path | None, as_json
 
     path = file or named or find_file()
     try:
-        from briggs.gateway.running import check_file
-        from briggs.providers.catalog import (
-            describe_providers,
-            find_misplaced_keys,
-        )
+        from briggs.alerts.checks import check_all
+        from briggs.providers.catalog import describe_providers, find_misplaced_keys
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"the check needs {error.name}. Install it with: pip install 'briggs[server]'"
@@ -69,7 +66,7 @@ def check(context: click.Context, file: Path | None, named: Path | None, as_json
             "this folder has no briggs.toml. Name a file to check. Without a file, "
             "`briggs serve` uses every vendor of its catalog whose key is in the environment."
         )
-    reading = read_file(path, check=check_file)
+    reading = read_file(path, check=check_all)
     providers = describe_providers(reading.file, os.environ)
     if as_json:
         click.echo(_encode(path, reading.file, reading.problems, providers))

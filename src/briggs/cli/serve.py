@@ -44,14 +44,14 @@ def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
     """
     try:
         from briggs import server, settings
-        from briggs.gateway.running import check_file
+        from briggs.alerts.checks import check_all
         from briggs.types.errors import BriggsError
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"the server needs {error.name}. Install it with: pip install 'briggs[server]'"
         ) from error
     try:
-        opened = settings.open_settings(data=data, config=config, check=check_file)
+        opened = settings.open_settings(data=data, config=config, check=check_all)
         _run(server.serve(opened, host=host, port=port))
     except (settings.SettingsError, BriggsError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,6 +1,7 @@
 """The settings: `briggs.toml` and the environment, read once and checked as a whole."""
 
 from briggs.settings.file import (
+    AlertSettings,
     AllowanceSettings,
     CoolDownSettings,
     Durability,
@@ -18,7 +19,9 @@ from briggs.settings.file import (
     RetentionRuleSettings,
     RetentionSettings,
     RetrySettings,
+    SmtpSettings,
     TargetSettings,
+    WebhookSettings,
 )
 from briggs.settings.problems import Problem, is_name, read_local_model, read_target, suggest
 from briggs.settings.reading import (
@@ -34,6 +37,7 @@ from briggs.settings.reading import (
 )
 
 __all__ = [
+    "AlertSettings",
     "AllowanceSettings",
     "CoolDownSettings",
     "Durability",
@@ -57,7 +61,9 @@ __all__ = [
     "RetrySettings",
     "Settings",
     "SettingsError",
+    "SmtpSettings",
     "TargetSettings",
+    "WebhookSettings",
     "default_data_folder",
     "find_file",
     "is_name",

@@ -256,6 +256,54 @@ class OtelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     service_name: str = "briggs"
 
 
+class AlertSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[[alerts]]`: a figure that is watched."""
+
+    name: str
+    measure: Literal["failure_rate", "cost_usd", "p95_s", "unrecorded"]
+    """The share of calls that failed; dollars; the seconds that 95 % of the answers keep; calls
+    that are not on record."""
+    above: Annotated[float, Meta(ge=0, le=1e9)]
+    """It fires while the figure is above this."""
+    window_s: Annotated[float, Meta(ge=60, le=2_678_400)] = 300
+    """Over how long it is measured."""
+    calls_min: Positive = 10
+    """With fewer calls in the window, a share or a time tells nothing."""
+    model: str | None = None
+    """As callers name it. Default: all."""
+    tag: str | None = None
+    organization: str = "default"
+    """Whose calls, by its slug."""
+    webhooks: list[str] = []
+    """The names of the webhooks that are told when it fires and when it is resolved."""
+    emails: list[str] = []
+    """The addresses that are told."""
+
+
+class WebhookSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[webhooks.NAME]`: an address that gets signed messages."""
+
+    url: str
+    secret_variable: str
+    """The environment variable with the secret of its signatures, which begins with `whsec_`."""
+    allow_private: bool = False
+    """Whether it may be on this machine or in a private network."""
+
+
+class SmtpSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[smtp]`: the server that sends mail."""
+
+    host: str
+    sender: str
+    """The address that the mail comes from."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    """Default: 587, or 465 with `tls`."""
+    user: str | None = None
+    password_variable: str | None = None
+    """The environment variable with its password."""
+
+
 class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole of `briggs.toml`."""
 
@@ -285,5 +333,8 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     organizations: dict[str, OrganizationSettings] = {}
     retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)
     redaction: RedactionSettings = msgspec.field(default_factory=RedactionSettings)
+    alerts: list[AlertSettings] = []
+    webhooks: dict[str, WebhookSettings] = {}
+    smtp: SmtpSettings | None = None
     local: LocalSettings = msgspec.field(default_factory=LocalSettings)
     otel: OtelSettings | None = None

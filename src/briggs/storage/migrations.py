@@ -246,6 +246,12 @@ def keep_bodies_for_a_time(connection: Connection) -> None:
     reshape(connection, completions)
 
 
+@migration
+def tell_of_alerts(connection: Connection) -> None:
+    reshape(connection, tables.alert_states)
+    reshape(connection, tables.deliveries)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from briggs.storage import records, signed_calls
+from briggs.storage.alerts import Alerts
 from briggs.storage.backfills import Backfill
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Completions
@@ -118,6 +119,7 @@ class Store:
         self.rollups = Rollups(self, bodies=bodies)
         self.spending = Spending(self)
         self.retention = Retention(self, sweeper=sweeper, bodies=bodies)
+        self.alerts = Alerts(self)
         self.sizes = Sizes(self, path=database.path)
 
     @classmethod

@@ -503,6 +503,34 @@ views = Table(
 )
 Index("views_by_organization", views.c.organization_id)
 
+# Whether each alert fires. Alerts are in the file.
+alert_states = Table(
+    "alert_states",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("name", AnyText, primary_key=True, nullable=False),
+    Column("is_firing", Boolean, nullable=False),
+    Column("since_at", BigInteger, nullable=False),
+    Column("value", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Messages that have not arrived yet.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("organization_id", AnyText, nullable=False),
+    Column("webhook", AnyText),
+    Column("email", AnyText),
+    Column("body", AnyText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("failure", AnyText),
+    sqlite_with_rowid=False,
+)
+
 # What was added to the record later is found for old rows step by step, in the order of their ids.
 # A finished backfill has no row.
 backfills = Table(

@@ -102,6 +102,7 @@ async def show(request: Request) -> Response:
         counting=counting,
         boxes=charts.box_range(dashboard),
         unrecorded=find_parts(request).gateway.record.unrecorded,
+        firing=find_parts(request).alerts.list_firing(organization_id=organization_id),
         compare=compare,
         table=_read_table(request, dashboard),
         **_link(dashboard),

@@ -1,0 +1,1 @@
+"""Alerts: watches figures of the record, and tells webhooks and people when they are too high."""

@@ -1,0 +1,259 @@
+"""Alerts of a real server: each state is told once, to webhooks and by mail, after any crash."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from briggs.alerts.alerts import Alerts
+from briggs.app import open_app
+from briggs.settings import open_settings
+from briggs.storage import Store
+from briggs.types.completions import create_id, current_time_us
+from tests.alerts.test_mail import Sink, find_port
+from tests.alerts.test_webhooks import Receiver
+from tests.processes import Server, Upstream, create_response, run_server
+from tests.storage.records import finished
+from tests.web.visitor import Visitor
+
+SECRET = base64.b64encode(b"s" * 32).decode()
+ENVIRONMENT = {"HOOK_SECRET": f"whsec_{SECRET}"}
+
+
+class MailServer(Sink):
+    """A mail server that keeps what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.port = find_port()
+        self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self.controller.start()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.shutdown()
+    receiver.server_close()
+
+
+@pytest.fixture
+def sink() -> Iterator[MailServer]:
+    sink = MailServer()
+    yield sink
+    sink.controller.stop()
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    def moody(handler: Any, seen: Any) -> None:
+        if seen.json["messages"][0]["content"] == "fail":
+            handler.send_whole(500, b"{}")
+        else:
+            handler.send_whole(200, json.dumps(create_response()).encode())
+
+    upstream = Upstream({"moody": moody})
+    yield upstream
+    upstream.close()
+
+
+def write_config(upstream: Upstream, receiver: Receiver, sink: MailServer) -> str:
+    return f"""
+[[alerts]]
+name = "failures"
+measure = "failure_rate"
+above = 0.5
+window_s = 300
+calls_min = 2
+webhooks = ["hook"]
+emails = ["ops@example.com"]
+[webhooks.hook]
+url = "{receiver.url}"
+secret_variable = "HOOK_SECRET"
+allow_private = true
+[smtp]
+host = "127.0.0.1"
+port = {sink.port}
+security = "none"
+sender = "briggs@example.com"
+{upstream.config()}
+"""
+
+
+def call(server: Server, text: str) -> None:
+    server.chat({"model": "moody/m", "messages": [{"role": "user", "content": text}]})
+
+
+def wait_for(condition: Callable[[], Any], *, timeout_s: float = 30) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def read(receiver: Receiver, place: int) -> dict[str, Any]:
+    """A message, after its signature was checked."""
+    _, headers, body = receiver.got[place]
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    digest = hmac.new(base64.b64decode(SECRET), signed, hashlib.sha256).digest()
+    assert headers["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
+    return dict(json.loads(body))
+
+
+def test_an_alert_fires_and_is_resolved(
+    upstream: Upstream, receiver: Receiver, sink: MailServer, tmp_path: Path
+) -> None:
+    """Each state is told once. A message that did not arrive is sent again after a crash, under
+    the same id. Home, `/health` and `/metrics` show what fires.
+    """
+    data, config = tmp_path / "data", write_config(upstream, receiver, sink)
+    receiver.answers = [503]
+    with run_server(data, config=config, environment=ENVIRONMENT) as server:
+        assert server.send("GET", "/health").json == {"status": "ok"}
+        for _ in range(3):
+            call(server, "fail")
+        wait_for(lambda: receiver.got and sink.got)
+        assert server.send("GET", "/health").json == {"status": "ok", "alerts_firing": 1}
+        metrics = server.send("GET", "/metrics").body.decode()
+        assert 'briggs_alert_firing{alert="failures"} 1.0' in metrics
+        assert 'briggs_alert_deliveries_total{outcome="delivered"} 1.0' in metrics
+        assert b"failures</b> fires since" in Visitor(server).visit("/").body
+        server.stop(signal.SIGKILL)
+    with run_server(data, config=config, environment=ENVIRONMENT) as server:
+        wait_for(lambda: len(receiver.got) == 2)
+        first, second = (receiver.got[place][1]["webhook-id"] for place in (0, 1))
+        assert first == second
+        event = read(receiver, 1)
+        assert event["type"] == "alert.firing"
+        assert event["data"]["value"] == 1
+        assert event["data"]["text"] == (
+            "100.0% of all calls failed in the last 300 s; the limit is 50.0%."
+        )
+        for _ in range(5):
+            call(server, "succeed")
+        wait_for(lambda: len(receiver.got) == 3 and len(sink.got) == 2)
+        assert read(receiver, 2)["type"] == "alert.resolved"
+        assert "alerts_firing" not in server.send("GET", "/health").json
+        time.sleep(6)
+        assert (len(receiver.got), len(sink.got)) == (3, 2)
+    mail = message_from_bytes(sink.got[0].content)
+    assert sink.got[0].rcpt_tos == ["ops@example.com"]
+    assert (mail["from"], mail["subject"]) == ("briggs@example.com", "Briggs: failures fires")
+    assert "100.0% of all calls failed" in str(mail.get_payload())
+
+
+@contextlib.asynccontextmanager
+async def open_alerts(folder: Path, text: str) -> Any:
+    """The alerts of a file, which are watched only when a test says so."""
+    path = folder / "briggs.toml"
+    path.write_text(text)
+    settings = open_settings(data=folder / "data", config=path, environment=ENVIRONMENT)
+    async with open_app(settings) as app:
+        await app.parts.alerts.close()
+        yield app.parts.alerts, app.parts.store
+
+
+def list_firing(alerts: Alerts) -> list[str]:
+    return [each.name for each in alerts.list_firing(organization_id=None)]
+
+
+async def test_what_is_measured(tmp_path: Path) -> None:
+    """Cost, times and failures, by model and tag, fire above their limits only."""
+    kinds = {
+        "dear": 'measure = "cost_usd"\nabove = 0.9',
+        "dearer": 'measure = "cost_usd"\nabove = 1.0',
+        "dear tag": 'measure = "cost_usd"\nabove = 0.4\ntag = "blue"',
+        "dear model": 'measure = "cost_usd"\nabove = 0.4\nmodel = "other"',
+        "slow": 'measure = "p95_s"\nabove = 1.5',
+        "slow tag": 'measure = "p95_s"\nabove = 1.5\ntag = "blue"\ncalls_min = 5',
+        "few": 'measure = "p95_s"\nabove = 1.5\ncalls_min = 11',
+        "failing": 'measure = "failure_rate"\nabove = 0.05',
+        "failing tag": 'measure = "failure_rate"\nabove = 0.3\ntag = "blue"\ncalls_min = 5',
+        "long": 'measure = "cost_usd"\nabove = 0.9\nwindow_s = 86400',
+        "elsewhere": 'measure = "cost_usd"\nabove = 0.0\norganization = "nobody"',
+    }
+    text = "\n".join(f'[[alerts]]\nname = "{name}"\n{rest}' for name, rest in kinds.items())
+    async with open_alerts(tmp_path, text) as (alerts, store):
+        for n in range(10):
+            call = finished(
+                id=create_id(),
+                organization_id="default",
+                created_at=current_time_us(),
+                model="m",
+                cost_usd=0.1,
+                duration_ms=2_000.0,
+                tags=["blue"] if n % 2 else [],
+                status="failed" if n == 1 else "finished",
+            )
+            await store.settle(call)
+        await alerts._watch()
+        assert list_firing(alerts) == [
+            *("dear", "dear tag", "slow", "slow tag", "failing", "long"),
+        ]
+
+
+async def test_calls_that_are_not_on_record(tmp_path: Path) -> None:
+    """Every call that is lost makes such an alert fire, until the window has passed."""
+    text = '[[alerts]]\nname = "lost"\nmeasure = "unrecorded"\nabove = 0\nwindow_s = 60'
+    async with open_alerts(tmp_path, text) as (alerts, _):
+        await alerts._watch()
+        assert list_firing(alerts) == []
+        alerts._gateway.record.unrecorded += 1
+        await alerts._watch()
+        assert list_firing(alerts) == ["lost"]
+
+
+async def test_an_alert_that_leaves_the_file(tmp_path: Path) -> None:
+    """Only alerts of the file fire."""
+    text = '[[alerts]]\nname = "cost"\nmeasure = "cost_usd"\nabove = 0'
+    async with open_alerts(tmp_path, text) as (alerts, store):
+        await store.settle(finished(cost_usd=1.0, created_at=current_time_us()))
+        await alerts._watch()
+        await alerts._save()
+        assert list_firing(alerts) == ["cost"]
+    async with open_alerts(tmp_path, "") as (alerts, store):
+        assert list_firing(alerts) == []
+        stored = await store.alerts.read()
+        assert [each.name for each in stored.states] == ["cost"]
+
+
+async def test_a_record_that_cannot_be_written(tmp_path: Path, receiver: Receiver) -> None:
+    """Messages go out even while nothing can be written."""
+    text = f"""
+[[alerts]]
+name = "lost"
+measure = "unrecorded"
+above = 0
+webhooks = ["hook"]
+[webhooks.hook]
+url = "{receiver.url}"
+secret_variable = "HOOK_SECRET"
+allow_private = true
+"""
+    async with open_alerts(tmp_path, text) as (alerts, store):
+        await alerts._watch()
+        alerts._gateway.record.unrecorded += 1
+        await alerts._watch()
+        await store.close()
+        await alerts._save()
+        alerts._deliver()
+        [task] = alerts._sending.values()
+        await task
+        assert len(receiver.got) == 1
+    reopened = await Store.open(tmp_path / "data")
+    assert (await reopened.alerts.read()).deliveries == []
+    await reopened.close()
