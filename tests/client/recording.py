@@ -14,6 +14,7 @@ from briggs.client import log as logs
 from briggs.client.log import Log
 from briggs.client.sync import Client
 from tests.api.behaviours import embeds
+from tests.api.openai.upstreams import MESSAGE, TEXT, answers
 from tests.processes import Behaviour, Seen, Upstream, create_chunk, create_response
 
 NOBODY = "http://127.0.0.1:9"
@@ -69,7 +70,13 @@ def open_vendors() -> Upstream:
     )
 
 
+_HELLO = {**MESSAGE, "content": [{**TEXT, "text": "Hello", "annotations": []}]}
+
+
 def _answer(handler: Any, seen: Seen) -> None:
+    if seen.path.endswith("/responses"):
+        answers(_HELLO, size=300)(handler, seen)
+        return
     if not seen.json.get("stream"):
         handler.send_whole(200, json.dumps(create_response("Hello")).encode())
         return

@@ -68,7 +68,8 @@ def test_openai(client: str, server: Server, vendors: Upstream, tmp_path: Path) 
     found = tell_story(client, "wrap_story.py", url, server=server, spool=tmp_path / "spool")
     helped = {"own-http", "read", "parsed", "helper"}
     finished = {"whole", "stream", "raw", "copy", "own-http-again", "lines", "async-raw", *helped}
-    finished |= {f"async-{name}" for name in (*helped, *range(4))}
+    responses = {"response", "response-stream"}
+    finished |= {f"async-{name}" for name in (*helped, *responses, *range(4))} | responses
     assert {name for name, item in found.items() if item["status"] == "finished"} == finished
     assert {found[name]["said"] for name in finished} == {"Hello"}
     assert {item["session_id"] for item in found.values()} == {"story"}
@@ -77,8 +78,10 @@ def test_openai(client: str, server: Server, vendors: Upstream, tmp_path: Path) 
     ]
     assert found["whole"]["request"]["tools"][0]["function"]["name"] == "f"
     assert (found["left"]["failure_kind"], found["left"]["violates"]) == ("hang_up", [])
+    assert found["response-left"]["failure_kind"] == "hang_up"
+    assert found["response-stream"]["reasoning_tokens"] == 64
     assert found["refused"]["failure_reason"] == "no, thank you"
-    assert len(found) == len(finished) + 2
+    assert len(found) == len(finished) + 3
 
 
 CALL = {"id": "t", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}

@@ -38,6 +38,7 @@ def call(client: openai.OpenAI) -> None:
         other.chat.completions.create(model="copy", messages=MESSAGES)
         call_by_copies(client)
         call_by_helpers(client)
+        call_responses(client)
         left = client.chat.completions.create(model="left", messages=MESSAGES, stream=True)
         next(iter(left))
         left.close()
@@ -68,6 +69,26 @@ def call_by_helpers(client: openai.OpenAI) -> None:
     with complete.stream(model="helper", messages=MESSAGES) as stream:
         said = stream.get_final_completion().choices[0].message.content
         check(said == "Hello", "the helper of streams gets the answer")
+
+
+def call_responses(client: openai.OpenAI) -> None:
+    """Responses are recorded too: whole, streamed, and left before the end."""
+    whole = client.responses.create(model="response", input="one two")
+    check(whole.output_text == "Hello", "a response says what it said")
+    events = list(client.responses.create(model="response-stream", input="one two", stream=True))
+    check(events[-1].type == "response.completed", "a stream of events has its end")
+    left = client.responses.create(model="response-left", input="one two", stream=True)
+    next(iter(left))
+    left.close()
+
+
+async def call_async_responses(client: openai.AsyncOpenAI) -> None:
+    """The same without blocking."""
+    whole = await client.responses.create(model="async-response", input="one two")
+    check(whole.output_text == "Hello", "a response says what it said")
+    asked: Any = {"model": "async-response-stream", "input": "one two", "stream": True}
+    events = [event async for event in await client.responses.create(**asked)]
+    check(events[-1].type == "response.completed", "a stream of events has its end")
 
 
 async def call_by_async_helpers(client: openai.AsyncOpenAI) -> None:
@@ -102,6 +123,7 @@ async def call_at_once(url: str) -> None:
         await asyncio.gather(*(ask(number) for number in range(4)))
         async with briggs.session("story"):
             await call_by_async_helpers(client)
+            await call_async_responses(client)
 
 
 def refuse(url: str) -> None:

@@ -41,7 +41,8 @@ logger = logging.getLogger("briggs")
 def wrap(client: Client, *, tags: Sequence[str] = ()) -> Client:
     """Record the calls of this client and of its copies. Returns the same object.
 
-    Chat completions, text completions and embeddings are recorded, embeddings without vectors.
+    Chat completions, responses, text completions and embeddings are recorded, embeddings without
+    vectors.
 
     Accepts sync and async clients of the packages `openai` (1 to 3) and `anthropic`. If a call
     goes to a Briggs server, that server records it, so only the tags and the session are added.

@@ -15,6 +15,7 @@ from briggs.wires.chunks import MALFORMED, decode_answer
 from briggs.wires.cohere.answer import CohereReader
 from briggs.wires.gemini.answer import GeminiReader
 from briggs.wires.ollama.wire import OllamaWire
+from briggs.wires.openai.responses.ability import read_recorded
 from briggs.wires.recorded.message import decode_message
 
 _NOTHING_ASKED = Envelope(body=b"", members={}, values={"model": "unknown"})
@@ -76,32 +77,7 @@ def _write_camel(value: Any, *, levels: int = 8) -> Any:
 
 
 def _decode_responses(value: dict[str, Any], prepared: Prepared) -> bytes:
-    """Read an answer of OpenAI's Responses API.
-
-    https://platform.openai.com/docs/api-reference/responses
-    """
-    texts: list[str] = []
-    message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
-    calls = []
-    for item in value["output"]:
-        if item.get("type") == "function_call":
-            function = {"name": item["name"], "arguments": item["arguments"]}
-            calls.append({"id": item["call_id"], "type": "function", "function": function})
-        elif item.get("type") == "message":
-            for part in item["content"]:
-                if part.get("type") == "refusal":
-                    message["refusal"] = part["refusal"]
-                else:
-                    texts.append(part["text"])
-    if texts:
-        message["content"] = "".join(texts)
-    if calls:
-        message["tool_calls"] = calls
-    reason = "length" if value.get("status") == "incomplete" else "tool_calls" if calls else "stop"
-    answer = {name: value.get(name) for name in ("id", "model", "usage")}
-    answer["created"] = value.get("created_at")
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-    return json.encode({**answer, "object": "chat.completion", "choices": [choice]})
+    return json.encode(read_recorded(value))
 
 
 def _decode_alone(value: dict[str, Any], prepared: Prepared) -> bytes:

@@ -17,26 +17,36 @@ from briggs.types.sse import EventReader, EventTooLarge
 from briggs.wires.anthropic.fold import fold_events
 from briggs.wires.chunks import MALFORMED
 from briggs.wires.openai.embeddings import EmbeddingsFace
+from briggs.wires.openai.responses.ability import fold_response
 from briggs.wires.openai.text.ability import read_chunk
 
-Speaks = Literal["openai", "anthropic"]
+Speaks = Literal["openai", "anthropic", "responses"]
 
 _EMBEDDINGS = EmbeddingsFace()
 
-# The last event of a stream: OpenAI's, and Anthropic's.
-_ENDS = re.compile(rb"^(data: ?\[DONE\]|event: ?message_stop)", re.MULTILINE)
+# The last event of a stream: OpenAI's, Anthropic's, and that of a response.
+_ENDS = re.compile(
+    rb"^(data: ?\[DONE\]|event: ?message_stop|event: ?response\.(completed|incomplete|failed))",
+    re.MULTILINE,
+)
 
 
 def recognise(path: str, headers: Mapping[str, str]) -> Speaks | None:
     """The format of a request that is recorded. None for any other request."""
     if path.endswith(("/completions", "/embeddings")):
         return "openai"
+    if path.endswith("/responses"):
+        return "responses"
     return "anthropic" if path.endswith("/messages") and "anthropic-version" in headers else None
 
 
 def find_kind(path: str) -> CallKind:
     """What a recognised request asks for."""
-    kinds: dict[str, CallKind] = {"/embeddings": "embedding", "/completions": "completion"}
+    kinds: dict[str, CallKind] = {
+        "/embeddings": "embedding",
+        "/completions": "completion",
+        "/responses": "response",
+    }
     if path.endswith("/chat/completions"):
         return "chat"
     return next((kind for end, kind in kinds.items() if path.endswith(end)), "chat")
@@ -63,6 +73,8 @@ def fold_stream(received: bytes, *, speaks: Speaks, request: bytes) -> tuple[byt
         message = fold_events(events)
         is_whole = bool(message and message.get("stop_reason"))
         return (json.encode(message) if message else None), is_whole
+    if speaks == "responses":
+        return fold_response(events)
     folded = Fold()
     chunks = [event for event in events if "choices" in event]
     if any(chunk.get("object") == "text_completion" for chunk in chunks):

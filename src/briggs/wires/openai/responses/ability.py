@@ -14,15 +14,18 @@ from briggs.types import json
 from briggs.types.any_json import integer, list_objects, members, text
 from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid, UpstreamRejected
+from briggs.types.fold import Fold
 from briggs.types.sse import EventReader
 from briggs.wires.base import Encoded, Prepared
 from briggs.wires.chunks import MALFORMED, Chunk, ChunkWriter, write_usage
 from briggs.wires.events import EventStream, Split
 from briggs.wires.openai.responses.request import FORMAT
 
-_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_REASONS = {"content_filter": "content_filter", "max_messages": "stop", "steered": "stop"}
 _ENDED = ("completed", "incomplete")
 _RATE_LIMIT_STATUS = 429
+_FAILED = "response.failed"
+_ENDINGS = (_FAILED, "response.completed", "response.incomplete")
 
 
 class ResponsesAbility:
@@ -55,7 +58,37 @@ class ResponsesAbility:
             raise UpstreamInvalid("the upstream's answer is not a response") from error
 
     def open_stream(self, prepared: Prepared) -> EventStream:
-        return EventStream(_Reader(prepared), split=_split_events(), vendor="OpenAI")
+        return EventStream(_Reader(model=prepared.model), split=_split_events(), vendor="OpenAI")
+
+
+def read_recorded(response: dict[str, Any]) -> dict[str, Any]:
+    """A response that was recorded elsewhere, as a chat completion. May raise any of `MALFORMED`.
+
+    Programs may have recorded less than the whole response.
+    """
+    whole = {"status": "completed", "id": None, "created_at": 0, "model": None, **response}
+    usage = whole.pop("usage", None)
+    return {**_read_response(whole), "usage": usage}
+
+
+def fold_response(events: Iterable[dict[str, Any]]) -> tuple[bytes | None, bool]:
+    """The response of a stream that was recorded elsewhere, and whether it is whole.
+
+    If it is not, it is the chat completion for what had come.
+    """
+    reader, folded = _Reader(model="unknown"), Fold()
+    is_begun = False
+    for event in events:
+        turn, response = str(event.get("type")), members(event.get("response"))
+        if turn in _ENDINGS and response:
+            return json.encode_plain(response), turn != _FAILED
+        try:
+            for chunk in reader.read(event):
+                folded.add(chunk)
+                is_begun = True
+        except MALFORMED:
+            continue
+    return (json.encode_plain(folded.response()) if is_begun else None), False
 
 
 def _split_events() -> Split:
@@ -168,7 +201,7 @@ def _read_citations(annotations: Any, *, begin: int = 0) -> list[dict[str, Any]]
 
 def _find_reason(response: dict[str, Any], *, is_called: bool) -> str:
     if response["status"] == "incomplete":
-        return _REASONS.get(_find_native(response), "stop")
+        return _REASONS.get(_find_native(response), "length")
     return "tool_calls" if is_called else "stop"
 
 
@@ -201,9 +234,9 @@ def _find_part(event: dict[str, Any]) -> tuple[Any, ...]:
 class _Reader:
     """Turns the events of one response into chunks."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, *, model: str) -> None:
         self.done = False
-        self._chunks = ChunkWriter(model=prepared.model)
+        self._chunks = ChunkWriter(model=model)
         self._calls: dict[int, int] = {}
         """The number of each tool call, by the output index of its item."""
         self._told: set[tuple[Any, ...]] = set()
