@@ -74,6 +74,7 @@ async def _call(server: Server, transport: Transport, name: str, answers: Answer
         said = f"call {name}-{number} says this"
         chat: dict[str, object] = {"model": "ok/m", "messages": [{"role": "user", "content": said}]}
         message = {**chat, "max_tokens": 9}
+        asked = {"model": "ok/m", "input": said}
         turns: list[tuple[str, dict[str, object], bytes]] = [
             ("/v1/chat/completions", chat, b""),
             ("/v1/chat/completions", {**chat, "stream": True}, b"data: [DONE]\n\n"),
@@ -82,6 +83,8 @@ async def _call(server: Server, transport: Transport, name: str, answers: Answer
             ("/api/chat", {**chat, "stream": False}, b""),
             ("/v1/messages", message, b""),
             ("/v1/messages", {**message, "stream": True}, b'{"type":"message_stop"}\n\n'),
+            ("/v1/responses", asked, b""),
+            ("/v1/responses", {**asked, "stream": True}, b'"total_tokens":7}}}\n\n'),
         ]
         path, request, end = turns[number % len(turns)]
         body = json.dumps(request).encode()
