@@ -23,7 +23,7 @@ from tests.fuzz.values import (
     mutate_bytes,
     pack,
 )
-from tests.fuzz.verdicts import CHAT
+from tests.fuzz.verdicts import CHAT, RESPONSES
 
 WIRES = ("openai", "anthropic", "gemini", "bedrock", "cohere", "mistral", "ollama-native")
 
@@ -136,6 +136,49 @@ def create_chat(drawn: Drawn) -> dict[str, Any]:
         "messages": messages,
         "stream": draw.random() < 0.4,
         **{name: _RARE[name] for name in names},
+    }
+
+
+_ITEMS: list[dict[str, Any]] = [
+    {"role": "user", "content": "hi"},
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]},
+    {"role": "assistant", "content": [{"type": "output_text", "text": "hi", "annotations": []}]},
+    {"type": "reasoning", "id": "rs_1", "summary": [], "content": []},
+    {"type": "function_call", "call_id": "c", "name": "now", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c", "output": "12"},
+    {"type": "custom_tool_call", "call_id": "d", "name": "say", "input": "x"},
+    {"type": "custom_tool_call_output", "call_id": "d", "output": "y"},
+    {"type": "item_reference", "id": "msg_0123456789abcdef0123456789abcdef"},
+]
+_RARE_IN_RESPONSES: dict[str, Any] = {
+    "instructions": "Be brief.",
+    "max_output_tokens": 5,
+    "temperature": 0.5,
+    "include": ["message.output_text.logprobs"],
+    "top_logprobs": 2,
+    "metadata": {"a": "b"},
+    "store": False,
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "text": {"format": {"type": "json_schema", "name": "a", "schema": _SCHEMA}},
+    "tools": [{"type": "function", "name": "now", "parameters": _SCHEMA}],
+    "tool_choice": {"type": "function", "name": "now"},
+    "truncation": "disabled",
+    "previous_response_id": "resp_0123456789abcdef0123456789abcdef",
+    "conversation": {"id": "conv_x"},
+    "background": False,
+    "n": 2,
+}
+
+
+def create_asked(drawn: Drawn) -> dict[str, Any]:
+    """A request for a response, with a few of all the members and items that there are."""
+    draw = drawn.draw
+    names = draw.sample(list(_RARE_IN_RESPONSES), draw.choice([0, 1, 2, 4]))
+    return {
+        "model": f"{draw.choice(WIRES)}/ok",
+        "input": "hi" if draw.random() < 0.3 else draw.sample(_ITEMS, draw.choice([1, 2, 4])),
+        "stream": draw.random() < 0.4,
+        **{name: _RARE_IN_RESPONSES[name] for name in names},
     }
 
 
@@ -322,6 +365,15 @@ def odd_faces(drawn: Drawn) -> Hostile:
         name = _escape(draw.choice([model, *TEXTS]), draw)
         path = path.replace("/v1", f"/openai/deployments/{name}", 1)
     return _send("odd faces", drawn, b"POST", path.encode(), body)
+
+
+def odd_responses(drawn: Drawn) -> Hostile:
+    """A request for a response with members and items that are not what they should be."""
+    draw = drawn.draw
+    request = create_asked(drawn)
+    if draw.random() < 0.7:
+        request = mutate(request, draw, times=2)
+    return _send("odd responses", drawn, b"POST", RESPONSES, encode(request))
 
 
 def odd_bytes(drawn: Drawn) -> Hostile:
@@ -585,6 +637,7 @@ def pipelined(drawn: Drawn) -> Hostile:
 KINDS: dict[Callable[[Drawn], Hostile], int] = {
     odd_members: 28,
     odd_faces: 12,
+    odd_responses: 6,
     odd_bytes: 8,
     odd_models: 12,
     odd_routes: 20,

@@ -12,6 +12,8 @@ from tests.mutations import UNMENDED
 
 CHAT = b"/v1/chat/completions"
 MESSAGES = b"/v1/messages"
+RESPONSES = b"/v1/responses"
+_ENDED = ("completed", "incomplete")
 # The book judges neither what is nested deeper than it looks, nor numbers beyond all floats. Both
 # are legal JSON and pass as they came in members that the specification does not know.
 _UNJUDGED = ("nested deeper", "Number out of range")
@@ -92,6 +94,8 @@ def _judge_body(answer: Answer, path: bytes) -> list[str]:
     kind = answer.content_type
     if not kind:
         return ["a body without a content-type"]
+    if path == RESPONSES and answer.status == 200:
+        return _judge_response(answer.body, is_stream=kind.startswith("text/event-stream"))
     if kind.startswith("text/event-stream") and path != CHAT:
         assert answer.body.endswith(b"\n\n"), "a stream that does not end with a blank line"
         return _judge_events(answer.body) if path == MESSAGES else []
@@ -120,6 +124,29 @@ def _judge_events(body: bytes) -> list[str]:
     return [] if is_whole else [f"a message that is not whole: {names[:3]} ... {names[-3:]}"]
 
 
+def _judge_response(body: bytes, *, is_stream: bool) -> list[str]:
+    """A response is whole. A stream has numbered events, and ends with it or with an error."""
+    response = json.loads(body) if not is_stream else _read_last_response(body)
+    if response is None:
+        return []
+    kinds = [item["type"] for item in response["output"]]
+    is_known = set(kinds) <= {"message", "reasoning", "function_call", "custom_tool_call"}
+    is_whole = response["object"] == "response" and response["status"] in _ENDED
+    return [] if is_known and is_whole else [f"a response that is none: {body[-300:]!r}"]
+
+
+def _read_last_response(stream: bytes) -> Any:
+    """The response in the last event. None if that is an error, which comes after a failure."""
+    assert stream.endswith(b"\n\n"), "a stream that does not end with a blank line"
+    frames = stream.removesuffix(b"\n\n").split(b"\n\n")
+    events = [json.loads(frame.partition(b"\ndata: ")[2]) for frame in frames]
+    assert [event["sequence_number"] for event in events] == [*range(len(events))], "odd numbers"
+    if events[-1]["type"] != "error":
+        return events[-1]["response"]
+    assert events[-2]["type"] == "response.failed", "an error without a failure"
+    return None
+
+
 def _judge_error(value: Any, path: bytes) -> list[str]:
     """An error has the shape that the face's clients read."""
     if not isinstance(value, dict):
@@ -129,7 +156,9 @@ def _judge_error(value: Any, path: bytes) -> list[str]:
     elif isinstance(value.get("error"), dict):
         messages = [value["error"].get("message")]
     else:
-        messages = [value.get("error", value.get("reason"))]
+        # The last is that of OTLP, a google.rpc.Status.
+        names = ("error", "reason", "message")
+        messages = [next((value[name] for name in names if name in value), None)]
     if not messages or not all(isinstance(each, str) and each for each in messages):
         return [f"an error without words at {path[:60]!r}: {value!r:.200}"]
     return []
