@@ -74,7 +74,7 @@ async def _call(server: Server, transport: Transport, name: str, answers: Answer
         said = f"call {name}-{number} says this"
         chat: dict[str, object] = {"model": "ok/m", "messages": [{"role": "user", "content": said}]}
         message = {**chat, "max_tokens": 9}
-        asked = {"model": "ok/m", "input": said}
+        asked: dict[str, object] = {"model": "ok/m", "input": said}
         turns: list[tuple[str, dict[str, object], bytes]] = [
             ("/v1/chat/completions", chat, b""),
             ("/v1/chat/completions", {**chat, "stream": True}, b"data: [DONE]\n\n"),
