@@ -256,7 +256,6 @@ KNOWN_ELSEWHERE = {
     "output_tokens_details": "OpenAI's, in responses",
     "audio_input_tokens": "Briggs's, on the record",
     "audio_output_tokens": "Briggs's, on the record",
-    "call_id": "a column of the tool results that were signed",
     "input_tokens": "Log10's, in the usage that its clients read",
     "output_tokens": "Log10's, in the usage that its clients read",
     "is_error": "whether a problem of the settings is one",
