@@ -18,7 +18,7 @@ serve: .venv/ready  ## serve on port 10100
 
 # The clients that the tests put in front of Briggs, each in an environment of its own, since
 # they cannot live in one.
-CLIENTS = anthropic datasets log10 langchain openai-1 openai-2 openai-3 pydantic-ai traces traces-openai \
+CLIENTS = anthropic datasets log10 langchain ollama openai-1 openai-2 openai-3 pydantic-ai traces traces-openai \
 	vendors frameworks javascript
 
 test: .venv/ready $(CLIENTS:%=.venvs/%/ready)  ## every test

@@ -43,6 +43,7 @@ from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFou
 from briggs.web.site import Site, is_page
 from briggs.wires.anthropic.face import MESSAGE_FACE
 from briggs.wires.base import Face
+from briggs.wires.ollama.embed import EmbedFace
 from briggs.wires.ollama.face import OllamaFace
 from briggs.wires.openai.embeddings import EmbeddingsFace
 from briggs.wires.openai.face import CHAT_FACE
@@ -58,6 +59,8 @@ FACES: Mapping[bytes, Face] = {
     b"/v1/messages": MESSAGE_FACE,
     b"/api/chat": OllamaFace("chat"),
     b"/api/generate": OllamaFace("generate"),
+    b"/api/embed": EmbedFace("embed"),
+    b"/api/embeddings": EmbedFace("embeddings"),
     b"/v1/responses": RESPONSES_FACE,
 }
 """The paths that a model answers, each in its format."""

@@ -70,11 +70,35 @@ def think_and_call(handler: Any, seen: Any) -> None:
         return
     handler.begin_stream()
     handler.write_piece(create_chunk({"role": "assistant", "content": ""}))
-    handler.write_piece(create_chunk({"reasoning_content": "Hm."}))
-    handler.write_piece(create_chunk({"tool_calls": [{"index": 0, **call}]}))
+    if reason == "tool_calls":
+        handler.write_piece(create_chunk({"reasoning_content": "Hm."}))
+        handler.write_piece(create_chunk({"tool_calls": [{"index": 0, **call}]}))
+    else:
+        handler.write_piece(create_chunk(said))
     handler.write_piece(create_chunk({}, finish_reason=reason))
     handler.write_piece(b"data: [DONE]\n\n")
     handler.write_piece(b"")
+
+
+def test_ollama(tmp_path: Path) -> None:
+    """Ollama's package and LangChain's work by their defaults, with tools and embeddings."""
+    python = ENVIRONMENTS / "ollama" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("`make test` makes the environment of Ollama's clients")
+    upstream = Upstream({"calling": think_and_call})
+    try:
+        with run_server(tmp_path / "data", config=upstream.config()) as server:
+            ended = subprocess.run(
+                [python, HERE / "ollama_story.py", "local/briggs-tiny", "calling/m"],
+                env={**os.environ, "OLLAMA_HOST": server.url, "OLLAMA_API_KEY": server.key},
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+    finally:
+        upstream.close()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_anthropic(tmp_path: Path) -> None:

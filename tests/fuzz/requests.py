@@ -310,6 +310,8 @@ FACES: dict[str, dict[str, Any]] = {
         "format": _SCHEMA,
         "think": "low",
     },
+    "/api/embed": {"input": ["one", "two"], "truncate": True, "dimensions": 2},
+    "/api/embeddings": {"prompt": "one", "options": {"num_ctx": 5}},
     "/api/generate": {"prompt": "Hello", "system": "Be brief.", "images": [], "raw": False},
 }
 """A good request in each format but the chat completion's, without its model."""

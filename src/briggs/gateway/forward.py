@@ -25,13 +25,16 @@ async def forward(call: Call, *, targets: Targets, record: Record, keeps_all: bo
     forwarded, answer = await ask_on_record(
         call, targets, record=record, ask=partial(_ask, call), is_filtered=lambda _: False
     )
+    completion = call.completion
+    completion.duration_ms = call.elapsed_ms
+    written = call.face.write_answer(forwarded.body, envelope=call.envelope, completion=completion)
     response, received = forwarded.body, answer.received
     if forwarded.kept is not None and not keeps_all:
         response = received = forwarded.kept
     await record.finish(
         call, facts=_read_facts(forwarded, answer), response=response, received=received
     )
-    return forwarded.body
+    return written
 
 
 async def _ask(call: Call, provider: Provider, prepared: Prepared) -> tuple[Forwarded, Answer]:

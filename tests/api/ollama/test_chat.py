@@ -290,6 +290,25 @@ def test_the_models(client: ollama.Client) -> None:
         assert caught.value.status_code == 404
 
 
+def test_embeddings(client: ollama.Client, briggs: Server) -> None:
+    """Texts get vectors, in the older form one, and the record is that of an embedding."""
+    answer = client.embed("local/briggs-tiny", ["one", "two"], truncate=True)
+    first, second = answer.embeddings
+    assert (len(first), len(second)) == (256, 256)
+    assert (answer.prompt_eval_count or 0) > 0
+    assert client.embeddings("local/briggs-tiny", "one").embedding == pytest.approx(first, abs=1e-3)
+    reply = briggs.send("POST", "/api/embed", {"model": "local/briggs-tiny", "input": "one"})
+    recorded = briggs.find(reply, "request")
+    assert recorded["response"]["data"] == [{"index": 0, "object": "embedding", "dimensions": 256}]
+    record = recorded["briggs"]
+    assert record["kind"] == "embedding"
+    assert record["request"] == {"model": "local/briggs-tiny", "input": "one"}
+    assert reply.json["total_duration"] == round(record["duration_ms"] * 1e6)
+    for body in ({"model": "fast"}, {"model": "fast", "input": []}, {"input": "a"}):
+        refused = briggs.send("POST", "/api/embed", body)
+        assert (refused.status, type(refused.json["error"])) == (400, str)
+
+
 def test_its_key(briggs: Server) -> None:
     """The calls and the lists need a key. Without `Authorization`, there is none."""
     paths = (("POST", "chat"), ("POST", "generate"), ("GET", "tags"), ("GET", "version"))

@@ -120,11 +120,16 @@ def _write_end(
     }
 
 
+def measure_total(completion: Completion) -> int:
+    """The nanoseconds of a whole call, as they are on the record."""
+    return round((completion.duration_ms or 0) * _NS_PER_MS)
+
+
 def _measure(completion: Completion) -> dict[str, int | None]:
     """The durations as they are on the record. Before the first token, the prompt was read."""
     total_ms, first_ms = completion.duration_ms or 0, completion.first_token_ms
     return {
-        "total_duration": round(total_ms * _NS_PER_MS),
+        "total_duration": measure_total(completion),
         "prompt_eval_duration": None if first_ms is None else round(first_ms * _NS_PER_MS),
         "eval_duration": round((total_ms - (first_ms or 0)) * _NS_PER_MS),
     }
