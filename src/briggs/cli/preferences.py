@@ -77,6 +77,7 @@ def download(file: Path, server: Address) -> None:
 
     Each pair is the best answer of a preference and another answer to the same messages, in the
     format of TRL's preference data sets. Without FILE, or with `-`, they go to standard output.
+    `briggs export --kind preference` also makes pairs of corrected answers and of grades.
 
     \b
     Examples:
