@@ -15,7 +15,8 @@ CallKind = Literal["chat", "completion", "response", "message", "embedding", "mo
 """What a call asks for: the nouns of the APIs that Briggs answers."""
 TEXTLESS: frozenset[CallKind] = frozenset({"embedding", "moderation"})
 """The kinds of calls whose answers have no text, so that nobody grades them."""
-SESSION, TAGS = LABELS = ("briggs_session", "briggs_tags")
+SESSION, TAGS = "briggs_session", "briggs_tags"
+LABELS = frozenset({SESSION, TAGS})
 """The members of a request's metadata with the session and the tags, for clients that cannot set a
 header."""
 ID_PREFIX = "chatcmpl-"

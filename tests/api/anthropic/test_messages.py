@@ -104,6 +104,18 @@ def test_labels_in_metadata(briggs: Server, vendor: Upstream) -> None:
     assert ask(briggs, "claude/m", metadata={"briggs_tags": 7}).status == 400
 
 
+def test_thoughts_of_others(briggs: Server, vendor: Upstream) -> None:
+    """A conversation may go on with Anthropic: thoughts that it did not sign are left out."""
+    signed = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+    said = {"type": "text", "text": "Yes."}
+    unsigned = {"type": "thinking", "thinking": "So.", "signature": ""}
+    answered = {"role": "assistant", "content": [unsigned, signed, said]}
+    reply = ask(briggs, "claude/m", messages=[*MESSAGES, answered, *MESSAGES])
+    assert vendor.seen[-1].json["messages"][1]["content"] == [signed, said]
+    record = briggs.find(reply, "request")["briggs"]
+    assert record["request"]["messages"][1] == answered
+
+
 REFUSED = "invalid_request_error"
 BASH = [{"type": "bash_20250124", "name": "bash"}]
 

@@ -101,3 +101,20 @@ def test_any_request_is_read(request_: Any) -> None:
     """A request of any shape can be shown as messages."""
     assert isinstance(read_request(request_).get("messages", []), list)
     read_request({"messages": [{"role": "user", "content": list(request_.values())}]})
+
+
+def test_documents() -> None:
+    """A document of text is a text, and any other with its data is a file."""
+    sources = [
+        {"type": "text", "media_type": "text/plain", "data": "One."},
+        {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+        {"type": "file", "file_id": "f"},
+    ]
+    content = [{"type": "document", "source": source, "title": "a.pdf"} for source in sources]
+    [message] = list_messages([{"role": "user", "content": content}])
+    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}
+    assert message["content"] == [
+        {"type": "text", "text": "One."},
+        {"type": "file", "file": file},
+        content[2],
+    ]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.types import json
-from briggs.types.any_json import Members, text
+from briggs.types.any_json import Members, members, text
 from briggs.types.completions import LABELS, SESSION
 from briggs.types.encodings import refuse_json
 from briggs.types.envelope import LARGE_BYTES, check_size
@@ -50,6 +50,8 @@ class MessageRequest(NamedTuple):
 
     chat: Members
     """It also has members that only Anthropic's models can read."""
+    body: bytes
+    """The request for Anthropic: as it came, unless it has what Anthropic refuses."""
     refusal: InvalidRequest | None
     """Why no vendor of another format can answer it, if none can."""
     unsaid: list[str]
@@ -86,19 +88,28 @@ def read_message_request(body: bytes) -> MessageRequest:
         chat |= {"stream": True, "stream_options": {"include_usage": True}}
     own = {name: value for name, value in asked.items() if name not in (*_SAME, *_TRANSLATED)}
     unsaid = [name for name, value in own.items() if value is not None and name not in OPTIONAL]
-    return MessageRequest(chat | given(**own), reader.refusal, unsaid)
+    if reader.has_unsigned or LABELS & members(asked.get("metadata")).keys():
+        body = json.encode_plain(_clean(asked))
+    return MessageRequest(chat | given(**own), body, reader.refusal, unsaid)
 
 
-def remove_labels(body: bytes) -> bytes:
-    """The request as Anthropic accepts it: labels of the record are no metadata of its own."""
-    if not any(label.encode() in body for label in LABELS):
-        return body
-    asked = json.decode(body)
-    metadata = asked.get("metadata")
-    if not isinstance(metadata, dict) or not any(label in metadata for label in LABELS):
-        return body
-    kept = {name: value for name, value in metadata.items() if name not in LABELS}
-    return json.encode_plain({**asked, "metadata": kept})
+def _clean(asked: Members) -> Members:
+    """A request without labels, which are for the record, and without others' thoughts."""
+    metadata = {k: v for k, v in members(asked.get("metadata")).items() if k not in LABELS}
+    cleaned = {**asked, "messages": [_remove_unsigned(message) for message in asked["messages"]]}
+    return {**cleaned, "metadata": metadata} if "metadata" in asked else cleaned
+
+
+def _remove_unsigned(message: Members) -> Members:
+    content = message["content"]
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [block for block in content if not _is_unsigned(block)]}
+
+
+def _is_unsigned(block: Block) -> bool:
+    """Whether it is a thought that another vendor's model had, in an answer that we translated."""
+    return block.get("type") == "thinking" and not block.get("signature")
 
 
 class _Reader:
@@ -106,6 +117,8 @@ class _Reader:
 
     def __init__(self) -> None:
         self.refusal: InvalidRequest | None = None
+        self.has_unsigned = False
+        """Whether there are thoughts that Anthropic did not sign, which it would refuse."""
 
     def read_system(self, system: Any) -> Iterator[Members]:
         if system not in (None, "", []):
@@ -185,6 +198,7 @@ class _Reader:
         carried: list[Members] = []
         for index, (place, block) in enumerate(_list_objects(content, path)):
             carrier = {"format": FORMAT, "index": index}
+            self.has_unsigned |= _is_unsigned(block)
             match block.get("type"):
                 case "text":
                     texts.append(self._read_part(block, place))

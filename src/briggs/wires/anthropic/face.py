@@ -13,7 +13,7 @@ from briggs.types.completions import CallKind, Completion
 from briggs.types.envelope import Envelope, Original, open_envelope
 from briggs.types.errors import BriggsError
 from briggs.wires.anthropic.answer import STATUSES
-from briggs.wires.anthropic.chat import read_message_request, remove_labels
+from briggs.wires.anthropic.chat import read_message_request
 from briggs.wires.anthropic.events import MessageFrames, write_event
 from briggs.wires.anthropic.message import write_message
 from briggs.wires.anthropic.plain import fit
@@ -37,7 +37,7 @@ class MessageFace:
         envelope = open_envelope(json.encode_plain(read.chat))
         original = Original(
             AnthropicWire.format,
-            remove_labels(body),
+            read.body,
             refusal=read.refusal,
             unsaid=read.unsaid,
             fit=fit,

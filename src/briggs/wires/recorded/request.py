@@ -206,6 +206,15 @@ def _read_part(part: Any) -> Any:
             return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
         case {"type": "image", "source": {"type": "url", "url": str(url)}}:
             return {"type": "image_url", "image_url": {"url": url}}
+        case {"type": "document", "source": {"type": "text", "data": str(said)}}:
+            return {"type": "text", "text": said}
+        case {
+            "type": "document",
+            "source": {"type": "base64", "media_type": str(kind), "data": str(data)},
+        }:
+            named = {"filename": part["title"]} if text(part.get("title")) else {}
+            url = f"data:{kind};base64,{data}"
+            return {"type": "file", "file": {**named, "file_data": url}}
         case {"inlineData": {"mimeType": str(kind), "data": str(data)}} if kind.startswith("image"):
             return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
     return part
