@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from briggs.api.answers import refuse_body
 from briggs.api.encodings import decompress
@@ -15,6 +15,7 @@ from briggs.types.completions import Completion
 from briggs.types.errors import BriggsError, HangUp
 from briggs.wires.base import Face
 
+_SHOWN_MAX = 1000
 _JSON: Header = (b"content-type", b"application/json")
 _UNBUFFERED: tuple[Header, ...] = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
@@ -102,7 +103,7 @@ class Exchange:
         id = self._completion.id.encode()
         headers = [(b"x-briggs-completion-id", id), *[(it, id) for it in self._face.id_headers]]
         if self._completion.dropped:
-            headers.append((b"x-briggs-dropped", ", ".join(self._completion.dropped).encode()))
+            headers.append((b"x-briggs-dropped", _show(self._completion.dropped)))
         if self._completion.attempts and (mended := self._completion.attempts[-1].mended):
             places = dict.fromkeys(mend.partition(":")[0] for mend in mended)
             headers.append((b"x-briggs-mended", ", ".join(places).encode()))
@@ -119,6 +120,12 @@ class Exchange:
 
 def _encode(headers: Mapping[str, str]) -> list[Header]:
     return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _show(names: Iterable[str]) -> bytes:
+    """Names in a header. A caller may have made them up, so they can be anything."""
+    shown = ", ".join(names)[:_SHOWN_MAX]
+    return "".join(it if it.isascii() and it.isprintable() else "?" for it in shown).encode()
 
 
 def _is_longer(length: bytes, bytes_max: int) -> bool:

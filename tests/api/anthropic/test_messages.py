@@ -40,6 +40,8 @@ def briggs(vendor: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     config = vendor.config().replace(
         '[providers."claude"]\n', '[providers.claude]\nkind = "anthropic"\n'
     )
+    lenient = f'[providers.lenient]\nbase_url = "http://127.0.0.1:{vendor.port}/ok/v1"\n'
+    config += f"{lenient}drop_unsupported = true\n"
     with run_server(tmp_path_factory.mktemp("messages") / "data", config=config) as server:
         yield server
 
@@ -104,6 +106,26 @@ def test_labels_in_metadata(briggs: Server, vendor: Upstream) -> None:
     assert ask(briggs, "claude/m", metadata={"briggs_tags": 7}).status == 400
 
 
+def test_members_of_chats(briggs: Server, vendor: Upstream) -> None:
+    """Members of OpenAI's are none of Anthropic's, so they change nothing of a message here."""
+    members: Json = {"n": 2, "stop": ["x"], "user": "u", "logprobs": True}
+    reply = ask(briggs, "claude/m", stop_sequences=["y"], **members)
+    assert reply.body == ANSWER
+    assert members.items() <= vendor.seen[-1].json.items()
+    assert briggs.find(reply)["briggs"]["user"] is None
+
+
+def test_names_of_a_caller(briggs: Server) -> None:
+    """What is left out may have any name. The header that names it stays one header."""
+    forged: Json = {"a\r\nx-forged: 1": 1, "\u00fc": 2, "b" * 2000: 3}
+    reply = ask(briggs, "lenient/m", **forged)
+    assert reply.status == 200
+    assert "x-forged" not in reply.headers
+    assert reply.headers["x-briggs-dropped"].startswith("a??x-forged: 1, ?, bbb")
+    assert len(reply.headers["x-briggs-dropped"]) == 1000
+    assert briggs.find(reply)["briggs"]["dropped"] == list(forged)
+
+
 def test_thoughts_of_others(briggs: Server, vendor: Upstream) -> None:
     """A conversation may go on with Anthropic: thoughts that it did not sign are left out."""
     signed = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
@@ -128,6 +150,7 @@ BASH = [{"type": "bash_20250124", "name": "bash"}]
         ({"model": "limited/m"}, 429, "rate_limit_error", "slow down"),
         ({"model": "ok/m", "container": "c"}, 400, REFUSED, "cannot express 'container'"),
         ({"model": "local/briggs-tiny", "container": "c"}, 400, REFUSED, "'container'"),
+        ({"model": "ok/m", "n": 2}, 400, REFUSED, "cannot express 'n'"),
         ({"model": "ok/m", "tools": BASH}, 400, REFUSED, "ok cannot express 'tools.0'"),
         ({"model": "local/briggs-tiny", "tools": BASH}, 400, REFUSED, "express 'tools.0'"),
     ],

@@ -394,8 +394,7 @@ REQUEST: Json = {
         ({"stream": "yes"}, "stream"),
         ({"stop_sequences": ["a", 1]}, "stop_sequences"),
         ({"tool_choice": "auto"}, "tool_choice"),
-        ({"tool_choice": {"type": "tool"}}, "tool_choice.type"),
-        ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format"),
+        ({"output_config": "high"}, "output_config"),
         ({"temperature": "hot"}, "temperature"),
     ],
 )  # fmt: skip
@@ -427,6 +426,23 @@ def test_what_only_anthropic_can_read(content: list[Json], place: str) -> None:
     assert envelope.original is not None
     assert envelope.original.refusal is not None
     assert envelope.original.refusal.param == f"messages.0.content.{place}"
+
+
+@pytest.mark.parametrize(
+    ("members", "place"),
+    [
+        ({"tool_choice": {"type": "tool"}}, "tool_choice"),
+        ({"tool_choice": {"type": "later"}}, "tool_choice"),
+        ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0"),
+    ],
+)
+def test_members_that_only_anthropic_can_read(members: Json, place: str) -> None:
+    """What Anthropic may have tomorrow passes to it today."""
+    original = read({**REQUEST, **members}).original
+    assert original is not None
+    assert original.refusal is not None
+    assert original.refusal.param == place
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ from briggs.wires.requests import given, refuse
 FORMAT_NAME = "answer"
 """The name of the schema of an answer. OpenAI wants one, and Anthropic has none."""
 
-# Members with the same name and meaning, and those that are translated below. All others are for
-# Anthropic alone.
-_SAME = ("model", "temperature", "top_p", "top_k", "thinking", "cache_control")
+# Members that stay as they are, and those that are translated below. All others are for Anthropic
+# alone.
+_SAME = ("model", "temperature", "top_p", "top_k", "thinking", *OPTIONAL)
 _TRANSLATED = frozenset(
     {
         *("max_tokens", "messages", "metadata", "output_config", "output_format", "service_tier"),
@@ -80,17 +80,17 @@ def read_message_request(body: bytes) -> MessageRequest:
         stop=_read_stops(asked.get("stop_sequences")),
         service_tier=_TIERS.get(str(asked.get("service_tier"))),
         tools=reader.read_tools(asked.get("tools")),
-        **_read_choice(asked.get("tool_choice")),
-        **_read_output(asked),
+        **reader.read_choice(asked.get("tool_choice")),
+        **reader.read_output(asked),
         **_read_metadata(asked.get("metadata")),
     )
     if _read_stream(asked.get("stream")):
         chat |= {"stream": True, "stream_options": {"include_usage": True}}
-    own = {name: value for name, value in asked.items() if name not in (*_SAME, *_TRANSLATED)}
-    unsaid = [name for name, value in own.items() if value is not None and name not in OPTIONAL]
+    known = {*_SAME, *_TRANSLATED}
+    unsaid = [name for name in asked if name not in known and asked[name] is not None]
     if reader.has_unsigned or LABELS & members(asked.get("metadata")).keys():
         body = json.encode_plain(_clean(asked))
-    return MessageRequest(chat | given(**own), body, reader.refusal, unsaid)
+    return MessageRequest(chat, body, reader.refusal, unsaid)
 
 
 def _clean(asked: Members) -> Members:
@@ -146,6 +146,39 @@ class _Reader:
         if tools is None:
             return None
         return [self._read_tool(tool, path) for path, tool in _list_objects(tools, "tools")]
+
+    def read_choice(self, choice: Any) -> Members:
+        if choice is None:
+            return {}
+        if not isinstance(choice, dict):
+            raise refuse("tool_choice", "it must be an object.")
+        chosen: Any = None
+        match choice:
+            case {"type": "tool", "name": str(name)}:
+                chosen = {"type": "function", "function": {"name": name}}
+            case {"type": str(kind)} if kind in _CHOICES:
+                chosen = _CHOICES[kind]
+            case _:
+                self._note(choice, "tool_choice")
+        parallel = False if choice.get("disable_parallel_tool_use") is True else None
+        return given(tool_choice=chosen, parallel_tool_calls=parallel)
+
+    def read_output(self, asked: Members) -> Members:
+        """The format of the answer, and the other members of the configuration as they are."""
+        config = asked.get("output_config")
+        if not isinstance(config, dict | None):
+            raise refuse("output_config", "it must be an object.")
+        rest = dict(config or {})
+        # The format's place while it was a beta.
+        format = rest.pop("format", None) or asked.get("output_format")
+        output: Members = {"output_config": rest} if rest else {}
+        match format:
+            case {"type": "json_schema", "schema": dict(schema)}:
+                described = {"name": FORMAT_NAME, "schema": schema, "strict": True}
+                output["response_format"] = {"type": "json_schema", "json_schema": described}
+            case dict():
+                self._note(format, "output_config.format")
+        return output
 
     def _read_user(self, content: Any, path: str) -> Iterator[Members]:
         """The results of calls become messages of their own, before the rest."""
@@ -299,40 +332,6 @@ def _read_stops(stops: Any) -> list[str] | None:
     if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
         raise refuse("stop_sequences", "it must be a list of texts.")
     return stops or None
-
-
-def _read_choice(choice: Any) -> Members:
-    if choice is None:
-        return {}
-    if not isinstance(choice, dict):
-        raise refuse("tool_choice", "it must be an object.")
-    parallel = False if choice.get("disable_parallel_tool_use") is True else None
-    match choice:
-        case {"type": "tool", "name": str(name)}:
-            chosen: Any = {"type": "function", "function": {"name": name}}
-        case {"type": str(kind)} if kind in _CHOICES:
-            chosen = _CHOICES[kind]
-        case _:
-            raise refuse("tool_choice.type", "it must be auto, any, none, or tool with a name.")
-    return given(tool_choice=chosen, parallel_tool_calls=parallel)
-
-
-def _read_output(asked: Members) -> Members:
-    """The format of the answer, and the other members of the configuration as they are."""
-    config = asked.get("output_config")
-    if not isinstance(config, dict | None):
-        raise refuse("output_config", "it must be an object.")
-    rest = dict(config or {})
-    # The format's place while it was a beta.
-    format = rest.pop("format", None) or asked.get("output_format")
-    output: Members = {"output_config": rest} if rest else {}
-    match format:
-        case None:
-            return output
-        case {"type": "json_schema", "schema": dict(schema)}:
-            described = {"name": FORMAT_NAME, "schema": schema, "strict": True}
-            return {**output, "response_format": {"type": "json_schema", "json_schema": described}}
-    raise refuse("output_config.format", "it must be a json_schema with a schema.")
 
 
 def _read_metadata(metadata: Any) -> Members:

@@ -9,13 +9,15 @@ import msgspec
 
 from briggs.types import json
 from briggs.types.any_json import Members, list_objects, members, text
-from briggs.types.envelope import Envelope, Original, open_envelope
+from briggs.types.envelope import Envelope, open_envelope
 from briggs.wires.anthropic.thinking import find_effort
 from briggs.wires.identifiers import digest
 from briggs.wires.requests import encode_each, read_data_url
 
 OPTIONAL = ("cache_control", "context_management", "diagnostics", "speed")
 """These change how fast an answer comes, what it costs or how much of the past the model reads."""
+_HINTS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
+"""What Anthropic may be told of a tool beside its schema."""
 _MARK = "cache_control"
 _USER_MAX = 64
 """The longest id of a user that OpenAI accepts."""
@@ -23,28 +25,24 @@ _USER_MAX = 64
 
 def fit(envelope: Envelope, *, format: str, model: str) -> tuple[Envelope, list[str]]:
     """A request for a vendor of another format, and the names of what is left out."""
-    original = envelope.original
-    assert original is not None, "a request in OpenAI's format needs no fitting"
     chat = json.decode(envelope.body)
-    fitting = _Fitting(chat, original)
+    fitting = _Fitting(chat)
     # Converse has places for what its models of Anthropic's read.
     fitting.rewrite_claude() if format == "bedrock" and "claude" in model else fitting.rewrite()
     fitted = open_envelope(json.encode_plain(chat))
-    return msgspec.structs.replace(fitted, original=original), list(fitting.dropped)
+    return msgspec.structs.replace(fitted, original=envelope.original), list(fitting.dropped)
 
 
 class _Fitting:
     """Rewrites one request in place."""
 
-    def __init__(self, chat: Members, original: Original) -> None:
+    def __init__(self, chat: Members) -> None:
         self._chat = chat
         self.dropped: dict[str, None] = {}
         # The session is for the record.
         chat.pop("metadata", None)
         for name in OPTIONAL:
             self._drop(chat, name)
-        for name in original.unsaid:
-            chat.pop(name, None)
 
     def rewrite_claude(self) -> None:
         """Rewrite a request for Converse, which has cache points, reasoning and failed results."""
@@ -67,7 +65,8 @@ class _Fitting:
 
     def _strip_tool(self, tool: Members, *, but: str = "") -> None:
         for name in [name for name in tool if name not in ("type", "function", but)]:
-            self._drop(tool, name, as_name=name if name == _MARK else f"tools.{name}")
+            hint = f"tools.{name}" if name in _HINTS else "tools"
+            self._drop(tool, name, as_name=name if name == _MARK else hint)
 
     def _strip_message(self, message: Members, path: str) -> None:
         self._drop(message, _MARK)
@@ -103,7 +102,8 @@ class _Fitting:
         elif thinking.get("type") not in (None, "adaptive", "enabled"):
             # Models that cannot think refuse to be told not to.
             self.dropped["thinking"] = None
-        self.dropped |= {f"output_config.{name}": None for name in config}
+        if config:
+            self.dropped["output_config"] = None
 
     def _drop(self, value: Members, name: str, *, as_name: str | None = None) -> None:
         if value.pop(name, None) is not None:
