@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from briggs.record.detectors import Detector
 from briggs.record.redaction import Redaction, check_redaction, open_redaction
 from briggs.settings import FileSettings, RedactionSettings
 from briggs.types.completions import Attempt, Completion
@@ -219,6 +220,30 @@ def test_every_member_that_others_write() -> None:
     assert repr(given).count(secret) == 13
     assert found.tags == ["[redacted:email]", "plain"]
     assert found.redacted["email"] == 11
+
+
+def test_what_cannot_be_redacted_is_not_recorded() -> None:
+    """If redacting fails, the completion is recorded without its texts, and says so."""
+    broken = Redaction([Detector("broken", None)])
+    given = Completion(
+        organization_id="default",
+        user="bob@example.com",
+        tags=["bob@example.com"],
+        total_tokens=7,
+        request=b"bob@example.com",
+        response=b"bob@example.com",
+    )
+    found = broken.redact(given)
+    assert "bob" not in repr(found) and found.total_tokens == 7
+    assert found.failure_reason is not None and "could not be redacted" in found.failure_reason
+
+
+def test_deep_json() -> None:
+    """JSON that is nested deeply is redacted as well as any."""
+    depth = 3_000
+    deep = b"[" * depth + b'{"content": "bob@example.com"}' + b"]" * depth
+    found = redact(response=deep).response
+    assert found is not None and found.strip(b"[]") == b'{"content": "[redacted:email]"}'
 
 
 def test_own_patterns() -> None:

@@ -6,6 +6,7 @@ the caller gets the answer as it came, and the upstream the request.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,13 +24,29 @@ _TEXTS = (
     *("model", "response_model", "response_id", "system_fingerprint", "user", "session_id"),
     *("retry_of", "failure_kind", "failure_reason"),
 )
-_LABELS = ("tags", "metadata", "call_site")
+_LABELS = ("tags", "metadata", "call_site", "dropped", "finish_reasons")
+_WITHOUT_TEXTS: dict[str, Any] = {
+    **dict.fromkeys(_TEXTS),
+    "model": "",
+    "tags": [],
+    "metadata": {},
+    "call_site": {},
+    "dropped": [],
+    "finish_reasons": [],
+    "attempts": [],
+    "request": b"",
+    "response": None,
+    "received": None,
+    "failure_reason": "It was recorded without its texts, because they could not be redacted.",
+}
 _MARK = re.compile(rb"\[redacted:([a-z0-9_-]{1,40})\]")
 _KIND = re.compile(r"[a-z0-9_-]{1,40}")
 _MARK_BEGIN = b"[redacted:"
 _BETWEEN = b"\x01"
 _FIELDS = (b":", b"event:", b"id:", b"retry:")
 _STARTED_MAX = 10_000
+
+logger = logging.getLogger("briggs")
 
 
 class _Found(NamedTuple):
@@ -51,7 +68,18 @@ class Redaction:
         """The requests of calls that have begun, as they came and as they are recorded."""
 
     def redact(self, completion: Completion) -> Completion:
-        """The completion as it is to be recorded. The one that is given does not change."""
+        """The completion as it is to be recorded. The one that is given does not change.
+
+        What cannot be redacted is not recorded.
+        """
+        try:
+            return self._redact(completion)
+        except Exception as error:
+            name = type(error).__name__
+            logger.error("the completion %s is recorded without texts: %s", completion.id, name)
+            return msgspec.structs.replace(completion, **_WITHOUT_TEXTS)
+
+    def _redact(self, completion: Completion) -> Completion:
         changes: dict[str, Any] = {
             "request": self._redact_request(completion),
             "received": self._redact_received(completion),
