@@ -22,6 +22,7 @@ from briggs.record.estimates import estimate_request
 from briggs.record.prices import Prices
 from briggs.record.record import Call
 from briggs.storage import Store
+from briggs.storage.redactor import redact_value
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.envelope import LARGE_BYTES
 from briggs.types.errors import PriceUnknown
@@ -140,7 +141,9 @@ class Ledger:
         if for_key is not None and key_id is not None:
             held.append((self._open("key", of, key_id), for_key))
         if for_user is not None and user:
-            held.append((self._open("user", of, mark_user(user)), for_user))
+            # What a user spent is on record under the name that is recorded.
+            mark = mark_user(redact_value(self._store.redactor, user))
+            held.append((self._open("user", of, mark), for_user))
         if for_organization is not None:
             held.append((self._open("organization", of, of), for_organization))
         return held
