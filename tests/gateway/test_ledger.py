@@ -63,6 +63,7 @@ class Record:
 
     def __init__(self, clock: Clock) -> None:
         self.spending = self.organizations = self
+        self.redactor = None
         self.clock = clock
         self.spent: dict[tuple[Holder, str, int], int] = {}
         self.reads = 0

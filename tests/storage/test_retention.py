@@ -129,6 +129,7 @@ async def test_a_call_that_runs_keeps_its_request(store: Store) -> None:
     running = recorded(1, age_h=30, status="started")
     logged = recorded(2, age_h=30, status="started", source="client")
     await store.start(running)
+    await store.completions.merge(running.id, organization_id="default", change=lambda _: running)
     await store.completions.merge(logged.id, organization_id="default", change=lambda _: logged)
     use(store, Term(what="bodies", span="1d"))
     await store.retention.run(organization_id="default")

@@ -85,7 +85,7 @@ def list_organizations(is_pretty: bool, server: Address) -> None:
 def delete(slugs: tuple[str, ...], yes: bool, server: Address) -> None:
     """Delete organizations for good: their keys, completions, tasks and feedback.
 
-    This takes about 20 minutes for a million completions. If it is interrupted, repeat it.
+    This takes some minutes for a million completions. If it is interrupted, repeat it.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ from briggs.types.completions import Completion
 from briggs.types.errors import Gone, NotFound
 
 DELETED_AT_ONCE = 10
-"""A call may have to wait for so many deletions, which take about ten milliseconds."""
+"""A call may have to wait for so many deletions, which take about three milliseconds."""
 
 TRIES_MAX = 20
 IDS_MAX = 500
@@ -286,7 +286,7 @@ def _relabel(
     ).get(id)
     if found is None:
         return False
-    indexes.delete(connection, completion=found)
+    indexes.delete(connection, of=[found])
     found.tags = found.tags if tags is None else tags
     found.metadata = found.metadata if metadata is None else metadata
     connection.execute(
@@ -333,7 +333,7 @@ def _merge(
     if before is not None:
         if before.organization_id != organization_id:
             raise NotFound(f"There is no completion '{id}'.", param="id")
-        indexes.delete(connection, completion=before)
+        indexes.delete(connection, of=[before])
     elif is_deleted(connection, id):
         raise Gone(f"The completion '{id}' was deleted, and stays deleted.", param="id")
     after = change(before)

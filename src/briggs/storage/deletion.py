@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, exists, select
 
 from briggs.storage import erasure, feedback, indexes, rollups, signed_calls
 from briggs.storage.database import database_of
@@ -18,6 +18,7 @@ from briggs.storage.tables import (
     feedback_tasks,
     sessions,
 )
+from briggs.storage.types import AnyText
 from briggs.types.completions import Completion
 
 
@@ -34,9 +35,8 @@ def delete_completions(
         return
     ids = [each.id for each in found]
     organization_id = found[0].organization_id
-    for each in found:
-        indexes.delete(connection, completion=each)
-        signed_calls.delete(connection, completion_id=each.id)
+    indexes.delete(connection, of=found)
+    signed_calls.delete(connection, completion_ids=ids)
     rollups.record(connection, removed=found)
     _delete_grades(connection, ids, organization_id=organization_id)
     for table in (completions, deleted_completions):
@@ -53,11 +53,9 @@ def delete_completions(
 
 def leave_queues(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:
     """Take completions out of all queues, with their leases and skips."""
-    tasks = select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == organization_id)
-    for table in (feedback_queue, feedback_leases, feedback_skips):
-        # The task is the first part of the key.
-        ours = table.c.task_id.in_(tasks) & table.c.completion_id.in_(ids)
-        connection.execute(table.delete().where(ours))
+    keys = [{"organization": organization_id, "completion": id} for id in ids]
+    for statement in _LEAVE_QUEUES:
+        connection.execute(statement, keys)
 
 
 def is_deleted(connection: Connection, id: str) -> bool:
@@ -67,22 +65,40 @@ def is_deleted(connection: Connection, id: str) -> bool:
 
 
 def _delete_grades(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:
-    about = feedback_completions.c
-    graded = select(about.feedback_id).where(about.completion_id.in_(ids)).distinct()
-    for feedback_id in connection.scalars(graded).all():
+    for feedback_id in connection.scalars(_GRADED, {"completions": ids}).all():
         feedback.delete(connection, feedback_id, organization_id=organization_id)
     leave_queues(connection, ids, organization_id=organization_id)
 
 
 def _delete_sessions(connection: Connection, ids: set[str], *, organization_id: str) -> None:
     """Delete the sessions that have no completion left."""
-    mine, left = sessions.c, completions.c
-    for id in ids:
-        other = select(left.id).where(
-            left.organization_id == organization_id,
-            left.session_id == id,
-            left.session_id.is_not(None),
-        )
-        if connection.execute(other.limit(1)).first() is None:
-            this = (mine.organization_id == organization_id) & (mine.id == id)
-            connection.execute(sessions.delete().where(this))
+    if ids:
+        keys = [{"organization": organization_id, "session": id} for id in ids]
+        connection.execute(_DELETE_SESSION, keys)
+
+
+# They are built once, because building them takes longer than executing them.
+_ORGANIZATION = bindparam("organization", type_=AnyText)
+_SESSION = bindparam("session", type_=AnyText)
+_TASKS = select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == _ORGANIZATION)
+_LEAVE_QUEUES = [
+    # The task is the first part of the key.
+    table.delete().where(
+        table.c.task_id.in_(_TASKS), table.c.completion_id == bindparam("completion")
+    )
+    for table in (feedback_queue, feedback_leases, feedback_skips)
+]
+_GRADED = (
+    select(feedback_completions.c.feedback_id)
+    .where(feedback_completions.c.completion_id.in_(bindparam("completions", expanding=True)))
+    .distinct()
+)
+_DELETE_SESSION = sessions.delete().where(
+    sessions.c.organization_id == _ORGANIZATION,
+    sessions.c.id == _SESSION,
+    ~exists().where(
+        completions.c.organization_id == _ORGANIZATION,
+        completions.c.session_id == _SESSION,
+        completions.c.session_id.is_not(None),
+    ),
+)

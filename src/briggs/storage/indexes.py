@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, bindparam
 
 from briggs.storage import feedback_matches
 from briggs.storage.database import database_of
@@ -26,6 +26,30 @@ def create(connection: Connection, *, of: Sequence[Completion]) -> None:
     """Create the index rows for tags, metadata and rules, the named sessions, and the places in
     the queues of tasks that select these completions.
     """
+    named = [
+        (each.organization_id, each.session_id, each.created_at)
+        for each in of
+        if each.session_id is not None
+    ]
+    for table, rows in (*_list_rows(of), (sessions, named)):
+        if rows:
+            database_of(connection).insert_missing(connection, table, rows)
+    feedback_matches.enlist(connection, of=of)
+
+
+def delete(connection: Connection, *, of: Sequence[Completion]) -> None:
+    """Delete the index rows by their whole keys, so that no other index is needed."""
+    for each in of:
+        feedback_matches.withdraw(connection, completion=each)
+    for table, rows in _list_rows(of):
+        if rows:
+            names = table.primary_key.columns.keys()
+            keys = [dict(zip(names, row, strict=True)) for row in rows]
+            connection.execute(_DELETE[table.name], keys)
+
+
+def _list_rows(of: Sequence[Completion]) -> Sequence[tuple[Table, Sequence[tuple[Any, ...]]]]:
+    """The rows that completions have in the tables for tags, metadata and rules."""
     tags = [
         (each.organization_id, tag, each.created_at, each.id)
         for each in of
@@ -41,50 +65,12 @@ def create(connection: Connection, *, of: Sequence[Completion]) -> None:
         for each in of
         for rule in each.violates
     ]
-    named = [
-        (each.organization_id, each.session_id, each.created_at)
-        for each in of
-        if each.session_id is not None
-    ]
-    for table, rows in (
-        (completion_tags, tags),
-        (completion_metadata, pairs),
-        (completion_rules, rules),
-        (sessions, named),
-    ):
-        if rows:
-            database_of(connection).insert_missing(connection, table, rows)
-    feedback_matches.enlist(connection, of=of)
+    return ((completion_tags, tags), (completion_metadata, pairs), (completion_rules, rules))
 
 
-def delete(connection: Connection, *, completion: Completion) -> None:
-    """Delete the index rows by their whole keys, so that no other index is needed."""
-    feedback_matches.withdraw(connection, completion=completion)
-    for tag in completion.tags:
-        connection.execute(
-            completion_tags.delete().where(
-                *_placed(completion_tags, completion), completion_tags.c.tag == tag
-            )
-        )
-    for rule in completion.violates:
-        connection.execute(
-            completion_rules.delete().where(
-                *_placed(completion_rules, completion), completion_rules.c.rule == rule
-            )
-        )
-    for key, value in completion.metadata.items():
-        connection.execute(
-            completion_metadata.delete().where(
-                *_placed(completion_metadata, completion),
-                completion_metadata.c.key == key,
-                completion_metadata.c.value == value,
-            )
-        )
-
-
-def _placed(table: Any, completion: Completion) -> tuple[Any, ...]:
-    return (
-        table.c.organization_id == completion.organization_id,
-        table.c.created_at == completion.created_at,
-        table.c.completion_id == completion.id,
+_DELETE = {
+    table.name: table.delete().where(
+        *(column == bindparam(column.name) for column in table.primary_key)
     )
+    for table in (completion_tags, completion_metadata, completion_rules)
+}

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
 from briggs.storage.access import Access
@@ -75,9 +75,12 @@ def exist(connection: Connection) -> bool:
     return connection.execute(select(signed_calls.c.call_id).limit(1)).first() is not None
 
 
-def delete(connection: Connection, *, completion_id: str) -> None:
-    """Delete the calls of a completion."""
-    connection.execute(signed_calls.delete().where(signed_calls.c.completion_id == completion_id))
+def delete(connection: Connection, *, completion_ids: Sequence[str]) -> None:
+    """Delete the calls of some completions."""
+    connection.execute(_DELETE, [{"completion": id} for id in completion_ids])
+
+
+_DELETE = signed_calls.delete().where(signed_calls.c.completion_id == bindparam("completion"))
 
 
 def _create(
