@@ -24,7 +24,7 @@ _PATHS = {
     "bedrock": re.compile(r"/model/[^/?#]+/converse(-stream)?"),
     "cohere": re.compile(r"/v2/(chat|embed)"),
     "mistral": re.compile(r"/v1/(chat/completions|embeddings|moderations)"),
-    "ollama-native": re.compile(r"/api/(chat|embed)"),
+    "ollama-native": re.compile(r"/api/(chat|embed|generate)"),
 }
 """All that Briggs may ever ask of a vendor, whatever its callers say."""
 

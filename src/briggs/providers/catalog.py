@@ -59,6 +59,8 @@ class Vendor(NamedTuple):
     abilities: Callable[[Any], Sequence[Ability]] | None = None
     """What the vendor does beside chat completions, below the address of its wire. Default: what
     OpenAI does, if it speaks OpenAI's API."""
+    texts: bool = True
+    """Whether it has text completions, if it speaks OpenAI's API. Otherwise a chat answers them."""
     responses: bool = False
     """Whether it speaks OpenAI's Responses API at its own address."""
 
@@ -70,7 +72,9 @@ class Vendor(NamedTuple):
         """What the vendor does beside chat completions."""
         if self.abilities is not None:
             return self.abilities(wire)
-        return open_abilities(wire) if isinstance(wire, OpenAIWire) and wire.format == CHAT else ()
+        if not isinstance(wire, OpenAIWire) or wire.format != CHAT:
+            return ()
+        return open_abilities(wire, texts=self.texts)
 
 
 # Some vendors do not accept `stream_options`. They always send the usage.
@@ -108,9 +112,9 @@ CATALOG: tuple[Vendor, ...] = (
         wire=CohereWire(),
         abilities=cohere.open_abilities,
     ),
-    Vendor("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+    Vendor("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", texts=False),
     Vendor("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
-    Vendor("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+    Vendor("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", texts=False),
     Vendor("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
     Vendor("fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
     Vendor(
@@ -118,6 +122,7 @@ CATALOG: tuple[Vendor, ...] = (
         "https://api.perplexity.ai",
         "PERPLEXITY_API_KEY",
         wire=_WITHOUT_STREAM_OPTIONS,
+        texts=False,
     ),
     Vendor("xai", "https://api.x.ai/v1", "XAI_API_KEY"),
     Vendor("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
@@ -129,13 +134,13 @@ CATALOG: tuple[Vendor, ...] = (
         abilities=mistral.open_abilities,
     ),
     Vendor("nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"),
-    Vendor("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
+    Vendor("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY", texts=False),
     Vendor("deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
-    Vendor("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"),
+    Vendor("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", texts=False),
     Vendor(
         "dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"
     ),
-    Vendor("huggingface", "https://router.huggingface.co/v1", "HF_TOKEN"),
+    Vendor("huggingface", "https://router.huggingface.co/v1", "HF_TOKEN", texts=False),
     Vendor("nebius", "https://api.studio.nebius.com/v1", "NEBIUS_API_KEY"),
     Vendor("hyperbolic", "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY"),
     Vendor("novita", "https://api.novita.ai/v3/openai", "NOVITA_API_KEY"),

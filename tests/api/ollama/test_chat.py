@@ -61,6 +61,7 @@ def counts(handler: Any, seen: Any) -> None:
 LINE = {"model": "m", "created_at": "2026-11-23T17:21:21.19Z"}
 END = {"done": True, "done_reason": "stop", "total_duration": 5, "eval_count": 2}
 END |= {"prompt_eval_count": 3}
+GENERATED = json.dumps({**LINE, "response": "2", "context": [1, 2], **END}).encode() + b"\n"
 
 
 def write_line(content: str, **members: Any) -> bytes:
@@ -70,6 +71,9 @@ def write_line(content: str, **members: Any) -> bytes:
 
 def native(handler: Any, seen: Any) -> None:
     """A server of Ollama's own."""
+    if seen.path == "/native/generate":
+        generate(handler, seen)
+        return
     assert seen.path == "/native/chat"
     if seen.json.get("stream") is False:
         handler.send_whole(200, write_line("42", **END, own=[1e2]))
@@ -79,6 +83,17 @@ def native(handler: Any, seen: Any) -> None:
     for piece in (write_line("4"), more[:20], more[20:], write_line("", **END)):
         handler.write_piece(piece)
         time.sleep(0.01)
+    handler.write_piece(b"")
+
+
+def generate(handler: Any, seen: Any) -> None:
+    """The same for a prompt."""
+    if seen.json.get("stream") is False:
+        handler.send_whole(200, GENERATED)
+        return
+    handler.begin_stream("application/x-ndjson")
+    for piece in (json.dumps({**LINE, "response": "4", "done": False}).encode() + b"\n", GENERATED):
+        handler.write_piece(piece)
     handler.write_piece(b"")
 
 
@@ -233,6 +248,22 @@ def test_a_server_of_ollama(briggs: Server, vendor: Upstream) -> None:
     streamed = briggs.send("POST", "/api/chat", body.replace(b"false", b"true"))
     assert streamed.body == write_line("4") + write_line("2") + write_line("", **END)
     assert briggs.find(streamed)["choices"][0]["message"]["content"] == "42"
+
+
+def test_a_prompt_to_a_server_of_ollama(briggs: Server, vendor: Upstream) -> None:
+    """A prompt passes too, with all that only Ollama can express."""
+    asked = {"model": "native/m", "prompt": "40+", "raw": True, "suffix": "!", "stream": False}
+    reply = briggs.send("POST", "/api/generate", asked)
+    assert reply.body == GENERATED
+    assert vendor.seen[-1].json == {**asked, "model": "m"}
+    recorded = briggs.find(reply)
+    assert recorded["choices"][0]["message"]["content"] == "2"
+    assert "context" not in recorded
+    streamed = briggs.send("POST", "/api/generate", {**asked, "stream": True})
+    assert streamed.body.endswith(GENERATED)
+    recorded = briggs.find(streamed)
+    assert recorded["choices"][0]["message"]["content"] == "42"
+    assert recorded["briggs"]["total_tokens"] == 5
 
 
 def test_failures(client: ollama.Client, briggs: Server) -> None:

@@ -136,6 +136,9 @@ targets = ["claude/m", "legacy/m"]
 [prices."legacy/m"]
 input = 2
 output = 10
+[providers.groq]
+kind = "groq"
+base_url = "http://127.0.0.1:{vendor.port}/legacy/v1"
 [providers.claude]
 kind = "anthropic"
 base_url = "http://127.0.0.1:{vendor.port}/claude"
@@ -193,9 +196,11 @@ def test_a_stream_passes(briggs: Server, counts: bool) -> None:
     assert record["usage_source"] == ("provider" if counts else "estimated")
 
 
-@pytest.mark.parametrize("model", ["legacy/gpt-5-mini", "legacy/openai/gpt-4o", "legacy/o3"])
+@pytest.mark.parametrize(
+    "model", ["legacy/gpt-5-mini", "legacy/openai/gpt-4o", "legacy/o3", "groq/llama-3.3-70b"]
+)
 def test_models_for_chats_only(briggs: Server, vendor: Upstream, model: str) -> None:
-    """OpenAI's models without text completions are asked by a chat."""
+    """Models of OpenAI's and vendors without text completions are asked by a chat."""
     ask(briggs, model)
     assert vendor.seen[-1].path == "/legacy/v1/chat/completions"
     assert vendor.seen[-1].json == {

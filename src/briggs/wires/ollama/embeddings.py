@@ -13,6 +13,7 @@ from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid
 from briggs.wires.base import Ability, Encoded, Prepared
 from briggs.wires.chunks import MALFORMED
+from briggs.wires.ollama.generate import OllamaGenerate
 from briggs.wires.ollama.wire import OllamaWire
 from briggs.wires.openai.abilities import Passed
 from briggs.wires.openai.embeddings import list_texts, list_unknown, write_vectors
@@ -41,4 +42,7 @@ class OllamaEmbeddings(Passed):
 
 def open_abilities(wire: OllamaWire) -> Sequence[Ability]:
     """All that Ollama does beside its chats."""
-    return (OllamaEmbeddings(wire, format="embedding", path="/embed"),)
+    return (
+        OllamaGenerate(wire),
+        OllamaEmbeddings(wire, format="embedding", path="/embed"),
+    )

@@ -47,7 +47,7 @@ class OllamaWire(OpenAIWire):
         return json.encode_plain({**identity, "choices": choices, **_decode_usage(line)})
 
     def open_stream(self, prepared: Prepared) -> EventStream:
-        return EventStream(OllamaReader(), split=_split_lines(), vendor="Ollama")
+        return EventStream(OllamaReader(), split=split_lines(), vendor="Ollama")
 
     def models_url(self, base_url: str) -> str:
         return f"{base_url}/tags"
@@ -92,7 +92,7 @@ class OllamaReader:
         return chunks
 
 
-def _split_lines() -> Split:
+def split_lines() -> Split:
     """Read lines of JSON."""
     reader = LineReader()
 

@@ -37,10 +37,10 @@ class Passed:
         raise AssertionError("a forwarded call is never streamed")
 
 
-def open_abilities(wire: OpenAIWire) -> Sequence[Ability]:
-    """All that a server with OpenAI's API may do. What it lacks, it refuses itself."""
+def open_abilities(wire: OpenAIWire, *, texts: bool) -> Sequence[Ability]:
+    """All that a server with OpenAI's API may do. What else it lacks, it refuses itself."""
     return (
-        TextCompletions(wire),
+        *((TextCompletions(wire),) if texts else ()),
         Passed(wire, format="embedding", path="/embeddings"),
         Passed(wire, format="moderation", path="/moderations"),
     )

@@ -161,7 +161,7 @@ def _conforms(body: bytes, vectors: Sequence[_Vector], *, as_text: bool) -> bool
         return False
     try:
         answer = _STRICT.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         return False
     return _are_places([each.index for each in answer.data])
 
