@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from operator import attrgetter
@@ -50,6 +51,8 @@ from briggs.wires.openai.face import CHAT_FACE
 from briggs.wires.openai.moderations import ModerationsFace
 from briggs.wires.openai.responses.face import RESPONSES_FACE
 from briggs.wires.openai.text.face import TextFace
+
+logger = logging.getLogger("briggs")
 
 FACES: Mapping[bytes, Face] = {
     b"/v1/chat/completions": CHAT_FACE,
@@ -197,8 +200,20 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         app = App(Parts(open_running(settings), store=store, gate=gate))
         stack.push_async_callback(app.close)
         await app.parts.alerts.start()
+        await _warn_of_unknown(file, store)
         stack.push_async_callback(app.parts.alerts.close)
         yield app
+
+
+async def _warn_of_unknown(file: FileSettings, store: Store) -> None:
+    """Log the organizations that the file names and that do not exist."""
+    for name in {*file.organizations, *(alert.organization for alert in file.alerts)}:
+        if await store.organizations.find(name) is None:
+            logger.warning(
+                "briggs.toml names the organization %r, which does not exist: create it with "
+                "`briggs organizations create`, or correct the name",
+                name,
+            )
 
 
 def _name_fixed(before: FileSettings, after: FileSettings) -> Iterator[str]:

@@ -131,7 +131,7 @@ def test_an_alert_fires_and_is_resolved(
         metrics = server.send("GET", "/metrics").body.decode()
         assert 'briggs_alert_firing{alert="failures"} 1.0' in metrics
         assert 'briggs_alert_deliveries_total{outcome="delivered"} 1.0' in metrics
-        assert b"failures</b> fires since" in Visitor(server).visit("/").body
+        assert b"failures</b> has fired since" in Visitor(server).visit("/").body
         server.stop(signal.SIGKILL)
     with run_server(data, config=config, environment=ENVIRONMENT) as server:
         wait_for(lambda: len(receiver.got) == 2)

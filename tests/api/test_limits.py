@@ -15,6 +15,7 @@ from typing import Any
 import openai
 import pytest
 
+from briggs.app import FACES
 from tests.processes import (
     Reply,
     Server,
@@ -207,9 +208,45 @@ def test_limits_of_the_file(upstream: Upstream, tmp_path: Path) -> None:
             time.sleep(0.05)
         while (reply := ask(server, server.key)).status == 200 and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert "This organization may use 1 requests a minute" in reply.json["error"]["message"]
+        assert "This organization may use 1 request a minute" in reply.json["error"]["message"]
         metrics = server.send("GET", "/metrics").body.decode()
         assert 'briggs_limited_total{holder="user",limit="requests_per_minute"} 1.0' in metrics
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "hi"}]},
+    "/v1/completions": {"prompt": "hi"},
+    "/v1/embeddings": {"input": "hi"},
+    "/v1/moderations": {"input": "hi"},
+    "/v1/messages": {"max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]},
+    "/api/chat": {"messages": [{"role": "user", "content": "hi"}]},
+    "/api/generate": {"prompt": "hi"},
+    "/api/embed": {"input": "hi"},
+    "/api/embeddings": {"prompt": "hi"},
+    "/v1/responses": {"input": "hi"},
+}
+
+
+def test_every_face(upstream: Upstream, tmp_path: Path) -> None:
+    """No format of calls goes around a limit, and each tells of it in its own words."""
+    assert BODIES.keys() == {path.decode() for path in FACES}
+    with run_server(tmp_path / "data", config=upstream.config()) as server:
+        for path, body in BODIES.items():
+            _, key = create_key(server, requests_per_minute=1)
+            sent = {"model": "steady/m", **body}
+            assert server.send("POST", path, sent, key=key).status != 429, path
+            reply = server.send("POST", path, sent, key=key)
+            assert (reply.status, path) == (429, path)
+            assert "This key may use 1 request a minute" in reply.body.decode()
+            assert reply.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_an_organization_that_is_not_there(tmp_path: Path) -> None:
+    """A name in the file that no organization has is told when the server starts."""
+    config = "[organizations.serch-team.limits]\nrequests_per_minute = 1\n"
+    with run_server(tmp_path / "data", config=config):
+        log = (tmp_path / "data.log").read_text()
+    assert "names the organization 'serch-team', which does not exist" in log
 
 
 def test_a_loop_does_not_fill_the_record(upstream: Upstream, tmp_path: Path) -> None:

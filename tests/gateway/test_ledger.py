@@ -487,7 +487,7 @@ async def test_who_is_limited() -> None:
     other.completion.organization_id = "other"
     assert await desk.reserve(other)
     error = await refused(desk, other)
-    assert "This key may use 1 requests" in error.message
+    assert "This key may use 1 request" in error.message
 
 
 async def test_nothing_is_limited() -> None:

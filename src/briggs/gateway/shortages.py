@@ -103,14 +103,15 @@ def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:
         return _refuse_dollars(shortage, who, told)
     if shortage.limit == "calls_in_flight":
         message = (
-            f"{who} may have {shortage.most:,} calls in flight, and has {shortage.used:,}: try "
-            "again when one of them has ended."
+            f"{who} has {shortage.used:,} of at most {shortage.most:,} calls in flight: try again "
+            "when one of them has ended."
         )
         return RateLimitExceeded(message, type="requests", headers=told)
     unit = shortage.limit.removesuffix("_per_minute")
+    most = f"{shortage.most:,} {unit if shortage.most != 1 else unit.removesuffix('s')}"
     begin = (
-        f"{who} may use {shortage.most:,} {unit} a minute. {shortage.used:,} are used, and this "
-        f"call {'needs' if unit == 'requests' else 'may use'} {shortage.needed:,}"
+        f"{who} may use {most} a minute. {shortage.used:,} {'is' if shortage.used == 1 else 'are'} "
+        f"used, and this call {'needs' if unit == 'requests' else 'may use'} {shortage.needed:,}"
     )
     if wait_s is None:
         end = ": lower max_completion_tokens, or send a shorter prompt."
