@@ -15,7 +15,7 @@ from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import InvalidRequest, NotFound, RequestTooLarge
 from briggs.types.keys import Key
 from briggs.wires.openai.responses.answer import read_id, write_id
-from briggs.wires.openai.responses.items import EXPRESSIBLE, ResponseItem
+from briggs.wires.openai.responses.items import ResponseItem, is_expressible
 from briggs.wires.openai.responses.recorded import (
     find_passed,
     is_kept,
@@ -152,7 +152,7 @@ class _Builder:
         return [
             {name: value for name, value in item.items() if name != "id"}
             for item in items
-            if item.get("type", "message") in EXPRESSIBLE
+            if is_expressible(item)
         ]
 
     def _resolve(self, items: list[ResponseItem]) -> list[ResponseItem]:

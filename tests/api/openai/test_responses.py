@@ -458,6 +458,46 @@ def test_a_key_sees_its_own_responses_or_may_read(server: Server, client: openai
     assert client.responses.retrieve(own.id).id == own.id
 
 
+def test_another_organization_sees_nothing(server: Server, client: openai.OpenAI) -> None:
+    """Neither a response, nor its items, nor a conversation, by any of their ids."""
+    made = server.send("POST", "/api/v1/organizations", {"slug": "acme", "name": "Acme"})
+    acme = made.json["key"]["value"]
+    conversation = client.conversations.create().id
+    own = client.responses.create(model="ok/m", input="secret", conversation=conversation)
+    passed = client.responses.create(model="remembers/m", input="secret")
+    ids = (own.id, passed.id)
+    paths = [(method, f"/v1/responses/{id}") for id in ids for method in ("GET", "DELETE")]
+    paths += [("GET", f"/v1/responses/{id}/input_items") for id in ids]
+    paths += [("POST", f"/v1/responses/{id}/cancel") for id in ids]
+    paths += [("GET", f"/v1/conversations/{conversation}{rest}") for rest in ("", "/items")]
+    for method, path in paths:
+        assert server.send(method, path, key=acme).status == 404, (method, path)
+    stranger = create_client(server, acme)
+    for id in ids:
+        with pytest.raises(openai.BadRequestError, match="not found"):
+            stranger.responses.create(model="ok/m", input="x", previous_response_id=id)
+    with pytest.raises(openai.NotFoundError):
+        stranger.responses.create(model="ok/m", input="x", conversation=conversation)
+    reference: Any = {"type": "item_reference", "id": own.output[0].id}
+    with pytest.raises(openai.BadRequestError, match=r"'input\[0\].id'"):
+        stranger.responses.create(model="ok/m", input=[reference])
+    assert get(server, own.id).status == 200
+
+
+def test_odd_requests_that_passed_are_read_again(server: Server) -> None:
+    """A vendor may take items of any shape. They are listed, and continued without them."""
+    items = [{"type": ["x"]}, {"type": "x", "id": 5}, {"role": "user", "content": "hi"}]
+    answer = server.send("POST", "/v1/responses", {"model": "remembers/m", "input": items})
+    assert answer.status == 200, answer.body
+    id = answer.json["id"]
+    listed = server.send("GET", f"/v1/responses/{id}/input_items?order=asc")
+    assert [item["type"] for item in listed.json["data"]] == [["x"], "x", "message"]
+    call = {"type": "function_call_output", "call_id": "call_1", "output": "1"}
+    assert post(server, "ok/m", previous_response_id=id, input=[call]).status == 200
+    recorded = server.send("GET", f"/v1/chat/completions/{server.find(answer)['id']}/messages")
+    assert recorded.status == 200
+
+
 # ---- To vendors who speak it --------------------------------------------------------------
 
 

@@ -73,6 +73,20 @@ def test_a_chat_request_is_itself() -> None:
                                          for each in ("Once", "Twice")]),
         ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}]},
          [{"role": "user", "content": "Hi"}]),
+        (
+            {"instructions": "Be brief.", "input": [
+                {"role": "user", "content": "1 + 45?"},
+                {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
+                {"type": "function_call", "call_id": "t", "name": "add", "arguments": '{"a":1}'},
+                {"type": "function_call_output", "call_id": "t", "output": "46"},
+                {"type": "web_search_call", "id": "w"}]},
+            [{"role": "system", "content": "Be brief."},
+             {"role": "user", "content": "1 + 45?"},
+             {"role": "assistant", "content": None, "reasoning_content": "hm",
+              "tool_calls": [CALL]},
+             {"role": "tool", "tool_call_id": "t", "content": "46"},
+             {"type": "web_search_call", "id": "w"}],
+        ),
         ("Twice", [{"role": "user", "content": "Twice"}]),
         ({"messages": "Twice"}, [{"role": "user", "content": "Twice"}]),
         ([{"role": "user", "content": "Twice"}], [{"role": "user", "content": "Twice"}]),
@@ -85,6 +99,18 @@ def test_requests_of_other_vendors(request_: Any, messages: list[Any]) -> None:
     """Texts, images, thinking, tools and their results are converted to OpenAI's format."""
     assert list_messages(request_) == messages
     assert read_request(request_)["messages"] == messages
+
+
+def test_the_tools_of_a_response() -> None:
+    """They are flat, and become those of a chat. What the messages have now is left out."""
+    tool = {"type": "function", "name": "add", "parameters": {"type": "object"}}
+    assert read_request({"model": "m", "input": "Hi", "tools": [tool]}) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "tools": [
+            {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+        ],
+    }
 
 
 NAMES = ("messages", "system", "contents", "prompt", "input", "tools", "systemInstruction")

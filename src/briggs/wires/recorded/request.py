@@ -12,6 +12,7 @@ from typing import Any
 from briggs.types import json
 from briggs.types.any_json import members, objects, text
 from briggs.wires.ollama.chat import write_image
+from briggs.wires.openai.responses.items import InputReader, find_kind, is_expressible
 
 RecordedMessage = dict[str, Any]
 
@@ -34,6 +35,9 @@ def read_request(request: Any) -> dict[str, Any]:
         # The messages contain these now.
         for name in ("system", "systemInstruction", "system_instruction", "contents"):
             read.pop(name, None)
+        if "messages" not in request and messages:
+            for name in ("input", "instructions"):
+                read.pop(name, None)
     if tools := [_read_tool(tool) for _, tool in objects(request.get("tools"), "tools")]:
         read["tools"] = tools
     return request if read == request else read
@@ -55,6 +59,9 @@ def _list_turns(request: Mapping[str, Any]) -> Iterator[Any]:
         return
     for name in ("messages", "contents", "prompt", "input"):
         asked = request.get(name)
+        if isinstance(asked, list) and any(map(_is_item, asked)):
+            yield from _list_items(asked)
+            return
         if isinstance(asked, list) and _is_one(asked):
             is_tokens = isinstance(asked[0], int)
             asked = [_say("user", json.encode(asked).decode() if is_tokens else asked)]
@@ -67,6 +74,36 @@ def _list_turns(request: Mapping[str, Any]) -> Iterator[Any]:
                 yield _say("user", each)
         if asked:
             return
+
+
+def _is_item(each: Any) -> bool:
+    """Whether it is an item of a response's input that is no message."""
+    return is_expressible(each) and find_kind(members(each)) != "message"
+
+
+def _list_items(items: list[Any]) -> Iterator[Any]:
+    """Read the items of a response's input. One that no message can say stays as it is."""
+    said: list[Any] = []
+    for item in items:
+        if is_expressible(item):
+            said.append(item)
+            continue
+        yield from _join_items(said)
+        said = []
+        yield from _read_message(item)
+    yield from _join_items(said)
+
+
+def _join_items(items: list[Any]) -> Iterator[Any]:
+    if all(item.get("type") == "reasoning" for item in items):
+        yield from items
+        return
+    reader = InputReader({"input": items})
+    if reader.refusal is None:
+        yield from reader.messages
+    else:
+        for item in items:
+            yield from _read_message(item)
 
 
 def _is_one(asked: list[Any]) -> bool:
@@ -238,8 +275,11 @@ def _join_texts(value: Any) -> str:
 
 
 def _read_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """Convert a tool from Anthropic's format, which has no `function`."""
+    """Convert a tool from Anthropic's format, or a response's, which have no `function`."""
     schema = tool.get("input_schema")
+    if tool.get("type") in ("function", "custom") and text(tool.get("name")):
+        # A response's, which is the same but flat.
+        return {"type": tool["type"], tool["type"]: {n: tool[n] for n in tool if n != "type"}}
     if not isinstance(schema, dict) or not text(tool.get("name")):
         return tool
     function = {"name": tool["name"], "parameters": schema}

@@ -25,6 +25,17 @@ _IN_PLACE_OF_INPUT = ("conversation", "instructions", "previous_response_id", "p
 _ROLES = ("user", "system", "developer")
 
 
+def is_expressible(item: Any) -> bool:
+    """Whether a chat completion can say an item of this kind."""
+    return find_kind(members(item)) in EXPRESSIBLE
+
+
+def find_kind(item: ResponseItem) -> str:
+    """The kind of an item. That of messages and of references may be left out."""
+    kind = item.get("type") or ("message" if "role" in item else "item_reference")
+    return kind if isinstance(kind, str) else ""
+
+
 class InputReader:
     """The messages of a request, and the first item that no message can express.
 
@@ -54,7 +65,7 @@ class InputReader:
             self._say({"role": "user", "content": ""})
 
     def _read(self, item: ResponseItem, path: str) -> None:
-        match item.get("type") or ("message" if "role" in item else "item_reference"):
+        match find_kind(item):
             case "message":
                 self._read_message(item, path)
             case "function_call":

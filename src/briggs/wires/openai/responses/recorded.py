@@ -17,7 +17,7 @@ from briggs.wires.openai.responses.answer import (
     write_answer,
     write_id,
 )
-from briggs.wires.openai.responses.items import ResponseItem
+from briggs.wires.openai.responses.items import ResponseItem, find_kind
 
 _ID_PREFIXES = {
     "message": "msg",
@@ -135,9 +135,9 @@ def _is_response(body: bytes) -> bool:
 
 
 def _write_item(item: ResponseItem, place: str) -> ResponseItem:
-    kind = item.get("type") or ("message" if "role" in item else "item_reference")
+    kind = find_kind(item)
     prefix = _ID_PREFIXES.get(kind, "item")
-    written = {"id": f"{prefix}_{place}", **item, "type": kind}
+    written = {"id": f"{prefix}_{place}", "type": kind, **item}
     if kind == "message":
         written["content"] = _list_parts(item)
     return (
