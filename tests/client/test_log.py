@@ -189,11 +189,14 @@ print("sent", briggs.flush())
 def test_what_the_server_does_not_want_lies_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A 400 sets a record aside with its reason. A 401 keeps it until the key is right."""
+    """A 400 sets a record aside with its reason. A 401 keeps it until the key is right. After a
+    410, the server has deleted the record, so it is dropped.
+    """
     upstream = Upstream(
         {
             "picky": scripted((400, {}, b'{"error": "too odd"}')),
             "strict": scripted((401, {}, b'{"error": "who are you?"}')),
+            "forgetful": scripted((410, {}, b'{"error": "it was deleted"}')),
         }
     )
     url = f"http://127.0.0.1:{upstream.port}"
@@ -204,6 +207,10 @@ def test_what_the_server_does_not_want_lies_aside(
     with recording(monkeypatch, tmp_path, url=f"{url}/strict") as log:
         briggs.log(REQUEST)
         assert briggs.flush() == 1
+        assert log.spool.list_rejected() == []
+    with recording(monkeypatch, tmp_path / "deleted", url=f"{url}/forgetful") as log:
+        briggs.log(REQUEST)
+        assert briggs.flush() == 0
         assert log.spool.list_rejected() == []
     upstream.close()
 
