@@ -97,6 +97,18 @@ def test_a_collector_gets_every_call(tmp_path: Path, collector: Server, vendor: 
     assert "too hot" in failed["briggs"]["failure_reason"]
 
 
+def test_spans_are_redacted(tmp_path: Path, collector: Server, vendor: Upstream) -> None:
+    """What is redacted in the record is redacted in what a collector gets."""
+    environment = {"COLLECTOR_HEADERS": f"authorization=Bearer {collector.key}"}
+    config = configure(collector, vendor, messages=True)
+    config += '[redaction]\ndetect = ["email"]\n'
+    with run_server(tmp_path / "data", config=config, environment=environment) as server:
+        asked = [{"role": "user", "content": "I am bob@example.com"}]
+        assert server.chat({"model": "ok/m", "messages": asked}).status == 200
+    [traced] = find_traced(collector, 1)
+    assert traced["briggs"]["request"]["messages"][0]["content"] == "I am [redacted:email]"
+
+
 def test_messages_stay_by_default(tmp_path: Path, collector: Server, vendor: Upstream) -> None:
     """Without `messages = true`, no word of a call leaves."""
     environment = {"COLLECTOR_HEADERS": f"authorization=Bearer {collector.key}"}
@@ -123,9 +135,11 @@ def test_too_many_spans_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SpanExporter, "_run", lambda self: None)
     exporter = SpanExporter(OtelSettings(endpoint="http://127.0.0.1:9"), headers={})
     for _ in range(QUEUED_MAX + 3):
-        exporter.take(Completion(organization_id="default"))
+        exporter.take(Completion(organization_id="default"), redactor=None)
     assert exporter.dropped == 3
     exporter = SpanExporter(OtelSettings(endpoint="http://127.0.0.1:9"), headers={})
     for _ in range(9):
-        exporter.take(Completion(organization_id="default", request=b"x" * 16 * 1024 * 1024))
+        exporter.take(
+            Completion(organization_id="default", request=b"x" * 16 * 1024 * 1024), redactor=None
+        )
     assert exporter.dropped == 5

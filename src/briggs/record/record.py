@@ -164,7 +164,7 @@ class Record:
                 raise
             self.unrecorded += 1
         if self.spans is not None:
-            self.spans.take(completion)
+            self.spans.take(completion, redactor=self.store.redactor)
 
 
 def _price(call: Call, facts: Facts) -> None:

@@ -112,7 +112,7 @@ class Redaction:
             redacted = known[1]
         else:
             redacted = self._redact_body(completion.request) or b""
-        if completion.status == "started":
+        if completion.status == "started" and completion.source == "gateway":
             if len(self._requests) >= _STARTED_MAX:
                 self._requests.clear()
             self._requests[completion.id] = (completion.request, redacted)

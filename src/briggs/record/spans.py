@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from briggs.settings import OtelSettings
+from briggs.storage.redactor import Redactor
 from briggs.types.completions import Completion
 from briggs.wires.otel.attributes import name_operation, write_attributes
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 logger = logging.getLogger("briggs")
+
+_Queued = tuple[Completion, Redactor | None]
 
 QUEUED_MAX = 10_000
 QUEUED_BYTES_MAX = 64 * 1024 * 1024
@@ -56,21 +59,24 @@ class SpanExporter:
             headers=headers,
             compression=Compression.Gzip,
         )
-        self._queue: deque[Completion] = deque()
+        self._queue: deque[_Queued] = deque()
         self._queued_bytes = 0
         self._wakes = threading.Condition()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
 
-    def take(self, completion: Completion) -> None:
-        """Send the span of a call that has ended, soon. Its record does not change any more."""
+    def take(self, completion: Completion, *, redactor: Redactor | None) -> None:
+        """Send the span of a call that has ended, soon. Its record does not change any more.
+
+        What is redacted in the record is redacted in the span.
+        """
         size = _count(completion)
         if len(self._queue) >= QUEUED_MAX or self._queued_bytes + size > QUEUED_BYTES_MAX:
             self.dropped += 1
             return
         with self._wakes:
-            self._queue.append(completion)
+            self._queue.append((completion, redactor))
             self._queued_bytes += size
             if len(self._queue) == _BATCH:
                 self._wakes.notify()
@@ -89,18 +95,25 @@ class SpanExporter:
                 if not self._is_closed and len(self._queue) < _BATCH:
                     self._wakes.wait(_WAIT_S)
                 batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
-                self._queued_bytes -= sum(map(_count, batch))
+                self._queued_bytes -= sum(_count(each) for each, _ in batch)
                 is_last = self._is_closed and not self._queue
             if batch:
                 self._send(batch)
             if is_last:
                 return
 
-    def _send(self, batch: Sequence[Completion]) -> None:
+    def _send(self, batch: Sequence[_Queued]) -> None:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         try:
-            spans = [write_span(each, self._resource, messages=self._messages) for each in batch]
+            spans = [
+                write_span(
+                    each if redactor is None else redactor.redact(each),
+                    self._resource,
+                    messages=self._messages,
+                )
+                for each, redactor in batch
+            ]
             result = self._exporter.export(spans)
         except Exception:
             logger.exception("Spans could not be written. This is a defect of Briggs")
