@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -12,7 +13,8 @@ from briggs.providers.catalog import VENDORS
 from briggs.settings import ProviderSettings
 from briggs.types.errors import InvalidRequest
 from briggs.wires.anthropic.face import MESSAGE_FACE
-from tests.wires.folders import ENVIRONMENT
+from tests.wires.folders import ENVIRONMENT, Case, list_cases, named
+from tests.wires.test_wires import draw, replace_each
 
 Json = dict[str, Any]
 MARK = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
@@ -164,12 +166,53 @@ def test_files_and_thoughts_of_others() -> None:
     assert dropped == []
 
 
+def test_images_in_results() -> None:
+    """OpenAI's results are texts. Their images follow as the user's, before what the user said."""
+    source = {"type": "base64", "media_type": "image/png", "data": "aGk="}
+    image = {"type": "image", "source": source}
+    results = [
+        {"type": "tool_result", "tool_use_id": "a", "content": [image]},
+        {"type": "tool_result", "tool_use_id": "b", "content": [{"type": "text", "text": "x"}]},
+    ]
+    calls: list[Json] = [
+        {"type": "tool_use", "id": id, "name": "f", "input": {}} for id in ("a", "b")
+    ]
+    messages = [
+        *REQUEST["messages"][:1],
+        {"role": "assistant", "content": calls},
+        {"role": "user", "content": [*results, {"type": "text", "text": "Go on."}]},
+    ]
+    chat, dropped = fit({"model": "m", "max_tokens": 9, "messages": messages}, format="openai")
+    url = "data:image/png;base64,aGk="
+    assert chat["messages"][2:] == [
+        {"role": "tool", "tool_call_id": "a", "content": "(in the next message)"},
+        {"role": "tool", "tool_call_id": "b", "content": "x"},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]},
+        {"role": "user", "content": "Go on."},
+    ]
+    assert dropped == []
+
+
 def test_documents_that_are_no_text() -> None:
     """A document that says that it is text, and is none, is the caller's mistake."""
     source = {"type": "base64", "media_type": "text/plain", "data": "/w=="}
     messages = [{"role": "user", "content": [{"type": "document", "source": source}]}]
     with pytest.raises(InvalidRequest, match="UTF-8"):
         fit({"model": "m", "max_tokens": 9, "messages": messages}, format="openai")
+
+
+@named([case for case in list_cases() if case.provider == "anthropic" and case.sent])
+def test_odd_requests(case: Case) -> None:
+    """Any request is fitted to any vendor, or refused as the caller's error."""
+    for body in draw(case, [json.dumps(changed) for changed in replace_each(case.sent)]):
+        with contextlib.suppress(InvalidRequest):
+            envelope = MESSAGE_FACE.read_request(body.encode())
+            for vendor in ("openai", "bedrock", "gemini", "cohere", "mistral", "ollama-native"):
+                row = ProviderSettings(kind=vendor)
+                wire = VENDORS[vendor].open_wire(row, environment=ENVIRONMENT)
+                fitted, _ = envelope.fit(format=wire.format, model="claude")
+                with contextlib.suppress(InvalidRequest):
+                    wire.encode(fitted, model="claude")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ What only makes an answer cheaper or faster is left out, and named.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from briggs.types import json
@@ -18,6 +20,8 @@ OPTIONAL = ("cache_control", "context_management", "diagnostics", "speed")
 """These change how fast an answer comes, what it costs or how much of the past the model reads."""
 _HINTS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
 """What Anthropic may be told of a tool beside its schema."""
+MOVED = "(in the next message)"
+"""The text of a result that was only images or files."""
 _MARK = "cache_control"
 _USER_MAX = 64
 """The longest id of a user that OpenAI accepts."""
@@ -56,6 +60,7 @@ class _Fitting:
         chat = self._chat
         for tool in list_objects(chat.get("tools")):
             self._strip_tool(tool)
+        chat["messages"] = list(_move_files(chat["messages"]))
         for position, message in enumerate(chat["messages"]):
             self._strip_message(message, f"messages[{position}].content")
         self._rewrite_thinking()
@@ -108,6 +113,26 @@ class _Fitting:
     def _drop(self, value: Members, name: str, *, as_name: str | None = None) -> None:
         if value.pop(name, None) is not None:
             self.dropped[as_name or name] = None
+
+
+def _move_files(messages: list[Members]) -> Iterator[Members]:
+    """Move images and files out of the results of calls, which are texts for others.
+
+    They become the user's, directly after the results.
+    """
+    moved: list[Members] = []
+    for message in [*messages, {"role": ""}]:
+        if moved and message["role"] != "tool":
+            yield {"role": "user", "content": moved}
+            moved = []
+        parts = message.get("content")
+        if message["role"] == "tool" and isinstance(parts, list):
+            files = [part for part in parts if part.get("type") != "text"]
+            texts = [part for part in parts if part.get("type") == "text"]
+            moved += files
+            message = {**message, "content": texts or (MOVED if files else "")}
+        if message["role"]:
+            yield message
 
 
 def _is_unsigned(detail: Members) -> bool:
