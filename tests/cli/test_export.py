@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from openai.types.chat import ChatCompletionAssistantMessageParam, ChatCompletionMessageParam
 from pydantic import TypeAdapter
 
+from briggs.cli.exporting.files import open_part
 from briggs.cli.exporting.training import KINDS
 from briggs.types.record_lines import read_line
 from tests.cli.running import RunningServer, create_completions, environment, run, show
@@ -394,6 +396,46 @@ def test_a_failed_export_leaves_the_old_file(server: RunningServer, tmp_path: Pa
     failed = run("export", str(file), "--url=http://127.0.0.1:9", server=server)
     assert failed.status == 1
     assert file.read_text() == "old"
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_a_disk_that_fills_up_leaves_a_part(
+    server: RunningServer, tmp_path: Path, form: str
+) -> None:
+    """The error names the file. With room on the disk, the export goes on."""
+    tag = f"fills-{form}"
+    create_completions(server, *["x" * 5_000] * 5, session_id=tag)
+    file = tmp_path / "x"
+    command = ["export", str(file), f"--session={tag}", f"--format={form}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "briggs", *command],
+        env=environment(BRIGGS_DATA=str(server.data)),
+        capture_output=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.decode() == f"Error: {file}.part: File too large\n"
+    assert not file.exists() and (tmp_path / "x.part").exists()
+    went_on = run(*command, "--resume", server=server)
+    assert went_on.status == 0 and "5 completions in" in went_on.errors
+    assert list(tmp_path.iterdir()) == [file]
+    whole = tmp_path / "whole"
+    assert run("export", str(whole), *command[2:], server=server).status == 0
+    if form == "parquet":
+        assert pyarrow.parquet.read_table(file) == pyarrow.parquet.read_table(whole)
+    else:
+        assert file.read_bytes() == whole.read_bytes()
+
+
+def test_two_exports_of_one_file(server: RunningServer, tmp_path: Path) -> None:
+    """The second one is refused, and the first one is whole."""
+    file = tmp_path / "x.jsonl"
+    with open_part(file, options=1, resume=False, finish=lambda part: part) as first:
+        first.opened.write(b"first")
+        second = run("export", str(file), "--limit=1", server=server)
+        assert second.status == 1 and "another export writes" in second.errors
+    assert file.read_bytes() == b"first"
 
 
 def test_a_terminal_shows_a_bar(server: RunningServer, tmp_path: Path) -> None:

@@ -44,13 +44,13 @@ class PartFile:
     def save(self, row: ExportRow, count: int) -> None:
         """Note that the file is whole up to this completion, not more often than is useful."""
         self.begun.after, self.begun.count = row.id, count
+        self.begun.bytes = self.opened.tell()
         if time.monotonic() - self._saved_at >= SAVED_EVERY_S:
             self.flush()
 
     def flush(self) -> None:
         """Write what is known, so that an export that is killed goes on from here."""
         self.opened.flush()
-        self.begun.bytes = self.opened.tell()
         half = self._state.with_suffix(".half")
         half.write_bytes(msgspec.json.encode(self.begun))
         half.replace(self._state)
@@ -68,21 +68,25 @@ def open_part(
     part, state = part_of(file), _state_of(file)
     wanted = hashlib.sha256(msgspec.json.encode(options)).hexdigest()
     begun = _read_begun(part, state, wanted=wanted) if resume else None
-    with part.open("r+b" if begun else "wb") as opened:
-        _lock(opened, part)
-        target = PartFile(file, opened, begun or Begun(wanted))
-        opened.truncate(target.begun.bytes)
-        opened.seek(target.begun.bytes)
-        if begun is None:
-            state.unlink(missing_ok=True)
-        try:
-            yield target
-        except BaseException:
-            with suppress(OSError):
-                target.flush()
-            raise
-        opened.flush()
+    try:
+        with part.open("r+b" if begun else "wb") as opened:
+            _lock(opened, part)
+            target = PartFile(file, opened, begun or Begun(wanted))
+            opened.truncate(target.begun.bytes)
+            opened.seek(target.begun.bytes)
+            if begun is None:
+                state.unlink(missing_ok=True)
+            try:
+                yield target
+            except BaseException:
+                with suppress(OSError):
+                    target.flush()
+                raise
         finish(part).replace(file)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(part)
+        raise
     part.unlink(missing_ok=True)
     state.unlink(missing_ok=True)
 

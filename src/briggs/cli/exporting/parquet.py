@@ -46,10 +46,14 @@ def write_parquet(lines: Path, *, feedback: bool) -> Path:
     """Write a file of lines as Parquet beside it. Returns the new file."""
     pyarrow = import_pyarrow()
     schema = _create_schema(pyarrow, feedback=feedback)
-    target = lines.with_suffix(".parquet")
-    with pyarrow.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
-        for rows in _read_groups(lines, feedback=feedback):
-            writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
+    target = lines.with_name(f"{lines.name}.parquet")
+    try:
+        with pyarrow.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
+            for rows in _read_groups(lines, feedback=feedback):
+                writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
     return target
 
 
