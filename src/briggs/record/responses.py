@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from briggs.record.record import Call
 from briggs.storage import Query, Store
@@ -28,6 +30,7 @@ from briggs.wires.openai.responses.request import decode_request, read_request
 TURNS_MAX = 1000
 """The longest chain of responses, and the longest conversation, that can be continued."""
 CONVERSATION_PREFIX = "conv_"
+_PAGE = 50
 
 
 async def find_response(id: str, *, key: Key, store: Store) -> Completion | None:
@@ -53,33 +56,37 @@ async def require_response(id: str, *, key: Key, store: Store) -> Completion:
     return found
 
 
-async def list_turns(conversation_id: str, *, key: Key, store: Store) -> list[Completion]:
-    """The finished responses of a conversation, in order. Raises `NotFound`."""
+async def list_turns(
+    conversation_id: str, *, key: Key, store: Store, bytes_max: int
+) -> list[Completion]:
+    """The finished responses of a conversation, in order.
+
+    Raises `NotFound`, and `InvalidRequest` if there are more than can be continued.
+    """
     organization_id = key.organization_id
     missing = NotFound(f"Conversation with id '{conversation_id}' not found.", param="conversation")
     if not conversation_id.startswith(CONVERSATION_PREFIX):
         raise missing
-    session = await store.sessions.retrieve(conversation_id, organization_id=organization_id)
-    if session is None:
+    if await store.sessions.retrieve(conversation_id, organization_id=organization_id) is None:
         raise missing
     query = Query(
         organization_id=organization_id,
         session_id=conversation_id,
         status="finished",
-        limit=TURNS_MAX,
+        limit=_PAGE,
         order="asc",
     )
-    page = await store.completions.list(query)
-    turns = [found for found in page.completions if is_kept(found)]
-    if not all(_may_see(key, found) for found in turns):
-        raise missing
-    if page.has_more:
-        raise InvalidRequest(
-            f"The conversation '{conversation_id}' has more than {TURNS_MAX} responses: create "
-            "another one.",
-            param="conversation",
-        )
-    return turns
+    turns, has_more = _Turns(bytes_max), True
+    while has_more:
+        page = await store.completions.list(query)
+        for found in filter(is_kept, page.completions):
+            if not _may_see(key, found):
+                raise missing
+            turns.add(found)
+        has_more = page.has_more
+        if has_more:
+            query = msgspec.structs.replace(query, after=page.completions[-1].id)
+    return turns.found
 
 
 async def continue_call(call: Call, *, key: Key, store: Store, bytes_max: int) -> None:
@@ -93,27 +100,51 @@ async def continue_call(call: Call, *, key: Key, store: Store, bytes_max: int) -
     asked = decode_request(original.body)
     previous, conversation = _read_references(asked)
     if conversation is not None:
-        turns = await list_turns(conversation, key=key, store=store)
+        turns = await list_turns(conversation, key=key, store=store, bytes_max=bytes_max)
         call.completion.session_id = conversation
     else:
-        turns = await _follow(previous, key=key, store=store) if previous else []
+        turns = await _follow(previous, key=key, store=store, bytes_max=bytes_max)
         if turns:
             call.completion.session_id = call.completion.session_id or turns[-1].session_id
-    build = _Builder(asked, turns, await _find_referred(asked, turns, key=key, store=store))
-    size = sum(len(turn.request) + len(turn.response or b"") for turn in turns)
-    if size > bytes_max:
-        raise RequestTooLarge(
-            f"With all that came before it, the request is larger than {bytes_max} bytes: send "
-            "less, or raise limits.body_bytes_max in briggs.toml.",
-        )
-    made = await asyncio.to_thread(build) if size > LARGE_BYTES else build()
+    referred = await _find_referred(asked, turns, key=key, store=store)
+    build = _Builder(asked, turns, referred)
+    made = await asyncio.to_thread(build) if _measure(turns) > LARGE_BYTES else build()
     assert made.original is not None, "a request for a response keeps its original"
     made.original = made.original._replace(headers=original.headers)
-    if previous and turns and find_passed(turns[-1]) and turns[-1].response_id == previous:
+    is_known = bool(turns) and turns[-1].response_id == previous and not referred
+    if is_known and find_passed(turns[-1]):
         # Its vendor knows it by this id.
         home = (turns[-1].provider or "", original.body)
         made.original = made.original._replace(home=home)
     call.envelope = made
+
+
+class _Turns:
+    """What came before a response, as far as it can be continued."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.found: list[Completion] = []
+        self._bytes_left = bytes_max
+
+    def add(self, turn: Completion) -> None:
+        """Add one more. Raises `InvalidRequest` if it is too much."""
+        self.found.append(turn)
+        self._bytes_left -= _measure([turn])
+        if self._bytes_left < 0:
+            raise RequestTooLarge(
+                "With all that came before it, the request is too large: begin anew and send what "
+                "still matters as input, or raise limits.body_bytes_max in briggs.toml.",
+            )
+        if len(self.found) > TURNS_MAX:
+            raise InvalidRequest(
+                f"More than {TURNS_MAX} responses come before this one: begin anew, and send what "
+                "still matters as input.",
+            )
+
+
+def _measure(turns: Iterable[Completion]) -> int:
+    bodies = (body for turn in turns for body in (turn.request, turn.response, turn.received))
+    return sum(len(body) for body in bodies if body)
 
 
 class _Builder:
@@ -172,12 +203,13 @@ def _read_references(asked: dict[str, Any]) -> tuple[str | None, str | None]:
     return previous or None, conversation or None
 
 
-async def _follow(id: str | None, *, key: Key, store: Store) -> list[Completion]:
+async def _follow(id: str | None, *, key: Key, store: Store, bytes_max: int) -> list[Completion]:
     """A response and all before it, in order. Raises `InvalidRequest` if one is missing.
 
     Those before a response that belongs to a conversation are that conversation's.
     """
-    chain: list[Completion] = []
+    turns = _Turns(bytes_max)
+    chain = turns.found
     while id is not None:
         found = await find_response(id, key=key, store=store)
         # Each is older than the one after it, whatever ids their vendors gave them.
@@ -188,17 +220,13 @@ async def _follow(id: str | None, *, key: Key, store: Store) -> list[Completion]
             )
             error.code = "previous_response_not_found"
             raise error
-        chain.append(found)
-        if len(chain) > TURNS_MAX:
-            raise InvalidRequest(
-                f"More than {TURNS_MAX} responses come before this one: begin anew, and send what "
-                "still matters as input.",
-                param="previous_response_id",
-            )
+        turns.add(found)
         id, conversation = _read_references(decode_request(found.request))
         if conversation is not None:
-            turns = await list_turns(conversation, key=key, store=store)
-            chain += [turn for turn in reversed(turns) if turn.id < found.id]
+            older = await list_turns(conversation, key=key, store=store, bytes_max=bytes_max)
+            for turn in reversed(older):
+                if turn.id < found.id:
+                    turns.add(turn)
     return chain[::-1]
 
 

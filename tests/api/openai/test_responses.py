@@ -418,6 +418,34 @@ def test_a_conversation_grows_with_its_responses(
     assert session.json["totals"]["completions"] == 2
 
 
+def test_a_long_conversation_is_read_in_pages(
+    vendors: Upstream, server: Server, client: openai.OpenAI
+) -> None:
+    """All that was said is there, in order, however much it is."""
+    conversation = client.conversations.create().id
+    words = [f"word-{number}" for number in range(53)]
+    for word in words:
+        assert post(server, "ok/m", input=word, conversation=conversation).status == 200
+    said = [each["content"] for each in vendors.seen[-1].json["messages"]]
+    assert said == [*(word for word in words[:-1] for _ in range(2)), words[-1]]
+
+
+def test_what_came_before_has_the_limit_of_a_body(vendors: Upstream, tmp_path: Path) -> None:
+    """A chain or a conversation that would make the request too large is refused."""
+    config = f"{vendors.config()}[limits]\nbody_bytes_max = 6000\n"
+    with run_server(tmp_path / "data", config=config) as server:
+        conversation = server.send("POST", "/v1/conversations").json["id"]
+        for name, first in (("previous_response_id", None), ("conversation", conversation)):
+            given, statuses = first, []
+            for _ in range(6):
+                reply = post(server, "ok/m", input="x" * 800, **{name: given})
+                statuses.append(reply.status)
+                if name == "previous_response_id" and reply.status == 200:
+                    given = reply.json["id"]
+            assert (statuses[0], statuses[-1]) == (200, 413)
+            assert reply.json["error"]["code"] == "request_too_large"
+
+
 def test_what_a_conversation_lacks_is_refused_by_name(client: openai.OpenAI) -> None:
     """It has no items or metadata of its own, and no other conversation is known."""
     with pytest.raises(openai.BadRequestError, match="'items'"):

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from briggs.api.answers import Json, decode_object, find_store, read_body
 from briggs.api.openai.responses import page_items
+from briggs.parts import find_parts
 from briggs.record.responses import CONVERSATION_PREFIX, list_turns
 from briggs.types.completions import create_id
 from briggs.types.errors import InvalidRequest, NotFound
@@ -85,6 +86,9 @@ async def _retrieve(request: Request) -> Session:
 
 async def _list_items(request: Request) -> list[ResponseItem]:
     turns = await list_turns(
-        request.path_params["id"], key=request.state.key, store=find_store(request)
+        request.path_params["id"],
+        key=request.state.key,
+        store=find_store(request),
+        bytes_max=find_parts(request).running.limits.body_bytes_max,
     )
     return [item for turn in turns for item in (*list_input(turn), *list_output(turn))]
