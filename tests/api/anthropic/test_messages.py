@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.api.behaviours import error, ok
+from tests.api.behaviours import cut_stream, error, ok
 from tests.gateway.test_faces import ANSWER, STREAM
 from tests.processes import Reply, Server, Upstream, run_server
 
@@ -30,7 +31,9 @@ def speak(handler: Any, seen: Any) -> None:
 
 @pytest.fixture(scope="module")
 def vendor() -> Iterator[Upstream]:
-    upstream = Upstream({"claude": speak, "ok": ok, "limited": error(429, "slow down")})
+    upstream = Upstream(
+        {"claude": speak, "ok": ok, "limited": error(429, "slow down"), "cut": cut_stream}
+    )
     yield upstream
     upstream.close()
 
@@ -164,6 +167,19 @@ def test_errors(briggs: Server, members: Json, status: int, type: str, words: st
     assert words in body["error"]["message"]
     assert body["request_id"] == reply.headers["request-id"]
     assert briggs.find(reply)["briggs"]["status"] == "failed"
+
+
+def test_a_stream_that_fails(briggs: Server) -> None:
+    """A failure in mid-stream is the last event, and no message stops after it."""
+    reply = ask(briggs, "cut/m", stream=True)
+    assert b'"text":"Hel"' in reply.body
+    assert b"message_stop" not in reply.body
+    last = json.loads(reply.body.rpartition(b"event: error\ndata: ")[2])
+    assert (last["type"], last["error"]["type"]) == ("error", "api_error")
+    assert last["request_id"] == reply.headers["request-id"]
+    record = briggs.find(reply)
+    assert record["briggs"]["failure_kind"] == "upstream_truncated"
+    assert record["choices"][0]["message"]["content"] == "Hel"
 
 
 def test_strangers(briggs: Server) -> None:

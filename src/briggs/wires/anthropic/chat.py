@@ -24,7 +24,7 @@ from briggs.wires.anthropic.request import CHOICES, SERVICE_TIERS
 from briggs.wires.blocks import Block
 from briggs.wires.requests import given, refuse
 
-FORMAT_NAME = "answer"
+_FORMAT_NAME = "answer"
 """The name of the schema of an answer. OpenAI wants one, and Anthropic has none."""
 
 # Members that stay as they are, and those that are translated below. All others are for Anthropic
@@ -135,10 +135,8 @@ class _Reader:
                 case "assistant":
                     yield self._read_assistant(content, f"{path}.content")
                 case "system":
-                    yield {
-                        "role": "system",
-                        "content": self._read_content(content, f"{path}.content"),
-                    }
+                    said = self._read_content(content, f"{path}.content")
+                    yield {"role": "system", "content": said}
                 case _:
                     raise refuse(f"{path}.role", "it must be user, assistant or system.")
 
@@ -174,7 +172,7 @@ class _Reader:
         output: Members = {"output_config": rest} if rest else {}
         match format:
             case {"type": "json_schema", "schema": dict(schema)}:
-                described = {"name": FORMAT_NAME, "schema": schema, "strict": True}
+                described = {"name": _FORMAT_NAME, "schema": schema, "strict": True}
                 output["response_format"] = {"type": "json_schema", "json_schema": described}
             case dict():
                 self._note(format, "output_config.format")
@@ -338,9 +336,8 @@ def _read_metadata(metadata: Any) -> Members:
     """The user, and the labels of the record. Claude Code names its session in the user's id."""
     if not isinstance(metadata, dict | None):
         raise refuse("metadata", "it must be an object.")
-    given_metadata = metadata or {}
-    user = text(given_metadata.get("user_id"))
-    labels = {name: value for name, value in given_metadata.items() if name in LABELS}
+    user = text(members(metadata).get("user_id"))
+    labels = {name: value for name, value in members(metadata).items() if name in LABELS}
     if user and SESSION not in labels and (session := _find_session(user)):
         labels[SESSION] = session
     return given(user=user, metadata=labels or None)

@@ -20,7 +20,7 @@ OPTIONAL = ("cache_control", "context_management", "diagnostics", "speed")
 """These change how fast an answer comes, what it costs or how much of the past the model reads."""
 _HINTS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
 """What Anthropic may be told of a tool beside its schema."""
-MOVED = "(in the next message)"
+_MOVED = "(in the next message)"
 """The text of a result that was only images or files."""
 _MARK = "cache_control"
 _USER_MAX = 64
@@ -130,7 +130,7 @@ def _move_files(messages: list[Members]) -> Iterator[Members]:
             files = [part for part in parts if part.get("type") != "text"]
             texts = [part for part in parts if part.get("type") == "text"]
             moved += files
-            message = {**message, "content": texts or (MOVED if files else "")}
+            message = {**message, "content": texts or (_MOVED if files else "")}
         if message["role"]:
             yield message
 
