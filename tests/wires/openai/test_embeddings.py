@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
+from briggs.types.errors import UpstreamInvalid
+from briggs.wires.base import Prepared
+from briggs.wires.openai.embeddings import EmbeddingsFace
+from briggs.wires.openai.text.ability import TextCompletions
+from briggs.wires.openai.text.face import TextFace
+from briggs.wires.openai.wire import OpenAIWire
+from tests.fuzz.values import encode, mutate
 from tests.processes import Server, Upstream, run_server
 
 ASKED = {
@@ -153,3 +161,59 @@ def test_tokens(briggs: Server, name: str) -> None:
         reply = briggs.send("POST", "/v1/embeddings", {"model": f"{name}/m", "input": given})
         assert (reply.status, reply.json["error"]["param"]) == (400, "input")
         assert "made of tokens" in reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+def test_hostile_answers(encoding: str) -> None:
+    """Whatever a vendor sends, the answer is the specification's, or there is one error."""
+    asked = {"model": "m", "input": ["a", "b"], "encoding_format": encoding}
+    face = EmbeddingsFace()
+    envelope = face.read_request(json.dumps(asked).encode())
+    kinds = {"float": list, "base64": str}
+    ended = set()
+    for number in range(2000):
+        draw = random.Random(number)
+        body = encode(mutate(OPENAI, draw, times=1 + number % 3))
+        try:
+            forwarded = face.read_answer(body, envelope=envelope)
+        except UpstreamInvalid:
+            ended.add("refused")
+            continue
+        # Numbers of thousands of digits pass in members that the specification does not know.
+        answer = json.loads(forwarded.body, parse_int=lambda digits: int(digits[:20]))
+        assert (answer["object"], isinstance(answer["model"], str)) == ("list", True)
+        assert sorted(each["index"] for each in answer["data"]) == [0, 1]
+        assert {each["object"] for each in answer["data"]} == {"embedding"}
+        assert {type(each["embedding"]) for each in answer["data"]} == {kinds[encoding]}
+        assert all(isinstance(answer["usage"][name], int) for name in OPENAI["usage"])
+        assert b'embedding":[' not in (forwarded.kept or b"").replace(b" ", b"")
+        ended.add("passed" if forwarded.body == body else "mended")
+    assert ended >= {"refused", "mended"}
+
+
+def test_hostile_texts() -> None:
+    """The same is true of text completions, whole and in chunks."""
+    ability = TextCompletions(OpenAIWire())
+    envelope = TextFace().read_request(b'{"model": "m", "prompt": "a", "stream": true}')
+    prepared = Prepared(envelope, "m", b"")
+    logprobs = {
+        "tokens": ["a", "bytes:\\xc3"],
+        "token_logprobs": [None, -0.5],
+        "top_logprobs": [None, {"b": -1.0}],
+        "text_offset": [0, 1],
+    }
+    choice = {"index": 0, "text": "ab", "logprobs": logprobs, "finish_reason": "stop"}
+    text = {"id": "cmpl-1", "object": "text_completion", "choices": [choice], "usage": {}}
+    read = 0
+    for number in range(2000):
+        body = encode(mutate(text, random.Random(number), times=1 + number % 3))
+        for decode in (
+            lambda body: ability.decode(body, prepared=prepared),
+            lambda body: ability.open_stream(prepared).feed(b"data: " + body + b"\n\n"),
+        ):
+            try:
+                decode(body)
+                read += 1
+            except UpstreamInvalid:
+                continue
+    assert read > 500

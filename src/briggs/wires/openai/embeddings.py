@@ -90,6 +90,7 @@ class EmbeddingsFace(ForwardedFace):
             answer = _MEMBERS.decode(body)
             items = _ITEMS.decode(answer["data"])
             vectors = [_read_vector(item["embedding"]) for item in items]
+            places = [integer(json.decode(item.get("index", b"null"))) for item in items]
             usage = members(json.decode(answer.get("usage", b"null")))
             model = text(json.decode(answer.get("model", b"null")))
         except (*MALFORMED, UnicodeError, RecursionError) as error:
@@ -108,7 +109,7 @@ class EmbeddingsFace(ForwardedFace):
         if not _conforms(body, vectors, as_text=as_text):
             # The specification has no answer without counts.
             counts = {"prompt_tokens": prompt or 0, "total_tokens": total or 0}
-            whole["data"] = _mend(items, vectors, as_text=as_text)
+            whole["data"] = _mend(items, vectors, places, as_text=as_text)
             whole |= {"object": "list", "model": model or envelope.model}
             whole["usage"] = {**usage, **counts}
             body = json.encode_plain(whole)
@@ -167,10 +168,14 @@ def _conforms(body: bytes, vectors: Sequence[_Vector], *, as_text: bool) -> bool
 
 
 def _mend(
-    items: Sequence[Mapping[str, Raw]], vectors: Sequence[_Vector], *, as_text: bool
+    items: Sequence[Mapping[str, Raw]],
+    vectors: Sequence[_Vector],
+    places: Sequence[int | None],
+    *,
+    as_text: bool,
 ) -> list[dict[str, Any]]:
-    given = [integer(json.decode(item.get("index", b"null"))) for item in items]
-    places = given if _are_places(given) else range(len(items))
+    """The items with the specification's members. Without places, they are in order."""
+    places = places if _are_places(places) else range(len(items))
     return [
         {
             **item,
