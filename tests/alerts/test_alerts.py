@@ -217,6 +217,23 @@ async def test_calls_that_are_not_on_record(tmp_path: Path) -> None:
         assert list_firing(alerts) == ["lost"]
 
 
+async def test_what_cannot_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert that cannot be measured keeps its state, and the others go on."""
+    text = "".join(
+        f'[[alerts]]\nname = "{name}"\nmeasure = "cost_usd"\nabove = 0\n{more}'
+        for name, more in (("tagged", 'tag = "blue"\n'), ("all", ""))
+    )
+    async with open_alerts(tmp_path, text) as (alerts, store):
+        call = finished(cost_usd=1.0, created_at=current_time_us(), tags=["blue"])
+        await store.settle(call)
+        monkeypatch.setattr("briggs.storage.figures.COMPLETIONS_MAX", 0)
+        await alerts._watch()
+        assert list_firing(alerts) == ["all"]
+        monkeypatch.undo()
+        await alerts._watch()
+        assert sorted(list_firing(alerts)) == ["all", "tagged"]
+
+
 async def test_an_alert_that_leaves_the_file(tmp_path: Path) -> None:
     """Only alerts of the file fire."""
     text = '[[alerts]]\nname = "cost"\nmeasure = "cost_usd"\nabove = 0'

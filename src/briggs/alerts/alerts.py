@@ -95,27 +95,32 @@ class Alerts:
             organization = await self._store.organizations.find(alert.organization)
             if organization is None:
                 continue
-            now = current_time_us()
-            if alert.measure == "unrecorded":
-                value: float | None = self._count_unrecorded(alert)
-            else:
-                value = await measure(
-                    alert, organization_id=organization.id, store=self._store, now=now
-                )
-            key = (organization.id, alert.name)
-            before = self._states.get(key)
+            try:
+                value = await self._measure(alert, organization_id=organization.id)
+            except BriggsError as error:
+                # Nothing is known, so nothing changes.
+                logger.warning("the alert %r cannot be measured: %s", alert.name, error)
+                continue
+            before = self._states.get((organization.id, alert.name))
             is_firing = value is not None and value > alert.above
             if is_firing != (before is not None and before.is_firing):
-                self._change(
-                    alert,
-                    AlertState(
-                        organization_id=organization.id,
-                        name=alert.name,
-                        is_firing=is_firing,
-                        since_at=now,
-                        value=value or 0.0,
-                    ),
+                state = AlertState(
+                    organization_id=organization.id,
+                    name=alert.name,
+                    is_firing=is_firing,
+                    since_at=current_time_us(),
+                    value=value or 0.0,
                 )
+                self._change(alert, state)
+
+    async def _measure(self, alert: AlertSettings, *, organization_id: str) -> float | None:
+        if alert.measure == "unrecorded":
+            count = self._gateway.record.unrecorded + self._store.unrecorded
+            growth = self._growths.setdefault(alert.name, Growth())
+            return growth.add(count, now=time.monotonic(), window_s=alert.window_s)
+        return await measure(
+            alert, organization_id=organization_id, store=self._store, now=current_time_us()
+        )
 
     def _change(self, alert: AlertSettings, state: AlertState) -> None:
         key = (state.organization_id, state.name)
@@ -126,11 +131,6 @@ class Alerts:
         for delivery in _write_deliveries(alert, state):
             self._waiting[delivery.id] = delivery
             self._unsaved.add(delivery.id)
-
-    def _count_unrecorded(self, alert: AlertSettings) -> int:
-        count = self._gateway.record.unrecorded + self._store.unrecorded
-        growth = self._growths.setdefault(alert.name, Growth())
-        return growth.add(count, now=time.monotonic(), window_s=alert.window_s)
 
     async def _save(self) -> None:
         """Write what has changed. While that fails, the messages go out all the same."""
