@@ -341,6 +341,9 @@ def test_a_local_model(client: openai.OpenAI, briggs: Server) -> None:
     choice = answer.choices[0]
     assert choice.logprobs is not None
     assert "".join(choice.logprobs.tokens or []) == choice.text
+    raw = client.completions.with_raw_response.create(**asked, prompt="1+1=")
+    recorded = briggs.retrieve(raw.headers["x-briggs-completion-id"])["briggs"]
+    assert (recorded["violates"], recorded["fixes"]) == ([], [])
     assert all(len(each) >= 2 for each in choice.logprobs.top_logprobs or [])
     many = client.completions.create(**asked, prompt=["1+1=", "2+2="], n=2)
     assert [each.index for each in many.choices] == [0, 1, 2, 3]

@@ -102,10 +102,11 @@ def read_chunk(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(answer: dict[str, Any], holder: str, object: str) -> dict[str, Any]:
+    beside = {"refusal": None} if holder == "message" else {}
     choices = [
         {
             "index": choice["index"],
-            holder: {"role": "assistant", "content": str(choice["text"])},
+            holder: {"role": "assistant", "content": str(choice["text"]), **beside},
             "logprobs": _read_logprobs(members(choice.get("logprobs"))),
             "finish_reason": choice.get("finish_reason"),
         }
