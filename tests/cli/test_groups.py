@@ -213,7 +213,7 @@ def test_a_stream_that_is_closed(server: RunningServer, closed: str, form: str) 
         (["completions", "list", "--tag", "a", "--tag", "\udcff"], "--tag"),
         (["completions", "list", "--columns", "id,\udcff"], "--columns"),
         (["completions", "get", "\udcff"], "ID"),
-        (["completions", "delete", ID, "\udcff", "--yes"], "ID..."),
+        (["completions", "delete", ID, "\udcff", "--yes"], "[ID]..."),
         (["feedback", "edit", ID, "--set", "a=\udcff"], "--set"),
         (["keys", "create", "\udcff"], "NAME"),
         (["chat", "\udcff"], "[PROMPT]"),
