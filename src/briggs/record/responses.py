@@ -31,6 +31,7 @@ TURNS_MAX = 1000
 """The longest chain of responses, and the longest conversation, that can be continued."""
 CONVERSATION_PREFIX = "conv_"
 _PAGE = 50
+_SHOWN_CHARACTERS_MAX = 100
 
 
 async def find_response(id: str, *, key: Key, store: Store) -> Completion | None:
@@ -64,7 +65,10 @@ async def list_turns(
     Raises `NotFound`, and `InvalidRequest` if there are more than can be continued.
     """
     organization_id = key.organization_id
-    missing = NotFound(f"Conversation with id '{conversation_id}' not found.", param="conversation")
+    missing = NotFound(
+        f"Conversation with id '{conversation_id[:_SHOWN_CHARACTERS_MAX]}' not found.",
+        param="conversation",
+    )
     if not conversation_id.startswith(CONVERSATION_PREFIX):
         raise missing
     if await store.sessions.retrieve(conversation_id, organization_id=organization_id) is None:
@@ -168,9 +172,9 @@ class _Builder:
         own = [{"role": "user", "content": own}] if isinstance(own, str) else self._resolve(own)
         envelope = read_request(json.encode_plain({**rest, "input": [*before, *own]}))
         assert envelope.original is not None, "a request for a response keeps its original"
-        # Reasoning is only read by the vendor that wrote it.
-        said = [item for item in before if item.get("type") != "reasoning"]
-        whole = json.encode_plain({**rest, "input": [*said, *own]})
+        # Reasoning of which only the text is known says nothing to vendors of this format.
+        said = [item for item in (*before, *own) if not _is_nameless_reasoning(item)]
+        whole = json.encode_plain({**rest, "input": said})
         envelope.original = envelope.original._replace(body=whole)
         return envelope
 
@@ -180,11 +184,7 @@ class _Builder:
         What a vendor's own tools did says nothing to other vendors. Its text does.
         """
         items = [*self._resolve(list_asked(turn)), *list_output(turn)]
-        return [
-            {name: value for name, value in item.items() if name != "id"}
-            for item in items
-            if is_expressible(item)
-        ]
+        return [_leave_out_id(item) for item in items if is_expressible(item)]
 
     def _resolve(self, items: list[ResponseItem]) -> list[ResponseItem]:
         return [self._referred.get(_find_reference(item) or "", item) for item in items]
@@ -216,7 +216,8 @@ async def _follow(id: str | None, *, key: Key, store: Store, bytes_max: int) -> 
         is_later = found is not None and bool(chain) and found.id >= chain[-1].id
         if found is None or found.status != "finished" or is_later:
             error = InvalidRequest(
-                f"Previous response with id '{id}' not found.", param="previous_response_id"
+                f"Previous response with id '{id[:_SHOWN_CHARACTERS_MAX]}' not found.",
+                param="previous_response_id",
             )
             error.code = "previous_response_not_found"
             raise error
@@ -244,8 +245,16 @@ async def _find_referred(
         found = await find_response(response_id, key=key, store=store)
         if found is not None and found.status == "finished":
             for item in (*list_input(found), *list_output(found)):
-                referred[str(item.get("id"))] = item
+                referred[str(item.get("id"))] = _leave_out_id(item)
     return referred
+
+
+def _leave_out_id(item: ResponseItem) -> ResponseItem:
+    return {name: value for name, value in item.items() if name != "id"}
+
+
+def _is_nameless_reasoning(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") == "reasoning" and "id" not in item
 
 
 def _find_reference(item: Any) -> str | None:

@@ -286,6 +286,10 @@ def test_items_can_be_sent_by_their_ids(vendors: Upstream, client: openai.OpenAI
     ]
     with pytest.raises(openai.BadRequestError, match=r"'input\[0\].id'"):
         client.responses.create(model="ok/m", input=[{"type": "item_reference", "id": "msg_x"}])
+    theirs: Any = {"type": "item_reference", "id": "msg_67c"}
+    client.responses.create(model="remembers/m", input=[*items, theirs])
+    message = {name: value for name, value in first.output[0].to_dict().items() if name != "id"}
+    assert vendors.seen[-1].json["input"] == [items[0], message, items[2], theirs]
 
 
 def test_what_the_provider_cannot_do_is_refused_by_name(

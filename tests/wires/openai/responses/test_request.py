@@ -56,6 +56,7 @@ SAID: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"stop": ["."], "seed": 7, "top_k": 3},) * 2,
     ({"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}),
     ({"reasoning": {"effort": "low", "summary": "auto"}}, {"reasoning_effort": "low"}),
+    ({"temperature": None, "user": None, "tools": None, "text": None}, {}),
     ({"store": False, "background": False, "max_tool_calls": 3, "truncation": "disabled"}, {}),
     ({"text": {"format": {"type": "text"}, "verbosity": "low"}}, {"verbosity": "low"}),
     ({"text": {"format": {"type": "json_object"}}}, {"response_format": {"type": "json_object"}}),

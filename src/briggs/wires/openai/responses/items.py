@@ -72,7 +72,10 @@ class InputReader:
                 function = {"name": _require(item, "name", path), "arguments": _spell(item)}
                 self._call(item, path, type="function", function=function)
             case "custom_tool_call":
-                custom = {"name": _require(item, "name", path), "input": str(item.get("input", ""))}
+                custom = {
+                    "name": _require(item, "name", path),
+                    "input": text(item.get("input")) or "",
+                }
                 self._call(item, path, type="custom", custom=custom)
             case "function_call_output" | "custom_tool_call_output":
                 content = self._read_content(item.get("output"), f"{path}.output")

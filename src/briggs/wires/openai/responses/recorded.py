@@ -137,12 +137,16 @@ def _is_response(body: bytes) -> bool:
 def _write_item(item: ResponseItem, place: str) -> ResponseItem:
     kind = find_kind(item)
     prefix = _ID_PREFIXES.get(kind, "item")
-    written = {"id": f"{prefix}_{place}", "type": kind, **item}
+    written = {
+        **item,
+        "id": item.get("id") or f"{prefix}_{place}",
+        "type": item.get("type") or kind,
+    }
     if kind == "message":
         written["content"] = _list_parts(item)
-    return (
-        written if kind in ("reasoning", "item_reference") else {"status": "completed", **written}
-    )
+    if kind not in ("reasoning", "item_reference"):
+        written.setdefault("status", "completed")
+    return written
 
 
 def _list_parts(message: ResponseItem) -> list[ResponseItem]:
@@ -151,8 +155,7 @@ def _list_parts(message: ResponseItem) -> list[ResponseItem]:
         if message.get("role") == "assistant":
             return [{"type": "output_text", "text": content, "annotations": [], "logprobs": []}]
         return [{"type": "input_text", "text": content}]
-    images = ("input_image",)
     return [
-        {"detail": "auto", **part} if part.get("type") in images else part
+        {"detail": "auto", **part} if part.get("type") == "input_image" else part
         for part in list_objects(content)
     ]

@@ -164,7 +164,8 @@ def _refers(given: _Given) -> bool:
 def _translate(asked: Members) -> tuple[dict[str, Any], InvalidRequest | None]:
     """A request for a chat completion, and the first thing that it cannot say."""
     reader = InputReader(asked)
-    chat = {name: asked[name] for name in asked if name in _SAME or name not in _KNOWN}
+    chat = {name: value for name, value in asked.items() if name not in _KNOWN}
+    chat |= {name: asked[name] for name in asked if name in _SAME and asked[name] is not None}
     chat["messages"] = reader.messages
     refusals = [reader.refusal]
     refusals += [

@@ -6,6 +6,7 @@ from typing import Any
 
 from briggs.types.errors import InvalidRequest, UnsupportedParameter
 
+_SHOWN_CHARACTERS_MAX = 100
 _FUNCTION = ("name", "description", "parameters", "strict")
 
 
@@ -32,8 +33,9 @@ def refuse_unread(path: str, reason: str) -> InvalidRequest:
 
 def refuse_hosted(kind: Any, path: str) -> InvalidRequest:
     """The error for a tool that only a vendor of this format runs."""
+    shown = str(kind)[:_SHOWN_CHARACTERS_MAX]
     return UnsupportedParameter(
-        f"does not run '{kind}' ('{path}'): leave it out, or use a provider that speaks "
+        f"does not run '{shown}' ('{path}'): leave it out, or use a provider that speaks "
         "/v1/responses.",
         param=path,
     )
