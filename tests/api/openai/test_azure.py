@@ -37,6 +37,17 @@ def test_the_client_of_azure(client: openai.AzureOpenAI, model: str) -> None:
     assert "".join(texts) == "onetwothree"
 
 
+def test_other_operations(client: openai.AzureOpenAI, server: Server, upstream: Upstream) -> None:
+    """Embeddings and text completions have deployments too. Responses have none."""
+    floats = client.embeddings.create(model="embeds/e", input="one", encoding_format="float")
+    assert floats.data[0].embedding == [3.0, 0.5]
+    assert upstream.seen[-1].json["model"] == "e"
+    answer = client.completions.create(model="ok/gpt-5", prompt="one two")
+    assert answer.choices[0].text == "one two"
+    answered = client.responses.create(model="fast", input="one two")
+    assert answered.output_text == "one two"
+
+
 def test_the_deployment_counts(server: Server, upstream: Upstream) -> None:
     """As at Azure, the body need not name a model, and its name changes nothing."""
     for body in ({}, {"model": "gpt-5-mini"}):
@@ -85,7 +96,7 @@ def test_bad_requests(server: Server, body: bytes, status: int, word: str) -> No
 
 
 @pytest.mark.parametrize(
-    "path", ["deployments/fast", "deployments//chat/completions", "deployments/a/audio/speech", "x"]
+    "path", ["deployments/fast", "deployments/chat", "deployments/a/audio/speech", "x"]
 )
 def test_paths_where_there_is_nothing(server: Server, path: str) -> None:
     """Any other path is not found."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from briggs.transport.callers.cycle import Cycle
 from briggs.wires.base import Face
-from briggs.wires.openai.deployment import DeploymentFace
+from briggs.wires.openai.deployment import open_deployment
 
 _OPENAI = b"/openai/"
 _DEPLOYMENTS = b"/openai/deployments/"
@@ -39,5 +39,5 @@ def _find_deployment(rest: bytes, faces: Mapping[bytes, Face]) -> Face | None:
         operation = path.removeprefix(b"/v1")
         name = rest.removesuffix(operation)
         if path != operation and name and name != rest:
-            return DeploymentFace(faces[path], model=name.decode("utf-8", "replace"))
+            return open_deployment(faces[path], model=name.decode("utf-8", "replace"))
     return None
