@@ -11,6 +11,8 @@ import pytest
 from tests.api.behaviours import cut_stream, error, ok
 from tests.gateway.test_faces import ANSWER, STREAM
 from tests.processes import Reply, Server, Upstream, run_server
+from tests.web.visitor import Visitor
+from tests.wires.anthropic.test_plain import REQUEST
 
 Json = dict[str, Any]
 MESSAGES = [{"role": "user", "content": "one two three"}]
@@ -234,3 +236,17 @@ def test_models(briggs: Server) -> None:
     assert (model["type"], model["created_at"]) == ("model", "1970-01-01T00:00:00Z")
     for query in ("limit=0", "limit=x", "after_id=nobody"):
         assert briggs.send("GET", f"/v1/models?{query}", headers=VERSION).status == 400
+
+
+def test_pages(briggs: Server) -> None:
+    """A message is read on its page like a chat: its system prompt, thoughts, calls and results."""
+    kept = {name: value for name, value in REQUEST.items() if name not in ("model", "top_k")}
+    id = ask(briggs, "ok/m", **kept).headers["x-briggs-completion-id"]
+    page = Visitor(briggs).visit(f"/completions/{id}")
+    assert page.status == 200
+    shown = page.body.decode()
+    for said in ("Be brief.", "Hm.", "One.", "Go on."):
+        assert said in shown
+    asked = briggs.send("GET", f"/v1/chat/completions/{id}/messages").json["data"]
+    roles = ["system", "user", "assistant", "tool", "user"]
+    assert [message["role"] for message in asked] == roles
