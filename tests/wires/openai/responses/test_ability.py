@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from briggs.conform import Asked, ConformStream, conform_response
 from briggs.types import json
+from briggs.types.completions import Completion
 from briggs.types.errors import UpstreamInvalid, UpstreamRejected
 from briggs.wires.base import Prepared
-from briggs.wires.openai.responses.ability import ResponsesAbility
+from briggs.wires.openai.responses.ability import ResponsesAbility, fold_response
+from briggs.wires.openai.responses.recorded import list_output
 from briggs.wires.openai.responses.request import read_request
 from tests.api.openai.upstreams import (
     CALL,
@@ -23,6 +27,7 @@ from tests.api.openai.upstreams import (
     write_events,
     write_whole,
 )
+from tests.types.strategies import json_values
 
 ABILITY = ResponsesAbility("openai")
 CUSTOM = {
@@ -203,3 +208,60 @@ def test_what_is_no_response(body: bytes) -> None:
     with pytest.raises(UpstreamInvalid):
         decoder = ABILITY.open_stream(prepare())
         decoder.feed(b"data: " + b'{"type": "response.output_text.delta"}' + b"\n\n")
+
+
+NAMES = st.sampled_from(
+    [
+        *("type", "item", "output", "output_index", "content_index", "delta", "text", "content"),
+        *("id", "status", "response", "model", "name", "call_id", "arguments", "input", "part"),
+        *("annotation", "annotations", "logprobs", "token", "usage", "input_tokens", "error"),
+        *("object", "created_at", "summary", "incomplete_details", "reason", "service_tier"),
+    ]
+)
+WORDS = st.sampled_from(
+    [
+        *(event["type"] for event in list_events(THOUGHT, SEARCH, MESSAGE, CALL, REFUSAL)),
+        *("message", "function_call", "custom_tool_call", "reasoning", "output_text", "refusal"),
+        *("completed", "incomplete", "failed", "response", "error", "url_citation"),
+    ]
+)
+WILD = st.recursive(
+    json_values() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@given(members=st.dictionaries(NAMES, WILD, max_size=6), output=st.lists(WILD, max_size=3))
+def test_no_answer_is_too_odd(members: dict[str, Any], output: list[Any]) -> None:
+    """Whatever a vendor sends as a response is read, or refused as no such answer."""
+    for response in (members, create_response(**{**members, "output": output})):
+        try:
+            json.decode(ABILITY.decode(json.encode(response), prepared=prepare()))
+        except (UpstreamInvalid, UpstreamRejected) as error:
+            assert error.message
+        completion = Completion(
+            organization_id="default",
+            kind="response",
+            status="finished",
+            request=b'{"model": "m", "input": "hi"}',
+            response=b'{"choices": []}',
+            received=json.encode(response),
+        )
+        list_output(completion)
+
+
+@given(st.lists(st.dictionaries(NAMES, WILD, max_size=6), max_size=4), st.data())
+def test_no_event_is_too_odd(events: list[dict[str, Any]], data: st.DataObject) -> None:
+    """Whatever events a vendor sends, they are read, or the stream is refused."""
+    known = list_events(THOUGHT, MESSAGE, CALL)
+    changed = [{**data.draw(st.sampled_from(known)), **event} for event in events]
+    for sent in (events, changed):
+        stream = b"".join(b"data: " + json.encode(event) + b"\n\n" for event in sent)
+        decoder = ABILITY.open_stream(prepare())
+        try:
+            for payload in decoder.feed(stream):
+                json.decode(payload)
+        except UpstreamInvalid as error:
+            assert error.message
+        fold_response(sent)
