@@ -15,7 +15,7 @@ from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
 from briggs.storage.database import database_of
-from briggs.storage.deletion import delete_completions, is_deleted
+from briggs.storage.deletion import delete_completions, is_deleted, revive
 from briggs.storage.pages import Page, SummaryPage, find_row, list_page, list_summaries
 from briggs.storage.previews import keep_preview
 from briggs.storage.queries import Query
@@ -183,8 +183,8 @@ class Completions:
     async def create_missing(self, of: Sequence[Completion]) -> dict[str, str]:
         """Store completions that come from another record, in one transaction.
 
-        Those whose id is on record already are left out. Returns their ids, with the organizations
-        that have them.
+        Those whose id is on record already are left out, and those that were deleted are back.
+        Returns the ids of the former, with the organizations that have them.
         """
         redactor = self._access.redactor
         if redactor is not None:
@@ -368,6 +368,7 @@ def _create_missing(
         keep_preview(connection, of=each)
     indexes.create(connection, of=added)
     rollups.record(connection, added=added)
+    revive(connection, [each.id for each in added])
     return there
 
 

@@ -58,6 +58,15 @@ def leave_queues(connection: Connection, ids: Sequence[str], *, organization_id:
         connection.execute(statement, keys)
 
 
+def revive(connection: Connection, ids: Sequence[str]) -> None:
+    """Forget that these completions were deleted, because they are on record again."""
+    if ids:
+        statement = deleted_completions.delete().where(
+            deleted_completions.c.id == bindparam("revived")
+        )
+        connection.execute(statement, [{"revived": id} for id in ids])
+
+
 def is_deleted(connection: Connection, id: str) -> bool:
     """Whether there was a completion with this id."""
     row = select(deleted_completions.c.id).where(deleted_completions.c.id == id)

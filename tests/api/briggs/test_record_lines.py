@@ -147,6 +147,19 @@ def test_what_is_on_record_stays(server: Server) -> None:
     assert not fourth["is_new"] and export(server, "tag=once") == [line]
 
 
+def test_an_import_brings_back_what_was_deleted(server: Server) -> None:
+    """An export is an archive: what was deleted is whole again, and can be told of again."""
+    id = record(server, "archived")
+    lines = export(server, "tag=archived")
+    ask(server, "DELETE", f"/v1/chat/completions/{id}")
+    assert server.send("POST", f"/api/v1/completions/{id}", {"tags": ["late"]}).status != 200
+    [outcome] = take(server, *lines)
+    assert outcome == {"id": id, "is_new": True, "error": None}
+    assert export(server, "tag=archived") == lines
+    ask(server, "POST", f"/api/v1/completions/{id}", {"tags": ["revived"]})
+    assert [each["id"] for each in export(server, "tag=revived")] == [id]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
