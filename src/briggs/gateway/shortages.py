@@ -55,30 +55,30 @@ def find_shortages(
         found.append(Shortage(account, "tokens_per_minute", most, used, need.tokens, left_s))
     # A call that costs nothing never breaks a budget.
     if need.cost:
+        held = account.reserved + need.cost
         dollars = limits.dollars_per_day
-        if dollars is not None:
-            spent, end = account.days.get(need.day, 0), need.day + DAY_US
-            found += _find_dollars(account, "dollars_per_day", dollars, spent, need, end, clock)
-        dollars = limits.dollars_per_month
-        if dollars is not None:
-            spent = account.months.get(find_month(need.day), 0)
+        if dollars is not None and account.days.get(need.day, 0) + held > round(dollars * NANO):
+            end = need.day + DAY_US
+            spent = account.days.get(need.day, 0)
+            found.append(_lack("dollars_per_day", account, dollars, spent, need, end, clock))
+        dollars, month = limits.dollars_per_month, find_month(need.day)
+        if dollars is not None and account.months.get(month, 0) + held > round(dollars * NANO):
             end = find_next_month(need.day)
-            found += _find_dollars(account, "dollars_per_month", dollars, spent, need, end, clock)
+            spent = account.months.get(month, 0)
+            found.append(_lack("dollars_per_month", account, dollars, spent, need, end, clock))
     return found
 
 
-def _find_dollars(
-    account: Account,
+def _lack(
     name: str,
+    account: Account,
     dollars: float,
     spent: int,
     need: Need,
     end: int,
     clock: Callable[[], int],
-) -> Sequence[Shortage]:
+) -> Shortage:
     most = round(dollars * NANO)
-    if spent + account.reserved + need.cost <= most:
-        return ()
     wait_s: float | None
     if need.cost > most:
         wait_s = None
@@ -86,7 +86,7 @@ def _find_dollars(
         wait_s = BUSY_S
     else:
         wait_s = max(BUSY_S, (end - clock()) / 1e6)
-    return (Shortage(account, name, most, spent, need.cost, wait_s, account.reserved),)
+    return Shortage(account, name, most, spent, need.cost, wait_s, account.reserved)
 
 
 def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:

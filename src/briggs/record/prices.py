@@ -169,7 +169,9 @@ class Prices:
             price = find_listed(address, model, tier, current_time_us() // _MINUTE_US)
             if price is None:
                 return None
-        rates = next((rates for start, rates in price.tiers if prompt > start), price.tiers[-1][1])
+        rates = price.tiers[-1][1]
+        if len(price.tiers) > 1:
+            rates = next((each for start, each in price.tiers if prompt > start), rates)
         if answer and rates.output is None:
             return None
         input, output = rates.input, rates.output or Decimal(0)
