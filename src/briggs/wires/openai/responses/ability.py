@@ -12,7 +12,7 @@ from typing import Any
 
 from briggs.types import json
 from briggs.types.any_json import integer, list_objects, members, text
-from briggs.types.envelope import CALLS_MAX, Envelope
+from briggs.types.envelope import Envelope
 from briggs.types.errors import UpstreamInvalid, UpstreamRejected
 from briggs.types.fold import Fold
 from briggs.types.sse import EventReader
@@ -325,8 +325,6 @@ class _Reader:
         if item["type"] not in ("function_call", "custom_tool_call") or index in self._calls:
             return
         number = self._calls[index] = len(self._calls)
-        if number >= CALLS_MAX:
-            raise UpstreamInvalid(f"a response has more than {CALLS_MAX} tool calls")
         is_whole = ending == "done"
         replaced = {} if is_whole else {("arguments" if "arguments" in item else "input"): ""}
         yield self._chunks.delta(tool_calls=[{"index": number, **_read_call(item, **replaced)}])
