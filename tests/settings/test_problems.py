@@ -56,6 +56,8 @@ ROWS: list[tuple[str, str, str]] = [
     ("unknown kind of provider", "[providers.mine]\nkind = 'grok'", "2: providers.mine.kind: 'grok' is not in the catalog; did you mean 'groq'"),
     ("kind that needs a base_url", "[providers.mine]\nkind = 'azure'", "1: providers.mine: azure needs the base_url of your resource"),
     ("base_url that is not a URL", "[providers.mine]\nbase_url = 'ftp://x'", "2: providers.mine.base_url: 'ftp://x' must begin with http:// or https://"),
+    ("base_url that is not a URL", "[providers.mine]\nbase_url = 'http://[::1'", "2: providers.mine.base_url: 'http://[::1' must begin with http:// or https://, and then have a host"),
+    ("base_url that is not a URL", "[providers.mine]\nbase_url = 'http://:80/v1'", "2: providers.mine.base_url: 'http://:80/v1' must begin with"),
     ("base_url with a password", "[providers.mine]\nbase_url = 'https://me:pass@h/v1'", "2: providers.mine.base_url: must not contain a user and password: set key_variable instead"),
     ("key_variable that is not a variable's name", "[providers.mine]\nkey_variable = 'sk-1234'", "2: providers.mine.key_variable: must be the name of an environment variable, never the key itself"),
     ("vendor's name without its kind", "[providers.groq]\nkey_variable = 'K'", "1: providers.groq: without kind it is treated as OpenAI: write kind = 'groq'"),

@@ -65,6 +65,12 @@ def test_a_list_is_followed(visitor: Visitor, server: Server, ids: list[str]) ->
     assert last[0] is not None and ids[2] in last[0]
 
 
+def test_a_referer_that_is_no_address(visitor: Visitor, ids: list[str]) -> None:
+    """Whatever a browser says it came from, the page is shown."""
+    newer, _, _ = open_page(visitor, f"/completions/{ids[2]}", referer="http://[::1")
+    assert newer == f"/completions/{ids[3]}"
+
+
 def test_the_links_of_the_page_keep_the_list(visitor: Visitor, ids: list[str]) -> None:
     """A tab of the page is still a place in the list."""
     list_of_page = urlencode({"list": LIST})

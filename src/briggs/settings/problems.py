@@ -211,9 +211,13 @@ def _is_installed(package: str) -> bool:
 
 
 def _check_url(path: MemberPath, given: str, *, instead: str) -> Iterator[Problem]:
-    url = urlsplit(given)
-    if url.scheme not in ("http", "https") or not url.netloc:
-        yield Problem(path, f"{given!r} must begin with http:// or https://")
+    try:
+        url = urlsplit(given)
+        is_url = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        yield Problem(path, f"{given!r} must begin with http:// or https://, and then have a host")
     elif "@" in url.netloc:
         yield Problem(path, f"must not contain a user and password: set {instead} instead")
 

@@ -72,9 +72,17 @@ def _read_list(request: Request) -> dict[str, str]:
     """The state of the list that led here."""
     given = request.query_params.get(PARAMETER)
     if given is None:
-        came_from = urlsplit(request.headers.get("referer", ""))
-        given = came_from.query if came_from.path == LIST else ""
+        given = _read_referer(request.headers.get("referer", ""))
     return {name: value for name, value in parse_qsl(given) if name in _KEPT}
+
+
+def _read_referer(referer: str) -> str:
+    """The query of a list; empty for any other page, and for what is no address."""
+    try:
+        came_from = urlsplit(referer)
+    except ValueError:
+        return ""
+    return came_from.query if came_from.path == LIST else ""
 
 
 def _create_query(request: Request, state: Mapping[str, str]) -> Query:

@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletionMessage
 
 from briggs.providers.http import PAGES_MAX
 from briggs.types.envelope import open_envelope
-from briggs.types.errors import UpstreamInvalid
+from briggs.types.errors import InvalidRequest, UpstreamInvalid
 from briggs.wires.base import Prepared
 from briggs.wires.gemini.answer import read_usage
 from briggs.wires.gemini.wire import GeminiWire
@@ -271,3 +271,11 @@ def test_parts_without_measure(answer: dict[str, Any], reason: str) -> None:
     with pytest.raises(UpstreamInvalid, match=reason):
         GeminiWire().decode(body, prepared=prepared)
     assert time.process_time() - began < 2
+
+
+def test_an_image_at_half_an_address() -> None:
+    """A URL that Python cannot split is refused by its place, and is no defect."""
+    part = {"type": "image_url", "image_url": {"url": "https://[::1/a.png"}}
+    asked = {"model": "m", "messages": [{"role": "user", "content": [part]}]}
+    with pytest.raises(InvalidRequest, match="host"):
+        WIRE.encode(open_envelope(json.dumps(asked).encode()), model="m")

@@ -356,7 +356,10 @@ def _encode_url(url: str, *, path: str) -> Members:
         return {"inlineData": {"mimeType": data.media_type, "data": data.base64}}
     if not url.startswith(("https://", "gs://")):
         raise _refuse(path, "a URL that does not begin with data:, https:// or gs://")
-    mime_type, _ = mimetypes.guess_type(urlsplit(url).path)
+    try:
+        mime_type, _ = mimetypes.guess_type(urlsplit(url).path)
+    except ValueError as error:
+        raise _refuse(path, "a URL whose host is no name and no address") from error
     return {"fileData": given(mimeType=mime_type, fileUri=url)}
 
 
