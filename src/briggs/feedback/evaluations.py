@@ -8,8 +8,9 @@ from uuid import UUID, uuid5
 from briggs.feedback.feedback import FeedbackPost, create_feedback
 from briggs.record.traces import find_id
 from briggs.storage import Store
-from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.errors import Conflict, InvalidRequest, NotFound
 from briggs.types.feedback import FeedbackTask
+from briggs.types.texts import one_line
 from briggs.wires.otel.call import is_call
 from briggs.wires.otel.evaluations import Evaluation, list_evaluations
 from briggs.wires.otel.spans import TraceSpan
@@ -30,20 +31,23 @@ async def record_evaluations(
     refused: list[str] = []
     by_id = {(span.trace_id, span.span_id): span for span in spans}
     for span, place, said in _list(spans):
+        name = one_line(said.name)[:_NAME_LENGTH_MAX]
         try:
-            task = await store.feedback_tasks.ensure(_create_task(said, organization_id))
+            task = await store.feedback_tasks.ensure(_create_task(name, organization_id))
             post = FeedbackPost(
                 task_id=task.id,
                 json_values=said.values,
                 comment=said.explanation,
                 completion_ids=[_find_completion(span, said, by_id, organization_id)],
-                reviewer=span.scope[:_NAME_LENGTH_MAX] or "evaluator",
+                reviewer=one_line(span.scope)[:_NAME_LENGTH_MAX] or "evaluator",
                 reviewer_kind="model",
                 idempotency_key=f"{span.trace_id}/{span.span_id}/{place}",
             )
             await create_feedback(store, post, organization_id=organization_id, reviewer="")
+        except Conflict:
+            refused.append(f"The evaluation '{name}' came before, with another result: that stays.")
         except (InvalidRequest, NotFound) as error:
-            refused.append(f"The evaluation '{said.name}': {error.message}")
+            refused.append(f"The evaluation '{name}': {error.message}")
     return refused
 
 
@@ -71,9 +75,8 @@ def _find_completion(
     raise InvalidRequest("it is in no span of a call, and names no gen_ai.response.id.")
 
 
-def _create_task(said: Evaluation, organization_id: str) -> FeedbackTask:
+def _create_task(name: str, organization_id: str) -> FeedbackTask:
     """The task for evaluations of a quality. Its queue waits for completions with its tag."""
-    name = said.name[:_NAME_LENGTH_MAX]
     return FeedbackTask(
         id=str(uuid5(_NAMESPACE, f"{organization_id}\0{name}")),
         organization_id=organization_id,

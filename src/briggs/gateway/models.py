@@ -14,6 +14,7 @@ from briggs.gateway.order import Share, Targets
 from briggs.gateway.timeouts import Policy, find_longest, open_policy
 from briggs.providers.base import Provider, Target
 from briggs.settings import FileSettings, TargetSettings, is_name, read_target
+from briggs.types.envelope import MODEL_CHARACTERS_MAX
 from briggs.types.errors import BriggsError, ModelNotFound, ProviderNotFound
 
 _DIRECT_MAX = 1_000
@@ -162,6 +163,11 @@ async def retrieve_model(id: str, *, models: Models) -> dict[str, Any]:
     """One of the listed models. Raises `ModelNotFound`, `ProviderNotFound`."""
     if id in models.named:
         return _describe_name(id)
+    if len(id) > MODEL_CHARACTERS_MAX:
+        # To look for names that are like it would take seconds.
+        raise ModelNotFound(
+            f"A model's name has at most {MODEL_CHARACTERS_MAX} characters.", param="model"
+        )
     [share] = resolve(id, models=models).shares
     assert isinstance(share.to, Target), "a model that the file does not name has one target"
     provider = share.to.provider

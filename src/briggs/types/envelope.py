@@ -30,8 +30,8 @@ CALLS_MAX = 1024
 """The tool calls of one choice. OpenAI accepts 128 tools in a request."""
 TOP_LOGPROBS_MAX = 20
 # The model's name is repeated in every chunk of a stream, in URLs, and in error messages.
-_MODEL_CHARACTERS_MAX = 1000
-_Model = Annotated[str, Meta(max_length=_MODEL_CHARACTERS_MAX)]
+MODEL_CHARACTERS_MAX = 1000
+_Model = Annotated[str, Meta(max_length=MODEL_CHARACTERS_MAX)]
 _TopLogprobs = Annotated[int, Meta(ge=0, le=TOP_LOGPROBS_MAX)]
 
 # The type of each member of CreateChatCompletionRequest that has the same type for every

@@ -340,6 +340,13 @@ def test_embeddings(client: ollama.Client, briggs: Server) -> None:
         assert (refused.status, type(refused.json["error"])) == (400, str)
 
 
+def test_a_name_of_a_megabyte(briggs: Server) -> None:
+    """A name that no model has is refused without a look for names that are like it."""
+    reply = briggs.send("POST", "/api/show", {"model": "o" * 1_000_000})
+    assert reply.status == 404
+    assert reply.json["error"] == "A model's name has at most 1000 characters."
+
+
 def test_its_key(briggs: Server) -> None:
     """The calls and the lists need a key. Without `Authorization`, there is none."""
     paths = (("POST", "chat"), ("POST", "generate"), ("GET", "tags"), ("GET", "version"))

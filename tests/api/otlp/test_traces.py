@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -273,3 +274,35 @@ def test_evaluations_become_feedback(server: Server) -> None:
     assert whole["task_name"] == "Relevance"
     [task] = server.send("GET", "/api/v1/feedback_task").json
     assert task["name"] == "Relevance"
+
+
+def test_an_evaluation_with_another_result(server: Server) -> None:
+    """What an evaluator said first stays. The rest of the export is kept all the same."""
+    first, second = (
+        create_evaluation(**{"gen_ai.evaluation.name": name, "gen_ai.evaluation.score.value": 1})
+        for name in ("First", "Second")
+    )
+    changed = create_evaluation(
+        **{"gen_ai.evaluation.name": "First", "gen_ai.evaluation.score.value": 0}
+    )
+    send(server, export(create_span(traceId="8" * 32, parentSpanId="1" * 16, events=[first])))
+    again = create_span(traceId="8" * 32, parentSpanId="1" * 16, events=[changed, second])
+    reply = send(server, export(again))
+    assert reply.status == 200
+    assert "'First' came before" in reply.json["partialSuccess"]["errorMessage"]
+    [recorded] = list_calls(server, "8" * 32)
+    given = server.send("GET", f"/api/v1/feedback?completion_id={recorded['id']}").json["data"]
+    assert [each["json_values"]["score"] for each in given] == [1, 1]
+
+
+@pytest.mark.parametrize("member", ["name", "score.label", "explanation"])
+def test_evaluations_with_half_a_character(server: Server, member: str) -> None:
+    """Half of a surrogate pair in an evaluation does no harm."""
+    said = {"gen_ai.evaluation.score.value": 1, f"gen_ai.evaluation.{member}": "a\ud800"}
+    trace_id = uuid4().hex
+    span = create_span(traceId=trace_id, parentSpanId="1" * 16, events=[create_evaluation(**said)])
+    reply = send(server, export(span, scope="tests\ud800"))
+    assert (reply.status, reply.json) == (200, {})
+    [recorded] = list_calls(server, trace_id)
+    [given] = server.send("GET", f"/api/v1/feedback?completion_id={recorded['id']}").json["data"]
+    assert given["json_values"]["score"] == 1

@@ -35,6 +35,9 @@ def read_azure(cycle: Cycle, *, faces: Mapping[bytes, Face]) -> Face | None:
 
 def _find_deployment(rest: bytes, faces: Mapping[bytes, Face]) -> Face | None:
     """The face of `NAME/chat/completions`. A name may have slashes."""
+    if b"/v1/" + rest in faces:
+        # The name is empty.
+        return None
     for path in sorted(faces, key=len, reverse=True):
         operation = path.removeprefix(b"/v1")
         name = rest.removesuffix(operation)
