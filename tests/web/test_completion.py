@@ -277,6 +277,39 @@ def test_a_failed_call_says_why(server: Server, visitor: Visitor) -> None:
     assert "The caller got this error" in words
 
 
+@pytest.mark.parametrize("state", ["", "?format=json", "?tab=probabilities"])
+def test_an_answer_without_text(server: Server, visitor: Visitor, state: str) -> None:
+    """An embedding shows its kind and its answer. The playground only asks for chats."""
+    asked = {"model": "local/briggs-tiny", "input": ["one", "two"]}
+    reply = server.send("POST", "/v1/embeddings", asked)
+    page = read(visitor, f"/completions/{reply.headers['x-briggs-completion-id']}{state}")
+    words = read_words(page)
+    assert "Kind embedding" in words
+    assert '"dimensions": 256' in unescape(page)
+    assert "no tokens, and so there are no probabilities" in words
+    assert "/playground?from=" not in page
+
+
+def test_where_calls_are_listed_an_answer_without_text_has_its_kind(
+    server: Server, visitor: Visitor
+) -> None:
+    """The list and the session say that the call was an embedding."""
+    headers = {"x-briggs-session": "vectors", "x-briggs-tags": "vectors"}
+    asked = {"model": "local/briggs-tiny", "input": "one"}
+    server.send("POST", "/v1/embeddings", asked, headers=headers)
+    assert "[embedding]" in read_words(read(visitor, "/completions?query=tag+%3D+vectors"))
+    assert "embedding" in read_words(read(visitor, "/sessions/vectors"))
+
+
+def test_a_failed_call_that_was_logged(server: Server, visitor: Visitor) -> None:
+    """Whom its program asked is not known here, so the page does not say that nobody was asked."""
+    id = record(server, {"messages": []}, None, status="failed", failure_reason="It broke.")
+    words = read_words(read(visitor, f"/completions/{id}"))
+    assert "It was logged as failed." in words
+    assert "Nobody was asked" not in words
+    assert ".." not in words.replace("...", "")
+
+
 def test_hostile_text_is_text(server: Server, visitor: Visitor) -> None:
     """Whatever a model or a user wrote, in any place, is neither markup nor a control."""
     call = {

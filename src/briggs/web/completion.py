@@ -21,7 +21,7 @@ from briggs.record.labels import split_tags
 from briggs.record.presented import encode_tag
 from briggs.record.retention import explain_absence
 from briggs.storage import Query
-from briggs.types.completions import Completion
+from briggs.types.completions import TEXTLESS, Completion
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.keys import Key
 from briggs.types.values import list_values
@@ -247,6 +247,8 @@ async def view_completion(
         "grade_link": grade_links[0][1] if grade_links else None,
         "removable": [(tag, encode_tag(tag)) for tag in completion.tags],
         "may_change": "answer" in request.state.key.scopes,
+        # The playground asks for chats.
+        "may_try": "answer" in request.state.key.scopes and completion.kind not in TEXTLESS,
         "may_delete": "admin" in request.state.key.scopes,
         "may_grade": "grade" in request.state.key.scopes,
         "card": _find_card(details),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 from markupsafe import Markup
 
 from briggs.record.bodies import list_answers, read_asked
 from briggs.types import json
 from briggs.types.any_json import list_objects
-from briggs.types.completions import Completion
+from briggs.types.completions import TEXTLESS, Completion
 from briggs.types.probabilities import Certainty, measure
 from briggs.types.request import CreateChatCompletionRequest
 from briggs.types.texts import message_text, printable, read_called
@@ -115,6 +116,8 @@ class Details(NamedTuple):
     """The place of the answer that is shown."""
     shown: Message | None
     """The answer that is shown."""
+    textless: str
+    """An answer without text, such as that of an embedding, as JSON."""
     probabilities: Probabilities | None
     choices: Sequence[Choice]
     parting: Parting | None
@@ -164,6 +167,7 @@ def read_details(completion: Completion, wish: Wish) -> Details:
         answers=answers,
         choice=choice,
         shown=view_answer(answer, place=choice, part=wish.part) if answer else None,
+        textless=_write_textless(completion),
         probabilities=view_probabilities(tokens, figures) if figures else None,
         choices=choices,
         parting=parting,
@@ -235,6 +239,15 @@ def _cut_beside(answer: ChoiceTokens, *, same: int) -> _Cut:
     return _Cut(whole.cut(start, end), same if left_out else 0, len(said) - end)
 
 
+def _write_textless(completion: Completion) -> str:
+    if completion.kind not in TEXTLESS or not completion.response:
+        return ""
+    try:
+        return _cut_json(json.decode(completion.response))
+    except msgspec.DecodeError:
+        return ""
+
+
 def _follow_token(wish: Wish, answer: ChoiceTokens | None) -> Wish:
     """Show the part of a long answer that has the token."""
     if wish.token is None or answer is None or wish.token >= len(answer.tokens):
@@ -287,6 +300,9 @@ def _list_tools(request: Mapping[str, Any]) -> list[Tool]:
 
 
 def _write_json(messages: Sequence[Any], answers: Sequence[ChoiceTokens]) -> str:
-    whole = {"messages": messages, **_without_logprobs(answers)}
-    written = json.lay_out(whole)
+    return _cut_json({"messages": messages, **_without_logprobs(answers)})
+
+
+def _cut_json(value: Any) -> str:
+    written = json.lay_out(value)
     return printable(written[:JSON_CHARACTERS_MAX]) + "…" * (len(written) > JSON_CHARACTERS_MAX)

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from briggs.storage import Bin, Query, Sort, Summary, Survey
 from briggs.types import json
 from briggs.types.completion_filters import VOCABULARY, list_required, parse_completion_filter
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import TEXTLESS, Completion, current_time_us
 from briggs.types.errors import InvalidFilter, InvalidRequest
 from briggs.types.filters import (
     AllOf,
@@ -245,6 +245,8 @@ def _view(summary: Summary, words: Sequence[str]) -> Row:
         said = " · ".join(filter(None, (completion.failure_kind, completion.failure_reason)))
     elif completion.status == "started":
         said = "…"
+    elif completion.kind in TEXTLESS:
+        said = f"[{completion.kind}]"
     return Row(
         completion,
         mark(asked, words),
@@ -259,7 +261,9 @@ def _view(summary: Summary, words: Sequence[str]) -> Row:
 def _explain(completion: Completion) -> str:
     if completion.status == "started":
         return "streams…" if completion.stream else "waits…"
-    return "no answer" if completion.status == "failed" else "no logprobs"
+    if completion.status == "failed":
+        return "no answer"
+    return "—" if completion.kind in TEXTLESS else "no logprobs"
 
 
 def _list_marks(completion: Completion, *, calls: int, tries: int) -> list[tuple[str, str]]:
