@@ -234,14 +234,22 @@ async def _follow(id: str | None, *, key: Key, store: Store, bytes_max: int) -> 
 async def _find_referred(
     asked: dict[str, Any], turns: list[Completion], *, key: Key, store: Store
 ) -> dict[str, ResponseItem]:
-    """The items that the requests only name, by id, as far as they are ours."""
+    """The items that the requests only name, by id, as far as they are ours.
+
+    Raises `InvalidRequest` for items of too many responses, since each is looked up.
+    """
     given = [asked.get("input"), *(decode_request(turn.request).get("input") for turn in turns)]
     items = [item for each in given if isinstance(each, list) for item in each]
     referred: dict[str, ResponseItem] = {}
     named = {id for item in items if (id := _find_reference(item)) is not None}
-    for response_id in sorted(
-        {"resp_" + ours.replace("-", "") for id in named if (ours := read_id(id))}
-    ):
+    response_ids = {"resp_" + ours.replace("-", "") for id in named if (ours := read_id(id))}
+    if len(response_ids) > TURNS_MAX:
+        raise InvalidRequest(
+            f"'input' refers to items of more than {TURNS_MAX} responses: send the items "
+            "themselves.",
+            param="input",
+        )
+    for response_id in sorted(response_ids):
         found = await find_response(response_id, key=key, store=store)
         if found is not None and found.status == "finished":
             for item in (*list_input(found), *list_output(found)):

@@ -367,6 +367,18 @@ def test_a_response_that_is_not_stored_is_not_there(client: openai.OpenAI) -> No
     assert caught.value.code == "previous_response_not_found"
 
 
+def test_references_to_too_many_responses(vendors: Upstream, client: openai.OpenAI) -> None:
+    """Each response whose items a request names is looked up, so they cannot be any number."""
+    items: Any = [
+        {"type": "item_reference", "id": f"msg_01a227e441f67000{number:016x}i0"}
+        for number in range(8 * 16**15, 8 * 16**15 + 1001)
+    ]
+    with pytest.raises(openai.BadRequestError, match="more than 1000 responses"):
+        client.responses.create(model="ok/m", input=items)
+    with pytest.raises(openai.BadRequestError, match="send the item itself"):
+        client.responses.create(model="ok/m", input=items[1:])
+
+
 def test_the_items_of_a_request_come_in_pages(client: openai.OpenAI) -> None:
     """Newest first, or in order, and from any item on."""
     items: Any = [
