@@ -215,7 +215,64 @@ _GRAPHQL = {
     "query": "query Q($id: String!) { organization(id: $id) { id slug } }",
     "variables": {"id": "default"},
 }
+_SPAN: dict[str, Any] = {
+    "traceId": "5b8efff798038103d269b633813fc60c",
+    "spanId": "eee19b7ec3c1b174",
+    "parentSpanId": "eee19b7ec3c1b173",
+    "name": "chat m",
+    "startTimeUnixNano": "1790000000000000000",
+    "endTimeUnixNano": 1790000001000000000,
+    "attributes": [
+        {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+        {"key": "gen_ai.provider.name", "value": {"stringValue": "openai"}},
+        {"key": "gen_ai.request.model", "value": {"stringValue": "m"}},
+        {"key": "gen_ai.request.temperature", "value": {"doubleValue": 0.5}},
+        {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "3"}},
+        {
+            "key": "gen_ai.response.finish_reasons",
+            "value": {"arrayValue": {"values": [{"stringValue": "stop"}]}},
+        },
+        {
+            "key": "gen_ai.input.messages",
+            "value": {
+                "stringValue": json.dumps(
+                    [{"role": "user", "parts": [{"type": "text", "content": "Hello"}]}]
+                )
+            },
+        },
+    ],
+    "events": [
+        {
+            "name": "gen_ai.evaluation.result",
+            "attributes": [
+                {"key": "gen_ai.evaluation.name", "value": {"stringValue": "Relevance"}},
+                {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": 0.5}},
+                {"key": "gen_ai.evaluation.explanation", "value": {"stringValue": "It is."}},
+            ],
+        }
+    ],
+    "status": {"code": 2, "message": "It broke."},
+}
+_EXPORT: dict[str, Any] = {
+    "resourceSpans": [
+        {
+            "resource": {
+                "attributes": [
+                    {"key": "service.name", "value": {"stringValue": "s"}},
+                    {
+                        "key": "more",
+                        "value": {"kvlistValue": {"values": [{"key": "a", "value": {}}]}},
+                    },
+                ]
+            },
+            "scopeSpans": [{"scope": {"name": "tests"}, "spans": [_SPAN]}],
+        }
+    ]
+}
 _BODIES: dict[str, Any] = {
+    "/v1/conversations": {"items": [], "metadata": {}},
+    "/v1/traces": _EXPORT,
+    "/api/show": {"model": "openai/ok", "verbose": True},
     "/v1/chat/completions": {"metadata": {"a": "b"}},
     "/v1/organization": {"name": "k", "scopes": ["read"], "expires_in_s": 60},
     "/api/completions": _LOGGED,
@@ -376,6 +433,14 @@ def odd_responses(drawn: Drawn) -> Hostile:
     if draw.random() < 0.7:
         request = mutate(request, draw, times=2)
     return _send("odd responses", drawn, b"POST", RESPONSES, encode(request))
+
+
+def odd_traces(drawn: Drawn) -> Hostile:
+    """An export of spans with members that are not what they should be."""
+    draw = drawn.draw
+    export = mutate(_EXPORT, draw)
+    body = encode(export).replace(b"5b8e", b"%04x" % draw.getrandbits(16))
+    return _send("odd traces", drawn, b"POST", b"/v1/traces", body)
 
 
 def odd_bytes(drawn: Drawn) -> Hostile:
@@ -639,6 +704,7 @@ def pipelined(drawn: Drawn) -> Hostile:
 KINDS: dict[Callable[[Drawn], Hostile], int] = {
     odd_members: 28,
     odd_faces: 12,
+    odd_traces: 5,
     odd_responses: 6,
     odd_bytes: 8,
     odd_models: 12,
