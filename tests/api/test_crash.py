@@ -73,14 +73,18 @@ async def _call(server: Server, transport: Transport, name: str, answers: Answer
     for number in range(100_000):
         said = f"call {name}-{number} says this"
         chat: dict[str, object] = {"model": "ok/m", "messages": [{"role": "user", "content": said}]}
+        text: dict[str, object] = {"model": "ok/gpt-5", "prompt": said}
         message = {**chat, "max_tokens": 9}
         asked: dict[str, object] = {"model": "ok/m", "input": said}
         turns: list[tuple[str, dict[str, object], bytes]] = [
             ("/v1/chat/completions", chat, b""),
             ("/v1/chat/completions", {**chat, "stream": True}, b"data: [DONE]\n\n"),
             ("/v1/embeddings", {"model": "embeds/m", "input": said}, b""),
-            ("/v1/completions", {"model": "ok/gpt-5", "prompt": said}, b""),
+            ("/v1/completions", text, b""),
+            ("/v1/completions", {**text, "stream": True}, b"data: [DONE]\n\n"),
             ("/api/chat", {**chat, "stream": False}, b""),
+            ("/api/chat", chat, b"\n"),
+            ("/api/generate", {"model": "ok/m", "prompt": said}, b"\n"),
             ("/v1/messages", message, b""),
             ("/v1/messages", {**message, "stream": True}, b'{"type":"message_stop"}\n\n'),
             ("/v1/responses", asked, b""),
