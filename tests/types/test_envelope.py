@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from briggs.app import FACES
 from briggs.types.envelope import open_envelope
 from briggs.types.errors import InvalidRequest
 
@@ -32,3 +33,12 @@ def test_half_a_character_in_a_members_name() -> None:
     request = {**REQUEST, "\ud800": [1.5, {"a": None}], "temperature": 0.5}
     sent = json.loads(open_envelope(json.dumps(request).encode()).encode(model="other"))
     assert sent == {**request, "model": "other"}
+
+
+@pytest.mark.parametrize("path", sorted(FACES))
+def test_bytes_that_are_no_text(path: bytes) -> None:
+    """A body with bytes that are not UTF-8 is refused in every format."""
+    names = (b"input", b"prompt", b"messages")
+    members = b", ".join(b'"%b": ["\xff"]' % name for name in names)
+    with pytest.raises(InvalidRequest):
+        FACES[path].read_request(b'{"model": "m", "max_tokens": 5, %b}' % members)

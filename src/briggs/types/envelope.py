@@ -232,6 +232,9 @@ def read_members(envelope: Envelope, types: Mapping[str, Any]) -> None:
             value = json.decode(envelope.members[name])
         except msgspec.ValidationError as error:
             raise _explain(name, error) from error
+        except msgspec.DecodeError as error:
+            # Until here, nobody has looked at the text of a member.
+            raise InvalidRequest(f"Invalid value for '{name}': {error}.", param=name) from error
         envelope.values[name] = _convert_member(name, value, type)
 
 
