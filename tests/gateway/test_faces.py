@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from briggs.app import FACES
 from briggs.gateway.callers import Listener
 from briggs.gateway.calls import Gateway
 from briggs.types.completions import Completion
@@ -195,3 +196,24 @@ async def test_another_format_is_translated(tmp_path: Path) -> None:
     assert upstream.seen[0].path.endswith("/chat/completions")
     assert "system" not in upstream.seen[0].json
     assert recorded.status == "failed"
+
+
+@pytest.mark.parametrize(
+    "path", [b"/api/chat", b"/api/generate", b"/v1/completions", b"/v1/messages", b"/v1/responses"]
+)
+def test_chunks_without_a_reason(path: bytes) -> None:
+    """A vendor may leave `finish_reason` out where it would be null."""
+    face = FACES[path]
+    messages = [{"role": "user", "content": "a"}]
+    asked: dict[str, Any] = {"messages": messages, "prompt": "a", "max_tokens": 5}
+    if path == b"/v1/responses":
+        asked = {"input": "a"}
+    body = json.dumps({"model": "m", "stream": True, **asked}).encode()
+    envelope = face.read_request(body)
+    frames = face.open_stream(envelope, Completion(organization_id="default", request=body))
+    chunk = {"id": "c", "created": 1, "model": "m", "object": "chat.completion.chunk"}
+    first = {"index": 0, "delta": {"role": "assistant", "content": "Hello"}}
+    last = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    written = frames.write([json.dumps({**chunk, "choices": [first]}).encode()])
+    written += frames.write([json.dumps({**chunk, "choices": [last]}).encode()])
+    assert b"Hello" in written + frames.end()

@@ -61,7 +61,7 @@ class Lines:
     def _write(self, chunk: dict[str, Any]) -> bytes:
         self._last |= {k: v for k, v in chunk.items() if v is not None}
         for choice in chunk["choices"]:
-            self._reason = choice["finish_reason"] or self._reason
+            self._reason = choice.get("finish_reason") or self._reason
             delta = choice["delta"]
             if delta.get("tool_calls"):
                 self._calls.add(chunk)

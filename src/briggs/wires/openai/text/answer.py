@@ -58,7 +58,7 @@ def _identify(answer: dict[str, Any]) -> dict[str, Any]:
 def _write_choice(
     choice: dict[str, Any], message: dict[str, Any], speller: _Speller
 ) -> dict[str, Any]:
-    reason = choice["finish_reason"]
+    reason = choice.get("finish_reason")
     tokens = list_objects(members(choice.get("logprobs")).get("content"))
     return {
         "text": text(message.get("content")) or text(message.get("refusal")) or "",
