@@ -130,7 +130,9 @@ def test_an_alert_fires_and_is_resolved(
         assert server.send("GET", "/health").json == {"status": "ok", "alerts_firing": 1}
         metrics = server.send("GET", "/metrics").body.decode()
         assert 'briggs_alert_firing{alert="failures"} 1.0' in metrics
-        assert 'briggs_alert_deliveries_total{outcome="delivered"} 1.0' in metrics
+        delivered = b'briggs_alert_deliveries_total{outcome="delivered"} 1.0'
+        # The mail is counted a moment after the mail server has it.
+        wait_for(lambda: delivered in server.send("GET", "/metrics").body)
         assert b"failures</b> has fired since" in Visitor(server).visit("/").body
         server.stop(signal.SIGKILL)
     with run_server(data, config=config, environment=ENVIRONMENT) as server:

@@ -14,7 +14,6 @@ from tests.clients.test_clients import ENVIRONMENTS
 from tests.processes import Server, Upstream, run_server
 
 CLAUDE = ENVIRONMENTS / "claude-code" / "node_modules" / ".bin" / "claude"
-pytestmark = pytest.mark.skipif(not CLAUDE.exists(), reason="`make test-clients` installs it")
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,7 @@ async def test_lists_are_the_same(store: Store) -> None:
             await store.settle(vary(rng))
         elif step % 3 == 1:
             await store.completions.delete(changed.id, organization_id="default")
+            some.remove(changed)
         else:
             await store.completions.merge(
                 changed.id, organization_id="default", change=Report(vary(rng, id=changed.id))

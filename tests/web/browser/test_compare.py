@@ -64,7 +64,7 @@ def test_an_answer_is_added_and_left_out(open_page: OpenPage, answers: list[str]
 def test_a_session_is_read_as_a_conversation(open_page: OpenPage) -> None:
     """The list leads to the session, and each turn to its completion."""
     page = open_page("/sessions", width=1280)
-    page.get_by_role("link", name="browser 1").click()
+    page.get_by_role("row", name="browser 1").get_by_role("link").click()
     expect(page.locator(".turn")).to_have_count(1)
     page.locator(".turn-number a").click()
     page.wait_for_url("**/completions/*")
