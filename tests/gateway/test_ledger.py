@@ -198,9 +198,9 @@ class Model:
         """What is used by now of each limit. Calls in flight count with what they may use."""
         held = [(it.at, it.day, it.tokens, 0.01) for it in self.running]
         recent = [it for it in [*self.used, *held] if it[0] > now - span_s]
-        # A call that has ended counts for its own day; one in flight still counts for any.
-        of_day = [it for it in self.used if it[1] == day] + held
-        of_month = [it for it in self.used if find_month(it[1]) == find_month(day)] + held
+        # A call counts for the day on which it began, while it is in flight and when it has ended.
+        of_month = [it for it in [*self.used, *held] if find_month(it[1]) == find_month(day)]
+        of_day = [it for it in of_month if it[1] == day]
         return {
             "requests_per_minute": len(recent),
             "tokens_per_minute": sum(it[2] for it in recent),
@@ -407,11 +407,11 @@ async def test_days_and_months_begin_at_midnight() -> None:
     reservation = await desk.reserve(late)
     assert reservation is not None
     desk.clock.s += 120
-    desk.settle(late, reservation, status="finished", cost_usd=0.1)
     call = desk.open(limits=limits, max_tokens=100)
-    reservation = await desk.reserve(call)
-    assert reservation is not None
-    desk.settle(call, reservation, status="finished", cost_usd=0.1)
+    other = await desk.reserve(call)
+    assert other is not None
+    desk.settle(late, reservation, status="finished", cost_usd=0.1)
+    desk.settle(call, other, status="finished", cost_usd=0.1)
     assert isinstance(await refused(desk, desk.open(limits=limits)), InsufficientQuota)
     # A call that came before midnight and whose body has only now been read.
     desk.restart()
@@ -421,6 +421,28 @@ async def test_days_and_months_begin_at_midnight() -> None:
     desk.clock.s += 86_400
     error = await refused(desk, desk.open(limits=limits))
     assert "a month" in error.message
+
+
+async def test_calls_of_yesterday_take_nothing_from_today() -> None:
+    """A call that is in flight at midnight, or has ended since, counts for the day it began on."""
+    desk = Desk(at=NOON + 11 * 3_600_000_000)
+    limits = Limits(dollars_per_day=0.03, dollars_per_month=0.06)
+    calls = [desk.open(limits=limits) for _ in range(2)]
+    first, second = [await desk.reserve(call) for call in calls]
+    assert first is not None
+    assert second is not None
+    desk.clock.s += 3600
+    desk.settle(calls[0], first, status="finished", cost_usd=0.01)
+    for _ in range(3):
+        assert await desk.reserve(desk.open(limits=limits))
+    error = await refused(desk, desk.open(limits=limits))
+    assert "a day. $0.00 is spent, $0.03 is reserved" in error.message
+    month = Limits(dollars_per_month=0.05)
+    error = await refused(desk, desk.open(limits=month))
+    assert "a month. $0.01 is spent, $0.04 is reserved" in error.message
+    desk.settle(calls[1], second, status="finished", cost_usd=0.01)
+    error = await refused(desk, desk.open(limits=month))
+    assert "a month. $0.02 is spent, $0.03 is reserved" in error.message
 
 
 async def test_what_was_spent_survives_a_restart() -> None:

@@ -242,7 +242,7 @@ class Reservation:
             if entry is not None:
                 account.tokens.change(entry, tokens - need.tokens, now)
             if counts_dollars:
-                account.reserved -= need.cost
+                account.reserve(need.day, -need.cost)
                 if cost:
                     account.spend(need.day, cost)
         self._parts = ()
@@ -257,7 +257,7 @@ def _take(account: Account, limits: Limits, need: Need, *, now: float) -> _Part:
         tokens = account.tokens.add(need.tokens, now)
     counts_dollars = _counts_dollars(limits)
     if counts_dollars:
-        account.reserved += need.cost
+        account.reserve(need.day, need.cost)
     return _Part(account, tokens, counts_dollars)
 
 

@@ -33,7 +33,7 @@ class Shortage(NamedTuple):
     wait_s: float | None
     """When to try again. None: the call never fits."""
     reserved: int = 0
-    """How much the calls in flight may use in addition."""
+    """How much the calls in flight of the same day or month may use in addition."""
 
 
 def find_shortages(
@@ -55,17 +55,21 @@ def find_shortages(
         found.append(Shortage(account, "tokens_per_minute", most, used, need.tokens, left_s))
     # A call that costs nothing never breaks a budget.
     if need.cost:
-        held = account.reserved + need.cost
-        dollars = limits.dollars_per_day
-        if dollars is not None and account.days.get(need.day, 0) + held > round(dollars * NANO):
-            end = need.day + DAY_US
-            spent = account.days.get(need.day, 0)
-            found.append(_lack("dollars_per_day", account, dollars, spent, need, end, clock))
-        dollars, month = limits.dollars_per_month, find_month(need.day)
-        if dollars is not None and account.months.get(month, 0) + held > round(dollars * NANO):
-            end = find_next_month(need.day)
+        day, dollars = need.day, limits.dollars_per_day
+        if dollars is not None:
+            spent, held = account.days.get(day, 0), account.reserved.get(day, 0)
+            if spent + held + need.cost > round(dollars * NANO):
+                left_s = (day + DAY_US - clock()) / 1e6
+                found.append(_lack("dollars_per_day", account, dollars, spent, held, need, left_s))
+        month, dollars = find_month(day), limits.dollars_per_month
+        if dollars is not None:
             spent = account.months.get(month, 0)
-            found.append(_lack("dollars_per_month", account, dollars, spent, need, end, clock))
+            held = sum(it for day, it in account.reserved.items() if find_month(day) == month)
+            if spent + held + need.cost > round(dollars * NANO):
+                left_s = (find_next_month(month) - clock()) / 1e6
+                found.append(
+                    _lack("dollars_per_month", account, dollars, spent, held, need, left_s)
+                )
     return found
 
 
@@ -74,9 +78,9 @@ def _lack(
     account: Account,
     dollars: float,
     spent: int,
+    held: int,
     need: Need,
-    end: int,
-    clock: Callable[[], int],
+    left_s: float,
 ) -> Shortage:
     most = round(dollars * NANO)
     wait_s: float | None
@@ -85,8 +89,8 @@ def _lack(
     elif spent + need.cost <= most:
         wait_s = BUSY_S
     else:
-        wait_s = max(BUSY_S, (end - clock()) / 1e6)
-    return Shortage(account, name, most, spent, need.cost, wait_s, account.reserved)
+        wait_s = max(BUSY_S, left_s)
+    return Shortage(account, name, most, spent, need.cost, wait_s, held)
 
 
 def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:

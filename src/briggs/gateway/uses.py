@@ -86,14 +86,22 @@ class Account(msgspec.Struct, kw_only=True):
     refusals: Minute = msgspec.field(default_factory=Minute)
     asked_at: float = 0.0
     in_flight: int = 0
-    reserved: int = 0
-    """The most that the calls in flight may cost."""
+    reserved: dict[int, int] = {}
+    """The most that the calls in flight may cost, by the day on which they began."""
     days: dict[int, int] = {}
     """What was spent, by the beginning of the day."""
     months: dict[int, int] = {}
     read_at: float | None = None
     """When this was read from the record. None if it never was."""
     reading: asyncio.Task[None] | None = None
+
+    def reserve(self, day: int, cost: int) -> None:
+        """Reserve what a call of this day may cost. A negative cost frees it."""
+        reserved = self.reserved.get(day, 0) + cost
+        if reserved:
+            self.reserved[day] = reserved
+        else:
+            self.reserved.pop(day, None)
 
     def spend(self, day: int, cost: int) -> None:
         """Count what a call of this day has cost."""
