@@ -224,6 +224,8 @@ def create_prepared() -> Prepared:
         b'data: {"type": "message_start"}\n\n',
         b'data: {"type": "content_block_delta", "index": 4, "delta": {"type": "text_delta"}}\n\n',
         b"data: 3\n\n",
+        b'data: {"type": "content_block_start", "index": 0, "content_block": '
+        b'{"type": "text", "text": "Hi"}}\n\n',
     ],
 )
 def test_malformed_events(data: bytes) -> None:

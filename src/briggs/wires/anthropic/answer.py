@@ -53,6 +53,7 @@ class AnthropicReader:
 
     def __init__(self, prepared: Prepared) -> None:
         self.done = False
+        self._is_begun = False
         self._asked_tier = "service_tier" in prepared.envelope.members
         self._chunks = ChunkWriter(model=prepared.model)
         self._names = find_original_names(prepared.envelope, fit_name)
@@ -89,6 +90,7 @@ class AnthropicReader:
         return ()
 
     def _begin(self, message: dict[str, Any]) -> list[Chunk]:
+        self._is_begun = True
         self._chunks.identify(id=message["id"], model=message["model"])
         self._keep(message, message["usage"])
         begun = [self._chunks.delta(content=None)]
@@ -105,6 +107,8 @@ class AnthropicReader:
         self._usage |= {name: value for name, value in usage.items() if value is not None}
 
     def _begin_block(self, index: int, block: Block) -> Iterator[Chunk]:
+        if not self._is_begun:
+            raise ValueError("A block came before the message.")
         opened = self._blocks[index] = _Block(block, begins_at=self._length)
         match block["type"]:
             case "tool_use":
