@@ -119,7 +119,8 @@ def _judge_body(answer: Answer, path: bytes) -> list[str]:
 
 def _judge_events(body: bytes) -> list[str]:
     """A message begins, and ends with its stop or an error."""
-    names = re.findall(rb"^event: ?(\w+)$", body, re.MULTILINE)
+    # The lines `event:` may be a vendor's own, with anything in them.
+    names = re.findall(rb'^data: ?\{"type": ?"(\w+)"', body, re.MULTILINE)
     is_whole = names[:1] == [b"message_start"] and names[-1] in (b"message_stop", b"error")
     return [] if is_whole else [f"a message that is not whole: {names[:3]} ... {names[-3:]}"]
 
