@@ -91,6 +91,22 @@ async def test_writes_go_on_meanwhile(open_store: OpenStore, tmp_path: Path) -> 
     assert {each.id for each in page.completions} == {each.id for each in kept}
 
 
+async def test_nothing_stays_in_the_rollups(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names in rollups leave the files with their calls, even if no fold is due for long."""
+    monkeypatch.setattr("briggs.storage.rollups.FOLD_ROWS", 70)
+    monkeypatch.setattr("briggs.storage.rollups.Upkeep.go_on", lambda self, idle: False)
+    chance = random.Random(9)
+    store = await open_store()
+    gone = [record(number, chance) for number in range(300)]
+    for each in gone:
+        await store.settle(each)
+    await store.completions.delete_all(Query(organization_id="default"))
+    await erased(store)
+    assert find_texts(tmp_path / "data", [name(each) for each in gone]) == []
+
+
 async def test_a_kill_between_deletion_and_erasure(
     open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
