@@ -128,7 +128,8 @@ async def live(folder: Path, operations: Sequence[str], rng: random.Random) -> N
             await store.completions.merge(
                 id, organization_id="default", change=Report(completion, started)
             )
-            ids.append(id)
+            if id not in ids:
+                ids.append(id)
         elif operation == "delete" and ids:
             await store.completions.delete(
                 ids.pop(rng.randrange(len(ids))), organization_id="default"
