@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +16,7 @@ from briggs.storage import Store
 from briggs.transport.errors import TimedOut, TransportError
 from briggs.types import json
 from briggs.types.completions import Completion
-from briggs.types.encodings import refuse_json
+from briggs.types.encodings import decode_object
 from briggs.types.errors import (
     BriggsError,
     InvalidRequest,
@@ -103,17 +102,6 @@ async def read_body(request: Request) -> bytes:
 async def read_json_object(request: Request) -> dict[str, Any]:
     """Read a JSON object. Raises `InvalidJson`, `InvalidRequest`, `RequestTooLarge`."""
     return decode_object(await read_body(request))
-
-
-def decode_object(body: bytes) -> dict[str, Any]:
-    """Decode a body that must be a JSON object. Raises `InvalidJson`, `InvalidRequest`."""
-    try:
-        value = json.decode(body)
-    except msgspec.DecodeError as error:
-        raise refuse_json(body, error) from error
-    if not isinstance(value, dict):
-        raise InvalidRequest("The request body must be a JSON object.")
-    return value
 
 
 def read_number(given: str | None, *, name: str, default: int, maximum: int) -> int:

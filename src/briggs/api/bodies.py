@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from briggs.api.answers import decode_object
 from briggs.types import json
+from briggs.types.encodings import decode_object
 from briggs.types.errors import InvalidRequest
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from briggs.accounts.organizations import require_first
 from briggs.parts import Parts, find_parts
 from briggs.record.prices import Spent
-from briggs.types.limits import Holder
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -53,8 +52,11 @@ class _Collector:
             yield create(f"briggs_store_{name}", f"The store's {name.replace('_', ' ')}.", value)
         yield from _list_spent(prices.spent)
         yield from _list_spent(prices.estimated, kind="estimated_")
-        yield _list_broken(parts.gateway.record.judge.broken)
-        yield _list_limited(parts.gateway.ledger.refused)
+        broken, refused = parts.gateway.record.judge.broken, parts.gateway.ledger.refused
+        help = "Answers that break a rule."
+        yield _create_counters("briggs_rules_broken", help, ("provider", "rule"), broken.items())
+        help = "Calls refused for a limit."
+        yield _create_counters("briggs_limited", help, ("holder", "limit"), refused.items())
         yield from _list_alerts(parts)
 
 
@@ -105,56 +107,39 @@ def _create_counter(name: str, help: str, value: float) -> Metric:
 
 def _list_spent(spent: Mapping[tuple[str, str], Spent], *, kind: str = "") -> Iterator[Metric]:
     """Counters of tokens and cost, by provider and model."""
-    from prometheus_client.core import CounterMetricFamily
-
     for suffix, help in _SPENT.items():
         if kind:
             help += " Estimated. Not part of any other counter."
-        counter = CounterMetricFamily(f"briggs_{kind}{suffix}", help, labels=("provider", "model"))
-        for labels, sums in spent.items():
-            counter.add_metric(_clean(labels), getattr(sums, suffix))
-        yield counter
-
-
-def _list_broken(broken: Mapping[tuple[str, str], int]) -> Metric:
-    """A counter of answers that break a rule, by provider and rule."""
-    from prometheus_client.core import CounterMetricFamily
-
-    counter = CounterMetricFamily(
-        "briggs_rules_broken", "Answers that break a rule.", labels=("provider", "rule")
-    )
-    for labels, count in broken.items():
-        counter.add_metric(_clean(labels), count)
-    return counter
-
-
-def _list_limited(refused: Mapping[tuple[Holder, str], int]) -> Metric:
-    """A counter of calls beyond a limit, by who has the limit and which one it is."""
-    from prometheus_client.core import CounterMetricFamily
-
-    counter = CounterMetricFamily(
-        "briggs_limited", "Calls refused for a limit.", labels=("holder", "limit")
-    )
-    for labels, count in refused.items():
-        counter.add_metric(list(labels), count)
-    return counter
+        counts = {labels: getattr(sums, suffix) for labels, sums in spent.items()}
+        yield _create_counters(
+            f"briggs_{kind}{suffix}", help, ("provider", "model"), counts.items()
+        )
 
 
 def _list_alerts(parts: Parts) -> Iterator[Metric]:
     """Which alerts fire, and how the messages about them did."""
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.core import GaugeMetricFamily
 
     firing = {each.name for each in parts.alerts.list_firing(organization_id=None)}
     gauge = GaugeMetricFamily("briggs_alert_firing", "1 while an alert fires.", labels=("alert",))
     for alert in parts.running.settings.file.alerts:
         gauge.add_metric([alert.name], alert.name in firing)
     yield gauge
-    counter = CounterMetricFamily(
-        "briggs_alert_deliveries", "Attempts to tell of an alert.", labels=("outcome",)
-    )
-    for outcome, count in parts.alerts.outcomes.items():
-        counter.add_metric([outcome], count)
-    yield counter
+    outcomes = {(outcome,): count for outcome, count in parts.alerts.outcomes.items()}
+    help = "Attempts to tell of an alert."
+    yield _create_counters("briggs_alert_deliveries", help, ("outcome",), outcomes.items())
+
+
+def _create_counters(
+    name: str, help: str, labels: tuple[str, ...], counts: Iterable[tuple[Iterable[str], float]]
+) -> Metric:
+    """A counter for each combination of labels."""
+    from prometheus_client.core import CounterMetricFamily
+
+    counter = CounterMetricFamily(name, help, labels=labels)
+    for values, count in counts:
+        counter.add_metric(_clean(values), count)
+    return counter
 
 
 def _clean(labels: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from briggs.checker.endpoint import Endpoint, ProbeExchange
+from briggs.checker.endpoint import Api, Endpoint, ProbeExchange
 from briggs.checker.expectations import BROKEN_OFF, FAILED, TOO_LARGE, UNANSWERED, find
 from briggs.checker.greeting import describe_refusal, greet
 from briggs.checker.probes import PROBES, Probe
@@ -31,6 +31,9 @@ CHECK_TIMEOUT_S = 600.0
 # Too many requests, or the server behind a proxy is unavailable.
 _AWAY = (429, 502, 503, 504)
 _FILE_TITLE = "an answer from a file"
+
+_WHOLE_CHECKS = {"chat": check_response, "responses": check_model_response}
+_STREAM_CHECKS = {"chat": check_stream, "responses": check_model_stream}
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -127,16 +130,14 @@ def judge(exchange: ProbeExchange) -> list[Finding]:
             exchange.body, status=exchange.status, content_type=exchange.content_type
         )
     elif exchange.ask.is_streamed:
-        check = check_stream if exchange.ask.api == "chat" else check_model_stream
-        findings = check(
+        findings = _STREAM_CHECKS[exchange.ask.api](
             exchange.body,
             request=exchange.request,
             content_type=exchange.content_type,
             whole=exchange.broken_off is None,
         )
     else:
-        check_whole = check_response if exchange.ask.api == "chat" else check_model_response
-        findings = check_whole(exchange.body, request=exchange.request)
+        findings = _WHOLE_CHECKS[exchange.ask.api](exchange.body, request=exchange.request)
     if exchange.broken_off:
         message = f"{BROKEN_OFF}: {exchange.broken_off}"
         findings = [*findings, find(message, exchange.body, severity="error")]
@@ -149,15 +150,13 @@ def judge_file(name: str, body: bytes, *, request: bytes | None = None) -> Resul
         findings = [find("it is too large to be checked", body, severity="error")]
         return Result(probe=name, title=_FILE_TITLE, verdict="fail", findings=findings)
     text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
-    is_model_response = _is_model_response(text)
+    api: Api = "responses" if _is_model_response(text) else "chat"
     if name.endswith(".sse") or text.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
-        check = check_model_stream if is_model_response else check_stream
-        findings = check(body, request=request)
+        findings = _STREAM_CHECKS[api](body, request=request)
     elif _is_error(text):
         findings = check_error(body, status=400, content_type="application/json")
     else:
-        check_whole = check_model_response if is_model_response else check_response
-        findings = check_whole(body, request=request)
+        findings = _WHOLE_CHECKS[api](body, request=request)
     verdict = _worst(findings)
     return Result(probe=name, title=_FILE_TITLE, verdict=verdict, findings=findings)
 

@@ -29,13 +29,16 @@ async def record_evaluations(
 ) -> list[str]:
     """Record the evaluations in some spans, each once. Returns why some were refused."""
     refused: list[str] = []
+    tasks: dict[str, FeedbackTask] = {}
     by_id = {(span.trace_id, span.span_id): span for span in spans}
     for span, place, said in _list(spans):
         name = one_line(said.name)[:_NAME_LENGTH_MAX]
         try:
-            task = await store.feedback_tasks.ensure(_create_task(name, organization_id))
+            if name not in tasks:
+                wanted = _create_task(name, organization_id)
+                tasks[name] = await store.feedback_tasks.ensure(wanted)
             post = FeedbackPost(
-                task_id=task.id,
+                task_id=tasks[name].id,
                 json_values=said.values,
                 comment=said.explanation,
                 completion_ids=[_find_completion(span, said, by_id, organization_id)],

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
+from briggs.record.posts import CREATED_MAX_US
 from briggs.record.tell import Posted, tell
 from briggs.storage import Store
 from briggs.types.any_json import text
@@ -16,8 +17,6 @@ from briggs.wires.otel.call import TracedCall, is_call, read_call
 from briggs.wires.otel.spans import TraceSpan
 
 _AT_ONCE = 100
-_CREATED_MAX_US = 253_402_300_799_000_000
-"""The end of the year 9999."""
 _LONG_MS = 366 * 86_400_000
 _SERVICE = "service.name"
 
@@ -103,7 +102,7 @@ def _write_post(traced: Traced, *, organization_id: str, key_id: str) -> Posted:
         request=call.request,
         response=UNSET if call.response is None else call.response,
         duration_ms=duration_ms if 0 <= duration_ms <= _LONG_MS else UNSET,
-        created_at=created_at if 0 < created_at <= _CREATED_MAX_US else UNSET,
+        created_at=created_at if 0 < created_at <= CREATED_MAX_US else UNSET,
         session_id=session_id or UNSET,
         tags=call.tags,
         metadata={_SERVICE: service} if service else {},

@@ -1,10 +1,14 @@
-"""Explains why a body is not JSON in UTF-8 (RFC 8259, 8.1)."""
+"""Decodes bodies that must be JSON in UTF-8 (RFC 8259, 8.1), and explains why one is not."""
 
 from __future__ import annotations
 
 import codecs
+from typing import Any
 
-from briggs.types.errors import InvalidJson
+import msgspec
+
+from briggs.types import json
+from briggs.types.errors import InvalidJson, InvalidRequest
 
 _MARKS = {
     codecs.BOM_UTF8: "begins with a byte order mark: send UTF-8 without one",
@@ -17,6 +21,17 @@ _MARKS = {
     b"\x28\xb5\x2f\xfd": "is compressed with zstd: send it uncompressed, or with gzip",
 }
 _SPACE = b" \t\r\n"
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Decode a body that must be a JSON object. Raises `InvalidJson`, `InvalidRequest`."""
+    try:
+        value = json.decode(body)
+    except msgspec.DecodeError as error:
+        raise refuse_json(body, error) from error
+    if not isinstance(value, dict):
+        raise InvalidRequest("The request body must be a JSON object.")
+    return value
 
 
 def refuse_json(body: bytes, error: Exception) -> InvalidJson:

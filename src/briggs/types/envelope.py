@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from briggs.types import json
 from briggs.types.any_json import integer, members
-from briggs.types.encodings import refuse_json
+from briggs.types.encodings import decode_object
 from briggs.types.errors import InvalidRequest
 
 
@@ -202,7 +202,7 @@ def open_members(body: bytes, *, required: Sequence[str] = ("model",)) -> Envelo
     """Decode the envelope of a request of any kind. Raises an `InvalidRequest` that names the
     member."""
     if len(body) > LARGE_BYTES:
-        check_size(body)
+        _check_size(body)
     try:
         members = _MEMBERS.decode(body)
         values = {
@@ -238,7 +238,14 @@ def read_members(envelope: Envelope, types: Mapping[str, Any]) -> None:
         envelope.values[name] = _convert_member(name, value, type)
 
 
-def check_size(body: bytes) -> None:
+def decode_bounded(body: bytes) -> dict[str, Any]:
+    """Decode a request of any format, unless it has too many values. Raises `InvalidRequest`."""
+    if len(body) > LARGE_BYTES:
+        _check_size(body)
+    return decode_object(body)
+
+
+def _check_size(body: bytes) -> None:
     """Refuse a body with too many values before it is decoded.
 
     The decoder is one call, which stops the whole process until it ends. This check is many short
@@ -264,12 +271,7 @@ def _open_slowly(body: bytes) -> tuple[dict[str, Raw], dict[str, Any]]:
 
     An escaped lone surrogate is legal JSON. It arises when a caller cuts a text in two.
     """
-    try:
-        request = json.decode(body)
-    except msgspec.DecodeError as error:
-        raise refuse_json(body, error) from error
-    if not isinstance(request, dict):
-        raise InvalidRequest("The request body must be a JSON object.")
+    request = decode_object(body)
     if isinstance(request.get("model"), str) and not _is_unicode(request["model"]):
         # It stands in addresses, where it has no encoding.
         raise InvalidRequest(

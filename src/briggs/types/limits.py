@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -61,6 +61,14 @@ class Use(msgspec.Struct, kw_only=True):
 
 
 NAMES = Limits.__struct_fields__
+USED: Mapping[str, str] = {
+    "requests_per_minute": "requests",
+    "tokens_per_minute": "tokens",
+    "calls_in_flight": "calls_in_flight",
+    "dollars_per_day": "dollars_today",
+    "dollars_per_month": "dollars_this_month",
+}
+"""The member of `Use` with what counts against each limit."""
 _NONE = Limits()
 
 

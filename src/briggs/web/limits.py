@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from briggs.types.errors import InvalidRequest
-from briggs.types.limits import NAMES, Use
+from briggs.types.limits import NAMES, USED, Use
 from briggs.web.figures import dollars, number
 
 WORDS = {
@@ -31,21 +31,15 @@ class LimitRow(NamedTuple):
 
 def list_limits(use: Use) -> list[LimitRow]:
     """The limits that apply to a holder."""
-    used = {
-        "requests_per_minute": use.requests,
-        "tokens_per_minute": use.tokens,
-        "calls_in_flight": use.calls_in_flight,
-        "dollars_per_day": use.dollars_today,
-        "dollars_per_month": use.dollars_this_month,
-    }
     rows = []
     for name, text in WORDS.items():
         most = getattr(use.limits, name)
         if most is not None:
             write = dollars if name.startswith("dollars") else number
-            share = min(1.0, used[name] / most) if most else 1.0
+            used = getattr(use, USED[name])
+            share = min(1.0, used / most) if most else 1.0
             text = text.removeprefix("dollars ")
-            rows.append(LimitRow(text, write(used[name]), write(most), share))
+            rows.append(LimitRow(text, write(used), write(most), share))
     return rows
 
 

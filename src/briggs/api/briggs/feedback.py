@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from briggs.api.answers import Json, decode_object, find_store, read_body, read_window
+from briggs.api.answers import Json, find_store, read_body, read_window
 from briggs.api.bodies import read_members
 from briggs.api.organizations import check_organization
 from briggs.feedback.feedback import (
@@ -25,6 +25,7 @@ from briggs.feedback.presented import present, write_lines
 from briggs.feedback.reviewers import check_kind, find_blinded
 from briggs.feedback.tasks import retrieve_task
 from briggs.storage import FeedbackQuery
+from briggs.types.encodings import decode_object
 from briggs.types.feedback import Feedback
 from briggs.types.keys import Key
 from briggs.types.times import iso

@@ -9,11 +9,12 @@ from typing import Any
 
 from starlette.requests import Request
 
-from briggs.api.answers import Json, decode_object, find_store, read_body
+from briggs.api.answers import Json, find_store, read_body
 from briggs.api.openai.responses import page_items
 from briggs.parts import find_parts
 from briggs.record.responses import CONVERSATION_PREFIX, list_turns
 from briggs.types.completions import create_id
+from briggs.types.encodings import decode_object
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.sessions import Session
 from briggs.wires.openai.responses.items import ResponseItem

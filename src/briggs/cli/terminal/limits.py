@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from briggs.client.keys import KeyLimits, KeyUse
+from briggs.types.limits import USED
 
 
 def describe_limits(limits: KeyLimits) -> str:
@@ -19,16 +20,9 @@ def describe_limits(limits: KeyLimits) -> str:
 
 def describe_use(use: KeyUse) -> str:
     """How much of each limit is used, such as `12/60 requests, $1.25/$5 today`."""
-    used = {
-        "requests_per_minute": use.requests,
-        "tokens_per_minute": use.tokens,
-        "calls_in_flight": use.calls_in_flight,
-        "dollars_per_day": use.dollars_today,
-        "dollars_per_month": use.dollars_this_month,
-    }
     found = [
-        text.format(used[name], value)
-        for name, text in _USED.items()
+        text.format(getattr(use, USED[name]), value)
+        for name, text in _SHARES.items()
         if (value := getattr(use.limits, name)) is not UNSET
     ]
     return ", ".join(found)
@@ -41,7 +35,7 @@ _WORDS = {
     "dollars_per_day": "${:,g} a day",
     "dollars_per_month": "${:,g} a month",
 }
-_USED = {
+_SHARES = {
     "requests_per_minute": "{:,}/{:,} requests",
     "tokens_per_minute": "{:,}/{:,} tokens",
     "calls_in_flight": "{:,}/{:,} in flight",

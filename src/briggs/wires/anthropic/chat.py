@@ -15,8 +15,7 @@ import msgspec
 from briggs.types import json
 from briggs.types.any_json import Members, members, text
 from briggs.types.completions import LABELS, SESSION
-from briggs.types.encodings import refuse_json
-from briggs.types.envelope import LARGE_BYTES, check_size
+from briggs.types.envelope import decode_bounded
 from briggs.types.errors import InvalidRequest
 from briggs.wires.anthropic.answer import FORMAT
 from briggs.wires.anthropic.plain import OPTIONAL
@@ -60,14 +59,7 @@ class MessageRequest(NamedTuple):
 
 def read_message_request(body: bytes) -> MessageRequest:
     """Read a request. Raises `InvalidRequest` with the place of what is wrong."""
-    if len(body) > LARGE_BYTES:
-        check_size(body)
-    try:
-        asked = json.decode(body)
-    except msgspec.DecodeError as error:
-        raise refuse_json(body, error) from error
-    if not isinstance(asked, dict):
-        raise InvalidRequest("The request body must be a JSON object.")
+    asked = decode_bounded(body)
     for name in ("model", "messages", "max_tokens"):
         if asked.get(name) is None:
             raise InvalidRequest(f"The member '{name}' is required.", param=name)

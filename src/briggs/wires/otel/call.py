@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from briggs.types import json
-from briggs.types.any_json import integer, list_objects, members, text
+from briggs.types.any_json import Members, integer, list_objects, members, text
 from briggs.wires.otel import names
 from briggs.wires.otel.messages import list_input, list_output, list_tools, read_value
 from briggs.wires.otel.names import find
@@ -75,22 +75,25 @@ def read_call(span: TraceSpan) -> TracedCall:
 
 def _find_request(attributes: Mapping[str, Any]) -> bytes | None:
     """The request as its client sent it, if the span holds that."""
-    given = attributes.get("input.value")
-    value = members(read_value(given)) if isinstance(given, str) else {}
+    body, value = _read_body(attributes.get("input.value"))
     messages = list_objects(value.get("messages"))
     is_request = isinstance(value.get("model"), str) and any("role" in each for each in messages)
-    return given.encode("utf-8", "surrogatepass") if is_request and given else None
+    return body if is_request else None
 
 
 def _find_response(attributes: Mapping[str, Any]) -> tuple[bytes | None, str | None]:
     """The answer as the vendor sent it, with its id, if the span holds that."""
-    given = attributes.get("output.value")
-    value = members(read_value(given)) if isinstance(given, str) else {}
+    body, value = _read_body(attributes.get("output.value"))
     is_chat = any("message" in each for each in list_objects(value.get("choices")))
     is_answer = is_chat or (value.get("role") == "assistant" and "content" in value)
-    if not is_answer or not given:
-        return None, None
-    return given.encode("utf-8", "surrogatepass"), text(value.get("id"))
+    return (body, text(value.get("id"))) if is_answer else (None, None)
+
+
+def _read_body(given: Any) -> tuple[bytes, Members]:
+    """A text of JSON as it came, and its members; none if it is something else."""
+    if not isinstance(given, str):
+        return b"", {}
+    return given.encode("utf-8", "surrogatepass"), members(read_value(given))
 
 
 def _read_parameters(span: TraceSpan) -> dict[str, Any]:

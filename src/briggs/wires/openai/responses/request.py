@@ -12,8 +12,7 @@ import msgspec
 
 from briggs.types import json
 from briggs.types.any_json import Members
-from briggs.types.encodings import refuse_json
-from briggs.types.envelope import LARGE_BYTES, Envelope, Original, check_size, open_envelope
+from briggs.types.envelope import Envelope, Original, decode_bounded, open_envelope
 from briggs.types.errors import InvalidRequest
 from briggs.wires.openai.responses.items import InputReader
 from briggs.wires.openai.responses.tools import read_choice, read_tools, refuse_unread
@@ -131,14 +130,7 @@ def read_request(body: bytes) -> Envelope:
 
 def decode_request(body: bytes) -> Members:
     """Decode a body that must be a JSON object. Raises `InvalidRequest`."""
-    if len(body) > LARGE_BYTES:
-        check_size(body)
-    try:
-        asked = json.decode(body)
-    except msgspec.DecodeError as error:
-        raise refuse_json(body, error) from error
-    if not isinstance(asked, dict):
-        raise InvalidRequest("The request body must be a JSON object.")
+    asked = decode_bounded(body)
     if "messages" in asked and "input" not in asked:
         raise InvalidRequest(
             "A response is asked for with 'input', not 'messages': POST this request to "
