@@ -29,7 +29,8 @@ async def create_traces(request: Request) -> Response:
     try:
         if content_type not in (_JSON, _PROTOBUF):
             raise InvalidRequest(
-                f"Spans come as {_PROTOBUF} or {_JSON}: set the exporter to 'http/protobuf'."
+                f"Send spans as {_PROTOBUF} or {_JSON}: set the exporter's protocol to "
+                "'http/protobuf'."
             )
         body = await read_body(request)
         spans, calls = await asyncio.to_thread(_read, body, is_json=content_type == _JSON)
