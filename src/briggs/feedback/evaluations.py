@@ -17,6 +17,7 @@ from briggs.wires.otel.spans import TraceSpan
 
 _NAMESPACE = UUID("b9a5a8f4-7a55-5c0e-8f6e-1f0f5f0f9a11")
 _NAME_LENGTH_MAX = 200
+_NAMES_MAX = 100
 _SCHEMA = {
     "type": "object",
     "properties": {"score": {"type": "number"}, "label": {"type": "string"}},
@@ -35,6 +36,8 @@ async def record_evaluations(
         name = one_line(said.name)[:_NAME_LENGTH_MAX]
         try:
             if name not in tasks:
+                if len(tasks) >= _NAMES_MAX:
+                    raise InvalidRequest(f"an export names at most {_NAMES_MAX} qualities.")
                 wanted = _create_task(name, organization_id)
                 tasks[name] = await store.feedback_tasks.ensure(wanted)
             post = FeedbackPost(

@@ -306,3 +306,19 @@ def test_evaluations_with_half_a_character(server: Server, member: str) -> None:
     [recorded] = list_calls(server, trace_id)
     [given] = server.send("GET", f"/api/v1/feedback?completion_id={recorded['id']}").json["data"]
     assert given["json_values"]["score"] == 1
+
+
+def test_evaluations_of_many_names(server: Server) -> None:
+    """Each name makes a task, so an export cannot name any number of them."""
+    events = [
+        create_evaluation(
+            **{"gen_ai.evaluation.name": f"quality {n}", "gen_ai.evaluation.score.value": 1}
+        )
+        for n in range(103)
+    ]
+    span = create_span(traceId="8" * 32, parentSpanId="1" * 16, events=events)
+    partial = send(server, export(span)).json["partialSuccess"]
+    assert "at most 100 qualities" in partial["errorMessage"]
+    [call] = list_calls(server, "8" * 32)
+    path = f"/api/v1/feedback?completion_id={call['id']}&limit=200"
+    assert len(server.send("GET", path).json["data"]) == 100
