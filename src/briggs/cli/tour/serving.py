@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 
 from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.tour.child import ServerProcess
 from briggs.client.sync import Client
+
+_POLL_S = 0.2
 
 
 def exit_on_signals() -> None:
@@ -34,7 +37,9 @@ def serve_on(console: Console, server: ServerProcess) -> int:
             "[dim]which also deletes the demo's data.[/]",
             soft_wrap=False,
         )
-        status = server.process.wait()
+        # Not `wait()`: Python would handle a signal that comes just before it only after it.
+        while (status := server.process.poll()) is None:
+            time.sleep(_POLL_S)
     except KeyboardInterrupt:
         console.print()
         return 0
