@@ -1,4 +1,4 @@
-"""What every floor's tests may ask for: a real server, and an upstream to put behind it."""
+"""What every floor's tests may ask for: a real server, an upstream behind it, and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests.api.behaviours import BEHAVIOURS
+from tests.postgres import Postgres
 from tests.processes import Server, Upstream, list_cases, load_case, replay, run_server
 
 # A busy machine is no failure, so there is no deadline.
@@ -52,6 +53,21 @@ base_url = "http://127.0.0.1:1/v1"
 """
     with run_server(folder / "data", config=config, environment={"MINE_KEY": CANARY}) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The worker's own PostgreSQL. Take a `postgres_database` of it, and leave it running."""
+    with Postgres.run() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres_database(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database of this test's own."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
