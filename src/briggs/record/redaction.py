@@ -16,6 +16,7 @@ import msgspec
 
 from briggs.record.detectors import Detector, compile_pattern, open_detectors
 from briggs.record.json_strings import change_strings, is_json, list_strings
+from briggs.record.names import TEXT_BYTES_MAX, NameDetector, is_prose
 from briggs.settings import FileSettings, Problem, RedactionSettings
 from briggs.types import json
 from briggs.types.completions import Attempt, Completion
@@ -39,6 +40,7 @@ _WITHOUT_TEXTS: dict[str, Any] = {
     "received": None,
     "failure_reason": "It was recorded without its texts, because they could not be redacted.",
 }
+_TOO_LONG = "It was recorded without its texts, because they are too long to look for names."
 _MARK = re.compile(rb"\[redacted:([a-z0-9_-]{1,40})\]")
 _KIND = re.compile(r"[a-z0-9_-]{1,40}")
 _MARK_BEGIN = b"[redacted:"
@@ -61,11 +63,17 @@ class _Found(NamedTuple):
 class Redaction:
     """The detectors of one reading of the file. May be used from any thread."""
 
-    def __init__(self, detectors: Sequence[Detector]) -> None:
+    def __init__(self, detectors: Sequence[Detector | NameDetector]) -> None:
         self._detectors = detectors
+        self._finds_names = any(isinstance(each, NameDetector) for each in detectors)
         self._is_anchored = any(each.is_anchored for each in detectors)
         self._requests: dict[str, tuple[bytes, bytes]] = {}
         """The requests of calls that have begun, as they came and as they are recorded."""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a small completion takes less than a millisecond."""
+        return not self._finds_names
 
     def redact(self, completion: Completion) -> Completion:
         """The completion as it is to be recorded. The one that is given does not change.
@@ -73,6 +81,9 @@ class Redaction:
         What cannot be redacted is not recorded.
         """
         try:
+            if self._finds_names and _count_prose(completion) > TEXT_BYTES_MAX:
+                texts = {**_WITHOUT_TEXTS, "failure_reason": _TOO_LONG}
+                return msgspec.structs.replace(completion, **texts)
             return self._redact(completion)
         except Exception as error:
             name = type(error).__name__
@@ -172,7 +183,7 @@ class Redaction:
         """Whether anything in the texts is to be redacted. It may find what is in none of them."""
         together = _BETWEEN.join(texts)
         for detector in self._detectors:
-            if detector.is_anchored:
+            if isinstance(detector, NameDetector) or detector.is_anchored:
                 if any(next(detector.find(text), None) for text in texts):
                     return True
             elif detector.pattern.search(together) is not None and next(
@@ -212,9 +223,17 @@ class Redaction:
 
 def open_redaction(settings: RedactionSettings) -> Redaction | None:
     """The redaction that a file asks for; None if it asks for none. Raises `ValueError`."""
-    if not settings.detect and not settings.patterns:
-        return None
-    return Redaction(open_detectors(settings.detect, settings.patterns))
+    names = () if settings.names is None else (NameDetector(settings.names),)
+    detectors = (*open_detectors(settings.detect, settings.patterns), *names)
+    return Redaction(detectors) if detectors else None
+
+
+def _count_prose(completion: Completion) -> int:
+    """How many bytes of text its bodies have."""
+    bodies = (completion.request, completion.response, completion.received)
+    return sum(
+        len(text) for body in bodies if body for text in list_strings(body) if is_prose(text)
+    )
 
 
 def _count_marks(completion: Completion) -> dict[str, int]:
@@ -330,7 +349,12 @@ def _mark_tokens(
 
 
 def check_redaction(file: FileSettings) -> Iterator[Problem]:
-    """Find the patterns of a file that cannot be used."""
+    """Find the patterns of a file that cannot be used, and the pipeline that cannot."""
+    if file.redaction.names is not None:
+        try:
+            NameDetector(file.redaction.names)
+        except ValueError as error:
+            yield Problem(("redaction", "names"), str(error))
     for name, pattern in file.redaction.patterns.items():
         path = ("redaction", "patterns", name)
         if not _KIND.fullmatch(name):

@@ -192,6 +192,8 @@ class RedactionSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     """What Briggs can find by itself."""
     patterns: dict[str, str] = {}
     """More to find: a name for each pattern, in RE2's syntax."""
+    names: str | None = None
+    """Find names of people too, with this pipeline of spaCy: its name, or its folder."""
 
 
 class RetentionRuleSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

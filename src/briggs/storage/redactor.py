@@ -12,6 +12,11 @@ Value = TypeVar("Value")
 class Redactor(Protocol):
     """Replaces what must not be recorded. May be used from any thread."""
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether the event loop can wait until a small completion is redacted."""
+        ...
+
     def redact(self, completion: Completion) -> Completion:
         """A completion as it is to be recorded. The one that is given does not change."""
         ...

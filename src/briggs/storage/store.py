@@ -220,12 +220,12 @@ class Store:
     async def _redact(
         self, completion: Completion, *, size: int, is_end: bool = False
     ) -> Completion:
-        """The completion as it is to be recorded. A large one is redacted in a thread.
+        """The completion as it is to be recorded. If that takes long, a thread does it.
 
         If the waiting caller is gone by then, an outcome is queued all the same.
         """
         assert self.redactor is not None, "only called if there is one"
-        if size <= REDACTED_AT_ONCE_BYTES:
+        if size <= REDACTED_AT_ONCE_BYTES and self.redactor.is_quick:
             return self.redactor.redact(completion)
         redacting = self._loop.run_in_executor(None, self.redactor.redact, completion)
         self._redacting.add(redacting)
