@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.feedback.agreement import Level
+from briggs.estimates.agreement import Level
 from briggs.feedback.feedback import list_labels
 from briggs.storage import FeedbackQuery, Store
 from briggs.types import json

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from briggs.feedback.agreement import SOURCES, Agreement, measure
+from briggs.estimates.agreement import SOURCES, Agreement, measure
 from briggs.feedback.answers import (
     Answers,
     Ratings,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from briggs.feedback.agreement import Agreement, measure
+from briggs.estimates.agreement import Agreement, measure
 from briggs.feedback.answers import (
     Answers,
     find_level,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import Any, Literal
 
@@ -152,18 +152,36 @@ def fleiss_kappa(answers: Sequence[Sequence[Hashable]]) -> float | None:
 
 def krippendorffs_alpha(answers: Iterable[Sequence[Any]], *, level: Level) -> float | None:
     """For any reviewers and any number of answers, on any scale."""
+    return alpha_of(Counter(map(tuple, answers)), level=level)
+
+
+def alpha_of(units: Mapping[tuple[Any, ...], int], *, level: Level) -> float | None:
+    """Krippendorff's alpha of the answers to each completion, and how many completions have them.
+
+    For `bootstrap`, which counts equal completions.
+    """
     coincidences: Counter[tuple[Any, Any]] = Counter()
-    for unit in answers:
+    for unit, times in units.items():
         for pair, count in _count_pairs(unit).items():
-            coincidences[pair] += count / (len(unit) - 1)  # type: ignore[assignment]
-    values: Counter[Any] = Counter()
-    for (value, _), weight in coincidences.items():
-        values[value] += weight
-    total = values.total()
-    differ = _difference(values, level)
-    observed = sum(weight * differ(a, b) for (a, b), weight in coincidences.items())
-    expected = sum(2 * values[a] * values[b] * differ(a, b) for a, b in combinations(values, 2))
-    return 1 - (total - 1) * observed / expected if expected else None
+            coincidences[pair] += times * count / (len(unit) - 1)  # type: ignore[assignment]
+    return _read_alpha(coincidences, level)
+
+
+def alpha_between(
+    units: Mapping[tuple[Any, tuple[Any, ...]], int], *, level: Level
+) -> float | None:
+    """Krippendorff's alpha of one reviewer with each of several others, but not among those.
+
+    A unit is the one's answer, and the others' answers to the same completion. Each unit counts as
+    much as one pair.
+    """
+    coincidences: Counter[tuple[Any, Any]] = Counter()
+    for (one, others), times in units.items():
+        for other in others:
+            weight = times / len(others)
+            coincidences[one, other] += weight  # type: ignore[assignment]
+            coincidences[other, one] += weight  # type: ignore[assignment]
+    return _read_alpha(coincidences, level)
 
 
 def confuse(units: Units) -> Confusion:
@@ -184,19 +202,36 @@ def _count_pairs(unit: Sequence[Any]) -> Counter[tuple[Any, Any]]:
     return Counter(permutations(unit, 2))
 
 
-def _difference(values: Mapping[Any, float], level: Level) -> Callable[[Any, Any], float]:
-    """The squared difference of two values, on their scale."""
+def _read_alpha(coincidences: Mapping[tuple[Any, Any], float], level: Level) -> float | None:
+    totals: dict[Any, float] = {}
+    for (value, _), weight in coincidences.items():
+        totals[value] = totals.get(value, 0.0) + weight
+    total = sum(totals.values())
     if level == "nominal":
-        return lambda a, b: float(a != b)
-    if level == "interval":
-        return lambda a, b: float((a - b) ** 2)
-    # How many answers lie between two, their own by half.
-    reached: dict[Any, float] = {}
+        observed = sum(weight for (a, b), weight in coincidences.items() if a != b)
+        expected = total**2 - sum(weight**2 for weight in totals.values())
+    else:
+        place = _rank(totals) if level == "ordinal" else {value: float(value) for value in totals}
+        observed = sum(
+            weight * (place[a] - place[b]) ** 2 for (a, b), weight in coincidences.items()
+        )
+        # The sum over all pairs of different values, without walking them.
+        middle = sum(weight * place[value] for value, weight in totals.items()) / (total or 1)
+        spread = sum(weight * (place[value] - middle) ** 2 for value, weight in totals.items())
+        expected = 2 * total * spread
+    if len(totals) < 2:
+        return None
+    return 1 - (total - 1) * observed / expected
+
+
+def _rank(totals: Mapping[Any, float]) -> dict[Any, float]:
+    """How many answers lie below each value, and half of its own."""
+    places: dict[Any, float] = {}
     below = 0.0
-    for value in sorted(values):
-        reached[value] = below + values[value] / 2
-        below += values[value]
-    return lambda a, b: (reached[a] - reached[b]) ** 2
+    for value in sorted(totals):
+        places[value] = below + totals[value] / 2
+        below += totals[value]
+    return places
 
 
 def _most_common_size(answers: Sequence[Sequence[Hashable]]) -> list[Sequence[Hashable]]:

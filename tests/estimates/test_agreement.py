@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.feedback.agreement import (
+from briggs.estimates.agreement import (
     ALPHA_SCALE,
     KAPPA_SCALE,
     Level,

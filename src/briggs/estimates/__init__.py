@@ -1,0 +1,1 @@
+"""Pure functions of numbers: agreement, intervals, calibration, and estimates of a mean."""
