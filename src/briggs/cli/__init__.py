@@ -23,6 +23,10 @@ COMMANDS = {
         "briggs.cli.preferences:preferences",
         "Say which of several answers is best.",
     ),
+    "datasets": (
+        "briggs.cli.datasets:datasets",
+        "Keep samples and their right answers, in versions.",
+    ),
     "export": ("briggs.cli.export:export", "Export the record: to keep, to analyse, to train."),
     "import": ("briggs.cli.import_:import_file", "Take an export or another tool's calls in."),
     "mcp": ("briggs.cli.mcp:mcp", "Offer the record to a model, by MCP."),

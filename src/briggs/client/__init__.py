@@ -8,6 +8,8 @@ from briggs.client.completions import CompletionFilters as CompletionFilters
 from briggs.client.completions import CompletionPage as CompletionPage
 from briggs.client.completions import ImportOutcome as ImportOutcome
 from briggs.client.completions import StoredCompletion as StoredCompletion
+from briggs.client.datasets import Dataset as Dataset
+from briggs.client.datasets import Sample as Sample
 from briggs.client.errors import AuthenticationFailed as AuthenticationFailed
 from briggs.client.errors import ClientError as ClientError
 from briggs.client.errors import ConnectionLost as ConnectionLost

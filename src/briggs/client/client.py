@@ -9,6 +9,7 @@ from briggs.client.address import choose_server
 from briggs.client.chat import Chat
 from briggs.client.completions import Completions
 from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, ServerConnection, replies
+from briggs.client.datasets import Datasets
 from briggs.client.feedback import FeedbackCalls
 from briggs.client.feedback_tasks import FeedbackTasks
 from briggs.client.keys import Keys
@@ -71,6 +72,7 @@ class AsyncClient:
         self.feedback = FeedbackCalls(self._connection)
         self.feedback_tasks = FeedbackTasks(self._connection)
         self.preferences = Preferences(self._connection)
+        self.datasets = Datasets(self._connection)
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)

@@ -9,6 +9,7 @@ from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 from briggs.client import chat as _chat
 from briggs.client import client as _client
 from briggs.client import completions as _completions
+from briggs.client import datasets as _datasets
 from briggs.client import feedback as _feedback
 from briggs.client import feedback_tasks as _feedback_tasks
 from briggs.client import keys as _keys
@@ -29,6 +30,7 @@ from briggs.client.completions import (
     StoredCompletion,
 )
 from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, replies
+from briggs.client.datasets import Dataset, DatasetDeleted, Sample
 from briggs.client.feedback import (
     Feedback,
     FeedbackDeleted,
@@ -58,6 +60,7 @@ from briggs.client.runner import ChatCompletionStream, Runner
 from briggs.client.sessions import Session, SessionCreated, SessionDeleted, SessionDetails
 from briggs.transport import Reply
 from briggs.types.completions import Status
+from briggs.types.datasets import ReferenceSource
 from briggs.types.feedback import Progress, ReviewerKind
 from briggs.types.keys import Scope
 from briggs.types.models import ListModelsResponse, Model
@@ -583,6 +586,61 @@ class Preferences:
         return self._runner.iterate(self._calls.export())
 
 
+class Datasets:
+    """`client.datasets`. A dataset is named by its id, its name (the newest) or `NAME@VERSION`."""
+
+    def __init__(self, calls: _datasets.Datasets, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(
+        self, name: str, samples: Sequence[Mapping[str, Any]], *, source: str | None = None
+    ) -> Dataset:
+        """Create the next version of a name, of samples in any of the shapes in docs/evals.md.
+
+        The same samples again are the version that is there. `source` says where they come from.
+        """
+        return self._runner.run(self._calls.create(name, samples, source=source))
+
+    def create_from_completions(
+        self,
+        name: str,
+        filter: str,
+        *,
+        references: ReferenceSource = "none",
+        task_id: str | None = None,
+        limit: int | None = None,
+    ) -> Dataset:
+        """Create the next version of a name, of the newest completions that a filter selects.
+
+        Their references are their own answers (`answer`), or what reviewers wrote instead
+        (`corrected`, for `task_id` only if it is given). `limit` is 1,000 by default.
+        """
+        return self._runner.run(
+            self._calls.create_from_completions(
+                name, filter, references=references, task_id=task_id, limit=limit
+            )
+        )
+
+    def list(
+        self, *, name: str | None = None, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[Dataset]:
+        """The versions, newest first. With `name`, only those of this name."""
+        return self._runner.run(self._calls.list(name=name, limit=limit, offset=offset))
+
+    def retrieve(self, named: str) -> Dataset:
+        """One version. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(named))
+
+    def export(self, named: str) -> Iterator[Sample]:
+        """The samples of a version, in their order. Raises `NotFound`."""
+        return self._runner.iterate(self._calls.export(named))
+
+    def delete(self, named: str) -> DatasetDeleted:
+        """Delete one version for good. Raises `NotFound`."""
+        return self._runner.run(self._calls.delete(named))
+
+
 class Models:
     """`client.models`. https://platform.openai.com/docs/api-reference/models"""
 
@@ -755,6 +813,7 @@ class Client:
         self.feedback = FeedbackCalls(client.feedback, runner)
         self.feedback_tasks = FeedbackTasks(client.feedback_tasks, runner)
         self.preferences = Preferences(client.preferences, runner)
+        self.datasets = Datasets(client.datasets, runner)
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)

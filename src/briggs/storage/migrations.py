@@ -252,6 +252,12 @@ def tell_of_alerts(connection: Connection) -> None:
     reshape(connection, tables.deliveries)
 
 
+@migration
+def keep_datasets(connection: Connection) -> None:
+    reshape(connection, tables.datasets)
+    reshape(connection, tables.dataset_samples)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

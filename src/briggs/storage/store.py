@@ -19,6 +19,7 @@ from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Completions
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database, Durability
+from briggs.storage.datasets import Datasets
 from briggs.storage.erasure import Erasure
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_queue import FeedbackQueue
@@ -120,6 +121,7 @@ class Store:
         self.spending = Spending(self)
         self.retention = Retention(self, sweeper=sweeper, bodies=bodies)
         self.alerts = Alerts(self)
+        self.datasets = Datasets(self, bodies=bodies)
         self.sizes = Sizes(self, path=database.path)
 
     @classmethod

@@ -531,6 +531,40 @@ deliveries = Table(
     sqlite_with_rowid=False,
 )
 
+# Each row is one version, which never changes.
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("source", AnyText, nullable=False),
+    Column("samples", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("hash", AnyText, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index(
+    "datasets_by_name",
+    datasets.c.organization_id,
+    datasets.c.name,
+    datasets.c.version,
+    unique=True,
+)
+
+# A sample is JSON in a zstd frame.
+dataset_samples = Table(
+    "dataset_samples",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("dataset_id", AnyText, primary_key=True, nullable=False),
+    Column("number", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("sample", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What was added to the record later is found for old rows step by step, in the order of their ids.
 # A finished backfill has no row.
 backfills = Table(

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from briggs.api.briggs import (
     completions,
+    datasets,
     feedback,
     feedback_tasks,
     invitations,
@@ -29,6 +30,7 @@ _LEASE = f"{_TASKS}/{{id}}/leases/{{completion_id}}"
 _INVITATIONS = f"{_TASKS}/{{id}}/invitations"
 _FEEDBACK = "/api/v1/feedback"
 _PREFERENCES = "/api/v1/preferences"
+_DATASETS = "/api/v1/datasets"
 _TEST_RUNS = "/api/v1/test_runs"
 _ORGANIZATIONS = "/api/v1/organizations"
 
@@ -81,6 +83,11 @@ ROUTES = [
     ),
     route("POST", _PREFERENCES, preferences.create, scope="grade"),
     route("GET", f"{_PREFERENCES}/export", preferences.export, scope="read"),
+    route("POST", _DATASETS, datasets.create, scope="answer"),
+    route("GET", _DATASETS, datasets.list_all, scope="read"),
+    route("GET", f"{_DATASETS}/{{id}}", datasets.retrieve, scope="read"),
+    route("GET", f"{_DATASETS}/{{id}}/export", datasets.export, scope="read"),
+    route("DELETE", f"{_DATASETS}/{{id}}", datasets.delete, scope="admin"),
     route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
     route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
     route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),

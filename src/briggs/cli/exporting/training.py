@@ -51,7 +51,7 @@ class TrainingWish(NamedTuple):
         return self.task_id is not None or self.kind in ("preference", "labels")
 
 
-class Sample(NamedTuple):
+class TrainingSample(NamedTuple):
     """What was asked and answered, in OpenAI's words."""
 
     messages: list[dict[str, Any]]
@@ -113,7 +113,7 @@ async def _read_rows(
         yield _write_one(_read_good(item, wish=wish), wish=wish)
 
 
-def _read_good(item: StoredCompletion, *, wish: TrainingWish) -> Sample:
+def _read_good(item: StoredCompletion, *, wish: TrainingWish) -> TrainingSample:
     """The sample that a model should learn from: a correction, or an answer that is good."""
     sample = _read_sample(item)
     given = _list_feedback(item, wish=wish)
@@ -198,7 +198,7 @@ async def _pair_grades(
     return _write_pair(chosen, chosen.answer, rejected.answer, wish=wish)
 
 
-async def _find_sample(client: AsyncClient, id: str) -> Sample | None:
+async def _find_sample(client: AsyncClient, id: str) -> TrainingSample | None:
     try:
         return _read_sample(await client.completions.retrieve(id, include=["request"]))
     except (NotFound, LeftOut):
@@ -208,7 +208,7 @@ async def _find_sample(client: AsyncClient, id: str) -> Sample | None:
 # ---- What a completion says.
 
 
-def _read_sample(item: StoredCompletion) -> Sample:
+def _read_sample(item: StoredCompletion) -> TrainingSample:
     """What was asked and answered. Raises `LeftOut`."""
     if item.briggs.status != "finished":
         raise LeftOut("not finished")
@@ -221,7 +221,7 @@ def _read_sample(item: StoredCompletion) -> Sample:
         raise LeftOut("without an answer")
     request = read_request(item.briggs.request)
     tools = request.get("tools")
-    return Sample(
+    return TrainingSample(
         messages,
         answer,
         tools if isinstance(tools, list) else [],
@@ -320,7 +320,7 @@ def _as_number(value: Any) -> float | None:
 # ---- What the files say.
 
 
-def _write_one(sample: Sample, *, wish: TrainingWish) -> dict[str, Any]:
+def _write_one(sample: TrainingSample, *, wish: TrainingWish) -> dict[str, Any]:
     if wish.format == "openai":
         # Only the last answer was judged. The earlier ones are what it answers to.
         asked = [
@@ -336,7 +336,7 @@ def _write_one(sample: Sample, *, wish: TrainingWish) -> dict[str, Any]:
 
 
 def _write_pair(
-    sample: Sample, chosen: dict[str, Any], rejected: dict[str, Any], *, wish: TrainingWish
+    sample: TrainingSample, chosen: dict[str, Any], rejected: dict[str, Any], *, wish: TrainingWish
 ) -> dict[str, Any]:
     if wish.format == "openai":
         return {
@@ -352,7 +352,7 @@ def _write_pair(
     }
 
 
-def _write_label(sample: Sample, label: bool) -> dict[str, Any]:
+def _write_label(sample: TrainingSample, label: bool) -> dict[str, Any]:
     return {
         "prompt": _for_trl(sample.messages),
         "completion": _for_trl([sample.answer]),
@@ -361,7 +361,7 @@ def _write_label(sample: Sample, label: bool) -> dict[str, Any]:
     }
 
 
-def _write_tools(sample: Sample) -> dict[str, Any]:
+def _write_tools(sample: TrainingSample) -> dict[str, Any]:
     if not sample.tools:
         return {}
     parallel = {} if sample.parallel is None else {"parallel_tool_calls": sample.parallel}

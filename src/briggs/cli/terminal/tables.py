@@ -57,7 +57,7 @@ def print_list(
 
 def print_keys(found: Iterable[ApiKey]) -> None:
     """The keys as a table."""
-    table = _create_table()
+    table = create_table()
     found = list(found)
     limits = {key.id: describe_use(key.use) if key.use else "" for key in found}
     are_limited = any(limits.values())
@@ -80,7 +80,7 @@ def print_keys(found: Iterable[ApiKey]) -> None:
 
 def print_invitations(found: Iterable[Invitation]) -> None:
     """The invitations to a task as a table."""
-    table = _create_table()
+    table = create_table()
     table.add_column("id", style="cyan", no_wrap=True)
     for name in ("name", "made", "last used", "ends"):
         table.add_column(name, overflow="fold")
@@ -98,7 +98,7 @@ def print_invitations(found: Iterable[Invitation]) -> None:
 
 def print_organizations(found: Iterable[Organization]) -> None:
     """The organizations as a table."""
-    table = _create_table()
+    table = create_table()
     table.add_column("slug", style="cyan", overflow="fold")
     table.add_column("name", overflow="fold")
     table.add_column("id", style="dim", overflow="fold")
@@ -111,7 +111,7 @@ def print_organizations(found: Iterable[Organization]) -> None:
 
 def print_sessions(found: Sequence[Session]) -> None:
     """The sessions and their totals as a table."""
-    table = _create_table()
+    table = create_table()
     table.add_column("session", style="cyan", overflow="fold")
     table.add_column("last call", style="dim")
     for name in ("calls", "failed", "tokens", "cost", "took"):
@@ -133,7 +133,7 @@ def print_sessions(found: Sequence[Session]) -> None:
 
 def print_tasks(found: Sequence[FeedbackTask]) -> None:
     """The feedback tasks as a table."""
-    table = _create_table()
+    table = create_table()
     table.add_column("id", style="cyan", no_wrap=True)
     table.add_column("made", style="dim", no_wrap=True)
     for name in ("name", "required", "tags", "instruction"):
@@ -184,7 +184,7 @@ def print_versions(found: Sequence[TaskVersion]) -> None:
         )
         if version.instruction:
             console.print(Text(printable(version.instruction)))
-        table = _create_table(show_header=False)
+        table = create_table(show_header=False)
         for field in read_form(version.json_schema).fields:
             required = "required" if field.required else "optional"
             cells = (field.name, describe(field), required, field.description)
@@ -194,7 +194,7 @@ def print_versions(found: Sequence[TaskVersion]) -> None:
 
 def print_feedback(found: Sequence[Feedback], *, total: int) -> None:
     """Feedback as a table, with the total if there is more."""
-    table = _create_table()
+    table = create_table()
     table.add_column("id", style="cyan", no_wrap=True)
     table.add_column("given", style="dim", no_wrap=True)
     table.add_column("task", overflow="ellipsis", no_wrap=True)
@@ -234,7 +234,7 @@ def print_agreement(report: AgreementReport) -> None:
 
 def _create_agreement(report: AgreementReport, *, with_kappa: bool) -> Table:
     """A row for each field, and below it one for each option of a list."""
-    table = _create_table()
+    table = create_table()
     table.add_column("field", style="cyan", overflow="fold")
     for name in ("answers", "shared", "agree"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -307,7 +307,7 @@ def print_json(value: Any) -> None:
 
 def print_models(found: Sequence[Model]) -> None:
     """The models as a table."""
-    table = _create_table()
+    table = create_table()
     table.add_column("model", overflow="fold")
     table.add_column("answered by", style="dim")
     for model in found:
@@ -320,7 +320,7 @@ def _print_or_say(table: Table, nothing: str) -> None:
     console.print(table if table.rows else f"[dim]{nothing}[/]")
 
 
-def _create_table(**attributes: Any) -> Table:
+def create_table(**attributes: Any) -> Table:
     return Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False, **attributes)
 
 

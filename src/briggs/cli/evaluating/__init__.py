@@ -1,0 +1,1 @@
+"""What `briggs datasets` and `briggs evals` read."""

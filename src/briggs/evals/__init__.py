@@ -1,0 +1,1 @@
+"""Measures models: datasets, scorers, runs, reports."""
