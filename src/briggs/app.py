@@ -24,12 +24,14 @@ from briggs.api.anthropic.routes import ROUTES as ANTHROPIC_ROUTES
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
 from briggs.api.calls import FaceRoute
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
+from briggs.api.metrics import share_figures
 from briggs.api.ollama.routes import ROUTES as OLLAMA_ROUTES
 from briggs.api.openai.azure import read_azure
 from briggs.api.openai.routes import ROUTES as OPENAI_ROUTES
 from briggs.api.origins import admit_page, is_preflight
 from briggs.api.otlp.routes import ROUTES as OTLP_ROUTES
 from briggs.api.route import explain_missing, normalise
+from briggs.gateway.book import Book
 from briggs.gateway.running import open_running
 from briggs.gateway.upstreams import Upstreams
 from briggs.parts import Parts, find_address
@@ -41,6 +43,7 @@ from briggs.transport.callers.asgi import Receive, Scope, Send, answer_by
 from briggs.transport.callers.cycle import Cycle, create_id
 from briggs.transport.errors import TransportError
 from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFound
+from briggs.types.peers import Peers
 from briggs.web.site import Site, is_page
 from briggs.wires.anthropic.face import MESSAGE_FACE
 from briggs.wires.base import Face
@@ -106,6 +109,7 @@ class App:
         # Paths are normalised before they reach Starlette, so it need not redirect.
         self._starlette.router.redirect_slashes = False
         self._starlette.state.parts = parts
+        share_figures(parts)
         self._site = Site(parts, explain_missing=_explain_missing)
 
     def reload(self) -> list[str]:
@@ -126,7 +130,7 @@ class App:
         except (SettingsError, BriggsError):
             self.parts.reload_failures += 1
             raise
-        self.parts.gateway.running = running
+        self.parts.gateway.use(running)
         self.parts.store.retention.use(list_terms(settings.file.retention))
         self.parts.store.redactor = open_redaction(settings.file.redaction)
         running.prices.load()
@@ -180,8 +184,12 @@ class App:
 
 
 @contextlib.asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[App]:
+async def open_app(
+    settings: Settings, *, peers: Peers | None = None, book: Book | None = None
+) -> AsyncIterator[App]:
     """Open everything that a server needs, and close it in the right order afterwards.
+
+    With `peers` it is one process of several, which count what limits are about in one `book`.
 
     Raises `SettingsError`, and `StoreError` if the data folder cannot be used.
     """
@@ -196,8 +204,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         stack.push_async_callback(store.close)
         store.retention.use(list_terms(file.retention))
         store.redactor = open_redaction(file.redaction)
-        gate = Gate(Keys(store), hosts=file.hosts, origins=file.origins)
-        app = App(Parts(open_running(settings), store=store, gate=gate))
+        gate = Gate(Keys(store, peers=peers), hosts=file.hosts, origins=file.origins)
+        parts = Parts(open_running(settings), store=store, gate=gate, peers=peers, book=book)
+        app = App(parts)
         stack.push_async_callback(app.close)
         await app.parts.alerts.start()
         await _warn_of_unknown(file, store)

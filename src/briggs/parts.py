@@ -9,20 +9,32 @@ from starlette.requests import ClientDisconnect, Request
 from briggs.accounts.gate import Gate
 from briggs.accounts.sign_in_links import SignInLinks
 from briggs.alerts.alerts import Alerts
+from briggs.gateway.book import Book
 from briggs.gateway.calls import Gateway
 from briggs.gateway.running import Running
 from briggs.record.record import Record
 from briggs.record.spans import open_spans
 from briggs.storage import Store
 from briggs.types.errors import HangUp, RequestTooLarge
+from briggs.types.peers import Alone, Peers
 
 
 class Parts:
     """Everything that a route may use."""
 
-    def __init__(self, running: Running, *, store: Store, gate: Gate) -> None:
+    def __init__(
+        self,
+        running: Running,
+        *,
+        store: Store,
+        gate: Gate,
+        peers: Peers | None = None,
+        book: Book | None = None,
+    ) -> None:
         self.store = store
         self.gate = gate
+        self.peers = peers or Alone()
+        """The other processes of this Briggs."""
         self.links = SignInLinks(running.settings.data)
         settings = running.settings
         record = Record(
@@ -30,8 +42,8 @@ class Parts:
             on_failure=settings.file.on_store_failure,
             spans=open_spans(settings.file.otel, settings.environment),
         )
-        self.gateway = Gateway(running, record=record)
-        self.alerts = Alerts(self.gateway, store=store)
+        self.gateway = Gateway(running, record=record, peers=self.peers, book=book)
+        self.alerts = Alerts(self.gateway, store=store, peers=self.peers)
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""
         self.reload_failures = 0

@@ -31,6 +31,20 @@ def test_failures_in_a_row() -> None:
     assert cooling.skip(["a", "b"]) == ["a", "b"]
 
 
+def test_others_are_told() -> None:
+    """What happens to a target is told, so that another process skips it too."""
+    cooling, _ = create()
+    elsewhere, _ = create()
+    cooling.tell = lambda target, failed, after: elsewhere.note(
+        target, failed=failed, retry_after_s=after
+    )
+    cooling.fail("a")
+    cooling.fail("a")
+    assert elsewhere.skip(["a", "b"]) == ["b"]
+    cooling.succeed("a")
+    assert elsewhere.skip(["a", "b"]) == ["a", "b"]
+
+
 def test_an_answer_between_them() -> None:
     """An answer resets the count of failures."""
     cooling, _ = create()

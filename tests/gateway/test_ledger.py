@@ -13,11 +13,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from briggs.gateway.balances import Balances, Claim, Granted, Refused
+from briggs.gateway.book import OwnBook
 from briggs.gateway.cooling import Cooling
 from briggs.gateway.ledger import REFUSALS_RECORDED_A_MINUTE, Ledger, Reservation
 from briggs.gateway.limits import FileRules, open_rules
 from briggs.gateway.order import Share, Targets
 from briggs.gateway.timeouts import Policy
+from briggs.gateway.uses import Need
 from briggs.providers.base import Target
 from briggs.record.prices import Prices
 from briggs.record.record import Call
@@ -117,7 +120,9 @@ class Desk:
 
     def restart(self) -> None:
         store: Any = self.record
-        self.ledger = Ledger(store, monotonic=self.clock.monotonic, clock=self.clock.time_us)
+        monotonic, clock = self.clock.monotonic, self.clock.time_us
+        self.balances = Balances(monotonic=monotonic, clock=clock)
+        self.ledger = Ledger(store, book=OwnBook(self.balances), monotonic=monotonic, clock=clock)
 
     def open(self, *, limits: Limits | None = None, model: str = "mine/m", **asked: Any) -> Call:
         """A call of the key `key_1` for an answer of at most 10 tokens."""
@@ -270,10 +275,10 @@ async def play(limits: Limits, steps: list[tuple[str, Any]]) -> None:
     while model.running:
         taken = model.running.pop()
         desk.settle(taken.call, taken.reservation, status="failed")
-    use = desk.ledger.look("key", "key_1", organization_id="default")
+    use = desk.balances.look("key", "key_1", organization_id="default")
     assert use.calls_in_flight == 0
     desk.clock.s += 61
-    use = desk.ledger.look("key", "key_1", organization_id="default")
+    use = desk.balances.look("key", "key_1", organization_id="default")
     assert (use.requests, use.tokens) == (0, 0)
 
 
@@ -351,7 +356,7 @@ async def test_tokens_are_settled() -> None:
     second = await desk.reserve(call)
     assert second is not None
     desk.settle(call, second, status="finished", total_tokens=500)
-    assert desk.ledger.look("key", "key_1", organization_id="default").tokens == 520
+    assert desk.balances.look("key", "key_1", organization_id="default").tokens == 520
 
 
 async def test_the_excess_of_a_long_call_counts_when_it_ends() -> None:
@@ -363,7 +368,7 @@ async def test_the_excess_of_a_long_call_counts_when_it_ends() -> None:
     desk.clock.s += 100
     reserved = PROMPT + 100
     desk.settle(call, reservation, status="finished", total_tokens=reserved + 60)
-    used = desk.ledger.look("key", "key_1", organization_id="default").tokens
+    used = desk.balances.look("key", "key_1", organization_id="default").tokens
     assert abs(used - 60) <= 3
 
 
@@ -471,7 +476,7 @@ async def test_a_caller_who_leaves_while_the_record_is_read() -> None:
     first.cancel()
     assert await second is not None
     assert desk.record.reads == 1
-    assert desk.ledger.look("key", "key_1", organization_id="default").calls_in_flight == 1
+    assert desk.balances.look("key", "key_1", organization_id="default").calls_in_flight == 1
 
 
 async def test_an_idle_account_is_read_again() -> None:
@@ -568,7 +573,7 @@ async def test_refusals_do_not_fill_the_record() -> None:
 
 async def test_accounts_of_users_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers can invent users. Those who have not called for a minute take no memory."""
-    monkeypatch.setattr("briggs.gateway.ledger.ACCOUNTS_KEPT", 10)
+    monkeypatch.setattr("briggs.gateway.balances.ACCOUNTS_KEPT", 10)
     desk = Desk({"limits": {"users": {"requests_per_minute": 1}}})
     for n in range(1_000):
         desk.clock.s += 1
@@ -576,4 +581,25 @@ async def test_accounts_of_users_are_forgotten(monkeypatch: pytest.MonkeyPatch) 
         reservation = await desk.reserve(call)
         assert reservation is not None
         desk.settle(call, reservation, status="finished")
-    assert len(desk.ledger._accounts) < 300
+    assert len(desk.balances) < 300
+
+
+async def test_a_call_whose_worker_died() -> None:
+    """It counts as what was reserved, until the record is read again and says what it cost."""
+    desk = Desk()
+    claim = Claim("key", "default", "key_1", Limits(dollars_per_day=0.025, tokens_per_minute=100))
+    balances, need = desk.balances, Need(40, 10_000_000, NOON - NOON % DAY_US)
+    assert balances.list_unread([claim]) == [claim]
+    balances.put_spent(claim, {})
+    first, second = balances.reserve([claim], need), balances.reserve([claim], need)
+    assert isinstance(first, Granted)
+    assert isinstance(second, Granted)
+    balances.abandon(first.hold)
+    assert balances.look("key", "key_1", organization_id="default").calls_in_flight == 1
+    assert isinstance(balances.reserve([claim], need), Refused)
+    balances.settle(second.hold, tokens=1, cost=0)
+    assert balances.list_unread([claim]) == [claim]
+    desk.clock.s += 61
+    balances.put_spent(claim, {need.day: 1})
+    assert isinstance(balances.reserve([claim], need), Granted)
+    assert isinstance(balances.reserve([claim], need), Granted)

@@ -11,6 +11,10 @@ from briggs.types.completions import current_time_us
 from briggs.types.errors import AuthenticationFailed, InvalidRequest, NotFound
 from briggs.types.keys import PREFIX, SCOPES, Key, Scope, create_secret, hash_secret, redact
 from briggs.types.limits import Limits
+from briggs.types.peers import Alone, Peers
+
+CHANGED = "keys"
+"""The topic on which processes tell each other that keys have changed."""
 
 NAME_LENGTH_MAX = 200
 _EXPIRY_MAX_S = 100 * 365 * 86_400
@@ -19,8 +23,10 @@ _EXPIRY_MAX_S = 100 * 365 * 86_400
 class Keys:
     """All keys. A key that was found is remembered until any key may have changed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, peers: Peers | None = None) -> None:
         self._store = store
+        self._peers = peers or Alone()
+        self._peers.handle(CHANGED, self._forget)
         self._known: dict[str, Key] = {}
         """The keys found since the last change, by their whole secrets."""
         self._version = store.keys.version
@@ -141,6 +147,7 @@ class Keys:
         limited = await self._store.keys.limit(id, organization_id=organization_id, limits=changed)
         if limited is None:
             raise NotFound(f"There is no key '{id}'.", param="id")
+        await self.tell_changed()
         return limited
 
     async def list(self, *, organization_id: str) -> Sequence[Key]:
@@ -162,6 +169,16 @@ class Keys:
             )
         if not await self._store.keys.revoke(id, organization_id=organization_id):
             raise NotFound(f"There is no key '{id}'.", param="id")
+        await self.tell_changed()
+
+    async def tell_changed(self) -> None:
+        """Return when no process knows keys from before a change that was just committed."""
+        await self._peers.ask(CHANGED)
+
+    def _forget(self, _: bytes) -> bytes:
+        self._known.clear()
+        self._store.keys.forget()
+        return b""
 
 
 def read_name(name: Any) -> str:

@@ -49,23 +49,23 @@ async def read_uses(
     )
     by_key = await store.spending.read_all("key", organization_id=organization_id, days=days)
 
-    def describe(
+    async def describe(
         holder: Holder, id: str, limits: Limits | None, spent: Mapping[int, int] | None
     ) -> Use:
-        use = ledger.look(holder, id, organization_id=organization_id)
+        use = await ledger.look(holder, id, organization_id=organization_id)
         use.limits = limits or Limits()
         use.dollars_today = (spent or {}).get(days[-1], 0) / NANO
         use.dollars_this_month = sum((spent or {}).values()) / NANO
         return use
 
     uses = {
-        key.id: describe(
+        key.id: await describe(
             "key", key.id, (key.limits or Limits()).override(ruled.key), by_key.get(key.id)
         )
         for key in keys
     }
     spent = organization.get(organization_id)
-    return describe("organization", organization_id, ruled.organization, spent), uses
+    return await describe("organization", organization_id, ruled.organization, spent), uses
 
 
 _LISTED = ", ".join(NAMES)

@@ -42,7 +42,7 @@ async def create_organization(
     return organization, key, secret
 
 
-async def delete_organization(store: Store, name: str, *, by: Key) -> Organization:
+async def delete_organization(store: Store, name: str, *, by: Key, keys: Keys) -> Organization:
     """Delete an organization with everything in it, and first of all its keys.
 
     Raises `NotFound`, `Forbidden`, and `InvalidRequest` for the first organization. If this is
@@ -59,6 +59,7 @@ async def delete_organization(store: Store, name: str, *, by: Key) -> Organizati
             param="name",
         )
     await store.keys.revoke_all(organization_id=organization.id)
+    await keys.tell_changed()
     while not await store.organizations.delete(organization.id):
         # A call that was running may have begun its record since.
         await store.completions.delete_all(Query(organization_id=organization.id))

@@ -18,9 +18,13 @@ from briggs.storage import Store
 from briggs.types.alerts import AlertState, Delivery
 from briggs.types.completions import create_id, current_time_us
 from briggs.types.errors import BriggsError
+from briggs.types.peers import Alone, Peers
 from briggs.types.times import iso
 
 logger = logging.getLogger("briggs")
+
+UNRECORDED = "unrecorded"
+"""The topic on which the keeper asks the others how many calls they could not record."""
 
 EVERY_S = 5.0
 SENDING_MAX = 4
@@ -36,9 +40,13 @@ _Key = tuple[str, str]
 class Alerts:
     """The states of all alerts. What is known here is also on the disk, as soon as it can be."""
 
-    def __init__(self, gateway: Gateway, *, store: Store) -> None:
+    def __init__(self, gateway: Gateway, *, store: Store, peers: Peers | None = None) -> None:
         self._gateway = gateway
         self._store = store
+        self._peers = peers or Alone()
+        self._peers.handle(UNRECORDED, lambda _: b"%d" % self._count_unrecorded())
+        self._watches = False
+        """Whether this process measured them the last time, and not only read what is stored."""
         self._states: dict[_Key, AlertState] = {}
         self._waiting: dict[str, Delivery] = {}
         self._growths: dict[str, Growth] = {}
@@ -52,9 +60,7 @@ class Alerts:
 
     async def start(self) -> None:
         """Read what is stored, and begin to watch."""
-        stored = await self._store.alerts.read()
-        self._states = {(each.organization_id, each.name): each for each in stored.states}
-        self._waiting = {each.id: each for each in stored.deliveries}
+        await self._read()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -79,15 +85,29 @@ class Alerts:
     def _settings(self) -> Settings:
         return self._gateway.running.settings
 
+    async def _read(self) -> None:
+        stored = await self._store.alerts.read()
+        self._states = {(each.organization_id, each.name): each for each in stored.states}
+        self._waiting = {each.id: each for each in stored.deliveries}
+
     async def _run(self) -> None:
         while True:
             try:
-                await self._watch()
-                await self._save()
-                self._deliver()
+                await self._go_on()
             except Exception:
                 logger.exception("Alerts could not be checked. This is a defect of Briggs")
             await asyncio.sleep(EVERY_S)
+
+    async def _go_on(self) -> None:
+        """Measure and tell, if that is for this process. Otherwise learn what the keeper wrote."""
+        is_keeper = self._peers.is_keeper
+        if not (is_keeper and self._watches) and self._peers.describe():
+            await self._read()
+        self._watches = is_keeper
+        if is_keeper:
+            await self._watch()
+            await self._save()
+            self._deliver()
 
     async def _watch(self) -> None:
         """Measure every alert, and note those whose state has changed."""
@@ -115,12 +135,17 @@ class Alerts:
 
     async def _measure(self, alert: AlertSettings, *, organization_id: str) -> float | None:
         if alert.measure == "unrecorded":
-            count = self._gateway.record.unrecorded + self._store.unrecorded
+            others = await self._peers.ask(UNRECORDED)
+            count = self._count_unrecorded() + sum(map(int, others))
             growth = self._growths.setdefault(alert.name, Growth())
             return growth.add(count, now=time.monotonic(), window_s=alert.window_s)
         return await measure(
             alert, organization_id=organization_id, store=self._store, now=current_time_us()
         )
+
+    def _count_unrecorded(self) -> int:
+        """How many calls are not on record since this process began."""
+        return self._gateway.record.unrecorded + self._store.unrecorded
 
     def _change(self, alert: AlertSettings, state: AlertState) -> None:
         key = (state.organization_id, state.name)

@@ -13,11 +13,14 @@ from briggs.parts import find_parts
 
 async def health(request: Request) -> Json:
     """200 while calls can be recorded, 503 while they cannot."""
-    store = find_store(request)
-    if store.failure is None:
-        firing = find_parts(request).alerts.list_firing(organization_id=None)
-        return Json({"status": "ok", **({"alerts_firing": len(firing)} if firing else {})})
-    return Json({"status": "store_unavailable", "reason": store.failure}, status_code=503)
+    store, parts = find_store(request), find_parts(request)
+    workers = parts.peers.describe()
+    more = {"workers": workers} if workers else {}
+    if store.failure is not None:
+        reason = store.failure
+        return Json({"status": "store_unavailable", "reason": reason, **more}, status_code=503)
+    firing = parts.alerts.list_firing(organization_id=None)
+    return Json({"status": "ok", **({"alerts_firing": len(firing)} if firing else {}), **more})
 
 
 PATH = "/health"

@@ -8,6 +8,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 
+import msgspec
+
+from briggs.gateway.book import Book
 from briggs.gateway.callers import Caller, Listener
 from briggs.gateway.complete import complete
 from briggs.gateway.drains import Drains
@@ -16,12 +19,14 @@ from briggs.gateway.ledger import Ledger, Reservation
 from briggs.gateway.models import resolve
 from briggs.gateway.running import Running
 from briggs.gateway.stream import stream
+from briggs.providers.base import Target
 from briggs.record.labels import check_metadata, split_tags
 from briggs.record.record import Call, Record
 from briggs.types.completions import SESSION, TAGS, Completion
 from briggs.types.envelope import LARGE_BYTES, Envelope
 from briggs.types.errors import BriggsError, HangUp, LimitReached, Overloaded, RequestTooLarge
 from briggs.types.limits import Limits
+from briggs.types.peers import Alone, Peers
 from briggs.wires.base import Face
 from briggs.wires.forwarded import ForwardedFace
 from briggs.wires.openai.face import CHAT_FACE
@@ -29,17 +34,59 @@ from briggs.wires.openai.face import CHAT_FACE
 logger = logging.getLogger("briggs")
 
 
+COOLING = "cooling"
+"""The topic on which processes tell each other which targets fail."""
+
+
+class _Seen(msgspec.Struct, frozen=True, array_like=True):
+    """What a target did."""
+
+    provider: str
+    model: str
+    failed: bool
+    retry_after_s: float | None
+
+
 class Gateway:
     """Answers calls, and counts those in flight. A reload replaces `running`."""
 
-    def __init__(self, running: Running, *, record: Record) -> None:
-        self.running = running
+    def __init__(
+        self,
+        running: Running,
+        *,
+        record: Record,
+        peers: Peers | None = None,
+        book: Book | None = None,
+    ) -> None:
+        self._peers = peers or Alone()
+        self._peers.handle(COOLING, self._note_seen)
+        self.use(running)
         self.record = record
-        self.ledger = Ledger(record.store)
+        self.ledger = Ledger(record.store, book=book)
         self.drains = Drains()
         self.in_flight = 0
         """Calls being answered. The one who counts is the one who starts a call."""
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def use(self, running: Running) -> None:
+        """Answer by these settings from the next call on."""
+        self.running = running
+        running.models.cooling.tell = self._tell_seen
+
+    def _tell_seen(self, target: object, failed: bool, retry_after_s: float | None) -> None:
+        """Tell the other processes what a target did, so that they skip it too."""
+        if isinstance(target, Target):
+            seen = _Seen(target.provider.name, target.model, failed, retry_after_s)
+            self._peers.tell(COOLING, msgspec.msgpack.encode(seen))
+
+    def _note_seen(self, message: bytes) -> bytes:
+        """Note what another process has seen of a target. It may know other providers."""
+        seen, models = msgspec.msgpack.decode(message, type=_Seen), self.running.models
+        if (provider := models.providers.get(seen.provider)) is not None:
+            models.cooling.note(
+                Target(provider, seen.model), failed=seen.failed, retry_after_s=seen.retry_after_s
+            )
+        return b""
 
     async def open_call(
         self,

@@ -15,6 +15,10 @@ RETRY_AFTER_MAX_S = 3600
 """We try again after an hour, even if an upstream asks us to wait longer."""
 
 
+Tell = Callable[[object, bool, float | None], None]
+"""Told of a target, whether it failed, and how many seconds it asked us to wait."""
+
+
 class Skipped(NamedTuple):
     """A target that is skipped for a while."""
 
@@ -34,20 +38,33 @@ class Cooling:
         self._clock = clock
         self._failures: Counter[object] = Counter()
         self._warm_at: dict[object, float] = {}
+        self.tell: Tell | None = None
+        """Told of what happens here, so that other processes can `note` it."""
 
     def fail(self, target: object, *, retry_after_s: float | None = None) -> None:
         """Note that a target failed, and how long it asked us to wait."""
+        self.note(target, failed=True, retry_after_s=retry_after_s)
+        if self.tell is not None:
+            self.tell(target, True, retry_after_s)
+
+    def succeed(self, target: object) -> None:
+        """Note that a target answered."""
+        if target in self._failures:
+            self.note(target, failed=False)
+            if self.tell is not None:
+                self.tell(target, False, None)
+
+    def note(self, target: object, *, failed: bool, retry_after_s: float | None = None) -> None:
+        """Note what a target did, here or in another process."""
+        if not failed:
+            self._failures.pop(target, None)
+            self._warm_at.pop(target, None)
+            return
         self._failures[target] += 1
         if retry_after_s is not None:
             self._warm_at[target] = self._clock() + min(retry_after_s, RETRY_AFTER_MAX_S)
         elif self._failures[target] >= self._settings.failures:
             self._warm_at[target] = self._clock() + self._settings.duration_s
-
-    def succeed(self, target: object) -> None:
-        """Note that a target answered."""
-        if self._failures:
-            self._failures.pop(target, None)
-            self._warm_at.pop(target, None)
 
     def list_skipped(self) -> list[Skipped]:
         """The targets that are skipped now."""

@@ -24,7 +24,7 @@ _PERIODS = {"dollars_per_day": "day", "dollars_per_month": "month"}
 class Shortage(NamedTuple):
     """A limit that a call does not fit into."""
 
-    account: Account
+    holder: Holder
     limit: str
     """Its name, such as `requests_per_minute`."""
     most: int
@@ -43,16 +43,18 @@ def find_shortages(
     found: list[Shortage] = []
     most = limits.calls_in_flight
     if most is not None and account.in_flight >= most:
-        found.append(Shortage(account, "calls_in_flight", most, account.in_flight, 1, BUSY_S))
+        found.append(
+            Shortage(account.holder, "calls_in_flight", most, account.in_flight, 1, BUSY_S)
+        )
     most = limits.requests_per_minute
     if most is not None and (used := account.requests.look(now)) >= most:
         wait_s = account.requests.wait_s(most - 1, now)
-        found.append(Shortage(account, "requests_per_minute", most, used, 1, wait_s))
+        found.append(Shortage(account.holder, "requests_per_minute", most, used, 1, wait_s))
     most = limits.tokens_per_minute
     if most is not None and (used := account.tokens.look(now)) + need.tokens > most:
         fits = need.tokens <= most
         left_s = account.tokens.wait_s(most - need.tokens, now) if fits else None
-        found.append(Shortage(account, "tokens_per_minute", most, used, need.tokens, left_s))
+        found.append(Shortage(account.holder, "tokens_per_minute", most, used, need.tokens, left_s))
     # A call that costs nothing never breaks a budget.
     if need.cost:
         day, dollars = need.day, limits.dollars_per_day
@@ -90,7 +92,7 @@ def _lack(
         wait_s = BUSY_S
     else:
         wait_s = max(BUSY_S, left_s)
-    return Shortage(account, name, most, spent, need.cost, wait_s, held)
+    return Shortage(account.holder, name, most, spent, need.cost, wait_s, held)
 
 
 def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:
@@ -102,7 +104,7 @@ def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:
     if wait_s is None or wait_s > SPAN_S + 1:
         # OpenAI's clients wait no longer than a minute, and would try again too soon.
         told["x-should-retry"] = "false"
-    who = _HOLDERS[shortage.account.holder]
+    who = _HOLDERS[shortage.holder]
     if shortage.limit in _PERIODS:
         return _refuse_dollars(shortage, who, told)
     if shortage.limit == "calls_in_flight":

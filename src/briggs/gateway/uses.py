@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import NamedTuple
 
@@ -83,7 +82,6 @@ class Account(msgspec.Struct, kw_only=True):
     id: str
     requests: Minute = msgspec.field(default_factory=Minute)
     tokens: Minute = msgspec.field(default_factory=Minute)
-    refusals: Minute = msgspec.field(default_factory=Minute)
     asked_at: float = 0.0
     in_flight: int = 0
     reserved: dict[int, int] = {}
@@ -93,7 +91,8 @@ class Account(msgspec.Struct, kw_only=True):
     months: dict[int, int] = {}
     read_at: float | None = None
     """When this was read from the record. None if it never was."""
-    reading: asyncio.Task[None] | None = None
+    is_guessed: bool = False
+    """Whether `days` has guesses, of calls whose worker died."""
 
     def reserve(self, day: int, cost: int) -> None:
         """Reserve what a call of this day may cost. A negative cost frees it."""
@@ -111,7 +110,7 @@ class Account(msgspec.Struct, kw_only=True):
 
     def is_idle(self, now: float) -> bool:
         """Whether forgetting it changes nothing."""
-        windows = (self.requests, self.tokens, self.refusals)
+        windows = (self.requests, self.tokens)
         is_in_use = self.in_flight or now - self.asked_at < SPAN_S
         return not (is_in_use or any(each.look(now) for each in windows))
 

@@ -33,6 +33,10 @@ class Keys:
         """Changes when keys may have changed: at once here, within a second by other processes."""
         return self._changes + self._access.foreign_changes
 
+    def forget(self) -> None:
+        """Note that another process has changed keys."""
+        self._changes += 1
+
     async def create(self, key: Key) -> None:
         """Store a key."""
         await self._access.act(lambda connection: _create(connection, key=key))

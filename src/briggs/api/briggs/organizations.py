@@ -33,7 +33,9 @@ async def create(request: Request) -> Json:
 async def delete(request: Request) -> Json:
     """`DELETE /api/v1/organizations/{name}`: delete one with everything in it."""
     name = request.path_params["name"]
-    deleted = await delete_organization(find_store(request), name, by=request.state.key)
+    deleted = await delete_organization(
+        find_store(request), name, by=request.state.key, keys=find_keys(request)
+    )
     return Json({"id": deleted.id, "deleted": True})
 
 

@@ -1,0 +1,63 @@
+"""What the processes of one Briggs tell each other: workers of one machine, or nodes of many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+Handler = Callable[[bytes], bytes]
+"""Takes a message, and returns the answer for a peer that asked. It must not wait."""
+
+
+class Peers(Protocol):
+    """The other processes that answer for the same Briggs, as one of them sees them."""
+
+    @property
+    def is_keeper(self) -> bool:
+        """Whether this process does what only one of them may do, such as evaluating alerts.
+
+        It changes when the keeper dies.
+        """
+        ...
+
+    def describe(self) -> Mapping[str, int | str]:
+        """What `/health` tells of all of them. Nothing if there is just one."""
+        ...
+
+    def handle(self, topic: str, handler: Handler) -> None:
+        """Call `handler` in the event loop with each message that another process sends."""
+        ...
+
+    def tell(self, topic: str, message: bytes = b"") -> None:
+        """Send a message to all others. They get it within milliseconds, in the order sent.
+
+        Nobody learns if one of them dies before. So it is for what is soon known anyway.
+        """
+        ...
+
+    async def ask(self, topic: str, question: bytes = b"") -> Sequence[bytes]:
+        """Send a question to all others, and return their answers, in no order.
+
+        Returns without the answers of those who die or take longer than a few seconds.
+        """
+        ...
+
+
+class Alone:
+    """The peers of a process that has none."""
+
+    is_keeper = True
+
+    def describe(self) -> Mapping[str, int | str]:
+        """Nothing."""
+        return {}
+
+    def handle(self, topic: str, handler: Handler) -> None:
+        """Nobody sends anything."""
+
+    def tell(self, topic: str, message: bytes = b"") -> None:
+        """Nobody listens."""
+
+    async def ask(self, topic: str, question: bytes = b"") -> Sequence[bytes]:
+        """Nobody answers."""
+        return ()
