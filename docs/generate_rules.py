@@ -21,10 +21,6 @@ GROUPS = {
     "R": "Requests",
     "H": "Errors",
     "P": "The Responses API",
-    "A": "The Messages API",
-    "V": "Embeddings",
-    "T": "Text completions",
-    "O": "Moderations",
 }
 
 

@@ -209,6 +209,8 @@ async def open_app(
         app = App(parts)
         stack.push_async_callback(app.close)
         await app.parts.alerts.start()
+        await app.parts.judging.start()
+        stack.push_async_callback(app.parts.judging.close)
         await _warn_of_unknown(file, store)
         stack.push_async_callback(app.parts.alerts.close)
         yield app

@@ -12,6 +12,7 @@ from briggs.alerts.alerts import Alerts
 from briggs.gateway.book import Book
 from briggs.gateway.calls import Gateway
 from briggs.gateway.running import Running
+from briggs.judges.runs import Judging
 from briggs.record.record import Record
 from briggs.record.spans import open_spans
 from briggs.storage import Store
@@ -44,6 +45,7 @@ class Parts:
         )
         self.gateway = Gateway(running, record=record, peers=self.peers, book=book)
         self.alerts = Alerts(self.gateway, store=store, peers=self.peers)
+        self.judging = Judging(self.gateway, store=store, peers=self.peers)
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""
         self.reload_failures = 0

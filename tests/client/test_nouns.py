@@ -240,3 +240,30 @@ async def test_preferences(client: AsyncClient, tag: str) -> None:
     assert pairs[-1].prompt == REQUEST["messages"]
     changed = await client.preferences.create([first.id, second.id], None)
     assert (changed.id, changed.json_values) == (given.id, {"best": None})
+
+
+async def test_a_judge_is_made_changed_and_deleted(client: AsyncClient, tag: str) -> None:
+    """A run ends although its model cannot be reached, and says why."""
+    task = await create_task(client, tag)
+    made = await client.judges.create(task.id, "nobody/m", name=tag, samples=2)
+    assert (made.name, made.version, made.samples, made.watch) == (tag, 1, 2, None)
+    changed = await client.judges.update(tag, model="nobody/n", watch={"sample": 0.5})
+    assert changed.version == 2 and changed.watch is not None and changed.watch.sample == 0.5
+    assert [each.model for each in await client.judges.list_versions(tag)] == [
+        "nobody/m",
+        "nobody/n",
+    ]
+    assert made.id in [each.id for each in await client.judges.list(limit=1000)]
+    [told] = await tell(client, tag)
+    begun = await client.judges.create_run(tag, limit=1)
+    while begun.status == "running":
+        begun = await client.judges.retrieve_run(tag, begun.id)
+    assert (begun.status, begun.lacking) == ("failed", 1)
+    assert (await client.judges.stop_run(tag, begun.id)).status == "failed"
+    assert [each.id for each in await client.judges.list_runs(tag)] == [begun.id]
+    with pytest.raises(NotFound):
+        await client.judges.judge(tag, told.id)
+    assert await client.judges.list_judgements(tag, status="finished") == []
+    assert (await client.judges.delete(tag)).deleted
+    with pytest.raises(NotFound):
+        await client.judges.retrieve(tag)

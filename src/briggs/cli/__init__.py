@@ -19,6 +19,7 @@ COMMANDS = {
         "briggs.cli.feedback_task:feedback_task",
         "Define what reviewers grade, and for which completions.",
     ),
+    "judges": ("briggs.cli.judges:judges", "Let models grade, and see how far to trust them."),
     "preferences": (
         "briggs.cli.preferences:preferences",
         "Say which of several answers is best.",

@@ -12,6 +12,7 @@ from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, ServerConnection, r
 from briggs.client.datasets import Datasets
 from briggs.client.feedback import FeedbackCalls
 from briggs.client.feedback_tasks import FeedbackTasks
+from briggs.client.judges import Judges
 from briggs.client.keys import Keys
 from briggs.client.models import Models
 from briggs.client.organizations import Organizations
@@ -73,6 +74,7 @@ class AsyncClient:
         self.feedback_tasks = FeedbackTasks(self._connection)
         self.preferences = Preferences(self._connection)
         self.datasets = Datasets(self._connection)
+        self.judges = Judges(self._connection)
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)

@@ -12,6 +12,7 @@ from briggs.client import completions as _completions
 from briggs.client import datasets as _datasets
 from briggs.client import feedback as _feedback
 from briggs.client import feedback_tasks as _feedback_tasks
+from briggs.client import judges as _judges
 from briggs.client import keys as _keys
 from briggs.client import models as _models
 from briggs.client import organizations as _organizations
@@ -51,6 +52,15 @@ from briggs.client.feedback_tasks import (
     QueueItem,
     TaskVersion,
 )
+from briggs.client.judges import (
+    Judge,
+    JudgeChange,
+    JudgeDeleted,
+    JudgeMembers,
+    Judgement,
+    JudgeRun,
+    JudgeVersion,
+)
 from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
 from briggs.client.logged import LoggedCompletion
 from briggs.client.organizations import Organization, OrganizationDeleted
@@ -62,6 +72,7 @@ from briggs.transport import Reply
 from briggs.types.completions import Status
 from briggs.types.datasets import ReferenceSource
 from briggs.types.feedback import Progress, ReviewerKind
+from briggs.types.judges import JudgementStatus
 from briggs.types.keys import Scope
 from briggs.types.models import ListModelsResponse, Model
 from briggs.types.response import CreateChatCompletionResponse
@@ -641,6 +652,94 @@ class Datasets:
         return self._runner.run(self._calls.delete(named))
 
 
+class Judges:
+    """`client.judges`. A judge is named by its id or its name."""
+
+    def __init__(self, calls: _judges.Judges, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(self, task: str, model: str, **members: Unpack[JudgeMembers]) -> Judge:
+        """Create a judge of a task, by the task's id or name.
+
+        Its examples are the grades that people gave so far.
+        """
+        return self._runner.run(self._calls.create(task, model, **members))
+
+    def list(self, *, limit: int | None = None, offset: int | None = None) -> Sequence[Judge]:
+        """The judges, the newest first."""
+        return self._runner.run(self._calls.list(limit=limit, offset=offset))
+
+    def retrieve(self, judge: str) -> Judge:
+        """One judge. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(judge))
+
+    def update(self, judge: str, *, learn: bool = False, **change: Unpack[JudgeChange]) -> Judge:
+        """Change a judge. What decides how it grades makes a new version.
+
+        With `learn`, the new version takes its examples from the grades of today.
+        """
+        return self._runner.run(self._calls.update(judge, learn=learn, **change))
+
+    def delete(self, judge: str) -> JudgeDeleted:
+        """Delete a judge. What it said stays. Raises `NotFound`."""
+        return self._runner.run(self._calls.delete(judge))
+
+    def list_versions(self, judge: str) -> Sequence[JudgeVersion]:
+        """The versions of a judge, oldest first."""
+        return self._runner.run(self._calls.list_versions(judge))
+
+    def judge(self, judge: str, completion_id: str, *, again: bool = False) -> Judgement:
+        """Judge one completion now, unless it is judged already.
+
+        With `again`, a judgement that failed is tried again.
+        """
+        return self._runner.run(self._calls.judge(judge, completion_id, again=again))
+
+    def list_judgements(
+        self,
+        judge: str,
+        *,
+        version: int | None = None,
+        status: JudgementStatus | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> Sequence[Judgement]:
+        """What a version said, by default the newest; the newest completions first."""
+        return self._runner.run(
+            self._calls.list_judgements(
+                judge, version=version, status=status, limit=limit, offset=offset
+            )
+        )
+
+    def create_run(
+        self,
+        judge: str,
+        *,
+        filter: str | None = None,
+        limit: int | None = None,
+        budget_usd: float | None = None,
+    ) -> JudgeRun:
+        """Let a judge grade what a filter selects, in the background."""
+        return self._runner.run(
+            self._calls.create_run(judge, filter=filter, limit=limit, budget_usd=budget_usd)
+        )
+
+    def list_runs(
+        self, judge: str, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[JudgeRun]:
+        """The runs of a judge, the newest first."""
+        return self._runner.run(self._calls.list_runs(judge, limit=limit, offset=offset))
+
+    def retrieve_run(self, judge: str, run_id: str) -> JudgeRun:
+        """How far a run is. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve_run(judge, run_id))
+
+    def stop_run(self, judge: str, run_id: str) -> JudgeRun:
+        """Stop a run. What was judged stays."""
+        return self._runner.run(self._calls.stop_run(judge, run_id))
+
+
 class Models:
     """`client.models`. https://platform.openai.com/docs/api-reference/models"""
 
@@ -814,6 +913,7 @@ class Client:
         self.feedback_tasks = FeedbackTasks(client.feedback_tasks, runner)
         self.preferences = Preferences(client.preferences, runner)
         self.datasets = Datasets(client.datasets, runner)
+        self.judges = Judges(client.judges, runner)
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)

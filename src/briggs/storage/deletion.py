@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, exists, select
 
-from briggs.storage import erasure, feedback, indexes, rollups, signed_calls
+from briggs.storage import erasure, feedback, indexes, judges, rollups, signed_calls
 from briggs.storage.database import database_of
 from briggs.storage.tables import (
     completions,
@@ -28,8 +28,8 @@ def delete_completions(
     """Delete completions of one organization, given without their bodies. Only their places in
     the order are kept.
 
-    Whatever quotes or names them goes too: index rows, feedback, leases, skipped reviews, signed
-    calls, and sessions that have no other completion. The rollups follow.
+    Whatever quotes or names them goes too: index rows, feedback, judgements, leases, skipped
+    reviews, signed calls, and sessions that have no other completion. The rollups follow.
     """
     if not found:
         return
@@ -39,6 +39,7 @@ def delete_completions(
     signed_calls.delete(connection, completion_ids=ids)
     rollups.record(connection, removed=found)
     _delete_grades(connection, ids, organization_id=organization_id)
+    judges.forget(connection, completion_ids=ids, organization_id=organization_id)
     for table in (completions, deleted_completions):
         connection.execute(table.delete().where(table.c.id.in_(ids)))
     _delete_sessions(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, select, tupl
 
 from briggs.storage import erasure, feedback_matches, feedback_queue, rows, tables
 from briggs.storage.access import Access
+from briggs.storage.redactor import Redactor
 from briggs.storage.tables import (
     feedback,
     feedback_completions,
@@ -146,11 +147,7 @@ class FeedbackStore:
         )
 
     def _redact(self, given: AnyFeedback) -> AnyFeedback:
-        redactor = self._access.redactor
-        if redactor is None:
-            return given
-        texts = {name: redactor.redact_value(getattr(given, name)) for name in _REDACTED}
-        return msgspec.structs.replace(given, **texts)
+        return redact(given, redactor=self._access.redactor)
 
     async def list_versions(self, of: Feedback) -> Sequence[FeedbackVersion]:
         """The versions of a feedback, oldest first."""
@@ -164,6 +161,14 @@ class FeedbackStore:
         )
 
 
+def redact(given: AnyFeedback, *, redactor: Redactor | None) -> AnyFeedback:
+    """A feedback as it may be written."""
+    if redactor is None:
+        return given
+    texts = {name: redactor.redact_value(getattr(given, name)) for name in _REDACTED}
+    return msgspec.structs.replace(given, **texts)
+
+
 def _create(
     connection: Connection, given: Feedback, row: dict[str, Any], task: FeedbackTask
 ) -> Feedback:
@@ -175,11 +180,12 @@ def _create(
         feedback_queue.check_late(connection, task=task, completion_id=id, reviewer=given.reviewer)
         feedback_queue.drop_lease(connection, task=task, completion_id=id, reviewer=given.reviewer)
         feedback_queue.drop_skip(connection, task=task, completion_id=id, reviewer=given.reviewer)
-    _insert(connection, given, row)
+    insert(connection, given, row)
     return given
 
 
-def _insert(connection: Connection, given: Feedback, row: dict[str, Any]) -> None:
+def insert(connection: Connection, given: Feedback, row: dict[str, Any]) -> None:
+    """Insert a feedback, and count it in the queue of its task."""
     connection.execute(_INSERT, row)
     if given.completion_ids:
         connection.execute(_INSERT_COMPLETIONS, _list_rows(given))
@@ -207,7 +213,7 @@ def _create_missing(
             f"The task of the feedback '{given.id}' is not on record in its version "
             f"{given.task_version}. Import the line of the task first."
         )
-    _insert(connection, given, rows.encode(given, table=feedback))
+    insert(connection, given, rows.encode(given, table=feedback))
     for version in versions:
         row = rows.encode(version, table=feedback_versions)
         connection.execute(feedback_versions.insert().values(feedback_id=given.id, **row))

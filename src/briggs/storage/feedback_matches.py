@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from briggs.storage.database import database_of
 from briggs.storage.tables import feedback, feedback_completions, feedback_queue, feedback_tasks
-from briggs.types.completions import CHECK_TAG, TEXTLESS, CallKind, Completion
+from briggs.types.completions import OWN_TAGS, TEXTLESS, CallKind, Completion
 
 PLACES = 2**53
 """The number of positions on the circle, on which completions are placed at random."""
@@ -44,12 +44,12 @@ def enlist(connection: Connection, *, of: Sequence[Completion]) -> None:
 def is_selected(tags: Collection[str], *, kind: CallKind, by: Collection[str]) -> bool:
     """Whether a completion with these tags awaits a task that selects `by`.
 
-    The calls of `briggs check` await only the tasks that name their tag. Those that wrote no text
-    await none.
+    Briggs's own calls, such as those of judges, await only the tasks that name their tag. Those
+    that wrote no text await none.
     """
     if kind in TEXTLESS:
         return False
-    return set(by).issubset(tags) and (CHECK_TAG in by or CHECK_TAG not in tags)
+    return set(by).issubset(tags) and OWN_TAGS.intersection(tags).issubset(by)
 
 
 def withdraw(connection: Connection, *, completion: Completion) -> None:
@@ -142,12 +142,17 @@ COUNTS = exists().where(
     feedback.c.task_version >= feedback_tasks.c.counts_from,
 )
 """Whether a feedback answers a version of its task that still counts."""
+_IS_REVIEW = exists().where(
+    feedback.c.id == feedback_completions.c.feedback_id, feedback.c.reviewer_kind != "model"
+)
+"""Whether a person gave it. What a judge says makes no review of people unnecessary."""
 _REVIEWS = (
     select(func.count(feedback_completions.c.reviewer.distinct()))
     .where(
         feedback_completions.c.task_id == _QUEUE.task_id,
         feedback_completions.c.completion_id == _QUEUE.completion_id,
         COUNTS,
+        _IS_REVIEW,
     )
     .scalar_subquery()
 )
@@ -165,6 +170,7 @@ _COUNT_REVIEWS = (
         feedback_completions.c.task_id == bindparam("task"),
         feedback_completions.c.completion_id.in_(bindparam("completions", expanding=True)),
         COUNTS,
+        _IS_REVIEW,
     )
     .group_by(feedback_completions.c.completion_id)
 )

@@ -258,6 +258,12 @@ def keep_datasets(connection: Connection) -> None:
     reshape(connection, tables.dataset_samples)
 
 
+@migration
+def learn_from_grades(connection: Connection) -> None:
+    for table in (tables.judges, tables.judge_versions, tables.judgements, tables.judge_runs):
+        reshape(connection, table)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

@@ -25,6 +25,7 @@ from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_queue import FeedbackQueue
 from briggs.storage.feedback_tasks import FeedbackTasks
 from briggs.storage.figures import CompletionFigures
+from briggs.storage.judges import Judges
 from briggs.storage.keys import Keys
 from briggs.storage.migrations import migrate
 from briggs.storage.organizations import Organizations
@@ -122,6 +123,7 @@ class Store:
         self.retention = Retention(self, sweeper=sweeper, bodies=bodies)
         self.alerts = Alerts(self)
         self.datasets = Datasets(self, bodies=bodies)
+        self.judges = Judges(self)
         self.sizes = Sizes(self, path=database.path)
 
     @classmethod

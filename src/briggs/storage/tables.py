@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, Names
 from briggs.types.completions import Attempt, Completion, Fix
+from briggs.types.judges import Example, Watch
 from briggs.types.limits import Limits
 
 metadata = MetaData()
@@ -502,6 +503,101 @@ views = Table(
     Column("state", AnyText, nullable=False),
 )
 Index("views_by_organization", views.c.organization_id)
+
+# Models that grade. A version never changes.
+judges = Table(
+    "judges",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("task_id", AnyText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("watch", Json(Watch | None), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+judge_versions = Table(
+    "judge_versions",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("judge_id", AnyText, primary_key=True, nullable=False),
+    Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("model", AnyText, nullable=False),
+    Column("task_version", Integer, nullable=False),
+    Column("json_schema", Json, nullable=False),
+    Column("prompt", AnyText, nullable=False),
+    Column("mark", AnyText, nullable=False),
+    Column("examples", Json(list[Example]), nullable=False),
+    Column("examples_shown", Integer, nullable=False),
+    Column("samples", Integer, nullable=False),
+    Column("max_tokens", Integer, nullable=False),
+    Column("options", Json, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What a version of a judge says of a completion. Its values and its reason are in its feedback.
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("judge_id", AnyText, primary_key=True, nullable=False),
+    Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
+    Column("status", AnyText, nullable=False),
+    Column("asked", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("call_ids", Json(list[str]), nullable=False),
+    Column("cost_usd", Float),
+    Column("system_fingerprint", AnyText),
+    Column("scores", Json(dict[str, float]), nullable=False),
+    Column("probabilities", Json(dict[str, list[float]]), nullable=False),
+    Column("mass", Float),
+    Column("example_ids", Json(list[str]), nullable=False),
+    Column("failure", AnyText),
+    Column("failure_reason", AnyText),
+    Column("is_copy", Boolean, nullable=False),
+    Column("feedback_id", AnyText),
+    sqlite_with_rowid=False,
+)
+Index(
+    "judgements_by_question",
+    judgements.c.organization_id,
+    judgements.c.judge_id,
+    judgements.c.asked,
+)
+Index("judgements_by_completion", judgements.c.organization_id, judgements.c.completion_id)
+
+judge_runs = Table(
+    "judge_runs",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("judge_id", AnyText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("status", AnyText, nullable=False),
+    Column("filter", AnyText, nullable=False),
+    Column("limit", Integer),
+    Column("budget_usd", Float),
+    Column("matching", Integer, nullable=False),
+    Column("is_counted", Boolean, nullable=False),
+    Column("judged", Integer, nullable=False),
+    Column("copied", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("failures", Json(dict[str, int]), nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("unpriced", Integer, nullable=False),
+    Column("message", AnyText, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 # Whether each alert fires. Alerts are in the file.
 alert_states = Table(

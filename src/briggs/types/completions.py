@@ -23,7 +23,11 @@ ID_PREFIX = "chatcmpl-"
 """Put before Briggs's id in an answer whose upstream gave no id."""
 
 CHECK_TAG = "briggs-check"
-"""The tag of the calls that `briggs check` makes. They await no task unless it selects the tag."""
+"""The tag of the calls that `briggs check` makes."""
+JUDGE_TAG = "judge"
+"""The tag of the calls that judges make. No judge grades them."""
+OWN_TAGS = frozenset({CHECK_TAG, JUDGE_TAG})
+"""The tags of Briggs's own calls. They await no task unless it selects their tag."""
 
 # A system call for each id would release the interpreter lock to the busy writer thread.
 _random = random.Random()  # noqa: S311

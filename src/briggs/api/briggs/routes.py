@@ -10,6 +10,7 @@ from briggs.api.briggs import (
     feedback,
     feedback_tasks,
     invitations,
+    judges,
     organizations,
     preferences,
     queue,
@@ -32,6 +33,8 @@ _FEEDBACK = "/api/v1/feedback"
 _PREFERENCES = "/api/v1/preferences"
 _DATASETS = "/api/v1/datasets"
 _TEST_RUNS = "/api/v1/test_runs"
+_JUDGES = "/api/v1/judges"
+_JUDGE = f"{_JUDGES}/{{id}}"
 _ORGANIZATIONS = "/api/v1/organizations"
 
 ROUTES = [
@@ -88,6 +91,18 @@ ROUTES = [
     route("GET", f"{_DATASETS}/{{id}}", datasets.retrieve, scope="read"),
     route("GET", f"{_DATASETS}/{{id}}/export", datasets.export, scope="read"),
     route("DELETE", f"{_DATASETS}/{{id}}", datasets.delete, scope="admin"),
+    route("POST", _JUDGES, judges.create, scope="admin"),
+    route("GET", _JUDGES, judges.list_all, scope="read"),
+    route("GET", _JUDGE, judges.retrieve, scope="read"),
+    route("POST", _JUDGE, judges.update, scope="admin"),
+    route("DELETE", _JUDGE, judges.delete, scope="admin"),
+    route("GET", f"{_JUDGE}/versions", judges.list_versions, scope="read"),
+    route("POST", f"{_JUDGE}/judgements", judges.judge_one, scope="admin"),
+    route("GET", f"{_JUDGE}/judgements", judges.list_judgements, scope="read"),
+    route("POST", f"{_JUDGE}/runs", judges.create_run, scope="admin"),
+    route("GET", f"{_JUDGE}/runs", judges.list_runs, scope="read"),
+    route("GET", f"{_JUDGE}/runs/{{run_id}}", judges.retrieve_run, scope="read"),
+    route("POST", f"{_JUDGE}/runs/{{run_id}}/stop", judges.stop_run, scope="admin"),
     route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
     route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
     route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),

@@ -1,0 +1,267 @@
+"""The client's judges: models that grade, what they said, and their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, Unpack
+from urllib.parse import quote
+
+from msgspec import UNSET, UnsetType
+
+from briggs.client.connection import ServerConnection, encode_query, omit_none
+from briggs.types.json import Object
+from briggs.types.judges import Failure, JudgementStatus, RunStatus
+
+_PATH = "/api/v1/judges"
+
+
+class JudgeWatch(Object):
+    """What a judge grades by itself."""
+
+    filter: str = ""
+    sample: float = 1.0
+    """The share that it grades, from 0 to 1."""
+    budget_usd: float | None = None
+    """US dollars a day, in UTC."""
+
+
+class Judge(Object):
+    """A model that grades for one task. `version` and what follows are of its newest version."""
+
+    id: str
+    name: str
+    task_id: str
+    created_at: str
+    """ISO 8601."""
+    updated_at: str
+    archived_at: str | None
+    watch: JudgeWatch | None
+    version: int
+    model: str
+    task_version: int
+    examples: int
+    """How many graded completions it can show to the model."""
+    examples_shown: int
+    """How many of them each question shows."""
+    samples: int
+    """How often the model is asked where it gives no probabilities."""
+    max_tokens: int
+    options: dict[str, Any]
+
+
+class JudgeVersion(Object):
+    """All that decides what a version asks."""
+
+    judge_id: str
+    version: int
+    created_at: str
+    model: str
+    task_version: int
+    json_schema: dict[str, Any]
+    prompt: str
+    examples: list[dict[str, Any]]
+    """Each with `completion_id`, `json_values`, `reason` and `feedback_ids`."""
+    examples_shown: int
+    samples: int
+    max_tokens: int
+    options: dict[str, Any]
+
+
+class Judgement(Object):
+    """What a version said of a completion, or why it said nothing."""
+
+    judge_id: str
+    version: int
+    completion_id: str
+    status: JudgementStatus
+    created_at: str
+    updated_at: str
+    attempts: int
+    call_ids: list[str]
+    """The recorded calls, in order."""
+    cost_usd: float | None
+    system_fingerprint: str | None
+    scores: dict[str, float]
+    """The expected value of each field, over its probabilities."""
+    probabilities: dict[str, list[float]]
+    """For each field with options, the probability of each, in their order."""
+    mass: float | None
+    """The probability that was on valid options. None without logprobs."""
+    example_ids: list[str]
+    failure: Failure | None
+    failure_reason: str | None
+    is_copy: bool
+    """Whether another completion had the same text, so that nothing was asked."""
+    feedback_id: str | None
+    json_values: dict[str, Any] | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class JudgeRun(Object):
+    """One order to grade what a filter selects, and how far it is."""
+
+    id: str
+    judge_id: str
+    version: int
+    created_at: str
+    updated_at: str
+    status: RunStatus
+    filter: str
+    limit: int | None
+    budget_usd: float | None
+    matching: int
+    is_counted: bool
+    """Whether `matching` is exact. Otherwise there are at least so many."""
+    judged: int
+    copied: int
+    failed: int
+    failures: dict[str, int]
+    cost_usd: float
+    unpriced: int
+    """Judgements whose price is not known."""
+    lacking: int
+    """How many of `matching` have no judgement."""
+    message: str
+    """Why it stopped."""
+
+
+class JudgeDeleted(Object):
+    """Confirms that a judge was deleted."""
+
+    id: str
+    deleted: bool
+
+
+class JudgeMembers(TypedDict, total=False):
+    """The members of a judge that can be set."""
+
+    name: str
+    examples_shown: int
+    samples: int
+    max_tokens: int
+    options: Mapping[str, Any]
+    """`temperature`, `top_p`, `seed`, `reasoning_effort`, `verbosity`, `service_tier`."""
+    watch: Mapping[str, Any] | None
+    """`filter`, `sample`, and `budget_usd` a day. None to grade on demand only."""
+
+
+class JudgeChange(JudgeMembers, total=False):
+    """The members of a judge to change. The others stay."""
+
+    model: str
+
+
+class _Judges(Object):
+    data: list[Judge]
+
+
+class _Versions(Object):
+    data: list[JudgeVersion]
+
+
+class _Judgements(Object):
+    data: list[Judgement]
+
+
+class _Runs(Object):
+    data: list[JudgeRun]
+
+
+class Judges:
+    """`client.judges`. A judge is named by its id or its name."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def create(self, task: str, model: str, **members: Unpack[JudgeMembers]) -> Judge:
+        """Create a judge of a task, by the task's id or name.
+
+        Its examples are the grades that people gave so far.
+        """
+        body = {"task": task, **members, "model": model}
+        return await self._connection.request("POST", _PATH, Judge, body=body)
+
+    async def list(self, *, limit: int | None = None, offset: int | None = None) -> Sequence[Judge]:
+        """The judges, the newest first."""
+        query = encode_query(limit=limit, offset=offset)
+        return (await self._connection.request("GET", _PATH, _Judges, query=query)).data
+
+    async def retrieve(self, judge: str) -> Judge:
+        """One judge. Raises `NotFound`."""
+        return await self._connection.request("GET", _locate(judge), Judge)
+
+    async def update(
+        self, judge: str, *, learn: bool = False, **change: Unpack[JudgeChange]
+    ) -> Judge:
+        """Change a judge. What decides how it grades makes a new version.
+
+        With `learn`, the new version takes its examples from the grades of today.
+        """
+        body = {**change, "learn": learn}
+        return await self._connection.request("POST", _locate(judge), Judge, body=body)
+
+    async def delete(self, judge: str) -> JudgeDeleted:
+        """Delete a judge. What it said stays. Raises `NotFound`."""
+        return await self._connection.request("DELETE", _locate(judge), JudgeDeleted)
+
+    async def list_versions(self, judge: str) -> Sequence[JudgeVersion]:
+        """The versions of a judge, oldest first."""
+        path = f"{_locate(judge)}/versions"
+        return (await self._connection.request("GET", path, _Versions)).data
+
+    async def judge(self, judge: str, completion_id: str, *, again: bool = False) -> Judgement:
+        """Judge one completion now, unless it is judged already.
+
+        With `again`, a judgement that failed is tried again.
+        """
+        body = {"completion_id": completion_id, "again": again}
+        path = f"{_locate(judge)}/judgements"
+        return await self._connection.request("POST", path, Judgement, body=body)
+
+    async def list_judgements(
+        self,
+        judge: str,
+        *,
+        version: int | None = None,
+        status: JudgementStatus | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> Sequence[Judgement]:
+        """What a version said, by default the newest; the newest completions first."""
+        query = encode_query(version=version, status=status, limit=limit, offset=offset)
+        path = f"{_locate(judge)}/judgements"
+        return (await self._connection.request("GET", path, _Judgements, query=query)).data
+
+    async def create_run(
+        self,
+        judge: str,
+        *,
+        filter: str | None = None,
+        limit: int | None = None,
+        budget_usd: float | None = None,
+    ) -> JudgeRun:
+        """Let a judge grade what a filter selects, in the background."""
+        body = omit_none(filter=filter, limit=limit, budget_usd=budget_usd)
+        return await self._connection.request("POST", f"{_locate(judge)}/runs", JudgeRun, body=body)
+
+    async def list_runs(
+        self, judge: str, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[JudgeRun]:
+        """The runs of a judge, the newest first."""
+        query = encode_query(limit=limit, offset=offset)
+        path = f"{_locate(judge)}/runs"
+        return (await self._connection.request("GET", path, _Runs, query=query)).data
+
+    async def retrieve_run(self, judge: str, run_id: str) -> JudgeRun:
+        """How far a run is. Raises `NotFound`."""
+        path = f"{_locate(judge)}/runs/{quote(run_id, safe='')}"
+        return await self._connection.request("GET", path, JudgeRun)
+
+    async def stop_run(self, judge: str, run_id: str) -> JudgeRun:
+        """Stop a run. What was judged stays."""
+        path = f"{_locate(judge)}/runs/{quote(run_id, safe='')}/stop"
+        return await self._connection.request("POST", path, JudgeRun)
+
+
+def _locate(judge: str) -> str:
+    return f"{_PATH}/{quote(judge, safe='')}"

@@ -1,0 +1,382 @@
+"""Judges over HTTP, through a real server and a model that grades as the tests say."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.briggs.test_feedback import TASKS, ask, create_key, create_task, grade
+from tests.judges import upstream as models
+from tests.processes import Seen, Server, Upstream, create_response, run_server
+
+JUDGES = "/api/v1/judges"
+SCHEMA = {
+    "type": "object",
+    "required": ["stars"],
+    "properties": {"stars": {"type": "integer", "minimum": 1, "maximum": 5}},
+}
+BEHAVIOURS = {
+    "judge": models.surely,
+    "plain": models.without_logprobs,
+    "unsure": models.unsure,
+    "cut": models.ending("length"),
+    "filtered": models.ending("content_filter"),
+    "refusing": models.ending("stop", content=None, refusal="No."),
+    "babbling": models.saying("five stars!"),
+    "broken": lambda handler, seen: handler.send_whole(500, b"{}"),
+}
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    upstream = Upstream(BEHAVIOURS)
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture(scope="module")
+def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    config = upstream.config() + models.PRICES
+    with run_server(tmp_path_factory.mktemp("judges") / "data", config=config) as server:
+        yield server
+
+
+def record(server: Server, tag: str, stars: int, text: str = "") -> str:
+    """A completion whose answer says how many stars it deserves."""
+    body = {
+        "organization_id": "default",
+        "kind": "chat",
+        "status": "finished",
+        "tags": [tag],
+        "request": {"model": "m", "messages": [{"role": "user", "content": "Tell me."}]},
+        "response": create_response(f"stars {stars} {text}"),
+    }
+    id: str = ask(server, "POST", "/api/v1/completions", body)["id"]
+    return id
+
+
+def create(server: Server, tag: str, provider: str = "judge", **members: Any) -> dict[str, Any]:
+    """A judge of a new task that selects the tag."""
+    task = create_task(server, tag, name=f"task-{tag}", json_schema=SCHEMA)
+    body = {"task": task["id"], "model": f"{provider}/m-1", "name": f"judge-{tag}", **members}
+    made: dict[str, Any] = ask(server, "POST", JUDGES, body)
+    return made
+
+
+def judge(server: Server, judge: dict[str, Any], id: str, **members: Any) -> dict[str, Any]:
+    path = f"{JUDGES}/{judge['id']}/judgements"
+    said: dict[str, Any] = ask(server, "POST", path, {"completion_id": id, **members})
+    return said
+
+
+def run(server: Server, judge: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """A run, waited for."""
+    begun = ask(server, "POST", f"{JUDGES}/{judge['id']}/runs", members)
+    return wait(server, judge, begun["id"])
+
+
+def wait(server: Server, judge: dict[str, Any], run_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = ask(server, "GET", f"{JUDGES}/{judge['id']}/runs/{run_id}")
+        if found["status"] != "running":
+            return found
+        time.sleep(0.05)
+    raise AssertionError(found)
+
+
+def count_asked(upstream: Upstream, provider: str) -> int:
+    return sum(seen.path.startswith(f"/{provider}/") for seen in upstream.seen)
+
+
+def test_a_judgement_is_a_recorded_call_and_feedback(server: Server, upstream: Upstream) -> None:
+    """The call is a completion with the tag `judge` and a cost; the feedback is a model's."""
+    id = record(server, "recorded", 4)
+    made = create(server, "recorded")
+    said = judge(server, made, id)
+    assert (said["status"], said["json_values"], said["reason"]) == (
+        *("finished", {"stars": 4}),
+        "as it says",
+    )
+    assert said["scores"]["stars"] == pytest.approx((4 * 0.7 + 3 * 0.2) / 0.9)
+    assert (said["mass"], said["cost_usd"]) == (pytest.approx(0.9), models.COST_USD)
+    [call] = said["call_ids"]
+    recorded = server.retrieve(call)["briggs"]
+    assert recorded["tags"] == ["judge", "judge-recorded"]
+    listed = ask(server, "GET", f"/api/v1/feedback?completion_id={id}")["data"]
+    assert [(each["reviewer"], each["reviewer_kind"]) for each in listed] == [
+        ("judge-recorded", "model")
+    ]
+    assert listed[0]["id"] == said["feedback_id"]
+    before = count_asked(upstream, "judge")
+    assert judge(server, made, id)["call_ids"] == [call]
+    assert count_asked(upstream, "judge") == before
+
+
+def test_the_queue_of_people_is_not_emptied(server: Server) -> None:
+    """A judge's grade makes no review unnecessary, and nobody is asked about a judge's calls."""
+    made = create(server, "queued")
+    id = record(server, "queued", 2)
+    judge(server, made, id)
+    progress = ask(server, "GET", f"{TASKS}/{made['task_id']}/progress")
+    assert (progress["matching"], progress["graded"], progress["left"]) == (1, 0, 1)
+    every = create_task(server, name="all of them", json_schema=SCHEMA)
+    listed = ask(server, "POST", f"{TASKS}/{every['id']}/next", {"order": "newest"})
+    assert "judge" not in listed["completion"]["tags"]
+    ask(server, "DELETE", f"{TASKS}/{every['id']}")
+
+
+def test_examples_are_what_people_gave(server: Server, upstream: Upstream) -> None:
+    """They are shown with their reasons and are on record; the completion itself is not shown."""
+    made = create(server, "taught")
+    assert made["examples"] == 0
+    ids = [record(server, "taught", stars, f"text {stars}") for stars in (1, 3, 5)]
+    task = {"id": made["task_id"]}
+    for id, stars in zip(ids, (1, 3, 5), strict=True):
+        grade(server, task, id, json_values={"stars": stars}, comment=f"why {stars}")
+    made = ask(server, "POST", f"{JUDGES}/{made['id']}", {"learn": True})
+    assert (made["version"], made["examples"]) == (2, 3)
+    said = judge(server, made, ids[0])
+    assert sorted(said["example_ids"]) == sorted(ids[1:])
+    messages = upstream.seen[-1].json["messages"]
+    answers = [json.loads(each["content"]) for each in messages if each["role"] == "assistant"]
+    assert {"stars": 5, "reason": "why 5"} in answers and len(answers) == 2
+
+
+def test_a_change_is_a_new_version(server: Server) -> None:
+    """Versions are frozen; a new name or watch is none; the task cannot change."""
+    made = create(server, "versions", examples_shown=2)
+    path = f"{JUDGES}/{made['name']}"
+    assert ask(server, "POST", path, {"name": "versions-2"})["version"] == 1
+    path = f"{JUDGES}/versions-2"
+    assert ask(server, "POST", path, {"model": "plain/m-1"})["version"] == 2
+    assert ask(server, "POST", path, {"model": "plain/m-1"})["version"] == 2
+    versions = ask(server, "GET", f"{path}/versions")["data"]
+    assert [(each["version"], each["model"]) for each in versions] == [
+        (1, "judge/m-1"),
+        (2, "plain/m-1"),
+    ]
+    assert versions[1]["examples_shown"] == 2 and "MARK" in versions[0]["prompt"]
+    refused = server.send("POST", path, {"task": made["task_id"]})
+    assert (refused.status, refused.json["param"]) == (400, "task")
+
+
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        ({"task": "no such task"}, "task"),
+        ({"model": ""}, "model"),
+        ({"name": "a,b"}, "name"),
+        ({"name": " a"}, "name"),
+        ({"samples": 0}, "samples"),
+        ({"examples_shown": 33}, "examples_shown"),
+        ({"max_tokens": 1}, "max_tokens"),
+        ({"options": {"messages": []}}, "options"),
+        ({"watch": {"sample": 2}}, "watch.sample"),
+        ({"watch": {"budget_usd": -1}}, "watch.budget_usd"),
+    ],
+)
+def test_members_are_checked(server: Server, members: dict[str, Any], param: str) -> None:
+    """The error names the wrong one."""
+    tasks = ask(server, "GET", TASKS)
+    task = tasks[0]["id"] if tasks else create_task(server, json_schema=SCHEMA)["id"]
+    refused = server.send("POST", JUDGES, {"task": task, "model": "judge/m-1", **members})
+    assert refused.status in (400, 404) and refused.json["param"] == param
+
+
+def test_names_are_taken_once(server: Server) -> None:
+    """Two judges of an organization cannot share a name until one is deleted."""
+    made = create(server, "named")
+    body = {"task": made["task_id"], "model": "judge/m-1", "name": made["name"]}
+    assert server.send("POST", JUDGES, body).status == 409
+    ask(server, "DELETE", f"{JUDGES}/{made['name']}")
+    assert server.send("GET", f"{JUDGES}/{made['name']}").status == 404
+    assert ask(server, "GET", f"{JUDGES}/{made['id']}")["archived_at"]
+    assert server.send("POST", f"{JUDGES}/{made['id']}/runs", {}).status == 400
+    assert ask(server, "POST", JUDGES, body)["id"] != made["id"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "failure"),
+    [
+        ("unsure", "unsure"),
+        ("cut", "cut_off"),
+        ("filtered", "filtered"),
+        ("refusing", "refused"),
+        ("babbling", "unreadable"),
+        ("broken", "unanswered"),
+    ],
+)
+def test_what_fails_is_no_score(
+    server: Server, upstream: Upstream, provider: str, failure: str
+) -> None:
+    """It is tried three times, has its reason, and no feedback. It can be tried again."""
+    made = create(server, f"fails-{provider}", provider)
+    id = record(server, f"fails-{provider}", 3)
+    before = len(upstream.seen)
+    said = judge(server, made, id)
+    assert (said["status"], said["failure"], said["attempts"]) == ("failed", failure, 3)
+    assert said["failure_reason"] and "json_values" not in said and said["scores"] == {}
+    assert len(upstream.seen) - before >= 3
+    assert ask(server, "GET", f"/api/v1/feedback?completion_id={id}")["total"] == 0
+    asked = len(upstream.seen)
+    assert judge(server, made, id)["failure"] == failure
+    assert len(upstream.seen) == asked
+    upstream.behaviours[provider], kept = models.surely, upstream.behaviours[provider]
+    again = judge(server, made, id, again=True)
+    upstream.behaviours[provider] = kept
+    assert (again["status"], again["json_values"]) == ("finished", {"stars": 3})
+
+
+def test_without_probabilities_it_is_asked_several_times(
+    server: Server, upstream: Upstream
+) -> None:
+    """A provider that refuses logprobs is asked without them from then on."""
+    made = create(server, "sampled", "plain", samples=2)
+    said = judge(server, made, record(server, "sampled", 2))
+    assert (said["probabilities"], said["mass"]) == ({"stars": [0, 1, 0, 0, 0]}, None)
+    bodies = [seen.json for seen in upstream.seen if seen.path.startswith("/plain/")]
+    assert ["logprobs" in body for body in bodies[-3:]] == [True, False, False]
+
+
+def test_a_run_counts_what_it_lacks(server: Server, upstream: Upstream) -> None:
+    """Equal texts are asked once; a second run asks nothing; failures are counted by reason."""
+    for stars in (1, 2, 3, 3, 3):
+        record(server, "counted", stars)
+    made = create(server, "counted")
+    before = count_asked(upstream, "judge")
+    done = run(server, made)
+    assert (done["status"], done["matching"], done["judged"]) == ("finished", 5, 5)
+    assert (done["copied"], done["lacking"]) == (2, 0)
+    assert count_asked(upstream, "judge") - before == 3
+    assert done["cost_usd"] == pytest.approx(3 * models.COST_USD)
+    again = run(server, made)
+    assert (again["judged"], again["cost_usd"]) == (5, 0)
+    assert count_asked(upstream, "judge") - before == 3
+    ask(server, "POST", f"{JUDGES}/{made['id']}", {"model": "cut/m-1"})
+    failed = run(server, made, filter="tag = counted", limit=2)
+    assert (failed["matching"], failed["lacking"]) == (2, 2)
+    assert failed["failures"] == {"cut_off": 2}
+    listed = ask(server, "GET", f"{JUDGES}/{made['id']}/judgements?status=failed")["data"]
+    assert len(listed) == 2 and {each["version"] for each in listed} == {2}
+    listed = ask(server, "GET", f"{JUDGES}/{made['id']}/judgements?version=1&limit=3")["data"]
+    assert len(listed) == 3
+    runs = ask(server, "GET", f"{JUDGES}/{made['id']}/runs")["data"]
+    assert [each["id"] for each in runs] == [failed["id"], again["id"], done["id"]]
+
+
+def test_a_run_keeps_its_budget(server: Server, upstream: Upstream) -> None:
+    """It stops before a judgement might cost more than there is, and says so."""
+    for number in range(30):
+        record(server, "budget", 1 + number % 5, f"number {number}")
+    made = create(server, "budget")
+    done = run(server, made, budget_usd=0.1)
+    assert done["status"] == "stopped" and "$0.10 is used" in done["message"]
+    assert 0.05 <= done["cost_usd"] <= 0.1001 and done["lacking"] == 30 - done["judged"]
+    ask(server, "POST", f"{JUDGES}/{made['id']}", {"model": "plain/m-1", "samples": 1})
+    unpriced = run(server, made, budget_usd=1)
+    assert (
+        unpriced["status"] == "stopped" and "price of plain/m-1 is not known" in unpriced["message"]
+    )
+
+
+def test_a_model_that_is_not_there_ends_a_run(server: Server) -> None:
+    """Asking about more completions would not help."""
+    record(server, "gone", 1)
+    made = create(server, "gone", "no-provider")
+    done = run(server, made)
+    assert done["status"] == "failed" and "no-provider" in done["message"]
+
+
+def test_wrong_runs_are_refused(server: Server) -> None:
+    """A filter, a limit and a budget are checked before anything begins."""
+    made = create(server, "wrong")
+    for body, param in (
+        ({"filter": "tag ="}, "filter"),
+        ({"limit": 0}, "limit"),
+        ({"budget_usd": 0}, "budget_usd"),
+    ):
+        refused = server.send("POST", f"{JUDGES}/{made['id']}/runs", body)
+        assert (refused.status, refused.json["param"]) == (400, param)
+    assert server.send("GET", f"{JUDGES}/{made['id']}/runs/none").status == 404
+
+
+def test_judges_belong_to_their_organization(server: Server) -> None:
+    """Another organization sees none of it, and a key that reads cannot spend."""
+    made = create(server, "ours")
+    other = ask(server, "POST", "/api/v1/organizations", {"slug": "judged", "name": "J"})
+    key = other["key"]["value"]
+    assert ask(server, "GET", JUDGES, key=key)["data"] == []
+    assert server.send("GET", f"{JUDGES}/{made['id']}", key=key).status == 404
+    reader = create_key(server, "reads judges", "read")
+    assert server.send("GET", f"{JUDGES}/{made['id']}", key=reader).status == 200
+    for path in ("", "/runs", "/judgements"):
+        refused = server.send("POST", f"{JUDGES}/{made['id']}{path}", {}, key=reader)
+        assert refused.status == 403
+
+
+def test_a_deleted_completion_takes_its_judgement_along(server: Server) -> None:
+    """Nothing of what was said about it stays, and it is an example no more."""
+    made = create(server, "deleted")
+    ids = [record(server, "deleted", stars) for stars in (1, 5)]
+    grade(server, {"id": made["task_id"]}, ids[0], json_values={"stars": 1})
+    ask(server, "POST", f"{JUDGES}/{made['id']}", {"learn": True})
+    judge(server, made, ids[0])
+    server.send("DELETE", f"/v1/chat/completions/{ids[0]}")
+    assert ask(server, "GET", f"{JUDGES}/{made['id']}/judgements")["data"] == []
+    assert judge(server, made, ids[1])["example_ids"] == []
+
+
+def test_it_grades_by_itself(server: Server, upstream: Upstream) -> None:
+    """What matches is graded as it comes, without being asked for."""
+    made = create(server, "watched", watch={"filter": "tag = watched"})
+    assert made["watch"] == {"filter": "tag = watched", "sample": 1.0, "budget_usd": None}
+    id = record(server, "watched", 5)
+    deadline = time.monotonic() + 20
+    while not (said := ask(server, "GET", f"{JUDGES}/{made['id']}/judgements")["data"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert said[0]["completion_id"] == id
+    assert ask(server, "POST", f"{JUDGES}/{made['id']}", {"watch": None})["watch"] is None
+
+
+def test_a_run_that_was_killed_asks_nothing_twice(tmp_path: Path) -> None:
+    """After kill -9 it goes on by itself; only what was being answered is asked again."""
+    gate, asked = threading.Event(), threading.Event()
+
+    def slowly(handler: Any, seen: Seen) -> None:
+        if models.read_subject(seen)["answered"].endswith("number 7"):
+            asked.set()
+            gate.wait(20)
+        models.surely(handler, seen)
+
+    upstream = Upstream({"judge": slowly})
+    config = upstream.config() + models.PRICES
+    try:
+        with run_server(tmp_path / "data", config=config) as server:
+            for number in range(24):
+                record(server, "killed", 1 + number % 5, f"number {number}")
+            made = create(server, "killed")
+            begun = ask(server, "POST", f"{JUDGES}/{made['id']}/runs", {})
+            assert asked.wait(20)
+            server.process.send_signal(signal.SIGKILL)
+            server.process.wait()
+        gate.set()
+        with run_server(tmp_path / "data", config=config) as server:
+            done = wait(server, made, begun["id"])
+    finally:
+        gate.set()
+        upstream.close()
+    assert (done["status"], done["judged"]) == ("finished", 24)
+    subjects = [models.read_subject(seen)["answered"] for seen in upstream.seen]
+    repeated = {each for each in subjects if subjects.count(each) > 1}
+    # At most those that were in flight, of which no answer came.
+    assert len(set(subjects)) == 24 and len(repeated) <= 8
+    assert len(subjects) <= 24 + 8

@@ -1,0 +1,92 @@
+"""A model that grades as a test says: by the text, with probabilities or without, or badly."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from tests.processes import Behaviour, Seen, create_response
+
+PRICES = '[prices."judge/m-1"]\ninput = 1000.0\noutput = 0.0\n'
+"""Each call of the upstream's models has 5 tokens of input, so it costs half a cent."""
+COST_USD = 0.005
+
+
+def find_stars(seen: Seen) -> int:
+    """The number in what is graded: its answer is "stars N"."""
+    found = re.search(r"stars (\d+)", read_subject(seen)["answered"])
+    assert found is not None, read_subject(seen)
+    return int(found[1])
+
+
+def read_subject(seen: Seen) -> dict[str, Any]:
+    """What is graded, as the judge is shown it."""
+    mark, subject, again = seen.json["messages"][-1]["content"].split("\n")
+    assert mark == again and mark in seen.json["messages"][0]["content"]
+    return dict(json.loads(subject))
+
+
+def write_answer(values: dict[str, Any], shares: dict[str, float] | None = None) -> bytes:
+    """An answer; with `shares`, the probabilities of what could stand for `stars`."""
+    text = json.dumps(values, separators=(",", ":"))
+    response = create_response(text)
+    if shares is not None:
+        before, _, after = text.partition(str(values["stars"]))
+        tokens = [_token(before, 0.99, {}), _token(str(values["stars"]), 0.0, shares)]
+        tokens.append(_token(after, 0.99, {}))
+        response["choices"][0]["logprobs"] = {"content": tokens, "refusal": None}
+    return json.dumps(response).encode()
+
+
+def _token(text: str, share: float, shares: dict[str, float]) -> dict[str, Any]:
+    listed = [_alternative(each, chance) for each, chance in (shares or {text: share}).items()]
+    return {**_alternative(text, shares.get(text, share)), "top_logprobs": listed}
+
+
+def _alternative(text: str, share: float) -> dict[str, Any]:
+    return {"token": text, "logprob": math.log(share), "bytes": list(text.encode())}
+
+
+def surely(handler: Any, seen: Seen) -> None:
+    """Says what the text says, and is rather sure."""
+    stars = find_stars(seen)
+    other = stars - 1 if stars > 1 else 2
+    shares = {str(stars): 0.7, str(other): 0.2, "0": 0.1}
+    handler.send_whole(200, write_answer({"stars": stars, "reason": "as it says"}, shares))
+
+
+def without_logprobs(handler: Any, seen: Seen) -> None:
+    """Refuses logprobs, as some models do, and says what the text says."""
+    if "logprobs" in seen.json:
+        error = {"message": "logprobs are not supported with this model", "param": "logprobs"}
+        handler.send_whole(400, json.dumps({"error": error}).encode())
+        return
+    handler.send_whole(200, write_answer({"stars": find_stars(seen), "reason": "so"}))
+
+
+def unsure(handler: Any, seen: Seen) -> None:
+    """Most of its probability is on what is no star."""
+    handler.send_whole(200, write_answer({"stars": 3, "reason": ""}, {"3": 0.3, "x": 0.7}))
+
+
+def ending(finish_reason: str, **message: Any) -> Behaviour:
+    """Ends its answer for this reason."""
+
+    def behave(handler: Any, seen: Seen) -> None:
+        response = create_response('{"stars": 3')
+        response["choices"][0]["finish_reason"] = finish_reason
+        response["choices"][0]["message"] |= message
+        handler.send_whole(200, json.dumps(response).encode())
+
+    return behave
+
+
+def saying(text: str) -> Behaviour:
+    """Says always the same."""
+
+    def behave(handler: Any, seen: Seen) -> None:
+        handler.send_whole(200, json.dumps(create_response(text)).encode())
+
+    return behave
