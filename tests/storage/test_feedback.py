@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from briggs.storage import FeedbackQuery, Store, Wish, feedback_tasks, rows
+from briggs.storage import FeedbackQuery, Store, feedback_fill, rows
 from briggs.storage.tables import feedback
 from briggs.types.completions import CHECK_TAG, Completion, current_time_us
 from briggs.types.errors import Conflict
-from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress
+from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress, Wish
 from tests.storage.records import create_request, finished, texts
 
 FAR = 2**60
@@ -101,7 +101,7 @@ async def test_what_was_recorded_before_a_task(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new task's queue contains everything recorded before it, however much that is."""
-    monkeypatch.setattr(feedback_tasks, "FILL_ROWS", 3)
+    monkeypatch.setattr(feedback_fill, "STEP_ROWS", 3)
     matching = await settle(store, 7, tags=["t", "u"])
     await settle(store, 2, tags=["u"])
     await settle(store, tags=["t"], organization_id="other")
@@ -413,7 +413,7 @@ async def test_calls_of_a_check_await_no_task(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What `briggs check` has asked is in the queue of a task only if that selects its tag."""
-    monkeypatch.setattr(feedback_tasks, "FILL_ROWS", 2)
+    monkeypatch.setattr(feedback_fill, "STEP_ROWS", 2)
     probes = await settle(store, 5, tags=["t", CHECK_TAG])
     (call,) = await settle(store)
     tasks = [

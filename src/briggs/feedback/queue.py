@@ -11,10 +11,10 @@ import msgspec
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.reviewers import sees_models, show_to_grade
 from briggs.feedback.tasks import check_open
-from briggs.storage import Store, Wish
+from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
-from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress
+from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress, Wish
 from briggs.types.keys import Key
 
 LEASE_S = 600.0
@@ -43,12 +43,13 @@ class _Found(NamedTuple):
     """What one look at the queue showed."""
 
     task: FeedbackTask
-    is_filled: bool
-    among: Mapping[str, Any]
+    ahead: Sequence[str] = ()
+    """What has to be put into the queue first, because it is not filled yet."""
+    among: Mapping[str, Any] = {}
     """The free completions, in order, with their places in it."""
-    completion: Completion | None
+    completion: Completion | None = None
     """The first of them, as the reviewer may see it."""
-    feedback: Sequence[Feedback]
+    feedback: Sequence[Feedback] = ()
 
 
 async def take_next(
@@ -67,22 +68,23 @@ async def take_next(
     """
     expires_at = _end(lease_s)
 
-    async def look() -> _Found:
+    async def look(*, looks_ahead: bool) -> _Found:
         task = await find_task()
         check_open(task)
         _check_wish(wish, task=task, key=key)
-        if not await store.feedback_tasks.are_filled(organization_id=task.organization_id):
-            return _Found(task, False, {}, None, [])
-        among = await store.feedback_queue.find(task, reviewer=reviewer, wish=wish)
-        return _Found(
-            task, True, among, *await _read(store, task, next(iter(among), None), key=key)
-        )
+        search: Any = {"reviewer": reviewer, "wish": wish}
+        if looks_ahead and (ahead := await store.feedback_queue.look_ahead(task, **search)):
+            return _Found(task, ahead)
+        among = await store.feedback_queue.find(task, **search)
+        return _Found(task, (), among, *await _read(store, task, next(iter(among), None), key=key))
 
+    looks_ahead = True
     while True:
-        found = await store.read_together(look)
+        found = await store.read_together(partial(look, looks_ahead=looks_ahead))
+        looks_ahead = False
         task = found.task
-        if not found.is_filled:
-            await store.feedback_tasks.fill(organization_id=task.organization_id)
+        if found.ahead:
+            await store.feedback_queue.put_ahead(task, found.ahead)
             continue
         if not found.among:
             return TakenNext(task, None)
@@ -208,7 +210,6 @@ async def measure_progress(
     store: Store, task: FeedbackTask, *, reviewer: str | None = None
 ) -> Progress:
     """How far a task is; with a reviewer, also how much is left for that one."""
-    await store.feedback_tasks.fill(organization_id=task.organization_id)
     return await store.feedback_queue.measure(task, reviewer=reviewer)
 
 
@@ -216,7 +217,6 @@ async def list_ungraded(
     store: Store, *, organization_id: str, limit: int, offset: int = 0
 ) -> Sequence[Completion]:
     """Completions in the queue of a task that have no feedback yet, the newest first."""
-    await store.feedback_tasks.fill(organization_id=organization_id)
     ids = await store.feedback_queue.list_ungraded(
         organization_id=organization_id, limit=limit, offset=offset
     )

@@ -9,7 +9,6 @@ from briggs.storage.errors import (
     StoreTooNew,
 )
 from briggs.storage.feedback import FeedbackQuery
-from briggs.storage.feedback_queue import Order, Wish
 from briggs.storage.pages import Page, Summary, SummaryPage
 from briggs.storage.queries import Query, Sort
 from briggs.storage.retention import Due
@@ -24,7 +23,6 @@ __all__ = [
     "Durability",
     "FeedbackQuery",
     "NotRecorded",
-    "Order",
     "Page",
     "Query",
     "Sort",
@@ -37,5 +35,4 @@ __all__ = [
     "Summary",
     "SummaryPage",
     "Survey",
-    "Wish",
 ]

@@ -80,8 +80,11 @@ class Database(Protocol):
 
     def insert_missing(
         self, connection: Connection, table: Table, rows: Iterable[Sequence[Any]]
-    ) -> None:
-        """Insert the rows that do not exist yet. Ids that the database counts are left out."""
+    ) -> int:
+        """Insert the rows that do not exist yet. Ids that the database counts are left out.
+
+        Returns how many were inserted.
+        """
         ...
 
     def upsert(

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, exists, select
 
-from briggs.storage import erasure, feedback, indexes, judges, rollups, signed_calls
+from briggs.storage import (
+    erasure,
+    feedback,
+    feedback_matches,
+    indexes,
+    judges,
+    rollups,
+    signed_calls,
+)
 from briggs.storage.database import database_of
 from briggs.storage.tables import (
     completions,
     deleted_completions,
     feedback_completions,
     feedback_leases,
-    feedback_queue,
     feedback_skips,
     feedback_tasks,
     sessions,
@@ -55,7 +62,8 @@ def delete_completions(
 def leave_queues(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:
     """Take completions out of all queues, with their leases and skips."""
     keys = [{"organization": organization_id, "completion": id} for id in ids]
-    for statement in _LEAVE_QUEUES:
+    feedback_matches.withdraw(connection, ids, organization_id=organization_id)
+    for statement in _DELETE_LEASES_AND_SKIPS:
         connection.execute(statement, keys)
 
 
@@ -91,12 +99,12 @@ def _delete_sessions(connection: Connection, ids: set[str], *, organization_id: 
 _ORGANIZATION = bindparam("organization", type_=AnyText)
 _SESSION = bindparam("session", type_=AnyText)
 _TASKS = select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == _ORGANIZATION)
-_LEAVE_QUEUES = [
+_DELETE_LEASES_AND_SKIPS = [
     # The task is the first part of the key.
     table.delete().where(
         table.c.task_id.in_(_TASKS), table.c.completion_id == bindparam("completion")
     )
-    for table in (feedback_queue, feedback_leases, feedback_skips)
+    for table in (feedback_leases, feedback_skips)
 ]
 _GRADED = (
     select(feedback_completions.c.feedback_id)

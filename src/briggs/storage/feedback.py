@@ -190,7 +190,10 @@ def insert(connection: Connection, given: Feedback, row: dict[str, Any]) -> None
     if given.completion_ids:
         connection.execute(_INSERT_COMPLETIONS, _list_rows(given))
     feedback_matches.count_reviews(
-        connection, task_id=given.task_id, completion_ids=given.completion_ids
+        connection,
+        organization_id=given.organization_id,
+        task_id=given.task_id,
+        completion_ids=given.completion_ids,
     )
 
 
@@ -298,7 +301,10 @@ def delete(connection: Connection, id: str, *, organization_id: str) -> bool:
     ):
         connection.execute(table.delete().where(column == id))
     feedback_matches.count_reviews(
-        connection, task_id=found[0].task_id, completion_ids=found[0].completion_ids
+        connection,
+        organization_id=organization_id,
+        task_id=found[0].task_id,
+        completion_ids=found[0].completion_ids,
     )
     erasure.demand(connection)
     return True

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, exists, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    exists,
+    func,
+    select,
+    update,
+)
 
+from briggs.storage import feedback_counts
 from briggs.storage.database import database_of
-from briggs.storage.tables import feedback, feedback_completions, feedback_queue, feedback_tasks
+from briggs.storage.tables import (
+    IS_OPEN,
+    feedback,
+    feedback_completions,
+    feedback_queue,
+    feedback_tasks,
+)
+from briggs.storage.types import AnyText
 from briggs.types.completions import OWN_TAGS, TEXTLESS, CallKind, Completion
 
 PLACES = 2**53
@@ -38,7 +57,13 @@ def enlist(connection: Connection, *, of: Sequence[Completion]) -> None:
             and is_selected(each.tags, kind=each.kind, by=selector.tags)
         ]
         if chosen:
-            put(connection, task_id=selector.task_id, wanted=selector.wanted, of=chosen)
+            put(
+                connection,
+                organization_id=selector.organization_id,
+                task_id=selector.task_id,
+                wanted=selector.wanted,
+                of=chosen,
+            )
 
 
 def is_selected(tags: Collection[str], *, kind: CallKind, by: Collection[str]) -> bool:
@@ -52,15 +77,18 @@ def is_selected(tags: Collection[str], *, kind: CallKind, by: Collection[str]) -
     return set(by).issubset(tags) and OWN_TAGS.intersection(tags).issubset(by)
 
 
-def withdraw(connection: Connection, *, completion: Completion) -> None:
-    """Take a completion out of every queue."""
-    keys = [
-        {"task": selector.task_id, "completion": completion.id}
-        for selector in _list_selectors(connection)
-        if selector.organization_id == completion.organization_id
-    ]
-    if keys:
+def withdraw(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:
+    """Take completions out of every queue."""
+    ours = {"organization": organization_id, "completions": ids}
+    places = connection.execute(_PLACES, ours).all()
+    if places:
+        keys = [{"task": task_id, "completion": id} for task_id, id, _ in places]
         connection.execute(_DELETE, keys)
+        feedback_counts.remove(
+            connection,
+            organization_id=organization_id,
+            removed=((task_id, is_open) for task_id, _, is_open in places),
+        )
 
 
 def forget_selectors(connection: Connection) -> None:
@@ -96,8 +124,15 @@ def _read_selectors(connection: Connection) -> list[_Selector]:
     ]
 
 
-def put(connection: Connection, *, task_id: str, wanted: int, of: Sequence[Completion]) -> None:
-    """Put completions into a task's queue."""
+def put(
+    connection: Connection,
+    *,
+    organization_id: str,
+    task_id: str,
+    wanted: int,
+    of: Sequence[Completion],
+) -> None:
+    """Put completions into a task's queue, unless they are there."""
     parameters = {"task": task_id, "completions": [each.id for each in of]}
     reviews = {row[0]: row[1] for row in connection.execute(_COUNT_REVIEWS, parameters)}
     ready = [
@@ -107,25 +142,42 @@ def put(connection: Connection, *, task_id: str, wanted: int, of: Sequence[Compl
             each.created_at,
             each.model,
             each.response_model,
-            _mean_logprob(each.response),
+            _mean_logprob(each),
             find_place(each.id),
             reviews.get(each.id, 0),
             reviews.get(each.id, 0) < wanted,
         )
         for each in of
     ]
-    database_of(connection).insert_missing(connection, feedback_queue, ready)
+    for is_open in (True, False):
+        some = [row for row in ready if row[-1] is is_open]
+        if some:
+            added = database_of(connection).insert_missing(connection, feedback_queue, some)
+            feedback_counts.add(
+                connection,
+                organization_id=organization_id,
+                task_id=task_id,
+                matching=added,
+                left=added if is_open else 0,
+            )
 
 
 def count_reviews(
-    connection: Connection, *, task_id: str, completion_ids: Collection[str] | None = None
+    connection: Connection,
+    *,
+    organization_id: str,
+    task_id: str,
+    completion_ids: Sequence[str] | None = None,
 ) -> None:
-    """Update the review counts in a queue, for some completions or for all."""
-    if completion_ids is None:
-        connection.execute(_RECOUNT_ALL, {"task": task_id})
-    elif completion_ids:
-        each = [{"task": task_id, "completion": id} for id in completion_ids]
-        connection.execute(_RECOUNT, each)
+    """Update the review counts in a queue, for some completions or for all with feedback."""
+    which = {"task": task_id, "completions": completion_ids}
+    count, recount = _COUNTED["all" if completion_ids is None else "some"]
+    before = connection.scalar(count, which) or 0
+    connection.execute(recount, which)
+    after = connection.scalar(count, which) or 0
+    feedback_counts.add(
+        connection, organization_id=organization_id, task_id=task_id, left=after - before
+    )
 
 
 def find_place(name: str) -> int:
@@ -174,15 +226,41 @@ _COUNT_REVIEWS = (
     )
     .group_by(feedback_completions.c.completion_id)
 )
-_RECOUNT_ALL = (
-    update(feedback_queue)
-    .where(_QUEUE.task_id == bindparam("task"))
-    .values(reviews=_REVIEWS, open=_REVIEWS < _WANTED)
+_PLACES = select(_QUEUE.task_id, _QUEUE.completion_id, _QUEUE.open).where(
+    _QUEUE.task_id.in_(
+        select(feedback_tasks.c.id).where(
+            feedback_tasks.c.organization_id == bindparam("organization", type_=AnyText)
+        )
+    ),
+    _QUEUE.completion_id.in_(bindparam("completions", expanding=True)),
 )
 _DELETE = feedback_queue.delete().where(
     _QUEUE.task_id == bindparam("task"), _QUEUE.completion_id == bindparam("completion")
 )
-_RECOUNT = _RECOUNT_ALL.where(_QUEUE.completion_id == bindparam("completion"))
+
+
+def _count_and_recount(
+    chosen: ColumnElement[bool],
+) -> tuple[Select[int], Update]:
+    """Statements that count the open places among some of a task, and count their reviews."""
+    where = (_QUEUE.task_id == bindparam("task"), chosen)
+    return (
+        select(func.count()).select_from(feedback_queue).where(*where, IS_OPEN),
+        update(feedback_queue).where(*where).values(reviews=_REVIEWS, open=_REVIEWS < _WANTED),
+    )
+
+
+_COUNTED = {
+    "some": _count_and_recount(_QUEUE.completion_id.in_(bindparam("completions", expanding=True))),
+    # A place without feedback is open, however many reviewers are wanted.
+    "all": _count_and_recount(
+        _QUEUE.completion_id.in_(
+            select(feedback_completions.c.completion_id).where(
+                feedback_completions.c.task_id == bindparam("task")
+            )
+        )
+    ),
+}
 
 
 class _Token(msgspec.Struct):
@@ -204,8 +282,15 @@ class _Response(msgspec.Struct):
 _RESPONSES = msgspec.json.Decoder(_Response)
 
 
-def _mean_logprob(response: bytes | None) -> float | None:
+_LEAST_LOGPROB = -745.0
+"""Its probability is too small for a number."""
+
+
+def _mean_logprob(completion: Completion) -> float | None:
     """The mean over all tokens of an answer; None if it has no logprobs."""
+    if completion.p_mean is not None:
+        return math.log(completion.p_mean) if completion.p_mean > 0 else _LEAST_LOGPROB
+    response = completion.response
     if not response or b'"logprob"' not in response:
         return None
     try:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 from msgspec import UNSET
 from sqlalchemy import (
     BigInteger,
@@ -18,18 +17,23 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
-    nulls_last,
     or_,
     select,
+    union_all,
 )
 
-from briggs.storage import rows
+from briggs.storage import feedback_counts, feedback_fill, rows
 from briggs.storage.access import Access
+from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.feedback_ahead import look_ahead
+from briggs.storage.feedback_fill import SIEVED
 from briggs.storage.feedback_matches import COUNTS, PLACES, find_place
+from briggs.storage.feedback_ungraded import list_ungraded
 from briggs.storage.redactor import redact_value
 from briggs.storage.tables import (
     IS_OPEN,
+    completion_tags,
     feedback_completions,
     feedback_leases,
     feedback_queue,
@@ -37,37 +41,22 @@ from briggs.storage.tables import (
     feedback_tasks,
 )
 from briggs.storage.types import AnyText
-from briggs.types.completions import current_time_us
+from briggs.types.completions import OWN_TAGS, current_time_us
 from briggs.types.errors import Conflict
-from briggs.types.feedback import FeedbackTask, Lease, Progress, Skip
+from briggs.types.feedback import FeedbackTask, Lease, Order, Progress, Skip, Wish
 
 CANDIDATES = 32
 POSITIONS_MAX = 10_000
-
-Order = Literal["oldest", "newest", "low_logprob", "random"]
-
-
-class Wish(msgspec.Struct, kw_only=True, frozen=True):
-    """Which completion a reviewer asks for."""
-
-    model: str | None = None
-    """The model that the caller named, or the one that the answer names."""
-    created_from: int | None = None
-    """Unix time in microseconds, inclusive."""
-    created_to: int | None = None
-    """Unix time in microseconds, exclusive."""
-    order: Order = "oldest"
-    sample: float = 1
-    """The share of all completions to draw from, up to 1. The same seed gives the same sample."""
-    seed: str = ""
-    """Determines where on the circle a sample or a random order begins."""
+SIEVED_WITHIN_S = 0.2
+"""How long the queue of a task whose tags have changed is searched for what it still selects."""
 
 
 class FeedbackQueue:
     """`store.feedback_queue`. Leases are given out in the writer's thread."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, bodies: Bodies) -> None:
         self._access = access
+        self._bodies = bodies
         self._positions: dict[tuple[str, str, Wish], Any] = {}
         """Where in the order each reviewer's last completion was found."""
 
@@ -80,6 +69,21 @@ class FeedbackQueue:
         position = self._positions.get((task.id, reviewer, wish))
         find = partial(_find, task=task, reviewer=reviewer, wish=wish, position=position)
         return await self._access.read(find)
+
+    async def look_ahead(self, task: FeedbackTask, *, reviewer: str, wish: Wish) -> Sequence[str]:
+        """While the queue is being filled: what the reviewer should get first, and is not in it.
+
+        In no order. Empty once the queue is filled.
+        """
+        return await self._access.read(
+            lambda connection: look_ahead(connection, task=task, reviewer=reviewer, wish=wish)
+        )
+
+    async def put_ahead(self, task: FeedbackTask, ids: Sequence[str]) -> None:
+        """Put completions into the queue before it is filled so far."""
+        await self._access.act(
+            lambda connection: feedback_fill.put(connection, task, ids, bodies=self._bodies)
+        )
 
     async def claim(
         self,
@@ -184,20 +188,11 @@ class FeedbackQueue:
         self, *, organization_id: str, limit: int, offset: int
     ) -> Sequence[str]:
         """The ids of completions in any queue that have no feedback yet, newest first."""
-        queue = feedback_queue.c
-        of_organization = select(feedback_tasks.c.id).where(
-            feedback_tasks.c.organization_id == organization_id
+        return await self._access.read(
+            lambda connection: list_ungraded(
+                connection, organization_id=organization_id, limit=limit, offset=offset
+            )
         )
-        graded = exists().where(feedback_completions.c.completion_id == queue.completion_id)
-        statement = (
-            select(queue.completion_id)
-            .where(IS_OPEN, queue.reviews == 0, queue.task_id.in_(of_organization), ~graded)
-            .group_by(queue.completion_id, queue.created_at)
-            .order_by(queue.created_at.desc(), queue.completion_id.desc())
-            .limit(limit)
-            .offset(offset)
-        )
-        return await self._access.read(lambda connection: connection.scalars(statement).all())
 
 
 def drop_lease(
@@ -259,11 +254,48 @@ def _find(
         wish.created_to is not None,
         wish.sample < 1,
     )
-    for statement in _select_in_order(wish.order, parameters["position"] is not None, *asked):
+    statements = _select_in_order(wish.order, parameters["position"] is not None, *asked)
+    if connection.scalar(_FILLED_TO, parameters) == SIEVED:
+        return _find_selected(connection, task, statements, parameters)
+    for statement in statements:
         rows = connection.execute(statement, parameters).all()
         if rows:
             return {row[0]: row[1] for row in rows}
     return {}
+
+
+def _find_selected(
+    connection: Connection,
+    task: FeedbackTask,
+    statements: Sequence[Select[Any]],
+    parameters: Mapping[str, Any],
+) -> dict[str, Any]:
+    """As `_find`, passing over what a changed task does not select any more, for a moment."""
+    try:
+        with database_of(connection).time_limit(connection, SIEVED_WITHIN_S):
+            for statement in statements:
+                rows = connection.execute(statement.where(*_is_selected(task)), parameters).all()
+                if rows:
+                    return {row[0]: row[1] for row in rows}
+    except TimeoutError:
+        pass
+    return {}
+
+
+def _is_selected(task: FeedbackTask) -> list[ColumnElement[bool]]:
+    """Whether what is in the queue has the tags of the task."""
+
+    def has(tag: str) -> ColumnElement[bool]:
+        return exists().where(
+            completion_tags.c.organization_id == task.organization_id,
+            completion_tags.c.tag == tag,
+            completion_tags.c.created_at == _QUEUE.created_at,
+            completion_tags.c.completion_id == _QUEUE.completion_id,
+        )
+
+    tags = task.completion_tags_selector
+    conditions = [has(tag) for tag in dict.fromkeys(tags)]
+    return [*conditions, *(~has(tag) for tag in sorted(OWN_TAGS.difference(tags)))]
 
 
 def _claim(
@@ -329,30 +361,42 @@ def _unskip(connection: Connection, task: FeedbackTask, lease: Lease) -> Lease |
 
 
 def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -> Progress:
-    queue, now = feedback_queue.c, current_time_us()
-    left = and_(queue.task_id == task.id, IS_OPEN)
-    count = select(func.count(queue.completion_id.distinct()))
-
-    def among_left(table: Table, *conditions: ColumnElement[bool]) -> int:
-        others = and_(
-            table.c.task_id == queue.task_id, table.c.completion_id == queue.completion_id
+    """The counts of a queue. An archived task has an empty one, also while it is being emptied."""
+    if task.archived_at is not None:
+        none = UNSET if reviewer is None else 0
+        return Progress(
+            matching=0, graded=0, left=0, in_progress=0, skipped=0, left_for_reviewer=none
         )
-        joined = count.select_from(table.join(feedback_queue, others))
-        return connection.scalar(joined.where(left, *conditions)) or 0
-
-    matching = connection.scalar(
-        select(func.count()).select_from(feedback_queue).where(queue.task_id == task.id)
+    matching, left = feedback_counts.read(
+        connection, organization_id=task.organization_id, task_id=task.id
     )
-    open = connection.scalar(select(func.count()).select_from(feedback_queue).where(left))
+    named = {"task": task.id, "now": current_time_us(), "reviewer": reviewer}
     return Progress(
-        matching=matching or 0,
-        graded=(matching or 0) - (open or 0),
-        left=open or 0,
-        in_progress=among_left(feedback_leases, feedback_leases.c.expires_at > now),
-        skipped=among_left(feedback_skips),
+        matching=matching,
+        graded=matching - left,
+        left=left,
+        in_progress=connection.scalar(_COUNT_LENT, named) or 0,
+        skipped=connection.scalar(_COUNT_SKIPPED, named) or 0,
         left_for_reviewer=UNSET
         if reviewer is None
-        else connection.scalar(_COUNT_LEFT, _name(task, reviewer)) or 0,
+        else max(0, left - len(set(connection.scalars(_DONE_BY_REVIEWER, named)))),
+        is_filled=connection.scalar(_FILLED_TO, named) is None,
+    )
+
+
+def _list_left(table: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """The completions left in the queue that a table has rows about."""
+    others = and_(table.c.task_id == _QUEUE.task_id, table.c.completion_id == _QUEUE.completion_id)
+    return (
+        select(_QUEUE.completion_id)
+        .select_from(table.join(feedback_queue, others))
+        .where(table.c.task_id == bindparam("task"), IS_OPEN, *conditions)
+    )
+
+
+def _count_left(table: Table, *conditions: ColumnElement[bool]) -> Select[int]:
+    return _list_left(table, *conditions).with_only_columns(
+        func.count(_QUEUE.completion_id.distinct())
     )
 
 
@@ -389,14 +433,11 @@ _IN_HAND = (
 )
 # The conditions for giving a completion to a reviewer. They are built once, because building them
 # takes ten times as long as executing them.
-_AWAITS_REVIEWER = (
+_IS_FREE = (
     _QUEUE.task_id == bindparam("task"),
     IS_OPEN,
     ~_is_of(feedback_completions, feedback_completions.c.reviewer == _REVIEWER, COUNTS),
     ~_is_of(feedback_skips, feedback_skips.c.reviewer == _REVIEWER),
-)
-_IS_FREE = (
-    *_AWAITS_REVIEWER,
     ~_is_of(
         feedback_leases,
         feedback_leases.c.reviewer == _REVIEWER,
@@ -404,7 +445,15 @@ _IS_FREE = (
     ),
     _QUEUE.reviews + _IN_HAND < bindparam("wanted"),
 )
-_COUNT_LEFT = select(func.count()).select_from(feedback_queue).where(*_AWAITS_REVIEWER)
+_COUNT_LENT = _count_left(feedback_leases, feedback_leases.c.expires_at > _NOW)
+_COUNT_SKIPPED = _count_left(feedback_skips)
+_DONE_BY_REVIEWER = union_all(
+    _list_left(feedback_completions, feedback_completions.c.reviewer == _REVIEWER, COUNTS),
+    _list_left(feedback_skips, feedback_skips.c.reviewer == _REVIEWER),
+)
+_FILLED_TO = select(feedback_tasks.c.fill_created_at).where(
+    feedback_tasks.c.id == bindparam("task")
+)
 _SELECT_FREE = select(_QUEUE.completion_id).where(
     _QUEUE.completion_id == bindparam("completion"), *_IS_FREE
 )
@@ -439,7 +488,11 @@ def _select_in_order(
     if order == "newest":
         statement = statement.order_by(key.desc(), _QUEUE.completion_id.desc())
         return [statement.where(key <= position), statement] if resumes else [statement]
-    statement = statement.order_by(nulls_last(key), _QUEUE.completion_id)
+    if order == "low_logprob":
+        known = statement.where(key.is_not(None)).order_by(key, _QUEUE.completion_id)
+        unknown = statement.where(key.is_(None)).order_by(_QUEUE.completion_id)
+        return [*([known.where(key >= position)] if resumes else []), known, unknown]
+    statement = statement.order_by(key, _QUEUE.completion_id)
     if order == "random":
         # Once around the circle.
         return [statement.where(key >= position), statement.where(key < position)]

@@ -1,44 +1,29 @@
-"""Stores feedback tasks and their versions, and fills a new task's queue from the record."""
+"""Stores feedback tasks and their versions, and says whose queues are to be filled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
-from briggs.storage import feedback_matches, rows, tables
+from briggs.storage import feedback_counts, feedback_fill, feedback_matches, rows, tables
 from briggs.storage.access import Access
-from briggs.storage.bodies import ZSTD, Bodies
-from briggs.storage.queries import FOUND_BY_QUERY_MAX, Place, Query, select_page
+from briggs.storage.bodies import Bodies
+from briggs.storage.feedback_fill import BEGINNING, FILLED, SIEVING
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import current_time_us
 from briggs.types.errors import Conflict
 from briggs.types.feedback import FeedbackTask, TaskVersion
 
-FILL_ROWS = 500
-"""How many completions one action reads, so that no answer has to wait for long."""
-
-_BEGINNING = {"fill_created_at": 2**62, "fill_id": ""}
-_NAMES = (
-    "kind",
-    "id",
-    "organization_id",
-    "created_at",
-    "model",
-    "response_model",
-    "tags",
-    "bodies_deleted_at",
-    "encoding",
-    "response",
+_UNFILLED = (
+    select(feedback_tasks)
+    .where(
+        feedback_tasks.c.organization_id == bindparam("organization"),
+        feedback_tasks.c.fill_created_at.is_not(None),
+    )
+    .limit(1)
 )
-_PUT_COLUMNS = [tables.completions.c[name] for name in _NAMES]
-_UNFILLED = select(func.min(feedback_tasks.c.id)).where(
-    feedback_tasks.c.organization_id == bindparam("organization"),
-    feedback_tasks.c.fill_created_at.is_not(None),
-)
-_FILLED = {"fill_created_at": None, "fill_id": None}
 
 
 class FeedbackTasks:
@@ -50,7 +35,7 @@ class FeedbackTasks:
 
     async def create(self, task: FeedbackTask) -> None:
         """Store a task."""
-        await self._access.act(lambda connection: _create(connection, task))
+        await self._access.act(lambda connection: _create(connection, task, bodies=self._bodies))
 
     async def create_missing(self, task: FeedbackTask, *, versions: Sequence[TaskVersion]) -> bool:
         """Store a task of another record, with its versions. Returns False if its id is there.
@@ -58,7 +43,7 @@ class FeedbackTasks:
         Raises `Conflict` if another organization has a task with this id.
         """
         return await self._access.act(
-            lambda connection: _create_missing(connection, task, versions)
+            lambda connection: _create_missing(connection, task, versions, bodies=self._bodies)
         )
 
     async def ensure(self, task: FeedbackTask) -> FeedbackTask:
@@ -66,7 +51,9 @@ class FeedbackTasks:
 
         An organization has one built-in task of each kind. Any other task is known by its id.
         """
-        return await self._access.act(lambda connection: _ensure(connection, task))
+        return await self._access.act(
+            lambda connection: _ensure(connection, task, bodies=self._bodies)
+        )
 
     async def list_built_in(self, *, organization_id: str) -> Sequence[FeedbackTask]:
         """The built-in tasks, also those that are archived, oldest first."""
@@ -138,6 +125,7 @@ class FeedbackTasks:
                 organization_id=organization_id,
                 change=change,
                 ask_again=ask_again,
+                bodies=self._bodies,
             )
         )
 
@@ -149,52 +137,56 @@ class FeedbackTasks:
         Each comes with the tags that every completion in such a queue has.
         """
         tasks = feedback_tasks.c
+        hiding = (tasks.organization_id == organization_id, tasks.hide_model)
         statement = (
             select(queue.c.completion_id, tasks.completion_tags_selector)
             .join_from(feedback_tasks, queue, queue.c.task_id == tasks.id)
-            .where(
-                tasks.organization_id == organization_id,
-                tasks.hide_model,
-                queue.c.completion_id.in_(completion_ids),
-            )
+            .where(*hiding, queue.c.completion_id.in_(completion_ids))
         )
-        found: dict[str, set[str]] = {}
-        for id, tags in await self._access.read(
-            lambda connection: connection.execute(statement).all()
-        ):
-            found.setdefault(id, set()).update(tags)
-        return found
+        unfilled = select(tasks.completion_tags_selector).where(
+            *hiding, tasks.fill_created_at.is_not(None), tasks.archived_at.is_(None)
+        )
 
-    async def are_filled(self, *, organization_id: str) -> bool:
-        """Whether the queues contain all completions that are older than their tasks."""
-        return not await self._access.read(
-            lambda connection: _find_unfilled(connection, organization_id=organization_id)
-        )
+        def find(connection: Connection) -> dict[str, set[str]]:
+            found: dict[str, set[str]] = {}
+            for id, tags in connection.execute(statement):
+                found.setdefault(id, set()).update(tags)
+            for tags in connection.scalars(unfilled).all():
+                for id in _list_selected(connection, completion_ids, tags):
+                    found.setdefault(id, set()).update(tags)
+            return found
+
+        return await self._access.read(find)
 
     async def fill(self, *, organization_id: str) -> None:
-        """Fill the queues until they contain all completions that are older than their tasks."""
-        while not await self.are_filled(organization_id=organization_id):
-            await self._access.act(
-                lambda connection: _fill(
-                    connection, organization_id=organization_id, bodies=self._bodies
-                )
-            )
+        """Fill the queues of an organization now. The writer does it too, when it is idle."""
+
+        def step(connection: Connection) -> bool:
+            row = connection.execute(_UNFILLED, {"organization": organization_id}).first()
+            if row is not None:
+                feedback_fill.fill(connection, row, bodies=self._bodies)
+            return row is not None
+
+        while await self._access.act(step):
+            pass
 
 
-def _create(connection: Connection, task: FeedbackTask) -> None:
-    _insert(connection, task)
+def _create(connection: Connection, task: FeedbackTask, *, bodies: Bodies) -> None:
+    _insert(connection, task, bodies=bodies)
     _create_version(connection, task)
 
 
-def _insert(connection: Connection, task: FeedbackTask) -> None:
+def _insert(connection: Connection, task: FeedbackTask, *, bodies: Bodies) -> None:
     row = rows.encode(task, table=feedback_tasks)
     is_filled = task.kind != "grade" or task.archived_at is not None
-    connection.execute(feedback_tasks.insert().values(row | (_FILLED if is_filled else _BEGINNING)))
-    feedback_matches.forget_selectors(connection)
+    connection.execute(feedback_tasks.insert().values(row | (FILLED if is_filled else BEGINNING)))
+    feedback_counts.create(connection, organization_id=task.organization_id, task_id=task.id)
+    _forget(connection)
+    feedback_fill.begin(connection, task.id, bodies=bodies)
 
 
 def _create_missing(
-    connection: Connection, task: FeedbackTask, versions: Sequence[TaskVersion]
+    connection: Connection, task: FeedbackTask, versions: Sequence[TaskVersion], *, bodies: Bodies
 ) -> bool:
     columns = feedback_tasks.c
     owner = connection.scalar(select(columns.organization_id).where(columns.id == task.id))
@@ -202,13 +194,13 @@ def _create_missing(
         if owner != task.organization_id:
             raise Conflict(f"The id '{task.id}' belongs to another task.")
         return False
-    _insert(connection, task)
+    _insert(connection, task, bodies=bodies)
     for version in versions:
         _insert_version(connection, version, task_id=task.id)
     return True
 
 
-def _ensure(connection: Connection, task: FeedbackTask) -> FeedbackTask:
+def _ensure(connection: Connection, task: FeedbackTask, *, bodies: Bodies) -> FeedbackTask:
     columns = feedback_tasks.c
     is_same = (
         columns.id == task.id
@@ -220,7 +212,7 @@ def _ensure(connection: Connection, task: FeedbackTask) -> FeedbackTask:
     ).first()
     if row is not None:
         return rows.decode(row, FeedbackTask)
-    _create(connection, task)
+    _create(connection, task, bodies=bodies)
     return task
 
 
@@ -256,6 +248,7 @@ def _update(
     organization_id: str,
     change: Callable[[FeedbackTask], FeedbackTask],
     ask_again: bool,
+    bodies: Bodies,
 ) -> FeedbackTask | None:
     before = _retrieve(connection, id, organization_id=organization_id)
     if before is None:
@@ -269,67 +262,36 @@ def _update(
     if ask_again:
         after.counts_from = after.version
     row = rows.encode(after, table=feedback_tasks)
-    if after.archived_at is not None or after.kind != "grade":
-        row |= _FILLED
-    elif set(after.completion_tags_selector) != set(before.completion_tags_selector):
-        row |= _BEGINNING
-    if "fill_id" in row:
-        connection.execute(queue.delete().where(queue.c.task_id == id))
+    if after.kind == "grade" and _selects(after) != _selects(before):
+        row |= SIEVING
     connection.execute(update(feedback_tasks).where(feedback_tasks.c.id == id).values(row))
-    feedback_matches.forget_selectors(connection)
+    _forget(connection)
     counted = (before.reviewers_wanted, before.counts_from)
     if (after.reviewers_wanted, after.counts_from) != counted:
-        feedback_matches.count_reviews(connection, task_id=id)
+        feedback_matches.count_reviews(connection, organization_id=organization_id, task_id=id)
+    feedback_fill.begin(connection, id, bodies=bodies)
     return after
 
 
-def _find_unfilled(connection: Connection, *, organization_id: str) -> str | None:
-    id: str | None = connection.scalar(_UNFILLED, {"organization": organization_id})
-    return id
-
-
-def _fill(connection: Connection, *, organization_id: str, bodies: Bodies) -> None:
-    """Read the next few completions that a task may select, going back in time."""
-    id = _find_unfilled(connection, organization_id=organization_id)
-    if id is None:
-        return
-    ours = feedback_tasks.c.id == id
-    row = connection.execute(select(feedback_tasks).where(ours)).one()
-    task = rows.decode(row, FeedbackTask)
-    tags = task.completion_tags_selector
-    query = Query(
-        organization_id=organization_id,
-        status="finished",
-        # `is_selected` checks all of them.
-        tags=list(dict.fromkeys(tags))[:FOUND_BY_QUERY_MAX],
-    )
-    place = Place(row.fill_created_at, row.fill_id)
-    statement = select_page(query, after=place, limit=FILL_ROWS)
-    page = connection.execute(statement.with_only_columns(*_PUT_COLUMNS)).all()
-    found = [
-        _decode_put(each, bodies=bodies)
-        for each in page
-        if feedback_matches.is_selected(each.tags, kind=each.kind, by=tags)
-        and each.bodies_deleted_at is None
+def _list_selected(
+    connection: Connection, completion_ids: Sequence[str], tags: Collection[str]
+) -> list[str]:
+    """Those of some completions that a task with these tags selects."""
+    columns = tables.completions.c
+    statement = select(columns.id, columns.kind, columns.tags).where(columns.id.in_(completion_ids))
+    return [
+        row.id
+        for row in connection.execute(statement)
+        if feedback_matches.is_selected(row.tags, kind=row.kind, by=tags)
     ]
-    if found:
-        feedback_matches.put(connection, task_id=id, wanted=task.reviewers_wanted, of=found)
-    place_after = (
-        {"fill_created_at": page[-1].created_at, "fill_id": page[-1].id}
-        if len(page) == FILL_ROWS
-        else _FILLED
-    )
-    connection.execute(update(feedback_tasks).where(ours).values(place_after))
 
 
-def _decode_put(row: Row[Any], *, bodies: Bodies) -> Completion:
-    """Decode the members of a completion that its place in a queue needs."""
-    expand = bodies.expand if row.encoding == ZSTD else bytes
-    return Completion(
-        id=row.id,
-        organization_id=row.organization_id,
-        created_at=row.created_at,
-        model=row.model,
-        response_model=row.response_model,
-        response=None if row.response is None else expand(row.response),
-    )
+def _selects(task: FeedbackTask) -> set[str] | None:
+    """The tags of what belongs in a task's queue. None if nothing does."""
+    return None if task.archived_at is not None else set(task.completion_tags_selector)
+
+
+def _forget(connection: Connection) -> None:
+    """Forget what the writer remembers of the tasks."""
+    feedback_matches.forget_selectors(connection)
+    feedback_fill.forget(connection)

@@ -39,8 +39,11 @@ def create(connection: Connection, *, of: Sequence[Completion]) -> None:
 
 def delete(connection: Connection, *, of: Sequence[Completion]) -> None:
     """Delete the index rows by their whole keys, so that no other index is needed."""
+    by_organization: dict[str, list[str]] = {}
     for each in of:
-        feedback_matches.withdraw(connection, completion=each)
+        by_organization.setdefault(each.organization_id, []).append(each.id)
+    for organization_id, ids in by_organization.items():
+        feedback_matches.withdraw(connection, ids, organization_id=organization_id)
     for table, rows in _list_rows(of):
         if rows:
             names = table.primary_key.columns.keys()

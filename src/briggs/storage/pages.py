@@ -158,6 +158,15 @@ def list_summaries(connection: Connection, *, query: Query, bodies: Bodies) -> S
     )
 
 
+def list_first_ids(connection: Connection, query: Query) -> list[Any]:
+    """The ids of a sorted page, without a limit of time."""
+    ids = _find_first(connection, query, None)
+    if ids is None:
+        page = select_page(query, after=None, limit=query.limit)
+        ids = list(connection.scalars(page.with_only_columns(completions.c.id)))
+    return ids[: query.limit]
+
+
 def _search_back(
     connection: Connection,
     query: Query,

@@ -22,6 +22,7 @@ from briggs.storage.database import Database, Durability
 from briggs.storage.datasets import Datasets
 from briggs.storage.erasure import Erasure
 from briggs.storage.feedback import FeedbackStore
+from briggs.storage.feedback_fill import QueueFill
 from briggs.storage.feedback_queue import FeedbackQueue
 from briggs.storage.feedback_tasks import FeedbackTasks
 from briggs.storage.figures import CompletionFigures
@@ -113,7 +114,7 @@ class Store:
         self.sessions = Sessions(self, bodies=bodies)
         self.feedback_tasks = FeedbackTasks(self, bodies=bodies)
         self.feedback = FeedbackStore(self)
-        self.feedback_queue = FeedbackQueue(self)
+        self.feedback_queue = FeedbackQueue(self, bodies=bodies)
         self.test_runs = TestRuns(self, bodies=bodies)
         self.usage = Usage(self)
         self.views = Views(self)
@@ -159,6 +160,7 @@ class Store:
             chores=(
                 Upkeep(connection),
                 Backfill(connection, bodies=bodies),
+                QueueFill(connection, bodies=bodies),
                 sweeper,
                 Erasure(connection),
             ),

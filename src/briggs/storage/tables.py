@@ -348,6 +348,7 @@ feedback_tasks = Table(
     Column("counts_from", Integer, nullable=False, server_default=text("1")),
     Column("reviewers_wanted", Integer, nullable=False),
     Column("blind", Boolean, nullable=False),
+    # How far its queue is filled: see `feedback_fill.py`.
     Column("fill_created_at", BigInteger),
     Column("fill_id", AnyText),
     Column("hide_model", Boolean, nullable=False, server_default=text("0")),
@@ -453,6 +454,17 @@ for _name, _column in (
     ("feedback_queue_by_place", feedback_queue.c.place),
 ):
     _partial_index(_name, feedback_queue.c.task_id, _column, where=IS_OPEN)
+
+# How many rows `feedback_queue` has for each task, and how many of them are open.
+feedback_counts = Table(
+    "feedback_counts",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
+    Column("matching", BigInteger, nullable=False),
+    Column("left", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 # An expired lease is kept. It shows whether a late reviewer ever took the completion from the
 # queue.

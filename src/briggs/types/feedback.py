@@ -116,6 +116,25 @@ class Skip(msgspec.Struct, kw_only=True):
     reason: str
 
 
+Order = Literal["oldest", "newest", "low_logprob", "random"]
+
+
+class Wish(msgspec.Struct, kw_only=True, frozen=True):
+    """Which completion a reviewer asks for."""
+
+    model: str | None = None
+    """The model that the caller named, or the one that the answer names."""
+    created_from: int | None = None
+    """Unix time in microseconds, inclusive."""
+    created_to: int | None = None
+    """Unix time in microseconds, exclusive."""
+    order: Order = "oldest"
+    sample: float = 1
+    """The share of all completions to draw from, up to 1. The same seed gives the same sample."""
+    seed: str = ""
+    """Determines where on the circle a sample or a random order begins."""
+
+
 class Progress(msgspec.Struct, kw_only=True):
     """The progress of a task's queue. `matching` is the sum of `graded` and `left`."""
 
@@ -130,3 +149,6 @@ class Progress(msgspec.Struct, kw_only=True):
     """How many of `left` a reviewer has skipped."""
     left_for_reviewer: int | UnsetType = UNSET
     """How many of `left` the named reviewer has neither graded nor skipped."""
+    is_filled: bool = True
+    """False while completions that are older than the task, or than its tags, are still being put
+    into its queue. The counts are then of those that are there."""

@@ -21,7 +21,7 @@ from briggs.feedback.feedback import (
 from briggs.feedback.reviewers import find_blinded, show_to_grade
 from briggs.feedback.tasks import retrieve_task
 from briggs.parts import find_parts
-from briggs.storage import FeedbackQuery, Store, Wish
+from briggs.storage import FeedbackQuery, Store
 from briggs.types.completions import Completion, create_id, current_time_us
 from briggs.types.errors import (
     AuthenticationFailed,
@@ -31,7 +31,7 @@ from briggs.types.errors import (
     InvalidRequest,
     NotFound,
 )
-from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress, Skip
+from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress, Skip, Wish
 from briggs.types.form_lines import find_fields, replace_values
 from briggs.types.forms import Form, build_values, read_form
 from briggs.types.keys import Key

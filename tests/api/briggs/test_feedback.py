@@ -364,6 +364,7 @@ def test_the_queue(server: Server, tag: str) -> None:
     assert (none["completion"], none["lease"]) == (None, None)
     assert none["progress"] == {
         "matching": 1, "graded": 0, "left": 1, "in_progress": 1, "skipped": 0,
+        "is_filled": True,
     }  # fmt: skip
     lease = f"{path}/leases/{id}"
     renewed = ask(server, "POST", f"{lease}/renew", {"reviewer": "ann", "lease_s": 900})

@@ -155,6 +155,7 @@ def test_skip_comment_and_help(server: RunningServer) -> None:
     assert given["comment"] == "hm"
     assert progress(server, "passed") == {
         "matching": 2, "graded": 1, "left": 1, "in_progress": 0, "skipped": 1,
+        "is_filled": True,
     }  # fmt: skip
 
 

@@ -16,8 +16,7 @@ from briggs.api.times import read_moment
 from briggs.feedback import queue
 from briggs.feedback.presented import present as present_feedback
 from briggs.record.presented import present as present_completion
-from briggs.storage import Order, Wish
-from briggs.types.feedback import Lease
+from briggs.types.feedback import Lease, Order, Wish
 from briggs.types.keys import Key
 from briggs.types.times import iso
 

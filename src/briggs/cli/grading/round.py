@@ -128,6 +128,8 @@ class Round:
     def _offer_edit(self, progress: Progress) -> bool:
         """At the end of the queue the last answer can be edited; whether to go on."""
         self._say("Nothing is left here for you.")
+        if not progress.is_filled:
+            self._say("Older completions are still being put into the queue.", style="dim")
         if progress.left_for_reviewer:
             reason = "do not fit your options" if self._filters else "may come back later"
             self._say(

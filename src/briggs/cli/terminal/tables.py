@@ -173,6 +173,8 @@ def print_progress(task: FeedbackTask, progress: Progress, *, reviewer: str) -> 
             f"{progress.in_progress} with reviewers now, {progress.skipped} skipped by a reviewer",
             style="dim",
         )
+    if not progress.is_filled:
+        console.print("Older completions are still being put into the queue.", style="dim")
 
 
 def print_versions(found: Sequence[TaskVersion]) -> None:

@@ -103,8 +103,8 @@ class SqliteDatabase:
 
     def insert_missing(
         self, connection: Connection, table: Table, rows: Iterable[Sequence[Any]]
-    ) -> None:
-        statements.insert_missing(connection, table, rows)
+    ) -> int:
+        return statements.insert_missing(connection, table, rows)
 
     def upsert(
         self, connection: Connection, table: Table, row: Mapping[str, Any], *, replaced: str

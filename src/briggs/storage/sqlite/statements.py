@@ -41,10 +41,10 @@ def forget_records(connection: Connection) -> None:
             driver(connection).execute(sql, [None] * (size * len(WRITTEN_COLUMNS)))
 
 
-def insert_missing(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+def insert_missing(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> int:
     """Insert the rows that do not exist yet. A number that the database counts is left out."""
     values = [[storable(value) for value in row] for row in rows]
-    driver(connection).executemany(_insert_missing_sql(table), values)
+    return max(0, driver(connection).executemany(_insert_missing_sql(table), values).rowcount)
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, replaced: str) -> None:
