@@ -213,6 +213,8 @@ async def open_app(
         stack.push_async_callback(app.parts.judging.close)
         await _warn_of_unknown(file, store)
         stack.push_async_callback(app.parts.alerts.close)
+        await app.parts.eval_runs.start()
+        stack.push_async_callback(app.parts.eval_runs.close)
         yield app
 
 

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from briggs.accounts.gate import Gate
 from briggs.accounts.sign_in_links import SignInLinks
 from briggs.alerts.alerts import Alerts
+from briggs.evals.runs import EvalRuns
 from briggs.gateway.book import Book
 from briggs.gateway.calls import Gateway
 from briggs.gateway.running import Running
@@ -46,6 +47,7 @@ class Parts:
         self.gateway = Gateway(running, record=record, peers=self.peers, book=book)
         self.alerts = Alerts(self.gateway, store=store, peers=self.peers)
         self.judging = Judging(self.gateway, store=store, peers=self.peers)
+        self.eval_runs = EvalRuns(self.gateway, store=store, keys=gate.keys, peers=self.peers)
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""
         self.reload_failures = 0

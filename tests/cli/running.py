@@ -51,11 +51,11 @@ class Finished(NamedTuple):
 
 
 @contextmanager
-def open_server(folder: Path) -> Iterator[RunningServer]:
+def open_server(folder: Path, *, config: str = "") -> Iterator[RunningServer]:
     """Run `briggs serve` with the provider `mine`, which is the tests' upstream."""
     with open_upstream() as upstream:
-        config = f'[providers.mine]\nbase_url = "{upstream}"\n'
-        with run_server(folder / "data", config=config) as server:
+        mine = f'[providers.mine]\nbase_url = "{upstream}"\n'
+        with run_server(folder / "data", config=f"{mine}{config}") as server:
             yield RunningServer(server.url, server.key, server.data)
 
 

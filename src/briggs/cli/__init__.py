@@ -28,6 +28,7 @@ COMMANDS = {
         "briggs.cli.datasets:datasets",
         "Keep samples and their right answers, in versions.",
     ),
+    "evals": ("briggs.cli.evals:evals", "Ask models the same, score the answers, compare."),
     "export": ("briggs.cli.export:export", "Export the record: to keep, to analyse, to train."),
     "import": ("briggs.cli.import_:import_file", "Take an export or another tool's calls in."),
     "mcp": ("briggs.cli.mcp:mcp", "Offer the record to a model, by MCP."),

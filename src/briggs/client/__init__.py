@@ -19,6 +19,13 @@ from briggs.client.errors import InvalidCall as InvalidCall
 from briggs.client.errors import NotFound as NotFound
 from briggs.client.errors import Refused as Refused
 from briggs.client.errors import ServerUnreachable as ServerUnreachable
+from briggs.client.eval_runs import EvalAnswer as EvalAnswer
+from briggs.client.eval_runs import EvalReport as EvalReport
+from briggs.client.eval_runs import EvalRun as EvalRun
+from briggs.client.eval_runs import RunComparison as RunComparison
+from briggs.client.eval_runs import RunProgress as RunProgress
+from briggs.client.eval_runs import ScoreSummary as ScoreSummary
+from briggs.client.eval_runs import TargetReport as TargetReport
 from briggs.client.feedback import Feedback as Feedback
 from briggs.client.feedback import FeedbackEdit as FeedbackEdit
 from briggs.client.feedback import FeedbackFilters as FeedbackFilters

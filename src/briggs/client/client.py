@@ -10,6 +10,7 @@ from briggs.client.chat import Chat
 from briggs.client.completions import Completions
 from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, ServerConnection, replies
 from briggs.client.datasets import Datasets
+from briggs.client.eval_runs import EvalRuns
 from briggs.client.feedback import FeedbackCalls
 from briggs.client.feedback_tasks import FeedbackTasks
 from briggs.client.judges import Judges
@@ -75,6 +76,7 @@ class AsyncClient:
         self.preferences = Preferences(self._connection)
         self.datasets = Datasets(self._connection)
         self.judges = Judges(self._connection)
+        self.eval_runs = EvalRuns(self._connection)
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)

@@ -10,6 +10,7 @@ from briggs.client import chat as _chat
 from briggs.client import client as _client
 from briggs.client import completions as _completions
 from briggs.client import datasets as _datasets
+from briggs.client import eval_runs as _eval_runs
 from briggs.client import feedback as _feedback
 from briggs.client import feedback_tasks as _feedback_tasks
 from briggs.client import judges as _judges
@@ -32,6 +33,15 @@ from briggs.client.completions import (
 )
 from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, replies
 from briggs.client.datasets import Dataset, DatasetDeleted, Sample
+from briggs.client.eval_runs import (
+    EvalAnswer,
+    EvalReport,
+    EvalRun,
+    EvalRunDeleted,
+    EvalRunOptions,
+    RunEstimate,
+    RunProgress,
+)
 from briggs.client.feedback import (
     Feedback,
     FeedbackDeleted,
@@ -740,6 +750,76 @@ class Judges:
         return self._runner.run(self._calls.stop_run(judge, run_id))
 
 
+class EvalRuns:
+    """`client.eval_runs`. The server works on a run; this only begins it and looks at it."""
+
+    def __init__(self, calls: _eval_runs.EvalRuns, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(
+        self,
+        dataset: str,
+        targets: Sequence[str],
+        scorers: Sequence[Mapping[str, Any]] = (),
+        **options: Unpack[EvalRunOptions],
+    ) -> EvalRun:
+        """Begin a run, or return the running one that asks the same.
+
+        A scorer is an object with its `kind` and options, such as `{"kind": "exact"}`.
+        """
+        return self._runner.run(self._calls.create(dataset, targets, scorers, **options))
+
+    def estimate(
+        self,
+        dataset: str,
+        targets: Sequence[str],
+        scorers: Sequence[Mapping[str, Any]] = (),
+        **options: Unpack[EvalRunOptions],
+    ) -> RunEstimate:
+        """What a run would ask and cost."""
+        return self._runner.run(self._calls.estimate(dataset, targets, scorers, **options))
+
+    def retrieve(self, id: str) -> EvalRun:
+        """One run, and how far it is. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(id))
+
+    def list(self, *, limit: int | None = None, offset: int | None = None) -> Sequence[EvalRun]:
+        """The runs, newest first."""
+        return self._runner.run(self._calls.list(limit=limit, offset=offset))
+
+    def watch(self, id: str) -> Iterator[RunProgress]:
+        """How far a run is, whenever that changes, until it is not running. Raises `NotFound`."""
+        return self._runner.iterate(self._calls.watch(id))
+
+    def answers(self, id: str) -> Iterator[EvalAnswer]:
+        """The answers of a run, by sample, target and repeat. Raises `NotFound`."""
+        return self._runner.iterate(self._calls.answers(id))
+
+    def report(self, id: str, *, baseline: str | None = None) -> EvalReport:
+        """The report of a run, beside the run `baseline`. Raises `NotFound`."""
+        return self._runner.run(self._calls.report(id, baseline=baseline))
+
+    def add_scores(self, id: str, scores: Sequence[Mapping[str, Any]]) -> int:
+        """Add scores of scorers whose kind is `external`. Returns how many answers got some.
+
+        Each has `sample`, `target`, `repeat`, `scorer`, and `value` (from 0 to 1) or `reason`.
+        """
+        return self._runner.run(self._calls.add_scores(id, scores))
+
+    def resume(self, id: str) -> EvalRun:
+        """Ask what is missing and what failed. Raises `NotFound`."""
+        return self._runner.run(self._calls.resume(id))
+
+    def cancel(self, id: str) -> EvalRun:
+        """Ask nothing more. What was answered stays. Raises `NotFound`."""
+        return self._runner.run(self._calls.cancel(id))
+
+    def delete(self, id: str) -> EvalRunDeleted:
+        """Delete a run. Its completions stay on record. Raises `NotFound`."""
+        return self._runner.run(self._calls.delete(id))
+
+
 class Models:
     """`client.models`. https://platform.openai.com/docs/api-reference/models"""
 
@@ -914,6 +994,7 @@ class Client:
         self.preferences = Preferences(client.preferences, runner)
         self.datasets = Datasets(client.datasets, runner)
         self.judges = Judges(client.judges, runner)
+        self.eval_runs = EvalRuns(client.eval_runs, runner)
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)

@@ -271,6 +271,12 @@ def count_queues(connection: Connection) -> None:
     feedback_counts.create_all(connection)
 
 
+@migration
+def run_evals(connection: Connection) -> None:
+    reshape(connection, tables.eval_runs)
+    reshape(connection, tables.eval_answers)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

@@ -21,6 +21,7 @@ from briggs.storage.compression import Compression
 from briggs.storage.database import Database, Durability
 from briggs.storage.datasets import Datasets
 from briggs.storage.erasure import Erasure
+from briggs.storage.eval_runs import EvalRunStore
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_fill import QueueFill
 from briggs.storage.feedback_queue import FeedbackQueue
@@ -125,6 +126,7 @@ class Store:
         self.alerts = Alerts(self)
         self.datasets = Datasets(self, bodies=bodies)
         self.judges = Judges(self)
+        self.eval_runs = EvalRunStore(self)
         self.sizes = Sizes(self, path=database.path)
 
     @classmethod

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, Names
 from briggs.types.completions import Attempt, Completion, Fix
+from briggs.types.evals import Score, Scorer
 from briggs.types.judges import Example, Watch
 from briggs.types.limits import Limits
 
@@ -671,6 +672,62 @@ dataset_samples = Table(
     Column("number", Integer, primary_key=True, nullable=False, autoincrement=False),
     Column("sample", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+)
+
+eval_runs = Table(
+    "eval_runs",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("status", AnyText, nullable=False),
+    Column("failure", AnyText, nullable=False),
+    Column("dataset_id", AnyText, nullable=False),
+    Column("dataset", AnyText, nullable=False),
+    Column("samples", Integer, nullable=False),
+    Column("targets", Json(list[str]), nullable=False),
+    Column("scorers", Json(list[Scorer]), nullable=False),
+    Column("repeats", Integer, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("fresh", Boolean, nullable=False),
+    Column("key_id", AnyText),
+    Column("plan_hash", AnyText, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("eval_runs_by_time", eval_runs.c.organization_id, eval_runs.c.created_at)
+
+# An answer is `asked` before its target is, so that nothing is asked twice.
+eval_answers = Table(
+    "eval_answers",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("run_id", AnyText, primary_key=True, nullable=False),
+    Column("sample", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("target", AnyText, primary_key=True, nullable=False),
+    Column("repeat", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("status", AnyText, nullable=False),
+    Column("completion_id", AnyText),
+    Column("request_hash", AnyText, nullable=False),
+    Column("is_cached", Boolean, nullable=False),
+    Column("failure_kind", AnyText),
+    Column("failure_reason", AnyText),
+    Column("is_cut", Boolean, nullable=False),
+    Column("prompt_tokens", AnyBigInteger),
+    Column("completion_tokens", AnyBigInteger),
+    Column("cost_usd", Float),
+    Column("duration_ms", Float),
+    Column("scores", Json(list[Score], empty_is_null=True)),
+    sqlite_with_rowid=False,
+)
+IS_ANSWERED = eval_answers.c.status == literal_column("'answered'")
+_partial_index(
+    "eval_answers_by_request",
+    eval_answers.c.organization_id,
+    eval_answers.c.request_hash,
+    where=IS_ANSWERED,
 )
 
 # What was added to the record later is found for old rows step by step, in the order of their ids.

@@ -7,6 +7,7 @@ from starlette.routing import Route
 from briggs.api.briggs import (
     completions,
     datasets,
+    eval_runs,
     feedback,
     feedback_tasks,
     invitations,
@@ -32,6 +33,7 @@ _INVITATIONS = f"{_TASKS}/{{id}}/invitations"
 _FEEDBACK = "/api/v1/feedback"
 _PREFERENCES = "/api/v1/preferences"
 _DATASETS = "/api/v1/datasets"
+_EVAL_RUNS = "/api/v1/eval_runs"
 _TEST_RUNS = "/api/v1/test_runs"
 _JUDGES = "/api/v1/judges"
 _JUDGE = f"{_JUDGES}/{{id}}"
@@ -103,6 +105,17 @@ ROUTES = [
     route("GET", f"{_JUDGE}/runs", judges.list_runs, scope="read"),
     route("GET", f"{_JUDGE}/runs/{{run_id}}", judges.retrieve_run, scope="read"),
     route("POST", f"{_JUDGE}/runs/{{run_id}}/stop", judges.stop_run, scope="admin"),
+    route("POST", _EVAL_RUNS, eval_runs.create, scope="answer"),
+    route("GET", _EVAL_RUNS, eval_runs.list_all, scope="read"),
+    route("POST", f"{_EVAL_RUNS}/estimate", eval_runs.estimate_run, scope="answer"),
+    route("GET", f"{_EVAL_RUNS}/{{id}}", eval_runs.retrieve, scope="read"),
+    route("GET", f"{_EVAL_RUNS}/{{id}}/progress", eval_runs.watch, scope="read"),
+    route("GET", f"{_EVAL_RUNS}/{{id}}/answers", eval_runs.list_answers, scope="read"),
+    route("GET", f"{_EVAL_RUNS}/{{id}}/report", eval_runs.retrieve_report, scope="read"),
+    route("POST", f"{_EVAL_RUNS}/{{id}}/scores", eval_runs.add_scores, scope="answer"),
+    route("POST", f"{_EVAL_RUNS}/{{id}}/resume", eval_runs.resume, scope="answer"),
+    route("POST", f"{_EVAL_RUNS}/{{id}}/cancel", eval_runs.cancel, scope="answer"),
+    route("DELETE", f"{_EVAL_RUNS}/{{id}}", eval_runs.delete, scope="admin"),
     route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
     route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
     route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),

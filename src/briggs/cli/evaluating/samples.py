@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import click
 
 from briggs.cli.exporting.parquet import import_pyarrow
 from briggs.cli.importing.documents import read_rows
-from briggs.types.datasets import DATASET_BYTES_MAX, SAMPLES_MAX
+from briggs.types.datasets import DATASET_BYTES_MAX, NAME_LENGTH_MAX, SAMPLES_MAX
 
 _BATCH_ROWS = 256
 
@@ -30,6 +31,12 @@ def read_file(file: Path) -> list[dict[str, Any]]:
     if not rows:
         raise click.ClickException(f"{file} has no samples")
     return rows
+
+
+def name_file(file: Path) -> str:
+    """The name of the dataset that a file becomes."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip(".-_")
+    return name[:NAME_LENGTH_MAX] or "samples"
 
 
 def _is_parquet(file: Path) -> bool:

@@ -9,9 +9,16 @@ from datetime import datetime
 from rich.console import Console
 from rich.text import Text
 
+from briggs.cli.terminal.eval_reports import (
+    name_comparison,
+    say_cost,
+    say_flipped,
+    say_lacks,
+    say_score,
+)
 from briggs.cli.terminal.tables import create_table
 from briggs.cli.terminal.text import format_time
-from briggs.client.datasets import Dataset
+from briggs.client import Dataset, EvalReport, EvalRun
 from briggs.types.texts import printable
 
 
@@ -28,3 +35,51 @@ def print_datasets(found: Iterable[Dataset]) -> None:
         source = Text(printable(each.source))
         table.add_row(f"{each.name}@{each.version}", f"{each.samples:,}", made, source)
     Console(highlight=False).print(table)
+
+
+def print_runs(found: Iterable[EvalRun]) -> None:
+    """The runs as a table."""
+    table = create_table()
+    table.add_column("id", style="cyan", no_wrap=True)
+    for name in ("name", "dataset", "targets", "status"):
+        table.add_column(name, overflow="fold")
+    table.add_column("made", style="dim")
+    now = time.time()
+    for each in found:
+        made = format_time(datetime.fromisoformat(each.created_at).timestamp(), now=now)
+        targets = Text(printable(", ".join(each.targets)))
+        table.add_row(each.id, each.name, each.dataset, targets, each.status, made)
+    Console(highlight=False).print(table)
+
+
+def print_report(report: EvalReport) -> None:
+    """The report of a run. What is lacking comes first."""
+    console = Console(highlight=False)
+    has_all = report.progress.answered == report.progress.total
+    console.print(Text(say_lacks(report), style="" if has_all else "bold red"))
+    table = create_table()
+    table.add_column("target", style="cyan", overflow="fold")
+    names = [each["name"] for each in report.run.scorers]
+    for name in names:
+        table.add_column(printable(name), overflow="fold")
+    for name in ("failed", "cut", "cost", "p50", "p95"):
+        table.add_column(name, justify="right")
+    for target in report.targets:
+        lacks = target.failed + target.missing
+        took = (target.duration_ms_p50, target.duration_ms_p95)
+        table.add_row(
+            Text(printable(target.target)),
+            *(say_score(target.scores.get(name)) for name in names),
+            f"{lacks}" if lacks else "",
+            f"{target.cut}" if target.cut else "",
+            say_cost(target),
+            *("" if each is None else f"{each:,.0f} ms" for each in took),
+        )
+    console.print(table)
+    for comparison in report.comparisons:
+        console.print(Text(f"{printable(name_comparison(comparison))}: {comparison.verdict}"))
+        for line in say_flipped(comparison):
+            console.print(Text(f"  {line.replace('`', '')}", style="dim"))
+    cached = report.progress.cached
+    spent = f"${report.progress.cost_usd:.4f}"
+    console.print(Text(f"This run cost {spent}; {cached:,} answers are of earlier runs."))
