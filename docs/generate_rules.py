@@ -21,6 +21,10 @@ GROUPS = {
     "R": "Requests",
     "H": "Errors",
     "P": "The Responses API",
+    "A": "The Messages API",
+    "V": "Embeddings",
+    "T": "Text completions",
+    "O": "Moderations",
 }
 
 

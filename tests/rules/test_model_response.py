@@ -13,7 +13,7 @@ import pytest
 from openai.types.responses import Response
 from pydantic import ValidationError
 
-from briggs.checker import RESPONSE_PROBES, Endpoint, Result, check_endpoint, judge_file
+from briggs.checker import SUITES, Endpoint, Result, check_endpoint, judge_file
 from briggs.checker.clients import STRICT, find_clients
 from briggs.rules import RULES, check_model_response, check_model_stream
 from tests.processes import Seen, Upstream, _Handler, run_server
@@ -312,7 +312,8 @@ def test_files() -> None:
 def check_all(base_url: str, *, model: str, key: str | None = None) -> dict[str, Result]:
     async def run() -> dict[str, Result]:
         async with Endpoint(base_url, model=model, key=key) as endpoint:
-            found = check_endpoint(endpoint, probes=RESPONSE_PROBES, greeting=RESPONSE_PROBES[0])
+            probes = SUITES["responses"]
+            found = check_endpoint(endpoint, probes=probes, greeting=probes[0])
             return {result.probe: result async for result in found}
 
     return asyncio.run(run())

@@ -11,6 +11,7 @@ from briggs.checker.check import check_endpoint as check_endpoint
 from briggs.checker.check import judge as judge
 from briggs.checker.check import judge_file as judge_file
 from briggs.checker.check import run_probe as run_probe
+from briggs.checker.endpoint import APIS as APIS
 from briggs.checker.endpoint import CannotCheck as CannotCheck
 from briggs.checker.endpoint import Endpoint as Endpoint
 from briggs.checker.endpoint import KeyRefused as KeyRefused
@@ -25,5 +26,5 @@ from briggs.checker.report import list_rules as list_rules
 from briggs.checker.report import write_json as write_json
 from briggs.checker.report import write_junit as write_junit
 from briggs.checker.report import write_markdown as write_markdown
-from briggs.checker.response_probes import RESPONSE_PROBES as RESPONSE_PROBES
 from briggs.checker.servers import Software as Software
+from briggs.checker.suites import SUITES as SUITES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -14,11 +14,18 @@ from briggs.checker.greeting import describe_refusal, greet
 from briggs.checker.probes import PROBES, Probe
 from briggs.rules import (
     Finding,
+    check_blocks_error,
+    check_blocks_message,
+    check_blocks_stream,
+    check_embeddings,
     check_error,
     check_model_response,
     check_model_stream,
+    check_moderation,
     check_response,
     check_stream,
+    check_text,
+    check_text_stream,
     is_checkable,
 )
 from briggs.transport import TimedOut, TransportError
@@ -32,8 +39,20 @@ CHECK_TIMEOUT_S = 600.0
 _AWAY = (429, 502, 503, 504)
 _FILE_TITLE = "an answer from a file"
 
-_WHOLE_CHECKS = {"chat": check_response, "responses": check_model_response}
-_STREAM_CHECKS = {"chat": check_stream, "responses": check_model_stream}
+_WHOLE_CHECKS = {
+    "chat": check_response,
+    "responses": check_model_response,
+    "messages": check_blocks_message,
+    "completions": check_text,
+    "embeddings": check_embeddings,
+    "moderations": check_moderation,
+}
+_STREAM_CHECKS = {
+    "chat": check_stream,
+    "responses": check_model_stream,
+    "messages": check_blocks_stream,
+    "completions": check_text_stream,
+}
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -126,9 +145,8 @@ def judge(exchange: ProbeExchange) -> list[Finding]:
     if exchange.is_too_large or not is_checkable(exchange.body):
         return [find(TOO_LARGE, exchange.body, severity="error")]
     if not exchange.is_answered:
-        findings = check_error(
-            exchange.body, status=exchange.status, content_type=exchange.content_type
-        )
+        check = check_blocks_error if exchange.ask.api == "messages" else check_error
+        findings = check(exchange.body, status=exchange.status, content_type=exchange.content_type)
     elif exchange.ask.is_streamed:
         findings = _STREAM_CHECKS[exchange.ask.api](
             exchange.body,
@@ -150,11 +168,12 @@ def judge_file(name: str, body: bytes, *, request: bytes | None = None) -> Resul
         findings = [find("it is too large to be checked", body, severity="error")]
         return Result(probe=name, title=_FILE_TITLE, verdict="fail", findings=findings)
     text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
-    api: Api = "responses" if _is_model_response(text) else "chat"
+    api = _recognise(text)
     if name.endswith(".sse") or text.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
-        findings = _STREAM_CHECKS[api](body, request=request)
+        findings = _STREAM_CHECKS.get(api, check_stream)(body, request=request)
     elif _is_error(text):
-        findings = check_error(body, status=400, content_type="application/json")
+        check = check_blocks_error if api == "messages" else check_error
+        findings = check(body, status=400, content_type="application/json")
     else:
         findings = _WHOLE_CHECKS[api](body, request=request)
     verdict = _worst(findings)
@@ -173,14 +192,32 @@ def _is_error(text: bytes) -> bool:
     return "error" in members and "output" not in members
 
 
-def _is_model_response(text: bytes) -> bool:
-    """Whether it comes from the Responses API, as an object or as events."""
+def _recognise(text: bytes) -> Api:
+    """Which API an answer comes from, as an object or as events."""
     begin = text[:_BEGIN_BYTES]
-    return b"event: response." in begin or bytes(_read_members(text).get("object", b"")) == _OBJECT
+    for mark, api in _EVENT_MARKS.items():
+        if mark in begin:
+            return api
+    found = _read_members(text.removeprefix(b"data:").partition(b"\n\n")[0])
+    if "results" in found:
+        return "moderations"
+    kinds = (bytes(found.get(name, b"")) for name in ("object", "type"))
+    return next((_KINDS[kind] for kind in kinds if kind in _KINDS), "chat")
 
 
 _BEGIN_BYTES = 1000
-_OBJECT = b'"response"'
+_EVENT_MARKS: Mapping[bytes, Api] = {
+    b"event: response.": "responses",
+    b"event: message_start": "messages",
+}
+_KINDS: Mapping[bytes, Api] = {
+    b'"response"': "responses",
+    b'"message"': "messages",
+    b'"error"': "messages",
+    b'"text_completion"': "completions",
+    b'"list"': "embeddings",
+}
+"""What `object` or `type` says in the answers of each API."""
 
 
 def _read_members(text: bytes) -> dict[str, msgspec.Raw]:

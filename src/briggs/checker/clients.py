@@ -2,7 +2,8 @@
 
 Each plant of `tests/checker/plants.py`, and some relatives, was answered to openai-python 3.54 and
 3.57, openai-node 7.57, LangChain (langchain-openai 1.7.4), LangChain.js, Pydantic AI 2.68,
-Instructor 1.17, LiteLLM 1.110 and the AI SDK. What did not change their result is not listed.
+Instructor 1.17, LiteLLM 1.110 and the AI SDK. The official clients of the other APIs
+were tried with `tests/rules/test_apis.py`. What did not change their result is not listed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from briggs.rules import Finding
 OPENAI, STRICT, NODE = "openai-python", "openai-python (strict validation)", "openai-node"
 LANGCHAIN, LANGCHAIN_JS = "LangChain", "LangChain.js"
 PYDANTIC, INSTRUCTOR, LITELLM, AI_SDK = "Pydantic AI", "Instructor", "LiteLLM", "AI SDK"
+MESSAGES, MESSAGES_STRICT = "anthropic-python", "anthropic-python (strict validation)"
 EVERY = "every client"
 """Findings about something that is not an answer, or an answer without its end."""
 
@@ -38,6 +40,7 @@ class Breakage(NamedTuple):
 
 _RAISES = "raises an error"
 _STRICT = {STRICT: _RAISES}
+_MESSAGES_STRICT = {MESSAGES_STRICT: _RAISES}
 _VALIDATES = {PYDANTIC: _RAISES, **_STRICT}
 _STREAM_HELPER = {OPENAI: "raises an error in `.stream()`"}
 _LOSES_USAGE = "reports no usage"
@@ -333,6 +336,35 @@ BREAKAGES = (
     Breakage("P7", _STRICT, says="not a string"),
     Breakage("P8", _STRICT),
     Breakage("P9", _STRICT, says="whole number"),
+    Breakage("A1", _MESSAGES_STRICT, harmless=('""',)),
+    Breakage("A2", {"agents that send the answer back": "are refused"}, says="empty"),
+    Breakage("A2", _MESSAGES_STRICT),
+    Breakage("A3", _MESSAGES_STRICT, says="not a non-empty string", harmless=('""',)),
+    Breakage("A3", _MESSAGES_STRICT, says="not an object"),
+    Breakage("A4", _MESSAGES_STRICT, says="not a known reason", harmless=("", "null")),
+    Breakage("A5", _MESSAGES_STRICT, path="usage"),
+    *(
+        Breakage("A5", _MESSAGES_STRICT, path=f"usage.{name}", excerpts=("", "null"))
+        for name in ("input_tokens", "output_tokens")
+    ),
+    Breakage("A20", {MESSAGES: "loses the events"}, says="event"),
+    Breakage("V1", _STRICT, harmless=('""',)),
+    Breakage("V2", _STRICT, path="index", excerpts=("", "null")),
+    Breakage("V3", _STRICT, says="not a list", harmless=("[]",)),
+    Breakage("V4", _STRICT),
+    Breakage("T1", _STRICT, harmless=('""',)),
+    Breakage("T2", _STRICT, says="not a list"),
+    Breakage("T2", _STRICT, says="not a string"),
+    Breakage("T2", _STRICT, path="index", excerpts=("", "null")),
+    Breakage("T3", _STRICT),
+    Breakage("T4", _STRICT, says="neither"),
+    Breakage("T5", _STRICT, says="whole number"),
+    Breakage("O1", _STRICT, says="not a non-empty string", harmless=('""',)),
+    Breakage("O1", _STRICT, says="not a list"),
+    Breakage("O1", _STRICT, says="not an object"),
+    Breakage("O2", _STRICT, path="flagged", excerpts=("", "null")),
+    Breakage("O2", _STRICT, says="not an object"),
+    Breakage("O2", _STRICT, says="It is missing"),
     Breakage("P22", _STREAM_HELPER, says="not response.created"),
     Breakage("P22", _STREAM_HELPER, says="no end"),
     Breakage("P23", _STREAM_HELPER, says="never added"),

@@ -31,8 +31,16 @@ class KeyRefused(CannotCheck):
     """The endpoint does not accept the key, or needs one."""
 
 
-Api = Literal["chat", "responses"]
-_PATHS: Mapping[Api, str] = {"chat": "/chat/completions", "responses": "/responses"}
+Api = Literal["chat", "responses", "messages", "completions", "embeddings", "moderations"]
+APIS: Mapping[Api, str] = {
+    "chat": "/chat/completions",
+    "responses": "/responses",
+    "messages": "/messages",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "moderations": "/moderations",
+}
+"""The APIs that can be checked, and the path of each after the base URL."""
 
 
 class ProbeRequest(msgspec.Struct, frozen=True):
@@ -148,7 +156,7 @@ class Endpoint:
         if not isinstance(request, bytes):
             request = encode({"model": self.model, **self._limit(request)})
         async with self._transport.stream(
-            "POST", f"{self.base_url}{_PATHS[ask.api]}", headers=self._headers(), body=request
+            "POST", f"{self.base_url}{APIS[ask.api]}", headers=self._headers(ask.api), body=request
         ) as reply:
             return await self._keep(ask, request, reply)
 
@@ -175,12 +183,15 @@ class Endpoint:
             for name, value in members.items()
         }
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, api: Api = "chat") -> dict[str, str]:
         headers = {
             "content-type": "application/json",
             "user-agent": CHECK_TAG,
             "x-briggs-tags": CHECK_TAG,
         }
+        if api == "messages":
+            key = {"x-api-key": self._key} if self._key else {}
+            return {**headers, **key, "anthropic-version": "2023-06-01"}
         return {**headers, "authorization": f"Bearer {self._key}"} if self._key else headers
 
     def _redact(self, body: bytes) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from briggs.checker import expectations
-from briggs.checker.endpoint import ProbeRequest
+from briggs.checker.endpoint import Api, ProbeRequest
 from briggs.checker.expectations import Expectation
 from briggs.rules.book import Severity
 
@@ -25,34 +25,48 @@ class Probe(msgspec.Struct, frozen=True):
     """Whether its requests are wrong, so that they should be refused."""
 
 
+TOKENS_MAX = 512
+"""The limit for each choice. Models that reason need a few hundred tokens for a sum."""
+
+
+class ProbeWriter(NamedTuple):
+    """Writes the probes of one API."""
+
+    api: Api
+    always: Mapping[str, Any]
+    """Members of every request, such as a token limit, so that no answer is endless."""
+
+    def ask(self, members: Mapping[str, Any] | bytes, *, hangs_up: bool = False) -> ProbeRequest:
+        """A request. Bytes are sent unchanged."""
+        if isinstance(members, Mapping):
+            members = {**self.always, **members}
+        return ProbeRequest(members, hangs_up=hangs_up, api=self.api)
+
+    def probe(
+        self,
+        name: str,
+        title: str,
+        *asks: Mapping[str, Any] | bytes,
+        expect: Expectation = expectations.expect_nothing,
+        is_wrong: bool = False,
+    ) -> Probe:
+        """A probe with these requests."""
+        return Probe(name, title, tuple(map(self.ask, asks)), expect, is_wrong)
+
+
+_CHATS = ProbeWriter("chat", {"max_completion_tokens": TOKENS_MAX})
+_probe, _ask = _CHATS.probe, _CHATS.ask
+
+
 def _say(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
-
-
-def _probe(
-    name: str,
-    title: str,
-    *asks: Mapping[str, Any] | bytes,
-    expect: Expectation = expectations.expect_nothing,
-) -> Probe:
-    return Probe(name, title, tuple(_ask(members) for members in asks), expect)
 
 
 def _wrong(name: str, title: str, *asks: Mapping[str, Any] | bytes, severity: Severity) -> Probe:
     """A probe whose requests should be refused. `severity` is how bad it is to answer one."""
     expect = expectations.expect_refusal(severity)
-    return Probe(name, title, tuple(_ask(members) for members in asks), expect, is_wrong=True)
+    return _probe(name, title, *asks, expect=expect, is_wrong=True)
 
-
-def _ask(members: Mapping[str, Any] | bytes, *, hangs_up: bool = False) -> ProbeRequest:
-    """A request with a token limit, so that no answer is endless or expensive."""
-    if isinstance(members, Mapping):
-        members = {"max_completion_tokens": TOKENS_MAX, **members}
-    return ProbeRequest(members, hangs_up=hangs_up)
-
-
-TOKENS_MAX = 512
-"""The limit for each choice. Models that reason need a few hundred tokens for a sum."""
 
 _SUM = {"messages": _say("What is 17 + 25?")}
 _COUNT = {"messages": _say("Count from 1 to 20.")}

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from briggs.checker import expectations
-from briggs.checker.endpoint import ProbeExchange, ProbeRequest
-from briggs.checker.expectations import Expectation, find
-from briggs.checker.probes import TOKENS_MAX, Probe
+from briggs.checker.endpoint import ProbeExchange
+from briggs.checker.expectations import find
+from briggs.checker.probes import TOKENS_MAX, Probe, ProbeWriter
 from briggs.rules import Finding
 from briggs.types import json
 from briggs.types.any_json import members
@@ -31,21 +31,8 @@ def _read(exchange: ProbeExchange) -> dict[str, Any]:
         return {}
 
 
-def _ask(asked: Mapping[str, Any] | bytes, *, hangs_up: bool = False) -> ProbeRequest:
-    if isinstance(asked, Mapping):
-        asked = {"max_output_tokens": TOKENS_MAX, **asked}
-    return ProbeRequest(asked, hangs_up=hangs_up, api="responses")
-
-
-def _probe(
-    name: str,
-    title: str,
-    *asks: Mapping[str, Any] | bytes,
-    expect: Expectation = expectations.expect_nothing,
-    is_wrong: bool = False,
-) -> Probe:
-    return Probe(name, title, tuple(map(_ask, asks)), expect, is_wrong)
-
+_API = ProbeWriter("responses", {"max_output_tokens": TOKENS_MAX})
+_probe, _ask = _API.probe, _API.ask
 
 _SUM: Mapping[str, Any] = {"input": "What is 17 + 25?"}
 _COUNT = {"input": "Count from 1 to 20."}

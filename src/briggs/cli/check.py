@@ -19,6 +19,7 @@ from briggs.types.texts import printable
 
 if TYPE_CHECKING:
     from briggs.checker import CheckReport, Probe
+    from briggs.checker.endpoint import Api
 
 
 class NothingToCheck(click.ClickException):
@@ -43,10 +44,12 @@ class NothingToCheck(click.ClickException):
 )
 @click.option(
     "--api",
-    type=click.Choice(["chat", "responses"]),
+    type=click.Choice(
+        ["chat", "responses", "messages", "completions", "embeddings", "moderations"]
+    ),
     default="chat",
     show_default=True,
-    help="What to check: /chat/completions, or OpenAI's Responses API at /responses.",
+    help="What to check: /chat/completions, or the API at the path of this name.",
 )
 @click.option(
     "--only",
@@ -100,7 +103,7 @@ def check(
     url: str | None,
     model: str | None,
     key_variable: str | None,
-    api: str,
+    api: Api,
     only: tuple[str, ...],
     timeout_s: float,
     total_timeout_s: float,
@@ -111,12 +114,12 @@ def check(
     as_markdown: bool,
     junit: str | None,
 ) -> None:
-    """Check whether the server at URL follows the specification of chat completions or responses.
+    """Check whether the server at URL follows the specification of chat completions.
 
     URL ends in /v1. Without it, the Briggs on this machine is checked. Probes ask for choices,
     logprobs, tools and JSON, whole and streamed, and send requests that should be refused. Each
     answer is checked against the rules. Findings are grouped by cause, with the clients that
-    each breaks, what Briggs mends, and what to set on the server.
+    each breaks, what Briggs mends, and what to set on the server. --api checks another API.
 
     The exit status is 0 if no rule is broken, 1 if one is, and 2 if nothing could be checked.
 
@@ -126,6 +129,8 @@ def check(
       briggs check https://api.openai.com/v1 --model gpt-5-mini --key-variable OPENAI_API_KEY
       briggs check http://127.0.0.1:8080/v1 --model qwen --only tools-auto --junit check.xml
       briggs check http://127.0.0.1:11434/v1 --model qwen3 --api responses
+      briggs check https://api.anthropic.com/v1 --model claude-sonnet-4-5 --api messages \
+        --key-variable ANTHROPIC_API_KEY
       briggs check --file response.json --request request.json
     """
     if kept is not None:
@@ -135,9 +140,11 @@ def check(
             "--request belongs to --file: an endpoint is sent the probes' own requests"
         )
     else:
+        from briggs.checker import SUITES
+
         server = _find_endpoint(url, key_variable)
         model = model or (None if url else DEFAULT_MODEL)
-        probes = _list_probes(api)
+        probes = SUITES[api]
         with _explain(key_variable):
             report = asyncio.run(
                 _ask(
@@ -189,12 +196,6 @@ def _find_endpoint(url: str | None, key_variable: str | None) -> Address:
             raise click.UsageError(f"the environment variable {key_variable} is not set")
     # The base URLs of some vendors do not end in /v1.
     return Address(url or f"{ours.url}/v1", key)
-
-
-def _list_probes(api: str) -> Sequence[Probe]:
-    from briggs.checker import PROBES, RESPONSE_PROBES
-
-    return PROBES if api == "chat" else RESPONSE_PROBES
 
 
 def _choose_probes(probes: Sequence[Probe], only: tuple[str, ...]) -> list[Probe]:

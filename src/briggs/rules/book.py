@@ -12,7 +12,21 @@ from briggs.types import json
 
 Severity = Literal["error", "warning", "info"]
 Subject = Literal[
-    "body", "response", "chunk", "stream", "request", "error", "model response", "model stream"
+    "body",
+    "response",
+    "chunk",
+    "stream",
+    "request",
+    "error",
+    "model response",
+    "model stream",
+    "message",
+    "message stream",
+    "message error",
+    "embeddings",
+    "moderation",
+    "text completion",
+    "text stream",
 ]
 
 EXCERPT_CHARACTERS_MAX = 80

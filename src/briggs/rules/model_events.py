@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-from briggs.rules.answer import CheckedBody
 from briggs.rules.book import Broken, rule
+from briggs.rules.typed_events import check_events, read_events
 from briggs.types.any_json import Members, integer, members, objects, text
-from briggs.types.sse import EventReader
 
 _LAST = ("response.completed", "response.failed", "response.incomplete")
 _FIRST = ("response.created", "response.queued")
@@ -34,37 +33,12 @@ _PIECES = {
 _WHOLES = {whole: (member, index) for whole, member, index in _PIECES.values()}
 
 
-class ModelEvent(NamedTuple):
-    """An event of the stream."""
-
-    path: str
-    name: str
-    """What the line `event:` says."""
-    body: CheckedBody
-
-    @property
-    def value(self) -> Members:
-        return self.body.members
-
-    @property
-    def type(self) -> str:
-        return text(self.value.get("type")) or ""
-
-
 class CheckedModelStream:
     """The bytes that were received for a streamed response."""
 
     def __init__(self, received: bytes, *, content_type: str | None, whole: bool) -> None:
         self.content_type = content_type
-        reader = EventReader(event_bytes_max=len(received) + 1)
-        found = [*reader.feed(received), *reader.feed(b"\n\n")]
-        said = [event for event in found if event.data.strip() != b"[DONE]"]
-        self.has_done = len(said) < len(found)
-        """Whether `[DONE]` came, which ends a chat completion."""
-        self.events = [
-            ModelEvent(f"events[{place}]", event.event, CheckedBody(event.data))
-            for place, event in enumerate(said)
-        ]
+        self.events, self.has_done = read_events(received)
         self.is_whole = whole and not any(event.type == "error" for event in self.events)
 
     @property
@@ -92,18 +66,7 @@ class CheckedModelStream:
     "content type is text/event-stream. There is no `[DONE]`.",
 )  # fmt: skip
 def sends_events(stream: CheckedModelStream) -> Iterator[Broken]:
-    kind = stream.content_type
-    if kind is not None and not kind.lower().startswith("text/event-stream"):
-        yield Broken("", "The content type is not text/event-stream.", kind)
-    if not stream.events:
-        yield Broken("", "There is no event.")
-    for event in stream.events:
-        if event.body.fault is not None or not event.type:
-            yield Broken(event.path, "It is not a JSON object with a type.")
-        elif event.name not in (event.type, ""):
-            yield Broken(event.path, f"The event is named {event.name[:80]}.", event.type)
-        elif not event.name or event.name == "message":
-            yield Broken(event.path, "The line event: is missing.", event.type, "warning")
+    yield from check_events(stream.events, content_type=stream.content_type)
     if stream.has_done:
         yield Broken("", "It ends with [DONE], which belongs to chat completions.", severity="info")
 

@@ -305,8 +305,8 @@ def _is_annotated(block: Block) -> bool:
 
 
 def _read_limit(limit: Any) -> int:
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        raise refuse("max_tokens", "it must be a whole number.")
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise refuse("max_tokens", "it must be a whole number from 0.")
     return limit
 
 
