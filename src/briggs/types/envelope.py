@@ -202,7 +202,7 @@ def open_members(body: bytes, *, required: Sequence[str] = ("model",)) -> Envelo
     """Decode the envelope of a request of any kind. Raises an `InvalidRequest` that names the
     member."""
     if len(body) > LARGE_BYTES:
-        _check_size(body)
+        check_size(body)
     try:
         members = _MEMBERS.decode(body)
         values = {
@@ -241,26 +241,26 @@ def read_members(envelope: Envelope, types: Mapping[str, Any]) -> None:
 def decode_bounded(body: bytes) -> dict[str, Any]:
     """Decode a request of any format, unless it has too many values. Raises `InvalidRequest`."""
     if len(body) > LARGE_BYTES:
-        _check_size(body)
+        check_size(body)
     return decode_object(body)
 
 
-def _check_size(body: bytes) -> None:
+def check_size(body: bytes, *, values_max: int = _VALUES_MAX) -> None:
     """Refuse a body with too many values before it is decoded.
 
     The decoder is one call, which stops the whole process until it ends. This check is many short
-    ones, so in a thread it lets the event loop work meanwhile.
+    ones, so in a thread it lets the event loop work meanwhile. Raises `InvalidRequest`.
     """
-    if body.count(b",") < _VALUES_MAX:
+    if body.count(b",") < values_max:
         return
     values, is_inside = 1, False
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     for begin in range(0, len(plain), _PART_BYTES):
         parts = plain[begin : begin + _PART_BYTES].split(b'"')
         values += b"".join(parts[is_inside::2]).count(b",")
-        if values > _VALUES_MAX:
+        if values > values_max:
             raise InvalidRequest(
-                f"The request has more than {_VALUES_MAX:,} JSON values: send fewer."
+                f"The request has more than {values_max:,} JSON values: send fewer."
             )
         # Each quotation mark begins or ends a string.
         is_inside ^= len(parts) % 2 == 0

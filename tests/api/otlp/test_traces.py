@@ -174,6 +174,7 @@ def test_protobuf(server: Server) -> None:
     [
         (b"{", JSON, 400, "JSON"),
         (b"[]", JSON, 400, "JSON object"),
+        (b"[" + b"0," * 2_000_000 + b"0]", JSON, 400, "more than 2,000,000 JSON values"),
         (b"\xff\xff\xff", PROTOBUF, 400, "protobuf"),
         (b"{}", {"content-type": "text/plain"}, 400, "application/x-protobuf"),
         (b"{}", {"content-type": ""}, 400, "application/x-protobuf"),

@@ -14,12 +14,15 @@ from briggs.api.answers import find_store, read_body
 from briggs.feedback.evaluations import record_evaluations
 from briggs.record.traces import Traced, list_calls, record_calls
 from briggs.types import json
+from briggs.types.envelope import check_size
 from briggs.types.errors import BriggsError, InvalidRequest
 from briggs.wires.otel.spans import TraceSpan, read_spans
 
 _JSON = "application/json"
 _PROTOBUF = "application/x-protobuf"
 _SPANS_MAX = 50_000
+_VALUES_MAX = 2_000_000
+"""In JSON. They are decoded within a tenth of a second, in which nothing else runs."""
 _SHOWN_MAX = 3
 
 
@@ -47,6 +50,8 @@ async def create_traces(request: Request) -> Response:
 
 
 def _read(body: bytes, *, is_json: bool) -> tuple[list[TraceSpan], list[Traced]]:
+    if is_json:
+        check_size(body, values_max=_VALUES_MAX)
     spans = read_spans(body, is_json=is_json)
     if len(spans) > _SPANS_MAX:
         raise InvalidRequest(f"An export has at most {_SPANS_MAX:,} spans: send smaller batches.")
