@@ -27,7 +27,7 @@ _ALMOST = 1 - 1e-9
 
 Numbers = Sequence[Sequence[float | None]]
 """For each round, the value of each probe; None if it has none."""
-Texts = Sequence[Sequence[Hashable]]
+Replies = Sequence[Sequence[Hashable]]
 """For each round, the answer to each probe."""
 Row = TypeVar("Row")
 
@@ -69,7 +69,7 @@ def find_change(
 
 
 def find_text_change(
-    before: Texts, now: Texts, *, permutations: int = PERMUTATIONS, seed: int = 0
+    before: Replies, now: Replies, *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Change | None:
     """Compare how often each answer came in two windows of texts. None if either is too short."""
     if min(len(before), len(now)) < ROUNDS_MIN:
@@ -134,7 +134,7 @@ class _NumbersTest:
 class _TextsTest:
     """Compares how often each answer came in the first rounds and in the others."""
 
-    def __init__(self, rounds: Texts, *, size: int) -> None:
+    def __init__(self, rounds: Replies, *, size: int) -> None:
         self.rows = [*rounds]
         self._size = size
         self._columns = [[*column] for column in zip(*rounds, strict=True)]
