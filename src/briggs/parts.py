@@ -47,7 +47,9 @@ class Parts:
         self.gateway = Gateway(running, record=record, peers=self.peers, book=book)
         self.alerts = Alerts(self.gateway, store=store, peers=self.peers)
         self.judging = Judging(self.gateway, store=store, peers=self.peers)
-        self.eval_runs = EvalRuns(self.gateway, store=store, keys=gate.keys, peers=self.peers)
+        self.eval_runs = EvalRuns(
+            self.gateway, store=store, keys=gate.keys, judging=self.judging, peers=self.peers
+        )
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""
         self.reload_failures = 0

@@ -29,6 +29,10 @@ COMMANDS = {
         "Keep samples and their right answers, in versions.",
     ),
     "evals": ("briggs.cli.evals:evals", "Ask models the same, score the answers, compare."),
+    "compare": (
+        "briggs.cli.compare:compare",
+        "What other models would have answered to what is on record.",
+    ),
     "export": ("briggs.cli.export:export", "Export the record: to keep, to analyse, to train."),
     "import": ("briggs.cli.import_:import_file", "Take an export or another tool's calls in."),
     "mcp": ("briggs.cli.mcp:mcp", "Offer the record to a model, by MCP."),

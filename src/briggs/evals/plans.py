@@ -12,6 +12,7 @@ import msgspec
 from briggs.evals.datasets import check_name, find_dataset
 from briggs.evals.requests import EvalItem, hash_request, list_items, write_request
 from briggs.evals.scorers import check_scorers
+from briggs.evals.verdicts import pin_judge
 from briggs.gateway.models import resolve
 from briggs.gateway.order import arrange
 from briggs.gateway.running import Running
@@ -25,6 +26,7 @@ from briggs.types.evals import (
     CALLS_MAX,
     CONCURRENCY,
     CONCURRENCY_MAX,
+    RECORDED,
     REPEATS_MAX,
     TARGETS_MAX,
     EvalRun,
@@ -74,10 +76,16 @@ async def plan(
 ) -> EvalRun:
     """Check a run that is wanted. Raises `BriggsError`, which says what is wrong."""
     dataset = await find_dataset(store, post.dataset, organization_id=organization_id)
-    scorers = await asyncio.to_thread(check_scorers, post.scorers)
+    scorers = [
+        await pin_judge(store, each, organization_id=organization_id)
+        if each.kind == "judge"
+        else each
+        for each in await asyncio.to_thread(check_scorers, post.scorers)
+    ]
     _check_counts(post, dataset)
     for target in post.targets:
-        resolve(target, models=running.models)
+        if target != RECORDED:
+            resolve(target, models=running.models)
     parameters = check_parameters(post.parameters, where="The run")
     if len(json.encode(parameters)) > PARAMETERS_BYTES_MAX:
         raise InvalidRequest(
@@ -129,14 +137,21 @@ async def estimate(store: Store, run: EvalRun, *, running: Running) -> RunEstima
             [*dict.fromkeys(hashes)], organization_id=run.organization_id
         )
     cost, unpriced = await asyncio.to_thread(_price, run, priced, running)
-    left = (run.total - cached) / max(run.total, 1)
-    return RunEstimate(calls=run.total, cached=cached, cost_usd=cost * left, unpriced=unpriced)
+    calls = run.samples * run.repeats * len(_list_asked(run))
+    left = (calls - cached) / max(calls, 1)
+    return RunEstimate(calls=calls, cached=cached, cost_usd=cost * left, unpriced=unpriced)
 
 
 def _hash_all(run: EvalRun, samples: Sequence[tuple[int, Sample]]) -> list[str]:
     return [
-        hash_request(write_request(run, item), item.repeat) for item in list_items(run, samples)
+        hash_request(write_request(run, item), item.repeat)
+        for item in list_items(run, samples)
+        if item.target != RECORDED
     ]
+
+
+def _list_asked(run: EvalRun) -> list[str]:
+    return [target for target in run.targets if target != RECORDED]
 
 
 def _price(
@@ -144,7 +159,7 @@ def _price(
 ) -> tuple[float, list[str]]:
     """The cost of the whole run, and the targets that have no price."""
     total, unpriced = 0.0, []
-    for target in run.targets:
+    for target in _list_asked(run):
         costs = [
             cost
             for number, sample in samples

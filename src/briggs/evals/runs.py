@@ -12,7 +12,9 @@ import msgspec
 from briggs.accounts.keys import Keys
 from briggs.evals.requests import EvalItem, hash_request, list_items, write_request
 from briggs.evals.scorers import GivenAnswer, read_answer, score
+from briggs.evals.verdicts import Verdicts
 from briggs.gateway.calls import Gateway
+from briggs.judges.runs import Judging
 from briggs.record.bodies import read_answered
 from briggs.storage import Store
 from briggs.types import json
@@ -26,7 +28,7 @@ from briggs.types.errors import (
     NotFound,
     StoreUnavailable,
 )
-from briggs.types.evals import REASON_LENGTH_MAX, EvalAnswer, EvalRun, RunProgress, Score
+from briggs.types.evals import REASON_LENGTH_MAX, RECORDED, EvalAnswer, EvalRun, RunProgress, Score
 from briggs.types.peers import Alone, Peers
 
 logger = logging.getLogger("briggs")
@@ -44,7 +46,7 @@ LOOKED_EVERY_S = 2.0
 WATCHED_EVERY_S = 0.5
 BEGIN, CANCEL = "eval_runs.begin", "eval_runs.cancel"
 """The topics on which other processes tell the keeper of a run, by its id."""
-INTERRUPTED = "interrupted"
+INTERRUPTED, NOT_RECORDED = "interrupted", "not_recorded"
 _CUT = ("length", "content_filter")
 _BUSY = (429, 503)
 """The statuses after which it is worth asking again: nothing was answered."""
@@ -54,9 +56,16 @@ class EvalRuns:
     """The runs that this process works on. Of several processes the keeper works on all."""
 
     def __init__(
-        self, gateway: Gateway, *, store: Store, keys: Keys, peers: Peers | None = None
+        self,
+        gateway: Gateway,
+        *,
+        store: Store,
+        keys: Keys,
+        judging: Judging,
+        peers: Peers | None = None,
     ) -> None:
         self._gateway = gateway
+        self._judging = judging
         self._store = store
         self._keys = keys
         self._peers = peers or Alone()
@@ -182,7 +191,9 @@ class EvalRuns:
             self._begin(run, progress)
 
     def _begin(self, run: EvalRun, progress: RunProgress) -> None:
-        active = _Active(run, progress)
+        of = run.organization_id
+        verdicts = Verdicts(self._judging, store=self._store, organization_id=of)
+        active = _Active(run, progress, verdicts)
         self._active[run.id] = active
         active.task = asyncio.get_running_loop().create_task(self._run(active))
 
@@ -290,6 +301,9 @@ class EvalRuns:
             repeat=item.repeat,
             request_hash=hash_request(body, item.repeat),
         )
+        if item.target == RECORDED:
+            await self._take_recorded(active, answer, item.sample)
+            return
         # Of two that ask the same at the same time, the second one uses the answer of the first.
         name = (run.organization_id, answer.request_hash)
         lock = self._locks.setdefault(name, asyncio.Lock())
@@ -297,6 +311,22 @@ class EvalRuns:
             if run.fresh or not await self._reuse(active, answer, item.sample):
                 await self._ask_target(active, answer, item.sample, body)
         self._locks.pop(name, None)
+
+    async def _take_recorded(self, active: _Active, answer: EvalAnswer, sample: Sample) -> None:
+        """Score what was answered on record, without asking."""
+        completion = await self._store.completions.retrieve(
+            sample.completion_id or "", organization_id=active.run.organization_id
+        )
+        # It is not an answer to the request of the run, and no other run uses it as one.
+        answer.request_hash, answer.is_cached = "", True
+        if completion is None or completion.bodies_deleted_at is not None:
+            answer.status, answer.failure_kind = "failed", NOT_RECORDED
+            answer.failure_reason = "The sample was not made of a completion that is on record."
+            await self._write(active, answer)
+            return
+        answer.completion_id = completion.id
+        found = read_answer(read_answered(completion))
+        await self._finish(active, answer, completion, sample, found)
 
     async def _reuse(self, active: _Active, answer: EvalAnswer, sample: Sample) -> bool:
         """Use the answer of an earlier run, if there is one and it is still on record."""
@@ -379,6 +409,9 @@ class EvalRuns:
         answer.cost_usd = completion.cost_usd
         answer.duration_ms = completion.duration_ms
         answer.scores = await asyncio.to_thread(_score_all, active.run, sample, found)
+        for scorer in active.run.scorers:
+            if scorer.kind == "judge":
+                answer.scores.append(await active.verdicts.score(scorer, completion))
         await self._write(active, answer)
 
     async def _write(self, active: _Active, answer: EvalAnswer) -> None:
@@ -389,8 +422,9 @@ class EvalRuns:
 class _Active:
     """A run that is worked on."""
 
-    def __init__(self, run: EvalRun, progress: RunProgress) -> None:
+    def __init__(self, run: EvalRun, progress: RunProgress, verdicts: Verdicts) -> None:
         self.run = run
+        self.verdicts = verdicts
         self.progress = progress
         self.task: asyncio.Task[None] | None = None
         self.is_cancelled = False
@@ -432,7 +466,8 @@ class _Items:
 
 
 def _score_all(run: EvalRun, sample: Sample, found: GivenAnswer) -> list[Score]:
-    return [score(scorer, sample, found) for scorer in run.scorers]
+    scorers = [each for each in run.scorers if each.kind != "judge"]
+    return [score(each, sample, found) for each in scorers]
 
 
 def _find_wait(error: BriggsError, tries: int) -> float:

@@ -100,6 +100,8 @@ def _check(scorer: Scorer) -> None:
         raise refuse("has a 'threshold' that is not from 0 to 1")
     if scorer.tolerance is not None and not 0 <= scorer.tolerance < 1e300:
         raise refuse("has a 'tolerance' that is not a number from 0")
+    if scorer.kind == "judge" and not scorer.judge:
+        raise refuse("needs a 'judge', by its name or id")
     package = _PACKAGES.get(scorer.kind)
     if package is not None and importlib.util.find_spec(package) is None:
         raise refuse(f"needs {package} on the server: pip install 'briggs[evals]'")
@@ -233,6 +235,10 @@ def _score_external(scorer: Scorer, sample: Sample, answer: GivenAnswer) -> _Sco
     raise _CannotScore("its program has not scored it yet")
 
 
+def _score_judge(scorer: Scorer, sample: Sample, answer: GivenAnswer) -> _Scored:
+    raise AssertionError("a judge is asked by `evals/verdicts.py`")
+
+
 _SCORERS: Mapping[str, Callable[[Scorer, Sample, GivenAnswer], _Scored]] = {
     "exact": _score_exact,
     "includes": _score_includes,
@@ -244,6 +250,7 @@ _SCORERS: Mapping[str, Callable[[Scorer, Sample, GivenAnswer], _Scored]] = {
     "bleu": _score_bleu,
     "rouge": _score_rouge,
     "chrf": _score_chrf,
+    "judge": _score_judge,
     "external": _score_external,
 }
 

@@ -28,9 +28,12 @@ ScorerKind = Literal[
     "bleu",
     "rouge",
     "chrf",
+    "judge",
     "external",
 ]
 """How an answer is scored. The values of `external` come from a program, such as a test."""
+RECORDED = "recorded"
+"""The target that asks nothing: its answer is that of the completion a sample was made of."""
 EvalRunStatus = Literal["running", "finished", "cancelled", "failed"]
 AnswerStatus = Literal["asked", "answered", "failed"]
 
@@ -52,6 +55,12 @@ class Scorer(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     json_schema: dict[str, Any] | None = None
     names_only: bool = False
     """`tool_calls`: whether the arguments do not matter."""
+    judge: str | None = None
+    """`judge`: the name or the id of a judge."""
+    judge_version: int | None = None
+    """The newest one by default, as it is when the run begins."""
+    field: str | None = None
+    """`judge`: the field of its task, if that has several. Its scale becomes 0 to 1."""
 
 
 class Score(msgspec.Struct, kw_only=True, omit_defaults=True):

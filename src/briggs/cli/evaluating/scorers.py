@@ -69,6 +69,11 @@ def read_scorer(said: str) -> WantedScorer:
         return WantedScorer({"kind": kind})
     if flag := _FLAGS.get((kind, value)):
         return WantedScorer({"kind": kind, flag: True})
+    if kind == "judge":
+        judge, _, field = value.partition(":")
+        return WantedScorer(
+            {"kind": kind, "name": judge, "judge": judge, **({"field": field} if field else {})}
+        )
     option = _VALUES.get(kind)
     if option is None:
         raise click.UsageError(f"{said!r} is wrong: {kind} takes no such value")

@@ -1,0 +1,94 @@
+"""Scores answers by judges: each judgement is a recorded call, as it is anywhere else."""
+
+from __future__ import annotations
+
+import msgspec
+
+from briggs.judges.judgements import Asker
+from briggs.judges.judges import find_judge, find_version
+from briggs.judges.reading import list_scored
+from briggs.judges.runs import Judging
+from briggs.storage import Store
+from briggs.types.completions import Completion
+from briggs.types.errors import BriggsError, InvalidRequest, StoreUnavailable
+from briggs.types.evals import Score, Scorer
+from briggs.types.fields import Field
+from briggs.types.judges import JudgeVersion
+
+
+async def pin_judge(store: Store, scorer: Scorer, *, organization_id: str) -> Scorer:
+    """The scorer with the version of its judge and its field. Raises `InvalidRequest`, `NotFound`.
+
+    So the judge stays the same for the whole run, whatever becomes of it.
+    """
+    judge = await find_judge(store, scorer.judge or "", organization_id=organization_id)
+    version = await find_version(store, judge, version=scorer.judge_version)
+    field = _find_field(scorer, version)
+    if _find_scale(field) is None:
+        raise InvalidRequest(
+            f"The field '{'.'.join(field.path)}' of the judge '{judge.name}' has no scale with two "
+            "ends, which a score needs: name another one as 'field'.",
+            param="scorers",
+        )
+    return msgspec.structs.replace(
+        scorer, judge=judge.id, judge_version=version.version, field=".".join(field.path)
+    )
+
+
+class Verdicts:
+    """The judges of one run. Their examples are read once."""
+
+    def __init__(self, judging: Judging, *, store: Store, organization_id: str) -> None:
+        self._judging = judging
+        self._store = store
+        self._organization_id = organization_id
+        self._askers: dict[str, Asker] = {}
+
+    async def score(self, scorer: Scorer, completion: Completion) -> Score:
+        """What a judge says of a completion. Raises `StoreUnavailable`."""
+        try:
+            asker = await self._open(scorer)
+            judgement = await asker.judge_completion(completion)
+        except StoreUnavailable:
+            raise
+        except BriggsError as error:
+            return Score(scorer=scorer.name, reason=f"the judge was not asked: {error.kind}")
+        scale = _find_scale(_find_field(scorer, asker.version))
+        said = judgement.scores.get(scorer.field or "")
+        if judgement.status != "finished" or said is None or scale is None:
+            failure = judgement.failure or "no score"
+            return Score(scorer=scorer.name, reason=f"the judgement failed: {failure}")
+        low, high = scale
+        value = (said - low) / (high - low)
+        return Score(scorer=scorer.name, value=min(max(value, 0.0), 1.0))
+
+    async def _open(self, scorer: Scorer) -> Asker:
+        if scorer.name not in self._askers:
+            of = self._organization_id
+            judge = await find_judge(self._store, scorer.judge or "", organization_id=of)
+            self._askers[scorer.name] = await self._judging.open_asker(
+                judge, version=scorer.judge_version
+            )
+        return self._askers[scorer.name]
+
+
+def _find_field(scorer: Scorer, version: JudgeVersion) -> Field:
+    fields = {".".join(each.path): each for each in list_scored(version.json_schema)}
+    scored = {name: each for name, each in fields.items() if _find_scale(each) is not None}
+    named = scorer.field or next(iter(scored), "") if len(scored) == 1 else scorer.field
+    if named not in fields:
+        listed = ", ".join(scored) or "none"
+        raise InvalidRequest(
+            f"The scorer '{scorer.name}' needs a 'field' of its judge's task: {listed}.",
+            param="scorers",
+        )
+    return fields[named]
+
+
+def _find_scale(field: Field) -> tuple[float, float] | None:
+    """The least and the greatest value. None if the field has no ends."""
+    if field.kind == "boolean":
+        return 0.0, 1.0
+    if field.minimum is None or field.maximum is None or field.minimum >= field.maximum:
+        return None
+    return float(field.minimum), float(field.maximum)
