@@ -50,6 +50,7 @@ COMMANDS = {
         "Delete what has been kept for long enough.",
     ),
     "rollups": ("briggs.cli.rollups:rollups", "Build the sums of the home page again."),
+    "search": ("briggs.cli.search:search", "Build the index of words again."),
     "keys": ("briggs.cli.keys:keys", "Create, list and revoke API keys."),
 }
 """Each command's place, and its summary in `briggs --help`, which imports none of them."""

@@ -20,6 +20,7 @@ from briggs.client.organizations import Organizations
 from briggs.client.preferences import Preferences
 from briggs.client.retention import Retention
 from briggs.client.rollups import Rollups
+from briggs.client.search import Search
 from briggs.client.sessions import Sessions
 from briggs.client.statistics import StatisticsCalls
 from briggs.transport import Reply
@@ -82,6 +83,7 @@ class AsyncClient:
         self.organizations = Organizations(self._connection)
         self.retention = Retention(self._connection)
         self.rollups = Rollups(self._connection)
+        self.search = Search(self._connection)
 
     @property
     def base_url(self) -> str:

@@ -20,6 +20,7 @@ from briggs.client import organizations as _organizations
 from briggs.client import preferences as _preferences
 from briggs.client import retention as _retention
 from briggs.client import rollups as _rollups
+from briggs.client import search as _search
 from briggs.client import sessions as _sessions
 from briggs.client import statistics as _statistics
 from briggs.client.completions import (
@@ -87,6 +88,7 @@ from briggs.types.keys import Scope
 from briggs.types.models import ListModelsResponse, Model
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.rollups import RollupProgress
+from briggs.types.search import SearchProgress
 from briggs.types.statistics import Grouping, Statistics
 from briggs.types.stored import ChatCompletionDeleted
 
@@ -954,6 +956,22 @@ class Rollups:
         return self._runner.run(self._calls.retrieve_progress())
 
 
+class Search:
+    """`client.search`: the index that the server keeps of the words of completions."""
+
+    def __init__(self, calls: _search.Search, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def rebuild(self) -> SearchProgress:
+        """Read the words of all completions of the organization again, in the background."""
+        return self._runner.run(self._calls.rebuild())
+
+    def retrieve_progress(self) -> SearchProgress:
+        """How far the index is."""
+        return self._runner.run(self._calls.retrieve_progress())
+
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -1000,6 +1018,7 @@ class Client:
         self.organizations = Organizations(client.organizations, runner)
         self.retention = Retention(client.retention, runner)
         self.rollups = Rollups(client.rollups, runner)
+        self.search = Search(client.search, runner)
         self._finalizer = weakref.finalize(self, runner.close, client._connection)
 
     def with_raw_response(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, null, select, update
 
-from briggs.storage import counts, indexes, records, rollups
+from briggs.storage import counts, indexes, records, rollups, search_index
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
@@ -347,6 +347,7 @@ def _merge(
     keep_preview(connection, of=after)
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
+    search_index.note(connection, of=[after, *removed])
     return after
 
 
@@ -368,6 +369,7 @@ def _create_missing(
         keep_preview(connection, of=each)
     indexes.create(connection, of=added)
     rollups.record(connection, added=added)
+    search_index.note(connection, of=added)
     revive(connection, [each.id for each in added])
     return there
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -42,6 +43,7 @@ def count(connection: Connection, *, query: Query, bodies: Bodies) -> Count:
 
 def _find(connection: Connection, *, query: Query, bodies: Bodies) -> Iterator[object]:
     if query.has_words:
-        return search(connection, query=query, after=None, bodies=bodies)
+        until = time.monotonic() + COUNTED_WITHIN_S
+        return search(connection, query=query, after=None, bodies=bodies, until=until)
     statement = select_page(query, after=None, limit=COUNT_MAX + 1)
     return iter(connection.execute(statement.with_only_columns(completions.c.created_at)))

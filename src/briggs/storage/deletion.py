@@ -13,6 +13,7 @@ from briggs.storage import (
     indexes,
     judges,
     rollups,
+    search_index,
     signed_calls,
 )
 from briggs.storage.database import database_of
@@ -45,6 +46,7 @@ def delete_completions(
     indexes.delete(connection, of=found)
     signed_calls.delete(connection, completion_ids=ids)
     rollups.record(connection, removed=found)
+    search_index.note(connection, of=found)
     _delete_grades(connection, ids, organization_id=organization_id)
     judges.forget(connection, completion_ids=ids, organization_id=organization_id)
     for table in (completions, deleted_completions):

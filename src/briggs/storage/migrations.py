@@ -277,6 +277,12 @@ def run_evals(connection: Connection) -> None:
     reshape(connection, tables.eval_answers)
 
 
+@migration
+def find_words_by_an_index(connection: Connection) -> None:
+    """The words of old completions are found step by step, while others are answered."""
+    reshape(connection, tables.search_segments)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

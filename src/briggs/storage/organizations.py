@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Table, or_, select
 
-from briggs.storage import erasure, feedback_matches, rollups, rows
+from briggs.storage import erasure, feedback_matches, rollups, rows, search_index
 from briggs.storage.access import Access
 from briggs.storage.tables import (
     completions,
@@ -81,6 +81,7 @@ def _delete(connection: Connection, *, id: str) -> bool:
     connection.execute(organizations.delete().where(organizations.c.id == id))
     feedback_matches.forget_selectors(connection)
     rollups.forget_fills(connection)
+    search_index.forget(connection)
     erasure.demand(connection)
     return True
 

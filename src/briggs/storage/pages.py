@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -26,7 +27,7 @@ from briggs.storage.queries import (
     select_page,
 )
 from briggs.storage.records import decode
-from briggs.storage.search import search
+from briggs.storage.search import SearchEnded, search
 from briggs.storage.tables import (
     IS_COMPRESSED_WITH_RESPONSE_ID,
     IS_UNCOMPRESSED,
@@ -102,9 +103,11 @@ def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
     """
     check_query(connection, query)
     after = _find_after(connection, query)
+    until = time.monotonic() + LISTED_WITHIN_S
     try:
         with database_of(connection).time_limit(connection, LISTED_WITHIN_S):
-            found, is_cut = _take(_read(connection, query, after, bodies), query.bytes_max)
+            read = _read(connection, query, after, bodies, until=until)
+            found, is_cut = _take(read, query.bytes_max)
     except TimeoutError:
         raise InvalidRequest(
             f"The search took more than {LISTED_WITHIN_S:.0f} seconds: require a tag, or choose a "
@@ -197,10 +200,12 @@ def _search_back(
             )
             try:
                 with limit(connection, max(0.0, end - time.monotonic())):
-                    for each in _read(connection, part, after, bodies):
+                    for each in _read(connection, part, after, bodies, until=end):
                         into.append(each)
                         if query.has_words and time.monotonic() > end:
                             return each.created_at
+            except SearchEnded as error:
+                return error.searched_to
             except TimeoutError:
                 return current_time_us() if stop is None else stop
             if len(into) > query.limit:
@@ -219,13 +224,14 @@ def _read_sorted(
             if ids is not None:
                 rows = connection.execute(read_ids(ids, query=query))
                 return [decode(row, bodies=bodies) for row in rows], None
-            return list(_read(connection, query, after, bodies)), None
+            until = time.monotonic() + SHOWN_WITHIN_S
+            return list(_read(connection, query, after, bodies, until=until)), None
     except TimeoutError:
         newest = msgspec.structs.replace(query, sort="time", order="desc")
         statement = select_page(newest, after=None, limit=1).offset(SORTED_ROWS)
         begin = connection.scalar(statement.with_only_columns(completions.c.created_at))
         newer = msgspec.structs.replace(query, created_from=begin)
-        return list(_read(connection, newer, after, bodies)), begin
+        return list(_read(connection, newer, after, bodies, until=math.inf)), begin
 
 
 def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> list[ZoneSpan]:
@@ -302,11 +308,11 @@ def _best_place(span: ZoneSpan, query: Query) -> tuple[bool, float, int]:
 
 
 def _read(
-    connection: Connection, query: Query, after: Place | None, bodies: Bodies
+    connection: Connection, query: Query, after: Place | None, bodies: Bodies, *, until: float
 ) -> Iterator[Completion]:
     """Read a page, and one more to know whether there are more."""
     if query.has_words:
-        matching = search(connection, query=query, after=after, bodies=bodies)
+        matching = search(connection, query=query, after=after, bodies=bodies, until=until)
         yield from islice(matching, query.limit + 1)
         return
     statement = select_page(query, after=after, limit=query.limit + 1).offset(query.offset)

@@ -140,7 +140,7 @@ def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tupl
 
     If the query has words, these are all rows that may match.
     """
-    query = _narrow(query)
+    query = narrow(query)
     sources = _list_sources(query)
     lead = sources[0] if sources else None
     created_at = completions.c.created_at if lead is None else lead.c.created_at
@@ -179,7 +179,7 @@ def count_led(query: Query, *, limit: int) -> Select[Any] | None:
     """Counts what a query has to read from the index of a tag, of metadata or of a rule, up to a
     limit. None if it reads the index by time.
     """
-    query = _narrow(query)
+    query = narrow(query)
     lead = next(iter(_list_sources(query)), None)
     if lead is None:
         return None
@@ -264,7 +264,7 @@ def _order(
     return statement.order_by(*([] if column is None else [column.is_(None)]), *in_order)
 
 
-def _narrow(query: Query) -> Query:
+def narrow(query: Query) -> Query:
     """Move what a filter requires of tags, metadata, rules and times to where indexes find it."""
     if query.filter is None:
         return query

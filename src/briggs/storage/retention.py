@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
-from briggs.storage import deletion, erasure, feedback, signed_calls
+from briggs.storage import deletion, erasure, feedback, search_index, signed_calls
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
@@ -177,15 +177,17 @@ def _delete_some(
     rows = connection.execute(page).all()
     if not rows:
         return 0, None
-    ids, size, last = [], 0, rows[-1]
+    due: list[Any] = []
+    size, last = 0, rows[-1]
     for row in rows:
         if not row.is_due:
             continue
-        ids.append(row.id)
+        due.append(row)
         size += row.size
-        if len(ids) >= STEP_CHANGES or size >= STEP_BYTES:
+        if len(due) >= STEP_CHANGES or size >= STEP_BYTES:
             last = row
             break
+    ids = [row.id for row in due]
     if ids and sweep.term.what == "metadata":
         heads = connection.execute(SELECT_HEADS.where(completions.c.id.in_(ids)))
         deletion.delete_completions(
@@ -195,6 +197,8 @@ def _delete_some(
         )
     elif ids:
         _delete_bodies(connection, ids, sweep=sweep, now_us=now_us, bodies=bodies)
+        said = [(sweep.organization_id, row.created_at) for row in due]
+        search_index.note_times(connection, said)
     return len(ids), _Place(last.created_at, last.id)
 
 

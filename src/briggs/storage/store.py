@@ -35,6 +35,7 @@ from briggs.storage.queue import Queue, size_of
 from briggs.storage.redactor import Redactor
 from briggs.storage.retention import Retention, Sweeper
 from briggs.storage.rollups import Rollups, Upkeep
+from briggs.storage.search_index import Indexer, SearchIndex
 from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
 from briggs.storage.sizes import Sizes
@@ -127,6 +128,7 @@ class Store:
         self.datasets = Datasets(self, bodies=bodies)
         self.judges = Judges(self)
         self.eval_runs = EvalRunStore(self)
+        self.search_index = SearchIndex(self)
         self.sizes = Sizes(self, path=database.path)
 
     @classmethod
@@ -165,6 +167,7 @@ class Store:
                 QueueFill(connection, bodies=bodies),
                 sweeper,
                 Erasure(connection),
+                Indexer(connection, bodies=bodies),
             ),
         )
         if database.commits_quickly:

@@ -92,8 +92,8 @@ _SEEN = (
 
 def _collect(connection: Connection, query: Query, bodies: Bodies, *, into: list[_Seen]) -> bool:
     """Collect the newest. Returns whether these are all."""
-    rows = _search(connection, query, bodies) if query.has_words else _read(connection, query)
     end = time.monotonic() + WITHIN_S
+    rows = _search(connection, query, bodies, end) if query.has_words else _read(connection, query)
     try:
         with database_of(connection).time_limit(connection, WITHIN_S):
             for each in rows:
@@ -122,8 +122,10 @@ def _read(connection: Connection, query: Query) -> Iterator[_Seen]:
         )
 
 
-def _search(connection: Connection, query: Query, bodies: Bodies) -> Iterator[_Seen]:
-    found: Iterator[Completion] = search(connection, query=query, after=None, bodies=bodies)
+def _search(connection: Connection, query: Query, bodies: Bodies, until: float) -> Iterator[_Seen]:
+    found: Iterator[Completion] = search(
+        connection, query=query, after=None, bodies=bodies, until=until
+    )
     for each in found:
         yield _Seen(
             each.id,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from briggs.storage import indexes, records, rollups
+from briggs.storage import indexes, records, rollups, search_index
 from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database
@@ -201,6 +201,7 @@ class Writer:
             self._database.forget_records(self._connection)
             self._is_swollen = True
         indexes.create(self._connection, of=[each.completion for each in writes])
+        search_index.note(self._connection, of=[each.completion for each in writes])
         rollups.record(
             self._connection,
             added=[each.completion for each in writes if not each.started],
@@ -344,6 +345,7 @@ class Writer:
             return any(worked)
         except Exception as error:
             logger.warning("the record could not be kept in order: %s", error)
+            self._database.remembered.clear()
             reason = self._database.store_failure(error)
             if reason is not None:
                 self._fail([], reason=reason)

@@ -1,0 +1,503 @@
+"""Keeps the words of completions in segments, step by step, while calls are answered.
+
+The newest completions are in no segment, and a search reads them one by one. A transaction that
+changes what completions say drops the segments that cover them, so whatever is in a segment is
+true, and what was deleted is in none. Dropped ranges are read again later.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Select, func, select
+from zstandard import ZstdError
+
+from briggs.storage.access import Access
+from briggs.storage.bodies import ZSTD, Bodies
+from briggs.storage.database import database_of
+from briggs.storage.said import list_said
+from briggs.storage.search_segments import BLOCKS_MAX, Builder, Segment, WordBlock, read_words
+from briggs.storage.tables import IS_STARTED, completions, organizations, search_segments
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.search import SearchProgress
+
+BLOCK_ROWS = 32
+"""So many are read if a block may contain a text. It takes about a millisecond."""
+
+SMALL_ROWS = 1024
+"""So many new completions become a segment. Until then, a search reads them."""
+
+SMALL_BLOCKS = SMALL_ROWS // BLOCK_ROWS
+LARGE_ROWS = BLOCKS_MAX * BLOCK_ROWS
+MERGED = LARGE_ROWS // SMALL_ROWS
+"""So many neighbouring small segments become a large one."""
+
+BLOCK_BODIES_BYTES = 512 * 1024
+"""Bodies that are read for a block in one step, unless a single row has more."""
+
+SAID_BYTES_MAX = 2 * 1024 * 1024
+TIED_ROWS_MAX = 256
+"""Larger bodies, and more completions of one microsecond, are searched without their words."""
+
+SETTLED_US = 2_000_000
+RUNNING_US = 600_000_000
+"""Calls that began less long ago than this may still change, if they have not ended."""
+
+QUIET_S = 30.0
+"""How long nothing is read of an organization after a segment was dropped. More of it is often
+changed soon."""
+
+UNSETTLED_S = 5.0
+"""How long nothing is read if enough completions are new, but have not ended."""
+
+EVERY_S = 1.0
+"""How often a step is taken while there is no idle moment, and how often it is looked for work."""
+
+BEHIND_ROWS = 20_000
+BEHIND_EVERY_S = 0.02
+"""Above so many new completions, steps no longer wait for idle moments."""
+
+RETRY_S = 60.0
+
+
+class Period(NamedTuple):
+    """A range of time, in Unix microseconds: from, and to before."""
+
+    begin: int
+    end: int
+
+
+LEFT_MAX = 100_000
+_OLDEST, _NEWEST = -(2**62), 2**62
+
+
+class _Known(msgspec.Struct):
+    """What the writer's thread knows of the segments. The database forgets it with a transaction
+    that fails, and it is read again.
+    """
+
+    spans: dict[str, list[Period]]
+    """What the segments of each organization cover, in the order of time."""
+    small: set[tuple[str, int]]
+    """The organizations and beginnings of small segments."""
+    left: dict[str, int]
+    """How many were written since it was last looked for work."""
+    due: set[str]
+    """Organizations for which there may be work."""
+    resting: dict[str, float] = {}
+    """When each organization whose segments were dropped may have new ones."""
+    building: tuple[str, Period] | None = None
+    """What is being read. None if it changed meanwhile."""
+
+
+def note(connection: Connection, of: Iterable[Completion]) -> None:
+    """Note, in the transaction that writes, changes or deletes completions, that what they say is
+    new. Their segments are dropped.
+    """
+    note_times(connection, [(each.organization_id, each.created_at) for each in of])
+
+
+def note_times(connection: Connection, of: Iterable[tuple[str, int]]) -> None:
+    """As `note`, by organizations and times."""
+    known = _know(connection)
+    for organization_id, at in of:
+        left = known.left[organization_id] = known.left.get(organization_id, 0) + 1
+        if left >= SMALL_ROWS:
+            known.due.add(organization_id)
+        spans = known.spans.get(organization_id)
+        if spans and at < spans[-1].end and (span := _find(spans, at)) is not None:
+            spans.remove(span)
+            _drop(connection, organization_id, span)
+            known.small.discard((organization_id, span.begin))
+            _rest(known, organization_id)
+        if known.building is not None:
+            owner, span = known.building
+            if owner == organization_id and span.begin <= at < span.end:
+                known.building = None
+                _rest(known, organization_id)
+
+
+def _rest(known: _Known, organization_id: str) -> None:
+    """Not longer if it rests already, or else it would be for ever."""
+    known.due.add(organization_id)
+    known.resting.setdefault(organization_id, time.monotonic() + QUIET_S)
+
+
+def forget(connection: Connection) -> None:
+    """Forget what is known, after segments were deleted in another way."""
+    database_of(connection).remembered.pop(_KNOWN, None)
+
+
+class Indexer:
+    """Reads completions into segments. Belongs to the writer's thread.
+
+    A process that is killed loses the segment that it was building, and builds it again.
+    """
+
+    def __init__(self, connection: Connection, *, bodies: Bodies) -> None:
+        self._connection = connection
+        self._bodies = bodies
+        self._work: Iterator[None] | None = None
+        self._building: tuple[str, Period] | None = None
+        self._at = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is work for an idle moment."""
+        return self._work is not None or bool(self._list_due(_know(self._connection)))
+
+    def go_on(self, *, idle: bool) -> bool:
+        """Take a step if it is time. Returns whether it was. An error is tried again later."""
+        now = time.monotonic()
+        if now < self._at:
+            return False
+        known = _know(self._connection)
+        if self._work is None or known.building is not self._building:
+            self._work = self._begin(known)
+        if self._work is None:
+            self._at = now + EVERY_S
+            return False
+        work, self._work = self._work, None
+        self._at = now + RETRY_S
+        for _ in work:
+            self._work = work
+            break
+        is_behind = max(known.left.values(), default=0) > BEHIND_ROWS
+        self._at = 0.0 if idle else now + (BEHIND_EVERY_S if is_behind else EVERY_S)
+        return True
+
+    def _list_due(self, known: _Known) -> list[str]:
+        now = time.monotonic()
+        return [each for each in known.due if known.resting.get(each, 0.0) <= now]
+
+    def _begin(self, known: _Known) -> Iterator[None] | None:
+        """Find a segment to build."""
+        self._building = known.building = None
+        for organization_id in self._list_due(known):
+            known.resting.pop(organization_id, None)
+            spans = known.spans.setdefault(organization_id, [])
+            if (span := self._find_gap(organization_id, spans)) is not None:
+                self._building = known.building = organization_id, span
+                return self._build(known, organization_id, span)
+            some = _find_neighbours(known, organization_id)
+            if some:
+                merged = Period(some[0].begin, some[-1].end)
+                self._building = known.building = organization_id, merged
+                return self._merge(known, organization_id, some)
+            last = spans[-1].end if spans else _OLDEST
+            if self._has_many(organization_id, Period(last, _NEWEST)):
+                known.resting[organization_id] = time.monotonic() + UNSETTLED_S
+            else:
+                known.due.discard(organization_id)
+                known.left.pop(organization_id, None)
+        return None
+
+    def _find_gap(self, organization_id: str, spans: Sequence[Period]) -> Period | None:
+        """The newest range that is to become a segment."""
+        end = _find_settled(self._connection, organization_id)
+        last = spans[-1].end if spans else _OLDEST
+        if (tail := self._cut_tail(organization_id, Period(last, end))) is not None:
+            return tail
+        for place in range(len(spans) - 1, -1, -1):
+            gap = Period(spans[place - 1].end if place else _OLDEST, spans[place].begin)
+            if gap.begin < gap.end and (found := self._cut_gap(organization_id, gap)) is not None:
+                return found
+        return None
+
+    def _cut_tail(self, organization_id: str, tail: Period) -> Period | None:
+        """The oldest of new completions, or the newest if there are very many."""
+        if not self._has_many(organization_id, tail):
+            return None
+        newest = self._find_place(organization_id, tail, 1, is_newest=True)
+        assert newest is not None, "there are many"
+        many = self._find_place(organization_id, tail, LARGE_ROWS, is_newest=True)
+        if many is not None:
+            return Period(many, newest + 1)
+        oldest = self._find_place(organization_id, tail, 1, is_newest=False)
+        beyond = self._find_place(organization_id, tail, SMALL_ROWS + 1, is_newest=False)
+        assert oldest is not None, "there are many"
+        begin = oldest if tail.begin == _OLDEST else tail.begin
+        # Many may have the same time.
+        is_cut = beyond is not None and beyond > begin
+        return Period(begin, beyond if is_cut and beyond is not None else newest + 1)
+
+    def _cut_gap(self, organization_id: str, gap: Period) -> Period | None:
+        """The newest part of a gap. One between segments is filled, even if nothing is in it."""
+        begin = self._find_place(organization_id, gap, LARGE_ROWS, is_newest=True)
+        if begin is None and gap.begin == _OLDEST:
+            begin = self._find_place(organization_id, gap, 1, is_newest=False)
+            return None if begin is None else Period(begin, gap.end)
+        return gap if begin is None else Period(begin, gap.end)
+
+    def _has_many(self, organization_id: str, span: Period) -> bool:
+        place = self._find_place(organization_id, span, SMALL_ROWS, is_newest=True)
+        return place is not None
+
+    def _find_place(
+        self, organization_id: str, span: Period, number: int, *, is_newest: bool
+    ) -> int | None:
+        """When the newest, or the oldest, but so many began. None if there are fewer."""
+        place = _COLUMNS.created_at
+        statement = _in_span(select(place), organization_id, span)
+        statement = statement.order_by(place.desc() if is_newest else place)
+        found: int | None = self._connection.scalar(statement.offset(number - 1).limit(1))
+        return found
+
+    def _build(self, known: _Known, organization_id: str, span: Period) -> Iterator[None]:
+        builder, at = Builder(), span.begin
+        while at < span.end and not builder.is_full:
+            block, at = self._read_block(organization_id, Period(at, span.end))
+            if block.rows:
+                builder.add(block)
+            yield
+        self._write(known, organization_id, builder, Period(span.begin, at), dropped=())
+
+    def _merge(self, known: _Known, organization_id: str, some: Sequence[Period]) -> Iterator[None]:
+        builder = Builder()
+        for span in some:
+            row = self._connection.execute(_select_one(organization_id, span.begin)).one()
+            yield from builder.add_segment(Segment(*row[1:]))
+            yield
+        merged = Period(some[0].begin, some[-1].end)
+        self._write(known, organization_id, builder, merged, dropped=some)
+
+    def _write(
+        self,
+        known: _Known,
+        organization_id: str,
+        builder: Builder,
+        span: Period,
+        *,
+        dropped: Sequence[Period],
+    ) -> None:
+        segment = builder.finish(begin_at=span.begin, end_at=span.end)
+        with database_of(self._connection).transaction(self._connection):
+            for each in dropped:
+                _drop(self._connection, organization_id, each)
+            values = {"organization_id": organization_id, **msgspec.structs.asdict(segment)}
+            self._connection.execute(search_segments.insert().values(values))
+        spans = known.spans.setdefault(organization_id, [])
+        for each in dropped:
+            spans.remove(each)
+            known.small.discard((organization_id, each.begin))
+        insort(spans, span)
+        if _is_small(len(segment.blocks)):
+            known.small.add((organization_id, span.begin))
+        self._building = known.building = None
+
+    def _read_block(self, organization_id: str, span: Period) -> tuple[WordBlock, int]:
+        """The next completions of a range, and where those after them begin."""
+        said: set[str] = set()
+        count = size = tied = 0
+        is_known, last, end = True, _OLDEST, span.end
+        statement = _in_span(_BODIES, organization_id, span).order_by(_COLUMNS.created_at)
+        with self._connection.execute(statement) as rows:
+            for row in rows:
+                is_tied = row.created_at == last
+                if count and not is_tied and (count >= BLOCK_ROWS or size > BLOCK_BODIES_BYTES):
+                    end = row.created_at
+                    break
+                count, tied, last = count + 1, tied + 1 if is_tied else 1, row.created_at
+                bytes_of_row = self._measure(row)
+                size += bytes_of_row
+                is_known = is_known and bytes_of_row <= SAID_BYTES_MAX
+                if tied > TIED_ROWS_MAX or not is_known:
+                    # The rest of this moment is not read.
+                    is_known, end = False, row.created_at + 1
+                    break
+                is_known = self._read_said(row, into=said)
+        return WordBlock(span.begin, count, read_words(said) if is_known else None), end
+
+    def _measure(self, row: Any) -> int:
+        """The size of a row's bodies. A body that cannot be read counts as too large."""
+        bodies = [body for body in (row.request, row.response) if body]
+        if row.encoding != ZSTD:
+            return sum(map(len, bodies))
+        try:
+            return sum(map(self._bodies.measure, bodies))
+        except ZstdError:
+            return SAID_BYTES_MAX + 1
+
+    def _read_said(self, row: Any, *, into: set[str]) -> bool:
+        """Add what a row says. Returns False if it cannot be read."""
+        try:
+            into.update(list_said(*read_bodies(row, bodies=self._bodies)))
+        except ZstdError:
+            return False
+        return True
+
+
+class SearchIndex:
+    """`store.search_index`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def rebuild(self, *, organization_id: str) -> None:
+        """Forget the words of an organization's completions. They are read again from the rows."""
+        await self._access.act(
+            lambda connection: _rebuild(connection, organization_id=organization_id)
+        )
+
+    async def retrieve_progress(self, *, organization_id: str) -> SearchProgress:
+        """How far the index is."""
+        return await self._access.read(
+            lambda connection: _retrieve_progress(connection, organization_id=organization_id)
+        )
+
+
+def read_bodies(row: Any, *, bodies: Bodies) -> tuple[bytes, bytes | None]:
+    """The request and the response of a row that has these and their encoding."""
+    if row.encoding != ZSTD:
+        return row.request, row.response
+    return bodies.expand(row.request), row.response and bodies.expand(row.response)
+
+
+def list_covered(
+    connection: Connection, *, organization_id: str, begin: int, end: int
+) -> list[Period]:
+    """What the segments within a range cover, in the order of time."""
+    ours, columns = search_segments.c.organization_id == organization_id, search_segments.c
+    statement = select(columns.begin_at, columns.end_at).where(
+        ours, columns.begin_at < end, columns.end_at > begin
+    )
+    return [Period(*row) for row in connection.execute(statement.order_by(columns.begin_at))]
+
+
+def _know(connection: Connection) -> _Known:
+    remembered = database_of(connection).remembered
+    known: _Known | None = remembered.get(_KNOWN)
+    if known is None:
+        known = remembered[_KNOWN] = _read_known(connection)
+    return known
+
+
+def _read_known(connection: Connection) -> _Known:
+    columns = search_segments.c
+    known = _Known(
+        spans={},
+        small=set(),
+        left={},
+        due=set(connection.scalars(select(organizations.c.id))),
+    )
+    statement = select(
+        columns.organization_id, columns.begin_at, columns.end_at, func.length(columns.blocks)
+    )
+    for id, begin, end, size in connection.execute(
+        statement.order_by(columns.organization_id, columns.begin_at)
+    ):
+        known.spans.setdefault(id, []).append(Period(begin, end))
+        if _is_small(size):
+            known.small.add((id, begin))
+    return known
+
+
+def _is_small(bytes_of_blocks: int) -> bool:
+    return bytes_of_blocks <= SMALL_BLOCKS * 8
+
+
+def _find(spans: Sequence[Period], at: int) -> Period | None:
+    place = bisect_right(spans, (at, _NEWEST)) - 1
+    return spans[place] if place >= 0 and at < spans[place].end else None
+
+
+def _find_neighbours(known: _Known, organization_id: str) -> list[Period]:
+    """Small segments, one beside the other, that are to become a large one."""
+    some: list[Period] = []
+    for span in known.spans.get(organization_id, ()):
+        if (organization_id, span.begin) not in known.small:
+            some = []
+            continue
+        if some and some[-1].end != span.begin:
+            some = []
+        some.append(span)
+        if len(some) == MERGED:
+            return some
+    return []
+
+
+def _find_settled(connection: Connection, organization_id: str) -> int:
+    """Until when completions have ended, or have run for so long that they are read as they are."""
+    now = current_time_us()
+    running = select(func.min(_COLUMNS.created_at)).where(
+        IS_STARTED,
+        _COLUMNS.organization_id == organization_id,
+        _COLUMNS.created_at >= now - RUNNING_US,
+    )
+    oldest: int | None = connection.scalar(running)
+    return min(now - SETTLED_US, now if oldest is None else oldest)
+
+
+def _drop(connection: Connection, organization_id: str, span: Period) -> None:
+    columns = search_segments.c
+    this = columns.organization_id == organization_id, columns.begin_at == span.begin
+    connection.execute(search_segments.delete().where(*this))
+
+
+def _in_span(statement: Select[Any], organization_id: str, span: Period) -> Select[Any]:
+    return statement.where(
+        _COLUMNS.organization_id == organization_id,
+        _COLUMNS.created_at >= span.begin,
+        _COLUMNS.created_at < span.end,
+    )
+
+
+def _select_one(organization_id: str, begin: int) -> Select[Any]:
+    columns = search_segments.c
+    return select(search_segments).where(
+        columns.organization_id == organization_id, columns.begin_at == begin
+    )
+
+
+def _rebuild(connection: Connection, *, organization_id: str) -> None:
+    ours = search_segments.c.organization_id == organization_id
+    connection.execute(search_segments.delete().where(ours))
+    forget(connection)
+
+
+def _retrieve_progress(connection: Connection, *, organization_id: str) -> SearchProgress:
+    with database_of(connection).snapshot(connection):
+        covered = list_covered(
+            connection, organization_id=organization_id, begin=_OLDEST, end=_NEWEST
+        )
+        whole = Period(_OLDEST, _NEWEST)
+        ours = _COLUMNS.organization_id == organization_id
+        oldest, newest = (
+            connection.scalar(select(edge).where(ours))
+            for edge in (func.min(_COLUMNS.created_at), func.max(_COLUMNS.created_at))
+        )
+        if oldest is None or newest is None:
+            return SearchProgress(is_complete=True, share=1.0, left=0)
+        left = tail = 0
+        for gap in list_gaps(covered, whole):
+            some = _in_span(select(_COLUMNS.created_at), organization_id, gap)
+            counted = select(func.count()).select_from(some.limit(LEFT_MAX - left).subquery())
+            found = connection.scalar(counted) or 0
+            left += found
+            tail = found if gap.end == _NEWEST else tail
+    spanned = max(1, newest - oldest)
+    known = sum(min(each.end, newest) - max(each.begin, oldest) for each in covered)
+    is_complete = left == tail and tail < 2 * SMALL_ROWS
+    share = 1.0 if is_complete else min(1.0, max(0.0, known / spanned))
+    return SearchProgress(is_complete=is_complete, share=share, left=left)
+
+
+def list_gaps(covered: Sequence[Period], span: Period) -> list[Period]:
+    """The parts of a range that are not covered, in the order of time."""
+    gaps, begin = [], span.begin
+    for each in covered:
+        if each.begin > begin:
+            gaps.append(Period(begin, each.begin))
+        begin = max(begin, each.end)
+    if begin < span.end:
+        gaps.append(Period(begin, span.end))
+    return gaps
+
+
+_KNOWN = "search segments"
+_COLUMNS = completions.c
+_BODIES = select(_COLUMNS.created_at, _COLUMNS.encoding, _COLUMNS.request, _COLUMNS.response)

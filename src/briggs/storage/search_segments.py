@@ -1,0 +1,277 @@
+"""The words of many completions, in a form that a search for any text can rule out quickly.
+
+A segment covers the completions of a range of time, in blocks of a few dozen. It has each word of
+their messages once, in a list, and the numbers of the blocks that it is in. A text is looked for in
+the list as in any text, so its first and last words may be parts of words. What is found are
+blocks that may contain the text; only their bodies say whether they do.
+
+A word is what stands between characters that separate words in any script, with its case folded. A
+script without spaces has long words, so nothing has to be known of it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+from zstandard import ZstdCompressor, ZstdDecompressor
+
+from briggs.types.filters import AllOf, AnyOf, Filter, Words
+
+BLOCKS_MAX = 256
+"""The number of a block is one byte."""
+
+TERMS_MAX = 200_000
+"""Different words of a segment. A segment that has more ends early."""
+
+BLOCK_BYTES_MAX = 1024 * 1024
+"""Different words of a block. A block that has more is always searched."""
+
+PIECE_BYTES = 64
+"""Of longer words there are overlapping pieces of twice this length, so that any part of this
+length is in one of them."""
+
+FOUND_TERMS_MAX = 1_000
+"""A text that is part of so many words may be in any block."""
+
+LEVEL = 1
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A segment as it is stored."""
+
+    begin_at: int
+    """Unix time in microseconds, inclusive."""
+    end_at: int
+    """Exclusive."""
+    rows: int
+    """How many completions it had when it was written."""
+    blocks: bytes
+    """Where each block begins, as 64-bit integers, the lowest byte first."""
+    opaque: bytes
+    """The numbers of the blocks whose words are not known."""
+    words: bytes
+    """A zstd frame: a line for each word."""
+    postings: bytes
+    """A zstd frame: for each word how many blocks it is in, less one; then their numbers."""
+
+
+class WordBlock(NamedTuple):
+    """A few completions of one range of time."""
+
+    begin_at: int
+    rows: int
+    words: set[bytes] | None
+    """None if they are not known, because they are too many."""
+
+
+class Builder:
+    """Collects the blocks of a segment, in the order of time."""
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, bytes] = {}
+        self._begins: list[int] = []
+        self._opaque = bytearray()
+        self._rows = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another block has to go to the next segment."""
+        return len(self._begins) >= BLOCKS_MAX or len(self._found) > TERMS_MAX
+
+    def add(self, block: WordBlock) -> None:
+        """Add a block."""
+        number = _NUMBERS[len(self._begins)]
+        if block.words is None:
+            self._opaque += number
+        else:
+            found = self._found
+            for word in block.words:
+                before = found.get(word)
+                found[word] = number if before is None else before + number
+        self._begins.append(block.begin_at)
+        self._rows += block.rows
+
+    def add_segment(self, segment: Segment) -> Iterable[None]:
+        """Add all blocks of a segment, as many words at a time as take a millisecond."""
+        first = len(self._begins)
+        moved = bytes((number + first) % BLOCKS_MAX for number in range(BLOCKS_MAX))
+        words = expand(segment.words)[1:-1].split(b"\n")
+        postings = expand(segment.postings)
+        place, found = len(words), self._found
+        for number, word in enumerate(words if words != [b""] else []):
+            end = place + postings[number] + 1
+            numbers = postings[place:end].translate(moved)
+            before = found.get(word)
+            found[word] = numbers if before is None else before + numbers
+            place = end
+            if number % 4000 == 3999:
+                yield
+        self._opaque += segment.opaque.translate(moved)
+        self._begins += list_begins(segment.blocks)
+        self._rows += segment.rows
+
+    def finish(self, *, begin_at: int, end_at: int) -> Segment:
+        """The segment of all blocks that were added."""
+        compressor = ZstdCompressor(level=LEVEL)
+        postings = self._found.values()
+        counts = bytes(map((-1).__add__, map(len, postings)))
+        return Segment(
+            begin_at=begin_at,
+            end_at=end_at,
+            rows=self._rows,
+            blocks=struct.pack(f"<{len(self._begins)}q", *self._begins),
+            opaque=bytes(self._opaque),
+            words=compressor.compress(b"\n%b\n" % b"\n".join(self._found)),
+            postings=compressor.compress(counts + b"".join(postings)),
+        )
+
+
+def read_words(said: Iterable[str]) -> set[bytes] | None:
+    """The words of some texts. None if they are too many."""
+    words = set(fold(" ".join(said)).split())
+    if not words:
+        return words
+    if max(map(len, words)) > 2 * PIECE_BYTES:
+        for word in [each for each in words if len(each) > 2 * PIECE_BYTES]:
+            words.remove(word)
+            for place in range(0, len(word) - PIECE_BYTES, PIECE_BYTES):
+                words.add(word[place : place + 2 * PIECE_BYTES])
+    return words if sum(map(len, words)) <= BLOCK_BYTES_MAX else None
+
+
+def fold(text: str) -> bytes:
+    """The text without case, and with a space for each character that separates words.
+
+    This changes each character by itself, so what is part of a text is also part of it afterwards.
+    """
+    folded = text.casefold()
+    if not folded.isascii():
+        folded = _SEPARATORS.sub(" ", folded)
+    return folded.encode("utf-8", "surrogatepass").translate(_SPACED)
+
+
+def find_patterns(text: str) -> list[bytes]:
+    """What stands in the list of words of any block that contains a text.
+
+    Only its first and last words may be parts of words. Empty if it has no word.
+    """
+    folded = fold(text)
+    words = folded.split()
+    last = len(words) - 1
+    patterns = []
+    for place, word in enumerate(words):
+        begins = place > 0 or folded[:1] == b" "
+        ends = place < last or folded[-1:] == b" "
+        if len(word) > PIECE_BYTES:
+            # It may be part of a long word, of which there are pieces.
+            ends = ends and not begins
+            word = word[-PIECE_BYTES:] if ends else word[:PIECE_BYTES]
+        patterns.append((b"\n" if begins else b"") + word + (b"\n" if ends else b""))
+    return patterns
+
+
+class SegmentReader:
+    """Looks for texts in one segment. Its postings are read if a word is found."""
+
+    def __init__(
+        self, *, blocks: int, opaque: bytes, words: bytes, read_postings: Callable[[], bytes | None]
+    ) -> None:
+        self._all = (1 << blocks) - 1
+        self._opaque = _join(opaque)
+        self._words = expand(words)
+        self._read_postings = read_postings
+        self._postings: bytes | None = None
+
+    def find_blocks(self, filter: Filter) -> int:
+        """The blocks that may have what a filter selects, as bits."""
+        if isinstance(filter, Words):
+            return self._find_text(filter.text)
+        if isinstance(filter, AllOf):
+            found = self._all
+            for each in filter.inner:
+                found = found and found & self.find_blocks(each)
+            return found
+        if isinstance(filter, AnyOf):
+            found = 0
+            for each in filter.inner:
+                found |= self.find_blocks(each)
+            return found
+        # What is not a text is not known here, nor what is not contained.
+        return self._all
+
+    def _find_text(self, text: str) -> int:
+        found = self._all
+        places = []
+        # All are looked for before the postings of any are read.
+        for pattern in sorted(find_patterns(text), key=len, reverse=True):
+            terms = self._find_terms(pattern)
+            if terms == []:
+                return self._opaque
+            places.append(terms)
+        for terms in places:
+            if terms is not None:
+                found &= self._find_numbers(terms)
+        return found | self._opaque
+
+    def _find_terms(self, pattern: bytes) -> list[int] | None:
+        """The places of words in the list that contain a pattern. None if they are too many."""
+        words, terms = self._words, []
+        skipped = 1 if pattern.startswith(b"\n") else 0
+        place = counted = number = 0
+        while (place := words.find(pattern, place)) >= 0:
+            place += skipped
+            number += words.count(b"\n", counted, place)
+            counted = place
+            terms.append(number - 1)
+            if len(terms) > FOUND_TERMS_MAX:
+                return None
+            place = words.index(b"\n", place)
+        return terms
+
+    def _find_numbers(self, terms: Sequence[int]) -> int:
+        if self._postings is None:
+            frame = self._read_postings()
+            if frame is None:
+                # The segment was dropped just now.
+                return self._all
+            self._postings = expand(frame)
+        postings = self._postings
+        place = self._words.count(b"\n") - 1
+        counted = 0
+        numbers: set[int] = set()
+        for term in terms:
+            place += sum(postings[counted:term]) + term - counted
+            counted = term
+            numbers.update(postings[place : place + postings[term] + 1])
+        return _join(numbers)
+
+
+def list_begins(blocks: bytes) -> list[int]:
+    """Where the blocks of a segment begin."""
+    return list(struct.unpack(f"<{len(blocks) // 8}q", blocks))
+
+
+def expand(frame: bytes) -> bytes:
+    """The content of a zstd frame."""
+    return ZstdDecompressor().decompress(frame)
+
+
+def _join(numbers: Iterable[int]) -> int:
+    bits = 0
+    for number in numbers:
+        bits |= 1 << number
+    return bits
+
+
+_NUMBERS = [bytes([number]) for number in range(BLOCKS_MAX)]
+
+# All of ASCII but letters and digits.
+_SPACED = bytes(
+    number if number >= 128 or chr(number).isalnum() else ord(" ") for number in range(256)
+)
+# Spaces and punctuation of other scripts. That it need not be complete makes only longer words.
+_SEPARATORS = re.compile("[\u0080-\u00bf\u2000-\u206f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+")

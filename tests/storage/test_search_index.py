@@ -1,0 +1,406 @@
+"""A search finds with the index what it finds without, whatever changes meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Connection
+
+from briggs.storage import Query, Store, counts, search, search_index
+from briggs.storage.bodies import Bodies
+from briggs.storage.said import list_said
+from briggs.storage.search_segments import expand, fold
+from briggs.types.completion_filters import parse_completion_filter
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.filters import AllOf, Comparison, Filter, Not, Words
+from briggs.types.organizations import Organization
+from briggs.types.retention import Term
+from briggs.types.search import SearchProgress
+from tests.files import find_bodies
+from tests.storage.conftest import OpenStore
+from tests.storage.test_deletion import erased
+from tests.storage.test_retention import use
+
+OURS = "default"
+BEGIN = 1_790_000_000_000_000
+SAYINGS = (
+    *("The refund was paid.", "A REFUNDABLE deposit", "你好，世界 🎉", "STRASSE und Straße"),
+    *("سلام عليكم", "สวัสดีครับ", "line\nbreak\tand tab", 'quotes "so" \\ slash', "x" * 300, ""),
+    *("half \ud800 pair", "nothing of note", "the the the", "µ and μ", "ﬁne", "İstanbul"),
+)
+NEEDLES = (
+    *("refund", "REFUND ", "und wa", "paid.", "able dep", "好，世", "世", "🎉", "strasse", "aße"),
+    *("عليكم", "วัสดี", "break\tand", '"so"', "\\", "x" * 90, "nowhere", "the", "?", "μ", "fine"),
+    *("half \ud800", "i̇stanbul", "E", "said 7", "said 1"),
+)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few completions are segments already, and all of them have ended."""
+    for name, value in {
+        "BLOCK_ROWS": 2,
+        "SMALL_ROWS": 6,
+        "SMALL_BLOCKS": 4,
+        "LARGE_ROWS": 40,
+        "MERGED": 3,
+        "SETTLED_US": -(10**17),
+        "RUNNING_US": -(10**17),
+        "QUIET_S": 0.0,
+        "UNSETTLED_S": 0.05,
+        "EVERY_S": 0.0,
+    }.items():
+        monkeypatch.setattr(search_index, name, value)
+    monkeypatch.setattr(counts, "COUNTED_WITHIN_S", 60.0)
+    monkeypatch.setattr(search, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(search, "SCAN_ROWS", 5)
+    monkeypatch.setattr(search, "LED_ROWS", 0)
+
+
+def create(number: int, *, at: int, said: str, **members: Any) -> Completion:
+    chance = random.Random(number)
+    request = {"messages": [{"role": "user", "content": f"{said} said {number}"}]}
+    response = {"choices": [{"message": {"content": chance.choice(SAYINGS)}}]}
+    return Completion(
+        organization_id=OURS,
+        created_at=at,
+        status="finished",
+        model=chance.choice(["gpt", "llama"]),
+        tags=["a"] if chance.random() < 0.5 else [],
+        cost_usd=chance.choice([None, 1.0, 2.0, chance.random()]),
+        request=json.dumps(request, ensure_ascii=chance.random() < 0.5).encode(
+            "utf-8", "surrogatepass"
+        ),
+        response=json.dumps(response).encode(),
+        **members,
+    )
+
+
+async def fill(store: Store, count: int, *, seed: int = 1) -> list[Completion]:
+    """Completions in no order of time, some at the same time."""
+    chance = random.Random(seed)
+    made = [
+        create(
+            number + seed * 1000,
+            at=BEGIN + chance.randrange(count) * 1000,
+            said=chance.choice(SAYINGS),
+        )
+        for number in range(count)
+    ]
+    await settle(store, made)
+    return made
+
+
+async def settle(store: Store, made: Sequence[Completion]) -> None:
+    await asyncio.gather(*map(store.settle, made))
+
+
+async def complete(store: Store) -> None:
+    """Take all steps that are due, whatever time it is."""
+    progress = None
+    for _ in range(10_000):
+        await store.act(_step)
+        progress = await store.search_index.retrieve_progress(organization_id=OURS)
+        if progress.is_complete:
+            return
+    raise AssertionError(progress)
+
+
+def _step(connection: Any) -> None:
+    """Nothing. The writer's thread takes a step after each batch."""
+
+
+def matches(filter: Filter, completion: Completion) -> bool:
+    """By plain Python."""
+    if isinstance(filter, Words):
+        said = list_said(completion.request, completion.response)
+        return any(filter.text.casefold() in each.casefold() for each in said)
+    if isinstance(filter, Not):
+        return not matches(filter.inner, completion)
+    if isinstance(filter, Comparison):
+        if filter.field == "tag":
+            return filter.value.text in completion.tags
+        return completion.model == filter.value.text
+    join = all if isinstance(filter, AllOf) else any
+    return join(matches(each, completion) for each in filter.inner)
+
+
+def sort(found: Sequence[Completion], query: Query) -> list[str]:
+    is_falling = query.order == "desc"
+    placed = sorted(found, key=lambda each: (each.created_at, each.id), reverse=is_falling)
+    if query.sort == "cost":
+        known = [each for each in placed if each.cost_usd is not None]
+        known.sort(key=lambda each: each.cost_usd or 0, reverse=is_falling)
+        placed = known + [each for each in placed if each.cost_usd is None]
+    return [each.id for each in placed]
+
+
+async def walk(store: Store, query: Query) -> list[str]:
+    found: list[str] = []
+    while True:
+        page = await store.completions.list(query)
+        found += [each.id for each in page.completions]
+        if not page.has_more:
+            return found
+        query = msgspec.structs.replace(query, after=found[-1])
+
+
+def list_queries() -> list[Query]:
+    quoted = [json.dumps(each, ensure_ascii=False).replace("\\t", "\t") for each in NEEDLES]
+    texts = [
+        *quoted,
+        *(f"tag = a and {each} and not 'refund'" for each in quoted[::3]),
+        *(f"{a} or {b}" for a, b in zip(quoted[::4], quoted[1::4], strict=False)),
+        "not 'the'",
+        "model = gpt or 'refund'",
+        "('refund' or '世') and not ('deposit' and model = llama)",
+    ]
+    return [
+        Query(organization_id=OURS, filter=parse_completion_filter(text), limit=25)
+        for text in texts
+    ]
+
+
+async def compare(store: Store, recorded: Sequence[Completion]) -> None:
+    """Search for everything, in some order, and compare with plain Python."""
+    chance = random.Random(len(recorded))
+    for query in chance.sample(list_queries(), 6):
+        assert query.filter is not None
+        wanted = [each for each in recorded if matches(query.filter, each)]
+        by_time = msgspec.structs.replace(query, order=chance.choice(["asc", "desc"]))
+        by_cost = msgspec.structs.replace(by_time, sort="cost")
+        for each in (by_time, by_cost):
+            assert await walk(store, each) == sort(wanted, each), each
+        begin = BEGIN + chance.randrange(50) * 1000
+        ranged = msgspec.structs.replace(query, created_from=begin, created_to=begin + 20_000)
+        some = [each for each in wanted if begin <= each.created_at < begin + 20_000]
+        assert await walk(store, ranged) == sort(some, ranged)
+        assert (await store.completions.count(query)).count == len(wanted)
+
+
+def list_segments(store: Store) -> list[tuple[str, int, int, int, bytes]]:
+    with sqlite3.connect(store.path) as connection:
+        found = connection.execute(
+            "SELECT organization_id, begin_at, end_at, rows, words FROM search_segments "
+            "ORDER BY begin_at"
+        ).fetchall()
+    connection.close()
+    return found
+
+
+def list_words(store: Store) -> set[bytes]:
+    return {word for row in list_segments(store) for word in expand(row[-1]).split()}
+
+
+@pytest.fixture
+async def filled(store: Store) -> AsyncIterator[tuple[Store, list[Completion]]]:
+    recorded = await fill(store, 100)
+    await complete(store)
+    yield store, recorded
+
+
+@pytest.mark.parametrize("gathered", [0, 20_000])
+async def test_the_index_finds_what_a_scan_finds(
+    store: Store, gathered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every script and order, before, during and after completions are written or change."""
+    monkeypatch.setattr(search, "GATHERED_ROWS", gathered)
+    recorded = await fill(store, 60)
+    await compare(store, recorded)
+    await complete(store)
+    assert len(list_segments(store)) >= 2
+    await compare(store, recorded)
+    recorded += await fill(store, 30, seed=2)
+    await compare(store, recorded)
+    for _ in range(10):
+        gone = recorded.pop(7)
+        assert await store.completions.delete(gone.id, organization_id=OURS)
+    changed = recorded[3]
+
+    def change(before: Completion | None) -> Completion:
+        assert before is not None
+        before.response = b'{"choices":[{"message":{"content":"Refunded at last"}}]}'
+        return before
+
+    recorded[3] = await store.completions.merge(changed.id, organization_id=OURS, change=change)
+    await compare(store, recorded)
+    await complete(store)
+    await compare(store, recorded)
+
+
+async def test_small_segments_become_large_ones(store: Store) -> None:
+    """New completions become segments in the order of time, and neighbours are merged."""
+    recorded = []
+    for number in range(40):
+        recorded.append(create(number, at=BEGIN + number * 1000, said=f"word{number}"))
+        await store.settle(recorded[-1])
+        await store.act(_step)
+    await complete(store)
+    segments = list_segments(store)
+    assert max(row[3] for row in segments) >= 3 * 6
+    ends = [(row[1], row[2]) for row in segments]
+    assert [end for _, end in ends[:-1]] == [begin for begin, _ in ends[1:]]
+    await compare(store, recorded)
+
+
+async def test_no_word_of_what_was_deleted_stays(
+    filled: tuple[Store, list[Completion]], tmp_path: Path
+) -> None:
+    """Not in the index, and no byte of its old segments in the files."""
+    store, recorded = filled
+    secret = create(7_000, at=BEGIN + 50_500, said="kryptonite")
+    await store.settle(secret)
+    await complete(store)
+    assert b"kryptonite" in list_words(store)
+    frames = [row[-1] for row in list_segments(store) if b"kryptonite" in expand(row[-1])]
+    assert find_bodies(tmp_path / "data", frames)
+    assert await store.completions.delete(secret.id, organization_id=OURS)
+    assert b"kryptonite" not in list_words(store)
+    await complete(store)
+    await erased(store)
+    kept = [row[-1] for row in list_segments(store)]
+    assert find_bodies(tmp_path / "data", frames, kept=kept) == []
+    assert b"kryptonite" not in list_words(store)
+    await compare(store, recorded)
+
+
+async def test_what_was_kept_for_long_enough_leaves_the_index(store: Store) -> None:
+    """Also if only the bodies go."""
+    now = current_time_us()
+    for number in range(20):
+        at = now - (20 - number) * 3_600_000_000
+        await store.settle(create(number, at=at, said=f"hour{number}"))
+    await complete(store)
+    assert {b"hour0", b"hour12"} <= list_words(store)
+    use(store, Term(what="bodies", span="10h"))
+    await store.retention.run(organization_id=OURS)
+    await complete(store)
+    words = list_words(store)
+    assert b"hour0" not in words and b"hour12" in words
+    page = await store.completions.list(Query(organization_id=OURS, text="hour0"))
+    assert page.completions == []
+
+
+async def test_a_call_that_runs_is_not_in_the_index(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found by what it asks, and by its answer as soon as it has one."""
+    monkeypatch.setattr(search_index, "RUNNING_US", 10**15)
+    now = current_time_us()
+    running = create(1, at=now - 50_000, said="running")
+    running.status, answer, running.response = "started", running.response, None
+    await store.start(running)
+    recorded = await fill(store, 20)
+    later = [create(number, at=now - 40_000 + number, said="later") for number in range(2, 40)]
+    await settle(store, later)
+    await store.act(_step)
+    assert len(
+        (await store.completions.list(Query(organization_id=OURS, text="running"))).completions
+    )
+    running.status, running.response = "finished", answer
+    await store.settle(running)
+    await compare(store, [*recorded, *later, running])
+
+
+async def test_what_cannot_be_indexed_is_searched(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Very large bodies, and many completions of one moment, are read one by one."""
+    monkeypatch.setattr(search_index, "SAID_BYTES_MAX", 1000)
+    monkeypatch.setattr(search_index, "TIED_ROWS_MAX", 3)
+    recorded = await fill(store, 30)
+    for number in range(8):
+        recorded.append(create(500 + number, at=BEGIN + 5_000, said="tied"))
+    recorded.append(create(600, at=BEGIN + 6_500, said="large " * 300))
+    await settle(store, recorded[30:])
+    await complete(store)
+    assert not {b"tied", b"large"} & list_words(store)
+    await compare(store, recorded)
+
+
+async def test_a_damaged_body_stops_nothing(store: Store) -> None:
+    """Its block is always searched, and the others are in the index."""
+    recorded = await fill(store, 30)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE completions SET request = X'00' WHERE id = ?", [recorded[0].id])
+    connection.close()
+    await store.search_index.rebuild(organization_id=OURS)
+    await complete(store)
+    assert list_segments(store)
+
+
+async def test_progress_and_rebuild(open_store: OpenStore, tmp_path: Path) -> None:
+    """A store of an older version is filled when it is opened, and a rebuild fills it again."""
+    store = await open_store()
+    whole = SearchProgress(is_complete=True, share=1.0, left=0)
+    assert await store.search_index.retrieve_progress(organization_id=OURS) == whole
+    recorded = await fill(store, 50)
+    await complete(store)
+    await store.close()
+    with sqlite3.connect(tmp_path / "data" / "briggs.db") as connection:
+        connection.execute("DELETE FROM search_segments")
+    connection.close()
+    again = await open_store()
+    await complete(again)
+    segments = list_segments(again)
+    assert len(segments) >= 2
+    await again.search_index.rebuild(organization_id=OURS)
+    await complete(again)
+    assert [row[:4] for row in list_segments(again)] == [row[:4] for row in segments]
+    await compare(again, recorded)
+
+
+async def test_organizations_have_their_own(store: Store) -> None:
+    """The words of one are in no segment of another, and go with it."""
+    other = Organization(id="other", slug="other", name="Other")
+    await store.organizations.create(other)
+    recorded = await fill(store, 30)
+    theirs = [create(number, at=BEGIN + number, said="theirs") for number in range(20)]
+    for each in theirs:
+        await store.settle(msgspec.structs.replace(each, organization_id="other"))
+    for _ in range(500):
+        await store.act(_step)
+        if {row[0] for row in list_segments(store)} == {OURS, "other"}:
+            break
+    words = {row[0]: expand(row[-1]) for row in list_segments(store)}
+    assert fold("theirs") in words["other"] and fold("theirs") not in words[OURS]
+    await compare(store, recorded)
+    await store.completions.delete_all(Query(organization_id="other"))
+    assert await store.organizations.delete("other")
+    assert {row[0] for row in list_segments(store)} == {OURS}
+
+
+async def test_no_time_is_left(filled: tuple[Store, list[Completion]]) -> None:
+    """A search says how far back it came, and goes on from there."""
+    store, recorded = filled
+    query = Query(organization_id=OURS, text="the")
+    found: list[str] = []
+    while query.created_to is None or query.created_to > BEGIN:
+        some, searched_to = await store.read(partial(search_for_no_time, query=query))
+        found += some
+        if searched_to is None:
+            break
+        assert query.created_to is None or searched_to < query.created_to
+        query = msgspec.structs.replace(query, created_to=searched_to)
+    wanted = {each.id for each in recorded if matches(Words("the"), each)}
+    assert set(found) == wanted
+
+
+def search_for_no_time(connection: Connection, *, query: Query) -> tuple[list[str], int | None]:
+    found: list[str] = []
+    try:
+        some = search.search(connection, query=query, after=None, bodies=Bodies(), until=-math.inf)
+        found.extend(each.id for each in some)
+    except search.SearchEnded as error:
+        return found, error.searched_to
+    return found, None
