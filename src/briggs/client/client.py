@@ -23,6 +23,7 @@ from briggs.client.rollups import Rollups
 from briggs.client.search import Search
 from briggs.client.sessions import Sessions
 from briggs.client.statistics import StatisticsCalls
+from briggs.client.test_runs import TestRuns
 from briggs.transport import Reply
 
 P = ParamSpec("P")
@@ -78,6 +79,7 @@ class AsyncClient:
         self.datasets = Datasets(self._connection)
         self.judges = Judges(self._connection)
         self.eval_runs = EvalRuns(self._connection)
+        self.test_runs = TestRuns(self._connection)
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)

@@ -23,6 +23,7 @@ from briggs.client import rollups as _rollups
 from briggs.client import search as _search
 from briggs.client import sessions as _sessions
 from briggs.client import statistics as _statistics
+from briggs.client import test_runs as _test_runs
 from briggs.client.completions import (
     CompletionCount,
     CompletionFilters,
@@ -79,6 +80,7 @@ from briggs.client.preferences import PreferencePair
 from briggs.client.retention import RetentionTerm
 from briggs.client.runner import ChatCompletionStream, Runner
 from briggs.client.sessions import Session, SessionCreated, SessionDeleted, SessionDetails
+from briggs.client.test_runs import TestRun
 from briggs.transport import Reply
 from briggs.types.completions import Status
 from briggs.types.datasets import ReferenceSource
@@ -822,6 +824,26 @@ class EvalRuns:
         return self._runner.run(self._calls.delete(id))
 
 
+class TestRuns:
+    """`client.test_runs`."""
+
+    def __init__(self, calls: _test_runs.TestRuns, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(self, name: str, report: Mapping[str, Any]) -> TestRun:
+        """Keep the report of a run of tests."""
+        return self._runner.run(self._calls.create(name, report))
+
+    def list(self, *, limit: int | None = None, offset: int | None = None) -> Sequence[TestRun]:
+        """The runs, newest first, without their reports."""
+        return self._runner.run(self._calls.list(limit=limit, offset=offset))
+
+    def retrieve(self, id: str) -> TestRun:
+        """One run with its report. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(id))
+
+
 class Models:
     """`client.models`. https://platform.openai.com/docs/api-reference/models"""
 
@@ -1013,6 +1035,7 @@ class Client:
         self.datasets = Datasets(client.datasets, runner)
         self.judges = Judges(client.judges, runner)
         self.eval_runs = EvalRuns(client.eval_runs, runner)
+        self.test_runs = TestRuns(client.test_runs, runner)
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)

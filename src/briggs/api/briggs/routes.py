@@ -117,6 +117,7 @@ ROUTES = [
     route("POST", f"{_EVAL_RUNS}/{{id}}/resume", eval_runs.resume, scope="answer"),
     route("POST", f"{_EVAL_RUNS}/{{id}}/cancel", eval_runs.cancel, scope="answer"),
     route("DELETE", f"{_EVAL_RUNS}/{{id}}", eval_runs.delete, scope="admin"),
+    route("POST", _TEST_RUNS, test_runs.create, scope="answer"),
     route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
     route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),
     route("GET", "/api/v1/statistics", statistics.retrieve, scope="read"),

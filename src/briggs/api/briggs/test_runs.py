@@ -12,16 +12,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.api.answers import Json, find_store, read_body, read_window
+from briggs.api.bodies import read_members
 from briggs.api.organizations import check_organization
 from briggs.parts import find_address
 from briggs.types import json
 from briggs.types.completions import current_time_us
 from briggs.types.encodings import refuse_json
-from briggs.types.errors import Forbidden, NotFound
+from briggs.types.errors import Forbidden, InvalidRequest, NotFound
 from briggs.types.test_runs import UPLOAD_S, TestRun
 from briggs.types.times import iso
 
 UPLOADS = "/uploads/test_runs"
+NAME_LENGTH_MAX = 1_000
+
+
+class _Reported(msgspec.Struct, kw_only=True):
+    name: str
+    report: dict[str, Any]
 
 
 async def create_run(request: Request, *, name: str, organization_id: str) -> tuple[TestRun, str]:
@@ -38,6 +45,20 @@ async def create_run(request: Request, *, name: str, organization_id: str) -> tu
     )
     await find_store(request).test_runs.create(run)
     return run, f"{find_address(request)}{UPLOADS}/{run.id}/{secret}"
+
+
+async def create(request: Request) -> Json:
+    """`POST /api/v1/test_runs`: a run with its `name` and its `report`, in one request."""
+    body = await read_body(request)
+    organization = await check_organization(request, body=body)
+    post = await asyncio.to_thread(read_members, body, _Reported)
+    if not 0 < len(post.name) <= NAME_LENGTH_MAX:
+        raise InvalidRequest(f"'name' has 1 to {NAME_LENGTH_MAX} characters.", param="name")
+    run, address = await create_run(request, name=post.name, organization_id=organization.id)
+    secret = address.rpartition("/")[2]
+    report = json.encode(post.report)
+    await find_store(request).test_runs.report(run.id, report, upload_hash=_hash(secret))
+    return Json(_present(run))
 
 
 async def upload(request: Request) -> Response:
