@@ -41,12 +41,12 @@ class Recorder:
         self.failure: BriggsError | None = None
         self.recording = asyncio.Event()
 
-    async def record_violates(self, found: Mapping[str, Sequence[str]]) -> None:
+    async def record_violates(self, found: Mapping[tuple[str, str], Sequence[str]]) -> None:
         if self.failure is not None:
             raise self.failure
         self.recording.set()
         await asyncio.sleep(0)
-        self.found.update(found)
+        self.found.update({id: rules for (_, id), rules in found.items()})
 
 
 def open_judge() -> tuple[Judge, Recorder]:

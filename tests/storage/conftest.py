@@ -3,16 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, Select, UpdateBase, event
 
 from briggs.storage import Store
 from briggs.storage.sqlite.database import SqliteDatabase
+from tests.storage.sharding import find_caller, measure
 
 OpenStore = Callable[..., Awaitable[Store]]
+
+
+OF_ALL = {
+    "alerts._read": "the server watches the alerts of all of them",
+    "backfills._read_some": "a step through the whole record",
+    "compression._read_some": "whatever is not compressed yet",
+    "compression.count_uncompressed": "whatever is not compressed yet",
+    "eval_runs._list_running": "the runs that a dead process left",
+    "feedback_fill.step": "the next queue to fill, of whichever",
+    "feedback_fill.waits": "whether there is a queue to fill",
+    "feedback_matches._read_selectors": "the tasks of all of them are remembered",
+    "records._fail": "the calls that a dead process left",
+    "records.fail_left": "the calls that a dead process left",
+    "rollups._list_fills": "what is not counted yet, which is remembered",
+    "rollups.fill": "what is not counted yet",
+    "rollups.fold": "whatever changed within a second",
+    "search_index._read_known": "the segments of all of them are remembered",
+    "signed_calls.exist": "whether there is anything to look for",
+    "test_runs._report": "its address has a secret, and no organization",
+    "test_runs._takes_report": "its address has a secret, and no organization",
+}
+"""The functions that read or write the rows of all organizations in one table, and why."""
+
+
+@pytest.fixture(autouse=True)
+def each_statement_names_an_organization() -> Iterator[None]:
+    """Fails a test in which a statement joins rows without comparing their organizations, or
+    reads those of all of them without need.
+    """
+    found: set[str] = set()
+
+    def check(_1: object, statement: Any, *_2: object) -> None:
+        caller = find_caller()
+        if not isinstance(statement, UpdateBase | Select) or caller is None:
+            return
+        reach = measure(statement)
+        if reach.apart:
+            found.add(f"{caller} joins {reach.apart} without comparing their organizations")
+        elif reach.unpinned and caller not in OF_ALL:
+            found.add(f"{caller} reads {reach.unpinned} of all organizations")
+
+    event.listen(Engine, "before_execute", check)
+    yield
+    event.remove(Engine, "before_execute", check)
+    assert not found, "\n".join(sorted(found))
 
 
 @pytest.fixture(params=["sqlite"])

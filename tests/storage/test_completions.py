@@ -86,7 +86,7 @@ def test_sorted_plan(tmp_path: Path, members: dict[str, Any]) -> None:
     statement = page.compile(connection, compile_kwargs={"literal_binds": True})
     steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
     database.close()
-    assert "(id=?)" in steps[0]
+    assert "(organization_id=? AND id=?)" in steps[0]
     assert any("USING COVERING INDEX completions_by_time" in step for step in steps)
 
 
@@ -106,7 +106,7 @@ def test_a_cursor_is_looked_for(tmp_path: Path) -> None:
     statement, values = asked[0]
     [step] = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
     database.close()
-    assert "(id=?)" in step.detail
+    assert "(organization_id=? AND id=?)" in step.detail
 
 
 @pytest.mark.parametrize("count", [1, 5, 500])
@@ -120,7 +120,7 @@ def test_ids_are_looked_for(tmp_path: Path, count: int) -> None:
     compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
     [step] = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all()
     database.close()
-    assert "(id=?)" in step.detail
+    assert "(organization_id=? AND id=?)" in step.detail
 
 
 async def test_filters(store: Store) -> None:
@@ -137,7 +137,13 @@ async def test_filters(store: Store) -> None:
     three = finished(id="three", created_at=3, status="failed", response_model=None)
     for each in (one, two, three):
         await store.settle(each)
-    await store.completions.record_violates({"one": ["C3", "M5"], "three": ["C3"], "four": ["M5"]})
+    await store.completions.record_violates(
+        {
+            (ORGANIZATION, "one"): ["C3", "M5"],
+            (ORGANIZATION, "three"): ["C3"],
+            (ORGANIZATION, "four"): ["M5"],
+        }
+    )
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({}, ["three", "two", "one"]),
         ({"order": "asc"}, ["one", "two", "three"]),
@@ -172,7 +178,9 @@ async def test_violates_are_recorded(store: Store) -> None:
     """The rules that an answer breaks stay with it, whatever else changes."""
     for id in ("kept", "gone"):
         await store.settle(finished(id=id, tags=["a"]))
-    await store.completions.record_violates({"kept": ["C3", "M5"], "gone": ["C3"]})
+    await store.completions.record_violates(
+        {(ORGANIZATION, "kept"): ["C3", "M5"], (ORGANIZATION, "gone"): ["C3"]}
+    )
     await store.completions.relabel("kept", organization_id=ORGANIZATION, tags=["b"])
     await store.completions.delete("gone", organization_id=ORGANIZATION)
     [kept] = (

@@ -163,7 +163,7 @@ async def test_a_changed_task(store: Store) -> None:
     assert (await change(completion_tags_selector=["b"])).version == 1
     assert await claim(store, task, "2") == two
     assert (await change(instruction="Read it twice.")).version == 2
-    versions = await store.feedback_tasks.list_versions(task.id)
+    versions = await store.feedback_tasks.list_versions(task.id, organization_id="default")
     assert [(each.version, each.instruction) for each in versions] == [
         (1, ""),
         (2, "Read it twice."),

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.schema import MetaData
 
 from briggs.storage import Query, StoreTooNew, tables
+from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.migrations import MIGRATIONS, migrate
 from briggs.types.completions import Completion
 from tests.storage.conftest import OpenStore, open_database
@@ -184,3 +185,48 @@ async def test_reported_starts_become_a_column(open_store: OpenStore, tmp_path: 
     }
     assert found["both"].call_site == {"stacktrace": [{"line": "f()"}]}
     assert found["end"].call_site == found["none"].call_site == {}
+
+
+async def test_rows_get_the_organization_of_what_they_are_part_of(
+    open_store: OpenStore, tmp_path: Path
+) -> None:
+    """Leases, skips, versions and grades get their task's organization. Nothing of them is lost,
+    and what has no task any more is left out."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with sqlite3.connect(folder / "briggs.db") as connection:
+        connection.executescript((VERSIONS[0].parent / "version_27.sql").read_text())
+        for statement in (
+            "INSERT INTO feedback_tasks (id, organization_id, created_at, updated_at, version,"
+            " name, instruction, json_schema, completion_tags_selector, reviewers_wanted, blind)"
+            " VALUES ('t', 'o', 1, 1, 2, 'n', '', '{}', '[]', 2, 0)",
+            "INSERT INTO feedback_task_versions VALUES ('t', 1, 1, 'i', '{}'),"
+            " ('t', 2, 1, '', '{}')",
+            "INSERT INTO feedback VALUES ('f', 'o', 't', 1, 1, 1, 2, 'ann', 'person', '{}', '',"
+            " '{}', 'null', NULL, NULL)",
+            "INSERT INTO feedback_versions VALUES ('f', 1, 1, '{}', '', '{}', 'null')",
+            "INSERT INTO feedback_completions VALUES ('t', 'c', 'ann', 'f')",
+            "INSERT INTO feedback_queue VALUES ('t', 'c', 1, 'm', NULL, NULL, 5, 1, 1),"
+            " ('gone', 'c', 1, 'm', NULL, NULL, 5, 1, 1)",
+            "INSERT INTO feedback_leases VALUES ('t', 'c', 'bob', 7)",
+            "INSERT INTO feedback_skips VALUES ('t', 'c', 'eve', 7, 'why')",
+            "INSERT INTO rollup_changes VALUES (7, 'o', 0, 'm', 'p', '{\"calls\":3}', NULL)",
+        ):
+            connection.execute(statement)
+    connection.close()
+    store = await open_store()
+    task = await store.feedback_tasks.retrieve("t", organization_id="o")
+    assert task is not None
+    versions = await store.feedback_tasks.list_versions("t", organization_id="o")
+    assert [each.instruction for each in versions] == ["i", ""]
+    [given], _ = await store.feedback.list(FeedbackQuery(organization_id="o"), limit=9)
+    assert (given.id, given.completion_ids) == ("f", ["c"])
+    assert [each.version for each in await store.feedback.list_versions(given)] == [1, 2]
+    progress = await store.feedback_queue.measure(task)
+    assert (progress.matching, progress.skipped) == (1, 1)
+    [lease] = await store.feedback_queue.list_leases(task, reviewer="bob")
+    assert lease.expires_at == 7
+    rolled = await store.rollups.list_all(
+        organization_id="o", span="hour", created_from=0, created_to=1
+    )
+    assert [each.tally.calls for each in rolled] == [3]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from briggs.storage import Store
 from briggs.types.completions import Completion
-from briggs.types.errors import InvalidRequest, NotFound
+from briggs.types.errors import InvalidRequest
 from briggs.types.organizations import Organization
 from briggs.types.sessions import Session
 from tests.storage.conftest import OpenStore
@@ -118,8 +120,28 @@ async def test_merged(store: Store) -> None:
     assert merged == await store.completions.retrieve("c", organization_id="default")
     assert (merged.status, merged.tags, merged.request) == ("finished", ["b"], b"{}")
     assert await store.completions.list_tags(organization_id="default") == ["b"]
-    with pytest.raises(NotFound):
-        await store.completions.merge("c", organization_id="other", change=finish)
+
+
+def _replace(before: Completion | None, *, by: Completion) -> Completion:
+    return by
+
+
+async def test_another_organization_may_use_the_same_ids(store: Store) -> None:
+    """Nothing has to be unique across organizations: each has its own completion of an id."""
+    for owner in ("a", "b"):
+        created = Completion(id="c", organization_id=owner, tags=[owner], status="finished")
+        await store.completions.merge(
+            "c", organization_id=owner, change=partial(_replace, by=created)
+        )
+    await store.completions.relabel("c", organization_id="a", tags=["new"])
+    assert await store.completions.delete("c", organization_id="b")
+    kept = await store.completions.retrieve("c", organization_id="a")
+    assert kept is not None and kept.tags == ["new"]
+    assert await store.completions.retrieve("c", organization_id="b") is None
+    again = Completion(id="c", organization_id="a", status="finished")
+    assert await store.completions.create_missing([again], organization_id="a") == {"c"}
+    back = Completion(id="c", organization_id="b", status="finished")
+    assert await store.completions.create_missing([back], organization_id="b") == set()
 
 
 async def test_what_a_client_started_is_not_failed_by_a_restart(open_store: OpenStore) -> None:

@@ -51,7 +51,7 @@ class Alerts:
         self._waiting: dict[str, Delivery] = {}
         self._growths: dict[str, Growth] = {}
         self._unsaved_states: set[_Key] = set()
-        self._unsaved: set[str] = set()
+        self._unsaved: set[tuple[str, str]] = set()
         """The ids of deliveries that are new, changed or removed."""
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -155,7 +155,7 @@ class Alerts:
         logger.warning("the alert %r %s: %s", alert.name, word, _describe(alert, state))
         for delivery in _write_deliveries(alert, state):
             self._waiting[delivery.id] = delivery
-            self._unsaved.add(delivery.id)
+            self._unsaved.add((delivery.organization_id, delivery.id))
 
     async def _save(self) -> None:
         """Write what has changed. While that fails, the messages go out all the same."""
@@ -166,8 +166,8 @@ class Alerts:
         try:
             await self._store.alerts.write(
                 states=[self._states[key] for key in states],
-                deliveries=[self._waiting[id] for id in ids if id in self._waiting],
-                removed=[id for id in ids if id not in self._waiting],
+                deliveries=[self._waiting[id] for _, id in ids if id in self._waiting],
+                removed=[(owner, id) for owner, id in ids if id not in self._waiting],
             )
         except BriggsError:
             self._unsaved_states |= states
@@ -201,7 +201,7 @@ class Alerts:
         else:
             self.outcomes["delivered"] += 1
             self._waiting.pop(delivery.id, None)
-        self._unsaved.add(delivery.id)
+        self._unsaved.add((delivery.organization_id, delivery.id))
         await self._save()
 
 

@@ -42,7 +42,9 @@ async def read_answers(store: Store, task: FeedbackTask, *, version: int | None)
 
     Raises `NotFound` for a version that does not exist.
     """
-    versions = await store.feedback_tasks.list_versions(task.id)
+    versions = await store.feedback_tasks.list_versions(
+        task.id, organization_id=task.organization_id
+    )
     chosen = task.version if version is None else version
     if not 1 <= chosen <= len(versions):
         raise NotFound(

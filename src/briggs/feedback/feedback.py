@@ -113,7 +113,9 @@ async def update_feedback(
     Raises `NotFound`, `InvalidRequest`.
     """
     before = await retrieve_feedback(store, id, query=query)
-    versions = await store.feedback_tasks.list_versions(before.task_id)
+    versions = await store.feedback_tasks.list_versions(
+        before.task_id, organization_id=query.organization_id
+    )
     schema = versions[before.task_version - 1].json_schema
     if edit.json_values is not UNSET:
         await asyncio.to_thread(check_values, edit.json_values, schema=schema)
@@ -262,7 +264,7 @@ async def export_feedback(
             known = versions.get(each.task_id, ())
             if len(known) < each.task_version:
                 known = versions[each.task_id] = await store.feedback_tasks.list_versions(
-                    each.task_id
+                    each.task_id, organization_id=each.organization_id
                 )
             about = await store.completions.retrieve_many(
                 each.completion_ids, organization_id=each.organization_id

@@ -68,7 +68,9 @@ async def write_sheet(
     store: Store, task: FeedbackTask, *, query: FeedbackQuery, filter: Filter | None
 ) -> AsyncIterator[bytes]:
     """CSV, the oldest first: a row for each grade, with a column for each field of any version."""
-    versions = await store.feedback_tasks.list_versions(task.id)
+    versions = await store.feedback_tasks.list_versions(
+        task.id, organization_id=task.organization_id
+    )
     paths = dict.fromkeys(
         field.path
         for version in reversed(versions)

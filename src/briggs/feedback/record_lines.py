@@ -20,7 +20,7 @@ from briggs.storage import FeedbackQuery, Query, Store
 from briggs.types import json
 from briggs.types.any_json import list_objects, text
 from briggs.types.completions import Completion, create_id
-from briggs.types.errors import BriggsError, Conflict, InvalidRequest
+from briggs.types.errors import BriggsError, InvalidRequest
 from briggs.types.feedback import (
     REVIEWERS_MAX,
     Feedback,
@@ -68,7 +68,9 @@ async def _write_tasks(
     for id in sorted(ids):
         task = await store.feedback_tasks.retrieve(id, organization_id=about.organization_id)
         assert task is not None, "feedback has a task, and tasks are archived, not deleted"
-        versions = await store.feedback_tasks.list_versions(id)
+        versions = await store.feedback_tasks.list_versions(
+            id, organization_id=about.organization_id
+        )
         members = {"object": TASK, **msgspec.structs.asdict(task), "versions": versions}
         lines.append(json.encode(members) + b"\n")
     return lines
@@ -129,16 +131,18 @@ async def import_lines(
     # Of several lines with one id, the first counts.
     calls = [each.completion for each in reversed(read) if isinstance(each, _Call)]
     found = {each.id: each for each in calls}
-    owners = await store.completions.create_missing(list(found.values()))
+    there = await store.completions.create_missing(
+        list(found.values()), organization_id=organization_id
+    )
     outcomes = []
     for each in read:
         try:
-            outcomes.append(await _finish(store, each, owners=owners))
+            outcomes.append(await _finish(store, each, there=there))
         except BriggsError as error:
             outcomes.append(Outcome(error=error.message))
         if isinstance(each, _Call):
             # A later line with the same id changes nothing.
-            owners.setdefault(each.completion.id, organization_id)
+            there.add(each.completion.id)
     return outcomes
 
 
@@ -167,7 +171,7 @@ class _Known(NamedTuple):
 _Read = _Call | _Task | _Known | BriggsError
 
 
-async def _finish(store: Store, read: _Read, *, owners: Mapping[str, str]) -> Outcome:
+async def _finish(store: Store, read: _Read, *, there: Collection[str]) -> Outcome:
     """Take in tasks and feedback. The completions of all lines are on record by now."""
     if isinstance(read, BriggsError):
         raise read
@@ -176,10 +180,8 @@ async def _finish(store: Store, read: _Read, *, owners: Mapping[str, str]) -> Ou
     if isinstance(read, _Task):
         is_new = await store.feedback_tasks.create_missing(read.task, versions=read.versions)
         return Outcome(id=read.task.id, is_new=is_new)
-    id, organization_id = read.completion.id, read.completion.organization_id
-    if owners.get(id, organization_id) != organization_id:
-        raise Conflict(f"The id '{id}' belongs to another call.")
-    is_new = id not in owners
+    id = read.completion.id
+    is_new = id not in there
     for given in read.feedback:
         await _check_given(store, given)
         is_new |= await store.feedback.create_missing(given.feedback, versions=given.versions)
@@ -188,7 +190,9 @@ async def _finish(store: Store, read: _Read, *, owners: Mapping[str, str]) -> Ou
 
 async def _check_given(store: Store, given: _Given) -> None:
     """Raises `InvalidRequest` for values that are no answer to their task."""
-    versions = await store.feedback_tasks.list_versions(given.feedback.task_id)
+    versions = await store.feedback_tasks.list_versions(
+        given.feedback.task_id, organization_id=given.feedback.organization_id
+    )
     schemas = [each.json_schema for each in versions if each.version == given.feedback.task_version]
     for schema in schemas:
         await asyncio.to_thread(check_values, given.feedback.json_values, schema=schema)

@@ -64,10 +64,10 @@ class Judge:
             # The answers go out first.
             await asyncio.sleep(PAUSE_S)
             cases, self._waiting, self._bytes = self._waiting, [], 0
-            found: dict[str, list[str]] = {}
+            found: dict[tuple[str, str], list[str]] = {}
             for case in cases:
                 if rules := await _judge(case):
-                    found[case.completion.id] = rules
+                    found[case.completion.organization_id, case.completion.id] = rules
                     provider = case.completion.provider or ""
                     self.broken.update((provider, rule) for rule in rules)
                 # Calls that came meanwhile run before the next case.
@@ -79,7 +79,7 @@ class Judge:
             if self._waiting:
                 self._begin()
 
-    async def _record(self, found: dict[str, list[str]]) -> None:
+    async def _record(self, found: dict[tuple[str, str], list[str]]) -> None:
         try:
             await self._store.completions.record_violates(found)
         except BriggsError as error:

@@ -76,8 +76,7 @@ async def tell(id: str, posted: Posted, *, store: Store) -> Recorded:
     """Record a post about a call, and return all that is known of the call so far.
 
     The post is read and priced here. The writer's thread only puts it together with the record.
-    Raises `NotFound` if the id belongs to a call of another organization, and `Gone` if that call
-    was deleted.
+    Raises `Gone` if that call was deleted.
     """
     if posted.response is not UNSET and not load_list.cache_info().currsize:
         await asyncio.to_thread(load_list)
@@ -96,7 +95,7 @@ async def tell(id: str, posted: Posted, *, store: Store) -> Recorded:
 async def _price_aside(completion: Completion, told: Told, *, store: Store) -> Completion:
     """Record the price of a call that depends on what earlier posts said."""
     priced = await read_aside(partial(_price, completion, told), of=(completion.response,))
-    with contextlib.suppress(Gone, NotFound):
+    with contextlib.suppress(Gone):
         completion = await store.completions.merge(
             completion.id,
             organization_id=completion.organization_id,
@@ -116,8 +115,8 @@ def complete_told(id: str, posted: Posted) -> Completion:
 async def adopt(call: Call, id: bytes, *, store: Store) -> None:
     """Start a call under the id that its client posts it by, so that both make one record.
 
-    The call keeps its own id if the client's is taken: by another organization, by a call that
-    has ended, or by one that Briggs is already answering.
+    The call keeps its own id if the client's is taken: by a call that has ended, or by one that
+    Briggs is already answering.
     """
     if not _ID.fullmatch(id):
         return
@@ -133,7 +132,7 @@ async def adopt(call: Call, id: bytes, *, store: Store) -> None:
         adopted = await store.completions.merge(
             id.decode(), organization_id=completion.organization_id, change=begin
         )
-    except (Conflict, Gone, NotFound, StoreUnavailable):
+    except (Conflict, Gone, StoreUnavailable):
         return
     for name in ("id", "session_id", "tags", "metadata", "call_site", "start_reported"):
         setattr(completion, name, getattr(adopted, name))

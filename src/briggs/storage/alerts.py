@@ -36,9 +36,10 @@ class Alerts:
         *,
         states: Collection[AlertState],
         deliveries: Collection[Delivery],
-        removed: Collection[str],
+        removed: Collection[tuple[str, str]],
     ) -> None:
-        """Replace these states and deliveries, and remove those with these ids, in one step."""
+        """Replace these states and deliveries, and remove deliveries, by organization and id, in
+        one step."""
         await self._access.act(
             lambda connection: _write(connection, states, deliveries, removed=removed)
         )
@@ -57,13 +58,15 @@ def _write(
     states: Collection[AlertState],
     messages: Collection[Delivery],
     *,
-    removed: Collection[str],
+    removed: Collection[tuple[str, str]],
 ) -> None:
     for state in states:
         ours = alert_states.c.organization_id == state.organization_id
         connection.execute(delete(alert_states).where(ours, alert_states.c.name == state.name))
         connection.execute(alert_states.insert().values(rows.encode(state, table=alert_states)))
-    for id in {*removed, *(message.id for message in messages)}:
-        connection.execute(delete(deliveries).where(deliveries.c.id == id))
+    columns = deliveries.c
+    for owner, id in {*removed, *((each.organization_id, each.id) for each in messages)}:
+        this = (columns.organization_id == owner, columns.id == id)
+        connection.execute(delete(deliveries).where(*this))
     for message in messages:
         connection.execute(deliveries.insert().values(rows.encode(message, table=deliveries)))

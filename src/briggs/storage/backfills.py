@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 
 from briggs.storage import rollups
 from briggs.storage.bodies import Bodies
@@ -18,6 +18,9 @@ from briggs.types.probabilities import read_certainty
 from briggs.types.tokens import read_answers
 
 NAME = "derived"
+_Key = tuple[str, str]
+"""An organization, and the id of one of its completions."""
+
 STEP_ROWS = 20
 STEP_BYTES = 256 * 1024
 """Bodies that are read in one step. A call may have to wait for it."""
@@ -28,7 +31,7 @@ RETRY_S = 60.0
 
 
 class Backfill:
-    """Goes through the old completions in the order of their ids. Belongs to the writer's thread.
+    """Goes through the old completions in the order of their keys. Belongs to the writer's thread.
 
     Its place is recorded with each step, so a process that is killed goes on where it was.
     """
@@ -37,8 +40,9 @@ class Backfill:
         self._connection = connection
         self._bodies = bodies
         self._at = 0.0
-        place = select(backfills.c.after_id).where(backfills.c.name == NAME)
-        self._after: str | None = connection.scalar(place)
+        place = select(*_PLACE.values()).where(backfills.c.name == NAME)
+        row = connection.execute(place).first()
+        self._after: _Key | None = None if row is None else tuple(row)
 
     @property
     def waits(self) -> bool:
@@ -50,22 +54,29 @@ class Backfill:
         if not self.waits or (not idle and time.monotonic() < self._at):
             return False
         self._at = time.monotonic() + RETRY_S
-        self._after = step(self._connection, after=self._after or "", bodies=self._bodies)
+        assert self._after is not None, "nothing waits otherwise"
+        self._after = step(self._connection, after=self._after, bodies=self._bodies)
         self._at = time.monotonic() + EVERY_S
         return True
 
 
-def step(connection: Connection, *, after: str, bodies: Bodies) -> str | None:
-    """Fill the next few completions. Returns the last id, or None if they were the last."""
+def step(connection: Connection, *, after: _Key, bodies: Bodies) -> _Key | None:
+    """Fill the next few completions. Returns the last place, or None if they were the last."""
     before, is_last = _read_some(connection, after=after, bodies=bodies)
     measured = [_measure(each) or each for each in before]
     changed = [(old, new) for old, new in zip(before, measured, strict=True) if new is not old]
     changes = [
-        {"of": new.id, "mean": new.p_mean, "least": new.p_least, "shown": shown}
+        {
+            "of_owner": new.organization_id,
+            "of": new.id,
+            "mean": new.p_mean,
+            "least": new.p_least,
+            "shown": shown,
+        }
         for old, new in zip(before, measured, strict=True)
         if (shown := encode_preview(new.request, new.response)) is not None or new is not old
     ]
-    last = None if is_last else before[-1].id
+    last = None if is_last else (before[-1].organization_id, before[-1].id)
     with database_of(connection).transaction(connection):
         if changes:
             connection.execute(_CHANGE, changes)
@@ -76,15 +87,16 @@ def step(connection: Connection, *, after: str, bodies: Bodies) -> str | None:
         if last is None:
             connection.execute(delete(backfills).where(row))
         else:
-            connection.execute(update(backfills).where(row).values(after_id=last))
+            place = dict(zip(_PLACE.keys(), last, strict=True))
+            connection.execute(update(backfills).where(row).values(place))
     return last
 
 
 def _read_some(
-    connection: Connection, *, after: str, bodies: Bodies
+    connection: Connection, *, after: _Key, bodies: Bodies
 ) -> tuple[list[Completion], bool]:
     """The next few completions, at least one, and whether they are the last."""
-    page = SELECT.where(completions.c.id > after).order_by(completions.c.id).limit(STEP_ROWS)
+    page = SELECT.where(tuple_(*_COLUMNS) > after).order_by(*_COLUMNS).limit(STEP_ROWS)
     found: list[Completion] = []
     size = 0
     with connection.execute(page) as rows:
@@ -96,9 +108,13 @@ def _read_some(
     return found, len(found) < STEP_ROWS
 
 
+_PLACE = {each.name: each for each in (backfills.c.after_organization_id, backfills.c.after_id)}
+_COLUMNS = tuple(completions.primary_key)
 _CHANGE = (
     update(completions)
-    .where(completions.c.id == bindparam("of"))
+    .where(
+        completions.c.organization_id == bindparam("of_owner"), completions.c.id == bindparam("of")
+    )
     .values(p_mean=bindparam("mean"), p_least=bindparam("least"), preview=bindparam("shown"))
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, func, null, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
 
 from briggs.storage import counts, indexes, records, rollups, search_index
 from briggs.storage.access import Access
@@ -16,6 +16,7 @@ from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
 from briggs.storage.database import database_of
 from briggs.storage.deletion import delete_completions, is_deleted, revive
+from briggs.storage.functions import BY_KEY
 from briggs.storage.pages import Page, SummaryPage, find_row, list_page, list_summaries
 from briggs.storage.previews import keep_preview
 from briggs.storage.queries import Query
@@ -30,7 +31,7 @@ from briggs.storage.tables import (
 )
 from briggs.storage.types import AnyText
 from briggs.types.completions import Completion
-from briggs.types.errors import Gone, NotFound
+from briggs.types.errors import Gone
 
 DELETED_AT_ONCE = 10
 """A call may have to wait for so many deletions, which take about three milliseconds."""
@@ -44,12 +45,13 @@ class Completions:
     """`store.completions`. The store itself starts and settles them."""
 
     def __init__(
-        self, access: Access, *, bodies: Bodies, discard_end: Callable[[str], None]
+        self, access: Access, *, bodies: Bodies, discard_end: Callable[[tuple[str, str]], None]
     ) -> None:
         self._access = access
         self._bodies = bodies
         self._discard_end = discard_end
-        """Told the id of a call that is deleted while it runs. Its end is not to be written."""
+        """Told the organization and the id of a call that is deleted while it runs. Its end is not
+        to be written."""
 
     async def retrieve(self, id: str, *, organization_id: str) -> Completion | None:
         """Find a completion by our id, or else the newest one with this upstream `response_id`."""
@@ -147,8 +149,8 @@ class Completions:
             )
         )
 
-    async def record_violates(self, found: Mapping[str, Sequence[str]]) -> None:
-        """Store which rules the upstream's answers break, by completion id, once settled."""
+    async def record_violates(self, found: Mapping[tuple[str, str], Sequence[str]]) -> None:
+        """Store which rules the upstream's answers break, once settled, by organization and id."""
         await self._access.act(lambda connection: _record_violates(connection, found=found))
 
     async def merge(
@@ -161,8 +163,7 @@ class Completions:
         """Replace a completion, or its absence, by what `change` returns, and return that.
 
         Used for calls that clients report, in pieces and in any order. `change` runs in the
-        writer's thread and must only compute. Raises `NotFound` if the id belongs to another
-        organization, and `Gone` if it was deleted.
+        writer's thread and must only compute. Raises `Gone` if it was deleted.
         """
         redactor = self._access.redactor
 
@@ -180,17 +181,19 @@ class Completions:
             )
         )
 
-    async def create_missing(self, of: Sequence[Completion]) -> dict[str, str]:
+    async def create_missing(self, of: Sequence[Completion], *, organization_id: str) -> set[str]:
         """Store completions that come from another record, in one transaction.
 
         Those whose id is on record already are left out, and those that were deleted are back.
-        Returns the ids of the former, with the organizations that have them.
+        Returns the ids of the former.
         """
         redactor = self._access.redactor
         if redactor is not None:
             of = await asyncio.to_thread(lambda: [redactor.redact(each) for each in of])
         return await self._access.act(
-            lambda connection: _create_missing(connection, of=of, bodies=self._bodies)
+            lambda connection: _create_missing(
+                connection, of=of, organization_id=organization_id, bodies=self._bodies
+            )
         )
 
     async def delete(self, id: str, *, organization_id: str) -> bool:
@@ -223,7 +226,7 @@ class Completions:
     def _discard(self, deleted: Iterable[Completion]) -> None:
         for each in deleted:
             if each.status == "started":
-                self._discard_end(each.id)
+                self._discard_end((each.organization_id, each.id))
 
 
 def _retrieve(
@@ -291,30 +294,33 @@ def _relabel(
     found.metadata = found.metadata if metadata is None else metadata
     connection.execute(
         update(completions)
-        .where(completions.c.id == id)
+        .where(*_this(id, organization_id=organization_id))
         .values(tags=found.tags, metadata=found.metadata)
     )
     indexes.create(connection, of=[found])
     return True
 
 
-def _record_violates(connection: Connection, *, found: Mapping[str, Sequence[str]]) -> None:
+def _record_violates(
+    connection: Connection, *, found: Mapping[tuple[str, str], Sequence[str]]
+) -> None:
     if not found:
         return
     columns = completions.c
+    this = (columns.organization_id == bindparam("of_owner"), columns.id == bindparam("of"))
     connection.execute(
-        update(completions)
-        .where(columns.id == bindparam("of"))
-        .values(violates=bindparam("rules")),
-        [{"of": id, "rules": rules} for id, rules in found.items()],
+        update(completions).where(*this).values(violates=bindparam("rules")),
+        [{"of_owner": owner, "of": id, "rules": rules} for (owner, id), rules in found.items()],
     )
     rule = bindparam("rule", type_=AnyText)
     place = select(columns.organization_id, rule, columns.created_at, columns.id)
     connection.execute(
-        completion_rules.insert().from_select(
-            list(completion_rules.columns), place.where(columns.id == bindparam("of"))
-        ),
-        [{"of": id, "rule": rule} for id, rules in found.items() for rule in rules],
+        completion_rules.insert().from_select(list(completion_rules.columns), place.where(*this)),
+        [
+            {"of_owner": owner, "of": id, "rule": rule}
+            for (owner, id), rules in found.items()
+            for rule in rules
+        ],
     )
 
 
@@ -326,22 +332,21 @@ def _merge(
     change: Callable[[Completion | None], Completion],
     bodies: Bodies,
 ) -> Completion:
-    row = connection.execute(SELECT.where(completions.c.id == id)).first()
+    this = _this(id, organization_id=organization_id)
+    row = connection.execute(SELECT.where(*this)).first()
     before = None if row is None else decode(row, bodies=bodies)
     # `change` may edit what it is given.
     removed = [] if before is None else [msgspec.structs.replace(before)]
     if before is not None:
-        if before.organization_id != organization_id:
-            raise NotFound(f"There is no completion '{id}'.", param="id")
         indexes.delete(connection, of=[before])
-    elif is_deleted(connection, id):
+    elif is_deleted(connection, id, organization_id=organization_id):
         raise Gone(f"The completion '{id}' was deleted, and stays deleted.", param="id")
     after = change(before)
     if after.bodies_deleted_at is not None:
         # A client tells more of a call whose bodies were kept for long enough.
         after.request, after.response, after.received = b"", None, None
     if before is not None:
-        connection.execute(completions.delete().where(completions.c.id == id))
+        connection.execute(completions.delete().where(*this))
     values = records.encode(after, started=False, bodies=bodies)
     database_of(connection).insert_records(connection, [values])
     keep_preview(connection, of=after)
@@ -352,16 +357,14 @@ def _merge(
 
 
 def _create_missing(
-    connection: Connection, *, of: Sequence[Completion], bodies: Bodies
-) -> dict[str, str]:
-    there: dict[str, str] = {}
+    connection: Connection, *, of: Sequence[Completion], organization_id: str, bodies: Bodies
+) -> set[str]:
+    assert all(each.organization_id == organization_id for each in of), "they are of another"
     ids = [each.id for each in of]
-    for begin in range(0, len(ids), IDS_MAX):
-        some = completions.c.id.in_(ids[begin : begin + IDS_MAX])
-        found = connection.execute(
-            select(completions.c.id, completions.c.organization_id).where(some)
-        )
-        there |= {row.id: row.organization_id for row in found}
+    found = _read_many(
+        connection, select(completions.c.id), ids=ids, organization_id=organization_id
+    )
+    there = {row.id for row in found}
     added = [each for each in of if each.id not in there]
     rows = [records.encode(each, started=False, bodies=bodies) for each in added]
     database_of(connection).insert_records(connection, rows)
@@ -370,7 +373,7 @@ def _create_missing(
     indexes.create(connection, of=added)
     rollups.record(connection, added=added)
     search_index.note(connection, of=added)
-    revive(connection, [each.id for each in added])
+    revive(connection, of=added)
     return there
 
 
@@ -398,10 +401,14 @@ _SELECT_TRIES = select(*(completions.c[name] for name in _TRY))
 
 def select_many(statement: Select[Any], *, ids: Sequence[str], organization_id: str) -> Select[Any]:
     """The rows with these ids, of one organization."""
-    # The organization is an expression, so that SQLite looks for the ids. It takes five of them
-    # for more than an organization has, and would go through its whole record.
-    organization = func.coalesce(completions.c.organization_id, null())
-    return statement.where(organization == organization_id, completions.c.id.in_(ids))
+    ours = completions.c.organization_id == organization_id
+    # Without the hint, SQLite may go through all of an organization in an index that has the
+    # columns, because it takes an organization for ten rows.
+    return statement.where(ours, completions.c.id.in_(ids)).with_hint(completions, BY_KEY)
+
+
+def _this(id: str, *, organization_id: str) -> Sequence[ColumnElement[bool]]:
+    return (completions.c.organization_id == organization_id, completions.c.id == id)
 
 
 def _read_many(

@@ -90,6 +90,7 @@ def compress_some(connection: Connection, *, bodies: Bodies) -> int:
             None if row.response is None else bodies.compress(row.response),
             None if row.received is None else bodies.compress(row.received),
             encode_preview(row.request, row.response),
+            row.organization_id,
             row.id,
         )
         for row in _read_some(connection)
@@ -100,10 +101,14 @@ def compress_some(connection: Connection, *, bodies: Bodies) -> int:
     return len(compressed)
 
 
+_COLUMNS = completions.c
 _OLDEST = (
-    select(completions.c.id, completions.c.request, completions.c.response, completions.c.received)
+    select(
+        *(_COLUMNS.organization_id, _COLUMNS.id),
+        *(_COLUMNS.request, _COLUMNS.response, _COLUMNS.received),
+    )
     .where(IS_UNCOMPRESSED)
-    .order_by(completions.c.organization_id, completions.c.created_at)
+    .order_by(_COLUMNS.organization_id, _COLUMNS.created_at)
     .limit(ROWS_MAX)
 )
 

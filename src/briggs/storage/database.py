@@ -71,17 +71,18 @@ class Database(Protocol):
         ...
 
     def replace_bodies(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Store compressed bodies: request, response, received, preview and id of each."""
+        """Store compressed bodies: request, response, received, preview, organization and id."""
         ...
 
     def empty_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Replace the bodies of completions: an empty body, compressed, the time, and the id."""
+        """Replace the bodies of completions: an empty body, compressed, the time, organization
+        and id of each."""
         ...
 
     def insert_missing(
         self, connection: Connection, table: Table, rows: Iterable[Sequence[Any]]
     ) -> int:
-        """Insert the rows that do not exist yet. Ids that the database counts are left out.
+        """Insert the rows that do not exist yet, as values of all columns.
 
         Returns how many were inserted.
         """
@@ -93,10 +94,19 @@ class Database(Protocol):
         """Insert a row, or replace one column of the row with this key."""
         ...
 
-    def reshape(self, connection: Connection, table: Table, *, forgotten: Sequence[str]) -> None:
+    def reshape(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        forgotten: Sequence[str],
+        owner: tuple[Table, str] | None,
+    ) -> None:
         """Create a table, or bring an old one to what `tables.py` says. Its rows stay.
 
-        They lose what they have in the `forgotten` columns, if the table has to change.
+        They lose what they have in the `forgotten` columns, if the table has to change. If they
+        have no organization yet, it is that of the row of the `owner` whose id they have in a
+        column. Those that nobody owns are left out.
         """
         ...
 

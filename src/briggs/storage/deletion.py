@@ -44,19 +44,20 @@ def delete_completions(
     ids = [each.id for each in found]
     organization_id = found[0].organization_id
     indexes.delete(connection, of=found)
-    signed_calls.delete(connection, completion_ids=ids)
+    signed_calls.delete(connection, organization_id=organization_id, completion_ids=ids)
     rollups.record(connection, removed=found)
     search_index.note(connection, of=found)
     _delete_grades(connection, ids, organization_id=organization_id)
     judges.forget(connection, completion_ids=ids, organization_id=organization_id)
     for table in (completions, deleted_completions):
-        connection.execute(table.delete().where(table.c.id.in_(ids)))
+        ours = table.c.organization_id == organization_id
+        connection.execute(table.delete().where(ours, table.c.id.in_(ids)))
     _delete_sessions(
         connection,
         {each.session_id for each in found if each.session_id is not None},
         organization_id=organization_id,
     )
-    places = [(each.id, each.organization_id, each.created_at) for each in found]
+    places = [(each.organization_id, each.id, each.created_at) for each in found]
     database_of(connection).insert_missing(connection, deleted_completions, places)
     erasure.demand(connection, within_s=erased_within_s)
 
@@ -69,23 +70,23 @@ def leave_queues(connection: Connection, ids: Sequence[str], *, organization_id:
         connection.execute(statement, keys)
 
 
-def revive(connection: Connection, ids: Sequence[str]) -> None:
+def revive(connection: Connection, *, of: Sequence[Completion]) -> None:
     """Forget that these completions were deleted, because they are on record again."""
-    if ids:
-        statement = deleted_completions.delete().where(
-            deleted_completions.c.id == bindparam("revived")
-        )
-        connection.execute(statement, [{"revived": id} for id in ids])
+    if of:
+        keys = [{"organization": each.organization_id, "revived": each.id} for each in of]
+        connection.execute(_REVIVE, keys)
 
 
-def is_deleted(connection: Connection, id: str) -> bool:
-    """Whether there was a completion with this id."""
-    row = select(deleted_completions.c.id).where(deleted_completions.c.id == id)
+def is_deleted(connection: Connection, id: str, *, organization_id: str) -> bool:
+    """Whether an organization had a completion with this id."""
+    columns = deleted_completions.c
+    row = select(columns.id).where(columns.organization_id == organization_id, columns.id == id)
     return connection.execute(row).first() is not None
 
 
 def _delete_grades(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:
-    for feedback_id in connection.scalars(_GRADED, {"completions": ids}).all():
+    these = {"organization": organization_id, "completions": ids}
+    for feedback_id in connection.scalars(_GRADED, these).all():
         feedback.delete(connection, feedback_id, organization_id=organization_id)
     leave_queues(connection, ids, organization_id=organization_id)
 
@@ -101,16 +102,25 @@ def _delete_sessions(connection: Connection, ids: set[str], *, organization_id: 
 _ORGANIZATION = bindparam("organization", type_=AnyText)
 _SESSION = bindparam("session", type_=AnyText)
 _TASKS = select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == _ORGANIZATION)
+_REVIVE = deleted_completions.delete().where(
+    deleted_completions.c.organization_id == _ORGANIZATION,
+    deleted_completions.c.id == bindparam("revived"),
+)
 _DELETE_LEASES_AND_SKIPS = [
-    # The task is the first part of the key.
+    # The task comes before the completion in the key.
     table.delete().where(
-        table.c.task_id.in_(_TASKS), table.c.completion_id == bindparam("completion")
+        table.c.organization_id == _ORGANIZATION,
+        table.c.task_id.in_(_TASKS),
+        table.c.completion_id == bindparam("completion"),
     )
     for table in (feedback_leases, feedback_skips)
 ]
 _GRADED = (
     select(feedback_completions.c.feedback_id)
-    .where(feedback_completions.c.completion_id.in_(bindparam("completions", expanding=True)))
+    .where(
+        feedback_completions.c.organization_id == _ORGANIZATION,
+        feedback_completions.c.completion_id.in_(bindparam("completions", expanding=True)),
+    )
     .distinct()
 )
 _DELETE_SESSION = sessions.delete().where(

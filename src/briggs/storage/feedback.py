@@ -6,7 +6,18 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, exists, func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    select,
+    tuple_,
+    update,
+)
 
 from briggs.storage import erasure, feedback_matches, feedback_queue, rows, tables
 from briggs.storage.access import Access
@@ -70,8 +81,7 @@ class FeedbackStore:
     async def create_missing(self, given: Feedback, *, versions: Sequence[FeedbackVersion]) -> bool:
         """Store a feedback of another record, with its earlier versions. False if it is there.
 
-        Raises `NotFound` if its task is not on record, and `Conflict` if another organization has
-        a feedback with this id.
+        Raises `NotFound` if its task is not on record.
         """
         redacted, earlier = self._redact(given), [self._redact(each) for each in versions]
         return await self._access.act(
@@ -118,7 +128,8 @@ class FeedbackStore:
     ) -> Mapping[str, Sequence[Feedback]]:
         """The feedback about each of these completions, oldest first, by the completion's id."""
         about = select(feedback_completions.c.feedback_id).where(
-            feedback_completions.c.completion_id.in_(completion_ids)
+            feedback_completions.c.organization_id == query.organization_id,
+            feedback_completions.c.completion_id.in_(completion_ids),
         )
         columns = feedback.c
         statement = (
@@ -151,7 +162,7 @@ class FeedbackStore:
 
     async def list_versions(self, of: Feedback) -> Sequence[FeedbackVersion]:
         """The versions of a feedback, oldest first."""
-        replaced = await self._access.read(lambda connection: _read_versions(connection, of.id))
+        replaced = await self._access.read(lambda connection: _read_versions(connection, of))
         return [*replaced, _as_version(of)]
 
     async def delete(self, id: str, *, organization_id: str) -> bool:
@@ -189,21 +200,14 @@ def insert(connection: Connection, given: Feedback, row: dict[str, Any]) -> None
     connection.execute(_INSERT, row)
     if given.completion_ids:
         connection.execute(_INSERT_COMPLETIONS, _list_rows(given))
-    feedback_matches.count_reviews(
-        connection,
-        organization_id=given.organization_id,
-        task_id=given.task_id,
-        completion_ids=given.completion_ids,
-    )
+    _count_reviews(connection, given)
 
 
 def _create_missing(
     connection: Connection, given: Feedback, versions: Sequence[FeedbackVersion]
 ) -> bool:
-    owner = connection.scalar(select(feedback.c.organization_id).where(feedback.c.id == given.id))
-    if owner is not None:
-        if owner != given.organization_id:
-            raise Conflict(f"The id '{given.id}' belongs to another feedback.")
+    this = _this(given.id, organization_id=given.organization_id)
+    if connection.execute(select(feedback.c.id).where(*this)).first() is not None:
         return False
     newest = connection.scalar(
         select(feedback_tasks.c.version).where(
@@ -218,8 +222,7 @@ def _create_missing(
         )
     insert(connection, given, rows.encode(given, table=feedback))
     for version in versions:
-        row = rows.encode(version, table=feedback_versions)
-        connection.execute(feedback_versions.insert().values(feedback_id=given.id, **row))
+        _insert_version(connection, version, of=given)
     return True
 
 
@@ -242,7 +245,7 @@ def _find_first(
             param="idempotency_key",
         )
     [first] = _read(connection, statement)
-    versions = _read_versions(connection, first.id)
+    versions = _read_versions(connection, first)
     if versions:
         values = msgspec.structs.asdict(versions[0])
         first = msgspec.structs.replace(first, updated_at=values.pop("created_at"), **values)
@@ -253,6 +256,7 @@ def _list_rows(of: Feedback) -> list[dict[str, Any]]:
     """The rows that link a feedback to its completions."""
     return [
         {
+            "organization_id": of.organization_id,
             "task_id": of.task_id,
             "completion_id": id,
             "reviewer": of.reviewer,
@@ -273,19 +277,37 @@ def _update(
     organization_id: str,
     change: Callable[[Feedback], Feedback],
 ) -> Feedback | None:
-    ours = feedback.c.id == id
+    this = _this(id, organization_id=organization_id)
     query = FeedbackQuery(organization_id=organization_id)
-    found = _read(connection, _select(query).where(ours))
+    found = _read(connection, _select(query).where(*this))
     if not found:
         return None
     before = found[0]
-    row = rows.encode(_as_version(before), table=feedback_versions)
-    connection.execute(feedback_versions.insert().values(feedback_id=id, **row))
+    _insert_version(connection, _as_version(before), of=before)
     after = change(before)
     after.version += 1
     after.updated_at = current_time_us()
-    connection.execute(update(feedback).where(ours).values(rows.encode(after, table=feedback)))
+    connection.execute(update(feedback).where(*this).values(rows.encode(after, table=feedback)))
     return after
+
+
+def _insert_version(connection: Connection, version: FeedbackVersion, *, of: Feedback) -> None:
+    row = rows.encode(version, table=feedback_versions)
+    owner = {"organization_id": of.organization_id, "feedback_id": of.id}
+    connection.execute(feedback_versions.insert().values(owner | row))
+
+
+def _this(id: str, *, organization_id: str) -> Sequence[ColumnElement[bool]]:
+    return (feedback.c.organization_id == organization_id, feedback.c.id == id)
+
+
+def _count_reviews(connection: Connection, of: Feedback) -> None:
+    feedback_matches.count_reviews(
+        connection,
+        organization_id=of.organization_id,
+        task_id=of.task_id,
+        completion_ids=of.completion_ids,
+    )
 
 
 def delete(connection: Connection, id: str, *, organization_id: str) -> bool:
@@ -299,26 +321,27 @@ def delete(connection: Connection, id: str, *, organization_id: str) -> bool:
         (feedback_completions, feedback_completions.c.feedback_id),
         (feedback, feedback.c.id),
     ):
-        connection.execute(table.delete().where(column == id))
-    feedback_matches.count_reviews(
-        connection,
-        organization_id=organization_id,
-        task_id=found[0].task_id,
-        completion_ids=found[0].completion_ids,
-    )
+        ours = table.c.organization_id == organization_id
+        connection.execute(table.delete().where(ours, column == id))
+    _count_reviews(connection, found[0])
     erasure.demand(connection)
     return True
 
 
-def forget_corrections(connection: Connection, *, completion_ids: Sequence[str]) -> None:
+def forget_corrections(
+    connection: Connection, *, organization_id: str, completion_ids: Sequence[str]
+) -> None:
     """Delete the corrected outputs of the feedback about some completions."""
     about = feedback_completions.c
-    ids = select(about.feedback_id).where(about.completion_id.in_(completion_ids))
+    ids = select(about.feedback_id).where(
+        about.organization_id == organization_id, about.completion_id.in_(completion_ids)
+    )
     for table, id in (
         (feedback, feedback.c.id),
         (feedback_versions, feedback_versions.c.feedback_id),
     ):
-        connection.execute(update(table).where(id.in_(ids)).values(corrected_output=None))
+        ours = table.c.organization_id == organization_id
+        connection.execute(update(table).where(ours, id.in_(ids)).values(corrected_output=None))
 
 
 def _select(query: FeedbackQuery) -> Select[Any]:
@@ -326,7 +349,13 @@ def _select(query: FeedbackQuery) -> Select[Any]:
     columns = feedback.c
     statement = (
         select(feedback, feedback_tasks.c.name.label("task_name"))
-        .join(feedback_tasks, feedback_tasks.c.id == columns.task_id)
+        .join(
+            feedback_tasks,
+            and_(
+                feedback_tasks.c.organization_id == columns.organization_id,
+                feedback_tasks.c.id == columns.task_id,
+            ),
+        )
         .where(columns.organization_id == query.organization_id)
     )
     if query.task_id is not None:
@@ -337,6 +366,7 @@ def _select(query: FeedbackQuery) -> Select[Any]:
         about = feedback_completions.alias().c
         statement = statement.where(
             exists().where(
+                about.organization_id == columns.organization_id,
                 about.feedback_id == columns.id,
                 about.completion_id == query.completion_id,
             )
@@ -355,7 +385,9 @@ def _is_shown_to(reviewer: str) -> Any:
     about, own = feedback_completions.alias().c, feedback_completions.alias().c
     answered = exists().where(
         and_(
+            about.organization_id == feedback.c.organization_id,
             about.feedback_id == feedback.c.id,
+            own.organization_id == about.organization_id,
             own.task_id == about.task_id,
             own.completion_id == about.completion_id,
             own.reviewer == reviewer,
@@ -372,7 +404,7 @@ def _read(connection: Connection, statement: Select[Any]) -> list[Feedback]:
     """Read feedback, with the ids of its completions."""
     found = [rows.decode(row, Feedback) for row in connection.execute(statement)]
     by_id = {each.id: each for each in found}
-    for row in _read_completion_ids(connection, list(by_id)):
+    for row in _read_completion_ids(connection, found):
         each = by_id[row.feedback_id]
         each.completion_ids.append(row.completion_id)
         if row.id is None:
@@ -380,20 +412,33 @@ def _read(connection: Connection, statement: Select[Any]) -> list[Feedback]:
     return found
 
 
-def _read_completion_ids(connection: Connection, ids: Sequence[str]) -> Iterable[Row[Any]]:
-    about, there = feedback_completions, tables.completions
+def _read_completion_ids(connection: Connection, of: Sequence[Feedback]) -> Iterable[Row[Any]]:
+    """The completions that feedback of one organization is about, with null for one that was
+    deleted.
+    """
+    if not of:
+        return ()
+    about, there = feedback_completions.c, tables.completions.c
+    is_it = and_(there.organization_id == about.organization_id, there.id == about.completion_id)
     statement = (
-        select(about.c.feedback_id, about.c.completion_id, there.c.id)
-        .outerjoin(there, there.c.id == about.c.completion_id)
-        .where(about.c.feedback_id.in_(ids))
-        .order_by(about.c.feedback_id, about.c.completion_id)
+        select(about.feedback_id, about.completion_id, there.id)
+        .outerjoin_from(feedback_completions, tables.completions, is_it)
+        .where(
+            about.organization_id == of[0].organization_id,
+            about.feedback_id.in_([each.id for each in of]),
+        )
+        .order_by(about.feedback_id, about.completion_id)
     )
-    return connection.execute(statement) if ids else ()
+    return connection.execute(statement)
 
 
-def _read_versions(connection: Connection, id: str) -> list[FeedbackVersion]:
+def _read_versions(connection: Connection, of: Feedback) -> list[FeedbackVersion]:
     columns = feedback_versions.c
-    statement = select(feedback_versions).where(columns.feedback_id == id).order_by(columns.version)
+    statement = (
+        select(feedback_versions)
+        .where(columns.organization_id == of.organization_id, columns.feedback_id == of.id)
+        .order_by(columns.version)
+    )
     return [rows.decode(row, FeedbackVersion) for row in connection.execute(statement)]
 
 

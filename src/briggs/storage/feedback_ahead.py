@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, exists, func, select
 from briggs.storage.database import database_of
 from briggs.storage.feedback_fill import NEWEST, SIEVED
 from briggs.storage.feedback_matches import COUNTS, PLACES, find_place
+from briggs.storage.functions import BY_KEY
 from briggs.storage.pages import list_first_ids
 from briggs.storage.queries import FOUND_BY_QUERY_MAX, Place, Query, select_page
 from briggs.storage.tables import (
@@ -49,7 +50,9 @@ def look_ahead(
     Empty if the queue is filled.
     """
     row = connection.execute(
-        select(_TASKS.fill_created_at, _TASKS.fill_id).where(_TASKS.id == task.id)
+        select(_TASKS.fill_created_at, _TASKS.fill_id).where(
+            _TASKS.organization_id == task.organization_id, _TASKS.id == task.id
+        )
     ).first()
     if row is None or row.fill_created_at is None:
         return []
@@ -123,7 +126,9 @@ class _Ahead:
         # Leaving Briggs's own calls out here would take longer than sorting.
         query = replace(self._query, sort="p_mean", order="asc", limit=SORTED, without_tags=[])
         ids = list_first_ids(self._connection, query)
-        chosen = select(_COLUMNS.id).where(_COLUMNS.id.in_(ids), *self._is_free)
+        ours = _COLUMNS.organization_id == self._task.organization_id
+        chosen = select(_COLUMNS.id).where(ours, _COLUMNS.id.in_(ids), *self._is_free)
+        chosen = chosen.with_hint(completions, BY_KEY)
         yield from filter(self._is_in_sample, self._connection.scalars(chosen))
 
     def _at_random(self, filled_to: Place | None) -> Iterator[str]:
@@ -158,13 +163,22 @@ def _list_conditions(task: FeedbackTask, *, reviewer: str) -> Sequence[ColumnEle
     """What is free for the reviewer, and not in the queue yet."""
 
     def is_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-        ours = (table.c.task_id == task.id, table.c.completion_id == _COLUMNS.id)
+        ours = (
+            table.c.organization_id == _COLUMNS.organization_id,
+            table.c.task_id == task.id,
+            table.c.completion_id == _COLUMNS.id,
+        )
         return exists().where(*ours, *conditions)
 
     given = feedback_completions.c
     reviews = (
         select(func.count(given.reviewer.distinct()))
-        .where(given.task_id == task.id, given.completion_id == _COLUMNS.id, COUNTS)
+        .where(
+            given.organization_id == _COLUMNS.organization_id,
+            given.task_id == task.id,
+            given.completion_id == _COLUMNS.id,
+            COUNTS,
+        )
         .scalar_subquery()
     )
     return (

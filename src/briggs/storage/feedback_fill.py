@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, select, update
+from sqlalchemy import Connection, Row, and_, case, select, update
 
 from briggs.storage import feedback_counts, feedback_matches, rows
 from briggs.storage.bodies import ZSTD, Bodies
@@ -87,9 +87,10 @@ def step(connection: Connection, *, after: str, bodies: Bodies) -> str:
     return str(row.id)
 
 
-def begin(connection: Connection, task_id: str, *, bodies: Bodies) -> None:
+def begin(connection: Connection, task_id: str, *, organization_id: str, bodies: Bodies) -> None:
     """Take the first steps for a task that was created or changed. They fill a small queue."""
-    ours = select(feedback_tasks).where(_TASKS.id == task_id, _IS_UNFILLED)
+    this = (_TASKS.organization_id == organization_id, _TASKS.id == task_id)
+    ours = select(feedback_tasks).where(*this, _IS_UNFILLED)
     for _ in range(STEPS_AT_ONCE):
         row = connection.execute(ours).first()
         if row is None:
@@ -106,7 +107,8 @@ def fill(connection: Connection, row: Row[Any], *, bodies: Bodies) -> None:
         place = _read_back(
             connection, task, after=Place(row.fill_created_at, row.fill_id), bodies=bodies
         )
-    connection.execute(update(feedback_tasks).where(_TASKS.id == task.id).values(place))
+    this = (_TASKS.organization_id == task.organization_id, _TASKS.id == task.id)
+    connection.execute(update(feedback_tasks).where(*this).values(place))
     if place is FILLED:
         forget(connection)
 
@@ -126,16 +128,20 @@ def put(connection: Connection, task: FeedbackTask, ids: Sequence[str], *, bodie
 
 def _sieve(connection: Connection, task: FeedbackTask, *, after: str) -> dict[str, Any]:
     """Take out the next of those that the task does not select any more."""
+    of_task = (_QUEUE.organization_id == task.organization_id, _QUEUE.task_id == task.id)
+    is_it = and_(
+        _COLUMNS.organization_id == _QUEUE.organization_id, _COLUMNS.id == _QUEUE.completion_id
+    )
     page = connection.execute(
         select(_QUEUE.completion_id, _COLUMNS.kind, _COLUMNS.tags)
-        .outerjoin(completions, _COLUMNS.id == _QUEUE.completion_id)
-        .where(_QUEUE.task_id == task.id, _QUEUE.completion_id > after)
+        .outerjoin_from(feedback_queue, completions, is_it)
+        .where(*of_task, _QUEUE.completion_id > after)
         .order_by(_QUEUE.completion_id)
         .limit(STEP_ROWS)
     ).all()
     wrong = [id for id, kind, tags in page if not _is_wanted(task, kind, tags)]
     if wrong:
-        ours = (_QUEUE.task_id == task.id, _QUEUE.completion_id.in_(wrong))
+        ours = (*of_task, _QUEUE.completion_id.in_(wrong))
         places = connection.execute(select(_QUEUE.task_id, _QUEUE.open).where(*ours)).all()
         connection.execute(feedback_queue.delete().where(*ours))
         feedback_counts.remove(

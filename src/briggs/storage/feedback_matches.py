@@ -82,7 +82,10 @@ def withdraw(connection: Connection, ids: Sequence[str], *, organization_id: str
     ours = {"organization": organization_id, "completions": ids}
     places = connection.execute(_PLACES, ours).all()
     if places:
-        keys = [{"task": task_id, "completion": id} for task_id, id, _ in places]
+        keys = [
+            {"organization": organization_id, "task": task_id, "completion": id}
+            for task_id, id, _ in places
+        ]
         connection.execute(_DELETE, keys)
         feedback_counts.remove(
             connection,
@@ -133,10 +136,15 @@ def put(
     of: Sequence[Completion],
 ) -> None:
     """Put completions into a task's queue, unless they are there."""
-    parameters = {"task": task_id, "completions": [each.id for each in of]}
+    parameters = {
+        "organization": organization_id,
+        "task": task_id,
+        "completions": [each.id for each in of],
+    }
     reviews = {row[0]: row[1] for row in connection.execute(_COUNT_REVIEWS, parameters)}
     ready = [
         (
+            organization_id,
             task_id,
             each.id,
             each.created_at,
@@ -170,7 +178,7 @@ def count_reviews(
     completion_ids: Sequence[str] | None = None,
 ) -> None:
     """Update the review counts in a queue, for some completions or for all with feedback."""
-    which = {"task": task_id, "completions": completion_ids}
+    which = {"organization": organization_id, "task": task_id, "completions": completion_ids}
     count, recount = _COUNTED["all" if completion_ids is None else "some"]
     before = connection.scalar(count, which) or 0
     connection.execute(recount, which)
@@ -189,18 +197,23 @@ def find_place(name: str) -> int:
 _SELECTORS = "feedback selectors"
 _QUEUE = feedback_queue.c
 COUNTS = exists().where(
+    feedback.c.organization_id == feedback_completions.c.organization_id,
     feedback.c.id == feedback_completions.c.feedback_id,
+    feedback_tasks.c.organization_id == feedback_completions.c.organization_id,
     feedback_tasks.c.id == feedback_completions.c.task_id,
     feedback.c.task_version >= feedback_tasks.c.counts_from,
 )
 """Whether a feedback answers a version of its task that still counts."""
 _IS_REVIEW = exists().where(
-    feedback.c.id == feedback_completions.c.feedback_id, feedback.c.reviewer_kind != "model"
+    feedback.c.organization_id == feedback_completions.c.organization_id,
+    feedback.c.id == feedback_completions.c.feedback_id,
+    feedback.c.reviewer_kind != "model",
 )
 """Whether a person gave it. What a judge says makes no review of people unnecessary."""
 _REVIEWS = (
     select(func.count(feedback_completions.c.reviewer.distinct()))
     .where(
+        feedback_completions.c.organization_id == _QUEUE.organization_id,
         feedback_completions.c.task_id == _QUEUE.task_id,
         feedback_completions.c.completion_id == _QUEUE.completion_id,
         COUNTS,
@@ -210,7 +223,10 @@ _REVIEWS = (
 )
 _WANTED = (
     select(feedback_tasks.c.reviewers_wanted)
-    .where(feedback_tasks.c.id == _QUEUE.task_id)
+    .where(
+        feedback_tasks.c.organization_id == _QUEUE.organization_id,
+        feedback_tasks.c.id == _QUEUE.task_id,
+    )
     .scalar_subquery()
 )
 _COUNT_REVIEWS = (
@@ -219,6 +235,7 @@ _COUNT_REVIEWS = (
         func.count(feedback_completions.c.reviewer.distinct()),
     )
     .where(
+        feedback_completions.c.organization_id == bindparam("organization"),
         feedback_completions.c.task_id == bindparam("task"),
         feedback_completions.c.completion_id.in_(bindparam("completions", expanding=True)),
         COUNTS,
@@ -226,16 +243,19 @@ _COUNT_REVIEWS = (
     )
     .group_by(feedback_completions.c.completion_id)
 )
+_ORGANIZATION = bindparam("organization", type_=AnyText)
 _PLACES = select(_QUEUE.task_id, _QUEUE.completion_id, _QUEUE.open).where(
+    _QUEUE.organization_id == _ORGANIZATION,
+    # The task comes before the completion in the key.
     _QUEUE.task_id.in_(
-        select(feedback_tasks.c.id).where(
-            feedback_tasks.c.organization_id == bindparam("organization", type_=AnyText)
-        )
+        select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == _ORGANIZATION)
     ),
     _QUEUE.completion_id.in_(bindparam("completions", expanding=True)),
 )
 _DELETE = feedback_queue.delete().where(
-    _QUEUE.task_id == bindparam("task"), _QUEUE.completion_id == bindparam("completion")
+    _QUEUE.organization_id == bindparam("organization"),
+    _QUEUE.task_id == bindparam("task"),
+    _QUEUE.completion_id == bindparam("completion"),
 )
 
 
@@ -243,7 +263,7 @@ def _count_and_recount(
     chosen: ColumnElement[bool],
 ) -> tuple[Select[int], Update]:
     """Statements that count the open places among some of a task, and count their reviews."""
-    where = (_QUEUE.task_id == bindparam("task"), chosen)
+    where = (_QUEUE.organization_id == _ORGANIZATION, _QUEUE.task_id == bindparam("task"), chosen)
     return (
         select(func.count()).select_from(feedback_queue).where(*where, IS_OPEN),
         update(feedback_queue).where(*where).values(reviews=_REVIEWS, open=_REVIEWS < _WANTED),
@@ -256,7 +276,8 @@ _COUNTED = {
     "all": _count_and_recount(
         _QUEUE.completion_id.in_(
             select(feedback_completions.c.completion_id).where(
-                feedback_completions.c.task_id == bindparam("task")
+                feedback_completions.c.organization_id == _ORGANIZATION,
+                feedback_completions.c.task_id == bindparam("task"),
             )
         )
     ),

@@ -158,7 +158,11 @@ class FeedbackQueue:
         leases = feedback_leases.c
         statement = (
             select(leases.completion_id, leases.reviewer, leases.expires_at)
-            .where(leases.task_id == task.id, leases.reviewer == reviewer)
+            .where(
+                leases.organization_id == task.organization_id,
+                leases.task_id == task.id,
+                leases.reviewer == reviewer,
+            )
             .order_by(leases.expires_at.desc())
         )
         return await self._access.read(
@@ -172,7 +176,11 @@ class FeedbackQueue:
         skips = feedback_skips.c
         statement = (
             select(skips.completion_id, skips.created_at, skips.reason)
-            .where(skips.task_id == task.id, skips.reviewer == reviewer)
+            .where(
+                skips.organization_id == task.organization_id,
+                skips.task_id == task.id,
+                skips.reviewer == reviewer,
+            )
             .order_by(skips.created_at.desc())
             .limit(limit)
         )
@@ -323,7 +331,7 @@ def _renew(connection: Connection, task: FeedbackTask, lease: Lease) -> Lease | 
 def _write_lease(connection: Connection, task: FeedbackTask, lease: Lease) -> None:
     row = rows.encode(lease, table=feedback_leases)
     database_of(connection).upsert(
-        connection, feedback_leases, {"task_id": task.id, **row}, replaced="expires_at"
+        connection, feedback_leases, {**_owner_of(task), **row}, replaced="expires_at"
     )
 
 
@@ -332,12 +340,14 @@ def _skip(
 ) -> bool:
     queue = feedback_queue.c
     awaits = select(queue.task_id).where(
-        queue.task_id == task.id, queue.completion_id == completion_id
+        queue.organization_id == task.organization_id,
+        queue.task_id == task.id,
+        queue.completion_id == completion_id,
     )
     if connection.execute(awaits).first() is None:
         return False
     row = {
-        "task_id": task.id,
+        **_owner_of(task),
         "completion_id": completion_id,
         "reviewer": reviewer,
         "created_at": current_time_us(),
@@ -370,7 +380,7 @@ def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -
     matching, left = feedback_counts.read(
         connection, organization_id=task.organization_id, task_id=task.id
     )
-    named = {"task": task.id, "now": current_time_us(), "reviewer": reviewer}
+    named = {**_name(task, reviewer or ""), "reviewer": reviewer}
     return Progress(
         matching=matching,
         graded=matching - left,
@@ -386,11 +396,20 @@ def _measure(connection: Connection, task: FeedbackTask, reviewer: str | None) -
 
 def _list_left(table: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
     """The completions left in the queue that a table has rows about."""
-    others = and_(table.c.task_id == _QUEUE.task_id, table.c.completion_id == _QUEUE.completion_id)
+    others = and_(
+        table.c.organization_id == _QUEUE.organization_id,
+        table.c.task_id == _QUEUE.task_id,
+        table.c.completion_id == _QUEUE.completion_id,
+    )
     return (
         select(_QUEUE.completion_id)
         .select_from(table.join(feedback_queue, others))
-        .where(table.c.task_id == bindparam("task"), IS_OPEN, *conditions)
+        .where(
+            table.c.organization_id == bindparam("organization"),
+            table.c.task_id == bindparam("task"),
+            IS_OPEN,
+            *conditions,
+        )
     )
 
 
@@ -403,6 +422,7 @@ def _count_left(table: Table, *conditions: ColumnElement[bool]) -> Select[int]:
 def _name(task: FeedbackTask, reviewer: str) -> dict[str, Any]:
     """The parameters that `_IS_FREE` needs."""
     return {
+        "organization": task.organization_id,
         "task": task.id,
         "wanted": task.reviewers_wanted,
         "reviewer": reviewer,
@@ -413,6 +433,7 @@ def _name(task: FeedbackTask, reviewer: str) -> dict[str, Any]:
 def _is_of(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether a table has a row about the completion in the queue."""
     return exists().where(
+        table.c.organization_id == _QUEUE.organization_id,
         table.c.task_id == _QUEUE.task_id,
         table.c.completion_id == _QUEUE.completion_id,
         *conditions,
@@ -425,16 +446,21 @@ _IN_HAND = (
     select(func.count())
     .select_from(feedback_leases)
     .where(
+        feedback_leases.c.organization_id == _QUEUE.organization_id,
         feedback_leases.c.task_id == _QUEUE.task_id,
         feedback_leases.c.completion_id == _QUEUE.completion_id,
         feedback_leases.c.expires_at > _NOW,
     )
     .scalar_subquery()
 )
+_OF_TASK = (
+    _QUEUE.organization_id == bindparam("organization"),
+    _QUEUE.task_id == bindparam("task"),
+)
 # The conditions for giving a completion to a reviewer. They are built once, because building them
 # takes ten times as long as executing them.
 _IS_FREE = (
-    _QUEUE.task_id == bindparam("task"),
+    *_OF_TASK,
     IS_OPEN,
     ~_is_of(feedback_completions, feedback_completions.c.reviewer == _REVIEWER, COUNTS),
     ~_is_of(feedback_skips, feedback_skips.c.reviewer == _REVIEWER),
@@ -452,13 +478,14 @@ _DONE_BY_REVIEWER = union_all(
     _list_left(feedback_skips, feedback_skips.c.reviewer == _REVIEWER),
 )
 _FILLED_TO = select(feedback_tasks.c.fill_created_at).where(
-    feedback_tasks.c.id == bindparam("task")
+    feedback_tasks.c.organization_id == bindparam("organization"),
+    feedback_tasks.c.id == bindparam("task"),
 )
 _SELECT_FREE = select(_QUEUE.completion_id).where(
     _QUEUE.completion_id == bindparam("completion"), *_IS_FREE
 )
 _SELECT_TAKEN = select(_QUEUE.reviews + _IN_HAND).where(
-    _QUEUE.task_id == bindparam("task"), _QUEUE.completion_id == bindparam("completion")
+    *_OF_TASK, _QUEUE.completion_id == bindparam("completion")
 )
 
 
@@ -507,9 +534,15 @@ _KEYS: Mapping[Order, ColumnElement[Any]] = {
 }
 
 
+def _owner_of(task: FeedbackTask) -> dict[str, str]:
+    """The columns that say whose row it is."""
+    return {"organization_id": task.organization_id, "task_id": task.id}
+
+
 def _lease_of(task: FeedbackTask, completion_id: str, reviewer: str) -> dict[str, Any]:
     """The parameters that `_LEASE` needs."""
     return {
+        "organization": task.organization_id,
         "task": task.id,
         "completion": completion_id,
         "reviewer": reviewer,
@@ -517,11 +550,13 @@ def _lease_of(task: FeedbackTask, completion_id: str, reviewer: str) -> dict[str
 
 
 _LEASE = (
+    feedback_leases.c.organization_id == bindparam("organization"),
     feedback_leases.c.task_id == bindparam("task"),
     feedback_leases.c.completion_id == bindparam("completion"),
     feedback_leases.c.reviewer == bindparam("reviewer"),
 )
 _DELETE_SKIP = feedback_skips.delete().where(
+    feedback_skips.c.organization_id == bindparam("organization"),
     feedback_skips.c.task_id == bindparam("task"),
     feedback_skips.c.completion_id == bindparam("completion"),
     feedback_skips.c.reviewer == bindparam("reviewer"),

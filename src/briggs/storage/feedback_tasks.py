@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 
 from briggs.storage import feedback_counts, feedback_fill, feedback_matches, rows, tables
 from briggs.storage.access import Access
@@ -13,7 +13,6 @@ from briggs.storage.feedback_fill import BEGINNING, FILLED, SIEVING
 from briggs.storage.tables import feedback_queue as queue
 from briggs.storage.tables import feedback_task_versions, feedback_tasks
 from briggs.types.completions import current_time_us
-from briggs.types.errors import Conflict
 from briggs.types.feedback import FeedbackTask, TaskVersion
 
 _UNFILLED = (
@@ -38,10 +37,7 @@ class FeedbackTasks:
         await self._access.act(lambda connection: _create(connection, task, bodies=self._bodies))
 
     async def create_missing(self, task: FeedbackTask, *, versions: Sequence[TaskVersion]) -> bool:
-        """Store a task of another record, with its versions. Returns False if its id is there.
-
-        Raises `Conflict` if another organization has a task with this id.
-        """
+        """Store a task of another record, with its versions. Returns False if its id is there."""
         return await self._access.act(
             lambda connection: _create_missing(connection, task, versions, bodies=self._bodies)
         )
@@ -93,11 +89,13 @@ class FeedbackTasks:
             ]
         )
 
-    async def list_versions(self, id: str) -> Sequence[TaskVersion]:
+    async def list_versions(self, id: str, *, organization_id: str) -> Sequence[TaskVersion]:
         """The versions of a task, oldest first."""
         columns = feedback_task_versions.c
         statement = (
-            select(feedback_task_versions).where(columns.task_id == id).order_by(columns.version)
+            select(feedback_task_versions)
+            .where(columns.organization_id == organization_id, columns.task_id == id)
+            .order_by(columns.version)
         )
         return await self._access.read(
             lambda connection: [
@@ -140,7 +138,11 @@ class FeedbackTasks:
         hiding = (tasks.organization_id == organization_id, tasks.hide_model)
         statement = (
             select(queue.c.completion_id, tasks.completion_tags_selector)
-            .join_from(feedback_tasks, queue, queue.c.task_id == tasks.id)
+            .join_from(
+                feedback_tasks,
+                queue,
+                and_(queue.c.organization_id == tasks.organization_id, queue.c.task_id == tasks.id),
+            )
             .where(*hiding, queue.c.completion_id.in_(completion_ids))
         )
         unfilled = select(tasks.completion_tags_selector).where(
@@ -152,7 +154,10 @@ class FeedbackTasks:
             for id, tags in connection.execute(statement):
                 found.setdefault(id, set()).update(tags)
             for tags in connection.scalars(unfilled).all():
-                for id in _list_selected(connection, completion_ids, tags):
+                selected = _list_selected(
+                    connection, completion_ids, tags, organization_id=organization_id
+                )
+                for id in selected:
                     found.setdefault(id, set()).update(tags)
             return found
 
@@ -182,21 +187,17 @@ def _insert(connection: Connection, task: FeedbackTask, *, bodies: Bodies) -> No
     connection.execute(feedback_tasks.insert().values(row | (FILLED if is_filled else BEGINNING)))
     feedback_counts.create(connection, organization_id=task.organization_id, task_id=task.id)
     _forget(connection)
-    feedback_fill.begin(connection, task.id, bodies=bodies)
+    feedback_fill.begin(connection, task.id, organization_id=task.organization_id, bodies=bodies)
 
 
 def _create_missing(
     connection: Connection, task: FeedbackTask, versions: Sequence[TaskVersion], *, bodies: Bodies
 ) -> bool:
-    columns = feedback_tasks.c
-    owner = connection.scalar(select(columns.organization_id).where(columns.id == task.id))
-    if owner is not None:
-        if owner != task.organization_id:
-            raise Conflict(f"The id '{task.id}' belongs to another task.")
+    if _retrieve(connection, task.id, organization_id=task.organization_id) is not None:
         return False
     _insert(connection, task, bodies=bodies)
     for version in versions:
-        _insert_version(connection, version, task_id=task.id)
+        _insert_version(connection, version, of=task)
     return True
 
 
@@ -223,21 +224,18 @@ def _create_version(connection: Connection, task: FeedbackTask) -> None:
         instruction=task.instruction,
         json_schema=task.json_schema,
     )
-    _insert_version(connection, version, task_id=task.id)
+    _insert_version(connection, version, of=task)
 
 
-def _insert_version(connection: Connection, version: TaskVersion, *, task_id: str) -> None:
+def _insert_version(connection: Connection, version: TaskVersion, *, of: FeedbackTask) -> None:
     row = rows.encode(version, table=feedback_task_versions)
-    connection.execute(feedback_task_versions.insert().values(task_id=task_id, **row))
+    owner = {"organization_id": of.organization_id, "task_id": of.id}
+    connection.execute(feedback_task_versions.insert().values(owner | row))
 
 
 def _retrieve(connection: Connection, id: str, *, organization_id: str) -> FeedbackTask | None:
-    row = connection.execute(
-        select(feedback_tasks).where(
-            feedback_tasks.c.id == id,
-            feedback_tasks.c.organization_id == organization_id,
-        )
-    ).first()
+    this = _this(id, organization_id=organization_id)
+    row = connection.execute(select(feedback_tasks).where(*this)).first()
     return None if row is None else rows.decode(row, FeedbackTask)
 
 
@@ -264,21 +262,33 @@ def _update(
     row = rows.encode(after, table=feedback_tasks)
     if after.kind == "grade" and _selects(after) != _selects(before):
         row |= SIEVING
-    connection.execute(update(feedback_tasks).where(feedback_tasks.c.id == id).values(row))
+    this = _this(id, organization_id=organization_id)
+    connection.execute(update(feedback_tasks).where(*this).values(row))
     _forget(connection)
     counted = (before.reviewers_wanted, before.counts_from)
     if (after.reviewers_wanted, after.counts_from) != counted:
         feedback_matches.count_reviews(connection, organization_id=organization_id, task_id=id)
-    feedback_fill.begin(connection, id, bodies=bodies)
+    feedback_fill.begin(connection, id, organization_id=organization_id, bodies=bodies)
     return after
 
 
+def _this(id: str, *, organization_id: str) -> Sequence[ColumnElement[bool]]:
+    columns = feedback_tasks.c
+    return (columns.organization_id == organization_id, columns.id == id)
+
+
 def _list_selected(
-    connection: Connection, completion_ids: Sequence[str], tags: Collection[str]
+    connection: Connection,
+    completion_ids: Sequence[str],
+    tags: Collection[str],
+    *,
+    organization_id: str,
 ) -> list[str]:
     """Those of some completions that a task with these tags selects."""
     columns = tables.completions.c
-    statement = select(columns.id, columns.kind, columns.tags).where(columns.id.in_(completion_ids))
+    statement = select(columns.id, columns.kind, columns.tags).where(
+        columns.organization_id == organization_id, columns.id.in_(completion_ids)
+    )
     return [
         row.id
         for row in connection.execute(statement)

@@ -62,8 +62,9 @@ def _select(task: FeedbackTask, is_filled: bool) -> Select[Any]:
         return (
             select(_QUEUE.created_at, _QUEUE.completion_id)
             .where(
-                *(_QUEUE.task_id == task.id, IS_OPEN, _QUEUE.reviews == 0),
-                _is_ungraded(_QUEUE.completion_id),
+                *(_QUEUE.organization_id == task.organization_id, _QUEUE.task_id == task.id),
+                *(IS_OPEN, _QUEUE.reviews == 0),
+                _is_ungraded(_QUEUE.organization_id, _QUEUE.completion_id),
             )
             .order_by(_QUEUE.created_at.desc(), _QUEUE.completion_id.desc())
         )
@@ -71,9 +72,10 @@ def _select(task: FeedbackTask, is_filled: bool) -> Select[Any]:
         select_page(query_record(task), after=None, limit=-1)
         .limit(None)
         .with_only_columns(_COLUMNS.created_at, _COLUMNS.id)
-        .where(*IS_GRADABLE, _is_ungraded(_COLUMNS.id))
+        .where(*IS_GRADABLE, _is_ungraded(_COLUMNS.organization_id, _COLUMNS.id))
     )
 
 
-def _is_ungraded(id: ColumnElement[str]) -> ColumnElement[bool]:
-    return ~exists().where(feedback_completions.c.completion_id == id)
+def _is_ungraded(owner: ColumnElement[str], id: ColumnElement[str]) -> ColumnElement[bool]:
+    given = feedback_completions.c
+    return ~exists().where(given.organization_id == owner, given.completion_id == id)

@@ -133,9 +133,9 @@ class Translator:
             or_(tasks.name == task, tasks.id == task),
         )
         return exists().where(
-            tables.feedback_completions.c.completion_id == _COLUMNS.id,
+            *_IS_ABOUT_IT,
             tables.feedback_completions.c.task_id.in_(named),
-            tables.feedback.c.id == tables.feedback_completions.c.feedback_id,
+            *_IS_THE_FEEDBACK,
             _find_value(tables.feedback.c.json_values, field, condition),
         )
 
@@ -238,6 +238,16 @@ def _compare_time(condition: Comparison) -> Condition:
     return and_(created >= begin, created < end)
 
 
+_ABOUT = tables.feedback_completions.c
+_IS_ABOUT_IT = (
+    _ABOUT.organization_id == _COLUMNS.organization_id,
+    _ABOUT.completion_id == _COLUMNS.id,
+)
+_IS_THE_FEEDBACK = (
+    tables.feedback.c.organization_id == _ABOUT.organization_id,
+    tables.feedback.c.id == _ABOUT.feedback_id,
+)
+
 Finder = Callable[[Translator, Comparison], Condition]
 
 
@@ -303,15 +313,10 @@ def _find_finish_reason(_: Translator, condition: Comparison) -> Condition:
 
 
 def _find_graded(_: Translator, condition: Comparison) -> Condition:
-    given = tables.feedback_completions.c.completion_id == _COLUMNS.id
     if condition.value.text == "none":
-        return not_(exists().where(given))
+        return not_(exists().where(*_IS_ABOUT_IT))
     kind = "person" if condition.value.text == "people" else condition.value.text
-    return exists().where(
-        given,
-        tables.feedback.c.id == tables.feedback_completions.c.feedback_id,
-        tables.feedback.c.reviewer_kind == kind,
-    )
+    return exists().where(*_IS_ABOUT_IT, *_IS_THE_FEEDBACK, tables.feedback.c.reviewer_kind == kind)
 
 
 def _find_caller(_: Translator, condition: Comparison) -> Condition:

@@ -1,10 +1,13 @@
-"""SQL functions that each database has under a name of its own."""
+"""SQL functions and hints that each database has under a name of its own."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy.sql.functions import FunctionElement
+
+BY_KEY = "by key"
+"""A hint: the rows of a table are to be looked for by its primary key."""
 
 
 class json_elements(FunctionElement[Any]):  # noqa: N801

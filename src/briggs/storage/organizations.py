@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Table, or_, select
+from sqlalchemy import Connection, or_, select
 
 from briggs.storage import erasure, feedback_matches, rollups, rows, search_index
 from briggs.storage.access import Access
-from briggs.storage.tables import (
-    completions,
-    feedback,
-    feedback_tasks,
-    metadata,
-    organizations,
-)
+from briggs.storage.tables import completions, metadata, organizations
 from briggs.types.errors import InvalidRequest
 from briggs.types.organizations import Organization
 
@@ -64,20 +58,9 @@ def _delete(connection: Connection, *, id: str) -> bool:
     ours = completions.c.organization_id == id
     if connection.execute(select(completions.c.id).where(ours).limit(1)).first() is not None:
         return False
-    owners = {
-        "task_id": select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == id),
-        "feedback_id": select(feedback.c.id).where(feedback.c.organization_id == id),
-    }
-    owned: list[Table] = []
-    parts: list[Table] = []
     for table in metadata.sorted_tables:
-        (owned if "organization_id" in table.c else parts).append(table)
-    for table in parts:
-        for name, owner in owners.items():
-            if name in table.c:
-                connection.execute(table.delete().where(table.c[name].in_(owner)))
-    for table in owned:
-        connection.execute(table.delete().where(table.c.organization_id == id))
+        if "organization_id" in table.c:
+            connection.execute(table.delete().where(table.c.organization_id == id))
     connection.execute(organizations.delete().where(organizations.c.id == id))
     feedback_matches.forget_selectors(connection)
     rollups.forget_fills(connection)

@@ -9,10 +9,11 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, func, null, select
+from sqlalchemy import Connection, Select, func, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.functions import BY_KEY
 from briggs.storage.previews import read_previews
 from briggs.storage.queries import (
     PLACE,
@@ -328,7 +329,12 @@ def _read_previews(
     if query.has_words:
         # They were read to search them.
         return {each.id: read_preview(each.request, each.response) for each in shown}
-    return read_previews(connection, ids=[each.id for each in shown], bodies=bodies)
+    return read_previews(
+        connection,
+        ids=[each.id for each in shown],
+        organization_id=query.organization_id,
+        bodies=bodies,
+    )
 
 
 def _count_tries(
@@ -384,10 +390,8 @@ def find_row(
 ) -> Any:
     """The row with our id, or else the newest with this upstream id; None if there is neither."""
     ours = statement.where(completions.c.organization_id == organization_id)
-    # An expression, or else SQLite may read the whole index of the organization to find an id.
-    organization = func.coalesce(completions.c.organization_id, null())
-    own = statement.where(organization == organization_id)
-    row = connection.execute(own.where(completions.c.id.in_(_list_own_ids(id)))).first()
+    own = ours.where(completions.c.id.in_(_list_own_ids(id))).with_hint(completions, BY_KEY)
+    row = connection.execute(own).first()
     if row is not None:
         return row
     theirs = ours.where(completions.c.response_id == id)

@@ -31,8 +31,8 @@ def keep_preview(connection: Connection, *, of: Completion) -> None:
     """Keep what lists show of a completion that was just written."""
     preview = encode_preview(of.request, of.response)
     if preview is not None:
-        row = completions.c.id == of.id
-        connection.execute(update(completions).where(row).values(preview=preview))
+        row = (_COLUMNS.organization_id == of.organization_id, _COLUMNS.id == of.id)
+        connection.execute(update(completions).where(*row).values(preview=preview))
 
 
 _COLUMNS = completions.c
@@ -48,11 +48,12 @@ _SELECT = select(
 
 
 def read_previews(
-    connection: Connection, *, ids: Sequence[str], bodies: Bodies
+    connection: Connection, *, ids: Sequence[str], organization_id: str, bodies: Bodies
 ) -> dict[str, Preview | None]:
     """What a list shows of these completions, by their ids. None for one whose large bodies
     were written just now."""
-    statement: Select[Any] = _SELECT.where(_COLUMNS.id.in_(ids))
+    ours = _COLUMNS.organization_id == organization_id
+    statement: Select[Any] = _SELECT.where(ours, _COLUMNS.id.in_(ids))
     return {row.id: _read(row, bodies=bodies) for row in connection.execute(statement)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -151,6 +151,7 @@ def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tupl
         statement = statement.join(
             source,
             and_(
+                source.c.organization_id == completions.c.organization_id,
                 source.c.completion_id == completions.c.id,
                 source.c.created_at == completions.c.created_at,
             ),
@@ -171,8 +172,7 @@ def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tupl
 def read_chosen(page: Select[tuple[Any, ...]], *, query: Query) -> Select[tuple[Any, ...]]:
     """The same page, whose rows are read once they are chosen. So an index is sorted, not rows."""
     ids = page.with_only_columns(completions.c.id).correlate(None)
-    rows = (SELECT if query.payloads else SELECT_HEADS).where(completions.c.id.in_(ids))
-    return _order(rows, query, completions.c.created_at, completions.c.id, after=None)
+    return read_ids(ids, query=query)
 
 
 def count_led(query: Query, *, limit: int) -> Select[Any] | None:
@@ -209,9 +209,10 @@ def _list_sources(query: Query) -> list[Subquery]:
     return sources + [_find(completion_rules, query, rule=rule) for rule in query.violates]
 
 
-def read_ids(ids: Sequence[Any], *, query: Query) -> Select[tuple[Any, ...]]:
-    """The rows with these ids, in the order of a query."""
-    rows = (SELECT if query.payloads else SELECT_HEADS).where(completions.c.id.in_(ids))
+def read_ids(ids: Any, *, query: Query) -> Select[tuple[Any, ...]]:
+    """The rows with these ids, or those that a statement selects, in the order of a query."""
+    ours = completions.c.organization_id == query.organization_id
+    rows = (SELECT if query.payloads else SELECT_HEADS).where(ours, completions.c.id.in_(ids))
     return _order(rows, query, completions.c.created_at, completions.c.id, after=None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD, Bodies
@@ -40,9 +40,22 @@ def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> l
     return row
 
 
-def fail_started(connection: Connection, *, ids: Iterable[str], kind: str, reason: str) -> int:
-    """Mark these completions as failed, if they are `started`. Returns how many were."""
-    return sum(_fail(connection, completions.c.id == id, kind=kind, reason=reason) for id in ids)
+def fail_started(
+    connection: Connection, *, keys: Iterable[tuple[str, str]], kind: str, reason: str
+) -> int:
+    """Mark completions as failed, if they are `started`, by organization and id. Returns how many
+    were.
+    """
+    columns = completions.c
+    return sum(
+        _fail(
+            connection,
+            and_(columns.organization_id == organization_id, columns.id == id),
+            kind=kind,
+            reason=reason,
+        )
+        for organization_id, id in keys
+    )
 
 
 def fail_left(connection: Connection, *, kind: str, reason: str) -> int:

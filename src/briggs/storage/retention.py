@@ -189,7 +189,8 @@ def _delete_some(
             break
     ids = [row.id for row in due]
     if ids and sweep.term.what == "metadata":
-        heads = connection.execute(SELECT_HEADS.where(completions.c.id.in_(ids)))
+        ours = _COLUMNS.organization_id == sweep.organization_id
+        heads = connection.execute(SELECT_HEADS.where(ours, _COLUMNS.id.in_(ids)))
         deletion.delete_completions(
             connection,
             found=[decode_head(each) for each in heads],
@@ -206,10 +207,11 @@ def _delete_bodies(
     connection: Connection, ids: Sequence[str], *, sweep: _Sweep, now_us: int, bodies: Bodies
 ) -> None:
     empty = bodies.compress(b"")
-    database_of(connection).empty_records(connection, [(empty, now_us, id) for id in ids])
-    signed_calls.delete(connection, completion_ids=ids)
-    deletion.leave_queues(connection, ids, organization_id=sweep.organization_id)
-    feedback.forget_corrections(connection, completion_ids=ids)
+    owner = sweep.organization_id
+    database_of(connection).empty_records(connection, [(empty, now_us, owner, id) for id in ids])
+    signed_calls.delete(connection, organization_id=owner, completion_ids=ids)
+    deletion.leave_queues(connection, ids, organization_id=owner)
+    feedback.forget_corrections(connection, organization_id=owner, completion_ids=ids)
     erasure.demand(connection, within_s=ERASED_WITHIN_S)
 
 
@@ -242,9 +244,13 @@ def _select_old(sweep: _Sweep, *, now_us: int, after: _Place) -> Select[Any]:
     if term.tag is not None:
         tagged = completion_tags.c
         created_at, id, owner = tagged.created_at, tagged.completion_id, tagged.organization_id
-        statement = statement.join(completion_tags, tagged.completion_id == _COLUMNS.id).where(
-            tagged.tag == term.tag
-        )
+        statement = statement.join(
+            completion_tags,
+            and_(
+                tagged.organization_id == _COLUMNS.organization_id,
+                tagged.completion_id == _COLUMNS.id,
+            ),
+        ).where(tagged.tag == term.tag)
     return statement.where(
         owner == sweep.organization_id,
         created_at <= now_us - term.span_us,

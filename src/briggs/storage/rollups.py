@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ from briggs.storage.tables import (
     rollup_fills,
     rollups,
 )
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import Completion, create_id, current_time_us
 from briggs.types.histograms import Histogram, add, bucket_end
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
 from briggs.wires.recorded.preview import Preview
@@ -201,15 +202,17 @@ class Upkeep:
 
 
 def fold(connection: Connection) -> int:
-    """Add the oldest changes to the rollups. Returns how many there were."""
-    statement = select(rollup_changes).order_by(rollup_changes.c.id).limit(FOLD_ROWS)
-    if connection.scalar(select(func.max(rollup_changes.c.id))) is None:
+    """Add changes to the rollups. Returns how many there were."""
+    key = (rollup_changes.c.organization_id, rollup_changes.c.id)
+    if connection.execute(select(*key).limit(1)).first() is None:
         return 0
     with database_of(connection).transaction(connection):
-        changes = connection.execute(statement).all()
+        changes = connection.execute(select(rollup_changes).order_by(*key).limit(FOLD_ROWS)).all()
         _fold(connection, changes)
         spending.fold(connection, changes)
-        connection.execute(delete(rollup_changes).where(rollup_changes.c.id <= changes[-1].id))
+        for organization_id, some in groupby(changes, key=lambda row: row.organization_id):
+            these = (key[0] == organization_id, key[1].in_([row.id for row in some]))
+            connection.execute(delete(rollup_changes).where(*these))
     return len(changes)
 
 
@@ -402,7 +405,12 @@ def _list_least_certain(
         )
     ]
     least = sorted(found, key=lambda row: row.p_least)[:limit]
-    previews = read_previews(connection, ids=[row.id for row in least], bodies=bodies)
+    previews = read_previews(
+        connection,
+        ids=[row.id for row in least],
+        organization_id=organization_id,
+        bodies=bodies,
+    )
     return [Doubtful(id=row.id, p_least=row.p_least, preview=previews.get(row.id)) for row in least]
 
 
@@ -484,12 +492,13 @@ def _write_changes(
     spent: Mapping[_Place, Costs] = {},
 ) -> None:
     changes: list[tuple[str | int | None, ...]] = [
-        (*place, _encode(tally), None)
+        (place[0], create_id(), *place[1:], _encode(tally), None)
         for place, tally in tallies.items()
         if tally and place not in spent
     ]
     changes += [
-        (*place, _encode(tallies.get(place, _NOTHING)), it.encode()) for place, it in spent.items()
+        (place[0], create_id(), *place[1:], _encode(tallies.get(place, _NOTHING)), it.encode())
+        for place, it in spent.items()
     ]
     if changes:
         database_of(connection).insert_missing(connection, rollup_changes, changes)

@@ -85,7 +85,12 @@ def _list_openings(
     )
     these = (columns.organization_id == organization_id, columns.id.in_(ids))
     found = {row[0]: row[1] for row in connection.execute(select(columns.id, first).where(*these))}
-    previews = read_previews(connection, ids=list(filter(None, found.values())), bodies=bodies)
+    previews = read_previews(
+        connection,
+        ids=list(filter(None, found.values())),
+        organization_id=organization_id,
+        bodies=bodies,
+    )
     return {id: shown for id, call in found.items() if (shown := previews.get(call)) is not None}
 
 

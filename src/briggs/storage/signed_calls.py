@@ -75,12 +75,16 @@ def exist(connection: Connection) -> bool:
     return connection.execute(select(signed_calls.c.call_id).limit(1)).first() is not None
 
 
-def delete(connection: Connection, *, completion_ids: Sequence[str]) -> None:
+def delete(connection: Connection, *, organization_id: str, completion_ids: Sequence[str]) -> None:
     """Delete the calls of some completions."""
-    connection.execute(_DELETE, [{"completion": id} for id in completion_ids])
+    keys = [{"organization": organization_id, "completion": id} for id in completion_ids]
+    connection.execute(_DELETE, keys)
 
 
-_DELETE = signed_calls.delete().where(signed_calls.c.completion_id == bindparam("completion"))
+_DELETE = signed_calls.delete().where(
+    signed_calls.c.organization_id == bindparam("organization"),
+    signed_calls.c.completion_id == bindparam("completion"),
+)
 
 
 def _create(
@@ -112,7 +116,9 @@ def _read_responses(
     columns = completions.c
     rows: Sequence[Any] = connection.execute(
         select(columns.created_at, columns.id, columns.encoding, columns.response).where(
-            columns.id.in_(made), func.length(columns.response) <= RESPONSE_BYTES_MAX
+            columns.organization_id == organization_id,
+            columns.id.in_(made),
+            func.length(columns.response) <= RESPONSE_BYTES_MAX,
         )
     ).all()
     return [

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
@@ -53,7 +53,9 @@ def look_over(connection: Connection, *, query: Query, bins: int, bodies: Bodies
     survey.is_exact = _collect(connection, query, bodies, into=seen)
     survey.count = len(seen)
     _count_facets(seen, into=survey)
-    survey.facets["graded"] = _count_graded(connection, [each.id for each in seen])
+    survey.facets["graded"] = _count_graded(
+        connection, [each.id for each in seen], organization_id=query.organization_id
+    )
     begin, end = query.created_from, query.created_to
     if begin is not None and end is not None and end > begin:
         width = max(1, -(-(end - begin) // bins))
@@ -158,7 +160,9 @@ def _count_facets(seen: Sequence[_Seen], *, into: Survey) -> None:
         del facets[name][""]
 
 
-def _count_graded(connection: Connection, ids: Sequence[str]) -> Counter[str]:
+def _count_graded(
+    connection: Connection, ids: Sequence[str], *, organization_id: str
+) -> Counter[str]:
     """How many were graded by people, by a model, through the API, or not at all."""
     kinds = {"person": "people", "model": "model", "api": "api"}
     graded: dict[str, set[str]] = {name: set() for name in kinds.values()}
@@ -166,8 +170,17 @@ def _count_graded(connection: Connection, ids: Sequence[str]) -> Counter[str]:
     for begin in range(0, len(ids), IDS_MAX):
         statement = (
             select(about.completion_id, feedback.c.reviewer_kind)
-            .join(feedback, feedback.c.id == about.feedback_id)
-            .where(about.completion_id.in_(ids[begin : begin + IDS_MAX]))
+            .join(
+                feedback,
+                and_(
+                    feedback.c.organization_id == about.organization_id,
+                    feedback.c.id == about.feedback_id,
+                ),
+            )
+            .where(
+                about.organization_id == organization_id,
+                about.completion_id.in_(ids[begin : begin + IDS_MAX]),
+            )
         )
         for id, kind in connection.execute(statement):
             graded[kinds[kind]].add(id)

@@ -1,4 +1,9 @@
-"""The tables as they are today. `migrations.py` has their history."""
+"""The tables as they are today. `migrations.py` has their history.
+
+Each belongs to an organization and leads its primary key with it, so that a distributed database
+can keep an organization in one place. No number is counted by the database, and nothing has to be
+unique across organizations. `REFERENCE_TABLES` says which tables are not like that, and why.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     and_,
@@ -35,7 +41,7 @@ metadata = MetaData()
 completions = Table(
     "completions",
     metadata,
-    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, nullable=False),
     Column("organization_id", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("status", AnyText, nullable=False),
@@ -91,6 +97,7 @@ completions = Table(
     Column("request", LargeBinary, nullable=False),
     Column("response", LargeBinary),
     Column("received", LargeBinary),
+    PrimaryKeyConstraint("organization_id", "id"),
 )
 
 WRITTEN_COLUMNS = (*Completion.__struct_fields__, "encoding", "owner")
@@ -234,15 +241,15 @@ signed_calls = Table(
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )
-Index("signed_calls_by_completion", signed_calls.c.completion_id)
+Index("signed_calls_by_completion", signed_calls.c.organization_id, signed_calls.c.completion_id)
 
 # What is kept of a deleted completion: its place in the order, so that a page that ended with it
 # can be continued.
 deleted_completions = Table(
     "deleted_completions",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("id", AnyText, primary_key=True, nullable=False),
-    Column("organization_id", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -263,14 +270,15 @@ rollups = Table(
 rollup_changes = Table(
     "rollup_changes",
     metadata,
-    Column("id", Integer, primary_key=True, nullable=False),
-    Column("organization_id", AnyText, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
     Column("begin_at", BigInteger, nullable=False),
     Column("model", AnyText, nullable=False),
     Column("provider", AnyText, nullable=False),
     Column("tally", AnyText, nullable=False),
     # What the calls of this change cost, by key and end user, as JSON. NULL if nothing.
     Column("spent", AnyText),
+    sqlite_with_rowid=False,
 )
 
 # What was spent in a day: see `spending.py`. `holder` and `holder_id` say by whom.
@@ -351,8 +359,8 @@ Index("sessions_by_time", sessions.c.organization_id, sessions.c.created_at)
 feedback_tasks = Table(
     "feedback_tasks",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("id", AnyText, primary_key=True, nullable=False),
-    Column("organization_id", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
@@ -378,6 +386,7 @@ Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks
 feedback_task_versions = Table(
     "feedback_task_versions",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("task_id", AnyText, primary_key=True, nullable=False),
     Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
     Column("created_at", BigInteger, nullable=False),
@@ -389,8 +398,8 @@ feedback_task_versions = Table(
 feedback = Table(
     "feedback",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("id", AnyText, primary_key=True, nullable=False),
-    Column("organization_id", AnyText, nullable=False),
     Column("task_id", AnyText, nullable=False),
     Column("task_version", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -407,7 +416,7 @@ feedback = Table(
     Column("idempotency_hash", LargeBinary),
 )
 Index("feedback_by_time", feedback.c.organization_id, feedback.c.created_at)
-Index("feedback_by_task", feedback.c.task_id, feedback.c.created_at)
+Index("feedback_by_task", feedback.c.organization_id, feedback.c.task_id, feedback.c.created_at)
 _partial_index(
     "feedback_by_idempotency_key",
     feedback.c.organization_id,
@@ -420,6 +429,7 @@ _partial_index(
 feedback_versions = Table(
     "feedback_versions",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("feedback_id", AnyText, primary_key=True, nullable=False),
     Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
     Column("created_at", BigInteger, nullable=False),
@@ -434,20 +444,25 @@ feedback_versions = Table(
 feedback_completions = Table(
     "feedback_completions",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("task_id", AnyText, primary_key=True, nullable=False),
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     Column("reviewer", AnyText, primary_key=True, nullable=False),
     Column("feedback_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )
-Index("feedback_completions_by_completion", feedback_completions.c.completion_id)
-Index("feedback_completions_by_feedback", feedback_completions.c.feedback_id)
+for _name, _id in (
+    ("feedback_completions_by_completion", feedback_completions.c.completion_id),
+    ("feedback_completions_by_feedback", feedback_completions.c.feedback_id),
+):
+    Index(_name, feedback_completions.c.organization_id, _id)
 
 # The finished completions that each task selects. The indexes contain only those still open, so
 # that the next one is found at once, however many are graded.
 feedback_queue = Table(
     "feedback_queue",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("task_id", AnyText, primary_key=True, nullable=False),
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -469,7 +484,11 @@ for _name, _column in (
     ("feedback_queue_by_logprob", feedback_queue.c.mean_logprob),
     ("feedback_queue_by_place", feedback_queue.c.place),
 ):
-    _partial_index(_name, feedback_queue.c.task_id, _column, where=IS_OPEN)
+    _partial_index(
+        _name,
+        *(feedback_queue.c.organization_id, feedback_queue.c.task_id, _column),
+        where=IS_OPEN,
+    )
 
 # How many rows `feedback_queue` has for each task, and how many of them are open.
 feedback_counts = Table(
@@ -487,6 +506,7 @@ feedback_counts = Table(
 feedback_leases = Table(
     "feedback_leases",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("task_id", AnyText, primary_key=True, nullable=False),
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     Column("reviewer", AnyText, primary_key=True, nullable=False),
@@ -497,6 +517,7 @@ feedback_leases = Table(
 feedback_skips = Table(
     "feedback_skips",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("task_id", AnyText, primary_key=True, nullable=False),
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     Column("reviewer", AnyText, primary_key=True, nullable=False),
@@ -509,8 +530,8 @@ feedback_skips = Table(
 test_runs = Table(
     "test_runs",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("id", AnyText, primary_key=True, nullable=False),
-    Column("organization_id", AnyText, nullable=False),
     Column("name", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("upload_hash", AnyText, nullable=False),
@@ -524,8 +545,8 @@ Index("test_runs_by_time", test_runs.c.organization_id, test_runs.c.created_at)
 views = Table(
     "views",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("id", AnyText, primary_key=True, nullable=False),
-    Column("organization_id", AnyText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("name", AnyText, nullable=False),
     Column("state", AnyText, nullable=False),
@@ -643,8 +664,8 @@ alert_states = Table(
 deliveries = Table(
     "deliveries",
     metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("id", AnyText, primary_key=True, nullable=False),
-    Column("organization_id", AnyText, nullable=False),
     Column("webhook", AnyText),
     Column("email", AnyText),
     Column("body", AnyText, nullable=False),
@@ -745,12 +766,13 @@ _partial_index(
     where=IS_ANSWERED,
 )
 
-# What was added to the record later is found for old rows step by step, in the order of their ids.
+# What was added to the record later is found for old rows step by step, in the order of their keys.
 # A finished backfill has no row.
 backfills = Table(
     "backfills",
     metadata,
     Column("name", AnyText, primary_key=True, nullable=False),
+    Column("after_organization_id", AnyText, nullable=False, server_default=text("''")),
     Column("after_id", AnyText, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -759,7 +781,7 @@ backfills = Table(
 probes = Table(
     "probes",
     metadata,
-    Column("id", Integer, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
     Column("content", LargeBinary, nullable=False),
 )
 
@@ -770,3 +792,13 @@ migrations = Table(
     Column("name", AnyText, nullable=False),
     Column("applied_at", BigInteger, nullable=False),
 )
+
+REFERENCE_TABLES = {
+    organizations: "organizations are listed, and found by their slugs",
+    keys: "a caller's secret is looked up before it is known whose it is",
+    ended_sessions: "a cookie is looked up before it is known whose it is",
+    backfills: "how far this database has been worked through",
+    probes: "written to see whether the database can be written",
+    migrations: "the version of this database",
+}
+"""The tables that every part of a distributed database has a copy of. They are small."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, select, update
 
 from briggs.storage import rows
 from briggs.storage.access import Access
@@ -57,9 +57,9 @@ class TestRuns:
 
     async def takes_report(self, id: str, *, upload_hash: str) -> bool:
         """Whether a report for this run would be accepted."""
-        statement = select(test_runs.c.id).where(*_is_open(id, upload_hash))
-        row = await self._access.read(lambda connection: connection.execute(statement).first())
-        return row is not None
+        return await self._access.read(
+            lambda connection: _takes_report(connection, id, upload_hash=upload_hash)
+        )
 
     async def report(self, id: str, report: bytes, *, upload_hash: str) -> bool:
         """Store a report, replacing an earlier one, if the sender has a valid upload URL."""
@@ -70,7 +70,16 @@ class TestRuns:
             .where(*_is_open(id, upload_hash))
             .values(report=frame, reported_at=now)
         )
-        return await self._access.act(lambda connection: connection.execute(statement).rowcount > 0)
+        return await self._access.act(lambda connection: _report(connection, statement))
+
+
+def _takes_report(connection: Connection, id: str, *, upload_hash: str) -> bool:
+    statement = select(test_runs.c.id).where(*_is_open(id, upload_hash))
+    return connection.execute(statement).first() is not None
+
+
+def _report(connection: Connection, statement: Update) -> bool:
+    return connection.execute(statement).rowcount > 0
 
 
 def _is_open(id: str, upload_hash: str) -> Sequence[ColumnElement[bool]]:

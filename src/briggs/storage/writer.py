@@ -16,6 +16,7 @@ from briggs.storage.database import Database
 from briggs.storage.errors import AlreadySettled, NotRecorded
 from briggs.storage.queue import Act, Operation, Queue, Write
 from briggs.storage.tables import probes
+from briggs.types.completions import create_id
 from briggs.types.errors import BriggsError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -75,8 +76,9 @@ class Writer:
         self.unrecorded = 0
         self.unrecorded_starts = 0
         self.foreign_changes = 0
-        self.discarded: set[str] = set()
-        """The ids of calls that were deleted while they ran. Their ends are not written."""
+        self.discarded: set[tuple[str, str]] = set()
+        """The calls that were deleted while they ran, by organization and id. Their ends are not
+        written."""
         self._database = database
         self._connection = database.writer
         self._queue = queue
@@ -91,7 +93,7 @@ class Writer:
         self._slow_until = 0.0
         self._data_version = database.count_foreign_changes()
         # Calls that got an error because their end could not be written.
-        self._lost: list[str] = []
+        self._lost: list[tuple[str, str]] = []
         self._thread = threading.Thread(target=self._run, name="briggs-writer", daemon=True)
         self._thread.start()
 
@@ -266,13 +268,13 @@ class Writer:
             return
         self.unrecorded += 1
         if len(self._lost) < LOST_MAX:
-            self._lost.append(operation.completion.id)
+            self._lost.append(_key(operation))
 
     def _is_discarded(self, operation: Operation) -> bool:
         """Whether this is the end of a call that was deleted while it ran."""
-        if not isinstance(operation, Write) or operation.completion.id not in self.discarded:
+        if not isinstance(operation, Write) or _key(operation) not in self.discarded:
             return False
-        self.discarded.discard(operation.completion.id)
+        self.discarded.discard(_key(operation))
         return True
 
     def _make_room(self, more_bytes: int) -> None:
@@ -303,7 +305,8 @@ class Writer:
         """Check whether writing works again, by writing as much as a call might."""
         self._make_room(2 * PROBE_BYTES)
         with self._database.transaction(self._connection):
-            self._connection.execute(probes.insert().values(content=bytes(PROBE_BYTES)))
+            probe = probes.insert().values(id=create_id(), content=bytes(PROBE_BYTES))
+            self._connection.execute(probe)
         self._connection.execute(probes.delete())
         self._succeed([], rows=0)
 
@@ -312,7 +315,7 @@ class Writer:
         with self._database.transaction(self._connection):
             records.fail_started(
                 self._connection,
-                ids=self._lost,
+                keys=self._lost,
                 kind="not_recorded",
                 reason="its end could not be recorded",
             )
@@ -355,6 +358,10 @@ class Writer:
 def _log_bytes(operations: list[Operation]) -> int:
     """The most that these operations can add to the log: bodies, and pages of every index."""
     return sum(2 * each.size + INDEX_BYTES for each in operations)
+
+
+def _key(write: Write) -> tuple[str, str]:
+    return write.completion.organization_id, write.completion.id
 
 
 def _as_store_error(error: Exception) -> BriggsError:

@@ -207,7 +207,9 @@ async def _read_tab(
         }
     if tab == "answers":
         return await _read_answers(request, task, answers)
-    versions = await store.feedback_tasks.list_versions(task.id)
+    versions = await store.feedback_tasks.list_versions(
+        task.id, organization_id=task.organization_id
+    )
     if tab == "form":
         return {"versions": [_describe(each) for each in reversed(versions)]}
     invitations = await find_parts(request).gate.keys.list_invitations(

@@ -270,18 +270,21 @@ def test_a_call_that_is_answered_and_told_of_is_one(log10: Server) -> None:
 
 
 def test_an_id_that_is_taken(log10: Server, acme: str) -> None:
-    """A call gets an id of its own if the one that its client sends belongs to another call."""
+    """A call gets an id of its own if the one that its client sends belongs to another call of its
+    organization. Those of other organizations are not known to it."""
     call = {"model": "local/briggs-tiny", "messages": REQUEST["messages"], "max_tokens": 1}
     theirs, ended = create_id(), create_id()
     log10.send("POST", f"/api/completions/{theirs}", {"status": "started"}, key=acme)
     tell(log10, ended, status="finished", response="{}")
-    for id in (theirs, ended, "no-uuid", "A" * 36):
+    for id in (ended, "no-uuid", "A" * 36):
         reply = log10.chat(call, headers={"x-log10-completion-id": id})
         assert reply.status == 200
         assert reply.headers["x-briggs-completion-id"] != id
-    assert log10.send("GET", f"/api/completions/{theirs}", key=acme).json["data"]["response"] == {}
+    started = log10.send("GET", f"/api/completions/{theirs}", key=acme).json["data"]
+    assert started["response"] == {}
     assert log10.send("GET", f"/api/completions/{theirs}").status == 404
-    assert log10.send("POST", f"/api/completions/{theirs}", {"status": "failed"}).status == 404
+    assert log10.send("POST", f"/api/completions/{theirs}", {"status": "failed"}).status == 200
+    assert log10.send("GET", f"/api/completions/{theirs}", key=acme).json["data"] == started
 
 
 HEADERS = ("x-log10-organization-id", "x-log10-organization")

@@ -79,7 +79,9 @@ async def delete(request: Request) -> Json:
 async def list_versions(request: Request) -> Json:
     """`GET /api/v1/feedback_task/{id}/versions`: its versions, oldest first."""
     task = await find_task(request)
-    versions = await find_store(request).feedback_tasks.list_versions(task.id)
+    versions = await find_store(request).feedback_tasks.list_versions(
+        task.id, organization_id=task.organization_id
+    )
     return Json(
         {
             "data": [

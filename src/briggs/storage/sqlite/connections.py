@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from briggs.storage.database import Database
+from briggs.storage.sqlite.hints import HintCompiler
 from briggs.storage.sqlite.values import TYPES
 
 BUSY_TIMEOUT_S = 5.0
@@ -158,4 +159,5 @@ def _create_engine(
         **options,
     )
     engine.dialect.colspecs = {**engine.dialect.colspecs, **TYPES}
+    engine.dialect.statement_compiler = HintCompiler
     return engine

@@ -111,8 +111,15 @@ class SqliteDatabase:
     ) -> None:
         statements.upsert(connection, table, row, replaced=replaced)
 
-    def reshape(self, connection: Connection, table: Table, *, forgotten: Sequence[str]) -> None:
-        shapes.reshape(connection, table, forgotten=forgotten)
+    def reshape(
+        self,
+        connection: Connection,
+        table: Table,
+        *,
+        forgotten: Sequence[str],
+        owner: tuple[Table, str] | None,
+    ) -> None:
+        shapes.reshape(connection, table, forgotten=forgotten, owner=owner)
 
     def store_failure(self, error: BaseException) -> str | None:
         return failures.store_failure(error)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import Connection, Table, column, inspect, select, table
+from sqlalchemy import Connection, Inspector, Table, column, inspect, select, table
 
 
-def reshape(connection: Connection, wanted: Table, *, forgotten: Collection[str]) -> None:
-    """Create the table, or give it the columns and indexes that it has today.
+def reshape(
+    connection: Connection,
+    wanted: Table,
+    *,
+    forgotten: Collection[str],
+    owner: tuple[Table, str] | None,
+) -> None:
+    """Create the table, or give it the columns, keys and indexes that it has today.
 
     SQLite adds a column only at the end, so the rows move to a new table. They keep what they have
     in the columns of both, except in the `forgotten` ones. A table that is right already stays.
+    If there is no `organization_id` yet, it is that of the `owner`'s row with the id in a column.
     """
     inspector = inspect(connection)
     if not inspector.has_table(wanted.name):
         wanted.create(connection)
         return
-    names = [each["name"] for each in inspector.get_columns(wanted.name)]
-    if names == wanted.columns.keys():
+    if _describe(inspector, wanted.name) == _describe_wanted(connection, wanted):
         _create_indexes(connection, wanted)
         return
+    names = [each["name"] for each in inspector.get_columns(wanted.name)]
     kept = [name for name in names if name in wanted.columns and name not in forgotten]
     before = table(f"{wanted.name}_before", *(column(name) for name in kept))
     indexes = [each["name"] for each in inspector.get_indexes(wanted.name)]
@@ -28,8 +36,25 @@ def reshape(connection: Connection, wanted: Table, *, forgotten: Collection[str]
     for index in indexes:
         connection.exec_driver_sql(f"DROP INDEX {index}")
     wanted.create(connection)
-    connection.execute(wanted.insert().from_select(kept, select(before)))
+    rows: Any = select(before)
+    if owner is not None and "organization_id" not in kept:
+        kept.append("organization_id")
+        owners, id = owner
+        is_theirs = owners.c.id == before.c[id]
+        rows = rows.add_columns(owners.c.organization_id).join_from(before, owners, is_theirs)
+    connection.execute(wanted.insert().from_select(kept, rows))
     connection.exec_driver_sql(f"DROP TABLE {before.name}")
+
+
+def _describe(inspector: Inspector, name: str) -> object:
+    columns = [(each["name"], str(each["type"])) for each in inspector.get_columns(name)]
+    return columns, inspector.get_pk_constraint(name)["constrained_columns"]
+
+
+def _describe_wanted(connection: Connection, wanted: Table) -> object:
+    """The columns with their types, and the key, as `_describe` has them of what is there."""
+    columns = [(each.name, each.type.compile(connection.dialect)) for each in wanted.columns]
+    return columns, [each.name for each in wanted.primary_key]
 
 
 def _create_indexes(connection: Connection, wanted: Table) -> None:

@@ -42,7 +42,7 @@ def forget_records(connection: Connection) -> None:
 
 
 def insert_missing(connection: Connection, table: Table, rows: Iterable[Sequence[Any]]) -> int:
-    """Insert the rows that do not exist yet. A number that the database counts is left out."""
+    """Insert the rows that do not exist yet, as values of all columns."""
     values = [[storable(value) for value in row] for row in rows]
     return max(0, driver(connection).executemany(_insert_missing_sql(table), values).rowcount)
 
@@ -53,13 +53,13 @@ def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, repl
 
 
 def replace_bodies(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-    """Store bodies that were compressed: request, response, received, preview and id of each."""
+    """Store compressed bodies: request, response, received, preview, organization and id."""
     values = [[storable(value) for value in row] for row in rows]
     driver(connection).executemany(_REPLACE_BODIES, values)
 
 
 def empty_records(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-    """Replace the bodies of completions: an empty body, compressed, the time, and the id."""
+    """Replace bodies: an empty body, compressed, the time, organization and id of each."""
     values = [[storable(value) for value in row] for row in rows]
     driver(connection).executemany(_EMPTY_RECORDS, values)
 
@@ -80,7 +80,7 @@ def _insert_records_sql(rows: int) -> str:
     values = f"({', '.join('?' * len(WRITTEN_COLUMNS))})"
     return (  # Every name in it is our own.
         f"INSERT INTO {completions.name} ({quoted}) VALUES {', '.join([values] * rows)} "  # noqa: S608
-        f"ON CONFLICT (id) DO UPDATE SET {updates} "
+        f"ON CONFLICT (organization_id, id) DO UPDATE SET {updates} "
         f"WHERE {completions.name}.status = 'started' AND excluded.status <> 'started'"
     )
 
@@ -96,7 +96,7 @@ def _upsert(table: Table, replaced: str) -> Insert:
 
 @cache
 def _insert_missing_sql(table: Table) -> str:
-    names = [each.name for each in table.columns if each is not table.autoincrement_column]
+    names = table.columns.keys()
     values = ", ".join("?" * len(names))
     return (
         f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) "  # noqa: S608
@@ -114,11 +114,11 @@ _REPLACE_BODIES = """
     UPDATE completions
     SET rowid = (SELECT max(rowid) FROM completions) + 1,
         encoding = 1, request = ?, response = ?, received = ?, preview = ?
-    WHERE id = ? AND encoding = 0
+    WHERE organization_id = ? AND id = ? AND encoding = 0
 """
 _EMPTY_RECORDS = """
     UPDATE completions
     SET rowid = (SELECT max(rowid) FROM completions) + 1, encoding = 1, preview = NULL,
         request = ?, response = NULL, received = NULL, bodies_deleted_at = ?
-    WHERE id = ?
+    WHERE organization_id = ? AND id = ?
 """
