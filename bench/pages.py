@@ -238,8 +238,8 @@ def create_completions(
         yield completion, body.frames
 
 
-async def make_record(folder: Path, *, rows: int) -> None:
-    """Fill a data folder."""
+async def make_record(folder: Path, *, rows: int, bodies: Sequence[Body] | None = None) -> None:
+    """Fill a data folder, with bodies that are chosen at random."""
     rng = random.Random(1)
     task = FeedbackTask(
         id=TASK_ID,
@@ -260,7 +260,7 @@ async def make_record(folder: Path, *, rows: int) -> None:
     await store.feedback_tasks.create(task)
     await store.feedback_tasks.fill(organization_id=ORGANIZATION)
     graded: list[str] = []
-    left = create_completions(rows, create_varied_bodies(rng), rng)
+    left = create_completions(rows, bodies or create_varied_bodies(rng), rng)
     while some := list(islice(left, ROWS_AT_ONCE)):
         await store.act(lambda connection, some=some: _insert(connection, some))  # type: ignore[misc]
         graded += [each.id for each, _ in some if "graded" in each.tags and each.response]
@@ -313,7 +313,7 @@ class Browser:
     def open(self, path: str, form: str | None = None, *, compressed: bool = False) -> bytes:
         """The body of a page, as it is sent."""
         headers = dict(self._headers)
-        if path.startswith("/v1/"):
+        if path.startswith(("/v1/", "/api/")):
             headers["authorization"] = f"Bearer {self._key}"
         if compressed:
             headers["accept-encoding"] = "br"
@@ -344,7 +344,7 @@ def measure(folder: Path, *, rounds: int, only: str) -> tuple[dict[str, Figures]
             found: dict[str, list[Figures]] = {}
             for _ in range(rounds):
                 for page in pages:
-                    figures = _measure_page(browser, page.path, process.pid)
+                    figures = measure_page(browser, page.path, process.pid)
                     found.setdefault(page.name, []).append(figures)
             best = {name: min(some) for name, some in found.items()}
             return best, _measure_files(browser, [each.path for each in pages])
@@ -352,7 +352,7 @@ def measure(folder: Path, *, rounds: int, only: str) -> tuple[dict[str, Figures]
             process.terminate()
 
 
-def _measure_page(browser: Browser, path: str, pid: int) -> Figures:
+def measure_page(browser: Browser, path: str, pid: int) -> Figures:
     page = browser.open(path)
     times = []
     before = read_cpu_s(pid)

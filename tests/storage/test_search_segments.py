@@ -50,7 +50,17 @@ def create_segment(*blocks: list[str]) -> Segment:
     builder = Builder()
     for number, texts in enumerate(blocks):
         builder.add(WordBlock(number * 10, len(texts), read_words(texts)))
-    return builder.finish(begin_at=0, end_at=len(blocks) * 10)
+    return finish(builder, len(blocks) * 10)
+
+
+def finish(builder: Builder, end_at: int = 1) -> Segment:
+    steps = builder.finish(begin_at=0, end_at=end_at)
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        segment: Segment = end.value
+        return segment
 
 
 def find(segment: Segment, filter: Filter) -> set[int]:
@@ -72,7 +82,7 @@ def test_no_block_is_missed(data: st.DataObject, blocks: list[list[str]]) -> Non
     for each in segments:
         for _ in merged.add_segment(each):
             pass
-    whole = merged.finish(begin_at=0, end_at=1)
+    whole = finish(merged)
     texts = [text for block in blocks for text in block if text]
     needles = [data.draw(TEXTS)]
     for text in texts:
@@ -138,7 +148,7 @@ def test_too_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not builder.is_full
         builder.add(WordBlock(number, 1, {b"a"}))
     assert builder.is_full
-    whole = builder.finish(begin_at=0, end_at=1)
+    whole = finish(builder)
     assert find(whole, Words("a")) == set(range(search_segments.BLOCKS_MAX))
 
 

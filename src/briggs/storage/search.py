@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, func, select
+from zstandard import ZstdError
 
 from briggs.storage import search_segments
 from briggs.storage.bodies import Bodies
@@ -237,13 +238,17 @@ class _Search:
             postings: bytes | None = self._connection.scalar(select(columns.postings).where(*this))
             return postings
 
-        reader = search_segments.SegmentReader(
-            blocks=len(row.blocks) // 8,
-            opaque=row.opaque,
-            words=row.words,
-            read_postings=read_postings,
-        )
-        bits = reader.find_blocks(self._condition)
+        try:
+            reader = search_segments.SegmentReader(
+                blocks=len(row.blocks) // 8,
+                opaque=row.opaque,
+                words=row.words,
+                read_postings=read_postings,
+            )
+            bits = reader.find_blocks(self._condition)
+        except ZstdError:
+            # It is damaged, so it rules out nothing.
+            return [(span, 0)]
         return _find_spans(bits, search_segments.list_begins(row.blocks), end=span.end)
 
 

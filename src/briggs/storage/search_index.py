@@ -148,13 +148,15 @@ class Indexer:
     @property
     def waits(self) -> bool:
         """Whether there is work for an idle moment."""
-        return self._work is not None or bool(self._list_due(_know(self._connection)))
+        known: _Known | None = database_of(self._connection).remembered.get(_KNOWN)
+        return known is None or self._work is not None or bool(self._list_due(known))
 
     def go_on(self, *, idle: bool) -> bool:
         """Take a step if it is time. Returns whether it was. An error is tried again later."""
         now = time.monotonic()
         if now < self._at:
             return False
+        self._at = now + RETRY_S
         known = _know(self._connection)
         if self._work is None or known.building is not self._building:
             self._work = self._begin(known)
@@ -162,7 +164,6 @@ class Indexer:
             self._at = now + EVERY_S
             return False
         work, self._work = self._work, None
-        self._at = now + RETRY_S
         for _ in work:
             self._work = work
             break
@@ -254,7 +255,9 @@ class Indexer:
             if block.rows:
                 builder.add(block)
             yield
-        self._write(known, organization_id, builder, Period(span.begin, at), dropped=())
+        segment = yield from builder.finish(begin_at=span.begin, end_at=at)
+        yield
+        self._write(known, organization_id, segment, dropped=())
 
     def _merge(self, known: _Known, organization_id: str, some: Sequence[Period]) -> Iterator[None]:
         builder = Builder()
@@ -262,19 +265,13 @@ class Indexer:
             row = self._connection.execute(_select_one(organization_id, span.begin)).one()
             yield from builder.add_segment(Segment(*row[1:]))
             yield
-        merged = Period(some[0].begin, some[-1].end)
-        self._write(known, organization_id, builder, merged, dropped=some)
+        segment = yield from builder.finish(begin_at=some[0].begin, end_at=some[-1].end)
+        yield
+        self._write(known, organization_id, segment, dropped=some)
 
     def _write(
-        self,
-        known: _Known,
-        organization_id: str,
-        builder: Builder,
-        span: Period,
-        *,
-        dropped: Sequence[Period],
+        self, known: _Known, organization_id: str, segment: Segment, *, dropped: Sequence[Period]
     ) -> None:
-        segment = builder.finish(begin_at=span.begin, end_at=span.end)
         with database_of(self._connection).transaction(self._connection):
             for each in dropped:
                 _drop(self._connection, organization_id, each)
@@ -284,9 +281,9 @@ class Indexer:
         for each in dropped:
             spans.remove(each)
             known.small.discard((organization_id, each.begin))
-        insort(spans, span)
+        insort(spans, Period(segment.begin_at, segment.end_at))
         if _is_small(len(segment.blocks)):
-            known.small.add((organization_id, span.begin))
+            known.small.add((organization_id, segment.begin_at))
         self._building = known.building = None
 
     def _read_block(self, organization_id: str, span: Period) -> tuple[WordBlock, int]:

@@ -1,0 +1,277 @@
+"""Measures the search for texts over a large record: what its index costs, and how fast it is.
+
+    uv run python -m bench.search [--rows 100000 1000000] [--rounds 3] [--folder DIR] [--write]
+
+Fills a data folder as `bench.pages` does, but with texts that differ in every row: the words of a
+vocabulary of 180,000, as frequent as words are in a language, one text in ten in Chinese, and a
+number that occurs once. Then it serves the folder, builds the index anew, and searches 20 times a
+round on one connection. The CPU time of the index is that of the server until it was complete. The
+folder is temporary, unless one is given: that one is kept, and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.pages import DOCUMENT, MODELS, Body, Browser, Figures, Page, make_record, measure_page
+from bench.processes import read_cpu_s
+from briggs.storage.bodies import Bodies
+from briggs.types.probabilities import read_certainty
+
+BEGIN, END = "<!-- search -->", "<!-- /search -->"
+SEARCH_MS = 300
+REBUILD = "/api/v1/search/rebuild"
+SENTENCES = 200_000
+RARE, RARER, OFTEN = "quixotry", "zymurgical", "haberdasher"
+"""In one row of 1,000, of 100,000, and of 20."""
+
+CHINESE = (
+    "的一是不了人在有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后"
+    "小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
+)
+_STARTS = "b c d f g h j k l m n p r s t v w st tr ch sh pl br".split()  # noqa: SIM905
+_VOWELS = "a e i o u ea ou ai".split()  # noqa: SIM905
+
+
+class VariedBodies(Sequence[Body]):
+    """Bodies that are made when they are asked for, by a seed. None is like another."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        vocabulary = [self._make_word() for _ in range(300_000)]
+        self._words = list(dict.fromkeys(vocabulary))
+        weights = list(accumulate(1 / (place + 2.7) ** 1.05 for place in range(len(self._words))))
+        self._tokens = self._random.choices(self._words, cum_weights=weights, k=10_000)
+        self._sentences = [
+            " ".join(self._random.choices(self._words, cum_weights=weights, k=12)).capitalize()
+            for _ in range(SENTENCES)
+        ]
+        self._prompts = [self._make_text(5) for _ in range(20)]
+        self._compress = Bodies().compress
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, number: int) -> Body:  # type: ignore[override]
+        chance = self._random
+        [model] = chance.choices(MODELS, [each.share for each in MODELS])
+        asked = f"{self._make_text(8)} Order {number}."
+        for word, one_in in ((RARE, 1_000), (RARER, 100_000), (OFTEN, 20)):
+            if chance.randrange(one_in) == 0:
+                asked += f" A {word} asked."
+        request = {
+            "model": model.name,
+            "messages": [
+                {"role": "system", "content": chance.choice(self._prompts)},
+                {"role": "user", "content": asked},
+            ],
+            "temperature": chance.random(),
+        }
+        logprobs: list[dict[str, Any]] = [
+            {"token": token, "logprob": -chance.random() * 4, "bytes": list(token.encode())}
+            for token in chance.choices(self._tokens, k=20)
+        ]
+        response = {
+            "id": f"chatcmpl-{number:032x}",
+            "object": "chat.completion",
+            "created": 1_790_000_000,
+            "model": model.name,
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": self._make_text(5)},
+                    "logprobs": {"content": logprobs} if model.has_logprobs else None,
+                    "finish_reason": "stop",
+                }
+            ],
+            "usage": {"prompt_tokens": 200, "completion_tokens": 60, "total_tokens": 260},
+        }
+        is_ascii = chance.random() < 0.5
+        written = [json.dumps(each, ensure_ascii=is_ascii).encode() for each in (request, response)]
+        certainty = read_certainty([each["logprob"] for each in logprobs])
+        return Body(
+            model,
+            written[0],
+            written[1],
+            (self._compress(written[0]), self._compress(written[1])),
+            certainty if model.has_logprobs else None,
+            chance.randrange(40, 900),
+        )
+
+    def _make_word(self) -> str:
+        count = self._random.choice((1, 2, 2, 3, 3, 4))
+        return "".join(
+            self._random.choice(_STARTS) + self._random.choice(_VOWELS) for _ in range(count)
+        )
+
+    def _make_text(self, sentences: int) -> str:
+        if self._random.random() < 0.1:
+            some = (self._random.choices(CHINESE, k=12) for _ in range(2 * sentences))
+            return "，".join("".join(each) for each in some) + "。🎉"
+        return ". ".join(self._random.choices(self._sentences, k=sentences)) + "."
+
+
+def create_searches() -> list[Page]:
+    """The searches, most of them of all completions."""
+
+    def lists(name: str, query: str, **state: str) -> Page:
+        state = {"query": query, "range": "all", **state}
+        return Page(name, f"/completions?{urllib.parse.urlencode(state)}", SEARCH_MS)
+
+    return [
+        lists("nowhere", '"quixotically"'),
+        lists("nowhere, part of a word", '"otically"'),
+        lists("nowhere, two words that are", f'"{RARER} {RARE}"'),
+        lists("nowhere, in Chinese", '"龍鳳呈祥"'),
+        lists("a part of a number", '"Order 2147"'),
+        lists("one in 100,000", f'"{RARER}"'),
+        lists("one in 100,000, part of it", '"ymurgica"'),
+        lists("one in 1,000", f'"{RARE}"'),
+        lists("one in 20", f'"{OFTEN}"'),
+        lists("one in 5, in Chinese", '"的"'),
+        lists("one in 5, an emoji", '"🎉"'),
+        lists("nearly all", '"a"'),
+        lists("a phrase", f'"a {RARE} asked"'),
+        lists("a tag and a word", f'tag = support and "{RARE}" and not "{OFTEN}"'),
+        lists("one word or another", f'"{RARER}" or "quixotically"'),
+        lists("two rare words", f'"{RARER}" and "{RARE}"'),
+        lists("one in 100,000, by cost", f'"{RARER}"', sort="-cost"),
+        lists("one in 1,000, by cost", f'"{RARE}"', sort="-cost"),
+        lists("one in 20, by cost", f'"{OFTEN}"', sort="-cost"),
+        Page("API, nowhere", "/v1/chat/completions?filter=%22quixotically%22", SEARCH_MS),
+        Page("API, one in 100,000", f"/v1/chat/completions?filter=%22{RARER}%22", SEARCH_MS),
+    ]
+
+
+class IndexCost(NamedTuple):
+    """What the index costs."""
+
+    cpu_us: float
+    """Of the server, for a completion, until the index was complete."""
+    wall_s: float
+    bytes_of_index: int
+    bytes_of_file: int
+
+
+@contextlib.contextmanager
+def serve(folder: Path) -> Iterator[tuple[Browser, int]]:
+    """A server of a data folder: a browser that is signed in, and the id of the process."""
+    command = [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = re.search(r"http://[^/\s]+", process.stdout.readline())
+            assert url, "the server says its address"
+            yield Browser(url[0], (folder / "admin.key").read_text().strip()), process.pid
+        finally:
+            process.terminate()
+
+
+def build_index(folder: Path, *, rows: int) -> IndexCost:
+    """Serve a folder until the index is complete."""
+    with serve(folder) as (browser, pid):
+        cpu, begin = read_cpu_s(pid), time.monotonic()
+        browser.open(REBUILD, "")
+        while not json.loads(browser.open(REBUILD))["is_complete"]:
+            time.sleep(1)
+        cpu, wall = read_cpu_s(pid) - cpu, time.monotonic() - begin
+    path = folder / "briggs.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        [size] = connection.execute(
+            "SELECT sum(length(words) + length(postings) + length(blocks)) FROM search_segments"
+        ).fetchone()
+    return IndexCost(cpu / rows * 1e6, wall, size, path.stat().st_size)
+
+
+def measure(folder: Path, *, rounds: int, only: str) -> dict[str, Figures]:
+    """What each search took, by its name."""
+    found: dict[str, list[Figures]] = {}
+    with serve(folder) as (browser, pid):
+        time.sleep(3)
+        for _ in range(rounds):
+            for page in create_searches():
+                if only in page.name:
+                    figures = measure_page(browser, page.path, pid)
+                    found.setdefault(page.name, []).append(figures)
+    return {name: min(some) for name, some in found.items()}
+
+
+def write_table(found: Sequence[tuple[int, IndexCost, dict[str, Figures]]], *, load: float) -> str:
+    """The figures as Markdown, with those of the largest record last."""
+    moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    lines = [f"Measured {moment} on {os.cpu_count()} cores with a load of {load:.0f}.", ""]
+    lines += ["| completions | file MB | index MB | of the file | CPU us a completion |"]
+    lines += ["|---|---|---|---|---|"]
+    for rows, cost, _ in found:
+        share = cost.bytes_of_index / cost.bytes_of_file
+        lines.append(
+            f"| {rows:,} | {cost.bytes_of_file / 1e6:,.0f} | {cost.bytes_of_index / 1e6:,.0f} "
+            f"| {share:.1%} | {cost.cpu_us:.0f} |"
+        )
+    counts = [f"{rows:,}" for rows, _, _ in found]
+    heads = [
+        "search",
+        *(f"ms at {count}" for count in counts),
+        "95th percentile",
+        *(f"CPU ms at {count}" for count in counts),
+        "target ms",
+    ]
+    lines += ["", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    last = found[-1][2]
+    for page in create_searches():
+        if page.name in last:
+            cells = [
+                page.name,
+                *(f"{each[page.name].median:,.0f}" for _, _, each in found),
+                f"{last[page.name].p95:,.0f}",
+                *(f"{each[page.name].cpu:,.0f}" for _, _, each in found),
+                f"{page.ms_max:,.0f}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="searches whose names contain this")
+    parser.add_argument("--folder", type=Path, default=None, help="where the data is kept")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    given = parser.parse_args()
+    found = []
+    with tempfile.TemporaryDirectory(prefix="briggs-search-") as temporary:
+        for rows in sorted(given.rows):
+            folder = (given.folder or Path(temporary)) / f"search-{rows}"
+            if not (folder / "made").exists():
+                asyncio.run(make_record(folder, rows=rows, bodies=VariedBodies(1)))
+                (folder / "made").touch()
+            cost = build_index(folder, rows=rows)
+            found.append((rows, cost, measure(folder, rounds=given.rounds, only=given.only)))
+    table = write_table(found, load=os.getloadavg()[1])
+    print(table)
+    if given.write:
+        head, _, rest = DOCUMENT.read_text().partition(BEGIN)
+        DOCUMENT.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    main()
