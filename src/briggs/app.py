@@ -213,6 +213,8 @@ async def open_app(
         stack.push_async_callback(app.parts.judging.close)
         await _warn_of_unknown(file, store)
         stack.push_async_callback(app.parts.alerts.close)
+        await app.parts.drift.start()
+        stack.push_async_callback(app.parts.drift.close)
         await app.parts.eval_runs.start()
         stack.push_async_callback(app.parts.eval_runs.close)
         yield app
@@ -220,7 +222,8 @@ async def open_app(
 
 async def _warn_of_unknown(file: FileSettings, store: Store) -> None:
     """Log the organizations that the file names and that do not exist."""
-    for name in {*file.organizations, *(alert.organization for alert in file.alerts)}:
+    watched = (each.organization for each in file.drift)
+    for name in {*file.organizations, *(each.organization for each in file.alerts), *watched}:
         if await store.organizations.find(name) is None:
             logger.warning(
                 "briggs.toml names the organization %r, which does not exist: create it with "

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from briggs.accounts.gate import Gate
 from briggs.accounts.sign_in_links import SignInLinks
 from briggs.alerts.alerts import Alerts
+from briggs.drift.watches import DriftWatching
 from briggs.evals.runs import EvalRuns
 from briggs.gateway.book import Book
 from briggs.gateway.calls import Gateway
@@ -50,6 +51,7 @@ class Parts:
         self.eval_runs = EvalRuns(
             self.gateway, store=store, keys=gate.keys, judging=self.judging, peers=self.peers
         )
+        self.drift = DriftWatching(self.gateway, store=store, peers=self.peers)
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""
         self.reload_failures = 0

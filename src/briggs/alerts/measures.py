@@ -21,6 +21,11 @@ async def measure(
 
     Times are in Unix microseconds. A window begins with a whole minute, or hour if it is long.
     """
+    if alert.measure == "drift":
+        since = now - round(alert.window_s * 1e6)
+        return await store.drift.count_changes(
+            organization_id=organization_id, since=since, target=alert.model
+        )
     span: Span = "minute" if alert.window_s <= _MINUTES_MAX_S else "hour"
     begin = now - round(alert.window_s * 1e6)
     begin -= begin % SPAN_US[span]

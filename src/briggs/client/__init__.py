@@ -10,6 +10,10 @@ from briggs.client.completions import ImportOutcome as ImportOutcome
 from briggs.client.completions import StoredCompletion as StoredCompletion
 from briggs.client.datasets import Dataset as Dataset
 from briggs.client.datasets import Sample as Sample
+from briggs.client.drift import DriftChange as DriftChange
+from briggs.client.drift import DriftMove as DriftMove
+from briggs.client.drift import DriftRound as DriftRound
+from briggs.client.drift import DriftWatch as DriftWatch
 from briggs.client.errors import AuthenticationFailed as AuthenticationFailed
 from briggs.client.errors import ClientError as ClientError
 from briggs.client.errors import ConnectionLost as ConnectionLost

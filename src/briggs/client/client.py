@@ -10,6 +10,7 @@ from briggs.client.chat import Chat
 from briggs.client.completions import Completions
 from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, ServerConnection, replies
 from briggs.client.datasets import Datasets
+from briggs.client.drift import Drift
 from briggs.client.eval_runs import EvalRuns
 from briggs.client.feedback import FeedbackCalls
 from briggs.client.feedback_tasks import FeedbackTasks
@@ -77,6 +78,7 @@ class AsyncClient:
         self.feedback_tasks = FeedbackTasks(self._connection)
         self.preferences = Preferences(self._connection)
         self.datasets = Datasets(self._connection)
+        self.drift = Drift(self._connection)
         self.judges = Judges(self._connection)
         self.eval_runs = EvalRuns(self._connection)
         self.test_runs = TestRuns(self._connection)

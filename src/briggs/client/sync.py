@@ -10,6 +10,7 @@ from briggs.client import chat as _chat
 from briggs.client import client as _client
 from briggs.client import completions as _completions
 from briggs.client import datasets as _datasets
+from briggs.client import drift as _drift
 from briggs.client import eval_runs as _eval_runs
 from briggs.client import feedback as _feedback
 from briggs.client import feedback_tasks as _feedback_tasks
@@ -35,6 +36,7 @@ from briggs.client.completions import (
 )
 from briggs.client.connection import RETRIES_MAX, TIMEOUT_S, replies
 from briggs.client.datasets import Dataset, DatasetDeleted, Sample
+from briggs.client.drift import DriftChange, DriftRound, DriftWatch, DriftWatchDeleted
 from briggs.client.eval_runs import (
     EvalAnswer,
     EvalReport,
@@ -666,6 +668,48 @@ class Datasets:
         return self._runner.run(self._calls.delete(named))
 
 
+class Drift:
+    """`client.drift`. A watch is named by its id or its target."""
+
+    def __init__(self, calls: _drift.Drift, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def create(
+        self, target: str, *, every_s: float | None = None, window_rounds: int | None = None
+    ) -> DriftWatch:
+        """Watch a target from now on. Raises `Conflict` if it is watched already."""
+        return self._runner.run(
+            self._calls.create(target, every_s=every_s, window_rounds=window_rounds)
+        )
+
+    def list(self) -> Sequence[DriftWatch]:
+        """The watches, the oldest first."""
+        return self._runner.run(self._calls.list())
+
+    def retrieve(self, watch: str) -> DriftWatch:
+        """One watch. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(watch))
+
+    def delete(self, watch: str) -> DriftWatchDeleted:
+        """Stop a watch for good, and forget its rounds. The calls stay on record."""
+        return self._runner.run(self._calls.delete(watch))
+
+    def ask(self, watch: str) -> DriftChange | None:
+        """Ask all probes now. Returns the change that this shows."""
+        return self._runner.run(self._calls.ask(watch))
+
+    def list_rounds(self, watch: str, *, limit: int | None = None) -> Sequence[DriftRound]:
+        """The newest rounds, the oldest of them first."""
+        return self._runner.run(self._calls.list_rounds(watch, limit=limit))
+
+    def list_changes(
+        self, watch: str, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[DriftChange]:
+        """The changes that were found, the newest first."""
+        return self._runner.run(self._calls.list_changes(watch, limit=limit, offset=offset))
+
+
 class Judges:
     """`client.judges`. A judge is named by its id or its name."""
 
@@ -1033,6 +1077,7 @@ class Client:
         self.feedback_tasks = FeedbackTasks(client.feedback_tasks, runner)
         self.preferences = Preferences(client.preferences, runner)
         self.datasets = Datasets(client.datasets, runner)
+        self.drift = Drift(client.drift, runner)
         self.judges = Judges(client.judges, runner)
         self.eval_runs = EvalRuns(client.eval_runs, runner)
         self.test_runs = TestRuns(client.test_runs, runner)

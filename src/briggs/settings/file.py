@@ -262,9 +262,9 @@ class AlertSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[[alerts]]`: a figure that is watched."""
 
     name: str
-    measure: Literal["failure_rate", "cost_usd", "p95_s", "unrecorded"]
+    measure: Literal["failure_rate", "cost_usd", "p95_s", "unrecorded", "drift"]
     """The share of calls that failed; dollars; the seconds that 95 % of the answers keep; calls
-    that are not on record."""
+    that are not on record; how often the answers of a watched target changed."""
     above: Annotated[float, Meta(ge=0, le=1e9)]
     """It fires while the figure is above this."""
     window_s: Annotated[float, Meta(ge=60, le=2_678_400)] = 300
@@ -280,6 +280,19 @@ class AlertSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The names of the webhooks that are told when it fires and when it is resolved."""
     emails: list[str] = []
     """The addresses that are told."""
+
+
+class DriftSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[[drift]]`: a target that is watched for changes of its answers."""
+
+    target: str
+    """The model, as callers name it."""
+    every_s: Annotated[float, Meta(ge=60, le=604_800)] = 600
+    """How often its 20 probes are asked."""
+    window: Annotated[int, Meta(ge=8, le=200)] = 24
+    """How many rounds are compared with as many earlier ones."""
+    organization: str = "default"
+    """Who asks, by its slug."""
 
 
 class WebhookSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -336,6 +349,7 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)
     redaction: RedactionSettings = msgspec.field(default_factory=RedactionSettings)
     alerts: list[AlertSettings] = []
+    drift: list[DriftSettings] = []
     webhooks: dict[str, WebhookSettings] = {}
     smtp: SmtpSettings | None = None
     local: LocalSettings = msgspec.field(default_factory=LocalSettings)

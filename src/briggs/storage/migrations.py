@@ -325,6 +325,12 @@ def lead_every_key_with_the_organization(connection: Connection) -> None:
         reshape(connection, table, owner=(tables.feedback_tasks, "task_id"))
 
 
+@migration
+def watch_drift(connection: Connection) -> None:
+    for table in (tables.drift_watches, tables.drift_rounds, tables.drift_changes):
+        reshape(connection, table)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

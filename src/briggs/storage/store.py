@@ -20,6 +20,7 @@ from briggs.storage.completions import Completions
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database, Durability
 from briggs.storage.datasets import Datasets
+from briggs.storage.drift import Drift
 from briggs.storage.erasure import Erasure
 from briggs.storage.eval_runs import EvalRunStore
 from briggs.storage.feedback import FeedbackStore
@@ -126,6 +127,7 @@ class Store:
         self.retention = Retention(self, sweeper=sweeper, bodies=bodies)
         self.alerts = Alerts(self)
         self.datasets = Datasets(self, bodies=bodies)
+        self.drift = Drift(self)
         self.judges = Judges(self)
         self.eval_runs = EvalRunStore(self)
         self.search_index = SearchIndex(self)

@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, Names
 from briggs.types.completions import Attempt, Completion, Fix
+from briggs.types.drift import DriftMove
 from briggs.types.evals import Score, Scorer
 from briggs.types.judges import Example, Watch
 from briggs.types.limits import Limits
@@ -791,6 +792,62 @@ migrations = Table(
     Column("number", Integer, primary_key=True, nullable=False, autoincrement=False),
     Column("name", AnyText, nullable=False),
     Column("applied_at", BigInteger, nullable=False),
+)
+
+drift_watches = Table(
+    "drift_watches",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("target", AnyText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("every_s", Float, nullable=False),
+    Column("window_rounds", Integer, nullable=False),
+    Column("is_from_file", Boolean, nullable=False),
+    Column("is_paused", Boolean, nullable=False),
+    Column("evidence", AnyText),
+    Column("tokens", Json(list[str | None]), nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("failure", AnyText),
+    sqlite_with_rowid=False,
+)
+
+drift_rounds = Table(
+    "drift_rounds",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("watch_id", AnyText, primary_key=True, nullable=False),
+    Column("at", BigInteger, primary_key=True, nullable=False),
+    Column("logprobs", Json(list[float | None]), nullable=False),
+    Column("texts", Json(list[str | None]), nullable=False),
+    Column("fingerprints", Json(list[str]), nullable=False),
+    Column("completion_ids", Json(list[str]), nullable=False),
+    Column("duration_ms", Float),
+    Column("completion_tokens", Float),
+    Column("failures", Integer, nullable=False),
+    Column("p", Float),
+    sqlite_with_rowid=False,
+)
+
+drift_changes = Table(
+    "drift_changes",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("watch_id", AnyText, primary_key=True, nullable=False),
+    Column("at", BigInteger, primary_key=True, nullable=False),
+    Column("from_at", BigInteger, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+    Column("p", Float, nullable=False),
+    Column("mean_square", Float, nullable=False),
+    Column("largest", Float, nullable=False),
+    Column("moved", Json(list[DriftMove]), nullable=False),
+    Column("probes", Integer, nullable=False),
+    Column("evidence", AnyText, nullable=False),
+    Column("fingerprints_before", Json(list[str]), nullable=False),
+    Column("fingerprints_now", Json(list[str]), nullable=False),
+    Column("duration_ms_before", Float),
+    Column("duration_ms_now", Float),
+    sqlite_with_rowid=False,
 )
 
 REFERENCE_TABLES = {

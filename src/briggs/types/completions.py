@@ -26,7 +26,9 @@ CHECK_TAG = "briggs-check"
 """The tag of the calls that `briggs check` makes."""
 JUDGE_TAG = "judge"
 """The tag of the calls that judges make. No judge grades them."""
-OWN_TAGS = frozenset({CHECK_TAG, JUDGE_TAG})
+DRIFT_TAG = "drift"
+"""The tag of the calls that watch for drift."""
+OWN_TAGS = frozenset({CHECK_TAG, DRIFT_TAG, JUDGE_TAG})
 """The tags of Briggs's own calls. They await no task unless it selects their tag."""
 
 # A system call for each id would release the interpreter lock to the busy writer thread.

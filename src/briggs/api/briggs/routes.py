@@ -7,6 +7,7 @@ from starlette.routing import Route
 from briggs.api.briggs import (
     completions,
     datasets,
+    drift,
     eval_runs,
     feedback,
     feedback_tasks,
@@ -33,6 +34,8 @@ _LEASE = f"{_TASKS}/{{id}}/leases/{{completion_id}}"
 _INVITATIONS = f"{_TASKS}/{{id}}/invitations"
 _FEEDBACK = "/api/v1/feedback"
 _PREFERENCES = "/api/v1/preferences"
+_DRIFT = "/api/v1/drift"
+_WATCH = f"{_DRIFT}/{{id:path}}"
 _DATASETS = "/api/v1/datasets"
 _EVAL_RUNS = "/api/v1/eval_runs"
 _TEST_RUNS = "/api/v1/test_runs"
@@ -94,6 +97,14 @@ ROUTES = [
     route("GET", f"{_DATASETS}/{{id}}", datasets.retrieve, scope="read"),
     route("GET", f"{_DATASETS}/{{id}}/export", datasets.export, scope="read"),
     route("DELETE", f"{_DATASETS}/{{id}}", datasets.delete, scope="admin"),
+    route("POST", _DRIFT, drift.create, scope="admin"),
+    route("GET", _DRIFT, drift.list_all, scope="read"),
+    # The id may be a target, which has slashes, so the longer paths come first.
+    route("POST", f"{_WATCH}/rounds", drift.ask, scope="admin"),
+    route("GET", f"{_WATCH}/rounds", drift.list_rounds, scope="read"),
+    route("GET", f"{_WATCH}/changes", drift.list_changes, scope="read"),
+    route("GET", _WATCH, drift.retrieve, scope="read"),
+    route("DELETE", _WATCH, drift.delete, scope="admin"),
     route("POST", _JUDGES, judges.create, scope="admin"),
     route("GET", _JUDGES, judges.list_all, scope="read"),
     route("GET", _JUDGE, judges.retrieve, scope="read"),

@@ -1,0 +1,1 @@
+"""Watches whether the models behind names still answer as they did."""

@@ -1,0 +1,267 @@
+"""Watches targets: asks each its probes from time to time, and looks whether answers changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from briggs.drift.looks import look
+from briggs.drift.probes import PROBES, DriftAnswer, read_answer, write_probe
+from briggs.gateway.calls import Gateway
+from briggs.gateway.models import resolve
+from briggs.settings import DriftSettings
+from briggs.storage import Store
+from briggs.types.completions import DRIFT_TAG, Completion, current_time_us
+from briggs.types.drift import (
+    EVERY_S,
+    EVERY_S_MAX,
+    EVERY_S_MIN,
+    WATCHES_MAX,
+    WINDOW,
+    WINDOW_MAX,
+    WINDOW_MIN,
+    DriftChange,
+    DriftEvidence,
+    DriftRound,
+    DriftWatch,
+)
+from briggs.types.envelope import MODEL_CHARACTERS_MAX
+from briggs.types.errors import BriggsError, Conflict, InvalidRequest
+from briggs.types.peers import Alone, Peers
+from briggs.types.times import iso
+
+logger = logging.getLogger("briggs")
+
+TICK_S = 5.0
+AT_ONCE = 4
+"""How many probes are asked at once, by all watches together."""
+ROUNDS_SEEN = 2_000
+"""The most rounds that a look goes back."""
+
+
+class DriftWatchPost(msgspec.Struct, kw_only=True):
+    """What to watch."""
+
+    target: Annotated[str, Meta(min_length=1, max_length=MODEL_CHARACTERS_MAX)]
+    every_s: Annotated[float, Meta(ge=EVERY_S_MIN, le=EVERY_S_MAX)] = EVERY_S
+    window_rounds: Annotated[int, Meta(ge=WINDOW_MIN, le=WINDOW_MAX)] = WINDOW
+
+
+class _Asked(NamedTuple):
+    """A probe that was asked."""
+
+    completion: Completion
+    answer: DriftAnswer | None
+
+
+class DriftWatching:
+    """The watches at work. One for a server."""
+
+    def __init__(self, gateway: Gateway, *, store: Store, peers: Peers | None = None) -> None:
+        self._gateway = gateway
+        self._store = store
+        self._peers = peers or Alone()
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._rounds: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to watch."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop. Rounds that are not whole are not stored; their calls are on record."""
+        tasks = [*self._rounds.values(), *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def create(self, post: DriftWatchPost, *, organization_id: str) -> DriftWatch:
+        """Watch a target. Raises `Conflict` if it is watched already, `ModelNotFound`."""
+        known = await self._store.drift.list(organization_id=organization_id)
+        if any(each.target == post.target for each in known):
+            raise Conflict(f"'{post.target}' is watched already: stop that watch first.")
+        if len(known) >= WATCHES_MAX:
+            raise InvalidRequest(f"An organization watches at most {WATCHES_MAX} targets.")
+        resolve(post.target, models=self._gateway.running.models)
+        watch = DriftWatch(
+            organization_id=organization_id,
+            target=post.target,
+            every_s=post.every_s,
+            window_rounds=post.window_rounds,
+        )
+        await self._store.drift.put(watch)
+        return watch
+
+    async def ask(self, watch: DriftWatch) -> DriftChange | None:
+        """Ask all probes once, and look. Returns the change that this shows."""
+        key = (watch.organization_id, watch.id)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            return await self._ask(watch)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if self._peers.is_keeper:
+                    await self._go_on()
+            except Exception:
+                logger.exception("Drift could not be watched. This is a defect of Briggs")
+            await asyncio.sleep(TICK_S)
+
+    async def _go_on(self) -> None:
+        """Begin the rounds that are due."""
+        for key in [key for key, task in self._rounds.items() if task.done()]:
+            del self._rounds[key]
+        watches = await self._store.drift.list(organization_id=None)
+        watches = await self._follow_file(watches)
+        now = current_time_us()
+        for watch in watches:
+            key = (watch.organization_id, watch.id)
+            is_due = not watch.is_paused and now - watch.asked_at >= watch.every_s * 1e6
+            if is_due and key not in self._rounds:
+                self._rounds[key] = asyncio.create_task(self._ask_quietly(watch))
+
+    async def _follow_file(self, watches: Sequence[DriftWatch]) -> list[DriftWatch]:
+        """The watches after those of the file were created, changed and paused."""
+        wanted: dict[tuple[str, str], DriftSettings] = {}
+        for said in self._gateway.running.settings.file.drift:
+            organization = await self._store.organizations.find(said.organization)
+            if organization is not None:
+                wanted[(organization.id, said.target)] = said
+        known = {(each.organization_id, each.target): each for each in watches}
+        for key, said in wanted.items():
+            organization_id, target = key
+            watch = known.get(key) or DriftWatch(organization_id=organization_id, target=target)
+            await self._follow(known, watch, said)
+        for key, watch in [*known.items()]:
+            if watch.is_from_file and key not in wanted:
+                await self._follow(known, watch, None)
+        return [*known.values()]
+
+    async def _follow(
+        self,
+        known: dict[tuple[str, str], DriftWatch],
+        watch: DriftWatch,
+        said: DriftSettings | None,
+    ) -> None:
+        """Write what the file says of a watch, if that is new. None pauses it."""
+        after = msgspec.structs.replace(watch, is_from_file=True, is_paused=said is None)
+        if said is not None:
+            after.every_s, after.window_rounds = said.every_s, said.window
+        key = (watch.organization_id, watch.target)
+        if known.get(key) != after:
+            await self._store.drift.put(after)
+            known[key] = after
+
+    async def _ask_quietly(self, watch: DriftWatch) -> None:
+        try:
+            await self.ask(watch)
+        except BriggsError as error:
+            logger.warning("the drift of %s could not be measured: %s", watch.target, error)
+
+    async def _ask(self, watch: DriftWatch) -> DriftChange | None:
+        at = current_time_us()
+        asked, failure = await self._ask_all(watch, watch.evidence or "logprobs")
+        if watch.evidence is None and not any(each and each.answer and each.answer.logprobs
+                                              for each in asked):  # fmt: skip
+            # The model has no logprobs, or answers with nothing within one token.
+            asked, failure = await self._ask_all(watch, "texts")
+        is_answered = any(each is not None and each.answer is not None for each in asked)
+        after = msgspec.structs.replace(watch, asked_at=at, failure=None)
+        if not is_answered:
+            after.failure = failure or "The model answered with no text."
+            await self._store.drift.put(after)
+            return None
+        _settle_evidence(after, asked)
+        one = _write_round(after, asked, at=at)
+        await self._store.drift.put(after)
+        return await self._look(after, one)
+
+    async def _ask_all(
+        self, watch: DriftWatch, evidence: DriftEvidence
+    ) -> tuple[list[_Asked | None], str | None]:
+        """Ask all probes. Those that failed are None, and the last failure is said."""
+        failures: list[str] = []
+
+        async def ask(probe: str) -> _Asked | None:
+            async with self._room:
+                try:
+                    call = await self._gateway.open_call(
+                        write_probe(probe, target=watch.target, evidence=evidence),
+                        organization_id=watch.organization_id,
+                        tags=[DRIFT_TAG],
+                    )
+                    await call.complete()
+                except BriggsError as error:
+                    failures.append(error.message[:500])
+                    return None
+                return _Asked(call.completion, read_answer(call.completion.response or b""))
+
+        asked = await asyncio.gather(*map(ask, PROBES))
+        return [*asked], failures[-1] if failures else None
+
+    async def _look(self, watch: DriftWatch, one: DriftRound) -> DriftChange | None:
+        changes = await self._store.drift.list_changes(watch, limit=1)
+        rounds = await self._store.drift.list_rounds(
+            watch, limit=ROUNDS_SEEN - 1, since=changes[0].until_at if changes else 0
+        )
+        found = await asyncio.to_thread(look, watch, [*rounds, one])
+        if found is None:
+            await self._store.drift.add(one)
+            return None
+        one.p = found.p
+        await self._store.drift.add(one, change=found.change)
+        if found.change is not None:
+            logger.warning("%s", describe(watch, found.change))
+        return found.change
+
+
+def _settle_evidence(watch: DriftWatch, asked: Sequence[_Asked | None]) -> None:
+    """Decide what is compared, and of which tokens, when they are first known."""
+    if watch.evidence is None:
+        has_logprobs = any(each and each.answer and each.answer.logprobs for each in asked)
+        watch.evidence = "logprobs" if has_logprobs else "texts"
+    known = watch.tokens or [None] * len(PROBES)
+    watch.tokens = [
+        token or (each.answer.token if each and each.answer else None)
+        for token, each in zip(known, asked, strict=True)
+    ]
+
+
+def _write_round(watch: DriftWatch, asked: Sequence[_Asked | None], *, at: int) -> DriftRound:
+    answers = [each.answer if each is not None else None for each in asked]
+    calls = [each.completion for each in asked if each is not None]
+    return DriftRound(
+        organization_id=watch.organization_id,
+        watch_id=watch.id,
+        at=at,
+        logprobs=[
+            None if answer is None else answer.find_logprob(token)
+            for token, answer in zip(watch.tokens, answers, strict=True)
+        ],
+        texts=[None if answer is None else answer.text for answer in answers],
+        fingerprints=sorted({call.system_fingerprint for call in calls if call.system_fingerprint}),
+        completion_ids=[call.id for call in calls],
+        duration_ms=_find_mean(call.duration_ms for call in calls),
+        completion_tokens=_find_mean(call.completion_tokens for call in calls),
+        failures=sum(answer is None for answer in answers),
+    )
+
+
+def _find_mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def describe(watch: DriftWatch, change: DriftChange) -> str:
+    """A change in a sentence, such as `answers of m changed between 09:10 and 09:20`."""
+    times = f"between {iso(change.from_at)[:16]} and {iso(change.until_at)[:16]} UTC"
+    p = "p < 0.001" if change.p < 0.001 else f"p = {change.p:.3f}"
+    moved = f"{len(change.moved)} of {change.probes} probes"
+    return f"answers of {watch.target} changed {times} ({p}): {moved}"
