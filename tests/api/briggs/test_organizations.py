@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,14 @@ def create_key(server: Server, *scopes: str, **members: object) -> str:
     return value
 
 
+TELLING = {
+    (method, path)
+    for method in ("POST", "PATCH")
+    for path in ("/api/completions/", "/api/v1/completions/")
+}
+"""Where a client tells of a call by an id that it chose itself."""
+
+
 def walk(id: str) -> Iterator[tuple[str, str]]:
     """Every route that needs a key, as method and path with an id filled in."""
     for route in ROUTES:
@@ -71,12 +80,26 @@ def test_nothing_of_one_organization_is_visible_to_another(server: Server, acme:
     recorded = server.chat({"model": "local/briggs-tiny", "messages": MESSAGES, "max_tokens": 1})
     id = server.find(recorded)["id"]
     for method, path in walk(id):
-        if id not in path:
+        if id not in path or (method, path.replace(id, "")) in TELLING:
             continue
         reply = server.send(method, path, {"metadata": {}}, key=acme)
         assert reply.status == 404, (method, path, reply.body)
     assert server.retrieve(id)["metadata"] == {}
     assert server.send("GET", "/v1/chat/completions", key=acme).json["data"] == []
+
+
+def test_each_organization_has_ids_of_its_own(server: Server, acme: str) -> None:
+    """Calls of two organizations that are told under one id are two calls."""
+    id = str(uuid.uuid4())
+    told = {"organization_id": "default", "request": {"model": "ours"}, "status": "started"}
+    path = f"/api/completions/{id}"
+    assert server.send("POST", path, told).status == 200
+    theirs = {"organization_id": "acme", "request": {"model": "theirs"}, "status": "started"}
+    assert server.send("POST", path, theirs, key=acme).status == 200
+    found = [server.send("GET", f"/v1/chat/completions/{id}", key=key).json for key in ("", acme)]
+    assert [each["briggs"]["model"] for each in found] == ["ours", "theirs"]
+    assert server.send("DELETE", f"/v1/chat/completions/{id}", key=acme).status == 200
+    assert server.retrieve(id)["briggs"]["model"] == "ours"
 
 
 def test_an_organization_is_made_by_the_first_alone(server: Server, acme: str) -> None:
