@@ -49,6 +49,8 @@ class Hostile(NamedTuple):
     completions: list[str]
     session: str
     tasks: list[str]
+    run: str
+    """An eval of them."""
 
 
 def record_hostile(server: Server) -> Hostile:
@@ -61,7 +63,7 @@ def record_hostile(server: Server) -> Hostile:
             "POST", "/v1/organization/admin_api_keys", {"name": text[:150], "scopes": ["read"]}
         )
         server.send("POST", "/api/v1/organizations", {"slug": f"o{len(text)}", "name": text[:150]})
-    return Hostile(completions, session, tasks)
+    return Hostile(completions, session, tasks, _run_eval(server))
 
 
 def _record(server: Server, text: str, *, session: str) -> str:
@@ -120,6 +122,24 @@ def _record(server: Server, text: str, *, session: str) -> str:
         made = server.send("POST", "/api/v1/completions", {**body, "tags": ["hostile"]})
     assert made.status == 200, made.body
     id: str = made.json["id"]
+    return id
+
+
+def _run_eval(server: Server) -> str:
+    """An eval whose samples, references and scorers are hostile, of what is on record."""
+    samples = [
+        {"id": text[:200], "input": text, "target": text, "metadata": {text[:60]: text}}
+        for text in TEXTS.values()
+        if text
+    ]
+    made = server.send("POST", "/api/v1/datasets", {"name": "hostile", "samples": samples})
+    assert made.status == 200, made.body
+    scorers = [{"kind": "external", "name": text[:100]} for text in TEXTS.values() if text][:15]
+    run = {"dataset": "hostile", "targets": ["recorded"], "scorers": scorers}
+    made = server.send("POST", "/api/v1/eval_runs", run)
+    assert made.status == 200, made.body
+    id: str = made.json["id"]
+    server.send("GET", f"/api/v1/eval_runs/{id}/progress")
     return id
 
 

@@ -68,6 +68,8 @@ def list_paths(route: str, hostile: Hostile) -> list[str]:
         ids = hostile.tasks
     elif route.startswith("/sessions/{"):
         ids = [hostile.session]
+    elif route.startswith("/evals/{"):
+        ids = [hostile.run]
     else:
         ids = hostile.completions
     for name, value in {**PARTS, "completion_id": hostile.completions[0]}.items():
