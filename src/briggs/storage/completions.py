@@ -16,7 +16,7 @@ from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
 from briggs.storage.database import database_of
 from briggs.storage.deletion import delete_completions, is_deleted, revive
-from briggs.storage.functions import BY_KEY
+from briggs.storage.functions import by_key
 from briggs.storage.pages import Page, SummaryPage, find_row, list_page, list_summaries
 from briggs.storage.previews import keep_preview
 from briggs.storage.queries import Query
@@ -402,9 +402,7 @@ _SELECT_TRIES = select(*(completions.c[name] for name in _TRY))
 def select_many(statement: Select[Any], *, ids: Sequence[str], organization_id: str) -> Select[Any]:
     """The rows with these ids, of one organization."""
     ours = completions.c.organization_id == organization_id
-    # Without the hint, SQLite may go through all of an organization in an index that has the
-    # columns, because it takes an organization for ten rows.
-    return statement.where(ours, completions.c.id.in_(ids)).with_hint(completions, BY_KEY)
+    return by_key(statement.where(ours, completions.c.id.in_(ids)), completions)
 
 
 def _this(id: str, *, organization_id: str) -> Sequence[ColumnElement[bool]]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, exists, func, select
 from briggs.storage.database import database_of
 from briggs.storage.feedback_fill import NEWEST, SIEVED
 from briggs.storage.feedback_matches import COUNTS, PLACES, find_place
-from briggs.storage.functions import BY_KEY
+from briggs.storage.functions import by_key
 from briggs.storage.pages import list_first_ids
 from briggs.storage.queries import FOUND_BY_QUERY_MAX, Place, Query, select_page
 from briggs.storage.tables import (
@@ -128,7 +128,7 @@ class _Ahead:
         ids = list_first_ids(self._connection, query)
         ours = _COLUMNS.organization_id == self._task.organization_id
         chosen = select(_COLUMNS.id).where(ours, _COLUMNS.id.in_(ids), *self._is_free)
-        chosen = chosen.with_hint(completions, BY_KEY)
+        chosen = by_key(chosen, completions)
         yield from filter(self._is_in_sample, self._connection.scalars(chosen))
 
     def _at_random(self, filled_to: Place | None) -> Iterator[str]:

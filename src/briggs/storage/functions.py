@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Select, Table
 from sqlalchemy.sql.functions import FunctionElement
 
 BY_KEY = "by key"
-"""A hint: the rows of a table are to be looked for by its primary key."""
+
+
+def by_key(statement: Select[Any], table: Table) -> Select[Any]:
+    """Look for the rows of a table by its primary key.
+
+    Only SQLite has to be told. It takes an organization for ten rows, and may go through all of
+    one in an index that has the columns.
+    """
+    return statement.with_hint(table, BY_KEY, dialect_name="sqlite")
 
 
 class json_elements(FunctionElement[Any]):  # noqa: N801

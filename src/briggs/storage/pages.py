@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
-from briggs.storage.functions import BY_KEY
+from briggs.storage.functions import by_key
 from briggs.storage.previews import read_previews
 from briggs.storage.queries import (
     PLACE,
@@ -390,7 +390,7 @@ def find_row(
 ) -> Any:
     """The row with our id, or else the newest with this upstream id; None if there is neither."""
     ours = statement.where(completions.c.organization_id == organization_id)
-    own = ours.where(completions.c.id.in_(_list_own_ids(id))).with_hint(completions, BY_KEY)
+    own = by_key(ours.where(completions.c.id.in_(_list_own_ids(id))), completions)
     row = connection.execute(own).first()
     if row is not None:
         return row
