@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.briggs.test_feedback import create_task
+from tests.api.briggs.test_feedback import create_task, grade
 from tests.api.briggs.test_judges import BEHAVIOURS, SCHEMA, record
 from tests.cli.running import RunningServer, plain, run, show
 from tests.judges import upstream as models
@@ -98,3 +98,29 @@ def test_lists_are_tables_on_a_terminal(server: RunningServer) -> None:
             assert part in plain(shown)
     status, shown = show("judges", "run", "tables", server=server)
     assert status == 0 and "3 of 3" in plain(shown)
+
+
+def test_trust_is_a_sentence_and_a_table(server: RunningServer, served: Server) -> None:
+    """With intervals; a figure without one is not shown. In a pipe it is JSON."""
+    task = create_task(served, "graded", name="graded", json_schema=SCHEMA)
+    options = ("--task", "graded", "--model", "judge/m-1", "--name", "trusted")
+    run("judges", "create", *options, server=server)
+    for number in range(24):
+        id = record(served, "graded", 1 + number % 5, f"number {number}")
+        for reviewer in ("ann", "ben"):
+            stars = 1 + (number + (reviewer == "ben" and number % 6 == 0)) % 5
+            grade(served, task, id, json_values={"stars": stars}, reviewer=reviewer)
+    status, shown = show("judges", "trust", "trusted", server=server)
+    assert status == 0 and plain(shown).startswith("24 completions that people graded have no")
+    run("judges", "run", "trusted", server=server)
+    status, shown = show("judges", "trust", "trusted", server=server, width=120)
+    for part in (
+        "stars: As good as a second reviewer.",
+        "people among each other (24 completions)",
+        "judge, calibrated",
+        "calibration error",
+        "No sign that the length of an answer moves it.",
+    ):
+        assert part in plain(shown)
+    piped = run("judges", "trust", "trusted", "--version", "1", server=server).lines[0]
+    assert piped["fields"][0]["verdict"] == "as_good"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,12 +14,18 @@ from briggs.estimates.agreement import (
     ALPHA_SCALE,
     KAPPA_SCALE,
     Level,
+    alpha_of_spreads,
+    alpha_of_tallies,
     cohens_kappa,
     find_word,
     fleiss_kappa,
     krippendorffs_alpha,
     measure,
     percent_agreement,
+    spread_between,
+    spread_within,
+    tally_between,
+    tally_within,
 )
 
 # Fleiss (1971) as https://en.wikipedia.org/wiki/Fleiss%27_kappa gives it: ten subjects, each
@@ -159,3 +167,35 @@ def test_a_measure_in_words() -> None:
     assert found.kappa_verdict == "substantial"
     assert (found.units, found.verdict) == (10, "reliable")
     assert measure(units[:9], level="nominal").verdict == "too few to say"
+
+
+def add(rows: Sequence[Sequence[float]]) -> list[float]:
+    return [sum(column) for column in zip(*rows, strict=True)]
+
+
+def test_sums_have_the_alpha_of_their_answers() -> None:
+    """Sums for each completion lead to the same alpha, within a group and against it."""
+    units = [(1.0, 2.0, 2.0), (4.0, 5.0), (3.0, 3.0), (2.5, 1.0, 4.0)]
+    options = sorted({value for unit in units for value in unit})
+    for level, within, alpha_of in (
+        ("interval", spread_within, alpha_of_spreads),
+        ("nominal", partial(tally_within, options=options), alpha_of_tallies),
+    ):
+        alpha = krippendorffs_alpha(units, level=level)  # type: ignore[arg-type]
+        assert alpha_of(add([within(unit) for unit in units])) == pytest.approx(alpha)
+
+
+def test_one_reviewer_against_others_is_the_alpha_of_pairs() -> None:
+    """With one other reviewer it is the alpha of the two; with more, the others' do not count."""
+    pairs = [(1.0, 1.0), (1.0, 2.0), (3.0, 3.0), (2.0, 2.0), (1.0, 3.0)]
+    options = [1.0, 2.0, 3.0]
+    for level, between, alpha_of in (
+        ("interval", spread_between, alpha_of_spreads),
+        ("nominal", partial(tally_between, options=options), alpha_of_tallies),
+    ):
+        alpha = krippendorffs_alpha(pairs, level=level)  # type: ignore[arg-type]
+        rows = [between(one, (other,)) for one, other in pairs]
+        assert alpha_of(add(rows)) == pytest.approx(alpha)
+        same = [between(one, (one, one)) for one, _ in pairs]
+        assert alpha_of(add(same)) == pytest.approx(1)
+        assert alpha_of(add([between(2.0, [2.0])] * 3)) is None

@@ -8,12 +8,12 @@ import random
 import pytest
 
 from briggs.estimates.calibration import (
-    Point,
     cross_fit,
     expected_error,
     fit_isotonic,
     fit_line,
     fit_platt,
+    fit_scale,
     fit_temperature,
     list_points,
     temper,
@@ -72,8 +72,19 @@ def test_a_line_mends_a_scale() -> None:
 
 
 def test_points_are_bins_of_equally_many() -> None:
-    """Each point has about as many; few pairs make few points; nothing has no error."""
-    points = list_points([0.1] * 10, [0.0] * 5 + [1.0] * 5)
-    assert points == [Point(0.1, 0.0, 5), Point(0.1, 1.0, 5)]
-    assert expected_error(points) == pytest.approx(0.5)
+    """Each has about as many, and what was said equally is in one; nothing has no error."""
+    points = list_points([0.1] * 10 + [0.2] * 4 + [0.3], [0.0] * 5 + [1.0] * 10)
+    assert [each for point in points for each in (point.said, point.true, point.count)] == [
+        *(pytest.approx(0.1), 0.5, 10),
+        *(pytest.approx(0.22), 1.0, 5),
+    ]
+    assert expected_error(points) == pytest.approx((10 * 0.4 + 5 * 0.78) / 15)
+    assert len(list_points(range(100), range(100))) == 10
     assert expected_error(list_points([], [])) is None
+
+
+def test_a_scale_keeps_the_spread() -> None:
+    """What was said gets the mean and the spread of people's answers, and their direction."""
+    read = fit_scale([0.1, 0.2, 0.3], [[5, 5], [3, 3], [1, 1]])
+    assert [read(x) for x in (0.1, 0.2, 0.3)] == pytest.approx([5, 3, 1])
+    assert fit_scale([1, 1], [[2], [4]])(9) == 3

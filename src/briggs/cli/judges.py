@@ -382,6 +382,37 @@ def judgements(
 
 @judges.command()
 @judge_argument
+@click.option("--version", type=click.IntRange(1), metavar="NUMBER", help="An earlier version.")
+@form_options
+@server_options
+def trust(judge: str, version: int | None, is_pretty: bool, server: Address) -> None:
+    """Show how far a judge can be trusted, field by field: text on a terminal, JSON in a pipe.
+
+    The judge is compared with people on completions that both graded. So let it grade these first,
+    with `briggs judges run`.
+
+    \b
+    Examples:
+      briggs judges trust quality-judge
+      briggs judges trust quality-judge | jq -r '.fields[].sentence'
+    """
+    from briggs.cli.terminal.judges import print_trust
+    from briggs.client import AsyncClient
+    from briggs.types.json import encode
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            found = await client.judges.trust(judge, version=version)
+        if is_pretty:
+            print_trust(found)
+        else:
+            print_line(encode(found))
+
+    asyncio.run(ask())
+
+
+@judges.command()
+@judge_argument
 @server_options
 def delete(judge: str, server: Address) -> None:
     """Delete a judge. What it said stays on record.

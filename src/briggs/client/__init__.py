@@ -48,6 +48,7 @@ from briggs.client.feedback_tasks import TaskVersion as TaskVersion
 from briggs.client.judges import Judge as Judge
 from briggs.client.judges import Judgement as Judgement
 from briggs.client.judges import JudgeRun as JudgeRun
+from briggs.client.judges import JudgeTrust as JudgeTrust
 from briggs.client.judges import JudgeVersion as JudgeVersion
 from briggs.client.keys import ApiKey as ApiKey
 from briggs.client.logged import LoggedCompletion as LoggedCompletion

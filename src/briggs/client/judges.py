@@ -125,6 +125,24 @@ class JudgeRun(Object):
     """Why it stopped."""
 
 
+class JudgeTrust(Object):
+    """How far a version of a judge can be trusted.
+
+    Each of `fields` has a `sentence`, and figures with intervals of 95 % for `people` among each
+    other, the `judge` against people, the judge `calibrated`, and a `baseline` without a model.
+    """
+
+    judge_id: str
+    version: int
+    lacking: int
+    """Completions that people graded and that have no judgement."""
+    failures: dict[str, int]
+    graded: int
+    fields: list[dict[str, Any]]
+    left_out: list[str]
+    """Fields of text and lists, which are not compared."""
+
+
 class JudgeDeleted(Object):
     """Confirms that a judge was deleted."""
 
@@ -231,6 +249,12 @@ class Judges:
         query = encode_query(version=version, status=status, limit=limit, offset=offset)
         path = f"{_locate(judge)}/judgements"
         return (await self._connection.request("GET", path, _Judgements, query=query)).data
+
+    async def trust(self, judge: str, *, version: int | None = None) -> JudgeTrust:
+        """How far a version can be trusted, by default the newest."""
+        query = encode_query(version=version)
+        path = f"{_locate(judge)}/trust"
+        return await self._connection.request("GET", path, JudgeTrust, query=query)
 
     async def create_run(
         self,

@@ -73,6 +73,7 @@ from briggs.client.judges import (
     JudgeMembers,
     Judgement,
     JudgeRun,
+    JudgeTrust,
     JudgeVersion,
 )
 from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
@@ -769,6 +770,10 @@ class Judges:
                 judge, version=version, status=status, limit=limit, offset=offset
             )
         )
+
+    def trust(self, judge: str, *, version: int | None = None) -> JudgeTrust:
+        """How far a version can be trusted, by default the newest."""
+        return self._runner.run(self._calls.trust(judge, version=version))
 
     def create_run(
         self,

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations, permutations
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -152,36 +152,77 @@ def fleiss_kappa(answers: Sequence[Sequence[Hashable]]) -> float | None:
 
 def krippendorffs_alpha(answers: Iterable[Sequence[Any]], *, level: Level) -> float | None:
     """For any reviewers and any number of answers, on any scale."""
-    return alpha_of(Counter(map(tuple, answers)), level=level)
-
-
-def alpha_of(units: Mapping[tuple[Any, ...], int], *, level: Level) -> float | None:
-    """Krippendorff's alpha of the answers to each completion, and how many completions have them.
-
-    For `bootstrap`, which counts equal completions.
-    """
     coincidences: Counter[tuple[Any, Any]] = Counter()
-    for unit, times in units.items():
+    for unit in answers:
         for pair, count in _count_pairs(unit).items():
-            coincidences[pair] += times * count / (len(unit) - 1)  # type: ignore[assignment]
+            coincidences[pair] += count / (len(unit) - 1)  # type: ignore[assignment]
     return _read_alpha(coincidences, level)
 
 
-def alpha_between(
-    units: Mapping[tuple[Any, tuple[Any, ...]], int], *, level: Level
-) -> float | None:
-    """Krippendorff's alpha of one reviewer with each of several others, but not among those.
+class Spread(NamedTuple):
+    """What one completion adds to an alpha of numbers. It takes no longer for many values."""
 
-    A unit is the one's answer, and the others' answers to the same completion. Each unit counts as
-    much as one pair.
+    weight: float
+    """How many answers it counts as."""
+    apart: float
+    """The squared differences within the completion."""
+    total: float
+    squares: float
+
+
+def spread_within(values: Sequence[float]) -> Spread:
+    """Of the answers of two or more reviewers among each other."""
+    count, total = len(values), math.fsum(values)
+    squares = math.fsum(value**2 for value in values)
+    return Spread(count, 2 * (count * squares - total**2) / (count - 1), total, squares)
+
+
+def spread_between(one: float, others: Sequence[float]) -> Spread:
+    """Of one answer with each of others, but not of those among each other. It counts as a pair."""
+    count = len(others)
+    apart = math.fsum((one - other) ** 2 for other in others) / count
+    total = one + math.fsum(others) / count
+    return Spread(2, 2 * apart, total, one**2 + math.fsum(other**2 for other in others) / count)
+
+
+def alpha_of_spreads(sums: Sequence[float]) -> float | None:
+    """Krippendorff's alpha on the interval scale, from the sums of spreads.
+
+    The numbers should be near 0, so that no digits are lost: subtract their mean first.
     """
-    coincidences: Counter[tuple[Any, Any]] = Counter()
-    for (one, others), times in units.items():
-        for other in others:
-            weight = times / len(others)
-            coincidences[one, other] += weight  # type: ignore[assignment]
-            coincidences[other, one] += weight  # type: ignore[assignment]
-    return _read_alpha(coincidences, level)
+    weight, apart, total, squares = sums
+    expected = 2 * (weight * squares - total**2)
+    # Of equal numbers, rounding may leave a little.
+    return 1 - (weight - 1) * apart / expected if expected > 1e-9 * weight * squares else None
+
+
+def tally_within(values: Sequence[Hashable], *, options: Sequence[Hashable]) -> list[float]:
+    """What one completion adds to an alpha of choices, of two or more reviewers.
+
+    Its pairs that differ, then how often each option was given.
+    """
+    counts = [values.count(option) for option in options]
+    count = len(values)
+    apart = (count**2 - sum(each**2 for each in counts)) / (count - 1)
+    return [apart, *counts]
+
+
+def tally_between(
+    one: Hashable, others: Sequence[Hashable], *, options: Sequence[Hashable]
+) -> list[float]:
+    """The same of one answer with each of others. It counts as a pair."""
+    shares = [others.count(option) / len(others) for option in options]
+    same = shares[options.index(one)]
+    given = [share + (each == one) for share, each in zip(shares, options, strict=True)]
+    return [2 * (1 - same), *given]
+
+
+def alpha_of_tallies(sums: Sequence[float]) -> float | None:
+    """Krippendorff's alpha of choices, from the sums of tallies."""
+    apart, *counts = sums
+    total = sum(counts)
+    expected = total**2 - sum(count**2 for count in counts)
+    return 1 - (total - 1) * apart / expected if expected > 1e-9 * total**2 else None
 
 
 def confuse(units: Units) -> Confusion:

@@ -46,6 +46,24 @@ def fit_line(said: Sequence[float], true: Sequence[float]) -> Scale:
     return lambda x: mean_true + slope * (x - mean_said)
 
 
+def fit_scale(said: Sequence[float], true: Sequence[Sequence[float]]) -> Scale:
+    """The line that gives what was said the mean and the spread of what is true.
+
+    Unlike the line of least squares it does not draw everything to the middle, so what it gives
+    can be compared with people's answers as one of them. `true` has several answers for each.
+    A constant if all that was said is equal.
+    """
+    answers = [answer for each in true for answer in each]
+    means = [_mean(each) for each in true]
+    middle_said, middle = _mean(said), _mean(means)
+    spread_said = math.fsum((x - middle_said) ** 2 for x in said) / len(said)
+    middle_answer = _mean(answers)
+    spread = math.fsum((y - middle_answer) ** 2 for y in answers) / len(answers)
+    together = math.fsum((x - middle_said) * (y - middle) for x, y in zip(said, means, strict=True))
+    slope = math.copysign(math.sqrt(spread / spread_said), together) if spread_said > 0 else 0.0
+    return lambda x: middle + slope * (x - middle_said)
+
+
 def fit_isotonic(said: Sequence[float], true: Sequence[float]) -> Scale:
     """The rising steps of least squares, joined by straight lines."""
     together: dict[float, list[float]] = {}
@@ -165,14 +183,18 @@ def cross_fit(
 
 
 def list_points(said: Sequence[float], true: Sequence[float], *, bins: int = BINS) -> list[Point]:
-    """The points of a reliability plot: bins of equally many, in the order of what was said."""
-    pairs = sorted(zip(said, true, strict=True))
-    bins = min(bins, max(1, len(pairs) // 5))
-    parts = [pairs[len(pairs) * at // bins : len(pairs) * (at + 1) // bins] for at in range(bins)]
+    """The points of a reliability plot: bins of about equally many, in the order of what was said.
+
+    What was said equally is in one bin, for nothing tells it apart.
+    """
+    size = max(len(said) / bins, 5.0)
+    parts: list[list[tuple[float, float]]] = []
+    for pair in sorted(zip(said, true, strict=True)):
+        if not parts or (len(parts[-1]) >= size and parts[-1][-1][0] != pair[0]):
+            parts.append([])
+        parts[-1].append(pair)
     return [
-        Point(_mean([x for x, _ in part]), _mean([y for _, y in part]), len(part))
-        for part in parts
-        if part
+        Point(_mean([x for x, _ in part]), _mean([y for _, y in part]), len(part)) for part in parts
     ]
 
 

@@ -29,7 +29,7 @@ Numbers = Sequence[Sequence[float | None]]
 """For each round, the value of each probe; None if it has none."""
 Replies = Sequence[Sequence[Hashable]]
 """For each round, the answer to each probe."""
-Row = TypeVar("Row")
+SumRow = TypeVar("SumRow")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,8 +197,8 @@ class _Tested(TypedDict):
 
 
 def _permute(
-    rows: Sequence[Row],
-    measure: Callable[[Sequence[Row]], _Figures],
+    rows: Sequence[SumRow],
+    measure: Callable[[Sequence[SumRow]], _Figures],
     *,
     permutations: int,
     seed: int,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from statistics import NormalDist
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from statistics import NormalDist, stdev
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,7 +22,9 @@ UNITS_MIN = 3
 _LEFT_OUT_MAX = 200
 """How many parts of the units are left out in turn to measure the skew."""
 
-Unit = TypeVar("Unit", bound=Hashable)
+SumRow = Sequence[float]
+"""What one unit adds to the sums that a statistic is computed from."""
+Statistic = Callable[[Sequence[float]], float | None]
 _NORMAL = NormalDist()
 _FREEDOM_MAX = 2_000
 """Above it, the normal distribution is used. It differs by less than 0.1 %."""
@@ -40,41 +42,93 @@ class Interval(msgspec.Struct, frozen=True):
         return (self.high - self.low) / 2
 
 
+class Resampled(NamedTuple):
+    """A statistic of some units: a row for each, and what is made of the sums of the rows.
+
+    So a mean has the rows `(value, 1)`.
+    """
+
+    rows: Sequence[SumRow]
+    statistic: Statistic
+    is_bounded: bool = False
+    """Whether it lies between -1 and 1, as a correlation does. Its interval is then symmetric on
+    Fisher's scale, which holds for far fewer units."""
+
+
 def bootstrap(
-    units: Sequence[Unit],
-    statistic: Callable[[Mapping[Unit, int]], float | None],
+    rows: Sequence[SumRow],
+    statistic: Statistic,
     *,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval | None:
-    """The interval of a statistic of some units.
+    """The interval of a statistic of some units: see `bootstrap_all`."""
+    asked = [Resampled(rows, statistic)]
+    return bootstrap_all(asked, level=level, resamples=resamples, seed=seed)[0]
 
-    `statistic` gets the distinct units, and how often each came. None if it has no value for the
-    units themselves or for most resamples, or if there are fewer than `UNITS_MIN` units.
+
+def bootstrap_all(
+    asked: Sequence[Resampled],
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Interval | None]:
+    """The intervals of several statistics of the same units, which are resampled together.
+
+    An interval is None if its statistic has no value for the units themselves or for most
+    resamples, or if there are fewer than `UNITS_MIN` units.
     """
-    counted = Counter(units)
-    center = statistic(counted)
-    if center is None or len(units) < UNITS_MIN:
-        return None
+    if not asked:
+        return []
+    count = len(asked[0].rows)
+    assert all(len(each.rows) == count for each in asked), "a row for each unit"
+    if count < UNITS_MIN:
+        return [None] * len(asked)
+    columns = [list(zip(*each.rows, strict=True)) for each in asked]
+    found: list[list[float]] = [[] for _ in asked]
     # A predictable sequence is wanted: the same units always have the same interval.
     draw = random.Random(seed)  # noqa: S311
-    found = sorted(
-        value
-        for _ in range(resamples)
-        if (value := statistic(Counter(draw.choices(units, k=len(units))))) is not None
-    )
-    if len(found) < resamples / 2:
+    for _ in range(resamples):
+        # Picking and summing whole columns takes a tenth of the time of walking the rows.
+        pick = itemgetter(*draw.choices(range(count), k=count))
+        for each, ours, values in zip(asked, columns, found, strict=True):
+            value = each.statistic([sum(pick(column)) for column in ours])
+            if value is not None:
+                values.append(value)
+    # Resamples vary a little less than samples do. Hesterberg, "What Teachers Should Know About
+    # the Bootstrap" (2015), 5.3.
+    reach = find_t((1 + level) / 2, freedom=count - 1) * math.sqrt(count / (count - 1))
+    return [
+        _find_interval(each, ours, sorted(values), reach) if len(values) >= resamples / 2 else None
+        for each, ours, values in zip(asked, columns, found, strict=True)
+    ]
+
+
+def _find_interval(
+    asked: Resampled, columns: Sequence[Sequence[float]], found: Sequence[float], reach: float
+) -> Interval | None:
+    """The interval from the sorted values of the resamples, and how many errors wide it is."""
+    center = asked.statistic([sum(column) for column in columns])
+    if center is None:
         return None
     if found[0] == found[-1]:
         return Interval(found[0], found[-1])
+    if asked.is_bounded:
+        half = reach * stdev(map(_stretch, found))
+        middle = _stretch(center)
+        return Interval(math.tanh(middle - half), math.tanh(middle + half))
     below = sum(value < center for value in found) + sum(value == center for value in found) / 2
     bias = _NORMAL.inv_cdf(min(max(below / len(found), 1 / len(found)), 1 - 1 / len(found)))
-    skew = _measure_skew(units, counted, statistic)
-    low, high = (
-        _shift(share, bias=bias, skew=skew) for share in ((1 - level) / 2, (1 + level) / 2)
-    )
+    skew = _measure_skew(columns, asked.statistic)
+    low, high = (_shift(z, bias=bias, skew=skew) for z in (-reach, reach))
     return Interval(find_quantile(found, low), find_quantile(found, high))
+
+
+def _stretch(value: float) -> float:
+    """Fisher's transformation. Its ends are a little inside, so that they are finite."""
+    return math.atanh(min(max(value, -0.999), 0.999))
 
 
 def find_quantile(ascending: Sequence[float], share: float) -> float:
@@ -118,25 +172,22 @@ def _chance_within(t: float, freedom: int) -> float:
     return 2 / math.pi * (angle + chance) if is_odd else chance
 
 
-def _shift(share: float, *, bias: float, skew: float) -> float:
+def _shift(z: float, *, bias: float, skew: float) -> float:
     """The share of the resamples at which an end of the interval lies."""
-    z = bias + _NORMAL.inv_cdf(share)
-    stretch = 1 - skew * z
-    return _NORMAL.cdf(bias + z / stretch) if stretch > 0 else share
+    stretch = 1 - skew * (bias + z)
+    return _NORMAL.cdf(bias + (bias + z) / stretch) if stretch > 0 else _NORMAL.cdf(z)
 
 
-def _measure_skew(
-    units: Sequence[Unit],
-    counted: Mapping[Unit, int],
-    statistic: Callable[[Mapping[Unit, int]], float | None],
-) -> float:
+def _measure_skew(columns: Sequence[Sequence[float]], statistic: Statistic) -> float:
     """The acceleration: how the statistic changes when parts of the units are left out."""
-    parts = min(len(units), _LEFT_OUT_MAX)
+    parts = min(len(columns[0]), _LEFT_OUT_MAX)
+    totals = [sum(column) for column in columns]
     values = []
     for part in range(parts):
-        left = Counter(counted)
-        left.subtract(units[part::parts])
-        value = statistic(+left)
+        left = [
+            total - sum(column[part::parts]) for total, column in zip(totals, columns, strict=True)
+        ]
+        value = statistic(left)
         if value is not None:
             values.append(value)
     if not values:

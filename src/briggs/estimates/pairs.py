@@ -9,7 +9,7 @@ binomial proportions based on paired data" (1998), method 10; Cohen, "Statistica
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import msgspec
@@ -54,7 +54,7 @@ def mean_of_clusters(values: Sequence[Sequence[float]]) -> ClusteredMean | None:
     clusters = [(math.fsum(each), len(each)) for each in values if each]
     if not clusters:
         return None
-    mean = _mean(dict.fromkeys([_add(clusters)], 1))
+    mean = _mean(_add(clusters))
     return ClusteredMean(mean, _find_interval(clusters), len(clusters))
 
 
@@ -181,9 +181,9 @@ def _find_student(values: Sequence[float]) -> Interval:
     return Interval(mean - half, mean + half)
 
 
-def _mean(counted: Mapping[Cluster, int]) -> float:
-    total = math.fsum(total * times for (total, _), times in counted.items())
-    return total / sum(count * times for (_, count), times in counted.items())
+def _mean(sums: Sequence[float]) -> float:
+    total, count = sums
+    return total / count
 
 
 def _add(clusters: Sequence[Cluster]) -> Cluster:

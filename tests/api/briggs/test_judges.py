@@ -380,3 +380,28 @@ def test_a_run_that_was_killed_asks_nothing_twice(tmp_path: Path) -> None:
     # At most those that were in flight, of which no answer came.
     assert len(set(subjects)) == 24 and len(repeated) <= 8
     assert len(subjects) <= 24 + 8
+
+
+def test_trust_is_beside_what_people_agree_on(server: Server) -> None:
+    """The judge is compared with people on what both graded; what it lacks is counted."""
+    made = create(server, "trusted")
+    task = {"id": made["task_id"]}
+    for number in range(24):
+        id = record(server, "trusted", 1 + number % 5, f"number {number}")
+        for reviewer in ("ann", "ben"):
+            stars = 1 + (number + (reviewer == "ben" and number % 6 == 0)) % 5
+            values = {"stars": stars}
+            grade(server, task, id, json_values=values, reviewer=reviewer, reviewer_kind="person")
+    path = f"{JUDGES}/{made['id']}/trust"
+    before = ask(server, "GET", path)
+    assert (before["lacking"], before["graded"]) == (24, 0)
+    run(server, made)
+    [field] = ask(server, "GET", path)["fields"]
+    assert (field["name"], field["graded"], field["shared"]) == ("stars", 24, 24)
+    assert field["verdict"] == "as_good" and field["sentence"].startswith("As good as a second")
+    alpha = field["people"]["alpha"]
+    assert alpha["interval"]["low"] < alpha["value"] < alpha["interval"]["high"]
+    assert field["judge"]["error"]["value"] < field["people"]["error"]["value"] + 0.1
+    assert ask(server, "GET", f"{path}?version=1")["version"] == 1
+    assert server.send("GET", f"{path}?version=2").status == 404
+    assert server.send("GET", f"{path}?version=x").status == 400

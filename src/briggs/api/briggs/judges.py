@@ -13,6 +13,7 @@ from briggs.api.organizations import check_organization
 from briggs.judges import judges
 from briggs.judges.judges import JudgeChange, find_version
 from briggs.judges.runs import RunPost
+from briggs.judges.trust import read_trust
 from briggs.parts import find_parts
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.judges import Judge, Judgement, JudgeRun, JudgeVersion
@@ -144,6 +145,13 @@ async def stop_run(request: Request) -> Json:
     judge = await find_judge(request)
     run = await find_parts(request).judging.stop_run(judge, request.path_params["run_id"])
     return Json(present_run(run))
+
+
+async def retrieve_trust(request: Request) -> Json:
+    """`GET /api/v1/judges/{id}/trust`: how far a version can be trusted, field by field."""
+    judge = await find_judge(request)
+    report = await read_trust(find_store(request), judge, version=read_version(request))
+    return Json(msgspec.to_builtins(report))
 
 
 async def find_judge(request: Request) -> Judge:

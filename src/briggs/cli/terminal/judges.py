@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec import UnsetType
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from briggs.client import Judge, Judgement, JudgeRun
+from briggs.client import Judge, Judgement, JudgeRun, JudgeTrust
 from briggs.types.json import encode
 from briggs.types.texts import one_line, printable
 
@@ -67,6 +68,49 @@ def print_judgements(found: Sequence[Judgement]) -> None:
             Text(one_line(each.failure_reason or reason)),
         )
     Console(highlight=False).print(table)
+
+
+def print_trust(found: JudgeTrust) -> None:
+    """A report as text. What is lacking comes first."""
+    console = Console(highlight=False)
+    if found.lacking:
+        reasons = ", ".join(f"{count:,} {name}" for name, count in found.failures.items())
+        console.print(
+            Text(
+                f"{found.lacking:,} completions that people graded have no judgement"
+                f"{f' ({reasons} failed)' if reasons else ''}."
+            )
+        )
+    for field in found.fields:
+        console.print(Text(f"\n{printable(field['name'])}: {printable(field['sentence'])}"))
+        error = "mean error" if field["kind"] == "number" else "share that differs"
+        table = _create_table("", "alpha", error)
+        for name, title in (
+            ("people", f"people among each other ({field['shared']:,} completions)"),
+            ("judge", f"judge against people ({field['graded']:,} completions)"),
+            ("calibrated", "judge, calibrated"),
+            ("baseline", "words alone, without a model"),
+        ):
+            side = field[name]
+            if side is not None:
+                table.add_row(title, _show_figure(side["alpha"]), _show_figure(side["error"]))
+        console.print(table)
+        calibration = field["calibration"]
+        if calibration is not None and calibration["error_before"] is not None:
+            console.print(
+                f"calibration error {calibration['error_before']:.2f} before, "
+                f"{calibration['error_after']:.2f} after"
+            )
+        for bias in field["biases"]:
+            console.print(Text(f"{bias['sentence']} {_show_figure(bias['figure'])}".rstrip()))
+
+
+def _show_figure(figure: Mapping[str, Any]) -> str:
+    """A figure with its interval. Without an interval there is no figure to show."""
+    value, interval = figure["value"], figure["interval"]
+    if value is None or interval is None:
+        return ""
+    return f"{value:.2f} ({interval['low']:.2f} to {interval['high']:.2f})"
 
 
 def _create_table(*names: str) -> Table:

@@ -1,0 +1,115 @@
+"""The completions that people graded, beside what a judge said of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from briggs.feedback.answers import find_level, list_ratings, read_answers
+from briggs.judges.judges import find_task_of
+from briggs.judges.reading import list_scored
+from briggs.judges.texts import read_answer_text, write_subject
+from briggs.storage import Store
+from briggs.types.completions import Completion
+from briggs.types.fields import Field
+from briggs.types.flat_schemas import is_number
+from briggs.types.forms import ABSENT, read_value
+from briggs.types.judges import Judge, Judgement, JudgeVersion
+
+GRADED_MAX = 2_000
+"""The newest graded completions that are read."""
+CHARACTERS_MAX = 20_000
+"""Of each text, for the guess by its words."""
+
+
+class GradedCompletion(NamedTuple):
+    """A completion that people graded and the judge judged."""
+
+    people: Mapping[str, Mapping[str, Any]]
+    """By field, the value of each person."""
+    judgement: Judgement
+    text: str
+    length: int
+    model: str
+
+
+async def read_graded(
+    store: Store, judge: Judge, version: JudgeVersion
+) -> tuple[list[GradedCompletion], Mapping[str, Judgement]]:
+    """The completions that people graded, and what the judge said of those or did not say."""
+    task = await find_task_of(store, judge)
+    answers = await read_answers(store, task, version=version.task_version)
+    fields = list_scored(version.json_schema)
+    people = {}
+    for id in sorted(answers.by_completion, reverse=True):
+        persons = {
+            name: given
+            for name, given in answers.by_completion[id].items()
+            if given.reviewer_kind != "model"
+        }
+        if persons and id in answers.completions:
+            people[id] = {
+                field.name: list_ratings(field, persons, find_level(field)) for field in fields
+            }
+        if len(people) == GRADED_MAX:
+            break
+    judgements: dict[str, Judgement] = {}
+    graded: list[GradedCompletion] = []
+    ids = list(people)
+    for start in range(0, len(ids), 200):
+        page = ids[start : start + 200]
+        said = await store.judges.list_judgements(version, completion_ids=page)
+        judgements |= {id: said[id] for id in page if id in said}
+        bodies = await store.completions.retrieve_many(
+            [id for id in page if id in said and said[id].status == "finished"],
+            organization_id=judge.organization_id,
+        )
+        graded += await asyncio.to_thread(_join, people, said, bodies)
+    missing = {id: judgements.get(id, _lacking(version, id)) for id in ids}
+    return graded, missing
+
+
+def read_said(field: Field, judgement: Judgement) -> Any:
+    """What a judge said to a field; None for nothing."""
+    if isinstance(judgement.json_values, msgspec.UnsetType):
+        return None
+    value = read_value(field.path, judgement.json_values)
+    return None if value is ABSENT else value
+
+
+def read_number(field: Field, judgement: Judgement) -> float | None:
+    """What a judge said to a field of numbers; None for nothing."""
+    value = read_said(field, judgement)
+    return float(value) if is_number(value) else None
+
+
+def _join(
+    people: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    said: Mapping[str, Judgement],
+    bodies: Mapping[str, Completion],
+) -> list[GradedCompletion]:
+    joined = []
+    for id, completion in bodies.items():
+        answer = read_answer_text(completion)
+        joined.append(
+            GradedCompletion(
+                people=people[id],
+                judgement=said[id],
+                text=write_subject(completion, characters_max=CHARACTERS_MAX),
+                length=len(answer),
+                model=completion.response_model or completion.model,
+            )
+        )
+    return joined
+
+
+def _lacking(version: JudgeVersion, id: str) -> Judgement:
+    return Judgement(
+        organization_id=version.organization_id,
+        judge_id=version.judge_id,
+        version=version.version,
+        completion_id=id,
+    )

@@ -1,0 +1,54 @@
+"""How far a judge can be trusted: beside what people agree on, field by field."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from briggs.feedback.answers import find_level
+from briggs.judges.choices import measure_choices
+from briggs.judges.graded import GradedCompletion, read_graded
+from briggs.judges.judges import find_version
+from briggs.judges.numbers import measure_numbers
+from briggs.judges.reading import list_scored
+from briggs.judges.verdicts import FieldTrust, Trust
+from briggs.storage import Store
+from briggs.types.fields import Field
+from briggs.types.forms import read_form
+from briggs.types.judges import Judge, Judgement, JudgeVersion
+
+
+async def read_trust(store: Store, judge: Judge, *, version: int | None = None) -> Trust:
+    """The report about a version, by default the newest. Raises `NotFound`."""
+    chosen = await find_version(store, judge, version=version)
+    graded, judgements = await read_graded(store, judge, chosen)
+    return await asyncio.to_thread(report, chosen, graded, judgements)
+
+
+def report(
+    version: JudgeVersion, graded: Sequence[GradedCompletion], judgements: Mapping[str, Judgement]
+) -> Trust:
+    """The report about some graded completions."""
+    failures: dict[str, int] = {}
+    for each in judgements.values():
+        if each.status == "failed" and each.failure is not None:
+            failures[each.failure] = failures.get(each.failure, 0) + 1
+    fields = list_scored(version.json_schema)
+    named = {field.name for field in fields}
+    return Trust(
+        judge_id=version.judge_id,
+        version=version.version,
+        lacking=sum(each.status != "finished" for each in judgements.values()),
+        failures=failures,
+        graded=len(graded),
+        fields=[measure_field(field, graded, model=version.model) for field in fields],
+        left_out=[name for name in read_form(version.json_schema).names if name not in named],
+    )
+
+
+def measure_field(field: Field, graded: Sequence[GradedCompletion], *, model: str) -> FieldTrust:
+    """How far the judge can be trusted with a field."""
+    ours = [each for each in graded if each.people.get(field.name)]
+    if find_level(field) == "nominal":
+        return measure_choices(field, ours, model=model)
+    return measure_numbers(field, ours, model=model)
