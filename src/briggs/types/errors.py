@@ -26,7 +26,6 @@
     │   ├── RateLimitExceeded          429   rate_limit_exceeded
     │   └── InsufficientQuota          429   insufficient_quota
     ├── PriceUnknown                   403   price_unknown
-    ├── NotOffered                     501   not_offered
     ├── Overloaded                     503   overloaded
     ├── StoreUnavailable               503   store_unavailable
     ├── ProviderNotReady               500   provider_not_ready
@@ -265,13 +264,6 @@ class PriceUnknown(BriggsError):
     http_status = 403
     type = "invalid_request_error"
     code = "price_unknown"
-
-
-class NotOffered(BriggsError):
-    """A feature of Log10 that Briggs does not have."""
-
-    http_status = 501
-    code = "not_offered"
 
 
 class Overloaded(BriggsError):

@@ -321,12 +321,6 @@ def test_strangers(log10: Server) -> None:
     assert "keys begin with" in reply.json["error"]
 
 
-def test_autoprompt(log10: Server) -> None:
-    """Requests for features that Briggs lacks get a 501 that says what to do instead."""
-    reply = log10.send("POST", "/api/experimental/autoprompt/convert", {"prompt": "x"})
-    assert (reply.status, reply.json["code"]) == (501, "not_offered")
-
-
 @pytest.mark.parametrize("path", ["/api/completions/{id}", "/api/v1/completions/{id}"])
 async def test_a_report_is_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
