@@ -12,7 +12,7 @@ import pytest
 from briggs.storage import Query, Store, pages, zones
 from briggs.storage.queries import select_page
 from briggs.types.completion_filters import parse_completion_filter
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import Attempt, Completion, Fix, current_time_us
 from tests.storage.records import finished
 
 HOUR = 3_600_000_000
@@ -26,6 +26,26 @@ FILTERS = (
     "duration >= 900ms and status = finished",
     "error = upstream_timeout",
     "tokens = none and tag = t",
+    "kind != chat",
+    "user = ann or user = nobody",
+    "user = none and source = gateway",
+    "finish_reason != stop",
+    "finish_reason = length and provider = none",
+    "cached_tokens > 5 or http_status = 504",
+    "key = mine or key = none",
+    "key != none and first_token < 10ms",
+    "prompt_tokens = 7.5 or completion_tokens = 7",
+    "attempts > 1",
+    "attempts = 2 or rules = left",
+    "rules = mended or caller = left",
+    "rules = left and provider != a",
+    "caller = left",
+    "perplexity > 3 or perplexity <= 0",
+    "perplexity = none and tokens != none",
+    "retries != 0 or http_status != 200",
+    "metadata.k = none and not metadata.k = v",
+    "metadata.k != none or metadata.nothing != none",
+    "graded = people",
 )
 
 
@@ -48,10 +68,26 @@ def vary(rng: random.Random, **members: Any) -> Completion:
         model=rng.choice(["a", "b", "rare"]) if rng.random() < 0.1 else "a",
         response_model=rng.choice([None, "c"]),
         provider=rng.choice(["a", "b", None]),
+        kind="embedding" if rng.random() < 0.02 else "chat",
+        user=rng.choice(["ann", None]) if rng.random() < 0.1 else "bob",
+        key_id=rng.choice(["mine", "yours", None]),
+        finish_reasons=rng.choice([["stop"], ["stop", "length"], []])
+        if rng.random() < 0.1
+        else ["stop"],
+        http_status=504 if failed else 200,
+        cached_tokens=rng.choice([None, 3, 9]) if rng.random() < 0.1 else None,
+        prompt_tokens=rng.randrange(20),
+        completion_tokens=rng.randrange(20),
+        first_token_ms=rng.choice([None, rng.random() * 1_000]),
+        caller_left_ms=1.0 if rng.random() < 0.02 else None,
+        violates=["C3", "C4"] if rng.random() < 0.02 else [],
+        fixes=[Fix("C3", "choices[0]")] if rng.random() < 0.02 else [],
+        metadata={"k": "v"} if rng.random() < 0.3 else {},
+        attempts=[Attempt(target="a/b", duration_ms=1.0)] * (2 if rng.random() < 0.02 else 1),
         tags=["t"] if rng.random() < 0.5 else [],
         cost_usd=rng.choice([None, 0.001, rng.random()]),
         duration_ms=rng.choice([None, 5.0, rng.random() * 1_000]),
-        total_tokens=rng.choice([None, 7, rng.randrange(10**20)]),
+        total_tokens=rng.choice([None, 7, rng.randrange(10**19)]),
         p_mean=rng.choice([None, rng.random()]),
         p_least=rng.choice([None, 0.5, rng.random()]),
         **members,
@@ -61,7 +97,7 @@ def vary(rng: random.Random, **members: Any) -> Completion:
 def list_queries() -> Iterator[Query]:
     now = current_time_us()
     for number, text in enumerate(FILTERS):
-        for sort in ("time", *zones.BOUNDED):
+        for sort in ("time", [*zones.BOUNDED][number % len(zones.BOUNDED)]):
             yield Query(
                 organization_id="default",
                 filter=parse_completion_filter(text),

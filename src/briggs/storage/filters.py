@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Table,
     and_,
     case,
@@ -29,20 +30,23 @@ from sqlalchemy import (
 )
 
 from briggs.storage import tables
-from briggs.storage.functions import json_elements, json_members
+from briggs.storage.functions import json_length, json_members
 from briggs.storage.tables import (
+    IS_TRIED_AGAIN,
     completion_metadata,
     completion_rules,
     completion_tags,
     completions,
 )
-from briggs.storage.types import AnyText
+from briggs.storage.types import AnyInteger, AnyText
 from briggs.types.errors import InvalidFilter
 from briggs.types.filters import (
     AllOf,
+    AnyOf,
     Comparison,
     Filter,
     Not,
+    Value,
     Words,
     list_conditions,
     list_words,
@@ -60,8 +64,9 @@ _COLUMNS = completions.c
 class Translator:
     """Translates the filters of one organization."""
 
-    def __init__(self, *, organization_id: str) -> None:
+    def __init__(self, *, organization_id: str, by_grades: bool = False) -> None:
         self._organization_id = organization_id
+        self._by_grades = by_grades
 
     def translate(self, filter: Filter, *, words: bool = True) -> Condition:
         """The condition of a filter, as if all words that it searches for were found, or none.
@@ -87,7 +92,8 @@ class Translator:
             read = {"metadata": self._find_metadata, "grade": self._find_grade}[family]
             return read(name, condition)
         if condition.field in _NUMBERS:
-            return _compare_number(_NUMBERS[condition.field], condition)
+            found = _compare_number(_NUMBERS[condition.field], condition)
+            return and_(IS_TRIED_AGAIN, found) if _asks_for_retries(condition) else found
         if condition.field == "perplexity":
             return _compare_perplexity(condition)
         if condition.field == "created":
@@ -116,7 +122,13 @@ class Translator:
 
     def _find_metadata(self, key: str, condition: Comparison) -> Condition:
         if condition.value.is_none:
-            return not_(self.find_index(completion_metadata, key=key))
+            known = select(literal(1)).where(
+                completion_metadata.c.organization_id == self._organization_id,
+                completion_metadata.c.key == key,
+            )
+            pair = _each(_COLUMNS.metadata)
+            # The index would read all that have the key. The first part is decided once for all.
+            return not_(and_(known.exists(), exists().where(pair.c.key == key)))
         return self.find_index(completion_metadata, key=key, value=condition.value.text)
 
     def _find_grade(self, name: str, condition: Comparison) -> Condition:
@@ -132,12 +144,37 @@ class Translator:
             tasks.organization_id == self._organization_id,
             or_(tasks.name == task, tasks.id == task),
         )
-        return exists().where(
-            *_IS_ABOUT_IT,
+        return self.find_grade(
             tables.feedback_completions.c.task_id.in_(named),
             *_IS_THE_FEEDBACK,
             _find_value(tables.feedback.c.json_values, field, condition),
         )
+
+    def find_grade(self, *conditions: Condition) -> Condition:
+        """Whether there is such feedback. If little is graded at all, that is looked at first."""
+        if self._by_grades:
+            about = tables.feedback_completions.c
+            given = about.organization_id == self._organization_id
+            return _COLUMNS.id.in_(select(about.completion_id).where(given, *conditions))
+        return exists().where(*_IS_ABOUT_IT, *conditions)
+
+
+def name_keys(connection: Connection, filter: Filter, *, organization_id: str) -> Filter:
+    """A filter that names keys by their ids, where it named them by their names."""
+    if isinstance(filter, Not):
+        return Not(name_keys(connection, filter.inner, organization_id=organization_id))
+    if isinstance(filter, AllOf | AnyOf):
+        inner = [
+            name_keys(connection, each, organization_id=organization_id) for each in filter.inner
+        ]
+        return type(filter)(inner)
+    if not isinstance(filter, Comparison) or filter.field != "key" or filter.value.is_none:
+        return filter
+    keys, name = tables.keys.c, filter.value.text
+    named = select(keys.id).where(keys.organization_id == organization_id, keys.name == name)
+    ids = {name, *connection.scalars(named)}
+    equal: list[Filter] = [Comparison("key", "=", Value(text=id)) for id in sorted(ids)]
+    return AnyOf(equal) if filter.operator == "=" else Not(AnyOf(equal))
 
 
 def check_tasks(connection: Connection, filter: Filter, *, organization_id: str) -> None:
@@ -208,7 +245,27 @@ def _compare_number(column: ColumnElement[Any], condition: Comparison) -> Condit
     value = condition.value
     if value.is_none:
         return column.is_(None)
+    if condition.operator == "=" and isinstance(column.type, Integer | AnyInteger):
+        assert value.number is not None, "the parser has checked that it is a number"
+        if not value.number.is_integer():
+            return false()
     return and_(column.is_not(None), _OPERATORS[condition.operator](column, value.number))
+
+
+def is_rare(filter: Filter) -> bool:
+    """Whether it asks for what hardly any completion has, which has an index of its own."""
+    if not isinstance(filter, Comparison) or filter.operator == "!=":
+        return False
+    rare = {"caller": ("left",), "rules": ("mended", "left")}
+    return filter.value.text in rare.get(filter.field, ()) or _asks_for_retries(filter)
+
+
+def _asks_for_retries(condition: Comparison) -> bool:
+    """Whether it is about calls with several attempts. Few are, and they have an index."""
+    number, operator = condition.value.number, condition.operator
+    if condition.field != "attempts" or number is None:
+        return False
+    return (operator == ">" and number >= 1) or (operator in ("=", ">=") and number > 1)
 
 
 def _compare_perplexity(condition: Comparison) -> Condition:
@@ -292,16 +349,14 @@ def _find_rules(translator: Translator, condition: Comparison) -> Condition:
         return mended
     if condition.value.text == "none":
         return and_(_COLUMNS.violates.is_(None), not_(mended))
-    fix = _each(_COLUMNS.fixes)
+    rule, fix = _each(_COLUMNS.violates), _each(_COLUMNS.fixes)
     named = _each(fix.c.value)
     is_mended = exists().where(
-        fix.c.type == "object", named.c.key == "rule", named.c.value == completion_rules.c.rule
+        fix.c.type == "object", named.c.key == "rule", named.c.value == rule.c.value
     )
-    return exists().where(
-        completion_rules.c.organization_id == _COLUMNS.organization_id,
-        completion_rules.c.created_at == _COLUMNS.created_at,
-        completion_rules.c.completion_id == _COLUMNS.id,
-        not_(is_mended),
+    return and_(
+        _COLUMNS.violates.is_not(None),
+        exists().where(rule.c.key.is_not(None), not_(is_mended)),
     )
 
 
@@ -312,11 +367,11 @@ def _find_finish_reason(_: Translator, condition: Comparison) -> Condition:
     return exists().where(reason.c.value == condition.value.text)
 
 
-def _find_graded(_: Translator, condition: Comparison) -> Condition:
+def _find_graded(translator: Translator, condition: Comparison) -> Condition:
     if condition.value.text == "none":
         return not_(exists().where(*_IS_ABOUT_IT))
     kind = "person" if condition.value.text == "people" else condition.value.text
-    return exists().where(*_IS_ABOUT_IT, *_IS_THE_FEEDBACK, tables.feedback.c.reviewer_kind == kind)
+    return translator.find_grade(*_IS_THE_FEEDBACK, tables.feedback.c.reviewer_kind == kind)
 
 
 def _find_caller(_: Translator, condition: Comparison) -> Condition:
@@ -360,9 +415,7 @@ _NUMBERS: Mapping[str, ColumnElement[Any]] = {
     "p_mean": _COLUMNS.p_mean,
     "p_least": _COLUMNS.p_least,
     "retries": _COLUMNS.retry_count,
-    "attempts": select(func.count())
-    .select_from(json_elements(_COLUMNS.attempts).table_valued("value"))
-    .scalar_subquery(),
+    "attempts": func.coalesce(json_length(_COLUMNS.attempts), 0),
     "http_status": _COLUMNS.http_status,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, Table
+from sqlalchemy import Integer, Select, Table
 from sqlalchemy.sql.functions import FunctionElement
 
 BY_KEY = "by key"
@@ -24,6 +24,14 @@ class json_elements(FunctionElement[Any]):  # noqa: N801
 
     inherit_cache = True
     name = "json_elements"
+
+
+class json_length(FunctionElement[int]):  # noqa: N801
+    """How many elements a JSON array has. NULL of NULL."""
+
+    inherit_cache = True
+    name = "json_length"
+    type = Integer()
 
 
 class json_members(FunctionElement[Any]):  # noqa: N801

@@ -331,6 +331,12 @@ def watch_drift(connection: Connection) -> None:
         reshape(connection, table)
 
 
+@migration
+def filter_completions_by_anything_in_an_index(connection: Connection) -> None:
+    """Takes some seconds for a million completions."""
+    reshape(connection, completions)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> None:
     with database_of(connection).transaction(connection):
         step(connection)

@@ -13,12 +13,16 @@ from sqlalchemy import Connection, Select, func, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.filters import name_keys
 from briggs.storage.functions import by_key
 from briggs.storage.previews import read_previews
 from briggs.storage.queries import (
+    COUNT_GRADED,
     PLACE,
     Place,
     Query,
+    as_filter,
+    asks_for_grades,
     check_query,
     count_led,
     find_place,
@@ -35,7 +39,7 @@ from briggs.storage.tables import (
     completions,
     deleted_completions,
 )
-from briggs.storage.zones import BOUNDED, ZoneSpan, merge, prunes
+from briggs.storage.zones import BOUNDED, ZoneSpan, find_oldest, merge, prunes
 from briggs.types.completions import ID_PREFIX, Completion, current_time_us
 from briggs.types.errors import InvalidRequest
 from briggs.wires.recorded.preview import Preview, read_preview
@@ -60,6 +64,9 @@ SPANS_MAX = 32
 
 SORTED_AT_ONCE = 5_000
 """How many completions with a tag are sorted without looking at hours."""
+
+GRADED_AT_ONCE = 5_000
+"""If fewer are graded, a list of graded ones begins with them."""
 
 SORTED_AT_ONCE_US = 30 * WINDOW_US
 """How long a range is sorted without looking at each of its hours."""
@@ -102,12 +109,12 @@ def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
 
     Raises `InvalidRequest` if that takes too long.
     """
-    check_query(connection, query)
+    query = _prepare(connection, query)
     after = _find_after(connection, query)
     until = time.monotonic() + LISTED_WITHIN_S
     try:
         with database_of(connection).time_limit(connection, LISTED_WITHIN_S):
-            read = _read(connection, query, after, bodies, until=until)
+            read = _read_parts(connection, query, after, bodies, until=until)
             found, is_cut = _take(read, query.bytes_max)
     except TimeoutError:
         raise InvalidRequest(
@@ -117,6 +124,15 @@ def list_page(connection: Connection, *, query: Query, bodies: Bodies) -> Page:
         ) from None
     has_more = is_cut or len(found) > query.limit
     return Page(completions=found[: query.limit], has_more=has_more)
+
+
+def _prepare(connection: Connection, query: Query) -> Query:
+    check_query(connection, query)
+    if not asks_for_grades(query):
+        return query
+    ours = {"organization": query.organization_id, "limit": GRADED_AT_ONCE}
+    few = (connection.scalar(COUNT_GRADED, ours) or 0) < GRADED_AT_ONCE
+    return msgspec.structs.replace(query, by_grades=few)
 
 
 def _take(found: Iterator[Completion], bytes_max: int | None) -> tuple[list[Completion], bool]:
@@ -136,7 +152,7 @@ def list_summaries(connection: Connection, *, query: Query, bodies: Bodies) -> S
 
     If there are too many to sort, only the newest of them are sorted.
     """
-    check_query(connection, query)
+    query = _prepare(connection, query)
     query = msgspec.structs.replace(query, payloads=query.has_words)
     after = _find_after(connection, query)
     found: list[Completion] = []
@@ -190,11 +206,11 @@ def _search_back(
         # A clock may be ahead, so the first part has no end unless the query has one.
         begin = (current_time_us() if to is None else to) - width
         begin = max(least, begin) if begin > OLDEST_US else least
-        spans: list[tuple[int, int | None]] = [(begin, to)]
-        if width >= SKIMMED_US and prunes(query.filter):
-            spans = [
-                each[:2] for each in merge(_skim(connection, query, begin, to), most=SPANS_MAX)
-            ]
+        spans: list[tuple[int | None, int | None]] = [(begin, to)]
+        if names_few(query) and not query.has_words:
+            spans, begin = [(query.created_from, to)], least
+        elif width >= SKIMMED_US and prunes(as_filter(query)):
+            spans = [*_skim_parts(connection, query, begin, to)]
         for start, stop in spans:
             part = msgspec.structs.replace(
                 query, created_from=start, created_to=stop, limit=query.limit - len(into)
@@ -241,9 +257,10 @@ def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> 
     database.zones.learn(
         connection, snapshot=database.snapshot, organization_id=owner, begin=begin, end=end
     )
-    return database.zones.list_spans(
-        organization_id=owner, begin=begin, end=end, filter=query.filter
-    )
+    condition = as_filter(query)
+    if condition is not None:
+        condition = name_keys(connection, condition, organization_id=owner)
+    return database.zones.list_spans(organization_id=owner, begin=begin, end=end, filter=condition)
 
 
 def _find_first(connection: Connection, query: Query, after: Place | None) -> list[Any] | None:
@@ -306,6 +323,60 @@ def _best_place(span: ZoneSpan, query: Query) -> tuple[bool, float, int]:
     if query.order == "asc":
         return _place_of(bounds and bounds[0], span.begin, True)
     return _place_of(bounds and bounds[1], span.end - 1, False)
+
+
+def _read_parts(
+    connection: Connection, query: Query, after: Place | None, bodies: Bodies, *, until: float
+) -> Iterator[Completion]:
+    """Read a page, and one more. Hours that cannot have what it asks for are passed over."""
+    if query.sort != "time":
+        if (ids := _find_first(connection, query, after)) is not None:
+            for row in connection.execute(read_ids(ids, query=query)):
+                yield decode(row, bodies=bodies)
+            return
+    elif not (query.has_words or query.offset or names_few(query)) and prunes(as_filter(query)):
+        left = query.limit
+        for begin, end in _list_parts(connection, query, after):
+            part = msgspec.structs.replace(query, created_from=begin, created_to=end, limit=left)
+            for each in _read(connection, part, after, bodies, until=until):
+                yield each
+                left -= 1
+            if left < 0:
+                return
+        return
+    yield from _read(connection, query, after, bodies, until=until)
+
+
+def _list_parts(
+    connection: Connection, query: Query, after: Place | None
+) -> Iterator[tuple[int, int | None]]:
+    """The parts of a query's time range to read, in its order: the first hours, and of the rest
+    those that may have what it asks for.
+    """
+    begin, end = query.created_from or 0, query.created_to
+    if query.order == "asc":
+        begin = begin if after is None else max(begin, after.created_at)
+        first = find_oldest(connection, organization_id=query.organization_id, since=begin)
+        if first is None:
+            return
+        first += SKIMMED_US
+        yield begin, first if end is None else min(first, end)
+        if end is None or first < end:
+            yield from _skim_parts(connection, query, first, end)[::-1]
+    else:
+        if after is not None:
+            end = after.created_at + 1 if end is None else min(end, after.created_at + 1)
+        first = (current_time_us() if end is None else end) - SKIMMED_US
+        yield max(begin, first), end
+        if begin < first:
+            yield from _skim_parts(connection, query, begin, first)
+
+
+def _skim_parts(
+    connection: Connection, query: Query, begin: int, end: int | None
+) -> list[tuple[int, int | None]]:
+    spans = merge(_skim(connection, query, begin, end), most=SPANS_MAX)
+    return [(span.begin, span.end) for span in spans]
 
 
 def _read(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Subquery,
     Table,
     and_,
+    bindparam,
     column,
     func,
     or_,
@@ -21,8 +22,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from briggs.storage.filters import Translator, check_tasks
-from briggs.storage.functions import json_elements
+from briggs.storage.filters import Translator, check_tasks, is_rare
+from briggs.storage.functions import by_key, json_elements
 from briggs.storage.records import SELECT, SELECT_HEADS
 from briggs.storage.tables import (
     IS_STARTED,
@@ -30,12 +31,22 @@ from briggs.storage.tables import (
     completion_rules,
     completion_tags,
     completions,
+    feedback_completions,
 )
 from briggs.storage.types import AnyText
 from briggs.types.completion_filters import is_comparison, list_required
 from briggs.types.completions import Status
 from briggs.types.errors import InvalidRequest
-from briggs.types.filters import AllOf, Comparison, Filter, Words, list_conditions, list_words
+from briggs.types.filters import (
+    AllOf,
+    Comparison,
+    Filter,
+    Operator,
+    Value,
+    Words,
+    list_conditions,
+    list_words,
+)
 
 FOUND_BY_QUERY_MAX = 50
 """How many tags, pairs of metadata and rules one query may name. Each becomes a join, and SQLite
@@ -93,6 +104,8 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """By the sorted value, then by `created_at`, then by `id`."""
     bytes_max: int | None = None
     """A page ends early, with `has_more`, when its bodies have this many bytes."""
+    by_grades: bool = False
+    """Whether so few completions are graded that those are looked at first."""
     payloads: bool = True
     """Whether to read the bodies. Otherwise `request` is empty and the others are None."""
 
@@ -123,6 +136,22 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     def has_words(self) -> bool:
         """Whether it searches the bodies, which SQL cannot."""
         return self.condition is not None and bool(list_words(self.condition))
+
+
+def as_filter(query: Query) -> Filter | None:
+    """What a query requires of the columns of a completion's own row, and its filter."""
+    parts = [] if query.filter is None else [query.filter]
+    texts = {field: getattr(query, name) for field, name in _TEXTS.items()}
+    parts += [
+        Comparison(field, "=", Value(text=text))
+        for field, text in texts.items()
+        if text is not None
+    ]
+    for field, name in (("duration", "duration_ms"), ("cost", "cost_usd")):
+        for operator, end in _ENDS:
+            if (number := getattr(query, f"{name}_{end}")) is not None:
+                parts.append(Comparison(field, operator, Value(text="", number=number)))
+    return AllOf(parts) if parts else None
 
 
 class Place(NamedTuple):
@@ -164,9 +193,10 @@ def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tupl
     if query.created_to is not None:
         statement = statement.where(created_at < query.created_to)
     if query.filter is not None:
-        translator = Translator(organization_id=query.organization_id)
+        translator = Translator(organization_id=query.organization_id, by_grades=query.by_grades)
         statement = statement.where(translator.translate(query.filter))
-    return _order(statement, query, created_at, id, after=after).limit(limit)
+    page = _order(statement, query, created_at, id, after=after).limit(limit)
+    return by_key(page, completions) if query.by_grades and lead is None else page
 
 
 def read_chosen(page: Select[tuple[Any, ...]], *, query: Query) -> Select[tuple[Any, ...]]:
@@ -192,11 +222,38 @@ def count_led(query: Query, *, limit: int) -> Select[Any] | None:
 
 
 def names_few(query: Query) -> bool:
-    """Whether a query is about one session or one completion, which have indexes of their own."""
+    """Whether a query is about what hardly any completion has, which has an index of its own."""
     required = [] if query.filter is None else list_required(query.filter)
-    return query.session_id is not None or any(
-        is_comparison(each, field, "=") for each in required for field in ("session", "id")
+    if query.session_id is not None or query.caller_left or query.by_grades:
+        return True
+    return any(
+        is_comparison(each, "session", "=") or is_comparison(each, "id", "=") or is_rare(each)
+        for each in required
     )
+
+
+def asks_for_grades(query: Query) -> bool:
+    """Whether it requires that a completion is graded in some way."""
+    required = [] if query.filter is None else list_required(query.filter)
+    return any(
+        isinstance(each, Comparison)
+        and not each.value.is_none
+        and each.operator != "!="
+        and (
+            each.field.startswith("grade.")
+            or (each.field == "graded" and each.value.text != "none")
+        )
+        for each in required
+    )
+
+
+COUNT_GRADED = select(func.count()).select_from(
+    select(feedback_completions.c.completion_id)
+    .where(feedback_completions.c.organization_id == bindparam("organization", type_=AnyText))
+    .limit(bindparam("limit"))
+    .subquery()
+)
+"""Counts what is graded, up to a limit."""
 
 
 def _list_sources(query: Query) -> list[Subquery]:
@@ -299,6 +356,16 @@ def narrow(query: Query) -> Query:
     )
 
 
+_TEXTS = {
+    "model": "model",
+    "provider": "provider",
+    "status": "status",
+    "source": "source",
+    "user": "user",
+    "finish_reason": "finish_reason",
+    "error": "failure_kind",
+}
+_ENDS: Sequence[tuple[Operator, str]] = ((">=", "min"), ("<=", "max"))
 _EQUAL = ("provider", "session_id", "source", "user", "failure_kind")
 _BOUNDED = ("duration_ms", "cost_usd")
 

@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from hashlib import blake2b
+from itertools import chain
+from typing import Any, NamedTuple, cast
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from briggs.storage.tables import completions
 from briggs.types.completions import current_time_us
-from briggs.types.filters import AllOf, AnyOf, Comparison, Filter
+from briggs.types.filters import AllOf, AnyOf, Comparison, Filter, Operator, Value
 
 HOUR_US = 3_600_000_000
 LEARNT_WITHIN_S = 0.5
@@ -33,6 +35,11 @@ HOURS_MAX = 50_000
 """How many hours are remembered, of all organizations."""
 NAMES_MAX = 200
 """How many names of a kind are remembered of an hour."""
+USERS_MAX = 2_000
+"""How many end users an hour may have for them to be remembered."""
+USER_BITS = 16_384
+USER_MARKS = 4
+"""Each user is some bits of a set. With `USERS_MAX`, one in forty others seems to be in it."""
 
 _columns = completions.c
 BOUNDED = {
@@ -42,14 +49,37 @@ BOUNDED = {
     "p_mean": _columns.p_mean,
     "p_least": _columns.p_least,
 }
-"""The fields whose least and most are known. All stand in the index by time, as the names do."""
+"""The fields to sort by whose least and most are known."""
 
-_NAMED = {
-    "status": (_columns.status,),
-    "model": (_columns.model, _columns.response_model),
-    "provider": (_columns.provider,),
-    "error": (_columns.failure_kind,),
+_FILTERED = {
+    **BOUNDED,
+    "first_token": _columns.first_token_ms,
+    "prompt_tokens": _columns.prompt_tokens,
+    "completion_tokens": _columns.completion_tokens,
+    "cached_tokens": _columns.cached_tokens,
+    "reasoning_tokens": _columns.reasoning_tokens,
+    "retries": _columns.retry_count,
+    "http_status": _columns.http_status,
 }
+"""All whose least and most are known. They stand in the index by time, as the names do."""
+
+_NAMED: Sequence[Mapping[str, Sequence[ColumnElement[Any]]]] = (
+    {
+        "status": (_columns.status,),
+        "model": (_columns.model, _columns.response_model),
+        "provider": (_columns.provider,),
+        "error": (_columns.failure_kind,),
+    },
+    {
+        "kind": (_columns.kind,),
+        "source": (_columns.source,),
+        "finish_reason": (_columns.finish_reasons,),
+    },
+    {"key": (_columns.key_id,)},
+)
+"""Fields and their columns. The values of a group are read together, so there should be few."""
+
+_NAMES = frozenset(name for group in _NAMED for name in group)
 _Hour = tuple[str, int]
 """An organization, and the number of an hour since 1970."""
 
@@ -59,8 +89,12 @@ class Zone(NamedTuple):
 
     bounds: Mapping[str, tuple[float, float] | None]
     """The least and the most. None if all are unknown."""
-    names: Mapping[str, frozenset[str]]
-    """The values of a field. Absent if there are too many."""
+    names: Mapping[str, frozenset[str | None]]
+    """The values of a field, with None for unknown ones. Absent if there are too many."""
+    missing: frozenset[str] = frozenset()
+    """The fields with bounds that some completions have no value of."""
+    users: int | None = None
+    """A set of bits for the end users. None if there are too many."""
 
 
 class ZoneSpan(NamedTuple):
@@ -226,19 +260,58 @@ def _read_zone(connection: Connection, organization_id: str, hour: int) -> Zone 
     count, *edges = connection.execute(_BOUNDS, this).one()
     if not count:
         return None
-    bounds = {
-        field: _read_bounds(least, most)
-        for field, least, most in zip(BOUNDED, edges[::2], edges[1::2], strict=True)
-    }
-    rows = connection.execute(_NAMES.limit(NAMES_MAX + 1), this).all()
-    if len(rows) > NAMES_MAX:
-        return Zone(bounds, {})
+    found = dict(zip(_FILTERED, zip(*[iter(edges)] * 3, strict=True), strict=True))
+    names: dict[str, frozenset[str | None]] = {}
+    for group, statement in zip(_NAMED, _SELECT_NAMES, strict=True):
+        rows = connection.execute(statement, this).all()
+        if len(rows) <= NAMES_MAX:
+            names |= _read_names(group, rows)
+    users = connection.scalars(_SELECT_USERS, this).all()
+    return Zone(
+        {field: _read_bounds(least, most) for field, (least, most, _) in found.items()},
+        names,
+        missing=frozenset(field for field, (_, _, known) in found.items() if known < count),
+        users=_mark_all(users) if len(users) <= USERS_MAX else None,
+    )
+
+
+def _read_names(
+    group: Mapping[str, Sequence[Any]], rows: Sequence[Sequence[Any]]
+) -> dict[str, frozenset[str | None]]:
     place, names = 0, {}
-    for field, columns in _NAMED.items():
+    for field, columns in group.items():
         some = slice(place, place + len(columns))
-        names[field] = frozenset(name for row in rows for name in row[some] if name is not None)
+        names[field] = frozenset(name for row in rows for name in _list_names(row[some]))
         place = some.stop
-    return Zone(bounds, names)
+    return names
+
+
+def _list_names(values: Sequence[Any]) -> list[str | None]:
+    """What the columns of a field have. A column may have a list."""
+    names: list[str | None] = []
+    for value in values:
+        names += value if isinstance(value, list) else [value] if value is not None else []
+    return names or [None]
+
+
+def _mark_all(users: Iterable[str | None]) -> int:
+    marks = 0
+    for user in users:
+        marks |= _mark(user)
+    return marks
+
+
+def _mark(user: str | None) -> int:
+    """The bits that stand for a user, or for none."""
+    if user is None:
+        return 1
+    digest = blake2b(user.encode("utf-8", "surrogatepass"), digest_size=4 * USER_MARKS).digest()
+    places = (int.from_bytes(digest[at : at + 4]) for at in range(0, len(digest), 4))
+    marks = 0
+    for place in places:
+        # The first bit is that of no user.
+        marks |= 1 << (1 + place % (USER_BITS - 1))
+    return marks
 
 
 def _read_bounds(least: Any, most: Any) -> tuple[float, float] | None:
@@ -266,18 +339,26 @@ def merge(spans: Iterable[ZoneSpan], *, most: float = math.inf) -> list[ZoneSpan
         gap = 2 * gap or HOUR_US
 
 
+def find_oldest(connection: Connection, *, organization_id: str, since: int) -> int | None:
+    """When the oldest completion from a time on was created."""
+    this = {"organization": organization_id, "begin": since}
+    oldest: int | None = connection.scalar(_OLDEST.where(_SINCE), this)
+    return oldest
+
+
 def prunes(filter: Filter | None) -> bool:
     """Whether a filter requires something that is known of whole hours."""
     if isinstance(filter, AllOf):
         return any(map(prunes, filter.inner))
     if isinstance(filter, AnyOf):
         return all(map(prunes, filter.inner))
-    return (
-        isinstance(filter, Comparison)
-        and (filter.field in BOUNDED or filter.field in _NAMED)
-        and filter.operator != "!="
-        and not filter.value.is_none
-    )
+    if not isinstance(filter, Comparison):
+        return False
+    if filter.field in _NAMES:
+        return True
+    if filter.field == "user":
+        return filter.operator == "="
+    return filter.field in _FILTERED or filter.field == "perplexity"
 
 
 def _may_match(filter: Filter, zone: Zone) -> bool:
@@ -289,11 +370,19 @@ def _may_match(filter: Filter, zone: Zone) -> bool:
     if not prunes(filter):
         return True
     assert isinstance(filter, Comparison), "no other filter prunes by itself"
+    if filter.field == "perplexity":
+        return _may_match(_as_p_mean(filter), zone)
     value = filter.value
-    if filter.field in _NAMED:
-        names = zone.names.get(filter.field)
-        return names is None or filter.operator != "=" or value.text in names
+    if filter.field in _NAMES:
+        return _may_be_named(filter, zone.names.get(filter.field))
+    if filter.field == "user":
+        marks = _mark(None if value.is_none else value.text)
+        return zone.users is None or zone.users & marks == marks
     bounds = zone.bounds[filter.field]
+    if value.is_none:
+        return filter.field in zone.missing if filter.operator == "=" else bounds is not None
+    if filter.operator == "!=":
+        return filter.field in zone.missing or bounds != (value.number, value.number)
     if bounds is None or value.number is None:
         return bounds is not None
     least, most = bounds
@@ -306,17 +395,41 @@ def _may_match(filter: Filter, zone: Zone) -> bool:
     }[filter.operator]
 
 
+def _as_p_mean(perplexity: Comparison) -> Comparison:
+    """A comparison of the perplexity as one of its inverse. Not exact if it is not above 0."""
+    number = perplexity.value.number
+    if perplexity.value.is_none or number is None:
+        return Comparison("p_mean", perplexity.operator, perplexity.value)
+    turned = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+    operator = cast(Operator, turned.get(perplexity.operator, perplexity.operator))
+    if number <= 0:
+        operator, number = ">=", -math.inf
+    else:
+        number = 1 / number
+    return Comparison("p_mean", operator, Value(text="", number=number))
+
+
+def _may_be_named(filter: Comparison, names: frozenset[str | None] | None) -> bool:
+    if names is None or filter.operator not in ("=", "!="):
+        return True
+    wanted = {None if filter.value.is_none else filter.value.text}
+    return bool(names & wanted if filter.operator == "=" else names - wanted)
+
+
 _OURS = _columns.organization_id == bindparam("organization")
 _OLDEST = select(func.min(_columns.created_at)).where(_OURS)
+_SINCE = _columns.created_at >= bindparam("begin")
 _THIS = (
     _OURS,
-    _columns.created_at >= bindparam("begin"),
+    _SINCE,
     _columns.created_at < bindparam("end"),
 )
 _BOUNDS = select(
     func.count(),
-    *(edge(column) for column in BOUNDED.values() for edge in (func.min, func.max)),
+    *(edge(column) for column in _FILTERED.values() for edge in (func.min, func.max, func.count)),
 ).where(*_THIS)
-_NAMES = (
-    select(*(column for columns in _NAMED.values() for column in columns)).where(*_THIS).distinct()
-)
+_SELECT_NAMES = [
+    select(*chain.from_iterable(group.values())).where(*_THIS).distinct().limit(NAMES_MAX + 1)
+    for group in _NAMED
+]
+_SELECT_USERS = select(_columns.user).where(*_THIS).distinct().limit(USERS_MAX + 1)

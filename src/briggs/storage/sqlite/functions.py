@@ -7,12 +7,17 @@ from typing import Any
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from briggs.storage.functions import json_elements, json_members
+from briggs.storage.functions import json_elements, json_length, json_members
 
 
 @compiles(json_elements, "sqlite")
 def compile_json_elements(element: json_elements, compiler: SQLCompiler, **options: Any) -> str:
     return f"json_each{compiler.process(element.clause_expr, **options)}"
+
+
+@compiles(json_length, "sqlite")
+def compile_json_length(element: json_length, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_array_length{compiler.process(element.clause_expr, **options)}"
 
 
 @compiles(json_members, "sqlite")
