@@ -91,6 +91,11 @@ def read_cpu_s(pid: int) -> float:
     return ticks / TICKS_A_SECOND
 
 
+def read_own_cpu_s(pid: int) -> float:
+    """User and system seconds of one process, without its children."""
+    return sum(int(field) for field in read_stat(pid)[11:13]) / TICKS_A_SECOND
+
+
 def read_rss_mb(pid: int) -> float:
     """Resident megabytes (10^6 bytes) of a process and its children. Shared pages count twice."""
     pages = 0

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,11 +96,16 @@ class Server:
 
 @contextlib.contextmanager
 def run_server(
-    data: Path, *, config: str | None = None, environment: Mapping[str, str] | None = None
+    data: Path,
+    *,
+    config: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Server]:
     """A server on a free port over `data`, stopped afterwards; its log is data.parent/log."""
     data.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(data)]
+    command += options
     if config is not None:
         path = data.parent / f"{data.name}.toml"
         path.write_text(config)

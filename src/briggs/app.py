@@ -82,7 +82,7 @@ ROUTES = [
 _explain_missing = partial(explain_missing, answered=[path.decode() for path in FACES])
 
 FIXED = (
-    *("store", "durability", "on_store_failure", "hosts", "origins", "otel"),
+    *("store", "durability", "on_store_failure", "hosts", "origins", "otel", "workers"),
     *("limits.shutdown_timeout_s", "limits.queue_bytes_max", "limits.wal_bytes_max"),
 )
 """The settings that only a restart can change."""
@@ -112,20 +112,20 @@ class App:
         share_figures(parts)
         self._site = Site(parts, explain_missing=_explain_missing)
 
-    def reload(self) -> list[str]:
+    async def check(self, content: bytes | None) -> None:
+        """Open what a file would name, and close it. Raises as `reload` does. Nothing changes."""
+        await open_running(self._read(content)).upstreams.close()
+
+    def reload(self, content: bytes | None = None) -> list[str]:
         """Read the file again, and use it from the next call on. Returns warnings.
 
         Calls in flight keep the settings they started with. If the file has an error, nothing
         changes, `/metrics` counts it, and `SettingsError` or another `BriggsError` is raised.
+        With `content`, the file was read already.
         """
         before = self.parts.running
         try:
-            settings = open_settings(
-                data=before.settings.data,
-                config=before.settings.config,
-                environment=before.settings.environment,
-                check=check_all,
-            )
+            settings = self._read(content)
             running = open_running(settings, before=before)
         except (SettingsError, BriggsError):
             self.parts.reload_failures += 1
@@ -138,6 +138,16 @@ class App:
         self._retiring[task] = before.upstreams
         task.add_done_callback(self._retiring.pop)
         return [*settings.warnings, *_name_fixed(self._started_with, settings.file)]
+
+    def _read(self, content: bytes | None) -> Settings:
+        before = self.parts.running.settings
+        return open_settings(
+            data=before.data,
+            config=before.config,
+            environment=before.environment,
+            check=check_all,
+            content=content,
+        )
 
     async def close(self) -> None:
         """Close the providers, including those that a reload has replaced."""
@@ -200,6 +210,8 @@ async def open_app(
             durability=file.durability,
             queue_bytes_max=limits.queue_bytes_max,
             wal_bytes_max=limits.wal_bytes_max,
+            is_shared=peers is not None,
+            keeps_order=peers is None or peers.is_keeper,
         )
         stack.push_async_callback(store.close)
         store.retention.use(list_terms(file.retention))

@@ -11,12 +11,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
 import uvicorn
 
+from briggs.accounts.keys import Keys
+from briggs.accounts.sign_in_links import SignInLinks
 from briggs.app import App, open_app
 from briggs.providers.catalog import find_misplaced_keys
 from briggs.settings import Settings, SettingsError
@@ -30,64 +32,70 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
 
     Prints one line with the address once it listens. Raises `SettingsError` if it cannot listen.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    with _listen(host, port) as listener:
-        address = _name_address(host, listener.getsockname()[1])
+    set_up_log()
+    with listen(host, port) as listener:
+        address = name_address(host, listener.getsockname()[1])
         async with open_app(settings) as app:
-            await _create_first_key(app, settings.data, address=address)
-            link = await _create_link(app, settings.data, address=address)
-
-            def accept(*, server_state: ServerState, **_: object) -> CallerConnection:
-                patience = app.parts.running.patience
-                return CallerConnection(app, server=server_state, patience=patience, refuse=_refuse)
-
-            config = uvicorn.Config(
+            await create_first_key(app.parts.gate.keys, settings.data, address=address)
+            link = await create_link(app.parts.gate.keys, settings.data, address=address)
+            server = Server(
                 app,
-                http=accept,  # type: ignore[arg-type]
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=round(settings.file.limits.shutdown_timeout_s),
+                on_started=lambda: _begin(app, address, link=link),
+                on_reload=lambda: _reload(app),
             )
-            with _announced(settings.data / "server.url", address):
-                server = _Server(
-                    config,
-                    on_started=lambda: _begin(app, address, link=link),
-                    on_reload=lambda: _reload(app),
-                    on_stopping=app.parts.gateway.drains.hurry,
-                )
-                memory = asyncio.create_task(give_back_memory())
-                try:
-                    await server.serve(sockets=[listener])
-                finally:
-                    memory.cancel()
+            with announced(settings.data / "server.url", address):
+                await server.answer(listener)
+
+
+def set_up_log() -> None:
+    """Write warnings and errors to standard error."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
 
 def _begin(app: App, address: str, *, link: str) -> None:
-    running = app.parts.running
-    settings = running.settings
+    settings = app.parts.running.settings
+    warn(list_warnings(settings))
+    greet(address, link=link)
+    app.parts.running.prices.load()
+
+
+def list_warnings(settings: Settings) -> list[str]:
+    """What a server says of its settings when it starts."""
     misplaced = find_misplaced_keys(settings.environment) if settings.config is None else ()
-    for warning in [*settings.warnings, *misplaced]:
-        _say(f"WARNING {warning}", to=sys.stderr)
-    _say(f"Briggs answers at {address}")
+    return [*settings.warnings, *misplaced]
+
+
+def greet(address: str, *, link: str) -> None:
+    """Tell where Briggs answers."""
+    say(f"Briggs answers at {address}")
     if link:
-        _say(f"Pages (this link signs you in once): {link}", to=sys.stderr)
-    running.prices.load()
+        say(f"Pages (this link signs you in once): {link}", to=sys.stderr)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings."""
+    for warning in warnings:
+        say(f"WARNING {warning}", to=sys.stderr)
 
 
 def _reload(app: App) -> None:
     try:
         warnings = app.reload()
     except (SettingsError, BriggsError) as error:
-        _say(f"{error}\nNothing was changed: correct the file and send SIGHUP.", to=sys.stderr)
-        return
-    for warning in warnings:
-        _say(f"WARNING {warning}", to=sys.stderr)
-    _say(f"Briggs now uses {app.parts.running.settings.config or 'no file'}", to=sys.stderr)
+        tell_refused(error)
+    else:
+        tell_reloaded(warnings, config=app.parts.running.settings.config)
+
+
+def tell_refused(error: Exception) -> None:
+    """Say why a file was not applied."""
+    say(f"{error}\nNothing was changed: correct the file and send SIGHUP.", to=sys.stderr)
+
+
+def tell_reloaded(warnings: Iterable[str], *, config: Path | None) -> None:
+    """Say that a file was applied."""
+    warn(warnings)
+    say(f"Briggs now uses {config or 'no file'}", to=sys.stderr)
 
 
 def _refuse(message: str) -> bytes:
@@ -95,20 +103,48 @@ def _refuse(message: str) -> bytes:
     return InvalidRequest(message).encode()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """Answers on a socket until a signal, with the protocol of `transport/callers`."""
+
     def __init__(
-        self,
-        config: uvicorn.Config,
-        *,
-        on_started: Callable[[], None],
-        on_reload: Callable[[], None],
-        on_stopping: Callable[[], None],
+        self, app: App, *, on_started: Callable[[], None], on_reload: Callable[[], None]
     ) -> None:
+        def accept(*, server_state: ServerState, **_: object) -> CallerConnection:
+            patience = app.parts.running.patience
+            return CallerConnection(app, server=server_state, patience=patience, refuse=_refuse)
+
+        limits = app.parts.running.settings.file.limits
+        config = uvicorn.Config(
+            app,
+            http=accept,  # type: ignore[arg-type]
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=round(limits.shutdown_timeout_s),
+        )
         super().__init__(config)
-        self._on_stopping = on_stopping
+        self._on_stopping = app.parts.gateway.drains.hurry
         self._on_started = on_started
         self._on_reload = on_reload
         self._has_terminal = os.isatty(0)
+
+    async def answer(self, listener: socket.socket) -> None:
+        """Serve until a signal."""
+        memory = asyncio.create_task(give_back_memory())
+        try:
+            await self.serve(sockets=[listener])
+        finally:
+            memory.cancel()
+
+    def stop(self, *, within_s: float | None = None) -> None:
+        """Finish the answers in flight, and end."""
+        if within_s is not None:
+            self.config.timeout_graceful_shutdown = round(within_s)
+        self.handle_exit(signal.SIGTERM, None)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -139,10 +175,16 @@ class _Server(uvicorn.Server):
             self._on_reload()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """Bind a socket. Raises `SettingsError` with advice.
+
+    With `is_shared`, several processes can each bind one, and the kernel spreads the callers.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -155,13 +197,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _name_address(host: str, port: int) -> str:
+def name_address(host: str, port: int) -> str:
+    """The URL by which this machine reaches a server."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 @contextlib.contextmanager
-def _announced(path: Path, address: str) -> Iterator[None]:
+def announced(path: Path, address: str) -> Iterator[None]:
     """Tell commands on this machine the server's address, while it runs."""
     path.write_text(f"{address}\n")
     try:
@@ -170,9 +213,8 @@ def _announced(path: Path, address: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-async def _create_first_key(app: App, data: Path, *, address: str) -> None:
+async def create_first_key(keys: Keys, data: Path, *, address: str) -> None:
     """Create the first key of a new installation, in a file that only its owner can read."""
-    keys = app.parts.gate.keys
     if await keys.list(organization_id="default"):
         return
     path = data / "admin.key"
@@ -192,7 +234,7 @@ async def _create_first_key(app: App, data: Path, *, address: str) -> None:
         if isinstance(error, OSError):
             error.filename = str(path)
         raise
-    _say(
+    say(
         f"This is the first start. A key was created and saved in {path}.\n"
         f"  export OPENAI_BASE_URL={address}/v1\n"
         f"  export OPENAI_API_KEY={secret}",
@@ -200,16 +242,16 @@ async def _create_first_key(app: App, data: Path, *, address: str) -> None:
     )
 
 
-async def _create_link(app: App, data: Path, *, address: str) -> str:
+async def create_link(keys: Keys, data: Path, *, address: str) -> str:
     """A link that signs the first key in. Empty if that key is kept here no longer."""
     try:
-        key = await app.parts.gate.keys.authenticate((data / "admin.key").read_text().strip())
-        return address + app.parts.links.create(key)
+        key = await keys.authenticate((data / "admin.key").read_text().strip())
+        return address + SignInLinks(data).create(key)
     except (OSError, BriggsError):
         return ""
 
 
-def _say(line: str, *, to: TextIO | None = None) -> None:
+def say(line: str, *, to: TextIO | None = None) -> None:
     """Print one message at once."""
     stream = to or sys.stdout
     stream.write(f"{line}\n")

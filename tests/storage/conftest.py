@@ -29,7 +29,7 @@ OF_ALL = {
     "records._fail": "the calls that a dead process left",
     "records.fail_left": "the calls that a dead process left",
     "rollups._list_fills": "what is not counted yet, which is remembered",
-    "rollups.fill": "what is not counted yet",
+    "rollups._fill": "what is not counted yet",
     "rollups.fold": "whatever changed within a second",
     "search_index._read_known": "the segments of all of them are remembered",
     "signed_calls.exist": "whether there is anything to look for",

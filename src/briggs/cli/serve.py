@@ -29,30 +29,43 @@ from briggs.cli.groups import Command
     type=click.Path(path_type=Path, dir_okay=False),
     help="The configuration file. [BRIGGS_CONFIG, else ./briggs.toml if it exists]",
 )
-def serve(host: str, port: int, data: Path | None, config: Path | None) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="How many processes answer. [workers in briggs.toml, else 1]",
+)
+def serve(
+    host: str, port: int, data: Path | None, config: Path | None, workers: int | None
+) -> None:
     """Answer chat completions, and record every one.
 
     The first start creates a key, prints it, and keeps it in the data folder as admin.key. When
     the server listens, it prints one line with its address to standard output. SIGTERM and
     Ctrl-C stop it after the current answers are finished and recorded. SIGHUP reads the
-    configuration file again.
+    configuration file again. With workers, several processes answer on the port.
 
     \b
     Examples:
       briggs serve
       briggs serve --port 0 --data /tmp/briggs --config team.toml
+      briggs serve --workers 4
     """
     try:
         from briggs import server, settings
         from briggs.alerts.checks import check_all
         from briggs.types.errors import BriggsError
+        from briggs.workers import supervise
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"the server needs {error.name}. Install it with: pip install 'briggs[server]'"
         ) from error
     try:
         opened = settings.open_settings(data=data, config=config, check=check_all)
-        _run(server.serve(opened, host=host, port=port))
+        count = workers or opened.file.workers
+        if count == 1:
+            _run(server.serve(opened, host=host, port=port))
+        else:
+            _run(supervise(opened, host=host, port=port, workers=count))
     except (settings.SettingsError, BriggsError) as error:
         raise click.ClickException(str(error)) from error
 

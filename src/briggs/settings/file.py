@@ -333,6 +333,8 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     record_vectors: bool = False
     """Whether the vectors of embeddings are recorded. By default only their lengths are, because
     vectors are large and can be computed again."""
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    """How many processes answer on the port. `briggs serve --workers` overrides it."""
     default_provider: str | None = None
     """The provider for bare model names. Default: the only provider, if there is just one."""
     hosts: list[str] = []

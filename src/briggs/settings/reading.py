@@ -86,18 +86,19 @@ def open_settings(
     config: Path | None = None,
     environment: Mapping[str, str] = os.environ,
     check: FileCheck | None = None,
+    content: bytes | None = None,
 ) -> Settings:
     """Read the file, if there is one, and check all of it. Raises `SettingsError`.
 
     The file is `config`, or else the one that `find_file` finds. The error's message has a line
-    for each problem.
+    for each problem. With `content`, the file was read already.
     """
     config = config or find_file(environment)
     settings = Settings(
         data=data or default_data_folder(environment), config=config, environment=environment
     )
     if config is not None:
-        reading = read_file(config, environment=environment, check=check)
+        reading = read_file(config, environment=environment, check=check, content=content)
         if reading.errors:
             raise SettingsError("\n".join(map(str, reading.errors)))
         settings.file, settings.warnings = reading.file, [*map(str, reading.problems)]
@@ -105,20 +106,27 @@ def open_settings(
 
 
 def read_file(
-    path: Path, *, environment: Mapping[str, str] = os.environ, check: FileCheck | None = None
+    path: Path,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    check: FileCheck | None = None,
+    content: bytes | None = None,
 ) -> Reading:
-    """Read a `briggs.toml` and find every problem in it. Raises nothing."""
+    """Read a `briggs.toml` and find every problem in it. Raises nothing.
+
+    With `content`, the file was read already.
+    """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        content = tomllib.loads(text)
+        text = (path.read_bytes() if content is None else content).decode("utf-8-sig")
+        members = tomllib.loads(text)
     except OSError as error:
         return _refuse(path, f"cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         return _refuse(path, f"is not UTF-8: {error.reason}")
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return _refuse(path, *_explain_syntax(error, text))
-    file, problems = clean(content)
-    names = content.get("models")
+    file, problems = clean(members)
+    names = members.get("models")
     problems += find_problems(file, names=names if isinstance(names, dict) else {})
     if check is not None:
         problems += check(file, environment)

@@ -12,7 +12,7 @@ from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.pages import Page, Summary, SummaryPage
 from briggs.storage.queries import Query, Sort
 from briggs.storage.retention import Due
-from briggs.storage.store import Store, StoreStatistics
+from briggs.storage.store import Store, StoreStatistics, lock_folder
 from briggs.storage.surveys import Bin, Survey
 from briggs.types.errors import StoreUnavailable
 
@@ -35,4 +35,5 @@ __all__ = [
     "Summary",
     "SummaryPage",
     "Survey",
+    "lock_folder",
 ]

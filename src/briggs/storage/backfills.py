@@ -62,6 +62,12 @@ class Backfill:
 
 def step(connection: Connection, *, after: _Key, bodies: Bodies) -> _Key | None:
     """Fill the next few completions. Returns the last place, or None if they were the last."""
+    # Nothing may change between reading them and writing what was found.
+    with database_of(connection).transaction(connection):
+        return _step(connection, after=after, bodies=bodies)
+
+
+def _step(connection: Connection, *, after: _Key, bodies: Bodies) -> _Key | None:
     before, is_last = _read_some(connection, after=after, bodies=bodies)
     measured = [_measure(each) or each for each in before]
     changed = [(old, new) for old, new in zip(before, measured, strict=True) if new is not old]
@@ -77,18 +83,17 @@ def step(connection: Connection, *, after: _Key, bodies: Bodies) -> _Key | None:
         if (shown := encode_preview(new.request, new.response)) is not None or new is not old
     ]
     last = None if is_last else (before[-1].organization_id, before[-1].id)
-    with database_of(connection).transaction(connection):
-        if changes:
-            connection.execute(_CHANGE, changes)
-        rollups.record(
-            connection, added=[new for _, new in changed], removed=[old for old, _ in changed]
-        )
-        row = backfills.c.name == NAME
-        if last is None:
-            connection.execute(delete(backfills).where(row))
-        else:
-            place = dict(zip(_PLACE.keys(), last, strict=True))
-            connection.execute(update(backfills).where(row).values(place))
+    if changes:
+        connection.execute(_CHANGE, changes)
+    rollups.record(
+        connection, added=[new for _, new in changed], removed=[old for old, _ in changed]
+    )
+    row = backfills.c.name == NAME
+    if last is None:
+        connection.execute(delete(backfills).where(row))
+    else:
+        place = dict(zip(_PLACE.keys(), last, strict=True))
+        connection.execute(update(backfills).where(row).values(place))
     return last
 
 

@@ -384,6 +384,9 @@ def _delete(
     rows = _read_many(connection, SELECT_HEADS, ids=ids, organization_id=organization_id)
     found = [decode_head(row) for row in rows]
     delete_completions(connection, found=found)
+    if any(each.status == "started" for each in found):
+        # Whoever answers it must not record its end.
+        database_of(connection).note_change(connection)
     return found
 
 

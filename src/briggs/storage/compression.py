@@ -81,22 +81,21 @@ def count_uncompressed(connection: Connection) -> int:
 def compress_some(connection: Connection, *, bodies: Bodies) -> int:
     """Compress a few of the oldest settled completions. Returns how many.
 
-    Compressing happens before the transaction, to keep it short. Nothing can change in between,
-    because only the calling thread writes.
+    All of it is one transaction, so that no other process changes them in between.
     """
-    compressed = [
-        (
-            bodies.compress(row.request),
-            None if row.response is None else bodies.compress(row.response),
-            None if row.received is None else bodies.compress(row.received),
-            encode_preview(row.request, row.response),
-            row.organization_id,
-            row.id,
-        )
-        for row in _read_some(connection)
-    ]
-    if compressed:
-        with database_of(connection).transaction(connection):
+    with database_of(connection).transaction(connection):
+        compressed = [
+            (
+                bodies.compress(row.request),
+                None if row.response is None else bodies.compress(row.response),
+                None if row.received is None else bodies.compress(row.received),
+                encode_preview(row.request, row.response),
+                row.organization_id,
+                row.id,
+            )
+            for row in _read_some(connection)
+        ]
+        if compressed:
             database_of(connection).replace_bodies(connection, compressed)
     return len(compressed)
 

@@ -23,7 +23,7 @@ class Database(Protocol):
 
     remembered: dict[str, Any]
     """What the writer knows of the tables without reading them again. It is emptied when a
-    transaction fails, and when another process has written."""
+    transaction fails, and when another process has written what may be in it."""
 
     zones: Zones
     """What the completions of past hours range over. The writer tells it what changes."""
@@ -33,6 +33,13 @@ class Database(Protocol):
 
     batch_bytes_max: int
     """How much one transaction should write at most."""
+
+    is_shared: bool
+    """Whether other processes of this Briggs write too."""
+
+    changed_at: int
+    """When it was last noticed that another of them has called `note_change`, in Unix
+    microseconds. A transaction notices what was committed before it."""
 
     def read(self) -> AbstractContextManager[Connection]:
         """A connection that only reads, for any thread."""
@@ -54,6 +61,16 @@ class Database(Protocol):
 
     def time_limit(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
         """End a read that takes longer. Raises `TimeoutError`."""
+        ...
+
+    def note_change(self, connection: Connection) -> None:
+        """Note, in the transaction that changes it, that something has changed that other processes
+        remember: the tasks, past hours, running calls that are deleted, and what there is to do.
+        """
+        ...
+
+    def follow(self, connection: Connection) -> None:
+        """Forget the zones if another process has noted a change, as this connection sees it."""
         ...
 
     # Statements that each database has in its own words.

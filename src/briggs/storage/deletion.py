@@ -84,6 +84,13 @@ def is_deleted(connection: Connection, id: str, *, organization_id: str) -> bool
     return connection.execute(row).first() is not None
 
 
+def find_deleted(connection: Connection, ids: Sequence[str], *, organization_id: str) -> set[str]:
+    """Those of these ids of an organization whose completions were deleted."""
+    columns = deleted_completions.c
+    ours = columns.organization_id == organization_id, columns.id.in_(ids)
+    return {*connection.scalars(select(columns.id).where(*ours))}
+
+
 def _delete_grades(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:
     these = {"organization": organization_id, "completions": ids}
     for feedback_id in connection.scalars(_GRADED, these).all():

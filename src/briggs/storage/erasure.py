@@ -51,7 +51,8 @@ class Erasure:
         if place == self._place:
             return False
         if place is None:
-            _delete(self._connection, BEGUN)
+            with database_of(self._connection).transaction(self._connection):
+                _delete(self._connection, BEGUN)
         self._place = place or 0
         self._at = 0.0 if idle else self._at
         return True
@@ -84,9 +85,14 @@ def _find(connection: Connection, name: str) -> float | None:
 
 def _write(connection: Connection, name: str, at: float) -> None:
     connection.execute(backfills.insert().values(name=name, after_id=f"{at}"))
-    database_of(connection).remembered.pop(name, None)
+    _forget(connection, name)
 
 
 def _delete(connection: Connection, name: str) -> None:
     connection.execute(backfills.delete().where(backfills.c.name == name))
+    _forget(connection, name)
+
+
+def _forget(connection: Connection, name: str) -> None:
     database_of(connection).remembered.pop(name, None)
+    database_of(connection).note_change(connection)

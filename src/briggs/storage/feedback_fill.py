@@ -116,6 +116,7 @@ def fill(connection: Connection, row: Row[Any], *, bodies: Bodies) -> None:
 def forget(connection: Connection) -> None:
     """Look again whether there is a queue to fill, after one was filled or a task was changed."""
     database_of(connection).remembered.pop(_ANY, None)
+    database_of(connection).note_change(connection)
 
 
 def put(connection: Connection, task: FeedbackTask, ids: Sequence[str], *, bodies: Bodies) -> None:

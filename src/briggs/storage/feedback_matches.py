@@ -97,6 +97,7 @@ def withdraw(connection: Connection, ids: Sequence[str], *, organization_id: str
 def forget_selectors(connection: Connection) -> None:
     """Forget the cached tasks, after one was created or changed."""
     database_of(connection).remembered.pop(_SELECTORS, None)
+    database_of(connection).note_change(connection)
 
 
 def _list_selectors(connection: Connection) -> list[_Selector]:

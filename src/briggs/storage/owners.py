@@ -23,16 +23,13 @@ name_owner = cache(describe)
 
 
 def list_dead(owners: Sequence[str | None]) -> list[str | None]:
-    """The owners that no longer run. None owns the calls of an older Briggs.
-
-    This process counts as dead: it asks before it answers its first call.
-    """
+    """The owners that no longer run. None owns the calls of an older Briggs."""
     return [owner for owner in owners if owner is None or not _runs(owner)]
 
 
 def _runs(owner: str) -> bool:
     id = owner.split(" ")[1]
-    if int(id) == os.getpid() or owner != describe(int(id)):
+    if owner != describe(int(id)):
         return False
     try:
         os.kill(int(id), 0)
@@ -51,9 +48,13 @@ def _read_boot_id() -> str:
 
 
 def _read_start(process_id: int) -> str:
-    """When a process began, in clock ticks since the boot: proc_pid_stat(5), field 22."""
+    """When a process began, in clock ticks since the boot: proc_pid_stat(5), field 22.
+
+    One that has ended keeps its entry until its parent has asked for its status.
+    """
     try:
         after_name = (_PROCESSES / str(process_id) / "stat").read_text().rpartition(")")[2]
-        return after_name.split()[19]
+        state, *fields = after_name.split()
+        return "ended" if state == "Z" else fields[18]
     except OSError:
         return "unknown"

@@ -254,6 +254,7 @@ def _read_sorted(
 def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> list[ZoneSpan]:
     """The parts of a range that may have what a query asks for, the newest first."""
     database, owner = database_of(connection), query.organization_id
+    database.follow(connection)
     database.zones.learn(
         connection, snapshot=database.snapshot, organization_id=owner, begin=begin, end=end
     )

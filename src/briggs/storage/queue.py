@@ -39,6 +39,8 @@ class Write(Operation, kw_only=True):
     completion: Completion
     started: bool
     """Whether to write it as `started`, even if it has ended since."""
+    is_whole: bool = False
+    """Whether it has ended, and nothing of it was written before."""
 
 
 class Act(Operation, kw_only=True):
@@ -94,6 +96,7 @@ class Queue:
             self.bytes += operation.size
         else:
             self.merged += 1
+            operation.is_whole = True
             self.bytes += operation.size - waiting[1].size
         self._add(operation)
 

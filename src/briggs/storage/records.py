@@ -11,7 +11,6 @@ from sqlalchemy import Connection, and_, select, update
 
 from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD, Bodies
-from briggs.storage.database import database_of
 from briggs.storage.owners import list_dead, name_owner
 from briggs.storage.tables import IS_STARTED, completions
 from briggs.storage.types import Json
@@ -58,15 +57,20 @@ def fail_started(
     )
 
 
-def fail_left(connection: Connection, *, kind: str, reason: str) -> int:
-    """Mark the completions as failed that dead processes left `started`. Returns how many."""
+def fail_left(connection: Connection, *, is_new: bool = False) -> int:
+    """Mark the completions as failed that dead processes left `started`. Returns how many.
+
+    `is_new` says that this process answers no call yet, so that an owner with its name has died.
+    """
     owner = completions.c.owner
     owners = connection.scalars(select(owner).where(IS_STARTED, _ANSWERED_HERE).distinct()).all()
-    with database_of(connection).transaction(connection):
-        return sum(
-            _fail(connection, owner.is_not_distinct_from(each), kind=kind, reason=reason)
-            for each in list_dead(owners)
-        )
+    dead = {*list_dead(owners)}
+    if is_new:
+        dead |= {name_owner(os.getpid())} & {*owners}
+    return sum(
+        _fail(connection, owner.is_not_distinct_from(each), kind=INTERRUPTED, reason=_DIED)
+        for each in dead
+    )
 
 
 def decode(row: Any, *, bodies: Bodies) -> Completion:
@@ -84,6 +88,9 @@ def decode_head(row: Any) -> Completion:
     """The completion in a row, without its bodies."""
     return Completion(**dict(zip(_HEAD, row, strict=False)))
 
+
+INTERRUPTED = "interrupted"
+_DIED = "the server died before this call ended"
 
 _BODIES = ("request", "response", "received")
 _MEMBERS = Completion.__struct_fields__

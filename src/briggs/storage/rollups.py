@@ -11,6 +11,7 @@ steps, newest first. Until then their changes are not written either.
 from __future__ import annotations
 
 import heapq
+import operator
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -167,7 +168,10 @@ def record(
         for each in added:
             if each.cost_usd:
                 spent.setdefault(_find_place(each), Costs()).add(each)
-    database_of(connection).zones.touch(hours)
+    database = database_of(connection)
+    database.zones.touch(hours)
+    if database.is_shared and hours and min(hours, key=_HOUR)[1] < _this_hour():
+        database.note_change(connection)
     _write_changes(connection, tallies, spent)
 
 
@@ -219,6 +223,14 @@ def fold(connection: Connection) -> int:
 def fill(connection: Connection) -> None:
     """Count a few older completions of one organization, the newest of them first."""
     forget_fills(connection)
+    # Nothing may be deleted between reading them and counting them.
+    with database_of(connection).transaction(connection):
+        _fill(connection)
+        database_of(connection).note_change(connection)
+    forget_fills(connection)
+
+
+def _fill(connection: Connection) -> None:
     row = connection.execute(select(rollup_fills).limit(1)).first()
     if row is None:
         return
@@ -233,14 +245,12 @@ def fill(connection: Connection) -> None:
     ended = select(*_COUNTED).where(*older, completions.c.status != "started")
     for each in connection.execute(ended):
         _count(tallies, rows.decode(each, Completion), sign=1)
-    with database_of(connection).transaction(connection):
-        _write_changes(connection, tallies)
-        this = rollup_fills.c.organization_id == row.organization_id
-        if until_at is None:
-            connection.execute(delete(rollup_fills).where(this))
-        else:
-            connection.execute(update(rollup_fills).where(this).values(until_at=until_at))
-    forget_fills(connection)
+    _write_changes(connection, tallies)
+    this = rollup_fills.c.organization_id == row.organization_id
+    if until_at is None:
+        connection.execute(delete(rollup_fills).where(this))
+    else:
+        connection.execute(update(rollup_fills).where(this).values(until_at=until_at))
 
 
 def forget_fills(connection: Connection) -> None:
@@ -434,6 +444,7 @@ def _rebuild(connection: Connection, *, organization_id: str) -> None:
         )
     )
     forget_fills(connection)
+    database_of(connection).note_change(connection)
 
 
 def _retrieve_progress(connection: Connection, *, organization_id: str) -> RollupProgress | None:
@@ -446,6 +457,11 @@ def _retrieve_progress(connection: Connection, *, organization_id: str) -> Rollu
     return RollupProgress(until_at=row.until_at, share=(row.begun_at - row.until_at) / whole)
 
 
+def _this_hour() -> int:
+    return current_time_us() // SPAN_US["hour"]
+
+
+_HOUR = operator.itemgetter(1)
 _FILLS = "rollup fills"
 _MINUTE_US = SPAN_US["minute"]
 _COUNTED = [

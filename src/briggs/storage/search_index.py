@@ -61,6 +61,9 @@ BEHIND_ROWS = 20_000
 BEHIND_EVERY_S = 0.02
 """Above so many new completions, steps no longer wait for idle moments."""
 
+LOOKED_EVERY_S = 10.0
+"""How often it is looked for what other processes have written."""
+
 RETRY_S = 60.0
 
 
@@ -94,15 +97,25 @@ class _Known(msgspec.Struct):
     """What is being read. None if it changed meanwhile."""
 
 
-def note(connection: Connection, of: Iterable[Completion]) -> None:
+def note(connection: Connection, of: Iterable[Completion], *, is_expected: bool = False) -> None:
     """Note, in the transaction that writes, changes or deletes completions, that what they say is
     new. Their segments are dropped.
+
+    `is_expected` says that no process can be reading them into a segment: they are new, or their
+    starts kept it from that.
     """
-    note_times(connection, [(each.organization_id, each.created_at) for each in of])
+    times = [(each.organization_id, each.created_at) for each in of]
+    note_times(connection, times, is_expected=is_expected)
 
 
-def note_times(connection: Connection, of: Iterable[tuple[str, int]]) -> None:
+def note_times(
+    connection: Connection, of: Sequence[tuple[str, int]], *, is_expected: bool = False
+) -> None:
     """As `note`, by organizations and times."""
+    database = database_of(connection)
+    if database.is_shared and of and not is_expected:
+        # Another process may be reading them now, and begins anew.
+        database.note_change(connection)
     known = _know(connection)
     for organization_id, at in of:
         left = known.left[organization_id] = known.left.get(organization_id, 0) + 1
@@ -130,6 +143,16 @@ def _rest(known: _Known, organization_id: str) -> None:
 def forget(connection: Connection) -> None:
     """Forget what is known, after segments were deleted in another way."""
     database_of(connection).remembered.pop(_KNOWN, None)
+    database_of(connection).note_change(connection)
+
+
+def is_late(completion: Completion, *, now: int, is_first: bool) -> bool:
+    """Whether a completion may be in a segment, or be read into one, before it is written.
+
+    `is_first` says that nothing of it is on record yet. Otherwise its start is.
+    """
+    age_us = now - completion.created_at
+    return age_us >= (SETTLED_US if is_first else RUNNING_US) // 2
 
 
 class Indexer:
@@ -143,7 +166,7 @@ class Indexer:
         self._bodies = bodies
         self._work: Iterator[None] | None = None
         self._building: tuple[str, Period] | None = None
-        self._at = 0.0
+        self._at = self._look_at = 0.0
 
     @property
     def waits(self) -> bool:
@@ -158,6 +181,10 @@ class Indexer:
             return False
         self._at = now + RETRY_S
         known = _know(self._connection)
+        if database_of(self._connection).is_shared and now >= self._look_at:
+            # Others do not say what they write.
+            self._look_at = now + LOOKED_EVERY_S
+            known.due.update(self._connection.scalars(select(organizations.c.id)))
         if self._work is None or known.building is not self._building:
             self._work = self._begin(known)
         if self._work is None:
@@ -272,9 +299,15 @@ class Indexer:
     def _write(
         self, known: _Known, organization_id: str, segment: Segment, *, dropped: Sequence[Period]
     ) -> None:
-        with database_of(self._connection).transaction(self._connection):
+        database = database_of(self._connection)
+        with database.transaction(self._connection):
+            if _know(self._connection) is not known:
+                # Another process has changed something, perhaps of these.
+                self._building = None
+                return
             for each in dropped:
                 _drop(self._connection, organization_id, each)
+            database.note_change(self._connection)
             values = {"organization_id": organization_id, **msgspec.structs.asdict(segment)}
             self._connection.execute(search_segments.insert().values(values))
         spans = known.spans.setdefault(organization_id, [])

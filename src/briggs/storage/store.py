@@ -41,13 +41,15 @@ from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
 from briggs.storage.sizes import Sizes
 from briggs.storage.spending import Spending
-from briggs.storage.sqlite.database import SqliteDatabase
+from briggs.storage.sqlite.database import SqliteDatabase, lock_folder
 from briggs.storage.test_runs import TestRuns
 from briggs.storage.usage import Usage
 from briggs.storage.views import Views
 from briggs.storage.writer import Writer
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
+
+__all__ = ["Store", "StoreStatistics", "lock_folder"]
 
 Result = TypeVar("Result")
 
@@ -80,7 +82,7 @@ class StoreStatistics(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Store:
-    """One data folder, opened by one process. Belongs to the event loop that opened it."""
+    """One data folder, as one process has opened it. Belongs to the event loop that opened it."""
 
     def __init__(
         self,
@@ -143,8 +145,13 @@ class Store:
         queue_bytes_max: int = 64 * 1024 * 1024,
         wal_bytes_max: int = 64 * 1024 * 1024,
         compress: bool = True,
+        is_shared: bool = False,
+        keeps_order: bool = True,
     ) -> Store:
         """Open a data folder: create, lock and migrate it, and fail interrupted calls.
+
+        With `is_shared`, several processes open it, and whoever started them has locked it. One
+        of them `keeps_order`: it applies retention, folds rollups, and erases what was deleted.
 
         Raises `StoreLocked` if another process uses it, `StoreTooNew` if a newer Briggs has
         migrated it, and `StoreUnavailable` if it cannot be read or written.
@@ -152,7 +159,11 @@ class Store:
         loop = asyncio.get_running_loop()
         bodies = Bodies()
         database, interrupted = await asyncio.to_thread(
-            _open, folder, durability=durability, log_bytes_max=wal_bytes_max
+            _open,
+            folder,
+            durability=durability,
+            log_bytes_max=wal_bytes_max,
+            is_shared=is_shared,
         )
         connection = database.writer
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
@@ -171,6 +182,7 @@ class Store:
                 Erasure(connection),
                 Indexer(connection, bodies=bodies),
             ),
+            keeps_order=keeps_order,
         )
         if database.commits_quickly:
             queue.write_at_once = writer.write_at_once
@@ -184,7 +196,8 @@ class Store:
             loop=loop,
             sweeper=sweeper,
             interrupted=interrupted,
-            has_signed_calls=signed_calls.exist(connection),
+            # Another process may write the first one at any time.
+            has_signed_calls=is_shared or signed_calls.exist(connection),
         )
 
     async def start(self, completion: Completion) -> None:
@@ -295,6 +308,14 @@ class Store:
         """Changes within a second after another process has written to the database."""
         return self._writer.foreign_changes
 
+    async def fail_left(self) -> int:
+        """Fail the calls that a process has left `started` when it died. Returns how many."""
+        return await self.act(lambda connection: records.fail_left(connection))
+
+    def keep_order(self) -> None:
+        """Do from now on what only one of the processes does that share the folder."""
+        self._writer.keeps_order = True
+
     async def act(
         self,
         action: Callable[[Connection], Result],
@@ -361,16 +382,21 @@ def _run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     raise RuntimeError("what reads together must await nothing but reads")
 
 
-def _open(folder: Path, *, durability: Durability, log_bytes_max: int) -> tuple[Database, int]:
+def _open(
+    folder: Path, *, durability: Durability, log_bytes_max: int, is_shared: bool
+) -> tuple[Database, int]:
     """Do everything that blocks: the folder, the tables, and interrupted calls."""
     database = SqliteDatabase(
-        folder, durability=durability, log_bytes_max=log_bytes_max, readers_max=READERS_MAX
+        folder,
+        durability=durability,
+        log_bytes_max=log_bytes_max,
+        readers_max=READERS_MAX,
+        is_shared=is_shared,
     )
     try:
         migrate(database.writer)
-        interrupted = records.fail_left(
-            database.writer, kind="interrupted", reason="the server died before this call ended"
-        )
+        with database.transaction(database.writer):
+            interrupted = records.fail_left(database.writer, is_new=True)
     except BaseException as error:
         database.close()
         reason = database.store_failure(error)

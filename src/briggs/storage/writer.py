@@ -6,17 +6,18 @@ import asyncio
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
-from briggs.storage import indexes, records, rollups, search_index
+from briggs.storage import deletion, indexes, records, rollups, search_index
 from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database
 from briggs.storage.errors import AlreadySettled, NotRecorded
 from briggs.storage.queue import Act, Operation, Queue, Write
 from briggs.storage.tables import probes
-from briggs.types.completions import create_id
+from briggs.types.completions import create_id, current_time_us
 from briggs.types.errors import BriggsError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,10 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         compression: Compression,
         chores: Sequence[Chore],
+        keeps_order: bool = True,
     ) -> None:
+        self.keeps_order = keeps_order
+        """Whether this process does the chores."""
         self.failure: str | None = None
         self.batches = 0
         self.rows = 0
@@ -124,7 +128,6 @@ class Writer:
             rows = self._write_together(operations)
         except Exception:
             # The thread tries again, and finds out what is wrong.
-            self._database.remembered.clear()
             return False
         else:
             self._succeed(operations, rows=rows)
@@ -152,7 +155,9 @@ class Writer:
                     self._database.maintain()
                 self._tick()
                 worked = self._compress(idle=idle) | self._keep_order(idle=idle)
-                waits = self._compression.waits or any(each.waits for each in self._chores)
+                waits = self._compression.waits or (
+                    self.keeps_order and any(each.waits for each in self._chores)
+                )
                 pause_s = 0 if worked else IDLE_S if waits else TICK_S
 
     def _write(self, operations: list[Operation]) -> None:
@@ -163,7 +168,6 @@ class Writer:
             self._make_room(_log_bytes(operations))
             rows = self._write_together(operations)
         except Exception as error:
-            self._database.remembered.clear()
             reason = self._explain(error)
             if reason is not None:
                 self._fail(operations, reason=reason)
@@ -188,6 +192,8 @@ class Writer:
         return len(writes)
 
     def _insert(self, writes: list[Write]) -> None:
+        if self._database.is_shared:
+            writes = self._leave_out_deleted(writes)
         rows = [
             records.encode(
                 each.completion,
@@ -203,12 +209,27 @@ class Writer:
             self._database.forget_records(self._connection)
             self._is_swollen = True
         indexes.create(self._connection, of=[each.completion for each in writes])
-        search_index.note(self._connection, of=[each.completion for each in writes])
+        search_index.note(
+            self._connection,
+            of=[each.completion for each in writes],
+            is_expected=not self._database.is_shared or not _is_any_late(writes),
+        )
         rollups.record(
             self._connection,
             added=[each.completion for each in writes if not each.started],
             is_spent=True,
         )
+
+    def _leave_out_deleted(self, writes: list[Write]) -> list[Write]:
+        """The writes without the ends of calls that another process has deleted meanwhile."""
+        old: defaultdict[str, list[str]] = defaultdict(list)
+        for each in writes:
+            if not each.started and each.completion.created_at <= self._database.changed_at:
+                old[each.completion.organization_id].append(each.completion.id)
+        deleted: set[str] = set()
+        for of, ids in old.items():
+            deleted |= deletion.find_deleted(self._connection, ids, organization_id=of)
+        return [each for each in writes if each.completion.id not in deleted] if deleted else writes
 
     def _act(self, operation: Act) -> None:
         """Run any other write. Its error does not affect the rest of the transaction."""
@@ -291,15 +312,21 @@ class Writer:
                 self._probe()
             if self._lost:
                 self._fail_lost()
+            if self._database.is_shared:
+                # Every transaction begins with a look at what others have changed.
+                with self._database.transaction(self._connection):
+                    pass
             version = self._database.count_foreign_changes()
         except Exception as error:
             self._fail([], reason=self._explain(error) or str(error))
             return
         if version != self._data_version:
             self._data_version = version
-            self._database.remembered.clear()
-            self._database.zones.forget()
             self.foreign_changes += 1
+            if not self._database.is_shared:
+                # Others of this Briggs note what must be forgotten, and that is noticed at once.
+                self._database.remembered.clear()
+                self._database.zones.forget()
 
     def _probe(self) -> None:
         """Check whether writing works again, by writing as much as a call might."""
@@ -341,7 +368,7 @@ class Writer:
 
     def _keep_order(self, *, idle: bool) -> bool:
         """Take a step of each chore, if the log has room for it."""
-        if self.failure is not None or self._database.fullness() > 0.75:
+        if not self.keeps_order or self.failure is not None or self._database.fullness() > 0.75:
             return False
         try:
             worked = [each.go_on(idle=idle) for each in self._chores]
@@ -353,6 +380,14 @@ class Writer:
             if reason is not None:
                 self._fail([], reason=reason)
             return False
+
+
+def _is_any_late(writes: list[Write]) -> bool:
+    now = current_time_us()
+    return any(
+        search_index.is_late(each.completion, now=now, is_first=each.started or each.is_whole)
+        for each in writes
+    )
 
 
 def _log_bytes(operations: list[Operation]) -> int:

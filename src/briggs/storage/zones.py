@@ -31,6 +31,9 @@ LEARNT_AT_ONCE = 24
 APART_MAX = 7 * 24
 """How many hours may be between what is known and an older range for both to be learnt."""
 
+SETTLED_US = 60_000_000
+"""How old an hour must be to be learnt, if other processes write too."""
+
 HOURS_MAX = 50_000
 """How many hours are remembered, of all organizations."""
 NAMES_MAX = 200
@@ -118,7 +121,11 @@ class _Map(msgspec.Struct):
 class Zones:
     """`database.zones`. Readers and the writer use it from their threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, version: int | None = None) -> None:
+        """With a `version`, other processes write too, and count it up when they change hours."""
+        self._version = version
+        # A transaction of another process that saw an hour as the present one is over by then.
+        self.lag_us = 0 if version is None else SETTLED_US
         self._lock = threading.Lock()
         self._learning = threading.Lock()
         self._maps: dict[str, _Map] = {}
@@ -142,6 +149,18 @@ class Zones:
         if self._open:
             with self._lock:
                 self._open.clear()
+
+    def follow(self, version: int, *, is_own: bool = False) -> None:
+        """Forget everything if another process has counted up the version. An older one is that of
+        a snapshot.
+        """
+        with self._lock:
+            assert self._version is not None, "only where other processes write"
+            if version > self._version:
+                self._version = version
+                if not is_own:
+                    self._maps.clear()
+                    self._read.clear()
 
     def forget(self) -> None:
         """Forget everything, because something else may have written."""
@@ -198,7 +217,7 @@ class Zones:
         self, connection: Connection, organization_id: str, begin: int, end: int
     ) -> Iterable[Sequence[int]]:
         """The hours to learn: those that changed, those that have passed since, and older ones."""
-        present = current_time_us() // HOUR_US
+        present = (current_time_us() - self.lag_us) // HOUR_US
         oldest = connection.scalar(_OLDEST, {"organization": organization_id})
         if oldest is None:
             return

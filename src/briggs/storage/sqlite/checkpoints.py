@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -25,13 +28,20 @@ FEW_PAGES = 500
 class Checkpointer:
     """Moves pages from the log to the database whenever it is woken.
 
+    Several processes may have the database open. Then a lock on its folder keeps all but one of
+    their checkpoints away, so that what follows holds for all of them.
+
     SQLite before 3.51.3 can damage a database if a checkpoint begins when all pages are already
     moved, and the log restarts at that very moment
     (https://www.sqlite.org/wal.html#walresetbug, read 2026-11). So no checkpoint begins unless
     there are pages to move, and while there are, the log cannot restart.
     """
 
-    def __init__(self, *, path: Path, log: WriteAheadLog, wal_bytes_max: int) -> None:
+    def __init__(
+        self, *, path: Path, log: WriteAheadLog, wal_bytes_max: int, shared_lock: int | None = None
+    ) -> None:
+        self._shared_lock = shared_lock
+        """A file of the folder, if other processes have the database open too."""
         self.failure: str | None = None
         """Why the last checkpoint failed; None if it did not."""
         self.passes = 0
@@ -72,7 +82,12 @@ class Checkpointer:
 
         Returns False if a reader still needs the log as it is.
         """
-        with self._lock:
+        with self._lock, self._keep_others_away() as is_alone:
+            if not is_alone:
+                return False
+            if self._shared_lock is not None and not self._log.pages_left:
+                # Another process may restart the log now.
+                return mode == "RESTART"
             set_busy_timeout(connection, 0.01)
             done = checkpoint(connection, mode)
             set_busy_timeout(connection, connections.BUSY_TIMEOUT_S)
@@ -91,13 +106,29 @@ class Checkpointer:
                 self._wake.clear()
                 if self._closing:
                     return
-                with self._lock:
-                    if self._log.pages_left:
+                with self._lock, self._keep_others_away() as is_alone:
+                    if is_alone and self._log.pages_left:
                         self._checkpoint(connection)
                 # A reader can keep pages from being moved. Retrying faster does not help.
                 time.sleep(PAUSE_S)
         finally:
             connection.close()
+
+    @contextmanager
+    def _keep_others_away(self) -> Iterator[bool]:
+        """Whether no other process moves pages now. None begins to during the block."""
+        if self._shared_lock is None:
+            yield True
+            return
+        try:
+            fcntl.flock(self._shared_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.flock(self._shared_lock, fcntl.LOCK_UN)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         try:

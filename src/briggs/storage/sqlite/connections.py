@@ -21,6 +21,9 @@ BUSY_TIMEOUT_S = 5.0
 STEPS = 10_000
 """How many of SQLite's steps pass between two checks of the clock: about a millisecond."""
 
+VERSIONS = 2**31
+"""It begins again at 0 after so many changes."""
+
 Synchronous = Literal["NORMAL", "FULL"]
 
 # sqlite3 looks in four more places for a value whose type has no adapter, on every bind, and half
@@ -142,6 +145,19 @@ def set_busy_timeout(connection: sqlite3.Connection, timeout_s: float) -> None:
 def count_foreign_changes(connection: sqlite3.Connection) -> int:
     """A number that changes when another process has written to the database."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def read_version(connection: sqlite3.Connection) -> int:
+    """How often a process of this Briggs has noted a change, as this transaction sees it.
+
+    SQLite keeps this number in the file for the application, which may use it as it likes.
+    """
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def write_version(connection: sqlite3.Connection, version: int) -> None:
+    """Note a change, in a transaction."""
+    connection.execute(f"PRAGMA user_version = {version % VERSIONS}")
 
 
 def _create_engine(

@@ -26,20 +26,38 @@ from briggs.storage.sqlite import (
 from briggs.storage.sqlite.checkpoints import Checkpointer
 from briggs.storage.sqlite.log import open_log
 from briggs.storage.zones import Zones
+from briggs.types.completions import current_time_us
 from briggs.types.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
+lock_folder = files.open_folder
+"""Create and lock a data folder, for processes that share it. The file returned keeps the lock."""
+
 
 class SqliteDatabase:
-    """A folder that this process alone has open."""
+    """A folder that this process has open, alone or with others of the same Briggs."""
 
     def __init__(
-        self, folder: Path, *, durability: Durability, log_bytes_max: int, readers_max: int
+        self,
+        folder: Path,
+        *,
+        durability: Durability,
+        log_bytes_max: int,
+        readers_max: int,
+        is_shared: bool = False,
     ) -> None:
-        """Create what is missing and lock the folder. Raises `StoreLocked`, `StoreUnavailable`."""
+        """Create what is missing and lock the folder. Raises `StoreLocked`, `StoreUnavailable`.
+
+        A shared folder was locked by the process that started those who share it.
+        """
+        self.is_shared = is_shared
+        self.changed_at = 0
+        self._version = -1
+        self._noted: int | None = None
+        """The version that the present transaction writes."""
         self.remembered: dict[str, Any] = {}
-        self.zones = Zones()
+        self.zones = Zones(version=-1 if is_shared else None)
         # `strict` and `relaxed` commit to the operating system's memory.
         self.commits_quickly = durability != "fsync"
         self.batch_bytes_max = log_bytes_max // 8
@@ -47,7 +65,7 @@ class SqliteDatabase:
         self._is_patient = True
         synchronous: connections.Synchronous = "FULL" if durability == "fsync" else "NORMAL"
         with ExitStack() as undone:
-            self._lock = files.open_folder(folder)
+            self._lock = files.open_folder(folder, lock=not is_shared)
             undone.callback(os.close, self._lock)
             try:
                 self.path = files.create_database(folder)
@@ -66,7 +84,11 @@ class SqliteDatabase:
             self.path, connections_max=readers_max, database=self
         )
         self._checkpointer = Checkpointer(
-            path=self.path, log=self._log, wal_bytes_max=log_bytes_max
+            path=self.path,
+            log=self._log,
+            wal_bytes_max=log_bytes_max,
+            # Every process opens the folder itself, so that they keep each other out.
+            shared_lock=self._lock if is_shared else None,
         )
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -74,11 +96,45 @@ class SqliteDatabase:
 
     @contextmanager
     def transaction(self, connection: Connection) -> Iterator[None]:
+        self._noted = None
+        has_begun = False
         try:
             with connections.transaction(connection):
+                has_begun = True
+                if self.is_shared:
+                    self._notice_changes(connection)
                 yield
+        except BaseException:
+            if has_begun:
+                self.remembered.clear()
+            raise
         finally:
             self.zones.settle()
+        if self._noted is not None:
+            self._version = self._noted
+            self.zones.follow(self._noted, is_own=True)
+
+    def note_change(self, connection: Connection) -> None:
+        """Count up the version in the file, once in a transaction, if anyone else reads it."""
+        if self.is_shared and self._noted is None:
+            self._noted = self._version + 1
+            connections.write_version(connections.driver(connection), self._noted)
+
+    def follow(self, connection: Connection) -> None:
+        if self.is_shared:
+            self.zones.follow(connections.read_version(connections.driver(connection)))
+
+    def _write_next_version(self, inner: sqlite3.Connection) -> None:
+        connections.write_version(inner, connections.read_version(inner) + 1)
+
+    def _notice_changes(self, connection: Connection) -> None:
+        """Forget what others may have changed since the last transaction of this process."""
+        version = connections.read_version(connections.driver(connection))
+        if version != self._version:
+            self._version = version
+            self.changed_at = current_time_us()
+            self.remembered.clear()
+            self.zones.follow(version)
 
     def savepoint(self, connection: Connection) -> AbstractContextManager[None]:
         return connections.savepoint(connection)
@@ -157,6 +213,9 @@ class SqliteDatabase:
             self._checkpointer.hurry()
             return begin
         inner = connections.driver(self.writer)
+        if self.is_shared:
+            # What is in the log keeps it from being restarted by another process.
+            self._write_next_version(inner)
         if not self._checkpointer.finish(inner, "TRUNCATE"):
             return begin
         inner.execute("BEGIN IMMEDIATE")
@@ -164,11 +223,18 @@ class SqliteDatabase:
             if self._log.pages_left:
                 # Another process has just written.
                 return begin
-            return pages.clear_unused(
+            place = pages.clear_unused(
                 self._log.database, begin=begin, page_bytes=self._log.page_bytes
             )
+            if self.is_shared:
+                # A commit makes other processes forget these pages as they were. They would write
+                # them again.
+                self._write_next_version(inner)
+                inner.execute("COMMIT")
+            return place
         finally:
-            inner.execute("ROLLBACK")
+            if inner.in_transaction:
+                inner.execute("ROLLBACK")
             # What it remembers of these pages has not changed, and would be written again.
             self.release_memory()
 

@@ -13,11 +13,14 @@ DATABASE_NAME = "briggs.db"
 LOCK_NAME = "briggs.lock"
 
 
-def open_folder(folder: Path) -> int:
-    """Create and lock the folder. Raises `StoreLocked`, and `StoreUnavailable` with advice."""
+def open_folder(folder: Path, *, lock: bool = True) -> int:
+    """Create and lock the folder. Raises `StoreLocked`, and `StoreUnavailable` with advice.
+
+    Without `lock`, it returns a file of its own of the folder, which belongs to someone else.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _lock(folder)
+        return _lock(folder) if lock else os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise StoreUnavailable(
             f"{folder} cannot be a data folder: {error.strerror}. Choose another with --data"
