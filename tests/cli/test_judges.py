@@ -122,5 +122,11 @@ def test_trust_is_a_sentence_and_a_table(server: RunningServer, served: Server) 
         "No sign that the length of an answer moves it.",
     ):
         assert part in plain(shown)
+    status, shown = show("judges", "estimates", "trusted", server=server, width=120)
+    assert status == 0
+    for part in ("24 judged, 24 of them graded by people.", "people alone", "tag graded", "week "):
+        assert part in plain(shown)
+    piped = run("judges", "estimates", "trusted", server=server).lines[0]
+    assert piped["fields"][0]["all"]["both"]["known"] == 24
     piped = run("judges", "trust", "trusted", "--version", "1", server=server).lines[0]
     assert piped["fields"][0]["verdict"] == "as_good"

@@ -264,6 +264,8 @@ async def test_a_judge_is_made_changed_and_deleted(client: AsyncClient, tag: str
     with pytest.raises(NotFound):
         await client.judges.judge(tag, told.id)
     assert await client.judges.list_judgements(tag, status="finished") == []
+    means = await client.judges.estimates(tag)
+    assert (means.version, means.judged) == (2, 0)
     report = await client.judges.trust(tag, version=1)
     assert (report.version, report.lacking, report.graded) == (1, 0, 0)
     assert (await client.judges.delete(tag)).deleted

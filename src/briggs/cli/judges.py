@@ -413,6 +413,37 @@ def trust(judge: str, version: int | None, is_pretty: bool, server: Address) -> 
 
 @judges.command()
 @judge_argument
+@click.option("--version", type=click.IntRange(1), metavar="NUMBER", help="An earlier version.")
+@form_options
+@server_options
+def estimates(judge: str, version: int | None, is_pretty: bool, server: Address) -> None:
+    """Estimate mean grades of all that was judged: text on a terminal, JSON in a pipe.
+
+    By model, tag and week, with intervals: from people's grades alone, and from people's and the
+    judge's together. The second is unbiased too, whatever the judge says.
+
+    \b
+    Examples:
+      briggs judges estimates quality-judge
+      briggs judges estimates quality-judge | jq '.fields[0].by_model'
+    """
+    from briggs.cli.terminal.judges import print_estimates
+    from briggs.client import AsyncClient
+    from briggs.types.json import encode
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            found = await client.judges.estimates(judge, version=version)
+        if is_pretty:
+            print_estimates(found)
+        else:
+            print_line(encode(found))
+
+    asyncio.run(ask())
+
+
+@judges.command()
+@judge_argument
 @server_options
 def delete(judge: str, server: Address) -> None:
     """Delete a judge. What it said stays on record.

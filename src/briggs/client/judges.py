@@ -143,6 +143,23 @@ class JudgeTrust(Object):
     """Fields of text and lists, which are not compared."""
 
 
+class JudgeEstimates(Object):
+    """Mean grades of all that a version judged.
+
+    Each of `fields` has `all`, `by_model`, `by_tag` and `by_week`, and of each the mean by `people`
+    alone and by `both`, people and judge, with its interval of 95 %.
+    """
+
+    judge_id: str
+    version: int
+    lacking: int
+    """Judgements that failed. Their completions are in no mean."""
+    judged: int
+    graded: int
+    """Completions that both people and the judge graded."""
+    fields: list[dict[str, Any]]
+
+
 class JudgeDeleted(Object):
     """Confirms that a judge was deleted."""
 
@@ -255,6 +272,12 @@ class Judges:
         query = encode_query(version=version)
         path = f"{_locate(judge)}/trust"
         return await self._connection.request("GET", path, JudgeTrust, query=query)
+
+    async def estimates(self, judge: str, *, version: int | None = None) -> JudgeEstimates:
+        """Mean grades of all that a version judged, by default the newest."""
+        query = encode_query(version=version)
+        path = f"{_locate(judge)}/estimates"
+        return await self._connection.request("GET", path, JudgeEstimates, query=query)
 
     async def create_run(
         self,

@@ -70,6 +70,7 @@ from briggs.client.judges import (
     Judge,
     JudgeChange,
     JudgeDeleted,
+    JudgeEstimates,
     JudgeMembers,
     Judgement,
     JudgeRun,
@@ -774,6 +775,10 @@ class Judges:
     def trust(self, judge: str, *, version: int | None = None) -> JudgeTrust:
         """How far a version can be trusted, by default the newest."""
         return self._runner.run(self._calls.trust(judge, version=version))
+
+    def estimates(self, judge: str, *, version: int | None = None) -> JudgeEstimates:
+        """Mean grades of all that a version judged, by default the newest."""
+        return self._runner.run(self._calls.estimates(judge, version=version))
 
     def create_run(
         self,

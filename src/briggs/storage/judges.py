@@ -123,16 +123,6 @@ class Judges:
 
         return await self._access.read(read)
 
-    async def list_about(self, completion_id: str, *, organization_id: str) -> Sequence[Judgement]:
-        """What the judges of an organization said of a completion, the newest first."""
-        statement = _SELECT.where(
-            judgements.c.organization_id == organization_id,
-            judgements.c.completion_id == completion_id,
-        ).order_by(judgements.c.updated_at.desc())
-        return await self._access.read(
-            lambda connection: [_decode(row) for row in connection.execute(statement)]
-        )
-
     async def list_page(
         self,
         version: JudgeVersion,
@@ -150,6 +140,13 @@ class Judges:
         return await self._access.read(
             lambda connection: [_decode(row) for row in connection.execute(statement)]
         )
+
+    async def count_failed(self, version: JudgeVersion) -> int:
+        """How many judgements of a version failed."""
+        statement = select(func.count()).select_from(
+            _select(version).where(judgements.c.status == "failed").subquery()
+        )
+        return await self._access.read(lambda connection: connection.scalar(statement) or 0)
 
     async def put(self, judgement: Judgement, *, given: Feedback | None = None) -> None:
         """Store a judgement in place of an earlier one of the same completion, with its feedback.

@@ -402,6 +402,12 @@ def test_trust_is_beside_what_people_agree_on(server: Server) -> None:
     alpha = field["people"]["alpha"]
     assert alpha["interval"]["low"] < alpha["value"] < alpha["interval"]["high"]
     assert field["judge"]["error"]["value"] < field["people"]["error"]["value"] + 0.1
+    means = ask(server, "GET", f"{JUDGES}/{made['id']}/estimates")
+    assert (means["lacking"], means["judged"], means["graded"]) == (0, 24, 24)
+    [found] = means["fields"]
+    assert list(found["by_tag"]) == ["trusted"] and found["option"] is None
+    both = found["all"]["both"]
+    assert both["interval"]["low"] < both["mean"] < both["interval"]["high"]
     assert ask(server, "GET", f"{path}?version=1")["version"] == 1
     assert server.send("GET", f"{path}?version=2").status == 404
     assert server.send("GET", f"{path}?version=x").status == 400

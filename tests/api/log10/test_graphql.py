@@ -116,6 +116,19 @@ def test_completion(log10: Server, acme: str) -> None:
     assert answered["data"]["organization"] == {
         "slug": "default", "completion": {"id": id, "autoFeedback": None},
     }  # fmt: skip
+    schema = {"type": "object", "properties": {"stars": {"type": "integer"}}}
+    task = log10.send("POST", "/api/v1/feedback_task", {"name": "auto", "json_schema": schema}).json
+    for kind, stars in (("model", 4), ("person", 1)):
+        body = {"task_id": task["id"], "json_values": {"stars": stars}, "completion_ids": [id]}
+        log10.send("POST", "/api/v1/feedback", {**body, "reviewer_kind": kind, "comment": kind})
+    answered = ask(log10, COMPLETION, {"orgId": "default", "id": id})
+    judged = answered["data"]["organization"]["completion"]["autoFeedback"]
+    assert judged.pop("id") and judged == {
+        "status": "predicted",
+        "jsonValues": {"stars": 4},
+        "comment": "model",
+        "task": {"id": task["id"], "name": "auto"},
+    }
     refused = ask(log10, COMPLETION, {"orgId": "acme", "id": id}, key=acme)
     assert refused["data"]["organization"]["completion"] is None
     assert refused["errors"][0]["message"] == f"There is no completion '{id}'."

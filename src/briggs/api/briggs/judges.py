@@ -12,6 +12,7 @@ from briggs.api.bodies import read_members
 from briggs.api.organizations import check_organization
 from briggs.judges import judges
 from briggs.judges.judges import JudgeChange, find_version
+from briggs.judges.means import read_estimates
 from briggs.judges.runs import RunPost
 from briggs.judges.trust import read_trust
 from briggs.parts import find_parts
@@ -152,6 +153,13 @@ async def retrieve_trust(request: Request) -> Json:
     judge = await find_judge(request)
     report = await read_trust(find_store(request), judge, version=read_version(request))
     return Json(msgspec.to_builtins(report))
+
+
+async def retrieve_estimates(request: Request) -> Json:
+    """`GET /api/v1/judges/{id}/estimates`: mean grades of all that was judged, with intervals."""
+    judge = await find_judge(request)
+    found = await read_estimates(find_store(request), judge, version=read_version(request))
+    return Json(msgspec.to_builtins(found))
 
 
 async def find_judge(request: Request) -> Judge:

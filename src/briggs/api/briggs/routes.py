@@ -113,6 +113,7 @@ ROUTES = [
     route("GET", f"{_JUDGE}/versions", judges.list_versions, scope="read"),
     route("POST", f"{_JUDGE}/judgements", judges.judge_one, scope="admin"),
     route("GET", f"{_JUDGE}/judgements", judges.list_judgements, scope="read"),
+    route("GET", f"{_JUDGE}/estimates", judges.retrieve_estimates, scope="read"),
     route("GET", f"{_JUDGE}/trust", judges.retrieve_trust, scope="read"),
     route("POST", f"{_JUDGE}/runs", judges.create_run, scope="admin"),
     route("GET", f"{_JUDGE}/runs", judges.list_runs, scope="read"),

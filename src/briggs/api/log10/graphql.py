@@ -171,7 +171,19 @@ class _Root:
             found = await self._store.completions.retrieve(id, organization_id=organization.id)
             if found is None:
                 raise NotFound(f"There is no completion '{id}'.")
-            return {"id": found.id, "autoFeedback": None}
+            return {"id": found.id, "autoFeedback": await find_judged(found.id)}
+
+        async def find_judged(id: str) -> dict[str, Any] | None:
+            """The newest grade that a model gave, if the key may see it yet."""
+            listed, _ = await list_feedback(
+                self._store,
+                organization_id=organization.id,
+                completion_id=id,
+                hidden_from=find_blinded(self._request.state.key),
+                limit=PAGE_SIZE_MAX,
+            )
+            judged = next((each for each in listed if each.reviewer_kind == "model"), None)
+            return None if judged is None else {**_show_feedback(judged), "status": "predicted"}
 
         async def list_page(info: Any, **arguments: Any) -> dict[str, Any]:
             page = _read_int(arguments, "page", default=1, maximum=PAGE_MAX)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from briggs.client import Judge, Judgement, JudgeRun, JudgeTrust
+from briggs.client import Judge, JudgeEstimates, Judgement, JudgeRun, JudgeTrust
 from briggs.types.json import encode
 from briggs.types.texts import one_line, printable
 
@@ -103,6 +103,31 @@ def print_trust(found: JudgeTrust) -> None:
             )
         for bias in field["biases"]:
             console.print(Text(f"{bias['sentence']} {_show_figure(bias['figure'])}".rstrip()))
+
+
+def print_estimates(found: JudgeEstimates) -> None:
+    """Means as tables. What is lacking comes first."""
+    console = Console(highlight=False)
+    if found.lacking:
+        console.print(f"{found.lacking:,} judgements failed; their completions are in no mean.")
+    console.print(f"{found.judged:,} judged, {found.graded:,} of them graded by people.")
+    for field in found.fields:
+        share = f", share of {field['option']}" if field["option"] is not None else ""
+        table = _create_table(one_line(f"{field['name']}{share}"), "people alone", "with the judge")
+        rows = [("all", field["all"])]
+        for by in ("model", "tag", "week"):
+            rows += [(f"{by} {name}", group) for name, group in field[f"by_{by}"].items()]
+        for title, group in rows:
+            means = [_show_mean(group[name]) for name in ("people", "both")]
+            table.add_row(Text(one_line(title)), *means)
+        console.print(table)
+
+
+def _show_mean(estimate: Mapping[str, Any] | None) -> str:
+    """A mean with its interval. Without an interval there is no mean to show."""
+    if estimate is None:
+        return ""
+    return _show_figure({"value": estimate["mean"], "interval": estimate["interval"]})
 
 
 def _show_figure(figure: Mapping[str, Any]) -> str:
