@@ -34,6 +34,7 @@ COMMANDS = {
         "briggs.cli.compare:compare",
         "What other models would have answered to what is on record.",
     ),
+    "prompts": ("briggs.cli.prompts:prompts", "Find the prompts in the traffic, and compare them."),
     "export": ("briggs.cli.export:export", "Export the record: to keep, to analyse, to train."),
     "import": ("briggs.cli.import_:import_file", "Take an export or another tool's calls in."),
     "mcp": ("briggs.cli.mcp:mcp", "Offer the record to a model, by MCP."),

@@ -19,6 +19,7 @@ from briggs.client.keys import Keys
 from briggs.client.models import Models
 from briggs.client.organizations import Organizations
 from briggs.client.preferences import Preferences
+from briggs.client.prompts import Prompts
 from briggs.client.retention import Retention
 from briggs.client.rollups import Rollups
 from briggs.client.search import Search
@@ -82,6 +83,7 @@ class AsyncClient:
         self.judges = Judges(self._connection)
         self.eval_runs = EvalRuns(self._connection)
         self.test_runs = TestRuns(self._connection)
+        self.prompts = Prompts(self._connection)
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)

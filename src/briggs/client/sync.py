@@ -19,6 +19,7 @@ from briggs.client import keys as _keys
 from briggs.client import models as _models
 from briggs.client import organizations as _organizations
 from briggs.client import preferences as _preferences
+from briggs.client import prompts as _prompts
 from briggs.client import retention as _retention
 from briggs.client import rollups as _rollups
 from briggs.client import search as _search
@@ -81,6 +82,7 @@ from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
 from briggs.client.logged import LoggedCompletion
 from briggs.client.organizations import Organization, OrganizationDeleted
 from briggs.client.preferences import PreferencePair
+from briggs.client.prompts import PromptList
 from briggs.client.retention import RetentionTerm
 from briggs.client.runner import ChatCompletionStream, Runner
 from briggs.client.sessions import Session, SessionCreated, SessionDeleted, SessionDetails
@@ -898,6 +900,18 @@ class TestRuns:
         return self._runner.run(self._calls.retrieve(id))
 
 
+class Prompts:
+    """`client.prompts`."""
+
+    def __init__(self, calls: _prompts.Prompts, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def list(self, *, filter: str | None = None, limit: int | None = None) -> PromptList:
+        """The prompts of the newest calls that a filter selects: 1,000, or `limit`, up to 5,000."""
+        return self._runner.run(self._calls.list(filter=filter, limit=limit))
+
+
 class Models:
     """`client.models`. https://platform.openai.com/docs/api-reference/models"""
 
@@ -1091,6 +1105,7 @@ class Client:
         self.judges = Judges(client.judges, runner)
         self.eval_runs = EvalRuns(client.eval_runs, runner)
         self.test_runs = TestRuns(client.test_runs, runner)
+        self.prompts = Prompts(client.prompts, runner)
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)
