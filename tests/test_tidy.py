@@ -329,20 +329,22 @@ def list_structs(package: str) -> list[type[msgspec.Struct]]:
     ]
 
 
-def test_sqlite_is_known_to_its_own_package_only() -> None:
-    """Outside `storage/sqlite/`: no driver, no dialect and no SQL as text. The store opens it."""
-    package = ROOT / "src/briggs/storage/sqlite"
+def test_a_database_is_known_to_its_own_package_only() -> None:
+    """Outside of it: no driver, no dialect and no SQL as text. The store opens it."""
+    storage = ROOT / "src/briggs/storage"
+    packages = (storage / "sqlite", storage / "postgres")
     known = re.compile(
         r"\bsqlite3\b|dialects\.sqlite|storage\.sqlite|PRAGMA|exec_driver_sql|\browid\b"
+        r"|\bpsycopg\b|dialects\.postgresql|storage\.postgres"
         r"|connection\.info|json_each|sqlalchemy import.*\btext\b"
     )
     outside = {
-        str(path.relative_to(package.parents[1])): path.read_text()
+        str(path.relative_to(storage.parent)): path.read_text()
         for path in SOURCES
-        if path.parent != package
+        if path.parent not in packages
     }
     found = {name: known.findall(text) for name, text in outside.items() if known.search(text)}
-    assert found == {"storage/store.py": ["storage.sqlite"]}
+    assert found == {"storage/store.py": ["storage.sqlite", "storage.postgres"]}
     as_text = [name for name, text in outside.items() if re.search(r"^    text,$", text, re.M)]
     assert as_text == ["storage/tables.py"], "only the defaults of columns are SQL as text"
 

@@ -207,6 +207,8 @@ async def open_app(
     async with contextlib.AsyncExitStack() as stack:
         store = await Store.open(
             settings.data,
+            address=settings.store_address,
+            password=settings.store_password,
             durability=file.durability,
             queue_bytes_max=limits.queue_bytes_max,
             wal_bytes_max=limits.wal_bytes_max,

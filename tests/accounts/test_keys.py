@@ -15,6 +15,7 @@ from briggs.types.completions import current_time_us
 from briggs.types.errors import AuthenticationFailed, InvalidRequest, NotFound
 from briggs.types.keys import Key, create_secret, hash_secret
 from briggs.types.organizations import DEFAULT
+from tests.storage.sqlite.conftest import path_of
 
 
 async def test_a_key_is_found_until_it_is_revoked(keys: Keys, admin: Key) -> None:
@@ -31,7 +32,7 @@ async def test_a_key_is_found_until_it_is_revoked(keys: Keys, admin: Key) -> Non
 def change_elsewhere(store: Store, statement: str) -> None:
     """Let another process change the database."""
     code = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as c: c.execute(sys.argv[2])"
-    subprocess.run([sys.executable, "-c", code, str(store.path), statement], check=True)
+    subprocess.run([sys.executable, "-c", code, str(path_of(store)), statement], check=True)
 
 
 async def test_a_key_that_another_process_revokes(store: Store, keys: Keys) -> None:

@@ -8,6 +8,8 @@ import random
 import signal
 from pathlib import Path
 
+import pytest
+
 from briggs.app import FACES
 from briggs.conform import Asked, ConformStream
 from briggs.storage import Query, Store
@@ -24,33 +26,41 @@ Answers = dict[str, tuple[str, bytes, bytes]]
 """The path, the request and the whole answer of each call, by the id in its headers."""
 
 
-async def test_kill_at_random_moments(upstream: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("store", "rounds"), [("sqlite", ROUNDS), ("postgres", ROUNDS // 3)])
+async def test_kill_at_random_moments(
+    upstream: Upstream,
+    tmp_path: Path,
+    store: str,
+    rounds: int,
+    postgres_database: str,
+) -> None:
     """Every answer that a caller got whole is in the database, byte for byte, none twice."""
     data = tmp_path / "data"
     chance = random.Random(20_260_101)
     answers: Answers = {}
-    for round in range(ROUNDS):
-        config = f"record_vectors = true\n{upstream.config()}"
+    address = postgres_database if store == "postgres" else None
+    for round in range(rounds):
+        config = f'store = "{address or store}"\nrecord_vectors = true\n{upstream.config()}'
         with run_server(data, config=config) as server:
             await _call_until_killed(
                 server, round=round, after_s=chance.uniform(0.05, 0.5), answers=answers
             )
-    assert len(answers) > 10 * ROUNDS, "the rounds were long enough to get answers"
-    store = await Store.open(data)
+    assert len(answers) > 10 * rounds, "the rounds were long enough to get answers"
+    record = await Store.open(data, address=address)
     try:
         for id, (path, request, answer) in answers.items():
-            completion = await store.completions.retrieve(id, organization_id="default")
+            completion = await record.completions.retrieve(id, organization_id="default")
             assert completion is not None, f"{id} was answered and is not recorded"
             assert completion.status == "finished"
             assert completion.request == request
             assert _write_again(path, completion) == answer
             if path == "/v1/chat/completions" and completion.stream:
                 assert json.loads(completion.response or b"") == _fold(answer)
-        ids = await _list_ids(store)
+        ids = await _list_ids(record)
         assert len(ids) == len(set(ids))
         assert set(answers) <= set(ids)
     finally:
-        await store.close()
+        await record.close()
 
 
 async def _call_until_killed(

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Select, UpdateBase, event
+from sqlalchemy import Connection, Engine, Executable, Select, UpdateBase, event
 
 from briggs.storage import Store
+from briggs.storage.database import Database
+from briggs.storage.postgres.database import PostgresDatabase
 from briggs.storage.sqlite.database import SqliteDatabase
 from tests.storage.sharding import find_caller, measure
 
@@ -62,7 +64,7 @@ def each_statement_names_an_organization() -> Iterator[None]:
     assert not found, "\n".join(sorted(found))
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> str:
     """The databases that the suite runs on."""
     name: str = request.param
@@ -70,12 +72,21 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def open_store(database: str, tmp_path: Path) -> AsyncIterator[OpenStore]:
+def address(database: str, request: pytest.FixtureRequest) -> str | None:
+    """The address of an empty database of this test's own. None if a folder is enough."""
+    if database == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgres_database")
+    return url
+
+
+@pytest.fixture
+async def open_store(address: str | None, tmp_path: Path) -> AsyncIterator[OpenStore]:
     """Opens the store of this test's folder with the options given, and closes it at the end."""
-    assert database == "sqlite"
     opened: list[Store] = []
 
     async def open(folder: Path | None = None, **options: Any) -> Store:
+        options = {"address": address, **options}
         store = await Store.open(folder or tmp_path / "data", **options)
         opened.append(store)
         return store
@@ -85,9 +96,39 @@ async def open_store(database: str, tmp_path: Path) -> AsyncIterator[OpenStore]:
         await store.close()
 
 
+@pytest.fixture
+def open_raw(address: str | None, tmp_path: Path) -> Callable[[], Database]:
+    """Opens the database of this test's store, without a store and without its migrations."""
+
+    def open() -> Database:
+        if address is None:
+            return open_database(tmp_path / "data")
+        return PostgresDatabase(
+            tmp_path / "raw", address=address, password=None, durability="strict", readers_max=1
+        )
+
+    return open
+
+
 def open_database(folder: Path) -> SqliteDatabase:
     """The database of a folder, without a store and without its migrations."""
     return SqliteDatabase(folder, durability="strict", log_bytes_max=2**26, readers_max=1)
+
+
+def read_rows(store: Store, statement: Executable) -> list[Any]:
+    """Rows as they stand in the tables."""
+    with store._database.read() as connection:
+        return [tuple(row) for row in connection.execute(statement)]
+
+
+async def change_rows(store: Store, *statements: Executable) -> None:
+    """Change the tables behind the store's back."""
+
+    def change(connection: Connection) -> None:
+        for each in statements:
+            connection.execute(each)
+
+    await store.act(change)
 
 
 async def until(condition: Callable[[], bool], *, timeout_s: float = 5) -> None:

@@ -29,13 +29,17 @@ async def record(store: Store) -> None:
         sys.stdout.flush()
 
 
-async def main(folder: Path, durability: Durability) -> None:
+async def main(folder: Path, durability: Durability, address: str | None) -> None:
     # The kill should also hit compression of existing rows, even without an idle moment.
     compression.AT_ONCE_BYTES_MAX = 4 * 1024
     compression.UNCOMPRESSED_MAX = 10
-    store = await Store.open(folder, durability=durability, wal_bytes_max=2 * 1024 * 1024)
+    store = await Store.open(
+        folder, address=address, durability=durability, wal_bytes_max=2 * 1024 * 1024
+    )
     await asyncio.gather(*(record(store) for _ in range(CALLERS)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), "fsync" if sys.argv[2] == "fsync" else "strict"))
+    durability: Durability = "fsync" if sys.argv[2] == "fsync" else "strict"
+    address = sys.argv[3] if len(sys.argv) > 3 else None
+    asyncio.run(main(Path(sys.argv[1]), durability, address))

@@ -1,22 +1,16 @@
-"""Old completions are filled step by step, and large bodies have a preview."""
+"""Large bodies have a preview, and only old completions are filled."""
 
 from __future__ import annotations
 
 import json
-import math
-import sqlite3
-from pathlib import Path
-from typing import Any
 
-import pytest
+from sqlalchemy import select
 
-from briggs.storage import Query, backfills
-from briggs.storage.backfills import STEP_ROWS
+from briggs.storage import Query
 from briggs.storage.previews import SMALL_BYTES
+from briggs.storage.tables import backfills, completions
 from briggs.types.completions import Completion
-from tests.storage.conftest import OpenStore, until
-
-VERSIONS = Path(__file__).parent / "versions"
+from tests.storage.conftest import OpenStore, read_rows, until
 
 
 def create_answer(*logprobs: float, padding: int = 0) -> bytes:
@@ -30,69 +24,10 @@ def create_answer(*logprobs: float, padding: int = 0) -> bytes:
     return json.dumps({"id": "x", "choices": [choice]}).encode()
 
 
-def read_rows(path: Path, statement: str) -> list[Any]:
-    with sqlite3.connect(path) as connection:
-        rows = connection.execute(statement).fetchall()
-    connection.close()
-    return rows
-
-
-@pytest.mark.parametrize("step_bytes", [1, 10**9])
-async def test_old_completions_get_their_certainty(
-    open_store: OpenStore, tmp_path: Path, step_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After an upgrade all old rows are measured, those with large bodies get a preview, and the
-    rollups count what was found, however small the steps are."""
-    monkeypatch.setattr(backfills, "STEP_BYTES", step_bytes)
-    folder = tmp_path / "data"
-    folder.mkdir()
-    count = 2 * STEP_ROWS + 3
-    with sqlite3.connect(folder / "briggs.db") as connection:
-        connection.executescript((VERSIONS / "version_16.sql").read_text())
-        for number in range(count):
-            connection.execute(
-                "INSERT INTO completions (id, organization_id, created_at, status, kind, source, "
-                "stream, model, retry_count, request, response) VALUES "
-                "(?, 'default', 1790000000000000, 'finished', 'chat', 'gateway', 0, 'm', 0, ?, ?)",
-                [
-                    f"old-{number}",
-                    b'{"model":"m","messages":[{"role":"user","content":"Why?"}]}',
-                    create_answer(*[-1.0, -3.0][: number % 3], padding=20_000 * (number == 4)),
-                ],
-            )
-    connection.close()
-    store = await open_store()
-    await until(lambda: not read_rows(store.path, "SELECT * FROM backfills"), timeout_s=20)
-    page = await store.completions.list(Query(organization_id="default", limit=100))
-    found = {each.id: each for each in page.completions if each.id.startswith("old-")}
-    assert len(found) == count
-    for number in range(count):
-        each = found[f"old-{number}"]
-        means = [None, math.exp(-1), math.exp(-2)]
-        leasts = [None, math.exp(-1), math.exp(-3)]
-        assert each.p_mean == pytest.approx(means[number % 3])
-        assert each.p_least == pytest.approx(leasts[number % 3])
-    [(preview,)] = read_rows(store.path, "SELECT preview FROM completions WHERE preview NOTNULL")
-    assert json.loads(preview)["asked"] == "Why?"
-    assert json.loads(preview)["answered"].startswith("Hello there you")
-
-    async def count_measured() -> int:
-        rolled = await store.rollups.list_all(
-            organization_id="default", span="hour", created_from=0, created_to=2**60
-        )
-        return sum(each.tally.with_logprobs for each in rolled)
-
-    for _ in range(200):
-        if await count_measured() == sum(number % 3 > 0 for number in range(count)):
-            return
-        await until(lambda: True)
-    raise AssertionError(await count_measured())
-
-
 async def test_a_new_store_has_nothing_to_fill(open_store: OpenStore) -> None:
     """No backfill is left to do where nothing is old."""
     store = await open_store()
-    assert read_rows(store.path, "SELECT * FROM backfills") == []
+    assert read_rows(store, select(backfills)) == []
 
 
 async def test_large_bodies_get_a_preview(open_store: OpenStore) -> None:
@@ -114,7 +49,10 @@ async def test_large_bodies_get_a_preview(open_store: OpenStore) -> None:
     told = Completion(id="told", organization_id="default", request=request, response=large)
     await store.completions.merge("told", organization_id="default", change=lambda _: told)
     await until(lambda: store.statistics().uncompressed == 0)
-    kept = read_rows(store.path, "SELECT id, preview FROM completions WHERE preview NOTNULL")
+    kept = read_rows(
+        store,
+        select(completions.c.id, completions.c.preview).where(completions.c.preview.is_not(None)),
+    )
     assert sorted(id for id, _ in kept) == ["large", "told"]
     page = await store.completions.list_summaries(Query(organization_id="default"))
     for each in page.summaries:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sqlite3
 from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 
-from briggs.storage import Store, compression
+from briggs.storage import Store, compression, tables
 from briggs.storage.bodies import Bodies
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore, read_rows, until
 from tests.storage.records import create_request, finished
 
 DIGESTS = {
@@ -73,10 +73,10 @@ async def test_compressed_later(store: Store) -> None:
         await store.settle(each)
     assert store.statistics().uncompressed == 3
     await until(lambda: store.statistics().uncompressed == 0)
-    with sqlite3.connect(store.path) as connection:
-        rows = connection.execute("SELECT encoding, length(request) FROM completions").fetchall()
-    connection.close()
-    for encoding, length in rows:
+    columns = tables.completions.c
+    for encoding, length in read_rows(
+        store, select(columns.encoding, func.length(columns.request))
+    ):
         assert encoding == 1
         assert length < len(completions[0].request) / 3
     for each in completions:

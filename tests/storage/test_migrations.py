@@ -15,11 +15,18 @@ from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.migrations import MIGRATIONS, migrate
 from briggs.types.completions import Completion
 from tests.storage.conftest import OpenStore, open_database
+from tests.storage.sqlite.conftest import path_of
 
 VERSIONS = sorted(
     (Path(__file__).parent / "versions").glob("*.sql"),
     key=lambda path: int(path.stem.removeprefix("version_")),
 )
+
+
+@pytest.fixture
+def database() -> str:
+    """Only SQLite has versions from before there were other databases."""
+    return "sqlite"
 
 
 @pytest.fixture
@@ -122,7 +129,7 @@ async def test_newer_version(open_store: OpenStore, tmp_path: Path) -> None:
     """A database of a newer Briggs is left alone, and the error says what to do."""
     store = await open_store()
     await store.close()
-    with sqlite3.connect(store.path) as connection:
+    with sqlite3.connect(path_of(store)) as connection:
         connection.execute("INSERT INTO migrations VALUES (999, 'from_the_future', 0)")
     connection.close()
     with pytest.raises(StoreTooNew, match="this database is at version 999"):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from briggs.storage import Store
+from briggs.storage.database import Database
 from briggs.storage.owners import describe
+from briggs.storage.tables import completions
 from briggs.types.completions import Completion
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore, read_rows, until
 
 STARTS_A_CALL = """
 import asyncio, sys
@@ -24,7 +26,8 @@ from briggs.storage import Store
 from briggs.types.completions import Completion
 
 async def main():
-    store = await Store.open(Path(sys.argv[1]))
+    address = sys.argv[2] if len(sys.argv) > 2 else None
+    store = await Store.open(Path(sys.argv[1]), address=address)
     completion = Completion(organization_id="default", request=b"{}")
     await store.start(completion)
     while not await store.completions.retrieve(completion.id, organization_id="default"):
@@ -44,9 +47,10 @@ def living() -> Iterator[subprocess.Popen[bytes]]:
     process.communicate()
 
 
-def start_call_and_die(folder: Path) -> tuple[str, int]:
+def start_call_and_die(folder: Path, address: str | None) -> tuple[str, int]:
     """Let a process start a call and kill it. Returns the call's id and the process's."""
     command = [sys.executable, "-c", STARTS_A_CALL, str(folder)]
+    command += [address] if address else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         id = process.stdout.readline().strip()
@@ -54,16 +58,8 @@ def start_call_and_die(folder: Path) -> tuple[str, int]:
     return id, process.pid
 
 
-def give(store: Store, owner: str | None, *, of: str) -> None:
-    with sqlite3.connect(store.path) as connection:
-        connection.execute("UPDATE completions SET owner = ? WHERE id = ?", [owner, of])
-    connection.close()
-
-
 def read_owner(store: Store, *, of: str) -> str | None:
-    connection = sqlite3.connect(store.path)
-    [owner] = connection.execute("SELECT owner FROM completions WHERE id = ?", [of]).fetchone()
-    connection.close()
+    [(owner,)] = read_rows(store, select(completions.c.owner).where(completions.c.id == of))
     return owner  # type: ignore[no-any-return]
 
 
@@ -74,20 +70,20 @@ async def read_status(store: Store, id: str) -> str:
 
 
 async def test_only_the_calls_of_the_dead_are_failed(
-    open_store: OpenStore, tmp_path: Path, living: subprocess.Popen[bytes]
+    open_store: OpenStore,
+    open_raw: Callable[[], Database],
+    address: str | None,
+    tmp_path: Path,
+    living: subprocess.Popen[bytes],
 ) -> None:
     """Of two processes' calls, a start fails those of the one that was killed."""
-    dead_call, dead = start_call_and_die(tmp_path / "data")
-    with sqlite3.connect(tmp_path / "data" / "briggs.db") as connection:
-        [owner] = connection.execute("SELECT owner FROM completions").fetchone()
-        assert f" {dead} " in owner
-        columns = "organization_id, created_at, status, kind, stream, model, retry_count, request"
-        connection.execute(
-            f"INSERT INTO completions (id, owner, {columns}) "
-            f"SELECT 'living', ?, {columns} FROM completions",
-            [describe(living.pid)],
-        )
-    connection.close()
+    dead_call, dead = start_call_and_die(tmp_path / "data", address)
+    database = open_raw()
+    [row] = database.writer.execute(select(completions)).mappings()
+    assert f" {dead} " in row["owner"]
+    another = {**row, "id": "living", "owner": describe(living.pid)}
+    database.writer.execute(completions.insert().values(another))
+    database.close()
     store = await open_store()
     assert store.interrupted == 1
     assert await read_status(store, dead_call) == "failed"
@@ -97,7 +93,10 @@ async def test_only_the_calls_of_the_dead_are_failed(
 
 @pytest.mark.parametrize("kind", ["another boot", "an id used again", "an older Briggs"])
 async def test_who_is_dead(
-    open_store: OpenStore, kind: str, living: subprocess.Popen[bytes]
+    open_store: OpenStore,
+    open_raw: Callable[[], Database],
+    kind: str,
+    living: subprocess.Popen[bytes],
 ) -> None:
     """An owner of another boot is dead, even if its id runs. So is one whose id is used again."""
     store = await open_store()
@@ -110,7 +109,10 @@ async def test_who_is_dead(
         "an id used again": f"{boot_id} {id} {int(start) - 1}",
         "an older Briggs": None,
     }
-    give(store, owners[kind], of=completion.id)
+    database = open_raw()
+    this = completions.c.id == completion.id
+    database.writer.execute(update(completions).where(this).values(owner=owners[kind]))
+    database.close()
     assert (await open_store()).interrupted == 1
 
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from pathlib import Path
-
-import pytest
 
 from briggs.storage import Query, Store
-from briggs.storage import retention as module
 from briggs.storage.retention import Sweeper
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.retention import Term
-from tests.files import find_bodies, find_texts, read_bodies
 from tests.storage.conftest import OpenStore, until
-from tests.storage.test_deletion import erased, name, record
+from tests.storage.test_deletion import name, record
 
 HOUR_US = 3_600_000_000
 
@@ -75,39 +70,6 @@ async def test_the_shortest_term_wins(store: Store) -> None:
     async with asyncio.timeout(10):
         while await states(store) != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-
-
-async def test_bodies_leave_the_files_and_the_rest_stays(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of an emptied completion the tags, figures and place in the order stay."""
-    monkeypatch.setattr(module, "ERASED_WITHIN_S", 0)
-    old = [recorded(number, age_h=30) for number in range(40)]
-    large = recorded(40, age_h=30, request=b'"canary-large' + b"x" * 200_000 + b'"')
-    new = recorded(41, age_h=1)
-    await fill(store, *old, large, new)
-    before = await store.completions.retrieve(old[0].id, organization_id="default")
-    bodies = read_bodies(tmp_path / "data", f"id <> '{new.id}'")
-    assert find_bodies(tmp_path / "data", bodies)
-    use(store, Term(what="bodies", span="1d"))
-    done = await store.retention.run(organization_id="default")
-    assert [each.completions for each in done] == [41]
-    await erased(store)
-    kept = await store.completions.retrieve(old[0].id, organization_id="default")
-    assert before is not None and kept is not None and kept.bodies_deleted_at is not None
-    assert (kept.request, kept.response, kept.received) == (b"", None, None)
-    assert kept.tags == before.tags and kept.duration_ms == before.duration_ms
-    (listed,) = (
-        await store.completions.list_summaries(
-            Query(organization_id="default", tags=[old[3].tags[0]])
-        )
-    ).summaries
-    assert listed.completion.id == old[3].id
-    left = read_bodies(tmp_path / "data", f"id = '{new.id}'")
-    assert find_bodies(tmp_path / "data", bodies, kept=left) == []
-    assert find_texts(tmp_path / "data", ["canary-large"]) == []
-    found = await store.retention.count(organization_id="default")
-    assert [each.completions for each in found] == [0]
 
 
 async def test_a_dry_run_only_counts(store: Store) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,15 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from briggs.storage import Query, Store
 from briggs.storage import rollups as module
 from briggs.storage.rollups import Upkeep
+from briggs.storage.tables import rollup_changes, rollups
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore, read_rows, until
 from tests.storage.records import finished
 
 HOUR_US = SPAN_US["hour"]
@@ -184,11 +185,8 @@ async def test_changes_are_folded(store: Store, monkeypatch: pytest.MonkeyPatch)
     old = finished(created_at=current_time_us() - 30 * HOUR_US)
     for each in (finished(), finished(), old):
         await store.settle(each)
-    with sqlite3.connect(store.path) as connection:
-        count = "SELECT (SELECT count(*) FROM rollups), (SELECT count(*) FROM rollup_changes)"
-        await until(lambda: connection.execute(count).fetchone()[1] == 0)
-        assert connection.execute(count).fetchone()[0] == 3, "two hours and a minute"
-    connection.close()
+    await until(lambda: not read_rows(store, select(rollup_changes.c.organization_id)))
+    assert len(read_rows(store, select(rollups.c.span))) == 3, "two hours and a minute"
     assert sum(each.tally.calls for each in await list_rollups(store)) == 3
     assert sum(each.tally.calls for each in await list_rollups(store, "minute")) == 2
     monkeypatch.setattr(module, "MINUTES_KEPT_US", -HOUR_US)

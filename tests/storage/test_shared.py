@@ -16,6 +16,7 @@ from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.rollups import SPAN_US
 from tests.storage.conftest import until
+from tests.storage.sqlite.conftest import path_of
 
 HOUR_US = SPAN_US["hour"]
 
@@ -126,7 +127,7 @@ async def test_what_is_deleted_leaves_the_files(stores: list[Store]) -> None:
     for number in range(20):
         await settle(there, finished(metadata={"word": f"stays {number}"}))
     assert await here.completions.delete(gone.id, organization_id="default")
-    files = [here.path, here.path.with_name("briggs.db-wal")]
+    files = [path_of(here), path_of(here).with_name("briggs.db-wal")]
     async with asyncio.timeout(20):
         while any(secret.encode() in file.read_bytes() for file in files):
             await settle(there, finished(metadata={"word": "more"}))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
+from sqlalchemy import select
 
 from briggs.storage import Store
+from briggs.storage.tables import signed_calls
 from briggs.types.completions import Completion
-from tests.storage.conftest import OpenStore
+from tests.storage.conftest import OpenStore, read_rows
 from tests.storage.records import finished
 
 
@@ -23,10 +24,7 @@ async def read(store: Store, *call_ids: str, organization_id: str = "default") -
 
 
 def count_rows(store: Store) -> int:
-    connection = sqlite3.connect(store.path)
-    [count] = connection.execute("SELECT count(*) FROM signed_calls").fetchone()
-    connection.close()
-    return int(count)
+    return len(read_rows(store, select(signed_calls)))
 
 
 async def test_by_id(store: Store) -> None:
@@ -66,9 +64,7 @@ async def test_large_answers_are_not_read(store: Store) -> None:
 async def test_a_database_that_cannot_be_read(store: Store) -> None:
     """Without the table, nothing is found and nothing fails."""
     await settle(store, "a", response=b"1")
-    connection = sqlite3.connect(store.path)
-    connection.execute("DROP TABLE signed_calls")
-    connection.close()
+    await store.act(signed_calls.drop)
     assert await read(store, "a") == []
 
 

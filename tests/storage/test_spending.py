@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections import Counter
-from pathlib import Path
 
 import msgspec
+from sqlalchemy import delete, select, update
 
 from briggs.storage import Store
 from briggs.storage.spending import DAYS_KEPT
+from briggs.storage.tables import migrations, rollup_changes, spending
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.limits import DAY_US, NANO, Holder, find_month, list_days, mark_user
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore, change_rows, read_rows, until
 from tests.storage.records import finished
 
 TODAY = current_time_us() // DAY_US * DAY_US
@@ -74,17 +74,14 @@ async def test_sums_are_those_of_the_record(open_store: OpenStore) -> None:
     for each in calls[::3]:
         await store.completions.delete(each.id, organization_id=each.organization_id)
     await check(store, calls)
-    await until(lambda: count_changes(store.path) == 0)
+    await until(lambda: count_changes(store) == 0)
     await check(store, calls)
     await store.close()
     await check(await open_store(), calls)
 
 
-def count_changes(path: Path) -> int:
-    connection = sqlite3.connect(path)
-    [(count,)] = connection.execute("SELECT count(*) FROM rollup_changes")
-    connection.close()
-    return int(count)
+def count_changes(store: Store) -> int:
+    return len(read_rows(store, select(rollup_changes)))
 
 
 async def test_changing_a_completion_spends_nothing(store: Store) -> None:
@@ -104,10 +101,8 @@ async def test_changing_a_completion_spends_nothing(store: Store) -> None:
 async def test_users_are_not_named(store: Store) -> None:
     """The sums of an end user are kept without the user's name."""
     await store.settle(finished(cost_usd=0.5, user="ann.fielding", created_at=TODAY))
-    await until(lambda: count_changes(store.path) == 0)
-    connection = sqlite3.connect(store.path)
-    rows = connection.execute("SELECT * FROM spending").fetchall()
-    connection.close()
+    await until(lambda: count_changes(store) == 0)
+    rows = read_rows(store, select(spending))
     assert (("default", TODAY, "user", mark_user("ann.fielding"), NANO // 2)) in rows
     assert "ann.fielding" not in str(rows)
 
@@ -117,7 +112,7 @@ async def test_old_days_are_dropped(store: Store) -> None:
     old = TODAY - (DAYS_KEPT + 2) * DAY_US
     await store.settle(finished(cost_usd=0.5, created_at=old))
     await store.settle(finished(cost_usd=0.5, created_at=TODAY))
-    await until(lambda: count_changes(store.path) == 0)
+    await until(lambda: count_changes(store) == 0)
     found = await store.spending.read(
         "organization", "default", organization_id="default", days=[old, TODAY]
     )
@@ -133,13 +128,11 @@ async def test_a_record_from_before_there_were_sums(open_store: OpenStore) -> No
     ]
     for each in calls:
         await store.settle(each)
+    await store.act(spending.drop)
+    this = migrations.c.name == "sum_what_was_spent"
+    unspent = update(rollup_changes).values(spent=None)
+    await change_rows(store, unspent, delete(migrations).where(this))
     await store.close()
-    connection = sqlite3.connect(store.path)
-    connection.execute("DROP TABLE spending")
-    connection.execute("UPDATE rollup_changes SET spent = NULL")
-    connection.execute("DELETE FROM migrations WHERE name = 'sum_what_was_spent'")
-    connection.commit()
-    connection.close()
     await check(await open_store(), calls)
 
 

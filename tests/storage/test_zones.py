@@ -8,11 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from briggs.storage import Query, Store, pages, zones
 from briggs.storage.queries import select_page
+from briggs.storage.tables import rollup_changes
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Attempt, Completion, Fix, current_time_us
+from tests.storage.conftest import read_rows, until
 from tests.storage.records import finished
 
 HOUR = 3_600_000_000
@@ -183,6 +186,7 @@ async def test_what_is_being_written_is_not_remembered(store: Store) -> None:
     """An hour that an open transaction changes stays unknown, until it is read afterwards."""
     old = finished(created_at=current_time_us() - 5 * HOUR, model="a")
     await store.settle(old)
+    await until(lambda: not read_rows(store, select(rollup_changes)))
     known = store._database.zones
     key = ("default", old.created_at // HOUR)
 

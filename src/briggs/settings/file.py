@@ -319,10 +319,16 @@ class SmtpSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The environment variable with its password."""
 
 
+STORE_SCHEMES = ("postgresql", "postgres")
+STORE_PASSWORD = "BRIGGS_STORE_PASSWORD"  # noqa: S105
+"""The environment variable with the password of a store."""
+
+
 class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole of `briggs.toml`."""
 
     store: str = "sqlite"
+    """`sqlite`: a file in the data folder; or the address of a PostgreSQL database."""
     durability: Durability = "strict"
     on_store_failure: Literal["refuse", "answer"] = "refuse"
     """What happens to calls while the record cannot be written: refused with a 503, or answered

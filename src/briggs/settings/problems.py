@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from briggs.settings.file import (
+    STORE_PASSWORD,
+    STORE_SCHEMES,
     FileSettings,
     LocalModelSettings,
     ModelSettings,
@@ -49,13 +51,31 @@ def clean(content: Mapping[str, Any]) -> tuple[FileSettings, list[Problem]]:
     return msgspec.convert(cleaned, FileSettings), problems
 
 
+def _check_store(store: str) -> Iterator[Problem]:
+    if store == "sqlite":
+        return
+    try:
+        parts = urlsplit(store)
+        has_password = parts.password is not None
+        is_known = parts.scheme in STORE_SCHEMES and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_known = has_password = False
+    if has_password:
+        # The value is not quoted, because it has the password.
+        yield Problem(("store",), f"must have no password: put it into {STORE_PASSWORD}")
+    elif not is_known:
+        yield Problem(
+            ("store",),
+            f'unknown store {store!r}: use "sqlite", or "postgresql://USER@HOST:PORT/DATABASE"',
+        )
+
+
 def find_problems(file: FileSettings, *, names: Collection[str]) -> Iterator[Problem]:
     """Find the problems that only show when several members are seen together.
 
     `names` are those of `[models]`, including the invalid ones.
     """
-    if file.store != "sqlite":
-        yield Problem(("store",), f'unknown store {file.store!r}: use "sqlite"')
+    yield from _check_store(file.store)
     for name, provider in file.providers.items():
         yield from _check_provider(name, provider)
     for name, listed in file.local.models.items():

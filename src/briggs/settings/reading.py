@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from briggs.settings import lines
-from briggs.settings.file import FileSettings
+from briggs.settings.file import STORE_PASSWORD, FileSettings
 from briggs.settings.problems import Problem, clean, find_problems
 
 FileCheck = Callable[[FileSettings, Mapping[str, str]], Iterable[Problem]]
@@ -34,6 +34,16 @@ class Settings(msgspec.Struct, kw_only=True):
     """The environment, which holds the keys. Never written anywhere."""
     warnings: Sequence[str] = ()
     """Settings that are allowed, but probably not meant."""
+
+    @property
+    def store_address(self) -> str | None:
+        """The address of the database of the record. None if it is a file in the data folder."""
+        return None if self.file.store == "sqlite" else self.file.store
+
+    @property
+    def store_password(self) -> str | None:
+        """The password for that address, if it is in the environment."""
+        return self.environment.get(STORE_PASSWORD)
 
 
 class Located(NamedTuple):

@@ -9,10 +9,11 @@ from briggs.storage.errors import (
     StoreTooNew,
 )
 from briggs.storage.feedback import FeedbackQuery
+from briggs.storage.folders import open_folder as lock_folder
 from briggs.storage.pages import Page, Summary, SummaryPage
 from briggs.storage.queries import Query, Sort
 from briggs.storage.retention import Due
-from briggs.storage.store import Store, StoreStatistics, lock_folder
+from briggs.storage.store import Store, StoreStatistics
 from briggs.storage.surveys import Bin, Survey
 from briggs.types.errors import StoreUnavailable
 

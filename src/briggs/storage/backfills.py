@@ -104,7 +104,7 @@ def _read_some(
     page = SELECT.where(tuple_(*_COLUMNS) > after).order_by(*_COLUMNS).limit(STEP_ROWS)
     found: list[Completion] = []
     size = 0
-    with connection.execute(page) as rows:
+    with database_of(connection).stream(connection, page) as rows:
         for row in rows:
             found.append(decode(row, bodies=bodies))
             size += len(found[-1].request) + len(found[-1].response or b"")

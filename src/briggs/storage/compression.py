@@ -116,7 +116,7 @@ def _read_some(connection: Connection) -> list[Any]:
     """Read at least one row, so that a large one is not left for ever."""
     rows = []
     size = 0
-    with connection.execute(_OLDEST) as result:
+    with database_of(connection).stream(connection, _OLDEST) as result:
         for row in result:
             rows.append(row)
             size += len(row.request) + len(row.response or b"") + len(row.received or b"")

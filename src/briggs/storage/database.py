@@ -1,23 +1,32 @@
-"""What the store and its nouns need of a database. `sqlite/` is one."""
+"""What the store and its nouns need of a database: `sqlite/` or `postgres/`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Row, Select, Table
 
 from briggs.storage.zones import Zones
 
 Durability = Literal["strict", "fsync", "relaxed"]
 
 
+class Room(NamedTuple):
+    """The room that a database takes, and what is left where it stands."""
+
+    bytes: int
+    free_bytes: int | None
+    """None if only the server of the database knows."""
+
+
 class Database(Protocol):
     """An open database. Only one thread at a time uses the connection that writes."""
 
-    path: Path
+    name: str
+    """Where it is, for people: a folder, or an address without its password."""
+
     writer: Connection
     """The connection that writes. It commits each statement, except in a `transaction`."""
 
@@ -71,6 +80,12 @@ class Database(Protocol):
 
     def follow(self, connection: Connection) -> None:
         """Forget the zones if another process has noted a change, as this connection sees it."""
+        ...
+
+    def stream(
+        self, connection: Connection, statement: Select[Any]
+    ) -> AbstractContextManager[Iterable[Row[Any]]]:
+        """The rows of a statement, few at a time. Not within a transaction or a snapshot."""
         ...
 
     # Statements that each database has in its own words.
@@ -159,6 +174,10 @@ class Database(Protocol):
 
     def count_foreign_changes(self) -> int:
         """A number that changes when another process has written."""
+        ...
+
+    def measure(self) -> Room:
+        """The room that it takes. May be called from any thread."""
         ...
 
     def release_memory(self) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
-    Integer,
     LargeBinary,
     Select,
     case,
@@ -27,6 +26,7 @@ from briggs.storage.database import database_of
 from briggs.storage.functions import json_elements
 from briggs.storage.queries import Query, check_query, select_page
 from briggs.storage.tables import completions
+from briggs.storage.types import AnyInteger
 from briggs.storage.usage import DAY_US
 from briggs.types.errors import InvalidRequest
 from briggs.types.filters import list_words
@@ -195,7 +195,7 @@ def _tokens(name: str, *, estimated: bool) -> ColumnElement[Any]:
     """A sum of tokens. Integers would overflow, which is an error in SQL. Floats do not."""
     condition = _IS_ESTIMATED if estimated else ~_IS_ESTIMATED
     counted = case((condition, _COLUMNS[name]))
-    return cast(func.coalesce(func.sum(cast(counted, Float)), 0), Integer)
+    return cast(func.coalesce(func.sum(cast(counted, Float)), 0), AnyInteger)
 
 
 _SUMS = (

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from briggs.storage import tables
-from briggs.storage.functions import json_length, json_members
+from briggs.storage.functions import json_length, json_members, json_number
 from briggs.storage.tables import (
     IS_TRIED_AGAIN,
     completion_metadata,
@@ -463,7 +463,7 @@ def _matches(given: Any, condition: Comparison) -> Condition:
 def _compare_json(given: Any, condition: Comparison) -> Condition:
     """As feedback is compared: a number with numbers only, and anything else as text."""
     value, compare = condition.value, _OPERATORS[condition.operator]
-    number = false() if value.number is None else compare(given.value, value.number)
+    number = false() if value.number is None else compare(json_number(given.value), value.number)
     return case(
         (given.type.in_(("integer", "real")), number),
         (given.type.in_(("true", "false")), compare(given.type, value.text.lower())),

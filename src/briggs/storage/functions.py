@@ -41,3 +41,10 @@ class json_members(FunctionElement[Any]):  # noqa: N801
 
     inherit_cache = True
     name = "json_members"
+
+
+class json_number(FunctionElement[Any]):  # noqa: N801
+    """The number that a `value` of `json_members` is. Only for `integer` and `real`."""
+
+    inherit_cache = True
+    name = "json_number"

@@ -325,7 +325,7 @@ class Indexer:
         count = size = tied = 0
         is_known, last, end = True, _OLDEST, span.end
         statement = _in_span(_BODIES, organization_id, span).order_by(_COLUMNS.created_at)
-        with self._connection.execute(statement) as rows:
+        with database_of(self._connection).stream(self._connection, statement) as rows:
             for row in rows:
                 is_tied = row.created_at == last
                 if count and not is_tied and (count >= BLOCK_ROWS or size > BLOCK_BODIES_BYTES):

@@ -41,15 +41,13 @@ from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
 from briggs.storage.sizes import Sizes
 from briggs.storage.spending import Spending
-from briggs.storage.sqlite.database import SqliteDatabase, lock_folder
+from briggs.storage.sqlite.database import SqliteDatabase
 from briggs.storage.test_runs import TestRuns
 from briggs.storage.usage import Usage
 from briggs.storage.views import Views
 from briggs.storage.writer import Writer
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
-
-__all__ = ["Store", "StoreStatistics", "lock_folder"]
 
 Result = TypeVar("Result")
 
@@ -98,7 +96,6 @@ class Store:
         interrupted: int,
         has_signed_calls: bool,
     ) -> None:
-        self.path = database.path
         self.durability = durability
         self.interrupted = interrupted
         """How many calls were still `started` when the last process died."""
@@ -133,13 +130,15 @@ class Store:
         self.judges = Judges(self)
         self.eval_runs = EvalRunStore(self)
         self.search_index = SearchIndex(self)
-        self.sizes = Sizes(self, path=database.path)
+        self.sizes = Sizes(self, database=database)
 
     @classmethod
     async def open(
         cls,
         folder: Path,
         *,
+        address: str | None = None,
+        password: str | None = None,
         durability: Durability = "strict",
         queue_operations_max: int = 10_000,
         queue_bytes_max: int = 64 * 1024 * 1024,
@@ -153,6 +152,9 @@ class Store:
         With `is_shared`, several processes open it, and whoever started them has locked it. One
         of them `keeps_order`: it applies retention, folds rollups, and erases what was deleted.
 
+        With an `address` of a PostgreSQL database, the record is there and not in the folder. The
+        password may stand in the address too.
+
         Raises `StoreLocked` if another process uses it, `StoreTooNew` if a newer Briggs has
         migrated it, and `StoreUnavailable` if it cannot be read or written.
         """
@@ -161,6 +163,8 @@ class Store:
         database, interrupted = await asyncio.to_thread(
             _open,
             folder,
+            address=address,
+            password=password,
             durability=durability,
             log_bytes_max=wal_bytes_max,
             is_shared=is_shared,
@@ -383,16 +387,29 @@ def _run(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 
 def _open(
-    folder: Path, *, durability: Durability, log_bytes_max: int, is_shared: bool
+    folder: Path,
+    *,
+    address: str | None,
+    password: str | None,
+    durability: Durability,
+    log_bytes_max: int,
+    is_shared: bool,
 ) -> tuple[Database, int]:
-    """Do everything that blocks: the folder, the tables, and interrupted calls."""
-    database = SqliteDatabase(
-        folder,
-        durability=durability,
-        log_bytes_max=log_bytes_max,
-        readers_max=READERS_MAX,
-        is_shared=is_shared,
-    )
+    """Do everything that blocks: the database, the tables, and interrupted calls."""
+    if address is None:
+        database: Database = SqliteDatabase(
+            folder,
+            durability=durability,
+            log_bytes_max=log_bytes_max,
+            readers_max=READERS_MAX,
+            is_shared=is_shared,
+        )
+    elif is_shared:
+        raise StoreUnavailable(
+            "workers cannot share a PostgreSQL yet: start the server without --workers"
+        )
+    else:
+        database = _open_postgres(folder, address=address, password=password, durability=durability)
     try:
         migrate(database.writer)
         with database.transaction(database.writer):
@@ -401,6 +418,24 @@ def _open(
         database.close()
         reason = database.store_failure(error)
         if reason is not None:
-            raise StoreUnavailable(f"{folder}: {reason}") from error
+            raise StoreUnavailable(f"{database.name}: {reason}") from error
         raise
     return database, interrupted
+
+
+def _open_postgres(
+    folder: Path, *, address: str, password: str | None, durability: Durability
+) -> Database:
+    try:
+        from briggs.storage.postgres.database import PostgresDatabase
+    except ImportError as error:
+        raise StoreUnavailable(
+            "PostgreSQL needs its driver, which is not installed: pip install 'briggs[postgres]'"
+        ) from error
+    return PostgresDatabase(
+        folder,
+        address=address,
+        password=password,
+        durability=durability,
+        readers_max=READERS_MAX,
+    )

@@ -27,13 +27,17 @@ class AnyBigInteger(AnyInteger, BigInteger):
     """As `AnyInteger`, in a column that is declared as a big integer."""
 
 
+class JsonText(Text):
+    """JSON in ASCII. Each database has its own way to store what is no text to it."""
+
+
 class Json(TypeDecorator[Any]):
     """A value as JSON text.
 
     With `empty_is_null`, an empty list or dict is stored as NULL; with `none_is_null`, None is.
     """
 
-    impl = Text
+    impl = JsonText
     cache_ok = True
 
     def __init__(

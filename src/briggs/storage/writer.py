@@ -155,10 +155,19 @@ class Writer:
                     self._database.maintain()
                 self._tick()
                 worked = self._compress(idle=idle) | self._keep_order(idle=idle)
-                waits = self._compression.waits or (
-                    self.keeps_order and any(each.waits for each in self._chores)
-                )
-                pause_s = 0 if worked else IDLE_S if waits else TICK_S
+                pause_s = 0 if worked else IDLE_S if self._waits() else TICK_S
+
+    def _waits(self) -> bool:
+        """Whether there is work for an idle moment, as far as the database can say."""
+        if self.failure is not None:
+            return False
+        try:
+            return self._compression.waits or (
+                self.keeps_order and any(each.waits for each in self._chores)
+            )
+        except Exception as error:
+            self._fail([], reason=self._explain(error) or str(error))
+            return False
 
     def _write(self, operations: list[Operation]) -> None:
         """Write a batch. Afterwards every operation has its result or its error."""

@@ -24,7 +24,7 @@ from briggs.providers.base import Provider, Target
 from briggs.providers.catalog import VENDORS, describe_providers
 from briggs.record.prices import Rates
 from briggs.rules import RULES
-from briggs.storage.sizes import Size
+from briggs.storage.database import Room
 from briggs.types.completions import current_time_us
 from briggs.types.errors import BriggsError, Forbidden, InvalidRequest
 from briggs.types.histograms import percentiles
@@ -69,7 +69,7 @@ class Storage(NamedTuple):
     """The room that the record takes. None is unknown."""
 
     completions: int
-    size: Size | None
+    size: Room | None
     """None for those who may not know of other organizations."""
     daily_bytes: float | None
     full_in_days: float | None
@@ -366,7 +366,7 @@ async def _measure_storage(parts: Parts, key: Key) -> Storage:
     week = _sum(await _list_rollups(parts, key, days=7))
     # How large a call is on average, by how many a day there were in the last week.
     daily = size.bytes / count * week.calls / 7 if count and week.calls else None
-    full_in = size.free_bytes / daily if daily else None
+    full_in = size.free_bytes / daily if daily and size.free_bytes is not None else None
     return Storage(count, size, daily, full_in, store.durability)
 
 

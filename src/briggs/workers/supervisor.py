@@ -66,7 +66,12 @@ async def _prepare(settings: Settings, *, address: str) -> str:
     that signs in.
     """
     store = await Store.open(
-        settings.data, durability=settings.file.durability, is_shared=True, keeps_order=False
+        settings.data,
+        address=settings.store_address,
+        password=settings.store_password,
+        durability=settings.file.durability,
+        is_shared=True,
+        keeps_order=False,
     )
     try:
         keys = Keys(store)

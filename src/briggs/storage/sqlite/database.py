@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,9 +12,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Row, Select, Table
 
-from briggs.storage.database import Durability
+from briggs.storage.database import Durability, Room
+from briggs.storage.folders import open_folder
 from briggs.storage.sqlite import (
     connections,
     failures,
@@ -30,9 +32,6 @@ from briggs.types.completions import current_time_us
 from briggs.types.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
-
-lock_folder = files.open_folder
-"""Create and lock a data folder, for processes that share it. The file returned keeps the lock."""
 
 
 class SqliteDatabase:
@@ -56,6 +55,7 @@ class SqliteDatabase:
         self._version = -1
         self._noted: int | None = None
         """The version that the present transaction writes."""
+        self.name = str(folder)
         self.remembered: dict[str, Any] = {}
         self.zones = Zones(version=-1 if is_shared else None)
         # `strict` and `relaxed` commit to the operating system's memory.
@@ -65,7 +65,7 @@ class SqliteDatabase:
         self._is_patient = True
         synchronous: connections.Synchronous = "FULL" if durability == "fsync" else "NORMAL"
         with ExitStack() as undone:
-            self._lock = files.open_folder(folder, lock=not is_shared)
+            self._lock = open_folder(folder, lock=not is_shared)
             undone.callback(os.close, self._lock)
             try:
                 self.path = files.create_database(folder)
@@ -144,6 +144,11 @@ class SqliteDatabase:
 
     def time_limit(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
         return connections.time_limit(connection, seconds)
+
+    def stream(
+        self, connection: Connection, statement: Select[Any]
+    ) -> AbstractContextManager[Iterable[Row[Any]]]:
+        return connection.execute(statement)
 
     def insert_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
         return statements.insert_records(connection, rows)
@@ -246,6 +251,13 @@ class SqliteDatabase:
 
     def count_foreign_changes(self) -> int:
         return connections.count_foreign_changes(connections.driver(self.writer))
+
+    def measure(self) -> Room:
+        files = self.path.parent.glob(f"{self.path.name}*")
+        return Room(
+            bytes=sum(file.stat().st_size for file in files),
+            free_bytes=shutil.disk_usage(self.path.parent).free,
+        )
 
     def release_memory(self) -> None:
         connections.driver(self.writer).execute("PRAGMA shrink_memory")

@@ -1,30 +1,10 @@
-"""The database's file in the data folder, and the lock that keeps other servers away."""
+"""The database's file in the data folder."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
-from briggs.storage.errors import StoreLocked
-from briggs.types.errors import StoreUnavailable
-
 DATABASE_NAME = "briggs.db"
-LOCK_NAME = "briggs.lock"
-
-
-def open_folder(folder: Path, *, lock: bool = True) -> int:
-    """Create and lock the folder. Raises `StoreLocked`, and `StoreUnavailable` with advice.
-
-    Without `lock`, it returns a file of its own of the folder, which belongs to someone else.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _lock(folder) if lock else os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"{folder} cannot be a data folder: {error.strerror}. Choose another with --data"
-        ) from error
 
 
 def create_database(folder: Path) -> Path:
@@ -33,24 +13,3 @@ def create_database(folder: Path) -> Path:
     if not path.exists():
         path.touch(mode=0o600)
     return path
-
-
-def _lock(folder: Path) -> int:
-    """Lock the folder until the file descriptor is closed or this process ends."""
-    lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
-        os.close(lock)
-        raise StoreLocked(
-            f"{folder} is in use by another server (process {holder}): "
-            "stop that server, or give this one its own data folder"
-        ) from error
-    try:
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
-    except OSError as error:
-        os.close(lock)
-        raise OSError(error.errno, error.strerror, str(folder / LOCK_NAME)) from error
-    return lock

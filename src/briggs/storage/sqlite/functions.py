@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from briggs.storage.functions import json_elements, json_length, json_members
+from briggs.storage.functions import json_elements, json_length, json_members, json_number
 
 
 @compiles(json_elements, "sqlite")
@@ -23,3 +23,8 @@ def compile_json_length(element: json_length, compiler: SQLCompiler, **options: 
 @compiles(json_members, "sqlite")
 def compile_json_members(element: json_members, compiler: SQLCompiler, **options: Any) -> str:
     return f"json_each{compiler.process(element.clause_expr, **options)}"
+
+
+@compiles(json_number, "sqlite")
+def compile_json_number(element: json_number, compiler: SQLCompiler, **options: Any) -> str:
+    return str(compiler.process(element.clause_expr, **options))

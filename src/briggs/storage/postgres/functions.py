@@ -1,0 +1,56 @@
+"""PostgreSQL's names of the functions in `storage/functions.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from briggs.storage.functions import json_elements, json_length, json_members, json_number
+
+
+@compiles(json_elements, "postgresql")
+def compile_json_elements(element: json_elements, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_array_elements_text(({compiler.process(element.clause_expr, **options)})::json)"
+
+
+@compiles(json_length, "postgresql")
+def compile_json_length(element: json_length, compiler: SQLCompiler, **options: Any) -> str:
+    return f"briggs_json_length({compiler.process(element.clause_expr, **options)})"
+
+
+@compiles(json_members, "postgresql")
+def compile_json_members(element: json_members, compiler: SQLCompiler, **options: Any) -> str:
+    json = f"({compiler.process(element.clause_expr, **options)})::json"
+    return _MEMBERS.format(json=json)
+
+
+@compiles(json_number, "postgresql")
+def compile_json_number(element: json_number, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.clause_expr, **options)})::numeric"
+
+
+CREATE_FUNCTIONS = """
+    CREATE OR REPLACE FUNCTION briggs_json_length(text) RETURNS integer
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT json_array_length($1::json) $$
+"""
+"""An index may have it in its condition, which needs a function that says it is immutable."""
+
+# A value that is not a text stands as its JSON, and null as NULL.
+_MEMBERS = """LATERAL (
+    SELECT member.key COLLATE "C" AS key, (member.value #>> '{{}}') COLLATE "C" AS value,
+        CASE json_typeof(member.value)
+            WHEN 'string' THEN 'text' WHEN 'number' THEN 'real'
+            WHEN 'boolean' THEN member.value::text ELSE json_typeof(member.value)
+        END AS type
+    FROM (
+        SELECT * FROM json_each(
+            CASE json_typeof({json}) WHEN 'object' THEN {json} ELSE '{{}}' END)
+        UNION ALL
+        SELECT (place - 1)::text, value FROM json_array_elements(
+            CASE json_typeof({json}) WHEN 'array' THEN {json} ELSE '[]' END)
+            WITH ORDINALITY AS element(value, place)
+    ) AS member
+)"""
