@@ -33,7 +33,7 @@ from briggs.api.otlp.routes import ROUTES as OTLP_ROUTES
 from briggs.api.route import explain_missing, normalise
 from briggs.gateway.book import Book
 from briggs.gateway.running import open_running
-from briggs.gateway.upstreams import Upstreams
+from briggs.gateway.upstreams import OpenChildren, Upstreams
 from briggs.parts import Parts, find_address
 from briggs.record.redaction import open_redaction
 from briggs.record.retention import list_terms
@@ -195,11 +195,16 @@ class App:
 
 @contextlib.asynccontextmanager
 async def open_app(
-    settings: Settings, *, peers: Peers | None = None, book: Book | None = None
+    settings: Settings,
+    *,
+    peers: Peers | None = None,
+    book: Book | None = None,
+    lend: OpenChildren | None = None,
 ) -> AsyncIterator[App]:
     """Open everything that a server needs, and close it in the right order afterwards.
 
-    With `peers` it is one process of several, which count what limits are about in one `book`.
+    With `peers` it is one process of several, which count what limits are about in one `book`, and
+    which `lend` each other the processes of local models.
 
     Raises `SettingsError`, and `StoreError` if the data folder cannot be used.
     """
@@ -219,7 +224,9 @@ async def open_app(
         store.retention.use(list_terms(file.retention))
         store.redactor = open_redaction(file.redaction)
         gate = Gate(Keys(store, peers=peers), hosts=file.hosts, origins=file.origins)
-        parts = Parts(open_running(settings), store=store, gate=gate, peers=peers, book=book)
+        parts = Parts(
+            open_running(settings, lend=lend), store=store, gate=gate, peers=peers, book=book
+        )
         app = App(parts)
         stack.push_async_callback(app.close)
         await app.parts.alerts.start()

@@ -53,8 +53,12 @@ class Caller:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        self.send("GET", "/health")
-        self.worker = self._find_worker()
+        try:
+            self.send("GET", "/health")
+            self.worker = self._find_worker()
+        except BaseException:
+            self.close()
+            raise
 
     def send(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str = ""

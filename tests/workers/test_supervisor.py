@@ -378,3 +378,38 @@ def test_reload(upstream: Upstream, tmp_path: Path) -> None:
         with reach_all(server) as callers:
             assert [each.chat("hi", model="fresh").status for each in callers] == [200, 200]
             assert [each.chat("hi", model="broken").status for each in callers] == [404, 404]
+
+
+# ---- Models of this machine ---------------------------------------------------------------------
+
+
+def list_models(server: Server) -> list[int]:
+    """The processes that run a model, whoever has started them."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            is_ours = parent in {server.process.pid, *list_workers(server)}
+            if is_ours and b"briggs.providers.local_server" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def test_a_model_runs_once(tmp_path: Path) -> None:
+    """All workers ask one process. One that dies is replaced, and the last of it ends with us."""
+    with run_server(tmp_path / "data", options=WORKERS) as server:
+        with reach_all(server) as callers:
+            for each in (*callers, *callers):
+                assert each.chat("hi", model="local/briggs-tiny", max_tokens=2).status == 200
+            [model] = list_models(server)
+            os.kill(callers[0].worker, signal.SIGKILL)
+            reply = callers[1].chat("hi", model="local/briggs-tiny", max_tokens=2)
+            assert reply.status == 200
+            assert list_models(server) == [model]
+            os.kill(model, signal.SIGKILL)
+            reply = callers[1].chat("hi", model="local/briggs-tiny", max_tokens=2)
+            assert reply.status == 200
+            [other] = list_models(server)
+            assert other != model
+        assert server.stop() == 0
+    assert not is_alive(other)

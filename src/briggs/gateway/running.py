@@ -8,7 +8,7 @@ import msgspec
 
 from briggs.gateway.limits import FileRules, open_rules
 from briggs.gateway.models import Models
-from briggs.gateway.upstreams import Upstreams
+from briggs.gateway.upstreams import OpenChildren, Upstreams
 from briggs.providers.catalog import check_providers
 from briggs.record.prices import Prices
 from briggs.record.redaction import check_redaction
@@ -35,10 +35,12 @@ def check_file(file: FileSettings, environment: Mapping[str, str]) -> Iterator[P
     yield from check_redaction(file)
 
 
-def open_running(settings: Settings, *, before: Running | None = None) -> Running:
+def open_running(
+    settings: Settings, *, before: Running | None = None, lend: OpenChildren | None = None
+) -> Running:
     """Open what the settings name. What must outlive a reload is taken over from `before`."""
     file, limits = settings.file, settings.file.limits
-    upstreams = Upstreams(settings, before=before.upstreams if before else None)
+    upstreams = Upstreams(settings, before=before.upstreams if before else None, lend=lend)
     models = upstreams.models
     return Running(
         settings=settings,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from briggs.gateway.models import open_models
 from briggs.gateway.timeouts import find_longest
 from briggs.providers.catalog import find_only, list_twins, open_providers
 from briggs.providers.local import LocalProvider
+from briggs.providers.local_children import Children, OwnChildren
 from briggs.settings import Settings
 from briggs.transport import Transport
+
+OpenChildren = Callable[[], Children]
+"""Opens what processes for local models are borrowed from, if this process starts none."""
 
 
 class Upstreams:
@@ -17,8 +23,15 @@ class Upstreams:
     `before` it, unless their settings changed.
     """
 
-    def __init__(self, settings: Settings, *, before: Upstreams | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        before: Upstreams | None = None,
+        lend: OpenChildren | None = None,
+    ) -> None:
         self.settings = settings
+        self._lend: OpenChildren | None = lend if before is None else before._lend
         waits = find_longest(settings.file)
         self._transport = Transport(
             connect_timeout_s=waits.connect_s,
@@ -53,4 +66,5 @@ class Upstreams:
             before._keeps_local = False
             return before._local
         settings, timeout_s = self._local_settings
-        return LocalProvider(settings, data=self.settings.data, timeout_s=timeout_s)
+        source = OwnChildren(data=self.settings.data) if self._lend is None else self._lend()
+        return LocalProvider(settings, source=source, timeout_s=timeout_s)

@@ -7,18 +7,12 @@ import contextlib
 import difflib
 import importlib.resources
 import importlib.util
-import logging
-import resource
-import secrets
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
-
-import msgspec
 
 from briggs.providers.base import Answer, Stream, Take
 from briggs.providers.http import HttpProvider, require_chat, use_ability
+from briggs.providers.local_children import Child, ChildPlan, Children
 from briggs.providers.local_models import (
     BUILT_IN,
     find_pooling,
@@ -28,14 +22,13 @@ from briggs.providers.local_models import (
 )
 from briggs.providers.local_server import ChildOrder
 from briggs.settings import LocalModelSettings, LocalSettings, read_local_model
-from briggs.transport import TimedOut, Transport, TransportError
+from briggs.transport import Transport
 from briggs.types.envelope import Envelope
 from briggs.types.errors import (
     ModelNotFound,
     ProviderNotReady,
     UnsupportedParameter,
     UpstreamError,
-    UpstreamUnreachable,
 )
 from briggs.wires.base import CHAT, Prepared
 from briggs.wires.llama.abilities import open_abilities
@@ -43,14 +36,8 @@ from briggs.wires.llama.request import require_slots, require_text, require_tool
 from briggs.wires.llama.wire import LocalWire
 from briggs.wires.openai.wire import OpenAIWire
 
-logger = logging.getLogger("briggs.local")
-
-START_TIMEOUT_S = 300
 _WIRE = OpenAIWire()
 _ABILITIES = {ability.format: ability for ability in open_abilities(_WIRE)}
-STOP_TIMEOUT_S = 5
-NOTICE_TIMEOUT_S = 0.5
-CHECKED_EVERY_S = 5
 
 
 class _Job(NamedTuple):
@@ -67,9 +54,9 @@ class LocalProvider:
     is_configured = True
     base_url = None
 
-    def __init__(self, settings: LocalSettings, *, data: Path, timeout_s: float) -> None:
+    def __init__(self, settings: LocalSettings, *, source: Children, timeout_s: float) -> None:
         self._settings = settings
-        self._data = data
+        self._source = source
         built_in = importlib.resources.files("briggs.providers") / f"{BUILT_IN}.gguf"
         listed = {name: read_local_model(one) for name, one in settings.models.items()}
         self._models = {BUILT_IN: LocalModelSettings(path=str(built_in)), **listed}
@@ -127,7 +114,9 @@ class LocalProvider:
         """Stop every child."""
         for task in self._retiring:
             task.cancel()
-        await asyncio.gather(*(child.stop() for child in self._children.values()))
+        await asyncio.gather(*(child.process.give_back() for child in self._children.values()))
+        self._children.clear()
+        await self._source.close()
         await self._transport.close()
 
     async def _find_child(self, job: _Job) -> _Child:
@@ -149,6 +138,24 @@ class LocalProvider:
             raise ProviderNotReady(
                 "Local models need the package xllamacpp: pip install 'briggs[local]'."
             )
+        plan, fingerprint = await self._plan(job)
+        process = await self._source.start(plan)
+        wire = LocalWire(name=f"local/{job.model}", fingerprint=fingerprint)
+        upstream = HttpProvider(
+            self.name,
+            wire=wire,
+            abilities=open_abilities(wire),
+            base_url=f"{process.address}/v1",
+            key_variable=None,
+            key=process.key,
+            transport=self._transport,
+        )
+        child = _Child(process, upstream)
+        self._keep(self._watch(job, child))
+        return child
+
+    async def _plan(self, job: _Job) -> tuple[ChildPlan, str]:
+        """What a job's process is started with, and the fingerprint of the model's build."""
         model = job.model
         listed = self._models[model]
         try:
@@ -162,7 +169,6 @@ class LocalProvider:
             model=model,
             path=listed.path,
             chat_template=template,
-            key=secrets.token_urlsafe(32),
             context_tokens=self._settings.context_tokens,
             parallel=self._settings.parallel,
             # More than one thread would only slow down a model this small.
@@ -170,55 +176,20 @@ class LocalProvider:
             embeds=job.embeds,
             pooling=find_pooling(listed) if job.embeds else None,
         )
-        name = f"{model.replace('/', '-')}{'-embeddings' if job.embeds else ''}"
-        log_path = self._data / f"local-{name}.log"
-        process, address = await _spawn(order, log_path=log_path)
-        wire = LocalWire(name=f"local/{model}", fingerprint=fingerprint)
-        upstream = HttpProvider(
-            self.name,
-            wire=wire,
-            abilities=open_abilities(wire),
-            base_url=f"{address}/v1",
-            key_variable=None,
-            key=order.key,
-            transport=self._transport,
+        plan = ChildPlan(
+            name=f"{model.replace('/', '-')}{'-embeddings' if job.embeds else ''}",
+            order=order,
+            memory_bytes_max=self._settings.memory_bytes_max,
+            stall_timeout_s=self._settings.stall_timeout_s,
         )
-        child = _Child(process, upstream)
-        self._keep(self._watch(job, child))
-        self._keep(self._watch_progress(model, child, address=address, key=order.key))
-        return child
+        return plan, fingerprint
 
     async def _watch(self, job: _Job, child: _Child) -> None:
-        """Retire a child that has grown past its limit. The next call starts another."""
-        while child.is_alive:
-            await asyncio.sleep(CHECKED_EVERY_S)
-            size = await asyncio.to_thread(_read_memory, child.process.pid)
-            if size > self._settings.memory_bytes_max:
-                logger.warning(
-                    "local/%s has grown to %d bytes, so it is restarted", job.model, size
-                )
-                if self._children.get(job) is child:
-                    del self._children[job]
-                await child.retire()
-                return
-        logger.warning("local/%s has ended. The next call restarts it", job.model)
-
-    async def _watch_progress(self, model: str, child: _Child, *, address: str, key: str) -> None:
-        """Kill a child that has stalled. Some grammars keep llama.cpp busy for ever, and then no
-        other call gets an answer. The next call starts another child."""
-        limit_s = self._settings.stall_timeout_s
-        headers = {"authorization": f"Bearer {key}"}
-        while child.is_alive:
-            await asyncio.sleep(CHECKED_EVERY_S)
-            try:
-                async with asyncio.timeout(limit_s):
-                    await self._transport.send("GET", f"{address}/metrics", headers=headers)
-            except (TimeoutError, TimedOut):
-                logger.warning("local/%s made no progress for %g s: restarting it", model, limit_s)
-                child.kill()
-            except TransportError:
-                # It has ended, or is about to.
-                continue
+        """Give a child back that cannot be asked any more. The next call gets another."""
+        await child.process.wait()
+        if self._children.get(job) is child:
+            del self._children[job]
+        await child.retire()
 
     def _keep(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)
@@ -241,7 +212,7 @@ def _not_found(model: str, known: Iterable[str]) -> ModelNotFound:
 class _Child:
     """One model's process, and the provider that calls it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, upstream: HttpProvider) -> None:
+    def __init__(self, process: Child, upstream: HttpProvider) -> None:
         self.process = process
         self._upstream = upstream
         self._in_use = 0
@@ -250,7 +221,10 @@ class _Child:
 
     @property
     def is_alive(self) -> bool:
-        return self.process.returncode is None
+        return self.process.is_alive
+
+    async def has_ended(self) -> bool:
+        return await self.process.has_ended()
 
     async def complete(self, prepared: Prepared) -> Answer:
         with self._counted():
@@ -261,12 +235,6 @@ class _Child:
             stack.enter_context(self._counted())
             stream = await self._upstream.stream(prepared)
             return _ChildStream(stream, stack.pop_all())
-
-    async def has_ended(self) -> bool:
-        """Whether it has ended. We may learn that shortly after its connections break."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.process.wait(), NOTICE_TIMEOUT_S)
-        return not self.is_alive
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -280,24 +248,9 @@ class _Child:
                 self._idle.set()
 
     async def retire(self) -> None:
-        """Stop when the last call that uses it has ended."""
+        """Give it back when the last call that uses it has ended."""
         await self._idle.wait()
-        await self.stop()
-
-    def kill(self) -> None:
-        """End it now, whatever it does."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-
-    async def stop(self) -> None:
-        """Close its standard input, which ends it. Kill it if it does not end in time."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        try:
-            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        await self.process.give_back()
 
 
 class _ChildStream:
@@ -313,47 +266,3 @@ class _ChildStream:
     def close(self) -> None:
         self._stream.close()
         self._use.close()
-
-
-async def _spawn(order: ChildOrder, *, log_path: Path) -> tuple[asyncio.subprocess.Process, str]:
-    """Start a child and wait until it listens. Raises `UpstreamUnreachable`."""
-    with log_path.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "briggs.providers.local_server",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            # Ctrl-C in a terminal goes to the whole process group, but we stop the child ourselves.
-            start_new_session=True,
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(msgspec.json.encode(order) + b"\n")
-    try:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while line := await process.stdout.readline():
-                if line.startswith(b"http://"):
-                    return process, line.decode().strip()
-    except TimeoutError:
-        pass
-    except BaseException:
-        process.kill()
-        raise
-    if process.returncode is None:
-        process.kill()
-    raise UpstreamUnreachable(
-        f"local/{order.model} could not be started: is {order.path} a GGUF model"
-        + (", and is its chat_template Jinja? " if order.chat_template else "? ")
-        + f"See llama.cpp's messages in {log_path}."
-    )
-
-
-def _read_memory(pid: int) -> int:
-    """A process's resident memory in bytes; 0 if it cannot be read."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * resource.getpagesize()

@@ -15,12 +15,13 @@ import msgspec
 _BATCH_TOKENS = 8192
 
 
-class ChildOrder(msgspec.Struct, kw_only=True):
+class ChildOrder(msgspec.Struct, kw_only=True, frozen=True):
     """What the parent orders."""
 
     model: str
     path: str
-    key: str
+    key: str = ""
+    """Chosen when it starts."""
     context_tokens: int | None
     parallel: int
     threads: int | None

@@ -84,6 +84,14 @@ class UseOf(msgspec.Struct, frozen=True, array_like=True):
     organization_id: str
 
 
+class Borrowed(msgspec.Struct, frozen=True, array_like=True):
+    """A model's process that the supervisor lends."""
+
+    number: int
+    address: str
+    key: str
+
+
 def encode(message: Any) -> bytes:
     """A message as bytes."""
     return msgspec.msgpack.encode(message, enc_hook=str)

@@ -17,10 +17,12 @@ import msgspec
 from briggs import server
 from briggs.accounts.keys import Keys
 from briggs.alerts.checks import check_all
+from briggs.providers.local_children import OwnChildren
 from briggs.settings import Settings, SettingsError, open_settings
 from briggs.storage import Store, lock_folder
 from briggs.types.errors import BriggsError
 from briggs.workers.hub import Hub, Member
+from briggs.workers.lending import Lender
 from briggs.workers.line import LineLost, open_line
 from briggs.workers.messages import Welcome, encode
 
@@ -101,6 +103,7 @@ class Supervisor:
         self._wanted = workers
         self._lock = lock
         self._hub = Hub(wanted=workers)
+        self._lender = Lender(OwnChildren(data=settings.data))
         self._content = _read_content(settings.config)
         self._version = 0
         self._running: dict[int, _Worker] = {}
@@ -126,6 +129,7 @@ class Supervisor:
             server.warn(server.list_warnings(self._settings))
             server.greet(address, link=link)
         await asyncio.gather(*tasks)
+        await self._lender.close()
         for task in (ready, stopping):
             task.cancel()
         if self._failed is not None:
@@ -147,6 +151,7 @@ class Supervisor:
             status = await worker.process.wait()
             worker.member.line.close()
             del self._running[number]
+            self._lender.remove(worker.member.line)
             await self._hub.remove(worker.member)
             if self._stopping.is_set():
                 return
@@ -181,6 +186,7 @@ class Supervisor:
         line.functions["ready"] = lambda body: self._note_ready(member, int(body))
         line.functions["reload"] = lambda _: self._reload()
         self._hub.add(member)
+        self._lender.add(line)
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

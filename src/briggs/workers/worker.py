@@ -15,6 +15,7 @@ from briggs.alerts.checks import check_all
 from briggs.app import App, open_app
 from briggs.settings import SettingsError, open_settings
 from briggs.types.errors import BriggsError
+from briggs.workers import borrowing
 from briggs.workers.line import LineLost, PeerLine, open_line
 from briggs.workers.link import Link, SharedBook
 from briggs.workers.messages import Welcome, decode
@@ -34,7 +35,13 @@ async def work(end: socket.socket, listener: socket.socket) -> None:
         data=welcome.data, config=welcome.config, check=check_all, content=welcome.content
     )
     link = Link(line, number=welcome.number, state=welcome.state)
-    async with open_app(settings, peers=link, book=SharedBook(line)) as app:
+    over = borrowing.listen(line)
+    async with open_app(
+        settings,
+        peers=link,
+        book=SharedBook(line),
+        lend=lambda: borrowing.BorrowedChildren(line, over),
+    ) as app:
         link.on_keeper = app.parts.store.keep_order
         _offer(line, app)
 
