@@ -19,6 +19,7 @@ COMMANDS = {
         "briggs.cli.feedback_task:feedback_task",
         "Define what reviewers grade, and for which completions.",
     ),
+    "replay": ("briggs.cli.replay:replay", "Ask recorded calls again, and see what differs."),
     "drift": ("briggs.cli.drift:drift", "Notice when the model behind a name changes."),
     "judges": ("briggs.cli.judges:judges", "Let models grade, and see how far to trust them."),
     "preferences": (

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from briggs.types import json
 from briggs.types.any_json import members
+from briggs.types.differences import Compared, compare, compare_words
 from briggs.types.texts import message_text
-from briggs.web.differences import Piece, compare, compare_words
 
 CHANGES_MAX = 40
 """The most changes that are shown in words."""
@@ -61,7 +61,7 @@ def describe(changes: Sequence[Change]) -> str:
     return ", ".join(change.name for change in changes[:2]) + more
 
 
-def mark_texts(changes: Sequence[Change]) -> dict[int, Sequence[Piece]]:
+def mark_texts(changes: Sequence[Change]) -> dict[int, Sequence[Compared]]:
     """The text of each message whose text changed, in pieces."""
     return {
         change.place: _compare_texts(change.before, change.after)[1]
@@ -105,11 +105,11 @@ def _compare_values(name: str, old: Any, new: Any) -> Change:
 
 
 @functools.lru_cache(maxsize=CHANGES_MAX)
-def _compare_texts(a: str, b: str) -> tuple[Sequence[Piece], Sequence[Piece]]:
+def _compare_texts(a: str, b: str) -> tuple[Sequence[Compared], Sequence[Compared]]:
     """Both texts in pieces. Long ones count as wholly different, and are cut."""
     if len(a) <= CHARACTERS_MAX and len(b) <= CHARACTERS_MAX:
         return compare_words(a, b)
-    whole = [Piece(text[:CHARACTERS_MAX], differs=True) for text in (a, b)]
+    whole = [Compared(text[:CHARACTERS_MAX], differs=True) for text in (a, b)]
     return whole[:1], whole[1:]
 
 

@@ -13,14 +13,14 @@ from briggs.record.bodies import list_answers, read_asked
 from briggs.types import json
 from briggs.types.any_json import list_objects
 from briggs.types.completions import Completion
+from briggs.types.differences import compare, compare_words
 from briggs.types.probabilities import Certainty, find_level, find_probability, measure
 from briggs.types.texts import message_text, printable
 from briggs.types.tokens import ChoiceTokens, Speller, Token
 from briggs.web.completion_view import write_title
-from briggs.web.differences import compare, compare_words, mark_pieces
 from briggs.web.figures import DASH
 from briggs.web.probabilities import join, list_levels, show
-from briggs.web.tint import Tinted, align, mark, normalise
+from briggs.web.tint import Tinted, align, mark, mark_pieces, normalise
 
 LETTERS = ascii_uppercase[:COMPARED_MAX]
 CHARACTERS_MAX = 12_000

@@ -12,13 +12,13 @@ from briggs.record.bodies import list_answers, read_asked
 from briggs.types import json
 from briggs.types.any_json import list_objects
 from briggs.types.completions import TEXTLESS, Completion
+from briggs.types.differences import compare_words
 from briggs.types.probabilities import Certainty, measure
 from briggs.types.request import CreateChatCompletionRequest
 from briggs.types.texts import message_text, printable, read_called
 from briggs.types.tokens import ChoiceTokens, Speller
 from briggs.web.addresses import read_option, read_place
 from briggs.web.checks import BrokenRule, list_broken_rules
-from briggs.web.differences import compare_words, mark_pieces
 from briggs.web.figures import plural
 from briggs.web.messages import (
     Message,
@@ -38,7 +38,7 @@ from briggs.web.probabilities import (
     view_probabilities,
 )
 from briggs.web.timeline import Step, Timeline, create_timeline, list_steps
-from briggs.web.tint import Tinted, align, mark, normalise
+from briggs.web.tint import Tinted, align, mark, mark_pieces, normalise
 
 TABS = (
     "messages",

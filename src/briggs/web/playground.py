@@ -18,6 +18,7 @@ from briggs.record.bodies import read_asked
 from briggs.storage import Query
 from briggs.types import json
 from briggs.types.completions import Completion
+from briggs.types.differences import Compared
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.keys import Key
 from briggs.web import request_editor, snippets
@@ -25,7 +26,6 @@ from briggs.web.addresses import Address, read_option
 from briggs.web.changes import Change, list_changes, mark_texts
 from briggs.web.completion_view import write_title
 from briggs.web.csrf import read_form
-from briggs.web.differences import Piece
 from briggs.web.rendering import render
 from briggs.web.request_editor import (
     TABS,
@@ -167,7 +167,7 @@ async def _show(
     """The page, or for a script only the editor."""
     base = None if record is None else await asyncio.to_thread(_read_request, record)
 
-    def compute() -> tuple[request_editor.Editor, list[Change], dict[int, Sequence[Piece]]]:
+    def compute() -> tuple[request_editor.Editor, list[Change], dict[int, Sequence[Compared]]]:
         try:
             changes = [] if base is None else list_changes(base, edited.request)
             return view_editor(edited, tab=tab), changes, mark_texts(changes)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from briggs.types.differences import Compared
 from briggs.types.probabilities import find_level
 from briggs.types.texts import printable
 from briggs.types.tokens import Piece
@@ -76,6 +77,17 @@ def normalise(text: str) -> str:
 def mark(tinted: Tinted, start: int = 0, end: int | None = None) -> Markup:
     """The characters of a part as HTML, with a span for each token."""
     return Markup("").join(_mark(tinted, start, len(tinted.text) if end is None else end))
+
+
+def mark_pieces(tinted: Tinted, pieces: Sequence[Compared], *, tag: str) -> Markup:
+    """A text as HTML, with its tokens, and each piece that differs within a tag."""
+    marked, at = Markup(""), 0
+    for piece in pieces:
+        end = at + len(piece.text)
+        shown = mark(tinted, at, end)
+        marked += Markup("<{0}>{1}</{0}>").format(Markup(tag), shown) if piece.differs else shown  # noqa: S704
+        at = end
+    return marked
 
 
 def mark_as(text: str, piece: Piece | None) -> Markup:

@@ -6,17 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from markupsafe import Markup
-
-from briggs.web.tint import Tinted, mark
-
 STEPS_MAX = 1_000
 """The most insertions and deletions that are looked for. Texts that differ more are replaced."""
 
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 
-class Run(NamedTuple):
+class Stretch(NamedTuple):
     """A part of both sequences, which is the same in both or not."""
 
     kind: Literal["same", "differs"]
@@ -24,14 +20,14 @@ class Run(NamedTuple):
     b: slice
 
 
-class Piece(NamedTuple):
+class Compared(NamedTuple):
     """A part of one text, as it compares with the other."""
 
     text: str
     differs: bool
 
 
-def compare_words(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
+def compare_words(a: str, b: str) -> tuple[list[Compared], list[Compared]]:
     """Both texts in pieces, the words that the other lacks marked.
 
     A space between two words that differ belongs to the difference, so that it reads as one.
@@ -39,23 +35,12 @@ def compare_words(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
     words = [_WORDS.findall(text) for text in (a, b)]
     runs = _join_across_spaces(compare(*words), words[0])
     return (
-        [Piece("".join(words[0][run.a]), run.kind == "differs") for run in runs if _has(run.a)],
-        [Piece("".join(words[1][run.b]), run.kind == "differs") for run in runs if _has(run.b)],
+        [Compared("".join(words[0][run.a]), run.kind == "differs") for run in runs if _has(run.a)],
+        [Compared("".join(words[1][run.b]), run.kind == "differs") for run in runs if _has(run.b)],
     )
 
 
-def mark_pieces(tinted: Tinted, pieces: Sequence[Piece], *, tag: str) -> Markup:
-    """A text as HTML, with its tokens, and each piece that differs within a tag."""
-    marked, at = Markup(""), 0
-    for piece in pieces:
-        end = at + len(piece.text)
-        shown = mark(tinted, at, end)
-        marked += Markup("<{0}>{1}</{0}>").format(Markup(tag), shown) if piece.differs else shown  # noqa: S704
-        at = end
-    return marked
-
-
-def compare(a: Sequence[str], b: Sequence[str]) -> list[Run]:
+def compare(a: Sequence[str], b: Sequence[str]) -> list[Stretch]:
     """The runs of two sequences, in order, by Myers's shortest edit script (1986)."""
     start = _count_common(a, b)
     end = _count_common(a[start:][::-1], b[start:][::-1])
@@ -110,24 +95,24 @@ def _walk_back(trail: list[dict[int, int]], x: int, y: int) -> list[tuple[int, i
     return pairs[::-1]
 
 
-def _list_runs(pairs: Sequence[tuple[int, int]], a: int, b: int) -> Iterator[Run]:
+def _list_runs(pairs: Sequence[tuple[int, int]], a: int, b: int) -> Iterator[Stretch]:
     at_a = at_b = 0
     at = 0
     while at < len(pairs):
         x, y = pairs[at]
         if x > at_a or y > at_b:
-            yield Run("differs", slice(at_a, x), slice(at_b, y))
+            yield Stretch("differs", slice(at_a, x), slice(at_b, y))
         size = 1
         while at + size < len(pairs) and pairs[at + size] == (x + size, y + size):
             size += 1
-        yield Run("same", slice(x, x + size), slice(y, y + size))
+        yield Stretch("same", slice(x, x + size), slice(y, y + size))
         at_a, at_b, at = x + size, y + size, at + size
     if a > at_a or b > at_b:
-        yield Run("differs", slice(at_a, a), slice(at_b, b))
+        yield Stretch("differs", slice(at_a, a), slice(at_b, b))
 
 
-def _join_across_spaces(runs: Sequence[Run], words: Sequence[str]) -> list[Run]:
-    joined: list[Run] = []
+def _join_across_spaces(runs: Sequence[Stretch], words: Sequence[str]) -> list[Stretch]:
+    joined: list[Stretch] = []
     for place, run in enumerate(runs):
         is_space = run.kind == "same" and not "".join(words[run.a]).strip(" ")
         is_between = 0 < place < len(runs) - 1
@@ -137,7 +122,7 @@ def _join_across_spaces(runs: Sequence[Run], words: Sequence[str]) -> list[Run]:
             and (run.kind == "differs" or (is_space and is_between))
         ):
             last = joined[-1]
-            joined[-1] = Run(
+            joined[-1] = Stretch(
                 "differs", slice(last.a.start, run.a.stop), slice(last.b.start, run.b.stop)
             )
         else:

@@ -7,7 +7,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.web.differences import compare, compare_words
+from briggs.types.differences import compare, compare_words
 
 
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abc")))

@@ -1,0 +1,296 @@
+"""Measures how surely drift is found, with the built-in model and changed copies of it.
+
+    uv run python -m bench.drift [--write]
+
+Each copy answers the probes through a real server. The model answers the same each time, so the
+noise of a provider is added to its logprobs: 0.08 nats a call, and a mix of three machines whose
+weights differ a little. Then windows of 24 rounds are compared, as a watch does. `--write` puts the
+table into docs/drift.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import struct
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tests.processes import Server, run_server
+
+from briggs.drift.looks import ALPHA, look
+from briggs.drift.probes import PROBES, DriftAnswer, read_answer, write_probe
+from briggs.estimates.changes import find_change
+from briggs.providers.gguf import read_template
+from briggs.types.drift import DriftRound, DriftWatch
+
+PAGE = Path(__file__).parents[1] / "docs" / "drift.md"
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->"
+NOISE = 0.08
+WINDOW = 24
+PAIRS = 50
+SERIES, SERIES_ROUNDS = 20, 150
+_Q8_0, _BLOCK = 8, 34
+SYSTEM = "<|im_start|>system\nBe kind.<|im_end|>\n"
+
+
+class Tensor(NamedTuple):
+    """Where a tensor lies in a file."""
+
+    name: str
+    type: int
+    begin: int
+    values: int
+
+
+def list_tensors(data: bytes) -> list[Tensor]:
+    """The tensors of a GGUF file of version 3."""
+    reader = _Reader(data)
+    count, members = reader.read("<4sIQQ")[2:]
+    alignment = 32
+    for _ in range(members):
+        name = reader.read_text()
+        value = reader.read_value(*reader.read("<I"))
+        if name == "general.alignment":
+            alignment = int(str(value))
+    found = []
+    for _ in range(count):
+        name = reader.read_text()
+        [dimensions] = reader.read("<I")
+        shape = reader.read(f"<{dimensions}Q")
+        type, offset = reader.read("<IQ")
+        found.append((name, type, offset, int(np.prod(shape))))
+    begin = -(-reader.at // alignment) * alignment
+    return [Tensor(name, type, begin + offset, values) for name, type, offset, values in found]
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.at = 0
+
+    def read(self, form: str) -> tuple[int, ...]:
+        found = struct.unpack_from(form, self._data, self.at)
+        self.at += struct.calcsize(form)
+        return found
+
+    def read_text(self) -> str:
+        [length] = self.read("<Q")
+        self.at += length
+        return self._data[self.at - length : self.at].decode()
+
+    def read_value(self, type: int) -> object:
+        forms = {
+            0: "B",
+            1: "b",
+            2: "H",
+            3: "h",
+            4: "I",
+            5: "i",
+            6: "f",
+            7: "?",
+            10: "Q",
+            11: "q",
+            12: "d",
+        }
+        if type == 8:
+            return self.read_text()
+        if type == 9:
+            kind, count = self.read("<IQ")
+            return [self.read_value(kind) for _ in range(count)]
+        return self.read(f"<{forms[type]}")[0]
+
+
+def requantise(data: bytearray, tensors: Sequence[Tensor], *, step: int) -> None:
+    """Keep fewer levels of each weight: a coarser quantisation in the same form."""
+    for levels in _list_levels(data, tensors):
+        levels[:] = np.clip(np.round(levels / step) * step, -127, 127).astype(np.int8)
+
+
+def shake(data: bytearray, tensors: Sequence[Tensor], *, share: float, seed: int) -> None:
+    """Move weights a little at random, as a step of fine-tuning moves them."""
+    chance = np.random.default_rng(seed)
+    for levels in _list_levels(data, tensors):
+        moved = levels + chance.normal(0, share * levels.std(), levels.shape)
+        levels[:] = np.clip(np.round(moved), -127, 127).astype(np.int8)
+
+
+def heat(data: bytearray, tensors: Sequence[Tensor], *, temperature: float) -> None:
+    """Divide all logits by a temperature."""
+    for each in tensors:
+        if each.name == "output_norm.weight":
+            norm = np.frombuffer(data, "<f4", each.values, each.begin)
+            norm[:] = norm / temperature
+
+
+def _list_levels(data: bytearray, tensors: Sequence[Tensor]) -> Iterator[np.ndarray]:
+    """The 8-bit levels of each quantised tensor of a layer, in place."""
+    for each in tensors:
+        if each.type == _Q8_0 and each.name.startswith("blk."):
+            size = each.values // 32 * _BLOCK
+            blocks = np.frombuffer(data, np.int8, size, each.begin)
+            yield blocks.reshape(-1, _BLOCK)[:, 2:]
+
+
+def create_models(folder: Path) -> str:
+    """The original and its changed copies, as a part of `briggs.toml`."""
+    path = Path(str(files("briggs.providers") / "briggs-tiny.gguf"))
+    original = path.read_bytes()
+    tensors = list_tensors(original)
+    machine = f'[local.models]\nmachine-1 = "{path}"\n'
+    lines = [machine]
+    for name, change in CHANGES.items():
+        data = bytearray(original)
+        change(data, tensors)
+        (folder / f"{name}.gguf").write_bytes(data)
+        lines.append(f'{name} = "{folder / name}.gguf"\n')
+    template = folder / "other.jinja"
+    template.write_text(SYSTEM + (read_template(str(path)) or ""))
+    lines.append(f'[local.models.{TEMPLATE}]\npath = "{path}"\nchat_template_file = "{template}"\n')
+    return "".join(lines)
+
+
+CHANGES: Mapping[str, Callable[[bytearray, Sequence[Tensor]], None]] = {
+    "machine-2": lambda data, tensors: shake(data, tensors, share=0.01, seed=2),
+    "machine-3": lambda data, tensors: shake(data, tensors, share=0.01, seed=3),
+    "quantised-127": lambda data, tensors: requantise(data, tensors, step=2),
+    "quantised-31": lambda data, tensors: requantise(data, tensors, step=8),
+    "quantised-15": lambda data, tensors: requantise(data, tensors, step=16),
+    "tuned-2": lambda data, tensors: shake(data, tensors, share=0.02, seed=11),
+    "tuned-5": lambda data, tensors: shake(data, tensors, share=0.05, seed=12),
+    "warmer-2": lambda data, tensors: heat(data, tensors, temperature=1.02),
+    "warmer-10": lambda data, tensors: heat(data, tensors, temperature=1.1),
+}
+TEMPLATE = "template"
+MACHINES = ("machine-1", "machine-2", "machine-3")
+TITLES = {
+    "machine-1": "nothing: the same three machines",
+    "machine-2": "the mix: one of the three machines alone",
+    "quantised-127": "quantisation to 127 levels",
+    "quantised-31": "quantisation to 31 levels",
+    "quantised-15": "quantisation to 15 levels",
+    "tuned-2": "weights moved by 2 % of their spread",
+    "tuned-5": "weights moved by 5 % of their spread",
+    "warmer-2": "temperature 1.02",
+    "warmer-10": "temperature 1.1",
+    TEMPLATE: "a system message of two words in the template",
+}
+
+
+def ask(server: Server, model: str) -> list[DriftAnswer]:
+    """The answers of a model to all probes."""
+    found = []
+    for probe in PROBES:
+        body = write_probe(probe, target=f"local/{model}", evidence="logprobs")
+        reply = server.send("POST", "/v1/chat/completions", body)
+        answer = read_answer(reply.body)
+        assert answer is not None and answer.logprobs, reply.body
+        found.append(answer)
+    return found
+
+
+class Provider:
+    """Answers from machines at random, with noise."""
+
+    def __init__(self, machines: Sequence[Sequence[float]], *, seed: int) -> None:
+        self._machines = machines
+        self._chance = random.Random(seed)
+
+    def answer(self, count: int) -> list[list[float]]:
+        """So many rounds of logprobs."""
+        return [
+            [
+                self._chance.choice(self._machines)[probe] + self._chance.gauss(0, NOISE)
+                for probe in range(len(PROBES))
+            ]
+            for _ in range(count)
+        ]
+
+
+def measure_power(before: Sequence[Sequence[float]], now: Sequence[Sequence[float]]) -> float:
+    """The share of pairs of windows that a look takes for a change."""
+    found = 0
+    for seed in range(PAIRS):
+        first = Provider(before, seed=2 * seed).answer(WINDOW)
+        second = Provider(now, seed=2 * seed + 1).answer(WINDOW)
+        change = find_change(first, second, seed=seed)
+        assert change is not None
+        found += change.p <= ALPHA
+    return found / PAIRS
+
+
+def count_alarms(machines: Sequence[Sequence[float]]) -> tuple[int, int]:
+    """How many looks at an unchanged provider find a change, and how many looks there were."""
+    looks = alarms = 0
+    watch = DriftWatch(
+        organization_id="default", target="m", window_rounds=WINDOW, evidence="logprobs"
+    )
+    for seed in range(SERIES):
+        rounds = [
+            DriftRound(
+                organization_id="default",
+                watch_id=watch.id,
+                at=at * 600_000_000,
+                logprobs=[*values],
+                texts=[None] * len(PROBES),
+                fingerprints=[],
+                completion_ids=[],
+                duration_ms=None,
+                completion_tokens=None,
+                failures=0,
+            )
+            for at, values in enumerate(Provider(machines, seed=seed).answer(SERIES_ROUNDS))
+        ]
+        begin = 0
+        for end in range(1, SERIES_ROUNDS + 1):
+            found = look(watch, rounds[begin:end])
+            if found is None:
+                continue
+            looks += 1
+            if found.change is not None:
+                alarms += 1
+                begin = end
+    return alarms, looks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/drift.md")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with run_server(folder / "data", config=create_models(folder)) as server:
+            answers = {model: ask(server, model) for model in {*TITLES, *MACHINES}}
+    tokens = [answer.token for answer in answers["machine-1"]]
+    logprobs = {
+        model: [
+            answer.find_logprob(token) or 0.0
+            for answer, token in zip(said, tokens, strict=True)
+        ]
+        for model, said in answers.items()
+    }  # fmt: skip
+    mixed = [logprobs[name] for name in MACHINES]
+    usual = [statistics.fmean(column) for column in zip(*mixed, strict=True)]
+    lines = ["| what changed | mean shift, nats | found |", "| --- | ---: | ---: |"]
+    for model, title in TITLES.items():
+        now = mixed if model == "machine-1" else [logprobs[model]]
+        means = [statistics.fmean(column) for column in zip(*now, strict=True)]
+        shift = statistics.fmean(abs(a - b) for a, b in zip(usual, means, strict=True))
+        lines.append(f"| {title} | {shift:.3f} | {measure_power(mixed, now):.0%} |")
+        print(lines[-1])
+    alarms, looks = count_alarms(mixed)
+    lines.append(f"\nOf {looks:,} looks at the unchanged model, {alarms} found a change.")
+    print(lines[-1])
+    if asked.write:
+        page = PAGE.read_text("utf-8")
+        before, after = page.partition(BEGIN)[0], page.partition(END)[2]
+        PAGE.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + after, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
