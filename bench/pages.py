@@ -26,6 +26,7 @@ import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -328,28 +329,35 @@ class Browser:
         return body
 
 
-def measure(folder: Path, *, rounds: int, only: str) -> tuple[dict[str, Figures], dict[str, int]]:
-    """What each page took, by its name, and the bytes of scripts and styles as they are sent."""
+@contextmanager
+def serve(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server of a data folder: its address, and its process."""
     command = [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = re.search(r"http://[^/\s]+", process.stdout.readline())
             assert url, "the server says its address"
-            browser = Browser(url[0], (folder / "admin.key").read_text().strip())
-            time.sleep(3)
-            listed = json.loads(browser.open("/v1/chat/completions?limit=100"))["data"]
-            one, other, *_ = [each["id"] for each in listed if each["choices"][0]["logprobs"]]
-            pages = [each for each in create_pages(one, other, "session-100") if only in each.name]
-            found: dict[str, list[Figures]] = {}
-            for _ in range(rounds):
-                for page in pages:
-                    figures = measure_page(browser, page.path, process.pid)
-                    found.setdefault(page.name, []).append(figures)
-            best = {name: min(some) for name, some in found.items()}
-            return best, _measure_files(browser, [each.path for each in pages])
+            yield url[0], process
         finally:
             process.terminate()
+
+
+def measure(folder: Path, *, rounds: int, only: str) -> tuple[dict[str, Figures], dict[str, int]]:
+    """What each page took, by its name, and the bytes of scripts and styles as they are sent."""
+    with serve(folder) as (url, process):
+        browser = Browser(url, (folder / "admin.key").read_text().strip())
+        time.sleep(3)
+        listed = json.loads(browser.open("/v1/chat/completions?limit=100"))["data"]
+        one, other, *_ = [each["id"] for each in listed if each["choices"][0]["logprobs"]]
+        pages = [each for each in create_pages(one, other, "session-100") if only in each.name]
+        found: dict[str, list[Figures]] = {}
+        for _ in range(rounds):
+            for page in pages:
+                figures = measure_page(browser, page.path, process.pid)
+                found.setdefault(page.name, []).append(figures)
+        best = {name: min(some) for name, some in found.items()}
+        return best, _measure_files(browser, [each.path for each in pages])
 
 
 def measure_page(browser: Browser, path: str, pid: int) -> Figures:

@@ -1,6 +1,9 @@
 """Measures recording: the CPU time of a record, and how long a caller waits for the commit.
 
-    uv run python bench/store.py [--records 20000] [--rounds 3] [--folder DIR]
+    uv run python -m bench.store [--records 20000] [--rounds 3] [--folder DIR]
+    uv run python -m bench.store --rows 1000000 [--only TEXT] [--write]
+
+The second form is that of `bench/questions.py`: how long a large record takes to answer.
 
 One record is one call: `start`, then `settle` with a 1 KB request and a 2.4 KB response.
 CPU is the user and system time of the whole process, including the callers' own loop. The first
@@ -153,7 +156,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=None, help="a folder on the disk to measure")
     parser.add_argument("--compress", action="store_true", help="compress bodies meanwhile")
+    questions = parser.add_argument_group("how long a large record takes to answer")
+    questions.add_argument("--rows", type=int, default=None, help="measure a record of this size")
+    questions.add_argument("--only", default="", help="questions whose names contain this")
+    questions.add_argument("--write", action="store_true", help="write docs/store.md")
     arguments = parser.parse_args()
+    if arguments.rows is not None:
+        from bench import questions as large
+
+        large.run(
+            rows=arguments.rows,
+            rounds=arguments.rounds,
+            only=arguments.only,
+            folder=arguments.folder,
+            write=arguments.write,
+        )
+        return
     results: dict[tuple[str, Durability], list[tuple[float, float, float]]] = {
         (load, mode): [] for load in LOADS for mode in MODES
     }
