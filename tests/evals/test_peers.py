@@ -19,14 +19,9 @@ from briggs.types.datasets import Dataset, Sample
 from briggs.types.evals import RECORDED, EvalRun, RunProgress, Scorer
 from briggs.types.peers import Handler
 from tests.processes import create_response
-from tests.storage.conftest import OpenStore, open_store
+from tests.storage.conftest import OpenStore, address, database, open_store
 
-__all__ = ["open_store"]
-
-
-@pytest.fixture
-def database() -> str:
-    return "sqlite"
+__all__ = ["address", "database", "open_store"]
 
 
 class Linked:
