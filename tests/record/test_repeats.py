@@ -32,6 +32,16 @@ def test_every_retry_is_of_the_first_try() -> None:
     assert (second.retry_of, third.retry_of) == (first.id, first.id)
 
 
+def test_a_retry_elsewhere() -> None:
+    """A retry that comes to another process is linked to the first try too."""
+    here, there = Retries(), Retries()
+    here.tell = there.note
+    first, second = create_retry(), create_retry()
+    here.remember(first, key_id="k")
+    there.link(second, key_id="k")
+    assert second.retry_of == first.id
+
+
 def test_a_try_is_repeated_once() -> None:
     """A linked call is forgotten unless it fails again."""
     retries = Retries()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from functools import partial
 
 from briggs.accounts.gate import Headers
 from briggs.accounts.scopes import require
@@ -30,12 +31,18 @@ _STRANGERS_RECORDED_A_MINUTE = 60
 _TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-.{2,100}")
 
 
+RETRIES = "retries"
+"""The topic on which processes tell each other of calls that may be repeated."""
+
+
 class FaceRoute:
     """Answers the calls of every face."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._retries = Retries()
+        self._retries.tell = partial(parts.peers.tell, RETRIES)
+        parts.peers.handle(RETRIES, self._retries.note)
         self._strangers_recorded = 0
         self._minute_began = 0.0
 

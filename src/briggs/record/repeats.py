@@ -14,6 +14,7 @@ from briggs.types.completions import Completion
 
 REMEMBERED_S = 300
 REMEMBERED_MAX = 4096
+_PLACE_BYTES = 16
 
 
 class Retries:
@@ -23,14 +24,25 @@ class Retries:
         self._clock = clock
         self._failed: dict[bytes, tuple[str, float]] = {}
         """The id of the first try and when to forget it, by key and body, oldest first."""
+        self.tell: Callable[[bytes], object] | None = None
+        """Told of each call that is remembered, so that other processes can `note` it too."""
 
     def remember(self, completion: Completion, *, key_id: str) -> None:
         """Note a call that failed, or whose answer may not have arrived."""
-        place = _place(completion, key_id)
+        place, first = _place(completion, key_id), completion.retry_of or completion.id
+        self._remember(place, first)
+        if self.tell is not None:
+            self.tell(place + first.encode())
+
+    def note(self, told: bytes) -> bytes:
+        """Remember a call of another process."""
+        self._remember(told[:_PLACE_BYTES], told[_PLACE_BYTES:].decode())
+        return b""
+
+    def _remember(self, place: bytes, first: str) -> None:
         self._failed.pop(place, None)
         if len(self._failed) >= REMEMBERED_MAX:
             del self._failed[next(iter(self._failed))]
-        first = completion.retry_of or completion.id
         self._failed[place] = (first, self._clock() + REMEMBERED_S)
 
     def link(self, completion: Completion, *, key_id: str) -> None:
@@ -41,6 +53,6 @@ class Retries:
 
 
 def _place(completion: Completion, key_id: str) -> bytes:
-    digest = hashlib.blake2b(key_id.encode(), digest_size=16)
+    digest = hashlib.blake2b(key_id.encode(), digest_size=_PLACE_BYTES)
     digest.update(completion.request)
     return digest.digest()
