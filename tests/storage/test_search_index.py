@@ -19,7 +19,7 @@ from briggs.storage import Query, Store, counts, search, search_index
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import Database
 from briggs.storage.said import list_said
-from briggs.storage.search_segments import expand, fold
+from briggs.storage.search_segments import fold
 from briggs.storage.tables import completions, search_segments
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
@@ -27,7 +27,7 @@ from briggs.types.filters import AllOf, Comparison, Filter, Not, Words
 from briggs.types.organizations import Organization
 from briggs.types.retention import Term
 from briggs.types.search import SearchProgress
-from tests.files import find_bodies
+from tests.files import find_bodies, find_texts
 from tests.storage.conftest import OpenStore, change_rows, read_rows
 from tests.storage.test_deletion import erased
 from tests.storage.test_retention import use
@@ -198,7 +198,7 @@ def list_segments(store: Store) -> list[Any]:
 
 
 def list_words(store: Store) -> set[bytes]:
-    return {word for row in list_segments(store) for word in expand(row[-1]).split()}
+    return {word for row in list_segments(store) for word in row[-1].split()}
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ async def test_no_word_of_what_was_deleted_stays(
     await store.settle(secret)
     await complete(store)
     assert b"kryptonite" in list_words(store)
-    frames = [row[-1] for row in list_segments(store) if b"kryptonite" in expand(row[-1])]
+    frames = [row[-1] for row in list_segments(store) if b"kryptonite" in row[-1]]
     assert address is not None or find_bodies(tmp_path / "data", frames)
     assert await store.completions.delete(secret.id, organization_id=OURS)
     assert b"kryptonite" not in list_words(store)
@@ -271,6 +271,7 @@ async def test_no_word_of_what_was_deleted_stays(
     assert not set(frames) & set(kept)
     if address is None:
         assert find_bodies(tmp_path / "data", frames, kept=kept) == []
+    assert find_texts(tmp_path / "data", ["kryptonite"]) == []
     assert b"kryptonite" not in list_words(store)
     await compare(store, recorded)
 
@@ -384,7 +385,7 @@ async def test_organizations_have_their_own(store: Store) -> None:
         await store.act(_step)
         if {row[0] for row in list_segments(store)} == {OURS, "other"}:
             break
-    words = {row[0]: expand(row[-1]) for row in list_segments(store)}
+    words = {row[0]: row[-1] for row in list_segments(store)}
     assert fold("theirs") in words["other"] and fold("theirs") not in words[OURS]
     await compare(store, recorded)
     await store.completions.delete_all(Query(organization_id="other"))

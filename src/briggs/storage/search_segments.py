@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from zstandard import ZstdCompressor, ZstdDecompressor
+from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
 
 from briggs.types.filters import AllOf, AnyOf, Filter, Words
 
@@ -57,7 +57,7 @@ class Segment(msgspec.Struct, frozen=True):
     opaque: bytes
     """The numbers of the blocks whose words are not known."""
     words: bytes
-    """A zstd frame: a line for each word."""
+    """A line for each word, between line feeds. Every search reads it, so it is not compressed."""
     postings: bytes
     """A zstd frame: for each word how many blocks it is in, as a byte; then their numbers. 0 stands
     for many, whose numbers are not known."""
@@ -102,7 +102,7 @@ class Builder:
         """Add all blocks of a segment, as many words at a time as take a millisecond."""
         first = len(self._begins)
         moved = bytes((number + first) % BLOCKS_MAX for number in range(BLOCKS_MAX))
-        words = expand(segment.words)[1:-1].split(b"\n")
+        words = segment.words[1:-1].split(b"\n")
         postings = expand(segment.postings)
         place = len(words)
         moved_there: dict[bytes, bytes] = {}
@@ -134,10 +134,7 @@ class Builder:
 
     def finish(self, *, begin_at: int, end_at: int) -> Generator[None, None, Segment]:
         """The segment of all blocks that were added, in steps of a few milliseconds."""
-        compressor = ZstdCompressor(level=LEVEL)
-        listed = b"\n%b\n" % b"\n".join(self._found)
-        yield
-        words = compressor.compress(listed)
+        words = b"\n%b\n" % b"\n".join(self._found)
         yield
         postings = self._found.values()
         counts = bytes(map(len, postings))
@@ -149,7 +146,7 @@ class Builder:
             blocks=struct.pack(f"<{len(self._begins)}q", *self._begins),
             opaque=bytes(self._opaque),
             words=words,
-            postings=compressor.compress(counts + b"".join(postings)),
+            postings=ZstdCompressor(level=LEVEL).compress(counts + b"".join(postings)),
         )
 
 
@@ -205,7 +202,9 @@ class SegmentReader:
     ) -> None:
         self._all = (1 << blocks) - 1
         self._opaque = _join(opaque)
-        self._words = expand(words)
+        if not words.startswith(b"\n"):
+            raise ZstdError("the list of words is damaged")
+        self._words = words
         self._read_postings = read_postings
         self._postings: bytes | None = None
 
