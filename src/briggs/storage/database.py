@@ -60,6 +60,10 @@ class Database(Protocol):
         """Run a block as a whole or not at all."""
         ...
 
+    def migration(self, connection: Connection) -> AbstractContextManager[None]:
+        """As `transaction`, for a change of the tables, which only one process makes at a time."""
+        ...
+
     def savepoint(self, connection: Connection) -> AbstractContextManager[None]:
         """Undo what a block has written if it raises, and nothing else of the transaction."""
         ...

@@ -29,8 +29,12 @@ def migration(function: Migration) -> Migration:
 
 
 def migrate(connection: Connection, *, migrations: Sequence[Migration] = MIGRATIONS) -> list[str]:
-    """Bring the database up to date, one transaction per step. Returns the steps that ran."""
-    tables.migrations.create(connection, checkfirst=True)
+    """Bring the database up to date, one transaction per step. Returns the steps that ran here.
+
+    Another process may do the same at the same time. Each step runs in one of them.
+    """
+    with database_of(connection).migration(connection):
+        tables.migrations.create(connection, checkfirst=True)
     applied = set(connection.scalars(select(tables.migrations.c.number)))
     if applied and max(applied) > len(migrations):
         raise StoreTooNew(
@@ -39,8 +43,7 @@ def migrate(connection: Connection, *, migrations: Sequence[Migration] = MIGRATI
         )
     done = []
     for number, step in enumerate(migrations, start=1):
-        if number not in applied:
-            _apply(connection, number=number, step=step)
+        if number not in applied and _apply(connection, number=number, step=step):
             done.append(step.__name__)
     return done
 
@@ -337,11 +340,16 @@ def filter_completions_by_anything_in_an_index(connection: Connection) -> None:
     reshape(connection, completions)
 
 
-def _apply(connection: Connection, *, number: int, step: Migration) -> None:
-    with database_of(connection).transaction(connection):
+def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
+    """Run a step. Returns False if another process has just run it."""
+    this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)
+    with database_of(connection).migration(connection):
+        if connection.scalar(this) is not None:
+            return False
         step(connection)
         connection.execute(
             tables.migrations.insert().values(
                 number=number, name=step.__name__, applied_at=current_time_us()
             )
         )
+    return True

@@ -27,6 +27,9 @@ from briggs.types.errors import StoreUnavailable
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """One transaction may be of any size. This one is written within moments."""
 
+MIGRATION_LOCK = 0x627269676773
+"""The number of the lock that whoever changes the tables holds."""
+
 _COMMITS = {"strict": "local", "fsync": "on", "relaxed": "off"}
 """What a commit waits for, as `synchronous_commit` names it."""
 
@@ -79,6 +82,12 @@ class PostgresDatabase:
             raise
         finally:
             self.zones.settle()
+
+    @contextmanager
+    def migration(self, connection: Connection) -> Iterator[None]:
+        with self.transaction(connection):
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            yield
 
     def savepoint(self, connection: Connection) -> AbstractContextManager[None]:
         return connections.savepoint(connection)

@@ -136,6 +136,9 @@ class SqliteDatabase:
             self.remembered.clear()
             self.zones.follow(version)
 
+    def migration(self, connection: Connection) -> AbstractContextManager[None]:
+        return self.transaction(connection)
+
     def savepoint(self, connection: Connection) -> AbstractContextManager[None]:
         return connections.savepoint(connection)
 
