@@ -79,6 +79,7 @@ _NAMED: Sequence[Mapping[str, Sequence[ColumnElement[Any]]]] = (
         "finish_reason": (_columns.finish_reasons,),
     },
     {"key": (_columns.key_id,)},
+    {"http_status": (_columns.http_status,)},
 )
 """Fields and their columns. The values of a group are read together, so there should be few."""
 
@@ -92,7 +93,7 @@ class Zone(NamedTuple):
 
     bounds: Mapping[str, tuple[float, float] | None]
     """The least and the most. None if all are unknown."""
-    names: Mapping[str, frozenset[str | None]]
+    names: Mapping[str, frozenset[Any]]
     """The values of a field, with None for unknown ones. Absent if there are too many."""
     missing: frozenset[str] = frozenset()
     """The fields with bounds that some completions have no value of."""
@@ -280,7 +281,7 @@ def _read_zone(connection: Connection, organization_id: str, hour: int) -> Zone 
     if not count:
         return None
     found = dict(zip(_FILTERED, zip(*[iter(edges)] * 3, strict=True), strict=True))
-    names: dict[str, frozenset[str | None]] = {}
+    names: dict[str, frozenset[Any]] = {}
     for group, statement in zip(_NAMED, _SELECT_NAMES, strict=True):
         rows = connection.execute(statement, this).all()
         if len(rows) <= NAMES_MAX:
@@ -296,7 +297,7 @@ def _read_zone(connection: Connection, organization_id: str, hour: int) -> Zone 
 
 def _read_names(
     group: Mapping[str, Sequence[Any]], rows: Sequence[Sequence[Any]]
-) -> dict[str, frozenset[str | None]]:
+) -> dict[str, frozenset[Any]]:
     place, names = 0, {}
     for field, columns in group.items():
         some = slice(place, place + len(columns))
@@ -305,9 +306,9 @@ def _read_names(
     return names
 
 
-def _list_names(values: Sequence[Any]) -> list[str | None]:
+def _list_names(values: Sequence[Any]) -> list[Any]:
     """What the columns of a field have. A column may have a list."""
-    names: list[str | None] = []
+    names: list[Any] = []
     for value in values:
         names += value if isinstance(value, list) else [value] if value is not None else []
     return names or [None]
@@ -392,8 +393,10 @@ def _may_match(filter: Filter, zone: Zone) -> bool:
     if filter.field == "perplexity":
         return _may_match(_as_p_mean(filter), zone)
     value = filter.value
-    if filter.field in _NAMES:
-        return _may_be_named(filter, zone.names.get(filter.field))
+    if filter.field in _NAMES and not _may_be_named(filter, zone.names.get(filter.field)):
+        return False
+    if filter.field in _NAMES and filter.field not in _FILTERED:
+        return True
     if filter.field == "user":
         marks = _mark(None if value.is_none else value.text)
         return zone.users is None or zone.users & marks == marks
@@ -428,10 +431,12 @@ def _as_p_mean(perplexity: Comparison) -> Comparison:
     return Comparison("p_mean", operator, Value(text="", number=number))
 
 
-def _may_be_named(filter: Comparison, names: frozenset[str | None] | None) -> bool:
+def _may_be_named(filter: Comparison, names: frozenset[Any] | None) -> bool:
     if names is None or filter.operator not in ("=", "!="):
         return True
-    wanted = {None if filter.value.is_none else filter.value.text}
+    value = filter.value
+    given = value.number if filter.field in _FILTERED else value.text
+    wanted = {None if value.is_none else given}
     return bool(names & wanted if filter.operator == "=" else names - wanted)
 
 
