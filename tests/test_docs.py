@@ -30,7 +30,7 @@ PAGES = sorted(
     if "```" in path.read_text() and path.name not in GENERATED - {"rules.md"}
 )
 RUN = {"sh", "console", "python", "js", "toml", "json"}
-SHOWN = {"text", "ini", "nginx", "dockerfile", "yaml", "caddyfile"}
+SHOWN = {"text", "ini", "nginx", "sql", "dockerfile", "yaml", "caddyfile"}
 """Languages of blocks that show something and that nobody runs."""
 
 MODEL = ROOT / "src/briggs/providers/briggs-tiny.gguf"

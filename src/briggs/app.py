@@ -84,6 +84,7 @@ _explain_missing = partial(explain_missing, answered=[path.decode() for path in 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins", "otel", "workers"),
     *("limits.shutdown_timeout_s", "limits.queue_bytes_max", "limits.wal_bytes_max"),
+    "limits.spool_bytes_max",
 )
 """The settings that only a restart can change."""
 
@@ -219,6 +220,7 @@ async def open_app(
             wal_bytes_max=limits.wal_bytes_max,
             is_shared=peers is not None,
             keeps_order=peers is None or peers.is_keeper,
+            spool_bytes_max=limits.spool_bytes_max,
         )
         stack.push_async_callback(store.close)
         store.retention.use(list_terms(file.retention))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from briggs.storage.tables import (
 )
 from tests.storage.sharding import Reach, measure
 
+SCALE = Path(__file__).parents[2] / "docs/scale.md"
 SHARDED = [table for table in metadata.sorted_tables if table not in REFERENCE_TABLES]
 
 
@@ -38,6 +41,17 @@ def test_the_database_counts_nothing(table: Table) -> None:
     """Ids are made by Briggs, so that no two nodes have to ask who is next."""
     assert table.autoincrement_column is None
     assert all(column.identity is None and column.default is None for column in table.columns)
+
+
+def test_the_commands_for_a_distributed_database_name_every_table() -> None:
+    """`docs/scale.md` distributes each table, or gives every node a copy. What says how far the
+    database is stays where it is."""
+    page = SCALE.read_text()
+    shared = re.findall(r"create_reference_table\('(\w+)'\)", page)
+    distributed = re.findall(r"create_distributed_table\('(\w+)', 'organization_id'", page)
+    assert sorted(distributed) == sorted(table.name for table in SHARDED)
+    kept = {"backfills", "migrations", "probes"}
+    assert {*shared, *kept} == {table.name for table in REFERENCE_TABLES}
 
 
 _C, _S, _T = completions.c, sessions.c, completion_tags.c

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 from starlette.requests import Request
 from starlette.routing import Route
 
@@ -12,13 +15,17 @@ from briggs.parts import find_parts
 
 
 async def health(request: Request) -> Json:
-    """200 while calls can be recorded, 503 while they cannot."""
+    """200 while calls can be recorded, 503 while they cannot. In between, `spool` says what waits
+    for the database, and why.
+    """
     store, parts = find_store(request), find_parts(request)
     workers = parts.peers.describe()
-    more = {"workers": workers} if workers else {}
+    more: dict[str, Any] = {"workers": workers} if workers else {}
     if store.failure is not None:
         reason = store.failure
         return Json({"status": "store_unavailable", "reason": reason, **more}, status_code=503)
+    if (spool := store.spool) is not None and (spool.count or spool.reason):
+        more["spool"] = msgspec.structs.asdict(spool)
     firing = parts.alerts.list_firing(organization_id=None)
     return Json({"status": "ok", **({"alerts_firing": len(firing)} if firing else {}), **more})
 

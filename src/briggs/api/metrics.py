@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 TOPIC = "metrics"
 """The topic on which a process asks the others for their figures."""
 
-_GAUGES = ("queued", "queued_bytes", "uncompressed", "wal_bytes")
+_GAUGES = (
+    *("queued", "queued_bytes", "uncompressed", "wal_bytes"),
+    *("spooled", "spooled_bytes"),
+)
 """What the store counts at this moment. It counts all else since its start."""
 _SHARED = ("briggs_store_wal_bytes", "briggs_store_uncompressed", "briggs_alert_firing")
 """What every process measures of the same thing. Everything else is summed."""

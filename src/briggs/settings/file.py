@@ -171,6 +171,7 @@ class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     queue_bytes_max: Bytes = 256 * 1024 * 1024
     """The size of the records that wait to be written. Beyond that, callers wait."""
     wal_bytes_max: Bytes = 64 * 1024 * 1024
+    spool_bytes_max: Bytes = 1024 * 1024 * 1024
     """The size of SQLite's write-ahead log. Beyond that, callers wait for a checkpoint."""
     keys: AllowanceSettings | None = None
     """What each key may use, if neither the key nor its organization has limits of its own."""

@@ -184,6 +184,16 @@ class Database(Protocol):
         """The room that it takes. May be called from any thread."""
         ...
 
+    def find_failure(self) -> str | None:
+        """Ask, on a connection of its own, why nothing can be written; None if it can. From any
+        thread.
+        """
+        ...
+
+    def give_up_after(self, seconds: float) -> AbstractContextManager[None]:
+        """Make whatever the writer's connection does in the block fail if it takes longer."""
+        ...
+
     def release_memory(self) -> None:
         """Give back memory that only large rows needed."""
         ...

@@ -14,6 +14,7 @@ from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.database import database_of
 from briggs.storage.tables import completions, signed_calls
 from briggs.types.completions import Completion
+from briggs.types.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class SignedCalls:
                     bodies=self._bodies,
                 )
             )
-        except DBAPIError as error:
+        except (DBAPIError, StoreUnavailable) as error:
             # A call must not fail for the lack of something optional.
             logger.warning("signatures could not be read: %s", error)
             return []

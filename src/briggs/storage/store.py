@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from briggs.storage import records, signed_calls
 from briggs.storage.alerts import Alerts
@@ -41,7 +43,9 @@ from briggs.storage.sessions import Sessions
 from briggs.storage.signed_calls import SignedCalls
 from briggs.storage.sizes import Sizes
 from briggs.storage.spending import Spending
+from briggs.storage.spooling import Spooling, SpoolState
 from briggs.storage.sqlite.database import SqliteDatabase
+from briggs.storage.sqlite.spool import SpoolFile
 from briggs.storage.test_runs import TestRuns
 from briggs.storage.usage import Usage
 from briggs.storage.views import Views
@@ -77,6 +81,9 @@ class StoreStatistics(msgspec.Struct, kw_only=True, frozen=True):
     """Calls whose end could not be written."""
     unrecorded_starts: int
     """Calls whose start could not be written. Their ends may have been."""
+    spooled: int
+    """Records in the spool, which wait until the database is back."""
+    spooled_bytes: int
 
 
 class Store:
@@ -93,6 +100,7 @@ class Store:
         compression: Compression,
         loop: asyncio.AbstractEventLoop,
         sweeper: Sweeper,
+        spooling: Spooling | None,
         interrupted: int,
         has_signed_calls: bool,
     ) -> None:
@@ -103,6 +111,7 @@ class Store:
         self._queue = queue
         self._writer = writer
         self._compression = compression
+        self._spooling = spooling
         self._loop = loop
         self._threads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="briggs-reader")
         self._closed = False
@@ -143,6 +152,7 @@ class Store:
         queue_operations_max: int = 10_000,
         queue_bytes_max: int = 64 * 1024 * 1024,
         wal_bytes_max: int = 64 * 1024 * 1024,
+        spool_bytes_max: int = 1024 * 1024 * 1024,
         compress: bool = True,
         is_shared: bool = False,
         keeps_order: bool = True,
@@ -153,7 +163,8 @@ class Store:
         of them `keeps_order`: it applies retention, folds rollups, and erases what was deleted.
 
         With an `address` of a PostgreSQL database, the record is there and not in the folder. The
-        password may stand in the address too.
+        password may stand in the address too. While the database is away, records are kept in a
+        spool in the folder, up to `spool_bytes_max`.
 
         Raises `StoreLocked` if another process uses it, `StoreTooNew` if a newer Briggs has
         migrated it, and `StoreUnavailable` if it cannot be read or written.
@@ -173,6 +184,14 @@ class Store:
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
         compression = Compression(connection, bodies=bodies, wanted=compress)
         sweeper = Sweeper(connection, bodies=bodies)
+        spooling = None
+        if address is not None:
+            spooling = Spooling(
+                database=database,
+                spool=await asyncio.to_thread(SpoolFile, folder),
+                bodies=bodies,
+                bytes_max=spool_bytes_max,
+            )
         writer = Writer(
             database=database,
             queue=queue,
@@ -187,6 +206,7 @@ class Store:
                 Indexer(connection, bodies=bodies),
             ),
             keeps_order=keeps_order,
+            spooling=spooling,
         )
         if database.commits_quickly:
             queue.write_at_once = writer.write_at_once
@@ -199,6 +219,7 @@ class Store:
             compression=compression,
             loop=loop,
             sweeper=sweeper,
+            spooling=spooling,
             interrupted=interrupted,
             # Another process may write the first one at any time.
             has_signed_calls=is_shared or signed_calls.exist(connection),
@@ -275,13 +296,21 @@ class Store:
         return self._writer.failure
 
     @property
+    def spool(self) -> SpoolState | None:
+        """What waits for a database that is away. None for a database in the data folder."""
+        return None if self._spooling is None else self._spooling.describe()
+
+    @property
     def unrecorded(self) -> int:
         """How many calls had ends that could not be written."""
         return self._writer.unrecorded
 
     def statistics(self) -> StoreStatistics:
         """The counts for `/metrics`."""
+        spool = self.spool
         return StoreStatistics(
+            spooled=0 if spool is None else spool.count,
+            spooled_bytes=0 if spool is None else spool.bytes,
             queued=self._queue.operations,
             queued_bytes=self._queue.bytes,
             batches=self._writer.batches,
@@ -305,6 +334,8 @@ class Store:
         self._queue.close()
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._threads.shutdown)
+        if self._spooling is not None:
+            await asyncio.to_thread(self._spooling.close)
         await asyncio.to_thread(self._database.close)
 
     @property
@@ -345,7 +376,7 @@ class Store:
             return read(connection)
 
         def read_in_thread() -> Result:
-            with self._database.read() as connection:
+            with self._explained(), self._database.read() as connection:
                 return read(connection)
 
         return await self._loop.run_in_executor(self._threads, read_in_thread)
@@ -357,7 +388,7 @@ class Store:
         """
 
         def read_in_thread() -> Result:
-            with self._database.read() as connection:
+            with self._explained(), self._database.read() as connection:
                 _together.connection = connection
                 try:
                     return _run(reads())
@@ -365,6 +396,17 @@ class Store:
                     _together.connection = None
 
         return await self._loop.run_in_executor(self._threads, read_in_thread)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say why the record cannot be read, if the database is the reason."""
+        try:
+            yield
+        except DBAPIError as error:
+            reason = self._database.store_failure(error)
+            if reason is None:
+                raise
+            raise StoreUnavailable(f"the record cannot be read: {reason}") from error
 
     def _require_open(self) -> None:
         if self._closed:

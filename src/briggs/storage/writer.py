@@ -16,6 +16,7 @@ from briggs.storage.compression import Compression
 from briggs.storage.database import Database
 from briggs.storage.errors import AlreadySettled, NotRecorded
 from briggs.storage.queue import Act, Operation, Queue, Write
+from briggs.storage.spooling import Spooling
 from briggs.storage.tables import probes
 from briggs.types.completions import create_id, current_time_us
 from briggs.types.errors import BriggsError, StoreUnavailable
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 ROOM_WAIT_S = 10.0
 """How long the writer waits for a reader that keeps the log from being emptied."""
+
+WRITTEN_WITHIN_S = 10.0
+"""How long a database on another machine may take for a batch until it counts as away."""
 
 INDEX_BYTES = 16 * 1024
 """How much one operation adds to the log, at most, in addition to the bodies."""
@@ -71,6 +75,7 @@ class Writer:
         compression: Compression,
         chores: Sequence[Chore],
         keeps_order: bool = True,
+        spooling: Spooling | None = None,
     ) -> None:
         self.keeps_order = keeps_order
         """Whether this process does the chores."""
@@ -80,6 +85,8 @@ class Writer:
         self.unrecorded = 0
         self.unrecorded_starts = 0
         self.foreign_changes = 0
+        self.spooled = 0
+        """Records that went to the spool."""
         self.discarded: set[tuple[str, str]] = set()
         """The calls that were deleted while they ran, by organization and id. Their ends are not
         written."""
@@ -89,6 +96,7 @@ class Writer:
         self._loop = loop
         self._compression = compression
         self._chores = chores
+        self._spooling = spooling
         self._tick_at = 0.0
         self._is_swollen = False
         """Whether the database still holds the memory of a large row that was written."""
@@ -154,31 +162,41 @@ class Writer:
                     self._loop.call_soon_threadsafe(self._queue.deliver, operations)
                     self._database.maintain()
                 self._tick()
-                worked = self._compress(idle=idle) | self._keep_order(idle=idle)
+                worked = self._bring_home()
+                worked |= self._compress(idle=idle) | self._keep_order(idle=idle)
                 pause_s = 0 if worked else IDLE_S if self._waits() else TICK_S
 
     def _waits(self) -> bool:
         """Whether there is work for an idle moment, as far as the database can say."""
-        if self.failure is not None:
+        if self._is_away or self.failure is not None:
             return False
         try:
             return self._compression.waits or (
                 self.keeps_order and any(each.waits for each in self._chores)
             )
         except Exception as error:
-            self._fail([], reason=self._explain(error) or str(error))
+            self._fail_idle(self._explain(error) or str(error))
             return False
 
     def _write(self, operations: list[Operation]) -> None:
         """Write a batch. Afterwards every operation has its result or its error."""
         if self.discarded:
             operations = [each for each in operations if not self._is_discarded(each)]
+        if self._spooling is not None and self._spooling.is_needed:
+            operations = self._set_aside(operations)
+        if operations:
+            self._write_home(operations)
+
+    def _write_home(self, operations: list[Operation]) -> None:
+        """Write a batch to the database. If that takes nothing, its records go to the spool."""
         try:
             self._make_room(_log_bytes(operations))
             rows = self._write_together(operations)
         except Exception as error:
             reason = self._explain(error)
-            if reason is not None:
+            if reason is not None and self._spooling is not None:
+                self._set_aside(operations, reason=reason)
+            elif reason is not None:
                 self._fail(operations, reason=reason)
             elif len(operations) == 1:
                 self._refuse(operations[0], error=error)
@@ -188,11 +206,62 @@ class Writer:
                     self._write([operation])
         else:
             self._succeed(operations, rows=rows)
+            if self._spooling is not None:
+                self._spooling.remember([each for each in operations if isinstance(each, Write)])
+
+    def _set_aside(
+        self, operations: list[Operation], *, reason: str | None = None
+    ) -> list[Operation]:
+        """Put the records of a batch into the spool. Returns what only the database can do, which
+        fails if the database is away. The `reason` is why it is.
+        """
+        assert self._spooling is not None, "only called with a spool"
+        writes = [each for each in operations if isinstance(each, Write)]
+        try:
+            if reason is not None:
+                self._spooling.fail(reason)
+            self._spooling.keep(writes)
+        except Exception as error:
+            self._fail(operations, reason=f"neither the database nor the spool takes it: {error}")
+            return []
+        for each in writes:
+            each.error = None
+        self.spooled += len(writes)
+        acts = [each for each in operations if not isinstance(each, Write)]
+        if self._spooling.reason is None:
+            return acts
+        for act in acts:
+            act.result = None
+            act.error = StoreUnavailable(f"the database is away: {self._spooling.reason}")
+        return []
+
+    def _bring_home(self) -> bool:
+        """Bring some records of the spool home. Returns whether there were any."""
+        if self._spooling is None or not self._spooling.is_needed:
+            return False
+        try:
+            self._make_room(0)
+            return self._spooling.go_on()
+        except Exception as error:
+            self._database.remembered.clear()
+            reason = self._explain(error)
+            try:
+                if reason is not None:
+                    self._spooling.fail(reason)
+                elif (id := self._spooling.refuse()) is not None:
+                    self.unrecorded += 1
+                    logger.error("completion %s was not recorded: %s", id, error)
+            except Exception as spool_error:
+                self._fail([], reason=f"the spool cannot be read: {spool_error}")
+            return False
 
     def _write_together(self, operations: list[Operation]) -> int:
         """Write all of them in one transaction, or none. Returns how many rows were written."""
         writes = [each for each in operations if isinstance(each, Write)]
-        with self._database.transaction(self._connection):
+        with (
+            self._database.give_up_after(WRITTEN_WITHIN_S),
+            self._database.transaction(self._connection),
+        ):
             if writes:
                 self._insert(writes)
             for each in operations:
@@ -290,6 +359,13 @@ class Writer:
             each.error = StoreUnavailable(f"the record cannot be written: {reason}")
             self._lose(each)
 
+    def _fail_idle(self, reason: str) -> None:
+        """Nothing can be written, as some work in an idle moment has found."""
+        if self._spooling is None:
+            self._fail([], reason=reason)
+        else:
+            self._set_aside([], reason=reason)
+
     def _lose(self, operation: Operation) -> None:
         if not isinstance(operation, Write):
             return
@@ -307,6 +383,11 @@ class Writer:
         self.discarded.discard(_key(operation))
         return True
 
+    @property
+    def _is_away(self) -> bool:
+        """Whether the database takes nothing, and the spool does."""
+        return self._spooling is not None and self._spooling.reason is not None
+
     def _make_room(self, more_bytes: int) -> None:
         self._database.make_room(more_bytes, wait_s=ROOM_WAIT_S if self.failure is None else 0)
 
@@ -316,6 +397,9 @@ class Writer:
         if now < self._tick_at:
             return
         self._tick_at = now + TICK_S
+        if self._spooling is not None and self._spooling.reason is not None:
+            self._watch_spool(self._spooling)
+            return
         try:
             if self.failure is not None:
                 self._probe()
@@ -327,7 +411,7 @@ class Writer:
                     pass
             version = self._database.count_foreign_changes()
         except Exception as error:
-            self._fail([], reason=self._explain(error) or str(error))
+            self._fail_idle(self._explain(error) or str(error))
             return
         if version != self._data_version:
             self._data_version = version
@@ -336,6 +420,13 @@ class Writer:
                 # Others of this Briggs note what must be forgotten, and that is noticed at once.
                 self._database.remembered.clear()
                 self._database.zones.forget()
+
+    def _watch_spool(self, spooling: Spooling) -> None:
+        """Refuse calls while the spool is full."""
+        if not spooling.is_full:
+            self._succeed([], rows=0)
+        elif self.failure is None:
+            self._fail([], reason=f"{spooling.reason}, and the spool is full")
 
     def _probe(self) -> None:
         """Check whether writing works again, by writing as much as a call might."""
@@ -359,7 +450,7 @@ class Writer:
 
     def _compress(self, *, idle: bool) -> bool:
         """Compress a few bodies, if the log has room for them."""
-        if self.failure is not None or self._database.fullness() > 0.75:
+        if self._is_away or self.failure is not None or self._database.fullness() > 0.75:
             return False
         try:
             compressed = self._compression.go_on(idle=idle)
@@ -367,7 +458,7 @@ class Writer:
             logger.warning("completions could not be compressed: %s", error)
             reason = self._database.store_failure(error)
             if reason is not None:
-                self._fail([], reason=reason)
+                self._fail_idle(reason)
             return False
         self._database.maintain()
         if self._is_swollen and not compressed:
@@ -377,7 +468,8 @@ class Writer:
 
     def _keep_order(self, *, idle: bool) -> bool:
         """Take a step of each chore, if the log has room for it."""
-        if not self.keeps_order or self.failure is not None or self._database.fullness() > 0.75:
+        may_work = self.keeps_order and not self._is_away and self.failure is None
+        if not may_work or self._database.fullness() > 0.75:
             return False
         try:
             worked = [each.go_on(idle=idle) for each in self._chores]
@@ -387,7 +479,7 @@ class Writer:
             self._database.remembered.clear()
             reason = self._database.store_failure(error)
             if reason is not None:
-                self._fail([], reason=reason)
+                self._fail_idle(reason)
             return False
 
 

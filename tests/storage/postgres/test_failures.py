@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,19 +25,19 @@ def own_cluster() -> Iterator[Postgres]:
 async def test_a_server_that_is_killed_and_comes_back(
     open_store: OpenStore, own_cluster: Postgres
 ) -> None:
-    """Meanwhile calls are refused with the reason. What was confirmed is there afterwards."""
+    """Meanwhile the spool keeps the calls, and has the reason. All are there afterwards."""
     store = await open_store(address=own_cluster.create_database())
-    before, lost, after = finished(), finished(), finished()
+    before, meanwhile, after = finished(), finished(), finished()
     await store.settle(before)
     own_cluster.kill()
-    with pytest.raises(StoreUnavailable, match=r"PostgreSQL|cannot be reached"):
-        await store.settle(lost)
-    assert store.failure is not None
+    await store.settle(meanwhile)
+    assert store.failure is None and store.spool is not None
+    assert re.search("PostgreSQL|cannot be reached", store.spool.reason or "")
     own_cluster.start()
-    await until(lambda: store.failure is None, timeout_s=30)
     await store.settle(after)
-    for each, expected in ((before, before), (lost, None), (after, after)):
-        assert await store.completions.retrieve(each.id, organization_id="default") == expected
+    await until(lambda: store.spool is not None and store.spool.count == 0, timeout_s=30)
+    for each in (before, meanwhile, after):
+        assert await store.completions.retrieve(each.id, organization_id="default") == each
 
 
 async def test_a_read_only_server(store: Store, address: str, postgres: Postgres) -> None:
@@ -46,15 +47,24 @@ async def test_a_read_only_server(store: Store, address: str, postgres: Postgres
     postgres.execute(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
     )
-    await until(lambda: "read-only" in (store.failure or ""), timeout_s=10)
+
+    def find_reason() -> str:
+        return (store.spool.reason if store.spool is not None else None) or ""
+
+    meanwhile = finished()
+    await store.settle(meanwhile)
+    await until(lambda: "the database is read-only" in find_reason(), timeout_s=10)
     with pytest.raises(StoreUnavailable, match="the database is read-only"):
-        await store.settle(finished())
+        await store.completions.relabel("x", organization_id="default", tags=[])
     postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     postgres.execute(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
     )
-    await until(lambda: store.failure is None, timeout_s=10)
+    await until(lambda: find_reason() == "", timeout_s=10)
     await store.settle(finished())
+    await until(lambda: store.spool is not None and store.spool.count == 0, timeout_s=10)
+    found = await store.completions.retrieve(meanwhile.id, organization_id="default")
+    assert found == meanwhile
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,14 @@ def reconnect(connection: Connection) -> None:
         connection.rollback()
 
 
+def is_writable(url: URL) -> bool:
+    """Whether the server behind an address takes writes. Raises the driver's errors."""
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, connect_timeout=CONNECT_TIMEOUT_S, autocommit=True) as connection:
+        found = run(connection, "SHOW transaction_read_only").fetchone()
+    return found is not None and found[0] == "off"
+
+
 @contextmanager
 def transaction(connection: Connection, *, begin: str) -> Iterator[None]:
     """Run a block in a transaction: it is written as a whole, or not at all."""

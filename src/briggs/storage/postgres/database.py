@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Row, Select, Table, text
 from sqlalchemy.exc import DBAPIError
 
@@ -21,6 +22,7 @@ from briggs.storage.postgres import (
     statements,
 )
 from briggs.storage.postgres.addresses import read_address
+from briggs.storage.postgres.watchdog import Watchdog
 from briggs.storage.zones import Zones
 from briggs.types.errors import StoreUnavailable
 
@@ -55,6 +57,8 @@ class PostgresDatabase:
         self.commits_quickly = False
         self.batch_bytes_max = BATCH_BYTES_MAX
         self.name, url = read_address(address, password=password)
+        self._url = url
+        self._watchdog = Watchdog()
         self._begin = f"BEGIN; SET LOCAL synchronous_commit TO {_COMMITS[durability]}"
         with ExitStack() as undone:
             self._lock = open_folder(folder)
@@ -171,6 +175,16 @@ class PostgresDatabase:
             found = connection.scalar(text("SELECT pg_database_size(current_database())"))
             return Room(bytes=int(found or 0), free_bytes=None)
 
+    def find_failure(self) -> str | None:
+        try:
+            is_writable = connections.is_writable(self._url)
+        except psycopg.Error as error:
+            return failures.store_failure(error) or str(error)
+        return None if is_writable else failures.READ_ONLY
+
+    def give_up_after(self, seconds: float) -> AbstractContextManager[None]:
+        return self._watchdog.watch(self.writer, seconds)
+
     def release_memory(self) -> None:
         """Nothing is kept of large rows."""
 
@@ -183,6 +197,7 @@ class PostgresDatabase:
         return 0
 
     def close(self) -> None:
+        self._watchdog.close()
         self.writer.close()
         self._readers.dispose()
         os.close(self._lock)

@@ -37,7 +37,7 @@ def _explain_refusal(error: psycopg.Error) -> str:
     )
 
 
-_READ_ONLY = (
+READ_ONLY = (
     "the database is read-only (let `store` name the primary, or check why this server takes no "
     "writes)"
 )
@@ -68,7 +68,7 @@ _STORE_FAILURES = {
     "53100": "the disk of PostgreSQL is full (make room on it)",
     "53200": "PostgreSQL has no memory left (give it more memory)",
     "53300": _NO_CONNECTIONS,
-    "25006": _READ_ONLY,
+    "25006": READ_ONLY,
     "28P01": _CREDENTIALS,
     "28000": _CREDENTIALS,
     "3D000": _NO_DATABASE,

@@ -33,8 +33,11 @@ sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]
 
 
-def open_writer(path: Path, *, synchronous: Synchronous, database: Database) -> Connection:
-    """Open the one connection that writes. It has no automatic commits or checkpoints."""
+def open_writer(path: Path, *, synchronous: Synchronous, database: Database | None) -> Connection:
+    """Open the one connection that writes. It has no automatic commits or checkpoints.
+
+    Without a `database`, its file is none of those that the nouns use.
+    """
     engine = _create_engine(path, database=database, statements_max=64, poolclass=NullPool)
     connection = engine.connect()
     for pragma in (
@@ -161,7 +164,7 @@ def write_version(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _create_engine(
-    path: Path, *, database: Database, statements_max: int = 128, **options: Any
+    path: Path, *, database: Database | None, statements_max: int = 128, **options: Any
 ) -> Engine:
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
