@@ -1,12 +1,10 @@
-"""What a judge gains from people's grades, and whether its intervals hold, on real people's grades.
+"""Whether the intervals about a judge hold, on real people's grades.
 
     pip download --no-deps --no-binary :all: vaderSentiment==3.3.2
     python -m bench.learning coverage vaderSentiment-3.3.2.tar.gz
-    python -m bench.learning gains vaderSentiment-3.3.2.tar.gz --model gemma-3-270m-q4_k_m.gguf
 
-`coverage` draws graded snippets again and again, with judges that are simulated, and counts how
-often an interval of 95 % has the value of all snippets in it. `gains` asks a real model, through a
-real server, about 200 snippets that none of its examples has.
+It draws graded snippets again and again, with judges that are simulated, and counts how often an
+interval of 95 % has the value of all snippets in it.
 """
 
 from __future__ import annotations

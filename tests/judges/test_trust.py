@@ -129,6 +129,8 @@ def test_few_grades_are_too_few() -> None:
     [
         (-0.09, 0.2, "as_good", None),
         (-0.4, -0.05, "worse", None),
+        # Certainly worse, but perhaps by little.
+        (-0.15, -0.01, "too_few", 368),
         # A half-width of 0.3 around -0.05 must shrink to 0.05: to a 36th.
         (-0.35, 0.25, "too_few", 1080),
         (-0.2, 0.2, "too_few", 120),
@@ -137,7 +139,7 @@ def test_few_grades_are_too_few() -> None:
 def test_the_verdict_follows_the_interval(
     low: float, high: float, verdict: str, needed: int | None
 ) -> None:
-    """As good if it is certainly not much worse; else worse if that is certain."""
+    """As good if it is certainly not much worse; worse if that is certain and by much."""
     figure = TrustFigure((low + high) / 2, Interval(low, high))
     found = conclude(figure, shared=30, beats_baseline=True)
     assert found[0] == verdict and found[2] == (needed and pytest.approx(needed, abs=1))

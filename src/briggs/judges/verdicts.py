@@ -128,14 +128,14 @@ def _compare(difference: TrustFigure, *, shared: int) -> tuple[TrustVerdict, str
         return "too_few", _say_too_few(shared, needed), needed
     if interval.low >= -MARGIN:
         return "as_good", "As good as a second reviewer.", None
-    if interval.high < 0:
+    if interval.high < 0 and value < -MARGIN:
         return (
             "worse",
             "Worse than your reviewers agree among themselves: do not rely on it.",
             None,
         )
     # So narrow an interval would lie on one side.
-    wanted = max(value + MARGIN, -value)
+    wanted = -value if value < -MARGIN else value + MARGIN
     needed = max(math.ceil(shared * (interval.half_width / wanted) ** 2), shared + 1)
     return "too_few", _say_too_few(shared, needed), needed
 
