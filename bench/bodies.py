@@ -67,7 +67,7 @@ def create_rows(count: int, *, scale: float) -> Iterator[Row]:
             attempts=[Attempt(target=model, status=200, duration_ms=812.5)],
             http_status=200,
         )
-        encoded = records.encode(completion, started=False, bodies=None)
+        encoded = records.encode(completion, started=False, packing=None)
         request, response = frames[number % len(frames)]
         yield dict(zip(WRITTEN_COLUMNS, encoded, strict=True)) | {
             "encoding": ZSTD,

@@ -275,7 +275,7 @@ def _insert(connection: Connection, some: Sequence[tuple[Completion, tuple[bytes
     """Write completions with all that the writer adds to them."""
     values = []
     for completion, (request, response) in some:
-        row = records.encode(completion, started=False, bodies=None)
+        row = records.encode(completion, started=False, packing=None)
         # The last five: request, response, received, encoding, owner.
         row[-5:] = [request, response if completion.response else None, None, ZSTD, None]
         values.append(row)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from briggs.storage.bodies import Bodies
+from briggs.storage.pieces import read_references
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 SLICE_BYTES = 24
@@ -32,10 +33,17 @@ def read_bodies(data: Path, where: str = "1") -> list[bytes]:
         return [body for row in rows for body in row if body]
 
 
+def read_pieces(data: Path) -> list[bytes]:
+    """The pieces of bodies as the database has them."""
+    with contextlib.closing(sqlite3.connect(f"file:{data}/briggs.db?mode=ro", uri=True)) as opened:
+        return [row[0] for row in opened.execute("SELECT content FROM pieces")]
+
+
 def find_texts_in_bodies(data: Path, texts: Iterable[str]) -> list[str]:
     """Which of the texts are in any body in the database, compressed or not."""
     expand = Bodies().expand
-    bodies = [expand(body) if body.startswith(ZSTD_MAGIC) else body for body in read_bodies(data)]
+    stored = [read_references(body)[1] for body in (*read_bodies(data), *read_pieces(data))]
+    bodies = [expand(body) if body.startswith(ZSTD_MAGIC) else body for body in stored]
     return [text for text in texts if any(text.encode() in body for body in bodies)]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Delete, Insert, Select, Table, Update
+from sqlalchemy import CompoundSelect, Delete, Insert, Select, Table, Update
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList, Grouping
 from sqlalchemy.sql.selectable import Alias, Join, SelectBase
@@ -69,6 +69,10 @@ def _check(statement: Any, *, outer: dict[Any, bool], may_be_all: bool = False) 
 
     With `may_be_all`, what belongs together may be of all organizations.
     """
+    if isinstance(statement, CompoundSelect):
+        for part in statement.selects:
+            yield from _check(part, outer=outer, may_be_all=may_be_all)
+        return
     sources, conditions = _open(statement)
     # What stands around it too is correlated, unless nothing else would be left.
     own = [each for each in sources if each not in outer] or sources

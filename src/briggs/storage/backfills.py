@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 from briggs.storage import rollups
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.pieces import find_pieces
 from briggs.storage.previews import encode_preview
 from briggs.storage.records import SELECT, decode
 from briggs.storage.tables import backfills, completions
@@ -106,7 +107,7 @@ def _read_some(
     size = 0
     with database_of(connection).stream(connection, page) as rows:
         for row in rows:
-            found.append(decode(row, bodies=bodies))
+            found.append(decode(row, bodies=find_pieces(connection, [row], bodies=bodies)))
             size += len(found[-1].request) + len(found[-1].response or b"")
             if size > STEP_BYTES:
                 return found, False

@@ -17,7 +17,9 @@ from briggs.storage.counts import Count
 from briggs.storage.database import database_of
 from briggs.storage.deletion import delete_completions, is_deleted, revive
 from briggs.storage.functions import by_key
+from briggs.storage.histories import Packing, release
 from briggs.storage.pages import Page, SummaryPage, find_row, list_page, list_summaries
+from briggs.storage.pieces import find_pieces
 from briggs.storage.previews import keep_preview
 from briggs.storage.queries import Query
 from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head
@@ -232,15 +234,20 @@ class Completions:
 def _retrieve(
     connection: Connection, *, id: str, organization_id: str, bodies: Bodies
 ) -> Completion | None:
-    row = find_row(connection, SELECT, id=id, organization_id=organization_id)
-    return None if row is None else decode(row, bodies=bodies)
+    with database_of(connection).snapshot(connection):
+        row = find_row(connection, SELECT, id=id, organization_id=organization_id)
+        if row is None:
+            return None
+        return decode(row, bodies=find_pieces(connection, [row], bodies=bodies))
 
 
 def _retrieve_many(
     connection: Connection, *, ids: Sequence[str], organization_id: str, bodies: Bodies
 ) -> dict[str, Completion]:
-    rows = _read_many(connection, SELECT, ids=ids, organization_id=organization_id)
-    return {each.id: each for each in (decode(row, bodies=bodies) for row in rows)}
+    with database_of(connection).snapshot(connection):
+        rows = [*_read_many(connection, SELECT, ids=ids, organization_id=organization_id)]
+        pieces = find_pieces(connection, rows, bodies=bodies)
+    return {row.id: decode(row, bodies=pieces) for row in rows}
 
 
 def _retrieve_labels(
@@ -334,7 +341,9 @@ def _merge(
 ) -> Completion:
     this = _this(id, organization_id=organization_id)
     row = connection.execute(SELECT.where(*this)).first()
-    before = None if row is None else decode(row, bodies=bodies)
+    before = None
+    if row is not None:
+        before = decode(row, bodies=find_pieces(connection, [row], bodies=bodies))
     # `change` may edit what it is given.
     removed = [] if before is None else [msgspec.structs.replace(before)]
     if before is not None:
@@ -346,9 +355,12 @@ def _merge(
         # A client tells more of a call whose bodies were kept for long enough.
         after.request, after.response, after.received = b"", None, None
     if before is not None:
+        release(connection, ids=[id], organization_id=organization_id)
         connection.execute(completions.delete().where(*this))
-    values = records.encode(after, started=False, bodies=bodies)
+    packing = Packing(connection, bodies=bodies)
+    values = records.encode(after, started=False, packing=packing)
     database_of(connection).insert_records(connection, [values])
+    packing.write()
     keep_preview(connection, of=after)
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
@@ -366,8 +378,10 @@ def _create_missing(
     )
     there = {row.id for row in found}
     added = [each for each in of if each.id not in there]
-    rows = [records.encode(each, started=False, bodies=bodies) for each in added]
+    packing = Packing(connection, bodies=bodies)
+    rows = [records.encode(each, started=False, packing=packing) for each in added]
     database_of(connection).insert_records(connection, rows)
+    packing.write()
     for each in added:
         keep_preview(connection, of=each)
     indexes.create(connection, of=added)

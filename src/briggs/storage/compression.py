@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.histories import Packing
 from briggs.storage.previews import encode_preview
 from briggs.storage.tables import IS_UNCOMPRESSED, completions
 
@@ -42,14 +43,13 @@ class Compression:
         self._wanted = wanted
         self._at = 0.0
 
-    def take(self, *, size: int, started: bool) -> Bodies | None:
-        """The compressor for a row about to be written; None to compress it later."""
-        small = self._wanted and not started and size <= AT_ONCE_BYTES_MAX
-        return self._bodies if small else None
+    def begin(self) -> Packing:
+        """What packs the bodies that are written in one transaction."""
+        return Packing(self._connection, bodies=self._bodies)
 
-    def is_left(self, *, size: int, started: bool) -> bool:
-        """Whether a row that was just written is to be compressed later."""
-        return not started and self.take(size=size, started=started) is None
+    def is_at_once(self, size: int) -> bool:
+        """Whether the bodies of a settled record are packed when it is written."""
+        return self._wanted and size <= AT_ONCE_BYTES_MAX
 
     @property
     def waits(self) -> bool:
@@ -83,20 +83,30 @@ def compress_some(connection: Connection, *, bodies: Bodies) -> int:
 
     All of it is one transaction, so that no other process changes them in between.
     """
-    with database_of(connection).transaction(connection):
-        compressed = [
-            (
-                bodies.compress(row.request),
-                None if row.response is None else bodies.compress(row.response),
-                None if row.received is None else bodies.compress(row.received),
-                encode_preview(row.request, row.response),
-                row.organization_id,
-                row.id,
-            )
-            for row in _read_some(connection)
-        ]
-        if compressed:
-            database_of(connection).replace_bodies(connection, compressed)
+    database = database_of(connection)
+    try:
+        with database.transaction(connection):
+            packing = Packing(connection, bodies=bodies)
+            compressed = [
+                (
+                    *(
+                        None
+                        if body is None
+                        else packing.pack(body, organization_id=row.organization_id)
+                        for body in (row.request, row.response, row.received)
+                    ),
+                    encode_preview(row.request, row.response),
+                    row.organization_id,
+                    row.id,
+                )
+                for row in _read_some(connection)
+            ]
+            if compressed:
+                packing.write()
+                database.replace_bodies(connection, compressed)
+    except BaseException:
+        database.remembered.clear()
+        raise
     return len(compressed)
 
 

@@ -69,7 +69,10 @@ class Database(Protocol):
         ...
 
     def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
-        """Make all reads in the block see the same state, whatever is written meanwhile."""
+        """Make all reads in the block see the same state, whatever is written meanwhile.
+
+        In a transaction or another snapshot they do so already.
+        """
         ...
 
     def time_limit(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
@@ -122,6 +125,12 @@ class Database(Protocol):
 
         Returns how many were inserted.
         """
+        ...
+
+    def add(
+        self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str
+    ) -> int:
+        """Add to a column of some rows, given as numbers with keys. Returns how many there are."""
         ...
 
     def upsert(

@@ -10,6 +10,7 @@ from briggs.storage import (
     erasure,
     feedback,
     feedback_matches,
+    histories,
     indexes,
     judges,
     rollups,
@@ -49,6 +50,7 @@ def delete_completions(
     search_index.note(connection, of=found)
     _delete_grades(connection, ids, organization_id=organization_id)
     judges.forget(connection, completion_ids=ids, organization_id=organization_id)
+    histories.release(connection, ids=ids, organization_id=organization_id)
     for table in (completions, deleted_completions):
         ours = table.c.organization_id == organization_id
         connection.execute(table.delete().where(ours, table.c.id.in_(ids)))

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, and_, case, select, update
 from briggs.storage import feedback_counts, feedback_matches, rows
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.database import database_of
+from briggs.storage.pieces import Expander, find_pieces
 from briggs.storage.queries import FOUND_BY_QUERY_MAX, Place, Query, count_led, select_page
 from briggs.storage.tables import completions, feedback_queue, feedback_tasks
 from briggs.types.completions import Completion
@@ -194,7 +195,14 @@ def _find_narrowest(connection: Connection, task: FeedbackTask) -> list[str]:
 
 
 _PUT = (
-    *(_COLUMNS.id, _COLUMNS.created_at, _COLUMNS.kind, _COLUMNS.status, _COLUMNS.model),
+    *(
+        _COLUMNS.id,
+        _COLUMNS.organization_id,
+        _COLUMNS.created_at,
+        _COLUMNS.kind,
+        _COLUMNS.status,
+        _COLUMNS.model,
+    ),
     *(_COLUMNS.response_model, _COLUMNS.tags, _COLUMNS.p_mean, _COLUMNS.bodies_deleted_at),
     _COLUMNS.encoding,
     # Some completions have their logprobs in their answers only.
@@ -203,8 +211,9 @@ _PUT = (
 
 
 def _put(connection: Connection, task: FeedbackTask, page: Any, *, bodies: Bodies) -> None:
+    pieces = find_pieces(connection, page, bodies=bodies)
     found = [
-        _decode(row, task, bodies=bodies)
+        _decode(row, task, bodies=pieces)
         for row in page
         if row.status == "finished"
         and row.bodies_deleted_at is None
@@ -220,7 +229,7 @@ def _put(connection: Connection, task: FeedbackTask, page: Any, *, bodies: Bodie
         )
 
 
-def _decode(row: Row[Any], task: FeedbackTask, *, bodies: Bodies) -> Completion:
+def _decode(row: Row[Any], task: FeedbackTask, *, bodies: Expander) -> Completion:
     """Decode the members of a completion that its place in a queue needs."""
     response: bytes | None = row.response
     if response is not None and row.encoding == ZSTD:

@@ -340,6 +340,12 @@ def filter_completions_by_anything_in_an_index(connection: Connection) -> None:
     reshape(connection, completions)
 
 
+@migration
+def store_histories_once(connection: Connection) -> None:
+    """Older bodies stay as they are."""
+    reshape(connection, tables.pieces)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

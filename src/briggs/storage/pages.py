@@ -15,6 +15,7 @@ from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
 from briggs.storage.filters import name_keys
 from briggs.storage.functions import by_key
+from briggs.storage.pieces import read_rows
 from briggs.storage.previews import read_previews
 from briggs.storage.queries import (
     COUNT_GRADED,
@@ -239,8 +240,8 @@ def _read_sorted(
         with database_of(connection).time_limit(connection, SHOWN_WITHIN_S):
             ids = _find_first(connection, query, after)
             if ids is not None:
-                rows = connection.execute(read_ids(ids, query=query))
-                return [decode(row, bodies=bodies) for row in rows], None
+                rows, pieces = read_rows(connection, read_ids(ids, query=query), bodies=bodies)
+                return [decode(row, bodies=pieces) for row in rows], None
             until = time.monotonic() + SHOWN_WITHIN_S
             return list(_read(connection, query, after, bodies, until=until)), None
     except TimeoutError:
@@ -391,8 +392,9 @@ def _read(
     statement = select_page(query, after=after, limit=query.limit + 1).offset(query.offset)
     if query.sort != "time":
         statement = read_chosen(statement, query=query)
-    for row in connection.execute(statement):
-        yield decode(row, bodies=bodies)
+    rows, pieces = read_rows(connection, statement, bodies=bodies)
+    for row in rows:
+        yield decode(row, bodies=pieces)
 
 
 def _read_previews(

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Select, case, func, select, update
 
 from briggs.storage.bodies import ZSTD, Bodies
+from briggs.storage.pieces import StoredPieces, read_references, read_rows
 from briggs.storage.tables import completions
 from briggs.types.completions import Completion
 from briggs.wires.recorded.preview import Preview, read_preview
@@ -40,6 +41,7 @@ _SIZE = func.length(_COLUMNS.request) + func.coalesce(func.length(_COLUMNS.respo
 _IS_SMALL = _SIZE <= SMALL_BYTES
 _SELECT = select(
     _COLUMNS.id,
+    _COLUMNS.organization_id,
     _COLUMNS.preview,
     _COLUMNS.encoding,
     case((_IS_SMALL, _COLUMNS.request)).label("request"),
@@ -54,17 +56,23 @@ def read_previews(
     were written just now."""
     ours = _COLUMNS.organization_id == organization_id
     statement: Select[Any] = _SELECT.where(ours, _COLUMNS.id.in_(ids))
-    return {row.id: _read(row, bodies=bodies) for row in connection.execute(statement)}
+    rows, pieces = read_rows(connection, statement, bodies=bodies)
+    return {row.id: _read(row, bodies=bodies, pieces=pieces) for row in rows}
 
 
-def _read(row: Any, *, bodies: Bodies) -> Preview | None:
+def _read(row: Any, *, bodies: Bodies, pieces: StoredPieces) -> Preview | None:
     if row.preview is not None:
         return _DECODER.decode(row.preview)
     if row.request is None:
         return None
     if row.encoding != ZSTD:
         return read_preview(row.request, row.response)
-    answered = 0 if row.response is None else bodies.measure(row.response)
-    if bodies.measure(row.request) + answered > SMALL_BYTES:
+    # Of a body in pieces only the rest. If it is large, there is a preview.
+    answered = 0 if row.response is None else _measure(row.response, bodies=bodies)
+    if _measure(row.request, bodies=bodies) + answered > SMALL_BYTES:
         return None
-    return read_preview(bodies.expand(row.request), row.response and bodies.expand(row.response))
+    return read_preview(pieces.expand(row.request), row.response and pieces.expand(row.response))
+
+
+def _measure(stored: bytes, *, bodies: Bodies) -> int:
+    return bodies.measure(read_references(stored)[1])

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Connection, and_, select, update
 
 from briggs.storage import rollups
-from briggs.storage.bodies import RAW, ZSTD, Bodies
+from briggs.storage.bodies import RAW, ZSTD
 from briggs.storage.owners import list_dead, name_owner
+from briggs.storage.pieces import Expander
 from briggs.storage.tables import IS_STARTED, completions
 from briggs.storage.types import Json
 from briggs.types.completions import Completion
 
 
-def encode(completion: Completion, *, started: bool, bodies: Bodies | None) -> list[Any]:
-    """The row of a completion, for `insert_records`. Compresses its bodies if `bodies` is given.
+class Packer(Protocol):
+    """Says what to store of bodies."""
+
+    def pack(self, body: bytes, *, organization_id: str) -> bytes:
+        """What to store of a body."""
+        ...
+
+
+def encode(completion: Completion, *, started: bool, packing: Packer | None) -> list[Any]:
+    """The row of a completion, for `insert_records`. Its bodies are packed if `packing` is given.
 
     A `started` call that Briggs answers gets this process as its owner.
     """
-    row: list[Any] = [*msgspec.structs.astuple(completion), RAW if bodies is None else ZSTD, None]
-    if bodies is not None:
+    row: list[Any] = [*msgspec.structs.astuple(completion), RAW if packing is None else ZSTD, None]
+    if packing is not None:
         for place in _BODY_PLACES:
             if row[place] is not None:
-                row[place] = bodies.compress(row[place])
+                row[place] = packing.pack(row[place], organization_id=completion.organization_id)
     if started:
         row[_STATUS] = "started"
     if row[_STATUS] == "started" and completion.source == "gateway":
@@ -73,7 +82,7 @@ def fail_left(connection: Connection, *, is_new: bool = False) -> int:
     )
 
 
-def decode(row: Any, *, bodies: Bodies) -> Completion:
+def decode(row: Any, *, bodies: Expander) -> Completion:
     """The completion in a row, with its bodies if they were selected."""
     completion = decode_head(row)
     if len(row) > len(_HEAD):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
-from briggs.storage import deletion, erasure, feedback, search_index, signed_calls
+from briggs.storage import deletion, erasure, feedback, histories, search_index, signed_calls
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
@@ -206,6 +206,7 @@ def _delete_some(
 def _delete_bodies(
     connection: Connection, ids: Sequence[str], *, sweep: _Sweep, now_us: int, bodies: Bodies
 ) -> None:
+    histories.release(connection, ids=ids, organization_id=sweep.organization_id)
     empty = bodies.compress(b"")
     owner = sweep.organization_id
     database_of(connection).empty_records(connection, [(empty, now_us, owner, id) for id in ids])

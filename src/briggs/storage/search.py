@@ -19,6 +19,7 @@ from zstandard import ZstdError
 from briggs.storage import search_segments
 from briggs.storage.bodies import Bodies
 from briggs.storage.filters import Translator, decide, find_parts
+from briggs.storage.pieces import Expander, read_rows
 from briggs.storage.queries import (
     PLACE,
     Place,
@@ -98,7 +99,7 @@ class _Search:
         self._until = until
         translator = Translator(organization_id=query.organization_id)
         self._parts = [translator.translate(part) for part in find_parts(condition)]
-        self._columns = (*PLACE, completions.c.encoding, *_BODIES, *self._parts)
+        self._columns = (*PLACE, *_OF_BODIES, *self._parts)
 
     def list_by_time(self, after: Place | None) -> Iterator[Completion]:
         for span, _ in self._list_spans(after):
@@ -156,25 +157,28 @@ class _Search:
         place = after
         while True:
             page = select_page(query, after=place, limit=SCAN_ROWS)
-            rows = self._connection.execute(page.with_only_columns(*self._columns)).all()
-            yield [find_place(row, query=query) for row in rows if self._matches(row)]
+            rows, pieces = read_rows(
+                self._connection, page.with_only_columns(*self._columns), bodies=self._bodies
+            )
+            yield [find_place(row, query=query) for row in rows if self._matches(row, pieces)]
             if len(rows) < SCAN_ROWS:
                 return
             place = find_place(rows[-1], query=query)
             # Others may have begun in the same microsecond.
             self._check_time(place.created_at + 1)
 
-    def _matches(self, row: Any) -> bool:
-        texts = _Texts(row, self._bodies)
+    def _matches(self, row: Any, bodies: Expander) -> bool:
+        texts = _Texts(row, bodies)
         decided = [bool(part) for part in row[len(row) - len(self._parts) :]]
         return decide(self._condition, parts=decided, contains=texts.contain)
 
     def _read(self, places: Sequence[Place]) -> Iterator[Completion]:
         if places:
             query = self._query
-            rows = self._connection.execute(read_ids([each.id for each in places], query=query))
-            for row in rows.all():
-                yield decode(row, bodies=self._bodies)
+            statement = read_ids([each.id for each in places], query=query)
+            rows, pieces = read_rows(self._connection, statement, bodies=self._bodies)
+            for row in rows:
+                yield decode(row, bodies=pieces)
 
     def _check_time(self, searched_to: int) -> None:
         if time.monotonic() > self._until:
@@ -255,7 +259,7 @@ class _Search:
 class _Texts:
     """What a row says, read when it is asked for."""
 
-    def __init__(self, row: Any, bodies: Bodies) -> None:
+    def __init__(self, row: Any, bodies: Expander) -> None:
         self._row = row
         self._bodies = bodies
 
@@ -281,4 +285,6 @@ def _find_spans(bits: int, begins: Sequence[int], *, end: int) -> list[tuple[Per
     return spans
 
 
-_BODIES = (completions.c.request, completions.c.response)
+_OF_BODIES = tuple(
+    completions.c[name] for name in ("organization_id", "encoding", "request", "response")
+)

@@ -19,6 +19,7 @@ from zstandard import ZstdError
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.database import database_of
+from briggs.storage.pieces import Expander, StoredPieces, find_pieces
 from briggs.storage.said import list_said
 from briggs.storage.search_segments import BLOCKS_MAX, Builder, Segment, WordBlock, read_words
 from briggs.storage.tables import IS_STARTED, completions, organizations, search_segments
@@ -332,33 +333,16 @@ class Indexer:
                     end = row.created_at
                     break
                 count, tied, last = count + 1, tied + 1 if is_tied else 1, row.created_at
-                bytes_of_row = self._measure(row)
+                pieces = find_pieces(self._connection, [row], bodies=self._bodies)
+                bytes_of_row = _measure(row, pieces)
                 size += bytes_of_row
                 is_known = is_known and bytes_of_row <= SAID_BYTES_MAX
                 if tied > TIED_ROWS_MAX or not is_known:
                     # The rest of this moment is not read.
                     is_known, end = False, row.created_at + 1
                     break
-                is_known = self._read_said(row, into=said)
+                is_known = _read_said(row, pieces, into=said)
         return WordBlock(span.begin, count, read_words(said) if is_known else None), end
-
-    def _measure(self, row: Any) -> int:
-        """The size of a row's bodies. A body that cannot be read counts as too large."""
-        bodies = [body for body in (row.request, row.response) if body]
-        if row.encoding != ZSTD:
-            return sum(map(len, bodies))
-        try:
-            return sum(map(self._bodies.measure, bodies))
-        except ZstdError:
-            return SAID_BYTES_MAX + 1
-
-    def _read_said(self, row: Any, *, into: set[str]) -> bool:
-        """Add what a row says. Returns False if it cannot be read."""
-        try:
-            into.update(list_said(*read_bodies(row, bodies=self._bodies)))
-        except ZstdError:
-            return False
-        return True
 
 
 class SearchIndex:
@@ -380,7 +364,27 @@ class SearchIndex:
         )
 
 
-def read_bodies(row: Any, *, bodies: Bodies) -> tuple[bytes, bytes | None]:
+def _measure(row: Any, pieces: StoredPieces) -> int:
+    """The size of a row's bodies. A body that cannot be read counts as too large."""
+    bodies = [body for body in (row.request, row.response) if body]
+    if row.encoding != ZSTD:
+        return sum(map(len, bodies))
+    try:
+        return sum(map(pieces.measure, bodies))
+    except ZstdError:
+        return SAID_BYTES_MAX + 1
+
+
+def _read_said(row: Any, pieces: StoredPieces, *, into: set[str]) -> bool:
+    """Add what a row says. Returns False if it cannot be read."""
+    try:
+        into.update(list_said(*read_bodies(row, bodies=pieces)))
+    except ZstdError:
+        return False
+    return True
+
+
+def read_bodies(row: Any, *, bodies: Expander) -> tuple[bytes, bytes | None]:
     """The request and the response of a row that has these and their encoding."""
     if row.encoding != ZSTD:
         return row.request, row.response
@@ -530,4 +534,9 @@ def list_gaps(covered: Sequence[Period], span: Period) -> list[Period]:
 
 _KNOWN = "search segments"
 _COLUMNS = completions.c
-_BODIES = select(_COLUMNS.created_at, _COLUMNS.encoding, _COLUMNS.request, _COLUMNS.response)
+_BODIES = select(
+    *(
+        _COLUMNS[name]
+        for name in ("created_at", "organization_id", "encoding", "request", "response")
+    )
+)

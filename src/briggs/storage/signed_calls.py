@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.database import database_of
+from briggs.storage.pieces import read_rows
 from briggs.storage.tables import completions, signed_calls
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
@@ -115,14 +116,14 @@ def _read_responses(
     if not made:
         return []
     columns = completions.c
-    rows: Sequence[Any] = connection.execute(
-        select(columns.created_at, columns.id, columns.encoding, columns.response).where(
-            columns.organization_id == organization_id,
-            columns.id.in_(made),
-            func.length(columns.response) <= RESPONSE_BYTES_MAX,
-        )
-    ).all()
+    names = ("created_at", "id", "organization_id", "encoding", "response")
+    statement = select(*(columns[name] for name in names)).where(
+        columns.organization_id == organization_id,
+        columns.id.in_(made),
+        func.length(columns.response) <= RESPONSE_BYTES_MAX,
+    )
+    rows, pieces = read_rows(connection, statement, bodies=bodies)
     return [
-        read(bodies.expand(row.response) if row.encoding == ZSTD else row.response)
+        read(pieces.expand(row.response) if row.encoding == ZSTD else row.response)
         for row in sorted(rows, key=lambda row: (row.created_at, row.id))
     ]

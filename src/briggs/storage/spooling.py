@@ -26,6 +26,7 @@ from sqlalchemy import Connection, select
 from briggs.storage import indexes, records, rollups, search_index
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import Database, database_of
+from briggs.storage.histories import Packing, release
 from briggs.storage.queue import Write
 from briggs.storage.records import SELECT, SELECT_HEADS, decode, decode_head
 from briggs.storage.tables import completions, deleted_completions
@@ -193,7 +194,7 @@ class Spooling:
         self._spool.close()
 
     def _encode(self, write: Write) -> list[Any]:
-        return records.encode(write.completion, started=write.started, bodies=self._bodies)
+        return records.encode(write.completion, started=write.started, packing=self._bodies)
 
     def _ask(self) -> None:
         while not self._closed.wait(ASKED_EVERY_S):
@@ -226,11 +227,19 @@ def bring_home(
     if replaced:
         indexes.delete(connection, of=replaced)
         for each in replaced:
+            release(connection, ids=[each.id], organization_id=each.organization_id)
             this = (_C.organization_id == each.organization_id, _C.id == each.id)
             connection.execute(completions.delete().where(*this))
-    rows = [records.encode(each, started=each.status == "started", bodies=bodies) for each in added]
+    packing = Packing(connection, bodies=bodies)
+    rows = []
+    for each in added:
+        is_started = each.status == "started"
+        # Its end will replace it, and must leave no piece behind.
+        way = bodies if is_started else packing
+        rows.append(records.encode(each, started=is_started, packing=way))
     if rows:
         database_of(connection).insert_records(connection, rows)
+        packing.write()
     indexes.create(connection, of=added)
     rollups.record(connection, added=added, removed=replaced, is_spent=True)
     search_index.note(connection, of=added)

@@ -258,6 +258,18 @@ signed_calls = Table(
 )
 Index("signed_calls_by_completion", signed_calls.c.organization_id, signed_calls.c.completion_id)
 
+# What several bodies contain, by the hash of the organization and its bytes: see `pieces.py`. Its
+# rows are read one by one and their content is large, so the key is an index of its own.
+pieces = Table(
+    "pieces",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("hash", LargeBinary, primary_key=True, nullable=False),
+    # How often bodies and other pieces refer to it. A piece that nothing uses is deleted.
+    Column("uses", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
 # What is kept of a deleted completion: its place in the order, so that a page that ended with it
 # can be continued.
 deleted_completions = Table(

@@ -15,6 +15,7 @@ from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database
 from briggs.storage.errors import AlreadySettled, NotRecorded
+from briggs.storage.histories import StalePieces
 from briggs.storage.queue import Act, Operation, Queue, Write
 from briggs.storage.spooling import Spooling
 from briggs.storage.tables import probes
@@ -198,6 +199,8 @@ class Writer:
                 self._set_aside(operations, reason=reason)
             elif reason is not None:
                 self._fail(operations, reason=reason)
+            elif isinstance(error, StalePieces):
+                self._write(operations)
             elif len(operations) == 1:
                 self._refuse(operations[0], error=error)
             else:
@@ -272,15 +275,17 @@ class Writer:
     def _insert(self, writes: list[Write]) -> None:
         if self._database.is_shared:
             writes = self._leave_out_deleted(writes)
+        packing = self._compression.begin()
         rows = [
             records.encode(
                 each.completion,
                 started=each.started,
-                bodies=self._compression.take(size=each.size, started=each.started),
+                packing=packing if self._is_packed(each) else None,
             )
             for each in writes
         ]
         changes = self._database.insert_records(self._connection, rows)
+        packing.write()
         if changes != len(rows):
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")
         if any(each.size > LARGE_BYTES for each in writes):
@@ -309,6 +314,9 @@ class Writer:
             deleted |= deletion.find_deleted(self._connection, ids, organization_id=of)
         return [each for each in writes if each.completion.id not in deleted] if deleted else writes
 
+    def _is_packed(self, write: Write) -> bool:
+        return not write.started and self._compression.is_at_once(write.size)
+
     def _act(self, operation: Act) -> None:
         """Run any other write. Its error does not affect the rest of the transaction."""
         operation.result = operation.error = None
@@ -332,9 +340,7 @@ class Writer:
         self.rows += rows
         for each in operations:
             if isinstance(each, Write):
-                self._compression.left += self._compression.is_left(
-                    size=each.size, started=each.started
-                )
+                self._compression.left += not each.started and not self._is_packed(each)
             elif isinstance(each, Act) and each.then is not None and each.error is None:
                 each.then(each.result)
         if self.failure is not None:
@@ -450,7 +456,7 @@ class Writer:
 
     def _compress(self, *, idle: bool) -> bool:
         """Compress a few bodies, if the log has room for them."""
-        if self._is_away or self.failure is not None or self._database.fullness() > 0.75:
+        if not self._has_room(idle=idle):
             return False
         try:
             compressed = self._compression.go_on(idle=idle)
@@ -466,10 +472,19 @@ class Writer:
             self._database.release_memory()
         return compressed
 
+    def _has_room(self, *, idle: bool) -> bool:
+        """Whether the log has room for more than calls. If no call comes, it is emptied here."""
+        if self._is_away or self.failure is not None:
+            return False
+        fullness = self._database.fullness()
+        if idle and 0.75 < fullness <= 1:
+            self._database.make_room(0, wait_s=0)
+            fullness = self._database.fullness()
+        return fullness <= 0.75
+
     def _keep_order(self, *, idle: bool) -> bool:
         """Take a step of each chore, if the log has room for it."""
-        may_work = self.keeps_order and not self._is_away and self.failure is None
-        if not may_work or self._database.fullness() > 0.75:
+        if not self.keeps_order or not self._has_room(idle=idle):
             return False
         try:
             worked = [each.go_on(idle=idle) for each in self._chores]

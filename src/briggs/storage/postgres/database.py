@@ -130,6 +130,11 @@ class PostgresDatabase:
     ) -> int:
         return statements.insert_missing(connection, table, rows)
 
+    def add(
+        self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str
+    ) -> int:
+        return statements.add(connection, table, rows, column=column)
+
     def upsert(
         self, connection: Connection, table: Table, row: Mapping[str, Any], *, replaced: str
     ) -> None:

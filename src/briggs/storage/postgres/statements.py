@@ -64,6 +64,12 @@ def insert_missing(connection: Connection, table: Table, rows: Iterable[Sequence
     return driver(connection).execute(sql.encode(), values).rowcount if columns else 0
 
 
+def add(connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str) -> int:
+    """Add to a column of some rows, given as numbers with keys. Returns how many there are."""
+    columns = [[storable(value) for value in each] for each in zip(*rows, strict=True)]
+    return driver(connection).execute(_add_sql(table, column).encode(), columns).rowcount
+
+
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, replaced: str) -> None:
     """Insert a row, or replace one column of the row with this key."""
     connection.execute(_upsert(table, replaced), row)
@@ -142,6 +148,18 @@ def _upsert(table: Table, replaced: str) -> Insert:
     statement = insert(table)
     return statement.on_conflict_do_update(
         index_elements=list(table.primary_key), set_={replaced: statement.excluded[replaced]}
+    )
+
+
+@cache
+def _add_sql(table: Table, column: str) -> str:
+    keys = list(table.primary_key)
+    arrays = ", ".join(f"%b::{_type_of(each)}[]" for each in (table.c[column], *keys))
+    names = ", ".join(each.name for each in keys)
+    same = " AND ".join(f"{table.name}.{each.name} = new.{each.name}" for each in keys)
+    return (
+        f"UPDATE {table.name} SET {column} = {table.name}.{column} + new.more "  # noqa: S608
+        f"FROM unnest({arrays}) AS new(more, {names}) WHERE {same}"
     )
 
 

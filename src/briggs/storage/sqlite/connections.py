@@ -117,6 +117,9 @@ def savepoint(connection: Connection) -> Iterator[None]:
 def snapshot(connection: Connection) -> Iterator[None]:
     """Make all reads in the block see the same state, whatever is written meanwhile."""
     inner = driver(connection)
+    if inner.in_transaction:
+        yield
+        return
     inner.execute("BEGIN")
     try:
         yield
@@ -132,8 +135,9 @@ def time_limit(connection: Connection, seconds: float) -> Iterator[None]:
     inner.set_progress_handler(lambda: time.monotonic() > end, STEPS)
     try:
         yield
-    except OperationalError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+    except (OperationalError, sqlite3.OperationalError) as error:
+        cause = getattr(error, "orig", error)
+        if getattr(cause, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
             raise
         raise TimeoutError from error
     finally:

@@ -170,6 +170,11 @@ class SqliteDatabase:
     ) -> int:
         return statements.insert_missing(connection, table, rows)
 
+    def add(
+        self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str
+    ) -> int:
+        return statements.add(connection, table, rows, column=column)
+
     def upsert(
         self, connection: Connection, table: Table, row: Mapping[str, Any], *, replaced: str
     ) -> None:

@@ -47,6 +47,12 @@ def insert_missing(connection: Connection, table: Table, rows: Iterable[Sequence
     return max(0, driver(connection).executemany(_insert_missing_sql(table), values).rowcount)
 
 
+def add(connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str) -> int:
+    """Add to a column of some rows, given as numbers with keys. Returns how many there are."""
+    values = [[storable(value) for value in row] for row in rows]
+    return driver(connection).executemany(_add_sql(table, column), values).rowcount
+
+
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, replaced: str) -> None:
     """Insert a row, or replace one column of the row with this key."""
     connection.execute(_upsert(table, replaced), row)
@@ -92,6 +98,12 @@ def _upsert(table: Table, replaced: str) -> Insert:
     return statement.on_conflict_do_update(
         index_elements=list(table.primary_key), set_={replaced: statement.excluded[replaced]}
     )
+
+
+@cache
+def _add_sql(table: Table, column: str) -> str:
+    key = " AND ".join(f"{each.name} = ?" for each in table.primary_key)
+    return f"UPDATE {table.name} SET {column} = {column} + ? WHERE {key}"  # noqa: S608
 
 
 @cache
