@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import spacy
 
 from tests.cli.running import environment
 from tests.cli.upstream import open_upstream
@@ -137,6 +138,7 @@ class Reader:
             "/models/base.gguf": str(MODEL),
             "/models/nomic-embed-text-v1.5.gguf": str(MODEL),
             "/models/base.jinja": str(template),
+            '"en_core_web_sm"': f'"{folder / "names"}"',
         }
         for made in (self._home, self._programs):
             made.mkdir()
@@ -253,7 +255,11 @@ esac""",
 
     def _configure(self, text: str) -> str:
         """A file of settings, which the server would take."""
-        tomllib.loads(text)
+        pipeline = tomllib.loads(text).get("redaction", {}).get("names")
+        if pipeline is not None:
+            language = spacy.blank("en")
+            language.add_pipe("entity_ruler")
+            language.to_disk(pipeline)
         path = self._home / "checked.toml"
         path.write_text(text)
         return self._call("briggs", "config", "check", str(path))

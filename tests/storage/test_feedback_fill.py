@@ -137,7 +137,8 @@ async def test_what_a_reviewer_wishes_of_a_queue_that_is_not_filled(store: Store
         await take_all(store, task, f"{seed} {sample}", sample=sample, seed=seed)
         for seed, sample in (("x", 0.5), ("x", 1.0))
     ]
-    assert set(parts[0]) < set(parts[1]) == {*ids, rare}
+    # A sample of half of seven may, by chance, be all of them.
+    assert set(parts[0]) <= set(parts[1]) == {*ids, rare}
 
 
 @pytest.mark.usefixtures("unfilled")
