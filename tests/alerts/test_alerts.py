@@ -22,6 +22,7 @@ from briggs.app import open_app
 from briggs.settings import open_settings
 from briggs.storage import Store
 from briggs.types.completions import create_id, current_time_us
+from briggs.types.drift import DriftChange, DriftRound, DriftWatch
 from tests.alerts.test_mail import Sink, find_port
 from tests.alerts.test_webhooks import Receiver
 from tests.processes import Server, Upstream, create_response, run_server
@@ -206,6 +207,55 @@ async def test_what_is_measured(tmp_path: Path) -> None:
         assert list_firing(alerts) == [
             *("dear", "dear tag", "slow", "slow tag", "failing", "long"),
         ]
+
+
+async def test_answers_that_changed(tmp_path: Path) -> None:
+    """A change of a watched target fires the alert about it, for as long as the window."""
+    kinds = {"any": "", "this": 'model = "m"\n', "other": 'model = "n"\n'}
+    text = "\n".join(
+        f'[[alerts]]\nname = "{name}"\nmeasure = "drift"\nabove = 0\nwindow_s = 60\n{rest}'
+        for name, rest in kinds.items()
+    )
+    async with open_alerts(tmp_path, text) as (alerts, store):
+        watch = DriftWatch(organization_id="default", target="m")
+        await store.drift.put(watch)
+        await alerts._watch()
+        assert list_firing(alerts) == []
+        for ago_us, firing in ((70_000_000, []), (0, ["any", "this"])):
+            one, change = create_change(watch, at=current_time_us() - ago_us)
+            await store.drift.add(one, change=change)
+            await alerts._watch()
+            assert list_firing(alerts) == firing
+
+
+def create_change(watch: DriftWatch, *, at: int) -> tuple[DriftRound, DriftChange]:
+    of: dict[str, Any] = {"organization_id": watch.organization_id, "watch_id": watch.id, "at": at}
+    one = DriftRound(
+        **of,
+        logprobs=[],
+        texts=[],
+        fingerprints=[],
+        completion_ids=[],
+        duration_ms=None,
+        completion_tokens=None,
+        failures=0,
+    )
+    change = DriftChange(
+        **of,
+        from_at=at,
+        until_at=at,
+        p=0.0,
+        mean_square=0.0,
+        largest=0.0,
+        moved=[],
+        probes=20,
+        evidence="logprobs",
+        fingerprints_before=[],
+        fingerprints_now=[],
+        duration_ms_before=None,
+        duration_ms_now=None,
+    )
+    return one, change
 
 
 async def test_calls_that_are_not_on_record(tmp_path: Path) -> None:
