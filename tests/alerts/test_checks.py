@@ -24,6 +24,7 @@ MAIL = '[smtp]\nhost = "mail.example"\nsender = "b@example.com"\n'
         (ALERT.replace('"a"', '""'), "must be printable"),
         (ALERT + ALERT, "'a' is the name of another alert"),
         (ALERT.replace("cost_usd", "unrecorded") + 'tag = "t"\n', "no model and no tag"),
+        (ALERT.replace("cost_usd", "drift") + 'tag = "t"\n', "a watched target has no tag"),
         (ALERT.replace("cost_usd", "cost"), "'cost' is not allowed"),
         (ALERT + "window_s = 1\n", ">= 60"),
         (HOOK.replace("https", "ftp"), "must be a URL"),

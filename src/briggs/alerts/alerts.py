@@ -242,6 +242,7 @@ _WORDS = {
     "cost_usd": ("was spent", "${:,.2f}"),
     "p95_s": ("is the time that 95 % of the answers keep", "{:.2f} s"),
     "unrecorded": ("calls are not on record", "{:.0f}"),
+    "drift": ("changes of the answers", "{:.0f}"),
 }
 
 

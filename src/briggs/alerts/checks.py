@@ -41,6 +41,8 @@ def _check_alerts(file: FileSettings) -> Iterator[Problem]:
             yield Problem((*path, "emails"), "there is no [smtp] to send mail with")
         if alert.measure == "unrecorded" and (alert.model is not None or alert.tag is not None):
             yield Problem(path, "calls that are not on record have no model and no tag")
+        if alert.measure == "drift" and alert.tag is not None:
+            yield Problem((*path, "tag"), "a watched target has no tag")
         if not alert.webhooks and not alert.emails:
             message = "tells nobody: set webhooks or emails"
             yield Problem(path, message, is_error=False)
