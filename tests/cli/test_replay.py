@@ -71,6 +71,14 @@ def test_what_cannot_be_asked_again(server: RunningServer) -> None:
     assert again.errors == "0 asked again, 0 the same.\n"
 
 
+def test_nothing_is_asked_without_a_selection(server: RunningServer) -> None:
+    """Without an id and without a filter, the command is refused: every call may cost money."""
+    ask(server, model="local/briggs-tiny", tags=["d"])
+    for arguments in ((), ("--limit", "1"), ("--target", "mine/echo")):
+        done = run("replay", *arguments, server=server)
+        assert done.status == 2 and "give IDs, or filters" in done.errors
+
+
 def write_answer(
     text: str | None, *, logprobs: Sequence[float] = (), **message: Any
 ) -> dict[str, Any]:

@@ -53,11 +53,12 @@ def test_terminal_and_others(server: RunningServer, file: Path, tmp_path: Path) 
     first = run(*arguments, "--scorer", "fuzzy:0.5", "--format", "json", server=server)
     made = json.loads(first.output)
     assert first.status == 0 and made["progress"]["answered"] == 26
-    status, shown = show(*arguments, "--scorers", "exact,includes", server=server, width=150)
+    scorers = ("--scorers", "exact", "--scorers")
+    status, shown = show(*arguments, *(*scorers, "includes"), server=server, width=150)
     assert status == 0
     shown = plain(shown)
     assert "26 answered before" in shown and "All 26 answers are there." in shown
-    assert "This run cost $0.0000; 26 answers are of earlier runs." in shown
+    assert "This run cost $0.0000. Answers of earlier runs: 26." in shown
     id = run("evals", "list", "--limit", "1", "--json", server=server).lines[0]["id"]
     xml = tmp_path / "junit.xml"
     report = ("evals", "report", id, "--format", "junit", "--output", str(xml))

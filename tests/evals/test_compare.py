@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from briggs import Client, Refused
+from briggs.types.completions import OWN_TAGS
 from tests.cli.running import RunningServer, run
 from tests.judges import upstream as models
 from tests.processes import Seen, Server, Upstream, create_response, run_server
@@ -84,7 +85,9 @@ def test_compare(server: Server, upstream: Upstream) -> None:
         assert sorted(asked) == sorted(f"Question {n}?" for n in range(12))
         judged = [each for each in upstream.seen if each.path.startswith("/judge/")]
         assert judged and all(b"better" not in each.body for each in judged)
-        # Again: what evals and judges asked is left out, and nothing is asked.
+        # Again: what evals, judges and Briggs's own probes asked is left out, and nothing is asked.
+        for tag in OWN_TAGS:
+            record(client, tag, 1)
         before = len(upstream.seen)
         again = run(*arguments[:2], "", *arguments[3:], "--format", "json", server=there)
         assert json.loads(again.output)["run"]["samples"] == 12

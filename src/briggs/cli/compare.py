@@ -49,9 +49,10 @@ def compare(
 ) -> None:
     """Ask other models what was asked before, and compare with what was answered then.
 
-    The completions that FILTER selects become a dataset, without those of evals and judges. Their
-    answers are the target `recorded`, which the others are compared with, and the references of
-    scorers. A judge grades all of them blind: it is not told which model answered.
+    The completions that FILTER selects become a dataset, without the calls of evals, judges,
+    `briggs check` and drift watches. Their answers are the target `recorded`, which the others are
+    compared with, and the references of scorers. A judge grades all of them blind: it is not told
+    which model answered.
 
     \b
     Examples:
@@ -61,10 +62,12 @@ def compare(
     from briggs.cli.evaluating.running import finish_report, run_plan
     from briggs.cli.evaluating.scorers import read_scorer
     from briggs.client import AsyncClient
+    from briggs.types.completions import OWN_TAGS
     from briggs.types.evals import RECORDED
 
     wanted = [read_scorer(each) for each in (*scorers, *more)]
-    others = "not (tag = eval or tag = judge)"
+    left_out = " or ".join(f'tag = "{tag}"' for tag in ("eval", *sorted(OWN_TAGS)))
+    others = f"not ({left_out})"
     narrowed = f"({filter}) and {others}" if filter.strip() else others
 
     async def ask() -> EvalReport:

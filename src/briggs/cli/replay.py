@@ -69,6 +69,9 @@ def replay(
       briggs replay --tag nightly --from 7d --limit 50 --target openai/gpt-5-mini
       briggs replay --filter 'model = "local/briggs-tiny"' --same-seed | jq .choices
     """
+    if not ids and filters == {"status": "finished"}:
+        raise click.UsageError("give IDs, or filters such as --tag and --from")
+
     from briggs.client import AsyncClient
 
     async def ask() -> int:

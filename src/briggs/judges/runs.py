@@ -16,7 +16,7 @@ from briggs.judges.judges import check_budget, find_task_of, find_version
 from briggs.storage import Query, Store
 from briggs.storage.feedback_matches import PLACES, find_place
 from briggs.types.completion_filters import parse_completion_filter
-from briggs.types.completions import JUDGE_TAG, Completion, current_time_us
+from briggs.types.completions import JUDGE_TAG, OWN_TAGS, Completion, current_time_us
 from briggs.types.errors import (
     BriggsError,
     Conflict,
@@ -221,13 +221,16 @@ class Judging:
             query = msgspec.structs.replace(query, after=page.completions[-1].id)
 
     async def _select(self, judge: Judge, filter: str, *, to: int | None = None) -> Query:
-        """The finished completions of a judge's task that pass a filter, the newest first."""
+        """The finished completions of a judge's task that pass a filter, the newest first.
+
+        A judge that grades its own calls would never come to an end, whatever its task selects.
+        """
         task = await find_task_of(self._store, judge)
         return Query(
             organization_id=judge.organization_id,
             status="finished",
             tags=list(dict.fromkeys(task.completion_tags_selector)),
-            without_tags=[JUDGE_TAG],
+            without_tags=sorted({JUDGE_TAG, *OWN_TAGS.difference(task.completion_tags_selector)}),
             filter=parse_completion_filter(filter),
             created_to=to,
             limit=PAGE,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from briggs.cli.arguments.options import JsonObject, TagList
+
+
+def _join(
+    context: click.Context, parameter: click.Parameter, given: Sequence[list[str]]
+) -> list[str]:
+    """The lists of an option that is given several times, as one."""
+    return [each for part in given for each in part]
+
 
 _FORMATS = ("terminal", "markdown", "junit", "json")
 
@@ -17,13 +25,16 @@ _RUN = (
         "--targets",
         type=TagList(),
         required=True,
+        multiple=True,
+        callback=_join,
         metavar="MODEL,MODEL",
         help="The models to ask. Others are compared with the first.",
     ),
     click.option(
         "--scorers",
         type=TagList(),
-        default="",
+        multiple=True,
+        callback=_join,
         metavar="KIND,KIND",
         help="Scorers without options.",
     ),

@@ -85,7 +85,9 @@ def print_report(report: EvalReport) -> None:
             console.print(Text(f"  {line.replace('`', '')}", style="dim"))
     cached = report.progress.cached
     spent = f"${report.progress.cost_usd:.4f}"
-    console.print(Text(f"This run cost {spent}; {cached:,} answers are of earlier runs."))
+    if report.progress.unpriced:
+        spent += f", without {report.progress.unpriced:,} calls whose price is not known"
+    console.print(Text(f"This run cost {spent}. Answers of earlier runs: {cached:,}."))
 
 
 def print_prompts(found: PromptList) -> None:
