@@ -338,3 +338,30 @@ async def test_an_export_goes_on_after_a_lost_connection() -> None:
         got = [line async for line in client.completions.export(tags=["a"])]
     assert got == lines
     assert asked == ["status=any&tag=a", "status=any&tag=a&after=1"]
+
+
+async def test_watching_a_run_goes_on_after_a_lost_connection() -> None:
+    """A worker that dies takes the connection along, and another one knows how far the run is."""
+    asked: list[str] = []
+    counts = {"total": 3, "failed": 0, "cached": 0, "unpriced": 0, "cost_usd": 0, "failure": ""}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked.append(head.split(" ")[1])
+        is_over = len(asked) > 1
+        line = {"status": "finished" if is_over else "running", "answered": len(asked), **counts}
+        part = encode(line) + b"\n"
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n"
+            b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+            b"%x\r\n%s\r\n" % (len(part), part) + (b"0\r\n\r\n" if is_over else b"")
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, AsyncClient(f"http://127.0.0.1:{port}", "key") as client:
+        got = [(each.status, each.answered) async for each in client.eval_runs.watch("a")]
+    assert got == [("running", 1), ("finished", 2)]
+    assert asked == ["/api/v1/eval_runs/a/progress"] * 2

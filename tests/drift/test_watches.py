@@ -148,6 +148,9 @@ def test_what_is_refused(client: Client) -> None:
     client.drift.create(TARGET)
     with pytest.raises(ClientError, match="is watched already"):
         client.drift.create(TARGET)
+    for name in (" ", "noisy/\x1b[31m", "noisy/\x00"):
+        with pytest.raises(ClientError, match="is a name such as"):
+            client.drift.create(name)
     with pytest.raises(NotFound, match="no provider 'nobody'"):
         client.drift.create("nobody/m-1")
     for wrong in ({"every_s": 1}, {"window_rounds": 2}, {"window_rounds": 10**9}):

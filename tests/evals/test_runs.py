@@ -290,6 +290,9 @@ def test_bad_runs(shared: tuple[Counting, Client], m: str) -> None:
         (m, [f"right/{m}"], {"concurrency": 65}, "'concurrency' must be"),
         (m, [f"right/{m}"], {"parameters": {"stream": True}}, "must not have 'stream'"),
         (m, [f"right/{m}"], {"name": "a b"}, "'name' must have"),
+        (m, [f"right/{m}"], {"parameters": {"temperature": "x"}}, "'temperature'"),
+        (m, ["right/\x1b[31m"], {}, "printable"),
+        (m, ["right/\x00"], {}, "printable"),
     ):
         with pytest.raises(Refused) as refused:
             client.eval_runs.create(dataset, targets, EXACT, **options)

@@ -9,7 +9,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from briggs.client.connection import ANSWER_BYTES_MAX, ServerConnection, encode_query
+from briggs.client.connection import (
+    ANSWER_BYTES_MAX,
+    RETRIES_MAX,
+    ServerConnection,
+    encode_query,
+)
+from briggs.client.errors import ConnectionLost, ServerUnreachable
 from briggs.types.evals import AnswerStatus, EvalRunStatus
 from briggs.types.json import Object
 from briggs.types.lines import LineReader
@@ -248,9 +254,21 @@ class EvalRuns:
         return (await self._connection.request("GET", _PATH, _EvalRuns, query=query)).data
 
     async def watch(self, id: str) -> AsyncIterator[RunProgress]:
-        """How far a run is, whenever that changes, until it is not running. Raises `NotFound`."""
-        async for line in self._read_lines(f"{_path(id)}/progress"):
-            yield self._connection.read(line, RunProgress)
+        """How far a run is, whenever that changes, until it is not running. Raises `NotFound`.
+
+        After a lost connection, it goes on with what the server knows then.
+        """
+        failures = 0
+        while True:
+            try:
+                async for line in self._read_lines(f"{_path(id)}/progress"):
+                    failures = 0
+                    yield self._connection.read(line, RunProgress)
+                return
+            except (ConnectionLost, ServerUnreachable):
+                failures += 1
+                if failures > RETRIES_MAX:
+                    raise
 
     async def answers(self, id: str) -> AsyncIterator[EvalAnswer]:
         """The answers of a run, by sample, target and repeat. Raises `NotFound`."""

@@ -849,7 +849,10 @@ class EvalRuns:
         return self._runner.run(self._calls.list(limit=limit, offset=offset))
 
     def watch(self, id: str) -> Iterator[RunProgress]:
-        """How far a run is, whenever that changes, until it is not running. Raises `NotFound`."""
+        """How far a run is, whenever that changes, until it is not running. Raises `NotFound`.
+
+        After a lost connection, it goes on with what the server knows then.
+        """
         return self._runner.iterate(self._calls.watch(id))
 
     def answers(self, id: str) -> Iterator[EvalAnswer]:

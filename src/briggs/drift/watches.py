@@ -33,6 +33,7 @@ from briggs.types.drift import (
 from briggs.types.envelope import MODEL_CHARACTERS_MAX
 from briggs.types.errors import BriggsError, Conflict, InvalidRequest
 from briggs.types.peers import Alone, Peers
+from briggs.types.texts import is_printable_name
 from briggs.types.times import iso
 
 logger = logging.getLogger("briggs")
@@ -89,6 +90,8 @@ class DriftWatching:
             raise Conflict(f"'{post.target}' is watched already: stop that watch first.")
         if len(known) >= WATCHES_MAX:
             raise InvalidRequest(f"An organization watches at most {WATCHES_MAX} targets.")
+        if not is_printable_name(post.target):
+            raise InvalidRequest("'target' is a name such as openai/gpt-5-mini.", param="target")
         resolve(post.target, models=self._gateway.running.models)
         watch = DriftWatch(
             organization_id=organization_id,

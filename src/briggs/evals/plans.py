@@ -21,6 +21,7 @@ from briggs.storage import Store
 from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.datasets import Dataset, Sample
+from briggs.types.envelope import check_types
 from briggs.types.errors import InvalidRequest
 from briggs.types.evals import (
     CALLS_MAX,
@@ -32,6 +33,7 @@ from briggs.types.evals import (
     EvalRun,
     Scorer,
 )
+from briggs.types.texts import is_printable_name
 from briggs.wires.openai.face import CHAT_FACE
 from briggs.wires.samples import check_parameters
 
@@ -91,6 +93,7 @@ async def plan(
         raise InvalidRequest(
             f"'parameters' has more than {PARAMETERS_BYTES_MAX:,} bytes.", param="parameters"
         )
+    check_types(parameters)
     name = post.name or dataset.name
     check_name(name)
     run = EvalRun(
@@ -198,9 +201,9 @@ def _check_counts(post: EvalRunPost, dataset: Dataset) -> None:
     check(0 < len(post.targets) <= TARGETS_MAX, "targets", f"1 to {TARGETS_MAX} names of models")
     check(len({*post.targets}) == len(post.targets), "targets", "names that differ")
     check(
-        all(0 < len(each) <= TARGET_LENGTH_MAX for each in post.targets),
+        all(len(each) <= TARGET_LENGTH_MAX and is_printable_name(each) for each in post.targets),
         "targets",
-        f"names of 1 to {TARGET_LENGTH_MAX} characters",
+        f"names of 1 to {TARGET_LENGTH_MAX} printable characters",
     )
     check(1 <= post.repeats <= REPEATS_MAX, "repeats", f"a number from 1 to {REPEATS_MAX}")
     check(

@@ -15,9 +15,11 @@ from briggs.judges.prompts import create_mark, write_prompt
 from briggs.storage import Store
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import current_time_us
+from briggs.types.envelope import check_types
 from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.feedback import FeedbackTask
 from briggs.types.judges import EXAMPLES_MAX, SAMPLES_MAX, Judge, JudgeVersion, Watch
+from briggs.types.texts import is_printable_name
 
 NAME_LENGTH_MAX = 100
 MODEL_LENGTH_MAX = 300
@@ -149,7 +151,9 @@ def check_change(said: JudgeChange) -> None:
     """Raises `InvalidRequest`, which names the wrong member."""
     if said.name is not UNSET:
         _check_name(said.name)
-    if said.model is not UNSET and not 0 < len(said.model) <= MODEL_LENGTH_MAX:
+    if said.model is not UNSET and not (
+        len(said.model) <= MODEL_LENGTH_MAX and is_printable_name(said.model)
+    ):
         raise InvalidRequest("'model' is a name such as openai/gpt-5-mini.", param="model")
     for name, low, high in (
         ("examples_shown", 0, EXAMPLES_MAX),
@@ -165,6 +169,7 @@ def check_change(said: JudgeChange) -> None:
             f"'options' cannot have '{unknown[0][:50]}': use {', '.join(sorted(OPTIONS))}.",
             param="options",
         )
+    check_types(said.options or {})
     if isinstance(said.watch, Watch):
         check_watch(said.watch)
 

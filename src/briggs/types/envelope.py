@@ -238,6 +238,12 @@ def read_members(envelope: Envelope, types: Mapping[str, Any]) -> None:
         envelope.values[name] = _convert_member(name, value, type)
 
 
+def check_types(parameters: Mapping[str, Any]) -> None:
+    """Raise an `InvalidRequest` for a member whose value no request may have, and name it."""
+    for name in _TYPES.keys() & parameters.keys():
+        _convert_member(name, parameters[name], _TYPES[name])
+
+
 def decode_bounded(body: bytes) -> dict[str, Any]:
     """Decode a request of any format, unless it has too many values. Raises `InvalidRequest`."""
     if len(body) > LARGE_BYTES:

@@ -35,6 +35,11 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def is_printable_name(name: str) -> bool:
+    """Whether a name can be seen, and has nothing that controls what shows it."""
+    return name.isprintable() and bool(name.strip())
+
+
 def content_text(content: Any) -> str:
     """A message's content as text. For a part that is not text, its type in brackets."""
     if isinstance(content, str):

@@ -6,12 +6,13 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from briggs.types.completions import DRIFT_TAG, OWN_TAGS
 from tests.api.briggs.test_feedback import TASKS, ask, create_key, create_task, grade
 from tests.judges import upstream as models
 from tests.processes import Seen, Server, Upstream, create_response, run_server
@@ -48,13 +49,13 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield server
 
 
-def record(server: Server, tag: str, stars: int, text: str = "") -> str:
+def record(server: Server, tag: str, stars: int, text: str = "", tags: Sequence[str] = ()) -> str:
     """A completion whose answer says how many stars it deserves."""
     body = {
         "organization_id": "default",
         "kind": "chat",
         "status": "finished",
-        "tags": [tag],
+        "tags": [tag, *tags],
         "request": {"model": "m", "messages": [{"role": "user", "content": "Tell me."}]},
         "response": create_response(f"stars {stars} {text}"),
     }
@@ -168,6 +169,19 @@ def test_a_change_is_a_new_version(server: Server) -> None:
     assert (refused.status, refused.json["param"]) == (400, "task")
 
 
+def test_the_calls_of_briggs_are_not_judged(server: Server) -> None:
+    """Those of judges, checks and watches are left out, unless the task selects their tag."""
+    id = record(server, "own", 4)
+    for tag in OWN_TAGS:
+        record(server, "own", 4, tags=[tag])
+    made = create(server, "own")
+    done = run(server, made)
+    assert (done["matching"], done["judged"]) == (1, 1)
+    judged = ask(server, "GET", f"{JUDGES}/{made['id']}/judgements")["data"]
+    assert [each["completion_id"] for each in judged] == [id]
+    assert run(server, create(server, DRIFT_TAG))["judged"] == 1
+
+
 @pytest.mark.parametrize(
     ("members", "param"),
     [
@@ -179,6 +193,11 @@ def test_a_change_is_a_new_version(server: Server) -> None:
         ({"examples_shown": 33}, "examples_shown"),
         ({"max_tokens": 1}, "max_tokens"),
         ({"options": {"messages": []}}, "options"),
+        ({"options": {"temperature": "warm"}}, "temperature"),
+        ({"options": {"reasoning_effort": ["low"]}}, "reasoning_effort"),
+        ({"model": " "}, "model"),
+        ({"model": "judge/\x1b[31m"}, "model"),
+        ({"model": "judge/\ud800"}, "model"),
         ({"watch": {"sample": 2}}, "watch.sample"),
         ({"watch": {"budget_usd": -1}}, "watch.budget_usd"),
     ],
