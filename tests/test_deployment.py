@@ -23,7 +23,7 @@ import pytest
 import trustme
 
 from tests.processes import Server, Upstream, create_chunk, create_response, run_server
-from tests.test_docs import SQLITE, read_blocks
+from tests.test_docs import read_blocks
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -217,16 +217,25 @@ def test_the_unit_is_valid(tmp_path: Path) -> None:
 def test_a_backup_is_restored(tmp_path: Path) -> None:
     """The page's commands copy a running server's record, and bring it back."""
     blocks = read_blocks(ROOT / "docs/deployment.md")
-    [backup] = [block.text for block in blocks if "sqlite3 ~/" in block.text]
-    [restore] = [block.text for block in blocks if "briggs.db-wal" in block.text]
-    programs, data = tmp_path / "programs", tmp_path / "home/.local/share/briggs"
+    [backup] = [
+        block.text
+        for block in blocks
+        if block.text.startswith("briggs backup") and "$(date" in block.text
+    ]
+    [restore] = [block.text for block in blocks if "bin/briggs restore" in block.text]
+    programs, data = tmp_path / "programs", tmp_path / "data"
     programs.mkdir()
-    for name, text in {"sqlite3": SQLITE, "systemctl": "exit 0"}.items():
-        (programs / name).write_text(f"#!/bin/bash\n{text.strip()}\n")
-        (programs / name).chmod(0o755)
+    (programs / "systemctl").write_text("#!/bin/bash\nexit 0\n")
+    (programs / "systemctl").chmod(0o755)
+    (programs / "briggs").write_text(f'#!/bin/bash\nexec {sys.executable} -m briggs "$@"\n')
+    (programs / "briggs").chmod(0o755)
 
     def type_in(lines: str) -> None:
-        variables = {"HOME": str(tmp_path / "home"), "PATH": f"{programs}:/usr/bin:/bin"}
+        variables = {
+            "BRIGGS_DATA": str(data),
+            "HOME": str(tmp_path),
+            "PATH": f"{programs}:/usr/bin:/bin",
+        }
         subprocess.run(["bash", "-euc", lines], cwd=tmp_path, env=variables, check=True)
 
     upstream = Upstream({"answers": lambda handler, _: handler.send_whole(200, answer)})
@@ -240,9 +249,9 @@ def test_a_backup_is_restored(tmp_path: Path) -> None:
         [copy] = tmp_path.glob("briggs-*.db")
         assert copy.stat().st_mode & 0o077 == 0
         for printed, real in {
+            "/opt/briggs/bin/": "",
             "/var/lib/briggs": str(data),
             "briggs-2026-11-29.db": copy.name,
-            "-o briggs": f"-o {getpass.getuser()}",
         }.items():
             assert printed in restore, printed
             restore = restore.replace(printed, real)

@@ -48,6 +48,8 @@ COMMANDS = {
         "briggs.cli.organizations:organizations",
         "Create and list organizations.",
     ),
+    "backup": ("briggs.cli.backup:backup", "Copy the record to a file, while it is in use."),
+    "restore": ("briggs.cli.restore:restore", "Put a backup into a data folder."),
     "retention": (
         "briggs.cli.retention:retention",
         "Delete what has been kept for long enough.",

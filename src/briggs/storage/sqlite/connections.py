@@ -77,6 +77,29 @@ def open_checkpointer(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_beside(path: Path, *, is_at_rest: bool = False) -> sqlite3.Connection:
+    """Open a connection that only reads, beside any server that uses the database.
+
+    It never moves pages from the log. `is_at_rest` says that nobody writes to the file, so that it
+    needs no other files.
+    """
+    mode = "immutable=1" if is_at_rest else "mode=ro"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_TIMEOUT_S,
+        check_same_thread=False,
+    )
+
+
+def open_alone(path: Path) -> sqlite3.Connection:
+    """Open a connection to a file that nobody else uses. It does not wait for the disk."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
 def driver(connection: Connection) -> sqlite3.Connection:
     """The driver's own connection, for statements that must be fast."""
     return cast(sqlite3.Connection, connection.connection.driver_connection)
