@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from email import message_from_bytes
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from briggs.settings import open_settings
 from briggs.storage import Store
 from briggs.types.completions import create_id, current_time_us
 from briggs.types.drift import DriftChange, DriftRound, DriftWatch
+from briggs.types.errors import StoreUnavailable
 from tests.alerts.test_mail import Sink, find_port
 from tests.alerts.test_webhooks import Receiver
 from tests.processes import Server, Upstream, create_response, run_server
@@ -326,3 +329,27 @@ allow_private = true
     reopened = await Store.open(tmp_path / "data")
     assert (await reopened.alerts.read()).deliveries == []
     await reopened.close()
+
+
+async def test_a_record_that_is_away_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
+    """While the record cannot be read, one line says so, without a traceback."""
+    asked = asyncio.Event()
+
+    async def read() -> Any:
+        return SimpleNamespace(states=[], deliveries=[])
+
+    async def refuse(_: str) -> None:
+        asked.set()
+        raise StoreUnavailable("the record cannot be read: it is away")
+
+    store: Any = SimpleNamespace(
+        alerts=SimpleNamespace(read=read), organizations=SimpleNamespace(find=refuse)
+    )
+    file = SimpleNamespace(alerts=[SimpleNamespace(organization="default")])
+    gateway: Any = SimpleNamespace(running=SimpleNamespace(settings=SimpleNamespace(file=file)))
+    alerts = Alerts(gateway, store=store)
+    await alerts.start()
+    await asked.wait()
+    await alerts.close()
+    assert caplog.messages == ["alerts cannot be checked: the record cannot be read: it is away"]
+    assert "Traceback" not in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import random
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ import pytest
 from briggs.client import ClientError, NotFound
 from briggs.client.sync import Client
 from briggs.drift.probes import PROBES, read_answer, write_probe
+from briggs.drift.watches import DriftWatching
+from briggs.types.errors import StoreUnavailable
 from tests.cli.running import RunningServer, run
 from tests.processes import Seen, Server, Upstream, create_response, run_server
 
@@ -227,3 +231,21 @@ def test_the_probes() -> None:
     assert answer is not None
     assert (answer.text, answer.logprobs, answer.token) == ("Hi", {}, None)
     assert answer.find_logprob("a") is None
+
+
+async def test_a_record_that_is_away_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
+    """While the record cannot be read, one line says so, without a traceback."""
+    asked = asyncio.Event()
+
+    async def refuse(**_: object) -> None:
+        asked.set()
+        raise StoreUnavailable("the record cannot be read: it is away")
+
+    store: Any = SimpleNamespace(drift=SimpleNamespace(list=refuse))
+    gateway: Any = SimpleNamespace()
+    watching = DriftWatching(gateway, store=store)
+    await watching.start()
+    await asked.wait()
+    await watching.close()
+    assert caplog.messages == ["drift cannot be watched: the record cannot be read: it is away"]
+    assert "Traceback" not in caplog.text

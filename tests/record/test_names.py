@@ -120,7 +120,7 @@ def test_a_pipeline_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert "python -m spacy download en_core_none" in check("en_core_none")
     (tmp_path / "empty").mkdir()
-    assert "is not a pipeline" in check(str(tmp_path / "empty"))
+    assert "is not a pipeline that spaCy finds. Name a folder" in check(str(tmp_path / "empty"))
     spacy.blank("en").to_disk(tmp_path / "blank")
     assert "finds no names" in check(str(tmp_path / "blank"))
     monkeypatch.setitem(__import__("sys").modules, "spacy", None)

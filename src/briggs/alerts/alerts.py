@@ -94,6 +94,8 @@ class Alerts:
         while True:
             try:
                 await self._go_on()
+            except BriggsError as error:
+                logger.warning("alerts cannot be checked: %s", error)
             except Exception:
                 logger.exception("Alerts could not be checked. This is a defect of Briggs")
             await asyncio.sleep(EVERY_S)

@@ -113,6 +113,8 @@ class DriftWatching:
             try:
                 if self._peers.is_keeper:
                     await self._go_on()
+            except BriggsError as error:
+                logger.warning("drift cannot be watched: %s", error)
             except Exception:
                 logger.exception("Drift could not be watched. This is a defect of Briggs")
             await asyncio.sleep(TICK_S)

@@ -73,10 +73,12 @@ def _load(pipeline: str) -> Any:
     try:
         found = spacy.load(pipeline)
     except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{pipeline!r} is not a pipeline that spaCy finds. Install it with: "
-            f"python -m spacy download {pipeline}"
-        ) from error
+        advice = (
+            "Name a folder that has a config.cfg"
+            if "/" in pipeline
+            else f"Install it with: python -m spacy download {pipeline}"
+        )
+        raise ValueError(f"{pipeline!r} is not a pipeline that spaCy finds. {advice}") from error
     if not _FINDERS.intersection(found.pipe_names):
         raise ValueError(f"the pipeline {pipeline!r} finds no names: it has no `ner`")
     for name in found.pipe_names:

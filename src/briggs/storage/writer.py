@@ -490,9 +490,9 @@ class Writer:
             worked = [each.go_on(idle=idle) for each in self._chores]
             return any(worked)
         except Exception as error:
-            logger.warning("the record could not be kept in order: %s", error)
             self._database.remembered.clear()
             reason = self._database.store_failure(error)
+            logger.warning("the record could not be kept in order: %s", reason or error)
             if reason is not None:
                 self._fail_idle(reason)
             return False

@@ -83,11 +83,11 @@ def print_report(report: EvalReport) -> None:
         console.print(Text(f"{printable(name_comparison(comparison))}: {comparison.verdict}"))
         for line in say_flipped(comparison):
             console.print(Text(f"  {line.replace('`', '')}", style="dim"))
-    cached = report.progress.cached
-    spent = f"${report.progress.cost_usd:.4f}"
-    if report.progress.unpriced:
-        spent += f", without {report.progress.unpriced:,} calls whose price is not known"
-    console.print(Text(f"This run cost {spent}. Answers of earlier runs: {cached:,}."))
+    progress = report.progress
+    said = f"This run cost ${progress.cost_usd:.4f}."
+    if progress.unpriced:
+        said += f" Calls without a known price: {progress.unpriced:,}."
+    console.print(Text(f"{said} Answers of earlier runs: {progress.cached:,}."))
 
 
 def print_prompts(found: PromptList) -> None:
