@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -16,7 +15,7 @@ from briggs.parts import find_parts
 from briggs.types.errors import NotFound
 from briggs.types.evals import EvalRun, RunProgress
 from briggs.types.filters import quote
-from briggs.web.addresses import Address, read_place
+from briggs.web.addresses import Address, join_query, read_place
 from briggs.web.rendering import render
 from briggs.web.route import see_other
 
@@ -79,7 +78,7 @@ async def show(request: Request) -> Response:
         scorers=[each.name for each in run.scorers],
         compared=[_present(each) for each in found.comparisons],
         others=[each for each in others if each.id != run.id],
-        answers=f"/completions?{urlencode({'range': 'all', 'query': _find_answers(run)})}",
+        answers=f"/completions?{join_query({'range': 'all', 'query': _find_answers(run)})}",
         draw=draw_interval,
     )
 
