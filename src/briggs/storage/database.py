@@ -161,6 +161,10 @@ class Database(Protocol):
         """Why nothing can be written, and what to do. None if the error is about one row only."""
         ...
 
+    def row_failure(self, error: BaseException) -> str:
+        """Why one row was refused, in the words of the database or in better ones."""
+        ...
+
     def fullness(self, more_bytes: int = 0) -> float:
         """How full the room for new transactions is, with so many bytes more. From 0 to 1."""
         ...

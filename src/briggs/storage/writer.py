@@ -327,7 +327,7 @@ class Writer:
             if self._database.store_failure(error) is not None:
                 raise
             self._database.remembered.clear()
-            operation.error = _as_store_error(error)
+            operation.error = self._as_store_error(error)
 
     def _explain(self, error: Exception) -> str | None:
         """Why nothing can be written; None if the error is about one row only."""
@@ -347,9 +347,17 @@ class Writer:
             self.failure = None
             logger.warning("the record can be written again")
 
+    def _as_store_error(self, error: Exception) -> BriggsError:
+        """The error for callers."""
+        if isinstance(error, BriggsError):
+            return error
+        refused = NotRecorded(f"the database refused it: {self._database.row_failure(error)}")
+        refused.__cause__ = error
+        return refused
+
     def _refuse(self, operation: Operation, *, error: Exception) -> None:
         """Refuse one operation that the database does not accept."""
-        operation.error = _as_store_error(error)
+        operation.error = self._as_store_error(error)
         if not isinstance(error, AlreadySettled):
             self._lose(operation)
         if isinstance(operation, Write):
@@ -513,12 +521,3 @@ def _log_bytes(operations: list[Operation]) -> int:
 
 def _key(write: Write) -> tuple[str, str]:
     return write.completion.organization_id, write.completion.id
-
-
-def _as_store_error(error: Exception) -> BriggsError:
-    """The error for callers, which does not depend on the database."""
-    if isinstance(error, BriggsError):
-        return error
-    refused = NotRecorded(f"the database refused it: {getattr(error, 'orig', error)}")
-    refused.__cause__ = error
-    return refused

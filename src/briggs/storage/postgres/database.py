@@ -154,6 +154,9 @@ class PostgresDatabase:
     def store_failure(self, error: BaseException) -> str | None:
         return failures.store_failure(error)
 
+    def row_failure(self, error: BaseException) -> str:
+        return failures.row_failure(error)
+
     def fullness(self, more_bytes: int = 0) -> float:
         """PostgreSQL keeps the room for its log itself."""
         return 0

@@ -193,6 +193,9 @@ class SqliteDatabase:
     def store_failure(self, error: BaseException) -> str | None:
         return failures.store_failure(error)
 
+    def row_failure(self, error: BaseException) -> str:
+        return str(getattr(error, "orig", error))
+
     def fullness(self, more_bytes: int = 0) -> float:
         return (self._log.used_bytes + more_bytes) / self._log_bytes_max
 
