@@ -1,4 +1,4 @@
-"""`briggs backup` and `briggs restore`, beside real servers."""
+"""`briggs backup`, `briggs restore` and `briggs verify`, beside real servers."""
 
 from __future__ import annotations
 
@@ -177,3 +177,23 @@ def test_a_record_in_postgres(tmp_path: Path) -> None:
     assert f"pg_dump --format=custom --file='{file}' postgresql://ann@db:5432/briggs" in copied
     restored = error_of(run("restore", "--config", str(config), str(file)))
     assert f"--dbname=postgresql://ann@db:5432/briggs '{file}'" in restored
+
+
+def test_verifying(config: str, tmp_path: Path) -> None:
+    """It says nothing of a sound record that is in use, and names each problem of another."""
+    with run_server(tmp_path / "data", config=config) as server:
+        id = ask(server)
+        ask(server)
+        sound = run("verify", server=as_running(server))
+        assert (sound.status, sound.output) == (0, ""), sound
+        with contextlib.closing(sqlite3.connect(server.data / "briggs.db")) as connection:
+            connection.execute("UPDATE completions SET status = 'done' WHERE id = ?", [id])
+            connection.execute("UPDATE completions SET owner = 'someone'")
+            connection.commit()
+        wrong = run("verify", server=as_running(server))
+        assert (wrong.status, "problems found: 3." in wrong.errors) == (1, True)
+        problems = wrong.output.splitlines()
+        assert len(problems) == 3
+        assert f"completion {id} has the status 'done', which does not exist" in wrong.output
+        few = run("verify", "--limit", "1", server=as_running(server))
+        assert (few.output.count("\n"), "There may be more" in few.errors) == (1, True)

@@ -31,7 +31,7 @@ def create(connection: Connection, *, of: Sequence[Completion]) -> None:
         for each in of
         if each.session_id is not None
     ]
-    for table, rows in (*_list_rows(of), (sessions, named)):
+    for table, rows in (*list_rows(of), (sessions, named)):
         if rows:
             database_of(connection).insert_missing(connection, table, rows)
     feedback_matches.enlist(connection, of=of)
@@ -44,14 +44,14 @@ def delete(connection: Connection, *, of: Sequence[Completion]) -> None:
         by_organization.setdefault(each.organization_id, []).append(each.id)
     for organization_id, ids in by_organization.items():
         feedback_matches.withdraw(connection, ids, organization_id=organization_id)
-    for table, rows in _list_rows(of):
+    for table, rows in list_rows(of):
         if rows:
             names = table.primary_key.columns.keys()
             keys = [dict(zip(names, row, strict=True)) for row in rows]
             connection.execute(_DELETE[table.name], keys)
 
 
-def _list_rows(of: Sequence[Completion]) -> Sequence[tuple[Table, Sequence[tuple[Any, ...]]]]:
+def list_rows(of: Sequence[Completion]) -> Sequence[tuple[Table, Sequence[tuple[Any, ...]]]]:
     """The rows that completions have in the tables for tags, metadata and rules."""
     tags = [
         (each.organization_id, tag, each.created_at, each.id)

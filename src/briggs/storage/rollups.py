@@ -91,7 +91,7 @@ class Rollups:
         Minutes exist for the last three hours only.
         """
         return await self._access.read(
-            lambda connection: _list_all(
+            lambda connection: list_rollups(
                 connection,
                 organization_id=organization_id,
                 span=span,
@@ -282,7 +282,7 @@ def _fold(connection: Connection, changes: Sequence[Any]) -> None:
         )
 
 
-def _list_all(
+def list_rollups(
     connection: Connection,
     *,
     organization_id: str,
@@ -290,6 +290,7 @@ def _list_all(
     created_from: int,
     created_to: int,
 ) -> Sequence[Rollup]:
+    """The rollups that begin in a range, the oldest first."""
     span_us = SPAN_US[span]
     tallies: dict[tuple[int, str, str], Tally] = {}
     with database_of(connection).snapshot(connection):
@@ -321,6 +322,27 @@ def _list_all(
         )
         if tally
     ]
+
+
+def sum_rows(
+    connection: Connection,
+    sums: dict[tuple[str, str], Tally],
+    *,
+    organization_id: str,
+    created_from: int,
+    created_to: int,
+) -> None:
+    """Add what the rows of a range count, by model and provider, to what the rollups must be."""
+    columns = completions.c
+    ended = select(*_COUNTED).where(
+        columns.organization_id == organization_id,
+        columns.created_at >= created_from,
+        columns.created_at < created_to,
+        columns.status != "started",
+    )
+    for row in connection.execute(ended):
+        each = rows.decode(row, Completion)
+        sums.setdefault(find_key(each), Tally()).count(each)
 
 
 def _count_calls(

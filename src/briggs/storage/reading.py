@@ -1,0 +1,37 @@
+"""Opens a record to read it beside the servers that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from briggs.storage.sqlite.reading import SqliteReader
+from briggs.storage.verify import RecordReader
+from briggs.types.errors import StoreUnavailable
+
+
+@contextmanager
+def open_reader(
+    folder: Path, *, address: str | None = None, password: str | None = None
+) -> Iterator[RecordReader]:
+    """The record of a data folder, or the one at the `address` of a PostgreSQL database.
+
+    It must have the tables of this Briggs. Raises `StoreError` if there is none.
+    """
+    reader: RecordReader
+    reader = SqliteReader(folder) if address is None else _open_postgres(address, password)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def _open_postgres(address: str, password: str | None) -> RecordReader:
+    try:
+        from briggs.storage.postgres.reading import PostgresReader
+    except ImportError as error:
+        raise StoreUnavailable(
+            "PostgreSQL needs its driver, which is not installed: pip install 'briggs[postgres]'"
+        ) from error
+    return PostgresReader(address, password=password)

@@ -1,0 +1,211 @@
+"""Verifying a record: what is damaged is found, and nothing else."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Executable, delete, literal_column, select, update
+
+from briggs.storage import Store
+from briggs.storage.errors import StoreError
+from briggs.storage.reading import open_reader
+from briggs.storage.tables import (
+    completion_metadata,
+    completion_tags,
+    completions,
+    feedback_counts,
+    feedback_queue,
+    feedback_tasks,
+    pieces,
+    rollup_changes,
+    rollups,
+    sessions,
+)
+from briggs.storage.verify import PAGE_ROWS, RecordReader, verify
+from briggs.types.completions import Completion
+from tests.storage.conftest import change_rows, read_rows, until
+from tests.storage.histories import create_history, list_pieces
+from tests.storage.records import completions as any_completions
+from tests.storage.records import finished
+from tests.storage.test_feedback_fill import create_task
+
+Open = Callable[[], Any]
+OURS = completions.c.organization_id == "default"
+
+
+@pytest.fixture
+def problems(address: str | None, tmp_path: Path, store: Store) -> Callable[[], list[str]]:
+    """What is wrong with the record of this test's store, which is open."""
+
+    def find() -> list[str]:
+        with open_reader(tmp_path / "data", address=address) as reader:
+            return find_all(reader)
+
+    return find
+
+
+def find_all(reader: RecordReader) -> list[str]:
+    return [str(each) for each in verify(reader, show=lambda what, share: None)]
+
+
+async def fill(store: Store) -> Completion:
+    """Record calls of many kinds, more than a page of them. Returns one of them."""
+    await create_task(store, "a")
+    for turn in range(1, 9):
+        request = create_history("agent", turn)
+        await store.settle(finished(request=request, tags=["agent"], session_id="s"))
+    for number in range(PAGE_ROWS + 1):
+        await store.settle(
+            finished(tags=["a", f"\ud83d\0{number % 7}"], metadata={"\0": "\udfff"}, seed=2**70)
+        )
+    await store.settle(finished(status="failed", failure_kind="odd", response=None))
+    await store.settle(finished(request=b"\xff" * 200_000))
+    await store.start(finished(status="started", tags=["a"]))
+    deleted = finished(tags=["a"])
+    await store.settle(deleted)
+    await store.completions.delete(deleted.id, organization_id="default")
+    one = finished(tags=["one", "a"], metadata={"key": "value"}, session_id="alone")
+    await store.settle(one)
+    assert await list_pieces(store), "a history was stored in pieces"
+    return one
+
+
+async def test_a_healthy_record(store: Store, problems: Callable[[], list[str]]) -> None:
+    """Nothing is wrong with a record that is in use, whatever calls it has."""
+    await fill(store)
+    assert problems() == []
+
+
+@settings(max_examples=15)
+@given(recorded=st.lists(any_completions(), max_size=4))
+async def test_any_values(recorded: Sequence[Completion]) -> None:
+    """Values that a database cannot keep as they are do not look like damage."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = await Store.open(Path(folder))
+        try:
+            for each in recorded:
+                await store.settle(each)
+            with open_reader(Path(folder)) as reader:
+                assert find_all(reader) == []
+        finally:
+            await store.close()
+
+
+def change(**values: Any) -> Callable[[Completion], list[Executable]]:
+    return lambda one: [update(completions).where(OURS, completions.c.id == one.id).values(values)]
+
+
+def drop(*tables: Any, **values: Any) -> Callable[[Completion], list[Executable]]:
+    """Delete the rows that have these values."""
+    return lambda one: [
+        delete(table).where(
+            table.c.organization_id == "default",
+            *(table.c[name] == value for name, value in values.items()),
+        )
+        for table in tables
+    ]
+
+
+DAMAGES: dict[str, tuple[Callable[[Completion], list[Executable]], str]] = {
+    "a missing tag": (drop(completion_tags, tag="one"), "completion_tags has no row ('one'"),
+    "missing metadata": (
+        drop(completion_metadata, key="key"),
+        "completion_metadata has no row ('key', 'value'",
+    ),
+    "a missing session": (drop(sessions, id="alone"), "sessions has no row ('alone'"),
+    "a tag too many": (
+        change(tags=["a"]),
+        "completion_tags has a row ('one'",
+    ),
+    "a tag of nobody": (
+        lambda one: [
+            completion_tags.insert().values(
+                organization_id="default", tag="x", created_at=1, completion_id="none"
+            )
+        ],
+        "completion_tags has a row ('x', 1, 'none')",
+    ),
+    "values that are no JSON": (change(tags=literal_column("'{'")), "cannot be read"),
+    "an unknown status": (change(status="done"), "has the status 'done'"),
+    "an end that is still answered": (change(owner="1:2:3"), "a process still answers it"),
+    "rollups that are gone": (drop(rollups, rollup_changes), "run `briggs rollups rebuild`"),
+    "a piece that is gone": (drop(pieces), "needs a piece that is missing"),
+    "a schema that is no JSON": (
+        lambda one: [
+            update(feedback_tasks)
+            .where(feedback_tasks.c.organization_id == "default")
+            .values(json_schema=literal_column("'{'"))
+        ],
+        "feedback_tasks",
+    ),
+    "a count that is wrong": (
+        lambda one: [
+            update(feedback_counts)
+            .where(feedback_counts.c.organization_id == "default")
+            .values(matching=7)
+        ],
+        "but 7 and",
+    ),
+    "a place without its completion": (
+        lambda one: [
+            update(feedback_queue)
+            .where(
+                feedback_queue.c.organization_id == "default",
+                feedback_queue.c.completion_id == one.id,
+            )
+            .values(completion_id="none")
+        ],
+        "has completion none, which is not there",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+async def test_damage(store: Store, problems: Callable[[], list[str]], name: str) -> None:
+    """Each kind of damage is found, and said what to do about."""
+    one = await fill(store)
+    damage, expected = DAMAGES[name]
+    await change_rows(store, *damage(one))
+    found = problems()
+    assert any(expected in each for each in found), found
+    assert len(found) < PAGE_ROWS, "what is sound is not called damaged"
+
+
+async def test_a_flipped_byte(store: Store, problems: Callable[[], list[str]]) -> None:
+    """One byte of a body is enough, wherever it is."""
+    one = await fill(store)
+    this = (OURS, completions.c.id == one.id)
+    [(stored,)] = read_rows(store, select(completions.c.request).where(*this))
+    for place in (len(stored) // 2, len(stored) - 1):
+        damaged = bytearray(stored)
+        damaged[place] ^= 1
+        await change_rows(store, *change(request=bytes(damaged))(one))
+        [found] = problems()
+        assert found.startswith(f"a body of completion {one.id} cannot be read")
+
+
+async def test_a_wrong_sum(store: Store, problems: Callable[[], list[str]]) -> None:
+    """A rollup that says something else than its rows is found until they are counted again."""
+    await fill(store)
+    waiting = select(rollup_changes).where(rollup_changes.c.organization_id == "default")
+    await until(lambda: not read_rows(store, waiting))
+    ours = rollups.c.organization_id == "default"
+    await change_rows(store, update(rollups).where(ours).values(tally='{"calls":1}'))
+    found = problems()
+    assert found
+    assert all("run `briggs rollups rebuild`" in each for each in found)
+    await store.rollups.rebuild(organization_id="default")
+    await until(lambda: not problems())
+
+
+def test_no_record(tmp_path: Path) -> None:
+    """A folder without a database is not called sound, and stays as it is."""
+    with pytest.raises(StoreError, match="has no database"), open_reader(tmp_path):
+        pass
+    assert not [*tmp_path.iterdir()]
