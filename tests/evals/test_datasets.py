@@ -78,6 +78,7 @@ def test_wrong_files(server: RunningServer, tmp_path: Path) -> None:
         ('{"input": "x"}\n{"target": "x"}\n', "Sample 2 has no question"),
         ('{"input": "x", "id": "a"}\n{"input": "y", "id": "a"}\n', "the same id 'a'"),
         ("", "has no samples"),
+        ("neither of these\n", "has no samples: write JSON lines"),
     ):
         file.write_text(text)
         done = run("datasets", "create", "wrong", str(file), server=server)

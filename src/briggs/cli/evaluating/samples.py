@@ -29,7 +29,10 @@ def read_file(file: Path) -> list[dict[str, Any]]:
         if len(rows) > SAMPLES_MAX:
             raise click.ClickException(f"{file} has more than {SAMPLES_MAX:,} samples: split it")
     if not rows:
-        raise click.ClickException(f"{file} has no samples")
+        raise click.ClickException(
+            f"{file} has no samples: write JSON lines, a list in JSON, CSV with a line of names, "
+            "or Parquet"
+        )
     return rows
 
 
