@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from briggs.storage.errors import StoreLocked
 from briggs.types.errors import StoreUnavailable
 
 LOCK_NAME = "briggs.lock"
+READING_NAME = "briggs.reading"
+"""Locked by whoever reads an old state of the database for long, such as a backup."""
 
 
 def open_folder(folder: Path, *, lock: bool = True) -> int:
@@ -24,6 +28,50 @@ def open_folder(folder: Path, *, lock: bool = True) -> int:
         raise StoreUnavailable(
             f"{folder} cannot be a data folder: {error.strerror}. Choose another with --data"
         ) from error
+
+
+@contextmanager
+def reading_for_long(folder: Path) -> Iterator[None]:
+    """Let servers know, during a block, that an old state of the database is being read.
+
+    Whoever may read the folder but not write to it can do that too, but servers do not know it.
+    """
+    path = folder / READING_NAME
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+        give_to_owner(path, folder)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_read_for_long(folder: Path) -> bool:
+    """Whether anyone is in `reading_for_long`."""
+    try:
+        descriptor = os.open(folder / READING_NAME, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def give_to_owner(path: Path, folder: Path) -> None:
+    """Let the owner of the folder use a file that root has made."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _lock(folder: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,7 +11,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from briggs.storage.errors import StoreError, StoreTooNew
-from briggs.storage.folders import LOCK_NAME, open_folder
+from briggs.storage.folders import (
+    LOCK_NAME,
+    READING_NAME,
+    give_to_owner,
+    open_folder,
+    reading_for_long,
+)
 from briggs.storage.migrations import MIGRATIONS
 from briggs.storage.sqlite.connections import open_alone, open_beside
 from briggs.storage.sqlite.failures import store_failure
@@ -59,13 +64,13 @@ def restore(file: Path, folder: Path, *, replace: bool = False, show: ShowShare)
     target = folder / DATABASE_NAME
     try:
         with _explained(f"{file} cannot be restored into {folder}"):
-            _give_to_owner(folder / LOCK_NAME, folder)
+            give_to_owner(folder / LOCK_NAME, folder)
             _refuse_to_replace(target, replace=replace)
             with _file_beside(target) as part:
                 _copy_bytes(file, part, show=show)
                 show("Checking", 0.0)
                 _check_content(part, name=file)
-                _give_to_owner(part, folder)
+                give_to_owner(part, folder)
                 old = _set_aside(target)
                 _put(part, target)
             for each in (old, *_logs(old)):
@@ -79,7 +84,11 @@ def _copy_pages(source: Path, target: Path, *, show: ShowShare) -> None:
 
     Without the transaction, SQLite would begin again whenever a server has written.
     """
-    with closing(open_beside(source)) as old, closing(open_alone(target)) as new:
+    with (
+        reading_for_long(source.parent),
+        closing(open_beside(source)) as old,
+        closing(open_alone(target)) as new,
+    ):
         old.execute("BEGIN")
         old.execute("SELECT count(*) FROM sqlite_master").fetchone()
         old.backup(
@@ -191,13 +200,6 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _give_to_owner(path: Path, folder: Path) -> None:
-    """Let the owner of the folder use a file that root has made."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        shutil.chown(path, owner.st_uid, owner.st_gid)
-
-
 def _refuse_to_replace(file: Path, *, replace: bool) -> None:
     if file.is_dir():
         raise StoreError(f"{file} is a folder: name a file")
@@ -212,7 +214,7 @@ def _logs(path: Path) -> tuple[Path, Path, Path]:
 
 
 def _names_in_use() -> set[str]:
-    return {DATABASE_NAME, LOCK_NAME, *(f"{DATABASE_NAME}{end}" for end in _ENDS)}
+    return {DATABASE_NAME, LOCK_NAME, READING_NAME, *(f"{DATABASE_NAME}{end}" for end in _ENDS)}
 
 
 _ENDS = ("-wal", "-shm", "-journal")

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Table
 
 from briggs.storage.database import Durability, Room
-from briggs.storage.folders import open_folder
+from briggs.storage.folders import is_read_for_long, open_folder
 from briggs.storage.sqlite import (
     connections,
     failures,
@@ -63,6 +63,8 @@ class SqliteDatabase:
         self.batch_bytes_max = log_bytes_max // 8
         self._log_bytes_max = log_bytes_max
         self._is_patient = True
+        self._allowed_bytes = 0
+        """How large the log may be, in spite of its limit, because of a backup."""
         synchronous: connections.Synchronous = "FULL" if durability == "fsync" else "NORMAL"
         with ExitStack() as undone:
             self._lock = open_folder(folder, lock=not is_shared)
@@ -203,12 +205,14 @@ class SqliteDatabase:
         """Restart the log when little is left in it. If it is full, wait until it can restart.
 
         The log is full only when the disk is much slower than the callers, or when a reader holds
-        on to an old state of the database. Then callers have to wait.
+        on to an old state of the database. Then callers have to wait, except for a backup.
         """
         inner = connections.driver(self.writer)
         if self.fullness(more_bytes) <= 1:
             if self.fullness() >= 0.5 and self._checkpointer.is_nearly_done:
                 self._checkpointer.finish(inner)
+            return
+        if self._log.used_bytes + more_bytes <= self._allow_more(more_bytes):
             return
         deadline = time.monotonic() + wait_s
         while not self._checkpointer.finish(inner):
@@ -219,6 +223,23 @@ class SqliteDatabase:
                     "end the transaction of any other program that has it open"
                 )
             time.sleep(0.01)
+
+    def _allow_more(self, more_bytes: int) -> int:
+        """How large the log may be in spite of its limit: during a backup, as the disk has room.
+
+        After a backup it may grow once more by its limit, while the thread of the checkpoints
+        moves what is in it. If that is not enough, callers wait for the rest.
+        """
+        if is_read_for_long(self.path.parent):
+            free_bytes = shutil.disk_usage(self.path.parent).free
+            more = max(more_bytes, self._log_bytes_max)
+            has_room = free_bytes > 2 * more
+            self._allowed_bytes = self._log.used_bytes + more if has_room else 0
+        elif self._checkpointer.is_nearly_done:
+            self._allowed_bytes = 0
+        else:
+            self._checkpointer.hurry()
+        return self._allowed_bytes
 
     def maintain(self) -> None:
         self._checkpointer.watch()

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from briggs.storage.database import Database
 from briggs.storage.errors import StoreError
+from briggs.storage.folders import reading_for_long
 from briggs.storage.sqlite import connections
 from briggs.storage.sqlite.files import DATABASE_NAME
 
@@ -21,6 +22,7 @@ class SqliteReader:
     """A database that this process only reads. It takes no lock."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         path = folder / DATABASE_NAME
         if not path.is_file():
             raise StoreError(
@@ -41,7 +43,7 @@ class SqliteReader:
 
     def find_damage(self) -> Iterator[str]:
         """What SQLite's own check finds, table by table, each as of one moment."""
-        with self.read() as connection:
+        with reading_for_long(self._folder), self.read() as connection:
             inner = connections.driver(connection)
             names = inner.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for [name] in names:
