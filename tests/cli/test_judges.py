@@ -19,7 +19,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with judges' models behind it, and a task with three completions."""
     upstream = Upstream(BEHAVIOURS)
     folder: Path = tmp_path_factory.mktemp("judges") / "data"
-    with run_server(folder, config=upstream.config() + models.PRICES) as server:
+    keyless = (
+        '[providers.keyless]\nbase_url = "http://127.0.0.1:9/v1"\nkey_variable = "KEY_OF_NOBODY"\n'
+    )
+    with run_server(folder, config=keyless + upstream.config() + models.PRICES) as server:
         create_task(server, "a", name="quality", json_schema=SCHEMA)
         for stars in (2, 4, 4):
             record(server, "a", stars)
@@ -79,6 +82,16 @@ def test_a_judge_is_changed_watched_and_deleted(server: RunningServer) -> None:
     assert "mine" in run("judges", "list", server=server).output
     assert run("judges", "delete", "mine", server=server).status == 0
     assert run("judges", "show", "mine", server=server).status == 1
+
+
+def test_a_run_that_judges_nothing_fails(server: RunningServer) -> None:
+    """A model that cannot be asked ends the run at once, with the reason and status 1."""
+    options = ("--task", "quality", "--model", "keyless/m-1", "--name", "keyless")
+    run("judges", "create", *options, server=server)
+    done = run("judges", "run", "keyless", server=server)
+    assert done.status == 1
+    assert "KEY_OF_NOBODY" in done.errors
+    assert done.lines[0]["judged"] == 0
 
 
 def test_lists_are_tables_on_a_terminal(server: RunningServer) -> None:

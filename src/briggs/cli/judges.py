@@ -272,7 +272,8 @@ def run(
     """Let a judge grade what a filter selects. Prints the run as JSON.
 
     The run is the server's: Ctrl-C only stops watching it, and a server that was killed goes on
-    with it after its next start. Nothing that is on record is asked again.
+    with it after its next start. Nothing that is on record is asked again. The exit status is 1 if
+    the run failed, or if it judged nothing of what it should.
 
     \b
     Examples:
@@ -282,7 +283,7 @@ def run(
     from briggs.client import AsyncClient
     from briggs.types.json import encode
 
-    async def ask() -> None:
+    async def ask() -> JudgeRun:
         async with AsyncClient(server.url, server.api_key) as client:
             begun = await client.judges.create_run(
                 judge, filter=filter, limit=limit, budget_usd=budget
@@ -291,8 +292,11 @@ def run(
         if not no_wait:
             _tell(ended)
         print_line(encode(ended))
+        return ended
 
-    asyncio.run(ask())
+    ended = asyncio.run(ask())
+    if ended.status == "failed" or (ended.status == "finished" and _has_nothing(ended)):
+        raise click.exceptions.Exit(1)
 
 
 @judges.command()
@@ -495,6 +499,11 @@ def _tell(run: JudgeRun) -> None:
         f"{run.judged:,} judged ({run.copied:,} without a call), ${run.cost_usd:,.4f}{more}.",
         err=True,
     )
+
+
+def _has_nothing(run: JudgeRun) -> bool:
+    """Whether it judged nothing of what it should."""
+    return run.lacking > 0 and run.judged == 0
 
 
 def _omit_none(said: dict[str, Any]) -> dict[str, Any]:

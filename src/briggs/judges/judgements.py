@@ -25,6 +25,7 @@ from briggs.types.errors import (
     ModelNotFound,
     Overloaded,
     ProviderNotFound,
+    ProviderNotReady,
     RequestTooLarge,
     StoreUnavailable,
     UpstreamRejected,
@@ -38,7 +39,10 @@ _OPTIONAL = (("logprobs", "top_logprobs"), ("response_format",))
 """What a provider may not have. It is left out, in this order, where the provider refuses it."""
 
 
-_STOPPING = (LimitReached, Overloaded, StoreUnavailable, ModelNotFound, ProviderNotFound)
+_STOPPING = (
+    *(LimitReached, Overloaded, StoreUnavailable),
+    *(ModelNotFound, ProviderNotFound, ProviderNotReady),
+)
 """After these, asking about another completion would not go better."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ RUNS_MAX = 20
 """How many runs an organization may have at once."""
 LIMIT_MAX = 1_000_000
 EVERY_S = 5.0
+WAIT_S = 60.0
+"""How long a judge that grades by itself waits after it could not."""
 LATE_US = 120_000_000
 """How long calls are looked for after they began. Longer ones are found within the hour."""
 DAY_US = 86_400_000_000
@@ -68,6 +71,8 @@ class Judging:
         self._runs: dict[str, JudgeRun] = {}
         self._watching: asyncio.Task[None] | None = None
         self._seen: dict[tuple[str, str], _Seen] = {}
+        self._waiting_until: dict[tuple[str, str], float] = {}
+        """When a judge that could not grade by itself tries again, on the monotonic clock."""
 
     async def start(self) -> None:
         """Go on with the runs that the last process left, and watch."""
@@ -253,9 +258,13 @@ class Judging:
                 logger.exception("Judges could not go on. This is a defect of Briggs")
 
     async def _look_or_warn(self, judge: Judge) -> None:
+        key = (judge.organization_id, judge.id)
+        if time.monotonic() < self._waiting_until.get(key, 0.0):
+            return
         try:
             await self._look(judge)
         except BriggsError as error:
+            self._waiting_until[key] = time.monotonic() + WAIT_S
             logger.warning("the judge %r cannot grade: %s", judge.name, error)
 
     async def _look(self, judge: Judge) -> None:
