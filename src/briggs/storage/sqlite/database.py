@@ -227,12 +227,12 @@ class SqliteDatabase:
     def _allow_more(self, more_bytes: int) -> int:
         """How large the log may be in spite of its limit: during a backup, as the disk has room.
 
-        After a backup it may grow once more by its limit, while the thread of the checkpoints
-        moves what is in it. If that is not enough, callers wait for the rest.
+        After a backup it may grow as much again, while the thread of the checkpoints moves what is
+        in it. If that is not enough, callers wait for the rest.
         """
         if is_read_for_long(self.path.parent):
             free_bytes = shutil.disk_usage(self.path.parent).free
-            more = max(more_bytes, self._log_bytes_max)
+            more = max(more_bytes, self._log_bytes_max, self._log.used_bytes)
             has_room = free_bytes > 2 * more
             self._allowed_bytes = self._log.used_bytes + more if has_room else 0
         elif self._checkpointer.is_nearly_done:
