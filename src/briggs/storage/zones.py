@@ -307,10 +307,10 @@ def _read_names(
 
 
 def _list_names(values: Sequence[Any]) -> list[Any]:
-    """What the columns of a field have. A column may have a list."""
+    """What the columns of a field have. A column may have a list. An empty text is no name."""
     names: list[Any] = []
     for value in values:
-        names += value if isinstance(value, list) else [value] if value is not None else []
+        names += value if isinstance(value, list) else [value] if value not in (None, "") else []
     return names or [None]
 
 
