@@ -19,6 +19,7 @@ from briggs.storage import Query, Store, counts, search, search_index
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import Database
 from briggs.storage.said import list_said
+from briggs.storage.search_index import Period
 from briggs.storage.search_segments import fold
 from briggs.storage.tables import completions, search_segments
 from briggs.types.completion_filters import parse_completion_filter
@@ -291,6 +292,18 @@ async def test_what_was_kept_for_long_enough_leaves_the_index(store: Store) -> N
     assert b"hour0" not in words and b"hour11" in words
     page = await store.completions.list(Query(organization_id=OURS, text="hour0"))
     assert page.completions == []
+
+
+async def test_a_segment_that_is_joined_while_a_search_reads(
+    filled: tuple[Store, list[Completion]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is found twice if the segments that a search has listed have become one."""
+    store, recorded = filled
+    _, begin, end, *_ = list_segments(store)[0]
+    middle = (begin + end) // 2
+    before = [Period(begin, middle), Period(middle, end)]
+    monkeypatch.setattr(search, "list_covered", lambda *_, **__: before)
+    await compare(store, recorded)
 
 
 async def test_a_call_that_runs_is_not_in_the_index(

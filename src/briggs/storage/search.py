@@ -18,6 +18,7 @@ from zstandard import ZstdError
 
 from briggs.storage import search_segments
 from briggs.storage.bodies import Bodies
+from briggs.storage.database import database_of
 from briggs.storage.filters import Translator, decide, find_parts
 from briggs.storage.pieces import Expander, read_rows
 from briggs.storage.queries import (
@@ -231,28 +232,32 @@ class _Search:
         this = (
             columns.organization_id == self._query.organization_id,
             columns.begin_at == span.begin,
+            # Another one that was joined from it may begin at the same time.
+            columns.end_at == span.end,
         )
         statement = select(columns.blocks, columns.opaque, columns.words).where(*this)
-        row = self._connection.execute(statement).first()
-        if row is None:
-            # It was dropped just now.
-            return [(span, 0)]
 
         def read_postings() -> bytes | None:
             postings: bytes | None = self._connection.scalar(select(columns.postings).where(*this))
             return postings
 
-        try:
-            reader = search_segments.SegmentReader(
-                blocks=len(row.blocks) // 8,
-                opaque=row.opaque,
-                words=row.words,
-                read_postings=read_postings,
-            )
-            bits = reader.find_blocks(self._condition)
-        except ZstdError:
-            # It is damaged, so it rules out nothing.
-            return [(span, 0)]
+        # The words and where they stand have to be of the same segment.
+        with database_of(self._connection).snapshot(self._connection):
+            row = self._connection.execute(statement).first()
+            if row is None:
+                # It was dropped just now.
+                return [(span, 0)]
+            try:
+                reader = search_segments.SegmentReader(
+                    blocks=len(row.blocks) // 8,
+                    opaque=row.opaque,
+                    words=row.words,
+                    read_postings=read_postings,
+                )
+                bits = reader.find_blocks(self._condition)
+            except ZstdError:
+                # It is damaged, so it rules out nothing.
+                return [(span, 0)]
         return _find_spans(bits, search_segments.list_begins(row.blocks), end=span.end)
 
 
