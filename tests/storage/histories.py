@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from briggs.storage import Store
+from briggs.storage.database import database_of
 from briggs.storage.pieces import count_uses
 from briggs.storage.tables import pieces
 
@@ -32,14 +33,23 @@ def create_history(name: str, turn: int) -> bytes:
 
 async def list_pieces(store: Store, organization_id: str = "default") -> dict[bytes, int]:
     """How often each piece is used, as is counted on the way."""
-    ours = pieces.c.organization_id == organization_id
-    statement = select(pieces.c.hash, pieces.c.uses).where(ours)
-    rows = await store.read(lambda connection: connection.execute(statement).all())
-    return {row.hash: row.uses for row in rows}
+    return await store.read(partial(_list_pieces, organization_id=organization_id))
 
 
 async def check_pieces(store: Store, organization_id: str = "default") -> int:
     """Assert that every piece is there that is used, and no other. Returns how many there are."""
-    uses = await list_pieces(store, organization_id)
-    assert uses == await store.read(partial(count_uses, organization_id=organization_id))
-    return len(uses)
+
+    def check(connection: Connection) -> int:
+        # The writer may be packing bodies meanwhile.
+        with database_of(connection).snapshot(connection):
+            uses = _list_pieces(connection, organization_id=organization_id)
+            assert uses == count_uses(connection, organization_id=organization_id)
+        return len(uses)
+
+    return await store.read(check)
+
+
+def _list_pieces(connection: Connection, *, organization_id: str) -> dict[bytes, int]:
+    ours = pieces.c.organization_id == organization_id
+    rows = connection.execute(select(pieces.c.hash, pieces.c.uses).where(ours)).all()
+    return {row.hash: row.uses for row in rows}
