@@ -429,3 +429,11 @@ async def test_read_without_briggs(store: Store, tmp_path: Path) -> None:
         )
         out, _ = await process.communicate()
         assert out == each.request
+
+
+def test_a_body_with_too_many_values_stays_whole() -> None:
+    """Nothing else could run while its values are told apart."""
+    history = b'"messages":[%b]' % b",".join([b'{"content":"%b"}' % (b"x" * 600)] * 4)
+    few, many = (b",".join(b'"k%d":1' % n for n in range(count)) for count in (9, 260_000))
+    assert find_parts(b"{%b,%b}" % (history, few)) != []
+    assert find_parts(b"{%b,%b}" % (history, many)) == []

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
+from briggs.types.envelope import check_size
+from briggs.types.errors import InvalidRequest
+
 BODY_BYTES_MIN = 2048
 PART_BYTES_MIN = 512
 """What is smaller compresses well where it stands."""
@@ -35,6 +38,11 @@ def find_parts(body: bytes) -> list[BodyPart]:
     JSON, such as an object that has a name twice, costs only room.
     """
     if len(body) < BODY_BYTES_MIN:
+        return []
+    try:
+        check_size(body)
+    except InvalidRequest:
+        # Nothing else could run while millions of values are told apart.
         return []
     parts: list[BodyPart] = []
     try:
