@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
@@ -72,6 +72,8 @@ def read(value: Any, **members: Any) -> CreateChatCompletionResponse:
     return msgspec.json.decode(body, type=CreateChatCompletionResponse)
 
 
+@example({"choices": [{"text": [["0"]]}]}, "finished")
+@example({"choices": [{"message": [None], "text": "0"}]}, "finished")
 @given(ANSWER | JSON, st.sampled_from(["finished", "failed"]))
 def test_anything_reads_as_a_completion(answer: Any, status: Status) -> None:
     """Any recorded answer reads as a completion with a choice, and reads the same again."""

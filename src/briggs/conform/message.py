@@ -19,7 +19,6 @@ _INPUTS = {"function": "arguments", "custom": "input"}
 def restore_message(message: Draft) -> None:
     """M1 to M7: mend the whole message of a choice."""
     message.set("role", "assistant", rule="M1")
-    restore_content(message)
     message.require("content")
     message.require("refusal")
     restore_absent(message)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from briggs.conform.drafts import Draft
+from briggs.conform.message import restore_content
 from briggs.conform.strict import NotConforming
 from briggs.wires.words.places import HOLDERS, KEYS, NAMES, NAMES_KNOWN, SILENT
 
@@ -29,8 +30,11 @@ def restore_stray(
         if taken is not None:
             choice.set(name, taken, rule=rule, absent=rule)
     message = choice.object(name)
-    if message is not None and message.get("content"):
-        return
+    if message is not None:
+        # Parts without text leave the content empty.
+        restore_content(message)
+        if message.get("content"):
+            return
     text = _take_text(choice, message, is_said)
     if text and message is not None:
         message.set("content", text, rule="M2", absent="M2")

@@ -22,7 +22,6 @@ from briggs.conform.logprobs import are_cut, restore_logprobs
 from briggs.conform.message import (
     restore_absent,
     restore_annotations,
-    restore_content,
     restore_text,
 )
 from briggs.conform.response import read_object, restore_identity, restore_service_tier
@@ -532,7 +531,6 @@ def _restore_delta(delta: Draft, state: _ChoiceState) -> None:
     else:
         delta.set("role", "assistant", rule="S5", absent="S5")
     state.begun = True
-    restore_content(delta)
     restore_absent(delta)
     restore_annotations(delta)
     function = delta.object("function_call")

@@ -248,8 +248,9 @@ def _mend_choice(choice: dict[str, Any]) -> dict[str, Any]:
     if "tool_calls" in message:
         message["tool_calls"] = _mend_calls(message["tool_calls"])
     mended = {**choice, "message": message}
-    # With it, the choice would be read as that of a text completion the next time.
-    mended.pop("text", None)
+    if "message" not in choice:
+        # Its text is the content now, and would be read as a part of it the next time.
+        mended.pop("text", None)
     if not isinstance(choice.get("logprobs"), dict) or "tokens" in choice["logprobs"]:
         mended["logprobs"] = None
     return {**mended, **_mend_reason(choice.get("finish_reason"), message)}
