@@ -50,7 +50,7 @@ def test_the_commands_for_a_distributed_database_name_every_table() -> None:
     shared = re.findall(r"create_reference_table\('(\w+)'\)", page)
     distributed = re.findall(r"create_distributed_table\('(\w+)', 'organization_id'", page)
     assert sorted(distributed) == sorted(table.name for table in SHARDED)
-    kept = {"backfills", "migrations", "probes"}
+    kept = {"backfills", "copied_from", "migrations", "probes"}
     assert {*shared, *kept} == {table.name for table in REFERENCE_TABLES}
 
 

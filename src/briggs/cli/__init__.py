@@ -51,6 +51,7 @@ COMMANDS = {
     "backup": ("briggs.cli.backup:backup", "Copy the record to a file, while it is in use."),
     "restore": ("briggs.cli.restore:restore", "Put a backup into a data folder."),
     "verify": ("briggs.cli.verify:verify", "Read the whole record, and say what is wrong."),
+    "store": ("briggs.cli.store:store", "Copy the record to another database."),
     "retention": (
         "briggs.cli.retention:retention",
         "Delete what has been kept for long enough.",

@@ -127,6 +127,10 @@ class Database(Protocol):
         """
         ...
 
+    def copy_in(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows that do not exist, as values of all columns. JSON is given as text."""
+        ...
+
     def add(
         self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str
     ) -> int:

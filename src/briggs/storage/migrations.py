@@ -346,6 +346,11 @@ def store_histories_once(connection: Connection) -> None:
     reshape(connection, tables.pieces)
 
 
+@migration
+def copy_records(connection: Connection) -> None:
+    reshape(connection, tables.copied_from)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

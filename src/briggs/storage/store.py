@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from briggs.storage import records, signed_calls
+from briggs.storage import copied_from, records, signed_calls
 from briggs.storage.alerts import Alerts
 from briggs.storage.backfills import Backfill
 from briggs.storage.bodies import Bodies
@@ -438,23 +438,18 @@ def _open(
     is_shared: bool,
 ) -> tuple[Database, int]:
     """Do everything that blocks: the database, the tables, and interrupted calls."""
-    if address is None:
-        database: Database = SqliteDatabase(
-            folder,
-            durability=durability,
-            log_bytes_max=log_bytes_max,
-            readers_max=READERS_MAX,
-            is_shared=is_shared,
-        )
-    elif is_shared:
-        raise StoreUnavailable(
-            "workers cannot share a PostgreSQL yet: start the server without --workers"
-        )
-    else:
-        database = _open_postgres(folder, address=address, password=password, durability=durability)
+    database = open_database(
+        folder,
+        address=address,
+        password=password,
+        durability=durability,
+        log_bytes_max=log_bytes_max,
+        is_shared=is_shared,
+    )
     try:
         migrate(database.writer)
         with database.transaction(database.writer):
+            copied_from.open_for_use(database.writer)
             interrupted = records.fail_left(database.writer, is_new=True)
     except BaseException as error:
         database.close()
@@ -463,6 +458,34 @@ def _open(
             raise StoreUnavailable(f"{database.name}: {reason}") from error
         raise
     return database, interrupted
+
+
+def open_database(
+    folder: Path,
+    *,
+    address: str | None,
+    password: str | None,
+    durability: Durability,
+    log_bytes_max: int,
+    is_shared: bool = False,
+) -> Database:
+    """The database of a data folder, or at an address, as it is: its tables are not migrated.
+
+    Raises `StoreLocked` if another process uses the folder, and `StoreUnavailable`.
+    """
+    if address is None:
+        return SqliteDatabase(
+            folder,
+            durability=durability,
+            log_bytes_max=log_bytes_max,
+            readers_max=READERS_MAX,
+            is_shared=is_shared,
+        )
+    if is_shared:
+        raise StoreUnavailable(
+            "workers cannot share a PostgreSQL yet: start the server without --workers"
+        )
+    return _open_postgres(folder, address=address, password=password, durability=durability)
 
 
 def _open_postgres(

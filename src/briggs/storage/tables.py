@@ -804,6 +804,18 @@ backfills = Table(
     sqlite_with_rowid=False,
 )
 
+# What this database is being copied from. A server that opens it deletes the row.
+copied_from = Table(
+    "copied_from",
+    metadata,
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("source", AnyText, nullable=False),
+    Column("run", AnyText, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # After a failure, the store writes here to check whether it can write again.
 probes = Table(
     "probes",
@@ -881,6 +893,7 @@ REFERENCE_TABLES = {
     keys: "a caller's secret is looked up before it is known whose it is",
     ended_sessions: "a cookie is looked up before it is known whose it is",
     backfills: "how far this database has been worked through",
+    copied_from: "whether this database is a copy that is not complete",
     probes: "written to see whether the database can be written",
     migrations: "the version of this database",
 }

@@ -8,7 +8,19 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, func, literal, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.exc import DBAPIError
 from zstandard import ZstdError
 
@@ -57,7 +69,7 @@ _UNREADABLE = (
 )
 """What reading a damaged value raises. A missing piece is a `KeyError`."""
 
-Row = TypeVar("Row")
+Read = TypeVar("Read")
 
 
 class Damage(NamedTuple):
@@ -80,6 +92,16 @@ class RecordReader(Protocol):
 
     def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
         """Make all reads in the block see the same state."""
+        ...
+
+    def hold(self, connection: Connection) -> AbstractContextManager[None]:
+        """As `snapshot`, for as long as it takes. Servers that write meanwhile know of it."""
+        ...
+
+    def stream(
+        self, connection: Connection, statement: Select[Any]
+    ) -> AbstractContextManager[Iterable[Row[Any]]]:
+        """The rows of a statement, few at a time."""
         ...
 
     def find_damage(self) -> Iterator[str]:
@@ -432,8 +454,8 @@ class _Unreadable(NamedTuple):
 
 
 def _split_unreadable(
-    keys: Sequence[str], read: Callable[[Sequence[str]], Sequence[Row]]
-) -> Iterator[Sequence[Row] | _Unreadable]:
+    keys: Sequence[str], read: Callable[[Sequence[str]], Sequence[Read]]
+) -> Iterator[Sequence[Read] | _Unreadable]:
     """Read rows at once. If that fails, read them one by one, and name those that fail."""
     try:
         yield read(keys)

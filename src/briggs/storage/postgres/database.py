@@ -130,6 +130,9 @@ class PostgresDatabase:
     ) -> int:
         return statements.insert_missing(connection, table, rows)
 
+    def copy_in(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        statements.copy_in(connection, table, rows)
+
     def add(
         self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str
     ) -> int:

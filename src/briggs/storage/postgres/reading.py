@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row, Select
 
 from briggs.storage.database import Database
 from briggs.storage.postgres import connections
@@ -30,6 +30,14 @@ class PostgresReader:
 
     def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
         return connections.snapshot(connection)
+
+    def hold(self, connection: Connection) -> AbstractContextManager[None]:
+        return connections.snapshot(connection)
+
+    def stream(
+        self, connection: Connection, statement: Select[Any]
+    ) -> AbstractContextManager[Iterable[Row[Any]]]:
+        return connections.stream(connection, statement)
 
     def find_damage(self) -> Iterator[str]:
         """PostgreSQL checks its own files, if it has checksums."""

@@ -64,6 +64,20 @@ def insert_missing(connection: Connection, table: Table, rows: Iterable[Sequence
     return driver(connection).execute(sql.encode(), values).rowcount if columns else 0
 
 
+def copy_in(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert many rows that do not exist, as values of all columns."""
+    sql, types, converters = _copy_sql(table)
+    with driver(connection).cursor().copy(sql.encode()) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(
+                [
+                    value if convert is None or value is None else convert(value)
+                    for convert, value in zip(converters, row, strict=True)
+                ]
+            )
+
+
 def add(connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str) -> int:
     """Add to a column of some rows, given as numbers with keys. Returns how many there are."""
     columns = [[storable(value) for value in each] for each in zip(*rows, strict=True)]
@@ -161,6 +175,15 @@ def _add_sql(table: Table, column: str) -> str:
         f"UPDATE {table.name} SET {column} = {table.name}.{column} + new.more "  # noqa: S608
         f"FROM unnest({arrays}) AS new(more, {names}) WHERE {same}"
     )
+
+
+@cache
+def _copy_sql(table: Table) -> tuple[str, list[str], list[Callable[[Any], Any] | None]]:
+    names = ", ".join(f'"{each.name}"' for each in table.columns)
+    sql = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
+    types = [_type_of(each) for each in table.columns]
+    kinds = zip(types, table.columns, strict=True)
+    return sql, types, [_converter_of(each) if kind == "text" else None for kind, each in kinds]
 
 
 @cache

@@ -172,6 +172,9 @@ class SqliteDatabase:
     ) -> int:
         return statements.insert_missing(connection, table, rows)
 
+    def copy_in(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        statements.copy_in(connection, table, rows)
+
     def add(
         self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str
     ) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row, Select
 
 from briggs.storage.database import Database
 from briggs.storage.errors import StoreError
@@ -40,6 +40,16 @@ class SqliteReader:
 
     def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
         return connections.snapshot(connection)
+
+    @contextmanager
+    def hold(self, connection: Connection) -> Iterator[None]:
+        with reading_for_long(self._folder), connections.snapshot(connection):
+            yield
+
+    def stream(
+        self, connection: Connection, statement: Select[Any]
+    ) -> AbstractContextManager[Iterable[Row[Any]]]:
+        return connection.execute(statement)
 
     def find_damage(self) -> Iterator[str]:
         """What SQLite's own check finds, table by table, each as of one moment."""

@@ -47,6 +47,12 @@ def insert_missing(connection: Connection, table: Table, rows: Iterable[Sequence
     return max(0, driver(connection).executemany(_insert_missing_sql(table), values).rowcount)
 
 
+def copy_in(connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert many rows that do not exist, as values of all columns."""
+    values = ([storable(value) for value in row] for row in rows)
+    driver(connection).executemany(_insert_sql(table), values)
+
+
 def add(connection: Connection, table: Table, rows: Sequence[Sequence[Any]], *, column: str) -> int:
     """Add to a column of some rows, given as numbers with keys. Returns how many there are."""
     values = [[storable(value) for value in row] for row in rows]
@@ -107,13 +113,15 @@ def _add_sql(table: Table, column: str) -> str:
 
 
 @cache
+def _insert_sql(table: Table) -> str:
+    names = ", ".join(f'"{each.name}"' for each in table.columns)
+    values = ", ".join("?" * len(table.columns))
+    return f"INSERT INTO {table.name} ({names}) VALUES ({values})"  # noqa: S608
+
+
+@cache
 def _insert_missing_sql(table: Table) -> str:
-    names = table.columns.keys()
-    values = ", ".join("?" * len(names))
-    return (
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) "  # noqa: S608
-        "ON CONFLICT DO NOTHING"
-    )
+    return f"{_insert_sql(table)} ON CONFLICT DO NOTHING"
 
 
 # The driver releases the interpreter lock for every statement and then has to wait for it, so a
