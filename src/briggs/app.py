@@ -238,6 +238,8 @@ async def open_app(
         stack.push_async_callback(app.parts.alerts.close)
         await app.parts.drift.start()
         stack.push_async_callback(app.parts.drift.close)
+        await app.parts.prompts.start()
+        stack.push_async_callback(app.parts.prompts.close)
         await app.parts.eval_runs.start()
         stack.push_async_callback(app.parts.eval_runs.close)
         yield app

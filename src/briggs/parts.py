@@ -10,6 +10,7 @@ from briggs.accounts.gate import Gate
 from briggs.accounts.sign_in_links import SignInLinks
 from briggs.alerts.alerts import Alerts
 from briggs.drift.watches import DriftWatching
+from briggs.evals.prompt_sorting import PromptSorting
 from briggs.evals.runs import EvalRuns
 from briggs.gateway.book import Book
 from briggs.gateway.calls import Gateway
@@ -52,6 +53,7 @@ class Parts:
             self.gateway, store=store, keys=gate.keys, judging=self.judging, peers=self.peers
         )
         self.drift = DriftWatching(self.gateway, store=store, peers=self.peers)
+        self.prompts = PromptSorting(store, peers=self.peers)
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""
         self.reload_failures = 0

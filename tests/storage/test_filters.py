@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from briggs.storage import Query, Store
+from briggs.storage.prompts import SortedCall
 from briggs.storage.queries import Sort
 from briggs.types.completion_filters import VOCABULARY, parse_completion_filter
 from briggs.types.completions import Attempt, Completion, Fix
@@ -23,6 +24,7 @@ from briggs.types.errors import InvalidFilter
 from briggs.types.feedback import Feedback, FeedbackTask
 from briggs.types.filters import AllOf, Comparison, Filter, Not, Words
 from briggs.types.keys import Key
+from briggs.types.prompts import NamedPrompt, PromptPlace, PromptVersion
 
 # 2026-11-23T14:00:00Z
 CREATED = 1_795_442_400_000_000
@@ -36,6 +38,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 TASKS = {"quality": "t-1", "tone.of voice": "t-2"}
 KEYS = {"k-1": "ci", "k-2": "laptop"}
+PROMPTS = {"support": "p-1", "sums": "p-2"}
 
 
 class World:
@@ -44,6 +47,13 @@ class World:
     def __init__(self) -> None:
         self.all = create_completions()
         self.grades = create_grades(self.all)
+        self.places = {
+            each.id: (name, 1 + at % 2)
+            for at, (each, name) in enumerate(
+                zip(self.all[1::2], itertools.cycle(PROMPTS), strict=False)
+            )
+        }
+        """The prompt of every second completion."""
         self._runner = asyncio.Runner()
 
     def open(self, folder: Path) -> None:
@@ -122,6 +132,7 @@ class World:
             ],
             "graded": [kinds[each.reviewer_kind] for each in about] or ["none"],
             "key": [] if of.key_id is None else [of.key_id, KEYS[of.key_id]],
+            "prompt": self._name_prompts(of),
             "caller": ["stayed" if of.caller_left_ms is None else "left"],
             "stream": ["true" if of.stream else "false"],
             "attempts": [len(of.attempts)],
@@ -141,6 +152,12 @@ class World:
         }
         value = getattr(of, names.get(field, field))
         return [] if value is None else [value]
+
+    def _name_prompts(self, of: Completion) -> list[str]:
+        if of.id not in self.places:
+            return []
+        name, version = self.places[of.id]
+        return [name, f"{name}@{version}"]
 
 
 def _read_path(values: Any, path: str) -> list[Any]:
@@ -266,7 +283,29 @@ async def create_store(folder: Path, world: World) -> Store:
                 last_used_at=None,
             )
         )
+    await create_prompts(store, world)
     return store
+
+
+async def create_prompts(store: Store, world: World) -> None:
+    for name, id in PROMPTS.items():
+        prompt = NamedPrompt(id=id, organization_id="default", name=name)
+        for word in ("a", "b"):
+            version = PromptVersion(
+                organization_id="default",
+                prompt_id=id,
+                version=0,
+                template=[word],
+                decided_by="person",
+            )
+            await store.prompts.create(prompt, version)
+    calls = [
+        SortedCall(each.created_at, each.id, PromptPlace(PROMPTS[name], version))
+        for each in world.all
+        if each.id in world.places
+        for name, version in [world.places[each.id]]
+    ]
+    await store.prompts.sort(calls, organization_id="default", sorted_to=0)
 
 
 VALUES: Mapping[str, list[str]] = {
@@ -279,6 +318,7 @@ VALUES: Mapping[str, list[str]] = {
     "finish_reason": ["stop", "length", "none"],
     "error": ["hang_up", "none"],
     "rule": ["C3", "M1", "none"],
+    "prompt": ["support", "sums@1", "sums@2", "support@3", "x", "none"],
     "id": ["c-5", "c-0"],
     "created": ["2026-11-24", "2026-11-24T10:00", "'2026-11-25T01:00+02:00'"],
     "duration": ["300ms", "2s", "1.5s", "none"],

@@ -51,6 +51,8 @@ class Hostile(NamedTuple):
     tasks: list[str]
     run: str
     """An eval of them."""
+    prompt: str
+    """A named prompt, whose versions are the texts of their system messages."""
 
 
 def record_hostile(server: Server) -> Hostile:
@@ -63,7 +65,8 @@ def record_hostile(server: Server) -> Hostile:
             "POST", "/v1/organization/admin_api_keys", {"name": text[:150], "scopes": ["read"]}
         )
         server.send("POST", "/api/v1/organizations", {"slug": f"o{len(text)}", "name": text[:150]})
-    return Hostile(completions, session, tasks, _run_eval(server))
+    prompt = _name_prompts(server, completions)
+    return Hostile(completions, session, tasks, _run_eval(server), prompt)
 
 
 def _record(server: Server, text: str, *, session: str) -> str:
@@ -123,6 +126,14 @@ def _record(server: Server, text: str, *, session: str) -> str:
     assert made.status == 200, made.body
     id: str = made.json["id"]
     return id
+
+
+def _name_prompts(server: Server, completions: list[str]) -> str:
+    for id in completions:
+        # A text may have no words, or the same ones as another.
+        body = {"name": "hostile", "completion_id": id}
+        assert server.send("POST", "/api/v1/named_prompts", body).status in (200, 400, 409)
+    return "hostile"
 
 
 def _run_eval(server: Server) -> str:

@@ -82,7 +82,7 @@ from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
 from briggs.client.logged import LoggedCompletion
 from briggs.client.organizations import Organization, OrganizationDeleted
 from briggs.client.preferences import PreferencePair
-from briggs.client.prompts import PromptList
+from briggs.client.prompts import NamedPrompt, PromptComparison, PromptDeleted, PromptList
 from briggs.client.retention import RetentionTerm
 from briggs.client.runner import ChatCompletionStream, Runner
 from briggs.client.sessions import Session, SessionCreated, SessionDeleted, SessionDetails
@@ -913,6 +913,38 @@ class Prompts:
     def list(self, *, filter: str | None = None, limit: int | None = None) -> PromptList:
         """The prompts of the newest calls that a filter selects: 1,000, or `limit`, up to 5,000."""
         return self._runner.run(self._calls.list(filter=filter, limit=limit))
+
+    def name(
+        self, name: str, *, template: str | None = None, completion_id: str | None = None
+    ) -> NamedPrompt:
+        """Name a prompt, or give a named one its next version: by its text, or that of a call.
+
+        In a template, {1}, {2} and so on stand for what changes. Raises `Conflict` if a version
+        has this text already.
+        """
+        return self._runner.run(
+            self._calls.name(name, template=template, completion_id=completion_id)
+        )
+
+    def list_named(self) -> Sequence[NamedPrompt]:
+        """The named prompts with their versions, by name."""
+        return self._runner.run(self._calls.list_named())
+
+    def retrieve(self, name: str) -> NamedPrompt:
+        """A named prompt with its versions. Raises `NotFound`."""
+        return self._runner.run(self._calls.retrieve(name))
+
+    def compare(self, name: str, versions: Sequence[int] = ()) -> PromptComparison:
+        """How the calls of some versions fare, by default of all. Raises `NotFound`."""
+        return self._runner.run(self._calls.compare(name, versions))
+
+    def merge(self, name: str, version: int, *, into: int) -> NamedPrompt:
+        """Make one version of two: what differs in their texts becomes a variable."""
+        return self._runner.run(self._calls.merge(name, version, into=into))
+
+    def delete(self, name: str) -> PromptDeleted:
+        """Forget a name with its versions. The calls stay on record. Raises `NotFound`."""
+        return self._runner.run(self._calls.delete(name))
 
 
 class Models:

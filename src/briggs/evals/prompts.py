@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -21,11 +22,10 @@ from briggs.types.completions import Completion
 from briggs.types.errors import InvalidRequest
 from briggs.types.feedback import Feedback
 from briggs.types.filters import AllOf
+from briggs.types.prompts import WORDS_MAX
 from briggs.types.texts import content_text
 
 COMPLETIONS_MAX = 5_000
-TOKENS_MAX = 2_000
-"""So many words of a prompt are looked at."""
 TEMPLATES_MAX = 100
 SHARE_MIN = 0.6
 """From this share of equal words on, two texts are of one prompt."""
@@ -145,9 +145,9 @@ class Sorter:
         )
 
     def _find(self, text: str) -> _Template | None:
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        digest = hash_text(text)
         if digest not in self._known:
-            self._known[digest] = self._sort(_TOKEN.findall(text)[:TOKENS_MAX])
+            self._known[digest] = self._sort(split_words(text))
         return self._known[digest]
 
     def _sort(self, tokens: list[str]) -> _Template | None:
@@ -199,11 +199,8 @@ class _Template:
         for name in ("cost_usd", "prompt_tokens", "completion_tokens"):
             if (value := getattr(completion, name)) is not None:
                 self._figures[name].append(value)
-        for given in feedback:
-            for field, value in given.json_values.items():
-                grade = float(value) if isinstance(value, bool) else number(value)
-                if grade is not None:
-                    self._grades[given.task_name, field].append(grade)
+        for (task, field), grades in read_grades(feedback).items():
+            self._grades[task, field] += grades
         if len(self._ids) < EXAMPLES_MAX:
             self._ids.append(completion.id)
 
@@ -218,7 +215,7 @@ class _Template:
                 mean=found.mean, interval=found.interval, count=len(values)
             )
         return FoundPrompt(
-            id=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12],
+            id=hash_text(text).hex()[:12],
             template=text,
             variables=variables,
             texts=self._texts,
@@ -246,6 +243,27 @@ def read_system(completion: Completion) -> str:
             break
         texts.append(content_text(message.get("content")))
     return "\n".join(texts)
+
+
+def read_grades(feedback: Sequence[Feedback]) -> dict[tuple[str, str], list[float]]:
+    """The grades of a call that are numbers, by task and field. Yes is 1."""
+    grades: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for given in feedback:
+        for field, value in given.json_values.items():
+            grade = float(value) if isinstance(value, bool) else number(value)
+            if grade is not None:
+                grades[given.task_name, field].append(grade)
+    return grades
+
+
+def split_words(text: str) -> list[str]:
+    """The first words of a text, each with the blanks before it."""
+    return [found[0] for found in islice(_TOKEN.finditer(text), WORDS_MAX)]
+
+
+def hash_text(text: str) -> bytes:
+    """The SHA-256 of a text, which may have half surrogate pairs."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def join(fixed: Sequence[str | None], tokens: Sequence[str]) -> list[str | None]:

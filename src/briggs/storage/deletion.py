@@ -13,6 +13,7 @@ from briggs.storage import (
     histories,
     indexes,
     judges,
+    prompts,
     rollups,
     search_index,
     signed_calls,
@@ -38,7 +39,8 @@ def delete_completions(
     the order are kept.
 
     Whatever quotes or names them goes too: index rows, feedback, judgements, leases, skipped
-    reviews, signed calls, and sessions that have no other completion. The rollups follow.
+    reviews, places in versions of prompts, signed calls, and sessions that have no other
+    completion. The rollups follow.
     """
     if not found:
         return
@@ -50,6 +52,7 @@ def delete_completions(
     search_index.note(connection, of=found)
     _delete_grades(connection, ids, organization_id=organization_id)
     judges.forget(connection, completion_ids=ids, organization_id=organization_id)
+    prompts.forget(connection, of=found)
     histories.release(connection, ids=ids, organization_id=organization_id)
     for table in (completions, deleted_completions):
         ours = table.c.organization_id == organization_id

@@ -51,6 +51,7 @@ from briggs.types.filters import (
     list_conditions,
     list_words,
 )
+from briggs.types.prompts import split_name
 
 Condition = ColumnElement[bool]
 
@@ -120,6 +121,28 @@ class Translator:
             or_(_COLUMNS.key_id == name, _COLUMNS.key_id.in_(named)),
         )
 
+    def find_prompt(self, named: str) -> Condition:
+        """Whether the completion has this named prompt, or this version of it."""
+        table = tables.prompt_completions
+        return exists().where(
+            *list_prompt_conditions(table, named, organization_id=self._organization_id),
+            table.c.created_at == _COLUMNS.created_at,
+            table.c.completion_id == _COLUMNS.id,
+        )
+
+    def lacks_prompts(self) -> Condition:
+        """Whether the completion has no named prompt."""
+        table, ours = tables.prompt_completions, tables.prompts.c
+        named = select(ours.id).where(ours.organization_id == self._organization_id)
+        return not_(
+            exists().where(
+                table.c.organization_id == self._organization_id,
+                table.c.prompt_id.in_(named),
+                table.c.created_at == _COLUMNS.created_at,
+                table.c.completion_id == _COLUMNS.id,
+            )
+        )
+
     def _find_metadata(self, key: str, condition: Comparison) -> Condition:
         if condition.value.is_none:
             known = select(literal(1)).where(
@@ -157,6 +180,20 @@ class Translator:
             given = about.organization_id == self._organization_id
             return _COLUMNS.id.in_(select(about.completion_id).where(given, *conditions))
         return exists().where(*_IS_ABOUT_IT, *conditions)
+
+
+def list_prompt_conditions(table: Any, named: str, *, organization_id: str) -> list[Condition]:
+    """The conditions of rows that tell which prompt calls have: those of `NAME` or `NAME@2`."""
+    name, version = split_name(named)
+    prompts = tables.prompts.c
+    prompt_id = select(prompts.id).where(
+        prompts.organization_id == organization_id, prompts.name == name
+    )
+    conditions = [
+        table.c.organization_id == organization_id,
+        table.c.prompt_id == prompt_id.scalar_subquery(),
+    ]
+    return conditions if version is None else [*conditions, table.c.version == version]
 
 
 def name_keys(connection: Connection, filter: Filter, *, organization_id: str) -> Filter:
@@ -337,6 +374,12 @@ def _find_rule(translator: Translator, condition: Comparison) -> Condition:
     return translator.find_index(completion_rules, rule=condition.value.text)
 
 
+def _find_prompt(translator: Translator, condition: Comparison) -> Condition:
+    if condition.value.is_none:
+        return translator.lacks_prompts()
+    return translator.find_prompt(condition.value.text)
+
+
 def _find_key(translator: Translator, condition: Comparison) -> Condition:
     if condition.value.is_none:
         return _COLUMNS.key_id.is_(None)
@@ -392,6 +435,7 @@ _FINDERS: Mapping[str, Finder] = {
     "session": _find_text(_COLUMNS.session_id),
     "user": _find_text(_COLUMNS.user),
     "key": _find_key,
+    "prompt": _find_prompt,
     "finish_reason": _find_finish_reason,
     "error": _find_text(_COLUMNS.failure_kind),
     "rule": _find_rule,

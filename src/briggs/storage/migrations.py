@@ -351,6 +351,12 @@ def copy_records(connection: Connection) -> None:
     reshape(connection, tables.copied_from)
 
 
+@migration
+def name_prompts(connection: Connection) -> None:
+    for table in (tables.prompts, tables.prompt_versions, tables.prompt_completions):
+        reshape(connection, table)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

@@ -22,7 +22,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from briggs.storage.filters import Translator, check_tasks, is_rare
+from briggs.storage.filters import Translator, check_tasks, is_rare, list_prompt_conditions
 from briggs.storage.functions import by_key, json_elements
 from briggs.storage.records import SELECT, SELECT_HEADS
 from briggs.storage.tables import (
@@ -32,6 +32,7 @@ from briggs.storage.tables import (
     completion_tags,
     completions,
     feedback_completions,
+    prompt_completions,
 )
 from briggs.storage.types import AnyText
 from briggs.types.completion_filters import is_comparison, list_required
@@ -49,8 +50,8 @@ from briggs.types.filters import (
 )
 
 FOUND_BY_QUERY_MAX = 50
-"""How many tags, pairs of metadata and rules one query may name. Each becomes a join, and SQLite
-joins at most 64 tables."""
+"""How many tags, pairs of metadata, rules and prompts one query may name. Each becomes a join, and
+SQLite joins at most 64 tables."""
 
 
 Sort = Literal["time", "duration", "cost", "tokens", "p_mean", "p_least"]
@@ -71,6 +72,8 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """The completion must have none of these."""
     violates: list[str] = []
     """The ids of rules. The answer must break all of them."""
+    prompts: list[str] = []
+    """Named prompts, each as `NAME` or `NAME@VERSION`. The completion must have all of these."""
     caller_left: bool | None = None
     """Whether the caller left before the end of the answer."""
     metadata: dict[str, str] = {}
@@ -110,10 +113,11 @@ class Query(msgspec.Struct, kw_only=True, frozen=True):
     """Whether to read the bodies. Otherwise `request` is empty and the others are None."""
 
     def __post_init__(self) -> None:
-        if len(self.tags) + len(self.metadata) + len(self.violates) > FOUND_BY_QUERY_MAX:
+        named = len(self.tags) + len(self.metadata) + len(self.violates) + len(self.prompts)
+        if named > FOUND_BY_QUERY_MAX:
             raise InvalidRequest(
-                f"The query names more than {FOUND_BY_QUERY_MAX} tags, pairs of metadata and "
-                "rules: name fewer."
+                f"The query names more than {FOUND_BY_QUERY_MAX} tags, pairs of metadata, "
+                "rules and prompts: name fewer."
             )
 
     @property
@@ -206,8 +210,8 @@ def read_chosen(page: Select[tuple[Any, ...]], *, query: Query) -> Select[tuple[
 
 
 def count_led(query: Query, *, limit: int) -> Select[Any] | None:
-    """Counts what a query has to read from the index of a tag, of metadata or of a rule, up to a
-    limit. None if it reads the index by time.
+    """Counts what a query has to read from the index of a tag, of metadata, a rule or a prompt,
+    up to a limit. None if it reads the index by time.
     """
     query = narrow(query)
     lead = next(iter(_list_sources(query)), None)
@@ -263,7 +267,8 @@ def _list_sources(query: Query) -> list[Subquery]:
         _find(completion_metadata, query, key=key, value=value)
         for key, value in query.metadata.items()
     ]
-    return sources + [_find(completion_rules, query, rule=rule) for rule in query.violates]
+    sources += [_find(completion_rules, query, rule=rule) for rule in query.violates]
+    return sources + [_find_prompt(query, named) for named in query.prompts]
 
 
 def read_ids(ids: Any, *, query: Query) -> Select[tuple[Any, ...]]:
@@ -323,14 +328,17 @@ def _order(
 
 
 def narrow(query: Query) -> Query:
-    """Move what a filter requires of tags, metadata, rules and times to where indexes find it."""
+    """Move what a filter requires of tags, metadata, rules, prompts and times to where indexes
+    find it.
+    """
     if query.filter is None:
         return query
     tags, metadata, rules = list(query.tags), dict(query.metadata), list(query.violates)
+    prompts = list(query.prompts)
     begins, ends = [query.created_from], [query.created_to]
     rest: list[Filter] = []
     for each in list_required(query.filter):
-        is_full = len(tags) + len(metadata) + len(rules) >= FOUND_BY_QUERY_MAX
+        is_full = sum(map(len, (tags, metadata, rules, prompts))) >= FOUND_BY_QUERY_MAX
         if not isinstance(each, Comparison):
             rest.append(each)
         elif each.field == "created" and each.value.span is not None and each.operator != "!=":
@@ -341,6 +349,8 @@ def narrow(query: Query) -> Query:
             tags.append(each.value.text)
         elif not is_full and is_comparison(each, "rule", "="):
             rules.append(each.value.text)
+        elif not is_full and is_comparison(each, "prompt", "="):
+            prompts.append(each.value.text)
         elif not is_full and _is_pair(each) and each.field[len(_METADATA) :] not in metadata:
             metadata[each.field[len(_METADATA) :]] = each.value.text
         else:
@@ -350,6 +360,7 @@ def narrow(query: Query) -> Query:
         tags=list(dict.fromkeys(tags)),
         metadata=metadata,
         violates=list(dict.fromkeys(rules)),
+        prompts=list(dict.fromkeys(prompts)),
         created_from=max((each for each in begins if each is not None), default=None),
         created_to=min((each for each in ends if each is not None), default=None),
         filter=AllOf(rest) if rest else None,
@@ -424,3 +435,11 @@ def _find(table: Table, query: Query, **values: str) -> Subquery:
     wanted = {"organization_id": query.organization_id, **values}
     conditions = [table.c[name] == value for name, value in wanted.items()]
     return select(table).where(*conditions).subquery()
+
+
+def _find_prompt(query: Query, named: str) -> Subquery:
+    """The completions that have a named prompt."""
+    conditions = list_prompt_conditions(
+        prompt_completions, named, organization_id=query.organization_id
+    )
+    return select(prompt_completions).where(*conditions).subquery()

@@ -34,6 +34,7 @@ from briggs.storage.judges import Judges
 from briggs.storage.keys import Keys
 from briggs.storage.migrations import migrate
 from briggs.storage.organizations import Organizations
+from briggs.storage.prompts import Prompts
 from briggs.storage.queue import Queue, size_of
 from briggs.storage.redactor import Redactor
 from briggs.storage.retention import Retention, Sweeper
@@ -137,6 +138,7 @@ class Store:
         self.datasets = Datasets(self, bodies=bodies)
         self.drift = Drift(self)
         self.judges = Judges(self)
+        self.prompts = Prompts(self)
         self.eval_runs = EvalRunStore(self)
         self.search_index = SearchIndex(self)
         self.sizes = Sizes(self, database=database)

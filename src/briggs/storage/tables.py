@@ -35,6 +35,7 @@ from briggs.types.drift import DriftMove
 from briggs.types.evals import Score, Scorer
 from briggs.types.judges import Example, Watch
 from briggs.types.limits import Limits
+from briggs.types.prompts import Template
 
 metadata = MetaData()
 
@@ -885,6 +886,45 @@ drift_changes = Table(
     Column("fingerprints_now", Json(list[str]), nullable=False),
     Column("duration_ms_before", Float),
     Column("duration_ms_now", Float),
+    sqlite_with_rowid=False,
+)
+
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_version", Integer, nullable=False, server_default=text("0")),
+    Column("sorted_to", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("prompts_by_name", prompts.c.organization_id, prompts.c.name, unique=True)
+
+prompt_versions = Table(
+    "prompt_versions",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("prompt_id", AnyText, primary_key=True, nullable=False),
+    Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("template", Json(Template), nullable=False),
+    Column("decided_by", AnyText, nullable=False),
+    Column("of_version", Integer),
+    Column("distance", Float),
+    sqlite_with_rowid=False,
+)
+
+# Which calls have which named prompt. It is filled in the background.
+prompt_completions = Table(
+    "prompt_completions",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("prompt_id", AnyText, primary_key=True, nullable=False),
+    Column("created_at", BigInteger, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
+    Column("version", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

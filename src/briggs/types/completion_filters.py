@@ -132,6 +132,12 @@ _FIELDS = (
         about="what became of broken rules: `mended`, `left` as they came, or `none` broken",
     ),
     FilterField(
+        name="prompt",
+        kind="text",
+        has_none=True,
+        about="the named prompt that it has, such as `support`, or `support@2` for one version",
+    ),
+    FilterField(
         name="graded",
         kind="text",
         choices=("none", "people", "api", "model"),

@@ -40,13 +40,14 @@ class State(NamedTuple):
     """Calls on record from the last 24 hours."""
 
 
-_MINOR = ("/sessions", "/evals", "/settings")
+_MINOR = ("/sessions", "/evals", "/prompts", "/settings")
 _PLACES: tuple[tuple[str, str, str, str, tuple[Scope, ...]], ...] = (
     ("Home", "/", "home", "h", ("read",)),
     ("Completions", "/completions", "completions", "c", ("read",)),
     ("Sessions", "/sessions", "sessions", "s", ("read",)),
     ("Feedback", "/feedback", "feedback", "f", ("read", "grade")),
     ("Evals", "/evals", "flag", "v", ("read",)),
+    ("Prompts", "/prompts", "edit", "m", ("read",)),
     ("Playground", "/playground", "playground", "p", ("answer",)),
     ("Settings", "/settings", "settings", "e", ("read",)),
 )

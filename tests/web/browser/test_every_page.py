@@ -70,6 +70,8 @@ def list_paths(route: str, hostile: Hostile) -> list[str]:
         ids = [hostile.session]
     elif route.startswith("/evals/{"):
         ids = [hostile.run]
+    elif route.startswith("/prompts/{"):
+        ids = [hostile.prompt]
     else:
         ids = hostile.completions
     for name, value in {**PARTS, "completion_id": hostile.completions[0]}.items():

@@ -13,6 +13,7 @@ from briggs.api.briggs import (
     feedback_tasks,
     invitations,
     judges,
+    named_prompts,
     organizations,
     preferences,
     prompts,
@@ -42,6 +43,8 @@ _EVAL_RUNS = "/api/v1/eval_runs"
 _TEST_RUNS = "/api/v1/test_runs"
 _JUDGES = "/api/v1/judges"
 _JUDGE = f"{_JUDGES}/{{id}}"
+_PROMPTS = "/api/v1/named_prompts"
+_PROMPT = f"{_PROMPTS}/{{name}}"
 _ORGANIZATIONS = "/api/v1/organizations"
 
 ROUTES = [
@@ -132,6 +135,12 @@ ROUTES = [
     route("POST", f"{_EVAL_RUNS}/{{id}}/cancel", eval_runs.cancel, scope="answer"),
     route("DELETE", f"{_EVAL_RUNS}/{{id}}", eval_runs.delete, scope="admin"),
     route("GET", "/api/v1/prompts", prompts.list_all, scope="read"),
+    route("POST", _PROMPTS, named_prompts.create, scope="admin"),
+    route("GET", _PROMPTS, named_prompts.list_all, scope="read"),
+    route("GET", _PROMPT, named_prompts.retrieve, scope="read"),
+    route("GET", f"{_PROMPT}/comparison", named_prompts.compare, scope="read"),
+    route("POST", f"{_PROMPT}/merge", named_prompts.merge, scope="admin"),
+    route("DELETE", _PROMPT, named_prompts.delete, scope="admin"),
     route("POST", _TEST_RUNS, test_runs.create, scope="answer"),
     route("GET", _TEST_RUNS, test_runs.list_runs, scope="read"),
     route("GET", f"{_TEST_RUNS}/{{id}}", test_runs.retrieve, scope="read"),

@@ -19,10 +19,7 @@ from briggs.cli.terminal.eval_reports import (
 from briggs.cli.terminal.tables import create_table
 from briggs.cli.terminal.text import format_time
 from briggs.client import Dataset, EvalReport, EvalRun
-from briggs.client.prompts import PromptList
-from briggs.types.texts import one_line, printable
-
-PROMPT_SHOWN_MAX = 200
+from briggs.types.texts import printable
 
 
 def print_datasets(found: Iterable[Dataset]) -> None:
@@ -88,28 +85,3 @@ def print_report(report: EvalReport) -> None:
     if progress.unpriced:
         said += f" Calls without a known price: {progress.unpriced:,}."
     console.print(Text(f"{said} Answers of earlier runs: {progress.cached:,}."))
-
-
-def print_prompts(found: PromptList) -> None:
-    """The prompts as a table."""
-    table = create_table()
-    table.add_column("prompt", overflow="fold", ratio=1)
-    for name in ("calls", "texts", "cost", "in", "out"):
-        table.add_column(name, justify="right")
-    table.add_column("grades", overflow="fold")
-    for each in found.data:
-        grades = [
-            f"{field} {mean.mean:.2f} ({mean.count})"
-            for fields in each.grades.values()
-            for field, mean in fields.items()
-        ]
-        figures = (each.prompt_tokens, each.completion_tokens)
-        table.add_row(
-            Text(one_line(each.template)[:PROMPT_SHOWN_MAX]),
-            f"{each.calls:,}",
-            f"{each.texts:,}",
-            "" if each.cost_usd is None else f"${each.cost_usd:.4f}",
-            *("" if number is None else f"{number:,.0f}" for number in figures),
-            Text(printable(", ".join(grades))),
-        )
-    Console(highlight=False).print(table)
