@@ -24,6 +24,7 @@ from typing import Final, Literal
 USER: Final = "briggs"
 START_TIMEOUT_S = 60
 _PREFIX = "briggs-postgres-"
+_PARENT = Path("/tmp")
 
 # Texts sort as in a dictionary, as on most installed servers, so that a test fails if something
 # counts on the order of bytes without asking for it.
@@ -53,11 +54,18 @@ class Postgres:
     @classmethod
     @contextlib.contextmanager
     def run(
-        cls, *, fsync: bool = False, settings: Mapping[str, str] | None = None
+        cls,
+        *,
+        fsync: bool = False,
+        settings: Mapping[str, str] | None = None,
+        parent: Path = _PARENT,
     ) -> Iterator[Postgres]:
-        """A new cluster, until the block ends. With `fsync`, it survives a loss of power too."""
+        """A new cluster in a folder of `parent`, until the block ends.
+
+        With `fsync`, it survives a loss of power too.
+        """
         unsafe = {} if fsync else _UNSAFE_SETTINGS
-        with _open_folder() as folder:
+        with _open_folder(parent) as folder:
             _call("initdb", "--pgdata", str(folder / "data"), "--username", USER,
                   "--auth", "trust", "--no-sync", "--no-instructions", *_LOCALE)  # fmt: skip
             cluster = cls(folder, settings={**_SETTINGS, **unsafe, **(settings or {})})
@@ -67,7 +75,7 @@ class Postgres:
     @contextlib.contextmanager
     def standby(self, *, settings: Mapping[str, str] | None = None) -> Iterator[Postgres]:
         """A copy that follows this cluster, and can be read and promoted. It has a slot."""
-        with _open_folder() as folder:
+        with _open_folder(self.folder.parent) as folder:
             slot = f"standby_{next(self._numbers)}"
             _call("pg_basebackup", "--pgdata", str(folder / "data"), "--write-recovery-conf",
                   "--checkpoint", "fast", "--wal-method", "stream", "--no-sync",
@@ -136,6 +144,12 @@ class Postgres:
         self._process.wait(START_TIMEOUT_S)
         self._process = None
 
+    def revive(self) -> None:
+        """Start it again if it has ended by itself, such as on a full disk."""
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None
+            self.start()
+
     def pause(self) -> None:
         """Freeze all of its processes: connections stay open, and nothing answers."""
         self._signal(signal.SIGSTOP)
@@ -190,7 +204,7 @@ class Postgres:
 def run_pooler(cluster: Postgres, *, mode: str = "transaction") -> Iterator[int]:
     """A pgbouncer in front of a cluster, for all of its databases. Gives its port."""
     port = _find_free_port()
-    with _open_folder() as folder:
+    with _open_folder(_PARENT) as folder:
         users = folder / "users.txt"
         users.write_text(f'"{USER}" ""\n')
         config = folder / "pgbouncer.ini"
@@ -261,12 +275,12 @@ def _call(program: str, *arguments: str) -> None:
 
 
 @contextlib.contextmanager
-def _open_folder() -> Iterator[Path]:
+def _open_folder(parent: Path) -> Iterator[Path]:
     """A folder that the servers' user owns. It names our process, so that the next run can tell
     what a dead one has left. Its path is short, since the path of a socket has 107 bytes at most.
     """
     _remove_left()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
     if (user := _user()) is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
     try:
@@ -276,7 +290,7 @@ def _open_folder() -> Iterator[Path]:
 
 
 def _remove_left() -> None:
-    for folder in Path("/tmp").glob(f"{_PREFIX}*"):
+    for folder in _PARENT.glob(f"{_PREFIX}*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if not Path(f"/proc/{pid}").exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -101,10 +101,14 @@ def run_server(
     config: str | None = None,
     environment: Mapping[str, str] | None = None,
     options: Sequence[str] = (),
+    prefix: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """A server on a free port over `data`, stopped afterwards; its log is data.parent/log."""
+    """A server on a free port over `data`, stopped afterwards; its log is data.parent/log.
+
+    `prefix` is a program that runs the server in its own place, such as `setpriv`.
+    """
     data.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(data)]
+    command = [*prefix, sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(data)]
     command += options
     if config is not None:
         path = data.parent / f"{data.name}.toml"

@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from briggs.app import FACES
-from briggs.conform import Asked, ConformStream
 from briggs.storage import Query, Store
 from briggs.transport import Transport, TransportError
-from briggs.types.completions import Completion
 from briggs.types.fold import Fold
-from briggs.wires.openai.wire import OpenAIStream
+from tests.answers import write_again
 from tests.processes import Server, Upstream, read_frames, run_server
 
 ROUNDS = 12
@@ -53,7 +50,7 @@ async def test_kill_at_random_moments(
             assert completion is not None, f"{id} was answered and is not recorded"
             assert completion.status == "finished"
             assert completion.request == request
-            assert _write_again(path, completion) == answer
+            assert write_again(path, completion) == answer
             if path == "/v1/chat/completions" and completion.stream:
                 assert json.loads(completion.response or b"") == _fold(answer)
         ids = await _list_ids(record)
@@ -108,28 +105,6 @@ async def _call(server: Server, transport: Transport, name: str, answers: Answer
             return
         if reply.status == 200 and reply.body.endswith(end):
             answers[reply.headers["x-briggs-completion-id"]] = (path, body, reply.body)
-
-
-def _write_again(path: str, completion: Completion) -> bytes:
-    """What the caller got, made of nothing but the record."""
-    face = FACES[path.encode()]
-    envelope = face.read_request(completion.request)
-    if not completion.stream:
-        response = completion.response or b""
-        return face.write_answer(response, envelope=envelope, completion=completion)
-    asked = Asked(
-        completion_id=completion.id,
-        model=envelope.model,
-        choices=1,
-        logprobs=False,
-        top_logprobs=0,
-        names_tool=False,
-        include_usage=envelope.include_usage,
-    )
-    conform, frames = ConformStream(asked), face.open_stream(envelope, completion)
-    payloads = OpenAIStream().feed(completion.received or b"")
-    written = [frames.write(conform.add(payload)) for payload in payloads]
-    return b"".join([*written, frames.write(conform.end()), frames.end()])
 
 
 def _fold(answer: bytes) -> dict[str, object]:

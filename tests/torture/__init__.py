@@ -1,0 +1,1 @@
+"""Faults drawn from a seed against real processes under load, and what became of each call."""

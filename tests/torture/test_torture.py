@@ -1,0 +1,120 @@
+"""The short form of `make torture`, and that what is wrong is seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from briggs.types.completions import Completion
+from tests.processes import create_response
+from tests.torture.calls import KINDS, UNRECORDED, Call, Draws, Fate, find_number
+from tests.torture.check import Findings, judge_calls
+from tests.torture.faults import FAULTS, list_faults
+from tests.torture.house import StoreName
+from tests.torture.report import describe, describe_step
+from tests.torture.run import Report, Step, draw_steps, run
+
+
+@pytest.mark.parametrize(
+    ("store", "faults"),
+    [
+        ("sqlite", ["kill-worker", "kill-server", "disk-full"]),
+        ("postgresql", ["database-cut", "kill-database"]),
+    ],
+)
+async def test_nothing_is_lost(store: StoreName, faults: Sequence[str]) -> None:
+    """After each fault, all that was answered is on record once, byte for byte, and no more."""
+    report = await run(seed=1, store=store, seconds=60, faults=faults, steps_max=len(faults))
+    assert report.is_good, describe(report)
+    assert {name for step in report.steps for name in step.faults} == {*faults}
+    for step in report.steps:
+        assert step.found.answered == step.found.recorded > 0, describe_step(step)
+
+
+def test_every_fault_is_documented() -> None:
+    """The page has a row for each."""
+    page = Path("docs/torture.md").read_text()
+    assert [name for name in FAULTS if f"| `{name}` |" not in page] == []
+
+
+def test_a_seed_is_a_run() -> None:
+    """A seed draws the same calls and faults each time, and another seed draws others."""
+    assert [Draws(1).draw(number) for number in range(50)] == [
+        Draws(1).draw(number) for number in range(50)
+    ]
+    assert [Draws(1).draw(number) for number in range(9)] != [
+        Draws(2).draw(number) for number in range(9)
+    ]
+    names = list_faults("postgresql", nodes=1)
+    first, again, other = (list(islice(draw_steps(seed, names), 60)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert {name for _, faults in first for name in faults} == {*names}
+    assert any(len(faults) == 2 for _, faults in first)
+
+
+def test_every_fault_and_kind_is_drawn() -> None:
+    """Each store has its faults, and a thousand calls have every kind."""
+    assert {*list_faults("sqlite", nodes=9), *list_faults("postgresql", nodes=9)} == {*FAULTS}
+    drawn = {Draws(1).draw(number, local=True)[0] for number in range(1000)}
+    assert drawn == {*KINDS}
+
+
+REQUEST = json.dumps({"model": "ok/m", "messages": [{"role": "user", "content": "[call 1]"}]})
+ANSWER = json.dumps(create_response()).encode()
+
+
+def create_call(fate: Fate = "answered", answer: bytes = ANSWER) -> Call:
+    status = 200 if fate == "answered" else 503
+    return Call(1, "chat", REQUEST.encode(), {}, fate, status, "id", answer)
+
+
+def create_row(**members: object) -> Completion:
+    given: dict[str, object] = {"status": "finished", "response": ANSWER, "id": "id", **members}
+    request = REQUEST.encode()
+    return Completion(**{"request": request, "organization_id": "default", **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "rows", "kind", "words"),
+    [
+        (create_call(), [], "lost", "is not on record"),
+        (create_call(), [create_row(), create_row(id="two")], "doubled", "id and two"),
+        (create_call(), [create_row(response=ANSWER[:-1])], "changed", "another answer"),
+        (create_call(), [create_row(request=b"{}")], "changed", "another request"),
+        (create_call(), [create_row(status="failed")], "changed", "is failed"),
+        (create_call(), [create_row(id="other")], "changed", "on record as other"),
+        (create_call("refused", b"{}"), [], "lost", "not on record"),
+        (create_call("refused", b"{}"), [create_row()], "changed", "is finished"),
+    ],
+)
+def test_what_is_wrong_is_seen(call: Call, rows: list[Completion], kind: str, words: str) -> None:
+    """A check that finds nothing wrong is of no use: each of these is found."""
+    found = Findings()
+    judge_calls({1: call}, {1: rows}, found)
+    [problem] = getattr(found, kind)
+    assert words in problem
+    step = Step(1, ["calm"], found=found)
+    assert not step.is_good and f"WRONG {problem}" in describe_step(step)
+    assert "--seed 3 --step 1" in describe(Report(3, "sqlite", 1, steps=[step]))
+
+
+@pytest.mark.parametrize(
+    ("call", "rows"),
+    [
+        (create_call(), [create_row()]),
+        (create_call("refused", UNRECORDED), []),
+        (create_call("refused", b"{}"), [create_row(status="failed")]),
+        (create_call("cut", b""), []),
+        (create_call("left", b""), [create_row(status="failed")]),
+    ],
+)
+def test_what_is_right_is_no_problem(call: Call, rows: list[Completion]) -> None:
+    """A caller who got no answer has no claim, and one who got an error knows."""
+    found = Findings()
+    judge_calls({1: call}, {1: rows}, found)
+    assert found.problems == []
+    assert find_number(call.request) == 1
