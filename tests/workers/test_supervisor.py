@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from briggs.types.errors import UpstreamUnreachable
+from briggs.workers.line import LineLost, open_line
 from tests.api.test_limits import steady
 from tests.processes import Reply, Server, Upstream, create_response, read_rows, run_server
 from tests.workers.lines import Caller, is_alive, list_workers, reach_all, wait_until
@@ -378,6 +382,34 @@ def test_reload(upstream: Upstream, tmp_path: Path) -> None:
         with reach_all(server) as callers:
             assert [each.chat("hi", model="fresh").status for each in callers] == [200, 200]
             assert [each.chat("hi", model="broken").status for each in callers] == [404, 404]
+
+
+# ---- What goes wrong for one who asked -----------------------------------------------------------
+
+
+async def test_an_error_of_a_peer(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that users may cause goes to who asked. Only a mistake of ours is logged."""
+
+    async def refuse(body: bytes) -> bytes:
+        raise UpstreamUnreachable("the model could not be started")
+
+    def fail(body: bytes) -> bytes:
+        raise RuntimeError("a mistake")
+
+    ends = socket.socketpair()
+    lost = asyncio.Event()
+    here, there = [await open_line(end, on_lost=lost.set) for end in ends]
+    there.functions |= {"refuse": refuse, "fail": fail}
+    with pytest.raises(LineLost, match="the model could not be started"):
+        await here.call("refuse")
+    assert caplog.records == []
+    with pytest.raises(LineLost, match="a mistake"):
+        await here.call("fail")
+    assert [each.exc_info is not None for each in caplog.records] == [True]
+    here.close()
+    await lost.wait()
+    there.close()
+    await asyncio.sleep(0)
 
 
 # ---- Models of this machine ---------------------------------------------------------------------

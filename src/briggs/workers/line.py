@@ -11,6 +11,8 @@ from typing import Literal, cast
 
 import msgspec
 
+from briggs.types.errors import BriggsError
+
 logger = logging.getLogger("briggs")
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
@@ -116,8 +118,7 @@ class PeerLine(asyncio.Protocol):
         try:
             result = function(frame.body)
         except Exception as error:
-            logger.exception("%r of another process failed", frame.name)
-            self._answer(frame, error=str(error))
+            self._answer_error(frame, error)
             return
         if isinstance(result, bytes):
             self._answer(frame, result)
@@ -130,8 +131,13 @@ class PeerLine(asyncio.Protocol):
         try:
             self._answer(frame, await result)
         except Exception as error:
+            self._answer_error(frame, error)
+
+    def _answer_error(self, frame: _Frame, error: Exception) -> None:
+        """What users may cause is for who asked. Anything else is a mistake of ours."""
+        if not isinstance(error, BriggsError):
             logger.exception("%r of another process failed", frame.name)
-            self._answer(frame, error=str(error))
+        self._answer(frame, error=str(error))
 
     def _answer(self, frame: _Frame, body: bytes = b"", *, error: str | None = None) -> None:
         if frame.kind == "tell":
