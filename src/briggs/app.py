@@ -84,7 +84,7 @@ _explain_missing = partial(explain_missing, answered=[path.decode() for path in 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins", "otel", "workers"),
     *("limits.shutdown_timeout_s", "limits.queue_bytes_max", "limits.wal_bytes_max"),
-    "limits.spool_bytes_max",
+    *("limits.spool_bytes_max", "limits.node_timeout_s"),
 )
 """The settings that only a restart can change."""
 
@@ -221,8 +221,10 @@ async def open_app(
             is_shared=peers is not None,
             keeps_order=peers is None or peers.is_keeper,
             spool_bytes_max=limits.spool_bytes_max,
+            node_timeout_s=limits.node_timeout_s,
         )
         stack.push_async_callback(store.close)
+        peers = peers or store.nodes
         store.retention.use(list_terms(file.retention))
         store.redactor = open_redaction(file.redaction)
         gate = Gate(Keys(store, peers=peers), hosts=file.hosts, origins=file.origins)

@@ -18,8 +18,8 @@ class Pair:
         self.handlers: dict[str, Handler] = {}
         self.other = other or Pair(self)
 
-    def describe(self) -> Mapping[str, int | str]:
-        return {"running": 2}
+    def describe(self) -> Mapping[str, Mapping[str, int | str]]:
+        return {"workers": {"running": 2}}
 
     def handle(self, topic: str, handler: Handler) -> None:
         self.handlers[topic] = handler

@@ -32,8 +32,8 @@ class Linked:
         self.other: Linked | None = None
         self.handlers: dict[str, Handler] = {}
 
-    def describe(self) -> Mapping[str, int | str]:
-        return {"workers": 2}
+    def describe(self) -> Mapping[str, Mapping[str, int | str]]:
+        return {"workers": {"running": 2}}
 
     def handle(self, topic: str, handler: Handler) -> None:
         self.handlers[topic] = handler

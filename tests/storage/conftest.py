@@ -29,7 +29,7 @@ OF_ALL = {
     "feedback_fill.waits": "whether there is a queue to fill",
     "feedback_matches._read_selectors": "the tasks of all of them are remembered",
     "records._fail": "the calls that a dead process left",
-    "records.fail_left": "the calls that a dead process left",
+    "records._list_dead": "the calls that a dead process left",
     "rollups._list_fills": "what is not counted yet, which is remembered",
     "rollups._fill": "what is not counted yet",
     "rollups.fold": "whatever changed within a second",

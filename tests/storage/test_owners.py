@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -27,7 +26,8 @@ from briggs.types.completions import Completion
 
 async def main():
     address = sys.argv[2] if len(sys.argv) > 2 else None
-    store = await Store.open(Path(sys.argv[1]), address=address)
+    timeout_s = float(sys.argv[3]) if address else 15
+    store = await Store.open(Path(sys.argv[1]), address=address, node_timeout_s=timeout_s)
     completion = Completion(organization_id="default", request=b"{}")
     await store.start(completion)
     while not await store.completions.retrieve(completion.id, organization_id="default"):
@@ -39,6 +39,10 @@ asyncio.run(main())
 """
 
 
+# A node of a PostgreSQL has a name of its own: `postgres/test_nodes.py`.
+only_sqlite = pytest.mark.parametrize("database", ["sqlite"])
+
+
 @pytest.fixture
 def living() -> Iterator[subprocess.Popen[bytes]]:
     """A process that runs during the whole test."""
@@ -47,10 +51,12 @@ def living() -> Iterator[subprocess.Popen[bytes]]:
     process.communicate()
 
 
-def start_call_and_die(folder: Path, address: str | None) -> tuple[str, int]:
+def start_call_and_die(
+    folder: Path, address: str | None, *, timeout_s: float = 15
+) -> tuple[str, int]:
     """Let a process start a call and kill it. Returns the call's id and the process's."""
     command = [sys.executable, "-c", STARTS_A_CALL, str(folder)]
-    command += [address] if address else []
+    command += [address, str(timeout_s)] if address else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         id = process.stdout.readline().strip()
@@ -69,6 +75,7 @@ async def read_status(store: Store, id: str) -> str:
     return found.status
 
 
+@only_sqlite
 async def test_only_the_calls_of_the_dead_are_failed(
     open_store: OpenStore,
     open_raw: Callable[[], Database],
@@ -91,6 +98,7 @@ async def test_only_the_calls_of_the_dead_are_failed(
     assert read_owner(store, of=dead_call) is None
 
 
+@only_sqlite
 @pytest.mark.parametrize("kind", ["another boot", "an id used again", "an older Briggs"])
 async def test_who_is_dead(
     open_store: OpenStore,
@@ -121,7 +129,7 @@ async def test_a_settled_call_has_no_owner(store: Store) -> None:
     completion = Completion(organization_id="default", request=b"{}")
     await store.start(completion)
     await until(lambda: store.statistics().rows == 1)
-    assert read_owner(store, of=completion.id) == describe(os.getpid())
+    assert read_owner(store, of=completion.id) == store._database.owner
     completion.status = "finished"
     await store.settle(completion)
     assert read_owner(store, of=completion.id) is None

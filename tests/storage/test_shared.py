@@ -1,4 +1,4 @@
-"""Several stores on one folder, as the workers of one Briggs open it."""
+"""Several stores on one database: those of workers on one folder, and those of nodes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,21 @@ HOUR_US = SPAN_US["hour"]
 
 
 @pytest.fixture
-async def stores(tmp_path: Path) -> AsyncIterator[list[Store]]:
+async def stores(address: str | None, tmp_path: Path) -> AsyncIterator[list[Store]]:
     """Two stores. The first one keeps order."""
     data = tmp_path / "data"
-    first = await Store.open(data, is_shared=True)
-    second = await Store.open(data, is_shared=True, keeps_order=False)
+    if address is None:
+        first = await Store.open(data, is_shared=True)
+        second = await Store.open(data, is_shared=True, keeps_order=False)
+    else:
+        first = await Store.open(data, address=address)
+        second = await Store.open(tmp_path / "second", address=address)
     yield [first, second]
     await second.close()
     await first.close()
+
+
+only_sqlite = pytest.mark.parametrize("database", ["sqlite"])
 
 
 def open_both(folder: Path) -> list[SqliteDatabase]:
@@ -118,6 +125,7 @@ async def test_a_call_that_is_deleted_while_it_runs(stores: list[Store]) -> None
         assert found is None
 
 
+@only_sqlite
 async def test_what_is_deleted_leaves_the_files(stores: list[Store]) -> None:
     """Another process that has the same pages in memory does not write them again."""
     here, there = stores
@@ -151,6 +159,7 @@ def test_pages_that_were_overwritten(tmp_path: Path) -> None:
     there.close()
 
 
+@only_sqlite
 async def test_only_one_keeps_order(stores: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:
     """The keeper folds what both have counted. When it is gone, another one takes over."""
     _, there = stores

@@ -19,8 +19,7 @@ async def health(request: Request) -> Json:
     for the database, and why.
     """
     store, parts = find_store(request), find_parts(request)
-    workers = parts.peers.describe()
-    more: dict[str, Any] = {"workers": workers} if workers else {}
+    more: dict[str, Any] = {**parts.peers.describe()}
     if store.failure is not None:
         reason = store.failure
         return Json({"status": "store_unavailable", "reason": reason, **more}, status_code=503)

@@ -16,6 +16,7 @@ AttemptsMax = Annotated[int, Meta(gt=0, le=100)]
 Parallel = Annotated[int, Meta(gt=0, le=1024)]
 # Timers run for a week at most. TOML allows numbers such as `inf`.
 Seconds = Annotated[float, Meta(gt=0, le=604_800)]
+NodeTimeout = Annotated[float, Meta(ge=1, le=3600)]
 Age = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,6}(min|h|d|w)$")]
 Dollars = Annotated[float, Meta(ge=0, lt=1_000_000)]
 Quota = Annotated[int, Meta(gt=0, le=1_000_000_000_000)]
@@ -171,8 +172,11 @@ class LimitSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     queue_bytes_max: Bytes = 256 * 1024 * 1024
     """The size of the records that wait to be written. Beyond that, callers wait."""
     wal_bytes_max: Bytes = 64 * 1024 * 1024
-    spool_bytes_max: Bytes = 1024 * 1024 * 1024
     """The size of SQLite's write-ahead log. Beyond that, callers wait for a checkpoint."""
+    spool_bytes_max: Bytes = 1024 * 1024 * 1024
+    """The size of the records that wait for a PostgreSQL that is away."""
+    node_timeout_s: NodeTimeout = 15
+    """The time after which other nodes on the same PostgreSQL take a silent one for dead."""
     keys: AllowanceSettings | None = None
     """What each key may use, if neither the key nor its organization has limits of its own."""
     users: AllowanceSettings | None = None

@@ -21,6 +21,37 @@ class Room(NamedTuple):
     """None if only the server of the database knows."""
 
 
+class NodeState(NamedTuple):
+    """A node, as the others see it."""
+
+    id: str
+    name: str
+    """The name of its machine, and the number of its process."""
+    started_at: int
+    """In Unix microseconds of the database's clock."""
+    is_alive: bool
+    has_left: bool
+    """Whether it has stopped as it should."""
+    is_keeper: bool
+
+
+class OwnNode(Protocol):
+    """The node that this process is, as its database knows it. For any thread."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def is_keeper(self) -> bool:
+        """Whether no other node can be the one that keeps order."""
+        ...
+
+    @property
+    def nodes(self) -> Sequence[NodeState]:
+        """The nodes that live, and those that ended within the last hour, the oldest first."""
+        ...
+
+
 class Database(Protocol):
     """An open database. Only one thread at a time uses the connection that writes."""
 
@@ -52,6 +83,25 @@ class Database(Protocol):
 
     def read(self) -> AbstractContextManager[Connection]:
         """A connection that only reads, for any thread."""
+        ...
+
+    def join(self, *, wants_to_keep: bool, timeout_s: float) -> OwnNode | None:
+        """Become one of the nodes, once the tables are there, and maybe the one that keeps order.
+
+        Others take it for dead when they have not heard of it for `timeout_s`. Returns None if
+        only processes of this machine can open this database. Raises `StoreUnavailable`.
+        """
+        ...
+
+    @property
+    def owner(self) -> str:
+        """The name of this process, in the `started` calls that it answers."""
+        ...
+
+    def list_dead(
+        self, connection: Connection, owners: Sequence[str | None]
+    ) -> Sequence[str | None]:
+        """The owners that do not answer any more. None owns the calls of an older Briggs."""
         ...
 
     # Transactions, on a connection of this database.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from briggs.storage.errors import StoreLocked
 from briggs.types.errors import StoreUnavailable
 
 LOCK_NAME = "briggs.lock"
+ID_NAME = "folder.id"
 READING_NAME = "briggs.reading"
 """Locked by whoever reads an old state of the database for long, such as a backup."""
 
@@ -65,6 +67,28 @@ def is_read_for_long(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def read_folder_id(folder: Path) -> str:
+    """The name of a data folder among those of all nodes, made at its first use.
+
+    Raises `StoreUnavailable`.
+    """
+    path = folder / ID_NAME
+    try:
+        if not path.exists():
+            new = folder / f"{ID_NAME}.{os.getpid()}"
+            new.write_text(f"{secrets.token_hex(16)}\n")
+            give_to_owner(new, folder)
+            # Whoever is the first has named it.
+            with suppress(FileExistsError):
+                os.link(new, path)
+            new.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{path} cannot be used: {error.strerror}. Choose another data folder with --data"
+        ) from error
 
 
 def give_to_owner(path: Path, folder: Path) -> None:

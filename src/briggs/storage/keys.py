@@ -98,8 +98,9 @@ class Keys:
 
     async def revoke_all(self, *, organization_id: str) -> None:
         """Delete all keys of an organization."""
-        ours = keys.c.organization_id == organization_id
-        await self._access.act(lambda connection: connection.execute(keys.delete().where(ours)))
+        await self._access.act(
+            lambda connection: _revoke_all(connection, organization_id=organization_id)
+        )
         self._changes += 1
 
     def touch(self, id: str, *, at: int) -> None:
@@ -119,6 +120,7 @@ class Keys:
 
 
 def _create(connection: Connection, *, key: Key) -> None:
+    database_of(connection).note_change(connection)
     connection.execute(keys.insert().values(rows.encode(key, table=keys)))
 
 
@@ -142,6 +144,7 @@ def _limit(
     connection: Connection, *, id: str, organization_id: str, limits: Limits | None
 ) -> Key | None:
     this = (keys.c.id == id) & (keys.c.organization_id == organization_id)
+    database_of(connection).note_change(connection)
     connection.execute(update(keys).where(this).values(limits=limits))
     row = connection.execute(select(keys).where(this)).first()
     return None if row is None else rows.decode(row, Key)
@@ -149,7 +152,13 @@ def _limit(
 
 def _revoke(connection: Connection, *, id: str, organization_id: str) -> bool:
     statement = keys.delete().where(keys.c.id == id, keys.c.organization_id == organization_id)
+    database_of(connection).note_change(connection)
     return connection.execute(statement).rowcount > 0
+
+
+def _revoke_all(connection: Connection, *, organization_id: str) -> None:
+    database_of(connection).note_change(connection)
+    connection.execute(keys.delete().where(keys.c.organization_id == organization_id))
 
 
 def _has_ended(connection: Connection, session_id: str) -> bool:

@@ -357,6 +357,19 @@ def name_prompts(connection: Connection) -> None:
         reshape(connection, table)
 
 
+@migration
+def share_a_database_between_nodes(connection: Connection) -> None:
+    for table in (
+        tables.nodes,
+        tables.leases,
+        tables.changes,
+        tables.node_messages,
+        tables.allowances,
+    ):
+        reshape(connection, table)
+    connection.execute(tables.changes.insert().values(name="record", version=0))
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, and_, select, update
 
 from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD
-from briggs.storage.owners import list_dead, name_owner
+from briggs.storage.database import database_of
 from briggs.storage.pieces import Expander
 from briggs.storage.tables import IS_STARTED, completions
 from briggs.storage.types import Json
@@ -26,10 +25,12 @@ class Packer(Protocol):
         ...
 
 
-def encode(completion: Completion, *, started: bool, packing: Packer | None) -> list[Any]:
+def encode(
+    completion: Completion, *, started: bool, packing: Packer | None, owner: str | None = None
+) -> list[Any]:
     """The row of a completion, for `insert_records`. Its bodies are packed if `packing` is given.
 
-    A `started` call that Briggs answers gets this process as its owner.
+    A `started` call that Briggs answers needs the process that answers it as its `owner`.
     """
     row: list[Any] = [*msgspec.structs.astuple(completion), RAW if packing is None else ZSTD, None]
     if packing is not None:
@@ -39,7 +40,7 @@ def encode(completion: Completion, *, started: bool, packing: Packer | None) -> 
     if started:
         row[_STATUS] = "started"
     if row[_STATUS] == "started" and completion.source == "gateway":
-        row[-1] = name_owner(os.getpid())
+        row[-1] = owner
     for place, encode_json in _JSON:
         if row[place]:
             row[place] = encode_json(row[place])
@@ -71,15 +72,27 @@ def fail_left(connection: Connection, *, is_new: bool = False) -> int:
 
     `is_new` says that this process answers no call yet, so that an owner with its name has died.
     """
+    dead = _list_dead(connection, is_new=is_new)
     owner = completions.c.owner
-    owners = connection.scalars(select(owner).where(IS_STARTED, _ANSWERED_HERE).distinct()).all()
-    dead = {*list_dead(owners)}
-    if is_new:
-        dead |= {name_owner(os.getpid())} & {*owners}
     return sum(
         _fail(connection, owner.is_not_distinct_from(each), kind=INTERRUPTED, reason=_DIED)
         for each in dead
     )
+
+
+def has_left(connection: Connection) -> bool:
+    """Whether there is something to do for `fail_left`."""
+    return bool(_list_dead(connection, is_new=False))
+
+
+def _list_dead(connection: Connection, *, is_new: bool) -> set[str | None]:
+    """The owners of `started` calls that have died."""
+    owner, database = completions.c.owner, database_of(connection)
+    owners = connection.scalars(select(owner).where(IS_STARTED, _ANSWERED_HERE).distinct()).all()
+    dead = {*database.list_dead(connection, owners)}
+    if is_new:
+        dead |= {database.owner} & {*owners}
+    return dead
 
 
 def decode(row: Any, *, bodies: Expander) -> Completion:

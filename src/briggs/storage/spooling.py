@@ -174,6 +174,17 @@ class Spooling:
             logger.warning("all records of the spool are home")
         return True
 
+    def replace_guess(self, completion: Completion) -> bool:
+        """Write the end of a call that others have failed, because they took its node for dead.
+
+        Returns whether it was one.
+        """
+        with self._database.transaction(self._database.writer):
+            written = bring_home(
+                self._database.writer, [completion], bodies=self._bodies, are_old=False
+            )
+        return written > 0
+
     def refuse(self) -> str | None:
         """Note that the database refuses some record. It is found by going on with one at a time.
 
@@ -194,7 +205,12 @@ class Spooling:
         self._spool.close()
 
     def _encode(self, write: Write) -> list[Any]:
-        return records.encode(write.completion, started=write.started, packing=self._bodies)
+        return records.encode(
+            write.completion,
+            started=write.started,
+            packing=self._bodies,
+            owner=self._database.owner,
+        )
 
     def _ask(self) -> None:
         while not self._closed.wait(ASKED_EVERY_S):
@@ -207,8 +223,9 @@ class Spooling:
 
 def bring_home(
     connection: Connection, found: Sequence[Completion], *, bodies: Bodies, are_old: bool
-) -> None:
-    """Write completions that may be on record already, each in its last state.
+) -> int:
+    """Write completions that may be on record already, each in its last state. Returns how many
+    were news.
 
     With `are_old`, those that are `started` were left by a process that has ended.
     """
@@ -230,19 +247,20 @@ def bring_home(
             release(connection, ids=[each.id], organization_id=each.organization_id)
             this = (_C.organization_id == each.organization_id, _C.id == each.id)
             connection.execute(completions.delete().where(*this))
-    packing = Packing(connection, bodies=bodies)
+    packing, database = Packing(connection, bodies=bodies), database_of(connection)
     rows = []
     for each in added:
         is_started = each.status == "started"
         # Its end will replace it, and must leave no piece behind.
         way = bodies if is_started else packing
-        rows.append(records.encode(each, started=is_started, packing=way))
+        rows.append(records.encode(each, started=is_started, packing=way, owner=database.owner))
     if rows:
-        database_of(connection).insert_records(connection, rows)
+        database.insert_records(connection, rows)
         packing.write()
     indexes.create(connection, of=added)
     rollups.record(connection, added=added, removed=replaced, is_spent=True)
     search_index.note(connection, of=added)
+    return len(added)
 
 
 def _put_ends_last(found: Sequence[Completion]) -> list[Completion]:

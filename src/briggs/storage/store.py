@@ -20,7 +20,7 @@ from briggs.storage.backfills import Backfill
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Completions
 from briggs.storage.compression import Compression
-from briggs.storage.database import Database, Durability
+from briggs.storage.database import Database, Durability, OwnNode
 from briggs.storage.datasets import Datasets
 from briggs.storage.drift import Drift
 from briggs.storage.erasure import Erasure
@@ -33,6 +33,7 @@ from briggs.storage.figures import CompletionFigures
 from briggs.storage.judges import Judges
 from briggs.storage.keys import Keys
 from briggs.storage.migrations import migrate
+from briggs.storage.nodes import LeftCalls, Nodes
 from briggs.storage.organizations import Organizations
 from briggs.storage.prompts import Prompts
 from briggs.storage.queue import Queue, size_of
@@ -102,6 +103,8 @@ class Store:
         loop: asyncio.AbstractEventLoop,
         sweeper: Sweeper,
         spooling: Spooling | None,
+        order: _Order,
+        nodes: Nodes | None,
         interrupted: int,
         has_signed_calls: bool,
     ) -> None:
@@ -113,6 +116,7 @@ class Store:
         self._writer = writer
         self._compression = compression
         self._spooling = spooling
+        self._order = order
         self._loop = loop
         self._threads = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="briggs-reader")
         self._closed = False
@@ -142,6 +146,8 @@ class Store:
         self.eval_runs = EvalRunStore(self)
         self.search_index = SearchIndex(self)
         self.sizes = Sizes(self, database=database)
+        self.nodes = nodes
+        """The processes that record in the same database. None if it is a file."""
 
     @classmethod
     async def open(
@@ -155,6 +161,7 @@ class Store:
         queue_bytes_max: int = 64 * 1024 * 1024,
         wal_bytes_max: int = 64 * 1024 * 1024,
         spool_bytes_max: int = 1024 * 1024 * 1024,
+        node_timeout_s: float = 15.0,
         compress: bool = True,
         is_shared: bool = False,
         keeps_order: bool = True,
@@ -166,14 +173,15 @@ class Store:
 
         With an `address` of a PostgreSQL database, the record is there and not in the folder. The
         password may stand in the address too. While the database is away, records are kept in a
-        spool in the folder, up to `spool_bytes_max`.
+        spool in the folder, up to `spool_bytes_max`. Other nodes may use it too. They take this one
+        for dead when they have not heard of it for `node_timeout_s`.
 
         Raises `StoreLocked` if another process uses it, `StoreTooNew` if a newer Briggs has
         migrated it, and `StoreUnavailable` if it cannot be read or written.
         """
         loop = asyncio.get_running_loop()
         bodies = Bodies()
-        database, interrupted = await asyncio.to_thread(
+        database, member, interrupted = await asyncio.to_thread(
             _open,
             folder,
             address=address,
@@ -181,11 +189,14 @@ class Store:
             durability=durability,
             log_bytes_max=wal_bytes_max,
             is_shared=is_shared,
+            keeps_order=keeps_order,
+            node_timeout_s=node_timeout_s,
         )
         connection = database.writer
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
         compression = Compression(connection, bodies=bodies, wanted=compress)
         sweeper = Sweeper(connection, bodies=bodies)
+        order = _Order(member, is_ours=keeps_order)
         spooling = None
         if address is not None:
             spooling = Spooling(
@@ -206,8 +217,9 @@ class Store:
                 sweeper,
                 Erasure(connection),
                 Indexer(connection, bodies=bodies),
+                *(() if member is None else (LeftCalls(connection),)),
             ),
-            keeps_order=keeps_order,
+            keeps_order=order.is_kept_here,
             spooling=spooling,
         )
         if database.commits_quickly:
@@ -222,9 +234,11 @@ class Store:
             loop=loop,
             sweeper=sweeper,
             spooling=spooling,
+            order=order,
+            nodes=None if member is None else Nodes(member),
             interrupted=interrupted,
             # Another process may write the first one at any time.
-            has_signed_calls=is_shared or signed_calls.exist(connection),
+            has_signed_calls=database.is_shared or signed_calls.exist(connection),
         )
 
     async def start(self, completion: Completion) -> None:
@@ -351,7 +365,7 @@ class Store:
 
     def keep_order(self) -> None:
         """Do from now on what only one of the processes does that share the folder."""
-        self._writer.keeps_order = True
+        self._order.is_ours = True
 
     async def act(
         self,
@@ -415,6 +429,18 @@ class Store:
             raise StoreUnavailable("the record is closed: the server is stopping")
 
 
+class _Order:
+    """Whether this process does what only one of those does that share a database."""
+
+    def __init__(self, member: OwnNode | None, *, is_ours: bool) -> None:
+        self._member = member
+        self.is_ours = is_ours
+        """Set by whoever started the processes of one folder."""
+
+    def is_kept_here(self) -> bool:
+        return self.is_ours if self._member is None else self._member.is_keeper
+
+
 _together = threading.local()
 """The connection of the `read_together` that runs in this thread."""
 
@@ -438,8 +464,10 @@ def _open(
     durability: Durability,
     log_bytes_max: int,
     is_shared: bool,
-) -> tuple[Database, int]:
-    """Do everything that blocks: the database, the tables, and interrupted calls."""
+    keeps_order: bool,
+    node_timeout_s: float,
+) -> tuple[Database, OwnNode | None, int]:
+    """Do everything that blocks: the database, the tables, the nodes, and interrupted calls."""
     database = open_database(
         folder,
         address=address,
@@ -450,6 +478,7 @@ def _open(
     )
     try:
         migrate(database.writer)
+        member = database.join(wants_to_keep=keeps_order, timeout_s=node_timeout_s)
         with database.transaction(database.writer):
             copied_from.open_for_use(database.writer)
             interrupted = records.fail_left(database.writer, is_new=True)
@@ -459,7 +488,7 @@ def _open(
         if reason is not None:
             raise StoreUnavailable(f"{database.name}: {reason}") from error
         raise
-    return database, interrupted
+    return database, member, interrupted
 
 
 def open_database(

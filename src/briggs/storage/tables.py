@@ -928,6 +928,68 @@ prompt_completions = Table(
     sqlite_with_rowid=False,
 )
 
+# The processes that answer and record here, if other machines can reach the database: `nodes.py`.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("name", AnyText, nullable=False),
+    # Those of one data folder are on one machine.
+    Column("folder_id", AnyText, nullable=False),
+    Column("process", AnyText, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    # By the database's clock. A node puts it off as long as it lives.
+    Column("alive_until", BigInteger, nullable=False),
+    Column("has_left", Boolean, nullable=False, server_default=text("false")),
+    sqlite_with_rowid=False,
+)
+
+# What only one node at a time does.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", AnyText, primary_key=True, nullable=False),
+    Column("node_id", AnyText, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# One row. Counted up by whoever changes what others remember: see `Database.note_change`.
+changes = Table(
+    "changes",
+    metadata,
+    Column("name", AnyText, primary_key=True, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What nodes have said to each other within the last minute.
+node_messages = Table(
+    "node_messages",
+    metadata,
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("sender_id", AnyText, nullable=False),
+    Column("sent_at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("node_messages_by_time", node_messages.c.sent_at)
+
+# What each node may use of the limits of one holder: `allowances.py`. Dollars are in units of 1e-9.
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("holder", AnyText, primary_key=True, nullable=False),
+    Column("holder_id", AnyText, primary_key=True, nullable=False),
+    Column("node_id", AnyText, primary_key=True, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("nanodollars", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 REFERENCE_TABLES = {
     organizations: "organizations are listed, and found by their slugs",
     keys: "a caller's secret is looked up before it is known whose it is",
@@ -936,5 +998,9 @@ REFERENCE_TABLES = {
     copied_from: "whether this database is a copy that is not complete",
     probes: "written to see whether the database can be written",
     migrations: "the version of this database",
+    nodes: "who records here, for all organizations",
+    leases: "what only one node at a time does, for all organizations",
+    node_messages: "what nodes say to each other, about all organizations",
+    changes: "one number, which every transaction reads",
 }
 """The tables that every part of a distributed database has a copy of. They are small."""

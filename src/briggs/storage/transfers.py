@@ -34,7 +34,19 @@ from briggs.storage.functions import by_key
 from briggs.storage.migrations import MIGRATIONS, migrate
 from briggs.storage.reading import open_reader
 from briggs.storage.store import open_database
-from briggs.storage.tables import completions, metadata, migrations, organizations, pieces, probes
+from briggs.storage.tables import (
+    allowances,
+    changes,
+    completions,
+    leases,
+    metadata,
+    migrations,
+    node_messages,
+    nodes,
+    organizations,
+    pieces,
+    probes,
+)
 from briggs.storage.tables import copied_from as copied_from_table
 from briggs.storage.verify import RecordReader
 
@@ -49,6 +61,11 @@ ROOM_WAIT_S = 600.0
 NOT_COPIED = {
     migrations: "both are at the same version",
     copied_from_table: "it says what the target is",
+    nodes: "who uses a database now",
+    leases: "who uses a database now",
+    node_messages: "who uses a database now",
+    allowances: "who uses a database now",
+    changes: "it says what the processes of a database remember",
     probes: "written to see whether a database can be written",
 }
 """The tables that each database has for itself, and why. All others are copied."""

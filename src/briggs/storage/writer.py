@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from briggs.storage import deletion, indexes, records, rollups, search_index
@@ -75,10 +75,10 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         compression: Compression,
         chores: Sequence[Chore],
-        keeps_order: bool = True,
+        keeps_order: Callable[[], bool],
         spooling: Spooling | None = None,
     ) -> None:
-        self.keeps_order = keeps_order
+        self._keeps_order = keeps_order
         """Whether this process does the chores."""
         self.failure: str | None = None
         self.batches = 0
@@ -173,7 +173,7 @@ class Writer:
             return False
         try:
             return self._compression.waits or (
-                self.keeps_order and any(each.waits for each in self._chores)
+                self._keeps_order() and any(each.waits for each in self._chores)
             )
         except Exception as error:
             self._fail_idle(self._explain(error) or str(error))
@@ -202,7 +202,7 @@ class Writer:
             elif isinstance(error, StalePieces):
                 self._write(operations)
             elif len(operations) == 1:
-                self._refuse(operations[0], error=error)
+                self._replace_or_refuse(operations[0], error=error)
             else:
                 # One of them makes the others fail. Written one by one, we see which.
                 for operation in operations:
@@ -211,6 +211,27 @@ class Writer:
             self._succeed(operations, rows=rows)
             if self._spooling is not None:
                 self._spooling.remember([each for each in operations if isinstance(each, Write)])
+
+    def _replace_or_refuse(self, operation: Operation, *, error: Exception) -> None:
+        """Write the end of a call that others failed while this node was paused or cut off. Refuse
+        anything else.
+        """
+        if (
+            self._spooling is not None
+            and isinstance(error, AlreadySettled)
+            and isinstance(operation, Write)
+            and not operation.started
+        ):
+            try:
+                if self._spooling.replace_guess(operation.completion):
+                    self._succeed([operation], rows=1)
+                    return
+            except Exception as failure:
+                if (reason := self._explain(failure)) is not None:
+                    self._set_aside([operation], reason=reason)
+                    return
+                error = failure
+        self._refuse(operation, error=error)
 
     def _set_aside(
         self, operations: list[Operation], *, reason: str | None = None
@@ -281,6 +302,7 @@ class Writer:
                 each.completion,
                 started=each.started,
                 packing=packing if self._is_packed(each) else None,
+                owner=self._database.owner,
             )
             for each in writes
         ]
@@ -492,7 +514,7 @@ class Writer:
 
     def _keep_order(self, *, idle: bool) -> bool:
         """Take a step of each chore, if the log has room for it."""
-        if not self.keeps_order or not self._has_room(idle=idle):
+        if not self._keeps_order() or not self._has_room(idle=idle):
             return False
         try:
             worked = [each.go_on(idle=idle) for each in self._chores]

@@ -20,8 +20,8 @@ class Peers(Protocol):
         """
         ...
 
-    def describe(self) -> Mapping[str, int | str]:
-        """What `/health` tells of all of them. Nothing if there is just one."""
+    def describe(self) -> Mapping[str, Mapping[str, int | str]]:
+        """What `/health` tells of all of them, by kind. Nothing if there is just one."""
         ...
 
     def handle(self, topic: str, handler: Handler) -> None:
@@ -48,7 +48,7 @@ class Alone:
 
     is_keeper = True
 
-    def describe(self) -> Mapping[str, int | str]:
+    def describe(self) -> Mapping[str, Mapping[str, int | str]]:
         """Nothing."""
         return {}
 

@@ -39,9 +39,10 @@ class Link:
     def is_keeper(self) -> bool:
         return self.state.keeper == self._number
 
-    def describe(self) -> Mapping[str, int | str]:
+    def describe(self) -> Mapping[str, Mapping[str, int | str]]:
         state = self.state
-        return {"running": state.running, "wanted": state.wanted, "restarts": state.restarts}
+        workers = {"running": state.running, "wanted": state.wanted, "restarts": state.restarts}
+        return {"workers": workers}
 
     def handle(self, topic: str, handler: Handler) -> None:
         self._line.functions[f"peers.{topic}"] = handler

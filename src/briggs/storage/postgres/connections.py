@@ -85,13 +85,15 @@ def is_writable(url: URL) -> bool:
 
 
 @contextmanager
-def transaction(connection: Connection, *, begin: str) -> Iterator[None]:
-    """Run a block in a transaction: it is written as a whole, or not at all."""
+def transaction(connection: Connection, *, begin: str) -> Iterator[Any]:
+    """Run a block in a transaction: it is written as a whole, or not at all.
+
+    Gives what the last statement of `begin` has found.
+    """
     reconnect(connection)
     inner = driver(connection)
     try:
-        run(inner, begin)
-        yield
+        yield _find_last(run(inner, begin))
         if inner.info.transaction_status is TransactionStatus.INERROR:
             # A COMMIT would succeed, and write nothing.
             raise psycopg.errors.InFailedSqlTransaction("a statement of the transaction failed")
@@ -183,6 +185,14 @@ def _limit_time(connection: Connection, *_: Any) -> None:
 def _end_limited(connection: Connection, *_: Any) -> None:
     if connection.info.pop(_BEGUN, False):
         run(driver(connection), "COMMIT")
+
+
+def _find_last(cursor: psycopg.Cursor[Any]) -> Any:
+    """The first value of the last of several statements. None if it has no rows."""
+    while cursor.nextset():
+        pass
+    row = cursor.fetchone() if cursor.description is not None else None
+    return None if row is None else row[0]
 
 
 def _roll_back(inner: psycopg.Connection[Any]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from briggs.storage.database import Durability, Room
-from briggs.storage.folders import open_folder
+from briggs.storage.folders import open_folder, read_folder_id
 from briggs.storage.postgres import (
     connections,
     failures,
@@ -22,8 +22,10 @@ from briggs.storage.postgres import (
     statements,
 )
 from briggs.storage.postgres.addresses import read_address
+from briggs.storage.postgres.membership import Membership
 from briggs.storage.postgres.watchdog import Watchdog
 from briggs.storage.zones import Zones
+from briggs.types.completions import current_time_us
 from briggs.types.errors import StoreUnavailable
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
@@ -31,6 +33,17 @@ BATCH_BYTES_MAX = 8 * 1024 * 1024
 
 MIGRATION_LOCK = 0x627269676773
 """The number of the lock that whoever changes the tables holds."""
+
+WRITER_LOCK = MIGRATION_LOCK + 1
+"""The number of the lock that each transaction of a writer holds, so that all nodes write one after
+the other. It belongs to the transaction, so that a pooler may stand in between."""
+
+IDLE_MAX_S = 5
+"""A transaction whose node says nothing for so long is rolled back, so that others can write: the
+node is frozen or cut off. Shorter than what others wait for."""
+
+_READ_VERSION = "SELECT version FROM changes WHERE name = 'record'"
+_NOTE_CHANGE = text("UPDATE changes SET version = :version WHERE name = 'record'")
 
 _COMMITS = {"strict": "local", "fsync": "on", "relaxed": "off"}
 """What a commit waits for, as `synchronous_commit` names it."""
@@ -49,17 +62,28 @@ class PostgresDatabase:
         readers_max: int,
     ) -> None:
         """Lock the data folder and connect. Raises `StoreLocked` and `StoreUnavailable`."""
-        self.is_shared = False
+        # Another node may begin to write at any time.
+        self.is_shared = True
         self.changed_at = 0
+        self._version = -1
+        self._noted: int | None = None
+        """The version that the present transaction writes."""
+        self._foreign_changes = 0
         self.remembered: dict[str, Any] = {}
-        self.zones = Zones()
+        self.zones = Zones(version=-1)
         # The event loop must not wait for the network.
         self.commits_quickly = False
         self.batch_bytes_max = BATCH_BYTES_MAX
         self.name, url = read_address(address, password=password)
         self._url = url
         self._watchdog = Watchdog()
-        self._begin = f"BEGIN; SET LOCAL synchronous_commit TO {_COMMITS[durability]}"
+        self._begin = (
+            f"BEGIN; SET LOCAL synchronous_commit TO {_COMMITS[durability]}; "
+            f"SET LOCAL idle_in_transaction_session_timeout TO '{IDLE_MAX_S}s'; "
+            f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"
+        )
+        self._folder = folder
+        self._member: Membership | None = None
         with ExitStack() as undone:
             self._lock = open_folder(folder)
             undone.callback(os.close, self._lock)
@@ -73,19 +97,59 @@ class PostgresDatabase:
             undone.pop_all()
         self._readers = connections.open_readers(url, connections_max=readers_max, database=self)
 
+    def join(self, *, wants_to_keep: bool, timeout_s: float) -> Membership:
+        folder_id = read_folder_id(self._folder)
+        member = Membership(self._url, folder_id=folder_id, timeout_s=timeout_s)
+        try:
+            member.join(takes_over=True, wants_to_keep=wants_to_keep)
+        except psycopg.Error as error:
+            reason = failures.store_failure(error)
+            if reason is None:
+                raise
+            raise StoreUnavailable(f"{self.name}: {reason}") from error
+        self._member = member
+        self._begin = f"{self._begin}; {_READ_VERSION}"
+        return member
+
+    @property
+    def owner(self) -> str:
+        assert self._member is not None, "only nodes write calls"
+        return self._member.id
+
+    def list_dead(
+        self, connection: Connection, owned: Sequence[str | None]
+    ) -> Sequence[str | None]:
+        assert self._member is not None, "only nodes ask"
+        return self._member.list_dead(owned, connections.driver(connection))
+
     def read(self) -> AbstractContextManager[Connection]:
         return self._readers.connect()
 
     @contextmanager
     def transaction(self, connection: Connection) -> Iterator[None]:
+        self._noted = None
         try:
-            with connections.transaction(connection, begin=self._begin):
+            with connections.transaction(connection, begin=self._begin) as version:
+                if self._member is not None:
+                    self._notice_changes(version)
                 yield
         except BaseException:
             self.remembered.clear()
             raise
         finally:
             self.zones.settle()
+        if self._noted is not None:
+            self._version = self._noted
+            self.zones.follow(self._noted, is_own=True)
+
+    def _notice_changes(self, version: int) -> None:
+        """Forget what others may have changed since the last transaction of this node."""
+        if version != self._version:
+            self._version = version
+            self._foreign_changes += 1
+            self.changed_at = current_time_us()
+            self.remembered.clear()
+            self.zones.follow(version)
 
     @contextmanager
     def migration(self, connection: Connection) -> Iterator[None]:
@@ -103,10 +167,14 @@ class PostgresDatabase:
         return connections.time_limit(connection, seconds)
 
     def note_change(self, connection: Connection) -> None:
-        """No other process writes."""
+        """Count up the version, once in a transaction."""
+        if self._member is not None and self._noted is None:
+            self._noted = self._version + 1
+            connection.execute(_NOTE_CHANGE, {"version": self._noted})
 
     def follow(self, connection: Connection) -> None:
-        """No other process writes."""
+        if self._member is not None:
+            self.zones.follow(connection.scalar(text(_READ_VERSION)) or 0)
 
     def stream(
         self, connection: Connection, statement: Select[Any]
@@ -179,7 +247,7 @@ class PostgresDatabase:
         """Others may write at the same time."""
 
     def count_foreign_changes(self) -> int:
-        return 0
+        return self._foreign_changes
 
     def measure(self) -> Room:
         with self.read() as connection:
@@ -208,6 +276,8 @@ class PostgresDatabase:
         return 0
 
     def close(self) -> None:
+        if self._member is not None:
+            self._member.close()
         self._watchdog.close()
         self.writer.close()
         self._readers.dispose()

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table
 
+from briggs.storage import owners
 from briggs.storage.database import Durability, Room
 from briggs.storage.folders import is_read_for_long, open_folder
 from briggs.storage.sqlite import (
@@ -92,6 +93,18 @@ class SqliteDatabase:
             # Every process opens the folder itself, so that they keep each other out.
             shared_lock=self._lock if is_shared else None,
         )
+
+    def join(self, *, wants_to_keep: bool, timeout_s: float) -> None:
+        """Only processes of this machine can open it."""
+
+    @property
+    def owner(self) -> str:
+        return owners.name_owner(os.getpid())
+
+    def list_dead(
+        self, connection: Connection, owned: Sequence[str | None]
+    ) -> Sequence[str | None]:
+        return owners.list_dead(owned)
 
     def read(self) -> AbstractContextManager[Connection]:
         return self._readers.connect()
