@@ -12,6 +12,7 @@ from typing import Any
 
 import brotli
 
+from tests.judges import upstream as models
 from tests.processes import Behaviour, create_chunk, create_response
 
 DONE = b"data: [DONE]\n\n"
@@ -139,6 +140,7 @@ def slow(handler: Any, seen: Any) -> None:
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "ok": ok,
+    "judge": models.surely,
     "embeds": embeds,
     "gzipped": gzipped,
     "brotlied": brotlied,

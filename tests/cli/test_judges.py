@@ -143,3 +143,32 @@ def test_trust_is_a_sentence_and_a_table(server: RunningServer, served: Server) 
     assert piped["fields"][0]["all"]["both"]["known"] == 24
     piped = run("judges", "trust", "trusted", "--version", "1", server=server).lines[0]
     assert piped["fields"][0]["verdict"] == "as_good"
+
+
+def test_a_reviewer_is_suggested_to(served: Server, server: RunningServer) -> None:
+    """`+` takes what the judge says, before an answer, or after it in a blind task."""
+    for tag, keys, told in (
+        ("open", "+ 1", [(1, "rejected"), (2, "accepted")]),
+        ("blind", "1 + 3 k", [(3, "rejected"), (2, "accepted")]),
+    ):
+        create_task(served, tag, name=f"{tag}-stars", json_schema=SCHEMA)
+        for stars in (2, 4):
+            record(served, tag, stars, f"{tag} {stars}")
+        made = f"{tag}-stars-judge"
+        run("judges", "create", "--task", f"{tag}-stars", "--model", "judge/m-1", server=server)
+        assert run("judges", "run", made, server=server).status == 0
+        options = ("--suggesting-judge", made, f"--{tag}")
+        assert run("feedback-task", "update", f"{tag}-stars", *options, server=server).status == 0
+        said = "".join(f"{key}\n" for key in keys.split())
+        command = ("feedback", "grade", "--piped", "--task", f"{tag}-stars", "--reviewer", "ann")
+        graded = run(*command, input=said, server=server)
+        assert graded.status == 0 and f"{made} suggests" in graded.output, graded.errors
+        listed = run("feedback", "list", "--task", f"{tag}-stars", server=server).lines
+        assert told == [
+            (each["json_values"]["stars"], each["suggestion"]["outcome"])
+            for each in listed
+            if each["reviewer"] == "ann"
+        ]
+    _, shown = show("judges", "trust", "open-stars-judge", server=server)
+    assert "Its suggestions: 1 accepted, 0 edited, 1 rejected, 0 agreed" in shown
+    assert "2 grades were given while a suggestion was seen: they do not count" in shown

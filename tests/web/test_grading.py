@@ -325,3 +325,68 @@ def test_an_instruction_is_formatted(server: Server) -> None:
         assert EVIL not in page and 'href="javascript' not in page
     (summary,) = re.findall(r'<span class="cut" dir="auto">(Look[^<]*)</span>', grading)
     assert summary.startswith("Look at the tone"), "the short line has no marks of Markdown"
+
+
+def suggest(server: Server, tag: str, **members: Any) -> dict[str, Any]:
+    """A task with two completions, whose judge suggests 4 stars for each."""
+    schema = {"required": ["stars"], "properties": {"stars": {"enum": [1, 2, 3, 4, 5]}}}
+    task = create_task(server, tag, json_schema={"type": "object", **schema}, **members)
+    body = {"task": task["id"], "model": "judge/m-1", "name": f"{tag}-judge"}
+    judge = server.send("POST", "/api/v1/judges", body).json
+    for number in range(2):
+        answered = {
+            "organization_id": "default",
+            "status": "finished",
+            "tags": [tag],
+            "request": {"model": "m", "messages": [{"role": "user", "content": f"{number}"}]},
+            "response": create_response(f"stars 4 of {number}"),
+        }
+        id = server.send("POST", "/api/v1/completions", answered).json["id"]
+        path = f"/api/v1/judges/{judge['id']}/judgements"
+        assert server.send("POST", path, {"completion_id": id}).json["status"] == "finished"
+    path = f"/api/v1/feedback_task/{task['id']}"
+    changed: dict[str, Any] = server.send("POST", path, {"suggesting_judge": judge["id"]}).json
+    return changed
+
+
+def test_a_suggestion_is_accepted_edited_or_rejected(server: Server) -> None:
+    """With forms alone. What is rejected is answered anew; what is edited is filled in first."""
+    task = suggest(server, "suggests", blind=False)
+    reviewer, here = invite(server, task), f"/feedback/{task['id']}/grade"
+    page = reviewer.visit(here)
+    text = page.body.decode()
+    assert "suggests-judge</span> suggests" in text and "as it says" in text
+    page = reviewer.submit(here, **hidden(page.body), action="accept")
+    filled = reviewer.submit(here, **hidden(page.body), action="fill")
+    assert 'value="3" checked' in filled.body.decode()
+    rejected = reviewer.submit(here, **hidden(page.body), action="reject")
+    assert "You rejected the suggestion" in rejected.body.decode()
+    form = hidden(rejected.body)
+    assert form["suggestion"] == "reject"
+    reviewer.submit(here, **form, **{"value.stars": "0"})
+    given = list_given(server, task)
+    told = [
+        (each["json_values"]["stars"], each["suggestion"]["outcome"])
+        for each in given
+        if each["reviewer"] == "qa-2"
+    ]
+    assert told == [(1, "rejected"), (4, "accepted")]
+
+
+def test_a_blind_suggestion_comes_after_the_answer(server: Server) -> None:
+    """Nothing of it is on the page before. Then it is kept apart, or taken."""
+    task = suggest(server, "blindly")
+    reviewer, here = invite(server, task), f"/feedback/{task['id']}/grade"
+    page = reviewer.visit(here)
+    for action in ("keep", "accept"):
+        assert "as it says" not in page.body.decode()
+        form = hidden(page.body)
+        page = reviewer.submit(here, **form, **{"value.stars": "1"})
+        assert "You said" in page.body.decode() and "as it says" in page.body.decode()
+        page = reviewer.submit(here, **hidden(page.body), action=action)
+    told = [
+        (each["json_values"]["stars"], each["suggestion"]["outcome"])
+        for each in list_given(server, task)
+        if each["reviewer"] == "qa-2"
+    ]
+    assert told == [(4, "accepted"), (2, "rejected")]

@@ -198,6 +198,17 @@ def get(id: str, server: Address) -> None:
     default=None,
     help="Ask everyone again: answers to earlier versions no longer count.",
 )
+@click.option(
+    "--suggesting-judge",
+    metavar="JUDGE",
+    help="The judge of this task that suggests answers to reviewers; '' for none.",
+)
+@click.option(
+    "--suggesting-version",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    help="The version of the judge that suggests.  [default: the newest]",
+)
 @server_options
 def update(id: str, server: Address, **said: Any) -> None:
     """Change a task, by its ID or name, and print it as JSON.
@@ -210,6 +221,7 @@ def update(id: str, server: Address, **said: Any) -> None:
     Examples:
       briggs feedback-task update quality --instruction "Judge the facts alone."
       briggs feedback-task update quality --task-schema @quality.json --ask-again
+      briggs feedback-task update quality --suggesting-judge quality-judge
     """
     from briggs.cli.arguments.finding import find_task
     from briggs.client import AsyncClient

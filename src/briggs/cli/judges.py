@@ -13,7 +13,7 @@ from briggs.cli.arguments.options import JsonObject, form_options, page_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
 from briggs.types.address import Address
-from briggs.types.texts import one_line, printable
+from briggs.types.texts import one_line, plural, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 POLL_S = 0.5
 
+suggested_option = click.option(
+    "--suggested",
+    is_flag=True,
+    help="Count the grades, too, that were given while a suggestion was seen.",
+)
 judge_argument = click.argument("judge", metavar="JUDGE")
 
 
@@ -387,9 +392,12 @@ def judgements(
 @judges.command()
 @judge_argument
 @click.option("--version", type=click.IntRange(1), metavar="NUMBER", help="An earlier version.")
+@suggested_option
 @form_options
 @server_options
-def trust(judge: str, version: int | None, is_pretty: bool, server: Address) -> None:
+def trust(
+    judge: str, version: int | None, suggested: bool, is_pretty: bool, server: Address
+) -> None:
     """Show how far a judge can be trusted, field by field: text on a terminal, JSON in a pipe.
 
     The judge is compared with people on completions that both graded. So let it grade these first,
@@ -406,7 +414,7 @@ def trust(judge: str, version: int | None, is_pretty: bool, server: Address) -> 
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            found = await client.judges.trust(judge, version=version)
+            found = await client.judges.trust(judge, version=version, suggested=suggested)
         if is_pretty:
             print_trust(found)
         else:
@@ -418,9 +426,12 @@ def trust(judge: str, version: int | None, is_pretty: bool, server: Address) -> 
 @judges.command()
 @judge_argument
 @click.option("--version", type=click.IntRange(1), metavar="NUMBER", help="An earlier version.")
+@suggested_option
 @form_options
 @server_options
-def estimates(judge: str, version: int | None, is_pretty: bool, server: Address) -> None:
+def estimates(
+    judge: str, version: int | None, suggested: bool, is_pretty: bool, server: Address
+) -> None:
     """Estimate mean grades of all that was judged: text on a terminal, JSON in a pipe.
 
     By model, tag and week, with intervals: from people's grades alone, and from people's and the
@@ -437,7 +448,7 @@ def estimates(judge: str, version: int | None, is_pretty: bool, server: Address)
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            found = await client.judges.estimates(judge, version=version)
+            found = await client.judges.estimates(judge, version=version, suggested=suggested)
         if is_pretty:
             print_estimates(found)
         else:
@@ -488,13 +499,14 @@ def _tell(run: JudgeRun) -> None:
         reasons += [f"{not_reached:,} not reached"] if not_reached > 0 else []
         least = "" if run.is_counted else "at least "
         click.echo(
-            f"{run.lacking:,} of {least}{run.matching:,} completions have no judgement: "
+            f"{run.lacking:,} of {least}{plural(run.matching, 'completion')} "
+            f"{'has' if run.lacking == 1 else 'have'} no judgement: "
             f"{', '.join(reasons)}.",
             err=True,
         )
     if run.message:
         click.echo(one_line(run.message), err=True)
-    more = f", and {run.unpriced:,} judgements of unknown price" if run.unpriced else ""
+    more = f", and {plural(run.unpriced, 'judgement')} of unknown price" if run.unpriced else ""
     click.echo(
         f"{run.judged:,} judged ({run.copied:,} without a call), ${run.cost_usd:,.4f}{more}.",
         err=True,

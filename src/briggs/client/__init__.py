@@ -34,6 +34,8 @@ from briggs.client.feedback import Feedback as Feedback
 from briggs.client.feedback import FeedbackEdit as FeedbackEdit
 from briggs.client.feedback import FeedbackFilters as FeedbackFilters
 from briggs.client.feedback import FeedbackPage as FeedbackPage
+from briggs.client.feedback import Suggestion as Suggestion
+from briggs.client.feedback import SuggestionReply as SuggestionReply
 from briggs.client.feedback_tasks import AgreementReport as AgreementReport
 from briggs.client.feedback_tasks import Decision as Decision
 from briggs.client.feedback_tasks import Disagreement as Disagreement
@@ -42,6 +44,7 @@ from briggs.client.feedback_tasks import FeedbackTask as FeedbackTask
 from briggs.client.feedback_tasks import FeedbackTaskChange as FeedbackTaskChange
 from briggs.client.feedback_tasks import Invitation as Invitation
 from briggs.client.feedback_tasks import Lease as Lease
+from briggs.client.feedback_tasks import Offer as Offer
 from briggs.client.feedback_tasks import QueueFilters as QueueFilters
 from briggs.client.feedback_tasks import QueueItem as QueueItem
 from briggs.client.feedback_tasks import TaskVersion as TaskVersion

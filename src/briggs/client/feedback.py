@@ -8,16 +8,36 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from briggs.client.connection import ANSWER_BYTES_MAX, ServerConnection, encode_query, omit_none
 from briggs.types.completions import create_id
-from briggs.types.feedback import ReviewerKind
+from briggs.types.feedback import ReviewerKind, SuggestionOutcome
 from briggs.types.json import Object
 from briggs.types.lines import LineReader
 
 _PATH = "/api/v1/feedback"
 _PAGE = 100
+
+
+class Suggestion(Object):
+    """A judge's suggestion that a reviewer saw, and what the reviewer did with it."""
+
+    judge_id: str
+    version: int
+    outcome: SuggestionOutcome
+    """`agreed` if the answer was the same before the suggestion was seen."""
+    own_values: dict[str, Any] | None = None
+    """What the reviewer answered before seeing it. None if it was seen first."""
+
+
+class SuggestionReply(TypedDict):
+    """What a reviewer says to a suggestion, together with an answer."""
+
+    judge_id: str
+    version: int
+    taken: bool
+    """Whether the answer is the suggestion, as it is or changed."""
 
 
 class Feedback(Object):
@@ -46,6 +66,8 @@ class Feedback(Object):
     """The reviewer's reasons, by field."""
     corrected_output: Any = UNSET
     """What the model should have answered, if the reviewer gave it."""
+    suggestion: Suggestion | UnsetType = UNSET
+    """What a judge suggested, if the reviewer saw it."""
 
 
 class FeedbackPage(Object):
@@ -95,6 +117,9 @@ class FeedbackEdit(TypedDict, total=False):
     comment: str
     rationale: Mapping[str, str]
     corrected_output: Any
+    suggestion: SuggestionReply
+    """What the reviewer does with the suggestion of a judge. If it is taken without
+    `json_values`, its values are the answer."""
 
 
 class FeedbackCalls:
@@ -119,13 +144,14 @@ class FeedbackCalls:
         allow_unmatched_feedback: bool = False,
         max_matched_completions: int | None = None,
         idempotency_key: str | None = None,
+        suggestion: SuggestionReply | None = None,
     ) -> Feedback:
         """Answer a task about completions. Select them by their ids, or by tags that all have.
 
         The task's schema checks the values. If they are invalid, `Refused` lists every error.
         If `task_version` is given and the task has changed since, it raises `Refused` with
         status 409. A repeated idempotency key returns the first answer again. Without one, a
-        new key is made.
+        new key is made. `suggestion` says what was done with the suggestion of a judge.
         """
         body = omit_none(
             task_id=task_id,
@@ -140,6 +166,7 @@ class FeedbackCalls:
             task_version=task_version,
             allow_unmatched_feedback=allow_unmatched_feedback,
             max_matched_completions=max_matched_completions,
+            suggestion=suggestion,
         )
         headers = {"idempotency-key": idempotency_key or create_id()}
         return await self._connection.request("POST", _PATH, Feedback, body=body, headers=headers)

@@ -41,6 +41,10 @@ class FeedbackTask(Object):
     blind: bool = True
     hide_model: bool = False
     """Whether reviewers cannot see which model answered."""
+    suggesting_judge: str = ""
+    """The id of the judge that suggests answers to reviewers. Empty for none."""
+    suggesting_version: int = 0
+    """The version of the judge that suggests. 0 for the newest."""
     version: int = 1
     """Each change of the schema or the instruction adds 1."""
     archived_at: str | UnsetType = UNSET
@@ -78,6 +82,9 @@ class FeedbackTaskChange(TypedDict, total=False):
     reviewers_wanted: int
     blind: bool
     hide_model: bool
+    suggesting_judge: str
+    """The id or the name of a judge of the task. Empty for none."""
+    suggesting_version: int
     ask_again: bool
     """Whether answers to earlier versions no longer count, so that everyone is asked again."""
 
@@ -105,6 +112,23 @@ class Lease(Object):
     expires_at_ms: float
 
 
+class Offer(Object):
+    """What a version of a judge suggests for one completion."""
+
+    judge_id: str
+    judge: str
+    """Its name."""
+    version: int
+    json_values: dict[str, Any]
+    reason: str = ""
+    scores: dict[str, float] = msgspec.field(default_factory=dict)
+    """The expected value of each field that is a number or yes or no."""
+
+
+class _Suggested(Object):
+    suggestion: Offer | None
+
+
 class QueueItem(Object):
     """The next completion of a queue. `completion` is None if none is free."""
 
@@ -112,7 +136,9 @@ class QueueItem(Object):
     completion: LoggedCompletion | None
     lease: Lease | None
     feedback: list[Feedback] = msgspec.field(default_factory=list)
-    """The feedback of other reviewers. Empty if the task is blind."""
+    """The feedback of other people. Empty if the task is blind."""
+    suggestion: Offer | None = None
+    """What a judge suggests. None if the task is blind."""
     progress: Progress | UnsetType = UNSET
     """The state of the queue. Present if no completion is free."""
 
@@ -305,6 +331,18 @@ class FeedbackTasks:
             _Released,
             body=omit_none(reviewer=reviewer, reason=reason),
         )
+
+    async def suggestion(
+        self, id: str, completion_id: str, *, reviewer: str | None = None
+    ) -> Offer | None:
+        """What the judge of a task suggests for a completion. None if it has not judged it.
+
+        Raises `Refused` with status 403 if the task is blind and the reviewer has not answered.
+        """
+        path = f"{_path(id)}/suggestions/{quote(completion_id, safe='')}"
+        query = encode_query(reviewer=reviewer)
+        found = await self._connection.request("GET", path, _Suggested, query=query)
+        return found.suggestion
 
     async def progress(self, id: str, *, reviewer: str | None = None) -> Progress:
         """The progress of a task's queue. Raises `NotFound`.

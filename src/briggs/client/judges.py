@@ -141,6 +141,11 @@ class JudgeTrust(Object):
     fields: list[dict[str, Any]]
     left_out: list[str]
     """Fields of text and lists, which are not compared."""
+    suggestions: dict[str, int]
+    """How many suggestions of the version were `accepted`, `edited` and `rejected`, and how often
+    a blind answer `agreed`. `seen_first` counts the grades that were given while one was seen."""
+    with_suggested: bool
+    """Whether those grades count."""
 
 
 class JudgeEstimates(Object):
@@ -267,15 +272,25 @@ class Judges:
         path = f"{_locate(judge)}/judgements"
         return (await self._connection.request("GET", path, _Judgements, query=query)).data
 
-    async def trust(self, judge: str, *, version: int | None = None) -> JudgeTrust:
-        """How far a version can be trusted, by default the newest."""
-        query = encode_query(version=version)
+    async def trust(
+        self, judge: str, *, version: int | None = None, suggested: bool = False
+    ) -> JudgeTrust:
+        """How far a version can be trusted, by default the newest.
+
+        With `suggested`, grades count that were given while a suggestion was seen.
+        """
+        query = encode_query(version=version, suggested="true" if suggested else None)
         path = f"{_locate(judge)}/trust"
         return await self._connection.request("GET", path, JudgeTrust, query=query)
 
-    async def estimates(self, judge: str, *, version: int | None = None) -> JudgeEstimates:
-        """Mean grades of all that a version judged, by default the newest."""
-        query = encode_query(version=version)
+    async def estimates(
+        self, judge: str, *, version: int | None = None, suggested: bool = False
+    ) -> JudgeEstimates:
+        """Mean grades of all that a version judged, by default the newest.
+
+        With `suggested`, grades count that were given while a suggestion was seen.
+        """
+        query = encode_query(version=version, suggested="true" if suggested else None)
         path = f"{_locate(judge)}/estimates"
         return await self._connection.request("GET", path, JudgeEstimates, query=query)
 

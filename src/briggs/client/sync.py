@@ -54,6 +54,7 @@ from briggs.client.feedback import (
     FeedbackFilters,
     FeedbackPage,
     FeedbackVersion,
+    SuggestionReply,
 )
 from briggs.client.feedback_tasks import (
     AgreementReport,
@@ -63,6 +64,7 @@ from briggs.client.feedback_tasks import (
     FeedbackTaskDeleted,
     Invitation,
     Lease,
+    Offer,
     QueueFilters,
     QueueItem,
     TaskVersion,
@@ -374,13 +376,14 @@ class FeedbackCalls:
         allow_unmatched_feedback: bool = False,
         max_matched_completions: int | None = None,
         idempotency_key: str | None = None,
+        suggestion: SuggestionReply | None = None,
     ) -> Feedback:
         """Answer a task about completions. Select them by their ids, or by tags that all have.
 
         The task's schema checks the values. If they are invalid, `Refused` lists every error.
         If `task_version` is given and the task has changed since, it raises `Refused` with
         status 409. A repeated idempotency key returns the first answer again. Without one, a
-        new key is made.
+        new key is made. `suggestion` says what was done with the suggestion of a judge.
         """
         return self._runner.run(
             self._calls.create(
@@ -397,6 +400,7 @@ class FeedbackCalls:
                 allow_unmatched_feedback=allow_unmatched_feedback,
                 max_matched_completions=max_matched_completions,
                 idempotency_key=idempotency_key,
+                suggestion=suggestion,
             )
         )
 
@@ -529,6 +533,15 @@ class FeedbackTasks:
     ) -> None:
         """Skip a completion, with a reason. Other reviewers still get it."""
         return self._runner.run(self._calls.skip(id, completion_id, reason, reviewer=reviewer))
+
+    def suggestion(
+        self, id: str, completion_id: str, *, reviewer: str | None = None
+    ) -> Offer | None:
+        """What the judge of a task suggests for a completion. None if it has not judged it.
+
+        Raises `Refused` with status 403 if the task is blind and the reviewer has not answered.
+        """
+        return self._runner.run(self._calls.suggestion(id, completion_id, reviewer=reviewer))
 
     def progress(self, id: str, *, reviewer: str | None = None) -> Progress:
         """The progress of a task's queue. Raises `NotFound`.
@@ -774,13 +787,23 @@ class Judges:
             )
         )
 
-    def trust(self, judge: str, *, version: int | None = None) -> JudgeTrust:
-        """How far a version can be trusted, by default the newest."""
-        return self._runner.run(self._calls.trust(judge, version=version))
+    def trust(
+        self, judge: str, *, version: int | None = None, suggested: bool = False
+    ) -> JudgeTrust:
+        """How far a version can be trusted, by default the newest.
 
-    def estimates(self, judge: str, *, version: int | None = None) -> JudgeEstimates:
-        """Mean grades of all that a version judged, by default the newest."""
-        return self._runner.run(self._calls.estimates(judge, version=version))
+        With `suggested`, grades count that were given while a suggestion was seen.
+        """
+        return self._runner.run(self._calls.trust(judge, version=version, suggested=suggested))
+
+    def estimates(
+        self, judge: str, *, version: int | None = None, suggested: bool = False
+    ) -> JudgeEstimates:
+        """Mean grades of all that a version judged, by default the newest.
+
+        With `suggested`, grades count that were given while a suggestion was seen.
+        """
+        return self._runner.run(self._calls.estimates(judge, version=version, suggested=suggested))
 
     def create_run(
         self,

@@ -13,12 +13,13 @@ from msgspec import UNSET, UnsetType
 from briggs.feedback.best import check_best
 from briggs.feedback.filters import asks_completions, matches, parse_feedback_filter
 from briggs.feedback.schemas import check_values
+from briggs.feedback.suggestions import note_edit, note_first, note_later
 from briggs.feedback.tasks import retrieve_open_task, retrieve_task
 from briggs.storage import FeedbackQuery, Query, Store
 from briggs.types import json
 from briggs.types.completions import Completion
 from briggs.types.errors import Conflict, InvalidRequest, NotFound
-from briggs.types.feedback import Feedback, ReviewerKind, TaskVersion
+from briggs.types.feedback import Feedback, ReviewerKind, SuggestionReply, TaskVersion
 from briggs.types.filters import Filter
 from briggs.types.forms import read_form
 
@@ -46,6 +47,8 @@ class FeedbackPost(msgspec.Struct, kw_only=True):
     rationale: dict[str, str] | None = None
     corrected_output: Any = None
     idempotency_key: str | None = None
+    suggestion: SuggestionReply | None = None
+    """What the reviewer did with the suggestion of a judge, if one was shown."""
 
 
 class FeedbackEdit(msgspec.Struct, kw_only=True):
@@ -55,6 +58,9 @@ class FeedbackEdit(msgspec.Struct, kw_only=True):
     comment: str | UnsetType | None = UNSET
     rationale: dict[str, str] | UnsetType | None = UNSET
     corrected_output: Any = UNSET
+    suggestion: SuggestionReply | UnsetType = UNSET
+    """What the reviewer does with the suggestion of a judge. If it is taken without `json_values`,
+    its values are the answer."""
 
 
 async def create_feedback(
@@ -97,6 +103,7 @@ async def create_feedback(
         completion_ids=sorted(completion_ids),
     )
     given.updated_at = given.created_at
+    given.suggestion = await note_first(store, task, given, post.suggestion)
     return await store.feedback.create(
         given,
         task=task,
@@ -117,15 +124,22 @@ async def update_feedback(
         before.task_id, organization_id=query.organization_id
     )
     schema = versions[before.task_version - 1].json_schema
+    task = await retrieve_task(store, before.task_id, organization_id=query.organization_id)
+    noted: dict[str, Any] = {}
+    if edit.suggestion is not UNSET:
+        values = None if edit.json_values is UNSET else edit.json_values
+        taken, note = await note_later(store, task, before, edit.suggestion, values)
+        edit, noted = msgspec.structs.replace(edit, json_values=taken), {"suggestion": note}
+    elif edit.json_values is not UNSET:
+        noted = {"suggestion": note_edit(before, edit.json_values)}
     if edit.json_values is not UNSET:
         await asyncio.to_thread(check_values, edit.json_values, schema=schema)
-        task = await retrieve_task(store, before.task_id, organization_id=query.organization_id)
         if task.kind == "preference":
             check_best(edit.json_values, before.completion_ids)
     await _check_rationale(edit.rationale or {}, schema)
     said = {
         name: value for name, value in msgspec.structs.asdict(edit).items() if value is not UNSET
-    }
+    } | noted
     for name, empty in (("comment", ""), ("rationale", {})):
         if name in said:
             said[name] = said[name] or empty

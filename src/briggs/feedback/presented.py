@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
+
 from briggs.feedback.feedback import export_feedback
 from briggs.record.presented import present as present_completion
 from briggs.storage import FeedbackQuery, Store
@@ -37,6 +39,7 @@ def present(feedback: Feedback) -> dict[str, Any]:
         "reviewer_kind": feedback.reviewer_kind,
         "rationale": feedback.rationale,
         "corrected_output": feedback.corrected_output,
+        "suggestion": feedback.suggestion and msgspec.structs.asdict(feedback.suggestion),
     }
     return {name: value for name, value in members.items() if value is not None}
 

@@ -10,6 +10,7 @@ import msgspec
 
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.reviewers import sees_models, show_to_grade
+from briggs.feedback.suggestions import Offer, find_offer
 from briggs.feedback.tasks import check_open
 from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
@@ -28,7 +29,9 @@ class QueueItem(msgspec.Struct, kw_only=True, frozen=True):
     lease: Lease
     completion: Completion
     feedback: Sequence[Feedback]
-    """The answers of others; empty if the task is blind."""
+    """The answers of other people; empty if the task is blind."""
+    suggestion: Offer | None = None
+    """What a judge suggests. None if the task is blind."""
 
 
 class TakenNext(msgspec.Struct, frozen=True):
@@ -101,7 +104,15 @@ async def take_next(
             )
         # It may have been deleted meanwhile.
         if completion is not None:
-            return TakenNext(task, QueueItem(lease=lease, completion=completion, feedback=feedback))
+            return TakenNext(
+                task,
+                QueueItem(
+                    lease=lease,
+                    completion=completion,
+                    feedback=feedback,
+                    suggestion=await _suggest(store, task, completion),
+                ),
+            )
 
 
 async def _read(
@@ -132,7 +143,12 @@ async def resume(
         lease = await renew(store, task, held.completion_id, reviewer=reviewer, lease_s=lease_s)
         completion, feedback = await _read(store, task, lease.completion_id, key=key)
         if completion is not None:
-            return QueueItem(lease=lease, completion=completion, feedback=feedback)
+            return QueueItem(
+                lease=lease,
+                completion=completion,
+                feedback=feedback,
+                suggestion=await _suggest(store, task, completion),
+            )
 
     async def find_task() -> FeedbackTask:
         return task
@@ -224,9 +240,14 @@ async def list_ungraded(
     return [found[id] for id in ids if id in found]
 
 
+async def _suggest(store: Store, task: FeedbackTask, completion: Completion) -> Offer | None:
+    return None if task.blind else await find_offer(store, task, completion.id)
+
+
 async def _list_answers(
     store: Store, task: FeedbackTask, completion: Completion
 ) -> Sequence[Feedback]:
+    """The answers of people. Those of a judge are shown as its suggestion, or not at all."""
     listed, _ = await list_feedback(
         store,
         organization_id=task.organization_id,
@@ -234,7 +255,7 @@ async def _list_answers(
         completion_id=completion.id,
         limit=100,
     )
-    return listed
+    return [each for each in listed if each.reviewer_kind != "model"]
 
 
 def _check_wish(wish: Wish, *, task: FeedbackTask, key: Key) -> None:

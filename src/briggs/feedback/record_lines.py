@@ -196,6 +196,9 @@ async def _check_given(store: Store, given: _Given) -> None:
     schemas = [each.json_schema for each in versions if each.version == given.feedback.task_version]
     for schema in schemas:
         await asyncio.to_thread(check_values, given.feedback.json_values, schema=schema)
+        if given.feedback.suggestion is not None and given.feedback.suggestion.own_values:
+            own = given.feedback.suggestion.own_values
+            await asyncio.to_thread(check_values, own, schema=schema)
 
 
 class _Named(msgspec.Struct):
@@ -315,6 +318,8 @@ def _read_task(members: Mapping[str, Any], *, organization_id: str) -> _Task:
     _check_times(task.created_at, task.updated_at, *(each.created_at for each in versions))
     if len(task.name) > TASK_NAME_MAX or not 1 <= task.reviewers_wanted <= REVIEWERS_MAX:
         raise InvalidRequest("The line is wrong: 'name' or 'reviewers_wanted' is out of bounds.")
+    # Judges stay where they are.
+    task.suggesting_judge, task.suggesting_version = "", 0
     return _Task(task, versions)
 
 

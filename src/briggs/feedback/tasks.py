@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from briggs.feedback.schemas import check_schema
+from briggs.feedback.suggestions import check_suggesting
 from briggs.storage import Store
 from briggs.types.completions import current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
@@ -27,6 +28,10 @@ class TaskChange(msgspec.Struct, kw_only=True):
     reviewers_wanted: int | UnsetType = UNSET
     blind: bool | UnsetType = UNSET
     hide_model: bool | UnsetType = UNSET
+    suggesting_judge: str | UnsetType = UNSET
+    """The id or the name of a judge of the task, which suggests answers. Empty for none."""
+    suggesting_version: int | UnsetType = UNSET
+    """Its version. 0 for the newest."""
     ask_again: bool = False
     """Whether answers to earlier versions no longer count, so that everyone is asked again."""
 
@@ -36,6 +41,12 @@ async def create_task(store: Store, said: TaskChange, *, organization_id: str) -
     for name in ("name", "json_schema"):
         if getattr(said, name) is UNSET:
             raise InvalidRequest(f"'{name}' is required.", param=name)
+    if said.suggesting_judge or said.suggesting_version:
+        raise InvalidRequest(
+            "A new task has no judge yet: create the task, then its judge, then set "
+            "'suggesting_judge'.",
+            param="suggesting_judge",
+        )
     await _check(said)
     now = current_time_us()
     task = FeedbackTask(
@@ -78,6 +89,11 @@ async def update_task(
     if task.kind == "preference":
         _check_built_in(said)
     await _check(said)
+    if said.suggesting_judge is not UNSET or said.suggesting_version is not UNSET:
+        judge = task.suggesting_judge if said.suggesting_judge is UNSET else said.suggesting_judge
+        version = 0 if said.suggesting_version is UNSET else said.suggesting_version
+        found = await check_suggesting(store, task, judge=judge, version=version)
+        said = msgspec.structs.replace(said, suggesting_judge=found[0], suggesting_version=found[1])
     changed = await store.feedback_tasks.update(
         id,
         organization_id=organization_id,
@@ -105,7 +121,10 @@ async def archive_task(store: Store, id: str, *, organization_id: str) -> Feedba
 
 def _check_built_in(said: TaskChange) -> None:
     """Raises `InvalidRequest` for a change that would make it another task."""
-    for name in ("json_schema", "completion_tags_selector", "reviewers_wanted"):
+    for name in (
+        *("json_schema", "completion_tags_selector", "reviewers_wanted"),
+        *("suggesting_judge", "suggesting_version"),
+    ):
         if getattr(said, name) is not UNSET:
             raise InvalidRequest(
                 f"'{name}' of a built-in task cannot be changed. Create a task of your own.",

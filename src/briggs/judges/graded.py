@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from briggs.feedback.answers import find_level, list_ratings, read_answers
-from briggs.judges.judges import find_task_of
+from briggs.feedback.answers import Answers, find_level, list_ratings
 from briggs.judges.reading import list_scored
 from briggs.judges.texts import read_answer_text, write_subject
+from briggs.judges.verdicts import Suggestions
 from briggs.storage import Store
 from briggs.types.completions import Completion
+from briggs.types.feedback import Feedback
 from briggs.types.fields import Field
 from briggs.types.flat_schemas import is_number
 from briggs.types.forms import ABSENT, read_value
@@ -36,20 +38,59 @@ class GradedCompletion(NamedTuple):
     model: str
 
 
+def list_people(
+    given: Mapping[str, Feedback], *, with_suggested: bool = False
+) -> dict[str, Feedback]:
+    """What people answered about a completion, by reviewer.
+
+    Whoever has seen a suggestion is drawn to it. So of an answer that was changed after that, the
+    one before counts, and one that was given while it was seen does not, unless
+    `with_suggested`.
+    """
+    people = {}
+    for name, each in given.items():
+        noted = each.suggestion
+        if each.reviewer_kind == "model":
+            continue
+        if noted is None or with_suggested:
+            people[name] = each
+        elif noted.own_values is not None:
+            people[name] = msgspec.structs.replace(each, json_values=noted.own_values)
+    return people
+
+
+def count_suggestions(answers: Answers, version: JudgeVersion) -> Suggestions:
+    """What people did with the suggestions of a version."""
+    given = {
+        each.id: each
+        for by_reviewer in answers.by_completion.values()
+        for each in by_reviewer.values()
+    }
+    noted = [each.suggestion for each in given.values() if each.suggestion is not None]
+    ours = (version.judge_id, version.version)
+    counts = Counter(each.outcome for each in noted if (each.judge_id, each.version) == ours)
+    return Suggestions(
+        accepted=counts["accepted"],
+        edited=counts["edited"],
+        rejected=counts["rejected"],
+        agreed=counts["agreed"],
+        seen_first=sum(each.own_values is None for each in noted),
+    )
+
+
 async def read_graded(
-    store: Store, judge: Judge, version: JudgeVersion
+    store: Store,
+    judge: Judge,
+    version: JudgeVersion,
+    *,
+    answers: Answers,
+    with_suggested: bool = False,
 ) -> tuple[list[GradedCompletion], Mapping[str, Judgement]]:
     """The completions that people graded, and what the judge said of those or did not say."""
-    task = await find_task_of(store, judge)
-    answers = await read_answers(store, task, version=version.task_version)
     fields = list_scored(version.json_schema)
     people = {}
     for id in sorted(answers.by_completion, reverse=True):
-        persons = {
-            name: given
-            for name, given in answers.by_completion[id].items()
-            if given.reviewer_kind != "model"
-        }
+        persons = list_people(answers.by_completion[id], with_suggested=with_suggested)
         if persons and id in answers.completions:
             people[id] = {
                 field.name: list_ratings(field, persons, find_level(field)) for field in fields

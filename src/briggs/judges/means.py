@@ -13,6 +13,7 @@ import msgspec
 
 from briggs.estimates.prediction import Estimate, estimate_mean, estimate_with_predictions
 from briggs.feedback.answers import find_level, list_ratings, read_answers, show
+from briggs.judges.graded import list_people
 from briggs.judges.judges import find_task_of, find_version
 from briggs.judges.reading import list_options, list_scored
 from briggs.storage import Store
@@ -72,9 +73,12 @@ class JudgedCompletion(NamedTuple):
 
 
 async def read_estimates(
-    store: Store, judge: Judge, *, version: int | None = None
+    store: Store, judge: Judge, *, version: int | None = None, with_suggested: bool = False
 ) -> JudgeEstimates:
-    """The means by a version, by default the newest. Raises `NotFound`."""
+    """The means by a version, by default the newest. Raises `NotFound`.
+
+    Grades that were given while a suggestion was seen count only `with_suggested`.
+    """
     chosen = await find_version(store, judge, version=version)
     task = await find_task_of(store, judge)
     answers = await read_answers(store, task, version=chosen.task_version)
@@ -87,11 +91,8 @@ async def read_estimates(
         )
         for judgement in page:
             id = judgement.completion_id
-            persons = {
-                name: given
-                for name, given in answers.by_completion.get(id, {}).items()
-                if given.reviewer_kind != "model"
-            }
+            given = answers.by_completion.get(id, {})
+            persons = list_people(given, with_suggested=with_suggested)
             if id in labels:
                 people = {
                     field.name: [*list_ratings(field, persons, find_level(field)).values()]

@@ -5,28 +5,51 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from briggs.feedback.answers import find_level
+from briggs.feedback.answers import find_level, read_answers
 from briggs.judges.choices import measure_choices
-from briggs.judges.graded import GradedCompletion, read_graded
-from briggs.judges.judges import find_version
+from briggs.judges.graded import GradedCompletion, count_suggestions, read_graded
+from briggs.judges.judges import find_task_of, find_version
 from briggs.judges.numbers import measure_numbers
 from briggs.judges.reading import list_scored
-from briggs.judges.verdicts import FieldTrust, Trust
+from briggs.judges.verdicts import FieldTrust, Suggestions, Trust
 from briggs.storage import Store
 from briggs.types.fields import Field
 from briggs.types.forms import read_form
 from briggs.types.judges import Judge, Judgement, JudgeVersion
 
+NO_SUGGESTIONS = Suggestions()
 
-async def read_trust(store: Store, judge: Judge, *, version: int | None = None) -> Trust:
-    """The report about a version, by default the newest. Raises `NotFound`."""
+
+async def read_trust(
+    store: Store, judge: Judge, *, version: int | None = None, with_suggested: bool = False
+) -> Trust:
+    """The report about a version, by default the newest. Raises `NotFound`.
+
+    Grades that were given while a suggestion was seen count only `with_suggested`.
+    """
     chosen = await find_version(store, judge, version=version)
-    graded, judgements = await read_graded(store, judge, chosen)
-    return await asyncio.to_thread(report, chosen, graded, judgements)
+    task = await find_task_of(store, judge)
+    answers = await read_answers(store, task, version=chosen.task_version)
+    graded, judgements = await read_graded(
+        store, judge, chosen, answers=answers, with_suggested=with_suggested
+    )
+    return await asyncio.to_thread(
+        report,
+        chosen,
+        graded,
+        judgements,
+        suggestions=count_suggestions(answers, chosen),
+        with_suggested=with_suggested,
+    )
 
 
 def report(
-    version: JudgeVersion, graded: Sequence[GradedCompletion], judgements: Mapping[str, Judgement]
+    version: JudgeVersion,
+    graded: Sequence[GradedCompletion],
+    judgements: Mapping[str, Judgement],
+    *,
+    suggestions: Suggestions = NO_SUGGESTIONS,
+    with_suggested: bool = False,
 ) -> Trust:
     """The report about some graded completions."""
     failures: dict[str, int] = {}
@@ -43,6 +66,8 @@ def report(
         graded=len(graded),
         fields=[measure_field(field, graded, model=version.model) for field in fields],
         left_out=[name for name in read_form(version.json_schema).names if name not in named],
+        suggestions=suggestions,
+        with_suggested=with_suggested,
     )
 
 

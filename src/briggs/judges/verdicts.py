@@ -82,6 +82,19 @@ class FieldTrust(msgspec.Struct, kw_only=True, frozen=True):
     biases: list[Bias]
 
 
+class Suggestions(msgspec.Struct, kw_only=True, frozen=True):
+    """What people did with what a version suggested. None of this is a grade."""
+
+    accepted: int = 0
+    edited: int = 0
+    rejected: int = 0
+    agreed: int = 0
+    """Answers to blind tasks that were the same before the suggestion was seen."""
+    seen_first: int = 0
+    """Grades of people, for this form of the task, that were given while they saw a suggestion of
+    any version."""
+
+
 class Trust(msgspec.Struct, kw_only=True, frozen=True):
     """A report about one version of a judge. What it lacks comes first."""
 
@@ -95,6 +108,9 @@ class Trust(msgspec.Struct, kw_only=True, frozen=True):
     fields: list[FieldTrust]
     left_out: list[str]
     """Fields of text and lists, which are not compared."""
+    suggestions: Suggestions
+    with_suggested: bool
+    """Whether the grades count that were given while a suggestion was seen."""
 
 
 def conclude(

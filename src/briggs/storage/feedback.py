@@ -177,6 +177,9 @@ def redact(given: AnyFeedback, *, redactor: Redactor | None) -> AnyFeedback:
     if redactor is None:
         return given
     texts = {name: redactor.redact_value(getattr(given, name)) for name in _REDACTED}
+    if isinstance(given, Feedback) and given.suggestion is not None:
+        own = redactor.redact_value(given.suggestion.own_values)
+        texts["suggestion"] = msgspec.structs.replace(given.suggestion, own_values=own)
     return msgspec.structs.replace(given, **texts)
 
 
@@ -283,10 +286,11 @@ def _update(
     if not found:
         return None
     before = found[0]
-    _insert_version(connection, _as_version(before), of=before)
     after = change(before)
-    after.version += 1
-    after.updated_at = current_time_us()
+    if before.suggestion == after.suggestion or _as_version(before) != _as_version(after):
+        _insert_version(connection, _as_version(before), of=before)
+        after.version += 1
+        after.updated_at = current_time_us()
     connection.execute(update(feedback).where(*this).values(rows.encode(after, table=feedback)))
     return after
 

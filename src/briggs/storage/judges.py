@@ -98,6 +98,20 @@ class Judges:
         statement = _select(version).where(judgements.c.completion_id == completion_id)
         return await self._access.read(lambda connection: _first(connection, statement))
 
+    async def find_said(
+        self, judge: Judge, *, version: int, completion_id: str
+    ) -> Judgement | None:
+        """What a version of a judge said of a completion; None if it said nothing."""
+        columns = judgements.c
+        statement = _SELECT.where(
+            columns.organization_id == judge.organization_id,
+            columns.judge_id == judge.id,
+            columns.version == version,
+            columns.completion_id == completion_id,
+            columns.status == "finished",
+        )
+        return await self._access.read(lambda connection: _first(connection, statement))
+
     async def find_answered(self, version: JudgeVersion, *, asked: bytes) -> Judgement | None:
         """A judgement of the judge that was asked the same, of any version and completion."""
         columns = judgements.c

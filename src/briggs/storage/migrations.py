@@ -370,6 +370,12 @@ def share_a_database_between_nodes(connection: Connection) -> None:
     connection.execute(tables.changes.insert().values(name="record", version=0))
 
 
+@migration
+def suggest_to_reviewers(connection: Connection) -> None:
+    reshape(connection, tables.feedback_tasks)
+    reshape(connection, tables.feedback)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

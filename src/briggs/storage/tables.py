@@ -33,6 +33,7 @@ from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, Names
 from briggs.types.completions import Attempt, Completion, Fix
 from briggs.types.drift import DriftMove
 from briggs.types.evals import Score, Scorer
+from briggs.types.feedback import Suggestion
 from briggs.types.judges import Example, Watch
 from briggs.types.limits import Limits
 from briggs.types.prompts import Template
@@ -406,6 +407,8 @@ feedback_tasks = Table(
     Column("hide_model", Boolean, nullable=False, server_default=text("0")),
     # A `preference` task is built in, and has no queue.
     Column("kind", AnyText, nullable=False, server_default=text("'grade'")),
+    Column("suggesting_judge", AnyText, nullable=False, server_default=text("''")),
+    Column("suggesting_version", Integer, nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
 )
 Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks.c.created_at)
@@ -442,6 +445,7 @@ feedback = Table(
     # The key recognises a repeated request, and the hash compares it with the first.
     Column("idempotency_key", AnyText),
     Column("idempotency_hash", LargeBinary),
+    Column("suggestion", Json(Suggestion, none_is_null=True)),
 )
 Index("feedback_by_time", feedback.c.organization_id, feedback.c.created_at)
 Index("feedback_by_task", feedback.c.organization_id, feedback.c.task_id, feedback.c.created_at)

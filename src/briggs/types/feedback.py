@@ -18,6 +18,9 @@ TaskKind = Literal["grade", "preference"]
 
 REVIEWERS_MAX = 100
 
+SuggestionOutcome = Literal["accepted", "edited", "rejected", "agreed"]
+"""What a reviewer did with a suggestion. `agreed` if the answer was the same before it was seen."""
+
 
 class FeedbackTask(msgspec.Struct, kw_only=True):
     """A question for reviewers, and the completions to ask it about.
@@ -49,6 +52,10 @@ class FeedbackTask(msgspec.Struct, kw_only=True):
     """Whether reviewers see the feedback of others only after they have given their own."""
     hide_model: bool = False
     """Whether reviewers cannot see which model answered."""
+    suggesting_judge: str = ""
+    """The id of the judge that suggests answers to reviewers. Empty for none."""
+    suggesting_version: int = 0
+    """The version of the judge that suggests. 0 for the newest."""
 
 
 class TaskVersion(msgspec.Struct, kw_only=True):
@@ -58,6 +65,25 @@ class TaskVersion(msgspec.Struct, kw_only=True):
     created_at: int
     instruction: str
     json_schema: dict[str, Any]
+
+
+class Suggestion(msgspec.Struct, kw_only=True):
+    """A judge's suggestion that a reviewer has seen, and what the reviewer did with it."""
+
+    judge_id: str
+    version: int
+    outcome: SuggestionOutcome
+    own_values: dict[str, Any] | None = None
+    """What the reviewer answered before seeing it. None if it was seen first."""
+
+
+class SuggestionReply(msgspec.Struct, kw_only=True):
+    """What a reviewer says to a suggestion, together with an answer."""
+
+    judge_id: str
+    version: int
+    taken: bool
+    """Whether the answer is the suggestion, as it is or changed."""
 
 
 class Feedback(msgspec.Struct, kw_only=True):
@@ -80,6 +106,8 @@ class Feedback(msgspec.Struct, kw_only=True):
     """The reasons, by field."""
     corrected_output: Any = None
     """A better answer, as a string or as a message. None if the reviewer gave none."""
+    suggestion: Suggestion | None = None
+    """What a judge suggested. None if the reviewer saw no suggestion."""
 
     task_name: str = ""
     completion_ids: list[str] = []

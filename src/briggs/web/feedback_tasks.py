@@ -27,6 +27,7 @@ from briggs.types import json
 from briggs.types.errors import BriggsError, InvalidRequest
 from briggs.types.feedback import Feedback, FeedbackTask, Progress
 from briggs.types.forms import read_form as read_schema_form
+from briggs.types.judges import Judge
 from briggs.types.texts import one_line
 from briggs.types.values import list_values
 from briggs.web.alphas import measure_alpha
@@ -37,6 +38,7 @@ from briggs.web.route import see_other
 from briggs.web.task_builder import KIND_NAMES, Draft, build_schema, read_drafts, read_schema
 
 TASKS_MAX = 100
+JUDGES_MAX = 100
 LATEST = 10
 CHARACTERS_MAX = 1_000_000
 """How much a task's form may hold, since the page shows all of it again."""
@@ -197,8 +199,15 @@ async def _show(
         is_new=is_new,
         drafts=drafts,
         kinds=KIND_NAMES,
+        judges=[] if is_new else await _list_judges(request, task),
         problem=problem,
         **await _preview(request, drafts, written, tags),
+    )
+
+
+async def _list_judges(request: Request, task: FeedbackTask) -> Sequence[Judge]:
+    return await find_parts(request).store.judges.list(
+        organization_id=task.organization_id, task_id=task.id, limit=JUDGES_MAX
     )
 
 
@@ -251,7 +260,19 @@ def _read_change(form: Form, drafts: Sequence[Draft], *, written: str) -> TaskCh
         blind="blind" in form,
         hide_model="hide_model" in form,
         ask_again=form.get("action") == "ask_again",
+        **_read_suggesting(form),
     )
+
+
+def _read_suggesting(form: Form) -> dict[str, Any]:
+    """The judge that suggests, if the form asks for it. A task without judges has no such field."""
+    if "suggesting_judge" not in form:
+        return {}
+    version = _read_number(form.get("suggesting_version", "").strip() or "0")
+    if version is None:
+        raise InvalidRequest("Which version suggests? Write a number, or leave it empty.")
+    judge = form["suggesting_judge"]
+    return {"suggesting_judge": judge, "suggesting_version": version if judge else 0}
 
 
 def _apply(form: Form, task: FeedbackTask | None, *, organization_id: str) -> FeedbackTask:
@@ -265,6 +286,7 @@ def _apply(form: Form, task: FeedbackTask | None, *, organization_id: str) -> Fe
         reviewers_wanted=_read_count(form) or 1,
         blind="blind" in form,
         hide_model="hide_model" in form,
+        suggesting_judge=form.get("suggesting_judge", shown.suggesting_judge),
     )
 
 
@@ -276,7 +298,12 @@ def _read_tags(form: Form) -> list[str]:
 
 def _read_count(form: Form) -> int | None:
     """How many reviewers are wanted; None if that is no number."""
-    text = form.get("reviewers_wanted", "1").strip()
+    return _read_number(form.get("reviewers_wanted", "1"))
+
+
+def _read_number(text: str) -> int | None:
+    """A number of up to three digits; None if it is another text."""
+    text = text.strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,6 +20,7 @@ from briggs.feedback.feedback import (
     update_feedback,
 )
 from briggs.feedback.reviewers import find_blinded, show_to_grade
+from briggs.feedback.suggestions import Offer, find_offer
 from briggs.feedback.tasks import retrieve_task
 from briggs.parts import find_parts
 from briggs.storage import FeedbackQuery, Store
@@ -31,7 +33,15 @@ from briggs.types.errors import (
     InvalidRequest,
     NotFound,
 )
-from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress, Skip, Wish
+from briggs.types.feedback import (
+    Feedback,
+    FeedbackTask,
+    Lease,
+    Progress,
+    Skip,
+    SuggestionReply,
+    Wish,
+)
 from briggs.types.form_lines import find_fields, replace_values
 from briggs.types.forms import Form, build_values, read_form
 from briggs.types.keys import Key
@@ -71,6 +81,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """The reviewer's own answer, to be changed."""
     others: Sequence[Feedback]
     skipped: Skip | None = None
+    offer: Offer | None = None
+    """What a judge suggests, as long as the reviewer has not said what to do with it."""
 
 
 async def show(request: Request) -> Response:
@@ -100,6 +112,8 @@ async def save(request: Request) -> Response:
             work = await _reopen(request, task, id)
             return await _show(request, task, work, problem=error.message)
         return see_other(f"{here}?undo={id}")
+    if action in ("accept", "fill", "reject", "keep"):
+        return await _answer_offer(request, task, fields)
     form = read_form(task.json_schema)
     submitted = read_submitted(form, fields)
     if fields.get("task_version") != str(task.version):
@@ -109,8 +123,11 @@ async def save(request: Request) -> Response:
         work = await _reopen(request, task, id)
         return await _show(request, task, work, submitted=submitted)
     try:
-        await _save(request, task, form, submitted, fields)
-    except Conflict:
+        given = await _save(request, task, form, submitted, fields)
+    except Conflict as error:
+        if error.param == "suggestion":
+            work = await _reopen(request, task, id)
+            return await _show(request, task, work, submitted=submitted, problem=error.message)
         return await _show_taken(request, task, id, submitted)
     except InvalidRequest as error:
         work = await _reopen(request, task, id)
@@ -118,6 +135,8 @@ async def save(request: Request) -> Response:
         told = msgspec.structs.replace(submitted, problems=problems)
         message = "" if problems else error.message
         return await _show(request, task, work, submitted=told, problem=message)
+    if await _find_pending(store, task, given, id) is not None:
+        return see_other(f"{here}?item={id}")
     return see_other(f"{here}?undo={id}")
 
 
@@ -234,7 +253,13 @@ async def _show_next(request: Request, task: FeedbackTask, *, problem: str = "")
     )
     if taken is None:
         return await _show_done(request, task, problem=problem)
-    work = Work(completion=taken.completion, lease=taken.lease, given=None, others=taken.feedback)
+    work = Work(
+        completion=taken.completion,
+        lease=taken.lease,
+        given=None,
+        others=taken.feedback,
+        offer=taken.suggestion,
+    )
     return await _show(request, task, work, problem=problem)
 
 
@@ -253,7 +278,23 @@ async def _reopen(request: Request, task: FeedbackTask, id: str) -> Work:
         raise NotFound(f"There is no completion '{id}'. It may have been deleted.", param="item")
     completion = await show_to_grade(store, completion, task=task, key=key)
     others = await _list_others(store, task, id, key=key) if given or not task.blind else []
-    return Work(completion=completion, lease=lease, given=given, others=others, skipped=skip)
+    if given is None and not task.blind:
+        others = [each for each in others if each.reviewer_kind != "model"]
+        offer = await find_offer(store, task, id)
+    else:
+        offer = await _find_pending(store, task, given, id)
+    return Work(
+        completion=completion, lease=lease, given=given, others=others, skipped=skip, offer=offer
+    )
+
+
+async def _find_pending(
+    store: Store, task: FeedbackTask, given: Feedback | None, id: str
+) -> Offer | None:
+    """What is suggested to a reviewer who has answered blind, and has not seen it so far."""
+    if given is None or not task.blind or given.suggestion is not None:
+        return None
+    return await find_offer(store, task, id) if given.task_version == task.version else None
 
 
 async def _find_given(
@@ -300,19 +341,20 @@ async def _save(
     form: Form,
     submitted: Submitted,
     fields: csrf.Form,
-) -> None:
+) -> Feedback:
     """Record the answer, or change the one that was given before."""
     key, store, id = request.state.key, find_parts(request).store, fields.get("completion_id", "")
     work = await _reopen(request, task, id)
     if work.given is not None and work.given.task_version == task.version:
+        values = replace_values(form, work.given.json_values, submitted.said)
         edit = FeedbackEdit(
-            json_values=replace_values(form, work.given.json_values, submitted.said),
+            json_values=values,
             comment=submitted.comment,
             rationale=submitted.rationale,
+            suggestion=_reply(work.offer, is_taken=values != work.given.json_values) or UNSET,
         )
         query = FeedbackQuery(organization_id=task.organization_id)
-        await update_feedback(store, work.given.id, edit, query=query)
-        return
+        return await update_feedback(store, work.given.id, edit, query=query)
     if fields.get("action") == "add":
         # Others took it, and the reviewer wants to add an answer as well.
         await _release(store, task, id, reviewer=key.name)
@@ -325,8 +367,60 @@ async def _save(
         completion_ids=[id],
         reviewer_kind="person",
         idempotency_key=fields.get("idempotency_key") or None,
+        suggestion=_read_reply(fields, work.offer),
     )
-    await create_feedback(store, post, organization_id=task.organization_id, reviewer=key.name)
+    return await create_feedback(
+        store, post, organization_id=task.organization_id, reviewer=key.name
+    )
+
+
+async def _answer_offer(request: Request, task: FeedbackTask, fields: csrf.Form) -> Response:
+    """Accept what a judge suggests, fill it in, reject it, or keep one's own answer."""
+    key, store = request.state.key, find_parts(request).store
+    id, action = fields.get("completion_id", ""), fields["action"]
+    work = await _reopen(request, task, id)
+    offer = work.offer
+    if offer is None:
+        problem = "This suggestion is not there any more: answer yourself."
+        return await _show(request, task, work, problem=problem)
+    if action in ("fill", "reject"):
+        return await _show(request, task, work, offered=action)
+    is_taken = action == "accept"
+    comment, organization_id = fields.get("comment", "").strip(), task.organization_id
+    try:
+        if work.given is not None:
+            edit = FeedbackEdit(suggestion=_reply(offer, is_taken=is_taken) or UNSET)
+            query = FeedbackQuery(organization_id=organization_id)
+            await update_feedback(store, work.given.id, edit, query=query)
+        else:
+            post = FeedbackPost(
+                task_id=task.id,
+                task_version=task.version,
+                json_values=offer.json_values,
+                comment=comment,
+                completion_ids=[id],
+                reviewer_kind="person",
+                idempotency_key=fields.get("idempotency_key") or None,
+                suggestion=_reply(offer, is_taken=is_taken),
+            )
+            await create_feedback(store, post, organization_id=organization_id, reviewer=key.name)
+    except (Conflict, InvalidRequest) as error:
+        return await _show(request, task, work, problem=error.message)
+    return see_other(f"/feedback/{task.id}/grade?undo={id}")
+
+
+def _reply(offer: Offer | None, *, is_taken: bool) -> SuggestionReply | None:
+    """What to note of a suggestion that was shown."""
+    if offer is None:
+        return None
+    return SuggestionReply(judge_id=offer.judge_id, version=offer.version, taken=is_taken)
+
+
+def _read_reply(fields: csrf.Form, offer: Offer | None) -> SuggestionReply | None:
+    """What the form says of the suggestion that it showed. None if it showed none."""
+    if offer is None or "suggestion" not in fields:
+        return None
+    return _reply(offer, is_taken=fields["suggestion"] == "fill")
 
 
 def _place_problems(form: Form, error: BriggsError) -> dict[str, str]:
@@ -346,12 +440,16 @@ async def _show(
     submitted: Submitted | None = None,
     is_changed: bool = False,
     problem: str = "",
+    offered: str = "",
 ) -> Response:
+    """The page. `offered` is `fill` or `reject`, if the reviewer said that of the suggestion."""
     key, store = request.state.key, find_parts(request).store
     form = read_form(task.json_schema)
     id = work.completion.id
     values: Mapping[str, Any] = work.given.json_values if work.given else {}
     rationale = work.given.rationale if work.given else {}
+    if work.offer is not None and offered == "fill":
+        values = work.offer.json_values
     if submitted is not None:
         values, rationale = build_values(form, submitted.said), submitted.rationale
     details, path = await asyncio.to_thread(_read_details, request, task, work)
@@ -383,7 +481,10 @@ async def _show(
         idempotency_key=create_id(),
         is_changed=is_changed,
         problem=problem,
-        saves_on_pick=_saves_on_pick(form),
+        offered=offered,
+        offered_values=list(list_values(work.offer.json_values)) if work.offer else [],
+        given_values=list(list_values(work.given.json_values)) if work.given else [],
+        saves_on_pick=_saves_on_pick(form) and not offered,
     )
 
 

@@ -430,3 +430,115 @@ def test_trust_is_beside_what_people_agree_on(server: Server) -> None:
     assert ask(server, "GET", f"{path}?version=1")["version"] == 1
     assert server.send("GET", f"{path}?version=2").status == 404
     assert server.send("GET", f"{path}?version=x").status == 400
+    for query in ("limit=5", "suggested=yes"):
+        assert server.send("GET", f"{path}?{query}").status == 400, query
+
+
+def suggest(server: Server, tag: str, stars: Sequence[int], **members: Any) -> dict[str, Any]:
+    """A task whose judge has judged and suggests, with `judge` and the completions' `ids`."""
+    ids = [record(server, tag, each, f"number {place}") for place, each in enumerate(stars)]
+    made = create(server, tag)
+    run(server, made)
+    change = {"suggesting_judge": made["name"], **members}
+    task = ask(server, "POST", f"{TASKS}/{made['task_id']}", change)
+    assert (task["suggesting_judge"], task["suggesting_version"]) == (made["id"], 0)
+    return {**task, "judge": made, "ids": ids}
+
+
+def reply(offer: dict[str, Any], *, taken: bool) -> dict[str, Any]:
+    return {"judge_id": offer["judge_id"], "version": offer["version"], "taken": taken}
+
+
+def test_suggestions_are_counted_apart_from_grades(server: Server) -> None:
+    """They are accepted, edited and rejected; grades that saw one are in no agreement at first."""
+    task = suggest(server, "suggested", [4, 4, 4], blind=False)
+    id = task["id"]
+    for stars, taken, outcome in ((4, True, "accepted"), (5, True, "edited"), (1, False, "")):
+        found = ask(server, "POST", f"{TASKS}/{id}/next", {"reviewer": "ann"})
+        offer = found["suggestion"]
+        assert (offer["json_values"], offer["judge"]) == ({"stars": 4}, task["judge"]["name"])
+        assert not found["feedback"], "the judge's own grade is shown as its suggestion only"
+        given = grade(
+            server,
+            task,
+            found["completion"]["id"],
+            json_values={"stars": stars},
+            reviewer="ann",
+            reviewer_kind="person",
+            suggestion=reply(offer, taken=taken),
+        )
+        assert given["suggestion"]["outcome"] == (outcome or "rejected")
+        assert given["suggestion"]["own_values"] is None
+    path = f"{JUDGES}/{task['judge']['id']}/trust"
+    report = ask(server, "GET", path)
+    assert report["suggestions"] == {
+        "accepted": 1,
+        "edited": 1,
+        "rejected": 1,
+        "agreed": 0,
+        "seen_first": 3,
+    }
+    assert (report["graded"], report["with_suggested"]) == (0, False)
+    assert ask(server, "GET", f"{path}?suggested=true")["graded"] == 3
+    means = f"{JUDGES}/{task['judge']['id']}/estimates"
+    assert ask(server, "GET", means)["graded"] == 0
+    assert ask(server, "GET", f"{means}?suggested=true")["graded"] == 3
+    path = f"/api/v1/feedback/{given['id']}"
+    accepted = {"suggestion": reply(offer, taken=True)}
+    assert ask(server, "POST", path, accepted)["suggestion"]["outcome"] == "accepted"
+    changed = ask(server, "POST", path, {"json_values": {"stars": 2}})
+    assert changed["suggestion"]["outcome"] == "edited", "what was accepted has changed since"
+
+
+def test_a_blind_task_suggests_after_the_answer(server: Server) -> None:
+    """The first answer stays the one that is compared; who said the same is not asked."""
+    task = suggest(server, "hidden", [4, 4, 4])
+    id = task["id"]
+    key = create_key(server, "hidden-ann", "grade")
+    found = ask(server, "POST", f"{TASKS}/{id}/next", {}, key=key)
+    assert found["suggestion"] is None
+    path = f"{TASKS}/{id}/suggestions"
+    assert server.send("GET", f"{path}/{task['ids'][0]}", key=key).status == 403
+    told = {"judge_id": task["judge"]["id"], "version": 1, "taken": True}
+    grade(server, task, task["ids"][0], status=400, json_values={"stars": 4}, suggestion=told)
+    same, kept, taken = (
+        grade(server, task, each, key=key, json_values={"stars": stars}, reviewer_kind="person")
+        for each, stars in zip(task["ids"], (4, 2, 1), strict=True)
+    )
+    assert same["suggestion"]["outcome"] == "agreed" and "suggestion" not in kept
+    offer = ask(server, "GET", f"{path}/{task['ids'][1]}", key=key)["suggestion"]
+    for each, is_taken in ((kept, False), (taken, True)):
+        body = {"suggestion": reply(offer, taken=is_taken)}
+        each |= ask(server, "POST", f"/api/v1/feedback/{each['id']}", body, key=key)
+    assert (kept["json_values"], kept["version"]) == ({"stars": 2}, 1)
+    assert (taken["json_values"], taken["version"]) == ({"stars": 4}, 2)
+    assert taken["suggestion"] == {
+        "judge_id": offer["judge_id"],
+        "version": 1,
+        "outcome": "accepted",
+        "own_values": {"stars": 1},
+    }
+    report = ask(server, "GET", f"{JUDGES}/{task['judge']['id']}/trust")
+    assert (report["graded"], report["suggestions"]["seen_first"]) == (3, 0)
+    [field] = report["fields"]
+    assert field["judge"]["error"]["value"] == pytest.approx((0 + 2 + 3) / 3), "as first answered"
+    stale = {"suggestion": {**reply(offer, taken=True), "version": 9}}
+    assert server.send("POST", f"/api/v1/feedback/{kept['id']}", stale, key=key).status == 409
+
+
+def test_only_a_judge_of_the_task_can_suggest(server: Server) -> None:
+    """Others are refused, as are versions that are not there; a changed task has no suggestion."""
+    task, other = suggest(server, "own", [3], blind=False), create(server, "foreign")
+    path = f"{TASKS}/{task['id']}"
+    for change, status in (
+        ({"suggesting_judge": other["name"]}, 400),
+        ({"suggesting_judge": "nobody"}, 404),
+        ({"suggesting_version": 2}, 400),
+        ({"suggesting_judge": "", "suggesting_version": 1}, 400),
+    ):
+        assert server.send("POST", path, change).status == status, change
+    new = {"name": "x", "json_schema": SCHEMA, "suggesting_judge": other["id"]}
+    assert server.send("POST", TASKS, new).status == 400
+    ask(server, "POST", path, {"instruction": "Look twice."})
+    assert ask(server, "POST", f"{path}/next", {})["suggestion"] is None
+    assert ask(server, "POST", path, {"suggesting_judge": ""})["suggesting_judge"] == ""

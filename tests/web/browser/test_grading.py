@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.processes import Server
 from tests.web.browser.conftest import OpenPage
-from tests.web.test_grading import create_task, list_given, record
+from tests.web.test_grading import create_task, list_given, record, suggest
 
 SCHEMA = {
     "type": "object",
@@ -200,3 +200,30 @@ def test_u_takes_a_skip_back(open_page: OpenPage, server: Server) -> None:
         page.keyboard.press(key)
     expect(page.get_by_text("Nothing is left for you")).to_be_visible()
     assert len(list_given(server, task)) == 1
+
+
+def test_suggestions_by_keyboard(
+    open_page: OpenPage, check_every_look: Callable[[Page], None], server: Server
+) -> None:
+    """`=` fills the suggestion in, `+` accepts it, and the box has no finding in any look."""
+    task = suggest(server, "suggested-keys", blind=False)
+    page = open_link(open_page, server, task)
+    expect(page.get_by_role("heading", name="suggests")).to_be_visible()
+    check_every_look(page)
+    first = page.locator(".grading").get_attribute("data-item")
+    page.keyboard.press("=")
+    expect(page.get_by_text("It is filled in below")).to_be_visible()
+    page.keyboard.press("5")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(
+        "id => document.querySelector('.grading')?.dataset.item !== id", arg=first
+    )
+    page.keyboard.press("+")
+    page.wait_for_url("**/grade?*")
+    expect(page.get_by_text("Nothing is left for you")).to_be_visible()
+    told = [
+        (each["json_values"]["stars"], each["suggestion"]["outcome"])
+        for each in list_given(server, task)
+        if each["reviewer"] == "qa-2"
+    ]
+    assert told == [(4, "accepted"), (5, "edited")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from briggs.api.answers import Json, find_store, read_body, read_number, read_window
 from briggs.api.bodies import read_members
 from briggs.api.organizations import check_organization
+from briggs.api.queries import check_names, read_choice
 from briggs.judges import judges
 from briggs.judges.judges import JudgeChange, find_version
 from briggs.judges.means import read_estimates
@@ -151,14 +152,14 @@ async def stop_run(request: Request) -> Json:
 async def retrieve_trust(request: Request) -> Json:
     """`GET /api/v1/judges/{id}/trust`: how far a version can be trusted, field by field."""
     judge = await find_judge(request)
-    report = await read_trust(find_store(request), judge, version=read_version(request))
+    report = await read_trust(find_store(request), judge, **read_wanted(request))
     return Json(msgspec.to_builtins(report))
 
 
 async def retrieve_estimates(request: Request) -> Json:
     """`GET /api/v1/judges/{id}/estimates`: mean grades of all that was judged, with intervals."""
     judge = await find_judge(request)
-    found = await read_estimates(find_store(request), judge, version=read_version(request))
+    found = await read_estimates(find_store(request), judge, **read_wanted(request))
     return Json(msgspec.to_builtins(found))
 
 
@@ -176,6 +177,21 @@ def read_version(request: Request) -> int | None:
     if given is None:
         return None
     return read_number(given, name="version", default=0, maximum=VERSION_MAX)
+
+
+class ReportOf(TypedDict):
+    """Which version a report is about, and which grades count."""
+
+    version: int | None
+    with_suggested: bool
+
+
+def read_wanted(request: Request) -> ReportOf:
+    """What the query of a report names. Raises `InvalidRequest`, also for an unknown name."""
+    parameters = request.query_params
+    check_names(parameters, known=("organization_id", "suggested", "version"))
+    suggested = read_choice(parameters, "suggested", ("false", "true"))
+    return ReportOf(version=read_version(request), with_suggested=suggested == "true")
 
 
 def present(judge: Judge, version: JudgeVersion) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from briggs.api.briggs.feedback_tasks import present as present_task
 from briggs.api.times import read_moment
 from briggs.feedback import queue
 from briggs.feedback.presented import present as present_feedback
+from briggs.feedback.suggestions import show_offer
 from briggs.record.presented import present as present_completion
 from briggs.types.feedback import Lease, Order, Wish
 from briggs.types.keys import Key
@@ -68,8 +69,21 @@ async def take_next(request: Request) -> Json:
             "completion": present_completion(item.completion),
             "lease": present_lease(item.lease),
             "feedback": [present_feedback(each) for each in item.feedback],
+            "suggestion": item.suggestion and msgspec.structs.asdict(item.suggestion),
         }
     )
+
+
+async def suggest(request: Request) -> Json:
+    """`GET /api/v1/feedback_task/{id}/suggestions/{completion_id}`: what its judge suggests.
+
+    In a blind task only to a reviewer who has answered.
+    """
+    task = await find_task(request)
+    reviewer = _name_reviewer(request, request.query_params.get("reviewer"))
+    id: str = request.path_params["completion_id"]
+    offer = await show_offer(find_store(request), task, id, reviewer=reviewer)
+    return Json({"suggestion": offer and msgspec.structs.asdict(offer)})
 
 
 async def renew(request: Request) -> Json:

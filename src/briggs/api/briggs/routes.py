@@ -71,6 +71,7 @@ ROUTES = [
         scope="read",
         graders=True,
     ),
+    route("GET", f"{_TASKS}/{{id}}/suggestions/{{completion_id}}", queue.suggest, scope="grade"),
     route("GET", f"{_TASKS}/{{id}}/agreement", feedback_tasks.retrieve_agreement, scope="read"),
     route(
         "GET",

@@ -31,6 +31,8 @@ class Move(enum.Enum):
     SKIP = "s"
     BACK = "u"
     COMMENT = "c"
+    ACCEPT = "+"
+    FILL_IN = "="
     CLEAR = "-"
     QUIT = "q"
     HELP = "?"
@@ -41,10 +43,12 @@ s  skip this completion, with a reason; you do not get it again, others do
 u  back to the field before; from the first field, to the completion before
 c  add a comment
 -  leave this field empty
++  give what the judge suggests, if it suggests something
+=  fill in what it suggests, so that you can change it
 q  quit; the completion goes back to the queue
 ?  show these keys
 Return keeps the value that is there, or leaves an optional field empty.
-In a line of text the commands are /s, /u, /c, /-, /q and /?."""
+In a line of text the commands are /s, /u, /c, /-, /+, /=, /q and /?."""
 
 _COMMANDS = {command.value: command for command in Move}
 _NOTHING = object()

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.grading.editing import edit, explain
-from briggs.cli.grading.interview import FilledForm, Interview, Move
+from briggs.cli.grading.interview import FilledForm, Interview, Move, Said
 from briggs.cli.grading.keyboard import Keyboard
 from briggs.cli.grading.task_changes import describe_change, keep_values, list_changed
 from briggs.cli.terminal.cards import print_exchange
@@ -19,18 +19,21 @@ from briggs.client import (
     AsyncClient,
     ConnectionLost,
     Feedback,
+    FeedbackEdit,
     FeedbackTask,
     LoggedCompletion,
     NotFound,
+    Offer,
     QueueFilters,
     Refused,
     ServerUnreachable,
+    SuggestionReply,
 )
 from briggs.types.completions import create_id
 from briggs.types.feedback import Progress
 from briggs.types.fields import Path
 from briggs.types.form_lines import replace_values
-from briggs.types.forms import Form, build_values, read_form
+from briggs.types.forms import Form, build_values, flatten_values, read_form
 from briggs.types.texts import printable
 from briggs.types.values import list_values
 
@@ -42,10 +45,12 @@ unless others took the completion meanwhile."""
 
 
 class Turn(NamedTuple):
-    """A completion to grade, and the answers of others if the reviewer may see them."""
+    """A completion to grade, and what the reviewer may see of others' answers."""
 
     completion: LoggedCompletion
     feedback: Sequence[Feedback]
+    offer: Offer | None = None
+    """What a judge suggests."""
 
 
 class Graded(NamedTuple):
@@ -143,11 +148,19 @@ class Round:
 
     def _grade(self, item: Turn) -> bool:
         """Ask about one completion until it is settled; False to quit."""
-        answer, only = FilledForm({}), None
+        answer, only, is_taken = FilledForm({}), None, False
         self._show(item)
         while True:
             said = self._open_interview(self._form).ask(answer, only=only)
             answer, only = said.answer, None
+            if said.command in (Move.ACCEPT, Move.FILL_IN):
+                if item.offer is None:
+                    self._complain("No judge suggests anything here.")
+                    continue
+                answer, is_taken = self._fill_in(item.offer, answer), True
+                if said.command is Move.FILL_IN:
+                    continue
+                said = Said(answer)
             if said.command is Move.QUIT:
                 return False
             if said.command is Move.SKIP and self._skip(item):
@@ -157,7 +170,7 @@ class Round:
                     return False
                 self._show(item)
             if said.command is None:
-                again = self._give(item, answer)
+                again = self._give(item, answer, is_taken=is_taken)
                 if again is None:
                     return True
                 answer, only = again
@@ -188,7 +201,11 @@ class Round:
             return None
         return said.command if said.command is Move.QUIT else None
 
-    def _give(self, item: Turn, answer: FilledForm) -> Again | None:
+    def _fill_in(self, offer: Offer, before: FilledForm) -> FilledForm:
+        """What a judge suggests, with the reviewer's own comment."""
+        return FilledForm(flatten_values(self._form, offer.json_values), before.comment)
+
+    def _give(self, item: Turn, answer: FilledForm, *, is_taken: bool) -> Again | None:
         """Hand an answer in; None if the completion is settled."""
         # So that a second try cannot be recorded as a second answer.
         key = create_id()
@@ -203,11 +220,15 @@ class Round:
                     reviewer_kind="person",
                     task_version=self._task.version,
                     idempotency_key=key,
+                    suggestion=_reply(item.offer, is_taken=is_taken),
                 )
             )
         except Refused as error:
             if error.param == "task_version":
                 return self._follow_task(answer)
+            if error.param == "suggestion":
+                self._complain(str(error))
+                return self._give(item._replace(offer=None), answer, is_taken=False)
             if error.param == "task_id" or error.status not in (400, 404, 409):
                 raise
             if error.status == 400:
@@ -218,7 +239,43 @@ class Round:
             return None
         self.graded += 1
         self._last = Graded(item, feedback.id, feedback.json_values, answer, self._form)
+        if self._task.blind and self._task.suggesting_judge and not feedback.suggestion:
+            self._offer_after(self._last)
         return None
+
+    def _offer_after(self, last: Graded) -> None:
+        """Show what a judge suggests to who has answered, and keep or take it."""
+        offer = self._send(
+            lambda: self._client.feedback_tasks.suggestion(
+                self._task.id, last.item.completion.id, reviewer=self._reviewer
+            )
+        )
+        if offer is None:
+            return
+        self._say(f"You said  {_show_values(last.json_values)}", style="dim")
+        self._say_offer(offer)
+        values: Mapping[str, Any] | None = None
+        self._say("k keeps yours, + takes the judge's, = changes it › ", end="")
+        while (key := self._keyboard.read_key().lower()) not in ("", "k", "+", "="):
+            self._complain(f"'{key}' is not a choice here: press k, + or =")
+        if key == "=":
+            filled = self._fill_in(offer, last.answer)
+            said = self._open_interview(last.form).ask(filled)
+            key = "=" if said.command is None else "k"
+            values = build_values(last.form, said.answer.values)
+        self._say("kept" if key in ("", "k") else "taken", style="green3")
+        reply = _reply(offer, is_taken=key in ("+", "="))
+        assert reply is not None
+        edit: FeedbackEdit = {"suggestion": reply}
+        if key == "=" and values is not None:
+            edit["json_values"] = values
+        try:
+            given = self._send(lambda: self._client.feedback.update(last.feedback_id, **edit))
+        except Refused as error:
+            self._complain(str(error))
+            return
+        filled = FilledForm(flatten_values(last.form, given.json_values), last.answer.comment)
+        self._last = last._replace(json_values=given.json_values, answer=filled)
 
     def _follow_task(self, answer: FilledForm) -> Again:
         """Go on with the new version of the task. Values that still fit are kept."""
@@ -260,7 +317,11 @@ class Round:
             )
         )
         self._adopt(taken.task)
-        return None if taken.completion is None else Turn(taken.completion, taken.feedback)
+        return (
+            None
+            if taken.completion is None
+            else Turn(taken.completion, taken.feedback, taken.suggestion)
+        )
 
     def _release(self, item: Turn) -> None:
         # The lease may have expired, or the completion, the task or the server may be gone.
@@ -284,6 +345,13 @@ class Round:
         for each in item.feedback:
             values = _show_values(each.json_values)
             self._say(f"{each.reviewer}: {values}  {each.comment}".rstrip(), style="dim")
+        if item.offer is not None:
+            self._say_offer(item.offer)
+            self._say("+ gives this, = fills it in to be changed, or answer yourself", style="dim")
+
+    def _say_offer(self, offer: Offer) -> None:
+        values = _show_values(offer.json_values)
+        self._say(f"{offer.judge} suggests  {values}  {offer.reason}".rstrip(), style="cyan")
 
     def _measure(self) -> Progress:
         return self._send(
@@ -329,3 +397,10 @@ class Round:
 
 def _show_values(values: Mapping[str, Any]) -> str:
     return "  ".join(f"{name}={value}" for name, value in list_values(values))
+
+
+def _reply(offer: Offer | None, *, is_taken: bool) -> SuggestionReply | None:
+    """What to tell the server of a suggestion that was shown."""
+    if offer is None:
+        return None
+    return {"judge_id": offer.judge_id, "version": offer.version, "taken": is_taken}

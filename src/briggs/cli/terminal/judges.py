@@ -12,7 +12,10 @@ from rich.text import Text
 
 from briggs.client import Judge, JudgeEstimates, Judgement, JudgeRun, JudgeTrust
 from briggs.types.json import encode
-from briggs.types.texts import one_line, printable
+from briggs.types.texts import one_line, plural, printable
+
+_MANY_LACK = "completions that people graded have"
+_OUTCOMES = ("accepted", "edited", "rejected", "agreed")
 
 
 def print_judges(found: Sequence[Judge]) -> None:
@@ -77,17 +80,19 @@ def print_trust(found: JudgeTrust) -> None:
         reasons = ", ".join(f"{count:,} {name}" for name, count in found.failures.items())
         console.print(
             Text(
-                f"{found.lacking:,} completions that people graded have no judgement"
+                plural(found.lacking, "completion that people graded has", _MANY_LACK)
+                + " no judgement"
                 f"{f' ({reasons} failed)' if reasons else ''}."
             )
         )
+    _print_suggestions(console, found)
     for field in found.fields:
         console.print(Text(f"\n{printable(field['name'])}: {printable(field['sentence'])}"))
         error = "mean error" if field["kind"] == "number" else "share that differs"
         table = _create_table("", "alpha", error)
         for name, title in (
-            ("people", f"people among each other ({field['shared']:,} completions)"),
-            ("judge", f"judge against people ({field['graded']:,} completions)"),
+            ("people", f"people among each other ({plural(field['shared'], 'completion')})"),
+            ("judge", f"judge against people ({plural(field['graded'], 'completion')})"),
             ("calibrated", "judge, calibrated"),
             ("baseline", "words alone, without a model"),
         ):
@@ -105,11 +110,25 @@ def print_trust(found: JudgeTrust) -> None:
             console.print(Text(f"{bias['sentence']} {_show_figure(bias['figure'])}".rstrip()))
 
 
+def _print_suggestions(console: Console, found: JudgeTrust) -> None:
+    """What people did with its suggestions, and how many grades saw one."""
+    counts = {name: found.suggestions.get(name, 0) for name in _OUTCOMES}
+    if any(counts.values()):
+        said = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+        console.print(Text(f"Its suggestions: {said} before seeing it."))
+    seen = found.suggestions.get("seen_first", 0)
+    if seen:
+        counted = "they count" if found.with_suggested else "they do not count (--suggested)"
+        grades = plural(seen, "grade was", "grades were")
+        console.print(Text(f"{grades} given while a suggestion was seen: {counted}."))
+
+
 def print_estimates(found: JudgeEstimates) -> None:
     """Means as tables. What is lacking comes first."""
     console = Console(highlight=False)
     if found.lacking:
-        console.print(f"{found.lacking:,} judgements failed; their completions are in no mean.")
+        failed = plural(found.lacking, "judgement")
+        console.print(f"{failed} failed; what they were about is in no mean.")
     console.print(f"{found.judged:,} judged, {found.graded:,} of them graded by people.")
     for field in found.fields:
         share = f", share of {field['option']}" if field["option"] is not None else ""

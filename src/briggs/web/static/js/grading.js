@@ -237,6 +237,9 @@ onKey("i", "", () => {
   const details = document.getElementById("instruction");
   if (details) details.open = !details.open;
 });
+for (const key of ["+", "=", "-"]) {
+  onKey(key, "", () => form.querySelector(`[data-suggests="${key}"]`)?.click());
+}
 onKey("p", "", () => document.getElementById("tint")?.click());
 
 function switchTint(button) {
@@ -282,7 +285,9 @@ function begin() {
   });
   form.classList.add("has-steps");
   restoreDraft();
-  goTo(Math.max(0, fields.findIndex((field) => !isAnswered(field))));
+  // What was suggested and filled in is looked through from the first field.
+  const isFilled = form.elements.namedItem("suggestion")?.value === "fill";
+  goTo(isFilled ? 0 : Math.max(0, fields.findIndex((field) => !isAnswered(field))));
 }
 
 forgetOldDrafts();
