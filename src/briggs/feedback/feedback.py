@@ -25,6 +25,7 @@ from briggs.types.forms import read_form
 
 MATCHED_MAX = 1000
 NAME_LENGTH_MAX = 200
+IDEMPOTENCY_KEY_LENGTH_MAX = 255
 TASKS_MAX = 1000
 
 
@@ -84,6 +85,11 @@ async def create_feedback(
     if len(reviewer) > NAME_LENGTH_MAX:
         raise InvalidRequest(
             f"'reviewer' has at most {NAME_LENGTH_MAX} characters.", param="reviewer"
+        )
+    if len(post.idempotency_key or "") > IDEMPOTENCY_KEY_LENGTH_MAX:
+        raise InvalidRequest(
+            f"An idempotency key has at most {IDEMPOTENCY_KEY_LENGTH_MAX} characters.",
+            param="idempotency_key",
         )
     await _check_rationale(post.rationale or {}, task.json_schema)
     completion_ids = await _match(store, post, organization_id=organization_id)

@@ -39,6 +39,8 @@ DELETED_AT_ONCE = 10
 """A call may have to wait for so many deletions, which take about three milliseconds."""
 
 TRIES_MAX = 20
+TAG_SHOWN_MAX = 200
+"""A longer tag is found, but not suggested."""
 IDS_MAX = 500
 """How many ids one statement may contain."""
 
@@ -276,7 +278,7 @@ def _list_tags(connection: Connection, *, organization_id: str, text: str, limit
     found: list[str] = []
     tag: str | None = connection.scalar(_FIRST_TAG, ours)
     while tag is not None and len(found) < limit:
-        if text.lower() in tag.lower():
+        if len(tag) <= TAG_SHOWN_MAX and text.lower() in tag.lower():
             found.append(tag)
         tag = connection.scalar(_NEXT_TAG, {**ours, "tag": tag})
     return found

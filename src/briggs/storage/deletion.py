@@ -26,9 +26,10 @@ from briggs.storage.tables import (
     feedback_leases,
     feedback_skips,
     feedback_tasks,
+    is_of_session,
     sessions,
 )
-from briggs.storage.types import AnyText
+from briggs.storage.types import AnyText, KeyText
 from briggs.types.completions import Completion
 
 
@@ -112,7 +113,7 @@ def _delete_sessions(connection: Connection, ids: set[str], *, organization_id: 
 
 # They are built once, because building them takes longer than executing them.
 _ORGANIZATION = bindparam("organization", type_=AnyText)
-_SESSION = bindparam("session", type_=AnyText)
+_SESSION = bindparam("session", type_=KeyText)
 _TASKS = select(feedback_tasks.c.id).where(feedback_tasks.c.organization_id == _ORGANIZATION)
 _REVIVE = deleted_completions.delete().where(
     deleted_completions.c.organization_id == _ORGANIZATION,
@@ -140,7 +141,6 @@ _DELETE_SESSION = sessions.delete().where(
     sessions.c.id == _SESSION,
     ~exists().where(
         completions.c.organization_id == _ORGANIZATION,
-        completions.c.session_id == _SESSION,
-        completions.c.session_id.is_not(None),
+        *is_of_session(_SESSION),
     ),
 )

@@ -37,6 +37,7 @@ from briggs.storage.tables import (
     completion_rules,
     completion_tags,
     completions,
+    is_of_session,
 )
 from briggs.storage.types import AnyInteger, AnyText
 from briggs.types.errors import InvalidFilter
@@ -362,6 +363,12 @@ def _find_model(_: Translator, condition: Comparison) -> Condition:
     return or_(asked == model, and_(answered.is_not(None), answered == model))
 
 
+def _find_session(_: Translator, condition: Comparison) -> Condition:
+    if condition.value.is_none:
+        return _COLUMNS.session_id.is_(None)
+    return and_(*is_of_session(condition.value.text))
+
+
 def _find_tag(translator: Translator, condition: Comparison) -> Condition:
     if condition.value.is_none:
         return _COLUMNS.tags.is_(None)
@@ -432,7 +439,7 @@ _FINDERS: Mapping[str, Finder] = {
     "provider": _find_text(_COLUMNS.provider),
     "kind": _find_text(_COLUMNS.kind),
     "tag": _find_tag,
-    "session": _find_text(_COLUMNS.session_id),
+    "session": _find_session,
     "user": _find_text(_COLUMNS.user),
     "key": _find_key,
     "prompt": _find_prompt,

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import Integer, Select, Table
 from sqlalchemy.sql.functions import FunctionElement
 
+from briggs.storage.types import KeyText
+
 BY_KEY = "by key"
 
 
@@ -17,6 +19,16 @@ def by_key(statement: Select[Any], table: Table) -> Select[Any]:
     one in an index that has the columns.
     """
     return statement.with_hint(table, BY_KEY, dialect_name="sqlite")
+
+
+class index_key(FunctionElement[str]):  # noqa: N801
+    """What a `KeyText` has of a text. An index of it, and whatever is compared with it, has room
+    for a text of any length.
+    """
+
+    inherit_cache = True
+    name = "index_key"
+    type = KeyText()
 
 
 class json_elements(FunctionElement[Any]):  # noqa: N801

@@ -376,6 +376,19 @@ def suggest_to_reviewers(connection: Connection) -> None:
     reshape(connection, tables.feedback)
 
 
+@migration
+def find_long_texts_by_what_fits_into_an_index(connection: Connection) -> None:
+    """Takes some seconds for a million completions on PostgreSQL, and nothing on SQLite."""
+    for table in (
+        completions,
+        sessions,
+        tables.completion_tags,
+        tables.completion_metadata,
+        tables.signed_calls,
+    ):
+        reshape(connection, table)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, func, select
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
 from briggs.storage.filters import name_keys
-from briggs.storage.functions import by_key
+from briggs.storage.functions import by_key, index_key
 from briggs.storage.pieces import read_rows
 from briggs.storage.previews import read_previews
 from briggs.storage.queries import (
@@ -468,7 +468,7 @@ def find_row(
     row = connection.execute(own).first()
     if row is not None:
         return row
-    theirs = ours.where(completions.c.response_id == id)
+    theirs = ours.where(index_key(completions.c.response_id) == id)
     # In this order, so that a row is found even if it is compressed between the two.
     rows = [
         row

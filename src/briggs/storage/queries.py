@@ -32,6 +32,7 @@ from briggs.storage.tables import (
     completion_tags,
     completions,
     feedback_completions,
+    is_of_session,
     prompt_completions,
 )
 from briggs.storage.types import AnyText
@@ -377,7 +378,7 @@ _TEXTS = {
     "error": "failure_kind",
 }
 _ENDS: Sequence[tuple[Operator, str]] = ((">=", "min"), ("<=", "max"))
-_EQUAL = ("provider", "session_id", "source", "user", "failure_kind")
+_EQUAL = ("provider", "source", "user", "failure_kind")
 _BOUNDED = ("duration_ms", "cost_usd")
 
 
@@ -396,6 +397,8 @@ def _conditions(query: Query) -> list[Any]:
         for name in _EQUAL
         if (wanted := getattr(query, name)) is not None
     ]
+    if query.session_id is not None:
+        conditions += is_of_session(query.session_id)
     if query.without_tags:
         unwanted = completion_tags.alias()
         conditions.append(

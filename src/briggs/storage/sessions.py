@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy import Connection, Row, Select, and_, case, func, select
 
 from briggs.storage import erasure
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
 from briggs.storage.previews import read_previews
-from briggs.storage.tables import completions, sessions
+from briggs.storage.tables import completions, is_of_session, sessions
 from briggs.storage.usage import counted, estimated
 from briggs.types.sessions import Session
 from briggs.wires.recorded.preview import Preview
@@ -72,19 +72,20 @@ def _list_openings(
     connection: Connection, *, ids: Sequence[str], organization_id: str, bodies: Bodies
 ) -> dict[str, Preview]:
     call, columns = completions.alias(), sessions.c
-    first = (
-        select(call.c.id)
+    id, session_id = (
+        select(each)
         .where(
             call.c.organization_id == columns.organization_id,
-            call.c.session_id == columns.id,
-            call.c.session_id.is_not(None),
+            *is_of_session(columns.id, call),
         )
         .order_by(call.c.created_at)
         .limit(1)
         .scalar_subquery()
+        for each in (call.c.id, call.c.session_id)
     )
     these = (columns.organization_id == organization_id, columns.id.in_(ids))
-    found = {row[0]: row[1] for row in connection.execute(select(columns.id, first).where(*these))}
+    rows = connection.execute(select(session_id, id).where(*these))
+    found = {row[0]: row[1] for row in rows}
     previews = read_previews(
         connection,
         ids=list(filter(None, found.values())),
@@ -116,13 +117,16 @@ def _read(connection: Connection, page: Select[Any]) -> list[Session]:
             estimated(of_session.cost_usd),
             func.coalesce(func.sum(of_session.duration_ms), 0.0),
             func.max(of_session.created_at),
+            # The table of sessions may have a shorter form.
+            func.coalesce(func.max(of_session.session_id), listed.c.id),
         )
         .select_from(listed)
         .outerjoin(
             completions,
-            (of_session.organization_id == listed.c.organization_id)
-            & (of_session.session_id == listed.c.id)
-            & of_session.session_id.is_not(None),
+            and_(
+                of_session.organization_id == listed.c.organization_id,
+                *is_of_session(listed.c.id),
+            ),
         )
         .group_by(listed.c.organization_id, listed.c.id, listed.c.created_at)
         .order_by(listed.c.created_at.desc(), listed.c.id.desc())
@@ -131,7 +135,7 @@ def _read(connection: Connection, page: Select[Any]) -> list[Session]:
 
 
 def _decode(row: Row[Any]) -> Session:
-    organization_id, id, created_at, *totals = tuple[Any, ...](row)
+    organization_id, _, created_at, *totals, id = tuple[Any, ...](row)
     return Session(
         organization_id=organization_id,
         id=id,

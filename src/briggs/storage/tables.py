@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Float,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -28,8 +29,8 @@ from sqlalchemy import (
     true,
 )
 
-from briggs.storage.functions import json_length
-from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, Names
+from briggs.storage.functions import index_key, json_length
+from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, Json, KeyText, Names
 from briggs.types.completions import Attempt, Completion, Fix
 from briggs.types.drift import DriftMove
 from briggs.types.evals import Score, Scorer
@@ -152,7 +153,7 @@ Index(
 _partial_index(
     "completions_by_session",
     completions.c.organization_id,
-    completions.c.session_id,
+    index_key(completions.c.session_id),
     completions.c.created_at,
     where=completions.c.session_id.is_not(None),
 )
@@ -173,6 +174,13 @@ for _name, _condition in (
 ):
     _partial_index(_name, completions.c.organization_id, completions.c.created_at, where=_condition)
 
+
+def is_of_session(id: Any, of: FromClause = completions) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of the calls of a session, as their index has them."""
+    column = of.c.session_id
+    return column.is_not(None), index_key(column) == id
+
+
 # The calls that repeat another, by the first of them.
 _partial_index(
     "completions_by_first_try",
@@ -187,7 +195,7 @@ _partial_index(
 _partial_index(
     "completions_by_response_id",
     completions.c.organization_id,
-    completions.c.response_id,
+    index_key(completions.c.response_id),
     completions.c.created_at,
     where=IS_COMPRESSED_WITH_RESPONSE_ID,
 )
@@ -205,7 +213,7 @@ completion_tags = Table(
     "completion_tags",
     metadata,
     Column("organization_id", AnyText, primary_key=True, nullable=False),
-    Column("tag", AnyText, primary_key=True, nullable=False),
+    Column("tag", KeyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
@@ -215,8 +223,8 @@ completion_metadata = Table(
     "completion_metadata",
     metadata,
     Column("organization_id", AnyText, primary_key=True, nullable=False),
-    Column("key", AnyText, primary_key=True, nullable=False),
-    Column("value", AnyText, primary_key=True, nullable=False),
+    Column("key", KeyText, primary_key=True, nullable=False),
+    Column("value", KeyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
@@ -254,7 +262,7 @@ signed_calls = Table(
     "signed_calls",
     metadata,
     Column("organization_id", AnyText, primary_key=True, nullable=False),
-    Column("call_id", AnyText, primary_key=True, nullable=False),
+    Column("call_id", KeyText, primary_key=True, nullable=False),
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -377,7 +385,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("organization_id", AnyText, primary_key=True, nullable=False),
-    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("id", KeyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

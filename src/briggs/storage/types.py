@@ -19,6 +19,12 @@ class AnyText(Text):
     """
 
 
+class KeyText(AnyText):
+    """Any text in a table that finds rows by it. If the indexes of a database have no room for a
+    long one, its beginning and its hash stand for it there: see `functions.index_key`.
+    """
+
+
 class AnyInteger(Integer):
     """Any integer, even one of more than 64 bits. Each database has its own way to store those."""
 

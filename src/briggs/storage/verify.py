@@ -48,7 +48,7 @@ from briggs.storage.tables import (
     test_runs,
 )
 from briggs.storage.tables import rollups as rollups_table
-from briggs.storage.types import Json
+from briggs.storage.types import Json, KeyText
 from briggs.types.completions import Completion
 from briggs.types.rollups import SPAN_US, Tally
 
@@ -223,7 +223,7 @@ class _Organization:
         """What the tables lack by which these completions are found."""
         named = [(each.organization_id, each.session_id) for each in of if each.session_id]
         for table, rows in (*indexes.list_rows(of), (sessions, named)):
-            wanted = {row[1:] for row in rows}
+            wanted = {self._as_stored(table, row[1:]) for row in rows}
             columns = [*table.primary_key][1:]
             found: set[tuple[Any, ...]] = set()
             for some in _in_parts(sorted(wanted)):
@@ -254,11 +254,23 @@ class _Organization:
                     else:
                         found += [decode_row(row, Completion) for row in some]
             rows = next(rows for each, rows in indexes.list_rows(found) if each is table)
-            for row in sorted(present - {row[1:] for row in rows}):
+            for row in sorted(present - {self._as_stored(table, row[1:]) for row in rows}):
                 yield Damage(
                     f"{table.name} has a row {_show_row(row)}, which its completion does not have",
                     RELABEL,
                 )
+
+    def _as_stored(self, table: Table, key: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The rest of a key as it is read from a table: long texts may have a short form there."""
+        dialect = self._connection.dialect
+        stored = list(key)
+        for place, column in enumerate([*table.primary_key][1:]):
+            if isinstance(column.type, KeyText):
+                write = column.type.dialect_impl(dialect).bind_processor(dialect)
+                read = column.type.dialect_impl(dialect).result_processor(dialect, None)
+                assert write and read, "each database has its own way to store such a text"
+                stored[place] = read(write(key[place]))
+        return tuple(stored)
 
     def _read_again(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         columns = [*table.primary_key][1:]

@@ -330,7 +330,8 @@ def test_edits(server: Server, tag: str) -> None:
 
 
 def test_idempotency(server: Server, tag: str) -> None:
-    """A repeated key gives the first answer. With another body it is refused."""
+    """A repeated key gives the first answer. With another body, or if it is too long, it is
+    refused."""
     task, id = create_task(server, tag), record(server, tag)
     body = {"task_id": task["id"], "json_values": {"relevance": 1}, "completion_ids": [id]}
     headers = {"idempotency-key": tag}
@@ -339,6 +340,8 @@ def test_idempotency(server: Server, tag: str) -> None:
     assert ask(server, "POST", FEEDBACK, {**body, "idempotency_key": tag}) == first
     other = server.send("POST", FEEDBACK, {**body, "comment": "?"}, headers=headers)
     assert (other.status, other.json["param"]) == (409, "idempotency_key")
+    long = server.send("POST", FEEDBACK, {**body, "idempotency_key": "k" * 256})
+    assert (long.status, long.json["param"]) == (400, "idempotency_key")
     assert ask(server, "GET", f"{FEEDBACK}?task_id={task['id']}")["total"] == 1
 
 

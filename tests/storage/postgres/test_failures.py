@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import text
 
 from briggs.storage import Store, StoreUnavailable
-from briggs.storage.errors import NotRecorded
 from tests.postgres import Postgres, run_pooler
 from tests.storage.conftest import OpenStore, read_rows, until
 from tests.storage.records import finished
@@ -39,15 +38,6 @@ async def test_a_server_that_is_killed_and_comes_back(
     await until(lambda: store.spool is not None and store.spool.count == 0, timeout_s=30)
     for each in (before, meanwhile, after):
         assert await store.completions.retrieve(each.id, organization_id="default") == each
-
-
-@pytest.mark.parametrize("size", [3_000, 9_000])
-async def test_a_text_that_no_index_takes(store: Store, size: int) -> None:
-    """A tag or metadata that is too long is refused with what to do, and no names of tables."""
-    long = "".join(chr(0x4E00 + at * 7919 % 20_000) for at in range(size))
-    for members in ({"tags": [long]}, {"metadata": {"x": long}}):
-        with pytest.raises(NotRecorded, match=r"about 2,700 bytes \(shorten it\)$"):
-            await store.settle(finished(**members))
 
 
 async def test_a_read_only_server(store: Store, address: str, postgres: Postgres) -> None:

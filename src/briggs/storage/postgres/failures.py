@@ -23,11 +23,6 @@ def store_failure(error: BaseException) -> str | None:
 def row_failure(error: BaseException) -> str:
     """Why one row was refused. Details of the tables say nothing to a caller."""
     original = getattr(error, "orig", None) or error
-    if isinstance(original, psycopg.errors.ProgramLimitExceeded):
-        return (
-            "a tag, a value of metadata, a session's id or an upstream's id is too long for an "
-            "index of PostgreSQL, which has room for about 2,700 bytes (shorten it)"
-        )
     return next(iter(str(original).splitlines()), "")
 
 

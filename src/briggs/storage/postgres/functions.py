@@ -7,7 +7,19 @@ from typing import Any
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from briggs.storage.functions import json_elements, json_length, json_members, json_number
+from briggs.storage.functions import (
+    index_key,
+    json_elements,
+    json_length,
+    json_members,
+    json_number,
+)
+from briggs.storage.postgres.values import KEY_BEGIN_CHARACTERS, KEY_BYTES_MAX, KEY_MARK
+
+
+@compiles(index_key, "postgresql")
+def compile_index_key(element: index_key, compiler: SQLCompiler, **options: Any) -> str:
+    return f"briggs_index_key({compiler.process(element.clause_expr, **options)})"
 
 
 @compiles(json_elements, "postgresql")
@@ -31,12 +43,20 @@ def compile_json_number(element: json_number, compiler: SQLCompiler, **options: 
     return f"({compiler.process(element.clause_expr, **options)})::numeric"
 
 
-CREATE_FUNCTIONS = """
+CREATE_FUNCTIONS = f"""
     CREATE OR REPLACE FUNCTION briggs_json_length(text) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    AS $$ SELECT json_array_length($1::json) $$
+    AS $$ SELECT json_array_length($1::json) $$;
+
+    CREATE OR REPLACE FUNCTION briggs_index_key(text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT CASE WHEN octet_length($1) <= {KEY_BYTES_MAX} THEN $1 ELSE
+        left($1, {KEY_BEGIN_CHARACTERS}) || chr({ord(KEY_MARK[0])}) || '{KEY_MARK[1:]}' || encode(
+            sha256(decode(replace($1, chr(92), chr(92) || chr(92)), 'escape')), 'hex') END $$
 """
-"""An index may have it in its condition, which needs a function that says it is immutable."""
+"""An index may have them, which needs functions that say they are immutable. The second is
+`values.storable_key`. It is not strict, and counts on nothing but immutable functions, so that it
+is written into the statements that use it."""
 
 # A value that is not a text stands as its JSON, and null as NULL.
 _MEMBERS = """LATERAL (

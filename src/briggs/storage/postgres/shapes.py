@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cache
+from typing import Any
 
-from sqlalchemy import Boolean, Connection, DefaultClause, Index, MetaData, Table, false, text
+from sqlalchemy import Boolean, Connection, DefaultClause, Index, MetaData, Table, false, func, text
 from sqlalchemy.schema import CreateColumn
 
+from briggs.storage.functions import index_key
+from briggs.storage.postgres.connections import driver, run
 from briggs.storage.postgres.functions import CREATE_FUNCTIONS
-from briggs.storage.types import AnyText, Json
+from briggs.storage.postgres.values import KEY_BYTES_MAX
+from briggs.storage.types import AnyText, Json, KeyText
 
 
 def reshape(connection: Connection, table: Table, *, forgotten: Collection[str]) -> None:
@@ -18,10 +22,10 @@ def reshape(connection: Connection, table: Table, *, forgotten: Collection[str])
     Adding or dropping a column moves no row. What the rows have in the `forgotten` columns is
     emptied, if the table has to change. A table that is right already stays.
     """
+    run(driver(connection), CREATE_FUNCTIONS)
     wanted = _adapt(table)
     found = set(connection.scalars(_COLUMNS, {"table": wanted.name}))
     if not found:
-        connection.execute(text(CREATE_FUNCTIONS))
         wanted.create(connection)
         return
     added = [column for column in wanted.columns if column.name not in found]
@@ -34,7 +38,17 @@ def reshape(connection: Connection, table: Table, *, forgotten: Collection[str])
     if added or dropped:
         for name in forgotten:
             connection.execute(wanted.update().values({name: None}))
+    _shorten_keys(connection, wanted)
     _create_indexes(connection, wanted)
+
+
+def _shorten_keys(connection: Connection, wanted: Table) -> None:
+    """What was written before long texts were shortened fits into an index, but is not found."""
+    for column in wanted.columns:
+        if isinstance(column.type, KeyText):
+            is_long = func.octet_length(column) > KEY_BYTES_MAX
+            change = wanted.update().where(is_long)
+            connection.execute(change.values({column: index_key(column)}))
 
 
 def _create_indexes(connection: Connection, wanted: Table) -> None:
@@ -42,11 +56,16 @@ def _create_indexes(connection: Connection, wanted: Table) -> None:
     found = {row[0]: row[1] for row in connection.execute(_INDEXES, {"table": wanted.name})}
     for index in wanted.indexes:
         included = index.dialect_options["postgresql"]["include"] or []
-        if found.get(index.name) == [*index.columns.keys(), *included]:
+        if found.get(index.name) == [*map(_name, index.expressions), *included]:
             continue
         if index.name in found:
             index.drop(connection)
         index.create(connection)
+
+
+def _name(part: Any) -> str:
+    """What PostgreSQL calls a part of an index: the column, or the function of it."""
+    return f"briggs_{part.name}" if isinstance(part, index_key) else str(part.name)
 
 
 @cache

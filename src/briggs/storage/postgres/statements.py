@@ -22,9 +22,9 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 
 from briggs.storage.errors import AlreadySettled
 from briggs.storage.postgres.connections import driver
-from briggs.storage.postgres.values import storable, storable_json
+from briggs.storage.postgres.values import storable, storable_json, storable_key
 from briggs.storage.tables import KEPT_COLUMNS, WRITTEN_COLUMNS, completions
-from briggs.storage.types import AnyInteger, AnyText, Json
+from briggs.storage.types import AnyInteger, AnyText, Json, KeyText
 
 
 def insert_records(connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
@@ -153,6 +153,8 @@ def _type_of(column: Column[Any]) -> str:
 
 
 def _converter_of(column: Column[Any]) -> Callable[[Any], Any]:
+    if isinstance(column.type, KeyText):
+        return storable_key
     return storable_json if isinstance(column.type, Json) else storable
 
 

@@ -7,16 +7,28 @@ be compared with texts. Integers of any size are NUMERIC.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
 from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.ext.compiler import compiles
 
-from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, JsonText
+from briggs.storage.types import AnyBigInteger, AnyInteger, AnyText, JsonText, KeyText
 
 ESCAPE = "\x1a"
 """Followed by the four hexadecimal digits of a character."""
+
+
+KEY_BYTES_MAX = 1000
+"""An entry of an index has room for 2,700 bytes, and has two texts of this length at most."""
+KEY_BEGIN_CHARACTERS = 200
+KEY_MARK = ESCAPE + "#"
+"""What stands before the hash of a text that is longer. No escape looks like it."""
+
+
+class LongKey(str):
+    """What stands in a table for a text that is too long for an index."""
 
 
 class PostgresText(AnyText):
@@ -29,6 +41,18 @@ class PostgresText(AnyText):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         return read_text
+
+
+class PostgresKeyText(KeyText):
+    """A text that fits into an index, or what stands for it."""
+
+    render_bind_cast = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return storable_key
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _read_key
 
 
 class PostgresInteger(AnyInteger):
@@ -69,6 +93,7 @@ class PostgresBytes(LargeBinary):
 
 TYPES = {
     AnyText: PostgresText,
+    KeyText: PostgresKeyText,
     AnyInteger: PostgresInteger,
     JsonText: PostgresJson,
     LargeBinary: PostgresBytes,
@@ -92,6 +117,21 @@ def storable(value: Any) -> Any:
     if isinstance(value, str) and _ODD.search(value):
         return _ODD.sub(lambda found: f"{ESCAPE}{ord(found[0]):04x}", value)
     return value
+
+
+def storable_key(value: Any) -> Any:
+    """A text with escapes, or what stands for it: what `briggs_index_key` makes of that text."""
+    if value is None or isinstance(value, LongKey):
+        return value if value is None else str(value)
+    text: str = storable(value)
+    # Most are so short that nobody has to count their bytes.
+    if len(text) * 4 <= KEY_BYTES_MAX or len(encoded := text.encode()) <= KEY_BYTES_MAX:
+        return text
+    return text[:KEY_BEGIN_CHARACTERS] + KEY_MARK + hashlib.sha256(encoded).hexdigest()
+
+
+def _read_key(value: Any) -> Any:
+    return LongKey(value) if value is not None and KEY_MARK in value else read_text(value)
 
 
 def read_text(value: Any) -> Any:

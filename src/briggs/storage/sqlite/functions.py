@@ -7,7 +7,19 @@ from typing import Any
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from briggs.storage.functions import json_elements, json_length, json_members, json_number
+from briggs.storage.functions import (
+    index_key,
+    json_elements,
+    json_length,
+    json_members,
+    json_number,
+)
+
+
+@compiles(index_key, "sqlite")
+def compile_index_key(element: index_key, compiler: SQLCompiler, **options: Any) -> str:
+    """An index of SQLite has room for a text of any length."""
+    return str(compiler.process(element.clause_expr.element, **options))
 
 
 @compiles(json_elements, "sqlite")
