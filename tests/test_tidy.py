@@ -347,7 +347,7 @@ def test_a_database_is_known_to_its_own_package_only() -> None:
     opened = ["storage.sqlite", "storage.sqlite", "storage.postgres"]
     beside = {
         "storage/copies.py": ["storage.sqlite"],
-        "storage/reading.py": ["storage.sqlite", "storage.postgres"],
+        "storage/reading.py": ["storage.sqlite", "storage.postgres", "storage.postgres"],
     }
     assert found == {"storage/store.py": opened, **beside}, "the databases, the spool, the copies"
     as_text = [name for name, text in outside.items() if re.search(r"^    text,$", text, re.M)]

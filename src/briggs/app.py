@@ -82,7 +82,7 @@ ROUTES = [
 _explain_missing = partial(explain_missing, answered=[path.decode() for path in FACES])
 
 FIXED = (
-    *("store", "durability", "on_store_failure", "hosts", "origins", "otel", "workers"),
+    *("store", "durability", "on_store_failure", "hosts", "origins", "otel", "workers", "lake"),
     *("limits.shutdown_timeout_s", "limits.queue_bytes_max", "limits.wal_bytes_max"),
     *("limits.spool_bytes_max", "limits.node_timeout_s"),
 )
@@ -242,6 +242,9 @@ async def open_app(
         stack.push_async_callback(app.parts.drift.close)
         await app.parts.prompts.start()
         stack.push_async_callback(app.parts.prompts.close)
+        if (lake := app.parts.lake) is not None:
+            await lake.start()
+            stack.push_async_callback(lake.close)
         await app.parts.eval_runs.start()
         stack.push_async_callback(app.parts.eval_runs.close)
         yield app

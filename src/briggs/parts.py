@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -19,8 +19,11 @@ from briggs.judges.runs import Judging
 from briggs.record.record import Record
 from briggs.record.spans import open_spans
 from briggs.storage import Store
-from briggs.types.errors import HangUp, RequestTooLarge
+from briggs.types.errors import HangUp, NotFound, RequestTooLarge
 from briggs.types.peers import Alone, Peers
+
+if TYPE_CHECKING:
+    from briggs.lake.lake import Lake
 
 
 class Parts:
@@ -54,6 +57,13 @@ class Parts:
         )
         self.drift = DriftWatching(self.gateway, store=store, peers=self.peers)
         self.prompts = PromptSorting(store, peers=self.peers)
+        self.lake: Lake | None = None
+        """None if the file has no `[lake]`."""
+        if settings.file.lake is not None:
+            # Its packages take a second to import.
+            from briggs.lake.lake import Lake
+
+            self.lake = Lake(settings, store=store, peers=self.peers)
         self.strangers = 0
         """Chat completions refused for lack of a valid key."""
         self.reload_failures = 0
@@ -70,6 +80,13 @@ def find_parts(request: Request) -> Parts:
     app: Any = request.app
     parts: Parts = app.state.parts
     return parts
+
+
+def find_lake(request: Request) -> Lake:
+    """The lake of this server. Raises `NotFound` if its file names none."""
+    if (lake := find_parts(request).lake) is None:
+        raise NotFound("There is no lake: write [lake] into briggs.toml. See docs/lake.md.")
+    return lake
 
 
 def find_address(request: Request) -> str:

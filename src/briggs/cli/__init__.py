@@ -56,6 +56,7 @@ COMMANDS = {
         "briggs.cli.retention:retention",
         "Delete what has been kept for long enough.",
     ),
+    "lake": ("briggs.cli.lake:lake", "Bring old completions to tables, and query them."),
     "rollups": ("briggs.cli.rollups:rollups", "Build the sums of the home page again."),
     "search": ("briggs.cli.search:search", "Build the index of words again."),
     "keys": ("briggs.cli.keys:keys", "Create, list and revoke API keys."),

@@ -16,6 +16,7 @@ from briggs.client.feedback import FeedbackCalls
 from briggs.client.feedback_tasks import FeedbackTasks
 from briggs.client.judges import Judges
 from briggs.client.keys import Keys
+from briggs.client.lake import LakeCalls
 from briggs.client.models import Models
 from briggs.client.organizations import Organizations
 from briggs.client.preferences import Preferences
@@ -88,6 +89,7 @@ class AsyncClient:
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)
         self.retention = Retention(self._connection)
+        self.lake = LakeCalls(self._connection)
         self.rollups = Rollups(self._connection)
         self.search = Search(self._connection)
 

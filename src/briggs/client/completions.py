@@ -82,6 +82,8 @@ class CompletionDetails(Object):
     call_site: dict[str, Any] = msgspec.field(default_factory=dict)
     bodies_deleted_at: float | None = None
     """Unix time in seconds at which its messages were deleted, as `[retention]` says."""
+    archived: bool = False
+    """Whether it was read from the lake."""
     redacted: dict[str, int] = msgspec.field(default_factory=dict)
     """How many texts of each kind were redacted before it was recorded."""
     request: Any = UNSET

@@ -16,6 +16,7 @@ from briggs.client import feedback as _feedback
 from briggs.client import feedback_tasks as _feedback_tasks
 from briggs.client import judges as _judges
 from briggs.client import keys as _keys
+from briggs.client import lake as _lake
 from briggs.client import models as _models
 from briggs.client import organizations as _organizations
 from briggs.client import preferences as _preferences
@@ -81,6 +82,7 @@ from briggs.client.judges import (
     JudgeVersion,
 )
 from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
+from briggs.client.lake import LakeRound, LakeState
 from briggs.client.logged import LoggedCompletion
 from briggs.client.organizations import Organization, OrganizationDeleted
 from briggs.client.preferences import PreferencePair
@@ -1088,6 +1090,25 @@ class Retention:
         return self._runner.run(self._calls.run())
 
 
+class LakeCalls:
+    """`client.lake`: old completions, in tables that any engine reads."""
+
+    def __init__(self, calls: _lake.LakeCalls, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def retrieve(self) -> LakeState:
+        """What is there, and what is not yet."""
+        return self._runner.run(self._calls.retrieve())
+
+    def archive(self) -> LakeRound:
+        """Bring what is old enough there now, and delete there what was deleted.
+
+        Returns after some seconds, and goes on: ask `retrieve` for its `round`.
+        """
+        return self._runner.run(self._calls.archive())
+
+
 class Rollups:
     """`client.rollups`: the sums that the server keeps for its home page."""
 
@@ -1168,6 +1189,7 @@ class Client:
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)
         self.retention = Retention(client.retention, runner)
+        self.lake = LakeCalls(client.lake, runner)
         self.rollups = Rollups(client.rollups, runner)
         self.search = Search(client.search, runner)
         self._finalizer = weakref.finalize(self, runner.close, client._connection)

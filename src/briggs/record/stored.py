@@ -18,10 +18,13 @@ from briggs.types.envelope import LARGE_BYTES
 _BODIES = frozenset({"request", "response", "received"})
 
 
-def present(completion: Completion, *, include: Collection[str] = ()) -> dict[str, Any]:
+def present(
+    completion: Completion, *, include: Collection[str] = (), archived: bool = False
+) -> dict[str, Any]:
     """The answer as OpenAI's API gives it, with the record in `briggs`.
 
-    `include` may name `request` and `received`. Lists of the API and all exports have this shape.
+    `include` may name `request` and `received`. `archived` says that it was read from the lake.
+    Lists of the API and all exports have this shape.
     It is for `json.encode`, which also writes what stays as it was written.
     """
     response = _read_response(completion)
@@ -33,6 +36,8 @@ def present(completion: Completion, *, include: Collection[str] = ()) -> dict[st
     record["created_at"] = completion.created_at / 1_000_000
     deleted_at = completion.bodies_deleted_at
     record["bodies_deleted_at"] = None if deleted_at is None else deleted_at / 1_000_000
+    if archived:
+        record["archived"] = True
     if "request" in include:
         record["request"] = decode_body(completion.request or b"null")
     if "received" in include:

@@ -222,6 +222,22 @@ class RetentionSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     rules: list[RetentionRuleSettings] = []
 
 
+class LakeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`[lake]`: the tables of Apache Iceberg that old completions go to."""
+
+    warehouse: str
+    """The place of the tables: a folder, which may be relative to the data folder, or
+    `s3://BUCKET/PREFIX`."""
+    after: Age = "30d"
+    """How old a completion is when it goes there."""
+    keep_record: bool = True
+    """Whether the record keeps what is in the lake. Otherwise only what people graded stays."""
+    endpoint: str | None = None
+    """The address of a storage that speaks S3. Default: Amazon's."""
+    region: str = "us-east-1"
+    """The region of the bucket."""
+
+
 class LocalModelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`[local.models.NAME]`: a GGUF file with options."""
 
@@ -360,6 +376,7 @@ class FileSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = msgspec.field(default_factory=LimitSettings)
     organizations: dict[str, OrganizationSettings] = {}
     retention: RetentionSettings = msgspec.field(default_factory=RetentionSettings)
+    lake: LakeSettings | None = None
     redaction: RedactionSettings = msgspec.field(default_factory=RedactionSettings)
     alerts: list[AlertSettings] = []
     drift: list[DriftSettings] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
@@ -16,6 +17,7 @@ from briggs.settings.file import (
     STORE_PASSWORD,
     STORE_SCHEMES,
     FileSettings,
+    LakeSettings,
     LocalModelSettings,
     ModelSettings,
     OtelSettings,
@@ -92,6 +94,8 @@ def find_problems(file: FileSettings, *, names: Collection[str]) -> Iterator[Pro
         yield from _check_model(name, model, providers=providers, names=names)
     yield from _find_loops(file.models, providers=providers)
     yield from _check_retention(file.retention)
+    if file.lake is not None:
+        yield from _check_lake(file.lake)
     for name in file.prices:
         if is_name(name, providers=providers):
             message = "not a provider/model" + suggest(name.partition("/")[0], providers)
@@ -105,6 +109,17 @@ def _check_retention(retention: RetentionSettings) -> Iterator[Problem]:
             yield Problem(path, "the rule says neither bodies nor metadata")
         if rule.organization is None and rule.tag is None:
             yield Problem(path, "the rule names neither an organization nor a tag")
+
+
+def _check_lake(lake: LakeSettings) -> Iterator[Problem]:
+    if "://" in lake.warehouse and not re.fullmatch(r"s3://[a-z0-9.-]+(/.*)?", lake.warehouse):
+        message = f"{lake.warehouse!r} must be a folder, or s3://BUCKET/PREFIX"
+        yield Problem(("lake", "warehouse"), message)
+    if lake.endpoint is not None:
+        instead = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        yield from _check_url(("lake", "endpoint"), lake.endpoint, instead=instead)
+    if not all(map(_is_installed, ("duckdb", "pyarrow", "pyiceberg"))):
+        yield Problem(("lake",), "needs a library: pip install 'briggs[lake]'")
 
 
 def suggest(name: str | None, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
 
-from briggs.storage import counts, indexes, records, rollups, search_index
+from briggs.storage import counts, indexes, lake_deletions, records, rollups, search_index
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
@@ -307,6 +307,7 @@ def _relabel(
         .values(tags=found.tags, metadata=found.metadata)
     )
     indexes.create(connection, of=[found])
+    lake_deletions.demand(connection, of=[found])
     return True
 
 
@@ -367,6 +368,8 @@ def _merge(
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
     search_index.note(connection, of=[after, *removed])
+    if removed and removed[0].status != "started":
+        lake_deletions.demand(connection, of=[after])
     return after
 
 

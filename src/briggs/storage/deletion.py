@@ -13,6 +13,7 @@ from briggs.storage import (
     histories,
     indexes,
     judges,
+    lake_deletions,
     prompts,
     rollups,
     search_index,
@@ -34,10 +35,14 @@ from briggs.types.completions import Completion
 
 
 def delete_completions(
-    connection: Connection, *, found: Sequence[Completion], erased_within_s: float = 0
+    connection: Connection,
+    *,
+    found: Sequence[Completion],
+    erased_within_s: float = 0,
+    stays_in_lake: bool = False,
 ) -> None:
     """Delete completions of one organization, given without their bodies. Only their places in
-    the order are kept.
+    the order are kept. They leave the lake too, unless that is where they go.
 
     Whatever quotes or names them goes too: index rows, feedback, judgements, leases, skipped
     reviews, places in versions of prompts, signed calls, and sessions that have no other
@@ -65,6 +70,8 @@ def delete_completions(
     )
     places = [(each.organization_id, each.id, each.created_at) for each in found]
     database_of(connection).insert_missing(connection, deleted_completions, places)
+    if not stays_in_lake:
+        lake_deletions.demand(connection, of=found)
     erasure.demand(connection, within_s=erased_within_s)
 
 

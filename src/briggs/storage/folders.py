@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from briggs.storage.errors import StoreLocked
-from briggs.types.errors import StoreUnavailable
+from briggs.types.errors import Conflict, StoreUnavailable
 
 LOCK_NAME = "briggs.lock"
 ID_NAME = "folder.id"
@@ -89,6 +89,19 @@ def read_folder_id(folder: Path) -> str:
         raise StoreUnavailable(
             f"{path} cannot be used: {error.strerror}. Choose another data folder with --data"
         ) from error
+
+
+@contextmanager
+def hold(folder: Path, name: str, *, refusal: str) -> Iterator[None]:
+    """Let no other process be in this block. Raises `Conflict` with the text `refusal`."""
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Conflict(refusal) from None
+    finally:
+        os.close(descriptor)
 
 
 def give_to_owner(path: Path, folder: Path) -> None:

@@ -389,6 +389,11 @@ def find_long_texts_by_what_fits_into_an_index(connection: Connection) -> None:
         reshape(connection, table)
 
 
+@migration
+def tell_the_lake_what_to_delete(connection: Connection) -> None:
+    reshape(connection, tables.lake_deletions)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, or_, select
 
-from briggs.storage import erasure, feedback_matches, rollups, rows, search_index
+from briggs.storage import erasure, feedback_matches, lake_deletions, rollups, rows, search_index
 from briggs.storage.access import Access
 from briggs.storage.tables import completions, metadata, organizations
 from briggs.types.errors import InvalidRequest
+from briggs.types.lake import LakeQuery
 from briggs.types.organizations import Organization
 
 
@@ -62,6 +63,7 @@ def _delete(connection: Connection, *, id: str) -> bool:
         if "organization_id" in table.c:
             connection.execute(table.delete().where(table.c.organization_id == id))
     connection.execute(organizations.delete().where(organizations.c.id == id))
+    lake_deletions.demand_all(connection, LakeQuery(organization_id=id))
     feedback_matches.forget_selectors(connection)
     rollups.forget_fills(connection)
     search_index.forget(connection)

@@ -27,6 +27,18 @@ def open_reader(
         reader.close()
 
 
+def name_catalog(folder: Path, *, address: str | None = None, password: str | None = None) -> str:
+    """The address of the database that has the lake's catalog: a file of its own beside the
+    record, or the PostgreSQL that has the record.
+    """
+    if address is None:
+        return f"sqlite:///{folder.absolute() / 'lake.db'}"
+    from briggs.storage.postgres.addresses import read_address
+
+    _, url = read_address(address, password=password)
+    return url.render_as_string(hide_password=False)
+
+
 def _open_postgres(address: str, password: str | None) -> RecordReader:
     try:
         from briggs.storage.postgres.reading import PostgresReader

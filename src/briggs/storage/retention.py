@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
-from briggs.storage import deletion, erasure, feedback, histories, search_index, signed_calls
+from briggs.storage import (
+    deletion,
+    erasure,
+    feedback,
+    histories,
+    lake_deletions,
+    search_index,
+    signed_calls,
+)
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
@@ -199,6 +207,10 @@ def _delete_some(
     elif ids:
         _delete_bodies(connection, ids, sweep=sweep, now_us=now_us, bodies=bodies)
         said = [(sweep.organization_id, row.created_at) for row in due]
+        times = [row.created_at for row in due]
+        lake_deletions.demand_by_id(
+            connection, ids, times=times, organization_id=sweep.organization_id
+        )
         search_index.note_times(connection, said)
     return len(ids), _Place(last.created_at, last.id)
 

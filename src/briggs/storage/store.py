@@ -32,6 +32,7 @@ from briggs.storage.feedback_tasks import FeedbackTasks
 from briggs.storage.figures import CompletionFigures
 from briggs.storage.judges import Judges
 from briggs.storage.keys import Keys
+from briggs.storage.lake import LakeRecords
 from briggs.storage.migrations import migrate
 from briggs.storage.nodes import LeftCalls, Nodes
 from briggs.storage.organizations import Organizations
@@ -145,6 +146,7 @@ class Store:
         self.prompts = Prompts(self)
         self.eval_runs = EvalRunStore(self)
         self.search_index = SearchIndex(self)
+        self.lake = LakeRecords(self, bodies=bodies)
         self.sizes = Sizes(self, database=database)
         self.nodes = nodes
         """The processes that record in the same database. None if it is a file."""

@@ -36,6 +36,7 @@ from briggs.types.drift import DriftMove
 from briggs.types.evals import Score, Scorer
 from briggs.types.feedback import Suggestion
 from briggs.types.judges import Example, Watch
+from briggs.types.lake import LakeQuery
 from briggs.types.limits import Limits
 from briggs.types.prompts import Template
 
@@ -288,6 +289,17 @@ deleted_completions = Table(
     Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("id", AnyText, primary_key=True, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What the lake has to delete: see `lake_deletions.py`. A query is JSON.
+lake_deletions = Table(
+    "lake_deletions",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("id", AnyText, primary_key=True, nullable=False),
+    Column("demanded_at", BigInteger, nullable=False),
+    Column("query", Json(LakeQuery), nullable=False),
     sqlite_with_rowid=False,
 )
 

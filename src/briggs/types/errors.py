@@ -28,6 +28,7 @@
     ├── PriceUnknown                   403   price_unknown
     ├── Overloaded                     503   overloaded
     ├── StoreUnavailable               503   store_unavailable
+    ├── LakeUnavailable                503   lake_unavailable
     ├── ProviderNotReady               500   provider_not_ready
     ├── HangUp                         499   hang_up (in the record only)
     ├── UpstreamError                  502
@@ -278,6 +279,13 @@ class StoreUnavailable(BriggsError):
 
     http_status = 503
     code = "store_unavailable"
+
+
+class LakeUnavailable(BriggsError):
+    """The lake cannot be read or written. The record goes on."""
+
+    http_status = 503
+    code = "lake_unavailable"
 
 
 class ProviderNotReady(BriggsError):

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from briggs.api import archived
 from briggs.api.answers import LIMIT_MAX, Json, find_store, read_body, read_window
 from briggs.api.organizations import check_organization
 from briggs.record.presented import present as present_completion
@@ -63,9 +64,9 @@ async def delete(request: Request) -> Json:
     organization = await check_organization(request)
     id, store = request.path_params["id"], find_store(request)
     found = await store.sessions.retrieve(id, organization_id=organization.id)
-    deleted = await store.completions.delete_all(
-        Query(organization_id=organization.id, session_id=id)
-    )
+    query = Query(organization_id=organization.id, session_id=id)
+    await archived.delete_all(request, query)
+    deleted = await store.completions.delete_all(query)
     if found is None and not deleted:
         raise NotFound(f"There is no session '{id}'.", param="id")
     # Its last completion took it along, if it had any.

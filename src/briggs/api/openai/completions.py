@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from briggs.api import archived
 from briggs.api.answers import Json, find_store, list_object, present_aside, read_json_object
 from briggs.api.queries import (
     catch_up,
@@ -37,6 +38,8 @@ _INCLUDABLE = ("request", "received", "feedback")
 async def list_completions(request: Request) -> Json:
     """`GET /v1/chat/completions`: a page of recorded completions."""
     parameters = read_parameters(request)
+    if read_choice(parameters, "archived", ("false", "true")) == "true":
+        return await archived.list_completions(request, parameters)
     query = read_query(parameters, organization_id=request.state.key.organization_id)
     include = _read_include(parameters.getlist("include"))
     counted = read_choice(parameters, "count", ("false", "true")) == "true"
@@ -61,14 +64,17 @@ async def retrieve_completion(request: Request) -> Json:
     include = _read_include(read_parameters(request).getlist("include"))
     completion = await _show(request)
     given = await _list_feedback(request, [completion], include=include)
+    is_archived = archived.is_archived(request)
     return await present_aside(
-        lambda: _present(completion, include=include, given=given), of=[completion]
+        lambda: _present(completion, include=include, given=given, archived=is_archived),
+        of=[completion],
     )
 
 
 async def update_completion(request: Request) -> Json:
     """`POST /v1/chat/completions/{id}`: replace the metadata or the tags of a completion."""
     completion = await _retrieve(request)
+    archived.refuse_change(request)
     body = await read_json_object(request)
     if not body or set(body) - {"metadata", "tags"}:
         raise InvalidRequest(
@@ -90,6 +96,9 @@ async def update_completion(request: Request) -> Json:
 async def delete_completion(request: Request) -> Json:
     """`DELETE /v1/chat/completions/{id}`: delete a completion for good."""
     completion = await _retrieve(request)
+    if archived.is_archived(request):
+        await archived.delete(request, completion)
+        return Json({"object": "chat.completion.deleted", "id": completion.id, "deleted": True})
     deleted = await find_store(request).completions.delete(
         completion.id, organization_id=completion.organization_id
     )
@@ -149,8 +158,9 @@ def _present(
     *,
     include: Sequence[str],
     given: Mapping[str, Sequence[Feedback]] | None,
+    archived: bool = False,
 ) -> dict[str, Any]:
-    data = present(completion, include=include)
+    data = present(completion, include=include, archived=archived)
     if given is not None:
         data["briggs"]["feedback"] = [present_feedback(each) for each in given[completion.id]]
     return data
@@ -186,6 +196,8 @@ async def _retrieve(request: Request) -> Completion:
     completion = await find_store(request).completions.retrieve(
         request.path_params["id"], organization_id=request.state.key.organization_id
     )
+    if completion is None:
+        completion = await archived.find(request, request.path_params["id"])
     if completion is None:
         raise _not_found(request.path_params["id"])
     return completion

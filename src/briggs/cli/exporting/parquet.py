@@ -8,27 +8,22 @@ from typing import Any
 
 import click
 
-from briggs.types import json
 from briggs.types.completions import Completion
+from briggs.types.record_columns import (
+    BODIES,
+    FLOATS,
+    INTEGERS,
+    JSON,
+    LISTS,
+    TEXTS,
+    encode,
+    write_columns,
+)
 from briggs.types.record_lines import COMPLETION, read_members, to_completion
 
 ROWS = 1_000
 BYTES = 32 * 1024 * 1024
 """A part of the file has at most so many rows, and about so many bytes of bodies."""
-
-_TEXTS = (
-    *("id", "status", "kind", "source", "provider", "model", "response_model", "response_id"),
-    *("system_fingerprint", "session_id", "user", "usage_source", "price_source", "key_id"),
-    *("retry_of", "failure_kind", "failure_reason"),
-)
-_INTEGERS = (
-    *("seed", "prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"),
-    *("cache_write_tokens", "reasoning_tokens", "retry_count", "http_status"),
-)
-_FLOATS = ("cost_usd", "duration_ms", "first_token_ms", "caller_left_ms", "p_mean", "p_least")
-_LISTS = ("tags", "finish_reasons", "violates", "dropped")
-_JSON = ("metadata", "attempts", "fixes", "call_site")
-_BODIES = ("request", "response", "received")
 
 
 def import_pyarrow() -> Any:
@@ -62,12 +57,12 @@ def _create_schema(pyarrow: Any, *, feedback: bool) -> Any:
     return pyarrow.schema(
         [
             ("created_at", pyarrow.timestamp("us", tz="UTC")),
-            *((name, text) for name in _TEXTS),
+            *((name, text) for name in TEXTS),
             ("stream", pyarrow.bool_()),
-            *((name, whole) for name in _INTEGERS),
-            *((name, real) for name in _FLOATS),
-            *((name, pyarrow.list_(text)) for name in _LISTS),
-            *((name, text) for name in (*_JSON, *_BODIES)),
+            *((name, whole) for name in INTEGERS),
+            *((name, real) for name in FLOATS),
+            *((name, pyarrow.list_(text)) for name in LISTS),
+            *((name, text) for name in (*JSON, *BODIES)),
             *([("feedback", text)] if feedback else []),
         ]
     )
@@ -93,29 +88,10 @@ def _read_groups(lines: Path, *, feedback: bool) -> Iterator[list[dict[str, Any]
 
 
 def _write_row(completion: Completion, said: dict[str, Any], *, feedback: bool) -> dict[str, Any]:
-    plain = ("created_at", "stream", *_FLOATS)
-    row: dict[str, Any] = {name: getattr(completion, name) for name in plain}
-    row |= {name: _fit_integer(getattr(completion, name)) for name in _INTEGERS}
-    row |= {name: _fit(getattr(completion, name)) for name in _TEXTS}
-    row |= {name: [_fit(each) for each in getattr(completion, name)] for name in _LISTS}
-    row |= {name: _encode(getattr(completion, name)) for name in _JSON}
-    for name in _BODIES:
+    row = write_columns(completion)
+    for name in BODIES:
         body = getattr(completion, name)
         row[name] = None if body is None else body.decode("utf-8", "backslashreplace")
     if feedback:
-        row["feedback"] = _encode(said.get("feedback") or [])
+        row["feedback"] = encode(said.get("feedback") or [])
     return row
-
-
-def _encode(value: Any) -> str:
-    return json.encode(value).decode("utf-8", "replace")
-
-
-def _fit(text: str | None) -> str | None:
-    """A text without halves of characters, which UTF-8 cannot express."""
-    return None if text is None else text.encode("utf-8", "replace").decode()
-
-
-def _fit_integer(value: int | None) -> int | None:
-    """A whole number of 64 bits. None for a larger one, such as some callers' seeds."""
-    return value if value is not None and -(2**63) <= value < 2**63 else None

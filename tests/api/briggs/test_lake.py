@@ -1,0 +1,115 @@
+"""The lake over HTTP and by the command: what has gone there is read, listed and deleted there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from briggs import Client
+from tests.api.briggs.test_retention import log
+from tests.cli.running import RunningServer, run
+from tests.processes import Server, run_server
+
+CONFIG = '[lake]\nwarehouse = "lake"\nafter = "1d"\nkeep_record = false\n'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with run_server(tmp_path_factory.mktemp("lake") / "data", config=CONFIG) as server:
+        yield server
+
+
+def archive(server: Server) -> int:
+    """Bring what is old to the lake. Returns how many completions went there."""
+    with Client(server.url, server.key) as client:
+        now = client.lake.archive()
+        while now.is_running:
+            now = client.lake.retrieve().round
+    assert now.deleted == now.archived
+    return now.archived
+
+
+def list_ids(server: Server, query: str) -> list[str]:
+    reply = server.send("GET", f"/v1/chat/completions?{query}")
+    assert reply.status == 200, reply.body
+    return [each["id"] for each in reply.json["data"]]
+
+
+def test_a_completion_in_the_lake_is_read_and_deleted_there(server: Server) -> None:
+    """By its id it comes from the lake, with a mark. It cannot be changed, and can be deleted."""
+    old, new = log(server, "canary-old", "kept"), log(server, "canary-new", age_s=60)
+    before = server.retrieve(old, "request")
+    assert archive(server) == 1
+    assert server.retrieve(new)["briggs"].get("archived") is None
+    after = server.retrieve(old, "request")
+    assert after["briggs"].pop("archived") is True
+    assert after == before
+    path = f"/v1/chat/completions/{old}"
+    messages = server.send("GET", f"{path}/messages").json["data"]
+    assert [each["content"] for each in messages] == ["canary-old"]
+    reply = server.send("POST", path, {"tags": ["other"]})
+    assert (reply.status, reply.json["error"]["code"]) == (409, "conflict")
+    assert server.send("DELETE", path).json["deleted"] is True
+    assert server.send("GET", path).status == 404, "it is hidden before its file is written anew"
+    assert server.send("DELETE", path).status == 404
+    archive(server)
+    files = [each.read_bytes() for each in (server.data / "lake").rglob("*") if each.is_file()]
+    assert not any(b"canary-old" in each for each in files)
+
+
+def test_a_list_from_the_lake_has_filters_and_pages(server: Server) -> None:
+    """`archived=true` lists the lake by time, and refuses filters that it cannot be asked."""
+    ids = [log(server, f"page-{n}", "page", f"t{n % 2}", age_s=9e6 - n) for n in range(5)]
+    archive(server)
+    assert list_ids(server, "tag=page") == []
+    assert list_ids(server, "archived=true&tag=page") == ids
+    assert list_ids(server, "archived=true&tag=page&tag=t1&order=desc") == [ids[3], ids[1]]
+    reply = server.send("GET", "/v1/chat/completions?archived=true&tag=page&limit=2").json
+    assert reply["has_more"] and [each["id"] for each in reply["data"]] == ids[:2]
+    assert list_ids(server, f"archived=true&tag=page&limit=3&after={ids[1]}") == ids[2:]
+    assert list_ids(server, f"archived=true&tag=page&order=desc&after={ids[1]}") == ids[:1]
+    for query, param in (("sort=cost", "sort"), ("filter=tag%3Da", "filter"), ("after=x", "after")):
+        reply = server.send("GET", f"/v1/chat/completions?archived=true&{query}")
+        assert (reply.status, reply.json["error"]["param"]) == (400, param)
+
+
+def test_deleting_by_a_filter_reaches_the_lake(server: Server) -> None:
+    """A deletion takes what is in the lake along, or says that the lake cannot be asked that."""
+    gone, kept = log(server, "gone", "wipe"), log(server, "kept", "other")
+    archive(server)
+    reply = server.send("DELETE", "/api/v1/completions?user=nobody&violates=C3")
+    assert (reply.status, reply.json["param"]) == (400, "violates")
+    assert server.send("DELETE", "/api/v1/completions?violates=C3&archived=false").status == 200
+    assert server.send("DELETE", "/api/v1/completions?tag=wipe").status == 200
+    assert server.send("GET", f"/v1/chat/completions/{gone}").status == 404
+    assert server.retrieve(kept)["briggs"]["archived"] is True
+
+
+def test_the_command_archives_and_tells(server: Server) -> None:
+    """`briggs lake archive` says what it did, and `status` what is there and what is not."""
+    log(server, "by command")
+    running = RunningServer(server.url, server.key, server.data)
+    ended = run("lake", "archive", server=running)
+    assert ended.status == 0, ended.errors
+    assert "archived            1" in ended.output
+    said = dict(
+        line.split(None, 1) for line in run("lake", "status", server=running).output.splitlines()
+    )
+    assert int(said["completions"]) > 0 and said["waiting"] == "0"
+    metadata = Path(said["metadata"].removeprefix("file://"))
+    assert metadata.is_file() and metadata.is_relative_to(server.data / "lake")
+
+
+def test_another_organization_sees_nothing(server: Server) -> None:
+    """What is in the lake belongs to one organization, by id and in lists."""
+    mine = log(server, "mine", "mine")
+    archive(server)
+    made = server.send("POST", "/api/v1/organizations", {"slug": "other", "name": "Other"}).json
+    key = made["key"]["value"]
+    assert server.send("GET", f"/v1/chat/completions/{mine}", key=key).status == 404
+    assert server.send("GET", "/v1/chat/completions?archived=true", key=key).json["data"] == []
+    assert server.send("GET", "/api/v1/lake", key=key).json["completions"] == 0
+    assert server.send("DELETE", "/api/v1/completions?status=any", key=key).status == 200
+    assert server.retrieve(mine)["briggs"]["archived"] is True

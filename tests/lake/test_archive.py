@@ -1,0 +1,227 @@
+"""What is old is in the lake exactly once, byte for byte, and what was deleted is nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from pyiceberg.avro.file import AvroFile
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.typedef import Record
+
+from briggs.lake.archive import Archiver
+from briggs.lake.warehouse import Warehouse
+from briggs.storage import Query, Store
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.errors import LakeUnavailable
+from briggs.types.lake import LakeQuery
+from tests.lake.completions import PER_DAY, create, create_all, open_warehouse, read_all
+from tests.lake.crash import ARCHIVING, DELETING, FORGOTTEN
+from tests.storage.test_feedback import answer, create_task
+
+EVERYTHING = LakeQuery(organization_id="default")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = await Store.open(tmp_path)
+    await store.lake.begin()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    warehouse = open_warehouse(tmp_path)
+    yield warehouse
+    warehouse.close()
+
+
+async def fill(store: Store, *completions: Completion) -> None:
+    await asyncio.gather(*(store.settle(each) for each in completions))
+
+
+async def archive(archiver: Archiver) -> tuple[int, int]:
+    archiver.begin_anew()
+    done = await archiver.archive(organization_id="default", until_us=current_time_us())
+    return done.archived, done.deleted
+
+
+async def list_stored(store: Store) -> list[str]:
+    page = await store.completions.list(Query(organization_id="default", limit=1000))
+    return sorted(each.id for each in page.completions)
+
+
+def read_bytes(folder: Path) -> bytes:
+    """Every byte that the lake has, with what is compressed in it as it was before."""
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            continue
+        found.append(path.read_bytes())
+        if path.suffix == ".parquet":
+            table = pyarrow.parquet.read_table(path)
+            found.append(repr(table.to_pylist()).encode())
+            found.append(repr(pyarrow.parquet.read_metadata(path).to_dict()).encode())
+        elif path.suffix == ".avro":
+            file: AvroFile[Record] = AvroFile(PyArrowFileIO().new_input(str(path)))
+            with file as opened:
+                found += [repr(record).encode() for record in opened]
+    return b"\n".join(found)
+
+
+async def test_a_copy_goes_to_the_lake_once(store: Store, warehouse: Warehouse) -> None:
+    """Each completion is there once, however often it is archived, in a file for each day."""
+    await fill(store, *create_all())
+    archiver = Archiver(warehouse, store, moves=False)
+    assert await archive(archiver) == (2 * PER_DAY, 0)
+    assert await archive(archiver) == (0, 0)
+    late = create(99, day=0)
+    await fill(store, late)
+    assert await archive(archiver) == (1, 0)
+    assert read_all(warehouse) == sorted([*create_all(), late], key=lambda each: each.created_at)
+    table = warehouse.open()
+    days = [file.partition[1] for file in warehouse.list_files(table)]
+    assert sorted(days) == [20_000, 20_000, 20_001]
+    assert len(await list_stored(store)) == 2 * PER_DAY + 1
+
+
+async def test_what_moves_comes_back_byte_for_byte(store: Store, warehouse: Warehouse) -> None:
+    """Hostile bodies leave the record only when the lake has them, and come back the same."""
+    hostile = [
+        create(1, request=b"\0" * 100, response=b"\xff" * 9, received=b"data: x\r\n\r\n"),
+        create(2, tags=["half \ud83d"], metadata={"k": "\udfff"}, seed=2**63, prompt_tokens=2**70),
+        create(3, request=bytes(range(256)) * 80_000, response=None),
+        create(4, request=b"", status="failed", failure_kind="hang_up", cost_usd=float("inf")),
+    ]
+    await fill(store, *hostile)
+    archiver = Archiver(warehouse, store, moves=True)
+    assert await archive(archiver) == (4, 4)
+    assert await list_stored(store) == []
+    assert read_all(warehouse) == hostile
+    assert await archive(archiver) == (0, 0)
+
+
+async def test_what_people_graded_stays(store: Store, warehouse: Warehouse) -> None:
+    """A graded completion is copied, and keeps its place on record with its feedback."""
+    graded, other = create(1), create(2)
+    await fill(store, graded, other)
+    task = await create_task(store)
+    await store.feedback.create(answer(task, graded.id), task=task)
+    archiver = Archiver(warehouse, store, moves=True)
+    assert await archive(archiver) == (2, 1)
+    assert await list_stored(store) == [graded.id]
+
+
+async def test_what_changes_meanwhile_stays(
+    store: Store, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A completion that changes between the commit and its end on record is not lost."""
+    await fill(store, create(1), create(2))
+    archiver = Archiver(warehouse, store, moves=True)
+    take_out = archiver._take_out
+
+    async def change_first(*given: object, **named: str) -> int:
+        await store.completions.relabel(create(1).id, organization_id="default", tags=["new"])
+        return await take_out(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(archiver, "_take_out", change_first)
+    assert await archive(archiver) == (2, 1)
+    monkeypatch.undo()
+    assert await archiver.delete() == 1, "its old form"
+    assert await archive(archiver) == (1, 1)
+    assert [each.tags for each in read_all(warehouse)] == [["new"], ["tag-0"]]
+
+
+async def test_only_one_of_two_commits(store: Store, warehouse: Warehouse) -> None:
+    """Who finds another commit before its own adds nothing, and finds all there the next time."""
+    await fill(store, *create_all(days=1))
+    first, second = (Archiver(warehouse, store, moves=False) for _ in range(2))
+    table = warehouse.open()
+    assert await archive(first) == (PER_DAY, 0)
+    batch = await second._find_batch("default", until_us=current_time_us())
+    with pytest.raises(LakeUnavailable, match="Another process"):
+        # It looked for them before they were there.
+        stale = warehouse.open()
+        stale.metadata = table.metadata
+        await second._archive_day(stale, batch, organization_id="default")
+    assert await archive(second) == (0, 0)
+    assert len(read_all(warehouse)) == PER_DAY
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_a_deletion_reaches_every_byte(
+    store: Store, warehouse: Warehouse, tmp_path: Path, moves: bool
+) -> None:
+    """What was deleted of one completion, and of a user, is in no file of the lake."""
+    await fill(store, *create_all())
+    archiver = Archiver(warehouse, store, moves=moves)
+    await archive(archiver)
+    before = read_bytes(tmp_path / "lake")
+    assert b"asked-0-2" in before and b"meta-1-4" in before and b"user-1" in before
+    if moves:
+        for query in (
+            LakeQuery(organization_id="default", ids=[create(2).id]),
+            LakeQuery(organization_id="default", user="user-1"),
+        ):
+            await store.lake.demand(query)
+    else:
+        await store.completions.delete(create(2).id, organization_id="default")
+        await store.completions.delete_all(Query(organization_id="default", user="user-1"))
+    gone = [each for each in create_all() if each.user == "user-1"] + [create(2)]
+    assert await archiver.delete() == len(gone)
+    left = read_bytes(tmp_path / "lake")
+    for each in gone:
+        for word in (each.metadata["word"].encode(), each.request[:9], each.response):
+            assert word is not None and word not in left, word
+    assert b"user-1" not in left
+    kept = [each for each in create_all() if each not in gone]
+    assert read_all(warehouse) == kept
+    assert await archive(archiver) == (0, 0)
+
+
+async def test_an_organization_leaves_the_lake(store: Store, warehouse: Warehouse) -> None:
+    """Nothing of a deleted organization is left, and all of the others."""
+    await fill(store, create(1), create(2, organization_id="other"))
+    archiver = Archiver(warehouse, store, moves=False)
+    for name in ("default", "other"):
+        await archiver.archive(organization_id=name, until_us=current_time_us())
+    await store.completions.delete(create(2).id, organization_id="other")
+    assert await store.organizations.delete("other")
+    await archiver.delete()
+    assert read_all(warehouse, organization_id="other") == []
+    assert read_all(warehouse) == [create(1)]
+    assert await store.lake.list_deleting() == []
+
+
+async def test_killed_at_every_step(tmp_path: Path) -> None:
+    """After kill -9 at any step, the next run ends as if there had been none."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.lake.crash", str(tmp_path)
+    )
+    assert await process.wait() == 0
+    for step in (*ARCHIVING, *DELETING):
+        await check_killed(tmp_path / step, step)
+
+
+async def check_killed(folder: Path, step: str) -> None:
+    store, warehouse = await Store.open(folder), open_warehouse(folder)
+    archiver = Archiver(warehouse, store, moves=True)
+    await archiver.delete()
+    await archive(archiver)
+    wanted = [each for each in create_all() if step not in DELETING or each.user != FORGOTTEN]
+    assert read_all(warehouse) == wanted, step
+    assert await list_stored(store) == [], step
+    if step in DELETING:
+        assert FORGOTTEN.encode() not in read_bytes(folder / "lake"), step
+    table = warehouse.open()
+    warehouse.expire(table)
+    warehouse.sweep(table)
+    left = list((folder / "lake").rglob("*.parquet"))
+    assert len(left) == len(warehouse.list_files(table)), "no file is left behind"
+    warehouse.close()
+    await store.close()
