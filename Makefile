@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo screenshots test test-clients check lint bench bench-pages bench-peers fuzz torture serve format docs
+.PHONY: demo screenshots test test-clients check lint bench bench-pages bench-peers fuzz torture soak serve format docs
 
 demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop; DATA=1: a full record)
 	@.venv/bin/briggs demo $(if $(ONCE),--once) $(if $(DATA),--data)
@@ -49,6 +49,9 @@ fuzz: .venv/ready  ## 10,000 hostile requests and 10,000 hostile answers (ARGS="
 
 torture: .venv/ready  ## faults under load: what is answered is on record (ARGS="--seed 2 --seconds 60")
 	@$(RUN) python -m tests.torture $(ARGS)
+
+soak: .venv/ready  ## 500,000 calls with errors and hang-ups: memory and latency stay flat
+	@$(RUN) python -m tests.torture --soak 500000 $(ARGS)
 
 docs: .venv/ready  ## write the generated parts of the documentation
 	$(RUN) python docs/generate_cli.py

@@ -47,6 +47,7 @@ async def calm(house: House, draw: random.Random) -> None:
 async def kill_server(house: House, draw: random.Random) -> None:
     """kill -9 of the server, or the supervisor of its workers, and a new start."""
     node = draw.choice(house.nodes)
+    house.lose()
     await _replace(house, node, signal.SIGKILL, draw)
 
 
@@ -60,6 +61,7 @@ async def stop_server(house: House, draw: random.Random) -> None:
 async def kill_worker(house: House, draw: random.Random) -> None:
     """kill -9 of a worker. Its supervisor replaces it."""
     dead = draw.choice(house.node.list_workers())
+    house.lose()
     os.kill(dead, signal.SIGKILL)
     house.heal()
     await _until(lambda: len(house.node.list_workers()) == house.node.workers)
@@ -91,6 +93,7 @@ async def reload(house: House, draw: random.Random) -> None:
 
 async def fill_disk(house: House, draw: random.Random) -> None:
     """No room is left in the data folder."""
+    house.lose()
     for node, disk in zip(house.nodes, house.disks, strict=True):
         await asyncio.to_thread(disk.fill) if disk.is_mounted else node.limit_files(FULL_BYTES)
     await _hold(draw)
@@ -106,6 +109,7 @@ async def protect_folder(house: House, draw: random.Random) -> None:
     modes = [each.stat().st_mode & 0o777 for each in files]
     for each in files:
         each.chmod(0o500 if each.is_dir() else 0o400)
+    house.lose()
     await asyncio.to_thread(node.stop, signal.SIGKILL)
     refused = await asyncio.to_thread(try_to_start, node)
     for each, mode in zip(files, modes, strict=True):

@@ -39,7 +39,8 @@ class Fleet:
         self.hangs: list[Call] = []
         self.answered_at: deque[tuple[float, float]] = deque(maxlen=100_000)
         """When each call that was answered began, and how long it took, in seconds."""
-        self.answered = 0
+        self.made = 0
+        """How many calls there were."""
         self._seed = seed
         self._draws = draws or Draws(seed)
         self._callers = callers
@@ -49,14 +50,21 @@ class Fleet:
         self._transport = Transport(connect_timeout_s=5, read_timeout_s=ANSWERED_WITHIN_S)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopped = False
+        self._until: int | None = None
 
-    def start(self) -> None:
+    def start(self, *, until: int | None = None) -> None:
+        """Call until `stop`, or until so many calls were made in all."""
         self._is_stopped = False
+        self._until = until
         self._tasks = [asyncio.create_task(self._call_on()) for _ in range(self._callers)]
 
     async def stop(self) -> None:
         """Let each caller end its call."""
         self._is_stopped = True
+        await self.wait()
+
+    async def wait(self) -> None:
+        """Wait until each caller has ended its last call."""
         await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
@@ -68,8 +76,9 @@ class Fleet:
         return taken
 
     async def _call_on(self) -> None:
-        while not self._is_stopped:
+        while not self._is_stopped and (self._until is None or self.made < self._until):
             number = next(self._numbers)
+            self.made += 1
             draw = random.Random(f"{self._seed}/caller/{number}")
             await self._call(number, draw)
             await asyncio.sleep(draw.uniform(0, self._pause_s))
@@ -144,7 +153,6 @@ class Fleet:
         }
 
     def _note(self, call: Call, request: Mapping[str, Any]) -> None:
-        self.answered += 1
         self.answered_at.append((call.began_at, call.took_s))
         if GRADED_TAG in str(request.get("metadata")) and call.id is not None:
             self._gradable.append(call.id)

@@ -25,6 +25,7 @@ from tests.torture.upstream import Vendor
 from tests.workers.lines import is_alive, list_workers
 
 StoreName = Literal["sqlite", "postgresql"]
+Durability = Literal["strict", "fsync", "relaxed"]
 
 DISK_BYTES: Final = 800 * 2**20
 RECOVERED_WITHIN_S: Final = 60.0
@@ -160,8 +161,12 @@ class Disk:
 
     @classmethod
     @contextlib.contextmanager
-    def mount(cls, folder: Path, *, mode: str) -> Iterator[Disk]:
+    def mount(cls, folder: Path, *, mode: str, is_small: bool) -> Iterator[Disk]:
+        """A folder. If it `is_small`, it is a disk of its own, if that can be mounted."""
         folder.mkdir(parents=True, mode=int(mode, 8))
+        if not is_small:
+            yield cls(folder, is_mounted=False)
+            return
         options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES},mode={mode}", "tmpfs", str(folder)]
         done = subprocess.run(["/bin/mount", *options], capture_output=True, check=False)
         try:
@@ -200,6 +205,8 @@ class House:
         """Those of the nodes' folders."""
         self.healed_at = 0.0
         """When the last fault ended."""
+        self.moments: list[float] = []
+        """When something happened by which what is only queued is lost."""
         self.clusters = contextlib.ExitStack()
         self.cluster: Postgres | None = None
         """The one that takes writes."""
@@ -229,6 +236,10 @@ class House:
         """Note that a fault has ended."""
         self.healed_at = time.monotonic()
 
+    def lose(self) -> None:
+        """Note that what is only queued may be lost by what follows."""
+        self.moments.append(time.monotonic())
+
     def set_clock(self, offset_s: int) -> None:
         """Set how far their clocks are ahead. It is written in place, because they map the file."""
         with self.clock.open("r+b") as file:
@@ -237,20 +248,28 @@ class House:
 
 @contextlib.asynccontextmanager
 async def open_house(
-    folder: Path, *, store: StoreName, seed: int, nodes: int = 1
+    folder: Path,
+    *,
+    store: StoreName,
+    seed: int,
+    nodes: int = 1,
+    durability: Durability = "strict",
+    is_small: bool = True,
 ) -> AsyncIterator[House]:
-    """What nodes need. Nodes share a PostgreSQL, and each has a folder. They are not started."""
+    """What nodes need. Nodes share a PostgreSQL, and each has a folder. They are not started.
+
+    If it `is_small`, its folders are on small disks, if they can be mounted.
+    """
     house = House(folder, store=store, vendor=Vendor(seed))
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(house.clusters)
         port = await stack.enter_async_context(house.vendor.listen())
         address = "sqlite"
         if store == "postgresql":
-            address = await _open_database(house, stack)
+            address = await _open_database(house, stack, is_small=is_small)
         for number in range(nodes):
             data = folder / f"node-{number + 1}"
-            house.disks.append(stack.enter_context(Disk.mount(data, mode="700")))
-            config = write_config(port, address)
+            house.disks.append(stack.enter_context(Disk.mount(data, mode="700", is_small=is_small)))
+            config = write_config(port, address, durability=durability)
             house.nodes.append(Node(data, config=config, clock=house.clock))
         try:
             yield house
@@ -260,9 +279,10 @@ async def open_house(
                     await asyncio.to_thread(each.stop)
 
 
-async def _open_database(house: House, stack: contextlib.AsyncExitStack) -> str:
+async def _open_database(house: House, stack: contextlib.AsyncExitStack, *, is_small: bool) -> str:
     """A cluster on a disk of its own, and the way to it. Returns the address for nodes."""
-    disk = stack.enter_context(Disk.mount(house.folder / "postgres", mode="755"))
+    disk = stack.enter_context(Disk.mount(house.folder / "postgres", mode="755", is_small=is_small))
+    stack.enter_context(house.clusters)
     running = Postgres.run(parent=disk.folder)
     cluster = await asyncio.to_thread(house.clusters.enter_context, running)
     house.cluster, house.cluster_disk = cluster, disk
@@ -272,13 +292,14 @@ async def _open_database(house: House, stack: contextlib.AsyncExitStack) -> str:
     return url.replace(f":{cluster.port}/", f":{house.road.port}/")
 
 
-def write_config(port: int, address: str) -> str:
+def write_config(port: int, address: str, *, durability: Durability) -> str:
     """briggs.toml."""
     providers = "".join(
         f'[providers.{name}]\nbase_url = "http://127.0.0.1:{port}/{name}/v1"\n'
         for name in ("ok", "embeds")
     )
-    return f'store = "{address}"\n{_LIMITS}{providers}'
+    head = f'store = "{address}"\ndurability = "{durability}"\n'
+    return head + _LIMITS + providers
 
 
 def create_task(server: Server) -> str:

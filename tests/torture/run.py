@@ -17,6 +17,7 @@ from tests.torture.faults import FAULTS, list_faults
 from tests.torture.fleet import Fleet
 from tests.torture.house import (
     RECOVERED_WITHIN_S,
+    Durability,
     House,
     StoreName,
     create_task,
@@ -61,6 +62,7 @@ class Report:
     seed: int
     store: StoreName
     nodes: int
+    durability: Durability = "strict"
     steps: list[Step] = field(default_factory=list)
     duration_s: float = 0.0
     problems: list[str] = field(default_factory=list)
@@ -101,23 +103,27 @@ async def run(
     faults: Sequence[str] = (),
     only: int | None = None,
     nodes: int = 1,
+    durability: Durability = "strict",
     steps_max: int | None = None,
     callers: int = CALLERS,
     on_step: object = None,
 ) -> Report:
     """Step after step until the time is up; with `only`, this one step of the seed."""
     began = time.monotonic()
-    report = Report(seed, store, nodes)
+    report = Report(seed, store, nodes, durability)
     names = list(faults) or list_faults(store, nodes=nodes)
     with tempfile.TemporaryDirectory(prefix="briggs-torture-") as name:
         folder = Path(name)
-        async with open_house(folder, store=store, seed=seed, nodes=nodes) as house:
+        async with open_house(
+            folder, store=store, seed=seed, nodes=nodes, durability=durability
+        ) as house:
             report.is_mounted = all(each.is_mounted for each in house.disks)
             runner = _Runner(house, report, callers=callers)
             try:
+                end = time.monotonic() + seconds
                 for number, drawn in draw_steps(seed, names):
                     done = len(report.steps) >= (steps_max or 10**9)
-                    if done or time.monotonic() > began + seconds:
+                    if done or time.monotonic() > end:
                         break
                     if only is None or number == only:
                         step = await runner.take(number, drawn)
@@ -176,6 +182,7 @@ class _Runner:
         self._report.steps.append(step)
         draw = random.Random(f"{self._report.seed}/step/{number}")
         await self._prepare(step)
+        self._house.moments.clear()
         self._fleet.start()
         try:
             await asyncio.sleep(BEFORE_S)
@@ -188,7 +195,13 @@ class _Runner:
         if not await self._settle():
             step.problems.append(f"not quiet within {QUIET_WITHIN_S:.0f} s: {self._describe()}")
         calls = self._fleet.take()
-        step.found = await asyncio.to_thread(self._record.check, calls, task_id=self._fleet.task_id)
+        is_relaxed = self._report.durability == "relaxed"
+        step.found = await asyncio.to_thread(
+            self._record.check,
+            calls,
+            task_id=self._fleet.task_id,
+            moments=self._house.moments if is_relaxed else (),
+        )
         step.problems += [
             f"call {each.number} ({each.kind}) got no answer" for each in self._fleet.hangs
         ]

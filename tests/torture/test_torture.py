@@ -15,8 +15,9 @@ from tests.torture.calls import KINDS, UNRECORDED, Call, Draws, Fate, find_numbe
 from tests.torture.check import Findings, judge_calls
 from tests.torture.faults import FAULTS, list_faults
 from tests.torture.house import StoreName
-from tests.torture.report import describe, describe_step
+from tests.torture.report import describe, describe_part, describe_soak, describe_step
 from tests.torture.run import Report, Step, draw_steps, run
+from tests.torture.soak import Part, Soak, soak
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,35 @@ def test_every_fault_and_kind_is_drawn() -> None:
     assert drawn == {*KINDS}
 
 
+async def test_a_short_soak() -> None:
+    """Each part is measured, and all that was answered in it is on record."""
+    seen: list[Part] = []
+    done = await soak(calls=200, store="sqlite", seed=1, on_part=seen.append)
+    assert [part.calls for part in seen] == [*range(20, 201, 20)]
+    for part in done.parts:
+        assert part.found.problems == []
+        assert part.found.answered == part.found.recorded > 0
+        assert part.rss_mb > 0 and part.p99_ms >= part.p50_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("rss_mb", "cpu_us", "problems"),
+    [
+        (150, 800, []),
+        (199, 800, ["memory grew from 150 MB to 199 MB"]),
+        (150, 1600, ["a call took 800 us, and then 1600 us"]),
+    ],
+)
+def test_what_is_not_flat_is_seen(rss_mb: int, cpu_us: float, problems: list[str]) -> None:
+    """Memory and CPU at the end are compared with those after a fifth of the calls."""
+    parts = [Part(calls, 150, 800, 1, 2, 1, 100, Findings()) for calls in range(10, 100, 10)]
+    last = Part(100, rss_mb, cpu_us, 1, 2, 1, 100, Findings())
+    done = Soak("sqlite", 1, parts=[*parts, last])
+    assert [*done.list_problems()] == problems
+    assert all(f"WRONG {each}" in describe_soak(done) for each in problems)
+    assert describe_part(last).startswith(f"| 100 | {rss_mb} | {cpu_us:,.0f} |")
+
+
 REQUEST = json.dumps({"model": "ok/m", "messages": [{"role": "user", "content": "[call 1]"}]})
 ANSWER = json.dumps(create_response()).encode()
 
@@ -100,6 +130,26 @@ def test_what_is_wrong_is_seen(call: Call, rows: list[Completion], kind: str, wo
     step = Step(1, ["calm"], found=found)
     assert not step.is_good and f"WRONG {problem}" in describe_step(step)
     assert "--seed 3 --step 1" in describe(Report(3, "sqlite", 1, steps=[step]))
+
+
+@pytest.mark.parametrize(
+    ("moments", "rows", "forgiven"),
+    [
+        ([100.5], [], {1}),
+        ([100.5], [create_row(status="failed")], {1}),
+        ([100.5], [create_row(response=ANSWER[:-1])], set()),
+        ([200.0], [], set()),
+        ([], [], set()),
+    ],
+)
+def test_what_was_queued(moments: list[float], rows: list[Completion], forgiven: set[int]) -> None:
+    """With "relaxed", only what was answered in the moments before a fault may be lost."""
+    call = create_call()
+    call.began_at, call.took_s = 99.0, 1.0
+    found = Findings()
+    judge_calls({1: call}, {1: rows}, found, moments=moments)
+    assert found.forgiven == forgiven
+    assert bool(found.problems) == (not forgiven)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tests.processes import create_chunk, create_response
 
-Mode = Literal["good", "mixed", "cut", "slow", "flood"]
+Mode = Literal["good", "mixed", "faulty", "cut", "slow", "flood"]
 FLOOD_BYTES = 3_000_000
 PIECES = 4
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -24,15 +24,17 @@ class Vendor:
 
     def __init__(self, seed: int) -> None:
         self.mode: Mode = "good"
+        self.port = 0
         self.asked = 0
         self._draw = random.Random(f"{seed}/vendor")
 
     @contextlib.asynccontextmanager
     async def listen(self) -> AsyncIterator[int]:
-        """Give the port on the loopback."""
+        """Answer on the loopback. Gives the port."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**24)
+        self.port = server.sockets[0].getsockname()[1]
         try:
-            yield server.sockets[0].getsockname()[1]
+            yield self.port
         finally:
             server.close()
 
@@ -77,7 +79,9 @@ class Vendor:
             await asyncio.sleep(0)
 
     def _draw_mode(self) -> Mode:
-        """`mixed` has a few errors and slow answers among good ones."""
+        """`faulty` has a few errors among good answers, and `mixed` a few slow ones too."""
+        if self.mode == "faulty":
+            return self._draw.choices(("good", "cut"), (97, 3))[0]
         if self.mode == "mixed":
             return self._draw.choices(("good", "cut", "slow"), (96, 3, 1))[0]
         if self.mode == "flood":
