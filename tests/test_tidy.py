@@ -346,7 +346,7 @@ def test_a_database_is_known_to_its_own_package_only() -> None:
     found = {name: known.findall(text) for name, text in outside.items() if known.search(text)}
     opened = ["storage.sqlite", "storage.sqlite", "storage.postgres"]
     beside = {
-        "storage/copies.py": ["storage.sqlite"],
+        "storage/copies.py": ["storage.sqlite", "storage.sqlite"],
         "storage/reading.py": ["storage.sqlite", "storage.postgres", "storage.postgres"],
     }
     assert found == {"storage/store.py": opened, **beside}, "the databases, the spool, the copies"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from briggs.storage import Store
+from briggs.storage.sqlite.spool import SpoolFile
+from briggs.storage.tables import WRITTEN_COLUMNS
 from tests.cli.running import Finished, RunningServer, run
 from tests.processes import Server, Upstream, create_response, run_server
 
@@ -197,3 +202,54 @@ def test_verifying(config: str, tmp_path: Path) -> None:
         assert f"completion {id} has the status 'done', which does not exist" in wrong.output
         few = run("verify", "--limit", "1", server=as_running(server))
         assert (few.output.count("\n"), "There may be more" in few.errors) == (1, True)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from briggs.storage.copies import back_up
+
+def show(what, share):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+back_up(Path(sys.argv[1]), Path(sys.argv[2]), show=show)
+"""
+
+
+def test_what_a_killed_backup_leaves(data: Path, tmp_path: Path) -> None:
+    """The next backup to this file removes it, and nothing that is in use or of another name."""
+    file = tmp_path / "record.db"
+    command = [sys.executable, "-c", _KILLED, str(data), str(file)]
+    assert subprocess.run(command, check=False).returncode == -9
+    [left] = tmp_path.glob(".record.db.*.part")
+    others = [tmp_path / name for name in (".record.db.mine.part", ".record2.db.abcdefgh.part")]
+    used = tmp_path / ".record.db.abcdefgh.part"
+    for each in (*others, used):
+        each.touch()
+    with used.open() as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        assert run("backup", str(file), "--data", str(data)).status == 0
+    assert not left.exists()
+    assert {*tmp_path.glob(".*")} == {*others, used}
+
+
+async def test_calls_that_wait_for_postgresql(data: Path, tmp_path: Path) -> None:
+    """They are not in PostgreSQL, so a backup names the file where they are."""
+    config = tmp_path / "briggs.toml"
+    config.write_text('store = "postgresql://127.0.0.1:1/briggs"\n')
+    arguments = (
+        "backup",
+        str(tmp_path / "record.db"),
+        "--data",
+        str(data),
+        "--config",
+        str(config),
+    )
+    spool = SpoolFile(data)
+    assert "spool.db" not in error_of(run(*arguments))
+    row = [None] * len(WRITTEN_COLUMNS)
+    spool.append([(1, row), (1, row)])
+    refused = error_of(run(*arguments))
+    assert "pg_dump" in refused
+    assert f"{data / 'spool.db'}, and are not in PostgreSQL yet: 2." in refused
+    spool.close()

@@ -15,6 +15,7 @@ from sqlalchemy import Executable, delete, literal_column, select, update
 from briggs.storage import Store
 from briggs.storage.errors import StoreError
 from briggs.storage.reading import open_reader
+from briggs.storage.recounts import open_and_recount
 from briggs.storage.tables import (
     completion_metadata,
     completion_tags,
@@ -190,6 +191,37 @@ async def test_a_flipped_byte(store: Store, problems: Callable[[], list[str]]) -
         assert found.startswith(f"a body of completion {one.id} cannot be read")
 
 
+async def test_wrong_uses(
+    store: Store, problems: Callable[[], list[str]], address: str | None, tmp_path: Path
+) -> None:
+    """Of each piece that is used more or less often than is noted, until they are counted again."""
+    await fill(store)
+    right = await list_pieces(store)
+    one, two, *_ = sorted(right)
+    ours = pieces.c.organization_id == "default"
+    wrong = {one: right[one] + 1, two: 0}
+    await change_rows(
+        store,
+        *(
+            update(pieces).where(ours, pieces.c.hash == each).values(uses=n)
+            for each, n in wrong.items()
+        ),
+        pieces.insert().values(organization_id="default", hash=b"\1" * 20, uses=3, content=b""),
+    )
+    found = [each for each in problems() if "are counted" in each]
+    assert len(found) == 3
+    assert any(
+        f"{one.hex()} is used {right[one]} times, and {wrong[one]} are" in each for each in found
+    )
+    assert all("run `briggs store recount`" in each for each in found)
+    await store.close()
+    folder = tmp_path / "data"
+    assert open_and_recount(folder, address=address, password=None) == 3
+    with open_reader(folder, address=address) as reader:
+        assert find_all(reader) == []
+    assert open_and_recount(folder, address=address, password=None) == 0
+
+
 async def test_a_wrong_sum(store: Store, problems: Callable[[], list[str]]) -> None:
     """A rollup that says something else than its rows is found until they are counted again."""
     await fill(store)
@@ -198,7 +230,8 @@ async def test_a_wrong_sum(store: Store, problems: Callable[[], list[str]]) -> N
     ours = rollups.c.organization_id == "default"
     await change_rows(store, update(rollups).where(ours).values(tally='{"calls":1}'))
     found = problems()
-    assert found
+    assert any("rollups of the minute" in each for each in found)
+    assert any("rollups of the hour" in each for each in found)
     assert all("run `briggs rollups rebuild`" in each for each in found)
     await store.rollups.rebuild(organization_id="default")
     await until(lambda: not problems())

@@ -37,16 +37,29 @@ def backup(file: Path, force: bool, settings: Settings) -> None:
     from briggs.cli.terminal.progress import show_steps
     from briggs.storage.copies import back_up
 
+    spooled = _describe_spooled(settings)
     if settings.store_address is not None:
         address = shlex.quote(settings.store_address)
         raise click.ClickException(
             "the record is in PostgreSQL, which makes its own copies: run "
-            f"pg_dump --format=custom --file={shlex.quote(str(file))} {address}"
+            f"pg_dump --format=custom --file={shlex.quote(str(file))} {address}{spooled}"
         )
     with show_steps() as show:
         size = back_up(settings.data, file, replace=force, show=show)
     click.echo(
         f"{file} has the record, {size:,} bytes. Keep briggs.toml, the providers' keys and "
-        f"{settings.data / 'admin.key'} too: they are not in it.",
+        f"{settings.data / 'admin.key'} too: they are not in it.{spooled}",
         err=True,
+    )
+
+
+def _describe_spooled(settings: Settings) -> str:
+    """A line about calls that wait for PostgreSQL. Empty if there are none."""
+    from briggs.storage.copies import SPOOL_NAME, count_spooled
+
+    if not (count := count_spooled(settings.data)):
+        return ""
+    return (
+        f"\nCalls that wait in {settings.data / SPOOL_NAME}, and are not in PostgreSQL yet: "
+        f"{count:,}. Keep that file too, or wait until /health shows no `spool`."
     )

@@ -234,6 +234,11 @@ def release(connection: Connection, *, ids: Sequence[str], organization_id: str)
     theirs = (completions.c.organization_id == organization_id, completions.c.id.in_(ids))
     for row in connection.execute(select_users().where(*theirs)):
         uses.update(hash for stored in list_stored(row) for hash in list_hashes(stored))
+    give_back(connection, uses, organization_id=organization_id)
+
+
+def give_back(connection: Connection, uses: Counter[bytes], *, organization_id: str) -> None:
+    """Use pieces less often by so much, and delete those that nothing uses then."""
     stored_here = _remember_stored(connection)
     while uses:
         count_more(connection, {(organization_id, hash): -count for hash, count in uses.items()})

@@ -30,6 +30,7 @@ from briggs.storage.completions import select_many
 from briggs.storage.functions import by_key
 from briggs.storage.pieces import find_pieces, list_hashes, read_references
 from briggs.storage.records import SELECT, decode
+from briggs.storage.recounts import find_miscounts
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.tables import (
     IS_OPEN,
@@ -49,18 +50,20 @@ from briggs.storage.tables import (
 )
 from briggs.storage.tables import rollups as rollups_table
 from briggs.storage.types import Json, KeyText
-from briggs.types.completions import Completion
-from briggs.types.rollups import SPAN_US, Tally
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.rollups import SPAN_US, Span, Tally
 
 PAGE_ROWS = 200
 BYTES_AT_ONCE = 8 * 1024 * 1024
 """How much of stored bodies is read in one snapshot, if no body is larger."""
 
+MINUTES_MARGIN_US = 10 * SPAN_US["minute"]
 TRIES = 3
 """How often an hour is summed up again that changed meanwhile."""
 
 RESTORE = "restore a backup"
 REBUILD = "run `briggs rollups rebuild`"
+RECOUNT = "stop the servers and run `briggs store recount`"
 RELABEL = "set its tags and metadata again (PATCH /v1/chat/completions/ID), or restore a backup"
 
 _UNREADABLE = (
@@ -158,7 +161,7 @@ class _Organization:
                 for table in (completion_tags, completion_metadata, completion_rules)
             ),
             ("Pieces of histories", self._check_pieces),
-            ("Hours of the rollups", self._check_rollups),
+            ("Hours and minutes of the rollups", self._check_rollups),
             ("Places in queues", self._check_queue),
             *(
                 (f"Rows of {table.name}", lambda table=table: self._check_values(table))
@@ -297,11 +300,19 @@ class _Organization:
                     theirs = select(pieces.c.hash).where(ours, pieces.c.hash.in_(wanted))
                     lost = wanted - {*self._connection.scalars(by_key(theirs, pieces))}
                 yield from self._find_faults_of(row, lost)
+        yield from self._check_uses()
+
+    def _check_uses(self) -> Iterator[Damage]:
+        with self._reader.hold(self._connection):
+            found = [*find_miscounts(self._reader, self._connection, organization_id=self._id)]
+        for each in found:
+            yield Damage(
+                f"piece {each.hash.hex()} is used {each.uses} times, and {each.noted} are counted",
+                RECOUNT,
+            )
 
     def _find_faults_of(self, row: Any, lost: set[bytes]) -> Iterator[Damage]:
         name = f"piece {row.hash.hex()}"
-        if row.uses <= 0:
-            yield Damage(f"{name} is used by nothing, and is still there", RESTORE)
         for hash in sorted(lost):
             yield Damage(f"{name} continues piece {hash.hex()}, which is missing", RESTORE)
         try:
@@ -318,11 +329,10 @@ class _Organization:
         begin = -(-begin // hour) * hour
         done = 0
         while (next_hour := self._find_hour(begin)) is not None:
-            sums, counted = self._sum_hour(next_hour)
-            if sums != counted:
+            for span, at in self._find_wrong_sums(next_hour):
                 yield Damage(
-                    f"the rollups of the hour from {next_hour // 1_000_000} (Unix time) are not "
-                    "the sums of its completions",
+                    f"the rollups of the {span} from {at // 1_000_000} (Unix time) are not the "
+                    "sums of its completions",
                     REBUILD,
                 )
             begin = next_hour + hour
@@ -343,41 +353,59 @@ class _Organization:
         found = [each for each in map(self._connection.scalar, (row, tally)) if each is not None]
         return min(found) // SPAN_US["hour"] * SPAN_US["hour"] if found else None
 
-    def _sum_hour(self, begin: int) -> tuple[_Sums, _Sums]:
-        """The rollups of an hour, and what they must be.
+    def _find_wrong_sums(self, begin: int) -> list[tuple[Span, int]]:
+        """The spans of an hour whose rollups are not what they must be, with their beginnings.
 
         The rows are summed up minute by minute. An hour that goes on changing is read at once.
         """
+        spans: list[Span] = ["hour"]
+        if begin >= current_time_us() - rollups.MINUTES_KEPT_US + MINUTES_MARGIN_US:
+            # Older minutes are not kept.
+            spans.append("minute")
         for _ in range(TRIES):
-            sums = self._read_hour(begin)
-            if sums == (counted := self._count_hour(begin)):
-                return sums, counted
-            if sums == self._read_hour(begin):
+            sums = self._read_sums(begin, spans)
+            if not self._compare(sums, begin, spans):
+                return []
+            if sums == self._read_sums(begin, spans):
                 break
         with self._reader.snapshot(self._connection):
-            return self._read_hour(begin), self._count_hour(begin)
+            return self._compare(self._read_sums(begin, spans), begin, spans)
 
-    def _read_hour(self, begin: int) -> _Sums:
-        found = rollups.list_rollups(
-            self._connection,
-            organization_id=self._id,
-            span="hour",
-            created_from=begin,
-            created_to=begin + SPAN_US["hour"],
-        )
-        return {(each.model, each.provider): each.tally for each in found}
+    def _compare(self, sums: _Sums, begin: int, spans: Sequence[Span]) -> list[tuple[Span, int]]:
+        counted = self._count_sums(begin)
+        differing = {key for key in {*sums, *counted} if sums.get(key) != counted.get(key)}
+        return sorted({(span, at) for span, at, _, _ in differing if span in spans})
 
-    def _count_hour(self, begin: int) -> _Sums:
+    def _read_sums(self, begin: int, spans: Sequence[Span]) -> _Sums:
+        return {
+            (span, each.begin_at, each.model, each.provider): each.tally
+            for span in spans
+            for each in rollups.list_rollups(
+                self._connection,
+                organization_id=self._id,
+                span=span,
+                created_from=begin,
+                created_to=begin + SPAN_US["hour"],
+            )
+        }
+
+    def _count_sums(self, begin: int) -> _Sums:
+        """What these must be."""
         sums: _Sums = {}
         for minute in range(begin, begin + SPAN_US["hour"], SPAN_US["minute"]):
+            found: dict[tuple[str, str], Tally] = {}
             rollups.sum_rows(
                 self._connection,
-                sums,
+                found,
                 organization_id=self._id,
                 created_from=minute,
                 created_to=minute + SPAN_US["minute"],
             )
-        return {key: tally for key, tally in sums.items() if tally}
+            for key, tally in found.items():
+                if tally:
+                    sums.setdefault(("hour", begin, *key), Tally()).add(tally)
+                    sums["minute", minute, *key] = tally
+        return sums
 
     # Queues.
 
@@ -455,7 +483,8 @@ class _Organization:
             next_page = page.where(tuple_(*columns) > tuple_(*last))
 
 
-_Sums = dict[tuple[str, str], Tally]
+_Sums = dict[tuple[Span, int, str, str], Tally]
+"""Tallies by span, beginning, model and provider."""
 
 
 class _Unreadable(NamedTuple):

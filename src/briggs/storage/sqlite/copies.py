@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -175,14 +177,49 @@ def _empty_log(path: Path) -> None:
 
 @contextmanager
 def _file_beside(file: Path) -> Iterator[Path]:
-    """A new file in the same folder, for its owner only. It is removed if it is left there."""
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
-    os.close(handle)
+    """A new file in the same folder, for its owner only. It is removed if it is left there.
+
+    So are those of runs that were killed. Each is locked until its run has ended.
+    """
+    _remove_left(file)
+    handle, name = _create_locked(file)
     try:
         yield Path(name)
     finally:
-        for each in (Path(name), *_logs(Path(name))):
-            each.unlink(missing_ok=True)
+        _remove(Path(name))
+        # Not before: SQLite's own locks of a file end when a process closes it.
+        os.close(handle)
+
+
+def _create_locked(file: Path) -> tuple[int, str]:
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".part", dir=file.parent)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(handle).st_nlink:
+                return handle, name
+        except BlockingIOError:
+            pass
+        # Another run took it for one that was left, in the moment before it was locked.
+        os.close(handle)
+
+
+def _remove_left(file: Path) -> None:
+    """Remove the files of runs that were killed."""
+    name = re.compile(rf"\.{re.escape(file.name)}\.[a-z0-9_]{{8}}\.part")
+    for each in [each for each in file.parent.iterdir() if name.fullmatch(each.name)]:
+        with suppress(OSError):
+            handle = os.open(each, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(each)
+            finally:
+                os.close(handle)
+
+
+def _remove(part: Path) -> None:
+    for each in (part, *_logs(part)):
+        each.unlink(missing_ok=True)
 
 
 def _put(part: Path, file: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Integer, MetaData, Table, delete, func, select
 
+from briggs.storage.errors import StoreError
 from briggs.storage.sqlite import connections
 from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import WRITTEN_COLUMNS, completions
@@ -30,6 +33,24 @@ _INSERT = (  # Every name in it is our own.
     + ", ".join(f'"{name}"' for name in WRITTEN_COLUMNS)
     + f") VALUES (?{', ?' * len(WRITTEN_COLUMNS)})"
 )
+
+
+def count_spooled(folder: Path) -> int:
+    """How many records wait in the spool of a data folder, beside any server that uses it.
+
+    Raises `StoreError` if it cannot be read.
+    """
+    path = folder / SPOOL_NAME
+    if not path.is_file():
+        return 0
+    try:
+        with closing(connections.open_beside(path)) as connection:
+            sql = f"SELECT count(*) FROM {_spooled.name}"  # noqa: S608
+            return int(connection.execute(sql).fetchone()[0])
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"{path} cannot be read ({error}): it may have calls that wait, so keep a copy of it"
+        ) from error
 
 
 class SpooledRow(NamedTuple):
