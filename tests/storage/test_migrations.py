@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from sqlalchemy.schema import MetaData
 from briggs.storage import Query, StoreTooNew, tables
 from briggs.storage.feedback import FeedbackQuery
 from briggs.storage.migrations import MIGRATIONS, migrate
+from briggs.storage.sqlite import rewriting
 from briggs.types.completions import Completion
+from briggs.types.errors import StoreUnavailable
 from tests.storage.conftest import OpenStore, open_database
 from tests.storage.sqlite.conftest import path_of
 
@@ -237,3 +241,33 @@ async def test_rows_get_the_organization_of_what_they_are_part_of(
         organization_id="o", span="hour", created_from=0, created_to=1
     )
     assert [each.tally.calls for each in rolled] == [3]
+
+
+def test_a_large_table(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Writing it anew is refused without room for it, and then told of: how long, and how far."""
+    create_version(VERSIONS[25], at=path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers "
+            "WHERE n < 3000) INSERT INTO completions (id, organization_id, created_at, status, "
+            "kind, stream, model, retry_count, request) "
+            "SELECT n, 'default', n, 'finished', 'chat', 0, 'm', 0, zeroblob(100) FROM numbers"
+        )
+        connection.commit()
+    full = shutil.disk_usage(path)._replace(free=1_000_000)
+    database = open_database(path.parent)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda path: full)
+        with pytest.raises(StoreUnavailable, match=r"0.0 GB of free disk, and 0.0 GB are free"):
+            migrate(database.writer)
+    assert not caplog.messages
+    for name in ("LARGE_BYTES", "TELL_EVERY_S"):
+        monkeypatch.setattr(rewriting, name, 0)
+    monkeypatch.setattr(rewriting, "STEPS", 1000)
+    migrate(database.writer)
+    database.close()
+    assert "the table completions" in caplog.messages[0]
+    assert "takes about 1 min" in caplog.messages[0]
+    assert any("% is done" in each for each in caplog.messages[1:])

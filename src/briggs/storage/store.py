@@ -59,6 +59,7 @@ from briggs.types.errors import StoreUnavailable
 Result = TypeVar("Result")
 
 READERS_MAX = 4
+LOG_WAIT_S = 3600.0
 REDACTED_AT_ONCE_BYTES = 64 * 1024
 """Redacting so much takes about a millisecond."""
 
@@ -479,7 +480,9 @@ def _open(
         is_shared=is_shared,
     )
     try:
-        migrate(database.writer)
+        if migrate(database.writer):
+            # Callers would have to wait for the log of a large step.
+            database.make_room(0, wait_s=LOG_WAIT_S)
         member = database.join(wants_to_keep=keeps_order, timeout_s=node_timeout_s)
         with database.transaction(database.writer):
             copied_from.open_for_use(database.writer)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Inspector, Table, column, inspect, select, table
+
+from briggs.storage.sqlite.rewriting import rewriting
+from briggs.storage.tables import completions
 
 
 def reshape(
@@ -28,6 +32,20 @@ def reshape(
     if _describe(inspector, wanted.name) == _describe_wanted(connection, wanted):
         _create_indexes(connection, wanted)
         return
+    # Nearly all that is stored is in this table.
+    is_large = wanted.name == completions.name
+    with rewriting(connection, wanted.name) if is_large else nullcontext():
+        _rewrite(connection, inspector, wanted, forgotten=forgotten, owner=owner)
+
+
+def _rewrite(
+    connection: Connection,
+    inspector: Inspector,
+    wanted: Table,
+    *,
+    forgotten: Collection[str],
+    owner: tuple[Table, str] | None,
+) -> None:
     names = [each["name"] for each in inspector.get_columns(wanted.name)]
     kept = [name for name in names if name in wanted.columns and name not in forgotten]
     before = table(f"{wanted.name}_before", *(column(name) for name in kept))
