@@ -34,6 +34,12 @@ from tests.processes import Upstream, create_response, run_server
 ROWS = 40
 """Of each table."""
 
+OWN = {
+    *("migrations", "copied_from", "probes"),
+    *("nodes", "leases", "node_messages", "changes", "allowances"),
+}
+"""What each database has for itself. All other tables are copied, also those to come."""
+
 TEXTS = ("", "plain", "你好", "\0", "a\0b", "\ud83d", "\udfff half", "\x1a001a", "'; --", "NULL")
 INTEGERS = (0, -1, 2**31, 2**63 - 1, 2**63, -(2**70))
 FLOATS = (0.0, -0.0, 0.1, 1e300, 5e-324)

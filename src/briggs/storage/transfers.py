@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from briggs.storage import copied_from
+from briggs.storage import copied_from, tables
 from briggs.storage.database import Database
 from briggs.storage.errors import StoreError, StoreTooNew
 from briggs.storage.functions import by_key
@@ -35,19 +35,12 @@ from briggs.storage.migrations import MIGRATIONS, migrate
 from briggs.storage.reading import open_reader
 from briggs.storage.store import open_database
 from briggs.storage.tables import (
-    allowances,
-    changes,
     completions,
-    leases,
     metadata,
     migrations,
-    node_messages,
-    nodes,
     organizations,
     pieces,
-    probes,
 )
-from briggs.storage.tables import copied_from as copied_from_table
 from briggs.storage.verify import RecordReader
 
 ROWS_AT_ONCE = 1_000
@@ -59,14 +52,14 @@ LOG_BYTES_MAX = 64 * 1024 * 1024
 ROOM_WAIT_S = 600.0
 
 NOT_COPIED = {
-    migrations: "both are at the same version",
-    copied_from_table: "it says what the target is",
-    nodes: "who uses a database now",
-    leases: "who uses a database now",
-    node_messages: "who uses a database now",
-    allowances: "who uses a database now",
-    changes: "it says what the processes of a database remember",
-    probes: "written to see whether a database can be written",
+    tables.migrations: "both are at the same version",
+    tables.copied_from: "it says what the target is",
+    tables.probes: "written to see whether a database can be written",
+    tables.nodes: "who records in this database",
+    tables.leases: "what one of them does",
+    tables.node_messages: "what they say to each other",
+    tables.changes: "what they remember of this database",
+    tables.allowances: "what each of them may use",
 }
 """The tables that each database has for itself, and why. All others are copied."""
 
