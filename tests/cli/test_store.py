@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -30,6 +29,8 @@ from briggs.storage.tables import metadata
 from briggs.storage.types import AnyInteger, Json, Names
 from tests.cli.running import environment, run
 from tests.processes import Upstream, create_response, run_server
+from tests.storage.test_long_texts import LONG, TWIN
+from tests.storage.test_long_texts import create as create_long
 
 ROWS = 40
 """Of each table."""
@@ -284,16 +285,28 @@ def test_a_row_that_the_target_refuses(
     source: Path, tmp_path: Path, postgres_database: str
 ) -> None:
     """The message names the row. What was written before stays, and the next run goes on."""
-    tag = "".join(sha256(bytes([number])).hexdigest() for number in range(200))
     folder = change(
         Path(shutil.copytree(source, tmp_path / "data")),
-        f"INSERT INTO completion_tags VALUES ('default', '{tag}', 1, 'long')",
+        "UPDATE completions SET attempts = '5' WHERE id = 'plain21'",
     )
     refused = refuse(folder, postgres_database)
-    assert "refuses the row ('default', " in refused
-    assert "of completion_tags" in refused
-    change(folder, "DELETE FROM completion_tags WHERE completion_id = 'long'")
+    assert "refuses the row ('plain21', 'plain21') of completions" in refused
+    change(folder, "UPDATE completions SET attempts = NULL WHERE id = 'plain21'")
     copied = copy(folder, postgres_database)
-    assert copied["completion_rules"][:2] == [str(ROWS), "0"]
-    assert copied["completion_tags"][0] == str(ROWS)
-    assert 0 < int(copied["completion_tags"][1]) < ROWS
+    assert copied["completion_tags"][:2] == [str(ROWS), "0"]
+    assert copied["completions"][0] == str(ROWS)
+    assert 0 < int(copied["completions"][1]) < ROWS
+
+
+async def test_long_texts(tmp_path: Path, postgres_database: str) -> None:
+    """Texts that PostgreSQL has only the beginnings of in its indexes come back whole."""
+    store = await Store.open(tmp_path / "data")
+    for text in (LONG, TWIN):
+        await store.settle(create_long(text))
+    await store.close()
+    copy(tmp_path / "data", postgres_database)
+    back = copy(postgres_database, tmp_path / "back")
+    assert back["completion_metadata"][:3] == ["4", "4", "0"]
+    assert read_tables(tmp_path / "back") == read_tables(tmp_path / "data")
+    copy(postgres_database, tmp_path / "back")
+    assert read_tables(tmp_path / "back") == read_tables(tmp_path / "data")

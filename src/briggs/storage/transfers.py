@@ -31,6 +31,7 @@ from briggs.storage import copied_from, tables
 from briggs.storage.database import Database
 from briggs.storage.errors import StoreError, StoreTooNew
 from briggs.storage.functions import by_key
+from briggs.storage.long_keys import LongKeys
 from briggs.storage.migrations import MIGRATIONS, migrate
 from briggs.storage.reading import open_reader
 from briggs.storage.store import open_database
@@ -126,6 +127,7 @@ class _Copy:
         self._target = target
         self._name = name
         self._show = show
+        self._long_keys = LongKeys(reading, target.writer)
         self._run = ""
 
     def run(self) -> Iterator[Copied]:
@@ -229,7 +231,8 @@ class _Copy:
         batch: list[Sequence[Any]] = []
         size = 0
         with self._source.stream(self._reading, _select(table)) as rows:
-            for row in rows:
+            for each in rows:
+                row = self._long_keys.adapt(table, each)
                 size += sum_.add(table, row)
                 batch.append(row)
                 if len(batch) == ROWS_AT_ONCE or size > BYTES_AT_ONCE:
@@ -318,7 +321,8 @@ def _serialize(table: Table, row: Sequence[Any]) -> bytes:
     Version 0 of the format knows integers of any size and half surrogate pairs, and depends on
     nothing but the values.
     """
-    values = [*row]
+    # The format knows no types that are derived from `str`, as those of short forms.
+    values: list[Any] = [str(each) if isinstance(each, str) else each for each in row]
     for place in _FLOATS[table]:
         if values[place] is not None:
             # SQLite has no negative zero.
