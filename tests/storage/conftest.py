@@ -30,6 +30,7 @@ OF_ALL = {
     "feedback_matches._read_selectors": "the tasks of all of them are remembered",
     "records._fail": "the calls that a dead process left",
     "records._list_dead": "the calls that a dead process left",
+    "forgetting._step": "a step through the whole of a partition that was taken out",
     "rollups._list_fills": "what is not counted yet, which is remembered",
     "rollups._fill": "what is not counted yet",
     "rollups.fold": "whatever changed within a second",

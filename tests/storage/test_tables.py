@@ -43,6 +43,12 @@ def test_the_database_counts_nothing(table: Table) -> None:
     assert all(column.identity is None and column.default is None for column in table.columns)
 
 
+def test_completions_can_be_partitioned() -> None:
+    """Whatever is unique has the id, by which PostgreSQL finds the partition of a row."""
+    unique = [each.columns.keys() for each in completions.indexes if each.unique]
+    assert all("id" in names for names in (completions.primary_key.columns.keys(), *unique))
+
+
 def test_the_commands_for_a_distributed_database_name_every_table() -> None:
     """`docs/scale.md` distributes each table, or gives every node a copy. What says how far the
     database is stays where it is."""

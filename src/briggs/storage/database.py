@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Row, Select, Table
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table
 
 from briggs.storage.zones import Zones
 
@@ -52,6 +52,48 @@ class OwnNode(Protocol):
         ...
 
 
+class Partition(NamedTuple):
+    """The completions whose ids were made from a time on and before another, in Unix microseconds.
+    Both are midnight in UTC.
+    """
+
+    begin: int
+    end: int
+
+
+class Partitions(Protocol):
+    """The partitions of `completions` by time, of which each can be dropped as a whole.
+
+    All but `list` run within a `migration`. They raise `Busy`, and then nothing has changed.
+    """
+
+    def list(self, connection: Connection) -> Sequence[Partition]:
+        """The partitions by time, the oldest first. What is in none of them is not listed."""
+        ...
+
+    def make(self, connection: Connection, *, begin: int, days: int, count: int) -> None:
+        """Make partitions of so many days, from a midnight on that no other has reached."""
+        ...
+
+    def take(
+        self,
+        connection: Connection,
+        partition: Partition,
+        *,
+        kept: Callable[[Table], ColumnElement[bool]],
+    ) -> None:
+        """Take a partition out of `completions`. The rows that `kept` selects stay there."""
+        ...
+
+    def find_taken(self, connection: Connection) -> Table | None:
+        """The oldest table that was taken out and is still there."""
+        ...
+
+    def drop_taken(self, connection: Connection, taken: Table) -> None:
+        """Drop it with all of its rows."""
+        ...
+
+
 class Database(Protocol):
     """An open database. Only one thread at a time uses the connection that writes."""
 
@@ -67,6 +109,9 @@ class Database(Protocol):
 
     zones: Zones
     """What the completions of past hours range over. The writer tells it what changes."""
+
+    partitions: Partitions | None
+    """None if completions are only deleted one by one."""
 
     commits_quickly: bool
     """Whether a commit takes microseconds, so that the event loop can wait for it."""

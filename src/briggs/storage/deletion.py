@@ -52,17 +52,30 @@ def delete_completions(
         return
     ids = [each.id for each in found]
     organization_id = found[0].organization_id
-    indexes.delete(connection, of=found)
-    signed_calls.delete(connection, organization_id=organization_id, completion_ids=ids)
     rollups.record(connection, removed=found)
     search_index.note(connection, of=found)
+    histories.release(connection, ids=ids, organization_id=organization_id)
+    ours = completions.c.organization_id == organization_id
+    connection.execute(completions.delete().where(ours, completions.c.id.in_(ids)))
+    delete_traces(connection, found=found)
+    if not stays_in_lake:
+        lake_deletions.demand(connection, of=found)
+    erasure.demand(connection, within_s=erased_within_s)
+
+
+def delete_traces(connection: Connection, *, found: Sequence[Completion]) -> None:
+    """Delete what quotes or names completions of one organization that are no longer there."""
+    if not found:
+        return
+    ids = [each.id for each in found]
+    organization_id = found[0].organization_id
+    indexes.delete(connection, of=found)
+    signed_calls.delete(connection, organization_id=organization_id, completion_ids=ids)
     _delete_grades(connection, ids, organization_id=organization_id)
     judges.forget(connection, completion_ids=ids, organization_id=organization_id)
     prompts.forget(connection, of=found)
-    histories.release(connection, ids=ids, organization_id=organization_id)
-    for table in (completions, deleted_completions):
-        ours = table.c.organization_id == organization_id
-        connection.execute(table.delete().where(ours, table.c.id.in_(ids)))
+    ours = deleted_completions.c.organization_id == organization_id
+    connection.execute(deleted_completions.delete().where(ours, deleted_completions.c.id.in_(ids)))
     _delete_sessions(
         connection,
         {each.session_id for each in found if each.session_id is not None},
@@ -70,9 +83,6 @@ def delete_completions(
     )
     places = [(each.organization_id, each.id, each.created_at) for each in found]
     database_of(connection).insert_missing(connection, deleted_completions, places)
-    if not stays_in_lake:
-        lake_deletions.demand(connection, of=found)
-    erasure.demand(connection, within_s=erased_within_s)
 
 
 def leave_queues(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:

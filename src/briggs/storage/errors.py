@@ -25,3 +25,7 @@ class AlreadySettled(StoreError):
 
 class NotRecorded(StoreError):
     """The database refused this one row."""
+
+
+class Busy(Exception):
+    """Somebody else holds what some work in an idle moment needs. It is tried again later."""

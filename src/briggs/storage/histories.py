@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -230,9 +230,15 @@ class Packing:
 
 def release(connection: Connection, *, ids: Sequence[str], organization_id: str) -> None:
     """Delete what only these completions use. Their bodies must be deleted or replaced next."""
-    uses: Counter[bytes] = Counter()
     theirs = (completions.c.organization_id == organization_id, completions.c.id.in_(ids))
-    for row in connection.execute(select_users().where(*theirs)):
+    rows = connection.execute(select_users().where(*theirs))
+    release_rows(connection, rows, organization_id=organization_id)
+
+
+def release_rows(connection: Connection, rows: Iterable[Any], *, organization_id: str) -> None:
+    """As `release`, for rows that have the columns of `select_users`."""
+    uses: Counter[bytes] = Counter()
+    for row in rows:
         uses.update(hash for stored in list_stored(row) for hash in list_hashes(stored))
     give_back(connection, uses, organization_id=organization_id)
 

@@ -394,6 +394,12 @@ def tell_the_lake_what_to_delete(connection: Connection) -> None:
     reshape(connection, tables.lake_deletions)
 
 
+@migration
+def keep_completions_in_partitions(connection: Connection) -> None:
+    """Moves no row, on PostgreSQL, and does nothing on SQLite."""
+    reshape(connection, completions)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

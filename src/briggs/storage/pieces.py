@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, LargeBinary, Select, bindparam, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    Table,
+    bindparam,
+    func,
+    literal,
+    select,
+)
 
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.database import database_of
@@ -241,11 +251,15 @@ def _select_chains() -> Select[Any]:
 
 
 _SELECT_CHAINS = _select_chains()
-_SELECT_USERS = select(
-    completions.c.organization_id,
-    completions.c.encoding,
-    *(
-        func.substr(completions.c[name], 1, HEAD_BYTES, type_=LargeBinary).label(name)
-        for name in ("request", "response", "received")
-    ),
-)
+
+
+def list_users(of: Table) -> list[ColumnElement[Any]]:
+    """What is stored of the bodies of a table of completions, as far as it contains references."""
+    bodies = (of.c[name] for name in ("request", "response", "received"))
+    heads = (
+        func.substr(each, 1, HEAD_BYTES, type_=LargeBinary).label(each.name) for each in bodies
+    )
+    return [of.c.encoding, *heads]
+
+
+_SELECT_USERS = select(completions.c.organization_id, *list_users(completions))

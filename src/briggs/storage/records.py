@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, select, update
 
 from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD
@@ -129,7 +129,13 @@ _HEAD = [
     if column.name in _MEMBERS and column.name not in _BODIES
 ]
 
-SELECT_HEADS = select(*(completions.c[name] for name in _HEAD))
+
+def list_heads(of: Table) -> list[ColumnElement[Any]]:
+    """The columns that `decode_head` reads, of a table of completions."""
+    return [of.c[name] for name in _HEAD]
+
+
+SELECT_HEADS = select(*list_heads(completions))
 SELECT = select(
     *(completions.c[name] for name in _HEAD),
     completions.c.encoding,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, tuple_
 
 from briggs.storage import (
     deletion,
@@ -21,6 +21,7 @@ from briggs.storage import (
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
+from briggs.storage.forgetting import Forgetting, has_ended, is_left
 from briggs.storage.records import SELECT_HEADS, decode_head
 from briggs.storage.tables import completion_tags, completions, organizations
 from briggs.types.completions import current_time_us
@@ -132,14 +133,17 @@ class Sweeper:
 class Retention:
     """`store.retention`."""
 
-    def __init__(self, access: Access, *, sweeper: Sweeper, bodies: Bodies) -> None:
+    def __init__(
+        self, access: Access, *, sweeper: Sweeper, forgetting: Forgetting, bodies: Bodies
+    ) -> None:
         self._access = access
         self._sweeper = sweeper
+        self._forgetting = forgetting
         self._bodies = bodies
 
     def use(self, terms: Sequence[Term]) -> None:
         """Keep the record by these terms from now on."""
-        self._sweeper.terms = terms
+        self._sweeper.terms = self._forgetting.terms = terms
 
     async def count(self, *, organization_id: str) -> Sequence[Due]:
         """What would be deleted of an organization now. A completion may count several times."""
@@ -181,7 +185,7 @@ def _delete_some(
     """Delete what the next completions after a place have. Returns how many had something, and
     the place to go on from, or None at the end.
     """
-    page = _select_old(sweep, now_us=now_us, after=after).limit(STEP_ROWS)
+    page = _select_old(connection, sweep, now_us=now_us, after=after).limit(STEP_ROWS)
     rows = connection.execute(page).all()
     if not rows:
         return 0, None
@@ -229,9 +233,12 @@ def _delete_bodies(
 
 
 def _counter(sweep: _Sweep, *, now_us: int) -> Any:
-    old = _select_old(sweep, now_us=now_us, after=_BEGINNING).order_by(None).subquery()
-    statement = select(func.count()).select_from(old).where(old.c.is_due)
-    return lambda connection: connection.scalar(statement) or 0
+    def count(connection: Connection) -> int:
+        old = _select_old(connection, sweep, now_us=now_us, after=_BEGINNING)
+        rows = old.order_by(None).subquery()
+        return connection.scalar(select(func.count()).select_from(rows).where(rows.c.is_due)) or 0
+
+    return count
 
 
 _COLUMNS = completions.c
@@ -240,14 +247,14 @@ _SIZE = (
     + func.coalesce(func.length(_COLUMNS.response), 0)
     + func.coalesce(func.length(_COLUMNS.received), 0)
 )
-_HAS_ENDED = or_(_COLUMNS.status != "started", _COLUMNS.source == "client")
-"""Whether Briggs answers the call no longer. Only its client knows when a logged call ends."""
 
 
-def _select_old(sweep: _Sweep, *, now_us: int, after: _Place) -> Select[Any]:
+def _select_old(
+    connection: Connection, sweep: _Sweep, *, now_us: int, after: _Place
+) -> Select[Any]:
     """The completions that are older than the term says, from a place on, and what they have."""
     term = sweep.term
-    is_due: ColumnElement[bool] = _HAS_ENDED
+    is_due: ColumnElement[bool] = has_ended(completions)
     if term.what == "bodies":
         is_due = and_(is_due, _COLUMNS.bodies_deleted_at.is_(None))
     statement = select(
@@ -264,6 +271,9 @@ def _select_old(sweep: _Sweep, *, now_us: int, after: _Place) -> Select[Any]:
                 tagged.completion_id == _COLUMNS.id,
             ),
         ).where(tagged.tag == term.tag)
+    if term.what == "metadata" and term.tag is None and term.organization is None:
+        # What goes with a part of the record is left to that: see `forgetting.py`.
+        statement = statement.where(is_left(connection, term, now_us=now_us))
     return statement.where(
         owner == sweep.organization_id,
         created_at <= now_us - term.span_us,

@@ -253,6 +253,19 @@ def _fill(connection: Connection) -> None:
         connection.execute(update(rollup_fills).where(this).values(until_at=until_at))
 
 
+def forget(connection: Connection, *, organization_id: str, before: int) -> None:
+    """Delete the sums of all completions from before the beginning of an hour. What was spent on
+    them stays. Within a transaction.
+    """
+    begin_at = rollup_changes.c.begin_at
+    old = (rollup_changes.c.organization_id == organization_id, begin_at < before)
+    spending.fold(connection, connection.execute(select(rollup_changes).where(*old)).all())
+    connection.execute(delete(rollup_changes).where(*old))
+    ours = rollups.c.organization_id == organization_id
+    connection.execute(delete(rollups).where(ours, rollups.c.begin_at < before))
+    forget_fills(connection)
+
+
 def forget_fills(connection: Connection) -> None:
     """Forget what is cached, after it was or may have been changed."""
     database_of(connection).remembered.pop(_FILLS, None)

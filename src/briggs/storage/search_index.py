@@ -141,6 +141,14 @@ def _rest(known: _Known, organization_id: str) -> None:
     known.resting.setdefault(organization_id, time.monotonic() + QUIET_S)
 
 
+def forget_before(connection: Connection, *, organization_id: str, before: int) -> None:
+    """Drop the words of all completions from before a time, and of the others in their segment."""
+    columns = search_segments.c
+    ours = columns.organization_id == organization_id
+    connection.execute(search_segments.delete().where(ours, columns.begin_at < before))
+    forget(connection)
+
+
 def forget(connection: Connection) -> None:
     """Forget what is known, after segments were deleted in another way."""
     database_of(connection).remembered.pop(_KNOWN, None)

@@ -30,6 +30,7 @@ from briggs.storage.feedback_fill import QueueFill
 from briggs.storage.feedback_queue import FeedbackQueue
 from briggs.storage.feedback_tasks import FeedbackTasks
 from briggs.storage.figures import CompletionFigures
+from briggs.storage.forgetting import Forgetting
 from briggs.storage.judges import Judges
 from briggs.storage.keys import Keys
 from briggs.storage.lake import LakeRecords
@@ -104,6 +105,7 @@ class Store:
         compression: Compression,
         loop: asyncio.AbstractEventLoop,
         sweeper: Sweeper,
+        forgetting: Forgetting,
         spooling: Spooling | None,
         order: _Order,
         nodes: Nodes | None,
@@ -139,7 +141,7 @@ class Store:
         self.figures = CompletionFigures(self)
         self.rollups = Rollups(self, bodies=bodies)
         self.spending = Spending(self)
-        self.retention = Retention(self, sweeper=sweeper, bodies=bodies)
+        self.retention = Retention(self, sweeper=sweeper, forgetting=forgetting, bodies=bodies)
         self.alerts = Alerts(self)
         self.datasets = Datasets(self, bodies=bodies)
         self.drift = Drift(self)
@@ -200,6 +202,7 @@ class Store:
         compression = Compression(connection, bodies=bodies, wanted=compress)
         sweeper = Sweeper(connection, bodies=bodies)
         order = _Order(member, is_ours=keeps_order)
+        forgetting = Forgetting(connection)
         spooling = None
         if address is not None:
             spooling = Spooling(
@@ -218,6 +221,7 @@ class Store:
                 Backfill(connection, bodies=bodies),
                 QueueFill(connection, bodies=bodies),
                 sweeper,
+                forgetting,
                 Erasure(connection),
                 Indexer(connection, bodies=bodies),
                 *(() if member is None else (LeftCalls(connection),)),
@@ -236,6 +240,7 @@ class Store:
             compression=compression,
             loop=loop,
             sweeper=sweeper,
+            forgetting=forgetting,
             spooling=spooling,
             order=order,
             nodes=None if member is None else Nodes(member),

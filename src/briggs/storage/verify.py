@@ -27,6 +27,7 @@ from zstandard import ZstdError
 from briggs.storage import indexes, rollups
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.completions import select_many
+from briggs.storage.forgetting import find_forgotten
 from briggs.storage.functions import by_key
 from briggs.storage.pieces import find_pieces, list_hashes, read_references
 from briggs.storage.records import SELECT, decode
@@ -243,7 +244,9 @@ class _Organization:
         heads = select(*(completions.c[name] for name in names))
         for keys in self._pages(table):
             with self._reader.snapshot(self._connection):
-                present = set(self._read_again(table, keys))
+                # What is being forgotten has left its completions, and goes step by step.
+                forgotten = find_forgotten(self._connection)
+                present = {key for key in self._read_again(table, keys) if key[-2] >= forgotten}
                 found: list[Completion] = []
                 for some in _split_unreadable(
                     sorted({key[-1] for key in present}),

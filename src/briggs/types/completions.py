@@ -49,6 +49,12 @@ def create_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def create_first_id(at_us: int) -> str:
+    """What sorts before the ids that are made from a time on, and after those made before."""
+    digits = f"{at_us // 1000:012x}"
+    return f"{digits[:8]}-{digits[8:]}"
+
+
 def current_time_us() -> int:
     """The Unix time in microseconds, the unit of every `created_at` in the record."""
     return time.time_ns() // 1_000

@@ -1,4 +1,4 @@
-"""Tables that many processes bring up to date at once."""
+"""Tables of older versions, and tables that many processes bring up to date at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,99 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
-from briggs.storage import tables
+from briggs.storage import Query, Store, tables
 from briggs.storage.migrations import MIGRATIONS, migrate
 from briggs.storage.postgres.database import PostgresDatabase
+from briggs.storage.reading import open_reader
+from briggs.storage.verify import verify
+from briggs.types.completions import create_id
+from tests.postgres import Postgres
+from tests.storage.conftest import OpenStore
+from tests.storage.records import finished
 
 PROCESSES = 4
+VERSIONS = sorted(
+    (Path(__file__).parent / "versions").glob("*.sql"),
+    key=lambda path: int(path.stem.removeprefix("version_")),
+)
+
+OLDER = """
+    SET search_path = public;
+    ALTER TABLE completions DROP COLUMN redacted, DROP COLUMN bodies_deleted_at,
+        DROP COLUMN retry_of, ADD COLUMN forgotten text NOT NULL DEFAULT 'x';
+    DROP INDEX completions_by_time;
+    CREATE INDEX completions_by_time ON completions (organization_id, created_at);
+    ALTER TABLE keys DROP COLUMN limits;
+    ALTER TABLE rollup_changes DROP COLUMN spent;
+    DROP TABLE spending, search_segments, drift_watches, feedback_counts, judges;
+    DELETE FROM migrations WHERE number > 22
+"""
+"""Makes a shape of it that no version of Briggs had on PostgreSQL."""
+
+SHAPE = """
+    SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull,
+        pg_get_expr(adbin, adrelid), attcollation::regcollation
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+        AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT relname, pg_get_indexdef(indexrelid), '', indisprimary, '', 0
+    FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
+    WHERE relnamespace = 'public'::regnamespace AND NOT relispartition
+    ORDER BY 1, 2
+"""
+"""Every column and every index. Columns are added at the end, so their order does not count."""
+
+
+def describe(postgres: Postgres, address: str) -> list[str]:
+    return postgres.execute(SHAPE, database=address.rpartition("/")[2]).splitlines()
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [*(version.read_text() for version in VERSIONS), VERSIONS[0].read_text() + OLDER],
+    ids=[*(version.stem for version in VERSIONS), "older"],
+)
+async def test_from_version(
+    open_store: OpenStore,
+    address: str,
+    postgres: Postgres,
+    tmp_path: Path,
+    statements: str,
+) -> None:
+    """A database of any version becomes what a new one is, with everything that was recorded in it,
+    and what it records next is found beside that."""
+    postgres.execute(statements, database=address.rpartition("/")[2])
+    store = await open_store()
+    new = postgres.create_database()
+    await (await open_store(tmp_path / "new", address=new)).close()
+    assert describe(postgres, address) == describe(postgres, new)
+    postgres.drop_database(new)
+    assert store.interrupted == 1
+    old = await store.completions.retrieve("chatcmpl-1", organization_id="default")
+    assert old is not None
+    assert old.id == "0199d5a0-0000-7000-8000-000000000001"
+    assert old.response == b'{"id":"chatcmpl-1"}\x00\xff'
+    assert old.tags[:2] == ["a", "b"] and len(old.tags[2]) == 1500
+    again = finished(id=create_id(), tags=old.tags, session_id=old.session_id)
+    await store.settle(again)
+    for query in ({"tags": [old.tags[2]]}, {"session_id": old.session_id}):
+        assert await _find(store, **query) == [again.id, old.id]
+    assert len(await _find(store, metadata={"k": "v"})) == 1
+    assert sorted(await _find(store, status="failed"))[1] == "mine"
+    session = await store.sessions.retrieve(old.tags[2], organization_id="default")
+    assert session is not None and session.completions == 2
+    with open_reader(tmp_path / "data", address=address) as reader:
+        assert not [*verify(reader, show=lambda what, done: None)]
+
+
+async def _find(store: Store, **members: object) -> list[str]:
+    query = Query(organization_id="default", **members)  # type: ignore[arg-type]
+    return [each.id for each in (await store.completions.list(query)).completions]
 
 
 def test_many_start_at_once(address: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection, Row, Select, Table, text
 from sqlalchemy.exc import DBAPIError
 
-from briggs.storage.database import Durability, Room
+from briggs.storage.database import Durability, Partitions, Room
 from briggs.storage.folders import open_folder, read_folder_id
 from briggs.storage.postgres import (
     connections,
@@ -23,6 +23,7 @@ from briggs.storage.postgres import (
 )
 from briggs.storage.postgres.addresses import read_address
 from briggs.storage.postgres.membership import Membership
+from briggs.storage.postgres.partitions import PostgresPartitions
 from briggs.storage.postgres.watchdog import Watchdog
 from briggs.storage.zones import Zones
 from briggs.types.completions import current_time_us
@@ -71,6 +72,7 @@ class PostgresDatabase:
         self._foreign_changes = 0
         self.remembered: dict[str, Any] = {}
         self.zones = Zones(version=-1)
+        self.partitions: Partitions | None = PostgresPartitions()
         # The event loop must not wait for the network.
         self.commits_quickly = False
         self.batch_bytes_max = BATCH_BYTES_MAX

@@ -10,9 +10,11 @@ from sqlalchemy import Boolean, Connection, DefaultClause, Index, MetaData, Tabl
 from sqlalchemy.schema import CreateColumn
 
 from briggs.storage.functions import index_key
+from briggs.storage.postgres import partitions
 from briggs.storage.postgres.connections import driver, run
 from briggs.storage.postgres.functions import CREATE_FUNCTIONS
 from briggs.storage.postgres.values import KEY_BYTES_MAX
+from briggs.storage.tables import completions
 from briggs.storage.types import AnyText, Json, KeyText
 
 
@@ -26,7 +28,7 @@ def reshape(connection: Connection, table: Table, *, forgotten: Collection[str])
     wanted = _adapt(table)
     found = set(connection.scalars(_COLUMNS, {"table": wanted.name}))
     if not found:
-        wanted.create(connection)
+        _create(connection, wanted)
         return
     added = [column for column in wanted.columns if column.name not in found]
     dropped = found - set(wanted.columns.keys())
@@ -40,6 +42,19 @@ def reshape(connection: Connection, table: Table, *, forgotten: Collection[str])
             connection.execute(wanted.update().values({name: None}))
     _shorten_keys(connection, wanted)
     _create_indexes(connection, wanted)
+    if _is_in_parts(wanted):
+        partitions.split(connection, wanted)
+
+
+def _create(connection: Connection, wanted: Table) -> None:
+    if _is_in_parts(wanted):
+        partitions.split(connection, wanted)
+    else:
+        wanted.create(connection)
+
+
+def _is_in_parts(table: Table) -> bool:
+    return table.name == completions.name
 
 
 def _shorten_keys(connection: Connection, wanted: Table) -> None:
@@ -75,7 +90,9 @@ def _adapt(table: Table) -> Table:
     An entry of an index has room for 2,700 bytes. So what follows the time is left out if it is a
     text of any length, and contained without an order if it is not.
     """
+    by_id = {"postgresql_partition_by": "RANGE (id)"} if _is_in_parts(table) else {}
     adapted = table.to_metadata(MetaData())
+    adapted.dialect_kwargs.update(by_id)
     for column in adapted.columns:
         if isinstance(column.type, Boolean) and column.server_default is not None:
             # `0` is no boolean here.

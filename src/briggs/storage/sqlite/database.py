@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Table
 
 from briggs.storage import owners
-from briggs.storage.database import Durability, Room
+from briggs.storage.database import Durability, Partitions, Room
 from briggs.storage.folders import is_read_for_long, open_folder
 from briggs.storage.sqlite import (
     connections,
@@ -58,6 +58,7 @@ class SqliteDatabase:
         """The version that the present transaction writes."""
         self.name = str(folder)
         self.remembered: dict[str, Any] = {}
+        self.partitions: Partitions | None = None
         self.zones = Zones(version=-1 if is_shared else None)
         # `strict` and `relaxed` commit to the operating system's memory.
         self.commits_quickly = durability != "fsync"
