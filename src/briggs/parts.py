@@ -19,6 +19,7 @@ from briggs.judges.runs import Judging
 from briggs.record.record import Record
 from briggs.record.spans import open_spans
 from briggs.storage import Store
+from briggs.types.completions import Completion
 from briggs.types.errors import HangUp, NotFound, RequestTooLarge
 from briggs.types.peers import Alone, Peers
 
@@ -87,6 +88,27 @@ def find_lake(request: Request) -> Lake:
     if (lake := find_parts(request).lake) is None:
         raise NotFound("There is no lake: write [lake] into briggs.toml. See docs/lake.md.")
     return lake
+
+
+async def find_archived(request: Request, id: str) -> Completion | None:
+    """The completion of the key's organization with this id in the lake. None without a lake."""
+    if (lake := find_parts(request).lake) is None:
+        return None
+    found = await lake.retrieve(id, organization_id=request.state.key.organization_id)
+    request.state.is_archived = found is not None
+    return found
+
+
+async def has_archived(request: Request) -> bool:
+    """Whether the lake has completions of the key's organization that are not on record."""
+    lake = find_parts(request).lake
+    organization_id = request.state.key.organization_id
+    return lake is not None and await lake.has_more(organization_id=organization_id)
+
+
+def is_archived(request: Request) -> bool:
+    """Whether `find_archived` has found the completion of this request."""
+    return getattr(request.state, "is_archived", False)
 
 
 def find_address(request: Request) -> str:

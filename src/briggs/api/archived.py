@@ -15,10 +15,9 @@ from briggs.api.queries import (
     read_order,
 )
 from briggs.feedback.reviewers import show_all
-from briggs.parts import find_lake, find_parts
+from briggs.parts import find_lake, find_parts, is_archived
 from briggs.record.stored import present
 from briggs.storage import Query
-from briggs.types.completions import Completion
 from briggs.types.errors import Conflict, InvalidRequest
 from briggs.types.lake import LakeQuery
 
@@ -30,35 +29,10 @@ PARAMETERS = ("after", "archived", "limit", "order", "tag", *_FILTERS, *_TIMES)
 """The parameters that a list from the lake accepts."""
 
 
-async def find(request: Request, id: str) -> Completion | None:
-    """The completion of the key's organization with this id in the lake. None without a lake."""
-    if (lake := find_parts(request).lake) is None:
-        return None
-    found = await lake.retrieve(id, organization_id=request.state.key.organization_id)
-    request.state.is_archived = found is not None
-    return found
-
-
-def is_archived(request: Request) -> bool:
-    """Whether `find` has found the completion of this request."""
-    return getattr(request.state, "is_archived", False)
-
-
 def refuse_change(request: Request) -> None:
-    """Raises `Conflict` if `find` has found the completion, which cannot change there."""
+    """Raises `Conflict` if `find_archived` has found the completion, which cannot change there."""
     if is_archived(request):
         raise Conflict("The completion is in the lake, and cannot be changed there: delete it.")
-
-
-async def delete(request: Request, completion: Completion) -> None:
-    """Delete a completion that is in the lake."""
-    await find_lake(request).delete(
-        LakeQuery(
-            organization_id=completion.organization_id,
-            ids=[completion.id],
-            created_from=completion.created_at,
-        )
-    )
 
 
 async def delete_all(request: Request, query: Query) -> None:

@@ -75,6 +75,7 @@ class LakeRound(NamedTuple):
     is_running: bool
 
 
+HELD_S = 60.0
 WAITED_S = 5.0
 """How long a caller waits for the end of a round."""
 WAITING_MAX = 10_000
@@ -96,6 +97,8 @@ class Lake:
         self._peers = peers
         self._archiver = Archiver(self._warehouse, store, moves=not self._settings.keep_record)
         self._lock = asyncio.Lock()
+        self._held: dict[str, tuple[float, bool]] = {}
+        """By organization: until when it is known whether the lake has anything, and whether."""
         self._rounds: dict[str, asyncio.Task[None]] = {}
         self._done: dict[str, Archived] = {}
         """The rounds that were asked for, and what they did, by organization."""
@@ -195,6 +198,26 @@ class Lake:
         end = min(query.created_to or 2**62, current_time_us() + 1)
         await self._store.lake.demand(msgspec.structs.replace(query, created_to=end))
 
+    async def delete_one(self, completion: Completion) -> None:
+        """Delete a completion that is in the lake."""
+        await self.delete(
+            LakeQuery(
+                organization_id=completion.organization_id,
+                ids=[completion.id],
+                created_from=completion.created_at,
+            )
+        )
+
+    async def has_more(self, *, organization_id: str) -> bool:
+        """Whether the lake has what is not on record, as of a minute ago at most."""
+        if self._settings.keep_record:
+            return False
+        known = self._held.get(organization_id)
+        if known is None or time.monotonic() > known[0]:
+            held = await asyncio.to_thread(self._look, LakeQuery(organization_id=organization_id))
+            known = self._held[organization_id] = (time.monotonic() + HELD_S, held)
+        return known[1]
+
     @property
     def keeps_record(self) -> bool:
         """Whether what is in the lake is on record too, as the file says it now."""
@@ -239,6 +262,7 @@ class Lake:
     async def _archive_now(self, organization_id: str) -> None:
         def tell(done: Archived) -> None:
             self._done[organization_id] = done._replace(forgotten=forgotten)
+            self._held.pop(organization_id, None)
 
         async with self._lock:
             with self._hold():
@@ -249,6 +273,10 @@ class Lake:
                     organization_id=organization_id, until_us=self._find_end(), tell=tell
                 )
                 await self._tidy()
+
+    def _look(self, query: LakeQuery) -> bool:
+        table = self._warehouse.read()
+        return table is not None and bool(self._warehouse.list_files(table, query))
 
     def _find_end(self) -> int:
         """What is older than this is old enough, in Unix microseconds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
@@ -52,9 +52,32 @@ def list_completions(
         found = found.filter(_comes_after(after, descending=descending))
     order = [duckdb.ColumnExpression(name) for name in ("created_at", "id")]
     found = found.sort(*(each.desc() if descending else each.asc() for each in order))
-    reader = found.limit(limit).to_arrow_reader(READ_ROWS)
-    for batch in reader:
-        yield from read_batch(batch)
+    # To sort whole rows, all their bodies would have to be read.
+    keys = found.select("id, epoch_us(created_at)").limit(limit).fetchall()
+    for begin in range(0, len(keys), READ_ROWS):
+        some = dict(keys[begin : begin + READ_ROWS])
+        read = _read_some(warehouse, table, some, organization_id=query.organization_id)
+        yield from (read[id] for id in some if id in read)
+
+
+def _read_some(
+    warehouse: Warehouse, table: Table, keys: Mapping[str, int], *, organization_id: str
+) -> dict[str, Completion]:
+    """The completions with these ids and times, by id."""
+    times = keys.values()
+    these = LakeQuery(
+        organization_id=organization_id,
+        ids=[*keys],
+        created_from=min(times),
+        created_to=max(times) + 1,
+    )
+    found = _select(warehouse, table, these)
+    if found is None:
+        return {}
+    read: dict[str, Completion] = {}
+    for batch in found.to_arrow_reader(READ_ROWS):
+        read |= {each.id: each for each in read_batch(batch)}
+    return read
 
 
 def _go_on(query: LakeQuery, *, after: Completion, descending: bool) -> LakeQuery:

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from briggs.accounts.scopes import require
 from briggs.feedback.feedback import list_feedback
 from briggs.feedback.reviewers import find_blinded
-from briggs.parts import find_address, find_parts
+from briggs.parts import find_address, find_archived, find_lake, find_parts, is_archived
 from briggs.record.bodies import list_answers, read_asked
 from briggs.record.labels import split_tags
 from briggs.record.presented import encode_tag
@@ -194,6 +194,9 @@ async def change_tags(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """`POST /completions/{id}/delete`: delete it for good."""
     completion = await find_completion(request)
+    if is_archived(request):
+        await find_lake(request).delete_one(completion)
+        return see_other("/completions")
     await find_parts(request).store.completions.delete(
         completion.id, organization_id=completion.organization_id
     )
@@ -206,6 +209,8 @@ async def find_completion(request: Request) -> Completion:
     completion = await find_parts(request).store.completions.retrieve(
         id, organization_id=request.state.key.organization_id
     )
+    if completion is None:
+        completion = await find_archived(request, id)
     if completion is None:
         raise NotFound(f"There is no completion '{id}'. It may have been deleted.", param="id")
     return completion
@@ -231,6 +236,7 @@ async def view_completion(
         "path": path,
         "link": link,
         "absence": explain_absence(completion),
+        "archived": is_archived(request),
         "redacted": ", ".join(f"{kind} ({count})" for kind, count in completion.redacted.items()),
         "timeline": _draw_timeline(details),
         "received_bytes": None if received is None else len(received),
@@ -246,11 +252,11 @@ async def view_completion(
         "grade_links": grade_links,
         "grade_link": grade_links[0][1] if grade_links else None,
         "removable": [(tag, encode_tag(tag)) for tag in completion.tags],
-        "may_change": "answer" in request.state.key.scopes,
+        "may_change": "answer" in request.state.key.scopes and not is_archived(request),
         # The playground asks for chats.
         "may_try": "answer" in request.state.key.scopes and completion.kind not in TEXTLESS,
         "may_delete": "admin" in request.state.key.scopes,
-        "may_grade": "grade" in request.state.key.scopes,
+        "may_grade": "grade" in request.state.key.scopes and not is_archived(request),
         "card": _find_card(details),
         "feedback": await _list_feedback(request, completion),
         "turns": await _list_turns(request, completion),

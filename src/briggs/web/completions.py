@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from briggs.accounts.scopes import require
-from briggs.parts import find_parts
+from briggs.parts import find_parts, has_archived
 from briggs.record.stored import present
 from briggs.storage import Query, Store, SummaryPage, Survey
 from briggs.types import json
@@ -66,6 +66,7 @@ async def show(request: Request) -> Response:
         "page": page,
         "link": link,
         "next_link": _link_next(page, link),
+        "has_archived": await has_archived(request),
         "drops": [] if rows else await _list_drops(request, wish, span),
         "presets": _list_presets(wish, span, link),
         "headings": _list_headings(wish, link),

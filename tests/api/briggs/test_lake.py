@@ -11,6 +11,7 @@ from briggs import Client
 from tests.api.briggs.test_retention import log
 from tests.cli.running import RunningServer, run
 from tests.processes import Server, run_server
+from tests.web.visitor import Visitor
 
 CONFIG = '[lake]\nwarehouse = "lake"\nafter = "1d"\nkeep_record = false\n'
 
@@ -59,11 +60,25 @@ def test_a_completion_in_the_lake_is_read_and_deleted_there(server: Server) -> N
     assert not any(b"canary-old" in each for each in files)
 
 
+def test_the_page_of_a_completion_in_the_lake(server: Server) -> None:
+    """It shows the messages and says where they are. There it can be deleted, and not changed."""
+    old = log(server, "canary-page", "shown")
+    archive(server)
+    visitor = Visitor(server)
+    page = visitor.visit(f"/completions/{old}").body
+    assert b"canary-page" in page and b"It is in the lake" in page
+    assert b"canary-page" in visitor.visit(f"/completions/{old}?tab=raw&body=request").body
+    assert visitor.post(f"/completions/{old}/delete").status == 303
+    assert server.send("GET", f"/v1/chat/completions/{old}").status == 404
+
+
 def test_a_list_from_the_lake_has_filters_and_pages(server: Server) -> None:
     """`archived=true` lists the lake by time, and refuses filters that it cannot be asked."""
     ids = [log(server, f"page-{n}", "page", f"t{n % 2}", age_s=9e6 - n) for n in range(5)]
     archive(server)
     assert list_ids(server, "tag=page") == []
+    assert server.send("GET", "/v1/chat/completions?tag=page").json["has_archived"] is True
+    assert b"have gone to the lake" in Visitor(server).visit("/completions?query=tag%3Dpage").body
     assert list_ids(server, "archived=true&tag=page") == ids
     assert list_ids(server, "archived=true&tag=page&tag=t1&order=desc") == [ids[3], ids[1]]
     reply = server.send("GET", "/v1/chat/completions?archived=true&tag=page&limit=2").json

@@ -23,6 +23,7 @@ from briggs.api.queries import (
 )
 from briggs.feedback.presented import present as present_feedback
 from briggs.feedback.reviewers import find_blinded, show
+from briggs.parts import find_archived, find_lake, has_archived, is_archived
 from briggs.record.labels import read_metadata, read_tags
 from briggs.record.retention import require_bodies
 from briggs.record.stored import decode_body, present
@@ -47,14 +48,16 @@ async def list_completions(request: Request) -> Json:
         await catch_up(request)
     page = await find_store(request).completions.list(query)
     given = await _list_feedback(request, page.completions, include=include)
-    counts = {}
+    more: dict[str, Any] = {}
+    if not page.has_more and await has_archived(request):
+        more = {"has_archived": True}
     if counted:
         count = await find_store(request).completions.count(query)
-        counts = {"count": count.count, "count_is_exact": count.is_exact}
+        more |= {"count": count.count, "count_is_exact": count.is_exact}
 
     def list_page() -> dict[str, Any]:
         data = [_present(each, include=include, given=given) for each in page.completions]
-        return list_object(data, has_more=page.has_more) | counts
+        return list_object(data, has_more=page.has_more) | more
 
     return await present_aside(list_page, of=page.completions)
 
@@ -64,9 +67,9 @@ async def retrieve_completion(request: Request) -> Json:
     include = _read_include(read_parameters(request).getlist("include"))
     completion = await _show(request)
     given = await _list_feedback(request, [completion], include=include)
-    is_archived = archived.is_archived(request)
+    of_lake = is_archived(request)
     return await present_aside(
-        lambda: _present(completion, include=include, given=given, archived=is_archived),
+        lambda: _present(completion, include=include, given=given, archived=of_lake),
         of=[completion],
     )
 
@@ -96,8 +99,8 @@ async def update_completion(request: Request) -> Json:
 async def delete_completion(request: Request) -> Json:
     """`DELETE /v1/chat/completions/{id}`: delete a completion for good."""
     completion = await _retrieve(request)
-    if archived.is_archived(request):
-        await archived.delete(request, completion)
+    if is_archived(request):
+        await find_lake(request).delete_one(completion)
         return Json({"object": "chat.completion.deleted", "id": completion.id, "deleted": True})
     deleted = await find_store(request).completions.delete(
         completion.id, organization_id=completion.organization_id
@@ -197,7 +200,7 @@ async def _retrieve(request: Request) -> Completion:
         request.path_params["id"], organization_id=request.state.key.organization_id
     )
     if completion is None:
-        completion = await archived.find(request, request.path_params["id"])
+        completion = await find_archived(request, request.path_params["id"])
     if completion is None:
         raise _not_found(request.path_params["id"])
     return completion
