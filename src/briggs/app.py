@@ -32,6 +32,7 @@ from briggs.api.origins import admit_page, is_preflight
 from briggs.api.otlp.routes import ROUTES as OTLP_ROUTES
 from briggs.api.route import explain_missing, normalise
 from briggs.gateway.book import Book
+from briggs.gateway.node_book import NodeBook
 from briggs.gateway.running import open_running
 from briggs.gateway.upstreams import OpenChildren, Upstreams
 from briggs.parts import Parts, find_address
@@ -227,6 +228,9 @@ async def open_app(
         peers = peers or store.nodes
         store.retention.use(list_terms(file.retention))
         store.redactor = open_redaction(file.redaction)
+        if store.nodes is not None and book is None:
+            book = NodeBook(store, store.nodes)
+            stack.push_async_callback(book.close)
         gate = Gate(Keys(store, peers=peers), hosts=file.hosts, origins=file.origins)
         parts = Parts(
             open_running(settings, lend=lend), store=store, gate=gate, peers=peers, book=book

@@ -21,6 +21,7 @@ OpenStore = Callable[..., Awaitable[Store]]
 
 OF_ALL = {
     "alerts._read": "the server watches the alerts of all of them",
+    "allowances.forget_old": "what dead nodes had borrowed",
     "backfills._read_some": "a step through the whole record",
     "compression._read_some": "whatever is not compressed yet",
     "compression.count_uncompressed": "whatever is not compressed yet",

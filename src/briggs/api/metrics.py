@@ -24,7 +24,10 @@ _GAUGES = (
     *("spooled", "spooled_bytes"),
 )
 """What the store counts at this moment. It counts all else since its start."""
-_SHARED = ("briggs_store_wal_bytes", "briggs_store_uncompressed", "briggs_alert_firing")
+_SHARED = (
+    *("briggs_store_wal_bytes", "briggs_store_uncompressed", "briggs_alert_firing"),
+    "briggs_nodes",
+)
 """What every process measures of the same thing. Everything else is summed."""
 _SPENT = {
     "prompt_tokens": "Prompt tokens.",
@@ -115,6 +118,11 @@ def _list_all(parts: Parts) -> Iterator[Figure]:
     help = "Calls refused for a limit."
     yield _create_counters("briggs_limited", help, ("holder", "limit"), refused.items())
     yield from _list_alerts(parts)
+    if parts.store.nodes is not None:
+        nodes = parts.store.nodes.describe()["nodes"]
+        counts = [((state,), float(nodes[state])) for state in ("alive", "lost")]
+        help = "Servers on this database, and those lost within the last hour."
+        yield Figure("gauge", "briggs_nodes", help, ("state",), counts)
 
 
 def _list_gateway(parts: Parts) -> Iterator[Figure]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from briggs.gateway.shortages import Shortage, describe, find_shortages
+from briggs.gateway.shortages import Shortage, describe, find_shortages, tell_whole
 from briggs.gateway.uses import Account, Entry, Need
 from briggs.types.completions import current_time_us
 from briggs.types.limits import DAY_US, Holder, Limits, Use, list_days
@@ -106,13 +106,23 @@ class Balances:
             account.spend(day, max(spent.get(day, 0), counted.get(day, 0)))
         account.read_at = self._monotonic()
 
-    def reserve(self, claims: Sequence[Claim], need: Need) -> Granted | Refused:
-        """Check and reserve in one step. Nothing else runs meanwhile."""
+    def reserve(
+        self, claims: Sequence[Claim], need: Need, *, whole: Sequence[Limits] | None = None
+    ) -> Granted | Refused:
+        """Check and reserve in one step. Nothing else runs meanwhile.
+
+        If the claims have only a part of their limits, callers are told of the `whole` ones. What
+        is missing to them counts as used.
+        """
         now = self._monotonic()
-        held = [(self._open(each), each.limits) for each in claims]
+        whole = whole or [each.limits for each in claims]
+        held = [
+            (self._open(each), each.limits, all) for each, all in zip(claims, whole, strict=True)
+        ]
         shortages: list[Shortage] = []
-        for account, limits in held:
-            shortages += find_shortages(account, limits, need, now=now, clock=self._clock)
+        for account, limits, all in held:
+            found = find_shortages(account, limits, need, now=now, clock=self._clock)
+            shortages += [tell_whole(each, all) for each in found]
         if shortages:
             longest = max(
                 shortages, key=lambda each: math.inf if each.wait_s is None else each.wait_s
@@ -120,7 +130,7 @@ class Balances:
             return Refused(longest, describe(held, now))
         parts = [
             _take(account, each, need, now=now)
-            for each, (account, _) in zip(claims, held, strict=True)
+            for each, (account, *_) in zip(claims, held, strict=True)
         ]
         return Granted(Hold(need, parts), describe(held, now))
 

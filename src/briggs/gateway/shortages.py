@@ -62,7 +62,9 @@ def find_shortages(
             spent, held = account.days.get(day, 0), account.reserved.get(day, 0)
             if spent + held + need.cost > round(dollars * NANO):
                 left_s = (day + DAY_US - clock()) / 1e6
-                found.append(_lack("dollars_per_day", account, dollars, spent, held, need, left_s))
+                found.append(
+                    _lack("dollars_per_day", account.holder, dollars, spent, held, need, left_s)
+                )
         month, dollars = find_month(day), limits.dollars_per_month
         if dollars is not None:
             spent = account.months.get(month, 0)
@@ -70,14 +72,38 @@ def find_shortages(
             if spent + held + need.cost > round(dollars * NANO):
                 left_s = (find_next_month(month) - clock()) / 1e6
                 found.append(
-                    _lack("dollars_per_month", account, dollars, spent, held, need, left_s)
+                    _lack("dollars_per_month", account.holder, dollars, spent, held, need, left_s)
                 )
     return found
 
 
+def lack_dollars(
+    holder: Holder,
+    limits: Limits,
+    need: Need,
+    *,
+    spent_day: int,
+    spent_month: int,
+    held: int,
+    clock: Callable[[], int],
+) -> Shortage:
+    """The limit in dollars that a call does not fit into, if all nodes together hold so much."""
+    day, dollars = need.day, limits.dollars_per_day
+    if dollars is not None and (
+        limits.dollars_per_month is None or spent_day + held + need.cost > round(dollars * NANO)
+    ):
+        left_s = (day + DAY_US - clock()) / 1e6
+        return _lack("dollars_per_day", holder, dollars, spent_day, held, need, left_s)
+    assert limits.dollars_per_month is not None, "only called if there is a limit in dollars"
+    left_s = (find_next_month(find_month(day)) - clock()) / 1e6
+    return _lack(
+        "dollars_per_month", holder, limits.dollars_per_month, spent_month, held, need, left_s
+    )
+
+
 def _lack(
     name: str,
-    account: Account,
+    holder: Holder,
     dollars: float,
     spent: int,
     held: int,
@@ -92,7 +118,7 @@ def _lack(
         wait_s = BUSY_S
     else:
         wait_s = max(BUSY_S, left_s)
-    return Shortage(account.holder, name, most, spent, need.cost, wait_s, held)
+    return Shortage(holder, name, most, spent, need.cost, wait_s, held)
 
 
 def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:
@@ -126,24 +152,35 @@ def refuse(shortage: Shortage, *, headers: Mapping[str, str]) -> LimitReached:
     return RateLimitExceeded(begin + end, type=unit, headers=told)
 
 
-def describe(held: Sequence[tuple[Account, Limits]], now: float) -> dict[str, str]:
-    """OpenAI's headers, for the holder who has the least left.
+def tell_whole(shortage: Shortage, whole: Limits) -> Shortage:
+    """A shortage of a part of a limit, in the figures of the whole limit."""
+    missing = getattr(whole, shortage.limit) - shortage.most
+    if shortage.limit in _PERIODS or not missing:
+        return shortage
+    most = shortage.most + missing
+    never = shortage.wait_s is None and shortage.needed > most
+    wait_s = None if never else shortage.wait_s or BUSY_S
+    return shortage._replace(most=most, used=shortage.used + missing, wait_s=wait_s)
+
+
+def describe(held: Sequence[tuple[Account, Limits, Limits]], now: float) -> dict[str, str]:
+    """OpenAI's headers, for the holder who has the least left. The last limits are those to tell.
 
     https://platform.openai.com/docs/guides/rate-limits
     """
     headers: dict[str, str] = {}
     requests = tokens = None
-    for account, limits in held:
+    for account, limits, whole in held:
         most = limits.requests_per_minute
         if most is not None:
             left = most - account.requests.look(now)
             if requests is None or left < requests[0]:
-                requests = (left, most, account.requests)
+                requests = (left, whole.requests_per_minute, account.requests)
         most = limits.tokens_per_minute
         if most is not None:
             left = most - account.tokens.look(now)
             if tokens is None or left < tokens[0]:
-                tokens = (left, most, account.tokens)
+                tokens = (left, whole.tokens_per_minute, account.tokens)
     if requests is not None:
         left, most, minute = requests
         headers["x-ratelimit-limit-requests"] = str(most)

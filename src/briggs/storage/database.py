@@ -35,6 +35,13 @@ class NodeState(NamedTuple):
     is_keeper: bool
 
 
+class NodeMessage(NamedTuple):
+    """What a node has said to all others."""
+
+    sender_id: str
+    content: bytes
+
+
 class OwnNode(Protocol):
     """The node that this process is, as its database knows it. For any thread."""
 
@@ -49,6 +56,38 @@ class OwnNode(Protocol):
     @property
     def nodes(self) -> Sequence[NodeState]:
         """The nodes that live, and those that ended within the last hour, the oldest first."""
+        ...
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether others can wake this node. Otherwise it looks for their messages."""
+        ...
+
+    @property
+    def gaps(self) -> int:
+        """How often messages may have been missed."""
+        ...
+
+    @property
+    def lapses(self) -> int:
+        """How often others may have taken this node for dead."""
+        ...
+
+    @property
+    def was_frozen(self) -> bool:
+        """Whether this node has missed what others said, and has not found it out yet."""
+        ...
+
+    def say(self, content: bytes) -> None:
+        """Send a message to all others, soon."""
+        ...
+
+    def listen(self, take: Callable[[Sequence[NodeMessage]], None]) -> None:
+        """Pass what others say from now on to `take`, in a thread of this node."""
+        ...
+
+    def list_recent(self, connection: Connection, *, within_s: float) -> Sequence[str]:
+        """The nodes that live, or have lived within so many seconds."""
         ...
 
 

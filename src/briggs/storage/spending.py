@@ -38,12 +38,11 @@ class Spending:
         """What one holder spent on each of these days. A day is the Unix time of its beginning, in
         microseconds. Days without a cost are left out.
         """
-        found = await self._access.read(
-            lambda connection: _read(
-                connection, holder, organization_id=organization_id, days=days, holder_id=holder_id
+        return await self._access.read(
+            lambda connection: read_days(
+                connection, holder, holder_id, organization_id=organization_id, days=days
             )
         )
-        return found.get(holder_id, {})
 
     async def read_all(
         self, holder: Holder, *, organization_id: str, days: Collection[int]
@@ -152,6 +151,21 @@ def _count(sums: dict[_Key, int], organization_id: str, day: int, item: Item) ->
         if id is not None:
             key = (organization_id, day, holder, id)
             sums[key] = sums.get(key, 0) + cost
+
+
+def read_days(
+    connection: Connection,
+    holder: Holder,
+    holder_id: str,
+    *,
+    organization_id: str,
+    days: Collection[int],
+) -> Mapping[int, int]:
+    """As `Spending.read`, on a connection."""
+    found = _read(
+        connection, holder, organization_id=organization_id, days=days, holder_id=holder_id
+    )
+    return found.get(holder_id, {})
 
 
 def _read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from briggs.storage.judges import Judges
 from briggs.storage.keys import Keys
 from briggs.storage.lake import LakeRecords
 from briggs.storage.migrations import migrate
-from briggs.storage.nodes import LeftCalls, Nodes
+from briggs.storage.nodes import Nodes, Remains
 from briggs.storage.organizations import Organizations
 from briggs.storage.prompts import Prompts
 from briggs.storage.queue import Queue, size_of
@@ -108,7 +109,7 @@ class Store:
         forgetting: Forgetting,
         spooling: Spooling | None,
         order: _Order,
-        nodes: Nodes | None,
+        member: OwnNode | None,
         interrupted: int,
         has_signed_calls: bool,
     ) -> None:
@@ -151,7 +152,8 @@ class Store:
         self.search_index = SearchIndex(self)
         self.lake = LakeRecords(self, bodies=bodies)
         self.sizes = Sizes(self, database=database)
-        self.nodes = nodes
+        self._member = member
+        self.nodes = None if member is None else Nodes(member, access=self, loop=loop)
         """The processes that record in the same database. None if it is a file."""
 
     @classmethod
@@ -224,7 +226,7 @@ class Store:
                 forgetting,
                 Erasure(connection),
                 Indexer(connection, bodies=bodies),
-                *(() if member is None else (LeftCalls(connection),)),
+                *(() if member is None else (Remains(connection, member=member),)),
             ),
             keeps_order=order.is_kept_here,
             spooling=spooling,
@@ -243,7 +245,7 @@ class Store:
             forgetting=forgetting,
             spooling=spooling,
             order=order,
-            nodes=None if member is None else Nodes(member),
+            member=member,
             interrupted=interrupted,
             # Another process may write the first one at any time.
             has_signed_calls=database.is_shared or signed_calls.exist(connection),
@@ -325,6 +327,11 @@ class Store:
         return None if self._spooling is None else self._spooling.describe()
 
     @property
+    def is_away(self) -> bool:
+        """Whether the database takes nothing, as far as is known, so that the spool is used."""
+        return self._spooling is not None and self._spooling.reason is not None
+
+    @property
     def unrecorded(self) -> int:
         """How many calls had ends that could not be written."""
         return self._writer.unrecorded
@@ -365,7 +372,13 @@ class Store:
     @property
     def foreign_changes(self) -> int:
         """Changes within a second after another process has written to the database."""
-        return self._writer.foreign_changes
+        changes = self._writer.foreign_changes
+        if self._member is not None:
+            changes += self._member.gaps
+            if self._member.was_frozen:
+                # Anything may have changed, and that is not known yet.
+                return time.monotonic_ns()
+        return changes
 
     async def fail_left(self) -> int:
         """Fail the calls that a process has left `started` when it died. Returns how many."""

@@ -122,7 +122,7 @@ class PostgresDatabase:
         self, connection: Connection, owned: Sequence[str | None]
     ) -> Sequence[str | None]:
         assert self._member is not None, "only nodes ask"
-        return self._member.list_dead(owned, connections.driver(connection))
+        return self._member.list_dead(owned, connection)
 
     def read(self) -> AbstractContextManager[Connection]:
         return self._readers.connect()

@@ -1,0 +1,256 @@
+"""Several servers on one PostgreSQL, as users run them: real processes, and signals."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.alerts.test_alerts import ENVIRONMENT
+from tests.alerts.test_webhooks import Receiver
+from tests.api.test_limits import steady
+from tests.postgres import Postgres
+from tests.processes import Reply, Server, Upstream, run_server
+from tests.workers.lines import wait_until
+from tests.workers.test_supervisor import PRICES, Gate, ok
+
+TIMEOUT_S = 3
+KEYS = "/v1/organization/admin_api_keys"
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture(scope="module")
+def upstream(gate: Gate) -> Iterator[Upstream]:
+    upstream = Upstream({"ok": ok, "gate": gate, "steady": steady})
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    """Takes the messages of alerts."""
+    receiver = Receiver()
+    yield receiver
+    receiver.shutdown()
+    receiver.server_close()
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Postgres) -> str:
+    """The address of the database that all servers of this module use."""
+    return postgres.create_database()
+
+
+Start = Callable[[], Server]
+
+
+@pytest.fixture(scope="module")
+def start(
+    upstream: Upstream,
+    receiver: Receiver,
+    database: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Start]:
+    """Starts another server on the same database. All have the first one's key."""
+    folder = tmp_path_factory.mktemp("nodes")
+    config = (
+        f'store = "{database}"\n{upstream.config()}{PRICES}'
+        f"[limits]\nnode_timeout_s = {TIMEOUT_S}\n"
+        f'[webhooks.hook]\nurl = "{receiver.url}"\nsecret_variable = "HOOK_SECRET"\n'
+        "allow_private = true\n"
+        '[[alerts]]\nname = "costs"\nmeasure = "cost_usd"\nabove = 0.0\nwindow_s = 3600\n'
+        'webhooks = ["hook"]\n'
+    )
+    servers: list[Server] = []
+    with ExitStack() as running:
+
+        def start() -> Server:
+            data = folder / f"node-{len(servers)}" / "data"
+            data.mkdir(parents=True)
+            if servers:
+                (data / "admin.key").write_text(servers[0].key)
+            server = running.enter_context(run_server(data, config=config, environment=ENVIRONMENT))
+            servers.append(server)
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def two(start: Start) -> tuple[Server, Server]:
+    """Two servers, for the tests that leave them as they were."""
+    first, second = start(), start()
+    wait_until(lambda: read_nodes(first)["alive"] == 2)
+    return first, second
+
+
+def read_nodes(server: Server) -> Mapping[str, Any]:
+    nodes: Mapping[str, Any] = server.send("GET", "/health").json["nodes"]
+    return nodes
+
+
+def ask(server: Server, said: str, *, model: str = "ok/m", key: str = "") -> Reply:
+    body = {"model": model, "messages": [{"role": "user", "content": said}], "max_tokens": 10}
+    return server.chat(body, key=key)
+
+
+def list_calls(server: Server) -> list[dict[str, Any]]:
+    found = server.send("GET", "/v1/chat/completions?order=desc&limit=100").json
+    calls: list[dict[str, Any]] = found["data"]
+    return calls
+
+
+Look = Callable[[str], list[list[str]]]
+
+
+@pytest.fixture
+def look(postgres: Postgres, database: str) -> Look:
+    """Reads status, kind of failure and id of the calls that a condition finds."""
+
+    def look(condition: str) -> list[list[str]]:
+        columns = "status, coalesce(failure_kind, ''), id"
+        sql = f"SELECT {columns} FROM completions WHERE {condition}"
+        found = postgres.execute(sql, database=database.rpartition("/")[2])
+        return [line.split("|") for line in found.splitlines()]
+
+    return look
+
+
+def find_started(look: Look) -> str:
+    """The id of the call that runs, once it is on record."""
+    wait_until(lambda: len(look("status = 'started' AND model = 'gate/m'")) == 1)
+    [[_, _, id]] = look("status = 'started' AND model = 'gate/m'")
+    return id
+
+
+def test_each_shows_what_the_other_has_recorded(two: tuple[Server, Server]) -> None:
+    """A call of one node is in the list of the other as soon as it is answered."""
+    for here, there in (two, two[::-1]):
+        reply = ask(here, "say this")
+        assert reply.status == 200, reply.body
+        assert list_calls(there)[0]["id"] == reply.headers["x-briggs-completion-id"]
+        assert read_nodes(here)["messages"] == "notified"
+    assert read_nodes(two[0])["keeper"] == read_nodes(two[1])["keeper"] != ""
+    assert 'briggs_nodes{state="alive"} 2.0' in two[0].send("GET", "/metrics").body.decode()
+
+
+def create_key(server: Server, **limits: float) -> dict[str, Any]:
+    body = {"name": "program", "scopes": ["answer", "read"], "limits": limits or None}
+    made = server.send("POST", KEYS, body)
+    assert made.status == 200, made.body
+    key: dict[str, Any] = made.json
+    return key
+
+
+def test_a_key_is_revoked_at_all(two: tuple[Server, Server]) -> None:
+    """When that is answered, no node takes the key any more."""
+    here, there = two
+    key = create_key(here)
+    for each in two:
+        assert ask(each, "hi", key=key["value"]).status == 200
+    assert there.send("DELETE", f"{KEYS}/{key['id']}").status == 200
+    for each in two:
+        assert ask(each, "hi", key=key["value"]).status == 401
+
+
+def ask_both(two: tuple[Server, Server], key: str, calls: int) -> int:
+    """How many of so many calls at the same time are answered."""
+
+    def call(number: int) -> int:
+        return ask(two[number % 2], f"call {number}", model="steady/m", key=key).status
+
+    with ThreadPoolExecutor(calls) as threads:
+        statuses = [*threads.map(call, range(calls))]
+    assert {*statuses} <= {200, 429}
+    return statuses.count(200)
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"), [({"requests_per_minute": 16}, 16), ({"dollars_per_day": 0.07}, 7)]
+)
+def test_limits(two: tuple[Server, Server], limits: dict[str, float], most: int) -> None:
+    """Both together answer no more calls than a key may make, and all of those."""
+    key = create_key(two[0], **limits)["value"]
+    answered = ask_both(two, key, 20)
+    assert 0 < answered <= most
+
+    def ask_again() -> bool:
+        nonlocal answered
+        answered += ask_both(two, key, 2)
+        return answered >= most
+
+    wait_until(ask_again)
+    assert answered == most
+
+
+def test_one_tells_of_an_alert(two: tuple[Server, Server], receiver: Receiver) -> None:
+    """An alert of the file that all nodes have is told once."""
+    assert ask(two[1], "this costs a cent", model="steady/m").status == 200
+    wait_until(lambda: [*map(count_firing, two)] == [1, 1])
+    wait_until(lambda: bool(receiver.got))
+    assert len(receiver.got) == 1
+
+
+def count_firing(server: Server) -> int:
+    firing: int = server.send("GET", "/health").json.get("alerts_firing", 0)
+    return firing
+
+
+def test_a_node_that_was_frozen(
+    two: tuple[Server, Server], start: Start, gate: Gate, look: Look
+) -> None:
+    """What the others took for the end of its call is replaced by its own end. It goes on."""
+    frozen = start()
+    gate.opened.clear()
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(ask, frozen, "wait", model="gate/m")
+        id = find_started(look)
+        frozen.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
+        gate.opened.set()
+        frozen.process.send_signal(signal.SIGCONT)
+        assert call.result().status == 200
+    assert look(f"id = '{id}'") == [["finished", "", id]]
+    assert ask(frozen, "go on").status == 200
+    assert frozen.stop() == 0
+
+
+def test_a_node_that_is_killed(
+    two: tuple[Server, Server], start: Start, gate: Gate, look: Look
+) -> None:
+    """Its calls fail, nobody else's do, and all that was answered is on record."""
+    here, dead = two[0], start()
+    gate.opened.clear()
+    answered: list[str] = []
+    stopped = threading.Event()
+
+    def call_on() -> None:
+        while not stopped.is_set():
+            reply = ask(here, "under load")
+            assert reply.status == 200, reply.body
+            answered.append(reply.headers["x-briggs-completion-id"])
+
+    with ThreadPoolExecutor(3) as threads:
+        crowd = [threads.submit(call_on) for _ in range(2)]
+        lost = threads.submit(ask, dead, "never answered", model="gate/m")
+        id = find_started(look)
+        dead.process.kill()
+        assert lost.exception() is not None
+        wait_until(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
+        stopped.set()
+        for each in crowd:
+            each.result()
+    gate.opened.set()
+    finished = {id for _, _, id in look("status = 'finished'")}
+    assert {*answered} <= finished
+    assert not look("status = 'started'")
+    assert read_nodes(here)["lost"] >= 1
