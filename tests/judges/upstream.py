@@ -57,6 +57,14 @@ def surely(handler: Any, seen: Seen) -> None:
     handler.send_whole(200, write_answer({"stars": stars, "reason": "as it says"}, shares))
 
 
+def varying(handler: Any, seen: Seen) -> None:
+    """Says what the text says; it is sure of 4 and 5, and torn below."""
+    stars = find_stars(seen)
+    shares = {str(stars): 0.98} if stars > 3 else {"1": 0.3, "2": 0.35, "3": 0.3}
+    shares.setdefault(str(stars), 0.3)
+    handler.send_whole(200, write_answer({"stars": stars, "reason": ""}, shares))
+
+
 def without_logprobs(handler: Any, seen: Seen) -> None:
     """Refuses logprobs, as some models do, and says what the text says."""
     if "logprobs" in seen.json:

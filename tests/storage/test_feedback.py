@@ -253,6 +253,15 @@ async def test_orders(store: Store) -> None:
     assert await claim_all(store, task, "b", order="oldest") == ["1", "2", "3", "4"]
     assert await claim_all(store, task, "c", order="newest") == ["4", "3", "2", "1"]
     assert await claim_all(store, task, "d", order="low_logprob") == ["3", "4", "1", "2"]
+    await store.feedback_queue.set_turns(task, [("2", 2.5, 0.1), ("4", 0.5, 0.9)])
+    assert await claim_all(store, task, "g", order="informative") == ["2", "4", "1", "3"]
+    chances = await store.feedback_queue.list_leases(task, reviewer="g")
+    assert {each.completion_id: each.chance for each in chances} == {
+        "2": 2.5,
+        "4": 0.5,
+        "1": None,
+        "3": None,
+    }
     first = await claim_all(store, task, "e", order="random", seed="1")
     assert first == await claim_all(store, task, "f", order="random", seed="1")
     assert sorted(first) == ["1", "2", "3", "4"]

@@ -518,12 +518,10 @@ def download(
 )
 @click.option(
     "--order",
-    type=click.Choice(["oldest", "newest", "low-logprob", "random"]),
-    default="oldest",
-    show_default=True,
+    type=click.Choice(["oldest", "newest", "low-logprob", "random", "informative"]),
     metavar="ORDER",
-    help="Which come first: oldest, newest, random, or low-logprob: the answers that the "
-    "model was least sure of.",
+    help="Which come first: oldest, newest, random, low-logprob: the answers that the model was "
+    "least sure of, or informative: those of which a judge is unsure.  [default: the task's]",
 )
 @click.option(
     "--sample",
@@ -542,7 +540,7 @@ def download(
 def grade(
     task: str,
     reviewer: str | None,
-    order: str,
+    order: str | None,
     limit: int | None,
     logprobs: bool,
     piped: bool,
@@ -570,7 +568,7 @@ def grade(
     from briggs.cli.grading.round import Round
     from briggs.client import AsyncClient
 
-    wish["order"] = order.replace("-", "_")
+    wish["order"] = order and order.replace("-", "_")
     filters = cast("QueueFilters", {n: value for n, value in wish.items() if value is not None})
     # A closed window and a kill end the grading as Ctrl-C does: the completion at hand goes back
     # to the queue.

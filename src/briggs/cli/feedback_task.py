@@ -32,8 +32,16 @@ R = TypeVar("R")
 
 
 def rule_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--reviewers`, `--blind` and `--hide-model`."""
+    """Give a command `--order`, `--reviewers`, `--blind` and `--hide-model`."""
     for option in (
+        click.option(
+            "--order",
+            type=click.Choice(["oldest", "newest", "low-logprob", "random", "informative"]),
+            callback=lambda _, __, order: order and order.replace("-", "_"),
+            metavar="ORDER",
+            help="Which are graded first; informative: those of which a judge is unsure, mixed "
+            "with a random fifth.  [default: oldest]",
+        ),
         click.option(
             "--hide-model/--show-model",
             default=None,
@@ -222,6 +230,7 @@ def update(id: str, server: Address, **said: Any) -> None:
       briggs feedback-task update quality --instruction "Judge the facts alone."
       briggs feedback-task update quality --task-schema @quality.json --ask-again
       briggs feedback-task update quality --suggesting-judge quality-judge
+      briggs feedback-task update quality --order informative
     """
     from briggs.cli.arguments.finding import find_task
     from briggs.client import AsyncClient

@@ -68,6 +68,9 @@ class Feedback(Object):
     """What the model should have answered, if the reviewer gave it."""
     suggestion: Suggestion | UnsetType = UNSET
     """What a judge suggested, if the reviewer saw it."""
+    selection_chance: float | UnsetType = UNSET
+    """How likely its completion was to be asked about, if one at random has 1. Present if it was
+    taken in the order `informative`."""
 
 
 class FeedbackPage(Object):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from briggs.client.connection import ServerConnection, encode_query, omit_none
 from briggs.client.feedback import Feedback
 from briggs.client.logged import LoggedCompletion
-from briggs.types.feedback import Progress, TaskKind
+from briggs.types.feedback import Order, Progress, TaskKind
 from briggs.types.json import Object
 
 _PATH = "/api/v1/feedback_task"
@@ -45,6 +45,8 @@ class FeedbackTask(Object):
     """The id of the judge that suggests answers to reviewers. Empty for none."""
     suggesting_version: int = 0
     """The version of the judge that suggests. 0 for the newest."""
+    order: Order = "oldest"
+    """In what order reviewers get the completions, unless they wish another."""
     version: int = 1
     """Each change of the schema or the instruction adds 1."""
     archived_at: str | UnsetType = UNSET
@@ -85,6 +87,7 @@ class FeedbackTaskChange(TypedDict, total=False):
     suggesting_judge: str
     """The id or the name of a judge of the task. Empty for none."""
     suggesting_version: int
+    order: Order
     ask_again: bool
     """Whether answers to earlier versions no longer count, so that everyone is asked again."""
 
@@ -96,7 +99,8 @@ class QueueFilters(TypedDict, total=False):
     created_from: str | float
     """ISO 8601, or Unix time in seconds. Inclusive."""
     created_to: str | float
-    order: Literal["oldest", "newest", "low_logprob", "random"]
+    order: Order
+    """By default that of the task."""
     sample: float
     """The share of the completions to use, from 0 to 1. The same `seed` selects the same ones."""
     seed: str
@@ -244,6 +248,7 @@ class FeedbackTasks:
         reviewers_wanted: int = 1,
         blind: bool = True,
         hide_model: bool = False,
+        order: Order = "oldest",
     ) -> FeedbackTask:
         """Create a task. If its schema is invalid, `Refused` explains why."""
         body = {
@@ -254,6 +259,7 @@ class FeedbackTasks:
             "reviewers_wanted": reviewers_wanted,
             "blind": blind,
             "hide_model": hide_model,
+            "order": order,
         }
         return await self._connection.request("POST", _PATH, FeedbackTask, body=body)
 

@@ -138,6 +138,8 @@ class JudgeTrust(Object):
     """Completions that people graded and that have no judgement."""
     failures: dict[str, int]
     graded: int
+    weighted: bool
+    """Whether some were asked about in the order `informative`, so that grades have weights."""
     fields: list[dict[str, Any]]
     left_out: list[str]
     """Fields of text and lists, which are not compared."""

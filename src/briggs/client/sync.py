@@ -94,7 +94,7 @@ from briggs.client.test_runs import TestRun
 from briggs.transport import Reply
 from briggs.types.completions import Status
 from briggs.types.datasets import ReferenceSource
-from briggs.types.feedback import Progress, ReviewerKind
+from briggs.types.feedback import Order, Progress, ReviewerKind
 from briggs.types.judges import JudgementStatus
 from briggs.types.keys import Scope
 from briggs.types.models import ListModelsResponse, Model
@@ -463,6 +463,7 @@ class FeedbackTasks:
         reviewers_wanted: int = 1,
         blind: bool = True,
         hide_model: bool = False,
+        order: Order = "oldest",
     ) -> FeedbackTask:
         """Create a task. If its schema is invalid, `Refused` explains why."""
         return self._runner.run(
@@ -474,6 +475,7 @@ class FeedbackTasks:
                 reviewers_wanted=reviewers_wanted,
                 blind=blind,
                 hide_model=hide_model,
+                order=order,
             )
         )
 

@@ -39,7 +39,8 @@ def estimate_mean(
     weights = weights or [1.0] * len(values)
     mean = _mean(values, weights)
     error = _error(values, weights, mean)
-    return Estimate(mean, _interval(mean, error, len(values), level), len(values), 0)
+    interval = _interval(mean, error, len(values), level, weights)
+    return Estimate(mean, interval, len(values), 0)
 
 
 def estimate_with_predictions(
@@ -56,7 +57,9 @@ def estimate_with_predictions(
     """
     if len(pairs) < KNOWN_MIN or not others:
         return estimate_mean([value for value, _ in pairs], weights=weights, level=level)
-    weights = weights or [1.0] * len(pairs)
+    if weights is not None:
+        return _estimate_drawn(pairs, others, weights, level)
+    weights = [1.0] * len(pairs)
     trust = _find_trust(pairs, others, weights)
     # The predictions of the known ones stand for themselves; those of the others for the rest.
     share = len(others) / (len(others) + len(pairs))
@@ -72,6 +75,25 @@ def estimate_with_predictions(
         + (trust * share) ** 2 * spread / len(others)
     )
     return Estimate(mean, _interval(mean, error, len(pairs), level), len(pairs), len(others))
+
+
+def _estimate_drawn(
+    pairs: Sequence[tuple[float, float]],
+    others: Sequence[float],
+    weights: Sequence[float],
+    level: float,
+) -> Estimate:
+    """Of pairs that were drawn with chances: the others are then no picture of all values."""
+    trust = _find_trust(pairs, others, weights)
+    every = [*(guess for _, guess in pairs), *others]
+    middle = math.fsum(every) / len(every)
+    spread = math.fsum((each - middle) ** 2 for each in every) / (len(every) - 1)
+    rests = [value - trust * guess for value, guess in pairs]
+    rest = _mean(rests, weights)
+    error = math.hypot(_error(rests, weights, rest), trust * math.sqrt(spread / len(every)))
+    mean = rest + trust * middle
+    interval = _interval(mean, error, len(pairs), level, weights)
+    return Estimate(mean, interval, len(pairs), len(others))
 
 
 def _find_trust(
@@ -102,8 +124,12 @@ def _error(values: Sequence[float], weights: Sequence[float], mean: float) -> fl
     return math.sqrt(squares * len(values) / (len(values) - 1)) / total
 
 
-def _interval(mean: float, error: float, known: int, level: float) -> Interval | None:
+def _interval(
+    mean: float, error: float, known: int, level: float, weights: Sequence[float] = ()
+) -> Interval | None:
     if known < KNOWN_MIN or not math.isfinite(error):
         return None
-    half = find_t((1 + level) / 2, freedom=known - 1) * error
+    # Unequal weights tell as much as fewer equal ones (Kish, "Survey Sampling", 1965).
+    like = math.fsum(weights) ** 2 / math.fsum(each**2 for each in weights) if weights else known
+    half = find_t((1 + level) / 2, freedom=max(round(like) - 1, 1)) * error
     return Interval(mean - half, mean + half)

@@ -39,6 +39,7 @@ def present(feedback: Feedback) -> dict[str, Any]:
         "reviewer_kind": feedback.reviewer_kind,
         "rationale": feedback.rationale,
         "corrected_output": feedback.corrected_output,
+        "selection_chance": feedback.selection_chance,
         "suggestion": feedback.suggestion and msgspec.structs.asdict(feedback.suggestion),
     }
     return {name: value for name, value in members.items() if value is not None}

@@ -13,7 +13,7 @@ from briggs.feedback.suggestions import check_suggesting
 from briggs.storage import Store
 from briggs.types.completions import current_time_us
 from briggs.types.errors import InvalidRequest, NotFound
-from briggs.types.feedback import REVIEWERS_MAX, FeedbackTask
+from briggs.types.feedback import REVIEWERS_MAX, FeedbackTask, Order
 
 NAME_LENGTH_MAX = 500
 
@@ -28,6 +28,7 @@ class TaskChange(msgspec.Struct, kw_only=True):
     reviewers_wanted: int | UnsetType = UNSET
     blind: bool | UnsetType = UNSET
     hide_model: bool | UnsetType = UNSET
+    order: Order | UnsetType = UNSET
     suggesting_judge: str | UnsetType = UNSET
     """The id or the name of a judge of the task, which suggests answers. Empty for none."""
     suggesting_version: int | UnsetType = UNSET
@@ -122,7 +123,7 @@ async def archive_task(store: Store, id: str, *, organization_id: str) -> Feedba
 def _check_built_in(said: TaskChange) -> None:
     """Raises `InvalidRequest` for a change that would make it another task."""
     for name in (
-        *("json_schema", "completion_tags_selector", "reviewers_wanted"),
+        *("json_schema", "completion_tags_selector", "reviewers_wanted", "order"),
         *("suggesting_judge", "suggesting_version"),
     ):
         if getattr(said, name) is not UNSET:

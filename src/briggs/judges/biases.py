@@ -28,7 +28,8 @@ def find_biases(pairs: Sequence[tuple[GradedCompletion, float]], *, model: str) 
                 [(each - middle, apart) for each, (_, apart) in zip(lengths, pairs, strict=True)]
             ),
             ask_apart([(find_family(graded.model) == family, apart) for graded, apart in pairs]),
-        ]
+        ],
+        weights=[graded.weight for graded, _ in pairs],
     )
     return [
         Bias(

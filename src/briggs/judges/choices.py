@@ -51,6 +51,7 @@ def measure_choices(field: Field, graded: Sequence[GradedCompletion], *, model: 
     if not choices:
         return say_nothing(field, "choice")
     people = [each.people for each in choices]
+    weights = [each.graded.weight for each in choices]
     said = [each.said for each in choices]
     truths = [max(options, key=each.count) for each in people]
     method, fitted = calibrate_choices([each.shares for each in choices], truths, options=options)
@@ -66,7 +67,8 @@ def measure_choices(field: Field, graded: Sequence[GradedCompletion], *, model: 
             ask_alpha(within, alpha_of_tallies),
             ask_mean([_measure_apart(people[place]) for place in shared]),
             ask_difference(within, between, alpha_of_tallies),
-        ]
+        ],
+        weights=[weights[place] for place in shared],
     )
     errors, base_errors = _list_misses(people, calibrated), _list_misses(people, guesses)
     ask = partial(_ask_alpha, people, options)
@@ -79,7 +81,8 @@ def measure_choices(field: Field, graded: Sequence[GradedCompletion], *, model: 
             ask(guesses),
             ask_mean(base_errors),
             ask_mean([one - other for one, other in zip(errors, base_errors, strict=True)]),
-        ]
+        ],
+        weights=weights,
     )
     before, after = (
         _list_points(people, shares, options)

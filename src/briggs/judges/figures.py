@@ -23,14 +23,27 @@ class TrustFigure(msgspec.Struct, frozen=True):
         return interval is not None and (interval.low > 0 or interval.high < 0)
 
 
-def measure_all(asked: Sequence[Resampled]) -> list[TrustFigure]:
-    """Several figures of the same completions, which are resampled together."""
+def measure_all(
+    asked: Sequence[Resampled], *, weights: Sequence[float] | None = None
+) -> list[TrustFigure]:
+    """Several figures of the same completions, which are resampled together.
+
+    `weights` say how many completions each one stands for.
+    """
     if not asked[0].rows:
         return [TrustFigure(None)] * len(asked)
+    if weights is not None:
+        asked = [each._replace(rows=_weigh(each.rows, weights)) for each in asked]
     values = [
         each.statistic([sum(column) for column in zip(*each.rows, strict=True)]) for each in asked
     ]
     return [TrustFigure(*pair) for pair in zip(values, bootstrap_all(asked), strict=True)]
+
+
+def _weigh(rows: Sequence[SumRow], weights: Sequence[float]) -> list[SumRow]:
+    return [
+        tuple(weight * value for value in row) for row, weight in zip(rows, weights, strict=True)
+    ]
 
 
 def ask_alpha(rows: Sequence[SumRow], alpha: Statistic) -> Resampled:

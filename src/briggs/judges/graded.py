@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from briggs.estimates.selection import Draw, find_turn, list_weights
 from briggs.feedback.answers import Answers, find_level, list_ratings
 from briggs.judges.reading import list_scored
 from briggs.judges.texts import read_answer_text, write_subject
 from briggs.judges.verdicts import Suggestions
 from briggs.storage import Store
+from briggs.storage.feedback_matches import PLACES, find_place
 from briggs.types.completions import Completion
-from briggs.types.feedback import Feedback
+from briggs.types.feedback import Feedback, FeedbackTask
 from briggs.types.fields import Field
 from briggs.types.flat_schemas import is_number
 from briggs.types.forms import ABSENT, read_value
@@ -36,6 +38,8 @@ class GradedCompletion(NamedTuple):
     text: str
     length: int
     model: str
+    weight: float = 1.0
+    """How many completions it stands for, up to a factor."""
 
 
 def list_people(
@@ -78,11 +82,32 @@ def count_suggestions(answers: Answers, version: JudgeVersion) -> Suggestions:
     )
 
 
+def list_draw_weights(task: FeedbackTask, answers: Answers) -> dict[str, float]:
+    """By completion that was drawn by its chance, how many it stands for; 1 on average."""
+    draws: dict[str, Draw] = {}
+    for id, given in answers.by_completion.items():
+        drawn = [each for each in given.values() if each.selection_chance is not None]
+        labels = answers.completions.get(id)
+        if drawn and labels is not None:
+            first = min(drawn, key=lambda each: each.created_at)
+            chance = first.selection_chance or 1.0
+            turn = find_turn(chance, find_draw_place(task, id))
+            draws[id] = Draw(labels.created_at, first.created_at, chance, turn)
+    return dict(zip(draws, list_weights(list(draws.values())), strict=True))
+
+
+def find_draw_place(task: FeedbackTask, completion_id: str) -> float:
+    """The random number of a completion, above 0 to 1, that decides when a task asks about it."""
+    # It must not go with the place of the id alone, by which a watch draws its sample.
+    return (find_place(f"{task.id} {completion_id}") + 1) / PLACES
+
+
 async def read_graded(
     store: Store,
     judge: Judge,
     version: JudgeVersion,
     *,
+    task: FeedbackTask,
     answers: Answers,
     with_suggested: bool = False,
 ) -> tuple[list[GradedCompletion], Mapping[str, Judgement]]:
@@ -99,6 +124,7 @@ async def read_graded(
             break
     judgements: dict[str, Judgement] = {}
     graded: list[GradedCompletion] = []
+    weights = list_draw_weights(task, answers)
     ids = list(people)
     for start in range(0, len(ids), 200):
         page = ids[start : start + 200]
@@ -108,7 +134,7 @@ async def read_graded(
             [id for id in page if id in said and said[id].status == "finished"],
             organization_id=judge.organization_id,
         )
-        graded += await asyncio.to_thread(_join, people, said, bodies)
+        graded += await asyncio.to_thread(_join, people, said, bodies, weights)
     missing = {id: judgements.get(id, _lacking(version, id)) for id in ids}
     return graded, missing
 
@@ -131,6 +157,7 @@ def _join(
     people: Mapping[str, Mapping[str, Mapping[str, Any]]],
     said: Mapping[str, Judgement],
     bodies: Mapping[str, Completion],
+    weights: Mapping[str, float],
 ) -> list[GradedCompletion]:
     joined = []
     for id, completion in bodies.items():
@@ -142,6 +169,7 @@ def _join(
                 text=write_subject(completion, characters_max=CHARACTERS_MAX),
                 length=len(answer),
                 model=completion.response_model or completion.model,
+                weight=weights.get(id, 1.0),
             )
         )
     return joined

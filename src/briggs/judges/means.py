@@ -13,7 +13,7 @@ import msgspec
 
 from briggs.estimates.prediction import Estimate, estimate_mean, estimate_with_predictions
 from briggs.feedback.answers import find_level, list_ratings, read_answers, show
-from briggs.judges.graded import list_people
+from briggs.judges.graded import list_draw_weights, list_people
 from briggs.judges.judges import find_task_of, find_version
 from briggs.judges.reading import list_options, list_scored
 from briggs.storage import Store
@@ -70,6 +70,8 @@ class JudgedCompletion(NamedTuple):
     judgement: Judgement
     people: Mapping[str, Sequence[Any]]
     """By field; empty if nobody graded it."""
+    weight: float = 1.0
+    """How many graded completions it stands for, if it is graded."""
 
 
 async def read_estimates(
@@ -83,6 +85,7 @@ async def read_estimates(
     task = await find_task_of(store, judge)
     answers = await read_answers(store, task, version=chosen.task_version)
     fields = list_scored(chosen.json_schema)
+    weights = list_draw_weights(task, answers)
     known: list[JudgedCompletion] = []
     for start in range(0, JUDGED_MAX, PAGE):
         page = await store.judges.list_page(chosen, limit=PAGE, offset=start, status="finished")
@@ -98,7 +101,8 @@ async def read_estimates(
                     field.name: [*list_ratings(field, persons, find_level(field)).values()]
                     for field in fields
                 }
-                known.append(JudgedCompletion(labels[id], judgement, people))
+                weight = weights.get(id, 1.0)
+                known.append(JudgedCompletion(labels[id], judgement, people, weight))
         if len(page) < PAGE:
             break
     failed = await store.judges.count_failed(chosen)
@@ -131,6 +135,7 @@ class _Value(NamedTuple):
     labels: Completion
     people: float | None
     judge: float
+    weight: float
 
 
 def _estimate(
@@ -171,9 +176,11 @@ def _estimate(
 def _estimate_group(values: Sequence[_Value]) -> GroupEstimate:
     pairs = [(each.people, each.judge) for each in values if each.people is not None]
     others = [each.judge for each in values if each.people is None]
+    weights = [each.weight for each in values if each.people is not None]
+    drawn = weights if any(weight != 1 for weight in weights) else None
     return GroupEstimate(
-        people=estimate_mean([people for people, _ in pairs]),
-        both=estimate_with_predictions(pairs, others),
+        people=estimate_mean([people for people, _ in pairs], weights=drawn),
+        both=estimate_with_predictions(pairs, others, weights=drawn),
     )
 
 
@@ -189,4 +196,4 @@ def _list_values(
             score = shares[place] if place < len(shares) else None
             numbers = [float(show(value) == option) for value in each.people.get(field.name, ())]
         if score is not None:
-            yield _Value(each.labels, fmean(numbers) if numbers else None, score)
+            yield _Value(each.labels, fmean(numbers) if numbers else None, score, each.weight)

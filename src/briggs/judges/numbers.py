@@ -47,6 +47,7 @@ def measure_numbers(field: Field, graded: Sequence[GradedCompletion], *, model: 
     if not numbers:
         return say_nothing(field, "number")
     people = [each.people for each in numbers]
+    weights = [each.graded.weight for each in numbers]
     scores, means = [each.score for each in numbers], [fmean(each) for each in people]
     scaled = cross_fit(scores, people, fit=calibration.fit_scale)
     method, calibrated = calibrate_numbers(scores, means)
@@ -59,7 +60,8 @@ def measure_numbers(field: Field, graded: Sequence[GradedCompletion], *, model: 
             ask_alpha(within, alpha_of_spreads),
             ask_mean([_measure_apart(people[place]) for place in shared]),
             ask_difference(within, between, alpha_of_spreads),
-        ]
+        ],
+        weights=[weights[place] for place in shared],
     )
     errors, base_errors = _list_errors(people, calibrated), _list_errors(people, guesses)
     figures = measure_all(
@@ -72,7 +74,8 @@ def measure_numbers(field: Field, graded: Sequence[GradedCompletion], *, model: 
             ask_mean(base_errors),
             ask_mean([one - other for one, other in zip(errors, base_errors, strict=True)]),
             ask_correlation(list(zip(scores, means, strict=True))),
-        ]
+        ],
+        weights=weights,
     )
     before, after = (
         list_points([x + middle for x in said], [y + middle for y in means])

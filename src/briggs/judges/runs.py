@@ -14,6 +14,7 @@ import msgspec
 from briggs.gateway.calls import Gateway
 from briggs.judges.judgements import Asker, Locks, open_asker
 from briggs.judges.judges import check_budget, find_task_of, find_version
+from briggs.judges.ranking import Ranked, find_ranking_judge, rank_queue
 from briggs.storage import Query, Store
 from briggs.storage.feedback_matches import PLACES, find_place
 from briggs.types.completion_filters import parse_completion_filter
@@ -26,6 +27,7 @@ from briggs.types.errors import (
     NotFound,
     Overloaded,
 )
+from briggs.types.feedback import FeedbackTask
 from briggs.types.judges import Judge, Judgement, JudgeRun, Watch
 from briggs.types.peers import Alone, Peers
 
@@ -42,6 +44,8 @@ WAIT_S = 60.0
 """How long a judge that grades by itself waits after it could not."""
 LATE_US = 120_000_000
 """How long calls are looked for after they began. Longer ones are found within the hour."""
+RANK_EVERY_S = 30.0
+"""How often what was judged since gets its turn in the queues that ask first what tells most."""
 DAY_US = 86_400_000_000
 AGAIN_US = 3_600_000_000
 PAUSES_S = (1.0, 5.0, 15.0, 60.0)
@@ -71,6 +75,10 @@ class Judging:
         self._runs: dict[str, JudgeRun] = {}
         self._watching: asyncio.Task[None] | None = None
         self._seen: dict[tuple[str, str], _Seen] = {}
+        self._ranked: dict[tuple[str, str, int], Ranked] = {}
+        """What got its turn, by task, judge and version."""
+        self._ranks_at: dict[str, float] = {}
+        """When the queue of a task is looked at again, on the monotonic clock."""
         self._waiting_until: dict[tuple[str, str], float] = {}
         """When a judge that could not grade by itself tries again, on the monotonic clock."""
 
@@ -214,6 +222,26 @@ class Judging:
             if found == most:
                 break
         run.matching, run.is_counted = found, True
+        task = await find_task_of(self._store, judge)
+        if task.order == "informative":
+            await self._rank(task)
+
+    async def _rank(self, task: FeedbackTask) -> None:
+        """Give what a judge has judged its turn in the queue of a task."""
+        judge = await find_ranking_judge(self._store, task)
+        if judge is None or judge.archived_at is not None:
+            return
+        key = (task.id, judge.id, judge.version)
+        ranked = self._ranked.setdefault(key, Ranked())
+        while await rank_queue(self._store, task, judge, ranked=ranked):
+            pass
+
+    async def _rank_all(self) -> None:
+        now = time.monotonic()
+        for task in await self._store.feedback_tasks.list_informative():
+            if now >= self._ranks_at.get(task.id, 0.0):
+                self._ranks_at[task.id] = now + RANK_EVERY_S
+                await self._rank(task)
 
     async def _iterate(self, judge: Judge, run: JudgeRun) -> AsyncIterator[Sequence[Completion]]:
         query = await self._select(judge, run.filter, to=run.created_at)
@@ -252,6 +280,8 @@ class Judging:
                 for judge in await self._store.judges.list_watching():
                     if self._peers.is_keeper:
                         await self._look_or_warn(judge)
+                if self._peers.is_keeper:
+                    await self._rank_all()
             except BriggsError as error:
                 logger.warning("judges cannot go on: %s", error)
             except Exception:

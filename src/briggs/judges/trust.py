@@ -31,7 +31,7 @@ async def read_trust(
     task = await find_task_of(store, judge)
     answers = await read_answers(store, task, version=chosen.task_version)
     graded, judgements = await read_graded(
-        store, judge, chosen, answers=answers, with_suggested=with_suggested
+        store, judge, chosen, task=task, answers=answers, with_suggested=with_suggested
     )
     return await asyncio.to_thread(
         report,
@@ -64,6 +64,7 @@ def report(
         lacking=sum(each.status != "finished" for each in judgements.values()),
         failures=failures,
         graded=len(graded),
+        weighted=any(each.weight != 1 for each in graded),
         fields=[measure_field(field, graded, model=version.model) for field in fields],
         left_out=[name for name in read_form(version.json_schema).names if name not in named],
         suggestions=suggestions,

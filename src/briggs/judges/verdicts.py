@@ -105,6 +105,9 @@ class Trust(msgspec.Struct, kw_only=True, frozen=True):
     failures: dict[str, int]
     """How many of these failed, by reason."""
     graded: int
+    weighted: bool
+    """Whether some were asked about in the order `informative`. Each then has the weight of what it
+    stands for."""
     fields: list[FieldTrust]
     left_out: list[str]
     """Fields of text and lists, which are not compared."""

@@ -190,6 +190,13 @@ def _create(
         first = _find_first(connection, given.organization_id, row)
         if first is not None:
             return first
+    if len(given.completion_ids) == 1:
+        given.selection_chance = row["selection_chance"] = feedback_queue.find_chance(
+            connection,
+            task=task,
+            completion_id=given.completion_ids[0],
+            reviewer=given.reviewer,
+        )
     for id in given.completion_ids:
         feedback_queue.check_late(connection, task=task, completion_id=id, reviewer=given.reviewer)
         feedback_queue.drop_lease(connection, task=task, completion_id=id, reviewer=given.reviewer)

@@ -112,6 +112,9 @@ class _Ahead:
     def search(self, filled_to: Place | None) -> Iterator[str]:
         """The ids of the first few, not in order."""
         order = self._wish.order
+        if order == "informative":
+            # Only what is in the queue can have a turn.
+            return iter(())
         if order == "random":
             return self._at_random(filled_to)
         if order == "low_logprob":

@@ -153,6 +153,8 @@ def put(
             each.response_model,
             _mean_logprob(each),
             find_place(each.id),
+            None,
+            None,
             reviews.get(each.id, 0),
             reviews.get(each.id, 0) < wanted,
         )

@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -39,6 +40,7 @@ from briggs.storage.tables import (
     feedback_queue,
     feedback_skips,
     feedback_tasks,
+    judgements,
 )
 from briggs.storage.types import AnyText
 from briggs.types.completions import OWN_TAGS, current_time_us
@@ -66,6 +68,7 @@ class FeedbackQueue:
         A reviewer continues from the place of the last completion, and gets those that were passed
         over at the end.
         """
+        wish = settle(wish, task)
         position = self._positions.get((task.id, reviewer, wish))
         find = partial(_find, task=task, reviewer=reviewer, wish=wish, position=position)
         return await self._access.read(find)
@@ -75,8 +78,9 @@ class FeedbackQueue:
 
         In no order. Empty once the queue is filled.
         """
+        settled = settle(wish, task)
         return await self._access.read(
-            lambda connection: look_ahead(connection, task=task, reviewer=reviewer, wish=wish)
+            lambda connection: look_ahead(connection, task=task, reviewer=reviewer, wish=settled)
         )
 
     async def put_ahead(self, task: FeedbackTask, ids: Sequence[str]) -> None:
@@ -99,7 +103,11 @@ class FeedbackQueue:
         The writer's thread checks that, so no completion is leased to too many reviewers.
         """
         lease = Lease(completion_id="", reviewer=reviewer, expires_at=expires_at)
-        claimed = await self._access.act(partial(_claim, task=task, lease=lease, among=among))
+        wish = settle(wish, task)
+        claim = partial(
+            _claim, task=task, lease=lease, among=among, notes_chance=wish.order == "informative"
+        )
+        claimed = await self._access.act(claim)
         if claimed is not None:
             search = (task.id, reviewer, wish)
             self._positions.pop(search, None)
@@ -157,7 +165,7 @@ class FeedbackQueue:
         """
         leases = feedback_leases.c
         statement = (
-            select(leases.completion_id, leases.reviewer, leases.expires_at)
+            select(leases.completion_id, leases.reviewer, leases.expires_at, leases.chance)
             .where(
                 leases.organization_id == task.organization_id,
                 leases.task_id == task.id,
@@ -192,6 +200,50 @@ class FeedbackQueue:
         """The progress of a task. With a reviewer, also how much is left for that reviewer."""
         return await self._access.read(lambda connection: _measure(connection, task, reviewer))
 
+    async def list_without_turn(
+        self, task: FeedbackTask, *, judge_id: str, version: int, limit: int
+    ) -> Sequence[str]:
+        """The ids of what a version of a judge has judged, and that waits without a turn."""
+        said = judgements.c
+        statement = (
+            select(_QUEUE.completion_id)
+            .join_from(
+                feedback_queue,
+                judgements,
+                and_(
+                    said.organization_id == _QUEUE.organization_id,
+                    said.completion_id == _QUEUE.completion_id,
+                ),
+            )
+            .where(
+                _QUEUE.organization_id == task.organization_id,
+                _QUEUE.task_id == task.id,
+                IS_OPEN,
+                _QUEUE.turn.is_(None),
+                said.judge_id == judge_id,
+                said.version == version,
+                said.status == "finished",
+            )
+            .limit(limit)
+        )
+        return await self._access.read(lambda connection: list(connection.scalars(statement)))
+
+    async def set_turns(
+        self, task: FeedbackTask, turns: Sequence[tuple[str, float, float]]
+    ) -> None:
+        """Give completions their chances and turns: `(id, chance, turn)` each."""
+        rows = [
+            {
+                "organization": task.organization_id,
+                "task": task.id,
+                "completion": id,
+                "new_chance": chance,
+                "new_turn": turn,
+            }
+            for id, chance, turn in turns
+        ]
+        await self._access.act(lambda connection: connection.execute(_SET_TURN, rows))
+
     async def list_ungraded(
         self, *, organization_id: str, limit: int, offset: int
     ) -> Sequence[str]:
@@ -201,6 +253,20 @@ class FeedbackQueue:
                 connection, organization_id=organization_id, limit=limit, offset=offset
             )
         )
+
+
+def settle(wish: Wish, task: FeedbackTask) -> Wish:
+    """A wish with an order: that of the task, unless it names one."""
+    return wish if wish.order is not None else replace(wish, order=task.order)
+
+
+def find_chance(
+    connection: Connection, *, task: FeedbackTask, completion_id: str, reviewer: str
+) -> float | None:
+    """The chance of what a reviewer has taken. None if it was not taken by its turn."""
+    key = _lease_of(task, completion_id, reviewer)
+    chance: float | None = connection.scalar(_SELECT_CHANCE, key)
+    return chance
 
 
 def drop_lease(
@@ -256,6 +322,7 @@ def _find(
         "turned_end": end - PLACES,
         "position": begin if position is None and wish.order == "random" else position,
     }
+    assert wish.order is not None, "a wish is settled first"
     asked = (
         wish.model is not None,
         wish.created_from is not None,
@@ -307,13 +374,20 @@ def _is_selected(task: FeedbackTask) -> list[ColumnElement[bool]]:
 
 
 def _claim(
-    connection: Connection, *, task: FeedbackTask, lease: Lease, among: Iterable[str]
+    connection: Connection,
+    *,
+    task: FeedbackTask,
+    lease: Lease,
+    among: Iterable[str],
+    notes_chance: bool = False,
 ) -> Lease | None:
     """Lease the first completion that is still free."""
     parameters = _name(task, lease.reviewer)
     for id in among:
-        if connection.execute(_SELECT_FREE, {**parameters, "completion": id}).first():
+        free = connection.execute(_SELECT_FREE, {**parameters, "completion": id}).first()
+        if free is not None:
             lease.completion_id = id
+            lease.chance = free.chance if notes_chance else None
             _write_lease(connection, task, lease)
             return lease
     return None
@@ -481,7 +555,7 @@ _FILLED_TO = select(feedback_tasks.c.fill_created_at).where(
     feedback_tasks.c.organization_id == bindparam("organization"),
     feedback_tasks.c.id == bindparam("task"),
 )
-_SELECT_FREE = select(_QUEUE.completion_id).where(
+_SELECT_FREE = select(_QUEUE.completion_id, _QUEUE.chance).where(
     _QUEUE.completion_id == bindparam("completion"), *_IS_FREE
 )
 _SELECT_TAKEN = select(_QUEUE.reviews + _IN_HAND).where(
@@ -515,7 +589,7 @@ def _select_in_order(
     if order == "newest":
         statement = statement.order_by(key.desc(), _QUEUE.completion_id.desc())
         return [statement.where(key <= position), statement] if resumes else [statement]
-    if order == "low_logprob":
+    if order in ("low_logprob", "informative"):
         known = statement.where(key.is_not(None)).order_by(key, _QUEUE.completion_id)
         unknown = statement.where(key.is_(None)).order_by(_QUEUE.completion_id)
         return [*([known.where(key >= position)] if resumes else []), known, unknown]
@@ -531,6 +605,7 @@ _KEYS: Mapping[Order, ColumnElement[Any]] = {
     "newest": _QUEUE.created_at,
     "low_logprob": _QUEUE.mean_logprob,
     "random": _QUEUE.place,
+    "informative": _QUEUE.turn,
 }
 
 
@@ -560,6 +635,12 @@ _DELETE_SKIP = feedback_skips.delete().where(
     feedback_skips.c.task_id == bindparam("task"),
     feedback_skips.c.completion_id == bindparam("completion"),
     feedback_skips.c.reviewer == bindparam("reviewer"),
+)
+_SELECT_CHANCE = select(feedback_leases.c.chance).where(*_LEASE)
+_SET_TURN = (
+    feedback_queue.update()
+    .where(*_OF_TASK, _QUEUE.completion_id == bindparam("completion"))
+    .values(chance=bindparam("new_chance"), turn=bindparam("new_turn"))
 )
 _SELECT_LEASE = select(feedback_leases.c.expires_at).where(*_LEASE)
 _DELETE_LEASE = feedback_leases.delete().where(*_LEASE)

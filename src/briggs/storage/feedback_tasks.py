@@ -89,6 +89,18 @@ class FeedbackTasks:
             ]
         )
 
+    async def list_informative(self) -> Sequence[FeedbackTask]:
+        """The tasks of all organizations that ask first what tells most."""
+        columns = feedback_tasks.c
+        statement = select(feedback_tasks).where(
+            columns.order == "informative", columns.archived_at.is_(None)
+        )
+        return await self._access.read(
+            lambda connection: [
+                rows.decode(row, FeedbackTask) for row in connection.execute(statement)
+            ]
+        )
+
     async def list_versions(self, id: str, *, organization_id: str) -> Sequence[TaskVersion]:
         """The versions of a task, oldest first."""
         columns = feedback_task_versions.c

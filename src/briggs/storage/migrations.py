@@ -400,6 +400,18 @@ def keep_completions_in_partitions(connection: Connection) -> None:
     reshape(connection, completions)
 
 
+@migration
+def ask_first_what_tells_most(connection: Connection) -> None:
+    """Takes some seconds for a million places in queues."""
+    for table in (
+        tables.feedback_queue,
+        tables.feedback_leases,
+        tables.feedback_tasks,
+        tables.feedback,
+    ):
+        reshape(connection, table)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

@@ -429,6 +429,7 @@ feedback_tasks = Table(
     Column("kind", AnyText, nullable=False, server_default=text("'grade'")),
     Column("suggesting_judge", AnyText, nullable=False, server_default=text("''")),
     Column("suggesting_version", Integer, nullable=False, server_default=text("0")),
+    Column("order", AnyText, nullable=False, server_default=text("'oldest'")),
     sqlite_with_rowid=False,
 )
 Index("feedback_tasks_by_time", feedback_tasks.c.organization_id, feedback_tasks.c.created_at)
@@ -466,6 +467,8 @@ feedback = Table(
     Column("idempotency_key", AnyText),
     Column("idempotency_hash", LargeBinary),
     Column("suggestion", Json(Suggestion, none_is_null=True)),
+    # Of the lease under which it was given.
+    Column("selection_chance", Float),
 )
 Index("feedback_by_time", feedback.c.organization_id, feedback.c.created_at)
 Index("feedback_by_task", feedback.c.organization_id, feedback.c.task_id, feedback.c.created_at)
@@ -524,6 +527,10 @@ feedback_queue = Table(
     Column("mean_logprob", Float),
     # The place on a circle of 2**53 places. A random order and a sample are ranges of it.
     Column("place", BigInteger, nullable=False),
+    # How likely it is to be asked about, if one at random has 1, and when it is due, the least
+    # first. Null until a judge has judged it.
+    Column("chance", Float),
+    Column("turn", Float),
     # How many distinct reviewers have answered.
     Column("reviews", Integer, nullable=False),
     # Whether more reviewers are wanted.
@@ -535,6 +542,7 @@ for _name, _column in (
     ("feedback_queue_by_time", feedback_queue.c.created_at),
     ("feedback_queue_by_logprob", feedback_queue.c.mean_logprob),
     ("feedback_queue_by_place", feedback_queue.c.place),
+    ("feedback_queue_by_turn", feedback_queue.c.turn),
 ):
     _partial_index(
         _name,
@@ -563,6 +571,8 @@ feedback_leases = Table(
     Column("completion_id", AnyText, primary_key=True, nullable=False),
     Column("reviewer", AnyText, primary_key=True, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    # The chance of the completion, if it was taken in the order of its turn.
+    Column("chance", Float),
     sqlite_with_rowid=False,
 )
 

@@ -18,6 +18,10 @@ TaskKind = Literal["grade", "preference"]
 
 REVIEWERS_MAX = 100
 
+Order = Literal["oldest", "newest", "low_logprob", "random", "informative"]
+"""In what order completions are asked about. `informative` draws those first whose grades tell
+most, by what a judge says of them."""
+
 SuggestionOutcome = Literal["accepted", "edited", "rejected", "agreed"]
 """What a reviewer did with a suggestion. `agreed` if the answer was the same before it was seen."""
 
@@ -56,6 +60,8 @@ class FeedbackTask(msgspec.Struct, kw_only=True):
     """The id of the judge that suggests answers to reviewers. Empty for none."""
     suggesting_version: int = 0
     """The version of the judge that suggests. 0 for the newest."""
+    order: Order = "oldest"
+    """In what order reviewers get the completions, unless they wish another."""
 
 
 class TaskVersion(msgspec.Struct, kw_only=True):
@@ -108,6 +114,9 @@ class Feedback(msgspec.Struct, kw_only=True):
     """A better answer, as a string or as a message. None if the reviewer gave none."""
     suggestion: Suggestion | None = None
     """What a judge suggested. None if the reviewer saw no suggestion."""
+    selection_chance: float | None = None
+    """How likely its completion was to be asked about, if one at random has 1. None if it was not
+    taken in the order `informative`."""
 
     task_name: str = ""
     completion_ids: list[str] = []
@@ -133,6 +142,8 @@ class Lease(msgspec.Struct, kw_only=True):
     reviewer: str
     expires_at: int
     """Unix time in microseconds."""
+    chance: float | None = None
+    """As `selection_chance` of the feedback that is given under it."""
 
 
 class Skip(msgspec.Struct, kw_only=True):
@@ -144,9 +155,6 @@ class Skip(msgspec.Struct, kw_only=True):
     reason: str
 
 
-Order = Literal["oldest", "newest", "low_logprob", "random"]
-
-
 class Wish(msgspec.Struct, kw_only=True, frozen=True):
     """Which completion a reviewer asks for."""
 
@@ -156,7 +164,8 @@ class Wish(msgspec.Struct, kw_only=True, frozen=True):
     """Unix time in microseconds, inclusive."""
     created_to: int | None = None
     """Unix time in microseconds, exclusive."""
-    order: Order = "oldest"
+    order: Order | None = None
+    """None for that of the task."""
     sample: float = 1
     """The share of all completions to draw from, up to 1. The same seed gives the same sample."""
     seed: str = ""

@@ -25,7 +25,7 @@ from briggs.storage import Query, Store
 from briggs.storage.counts import Count
 from briggs.types import json
 from briggs.types.errors import BriggsError, InvalidRequest
-from briggs.types.feedback import Feedback, FeedbackTask, Progress
+from briggs.types.feedback import Feedback, FeedbackTask, Order, Progress
 from briggs.types.forms import read_form as read_schema_form
 from briggs.types.judges import Judge
 from briggs.types.texts import one_line
@@ -39,6 +39,13 @@ from briggs.web.task_builder import KIND_NAMES, Draft, build_schema, read_drafts
 
 TASKS_MAX = 100
 JUDGES_MAX = 100
+ORDERS: Mapping[Order, str] = {
+    "oldest": "the oldest",
+    "newest": "the newest",
+    "random": "one at random",
+    "low_logprob": "what the model was least sure of",
+    "informative": "what a judge is least sure of",
+}
 LATEST = 10
 CHARACTERS_MAX = 1_000_000
 """How much a task's form may hold, since the page shows all of it again."""
@@ -199,6 +206,7 @@ async def _show(
         is_new=is_new,
         drafts=drafts,
         kinds=KIND_NAMES,
+        orders=ORDERS.items(),
         judges=[] if is_new else await _list_judges(request, task),
         problem=problem,
         **await _preview(request, drafts, written, tags),
@@ -259,9 +267,18 @@ def _read_change(form: Form, drafts: Sequence[Draft], *, written: str) -> TaskCh
         reviewers_wanted=_check_count(form),
         blind="blind" in form,
         hide_model="hide_model" in form,
+        order=_read_order(form),
         ask_again=form.get("action") == "ask_again",
         **_read_suggesting(form),
     )
+
+
+def _read_order(form: Form) -> Order:
+    given = form.get("order", "oldest")
+    order = next((each for each in ORDERS if each == given), None)
+    if order is None:
+        raise InvalidRequest("Choose an order from the list.", param="order")
+    return order
 
 
 def _read_suggesting(form: Form) -> dict[str, Any]:
@@ -286,6 +303,7 @@ def _apply(form: Form, task: FeedbackTask | None, *, organization_id: str) -> Fe
         reviewers_wanted=_read_count(form) or 1,
         blind="blind" in form,
         hide_model="hide_model" in form,
+        order=next((each for each in ORDERS if each == form.get("order")), shown.order),
         suggesting_judge=form.get("suggesting_judge", shown.suggesting_judge),
     )
 

@@ -25,6 +25,7 @@ SCHEMA = {
 }
 BEHAVIOURS = {
     "judge": models.surely,
+    "varying": models.varying,
     "plain": models.without_logprobs,
     "unsure": models.unsure,
     "cut": models.ending("length"),
@@ -542,3 +543,32 @@ def test_only_a_judge_of_the_task_can_suggest(server: Server) -> None:
     ask(server, "POST", path, {"instruction": "Look twice."})
     assert ask(server, "POST", f"{path}/next", {})["suggestion"] is None
     assert ask(server, "POST", path, {"suggesting_judge": ""})["suggesting_judge"] == ""
+
+
+def test_what_a_judge_is_unsure_of_is_asked_first(server: Server) -> None:
+    """With its chance on record, which the report makes up for. The task or the wish orders so."""
+    made = create(server, "informs", "varying")
+    task = {"id": made["task_id"]}
+    path = f"{TASKS}/{task['id']}"
+    assert ask(server, "POST", path, {"order": "informative"})["order"] == "informative"
+    assert server.send("POST", path, {"order": "best"}).status == 400
+    ids = [record(server, "informs", 1 + number % 5, f"number {number}") for number in range(30)]
+    run(server, made)
+    chances: dict[int, list[float]] = {}
+    for number in range(12):
+        members = {"order": "oldest"} if number == 11 else {}
+        found = ask(server, "POST", f"{path}/next", {"reviewer": "ann", **members})
+        id = found["completion"]["id"]
+        stars = 1 + ids.index(id) % 5
+        given = grade(server, task, id, json_values={"stars": stars}, reviewer="ann")
+        if number < 11:
+            chances.setdefault(stars, []).append(given["selection_chance"])
+        else:
+            assert "selection_chance" not in given, "it was taken in another order"
+    unsure = [chance for stars in (1, 2, 3) for chance in chances.get(stars, [])]
+    sure = [chance for stars in (4, 5) for chance in chances.get(stars, [])]
+    assert len(unsure) > len(sure) and min(unsure) > max(sure, default=0.2) >= 0.2
+    report = ask(server, "GET", f"{JUDGES}/{made['id']}/trust")
+    assert (report["graded"], report["weighted"]) == (12, True)
+    [field] = ask(server, "GET", f"{JUDGES}/{made['id']}/estimates")["fields"]
+    assert field["all"]["both"]["interval"]["low"] < 3 < field["all"]["both"]["interval"]["high"]

@@ -171,6 +171,7 @@ def present(task: FeedbackTask) -> dict[str, Any]:
         "reviewers_wanted": task.reviewers_wanted,
         "blind": task.blind,
         "hide_model": task.hide_model,
+        "order": task.order,
         "suggesting_judge": task.suggesting_judge,
         "suggesting_version": task.suggesting_version,
         "version": task.version,

@@ -29,7 +29,8 @@ class NextPost(msgspec.Struct, kw_only=True):
     model: str | None = None
     created_from: str | float | None = None
     created_to: str | float | None = None
-    order: Order = "oldest"
+    order: Order | None = None
+    """None for that of the task."""
     sample: float = 1
     seed: str | int = ""
     lease_s: float = queue.LEASE_S

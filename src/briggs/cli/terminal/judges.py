@@ -86,6 +86,10 @@ def print_trust(found: JudgeTrust) -> None:
             )
         )
     _print_suggestions(console, found)
+    if found.weighted:
+        console.print(
+            "Some were asked about first because a judge was unsure: grades have weights."
+        )
     for field in found.fields:
         console.print(Text(f"\n{printable(field['name'])}: {printable(field['sentence'])}"))
         error = "mean error" if field["kind"] == "number" else "share that differs"
