@@ -40,6 +40,7 @@ MINE = '[providers.mine]\nbase_url = "http://127.0.0.1:9000/v1"\n'
 ROWS: list[tuple[str, str, str]] = [
     ("not TOML", "a = 1\n[limits", "2: is not TOML: Expected ']'"),
     ("an unknown store", "store = 'mysql://a@b/c'", "1: store: unknown store 'mysql://a@b/c': use \"sqlite\", or \"postgresql://USER@HOST:PORT/DATABASE\""),
+    ("a wrong port of a store", "store = 'postgresql://a@b:1,c:x/d'", "1: store: unknown store 'postgresql://a@b:1,c:x/d': use \"sqlite\", or \"postgresql://USER@HOST:PORT/DATABASE\""),
     ("a store with a password", "store = 'postgresql://a:b@c/d'", "1: store: must have no password: put it into BRIGGS_STORE_PASSWORD"),
     ("a member set twice", 'store = "sqlite"\n\nstore = "sqlite"', "3: is not TOML: Cannot overwrite a value"),
     ("a table defined twice", f"{MINE}[providers.mine]", "3: is not TOML: Cannot declare"),

@@ -144,10 +144,18 @@ async def test_a_full_spool_refuses_calls(cluster: Postgres, tmp_path: Path) -> 
     await store.close()
 
 
-async def test_a_failover_loses_and_doubles_nothing(cluster: Postgres, tmp_path: Path) -> None:
-    """What the standby had not received when the primary died is brought to it."""
-    store = await Store.open(tmp_path / "data", address=cluster.create_database())
+@pytest.mark.parametrize("names_both", [False, True], ids=["same address", "both addresses"])
+async def test_a_failover_loses_and_doubles_nothing(
+    cluster: Postgres, tmp_path: Path, names_both: bool
+) -> None:
+    """What the standby had not received when the primary died is brought to it. The standby takes
+    over the address of the primary, or the address names both."""
+    address = cluster.create_database()
     with cluster.standby() as standby:
+        if names_both:
+            both = f":{standby.port},127.0.0.1:{cluster.port}/"
+            address = address.replace(f":{cluster.port}/", both)
+        store = await Store.open(tmp_path / "data", address=address)
         made = await settle(store, 5)
         where = cluster.execute("SELECT pg_current_wal_flush_lsn()")
         await until(
@@ -158,8 +166,8 @@ async def test_a_failover_loses_and_doubles_nothing(cluster: Postgres, tmp_path:
         made += await settle(store, 7)
         assert store.spool is not None and store.spool.reason is None
         cluster.kill()
-        # The standby takes over the primary's address.
-        standby.port = cluster.port
+        if not names_both:
+            standby.port = cluster.port
         standby.start()
         made += await settle(store, 3)
         standby.promote()

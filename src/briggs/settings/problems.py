@@ -59,7 +59,9 @@ def _check_store(store: str) -> Iterator[Problem]:
     try:
         parts = urlsplit(store)
         has_password = parts.password is not None
-        is_known = parts.scheme in STORE_SCHEMES and (parts.port is None or parts.port > 0)
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        ports = [urlsplit(f"//{host}").port for host in hosts]
+        is_known = parts.scheme in STORE_SCHEMES and 0 not in ports
     except ValueError:
         is_known = has_password = False
     if has_password:
