@@ -132,8 +132,11 @@ def briggs(durability: str) -> Target:
     )
 
 
-def prepare_briggs(folder: Path, upstream_port: int, *, durability: str) -> Launch:
+def prepare_briggs(
+    folder: Path, upstream_port: int, *, durability: str, store: str = "sqlite"
+) -> Launch:
     (folder / "briggs.toml").write_text(f"""\
+store = "{store}"
 durability = "{durability}"
 [providers.mock]
 kind = "openai"

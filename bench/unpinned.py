@@ -95,14 +95,22 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def call(*, pid: int, url: str, headers: dict[str, str], body: str, seconds: int) -> Unpinned:
+def call(
+    *,
+    pid: int,
+    url: str,
+    headers: dict[str, str],
+    body: str,
+    seconds: int,
+    connections: int = CONNECTIONS,
+) -> Unpinned:
     """Run wrk once, and divide the target's CPU time by its answers."""
     lines = (f"wrk.headers[{json.dumps(name)}] = {json.dumps(it)}" for name, it in headers.items())
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         # A JSON string of plain ASCII is a string of Lua too.
         script.write(SCRIPT % {"body": json.dumps(body), "headers": "\n".join(lines)})
         script.flush()
-        options = ("-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "-s", script.name)
+        options = ("-t", "1", "-c", str(connections), "-d", f"{seconds}s", "-s", script.name)
         processes.wait_until_quiet(pid)
         before_s = processes.read_cpu_s(pid)
         ended = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=True)

@@ -85,6 +85,12 @@ class Postgres:
             with copy._started():
                 yield copy
 
+    @property
+    def pid(self) -> int:
+        """Its first process, whose children are the others."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
     def url(self, database: str) -> str:
         """The address of a database, as `store` takes it."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
