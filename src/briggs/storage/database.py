@@ -231,11 +231,13 @@ class Database(Protocol):
 
     # Statements that each database has in its own words.
 
-    def insert_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
+    def insert_records(
+        self, connection: Connection, rows: Sequence[Sequence[Any]], *, new: Sequence[bool] = ()
+    ) -> int:
         """Write completions, as rows of `WRITTEN_COLUMNS`. Returns how many were written.
 
         A row that exists is replaced only while it is `started`, and only by a settled one. It
-        keeps its `KEPT_COLUMNS`.
+        keeps its `KEPT_COLUMNS`. `new` says of which rows nothing can be on record yet.
         """
         ...
 

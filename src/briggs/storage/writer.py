@@ -306,7 +306,8 @@ class Writer:
             )
             for each in writes
         ]
-        changes = self._database.insert_records(self._connection, rows)
+        new = [each.is_whole for each in writes]
+        changes = self._database.insert_records(self._connection, rows, new=new)
         packing.write()
         if changes != len(rows):
             raise AlreadySettled(f"{len(rows) - changes} of {len(rows)} were already settled")

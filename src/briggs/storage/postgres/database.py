@@ -183,8 +183,10 @@ class PostgresDatabase:
     ) -> AbstractContextManager[Iterable[Row[Any]]]:
         return connections.stream(connection, statement)
 
-    def insert_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
-        return statements.insert_records(connection, rows)
+    def insert_records(
+        self, connection: Connection, rows: Sequence[Sequence[Any]], *, new: Sequence[bool] = ()
+    ) -> int:
+        return statements.insert_records(connection, rows, new=new)
 
     def forget_records(self, connection: Connection) -> None:
         """Nothing is kept of them."""

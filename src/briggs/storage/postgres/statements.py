@@ -27,19 +27,24 @@ from briggs.storage.tables import KEPT_COLUMNS, WRITTEN_COLUMNS, completions
 from briggs.storage.types import AnyInteger, AnyText, Json, KeyText
 
 
-def insert_records(connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
+def insert_records(
+    connection: Connection, rows: Sequence[Sequence[Any]], *, new: Sequence[bool]
+) -> int:
     """Write completions. It accepts the start and the end of each in any order.
 
     A row that exists is replaced only while it is `started`, and only by a settled one. Returns how
     many were written.
 
-    What is replaced is deleted first, and what it keeps is read, so that all rows can be copied. An
+    What is replaced is deleted first, and what it keeps is read, so that all rows can be copied.
+    Most calls end before their start is written, so that nothing has to be looked for. An
     INSERT of fifty columns that replaces takes three times as long, most of it for parsing.
     """
     written = [_convert(row) for row in rows]
     settled = [row for row in written if row[_STATUS] != "started"]
-    if settled:
-        _take_started(connection, settled)
+    are_new = new or [False] * len(rows)
+    begun = [row for row, is_new in zip(written, are_new, strict=True) if not is_new]
+    if begun := [row for row in begun if row[_STATUS] != "started"]:
+        _take_started(connection, begun)
     started = [row for row in written if row[_STATUS] == "started"]
     if started:
         known = _find_known(connection, started)

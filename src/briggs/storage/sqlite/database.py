@@ -169,7 +169,9 @@ class SqliteDatabase:
     ) -> AbstractContextManager[Iterable[Row[Any]]]:
         return connection.execute(statement)
 
-    def insert_records(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> int:
+    def insert_records(
+        self, connection: Connection, rows: Sequence[Sequence[Any]], *, new: Sequence[bool] = ()
+    ) -> int:
         return statements.insert_records(connection, rows)
 
     def forget_records(self, connection: Connection) -> None:
