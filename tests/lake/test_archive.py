@@ -198,6 +198,20 @@ async def test_an_organization_leaves_the_lake(store: Store, warehouse: Warehous
     assert await store.lake.list_deleting() == []
 
 
+async def test_a_table_of_an_older_version(store: Store, warehouse: Warehouse) -> None:
+    """It gets the columns that it lacks, and its rows stay what they were."""
+    await fill(store, create(1))
+    await archive(Archiver(warehouse, store, moves=False))
+    table = warehouse.open()
+    with table.update_schema() as update:
+        for name in ("redacted", "exact", "bodies_deleted_at"):
+            update.delete_column(name)
+    assert {"redacted", "exact"} <= {field.name for field in warehouse.open().schema().fields}
+    await fill(store, create(2, redacted={"email": 1}))
+    assert await archive(Archiver(warehouse, store, moves=False)) == (1, 0)
+    assert read_all(warehouse) == [create(1), create(2, redacted={"email": 1})]
+
+
 async def test_killed_at_every_step(tmp_path: Path) -> None:
     """After kill -9 at any step, the next run ends as if there had been none."""
     process = await asyncio.create_subprocess_exec(

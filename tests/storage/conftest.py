@@ -29,6 +29,7 @@ OF_ALL = {
     "feedback_fill.step": "the next queue to fill, of whichever",
     "feedback_fill.waits": "whether there is a queue to fill",
     "feedback_matches._read_selectors": "the tasks of all of them are remembered",
+    "lake._list_deleting": "what the lake has to delete, of whichever",
     "records._fail": "the calls that a dead process left",
     "records._list_dead": "the calls that a dead process left",
     "forgetting._step": "a step through the whole of a partition that was taken out",

@@ -13,6 +13,7 @@ from briggs.api.queries import (
     read_filters,
     read_limit,
     read_order,
+    read_sort,
 )
 from briggs.feedback.reviewers import show_all
 from briggs.parts import find_lake, find_parts, is_archived
@@ -25,7 +26,8 @@ _ANY = msgspec.structs.asdict(Query(organization_id=""))
 _SPAN = ("created_from", "created_to")
 _FILTERS = ("model", "provider", "status", "session_id", "user")
 _TIMES = ("created[gte]", "created[gt]", "created[lt]", "created[lte]")
-PARAMETERS = ("after", "archived", "limit", "order", "tag", *_FILTERS, *_TIMES)
+_INCLUDABLE = ("request", "received")
+PARAMETERS = ("after", "archived", "include", "limit", "order", "sort", "tag", *_FILTERS, *_TIMES)
 """The parameters that a list from the lake accepts."""
 
 
@@ -72,7 +74,14 @@ async def list_completions(request: Request, parameters: QueryParams) -> Json:
         created_to=filters["created_to"],
         **{name: filters[name] for name in _FILTERS},
     )
-    limit = read_limit(parameters)
+    if read_sort(parameters) != "time":
+        raise InvalidRequest("The lake is listed by time: leave out 'sort'.", param="sort")
+    limit, include = read_limit(parameters), parameters.getlist("include")
+    if not {*include} <= {*_INCLUDABLE}:
+        raise InvalidRequest(
+            f"From the lake, 'include' must be one of {', '.join(_INCLUDABLE)}.",
+            param="include",
+        )
     descending = read_order(parameters) == "desc"
     last = None
     if (after := parameters.get("after")) is not None:
@@ -85,6 +94,8 @@ async def list_completions(request: Request, parameters: QueryParams) -> Json:
     shown = await show_all(find_parts(request).store, page.completions[:limit], key=key)
     has_more = page.has_more or len(page.completions) > limit > 0
     return await present_aside(
-        lambda: list_object([present(each, archived=True) for each in shown], has_more=has_more),
+        lambda: list_object(
+            [present(each, include=include, archived=True) for each in shown], has_more=has_more
+        ),
         of=shown,
     )

@@ -55,6 +55,7 @@ def completions() -> None:
 
 @completions.command(name="list")
 @filter_options(status="any", order="desc")
+@click.option("--archived", is_flag=True, help="List the lake, which knows fewer filters.")
 @limit_option(20)
 @offset_option
 @csv_options
@@ -64,6 +65,7 @@ def list_completions(
     limit: int,
     offset: int,
     filters: CompletionFilters,
+    archived: bool,
     as_csv: bool,
     columns: list[str] | None,
     is_pretty: bool,
@@ -89,6 +91,7 @@ def list_completions(
     from briggs.types.json import encode
 
     chosen = read_columns(columns or [])
+    filters = change(filters, archived=True) if archived else filters
     found: list[StoredCompletion] = []
     sheet = open_sheet([each.member for each in chosen or COLUMNS]) if as_csv else None
 
@@ -104,7 +107,8 @@ def list_completions(
                     found.append(item)
                 else:
                     print_line(encode(item))
-            return await _count(client, filters) if found and not sheet else ""
+            counts = bool(found) and not sheet and not archived
+            return await _count(client, filters) if counts else ""
 
     total = asyncio.run(ask())
     if is_pretty and not sheet:

@@ -215,6 +215,9 @@ class CompletionFilters(TypedDict, total=False):
     order: Literal["asc", "desc"]
     """The server's default is `asc`: oldest first, or the least value first."""
     include: Sequence[Include]
+    archived: bool
+    """Whether to list the lake instead of the record. It knows fewer filters. For a deletion,
+    false spares what is in the lake."""
 
 
 class _Ungraded(Object):
@@ -428,6 +431,8 @@ def encode_filters(filters: CompletionFilters) -> list[tuple[str, str]]:
     query = [(name, str(value)) for name, value in filters.items() if name in _AS_THEY_ARE]
     if "caller_left" in filters:
         query.append(("caller_left", "true" if filters["caller_left"] else "false"))
+    if "archived" in filters:
+        query.append(("archived", "true" if filters["archived"] else "false"))
     query += [("tag", tag) for tag in filters.get("tags", ())]
     query += [("without_tag", tag) for tag in filters.get("without_tags", ())]
     query += [("violates", rule) for rule in filters.get("violates", ())]

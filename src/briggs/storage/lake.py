@@ -116,8 +116,7 @@ class LakeRecords:
 
     async def list_deleting(self) -> Sequence[str]:
         """The organizations with something to delete. They may be deleted themselves."""
-        statement = select(deletions_table.c.organization_id).distinct()
-        return await self._access.read(lambda connection: connection.scalars(statement).all())
+        return await self._access.read(_list_deleting)
 
     async def forget_deletions(self, done: Sequence[LakeDeletion]) -> None:
         """Forget what the lake has deleted."""
@@ -152,6 +151,11 @@ def _list_old(
         .limit(limit)
     )
     return [OldCompletion(*row) for row in connection.execute(statement)]
+
+
+def _list_deleting(connection: Connection) -> Sequence[str]:
+    statement = select(deletions_table.c.organization_id).distinct()
+    return connection.scalars(statement).all()
 
 
 def _in_steps(of: Sequence[OldCompletion]) -> Sequence[Sequence[OldCompletion]]:

@@ -85,6 +85,13 @@ def test_a_list_from_the_lake_has_filters_and_pages(server: Server) -> None:
     assert reply["has_more"] and [each["id"] for each in reply["data"]] == ids[:2]
     assert list_ids(server, f"archived=true&tag=page&limit=3&after={ids[1]}") == ids[2:]
     assert list_ids(server, f"archived=true&tag=page&order=desc&after={ids[1]}") == ids[:1]
+    running = RunningServer(server.url, server.key, server.data)
+    listed = run(
+        "completions", "list", "--archived", "--tag", "page", "--limit", "3", server=running
+    )
+    assert listed.status == 0, listed.errors
+    assert [each["id"] for each in listed.lines] == ids[:1:-1]
+    assert listed.lines[0]["briggs"]["request"]["messages"][0]["content"] == "page-4"
     for query, param in (("sort=cost", "sort"), ("filter=tag%3Da", "filter"), ("after=x", "after")):
         reply = server.send("GET", f"/v1/chat/completions?archived=true&{query}")
         assert (reply.status, reply.json["error"]["param"]) == (400, param)
